@@ -1,0 +1,106 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The llama.cpp backend is built only where its static libraries are: `Scripts/build-llama` makes them and the
+// other scripts pass the folder on in this variable. Without it everything else builds and tests.
+let llamaPrefix = Context.environment["HEARTH_LLAMA_PREFIX"].flatMap { $0.isEmpty ? nil : $0 }
+
+// CI sets this; a developer's half-written line may warn.
+let warningsAsErrors = Context.environment["HEARTH_WARNINGS_AS_ERRORS"] == "1"
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (warningsAsErrors ? [.unsafeFlags(["-warnings-as-errors"])] : [])
+
+// A backend and the launcher must start in an empty root: no dynamic loader, no shared library.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
+
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+
+/// A library target of ours: layer order is the order below, imports point strictly up this list.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+var targets: [Target] = [
+    // Layer 0: the kernel and the C libraries.
+    .target(name: "CLinux"),
+    .systemLibrary(
+        name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    library("LinuxSystem", ["CLinux"]),
+    library("WireFormat"),
+
+    // Layer 1: one owner for each C library, the event loop, pure formats.
+    library("LaunchPlan", ["WireFormat"]),
+    library("EventLoop", ["LinuxSystem"]),
+    library("TLSSession", ["COpenSSL", "LinuxSystem"]),
+    library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
+    library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem"]),
+    library("InferenceMessages", [protobuf]),
+
+    // Layer 2: gRPC, and the life of a backend.
+    library("GRPC", ["EventLoop", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+    library("BackendIPC", ["LinuxSystem", "WireFormat"]),
+    library("BackendKit", ["BackendIPC", "LinuxSystem", "WireFormat"]),
+    library(
+        "BackendSupervisor",
+        ["BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession", logging]),
+
+    // Layer 3: the two services.
+    library(
+        "InferenceService",
+        ["BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "WireFormat", logging, protobuf]),
+    library(
+        "AdminService",
+        ["BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", protobuf]),
+
+    // Layer 4 and 5: wiring, and what a person runs.
+    library(
+        "HostAgent",
+        [
+            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LinuxSystem",
+            "SandboxPolicy", "TLSSession", configuration, logging,
+        ]),
+    .executableTarget(
+        name: "hearth",
+        dependencies: ["EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments],
+        swiftSettings: swiftSettings),
+    .executableTarget(
+        name: "hearth-sandbox", dependencies: ["LaunchPlan", "LinuxSystem"],
+        swiftSettings: swiftSettings, linkerSettings: staticExecutable),
+
+    // The shipped backends.
+    .executableTarget(
+        name: "echo", dependencies: ["BackendKit"], path: "Backends/echo/Sources",
+        swiftSettings: swiftSettings, linkerSettings: staticExecutable),
+]
+
+let package = Package(
+    name: "hearth",
+    products: [
+        .library(name: "BackendKit", targets: ["BackendKit"]),
+        .executable(name: "hearth", targets: ["hearth"]),
+        .executable(name: "hearth-sandbox", targets: ["hearth-sandbox"]),
+        .executable(name: "echo", targets: ["echo"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    ],
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,61 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int hearth_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int hearth_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    return epoll_ctl(epoll, operation, descriptor, &event);
+}
+
+int hearth_epoll_wait(int epoll, uint32_t *events, uint64_t *data, int capacity, int timeout_milliseconds) {
+    struct epoll_event ready[256];
+    int count = epoll_wait(epoll, ready, capacity < 256 ? capacity : 256, timeout_milliseconds);
+    for (int i = 0; i < count; i++) {
+        events[i] = ready[i].events;
+        data[i] = ready[i].data.u64;
+    }
+    return count;
+}
+
+int hearth_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int hearth_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
+
+int hearth_seal(int descriptor) {
+    return fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+}
+
+int hearth_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int hearth_set_nonblocking(int descriptor, int nonblocking) {
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0) return -1;
+    return fcntl(descriptor, F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+int hearth_unix_address(const char *path, struct sockaddr_storage *address, socklen_t *length) {
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    size_t bytes = strlen(path);
+    if (bytes >= sizeof local.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(local.sun_path, path, bytes + 1);
+    memset(address, 0, sizeof *address);
+    memcpy(address, &local, sizeof local);
+    *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1);
+    return 0;
+}
+
+int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -1,0 +1,27 @@
+// System calls that Swift's Glibc module does not import, or imports as variadics. Only LinuxSystem includes this.
+#pragma once
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+// epoll(7), eventfd(2). `epoll_event` is packed on x86-64, so it is passed field by field.
+int hearth_epoll_create(void);
+int hearth_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data);
+int hearth_epoll_wait(int epoll, uint32_t *events, uint64_t *data, int capacity, int timeout_milliseconds);
+int hearth_eventfd(void);
+
+// memfd_create(2), fcntl(2) F_ADD_SEALS: all seals.
+int hearth_memfd_create(const char *name);
+int hearth_seal(int descriptor);
+
+// accept4(2) with SOCK_CLOEXEC | SOCK_NONBLOCK.
+int hearth_accept(int descriptor);
+
+// fcntl(2) F_GETFL/F_SETFL.
+int hearth_set_nonblocking(int descriptor, int nonblocking);
+
+// sockaddr_un(7).
+int hearth_unix_address(const char *path, struct sockaddr_storage *address, socklen_t *length);
+
+// pipe2(2) with O_CLOEXEC.
+int hearth_pipe(int ends[2]);

@@ -1,0 +1,67 @@
+internal import CLinux
+internal import Glibc
+
+/// epoll(7), level-triggered: which of many descriptors are ready.
+package struct Epoll: ~Copyable, Sendable {
+    private let descriptor: Descriptor
+
+    package init() throws(LinuxError) {
+        descriptor = Descriptor(owning: try checked("make an epoll instance") { hearth_epoll_create() })
+    }
+
+    package func add(_ watched: CInt, _ interest: Readiness, tag: UInt64) throws(LinuxError) {
+        // EPOLL_CTL_ADD is 1, as in sys/epoll.h.
+        try checked("watch a descriptor") { hearth_epoll_control(descriptor.raw, 1, watched, interest.rawValue, tag) }
+    }
+
+    package func modify(_ watched: CInt, _ interest: Readiness, tag: UInt64) {
+        // EPOLL_CTL_MOD is 3. It fails only for a descriptor that is not watched.
+        precondition(hearth_epoll_control(descriptor.raw, 3, watched, interest.rawValue, tag) == 0)
+    }
+
+    package func remove(_ watched: CInt) {
+        // EPOLL_CTL_DEL is 2.
+        _ = hearth_epoll_control(descriptor.raw, 2, watched, 0, 0)
+    }
+
+    /// Waits for at most `timeoutMilliseconds` (-1: for ever) and fills the arrays, which have room for 256.
+    package func wait(
+        events: inout [UInt32], tags: inout [UInt64], timeoutMilliseconds: CInt
+    ) -> Int {
+        let count = hearth_epoll_wait(descriptor.raw, &events, &tags, CInt(events.count), timeoutMilliseconds)
+        if count < 0 { precondition(errno == EINTR, "epoll_wait fails only when interrupted") }
+        return Int(max(count, 0))
+    }
+}
+
+/// What a descriptor is ready for; the bits of epoll_ctl(2).
+package struct Readiness: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let readable = Readiness(rawValue: 0x001)
+    package static let writable = Readiness(rawValue: 0x004)
+    package static let error = Readiness(rawValue: 0x008)
+    package static let hangUp = Readiness(rawValue: 0x010)
+}
+
+/// eventfd(2): wakes a thread that waits in epoll.
+package struct EventCounter: ~Copyable, Sendable {
+    private let descriptor: Descriptor
+
+    package init() throws(LinuxError) {
+        descriptor = Descriptor(owning: try checked("make an event counter") { hearth_eventfd() })
+    }
+
+    package var raw: CInt { descriptor.raw }
+
+    package func signal() {
+        var one: UInt64 = 1
+        _ = write(descriptor.raw, &one, 8)
+    }
+
+    package func clear() {
+        var count: UInt64 = 0
+        _ = read(descriptor.raw, &count, 8)
+    }
+}

@@ -1,0 +1,32 @@
+internal import Glibc
+
+/// A system call that failed: which one, on what, and why.
+package struct LinuxError: Error, Equatable, CustomStringConvertible {
+    /// The `errno` of the call, as in errno(3).
+    package let code: CInt
+    /// What was tried, such as "open /etc/passwd".
+    package let operation: String
+
+    package init(code: CInt, operation: String) {
+        self.code = code
+        self.operation = operation
+    }
+
+    /// Takes `errno` as the last failed call left it.
+    package static func last(_ operation: String) -> LinuxError { LinuxError(code: errno, operation: operation) }
+
+    package var description: String { "\(operation): \(String(cString: strerror(code)))" }
+}
+
+/// Passes a system call's result on, or throws its `errno`.
+@discardableResult
+package func checked<Value: FixedWidthInteger & SignedInteger>(
+    _ operation: @autoclosure () -> String, _ call: () -> Value
+) throws(LinuxError) -> Value {
+    while true {
+        let result = call()
+        if result >= 0 { return result }
+        if errno == EINTR { continue }
+        throw LinuxError.last(operation())
+    }
+}
