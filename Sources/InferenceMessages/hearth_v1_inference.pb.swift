@@ -542,8 +542,9 @@ package nonisolated struct Hearth_V1_Cancel: Sendable {
   package init() {}
 }
 
-/// One event of a turn. In each turn, in this order: `Accepted` once, `Queued` any number of times, `Delta` any number of
-/// times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received.
+/// One event of a turn. In each turn, in this order: `Queued` any number of times, `Accepted` once, `Delta` any number of
+/// times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received. A turn
+/// that is cancelled while it waits has no `Accepted`.
 package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -554,20 +555,20 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
 
   package var event: Hearth_V1_ChatEvent.OneOf_Event? = nil
 
-  package var accepted: Hearth_V1_Accepted {
-    get {
-      if case .accepted(let v)? = event {return v}
-      return Hearth_V1_Accepted()
-    }
-    set {event = .accepted(newValue)}
-  }
-
   package var queued: Hearth_V1_Queued {
     get {
       if case .queued(let v)? = event {return v}
       return Hearth_V1_Queued()
     }
     set {event = .queued(newValue)}
+  }
+
+  package var accepted: Hearth_V1_Accepted {
+    get {
+      if case .accepted(let v)? = event {return v}
+      return Hearth_V1_Accepted()
+    }
+    set {event = .accepted(newValue)}
   }
 
   package var delta: Hearth_V1_Delta {
@@ -597,8 +598,8 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Event: Equatable, Sendable {
-    case accepted(Hearth_V1_Accepted)
     case queued(Hearth_V1_Queued)
+    case accepted(Hearth_V1_Accepted)
     case delta(Hearth_V1_Delta)
     case finished(Hearth_V1_Finished)
     case usage(Hearth_V1_Usage)
@@ -608,7 +609,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   package init() {}
 }
 
-/// The request is valid and will be served.
+/// A backend has taken the request.
 package nonisolated struct Hearth_V1_Accepted: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1346,7 +1347,7 @@ nonisolated extension Hearth_V1_Cancel: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChatEvent"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}accepted\0\u{1}queued\0\u{1}delta\0\u{1}finished\0\u{1}usage\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1356,19 +1357,6 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.seq) }()
       case 2: try {
-        var v: Hearth_V1_Accepted?
-        var hadOneofValue = false
-        if let current = self.event {
-          hadOneofValue = true
-          if case .accepted(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.event = .accepted(v)
-        }
-      }()
-      case 3: try {
         var v: Hearth_V1_Queued?
         var hadOneofValue = false
         if let current = self.event {
@@ -1379,6 +1367,19 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.event = .queued(v)
+        }
+      }()
+      case 3: try {
+        var v: Hearth_V1_Accepted?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .accepted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .accepted(v)
         }
       }()
       case 4: try {
@@ -1434,12 +1435,12 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
       try visitor.visitSingularUInt64Field(value: self.seq, fieldNumber: 1)
     }
     switch self.event {
-    case .accepted?: try {
-      guard case .accepted(let v)? = self.event else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
     case .queued?: try {
       guard case .queued(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .accepted?: try {
+      guard case .accepted(let v)? = self.event else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     }()
     case .delta?: try {
