@@ -1,0 +1,342 @@
+internal import WireFormat
+
+/// The conversation between the agent and one backend, as one of the two ends sees it: what was said so far, what may
+/// be said next, and what credit each sequence has. A pure value: no input or output, no clock. Either end tells it
+/// every message in both directions, before sending and after decoding; it throws a sentence for the backend's author
+/// when a message breaks the contract. One thread uses it.
+package struct BackendConversation: Sendable {
+    /// Whose view this is. Only what may cross on the way is judged differently.
+    package enum End: Sendable {
+        case agent
+        case backend
+    }
+
+    /// How far the conversation is.
+    package enum Phase: Equatable, Sendable {
+        /// The backend has to say `Hello`.
+        case awaitingHello
+        /// The agent has to answer with `Welcome` or `Reject`.
+        case awaitingWelcome
+        /// The agent has to say `Load`.
+        case awaitingLoad
+        /// The backend loads and has to say `Loaded`.
+        case loading
+        /// Sequences run.
+        case ready
+        /// `Reject` or a fatal `Fault` was said; only the end of the process can follow.
+        case over
+    }
+
+    package let end: End
+    package private(set) var phase = Phase.awaitingHello
+    /// `Shutdown` was said: nothing new is begun.
+    package private(set) var isShuttingDown = false
+    /// What the backend said first.
+    package private(set) var hello: Hello?
+    /// The revision in force, once welcomed.
+    package private(set) var revision: UInt32?
+    /// What was to be loaded.
+    package private(set) var load: Load?
+    /// What the backend offered once its model was ready.
+    package private(set) var loaded: Loaded?
+    /// As of the last `Pong`.
+    package private(set) var steps: UInt64 = 0
+    private var sequences = SequenceTable()
+    private var queries: Set<UInt32> = []
+    private var pings: [UInt64] = []
+
+    package init(end: End) { self.end = end }
+
+    /// Sequences begun and not finished.
+    package var runningSequences: Int { sequences.running }
+    package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
+    /// Tokens that the sequence may still compute.
+    package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
+    /// Tokens that came for the sequence since its start.
+    package func tokens(of sequence: UInt32) -> UInt64 { sequences[sequence]?.tokens ?? 0 }
+    /// Whether the backend named this capability in its `Hello`.
+    package func isCapable(of capability: String) -> Bool { hello?.capabilities.contains(capability) ?? false }
+
+    /// The highest revision that both speak, or nil.
+    package static func commonRevision(
+        _ hello: Hello, supported: ClosedRange<UInt32> = ContractLimits.revisions
+    ) -> UInt32? {
+        let highest = min(hello.maxRevision, supported.upperBound)
+        return highest >= max(hello.minRevision, supported.lowerBound) ? highest : nil
+    }
+}
+
+// What the backend says.
+extension BackendConversation {
+    /// Holds a message of the backend against the contract. The runs of a `TokenBatch` are judged one by one by `next`.
+    package mutating func backendSays(_ message: borrowing BackendMessage) throws(ContractViolation) {
+        switch message {
+        case .hello(let hello): try heard(hello)
+        case .loadProgress(let progress): try heard(progress)
+        case .loaded(let loaded): try heard(loaded)
+        case .tokens: try demandReady("TokenBatch")
+        case .tokenCount(let count): try heard(count)
+        case .pong(let pong): try heard(pong)
+        case .fatal(let fault):
+            guard phase != .awaitingHello else { throw ContractViolation("the first message must be Hello, not Fault") }
+            try check(fault)
+            phase = .over
+        }
+    }
+
+    private func demandReady(_ name: String) throws(ContractViolation) {
+        if phase == .awaitingHello { throw ContractViolation("the first message must be Hello, not \(name)") }
+        guard phase == .ready else { throw ContractViolation("\(name) came before Loaded") }
+    }
+
+    private mutating func heard(_ hello: Hello) throws(ContractViolation) {
+        guard phase == .awaitingHello else { throw ContractViolation("Hello came twice") }
+        guard hello.minRevision >= 1, hello.minRevision <= hello.maxRevision else {
+            throw ContractViolation(
+                "Hello names the revisions \(hello.minRevision) to \(hello.maxRevision); they begin at 1 and rise")
+        }
+        guard Self.isName(hello.name) else {
+            throw ContractViolation(
+                "Hello.name is not 1 to \(ContractLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
+        }
+        guard hello.version.utf8.count <= ContractLimits.versionBytesMax else {
+            throw ContractViolation("Hello.version is longer than \(ContractLimits.versionBytesMax) bytes")
+        }
+        guard hello.capabilities.count <= ContractLimits.capabilitiesMax,
+            hello.capabilities.allSatisfy({ (1...ContractLimits.capabilityBytesMax).contains($0.utf8.count) })
+        else {
+            throw ContractViolation(
+                "Hello.capabilities holds more than \(ContractLimits.capabilitiesMax) names,"
+                    + " or one that is not 1 to \(ContractLimits.capabilityBytesMax) bytes")
+        }
+        self.hello = hello
+        phase = .awaitingWelcome
+    }
+
+    private static func isName(_ name: String) -> Bool {
+        (1...ContractLimits.nameBytesMax).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
+    }
+
+    private func heard(_ progress: LoadProgress) throws(ContractViolation) {
+        guard phase == .loading else { throw ContractViolation("LoadProgress came while nothing was being loaded") }
+        guard progress.fraction >= 0, progress.fraction <= 1 else {
+            throw ContractViolation("LoadProgress.fraction is \(progress.fraction); it goes from 0 to 1")
+        }
+    }
+
+    private mutating func heard(_ loaded: Loaded) throws(ContractViolation) {
+        guard phase == .loading, let load else {
+            throw ContractViolation("Loaded came while nothing was being loaded")
+        }
+        guard loaded.maxContextTokens >= 1 else { throw ContractViolation("Loaded.max_context_tokens is 0") }
+        guard loaded.maxSequences >= 1, loaded.maxSequences <= load.maxSequences else {
+            throw ContractViolation(
+                "Loaded.max_sequences is \(loaded.maxSequences);"
+                    + " it is at least 1 and at most Load.max_sequences, here \(load.maxSequences)")
+        }
+        self.loaded = loaded
+        sequences = SequenceTable(count: Int(loaded.maxSequences))
+        phase = .ready
+    }
+
+    private mutating func heard(_ count: TokenCount) throws(ContractViolation) {
+        try demandReady("TokenCount")
+        guard queries.remove(count.query) != nil else {
+            throw ContractViolation("TokenCount answers the query \(count.query), which is not open")
+        }
+        switch count.result {
+        case .success: break
+        case .failure(let fault): try check(fault)
+        case nil: throw ContractViolation("TokenCount holds neither tokens nor a fault")
+        }
+    }
+
+    private mutating func heard(_ pong: Pong) throws(ContractViolation) {
+        try demandReady("Pong")
+        guard pings.first == pong.nonce else {
+            throw ContractViolation("Pong answers \(pong.nonce), which is not the oldest unanswered Ping")
+        }
+        guard pong.steps >= steps else {
+            throw ContractViolation("Pong.steps went back from \(steps) to \(pong.steps)")
+        }
+        pings.removeFirst()
+        steps = pong.steps
+    }
+
+    private func check(_ fault: Fault) throws(ContractViolation) {
+        guard fault.message.utf8.count <= ContractLimits.faultBytesMax else {
+            throw ContractViolation("a Fault's message is longer than \(ContractLimits.faultBytesMax) bytes")
+        }
+    }
+}
+
+// Tokens.
+extension BackendConversation {
+    /// The next run of a batch, decoded in place and held against the sequence's credit; nil after the last. Allocates
+    /// nothing unless the run ends with a fault or breaks the contract.
+    package mutating func next(_ batch: inout TokenBatchView) throws(ContractViolation) -> TokenRunView? {
+        let run: TokenRunView?
+        do throws(WireError) {
+            run = try batch.next()
+        } catch {
+            throw ContractViolation(error, in: "a TokenRun")
+        }
+        if let run { try backendRan(run) }
+        return run
+    }
+
+    /// Holds one run against the contract and takes its tokens off the credit.
+    package mutating func backendRan(_ run: borrowing TokenRunView) throws(ContractViolation) {
+        let sequence = run.sequence
+        guard let entry = sequences[sequence] else {
+            throw ContractViolation(
+                "a TokenRun names the sequence \(sequence); \(sequences.count) were offered, counted from 0")
+        }
+        guard entry.isRunning else {
+            throw ContractViolation(
+                "a TokenRun came for the sequence \(sequence), which is not running (never started, or finished)")
+        }
+        guard run.tokenCount <= Int(entry.credit) else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(run.tokenCount) tokens with a credit of \(entry.credit);"
+                    + " without credit compute nothing")
+        }
+        let textBytesMax = (run.tokenCount + (run.finish == nil ? 0 : 1)) * ContractLimits.tokenTextBytesMax
+        guard run.text.count <= textBytesMax else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(run.text.count) bytes of text for \(run.tokenCount) tokens;"
+                    + " at most \(ContractLimits.tokenTextBytesMax) a token")
+        }
+        guard let finish = run.finish else {
+            guard run.tokenCount > 0 else {
+                throw ContractViolation("the sequence \(sequence) sent a TokenRun without tokens and without finish")
+            }
+            sequences.spend(sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
+            return
+        }
+        try check(finish, of: sequence, entry)
+        sequences.end(sequence)
+    }
+
+    private func check(
+        _ finish: Finish, of sequence: UInt32, _ entry: SequenceTable.Entry
+    ) throws(ContractViolation) {
+        switch finish.outcome {
+        case .unspecified:
+            throw ContractViolation("the sequence \(sequence) finished without a reason that this revision knows")
+        case .reason(.cancelled) where !entry.cancelSent && !isShuttingDown:
+            throw ContractViolation("the sequence \(sequence) finished as cancelled, but no Cancel was sent for it")
+        case .fault(let fault): try check(fault)
+        case .reason: break
+        }
+        guard finish.cachedPromptTokens <= finish.promptTokens else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with \(finish.cachedPromptTokens) cached prompt tokens"
+                    + " of \(finish.promptTokens)")
+        }
+    }
+}
+
+// What the agent says.
+extension BackendConversation {
+    /// Holds a message of the agent against the contract. False, on the backend's end only: the message crossed the end
+    /// of its sequence on the way and means nothing.
+    @discardableResult
+    package mutating func agentSays(_ message: borrowing AgentMessage) throws(ContractViolation) -> Bool {
+        switch message {
+        case .welcome(let welcome): try heard(welcome)
+        case .reject:
+            try demand(.awaitingWelcome, "Reject")
+            phase = .over
+        case .load(let load): try heard(load)
+        case .start(let start): try heard(start)
+        case .credit(let credit): return try heard(credit)
+        case .cancel(let cancel):
+            guard try isOpen(cancel.sequence, "Cancel") else { return false }
+            sequences.markCancelled(cancel.sequence)
+        case .countTokens(let count): try heard(count)
+        case .ping(let ping):
+            try demand(.ready, "Ping")
+            guard pings.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open pings") }
+            pings.append(ping.nonce)
+        case .shutdown:
+            isShuttingDown = true
+        }
+        return true
+    }
+
+    private func demand(_ wanted: Phase, _ name: String) throws(ContractViolation) {
+        guard phase == wanted else { throw ContractViolation("\(name) came in the phase \(phase), not \(wanted)") }
+    }
+
+    private mutating func heard(_ welcome: Welcome) throws(ContractViolation) {
+        try demand(.awaitingWelcome, "Welcome")
+        guard let hello, hello.minRevision <= welcome.revision, welcome.revision <= hello.maxRevision else {
+            throw ContractViolation("Welcome names the revision \(welcome.revision), which Hello did not offer")
+        }
+        revision = welcome.revision
+        phase = .awaitingLoad
+    }
+
+    private mutating func heard(_ load: Load) throws(ContractViolation) {
+        try demand(.awaitingLoad, "Load")
+        guard (1...UInt32(ContractLimits.sequencesMax)).contains(load.maxSequences) else {
+            throw ContractViolation(
+                "Load.max_sequences is \(load.maxSequences), not 1 to \(ContractLimits.sequencesMax)")
+        }
+        self.load = load
+        phase = .loading
+    }
+
+    private mutating func heard(_ start: Start) throws(ContractViolation) {
+        try demand(.ready, "Start")
+        guard !isShuttingDown else { throw ContractViolation("Start came after Shutdown") }
+        guard let entry = sequences[start.sequence] else {
+            throw ContractViolation("Start names the sequence \(start.sequence); \(sequences.count) were offered")
+        }
+        guard !entry.isRunning else {
+            throw ContractViolation("Start names the sequence \(start.sequence), which runs")
+        }
+        sequences.start(start.sequence, credit: start.credit)
+    }
+
+    private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {
+        guard try isOpen(credit.sequence, "Credit") else { return false }
+        guard sequences.grant(credit.sequence, tokens: credit.tokens) else {
+            throw ContractViolation("the credit of the sequence \(credit.sequence) rose above \(UInt32.max)")
+        }
+        return true
+    }
+
+    /// Whether the sequence runs; a message for one that has ended may have crossed its `finish` only towards the
+    /// backend.
+    private func isOpen(_ sequence: UInt32, _ name: String) throws(ContractViolation) -> Bool {
+        try demand(.ready, name)
+        guard let entry = sequences[sequence] else {
+            throw ContractViolation("\(name) names the sequence \(sequence); \(sequences.count) were offered")
+        }
+        guard entry.isRunning || end == .backend else {
+            throw ContractViolation("\(name) names the sequence \(sequence), which is not running")
+        }
+        return entry.isRunning
+    }
+
+    private mutating func heard(_ count: CountTokens) throws(ContractViolation) {
+        try demand(.ready, "CountTokens")
+        guard isCapable(of: "count_tokens") else {
+            throw ContractViolation("CountTokens was asked of a backend whose Hello does not name count_tokens")
+        }
+        guard queries.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open queries") }
+        guard queries.insert(count.query).inserted else {
+            throw ContractViolation("CountTokens names the query \(count.query), which is open")
+        }
+    }
+}

@@ -1,0 +1,15 @@
+internal import WireFormat
+
+/// What one end did that the contract forbids: one sentence that the backend's author can act on.
+package struct ContractViolation: Error, Equatable, Sendable, CustomStringConvertible {
+    package let sentence: String
+
+    package init(_ sentence: String) { self.sentence = sentence }
+
+    /// A message that could not be decoded.
+    init(_ error: WireError, in message: String) {
+        sentence = "\(message) is malformed: \(error)"
+    }
+
+    package var description: String { sentence }
+}

@@ -1,0 +1,166 @@
+package import WireFormat
+
+/// One message from the agent to a backend; the payload of a frame.
+package enum AgentMessage: Equatable, Sendable {
+    case welcome(Welcome)
+    case reject(Reject)
+    case load(Load)
+    case start(Start)
+    case credit(Credit)
+    case cancel(Cancel)
+    case countTokens(CountTokens)
+    case ping(Ping)
+    case shutdown(Shutdown)
+
+    /// Decodes the payload of a frame, a `hearth.backend.v1.AgentEnvelope`.
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
+        let body = try EnvelopeBody(bytes, known: 1...9, name: "an AgentEnvelope")
+        do throws(WireError) {
+            switch body.field {
+            case 1: self = .welcome(try Welcome(decoding: body.content))
+            case 2: self = .reject(try Reject(decoding: body.content))
+            case 3: self = .load(try Load(decoding: body.content))
+            case 4: self = .start(try Start(decoding: body.content))
+            case 5: self = .credit(try Credit(decoding: body.content))
+            case 6: self = .cancel(try Cancel(decoding: body.content))
+            case 7: self = .countTokens(try CountTokens(decoding: body.content))
+            case 8: self = .ping(try Ping(decoding: body.content))
+            default: self = .shutdown(try Shutdown(decoding: body.content))
+            }
+        } catch {
+            throw ContractViolation(error, in: "field \(body.field) of an AgentEnvelope")
+        }
+    }
+
+    /// Appends the message as one frame, length first.
+    package func appendFrame(to output: inout OutputBuffer) {
+        switch self {
+        case .welcome(let message): output.appendFrame(field: 1, message)
+        case .reject(let message): output.appendFrame(field: 2, message)
+        case .load(let message): output.appendFrame(field: 3, message)
+        case .start(let message): output.appendFrame(field: 4, message)
+        case .credit(let message): output.appendFrame(field: 5, message)
+        case .cancel(let message): output.appendFrame(field: 6, message)
+        case .countTokens(let message): output.appendFrame(field: 7, message)
+        case .ping(let message): output.appendFrame(field: 8, message)
+        case .shutdown(let message): output.appendFrame(field: 9, message)
+        }
+    }
+
+    /// As in the contract, for sentences.
+    package var name: String {
+        switch self {
+        case .welcome: "Welcome"
+        case .reject: "Reject"
+        case .load: "Load"
+        case .start: "Start"
+        case .credit: "Credit"
+        case .cancel: "Cancel"
+        case .countTokens: "CountTokens"
+        case .ping: "Ping"
+        case .shutdown: "Shutdown"
+        }
+    }
+}
+
+/// One message from a backend to the agent; the payload of a frame. `tokens` borrows the frame's bytes.
+package enum BackendMessage {
+    case hello(Hello)
+    case loadProgress(LoadProgress)
+    case loaded(Loaded)
+    case tokens(TokenBatchView)
+    case tokenCount(TokenCount)
+    case pong(Pong)
+    case fatal(Fault)
+
+    /// Decodes the payload of a frame, a `hearth.backend.v1.BackendEnvelope`.
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
+        let body = try EnvelopeBody(bytes, known: 1...7, name: "a BackendEnvelope")
+        do throws(WireError) {
+            switch body.field {
+            case 1: self = .hello(try Hello(decoding: body.content))
+            case 2: self = .loadProgress(try LoadProgress(decoding: body.content))
+            case 3: self = .loaded(try Loaded(decoding: body.content))
+            case 4: self = .tokens(TokenBatchView(body.content))
+            case 5: self = .tokenCount(try TokenCount(decoding: body.content))
+            case 6: self = .pong(try Pong(decoding: body.content))
+            default: self = .fatal(try Fault(decoding: body.content))
+            }
+        } catch {
+            throw ContractViolation(error, in: "field \(body.field) of a BackendEnvelope")
+        }
+    }
+
+    /// Appends the message as one frame, length first.
+    package func appendFrame(to output: inout OutputBuffer) {
+        switch self {
+        case .hello(let message): output.appendFrame(field: 1, message)
+        case .loadProgress(let message): output.appendFrame(field: 2, message)
+        case .loaded(let message): output.appendFrame(field: 3, message)
+        case .tokens(let batch):
+            output.appendFrame(field: 4, byteCount: batch.remaining.count) { $0.raw(batch.remaining) }
+        case .tokenCount(let message): output.appendFrame(field: 5, message)
+        case .pong(let message): output.appendFrame(field: 6, message)
+        case .fatal(let message): output.appendFrame(field: 7, message)
+        }
+    }
+
+    /// As in the contract, for sentences.
+    package var name: String {
+        switch self {
+        case .hello: "Hello"
+        case .loadProgress: "LoadProgress"
+        case .loaded: "Loaded"
+        case .tokens: "TokenBatch"
+        case .tokenCount: "TokenCount"
+        case .pong: "Pong"
+        case .fatal: "Fault"
+        }
+    }
+}
+
+/// The one body of an envelope. Stricter than protobuf, which takes the last of several: two bodies in one frame are
+/// never meant.
+struct EnvelopeBody {
+    let field: Int
+    let content: UnsafeRawBufferPointer
+
+    init(
+        _ bytes: UnsafeRawBufferPointer, known: ClosedRange<Int>, name: String
+    ) throws(ContractViolation) {
+        var found: (field: Int, content: UnsafeRawBufferPointer)?
+        do throws(WireError) {
+            var reader = WireReader(bytes)
+            while let field = try reader.next() {
+                guard known.contains(field.number), field.type == .bytes else {
+                    try reader.skip(field.type)
+                    continue
+                }
+                if found != nil { throw .repeated(field: field.number) }
+                found = (field.number, try reader.bytes())
+            }
+        } catch {
+            throw ContractViolation(error, in: name)
+        }
+        guard let found else { throw ContractViolation("\(name) holds no message that this revision knows") }
+        (field, content) = found
+    }
+}
+
+extension OutputBuffer {
+    /// One frame: the length, 4 bytes big-endian, and an envelope whose body is `message`.
+    package mutating func appendFrame(field: Int, _ message: some WireMessage) {
+        appendFrame(field: field, byteCount: message.encodedSize) { message.encode(to: &$0) }
+    }
+
+    /// One frame whose body has `byteCount` bytes, written in place.
+    package mutating func appendFrame(field: Int, byteCount: Int, _ fill: (inout WireWriter) -> Void) {
+        let envelope = WireSize.field(field, byteCount: byteCount)
+        append(byteCount: 4 + envelope) { writer in
+            var length = UInt32(envelope).bigEndian
+            withUnsafeBytes(of: &length) { writer.raw($0) }
+            writer.field(field, byteCount: byteCount)
+            fill(&writer)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package import WireFormat
+
+/// The backend's first words.
+package struct Hello: WireMessage, Equatable, Sendable {
+    package var minRevision: UInt32 = 1
+    package var maxRevision: UInt32 = 1
+    package var name = ""
+    package var version = ""
+    package var capabilities: [String] = []
+
+    package init(
+        minRevision: UInt32 = ContractLimits.revisions.lowerBound,
+        maxRevision: UInt32 = ContractLimits.revisions.upperBound,
+        name: String, version: String, capabilities: [String] = []
+    ) {
+        self.minRevision = minRevision
+        self.maxRevision = maxRevision
+        self.name = name
+        self.version = version
+        self.capabilities = capabilities
+    }
+
+    package var encodedSize: Int {
+        var size = WireSize.field(1, varint: UInt64(minRevision)) + WireSize.field(2, varint: UInt64(maxRevision))
+        size += WireSize.field(3, string: name) + WireSize.field(4, string: version)
+        for capability in capabilities { size += WireSize.field(5, string: capability) }
+        return size
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(minRevision))
+        writer.field(2, varint: UInt64(maxRevision))
+        writer.field(3, string: name)
+        writer.field(4, string: version)
+        for capability in capabilities { writer.field(5, string: capability) }
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        minRevision = 0
+        maxRevision = 0
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): minRevision = try reader.uint32()
+            case (2, .varint): maxRevision = try reader.uint32()
+            case (3, .bytes): name = try reader.string(field: 3)
+            case (4, .bytes): version = try reader.string(field: 4)
+            case (5, .bytes): capabilities.append(try reader.string(field: 5))
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// The revision in force from here on.
+package struct Welcome: WireMessage, Equatable, Sendable {
+    package var revision: UInt32 = 0
+    package var maxFrameBytes: UInt32 = 0
+    package var pingIntervalMilliseconds: UInt32 = 0
+
+    package init(revision: UInt32, maxFrameBytes: UInt32, pingIntervalMilliseconds: UInt32) {
+        self.revision = revision
+        self.maxFrameBytes = maxFrameBytes
+        self.pingIntervalMilliseconds = pingIntervalMilliseconds
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, varint: UInt64(revision)) + WireSize.field(2, varint: UInt64(maxFrameBytes))
+            + WireSize.field(3, varint: UInt64(pingIntervalMilliseconds))
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(revision))
+        writer.field(2, varint: UInt64(maxFrameBytes))
+        writer.field(3, varint: UInt64(pingIntervalMilliseconds))
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): revision = try reader.uint32()
+            case (2, .varint): maxFrameBytes = try reader.uint32()
+            case (3, .varint): pingIntervalMilliseconds = try reader.uint32()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// No common revision: the backend ends its process.
+package struct Reject: WireMessage, Equatable, Sendable {
+    package var reason = ""
+    package var minRevision: UInt32 = 0
+    package var maxRevision: UInt32 = 0
+
+    package init(reason: String, revisions: ClosedRange<UInt32> = ContractLimits.revisions) {
+        self.reason = reason
+        minRevision = revisions.lowerBound
+        maxRevision = revisions.upperBound
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, string: reason) + WireSize.field(2, varint: UInt64(minRevision))
+            + WireSize.field(3, varint: UInt64(maxRevision))
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, string: reason)
+        writer.field(2, varint: UInt64(minRevision))
+        writer.field(3, varint: UInt64(maxRevision))
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): reason = try reader.string(field: 1)
+            case (2, .varint): minRevision = try reader.uint32()
+            case (3, .varint): maxRevision = try reader.uint32()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}

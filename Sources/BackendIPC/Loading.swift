@@ -1,0 +1,116 @@
+package import WireFormat
+
+/// Load the one model that the process serves.
+package struct Load: WireMessage, Equatable, Sendable {
+    package var model = ""
+    /// The descriptor of the weights in the backend's process; nil for a backend without weights.
+    package var weightsDescriptor: UInt32?
+    package var weightsBytes: UInt64 = 0
+    package var contextTokens: UInt32 = 0
+    package var maxSequences: UInt32 = 0
+    package var threads: UInt32 = 0
+    package var options: [String: String] = [:]
+
+    package init(
+        model: String, weightsDescriptor: UInt32? = nil, weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0,
+        maxSequences: UInt32, threads: UInt32 = 1, options: [String: String] = [:]
+    ) {
+        self.model = model
+        self.weightsDescriptor = weightsDescriptor
+        self.weightsBytes = weightsBytes
+        self.contextTokens = contextTokens
+        self.maxSequences = maxSequences
+        self.threads = threads
+        self.options = options
+    }
+
+    package var encodedSize: Int {
+        var size = WireSize.field(1, string: model)
+        if let weightsDescriptor { size += WireSize.field(2, varint: UInt64(weightsDescriptor)) }
+        size += WireSize.field(3, varint: weightsBytes) + WireSize.field(4, varint: UInt64(contextTokens))
+        size += WireSize.field(5, varint: UInt64(maxSequences)) + WireSize.field(6, varint: UInt64(threads))
+        for option in options { size += WireSize.field(7, entry: option) }
+        return size
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, string: model)
+        if let weightsDescriptor { writer.field(2, varint: UInt64(weightsDescriptor)) }
+        writer.field(3, varint: weightsBytes)
+        writer.field(4, varint: UInt64(contextTokens))
+        writer.field(5, varint: UInt64(maxSequences))
+        writer.field(6, varint: UInt64(threads))
+        for option in options { writer.field(7, entry: option) }
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): model = try reader.string(field: 1)
+            case (2, .varint): weightsDescriptor = try reader.uint32()
+            case (3, .varint): weightsBytes = try reader.varint()
+            case (4, .varint): contextTokens = try reader.uint32()
+            case (5, .varint): maxSequences = try reader.uint32()
+            case (6, .varint): threads = try reader.uint32()
+            case (7, .bytes):
+                let option = try reader.stringEntry(field: 7)
+                options[option.key] = option.value
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// Loading goes on.
+package struct LoadProgress: WireMessage, Equatable, Sendable {
+    /// From 0 to 1.
+    package var fraction: Float = 0
+
+    package init(fraction: Float) { self.fraction = fraction }
+
+    package var encodedSize: Int { WireSize.fixed32(1) }
+
+    package func encode(to writer: inout WireWriter) { writer.field(1, float: fraction) }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .fixed32): fraction = try reader.float()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// The model is ready.
+package struct Loaded: WireMessage, Equatable, Sendable {
+    package var maxContextTokens: UInt32 = 0
+    package var maxSequences: UInt32 = 0
+
+    package init(maxContextTokens: UInt32, maxSequences: UInt32) {
+        self.maxContextTokens = maxContextTokens
+        self.maxSequences = maxSequences
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, varint: UInt64(maxContextTokens)) + WireSize.field(2, varint: UInt64(maxSequences))
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(maxContextTokens))
+        writer.field(2, varint: UInt64(maxSequences))
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): maxContextTokens = try reader.uint32()
+            case (2, .varint): maxSequences = try reader.uint32()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+package import WireFormat
+
+/// Begin a sequence.
+package struct Start: WireMessage, Equatable, Sendable {
+    package var sequence: UInt32 = 0
+    package var credit: UInt32 = 0
+    /// A serialized `hearth.v1.GenerateRequest`, as the consumer sent it.
+    package var request: [UInt8] = []
+
+    package init(sequence: UInt32, credit: UInt32, request: [UInt8]) {
+        self.sequence = sequence
+        self.credit = credit
+        self.request = request
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, varint: UInt64(sequence)) + WireSize.field(2, varint: UInt64(credit))
+            + WireSize.field(3, byteCount: request.count)
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(sequence))
+        writer.field(2, varint: UInt64(credit))
+        writer.field(3, bytes: request)
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): sequence = try reader.uint32()
+            case (2, .varint): credit = try reader.uint32()
+            // Two pieces of one message are the message of their bytes in a row.
+            case (3, .bytes): request.append(contentsOf: try reader.bytes())
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// The sequence may compute this many more tokens.
+package struct Credit: WireMessage, Equatable, Sendable {
+    package var sequence: UInt32 = 0
+    package var tokens: UInt32 = 0
+
+    package init(sequence: UInt32, tokens: UInt32) {
+        self.sequence = sequence
+        self.tokens = tokens
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, varint: UInt64(sequence)) + WireSize.field(2, varint: UInt64(tokens))
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(sequence))
+        writer.field(2, varint: UInt64(tokens))
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): sequence = try reader.uint32()
+            case (2, .varint): tokens = try reader.uint32()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// Stop computing this sequence.
+package struct Cancel: WireMessage, Equatable, Sendable {
+    package var sequence: UInt32 = 0
+
+    package init(sequence: UInt32) { self.sequence = sequence }
+
+    package var encodedSize: Int { WireSize.field(1, varint: UInt64(sequence)) }
+
+    package func encode(to writer: inout WireWriter) { writer.field(1, varint: UInt64(sequence)) }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): sequence = try reader.uint32()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+package import WireFormat
+
+/// What one step gave one sequence, in place: its slices lie in the frame (or in the encoder's buffers) and are valid
+/// as long as those are. Decoding allocates nothing unless there is a fault.
+package struct TokenRunView: WireMessage {
+    package var sequence: UInt32 = 0
+    /// How many ids `packedTokenIDs` holds.
+    package var tokenCount = 0
+    /// One varint after the other: the content of a packed `repeated uint32`, fit to be copied into another message.
+    package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// UTF-8 that may begin or end inside a scalar.
+    package var text = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Set on the last run of a sequence.
+    package var finish: Finish?
+
+    package init(
+        sequence: UInt32, tokenCount: Int = 0,
+        packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), finish: Finish? = nil
+    ) {
+        self.sequence = sequence
+        self.tokenCount = tokenCount
+        self.packedTokenIDs = packedTokenIDs
+        self.text = text
+        self.finish = finish
+    }
+
+    package var encodedSize: Int {
+        var size = WireSize.field(1, varint: UInt64(sequence))
+        if packedTokenIDs.count > 0 { size += WireSize.field(2, byteCount: packedTokenIDs.count) }
+        if text.count > 0 { size += WireSize.field(3, byteCount: text.count) }
+        if let finish { size += WireSize.field(4, message: finish) }
+        return size
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(sequence))
+        if packedTokenIDs.count > 0 { writer.field(2, bytes: packedTokenIDs) }
+        if text.count > 0 { writer.field(3, bytes: text) }
+        if let finish { writer.field(4, message: finish) }
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): sequence = try reader.uint32()
+            case (2, .bytes):
+                if packedTokenIDs.count > 0 { throw .notPacked(field: 2) }
+                packedTokenIDs = try reader.bytes()
+                tokenCount = try Self.countPacked(packedTokenIDs)
+            // An unpacked list has no place of its own in the frame that could be passed on as it is.
+            case (2, _): throw .notPacked(field: 2)
+            case (3, .bytes): text = try reader.bytes()
+            case (4, .bytes):
+                if finish != nil { throw .repeated(field: 4) }
+                finish = try Finish(decoding: try reader.bytes())
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+
+    /// Counts the ids and checks that each is a whole varint of at most 32 bits.
+    private static func countPacked(_ packed: UnsafeRawBufferPointer) throws(WireError) -> Int {
+        var count = 0
+        var reader = WireReader(packed)
+        while !reader.isAtEnd {
+            guard try reader.varint() <= UInt64(UInt32.max) else { throw .varintTooLong }
+            count &+= 1
+        }
+        return count
+    }
+
+    /// Visits the ids in order.
+    package func forEachTokenID(_ body: (UInt32) -> Void) {
+        var reader = WireReader(packedTokenIDs)
+        while !reader.isAtEnd, let id = try? reader.uint32() { body(id) }
+    }
+
+    /// The ids, copied; not for the token path.
+    package var tokenIDs: [UInt32] {
+        var ids: [UInt32] = []
+        ids.reserveCapacity(tokenCount)
+        forEachTokenID { ids.append($0) }
+        return ids
+    }
+}

@@ -1,0 +1,34 @@
+internal import Glibc
+
+/// Runs an engine as a backend of the agent.
+public enum Backend {
+    /// The socket to the agent; inherited at this number.
+    public static let socketDescriptor: Int32 = 3
+
+    /// Speaks the contract on descriptor 3 until the agent closes it or says `Shutdown`, then ends the process: with
+    /// status 0 when that was in order, with 1 and a line on standard error otherwise. Single-threaded.
+    public static func run(_ engine: some Engine) -> Never {
+        // A write to an agent that died returns EPIPE instead of a signal.
+        signal(SIGPIPE, SIG_IGN)
+        exit(serve(engine, on: socketDescriptor))
+    }
+
+    /// Speaks the contract on any socket, and returns the status that `run` exits with.
+    package static func serve(_ engine: some Engine, on descriptor: Int32) -> Int32 {
+        let loop = BackendLoop(engine, descriptor: descriptor)
+        return loop.run()
+    }
+
+    /// A line for the owner, on standard error: `hearth logs` shows it.
+    public static func log(_ line: String) {
+        var line = line + "\n"
+        line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Now, by CLOCK_MONOTONIC, in nanoseconds; for `Pace.at`.
+    public static var nowNanoseconds: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}

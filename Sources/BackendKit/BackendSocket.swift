@@ -1,0 +1,62 @@
+internal import BackendIPC
+internal import Glibc
+internal import LinuxSystem
+internal import WireFormat
+
+/// The backend's end of the socket: what was read and what waits to be written. Uses read(2), write(2) and ppoll(2)
+/// only, and each only after ppoll has said that it will not block, so a blocking socket does as well. One thread.
+final class BackendSocket {
+    private let descriptor: CInt
+    var input: FrameBuffer
+    var output = OutputBuffer(capacity: 128 << 10)
+    /// The agent closed its end, or died.
+    private(set) var isClosed = false
+
+    init(descriptor: CInt) {
+        self.descriptor = descriptor
+        input = FrameBuffer(frameBytesMax: ContractLimits.agentFrameBytesMax)
+    }
+
+    /// Waits until the socket can be read or, when something waits, written, for at most `nanoseconds` (nil: for ever);
+    /// then reads once and writes once. Every whole frame must have been taken before.
+    func exchange(waitingNanoseconds nanoseconds: UInt64?) throws(LinuxError) {
+        let wanted: Readiness = output.isEmpty ? .readable : [.readable, .writable]
+        let ready = try Poll.wait(descriptor, for: wanted, nanoseconds: nanoseconds)
+        // A hang-up and an error come unasked: read(2) then tells the end.
+        if !ready.subtracting(.writable).isEmpty { try readOnce() }
+        if ready.contains(.writable), !isClosed { try writeOnce() }
+    }
+
+    private func readOnce() throws(LinuxError) {
+        if try input.read(from: descriptor) == .end { isClosed = true }
+    }
+
+    private func writeOnce() throws(LinuxError) {
+        let bytes = output.bytes
+        let count = write(descriptor, bytes.baseAddress, min(bytes.count, Limits.writeBytesMax))
+        if count >= 0 {
+            output.consume(count)
+            return
+        }
+        switch errno {
+        case EAGAIN, EINTR: return
+        case EPIPE, ECONNRESET: isClosed = true
+        default: throw LinuxError.last("write to the backend socket")
+        }
+    }
+
+    /// Writes what waits, for at most a given time; what comes in meanwhile is not looked at.
+    func flush(milliseconds: UInt64) {
+        let deadline = Monotonic.now().advanced(milliseconds: milliseconds)
+        while !output.isEmpty, !isClosed {
+            let rest = deadline.since(Monotonic.now())
+            guard rest > 0 else { return }
+            guard let ready = try? Poll.wait(descriptor, for: .writable, nanoseconds: rest) else { return }
+            if ready.contains(.writable) {
+                guard (try? writeOnce()) != nil else { return }
+            } else if !ready.isEmpty {
+                return
+            }
+        }
+    }
+}

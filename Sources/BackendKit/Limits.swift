@@ -1,0 +1,18 @@
+internal import BackendIPC
+
+/// What bounds a backend's memory and how much it says at once.
+enum Limits {
+    /// With more than this waiting to be written no step is computed: the agent does not read.
+    static let steppingOutputBytesMax = 1 << 20
+    /// With more than this waiting the process ends: answers to an agent that asks and never reads would pile up.
+    static let outputBytesMax = 64 << 20
+    /// What one write offers the socket; after POLLOUT a socket takes this much without blocking.
+    static let writeBytesMax = 64 << 10
+    /// A longer run is cut in two, so that every frame stays below the agent's limit.
+    static let runBytesMax = 32 << 10
+    /// The least time between two `LoadProgress`, in nanoseconds: ten a second.
+    static let progressIntervalNanoseconds: UInt64 = 100_000_000
+    /// How long last words may take to be written.
+    static let lastWordsMilliseconds: UInt64 = 1_000
+    static let faultBytesMax = ContractLimits.faultBytesMax
+}

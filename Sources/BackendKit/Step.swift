@@ -1,0 +1,176 @@
+internal import BackendIPC
+internal import WireFormat
+
+/// One decode step: which sequences may compute, and where their tokens go. The tokens of all sequences leave in one
+/// frame when `Engine.step` returns.
+public struct Step: ~Copyable {
+    /// A sequence as the engine's thread sees it.
+    struct Slot {
+        var isRunning = false
+        var credit: UInt32 = 0
+    }
+
+    /// One run whose ids and text lie in the shared buffers.
+    struct Run {
+        var sequence: Int
+        var tokenCount: Int
+        var ids: Range<Int>
+        var text: Range<Int>
+        var finish: Finish?
+    }
+
+    /// Running sequences that have credit, when the step began.
+    public internal(set) var sequences: [Int] = []
+
+    var slots: [Slot] = []
+    var running: [Int] = []
+    var runs: [Run] = []
+    var ids = OutputBuffer(capacity: 4096)
+    var text = OutputBuffer(capacity: 16384)
+    /// The run that grows: its sequence (-1: none) and where it begins.
+    var openSequence = -1
+    var openTokens = 0
+    var openIDs = 0
+    var openText = 0
+    /// What the engine did that no engine may do; the first such thing.
+    var misuse: String?
+    /// Bytes that are sent as they are, after the batch: only a backend that plays a broken one uses this.
+    var rawOutput: [UInt8] = []
+    /// Set by a backend that plays a broken one: its runs are not held against the contract.
+    var isUnchecked = false
+    /// Tokens emitted since the process began.
+    var tokens: UInt64 = 0
+
+    init() {}
+
+    /// How many tokens the sequence may still emit.
+    public func credit(of sequence: Int) -> Int {
+        slots.indices.contains(sequence) ? Int(slots[sequence].credit) : 0
+    }
+
+    /// One more token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
+    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run.
+    public mutating func emit(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
+        guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
+            return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
+        }
+        slots[sequence].credit &-= 1
+        append(sequence, token: token, text: bytes)
+    }
+
+    public mutating func emit(_ sequence: Int, token: UInt32, text: String) {
+        var text = text
+        text.withUTF8 { emit(sequence, token: token, text: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Ends a running sequence, which is free again. `text` is what was held back of the text of earlier tokens.
+    public mutating func finish(
+        _ sequence: Int, _ ending: Ending, prompt: PromptTokens,
+        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        var finish = Finish(
+            .reason(ending == .length ? .length : .stop), promptTokens: UInt32(clamping: prompt.total),
+            cachedPromptTokens: UInt32(clamping: min(prompt.cached, prompt.total)))
+        if case .stopToken(let id) = ending { finish.stopTokenID = id }
+        end(sequence, finish, text: text)
+    }
+
+    /// Ends one running sequence with a fault; it is free again.
+    public mutating func fail(_ sequence: Int, _ fault: EngineFault, prompt: PromptTokens = PromptTokens(total: 0)) {
+        let finish = Finish(
+            .fault(Fault(fault)), promptTokens: UInt32(clamping: prompt.total),
+            cachedPromptTokens: UInt32(clamping: min(prompt.cached, prompt.total)))
+        end(sequence, finish)
+    }
+}
+
+extension Step {
+    /// Every table made for this many sequences.
+    mutating func prepare(sequences count: Int) { slots = Array(repeating: Slot(), count: count) }
+
+    mutating func begin(_ sequence: Int, credit: UInt32) {
+        slots[sequence] = Slot(isRunning: true, credit: credit)
+        running.append(sequence)
+    }
+
+    mutating func grant(_ sequence: Int, tokens: UInt32) {
+        slots[sequence].credit = UInt32(clamping: UInt64(slots[sequence].credit) + UInt64(tokens))
+    }
+
+    /// Whether some sequence may compute; then `sequences` holds them all.
+    mutating func gather() -> Bool {
+        sequences.removeAll(keepingCapacity: true)
+        for sequence in running where slots[sequence].credit > 0 { sequences.append(sequence) }
+        return !sequences.isEmpty
+    }
+
+    mutating func end(
+        _ sequence: Int, _ finish: Finish,
+        text bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        guard slots.indices.contains(sequence), slots[sequence].isRunning else {
+            return noteMisuse("ended the sequence \(sequence), which is not running")
+        }
+        guard bytes.count <= ContractLimits.tokenTextBytesMax else {
+            return noteMisuse("ended the sequence \(sequence) with \(bytes.count) bytes of text")
+        }
+        open(sequence)
+        text.append(bytes)
+        closeRun(finish)
+        slots[sequence] = Slot()
+        if let index = running.firstIndex(of: sequence) { running.swapRemove(at: index) }
+    }
+
+    mutating func append(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= ContractLimits.tokenTextBytesMax else {
+            return noteMisuse("emitted a token of \(bytes.count) bytes for the sequence \(sequence)")
+        }
+        open(sequence)
+        ids.append(varint: UInt64(token))
+        text.append(bytes)
+        openTokens &+= 1
+        tokens &+= 1
+    }
+
+    /// Goes on with the open run if it is this sequence's and not too long.
+    private mutating func open(_ sequence: Int) {
+        let length = (ids.count &- openIDs) &+ (text.count &- openText)
+        if openSequence == sequence, length < Limits.runBytesMax { return }
+        closeRun(nil)
+        openSequence = sequence
+    }
+
+    mutating func closeRun(_ finish: Finish?) {
+        if openSequence >= 0 {
+            runs.append(
+                Run(
+                    sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
+                    text: openText..<text.count, finish: finish))
+        }
+        openSequence = -1
+        openTokens = 0
+        openIDs = ids.count
+        openText = text.count
+    }
+
+    /// Forgets the runs once they are encoded.
+    mutating func removeRuns() {
+        runs.removeAll(keepingCapacity: true)
+        ids.removeAll()
+        text.removeAll()
+        openIDs = 0
+        openText = 0
+    }
+
+    mutating func noteMisuse(_ what: String) {
+        if misuse == nil { misuse = "the engine \(what)" }
+    }
+}
+
+extension Array {
+    /// Takes an element out in constant time; the last one moves to its place.
+    fileprivate mutating func swapRemove(at index: Int) {
+        swapAt(index, count - 1)
+        removeLast()
+    }
+}
