@@ -21,6 +21,7 @@ let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 
 /// A library target of ours: layer order is the order below, imports point strictly up this list.
@@ -64,18 +65,21 @@ var targets: [Target] = [
         ["BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "WireFormat", logging, protobuf]),
     library(
         "AdminService",
-        ["BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", protobuf]),
+        ["BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LinuxSystem", protobuf]),
 
     // Layer 4 and 5: wiring, and what a person runs.
     library(
         "HostAgent",
         [
-            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LinuxSystem",
-            "SandboxPolicy", "TLSSession", configuration, logging,
+            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem",
+            "SandboxPolicy", "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(
         name: "hearth",
-        dependencies: ["EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments],
+        dependencies: [
+            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments, configuration,
+            logging, protobuf,
+        ],
         swiftSettings: swiftSettings),
     .executableTarget(
         name: "hearth-sandbox", dependencies: ["LaunchPlan", "LinuxSystem"],
@@ -100,6 +104,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include "CLinuxSignals.h"
 
 // epoll(7), eventfd(2). `epoll_event` is packed on x86-64, so it is passed field by field.
 int hearth_epoll_create(void);

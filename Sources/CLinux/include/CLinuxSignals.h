@@ -1,0 +1,11 @@
+// signalfd(2) and pthread_sigmask(3) for the signals that end a program, and setgroups(2) with an empty list.
+#pragma once
+
+// Blocks SIGINT, SIGTERM and SIGHUP in the calling thread, and ignores SIGPIPE in the process.
+int hearth_block_termination(void);
+// A descriptor that becomes readable when one of them is pending.
+int hearth_signalfd(void);
+// The number of a pending signal, 0 when there is none.
+int hearth_signalfd_read(int descriptor);
+// Gives up every supplementary group.
+int hearth_clear_groups(void);
