@@ -1,0 +1,130 @@
+package import EventLoop
+internal import HTTP2Connection
+package import LinuxSystem
+package import TLSSession
+
+/// How a client protects what it sends and receives.
+package enum ClientSecurity: Sendable {
+    /// Not at all: for loopback and Unix sockets.
+    case plaintext
+    /// TLS 1.3 with ALPN h2.
+    case tls(ClientTLS)
+}
+
+/// A gRPC client: one connection, many calls on it. It does not connect again by itself.
+///
+/// Used on the loop, which owns its connection; close it when it is no longer needed. Bounded by its `Limits`.
+@IOLoop
+package final class Client {
+    package nonisolated let address: SocketAddress
+    package nonisolated let limits: Limits
+    private let connection: HTTP2Connection
+    private let scheme: String
+    private let authority: String
+    private var opening: CheckedContinuation<Void, any Error>?
+    private var failure: ConnectionFailure?
+
+    /// Connects, and waits until the server has shown that it speaks HTTP/2. Throws `Status` UNAVAILABLE with the
+    /// reason. A host name is looked up on the calling task's thread (getaddrinfo(3)).
+    package nonisolated static func connect(
+        to address: SocketAddress, security: ClientSecurity = .plaintext, limits: Limits = .client,
+        timeoutMilliseconds: UInt64 = 10_000
+    ) async throws -> Client {
+        var limits = limits
+        limits.http2.handshakeMilliseconds = timeoutMilliseconds
+        var host: String?
+        if case .internet(let name, _) = address { host = name }
+        do {
+            let tls: TLSContext? =
+                switch security {
+                case .plaintext: nil
+                case .tls(let trust): try TLSContext(client: trust, host: host)
+                }
+            let socket = try Socket.connect(to: address)
+            let client = try await Client(socket, to: address, tls: tls, limits: limits)
+            try await client.open()
+            return client
+        } catch {
+            throw Status(.unavailable, "cannot connect to \(address): \(error)")
+        }
+    }
+
+    private init(
+        _ socket: consuming Descriptor, to address: SocketAddress, tls: TLSContext?, limits: Limits
+    ) throws(ConnectionFailure) {
+        self.address = address
+        self.limits = limits
+        scheme = tls == nil ? "http" : "https"
+        authority = if case .unix = address { "localhost" } else { address.description }
+        connection = try HTTP2Connection(
+            .client, socket: socket, tls: tls, peer: address, limits: limits.http2, isConnecting: true)
+    }
+
+    private func open() async throws {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { opening in
+                self.opening = opening
+                do throws(ConnectionFailure) {
+                    try connection.start(self)
+                } catch {
+                    finishOpening(error)
+                }
+            }
+        } onCancel: {
+            Task { @IOLoop in self.close() }
+        }
+    }
+
+    private func finishOpening(_ failure: ConnectionFailure?) {
+        guard let opening else { return }
+        self.opening = nil
+        if let failure { opening.resume(throwing: failure) } else { opening.resume() }
+    }
+
+    /// Whether new calls can be made.
+    package var isOpen: Bool { failure == nil && !connection.isDraining && !connection.isClosed }
+
+    package var bytesReceived: UInt64 { connection.bytesReceived }
+    package var bytesSent: UInt64 { connection.bytesSent }
+
+    /// Ends every call UNAVAILABLE and closes the connection.
+    package func close() { connection.close() }
+
+    /// Begins a call; the handler hears of its end also when the connection is closed. The low-level way: nothing of it
+    /// costs a task.
+    package func start(
+        _ path: String, options: CallOptions = CallOptions(), handler: any ClientCallHandler
+    ) -> ClientCall {
+        let call = ClientCall(limits: limits, handler: handler)
+        call.start(headers(path, options), timeoutMilliseconds: options.timeoutMilliseconds, on: connection)
+        return call
+    }
+
+    private func headers(_ path: String, _ options: CallOptions) -> [HTTP2Header] {
+        var headers = [
+            HTTP2Header(":method", "POST"), HTTP2Header(":scheme", scheme), HTTP2Header(":path", path),
+            HTTP2Header(":authority", authority), HTTP2Header("te", "trailers"),
+            HTTP2Header("content-type", "application/grpc"), HTTP2Header("user-agent", "hearth-grpc"),
+        ]
+        if let milliseconds = options.timeoutMilliseconds {
+            let nanoseconds = Monotonic(nanoseconds: 0).advanced(milliseconds: milliseconds).nanoseconds
+            headers.append(HTTP2Header("grpc-timeout", CallTimeout.encode(nanoseconds: nanoseconds)))
+        }
+        return headers + options.metadata.headers
+    }
+}
+
+extension Client: HTTP2ConnectionHandler {
+    func opened(_ connection: HTTP2Connection) { finishOpening(nil) }
+
+    func received(
+        request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
+    ) {}
+
+    func draining(_ connection: HTTP2Connection) {}
+
+    func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
+        self.failure = failure
+        finishOpening(failure)
+    }
+}

@@ -1,0 +1,244 @@
+package import EventLoop
+internal import HTTP2Connection
+internal import LinuxSystem
+package import SwiftProtobuf
+
+/// Who takes what a call answers. Called on the loop; the call keeps its handler until `finished`, the last call.
+@IOLoop
+package protocol ClientCallHandler: AnyObject {
+    /// The server's initial metadata; not called when the call ends without an answer.
+    func received(initialMetadata: Metadata)
+    /// One whole message, valid during the call.
+    func received(_ message: UnsafeRawBufferPointer)
+    /// `bufferedBytes` fell to the low mark after it had been above the high one: go on sending.
+    func sendBufferDrained()
+    /// The call is over; exactly once.
+    func finished(_ status: Status, trailers: Metadata)
+}
+
+/// What a call carries besides its messages.
+package struct CallOptions: Sendable {
+    package var metadata = Metadata()
+    /// Told to the server, and enforced here too; nil: none.
+    package var timeoutMilliseconds: UInt64?
+
+    package init(metadata: Metadata = Metadata(), timeoutMilliseconds: UInt64? = nil) {
+        self.metadata = metadata
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+}
+
+/// One call on the client. Owned by its stream and by whoever made it; used on the loop.
+@IOLoop
+package final class ClientCall {
+    package private(set) var isOver = false
+
+    private let limits: Limits
+    private var stream: HTTP2Stream?
+    private var handler: (any ClientCallHandler)?
+    private var deadlineTimer: Timer?
+
+    private var reader: MessageReader
+    private var isPaused = false
+    private var isDelivering = false
+    private var hasResponded = false
+    private var unreleasedBytes = 0
+    /// How the call ended, while messages that came before are still to be taken.
+    private var end: (status: Status, trailers: Metadata)?
+
+    init(limits: Limits, handler: any ClientCallHandler) {
+        self.limits = limits
+        self.handler = handler
+        reader = MessageReader(messageBytesMax: limits.messageBytesMax)
+    }
+
+    func start(_ headers: [HTTP2Header], timeoutMilliseconds: UInt64?, on connection: HTTP2Connection) {
+        guard let stream = connection.request(headers, handler: self) else {
+            // Not from within the call that began it.
+            IOLoop.schedule(afterMilliseconds: 0) {
+                self.finish(Status(.unavailable, "the connection to \(connection.peer) is closed: connect again"))
+            }
+            return
+        }
+        self.stream = stream
+        if let timeoutMilliseconds {
+            deadlineTimer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
+                self?.abort(Status(.deadlineExceeded, "no end of the call within \(timeoutMilliseconds) ms"))
+            }
+        }
+    }
+}
+
+extension ClientCall {
+    /// Bytes that the server's window or the socket has not taken yet.
+    package var bufferedBytes: Int { stream?.bufferedBytes ?? 0 }
+
+    /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
+    package var isCongested: Bool { stream?.isAboveHighMark ?? false }
+
+    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from.
+    package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        guard !isOver, let stream else { return }
+        guard stream.bufferedBytes + byteCount <= limits.http2.streamBufferBytesMax else {
+            abort(
+                Status(
+                    .resourceExhausted,
+                    "more than \(limits.http2.streamBufferBytesMax) bytes wait to be read by the server"))
+            return
+        }
+        stream.append(byteCount: byteCount + MessageReader.prefixByteCount) { buffer in
+            writePrefix(buffer, messageByteCount: byteCount)
+            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
+        }
+    }
+
+    package func send(_ message: some SwiftProtobuf.Message) {
+        do {
+            let bytes: [UInt8] = try message.serializedBytes()
+            send(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+        } catch {
+            abort(Status(.internalError, "a request cannot be encoded: \(error)"))
+        }
+    }
+
+    /// Nothing more is sent; answers still come.
+    package func endSending() {
+        guard !isOver else { return }
+        stream?.end()
+    }
+
+    /// Ends the call with RST_STREAM CANCEL; the handler gets CANCELLED.
+    package func cancel() { abort(Status(.cancelled, "the call was cancelled here")) }
+
+    /// No more messages are taken, and so the server's window closes; a few may still come from what was received.
+    package func pauseReceiving() { isPaused = true }
+
+    package func resumeReceiving() {
+        guard isPaused else { return }
+        isPaused = false
+        if !isDelivering { deliver() }
+    }
+
+    private func abort(_ status: Status) {
+        guard !isOver else { return }
+        stream?.handler = nil
+        stream?.reset(.cancel)
+        finish(status)
+    }
+
+    private func finish(_ status: Status, trailers: Metadata = Metadata()) {
+        guard !isOver else { return }
+        isOver = true
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        stream = nil
+        reader.removeAll()
+        let handler = self.handler
+        self.handler = nil
+        handler?.finished(status, trailers: trailers)
+    }
+}
+
+extension ClientCall: HTTP2StreamHandler {
+    func received(headers: [HTTP2Header], tooLarge: Bool) {
+        guard !isOver, end == nil else { return }
+        // Interim answers say nothing (RFC 9110, section 15.2).
+        if let status = headers.first(where: { $0.name == ":status" })?.value, status.hasPrefix("1") { return }
+        guard !tooLarge else {
+            abort(
+                Status(.resourceExhausted, "the server's metadata is above \(limits.http2.headerListBytesMax) bytes"))
+            return
+        }
+        do throws(Status) {
+            if !hasResponded {
+                hasResponded = true
+                if let status = ResponseStatus.of(headers: headers) { throw status }
+                if let status = ResponseStatus.of(trailers: headers) {
+                    ended(with: status, try Metadata(headers: headers))
+                } else {
+                    handler?.received(initialMetadata: try Metadata(headers: headers))
+                }
+            } else {
+                let status = ResponseStatus.of(trailers: headers)
+                ended(
+                    with: status ?? Status(.unknown, "the server ended the call without a status"),
+                    try Metadata(headers: headers))
+            }
+        } catch {
+            abort(error)
+        }
+    }
+
+    func received(data: UnsafeRawBufferPointer) {
+        guard hasResponded else {
+            abort(Status(.internalError, "the server sent a body without a header"))
+            return
+        }
+        unreleasedBytes += data.count
+        reader.begin(data)
+        deliverMessages()
+        if isOver { return }
+        reader.end()
+        release()
+    }
+
+    func receivedEnd() {
+        guard end == nil else { return }
+        ended(with: ResponseStatus.of(.finished), Metadata())
+    }
+
+    func bufferDrained() { handler?.sendBufferDrained() }
+
+    func ended(_ streamEnd: HTTP2StreamEnd) {
+        guard !isOver, end == nil else { return }
+        ended(with: ResponseStatus.of(streamEnd), Metadata())
+    }
+
+    /// Keeps the end back until the messages before it are taken.
+    private func ended(with status: Status, _ trailers: Metadata) {
+        guard end == nil else { return }
+        end = (status, trailers)
+        if !isDelivering { finishIfTaken() }
+    }
+
+    private func finishIfTaken() {
+        guard !isOver, let end, !isPaused || reader.heldBytes == 0 else { return }
+        // The server has said all; what we still had to say is not wanted.
+        if let stream, !stream.remoteEnded || !stream.hasSentAll {
+            stream.handler = nil
+            stream.reset(.cancel)
+        }
+        if end.status.isOK, reader.heldBytes > 0 {
+            finish(Status(.internalError, "the server's last message is incomplete"))
+        } else {
+            finish(end.status, trailers: end.trailers)
+        }
+    }
+
+    private func deliver() {
+        guard !isOver else { return }
+        deliverMessages()
+        if isOver { return }
+        reader.end()
+        release()
+        finishIfTaken()
+    }
+
+    private func deliverMessages() {
+        isDelivering = true
+        defer { isDelivering = false }
+        do throws(Status) {
+            while !isPaused, !isOver, let message = try reader.next() { handler?.received(message) }
+        } catch {
+            abort(error)
+        }
+    }
+
+    /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
+    private func release() {
+        let released = isPaused ? unreleasedBytes - reader.heldBytes : unreleasedBytes
+        guard released > 0 else { return }
+        unreleasedBytes -= released
+        stream?.consume(released)
+    }
+}

@@ -1,0 +1,61 @@
+package import HTTP2Connection
+
+/// What bounds a gRPC server or client.
+package struct Limits: Sendable {
+    /// A message that is received; above it the call ends RESOURCE_EXHAUSTED.
+    package var messageBytesMax = 4 << 20
+    /// Incomplete messages of all calls of one connection together; a call that goes above it ends RESOURCE_EXHAUSTED.
+    package var incompleteBytesPerConnectionMax = 32 << 20
+    /// Connections that a server holds; those above it are closed at once.
+    package var connectionsMax = 16_384
+    /// Connections accepted in one turn of the loop.
+    package var acceptsPerTurnMax = 64
+    /// How long a server that ran out of descriptors waits before it accepts again.
+    package var acceptPauseMilliseconds: UInt64 = 100
+    /// How long a call that the server ended early may take to hand over what it has already sent.
+    package var lingerMilliseconds: UInt64 = 5_000
+    /// Messages, and their bytes, that wait for a typed handler or reader before the peer's window closes.
+    package var queuedMessagesMax = 64
+    package var queuedBytesMax = 64 << 10
+    /// Of each connection. A stream's high mark is 64 KiB, its low mark 16 KiB.
+    package var http2 = HTTP2Limits()
+
+    package init() {}
+
+    /// A client has asked for what it gets: larger windows, so that one unread stream does not stop the others.
+    package static var client: Limits {
+        var limits = Limits()
+        limits.http2.connectionWindowBytes = 64 << 20
+        limits.http2.idleMilliseconds = 0
+        return limits
+    }
+
+    /// Every limit with its name, for the owner.
+    package var named: [(name: String, value: UInt64)] {
+        [
+            ("messageBytesMax", UInt64(messageBytesMax)),
+            ("incompleteBytesPerConnectionMax", UInt64(incompleteBytesPerConnectionMax)),
+            ("connectionsMax", UInt64(connectionsMax)),
+            ("concurrentStreamsMax", UInt64(http2.concurrentStreamsMax)),
+            ("streamWindowBytes", UInt64(http2.streamWindowBytes)),
+            ("connectionWindowBytes", UInt64(http2.connectionWindowBytes)),
+            ("frameBytesMax", UInt64(http2.frameBytesMax)),
+            ("headerListBytesMax", UInt64(http2.headerListBytesMax)),
+            ("headerCountMax", UInt64(http2.headerCountMax)),
+            ("streamBufferHighBytes", UInt64(http2.streamBufferHighBytes)),
+            ("streamBufferLowBytes", UInt64(http2.streamBufferLowBytes)),
+            ("streamBufferBytesMax", UInt64(http2.streamBufferBytesMax)),
+            ("unsentBytesMax", UInt64(http2.unsentBytesMax)),
+            ("queuedFramesMax", UInt64(http2.queuedFramesMax)),
+            ("handshakeMilliseconds", http2.handshakeMilliseconds),
+            ("headersMilliseconds", http2.headersMilliseconds),
+            ("writeStallMilliseconds", http2.writeStallMilliseconds),
+            ("idleMilliseconds", http2.idleMilliseconds),
+            ("settingsPerSecondMax", UInt64(http2.settingsPerSecondMax)),
+            ("pingsPerSecondMax", UInt64(http2.pingsPerSecondMax)),
+            ("resetsPerSecondMax", UInt64(http2.resetsPerSecondMax)),
+            ("emptyDataPerSecondMax", UInt64(http2.emptyDataPerSecondMax)),
+            ("prioritiesPerSecondMax", UInt64(http2.prioritiesPerSecondMax)),
+        ]
+    }
+}

@@ -1,0 +1,56 @@
+internal import EventLoop
+internal import Glibc
+internal import LinuxSystem
+
+/// A listening socket that hands over what it accepts.
+///
+/// Used on the loop; listens from `start` to `close`, and its descriptor closes with it.
+@IOLoop
+final class Listener: ReadinessHandler {
+    let address: SocketAddress
+    private let limits: Limits
+    private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
+    private let socket: Descriptor
+    private var watch: Watch?
+
+    init(
+        on address: SocketAddress, limits: Limits,
+        accepted: @escaping @IOLoop (consuming Descriptor, SocketAddress) -> Void
+    ) throws(LinuxError) {
+        let listening = try Socket.listen(on: address)
+        self.address = listening.address
+        self.limits = limits
+        self.accepted = accepted
+        socket = listening.take { descriptor, _ in descriptor }
+        watch = try IOLoop.watch(socket, .readable, handler: self)
+    }
+
+    func close() {
+        watch?.unwatch()
+        watch = nil
+        if case .unix(let path) = address { unlink(path) }
+    }
+
+    func ready(_ readiness: Readiness) {
+        for _ in 0..<limits.acceptsPerTurnMax {
+            guard watch != nil else { return }
+            do throws(LinuxError) {
+                guard let socket = try Socket.accept(socket) else { return }
+                Socket.setNoDelay(socket)
+                let peer = Socket.peer(of: socket.raw, listener: address)
+                accepted(socket, peer)
+            } catch {
+                pause()
+                return
+            }
+        }
+    }
+
+    /// Descriptors or memory have run out (accept(2)): the waiting connection would wake the loop for ever.
+    private func pause() {
+        watch?.setInterest([])
+        IOLoop.schedule(afterMilliseconds: limits.acceptPauseMilliseconds) { [weak self] in
+            self?.watch?.setInterest(.readable)
+        }
+    }
+}

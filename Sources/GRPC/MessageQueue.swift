@@ -1,0 +1,102 @@
+internal import EventLoop
+
+/// Messages on their way from the loop to a task that awaits them one by one.
+///
+/// Used on the loop. Bounded by whoever pushes: `isFull` asks it to pause, `onRoom` to go on.
+@IOLoop
+final class MessageQueue<Element: Sendable> {
+    private var elements: [(element: Element, byteCount: Int)] = []
+    private var first = 0
+    private var queuedBytes = 0
+    private var end: Status?
+    private var waiter: CheckedContinuation<Element?, any Error>?
+    private let limits: Limits
+
+    /// The queue has run empty after it was full.
+    var onRoom: (@IOLoop () -> Void)?
+    /// The task that awaits was cancelled.
+    var onCancel: (@IOLoop () -> Void)?
+
+    nonisolated init(limits: Limits) { self.limits = limits }
+
+    var isFull: Bool {
+        elements.count - first >= limits.queuedMessagesMax || queuedBytes >= limits.queuedBytesMax
+    }
+
+    func push(_ element: Element, byteCount: Int) {
+        guard end == nil else { return }
+        if let waiter {
+            self.waiter = nil
+            waiter.resume(returning: element)
+        } else {
+            elements.append((element, byteCount))
+            queuedBytes += byteCount
+        }
+    }
+
+    /// No more will come: nil for the reader after OK, the status thrown after another.
+    func finish(_ status: Status) {
+        guard end == nil else { return }
+        end = status
+        onRoom = nil
+        if let waiter {
+            self.waiter = nil
+            resumeAtEnd(waiter, status)
+        }
+    }
+
+    private func resumeAtEnd(_ waiter: CheckedContinuation<Element?, any Error>, _ status: Status) {
+        if status.isOK { waiter.resume(returning: nil) } else { waiter.resume(throwing: status) }
+    }
+
+    func next() async throws -> Element? {
+        if first < elements.count {
+            let (element, byteCount) = elements[first]
+            first += 1
+            queuedBytes -= byteCount
+            if first == elements.count {
+                elements.removeAll(keepingCapacity: true)
+                first = 0
+                onRoom?()
+            }
+            return element
+        }
+        precondition(waiter == nil, "one task at a time reads a stream of messages")
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { waiter in
+                if let end {
+                    resumeAtEnd(waiter, end)
+                } else if Task.isCancelled {
+                    onCancel?()
+                    waiter.resume(throwing: CancellationError())
+                } else {
+                    self.waiter = waiter
+                }
+            }
+        } onCancel: {
+            Task { @IOLoop in self.cancel() }
+        }
+    }
+
+    private func cancel() {
+        onCancel?()
+        if let waiter {
+            self.waiter = nil
+            waiter.resume(throwing: CancellationError())
+        }
+    }
+}
+
+/// The messages of a call, as they come; one task at a time reads them. What is not read closes the sender's window.
+///
+/// Ends after the sender's last message; throws the call's `Status` when it ended otherwise.
+package struct MessageStream<Element: Sendable>: AsyncSequence, Sendable {
+    let queue: MessageQueue<Element>
+
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        let queue: MessageQueue<Element>
+        package mutating func next() async throws -> Element? { try await queue.next() }
+    }
+
+    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(queue: queue) }
+}

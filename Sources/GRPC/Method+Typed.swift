@@ -1,0 +1,62 @@
+internal import EventLoop
+package import LinuxSystem
+package import SwiftProtobuf
+
+/// What a typed handler knows of its call besides its messages.
+package struct CallContext: Sendable {
+    package let call: ServerCall
+
+    @IOLoop package var metadata: Metadata { call.metadata }
+    @IOLoop package var deadline: Monotonic? { call.deadline }
+    @IOLoop package var peer: SocketAddress { call.peer }
+
+    /// What the client gets with the final status.
+    @IOLoop package func setTrailers(_ trailers: Metadata) { call.typedTrailers = trailers }
+}
+
+/// Where a typed handler's answers go.
+package struct ResponseWriter<Response: SwiftProtobuf.Message>: Sendable {
+    let handler: TypedHandler
+
+    /// Sends one message, once the client has read enough of those before. Throws the call's status when it is over.
+    package func send(_ response: Response) async throws { try await handler.send(response) }
+}
+
+extension Method {
+    /// One request, one answer. The handler runs in a task that is cancelled with the call; a `Status` that it throws
+    /// is what the client gets. Mark the closure `@IOLoop` to run it there.
+    package static func unary<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ serve: @escaping @Sendable (Request, CallContext) async throws -> Response
+    ) -> Method {
+        Method { call in
+            SingleRequestHandler<Request>(call) { request, context, handler in
+                let response = try await serve(request, context)
+                try await handler.send(response)
+            }
+        }
+    }
+
+    /// One request, any number of answers; the call ends OK when the handler returns.
+    package static func serverStreaming<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ serve: @escaping @Sendable (Request, ResponseWriter<Response>, CallContext) async throws -> Void
+    ) -> Method {
+        Method { call in
+            SingleRequestHandler<Request>(call) { request, context, handler in
+                try await serve(request, ResponseWriter(handler: handler), context)
+            }
+        }
+    }
+
+    /// Any number of requests and answers, in any order; the call ends OK when the handler returns.
+    package static func bidirectional<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ serve:
+            @escaping @Sendable (MessageStream<Request>, ResponseWriter<Response>, CallContext) async throws -> Void
+    ) -> Method {
+        Method { call in
+            let handler = StreamingHandler<Request>(call)
+            let requests = MessageStream(queue: handler.queue)
+            handler.run { try await serve(requests, ResponseWriter(handler: handler), CallContext(call: call)) }
+            return handler
+        }
+    }
+}

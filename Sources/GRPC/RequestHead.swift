@@ -1,0 +1,97 @@
+internal import HTTP2Connection
+
+/// What a request's header list asks for, once it is known to be gRPC. Pure.
+struct RequestHead: Equatable {
+    /// Without its slashes: "hearth.v1.Inference".
+    var service: String
+    var method: String
+    var path: String
+    var timeoutNanoseconds: UInt64?
+    var metadata: Metadata
+
+    /// Why a request is no call.
+    enum Rejection: Error, Equatable {
+        /// It is not gRPC: a plain HTTP answer.
+        case http(status: Int, text: String)
+        /// It is, and gets a status.
+        case status(Status)
+    }
+
+    init(_ headers: [HTTP2Header], tooLarge: Bool, limits: HTTP2Limits) throws(Rejection) {
+        var method = ""
+        var path = ""
+        var contentType = ""
+        var timeout: String?
+        var encoding = "identity"
+        for header in headers {
+            switch header.name {
+            case ":method": method = header.value
+            case ":path": path = header.value
+            case "content-type": contentType = header.value
+            case "grpc-timeout": timeout = header.value
+            case "grpc-encoding": encoding = header.value
+            default: break
+            }
+        }
+        guard RequestHead.isGRPC(contentType) else {
+            throw .http(status: 415, text: "This port speaks gRPC: send content-type application/grpc.\n")
+        }
+        guard method == "POST" else { throw .http(status: 405, text: "gRPC calls are POST requests.\n") }
+        guard !tooLarge else {
+            throw .status(
+                Status(
+                    .resourceExhausted,
+                    "the metadata is above \(limits.headerListBytesMax) bytes or \(limits.headerCountMax) fields"))
+        }
+        guard encoding == "identity" else {
+            throw .status(
+                Status(.unimplemented, "grpc-encoding '\(encoding)' is not supported; supported are: identity"))
+        }
+        if let timeout {
+            guard let nanoseconds = CallTimeout.decode(timeout) else {
+                throw .status(Status(.internalError, "'\(timeout)' is no grpc-timeout"))
+            }
+            timeoutNanoseconds = nanoseconds
+        }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].isEmpty, !parts[1].isEmpty, !parts[2].isEmpty else {
+            throw .status(Status(.unimplemented, "'\(path)' is no method: a path is /package.Service/Method"))
+        }
+        service = String(parts[1])
+        self.method = String(parts[2])
+        self.path = path
+        do throws(Status) {
+            metadata = try Metadata(headers: headers)
+        } catch {
+            throw .status(error)
+        }
+    }
+
+    /// "application/grpc", with "+proto" or any other suffix, or parameters.
+    static func isGRPC(_ contentType: String) -> Bool {
+        let name = "application/grpc"
+        guard contentType.lowercased().hasPrefix(name) else { return false }
+        let rest = contentType.dropFirst(name.count)
+        return rest.isEmpty || rest.first == "+" || rest.first == ";"
+    }
+}
+
+/// The header lists of a server's answers. Pure.
+enum ResponseHead {
+    static let accepted = [
+        HTTP2Header(":status", "200"), HTTP2Header("content-type", "application/grpc"),
+        HTTP2Header("grpc-accept-encoding", "identity"),
+    ]
+
+    static func trailers(_ status: Status, _ metadata: Metadata) -> [HTTP2Header] {
+        var trailers = [HTTP2Header("grpc-status", String(status.code.rawValue))]
+        if !status.message.isEmpty {
+            trailers.append(HTTP2Header("grpc-message", PercentEncoding.encode(status.message)))
+        }
+        return trailers + metadata.headers
+    }
+
+    static func notGRPC(status: Int) -> [HTTP2Header] {
+        [HTTP2Header(":status", String(status)), HTTP2Header("content-type", "text/plain")]
+    }
+}

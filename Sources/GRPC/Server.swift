@@ -1,0 +1,178 @@
+package import EventLoop
+internal import HTTP2Connection
+package import LinuxSystem
+package import TLSSession
+
+/// How a server protects what it sends and receives.
+package enum ServerSecurity: Sendable {
+    /// Not at all: for loopback and Unix sockets.
+    case plaintext
+    /// TLS 1.3 with ALPN h2.
+    case tls(ServerTLS)
+}
+
+/// A gRPC server: listeners, their connections, and the services that answer.
+///
+/// Used on the loop, which owns all its connections. Bounded by its `Limits`.
+@IOLoop
+package final class Server {
+    package let limits: Limits
+
+    private var services: [String: any Service] = [:]
+    private var listeners: [Listener] = []
+    private var connections: [ObjectIdentifier: HTTP2Connection] = [:]
+    private var incompleteBytes: [ObjectIdentifier: Int] = [:]
+    private var calls: [ObjectIdentifier: ServerCall] = [:]
+    private var closedBytesReceived: UInt64 = 0
+    private var closedBytesSent: UInt64 = 0
+    private var drainWaiters: [CheckedContinuation<Void, Never>] = []
+    private var isDraining = false
+
+    /// Calls begun since the server was made.
+    package private(set) var callsBegun: UInt64 = 0
+    /// Connections accepted since the server was made, and those refused at `connectionsMax`.
+    package private(set) var connectionsAccepted: UInt64 = 0
+    package private(set) var connectionsRefused: UInt64 = 0
+    /// Hears of connections that ended otherwise than on purpose; for a log. What it hears holds no secrets.
+    package var onConnectionFailure: (@IOLoop (SocketAddress, String) -> Void)?
+
+    package init(limits: Limits = Limits()) { self.limits = limits }
+
+    package var openConnections: Int { connections.count }
+    package var openCalls: Int { calls.count }
+    package var bytesReceived: UInt64 { connections.values.reduce(closedBytesReceived) { $0 &+ $1.bytesReceived } }
+    package var bytesSent: UInt64 { connections.values.reduce(closedBytesSent) { $0 &+ $1.bytesSent } }
+
+    /// Serves it from now on; a service of the same name is replaced.
+    package func register(_ service: any Service) { services[service.name] = service }
+
+    /// Begins to accept; returns the address with the port that the kernel chose. Throws `LinuxError` or `TLSError`
+    /// with the address or the file that cannot be used.
+    @discardableResult
+    package func listen(on address: SocketAddress, security: ServerSecurity = .plaintext) throws -> SocketAddress {
+        let tls: TLSContext? =
+            switch security {
+            case .plaintext: nil
+            case .tls(let files): try TLSContext(server: files)
+            }
+        let listener = try Listener(on: address, limits: limits) { [weak self] socket, peer in
+            self?.accepted(socket, tls: tls, peer: peer)
+        }
+        listeners.append(listener)
+        return listener.address
+    }
+
+    /// Accepts no more, lets the calls that are open end for at most so long, then ends them UNAVAILABLE and closes.
+    package func drain(graceMilliseconds: UInt64) async {
+        closeListeners()
+        isDraining = true
+        for connection in connections.values { connection.drain() }
+        let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.close() }
+        if !connections.isEmpty {
+            await withCheckedContinuation { drainWaiters.append($0) }
+        }
+        timer.cancel()
+    }
+
+    /// Ends every call UNAVAILABLE, and every connection.
+    package func close() {
+        closeListeners()
+        for call in calls.values { call.abort(Status(.unavailable, "the server is shutting down")) }
+        for connection in connections.values { connection.close() }
+    }
+
+    private func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners.removeAll()
+    }
+}
+
+extension Server: HTTP2ConnectionHandler {
+    private func accepted(_ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress) {
+        guard connections.count < limits.connectionsMax, !isDraining else {
+            connectionsRefused += 1
+            return  // The descriptor closes here.
+        }
+        do throws(ConnectionFailure) {
+            let connection = try HTTP2Connection(.server, socket: socket, tls: tls, peer: peer, limits: limits.http2)
+            try connection.start(self)
+            connectionsAccepted += 1
+            connections[ObjectIdentifier(connection)] = connection
+        } catch {
+            onConnectionFailure?(peer, error.description)
+        }
+    }
+
+    func opened(_ connection: HTTP2Connection) {}
+
+    func draining(_ connection: HTTP2Connection) {}
+
+    func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
+        connections[ObjectIdentifier(connection)] = nil
+        incompleteBytes[ObjectIdentifier(connection)] = nil
+        closedBytesReceived &+= connection.bytesReceived
+        closedBytesSent &+= connection.bytesSent
+        switch failure.code {
+        case .closed, .lost: break
+        default: onConnectionFailure?(connection.peer, failure.description)
+        }
+        if connections.isEmpty {
+            let waiters = drainWaiters
+            drainWaiters.removeAll()
+            for waiter in waiters { waiter.resume() }
+        }
+    }
+
+    func received(
+        request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
+    ) {
+        do throws(RequestHead.Rejection) {
+            let head = try RequestHead(request, tooLarge: tooLarge, limits: limits.http2)
+            let method = try method(for: head)
+            ServerCall(head, stream: stream, connection: connection, server: self).start(method)
+        } catch {
+            reject(stream, error)
+        }
+    }
+
+    private func method(for head: RequestHead) throws(RequestHead.Rejection) -> Method {
+        guard let service = services[head.service] else {
+            throw .status(Status(.unimplemented, "this server has no service '\(head.service)'"))
+        }
+        guard let method = service.method(head.method) else {
+            throw .status(Status(.unimplemented, "the service '\(head.service)' has no method '\(head.method)'"))
+        }
+        return method
+    }
+
+    private func reject(_ stream: HTTP2Stream, _ rejection: RequestHead.Rejection) {
+        switch rejection {
+        case .status(let status):
+            stream.respond(ResponseHead.accepted + ResponseHead.trailers(status, Metadata()), end: true)
+        case .http(let code, let text):
+            stream.respond(ResponseHead.notGRPC(status: code), end: false)
+            let bytes = Array(text.utf8)
+            stream.append(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+            stream.end()
+        }
+    }
+}
+
+extension Server {
+    func callBegan(_ call: ServerCall) {
+        callsBegun += 1
+        calls[ObjectIdentifier(call)] = call
+    }
+
+    func callEnded(_ call: ServerCall) { calls[ObjectIdentifier(call)] = nil }
+
+    /// Counts what the calls of a connection keep of messages that are not whole; returns the sum.
+    @discardableResult
+    func noteIncomplete(_ change: Int, of connection: ObjectIdentifier) -> Int {
+        guard change != 0 else { return incompleteBytes[connection] ?? 0 }
+        guard connections[connection] != nil else { return 0 }
+        let total = (incompleteBytes[connection] ?? 0) + change
+        incompleteBytes[connection] = total
+        return total
+    }
+}

@@ -1,0 +1,235 @@
+package import EventLoop
+internal import HTTP2Connection
+package import LinuxSystem
+package import SwiftProtobuf
+
+/// One call on the server: what the client sent with it, and the way back.
+///
+/// Owned by its stream and its handler; used on the loop. What is sent in one turn of the loop leaves at its end, many
+/// messages to a DATA frame; sending makes no system call and, once its buffer has grown, no allocation.
+@IOLoop
+package final class ServerCall {
+    /// "/hearth.v1.Inference/Chat".
+    package let path: String
+    package let metadata: Metadata
+    /// When the server ends the call by itself; nil: never.
+    package let deadline: Monotonic?
+    package let peer: SocketAddress
+
+    /// Finished or cancelled; sends do nothing.
+    package private(set) var isOver = false
+
+    /// What a typed handler wants to be sent with the final status.
+    var typedTrailers = Metadata()
+
+    private let stream: HTTP2Stream
+    private let server: Server
+    private let connectionID: ObjectIdentifier
+    private var handler: (any CallHandler)?
+    private var deadlineTimer: Timer?
+    private var hasResponded = false
+
+    private var reader: MessageReader
+    private var isPaused = false
+    private var isDelivering = false
+    private var hasReceivedEnd = false
+    /// Received bytes whose window has not been given back.
+    private var unreleasedBytes = 0
+    /// What the server was told that this call keeps of messages.
+    private var notedHeldBytes = 0
+
+    init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
+        path = head.path
+        metadata = head.metadata
+        peer = connection.peer
+        deadline = head.timeoutNanoseconds.map { Monotonic.now().advanced(nanoseconds: $0) }
+        connectionID = ObjectIdentifier(connection)
+        self.stream = stream
+        self.server = server
+        reader = MessageReader(messageBytesMax: server.limits.messageBytesMax)
+    }
+
+    /// Begins to serve; `method` makes the handler.
+    func start(_ method: Method) {
+        stream.handler = self
+        server.callBegan(self)
+        if let deadline {
+            let left = deadline.since(.now())
+            deadlineTimer = IOLoop.schedule(afterMilliseconds: left / 1_000_000 + 1) { [weak self] in
+                self?.abort(Status(.deadlineExceeded, "the call's deadline is over"))
+            }
+        }
+        let handler = method.makeHandler(self)
+        if !isOver { self.handler = handler }
+    }
+}
+
+extension ServerCall {
+    var limits: Limits { server.limits }
+
+    /// Bytes that the client's window or socket has not taken yet.
+    package var bufferedBytes: Int { stream.bufferedBytes }
+
+    /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
+    package var isCongested: Bool { stream.isAboveHighMark }
+
+    /// Sends the initial metadata before the first message does; at most once, and only before it.
+    package func sendInitialMetadata(_ metadata: Metadata = Metadata()) {
+        guard !isOver, !hasResponded else { return }
+        hasResponded = true
+        stream.respond(ResponseHead.accepted + metadata.headers, end: false)
+    }
+
+    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from.
+    package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        guard !isOver else { return }
+        if !hasResponded { sendInitialMetadata() }
+        guard stream.bufferedBytes + byteCount <= server.limits.http2.streamBufferBytesMax else {
+            abort(
+                Status(
+                    .resourceExhausted,
+                    "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client"))
+            return
+        }
+        stream.append(byteCount: byteCount + MessageReader.prefixByteCount) { buffer in
+            writePrefix(buffer, messageByteCount: byteCount)
+            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
+        }
+    }
+
+    package func send(_ message: some SwiftProtobuf.Message) {
+        do {
+            let bytes: [UInt8] = try message.serializedBytes()
+            send(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+        } catch {
+            abort(Status(.internalError, "an answer cannot be encoded: \(error)"))
+        }
+    }
+
+    /// Ends the call, after what was sent. The handler hears nothing more.
+    package func finish(_ status: Status, trailers: Metadata = Metadata()) {
+        guard !isOver else { return }
+        let fields = ResponseHead.trailers(status, trailers)
+        if hasResponded {
+            stream.end(trailers: fields)
+        } else {
+            stream.respond(ResponseHead.accepted + fields, end: true)
+        }
+        // What the client goes on sending is dropped by the connection.
+        stream.handler = nil
+        over()
+    }
+
+    /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
+    package func pauseReceiving() { isPaused = true }
+
+    package func resumeReceiving() {
+        guard isPaused else { return }
+        isPaused = false
+        // From within `received`, its loop goes on by itself.
+        if !isDelivering { deliver() }
+    }
+
+    /// Ends the call for a reason that is not the handler's, and tells the handler.
+    func abort(_ status: Status) {
+        guard !isOver else { return }
+        let handler = self.handler
+        finish(status)
+        // A client that does not read must not keep what it was sent for ever: its trailers come after that.
+        if stream.bufferedBytes > 0 {
+            IOLoop.schedule(afterMilliseconds: server.limits.lingerMilliseconds) { [weak stream] in
+                stream?.reset(.cancel)
+            }
+        }
+        handler?.cancelled(status)
+    }
+
+    private func over() {
+        isOver = true
+        handler = nil
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        server.noteIncomplete(-notedHeldBytes, of: connectionID)
+        server.callEnded(self)
+    }
+}
+
+extension ServerCall: HTTP2StreamHandler {
+    func received(headers: [HTTP2Header], tooLarge: Bool) {}  // A client's trailers mean nothing in gRPC.
+
+    func received(data: UnsafeRawBufferPointer) {
+        unreleasedBytes += data.count
+        reader.begin(data)
+        deliverMessages()
+        if isOver { return }
+        reader.end()
+        noteHeld()
+    }
+
+    func receivedEnd() {
+        hasReceivedEnd = true
+        if !isPaused { endReceiving() }
+    }
+
+    func bufferDrained() { handler?.sendBufferDrained() }
+
+    func ended(_ end: HTTP2StreamEnd) {
+        guard !isOver else { return }
+        let handler = self.handler
+        over()
+        switch end {
+        case .finished: break
+        case .reset: handler?.cancelled(Status(.cancelled, "the client cancelled the call"))
+        case .connectionLost(let failure):
+            handler?.cancelled(Status(.unavailable, "the client's connection was lost: \(failure)"))
+        }
+    }
+
+    /// After a pause: what was kept, then what it hid.
+    private func deliver() {
+        guard !isOver else { return }
+        deliverMessages()
+        if isOver { return }
+        reader.end()
+        noteHeld()
+        if hasReceivedEnd, !isPaused { endReceiving() }
+    }
+
+    private func deliverMessages() {
+        isDelivering = true
+        defer { isDelivering = false }
+        do throws(Status) {
+            while !isPaused, !isOver, let message = try reader.next() { handler?.received(message) }
+        } catch {
+            abort(error)
+        }
+    }
+
+    /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
+    private func noteHeld() {
+        let held = reader.heldBytes
+        let total = server.noteIncomplete(held - notedHeldBytes, of: connectionID)
+        notedHeldBytes = held
+        if !isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
+            abort(
+                Status(
+                    .resourceExhausted,
+                    "incomplete messages of this connection are above \(server.limits.incompleteBytesPerConnectionMax) bytes"
+                ))
+            return
+        }
+        let released = isPaused ? unreleasedBytes - held : unreleasedBytes
+        guard released > 0 else { return }
+        unreleasedBytes -= released
+        stream.consume(released)
+    }
+
+    private func endReceiving() {
+        guard !isOver else { return }
+        guard reader.heldBytes == 0 else {
+            abort(Status(.internalError, "the client's last message is incomplete"))
+            return
+        }
+        handler?.receivedEnd()
+    }
+}

@@ -1,0 +1,33 @@
+package import EventLoop
+
+/// A service's methods by name. `hearth.v1.Inference` is one.
+package protocol Service: Sendable {
+    /// With its package, as in the path: "hearth.v1.Inference".
+    var name: String { get }
+
+    /// Nil: there is no such method, and the call ends UNIMPLEMENTED.
+    func method(_ name: String) -> Method?
+}
+
+/// What serves the calls of one method; made from a closure, typed (`unary`, `serverStreaming`, `bidirectional`) or raw.
+package struct Method: Sendable {
+    let makeHandler: @IOLoop @Sendable (ServerCall) -> any CallHandler
+
+    /// The closure is called once for each call, before anything of its body is read. It may finish the call already.
+    package init(handler: @escaping @IOLoop @Sendable (ServerCall) -> any CallHandler) { makeHandler = handler }
+}
+
+/// Who serves one call. Called on the loop; the call keeps its handler until it is over.
+///
+/// After `ServerCall.finish` nothing more is called; otherwise `cancelled` is the last call.
+@IOLoop
+package protocol CallHandler: AnyObject {
+    /// One whole message, valid during the call.
+    func received(_ message: UnsafeRawBufferPointer)
+    /// The client has sent its last message.
+    func receivedEnd()
+    /// `bufferedBytes` fell to the low mark after it had been above the high one: go on sending.
+    func sendBufferDrained()
+    /// The client reset the call or is gone, the deadline is over, or a limit was met. Sends do nothing from here on.
+    func cancelled(_ status: Status)
+}

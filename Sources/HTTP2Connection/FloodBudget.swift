@@ -1,0 +1,33 @@
+package import LinuxSystem
+
+/// Counts, second by second, the frames of one connection that cost its peer nothing; pure.
+package struct FloodBudget: Sendable {
+    package enum Kind: Int, CaseIterable, Sendable {
+        case settings, ping, reset, emptyData, priority
+    }
+
+    private let allowed: [Int]
+    private var spent = [Int](repeating: 0, count: Kind.allCases.count)
+    private var second: UInt64 = 0
+
+    package init(_ limits: HTTP2Limits) {
+        allowed = [
+            limits.settingsPerSecondMax, limits.pingsPerSecondMax, limits.resetsPerSecondMax,
+            limits.emptyDataPerSecondMax, limits.prioritiesPerSecondMax,
+        ]
+    }
+
+    /// Counts one frame; false when it is one too many for this second.
+    package mutating func spend(_ kind: Kind, at now: Monotonic) -> Bool {
+        let current = now.nanoseconds / 1_000_000_000
+        if current != second {
+            second = current
+            for index in spent.indices { spent[index] = 0 }
+        }
+        spent[kind.rawValue] += 1
+        return spent[kind.rawValue] <= allowed[kind.rawValue]
+    }
+
+    /// Data was sent, which a peer may answer with a ping.
+    package mutating func forgivePings() { spent[Kind.ping.rawValue] = 0 }
+}

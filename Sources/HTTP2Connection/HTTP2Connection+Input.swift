@@ -1,0 +1,192 @@
+internal import CNghttp2
+internal import EventLoop
+internal import LinuxSystem
+
+/// One buffer for all connections: it is full only between a read and the parsing that follows at once.
+@IOLoop private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+
+extension HTTP2Connection {
+    /// Reads what is there, within a turn's share.
+    func read() throws(ConnectionFailure) {
+        for _ in 0..<limits.readsPerTurnMax {
+            switch try transport.read(into: readBuffer) {
+            case .wouldBlock:
+                finishReading()
+                return
+            case .ended:
+                throw ConnectionFailure(.lost, "the peer closed the connection")
+            case .moved(let count):
+                bytesReceived &+= UInt64(count)
+                try parse(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
+                if isClosed { return }
+                if count < readBuffer.count, !transport.hasPending {
+                    finishReading()
+                    return
+                }
+            }
+        }
+        finishReading()
+        // epoll announces what the socket holds, not what TLS has already taken from it.
+        if transport.hasPending {
+            IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.ready(.readable) }
+        }
+    }
+
+    private func parse(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
+        let taken = nghttp2_session_mem_recv(
+            session.pointer, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+        guard !isClosed else { return }
+        if taken < 0 {
+            if ending != nil { return }
+            let reason = String(cString: nghttp2_strerror(Int32(taken)))
+            throw ConnectionFailure(.violation, "the peer does not speak HTTP/2 as it should: \(reason)")
+        }
+    }
+
+    private func finishReading() {
+        guard !isClosed else { return }
+        if clock.headersEnd != nil { armTimer() }
+        if !session.wantsRead && !session.wantsWrite {
+            end(ConnectionFailure(.closed, "the connection has ended"))
+        } else if session.wantsWrite {
+            scheduleFlush()
+        }
+    }
+
+    private func stream(_ id: Int32) -> HTTP2Stream? {
+        guard let pointer = nghttp2_session_get_stream_user_data(session.pointer, id) else { return nil }
+        // Retained by `streams` until `streamClosed`; see SessionCallbacks.
+        return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// Spends from the budgets; nothing of nghttp2's is submitted here.
+    func beganFrame(type: UInt8, flags: UInt8, length: Int) -> CInt {
+        let kind: FloodBudget.Kind
+        switch UInt32(type) {
+        case NGHTTP2_SETTINGS.rawValue where flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0: kind = .settings
+        case NGHTTP2_PING.rawValue where flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0: kind = .ping
+        case NGHTTP2_RST_STREAM.rawValue: kind = .reset
+        case NGHTTP2_PRIORITY.rawValue, NGHTTP2_PRIORITY_UPDATE.rawValue: kind = .priority
+        case NGHTTP2_DATA.rawValue where length == 0 && flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0:
+            kind = .emptyData
+        default: return 0
+        }
+        guard flood.spend(kind, at: .now()) else {
+            return refuse(ConnectionFailure(.flooded, "the peer sends too many \(kind) frames a second"))
+        }
+        return 0
+    }
+
+    /// Ends the connection from within a callback: GOAWAY is queued, and nghttp2 reads no further.
+    private func refuse(_ failure: ConnectionFailure) -> CInt {
+        close(.enhanceYourCalm, failure)
+        return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+    }
+
+    func beganHeaders(_ id: Int32, isRequest: Bool) -> CInt {
+        clock.headersEnd = Monotonic.now().advanced(milliseconds: limits.headersMilliseconds)
+        if isRequest {
+            let stream = HTTP2Stream(id: id, connection: self)
+            streams[id] = stream
+            clock.idleEnds = nil
+            nghttp2_session_set_stream_user_data(
+                session.pointer, id, Unmanaged.passUnretained(stream).toOpaque())
+        }
+        if let stream = stream(id) {
+            stream.headers.removeAll()
+            stream.headerBytes = 0
+        }
+        return 0
+    }
+
+    func receivedHeader(_ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> CInt {
+        guard let stream = stream(id) else { return 0 }
+        stream.headerBytes += name.count + value.count + 32
+        if stream.headerBytes > limits.headerListBytesMax || stream.headers.count >= limits.headerCountMax {
+            stream.headersTooLarge = true
+            // What is over the limit is dropped, but decoding it costs: not for ever.
+            guard stream.headerBytes <= 4 * limits.headerListBytesMax else {
+                return refuse(
+                    ConnectionFailure(.flooded, "a header list is above \(4 * limits.headerListBytesMax) bytes"))
+            }
+            return 0
+        }
+        stream.headers.append(
+            HTTP2Header(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+        return 0
+    }
+
+    func receivedData(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> CInt {
+        guard let stream = stream(id), let handler = stream.handler else {
+            nghttp2_session_consume(session.pointer, id, bytes.count)
+            return 0
+        }
+        stream.unconsumedBytes += bytes.count
+        handler.received(data: bytes)
+        return 0
+    }
+
+    func receivedFrame(_ frame: nghttp2_frame) -> CInt {
+        switch UInt32(frame.hd.type) {
+        case NGHTTP2_HEADERS.rawValue:
+            clock.headersEnd = nil
+            if let stream = stream(frame.hd.stream_id) {
+                receivedHeaders(stream, isRequest: frame.headers.cat == NGHTTP2_HCAT_REQUEST)
+                endIfLast(frame.hd)
+            }
+        case NGHTTP2_DATA.rawValue:
+            endIfLast(frame.hd)
+        case NGHTTP2_SETTINGS.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0:
+            open()
+        case NGHTTP2_PING.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
+            finishDrain()
+        case NGHTTP2_GOAWAY.rawValue:
+            isDraining = true
+            handler?.draining(self)
+            closeIfDone()
+        default: break
+        }
+        return 0
+    }
+
+    private func open() {
+        guard !hasOpened else { return }
+        hasOpened = true
+        clock.handshakeEnds = nil
+        if streams.isEmpty { noteIdle() }
+        handler?.opened(self)
+    }
+
+    private func receivedHeaders(_ stream: HTTP2Stream, isRequest: Bool) {
+        let headers = stream.headers
+        stream.headers = []
+        if isRequest {
+            handler?.received(request: headers, tooLarge: stream.headersTooLarge, on: stream, of: self)
+        } else {
+            stream.handler?.received(headers: headers, tooLarge: stream.headersTooLarge)
+        }
+    }
+
+    private func endIfLast(_ header: nghttp2_frame_hd) {
+        guard header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0, let stream = stream(header.stream_id),
+            !stream.remoteEnded
+        else { return }
+        stream.remoteEnded = true
+        stream.handler?.receivedEnd()
+    }
+
+    func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) -> CInt {
+        guard let stream = streams.removeValue(forKey: id) else { return 0 }
+        if stream.unconsumedBytes > 0 {
+            nghttp2_session_consume_connection(session.pointer, stream.unconsumedBytes)
+            stream.unconsumedBytes = 0
+            scheduleFlush()
+        }
+        forget(stream, code == .noError ? .finished : .reset(code))
+        if streams.isEmpty, !isClosed {
+            noteIdle()
+            closeIfDone()
+        }
+        return 0
+    }
+}

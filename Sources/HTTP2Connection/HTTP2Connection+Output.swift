@@ -1,0 +1,216 @@
+internal import CNghttp2
+internal import EventLoop
+internal import LinuxSystem
+
+/// Frames on their way from nghttp2 to a socket; one for all connections, empty between flushes.
+@IOLoop private let frames = FrameBuffer()
+
+@IOLoop private final class FrameBuffer {
+    var queue = ByteQueue(keepingMemory: true)
+}
+
+extension HTTP2Connection: TurnEndHandler {
+    func scheduleFlush() {
+        guard !isFlushScheduled, !isClosed else { return }
+        isFlushScheduled = true
+        IOLoop.atTurnEnd(self)
+    }
+
+    package func turnEnded() {
+        // A closed connection was parked until now, so that it outlived the callbacks on the stack.
+        guard !isClosed else { return }
+        isFlushScheduled = false
+        flush()
+    }
+
+    /// Takes frames out of nghttp2 and gives them to the socket, until one of them has no more or the turn's share is
+    /// sent. The rest waits for the socket, with EPOLLOUT.
+    func flush() {
+        guard !isClosed, !isConnecting, transport.isReady else { return }
+        do throws(ConnectionFailure) {
+            if !isBlocked { try send() }
+        } catch {
+            fail(ending ?? error)
+            return
+        }
+        if isClosed { return }
+        if !isBlocked, !hasMoreToSend {
+            if let ending {
+                fail(ending)
+                return
+            }
+            if !session.wantsRead && !session.wantsWrite {
+                fail(ConnectionFailure(.closed, "the connection has ended"))
+                return
+            }
+        }
+        updateInterest()
+        if !drainedStreams.isEmpty { scheduleDrained() }
+    }
+
+    private func send() throws(ConnectionFailure) {
+        hasMoreToSend = false
+        defer { noteProgress() }
+        try sendUnsent()
+        var share = limits.sentBytesPerTurnMax
+        while !isBlocked, !isClosed {
+            defer { frames.queue.removeAll() }
+            try pull()
+            if frames.queue.isEmpty { return }
+            let count = frames.queue.count
+            let sent = try write(frames.queue.bytes)
+            if sent < count { unsent.append(UnsafeRawBufferPointer(rebasing: frames.queue.bytes[sent...])) }
+            share -= sent
+            if share <= 0 {
+                hasMoreToSend = true
+                return
+            }
+        }
+    }
+
+    /// Fills `frames`, up to the limit.
+    private func pull() throws(ConnectionFailure) {
+        while frames.queue.count < limits.unsentBytesMax, !isClosed {
+            var bytes: UnsafePointer<UInt8>?
+            // DATA goes past `bytes`, in `takeData`.
+            let before = frames.queue.count
+            let count = nghttp2_session_mem_send(session.pointer, &bytes)
+            if count < 0 {
+                throw ConnectionFailure(.violation, "HTTP/2: \(String(cString: nghttp2_strerror(Int32(count))))")
+            }
+            if count > 0 { frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count)) }
+            if frames.queue.count == before { return }
+        }
+    }
+
+    /// What an earlier flush left.
+    private func sendUnsent() throws(ConnectionFailure) {
+        guard !unsent.isEmpty else { return }
+        unsent.removeFirst(try write(unsent.bytes))
+    }
+
+    /// Writes until all is gone or the socket is blocked.
+    private func write(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) -> Int {
+        var sent = 0
+        while sent < bytes.count, !isBlocked {
+            switch try transport.write(UnsafeRawBufferPointer(rebasing: bytes[sent...])) {
+            case .moved(let count): sent += count
+            case .wouldBlock, .ended: isBlocked = true
+            }
+        }
+        bytesSent &+= UInt64(sent)
+        if sent > 0 { clock.stallEnds = nil }
+        return sent
+    }
+
+    /// A blocked socket must take something within a while, or the connection is closed.
+    private func noteProgress() {
+        guard isBlocked else {
+            clock.stallEnds = nil
+            return
+        }
+        guard clock.stallEnds == nil else { return }
+        clock.stallEnds = Monotonic.now().advanced(milliseconds: limits.writeStallMilliseconds)
+        armTimer()
+    }
+
+    /// Producers are told in the next turn: told in this one, a fast one and a fast peer would never let it end.
+    private func scheduleDrained() {
+        let drained = drainedStreams
+        drainedStreams.removeAll(keepingCapacity: true)
+        IOLoop.schedule(afterMilliseconds: 0) {
+            for stream in drained where stream.connection != nil { stream.handler?.bufferDrained() }
+        }
+    }
+}
+
+extension HTTP2Connection {
+    /// What nghttp2 may put into the next DATA frame of a stream; the frame itself is written in `takeData`.
+    func nextData(of stream: HTTP2Stream, capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
+        let count = min(capacity, stream.output.count)
+        if count == stream.output.count, stream.isEnding {
+            flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+            if let trailers = stream.trailers {
+                flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+                _ = withNameValues(trailers) { nghttp2_submit_trailer(session.pointer, stream.id, $0, $1) }
+            }
+        } else if count == 0 {
+            stream.isDeferred = true
+            return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        if count > 0 { flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue }
+        return count
+    }
+
+    /// Writes one DATA frame: its header and the stream's next bytes, copied once, from the stream to the connection.
+    func takeData(of stream: HTTP2Stream, frameHeader: UnsafeRawBufferPointer, count: Int) -> CInt {
+        frames.queue.append(frameHeader)
+        frames.queue.append(UnsafeRawBufferPointer(rebasing: stream.output.bytes.prefix(count)))
+        stream.output.removeFirst(count)
+        if stream.isAboveHighMark, stream.output.count <= limits.streamBufferLowBytes {
+            stream.isAboveHighMark = false
+            drainedStreams.append(stream)
+        }
+        return 0
+    }
+
+    func sentFrame(_ header: nghttp2_frame_hd) -> CInt {
+        let type = UInt32(header.type)
+        guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
+        flood.forgivePings()
+        // All is said before the client has said all: it may stop (RFC 9113, section 8.1).
+        if role == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
+            nghttp2_session_get_stream_remote_close(session.pointer, header.stream_id) == 0
+        {
+            nghttp2_submit_rst_stream(
+                session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
+                HTTP2ErrorCode.noError.rawValue)
+        }
+        return 0
+    }
+
+    func submitResponse(_ stream: HTTP2Stream, _ headers: [HTTP2Header], end: Bool) {
+        withNameValues(headers) { fields, count in
+            if end {
+                _ = nghttp2_submit_response(session.pointer, stream.id, fields, count, nil)
+            } else {
+                var provider = SessionCallbacks.provider(stream)
+                _ = nghttp2_submit_response(session.pointer, stream.id, fields, count, &provider)
+            }
+        }
+    }
+
+    /// Begins a request; only on a client. Nil when the connection takes no more of them.
+    package func request(_ headers: [HTTP2Header], handler: any HTTP2StreamHandler) -> HTTP2Stream? {
+        guard !isClosed, !isDraining, ending == nil else { return nil }
+        let stream = HTTP2Stream(id: 0, connection: self)
+        stream.handler = handler
+        stream.hasBegun = true
+        let id = withNameValues(headers) { fields, count in
+            var provider = SessionCallbacks.provider(stream)
+            return nghttp2_submit_request(
+                session.pointer, nil, fields, count, &provider, Unmanaged.passUnretained(stream).toOpaque())
+        }
+        guard id > 0 else {
+            stream.connection = nil
+            stream.handler = nil
+            return nil
+        }
+        stream.id = id
+        streams[id] = stream
+        scheduleFlush()
+        return stream
+    }
+
+    func submitReset(_ stream: HTTP2Stream, _ code: HTTP2ErrorCode) {
+        nghttp2_submit_rst_stream(
+            session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, code.rawValue)
+    }
+
+    func resume(_ stream: HTTP2Stream) { nghttp2_session_resume_data(session.pointer, stream.id) }
+
+    func consume(_ stream: HTTP2Stream, _ count: Int) {
+        nghttp2_session_consume(session.pointer, stream.id, count)
+        if session.wantsWrite { scheduleFlush() }
+    }
+}

@@ -1,0 +1,230 @@
+internal import CNghttp2
+package import EventLoop
+package import LinuxSystem
+package import TLSSession
+
+/// Who owns a connection and hears of its streams. Everything is called on the loop.
+@IOLoop
+package protocol HTTP2ConnectionHandler: AnyObject {
+    /// The peer's SETTINGS have come: it speaks HTTP/2.
+    func opened(_ connection: HTTP2Connection)
+    /// A request; only on a server. The stream's `handler` is to be set before this returns.
+    func received(request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection)
+    /// The peer takes no new streams; those that it has begun go on.
+    func draining(_ connection: HTTP2Connection)
+    /// The last call; every stream has been told before.
+    func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure)
+}
+
+/// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
+///
+/// Owns both, and its streams. On the loop it lives from `start` until it closes; whoever closes it from within one of
+/// its callbacks may: it stays alive until the turn ends. What the streams append in one turn leaves in as few `send`
+/// calls as possible at that turn's end. RFC 9113.
+@IOLoop
+package final class HTTP2Connection {
+    package enum Role: Sendable { case server, client }
+
+    package let role: Role
+    package let peer: SocketAddress
+    let limits: HTTP2Limits
+    var handler: (any HTTP2ConnectionHandler)?
+
+    var transport: Transport
+    let session: HTTP2Session
+    var streams: [Int32: HTTP2Stream] = [:]
+
+    /// What the socket did not take yet; bounded by `unsentBytesMax` and one frame.
+    var unsent = ByteQueue()
+    var isBlocked = false
+    /// More waits to be sent than one turn may send.
+    var hasMoreToSend = false
+    /// The client's socket is not connected yet.
+    var isConnecting: Bool
+    var isFlushScheduled = false
+    var drainedStreams: [HTTP2Stream] = []
+
+    var watch: Watch?
+    var interest: Readiness = .readable
+    var timer: Timer?
+    var timerMoment = Monotonic(nanoseconds: 0)
+    var clock = ConnectionClock()
+    var flood: FloodBudget
+
+    package private(set) var isClosed = false
+    var hasOpened = false
+    package internal(set) var isDraining = false
+    /// Set when nghttp2 was told to end; what is queued is still sent.
+    var ending: ConnectionFailure?
+
+    /// Bytes that the socket gave and took.
+    package internal(set) var bytesReceived: UInt64 = 0
+    package internal(set) var bytesSent: UInt64 = 0
+
+    /// Takes a connected socket, or one that is being connected. Throws when TLS cannot be set up.
+    package init(
+        _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits,
+        isConnecting: Bool = false
+    ) throws(ConnectionFailure) {
+        self.role = role
+        self.peer = peer
+        self.limits = limits
+        self.isConnecting = isConnecting
+        flood = FloodBudget(limits)
+        transport = try Transport(socket: socket, tls: tls)
+        session = HTTP2Session(isServer: role == .server, limits: limits)
+        session.setContext(Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    package var openStreams: Int { streams.count }
+
+    /// Begins to serve or to connect; `handler` is kept until the connection closes.
+    package func start(_ handler: any HTTP2ConnectionHandler) throws(ConnectionFailure) {
+        self.handler = handler
+        interest = isConnecting ? .writable : .readable
+        do throws(LinuxError) {
+            watch = try IOLoop.watch(transport.socket, interest, handler: self)
+        } catch {
+            throw ConnectionFailure(.lost, error.description)
+        }
+        session.announce(isServer: role == .server, limits: limits)
+        clock.handshakeEnds = Monotonic.now().advanced(milliseconds: limits.handshakeMilliseconds)
+        armTimer()
+        scheduleFlush()
+    }
+}
+
+extension HTTP2Connection: ReadinessHandler {
+    package func ready(_ readiness: Readiness) {
+        guard !isClosed else { return }
+        do throws(ConnectionFailure) {
+            if isConnecting { guard try finishConnecting() else { return } }
+            if !transport.isReady { guard try goOnWithHandshake() else { return } }
+            if !readiness.isDisjoint(with: [.readable, .hangUp, .error]) { try read() }
+            if readiness.contains(.writable), !isClosed {
+                isBlocked = false
+                flush()
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func finishConnecting() throws(ConnectionFailure) -> Bool {
+        let code = Socket.pendingError(transport.socket)
+        guard code == 0 else {
+            throw ConnectionFailure(.unreachable, LinuxError(code: code, operation: "connect to \(peer)").description)
+        }
+        isConnecting = false
+        Socket.setNoDelay(transport.socket)
+        updateInterest()
+        scheduleFlush()
+        return true
+    }
+
+    /// Whether TLS is ready to carry bytes.
+    private func goOnWithHandshake() throws(ConnectionFailure) -> Bool {
+        if let wanted = try transport.handshake() {
+            setInterest(wanted)
+            return false
+        }
+        setInterest(.readable)
+        scheduleFlush()
+        return true
+    }
+
+    func updateInterest() {
+        guard transport.isReady, !isConnecting else { return }
+        var wanted: Readiness = []
+        // A peer that takes nothing is not listened to for ever: what it asks for would pile up.
+        if !isBlocked || session.queuedFrames <= limits.queuedFramesMax { wanted.insert(.readable) }
+        if isBlocked || hasMoreToSend { wanted.insert(.writable) }
+        setInterest(wanted)
+    }
+
+    private func setInterest(_ wanted: Readiness) {
+        guard wanted != interest else { return }
+        interest = wanted
+        watch?.setInterest(wanted)
+    }
+}
+
+extension HTTP2Connection {
+    /// Ends the connection with GOAWAY, if the socket takes it at once, and all its streams with it.
+    package func close(
+        _ code: HTTP2ErrorCode = .noError,
+        _ failure: ConnectionFailure = ConnectionFailure(.closed, "the connection was closed")
+    ) {
+        guard !isClosed else { return }
+        nghttp2_session_terminate_session(session.pointer, code.rawValue)
+        end(failure)
+    }
+
+    /// Lets nghttp2's GOAWAY leave, then closes; no call into nghttp2 is made within one of its callbacks.
+    func end(_ failure: ConnectionFailure) {
+        guard !isClosed, ending == nil else { return }
+        ending = failure
+        scheduleFlush()
+    }
+
+    /// The connection is over: tells every stream and the handler.
+    func fail(_ failure: ConnectionFailure) {
+        guard !isClosed else { return }
+        isClosed = true
+        watch?.unwatch()
+        watch = nil
+        timer?.cancel()
+        timer = nil
+        transport.finish()
+        // Parked until the turn's end: a callback of nghttp2 may be on the stack.
+        IOLoop.atTurnEnd(self)
+        isFlushScheduled = true
+        let lost = streams
+        streams = [:]
+        for (_, stream) in lost { forget(stream, .connectionLost(failure)) }
+        let handler = self.handler
+        self.handler = nil
+        handler?.closed(self, failure)
+    }
+
+    /// A stream's last moment: it lets go of everything that points back to it.
+    func forget(_ stream: HTTP2Stream, _ end: HTTP2StreamEnd) {
+        stream.connection = nil
+        stream.isEnding = true
+        stream.output.removeAll()
+        let handler = stream.handler
+        stream.handler = nil
+        handler?.ended(end)
+    }
+
+    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8).
+    package func drain() {
+        guard !isClosed, !isDraining else { return }
+        isDraining = true
+        guard hasOpened, role == .server else {
+            if streams.isEmpty { close() }
+            return
+        }
+        nghttp2_submit_shutdown_notice(session.pointer)
+        nghttp2_submit_ping(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+        clock.drainEnds = Monotonic.now().advanced(milliseconds: limits.drainNoticeMilliseconds)
+        armTimer()
+        scheduleFlush()
+    }
+
+    /// The streams that were under way when the notice left have come by now.
+    func finishDrain() {
+        guard clock.drainEnds != nil else { return }
+        clock.drainEnds = nil
+        let last = nghttp2_session_get_last_proc_stream_id(session.pointer)
+        nghttp2_submit_goaway(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)
+        scheduleFlush()
+        closeIfDone()
+    }
+
+    /// After GOAWAY, the last stream's end is the connection's.
+    func closeIfDone() {
+        guard isDraining, clock.drainEnds == nil, streams.isEmpty else { return }
+        end(ConnectionFailure(.closed, "the connection was drained"))
+    }
+}

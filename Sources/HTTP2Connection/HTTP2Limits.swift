@@ -1,0 +1,49 @@
+/// What bounds one HTTP/2 connection, in either role.
+package struct HTTP2Limits: Sendable {
+    /// Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
+    package var concurrentStreamsMax: UInt32 = 2_048
+    /// Bytes that the peer may send on a stream before they are taken (SETTINGS_INITIAL_WINDOW_SIZE).
+    package var streamWindowBytes: UInt32 = 256 << 10
+    /// The same for all streams of the connection together; bounds what a connection may make us hold.
+    package var connectionWindowBytes: UInt32 = 8 << 20
+    /// A frame's payload that we accept (SETTINGS_MAX_FRAME_SIZE).
+    package var frameBytesMax: UInt32 = 64 << 10
+    /// A header list as RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
+    package var headerListBytesMax = 32 << 10
+    /// Fields in a header list.
+    package var headerCountMax = 128
+    /// A stream tells its producer to stop above the high mark and to go on at the low one.
+    package var streamBufferHighBytes = 64 << 10
+    package var streamBufferLowBytes = 16 << 10
+    /// What a producer that does not stop can make a stream hold; then the stream is reset.
+    package var streamBufferBytesMax = 12 << 20
+    /// Bytes taken out of the streams before they are offered to the socket.
+    package var unsentBytesMax = 256 << 10
+    /// Bytes sent on one connection in one turn of the loop, before the others get theirs.
+    package var sentBytesPerTurnMax = 1 << 20
+    /// Reads from one connection in one turn of the loop, of at most 64 KiB each.
+    package var readsPerTurnMax = 8
+    /// Frames waiting to be sent above which nothing more is read while the socket is blocked.
+    package var queuedFramesMax = 4_096
+    /// From the connection's beginning to the peer's SETTINGS, TLS included.
+    package var handshakeMilliseconds: UInt64 = 10_000
+    /// From a header block's first byte to its last.
+    package var headersMilliseconds: UInt64 = 10_000
+    /// A socket that takes nothing for so long, while bytes wait for it, is closed. A closed HTTP/2 window is not this.
+    package var writeStallMilliseconds: UInt64 = 120_000
+    /// A connection without a stream is closed after so long; 0: never.
+    package var idleMilliseconds: UInt64 = 30 * 60_000
+    /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
+    package var drainNoticeMilliseconds: UInt64 = 1_000
+
+    /// Frames per second of one connection that cost the peer nothing; above it the connection ends (RFC 9113,
+    /// section 10.5).
+    package var settingsPerSecondMax = 100
+    /// Only pings since we last sent DATA or HEADERS count: estimators of bandwidth answer our data with them.
+    package var pingsPerSecondMax = 1_000
+    package var resetsPerSecondMax = 5_000
+    package var emptyDataPerSecondMax = 1_000
+    package var prioritiesPerSecondMax = 5_000
+
+    package init() {}
+}

@@ -1,0 +1,127 @@
+package import EventLoop
+
+/// Why a stream ended.
+package enum HTTP2StreamEnd: Sendable {
+    /// Both sides have said all.
+    case finished
+    /// By RST_STREAM, ours or the peer's.
+    case reset(HTTP2ErrorCode)
+    /// With its connection.
+    case connectionLost(ConnectionFailure)
+}
+
+/// Who takes what arrives on a stream. Everything is called from the connection's reading or at a turn's end, on the
+/// loop; a handler may do anything to its stream or connection meanwhile.
+@IOLoop
+package protocol HTTP2StreamHandler: AnyObject {
+    /// A response's header list, or trailers. Not called for a request's, which begin the stream.
+    func received(headers: [HTTP2Header], tooLarge: Bool)
+    /// Bytes of the body, valid during the call. They count against the windows until `consume`.
+    func received(data: UnsafeRawBufferPointer)
+    /// The peer has said all.
+    func receivedEnd()
+    /// What is buffered fell to the low mark after it had been above the high one.
+    func bufferDrained()
+    /// The last call.
+    func ended(_ end: HTTP2StreamEnd)
+}
+
+/// One request and its response. Owned by its connection until it ends, and by whoever handles it.
+@IOLoop
+package final class HTTP2Stream {
+    package internal(set) var id: Int32
+    package var handler: (any HTTP2StreamHandler)?
+
+    /// Nil once the stream has ended.
+    package internal(set) var connection: HTTP2Connection?
+
+    /// The peer has said all.
+    package internal(set) var remoteEnded = false
+
+    // What is being received.
+    var headers: [HTTP2Header] = []
+    var headerBytes = 0
+    var headersTooLarge = false
+    var unconsumedBytes = 0
+
+    // What is to be sent: bytes, then perhaps trailers.
+    var output = ByteQueue()
+    var isEnding = false
+    var trailers: [HTTP2Header]?
+    /// nghttp2 has asked for bytes in vain and will not ask again until `nghttp2_session_resume_data`.
+    var isDeferred = false
+    /// Above the high mark, and not yet back at the low one.
+    package internal(set) var isAboveHighMark = false
+    var hasBegun = false
+
+    init(id: Int32, connection: HTTP2Connection) {
+        self.id = id
+        self.connection = connection
+    }
+}
+
+extension HTTP2Stream {
+    /// Bytes not yet taken into frames.
+    package var bufferedBytes: Int { output.count }
+
+    /// All that is to be said was taken into frames.
+    package var hasSentAll: Bool { isEnding && output.isEmpty }
+
+    /// Begins the response; with `end`, it is the whole of it.
+    package func respond(_ headers: [HTTP2Header], end: Bool) {
+        guard let connection, !hasBegun else { return }
+        hasBegun = true
+        if end { isEnding = true }
+        connection.submitResponse(self, headers, end: end)
+        connection.scheduleFlush()
+    }
+
+    /// Appends to the body, in place: `fill` writes all of the bytes. Does nothing after `end`, or when the stream has
+    /// ended. No system call: what one turn appends leaves at its end.
+    package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        guard let connection, !isEnding else { return }
+        output.append(byteCount: byteCount, fill)
+        if output.count > connection.limits.streamBufferHighBytes { aboveHighMark(connection) }
+        wake(connection)
+    }
+
+    /// Ends the body, with trailers or without.
+    package func end(trailers: [HTTP2Header]? = nil) {
+        guard let connection, !isEnding else { return }
+        isEnding = true
+        self.trailers = trailers
+        wake(connection)
+    }
+
+    /// Ends the stream at once; what is buffered is dropped.
+    package func reset(_ code: HTTP2ErrorCode) {
+        guard let connection else { return }
+        isEnding = true
+        output.removeAll()
+        connection.submitReset(self, code)
+        connection.scheduleFlush()
+    }
+
+    /// Received bytes were taken, so that the peer may send as many again.
+    package func consume(_ count: Int) {
+        guard let connection, count > 0 else { return }
+        let taken = min(count, unconsumedBytes)
+        unconsumedBytes -= taken
+        connection.consume(self, taken)
+    }
+
+    /// Lets nghttp2 ask for bytes again, and sees to it that the turn ends with a flush.
+    @inline(__always)
+    private func wake(_ connection: HTTP2Connection) {
+        if isDeferred {
+            isDeferred = false
+            connection.resume(self)
+        }
+        if !connection.isFlushScheduled { connection.scheduleFlush() }
+    }
+
+    private func aboveHighMark(_ connection: HTTP2Connection) {
+        isAboveHighMark = true
+        if output.count > connection.limits.streamBufferBytesMax { reset(.enhanceYourCalm) }
+    }
+}

@@ -1,0 +1,96 @@
+internal import LinuxSystem
+internal import TLSSession
+
+/// The bytes under a connection: a socket, with TLS on it or not. Owns both.
+struct Transport: ~Copyable {
+    /// What became of a step.
+    enum Step: Equatable {
+        case moved(Int)
+        case wouldBlock
+        case ended
+    }
+
+    let socket: Descriptor
+    private let tls: TLSSession?
+    private(set) var isReady: Bool
+
+    init(socket: consuming Descriptor, tls: TLSContext?) throws(ConnectionFailure) {
+        do throws(TLSError) {
+            self.tls = if let tls { try TLSSession(tls, on: socket) } else { nil }
+        } catch {
+            throw ConnectionFailure(.security, error.description)
+        }
+        isReady = tls == nil
+        self.socket = socket
+    }
+
+    /// TLS holds bytes that epoll will not announce.
+    var hasPending: Bool { tls?.hasPending ?? false }
+
+    /// What the handshake waits for, nil once it is over.
+    mutating func handshake() throws(ConnectionFailure) -> Readiness? {
+        guard let tls, !isReady else { return nil }
+        do throws(TLSError) {
+            switch try tls.handshake() {
+            case .moved:
+                isReady = true
+                return nil
+            case .wantWrite: return .writable
+            case .wantRead: return .readable
+            case .ended: throw TLSError(.peer, "TLS handshake: the connection was closed in the middle of it")
+            }
+        } catch {
+            throw ConnectionFailure(.security, error.description)
+        }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) -> Step {
+        guard let tls else {
+            do throws(LinuxError) {
+                switch try Socket.receive(socket.raw, into: buffer) {
+                case .moved(let count): return .moved(count)
+                case .wouldBlock: return .wouldBlock
+                case .ended: return .ended
+                }
+            } catch {
+                throw ConnectionFailure(.lost, error.description)
+            }
+        }
+        do throws(TLSError) {
+            switch try tls.read(into: buffer) {
+            case .moved(let count): return .moved(count)
+            case .wantRead, .wantWrite: return .wouldBlock
+            case .ended: return .ended
+            }
+        } catch {
+            throw ConnectionFailure(.lost, error.description)
+        }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) -> Step {
+        guard let tls else {
+            do throws(LinuxError) {
+                switch try Socket.send(socket.raw, bytes) {
+                case .moved(let count): return .moved(count)
+                case .wouldBlock, .ended: return .wouldBlock
+                }
+            } catch {
+                throw ConnectionFailure(.lost, error.description)
+            }
+        }
+        do throws(TLSError) {
+            switch try tls.write(bytes) {
+            case .moved(let count): return .moved(count)
+            case .wantRead, .wantWrite, .ended: return .wouldBlock
+            }
+        } catch {
+            throw ConnectionFailure(.lost, error.description)
+        }
+    }
+
+    /// Says that nothing follows; the descriptor is closed with the value.
+    func finish() {
+        if isReady { tls?.close() }
+        Socket.shutdownSending(socket.raw)
+    }
+}

@@ -1,0 +1,60 @@
+internal import Glibc
+
+/// What became of an attempt to move bytes through a non-blocking descriptor.
+package enum Transfer: Equatable, Sendable {
+    /// That many were moved, at least one.
+    case moved(Int)
+    /// None now; try again when the descriptor is ready.
+    case wouldBlock
+    /// The other end has closed; reading only.
+    case ended
+}
+
+extension Socket {
+    /// recv(2) into a buffer that is not empty.
+    package static func receive(
+        _ socket: CInt, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(LinuxError) -> Transfer {
+        while true {
+            let count = recv(socket, buffer.baseAddress, buffer.count, 0)
+            if count > 0 { return .moved(count) }
+            if count == 0 { return .ended }
+            if errno == EINTR { continue }
+            if errno == EAGAIN { return .wouldBlock }
+            throw LinuxError.last("receive")
+        }
+    }
+
+    /// send(2) without SIGPIPE; a peer that is gone is EPIPE or ECONNRESET.
+    package static func send(_ socket: CInt, _ bytes: UnsafeRawBufferPointer) throws(LinuxError) -> Transfer {
+        while true {
+            let count = Glibc.send(socket, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+            if count >= 0 { return .moved(count) }
+            if errno == EINTR { continue }
+            if errno == EAGAIN { return .wouldBlock }
+            throw LinuxError.last("send")
+        }
+    }
+
+    /// Ends the sending direction (shutdown(2)); what was sent still arrives.
+    package static func shutdownSending(_ socket: CInt) { _ = shutdown(socket, CInt(SHUT_WR)) }
+
+    /// The address at the other end of a connected socket; `listener` for a Unix socket, whose peers have no name.
+    package static func peer(of socket: CInt, listener: SocketAddress) -> SocketAddress {
+        guard case .internet = listener else { return listener }
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let found = withUnsafeMutablePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                getpeername(socket, address, &length) == 0
+                    && getnameinfo(address, length, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) == 0
+            }
+        }
+        guard found else { return listener }
+        // sin_port and sin6_port lie at the same place (ip(7), ipv6(7)).
+        let port = withUnsafeBytes(of: &storage) { $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self) }
+        let name = host.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        return .internet(host: name, port: UInt16(bigEndian: port))
+    }
+}

@@ -1,0 +1,92 @@
+internal import COpenSSL
+internal import Glibc
+internal import LinuxSystem
+
+/// A certificate that vouches for itself, for hosts without a certificate authority; clients pin its fingerprint.
+package enum SelfSignedCertificate {
+    /// Long enough that a host is not cut off by a date; a pinned certificate is replaced on purpose, not by expiry.
+    private static let validDays = 3_650
+
+    /// Makes an EC P-256 key and a certificate for `hosts` (names or addresses), and writes both as PEM files that
+    /// only their owner can read. Files that are there already are refused. Returns the certificate's SHA-256.
+    package static func generate(
+        hosts: [String], certificateFile: String, privateKeyFile: String
+    ) throws(TLSError) -> [UInt8] {
+        guard let key = hearth_generate_p256() else { throw TLSError.last(.configuration, "generate a key") }
+        defer { EVP_PKEY_free(key) }
+        guard let certificate = X509_new() else { throw TLSError.last(.configuration, "make a certificate") }
+        defer { X509_free(certificate) }
+        try describe(certificate, hosts: hosts, key: key)
+        guard X509_sign(certificate, key, EVP_sha256()) > 0 else {
+            throw TLSError.last(.configuration, "sign a certificate")
+        }
+        try write(to: privateKeyFile) { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) }
+        do throws(TLSError) {
+            try write(to: certificateFile) { PEM_write_bio_X509($0, certificate) }
+        } catch {
+            unlink(privateKeyFile)
+            throw error
+        }
+        return try SHA256.fingerprint(of: certificate)
+    }
+
+    /// The SHA-256 of the first certificate in a PEM file.
+    package static func fingerprint(ofCertificateFile file: String) throws(TLSError) -> [UInt8] {
+        guard let bio = BIO_new_file(file, "r") else { throw TLSError.last(.configuration, "read \(file)") }
+        defer { BIO_free(bio) }
+        guard let certificate = PEM_read_bio_X509(bio, nil, nil, nil) else {
+            throw TLSError.last(.configuration, "read the certificate \(file)")
+        }
+        defer { X509_free(certificate) }
+        return try SHA256.fingerprint(of: certificate)
+    }
+
+    private static func describe(
+        _ certificate: OpaquePointer, hosts: [String], key: OpaquePointer
+    ) throws(TLSError) {
+        X509_set_version(certificate, 2)  // Version 3 is written as 2 (RFC 5280, section 4.1).
+        var serial: UInt64 = 0
+        withUnsafeMutableBytes(of: &serial) { _ = RAND_bytes($0.baseAddress, 8) }
+        ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1)
+        // An hour back, so that a client whose clock is a little behind accepts it.
+        X509_gmtime_adj(X509_getm_notBefore(certificate), -3_600)
+        X509_gmtime_adj(X509_getm_notAfter(certificate), validDays * 86_400)
+        X509_set_pubkey(certificate, key)
+        let name = X509_get_subject_name(certificate)
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, hosts.first ?? "hearth", -1, -1, 0)
+        X509_set_issuer_name(certificate, name)
+        let names = hosts.map { host in
+            var address = in6_addr()
+            let isAddress = inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1
+            return (isAddress ? "IP:" : "DNS:") + host
+        }
+        if !names.isEmpty { try add(NID_subject_alt_name, names.joined(separator: ","), to: certificate) }
+        try add(NID_basic_constraints, "critical,CA:TRUE", to: certificate)
+        try add(NID_ext_key_usage, "serverAuth", to: certificate)
+    }
+
+    private static func add(_ kind: CInt, _ value: String, to certificate: OpaquePointer) throws(TLSError) {
+        guard let known = X509V3_EXT_conf_nid(nil, nil, kind, value) else {
+            throw TLSError.last(.configuration, "'\(value)' cannot stand in a certificate")
+        }
+        defer { X509_EXTENSION_free(known) }
+        guard X509_add_ext(certificate, known, -1) == 1 else {
+            throw TLSError.last(.configuration, "extend a certificate")
+        }
+    }
+
+    /// Encodes in memory first, so that the file is made by us, with the mode it must have from birth.
+    private static func write(to path: String, _ encode: (OpaquePointer) -> CInt) throws(TLSError) {
+        guard let memory = BIO_new(BIO_s_mem()) else { throw TLSError.last(.configuration, "encode \(path)") }
+        defer { BIO_free(memory) }
+        guard encode(memory) == 1 else { throw TLSError.last(.configuration, "encode \(path)") }
+        var bytes: UnsafeMutablePointer<CChar>?
+        let count = BIO_ctrl(memory, BIO_CTRL_INFO, 0, &bytes)
+        do throws(LinuxError) {
+            let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+            try file.writeAll(UnsafeRawBufferPointer(start: bytes, count: count))
+        } catch {
+            throw TLSError(.configuration, "write \(path): \(error)")
+        }
+    }
+}

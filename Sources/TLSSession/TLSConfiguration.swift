@@ -1,0 +1,34 @@
+/// What a TLS server shows: a certificate chain and its key, both PEM files.
+package struct ServerTLS: Sendable, Equatable {
+    /// The server's own certificate first, then those that lead to a root.
+    package var certificateChainFile: String
+    /// The first certificate's key, unencrypted.
+    package var privateKeyFile: String
+
+    package init(certificateChainFile: String, privateKeyFile: String) {
+        self.certificateChainFile = certificateChainFile
+        self.privateKeyFile = privateKeyFile
+    }
+}
+
+/// Whom a TLS client believes.
+package struct ClientTLS: Sendable, Equatable {
+    /// How the server's certificate is judged.
+    package enum Trust: Sendable, Equatable {
+        /// By the authorities that this machine trusts; the name must match.
+        case system
+        /// By the authorities in a PEM file; the name must match.
+        case authorities(file: String)
+        /// It is the certificate with this SHA-256 (32 bytes, of its DER form), whoever signed it and whatever its name.
+        case pinned(sha256: [UInt8])
+    }
+
+    package var trust: Trust
+    /// The name to ask for and to check; nil: the host of the address.
+    package var serverName: String?
+
+    package init(trust: Trust = .system, serverName: String? = nil) {
+        self.trust = trust
+        self.serverName = serverName
+    }
+}

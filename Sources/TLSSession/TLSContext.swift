@@ -1,0 +1,103 @@
+internal import COpenSSL
+
+/// The settings of TLS sessions, with the certificates read; TLS 1.3 and ALPN `h2` only.
+///
+/// Owns an `SSL_CTX` until the last session made of it is gone. Made on any thread, then only read (SSL_CTX_new(3):
+/// contexts may be shared once they are set up).
+package final class TLSContext: Sendable {
+    // Proof: an SSL_CTX counts its references atomically and is not changed after `init`.
+    nonisolated(unsafe) let context: OpaquePointer
+    let pinnedSHA256: [UInt8]?
+    let serverName: String?
+    let isServer: Bool
+
+    deinit { SSL_CTX_free(context) }
+
+    /// Reads the server's files; throws with the file's name and OpenSSL's reason.
+    package init(server: ServerTLS) throws(TLSError) {
+        isServer = true
+        pinnedSHA256 = nil
+        serverName = nil
+        context = try TLSContext.make(TLS_server_method())
+        guard SSL_CTX_use_certificate_chain_file(context, server.certificateChainFile) == 1 else {
+            throw TLSError.last(.configuration, "read the certificate chain \(server.certificateChainFile)")
+        }
+        guard SSL_CTX_use_PrivateKey_file(context, server.privateKeyFile, SSL_FILETYPE_PEM) == 1 else {
+            throw TLSError.last(.configuration, "read the private key \(server.privateKeyFile)")
+        }
+        guard SSL_CTX_check_private_key(context) == 1 else {
+            throw TLSError.last(
+                .configuration,
+                "\(server.privateKeyFile) is not the key of \(server.certificateChainFile)")
+        }
+        SSL_CTX_set_alpn_select_cb(context, selectHTTP2, nil)
+    }
+
+    /// Reads the authorities; `host` is the name to check when the configuration names none.
+    package init(client: ClientTLS, host: String?) throws(TLSError) {
+        isServer = false
+        serverName = client.serverName ?? host
+        context = try TLSContext.make(TLS_client_method())
+        var pinned: [UInt8]?
+        switch client.trust {
+        case .system:
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            guard SSL_CTX_set_default_verify_paths(context) == 1 else {
+                throw TLSError.last(.configuration, "find this machine's certificate authorities")
+            }
+        case .authorities(let file):
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            guard SSL_CTX_load_verify_file(context, file) == 1 else {
+                throw TLSError.last(.configuration, "read the certificate authorities \(file)")
+            }
+        case .pinned(let sha256):
+            guard sha256.count == SHA256.byteCount else {
+                throw TLSError(.configuration, "a pinned SHA-256 has 32 bytes, not \(sha256.count)")
+            }
+            // The handshake accepts any certificate; the session then compares it with the pinned one before it
+            // gives or takes a byte.
+            SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+            pinned = sha256
+        }
+        pinnedSHA256 = pinned
+        guard SSL_CTX_set_alpn_protos(context, protocolList, UInt32(protocolList.count)) == 0 else {
+            throw TLSError.last(.configuration, "offer HTTP/2")
+        }
+    }
+
+    private static func make(_ method: OpaquePointer?) throws(TLSError) -> OpaquePointer {
+        guard let context = SSL_CTX_new(method) else { throw TLSError.last(.configuration, "set up TLS") }
+        guard hearth_ssl_ctx_set_min_tls13(context) == 1 else {
+            SSL_CTX_free(context)
+            throw TLSError.last(.configuration, "require TLS 1.3")
+        }
+        hearth_ssl_ctx_set_modes(context)
+        return context
+    }
+}
+
+/// ALPN's wire form of the one protocol spoken here (RFC 7301).
+private let protocolList: [UInt8] = [2, 0x68, 0x32]
+
+/// Picks `h2` out of what the client offers, or ends the handshake (SSL_CTX_set_alpn_select_cb(3)).
+private func selectHTTP2(
+    _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32,
+    _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+    guard let offered, let selected, let selectedLength else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+    let count = Int(offeredLength)
+    var position = 0
+    while position < count {
+        let length = Int(offered[position])
+        guard position + 1 + length <= count else { break }
+        if length == 2, offered[position + 1] == 0x68, offered[position + 2] == 0x32 {
+            // It points into the client's list, which OpenSSL keeps until it has copied the name.
+            selected.pointee = offered + position + 1
+            selectedLength.pointee = 2
+            return SSL_TLSEXT_ERR_OK
+        }
+        position += 1 + length
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL
+}
