@@ -44,7 +44,7 @@ var targets: [Target] = [
     library("WireFormat"),
 
     // Layer 1: one owner for each C library, the event loop, pure formats.
-    library("LaunchPlan", ["WireFormat"]),
+    library("LaunchPlan"),
     library("EventLoop", ["LinuxSystem"]),
     library("TLSSession", ["COpenSSL", "LinuxSystem"]),
     library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),

@@ -1,0 +1,143 @@
+internal import Glibc
+internal import LinuxSystem
+internal import TLSSession
+
+/// A backend's executable, checked, hashed and copied once into sealed memory: what was hashed is what runs, whatever
+/// happens to the file afterwards. Owns the memory; launches borrow it.
+package struct BackendExecutable: ~Copyable, Sendable {
+    package let name: String
+    package let path: String
+    /// SHA-256 in lower-case hexadecimal digits.
+    package let digest: String
+    package let byteCount: UInt64
+    /// The dynamic loader that the file names; nil for a static executable, which needs no file to start.
+    package let interpreter: String?
+    let memory: Descriptor
+
+    /// The largest file that is taken.
+    package static let byteCountMax: UInt64 = 2 << 30
+
+    /// Opens `name` in `folder` as a backend. Reads the whole file, so call it off the loop. Refuses, with the remedy,
+    /// a symbolic link, a script, a set-id file, and a file or folder that others could change.
+    package static func open(folder: String, name: String) throws(SandboxLaunchError) -> BackendExecutable {
+        let path = "\(folder)/\(name)"
+        let folderDescriptor = try attempt { () throws(LinuxError) in
+            try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+        }
+        try refuseUntrusted(
+            try attempt { () throws(LinuxError) in try FileStatus(of: folderDescriptor, name: folder) }, folder)
+        let file = try openExecutable(in: folderDescriptor, name: name, path: path)
+        let status = try attempt { () throws(LinuxError) in try FileStatus(of: file, name: path) }
+        try refuseUnfit(status, path)
+        let header = try readHeader(of: file, path: path)
+        let memory = try attempt { () throws(LinuxError) in try Descriptor.executableMemoryFile(name) }
+        let (digest, byteCount) = try attempt { () throws(LinuxError) in try copy(file, to: memory, path: path) }
+        return BackendExecutable(
+            name: name, path: path, digest: digest, byteCount: byteCount, interpreter: header.interpreter,
+            memory: memory)
+    }
+
+    private static func openExecutable(
+        in folder: borrowing Descriptor, name: String, path: String
+    ) throws(SandboxLaunchError) -> Descriptor {
+        guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
+            throw SandboxLaunchError(.executableRefused, "'\(name)' is no file name")
+        }
+        let raw = openat(folder.raw, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        if raw >= 0 { return Descriptor(owning: raw) }
+        if errno == ELOOP {
+            throw SandboxLaunchError(
+                .executableRefused, "\(path) is a symbolic link; put the executable itself into the folder")
+        }
+        throw SandboxLaunchError(.executableRefused, LinuxError.last("open \(path)").description)
+    }
+
+    /// Nobody but root and the agent's user may be able to change it.
+    private static func refuseUntrusted(_ status: FileStatus, _ path: String) throws(SandboxLaunchError) {
+        guard status.owner == 0 || status.owner == geteuid() else {
+            throw SandboxLaunchError(
+                .executableRefused,
+                "\(path) belongs to user \(status.owner), not to root or this agent's user; chown it")
+        }
+        guard !status.isWritableByOthers else {
+            throw SandboxLaunchError(
+                .executableRefused, "\(path) can be changed by other users; run: chmod go-w '\(path)'")
+        }
+    }
+
+    private static func refuseUnfit(_ status: FileStatus, _ path: String) throws(SandboxLaunchError) {
+        guard status.isRegular else {
+            throw SandboxLaunchError(.executableRefused, "\(path) is no regular file")
+        }
+        try refuseUntrusted(status, path)
+        guard !status.isSetUserOrGroupID else {
+            throw SandboxLaunchError(
+                .executableRefused, "\(path) is set-user-id or set-group-id; run: chmod ug-s '\(path)'")
+        }
+        guard status.isExecutable else {
+            throw SandboxLaunchError(.executableRefused, "\(path) is not executable; run: chmod +x '\(path)'")
+        }
+        guard status.byteCount <= byteCountMax else {
+            throw SandboxLaunchError(
+                .executableRefused, "\(path) has \(status.byteCount) bytes; at most \(byteCountMax)")
+        }
+    }
+
+    private static func readHeader(
+        of file: borrowing Descriptor, path: String
+    ) throws(SandboxLaunchError) -> ExecutableHeader {
+        var bytes = [UInt8](repeating: 0, count: ExecutableHeader.bytesRead)
+        let count = try attempt { () throws(LinuxError) in
+            try checked("read \(path)") { pread(file.raw, &bytes, bytes.count, 0) }
+        }
+        do throws(ExecutableHeader.Refusal) {
+            return try ExecutableHeader(Array(bytes[..<count]))
+        } catch {
+            let reason =
+                switch error {
+                case .script: "is a script; a backend is an ELF executable (for a script, one that embeds it)"
+                case .notELF: "is no ELF executable"
+                case .otherArchitecture: "is an executable for another kind of machine"
+                case .damaged: "is a damaged ELF executable"
+                }
+            throw SandboxLaunchError(.executableRefused, "\(path) \(reason)")
+        }
+    }
+
+    /// Copies and hashes in one pass, then seals the copy.
+    private static func copy(
+        _ file: borrowing Descriptor, to memory: borrowing Descriptor, path: String
+    ) throws(LinuxError) -> (digest: String, byteCount: UInt64) {
+        var hash = SHA256()
+        var total: UInt64 = 0
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        while true {
+            let count = try checked("read \(path)") { read(file.raw, buffer.baseAddress, buffer.count) }
+            if count == 0 { break }
+            total += UInt64(count)
+            // A file that grows while it is read would fill the memory.
+            guard total <= byteCountMax else { throw LinuxError(code: EFBIG, operation: "copy \(path)") }
+            let chunk = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            hash.update(chunk)
+            try memory.writeAll(chunk)
+        }
+        try memory.seal()
+        return (hexadecimal(hash.finalize()), total)
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    private static func attempt<Value: ~Copyable>(
+        _ body: () throws(LinuxError) -> Value
+    ) throws(SandboxLaunchError) -> Value {
+        do throws(LinuxError) {
+            return try body()
+        } catch {
+            throw SandboxLaunchError(.executableRefused, error.description)
+        }
+    }
+}

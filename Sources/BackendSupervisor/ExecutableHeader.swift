@@ -1,0 +1,61 @@
+/// What the first bytes of an executable say: whether the kernel can run it here, and what it needs to start (elf(5)).
+///
+/// Pure; reads untrusted bytes within bounds.
+struct ExecutableHeader: Equatable {
+    /// The dynamic loader that it names; nil for a static executable.
+    let interpreter: String?
+
+    /// Why a file cannot be a backend.
+    enum Refusal: Error, Equatable {
+        case script
+        case notELF
+        case otherArchitecture
+        case damaged
+    }
+
+    /// How much of the file is looked at: headers stand at its beginning.
+    static let bytesRead = 64 * 1024
+
+    #if arch(x86_64)
+        private static let machine: UInt64 = 62
+    #elseif arch(arm64)
+        private static let machine: UInt64 = 183
+    #endif
+
+    init(_ bytes: [UInt8]) throws(Refusal) {
+        if bytes.starts(with: [0x23, 0x21]) { throw .script }
+        guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else { throw .notELF }
+        // 64 bits, little-endian, for this machine, an executable or a position-independent one.
+        guard bytes.count >= 64, bytes[4] == 2, bytes[5] == 1,
+            try ExecutableHeader.integer(bytes, at: 18, size: 2) == ExecutableHeader.machine
+        else { throw .otherArchitecture }
+        guard (2...3).contains(try ExecutableHeader.integer(bytes, at: 16, size: 2)) else { throw .notELF }
+        interpreter = try ExecutableHeader.interpreter(bytes)
+    }
+
+    /// The text of the program header of type PT_INTERP, if there is one.
+    private static func interpreter(_ bytes: [UInt8]) throws(Refusal) -> String? {
+        let start = try integer(bytes, at: 32, size: 8)
+        let size = try integer(bytes, at: 54, size: 2)
+        let count = try integer(bytes, at: 56, size: 2)
+        guard size >= 56 else { throw .damaged }
+        for number in 0..<count {
+            let entry = start.addingReportingOverflow(number * size)
+            guard !entry.overflow else { throw .damaged }
+            guard try integer(bytes, at: entry.partialValue, size: 4) == 3 else { continue }
+            let offset = try integer(bytes, at: entry.partialValue + 8, size: 8)
+            let length = try integer(bytes, at: entry.partialValue + 32, size: 8)
+            guard length <= 4096, offset <= UInt64(bytes.count), length <= UInt64(bytes.count) - offset else {
+                throw .damaged
+            }
+            let text = bytes[Int(offset)..<Int(offset + length)].prefix { $0 != 0 }
+            return String(decoding: text, as: UTF8.self)
+        }
+        return nil
+    }
+
+    private static func integer(_ bytes: [UInt8], at offset: UInt64, size: Int) throws(Refusal) -> UInt64 {
+        guard offset <= UInt64(bytes.count), size <= bytes.count - Int(offset) else { throw .damaged }
+        return bytes[Int(offset)..<Int(offset) + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}

@@ -1,0 +1,117 @@
+internal import Glibc
+package import LaunchPlan
+internal import LinuxSystem
+package import SandboxPolicy
+
+/// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, keeps the other ends.
+/// A plain value; any thread may use it.
+package struct SandboxLauncher: Sendable {
+    /// The launcher's executable.
+    package let launcherPath: String
+    /// The folder of the seccomp policies.
+    package let policiesDirectory: String
+    /// What the owner asked for. A machine that cannot reach it starts nothing.
+    package let tier: SandboxTier
+
+    package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier) {
+        self.launcherPath = launcherPath
+        self.policiesDirectory = policiesDirectory
+        self.tier = tier
+    }
+
+    /// The plan for one process of a backend: reads and compiles the policy that its manifest asks for.
+    package func plan(
+        executable: borrowing BackendExecutable, manifest: BackendManifest, owner: OwnerLimits, weightBytes: UInt64 = 0
+    ) throws(SandboxLaunchError) -> LaunchPlan {
+        do throws(SandboxPolicyError) {
+            let filter = try SeccompPolicy.named(manifest.policy, in: policiesDirectory).compile()
+            return try LaunchPlanner.plan(
+                name: executable.name, manifest: manifest, owner: owner, tier: tier, filter: filter,
+                weightBytes: weightBytes)
+        } catch {
+            throw SandboxLaunchError(.policyRefused, error.description)
+        }
+    }
+
+    /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
+    /// start in exit status `LaunchStatus.failed` and one line of the log. `handOver` is borrowed for the call; the
+    /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order.
+    package func launch(
+        executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = []
+    ) throws(SandboxLaunchError) -> LaunchedProcess {
+        if let interpreter = executable.interpreter, !plan.shows(interpreter) {
+            throw SandboxLaunchError(
+                .executableRefused,
+                "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
+                    + "link it statically, or name the folders of its libraries in 'readOnlyPaths' of its manifest")
+        }
+        var plan = plan
+        plan.handedOnCount = UInt32(clamping: handOver.count)
+        let encoded: [UInt8]
+        do throws(LaunchPlanError) {
+            encoded = try plan.encoded()
+        } catch {
+            throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
+        }
+        do throws(LinuxError) {
+            return try start(executable, encodedPlan: encoded, handOver: handOver)
+        } catch {
+            throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
+        }
+    }
+
+    private func start(
+        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt]
+    ) throws(LinuxError) -> LaunchedProcess {
+        let planFile = try Descriptor.memoryFile("plan")
+        try planFile.writeAll(encodedPlan)
+        try planFile.seal()
+        let null = try Descriptor.open("/dev/null", O_RDONLY)
+        let sockets = try Descriptor.socketPair()
+        let log = try Descriptor.pipe()
+        let lifeline = try Descriptor.pipe()
+        try sockets.first.setNonblocking(true)
+        try log.first.setNonblocking(true)
+        // The order is that of `LaunchDescriptor`.
+        let descriptors =
+            [
+                null.raw, log.second.raw, log.second.raw, sockets.second.raw, lifeline.first.raw, planFile.raw,
+                executable.memory.raw,
+            ] + handOver
+        let processID = try ProcessSpawn.spawn(
+            launcherPath, arguments: ["hearth-sandbox"], environment: [], descriptors: descriptors)
+        let process = try ProcessHandle(child: processID)
+        return LaunchedProcess(
+            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), lifeline: lifeline.takeSecond())
+    }
+}
+
+extension LaunchPlan {
+    /// Whether the file at `path` is there for the backend, and may be executed.
+    fileprivate func shows(_ path: String) -> Bool {
+        guard let parts = ReadOnlyBind.components(of: path) else { return false }
+        return binds.contains { bind in
+            bind.allowsExecution && parts.starts(with: ReadOnlyBind.components(of: bind.target) ?? parts + ["?"])
+        }
+    }
+}
+
+/// A backend that cannot be started: what is wrong and what to do about it.
+package struct SandboxLaunchError: Error, Equatable, CustomStringConvertible {
+    package enum Code: Equatable, Sendable {
+        /// The executable is not one that may run.
+        case executableRefused
+        /// The policy or the manifest is not one that may be applied.
+        case policyRefused
+        /// The system refused to start the launcher.
+        case launchFailed
+    }
+
+    package let code: Code
+    package let description: String
+
+    package init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}

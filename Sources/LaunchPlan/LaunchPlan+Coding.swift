@@ -1,0 +1,79 @@
+/// A plan that cannot be encoded or read; says which part and why.
+package struct LaunchPlanError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// The form in which a plan travels: a fixed order of fields, integers little-endian, a count before every list and a
+/// length before every string. Agent and launcher are installed together, so another version is an error.
+extension LaunchPlan {
+    /// "hlplan01": the format and the version of this layout.
+    private static let magic: UInt64 = 0x3130_6e61_6c70_6c68
+
+    /// The plan as bytes. Throws when it breaks a bound of `LaunchPlanLimits` or contradicts its tier.
+    package func encoded() throws(LaunchPlanError) -> [UInt8] {
+        try validate()
+        var writer = PlanWriter()
+        writer.integer(LaunchPlan.magic)
+        writer.strings(arguments)
+        writer.strings(environment)
+        writer.string(tier.rawValue)
+        writer.integer(layers.rawValue)
+        writer.integer(UInt32(binds.count))
+        for bind in binds {
+            writer.string(bind.source)
+            writer.string(bind.target)
+            writer.integer(UInt32(bind.allowsExecution ? 1 : 0))
+        }
+        writer.integer(temporaryBytes)
+        writer.integer(UInt32(limits.count))
+        for limit in limits {
+            writer.integer(limit.resource.rawValue)
+            writer.integer(limit.value)
+        }
+        writer.bytes(filter)
+        writer.integer(userID)
+        writer.integer(groupID)
+        writer.integer(handedOnCount)
+        return writer.output
+    }
+
+    /// Reads what `encoded()` wrote. Throws on anything else, without reading past the end.
+    package init(decoding bytes: [UInt8]) throws(LaunchPlanError) {
+        guard bytes.count <= LaunchPlanLimits.planBytesMax else {
+            throw LaunchPlanError("the plan has \(bytes.count) bytes; at most \(LaunchPlanLimits.planBytesMax)")
+        }
+        var reader = PlanReader(input: bytes)
+        guard try reader.integer(UInt64.self, "magic") == LaunchPlan.magic else {
+            throw LaunchPlanError("not a launch plan of this version; install hearth and hearth-sandbox together")
+        }
+        let arguments = try reader.strings("arguments")
+        let environment = try reader.strings("environment")
+        let tierName = try reader.string("tier")
+        guard let tier = SandboxTier(rawValue: tierName) else { throw LaunchPlanError("unknown tier '\(tierName)'") }
+        self.init(arguments: arguments, tier: tier, filter: [])
+        self.environment = environment
+        layers = SandboxLayers(rawValue: try reader.integer(UInt32.self, "layers"))
+        for _ in 0..<(try reader.count("binds")) {
+            let source = try reader.string("bind source")
+            let target = try reader.string("bind target")
+            let flag = try reader.integer(UInt32.self, "bind flags")
+            guard flag <= 1 else { throw LaunchPlanError("bind \(target) has unknown flags") }
+            binds.append(ReadOnlyBind(source: source, target: target, allowsExecution: flag == 1))
+        }
+        temporaryBytes = try reader.integer(UInt64.self, "temporary bytes")
+        for _ in 0..<(try reader.count("limits")) {
+            let number = try reader.integer(UInt32.self, "limit")
+            guard let resource = ResourceLimit.Resource(rawValue: number) else {
+                throw LaunchPlanError("unknown resource limit \(number)")
+            }
+            limits.append(ResourceLimit(resource, try reader.integer(UInt64.self, "limit value")))
+        }
+        filter = try reader.bytes("filter", max: LaunchPlanLimits.filterBytesMax)
+        userID = try reader.integer(UInt32.self, "user id")
+        groupID = try reader.integer(UInt32.self, "group id")
+        handedOnCount = try reader.integer(UInt32.self, "handed-on count")
+        guard reader.isAtEnd else { throw LaunchPlanError("bytes follow the plan") }
+        try validate()
+    }
+}

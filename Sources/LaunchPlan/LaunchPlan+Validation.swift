@@ -1,0 +1,60 @@
+extension LaunchPlan {
+    /// What must hold of every plan: a tier has all its layers, nobody is root, every path is a whole one, every size
+    /// is within its bound.
+    package func validate() throws(LaunchPlanError) {
+        guard !arguments.isEmpty else { throw LaunchPlanError("arguments are missing") }
+        guard layers == tier.layers else {
+            let missing = tier.layers.subtracting(layers).names.joined(separator: ", ")
+            throw LaunchPlanError("tier \(tier.rawValue) must have exactly its layers; missing: \(missing)")
+        }
+        guard !filter.isEmpty, filter.count.isMultiple(of: 8), filter.count <= LaunchPlanLimits.filterBytesMax else {
+            throw LaunchPlanError(
+                "the filter has \(filter.count) bytes; 8 to \(LaunchPlanLimits.filterBytesMax), in eights")
+        }
+        guard userID != 0, groupID != 0, userID != .max, groupID != .max else {
+            throw LaunchPlanError("user and group inside must not be 0")
+        }
+        guard handedOnCount <= LaunchPlanLimits.handedOnCountMax else {
+            throw LaunchPlanError(
+                "\(handedOnCount) descriptors to hand on; at most \(LaunchPlanLimits.handedOnCountMax)")
+        }
+        try validateTexts()
+        for bind in binds { try bind.validate() }
+        if tier == .reduced { try validateReduced() }
+    }
+
+    private func validateTexts() throws(LaunchPlanError) {
+        for list in [arguments.count, environment.count, binds.count, limits.count]
+        where list > LaunchPlanLimits.listCountMax {
+            throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
+        }
+        for text in arguments + environment + binds.flatMap({ [$0.source, $0.target] }) {
+            guard text.utf8.count <= LaunchPlanLimits.stringBytesMax, !text.utf8.contains(0) else {
+                throw LaunchPlanError("a text is longer than \(LaunchPlanLimits.stringBytesMax) bytes or contains NUL")
+            }
+        }
+    }
+
+    /// Without a mount namespace the machine's own tree is what Landlock opens parts of.
+    private func validateReduced() throws(LaunchPlanError) {
+        guard temporaryBytes == 0 else { throw LaunchPlanError("tier reduced has no root of its own, so no /tmp") }
+        guard binds.allSatisfy({ $0.source == $0.target }) else {
+            throw LaunchPlanError("tier reduced cannot show a path under another name")
+        }
+    }
+}
+
+extension ReadOnlyBind {
+    /// The parts of an absolute path, or nil if it is relative, "/" or has `.`, `..` or empty parts.
+    package static func components(of path: String) -> [Substring]? {
+        guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else { return nil }
+        let parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        return parts.contains { $0.isEmpty || $0 == "." || $0 == ".." } ? nil : parts
+    }
+
+    func validate() throws(LaunchPlanError) {
+        for path in [source, target] where ReadOnlyBind.components(of: path) == nil {
+            throw LaunchPlanError("'\(path)' cannot be bound: write an absolute path without '.' and '..', and not /")
+        }
+    }
+}

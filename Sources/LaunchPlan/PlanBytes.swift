@@ -1,0 +1,68 @@
+/// Appends the parts of a plan.
+struct PlanWriter {
+    private(set) var output: [UInt8] = []
+
+    mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
+        withUnsafeBytes(of: value.littleEndian) { output.append(contentsOf: $0) }
+    }
+
+    mutating func bytes(_ value: some Collection<UInt8>) {
+        integer(UInt32(value.count))
+        output.append(contentsOf: value)
+    }
+
+    mutating func string(_ value: String) { bytes(value.utf8) }
+
+    mutating func strings(_ values: [String]) {
+        integer(UInt32(values.count))
+        for value in values { string(value) }
+    }
+}
+
+/// Takes the parts of a plan in order; names the part that is cut short or too long.
+struct PlanReader {
+    private let input: [UInt8]
+    private var position = 0
+
+    init(input: [UInt8]) { self.input = input }
+
+    var isAtEnd: Bool { position == input.count }
+
+    mutating func integer<Value: FixedWidthInteger>(_: Value.Type, _ part: String) throws(LaunchPlanError) -> Value {
+        let taken = try take(MemoryLayout<Value>.size, part)
+        let value = input.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: taken.lowerBound, as: Value.self) }
+        return Value(littleEndian: value)
+    }
+
+    mutating func bytes(_ part: String, max: Int) throws(LaunchPlanError) -> [UInt8] {
+        let length = Int(try integer(UInt32.self, part))
+        guard length <= max else { throw LaunchPlanError("\(part): \(length) bytes; at most \(max)") }
+        return Array(input[try take(length, part)])
+    }
+
+    mutating func string(_ part: String) throws(LaunchPlanError) -> String {
+        let utf8 = try bytes(part, max: LaunchPlanLimits.stringBytesMax)
+        guard let text = String(validating: utf8, as: UTF8.self) else { throw LaunchPlanError("\(part): not UTF-8") }
+        return text
+    }
+
+    mutating func count(_ part: String) throws(LaunchPlanError) -> Int {
+        let count = Int(try integer(UInt32.self, part))
+        guard count <= LaunchPlanLimits.listCountMax else {
+            throw LaunchPlanError("\(part): \(count) entries; at most \(LaunchPlanLimits.listCountMax)")
+        }
+        return count
+    }
+
+    mutating func strings(_ part: String) throws(LaunchPlanError) -> [String] {
+        var values: [String] = []
+        for _ in 0..<(try count(part)) { values.append(try string(part)) }
+        return values
+    }
+
+    private mutating func take(_ count: Int, _ part: String) throws(LaunchPlanError) -> Range<Int> {
+        guard count <= input.count - position else { throw LaunchPlanError("\(part): the plan is cut short") }
+        defer { position += count }
+        return position..<(position + count)
+    }
+}

@@ -1,0 +1,121 @@
+/// What the author of a backend asks for, in `NAME.json` beside the executable. Asking is not getting: `LaunchPlanner`
+/// takes it together with what the owner allows. Every key is optional; unknown ones are refused.
+package struct BackendManifest: Equatable, Sendable {
+    /// The seccomp policy's name.
+    package var policy = "strict"
+    /// At least one.
+    package var models: [Model]
+    /// The memory that the backend needs beside its weights.
+    package var memoryMebibytes: UInt64?
+    /// The threads that it wants to compute with.
+    package var threads: UInt32?
+    /// How long loading a model may take.
+    package var loadSeconds: UInt64 = 600
+    /// Absolute paths that it wants to read.
+    package var readOnlyPaths: [String] = []
+
+    /// One model; each runs in a process of its own.
+    package struct Model: Equatable, Sendable {
+        /// As consumers name it.
+        package var id: String
+        /// The weights: relative to the manifest's folder, or absolute where the owner allows it.
+        package var file: String?
+        package var contextTokens: UInt32?
+        package var maxSequences: UInt32?
+        /// Passed on to the backend unread.
+        package var options: [String: String] = [:]
+
+        package init(id: String) { self.id = id }
+    }
+
+    /// What holds for an executable without a manifest: policy "strict", one model of its name, no weights.
+    package init(executableName: String) { models = [Model(id: executableName)] }
+
+    /// Reads a manifest file. Throws with file and line.
+    package static func load(_ path: String, executableName: String) throws(SandboxPolicyError) -> BackendManifest {
+        try BackendManifest(JSONNode.read(file: path), executableName: executableName, file: path)
+    }
+
+    /// Reads a manifest from memory; `file` names it in errors.
+    package static func parse(
+        _ json: [UInt8], executableName: String, file: String
+    ) throws(SandboxPolicyError) -> BackendManifest {
+        try BackendManifest(JSONNode.parse(json, file: file), executableName: executableName, file: file)
+    }
+}
+
+extension BackendManifest {
+    private static let keys = ["policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths"]
+    private static let modelKeys = ["id", "file", "contextTokens", "maxSequences", "options"]
+
+    private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
+        self.init(executableName: executableName)
+        let top = try JSONObjectReader(node, "the manifest", keys: BackendManifest.keys, file: file)
+        policy = try top.string("policy") ?? policy
+        memoryMebibytes = try top.integer("memoryMebibytes", max: 1 << 24)
+        threads = try top.integer("threads", max: 1024).map { UInt32($0) }
+        loadSeconds = try top.integer("loadSeconds", max: 86_400) ?? loadSeconds
+        readOnlyPaths =
+            try top.strings("readOnlyPaths", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
+        if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
+            guard !entries.isEmpty else { throw top.failure("models", "must list at least one model, or be left out") }
+            models = []
+            for entry in entries {
+                let model = try BackendManifest.model(entry, file: file)
+                guard !models.contains(where: { $0.id == model.id }) else {
+                    throw SandboxPolicyError(file: file, line: entry.line, "model '\(model.id)' stands twice")
+                }
+                models.append(model)
+            }
+        }
+        try validate(top)
+    }
+
+    private func validate(_ top: JSONObjectReader) throws(SandboxPolicyError) {
+        if memoryMebibytes == 0 { throw top.failure("memoryMebibytes", "must be at least 1") }
+        if threads == 0 { throw top.failure("threads", "must be at least 1") }
+        if loadSeconds == 0 { throw top.failure("loadSeconds", "must be at least 1") }
+    }
+
+    private static func model(_ node: JSONNode, file: String) throws(SandboxPolicyError) -> Model {
+        let entry = try JSONObjectReader(node, "a model", keys: modelKeys, file: file)
+        var model = Model(id: try entry.required("id"))
+        guard (1...SandboxPolicyLimits.modelIDBytesMax).contains(model.id.utf8.count),
+            !model.id.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f })
+        else {
+            throw entry.failure(
+                "id", "must have 1 to \(SandboxPolicyLimits.modelIDBytesMax) bytes without spaces or controls")
+        }
+        model.file = try entry.string("file")
+        if model.file == "" { throw entry.failure("file", "is empty; leave it out for a model without weights") }
+        model.contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
+        model.maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
+        if model.maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }
+        model.options = try options(entry)
+        return model
+    }
+
+    /// An object of plain values, each taken as its text.
+    private static func options(_ entry: JSONObjectReader) throws(SandboxPolicyError) -> [String: String] {
+        guard let node = entry.node("options") else { return [:] }
+        guard case .object(let members) = node.value, members.count <= SandboxPolicyLimits.optionsMax else {
+            throw entry.failure("options", "must be an object of at most \(SandboxPolicyLimits.optionsMax) keys")
+        }
+        var options: [String: String] = [:]
+        for member in members {
+            let text: String? =
+                switch member.node.value {
+                case .string(let text), .number(let text): text
+                case .bool(let flag): String(flag)
+                default: nil
+                }
+            guard let text, text.utf8.count <= SandboxPolicyLimits.optionBytesMax else {
+                throw SandboxPolicyError(
+                    file: entry.file, line: member.line,
+                    "option '\(member.key)' must be a string, a number or true or false")
+            }
+            options[member.key] = text
+        }
+        return options
+    }
+}

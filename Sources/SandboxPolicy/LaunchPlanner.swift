@@ -1,0 +1,123 @@
+package import LaunchPlan
+
+/// What the owner of the machine allows one backend; a manifest can only ask for less.
+package struct OwnerLimits: Equatable, Sendable {
+    /// Memory beside the weights, which are counted on top.
+    package var memoryMebibytes: UInt64 = 8192
+    /// What a backend gets that asks for nothing.
+    package var defaultMemoryMebibytes: UInt64 = 1024
+    package var threads: UInt32
+    /// The folders whose contents a manifest may ask to read or to load weights from, beside the backend's own.
+    package var readablePaths: [String] = []
+    /// The policies that a manifest may ask for; nil: all that are installed.
+    package var policies: Set<String>?
+
+    package init(threads: UInt32) { self.threads = threads }
+
+    /// Whether a path is one of the readable ones or lies within one.
+    package func allowsReading(_ path: String) -> Bool {
+        guard let parts = ReadOnlyBind.components(of: path) else { return false }
+        return readablePaths.contains { allowed in
+            guard let prefix = ReadOnlyBind.components(of: allowed) else { return false }
+            return parts.starts(with: prefix)
+        }
+    }
+}
+
+/// Makes a launch plan of what a manifest asks, what the owner allows and a compiled filter. Pure.
+package enum LaunchPlanner {
+    /// Fixed variables that runtimes and libraries need to behave in a sandbox.
+    private static let environment = [
+        // ggml would fork a debugger on a failed assertion.
+        "GGML_NO_BACKTRACE=1"
+    ]
+
+    private static let mebibyte: UInt64 = 1 << 20
+    private static let stackBytes: UInt64 = 8 << 20
+    /// What the allocator reserves, mostly unused, for each thread's arena (malloc(3)).
+    private static let arenaBytes: UInt64 = 128 << 20
+    /// What a static program maps before its own first allocation, and room for page-aligned reservations.
+    private static let fixedBytes: UInt64 = 256 << 20
+    private static let descriptorsMax: UInt64 = 64
+
+    /// The plan for one process. Throws when the manifest asks for what the owner does not allow.
+    /// - Parameters:
+    ///   - name: the executable's name, which becomes `argv[0]`.
+    ///   - filter: `SeccompPolicy.compile()` of the manifest's policy.
+    ///   - weightBytes: the size of the weights that are handed on, which count beside the memory.
+    package static func plan(
+        name: String, manifest: BackendManifest, owner: OwnerLimits, tier: SandboxTier, filter: [UInt8],
+        weightBytes: UInt64 = 0
+    ) throws(SandboxPolicyError) -> LaunchPlan {
+        if let allowed = owner.policies, !allowed.contains(manifest.policy) {
+            throw SandboxPolicyError(
+                file: name, "asks for policy '\(manifest.policy)', which the owner does not allow")
+        }
+        var plan = LaunchPlan(arguments: [name], tier: tier, filter: filter)
+        plan.environment = environment
+        for path in manifest.readOnlyPaths {
+            guard owner.allowsReading(path) else {
+                throw SandboxPolicyError(
+                    file: name, "asks to read \(path), which the owner does not allow; allow it in the configuration")
+            }
+            plan.binds.append(ReadOnlyBind(source: path, target: path))
+        }
+        plan.limits = limits(
+            memoryBytes: memoryBytes(manifest, owner), threads: UInt64(threads(manifest, owner)), tier: tier,
+            weightBytes: weightBytes)
+        return plan
+    }
+
+    /// The threads that a backend may compute with.
+    package static func threads(_ manifest: BackendManifest, _ owner: OwnerLimits) -> UInt32 {
+        max(1, min(manifest.threads ?? owner.threads, owner.threads))
+    }
+
+    /// The memory that a backend may use beside its weights.
+    package static func memoryBytes(_ manifest: BackendManifest, _ owner: OwnerLimits) -> UInt64 {
+        let mebibytes = min(manifest.memoryMebibytes ?? owner.defaultMemoryMebibytes, owner.memoryMebibytes)
+        return min(mebibytes, 1 << 30) * mebibyte
+    }
+
+    /// The path of a model's weights: below the manifest's folder, or absolute where the owner allows it.
+    package static func weightsPath(
+        _ file: String, folder: String, owner: OwnerLimits
+    ) throws(SandboxPolicyError) -> String {
+        if file.utf8.first == UInt8(ascii: "/") {
+            guard owner.allowsReading(file) else {
+                throw SandboxPolicyError(
+                    file: folder, "weights '\(file)' are not where the owner allows; put them beside the backend")
+            }
+            return file
+        }
+        guard ReadOnlyBind.components(of: "/" + file) != nil else {
+            throw SandboxPolicyError(file: folder, "weights '\(file)': write a path without '.', '..' and '//'")
+        }
+        return "\(folder)/\(file)"
+    }
+
+    private static func limits(
+        memoryBytes: UInt64, threads: UInt64, tier: SandboxTier, weightBytes: UInt64
+    ) -> [ResourceLimit] {
+        // A backend has threads beside those that compute: one that reads, one that waits, a pool's spare.
+        let threadsMax = threads * 2 + 16
+        let addressSpace = memoryBytes &+ threadsMax &* (stackBytes &+ arenaBytes) &+ fixedBytes
+        var limits: [ResourceLimit] = [
+            // 1, not 0: with 0 a core that is piped to a handler is still written (core(5)).
+            ResourceLimit(.coreBytes, 1),
+            ResourceLimit(.fileBytes, 0),
+            ResourceLimit(.dataBytes, memoryBytes &+ threadsMax &* stackBytes),
+            ResourceLimit(.stackBytes, stackBytes),
+            ResourceLimit(.descriptors, descriptorsMax),
+            ResourceLimit(.lockedBytes, 0),
+            ResourceLimit(.addressSpaceBytes, addressSpace.addingReportingOverflow(weightBytes).partialValue),
+            ResourceLimit(.fileLocks, 0),
+            ResourceLimit(.messageQueueBytes, 0),
+            ResourceLimit(.niceness, 0),
+            ResourceLimit(.realtimePriority, 0),
+        ]
+        // Counted per user and user namespace: without one of its own the owner's other processes would count.
+        if tier == .full { limits.append(ResourceLimit(.processes, threadsMax + 3)) }
+        return limits
+    }
+}

@@ -1,0 +1,115 @@
+internal import CSeccomp
+internal import Glibc
+internal import LaunchPlan
+internal import LinuxSystem
+
+extension SeccompPolicy {
+    /// The launcher's own exec of the backend: execveat(6, "", …, AT_EMPTY_PATH). Descriptor 6 closes with it, so the
+    /// backend cannot repeat the call unless its policy gives it descriptors of its own.
+    private static let execution = Rule(
+        names: ["execveat"], action: .allow,
+        conditions: [
+            Condition(index: 0, operation: .equal, value: UInt64(LaunchDescriptor.executable), valueTwo: 0),
+            Condition(index: 4, operation: .equal, value: UInt64(LaunchDescriptor.executionFlags), valueTwo: 0),
+        ],
+        comment: nil, line: 0)
+
+    /// The filter as the kernel takes it, for this machine's architecture; calls of any other kill the process.
+    /// Throws when libseccomp refuses a rule. Deterministic and free of side effects.
+    package func compile() throws(SandboxPolicyError) -> [UInt8] {
+        let filter = try SeccompFilter(defaultAction: defaultAction.filterValue, file: file)
+        try filter.configure(file: file)
+        for rule in rules where rule.action != defaultAction {
+            for name in rule.names { try filter.add(rule, name: name, file: file) }
+        }
+        if !allowsExecution { try filter.add(SeccompPolicy.execution, name: "execveat", file: file) }
+        return try filter.export(file: file)
+    }
+
+    private var allowsExecution: Bool {
+        rules.contains { $0.names.contains("execveat") && $0.action == .allow && $0.conditions.isEmpty }
+    }
+}
+
+extension SeccompPolicy.Action {
+    /// The return value of the filter (seccomp(2), "Filters").
+    fileprivate var filterValue: UInt32 {
+        switch self {
+        case .allow: 0x7fff_0000
+        case .errno(let number): 0x0005_0000 | UInt32(number)
+        case .killProcess: 0x8000_0000
+        case .killThread: 0
+        case .trap: 0x0003_0000
+        case .log: 0x7ffc_0000
+        }
+    }
+}
+
+/// Owns a libseccomp filter in the making (seccomp_init(3)).
+private struct SeccompFilter: ~Copyable {
+    private let context: scmp_filter_ctx
+
+    init(defaultAction: UInt32, file: String) throws(SandboxPolicyError) {
+        guard let context = seccomp_init(defaultAction) else {
+            throw SandboxPolicyError(file: file, "libseccomp cannot begin a filter with this default action")
+        }
+        self.context = context
+    }
+
+    func configure(file: String) throws(SandboxPolicyError) {
+        // The binary tree (2) keeps the number of instructions for a call logarithmic.
+        guard seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, 0x8000_0000) == 0,
+            seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0
+        else { throw SandboxPolicyError(file: file, "libseccomp is older than 2.5; install a newer one") }
+    }
+
+    deinit { seccomp_release(context) }
+
+    func add(_ rule: SeccompPolicy.Rule, name: String, file: String) throws(SandboxPolicyError) {
+        guard let number = SyscallNames.number(name) else {
+            throw SandboxPolicyError(file: file, line: rule.line, "unknown system call '\(name)'")
+        }
+        if name == "execveat", rule.action != .allow {
+            throw SandboxPolicyError(
+                file: file, line: rule.line, "leave execveat out: the launcher makes it once, later ones are denied")
+        }
+        // A call that only other architectures have.
+        guard number >= 0 else { return }
+        let comparisons = rule.conditions.map(\.comparison)
+        let result = seccomp_rule_add_array(
+            context, rule.action.filterValue, number, UInt32(comparisons.count), comparisons)
+        guard result == 0 else {
+            let reason =
+                result == -EEXIST ? "another rule for it says otherwise" : String(cString: strerror(-result))
+            throw SandboxPolicyError(file: file, line: rule.line, "cannot filter '\(name)': \(reason)")
+        }
+    }
+
+    func export(file: String) throws(SandboxPolicyError) -> [UInt8] {
+        do throws(LinuxError) {
+            let memory = try Descriptor.memoryFile("filter")
+            let result = seccomp_export_bpf(context, memory.raw)
+            guard result == 0 else { throw LinuxError(code: -result, operation: "export the filter") }
+            try checked("rewind the filter") { lseek(memory.raw, 0, SEEK_SET) }
+            return try FileBytes.read(memory, max: LaunchPlanLimits.filterBytesMax, name: "the filter")
+        } catch {
+            throw SandboxPolicyError(file: file, error.description)
+        }
+    }
+}
+
+extension SeccompPolicy.Condition {
+    fileprivate var comparison: scmp_arg_cmp {
+        let operation =
+            switch operation {
+            case .notEqual: SCMP_CMP_NE
+            case .lessThan: SCMP_CMP_LT
+            case .lessOrEqual: SCMP_CMP_LE
+            case .equal: SCMP_CMP_EQ
+            case .greaterOrEqual: SCMP_CMP_GE
+            case .greaterThan: SCMP_CMP_GT
+            case .maskedEqual: SCMP_CMP_MASKED_EQ
+            }
+        return scmp_arg_cmp(arg: index, op: operation, datum_a: value, datum_b: valueTwo)
+    }
+}

@@ -1,0 +1,72 @@
+/// Which system calls a backend may make: a seccomp profile in OCI's JSON form (runtime-spec, config-linux, "Seccomp"),
+/// read strictly. A plain value; `compile()` makes the kernel's form of it.
+package struct SeccompPolicy: Equatable, Sendable {
+    /// The file's name without `.json`, as manifests call it.
+    package let name: String
+    package let file: String
+    package let defaultAction: Action
+    /// As listed, such as SCMP_ARCH_X86_64; empty means this machine's. Calls of any other architecture kill.
+    package let architectures: [String]
+    package let rules: [Rule]
+
+    /// One entry of `syscalls`: these calls, if all conditions hold, end in this action.
+    package struct Rule: Equatable, Sendable {
+        package let names: [String]
+        package let action: Action
+        package let conditions: [Condition]
+        package let comment: String?
+        package let line: Int
+    }
+
+    package enum Action: Equatable, Sendable {
+        case allow
+        case errno(UInt16)
+        case killProcess
+        case killThread
+        case trap
+        case log
+    }
+
+    /// A comparison of one argument of the call, all 64 bits of it.
+    package struct Condition: Equatable, Sendable {
+        /// From 0 to 5.
+        package let index: UInt32
+        package let operation: Operation
+        package let value: UInt64
+        /// For `maskedEqual`: what the argument, masked with `value`, must be.
+        package let valueTwo: UInt64
+    }
+
+    package enum Operation: String, CaseIterable, Sendable {
+        case notEqual = "SCMP_CMP_NE"
+        case lessThan = "SCMP_CMP_LT"
+        case lessOrEqual = "SCMP_CMP_LE"
+        case equal = "SCMP_CMP_EQ"
+        case greaterOrEqual = "SCMP_CMP_GE"
+        case greaterThan = "SCMP_CMP_GT"
+        case maskedEqual = "SCMP_CMP_MASKED_EQ"
+    }
+
+    /// Reads a policy file. Throws with file, line and the nearest valid name on anything that is not understood.
+    package static func load(_ path: String) throws(SandboxPolicyError) -> SeccompPolicy {
+        try SeccompPolicy(JSONNode.read(file: path), file: path)
+    }
+
+    /// Reads a policy from memory; `file` names it in errors.
+    package static func parse(_ json: [UInt8], file: String) throws(SandboxPolicyError) -> SeccompPolicy {
+        try SeccompPolicy(JSONNode.parse(json, file: file), file: file)
+    }
+
+    /// Loads `NAME.json` of a folder. A name is letters, digits, '-' and '_', so that it cannot lead elsewhere.
+    package static func named(_ name: String, in folder: String) throws(SandboxPolicyError) -> SeccompPolicy {
+        let isPlain = name.utf8.allSatisfy {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
+                || $0 == UInt8(ascii: "_")
+        }
+        guard isPlain, !name.isEmpty, name.utf8.count <= 64 else {
+            throw SandboxPolicyError(file: folder, "'\(name)' is no policy's name: write letters, digits, '-' and '_'")
+        }
+        return try load("\(folder)/\(name).json")
+    }
+}
