@@ -57,7 +57,10 @@ var targets: [Target] = [
     library("BackendKit", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     library(
         "BackendSupervisor",
-        ["BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession", logging]),
+        [
+            "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession", "WireFormat",
+            logging,
+        ]),
 
     // Layer 3: the two services.
     library(
@@ -89,6 +92,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "echo", dependencies: ["BackendKit"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
+
+    tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
 ]
 
 let package = Package(

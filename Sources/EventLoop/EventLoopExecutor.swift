@@ -120,6 +120,13 @@ extension IOLoop {
         try shared.executor.watch(descriptor.raw, interest, handler: handler)
     }
 
+    /// Watches for the end of a child process: it is readable from then on.
+    @IOLoop package static func watch(
+        _ process: borrowing ProcessHandle, handler: any ReadinessHandler
+    ) throws(LinuxError) -> Watch {
+        try shared.executor.watch(process.raw, .readable, handler: handler)
+    }
+
     /// Calls back once, in `after` milliseconds or a little later (rounded up to whole milliseconds), unless cancelled.
     @IOLoop @discardableResult
     package static func schedule(afterMilliseconds after: UInt64, _ action: @escaping @IOLoop () -> Void) -> Timer {

@@ -1,0 +1,257 @@
+internal import BackendIPC
+internal import EventLoop
+internal import Glibc
+internal import LinuxSystem
+internal import WireFormat
+
+/// What a connection hears from its backend besides tokens. Called on the I/O loop; a connection that was closed says
+/// nothing more.
+@IOLoop
+protocol BackendConnectionOwner: AnyObject {
+    func heard(_ hello: Hello)
+    func heard(_ progress: LoadProgress)
+    func heard(_ loaded: Loaded)
+    func heard(_ pong: Pong)
+    func gaveUp(_ fault: Fault)
+    func broke(_ violation: ContractViolation)
+    func connectionEnded()
+    func sequenceFreed()
+}
+
+/// The agent's end of one backend process's socket: frames in, tokens to whom they are for, frames out once a turn.
+///
+/// Owned by its `ManagedBackend`; lives as long as the process; the I/O loop's own. What waits to be written is bounded
+/// by `outputBytesMax` and one frame, since nothing is begun beyond it and grants are added up instead of queued.
+@IOLoop
+final class BackendConnection {
+    private enum Flow { case open, blocked, closed }
+
+    private let handles: BackendHandles
+    private let limits: SupervisorConfiguration.Limits
+    private unowned let owner: any BackendConnectionOwner
+
+    private var watch: Watch?
+    private var input: FrameBuffer
+    private var output = OutputBuffer()
+    private var outputFlow = Flow.open
+    private var flushIsDue = false
+
+    private var conversation = BackendConversation(end: .agent)
+    private var sequences = SequenceTable(capacity: 0)
+    private var questions = TokenQuestions()
+    private var nextNonce: UInt64 = 1
+    /// Tokens that came since the process began.
+    private(set) var tokensReceived: UInt64 = 0
+
+    init(
+        _ handles: BackendHandles, limits: SupervisorConfiguration.Limits, owner: any BackendConnectionOwner
+    ) throws(LinuxError) {
+        self.handles = handles
+        self.limits = limits
+        self.owner = owner
+        input = FrameBuffer(frameBytesMax: limits.frameBytesMax)
+        watch = try IOLoop.watch(handles.socket, .readable, handler: self)
+    }
+
+    var runningSequences: Int { sequences.running }
+
+    /// A sequence could be computed for and is unfinished.
+    var isBusy: Bool { sequences.contains { conversation.credit(of: $0) > 0 } }
+
+    /// Hears and says nothing more; whatever still runs is for `loseAll`.
+    func close() {
+        watch?.unwatch()
+        watch = nil
+        outputFlow = .closed
+        output.removeAll()
+    }
+
+    /// The sequences and questions have come to nothing.
+    func loseAll(_ reason: String) {
+        for handler in sequences.removeAll() { handler.lost(reason) }
+        questions.failAll(Fault(.overloaded, reason))
+    }
+}
+
+// What the owner says.
+extension BackendConnection {
+    func welcome(_ welcome: Welcome, _ load: Load) {
+        say(.welcome(welcome))
+        say(.load(load))
+    }
+
+    func reject(_ reject: Reject) {
+        say(.reject(reject))
+        flush()
+    }
+
+    func ping() {
+        say(.ping(Ping(nonce: nextNonce)))
+        nextNonce &+= 1
+    }
+
+    func shutDown(graceMilliseconds: UInt64) {
+        say(.shutdown(Shutdown(graceMilliseconds: UInt32(clamping: graceMilliseconds))))
+    }
+
+    /// Nil when no sequence is free, or when the backend does not read what was sent before.
+    func begin(request: [UInt8], credit: UInt32, serial: UInt64, handler: any SequenceHandler) -> SequenceID? {
+        guard output.count < limits.outputBytesMax, let id = sequences.insert(handler, serial: serial) else {
+            return nil
+        }
+        guard say(.start(Start(sequence: id.number, credit: credit, request: request))) else {
+            _ = sequences.remove(id.number)
+            return nil
+        }
+        return id
+    }
+
+    func grant(_ id: SequenceID, tokens: UInt32) {
+        if sequences.grant(id, tokens: tokens) { askForFlush() }
+    }
+
+    func cancel(_ id: SequenceID) {
+        if sequences.cancel(id) { askForFlush() }
+    }
+
+    func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) {
+        guard conversation.isCapable(of: "count_tokens") else {
+            return completion(.failure(Fault(.unsupported, "this backend lacks the capability \"count_tokens\"")))
+        }
+        guard questions.count < limits.tokenQueriesMax, output.count < limits.outputBytesMax else {
+            return completion(
+                .failure(Fault(.overloaded, "\(questions.count) prompts are being counted; try again in a moment")))
+        }
+        let number = questions.ask(timeoutMilliseconds: limits.tokenQueryMilliseconds, completion)
+        if !say(.countTokens(CountTokens(query: number, request: request))) {
+            questions.answer(number, .failure(Fault(.overloaded, "the backend is ending; try again in a moment")))
+        }
+    }
+
+    @discardableResult
+    private func say(_ message: AgentMessage) -> Bool {
+        guard outputFlow != .closed, (try? conversation.agentSays(message)) == true else { return false }
+        message.appendFrame(to: &output)
+        askForFlush()
+        return true
+    }
+}
+
+// Writing: once a turn, and when the socket takes more.
+extension BackendConnection: TurnEndHandler {
+    private func askForFlush() {
+        if flushIsDue || outputFlow == .closed { return }
+        flushIsDue = true
+        IOLoop.atTurnEnd(self)
+    }
+
+    func turnEnded() {
+        flushIsDue = false
+        flush()
+    }
+
+    private func flush() {
+        // While the backend does not read, grants and cancels wait in the table, where they take no more room.
+        if outputFlow == .open {
+            for pending in sequences.takePending() {
+                if pending.grant > 0 { tell(.credit(Credit(sequence: pending.number, tokens: pending.grant))) }
+                if pending.isCancelled { tell(.cancel(Cancel(sequence: pending.number))) }
+            }
+        }
+        while outputFlow == .open, !output.isEmpty {
+            // MSG_NOSIGNAL, because a backend that has died must not end the agent by SIGPIPE.
+            let count = send(
+                handles.socket.raw, output.bytes.baseAddress, output.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
+            if count >= 0 {
+                output.consume(count)
+            } else if errno == EAGAIN {
+                outputFlow = .blocked
+                watch?.setInterest([.readable, .writable])
+            } else if errno != EINTR {
+                // The other end is gone; what it said last is still to be read, and reading finds the end.
+                outputFlow = .closed
+                output.removeAll()
+            }
+        }
+    }
+
+    private func tell(_ message: AgentMessage) {
+        if (try? conversation.agentSays(message)) == true { message.appendFrame(to: &output) }
+    }
+}
+
+// Reading.
+extension BackendConnection: ReadinessHandler {
+    func ready(_ readiness: Readiness) {
+        if outputFlow == .blocked, readiness.contains(.writable) {
+            outputFlow = .open
+            watch?.setInterest(.readable)
+            flush()
+        }
+        if !readiness.isDisjoint(with: [.readable, .hangUp, .error]) { read(bytesMax: limits.readBytesPerTurnMax) }
+    }
+
+    /// What the process said before it ended.
+    func readRest() { read(bytesMax: 16 * limits.readBytesPerTurnMax) }
+
+    private func read(bytesMax: Int) {
+        var bytesLeft = bytesMax
+        do {
+            while bytesLeft > 0, watch != nil {
+                switch try input.read(from: handles.socket.raw) {
+                case .bytes(let count):
+                    bytesLeft -= count
+                    try visitFrames()
+                    // A short read has emptied the socket; the loop tells of what comes next.
+                    if count < FrameBuffer.readBytesMax / 2 { return }
+                case .wouldBlock:
+                    return
+                case .end:
+                    close()
+                    owner.connectionEnded()
+                }
+            }
+        } catch let violation as ContractViolation {
+            close()
+            owner.broke(violation)
+        } catch {
+            close()
+            owner.connectionEnded()
+        }
+    }
+
+    private func visitFrames() throws {
+        while watch != nil, let frame = try input.next() {
+            let message = try BackendMessage(decoding: frame)
+            try conversation.backendSays(message)
+            switch message {
+            case .tokens(var batch): try visitRuns(&batch)
+            case .hello(let hello): owner.heard(hello)
+            case .loadProgress(let progress): owner.heard(progress)
+            case .loaded(let loaded):
+                sequences = SequenceTable(capacity: loaded.maxSequences)
+                owner.heard(loaded)
+            case .tokenCount(let count):
+                if let result = count.result { questions.answer(count.query, result) }
+            case .pong(let pong): owner.heard(pong)
+            case .fatal(let fault): owner.gaveUp(fault)
+            }
+        }
+    }
+
+    /// The token path. A handler may call back into this connection at any point; no exclusive access is held while it
+    /// runs, and the frame's memory stays until the next read.
+    private func visitRuns(_ batch: inout TokenBatchView) throws {
+        while let run = try conversation.next(&batch) {
+            tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
+            guard let finish = run.finish else {
+                sequences.handler(run.sequence)?.received(run)
+                continue
+            }
+            let handler = sequences.remove(run.sequence)
+            if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
+            handler?.finished(finish)
+            owner.sequenceFreed()
+        }
+    }
+}

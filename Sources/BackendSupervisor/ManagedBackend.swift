@@ -1,0 +1,358 @@
+package import BackendIPC
+package import EventLoop
+internal import LaunchPlan
+internal import LinuxSystem
+internal import Logging
+internal import SandboxPolicy
+
+/// One backend executable with one model: its process, watched and started again, and the sequences it runs.
+///
+/// Made and kept by the `Supervisor`; the I/O loop's own.
+@IOLoop
+package final class ManagedBackend {
+    package enum State: String, Sendable {
+        case starting, loading, ready
+        case backingOff = "backing off"
+        case stopped, failed
+    }
+
+    /// The executable's file name.
+    nonisolated package let name: String
+    /// The model's id, as consumers name it.
+    nonisolated package let model: String
+
+    /// A sequence was freed or the state changed: perhaps another can begin. Called at most once a turn of the loop.
+    package var onAvailable: (@IOLoop () -> Void)?
+
+    /// "name/version" from its Hello; empty before the first.
+    package private(set) var version = ""
+    /// What it can do, from its Hello.
+    package private(set) var capabilities: [String] = []
+    /// SHA-256 of the weights, 32 bytes; empty without weights, or before they were read.
+    package private(set) var modelDigest: [UInt8] = []
+    /// Tokens of prompt and completion together; 0 before the model was loaded.
+    package private(set) var maxContextTokens: UInt32 = 0
+    /// The most sequences that run at once; 0 before the model was loaded.
+    package private(set) var maxSequences: UInt32 = 0
+    /// Decode steps of this process, as of its last Pong.
+    package private(set) var steps: UInt64 = 0
+    /// Tokens computed by this process, as of its last Pong.
+    package private(set) var tokens: UInt64 = 0
+
+    private(set) var definition: BackendDefinition
+    /// Another backend serves its model; it is not started until that one is gone.
+    private(set) var hasRival = false
+    private let setting: BackendSetting
+    private let logger: Logger
+    private var lifecycle: BackendLifecycle
+    private var deadline: Timer?
+    private var process: BackendProcess?
+    private var connection: BackendConnection?
+    private var weightsBytes: UInt64?
+    private var log: BackendLog
+    private var lastSerial: UInt64 = 0
+    private var shown: (state: State, detail: String)
+    private var turnEndIsDue = false
+    private var availabilityChanged = false
+    private var endWaiters: [@IOLoop () -> Void] = []
+
+    init(_ definition: BackendDefinition, setting: BackendSetting) {
+        name = definition.name
+        model = definition.model.id
+        self.definition = definition
+        self.setting = setting
+        var logger = setting.logger
+        logger[metadataKey: "backend"] = "\(definition.name)"
+        logger[metadataKey: "model"] = "\(definition.model.id)"
+        self.logger = logger
+        let limits = setting.configuration.limits
+        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.candidate.path)")
+        log = BackendLog(
+            bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
+        shown = (.stopped, "")
+    }
+}
+
+/// What all backends of one supervisor share.
+@IOLoop
+final class BackendSetting {
+    let configuration: SupervisorConfiguration
+    let logger: Logger
+    let launcher: any BackendLaunching
+    let digests = DigestCache()
+    /// A state or its detail changed; called at most once a turn for each backend.
+    var changed: (@IOLoop (ManagedBackend) -> Void)?
+
+    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
+        self.configuration = configuration
+        self.logger = logger
+        self.launcher = launcher
+    }
+}
+
+// What is known of it.
+extension ManagedBackend {
+    package var state: State {
+        switch lifecycle.phase {
+        case .launching, .greeting: .starting
+        case .loading: .loading
+        case .ready: .ready
+        case .ending, .backingOff: .backingOff
+        case .idle, .stopping, .stopped: .stopped
+        case .failed: .failed
+        }
+    }
+
+    /// What its owner should know about the state; empty when all is well.
+    package var detail: String {
+        switch lifecycle.phase {
+        case .loading(_, let percent): "\(percent) % loaded"
+        case .ending(let reason, _): reason ?? lifecycle.detail
+        default: lifecycle.detail
+        }
+    }
+
+    /// The launcher's process; 0 when none runs.
+    package var pid: Int32 { process?.pid ?? 0 }
+    /// The tier that holds its processes.
+    package var tier: String { setting.configuration.tier.rawValue }
+    /// The layers that hold its processes, by name.
+    package var layers: [String] { setting.configuration.tier.layers.names }
+    /// The seccomp policy's name.
+    package var policyName: String { definition.manifest.policy }
+    /// Times it was started again after it was lost.
+    package var restarts: UInt32 { lifecycle.restarts }
+    package var runningSequences: UInt32 { UInt32(clamping: connection?.runningSequences ?? 0) }
+    /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
+    package var recentLog: [String] { log.lines }
+}
+
+// What consumers ask of it.
+extension ManagedBackend {
+    /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
+    /// ready or has no free sequence; `onAvailable` tells when to try again.
+    package func begin(request: [UInt8], credit: UInt32, handler: any SequenceHandler) -> SequenceID? {
+        guard case .ready = lifecycle.phase, let connection else { return nil }
+        lastSerial += 1
+        return connection.begin(request: request, credit: credit, serial: lastSerial, handler: handler)
+    }
+
+    /// Lets the sequence compute so many tokens more. Does nothing once it has ended or was cancelled.
+    package func grant(_ sequence: SequenceID, tokens: UInt32) { connection?.grant(sequence, tokens: tokens) }
+
+    /// Asks for the sequence's end; its handler's `finished` or `lost` still follows.
+    package func cancel(_ sequence: SequenceID) { connection?.cancel(sequence) }
+
+    /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
+    /// returns; with a fault when the backend cannot, is not ready, is asked too much at once, or takes too long.
+    package func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) {
+        guard case .ready = lifecycle.phase, let connection else {
+            return completion(.failure(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later")))
+        }
+        connection.countTokens(request: request, completion: completion)
+    }
+}
+
+// What the supervisor asks of it.
+extension ManagedBackend {
+    func start() { apply { $0.start(at: $1) } }
+
+    /// Leaves it failed as long as another backend serves its model.
+    func yield(to rival: String, _ definition: BackendDefinition) {
+        self.definition = definition
+        hasRival = true
+        let why =
+            "the model '\(model)' of \(name) is served by \(rival) already; give it another id in \(name).json"
+        apply { $0.fail(why: why, at: $1) }
+    }
+
+    /// Ends the process if there is one, within the grace.
+    func stop(graceMilliseconds: UInt64, why: String) {
+        apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
+    }
+
+    /// Runs what the folder now holds instead.
+    func replace(_ definition: BackendDefinition) {
+        self.definition = definition
+        hasRival = false
+        let grace = setting.configuration.limits.replaceGraceMilliseconds
+        apply { $0.replace(graceMilliseconds: grace, at: $1) }
+    }
+
+    /// Calls back once no process runs or is being started.
+    func whenEnded(_ body: @escaping @IOLoop () -> Void) {
+        if lifecycle.isAlive { endWaiters.append(body) } else { body() }
+    }
+}
+
+// The lifecycle's driver.
+extension ManagedBackend {
+    /// Tells the lifecycle what happened, and does what it asks for.
+    private func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
+        for action in event(&lifecycle, .now()) { carryOut(action) }
+        deadline?.cancel()
+        deadline = lifecycle.nextDeadline.map { due in
+            // Rounded up, so that the deadline is over when the timer fires.
+            let wait = (due.since(.now()) + 999_999) / 1_000_000
+            return IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.apply { $0.tick(at: $1) } }
+        }
+        noteChange()
+        if !lifecycle.isAlive {
+            let waiters = endWaiters
+            endWaiters = []
+            for waiter in waiters { waiter() }
+        }
+    }
+
+    private func carryOut(_ action: BackendLifecycle.Action) {
+        switch action {
+        case .launch: launch()
+        case .ping: connection?.ping()
+        case .shutDown(let graceMilliseconds): connection?.shutDown(graceMilliseconds: graceMilliseconds)
+        case .kill:
+            connection?.close()
+            process?.kill()
+        case .lose(let reason): connection?.loseAll("the backend \(name) \(reason)")
+        }
+    }
+
+    private func launch() {
+        let preparation = LaunchPreparation(
+            definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
+            digests: setting.digests, folder: setting.configuration.backendsDirectory)
+        // Keeps itself alive until then: a process must not come up with nobody to own it.
+        Task { launched(await preparation.run()) }
+    }
+
+    private func launched(_ result: Result<Launch, LaunchFailure>) {
+        do {
+            try adopt(try result.get())
+            apply { $0.launched(at: $1) }
+        } catch {
+            let failure = error as? LaunchFailure ?? LaunchFailure(error)
+            logger.error("cannot be launched", metadata: ["reason": "\(failure.description)"])
+            apply { $0.launchFailed(failure.description, forOwner: failure.isForOwner, at: $1) }
+        }
+    }
+
+    private func adopt(_ launch: Launch) throws {
+        modelDigest = launch.modelDigest
+        weightsBytes = launch.weightsBytes
+        let limits = setting.configuration.limits
+        // Letting go of the handles on the way out ends the process by its lifeline.
+        let process = try BackendProcess(
+            launch.handles, limits: limits,
+            wrote: { [weak self] in self?.log.append($0) }, exited: { [weak self] in self?.exited($0) })
+        self.process = process
+        connection = try BackendConnection(launch.handles, limits: limits, owner: self)
+        logger.info("launched", metadata: ["pid": "\(process.pid)"])
+    }
+
+    private func exited(_ status: ExitStatus) {
+        connection?.readRest()
+        let exit = BackendExit(status, lastLogLine: log.lastLine)
+        log.note("(the process \(exit.words))")
+        connection?.close()
+        process = nil
+        apply { $0.exited(exit.words, forOwner: exit.isForOwner, at: $1) }
+        connection = nil
+        steps = 0
+        tokens = 0
+    }
+}
+
+// What the process says.
+extension ManagedBackend: BackendConnectionOwner {
+    func heard(_ hello: Hello) {
+        version = printable("\(hello.name)/\(hello.version)")
+        capabilities = hello.capabilities.map { printable($0) }
+        guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
+        let limits = setting.configuration.limits
+        let owner = setting.configuration.owner
+        connection?.welcome(
+            Welcome(
+                revision: revision, maxFrameBytes: UInt32(clamping: limits.frameBytesMax),
+                pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
+            Load(
+                model: model, weightsDescriptor: weightsBytes.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },
+                weightsBytes: weightsBytes ?? 0, contextTokens: definition.model.contextTokens ?? 0,
+                maxSequences: min(definition.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
+                threads: LaunchPlanner.threads(definition.manifest, owner), options: definition.model.options))
+        let (milliseconds, overflow) = definition.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
+        apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
+    }
+
+    private func reject(_ hello: Hello) {
+        let ours = ContractLimits.revisions
+        let reason =
+            "speaks revisions \(hello.minRevision) to \(hello.maxRevision) of the backend contract, this host"
+            + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host"
+        connection?.reject(Reject(reason: reason))
+        apply { $0.gaveUp(reason, forOwner: true, at: $1) }
+    }
+
+    func heard(_ progress: LoadProgress) { apply { $0.loadProgressed(progress.fraction, at: $1) } }
+
+    func heard(_ loaded: Loaded) {
+        maxContextTokens = loaded.maxContextTokens
+        maxSequences = loaded.maxSequences
+        apply { $0.loaded(at: $1) }
+        logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])
+    }
+
+    func heard(_ pong: Pong) {
+        steps = pong.steps
+        tokens = pong.tokens
+        guard let connection else { return }
+        // A backend that delivers makes progress, whatever it counts as a step.
+        let progress = pong.steps &+ connection.tokensReceived
+        apply { $0.answered(progress: progress, isBusy: connection.isBusy, at: $1) }
+    }
+
+    func gaveUp(_ fault: Fault) {
+        let reason = "gave up: \(printable(fault.message))"
+        logger.warning("gave up", metadata: ["reason": "\(printable(fault.message))"])
+        apply { $0.gaveUp(reason, forOwner: fault.code == .badModel, at: $1) }
+    }
+
+    func broke(_ violation: ContractViolation) {
+        let sentence = printable(violation.sentence)
+        logger.warning("broke the backend contract", metadata: ["reason": "\(sentence)"])
+        apply { $0.broke("broke the contract: \(sentence)", at: $1) }
+    }
+
+    func connectionEnded() { apply { $0.closed(at: $1) } }
+
+    func sequenceFreed() {
+        availabilityChanged = true
+        askForTurnEnd()
+    }
+}
+
+// Telling of changes, once a turn.
+extension ManagedBackend: TurnEndHandler {
+    private func noteChange() {
+        if state != shown.state || detail != shown.detail { askForTurnEnd() }
+    }
+
+    private func askForTurnEnd() {
+        if turnEndIsDue { return }
+        turnEndIsDue = true
+        IOLoop.atTurnEnd(self)
+    }
+
+    package func turnEnded() {
+        turnEndIsDue = false
+        let stateChanged = state != shown.state
+        let detailChanged = detail != shown.detail
+        shown = (state, detail)
+        if stateChanged, state == .backingOff || state == .failed {
+            logger.warning("\(state.rawValue)", metadata: ["reason": "\(detail)"])
+        }
+        if stateChanged || detailChanged { setting.changed?(self) }
+        if stateChanged || availabilityChanged {
+            availabilityChanged = false
+            onAvailable?()
+        }
+    }
+}

@@ -1,0 +1,64 @@
+internal import Glibc
+internal import LinuxSystem
+internal import Synchronization
+internal import TLSSession
+
+/// A model's weights: an open read-only file and its digest. Closed when the last owner lets go of it.
+final class ModelFile: Sendable {
+    let descriptor: Descriptor
+    let byteCount: UInt64
+    /// SHA-256, 32 bytes.
+    let digest: [UInt8]
+
+    /// Opens and digests a regular file that nobody else may write; blocks for as long as reading all of it takes,
+    /// unless its digest is known.
+    init(path: String, digests: DigestCache) throws {
+        // O_NONBLOCK, because opening a FIFO would wait for its writer.
+        descriptor = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        let entry = try FolderEntry(of: descriptor)
+        guard entry.kind == .regular else { throw SupervisorError("the model file \(path) is no regular file") }
+        guard entry.permissions & 0o002 == 0 else {
+            throw SupervisorError("the model file \(path) is writable by everyone; forbid that with: chmod o-w \(path)")
+        }
+        byteCount = entry.identity.byteCount
+        if let known = digests[entry.identity] {
+            digest = known
+            return
+        }
+        digest = try Self.digest(descriptor, path: path)
+        guard try FolderEntry(of: descriptor).identity == entry.identity else {
+            throw SupervisorError("the model file \(path) changed while it was read; put it in place with: mv")
+        }
+        digests[entry.identity] = digest
+    }
+
+    private static func digest(_ file: borrowing Descriptor, path: String) throws -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { buffer.deallocate() }
+        var hash = SHA256()
+        var offset = 0
+        while true {
+            // pread leaves the descriptor's offset, which the backend shares, at the beginning.
+            let count = try checked("read \(path)") { pread(file.raw, buffer.baseAddress, buffer.count, off_t(offset)) }
+            if count == 0 { return hash.finalize() }
+            hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            offset += count
+        }
+    }
+}
+
+/// The digests of files that were read before, so that a restart does not read gigabytes again. Any thread.
+final class DigestCache: Sendable {
+    private static let entriesMax = 256
+    private let digests = Mutex<[FileIdentity: [UInt8]]>([:])
+
+    subscript(identity: FileIdentity) -> [UInt8]? {
+        get { digests.withLock { $0[identity] } }
+        set {
+            digests.withLock { digests in
+                if digests.count >= Self.entriesMax { digests.removeAll() }
+                digests[identity] = newValue
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+internal import Dispatch
+package import EventLoop
+package import Logging
+internal import SandboxPolicy
+
+/// Finds the backends of a folder, runs each, and keeps the set as the folder is: what is dropped in starts, what is
+/// removed stops, what is changed is started anew.
+///
+/// Owned by the agent; the I/O loop's own.
+@IOLoop
+package final class Supervisor {
+    /// Called when a backend's state or detail changed, or it came or went; at most once a turn for each.
+    package var onChange: (@IOLoop (ManagedBackend) -> Void)? {
+        get { setting.changed }
+        set { setting.changed = newValue }
+    }
+
+    /// What there is, ordered by name and model.
+    package private(set) var backends: [ManagedBackend] = []
+    /// Files of the folder that are not run, and why; ordered by name.
+    package var ignored: [IgnoredFile] { catalog.ignored }
+
+    private let setting: BackendSetting
+    private let logger: Logger
+    private var catalog = BackendCatalog()
+    /// Removed from the folder, and not ended yet.
+    private var leaving: [ManagedBackend] = []
+    private var rescanTimer: Timer?
+    private var isStopping = false
+
+    /// Every backend is started in the sandbox; there is no other way.
+    package convenience init(configuration: SupervisorConfiguration, logger: Logger) {
+        self.init(
+            configuration: configuration, logger: logger,
+            launcher: SandboxedLaunching(configuration: configuration))
+    }
+
+    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
+        self.logger = logger
+        setting = BackendSetting(configuration: configuration, logger: logger, launcher: launcher)
+    }
+
+    /// The backend that serves a model, in whatever state; of two that claim it the one that runs.
+    package func backend(model: String) -> ManagedBackend? {
+        let claims = backends.filter { $0.model == model }
+        return claims.first { $0.state != .failed } ?? claims.first
+    }
+
+    /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for
+    /// a look at the folder; the backends come up afterwards.
+    package func start() throws {
+        adopt(try BackendCatalog.read(directory, limits: limits, before: catalog))
+        scheduleRescan()
+    }
+
+    /// Looks at the folder now, and returns once what runs was told to be as the folder is.
+    package func rescan() async {
+        guard !isStopping else { return }
+        let (directory, limits, before) = (directory, limits, catalog)
+        let result = await withCheckedContinuation { continuation in
+            DispatchQueue.global(qos: .utility).async {
+                continuation.resume(
+                    returning: Result { try BackendCatalog.read(directory, limits: limits, before: before) })
+            }
+        }
+        guard !isStopping else { return }
+        switch result {
+        case .success(let catalog): adopt(catalog)
+        // What runs goes on: a folder that cannot be read just now is no wish to stop everything.
+        case .failure(let error): logger.warning("cannot look for backends", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
+    package func stop(graceMilliseconds: UInt64) async {
+        isStopping = true
+        rescanTimer?.cancel()
+        rescanTimer = nil
+        for backend in backends + leaving { backend.stop(graceMilliseconds: graceMilliseconds, why: "the host stops") }
+        for backend in backends + leaving {
+            await withCheckedContinuation { continuation in backend.whenEnded { continuation.resume() } }
+        }
+    }
+
+    private var directory: String { setting.configuration.backendsDirectory }
+    private var limits: SupervisorConfiguration.Limits { setting.configuration.limits }
+}
+
+// Keeping to the folder.
+extension Supervisor {
+    private func scheduleRescan() {
+        guard limits.rescanMilliseconds > 0 else { return }
+        let wait =
+            !catalog.folder.settling.isEmpty
+            ? min(limits.settledMilliseconds, limits.rescanMilliseconds) : limits.rescanMilliseconds
+        rescanTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
+            Task {
+                await self?.rescan()
+                if self?.isStopping == false { self?.scheduleRescan() }
+            }
+        }
+    }
+
+    private func adopt(_ catalog: BackendCatalog) {
+        for file in catalog.ignored where !self.catalog.ignored.contains(file) {
+            logger.info("not a backend: \(file.name) is \(file.reason)")
+        }
+        self.catalog = catalog
+        removeMissing()
+        var owners: [String: String] = [:]
+        // Whoever serves a model already keeps it; of newcomers the first by name gets it.
+        for backend in backends where backend.state != .failed { owners[backend.model] = backend.name }
+        for definition in catalog.definitions { take(definition, owners: &owners) }
+        backends.sort { ($0.name, $0.model) < ($1.name, $1.model) }
+    }
+
+    private func removeMissing() {
+        let wanted = Set(catalog.definitions.map { [$0.name, $0.model.id] })
+        let missing = backends.filter {
+            !wanted.contains([$0.name, $0.model]) && !catalog.folder.settling.contains($0.name)
+        }
+        backends.removeAll { backend in missing.contains { $0 === backend } }
+        for backend in missing {
+            leaving.append(backend)
+            backend.stop(graceMilliseconds: limits.replaceGraceMilliseconds, why: "it was removed from the folder")
+            backend.whenEnded { [weak self] in self?.leaving.removeAll { $0 === backend } }
+        }
+    }
+
+    private func take(_ definition: BackendDefinition, owners: inout [String: String]) {
+        let model = definition.model.id
+        let existing = backends.first { $0.name == definition.name && $0.model == model }
+        let backend = existing ?? ManagedBackend(definition, setting: setting)
+        if existing == nil { backends.append(backend) }
+        if let owner = owners[model], owner != definition.name {
+            backend.yield(to: owner, definition)
+            return
+        }
+        owners[model] = definition.name
+        if existing == nil {
+            backend.start()
+        } else if backend.definition != definition || backend.hasRival {
+            backend.replace(definition)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package import LaunchPlan
+package import SandboxPolicy
+
+/// What a supervisor needs to know of its machine and its owner's wishes.
+package struct SupervisorConfiguration: Sendable {
+    /// The folder of the backends; only its owner may write to it.
+    package var backendsDirectory: String
+    /// The folder of the seccomp policies.
+    package var policiesDirectory: String
+    /// `hearth-sandbox`.
+    package var launcherPath: String
+    /// How every backend is held; one that cannot be held so does not start.
+    package var tier: SandboxTier
+    /// What a manifest cannot exceed.
+    package var owner: OwnerLimits
+    package var limits = Limits()
+
+    package init(
+        backendsDirectory: String, policiesDirectory: String, launcherPath: String, tier: SandboxTier = .full,
+        owner: OwnerLimits
+    ) {
+        self.backendsDirectory = backendsDirectory
+        self.policiesDirectory = policiesDirectory
+        self.launcherPath = launcherPath
+        self.tier = tier
+        self.owner = owner
+    }
+}

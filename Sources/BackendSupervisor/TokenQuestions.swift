@@ -1,0 +1,51 @@
+internal import BackendIPC
+internal import EventLoop
+
+/// The `CountTokens` of one backend process that have no answer yet. The I/O loop's own; bounded by its owner.
+@IOLoop
+final class TokenQuestions {
+    private struct Question {
+        /// Nil once its time is over: the backend's answer is still awaited, by nobody.
+        var completion: (@IOLoop (Result<UInt32, Fault>) -> Void)?
+        var timer: Timer
+    }
+
+    private var open: [UInt32: Question] = [:]
+    private var lastNumber: UInt32 = 0
+
+    nonisolated init() {}
+
+    /// Those the backend owes an answer to.
+    var count: Int { open.count }
+
+    func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) -> UInt32 {
+        repeat { lastNumber &+= 1 } while open[lastNumber] != nil
+        let number = lastNumber
+        let timer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
+            self?.giveUp(number, afterMilliseconds: timeoutMilliseconds)
+        }
+        open[number] = Question(completion: completion, timer: timer)
+        return number
+    }
+
+    func answer(_ number: UInt32, _ result: Result<UInt32, Fault>) {
+        guard let question = open.removeValue(forKey: number) else { return }
+        question.timer.cancel()
+        question.completion?(result)
+    }
+
+    func failAll(_ fault: Fault) {
+        let questions = open.values
+        open = [:]
+        for question in questions {
+            question.timer.cancel()
+            question.completion?(.failure(fault))
+        }
+    }
+
+    private func giveUp(_ number: UInt32, afterMilliseconds: UInt64) {
+        guard let completion = open[number]?.completion else { return }
+        open[number]?.completion = nil
+        completion(.failure(Fault(.overloaded, "the prompt was not counted within \(afterMilliseconds) ms; try again")))
+    }
+}

@@ -1,0 +1,294 @@
+import LinuxSystem
+import Testing
+
+@testable import BackendSupervisor
+
+@Suite("BackendLifecycle")
+struct BackendLifecycleTests {
+    private let begin = Monotonic(nanoseconds: 1_000_000_000_000)
+    private let limits = SupervisorConfiguration.Limits()
+
+    private func moment(_ milliseconds: UInt64) -> Monotonic { begin.advanced(milliseconds: milliseconds) }
+
+    private func lifecycle(_ limits: SupervisorConfiguration.Limits? = nil) -> BackendLifecycle {
+        BackendLifecycle(limits: limits ?? self.limits, remedy: "touch it")
+    }
+
+    /// One that became ready at `begin`.
+    private func ready(_ limits: SupervisorConfiguration.Limits? = nil) -> BackendLifecycle {
+        var life = lifecycle(limits)
+        _ = life.start(at: begin)
+        bringUp(&life, at: begin)
+        return life
+    }
+
+    private func bringUp(_ life: inout BackendLifecycle, at now: Monotonic) {
+        _ = life.launched(at: now)
+        _ = life.greeted(loadMilliseconds: 1_000, at: now)
+        _ = life.loaded(at: now)
+    }
+
+    private func isReady(_ life: BackendLifecycle) -> Bool {
+        if case .ready = life.phase { true } else { false }
+    }
+
+    /// `#expect` cannot call what mutates.
+    private func expect(
+        _ actions: [BackendLifecycle.Action], _ expected: [BackendLifecycle.Action],
+        at location: SourceLocation = #_sourceLocation
+    ) {
+        #expect(actions == expected, sourceLocation: location)
+    }
+
+    private func expect(
+        _ actions: [BackendLifecycle.Action], startWith expected: BackendLifecycle.Action,
+        at location: SourceLocation = #_sourceLocation
+    ) {
+        #expect(actions.first == expected, sourceLocation: location)
+    }
+
+    @Test("it goes from launch through Hello and load to ready")
+    func waysToReady() {
+        var life = lifecycle()
+        #expect(life.phase == .idle)
+        expect(life.start(at: begin), [.launch])
+        expect(life.launched(at: begin), [])
+        #expect(life.phase == .greeting(until: moment(10_000)))
+        expect(life.greeted(loadMilliseconds: 5_000, at: moment(10)), [])
+        expect(life.loadProgressed(0.42, at: moment(20)), [])
+        #expect(life.phase == .loading(until: moment(5_010), percent: 42))
+        expect(life.loaded(at: moment(30)), [])
+        #expect(isReady(life))
+        #expect(life.nextDeadline == moment(5_030))
+        #expect(life.detail == "")
+    }
+
+    @Test("a fraction that is no number leaves the progress as it was", arguments: [Float.nan, .infinity, -.infinity])
+    func senselessProgress(fraction: Float) {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launched(at: begin)
+        _ = life.greeted(loadMilliseconds: 5_000, at: begin)
+        _ = life.loadProgressed(fraction, at: begin)
+        #expect(life.phase == .loading(until: moment(5_000), percent: 0))
+        _ = life.loadProgressed(1e30, at: begin)
+        #expect(life.phase == .loading(until: moment(5_000), percent: 100))
+    }
+
+    @Test("without Hello in time it is killed, and started again after the backoff")
+    func noHello() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launched(at: begin)
+        expect(life.tick(at: moment(9_999)), [])
+        let reason = "sent no Hello within 10000 ms"
+        expect(life.tick(at: moment(10_000)), [.kill, .lose(reason: reason)])
+        expect(life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(10_001)), [])
+        #expect(life.phase == .backingOff(until: moment(10_251)))
+        #expect(life.detail == "\(reason); restart 1 of 10")
+        expect(life.tick(at: moment(10_251)), [.launch])
+        #expect(life.restarts == 1)
+    }
+
+    @Test("a load that takes too long is ended, and its last progress told")
+    func slowLoad() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launched(at: begin)
+        _ = life.greeted(loadMilliseconds: 700, at: begin)
+        _ = life.loadProgressed(0.5, at: begin)
+        let actions = life.tick(at: moment(700))
+        #expect(actions == [.kill, .lose(reason: "did not load its model in time (it reached 50 %)")])
+    }
+
+    @Test("the wait doubles from loss to loss up to its bound")
+    func backoffDoubles() {
+        var limits = limits
+        limits.restartsMax = 100
+        var life = ready(limits)
+        var waits: [UInt64] = []
+        var now = begin
+        for _ in 0..<9 {
+            _ = life.exited("died", forOwner: false, at: now)
+            guard case .backingOff(let until) = life.phase else { return #expect(Bool(false), "it backs off") }
+            waits.append(until.since(now) / 1_000_000)
+            now = until
+            _ = life.tick(at: now)
+            bringUp(&life, at: now)
+        }
+        #expect(waits == [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+    }
+
+    @Test("a healthy minute makes the next loss a first one again, and clears what was told")
+    func healthResetsBackoff() {
+        var life = ready()
+        _ = life.exited("died", forOwner: false, at: begin)
+        _ = life.tick(at: moment(250))
+        bringUp(&life, at: moment(250))
+        #expect(life.detail == "died; restart 1 of 10")
+        var now = moment(250)
+        while now < moment(60_250) {
+            now = life.nextDeadline ?? now
+            expect(life.tick(at: now), [.ping])
+            _ = life.answered(progress: 0, isBusy: false, at: now)
+        }
+        #expect(life.detail == "")
+        _ = life.exited("died", forOwner: false, at: now)
+        #expect(life.phase == .backingOff(until: now.advanced(milliseconds: 250)))
+    }
+
+    @Test("after the restart budget is spent it stays failed until it is started by hand")
+    func budget() {
+        var life = ready()
+        var now = begin
+        for _ in 0..<10 {
+            _ = life.exited("died", forOwner: false, at: now)
+            now = life.nextDeadline ?? now
+            expect(life.tick(at: now), [.launch])
+            bringUp(&life, at: now)
+        }
+        _ = life.exited("died", forOwner: false, at: now)
+        #expect(life.phase == .failed)
+        #expect(life.detail == "died, after 10 restarts within 10 min; touch it")
+        #expect(life.nextDeadline == nil)
+        expect(life.start(at: now), [.launch])
+    }
+
+    @Test("losses that lie further back than the window do not count against the budget")
+    func budgetWindow() {
+        var life = ready()
+        var now = begin
+        for _ in 0..<30 {
+            now = now.advanced(milliseconds: 100_000)
+            _ = life.exited("died", forOwner: false, at: now)
+            now = life.nextDeadline ?? now
+            expect(life.tick(at: now), [.launch])
+            bringUp(&life, at: now)
+        }
+        #expect(isReady(life))
+    }
+
+    @Test("what only the owner can put right is not tried again")
+    func permanentFailure() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launchFailed("names the unknown policy 'lax'", forOwner: true, at: begin)
+        #expect(life.phase == .failed)
+        #expect(life.detail == "names the unknown policy 'lax'; touch it")
+        var refused = lifecycle()
+        _ = refused.start(at: begin)
+        _ = refused.launched(at: begin)
+        _ = refused.exited("was refused by the sandbox", forOwner: true, at: begin)
+        #expect(refused.phase == .failed)
+    }
+
+    @Test("three unanswered pings end it")
+    func silence() {
+        var life = ready()
+        for round in 1...3 { expect(life.tick(at: moment(UInt64(round) * 5_000)), [.ping]) }
+        let reason = "answered no Ping for 15000 ms"
+        expect(life.tick(at: moment(20_000)), [.kill, .lose(reason: reason)])
+    }
+
+    @Test("one answer makes up for the pings before it")
+    func lateAnswer() {
+        var life = ready()
+        _ = life.tick(at: moment(5_000))
+        _ = life.tick(at: moment(10_000))
+        expect(life.answered(progress: 0, isBusy: false, at: moment(12_000)), [])
+        for round in 3...5 { expect(life.tick(at: moment(UInt64(round) * 5_000)), [.ping]) }
+    }
+
+    @Test("answers without progress end it only while it has something to compute")
+    func stall() {
+        var life = ready()
+        expect(life.answered(progress: 7, isBusy: false, at: moment(300_000)), [])
+        expect(life.answered(progress: 7, isBusy: true, at: moment(330_000)), [])
+        expect(life.answered(progress: 8, isBusy: true, at: moment(350_000)), [])
+        expect(life.answered(progress: 8, isBusy: true, at: moment(409_999)), [])
+        let reason = "computed nothing for 60000 ms while sequences had credit"
+        expect(life.answered(progress: 8, isBusy: true, at: moment(410_000)), [.kill, .lose(reason: reason)])
+    }
+
+    @Test("a broken contract is told in its own words, whatever the exit says")
+    func violation() {
+        var life = ready()
+        expect(life.broke("sent a token without credit", at: begin), startWith: .kill)
+        expect(life.broke("again", at: begin), [])
+        _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: begin)
+        #expect(life.detail == "sent a token without credit; restart 1 of 10")
+    }
+
+    @Test("a closed socket waits for the exit that explains it")
+    func closedSocket() {
+        var life = ready()
+        expect(life.closed(at: begin), [])
+        expect(
+            life.exited("was killed by signal 11 (SIGSEGV)", forOwner: false, at: moment(1)),
+            startWith: .lose(reason: "was killed by signal 11 (SIGSEGV)"))
+        var lingering = ready()
+        _ = lingering.closed(at: begin)
+        expect(lingering.tick(at: moment(1_000)), startWith: .kill)
+    }
+
+    @Test("a backend that gives up loses its sequences at once, and has a moment to end")
+    func givesUp() {
+        var life = ready()
+        expect(life.gaveUp("has no memory", forOwner: false, at: begin), [.lose(reason: "has no memory")])
+        expect(life.tick(at: moment(1_000)), [.kill])
+        #expect(life.nextDeadline == nil)
+        _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(1_001))
+        #expect(life.detail == "has no memory; restart 1 of 10")
+        var bad = ready()
+        _ = bad.gaveUp("cannot read the model", forOwner: true, at: begin)
+        _ = bad.exited("exited with code 1", forOwner: false, at: begin)
+        #expect(bad.phase == .failed)
+    }
+
+    @Test("a stop asks first, kills after the grace, and does not start it again")
+    func stop() {
+        var life = ready()
+        expect(life.stop(graceMilliseconds: 100, why: "the host stops", at: begin), [.shutDown(graceMilliseconds: 100)])
+        expect(life.tick(at: moment(100)), startWith: .kill)
+        _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(101))
+        #expect(life.phase == .stopped)
+        #expect(life.detail == "the host stops")
+        expect(life.tick(at: moment(1_000_000)), [])
+    }
+
+    @Test("a stop while the launcher is being started ends what then comes up")
+    func stopWhileLaunching() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        expect(life.stop(graceMilliseconds: 100, why: "", at: begin), [])
+        expect(life.launched(at: begin), startWith: .kill)
+        _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: begin)
+        #expect(life.phase == .stopped)
+    }
+
+    @Test("a second stop can only shorten the grace")
+    func secondStop() {
+        var life = ready()
+        _ = life.stop(graceMilliseconds: 1_000, why: "", at: begin)
+        _ = life.stop(graceMilliseconds: 60_000, why: "", at: begin)
+        #expect(life.phase == .stopping(killAt: moment(1_000)))
+        _ = life.stop(graceMilliseconds: 0, why: "", at: begin)
+        expect(life.tick(at: begin), startWith: .kill)
+    }
+
+    @Test("a replacement starts afresh once the old process is gone, with the whole budget")
+    func replace() {
+        var life = ready()
+        _ = life.exited("died", forOwner: false, at: begin)
+        _ = life.tick(at: moment(250))
+        bringUp(&life, at: moment(250))
+        expect(life.replace(graceMilliseconds: 50, at: moment(300)), [.shutDown(graceMilliseconds: 50)])
+        expect(
+            life.exited("exited with code 0", forOwner: false, at: moment(310)),
+            [.lose(reason: "was stopped"), .launch])
+        #expect(life.detail == "")
+        var failed = lifecycle()
+        _ = failed.fail(why: "is a duplicate", at: begin)
+        expect(failed.replace(graceMilliseconds: 50, at: begin), [.launch])
+    }
+}
