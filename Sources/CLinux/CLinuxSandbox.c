@@ -151,8 +151,9 @@ int hearth_restrict_mount(int tree, int recursive, int executable, int writable)
                         &attributes, sizeof attributes);
 }
 
-int hearth_attach_mount(int tree, int folder, const char *path) {
-    return (int)syscall(SYS_move_mount, tree, "", folder, path, hearth_move_mount_from_empty);
+int hearth_attach_mount(int tree, int place) {
+    return (int)syscall(SYS_move_mount, tree, "", place, "",
+                        hearth_move_mount_from_empty | hearth_move_mount_to_empty);
 }
 
 int hearth_make_mounts_private(void) { return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); }
@@ -173,13 +174,6 @@ struct hearth_landlock_path_rule {
     uint64_t allowed;
     int32_t opened;
 } __attribute__((packed));
-enum {
-    hearth_landlock_execute = 1 << 0,
-    hearth_landlock_read_file = 1 << 2,
-    hearth_landlock_read_folder = 1 << 3,
-    hearth_landlock_path_beneath = 1,
-    hearth_landlock_log_off = 1 << 0 | 1 << 2,
-};
 
 int hearth_landlock_abi(void) { return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* VERSION */); }
 
@@ -199,16 +193,14 @@ int hearth_landlock_ruleset(int abi) {
     return (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
 }
 
-int hearth_landlock_allow_reading(int ruleset, int opened, int folder, int executable) {
-    struct hearth_landlock_path_rule rule = {.allowed = hearth_landlock_read_file, .opened = opened};
-    if (folder) rule.allowed |= hearth_landlock_read_folder;
-    if (executable) rule.allowed |= hearth_landlock_execute;
-    return (int)syscall(SYS_landlock_add_rule, ruleset, hearth_landlock_path_beneath, &rule, 0);
+int hearth_landlock_allow(int ruleset, int opened, uint64_t rights) {
+    struct hearth_landlock_path_rule rule = {.allowed = rights, .opened = opened};
+    return (int)syscall(SYS_landlock_add_rule, ruleset, 1 /* PATH_BENEATH */, &rule, 0);
 }
 
 int hearth_landlock_restrict(int ruleset, int abi) {
-    // From version 7 denials are written to the audit log unless told otherwise.
-    return (int)syscall(SYS_landlock_restrict_self, ruleset, abi >= 7 ? hearth_landlock_log_off : 0);
+    // LOG_SAME_EXEC_OFF, LOG_SUBDOMAINS_OFF: from version 7 denials go to the audit log unless told otherwise.
+    return (int)syscall(SYS_landlock_restrict_self, ruleset, abi >= 7 ? 1 << 0 | 1 << 2 : 0);
 }
 
 int hearth_set_limit(uint32_t resource, uint64_t value) {

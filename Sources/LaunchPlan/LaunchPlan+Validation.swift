@@ -19,7 +19,7 @@ extension LaunchPlan {
                 "\(handedOnCount) descriptors to hand on; at most \(LaunchPlanLimits.handedOnCountMax)")
         }
         try validateTexts()
-        for bind in binds { try bind.validate() }
+        try validateBinds()
         if tier == .reduced { try validateReduced() }
     }
 
@@ -31,6 +31,21 @@ extension LaunchPlan {
         for text in arguments + environment + binds.flatMap({ [$0.source, $0.target] }) {
             guard text.utf8.count <= LaunchPlanLimits.stringBytesMax, !text.utf8.contains(0) else {
                 throw LaunchPlanError("a text is longer than \(LaunchPlanLimits.stringBytesMax) bytes or contains NUL")
+            }
+        }
+    }
+
+    /// Targets lie side by side, so that none is looked up within what another shows.
+    private func validateBinds() throws(LaunchPlanError) {
+        for bind in binds { try bind.validate() }
+        var targets = binds.map(\.target)
+        if temporaryBytes > 0 { targets.append("/tmp") }
+        for (index, target) in targets.enumerated() {
+            for other in targets[..<index]
+            where target == other || (target + "/").hasPrefix(other + "/")
+                || (other + "/").hasPrefix(target + "/")
+            {
+                throw LaunchPlanError("'\(target)' and '\(other)' lie within one another; bind the outer one only")
             }
         }
     }
@@ -53,8 +68,11 @@ extension ReadOnlyBind {
     }
 
     func validate() throws(LaunchPlanError) {
-        for path in [source, target] where ReadOnlyBind.components(of: path) == nil {
-            throw LaunchPlanError("'\(path)' cannot be bound: write an absolute path without '.' and '..', and not /")
+        for path in [source, target] {
+            guard let parts = ReadOnlyBind.components(of: path), parts.count <= LaunchPlanLimits.nestingMax else {
+                throw LaunchPlanError(
+                    "'\(path)' cannot be bound: write an absolute path without '.' and '..', and not /")
+            }
         }
     }
 }

@@ -108,5 +108,7 @@ package enum LaunchPlanLimits {
     package static let listCountMax = 256
     /// BPF_MAXINSNS instructions of 8 bytes (linux/bpf_common.h).
     package static let filterBytesMax = 4096 * 8
+    /// The parts of a bind's path.
+    package static let nestingMax = 32
     package static let handedOnCountMax: UInt32 = 16
 }

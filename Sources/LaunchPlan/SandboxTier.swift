@@ -41,6 +41,12 @@ package struct SandboxLayers: OptionSet, Hashable, Sendable {
 
     package static let all = SandboxLayers(rawValue: (1 << 17) - 1)
 
+    /// Those that one call of the launcher makes together.
+    package static let namespaces: SandboxLayers = [
+        .userNamespace, .processNamespace, .mountNamespace, .networkNamespace, .ipcNamespace, .hostNameNamespace,
+        .cgroupNamespace,
+    ]
+
     /// The layers' names in the order of their bits, which is the order in which they are applied.
     private static let nameTable = [
         "clean-descriptors", "clean-environment", "lifeline", "no-new-privileges", "user-namespace", "pid-namespace",

@@ -36,3 +36,32 @@ extension Descriptor {
         }
     }
 }
+
+extension FileBytes {
+    /// Reads a file of /proc or /sys, which has no size of its own.
+    static func readPseudo(_ path: String, max: Int) throws(LinuxError) -> [UInt8] {
+        let file = try Descriptor.open(path, O_RDONLY)
+        return try read(file, max: max, name: path)
+    }
+}
+
+extension Descriptor {
+    /// Goes back to the first byte (lseek(2)).
+    package func rewind() throws(LinuxError) { try checked("rewind descriptor \(raw)") { lseek(raw, 0, SEEK_SET) } }
+}
+
+extension Descriptor {
+    /// O_PATH of open(2), which Glibc's module leaves out: a place in the tree, not to be read. The same number on
+    /// x86-64 and arm64 (asm-generic/fcntl.h).
+    package static let pathOnly: CInt = 0o10000000
+
+    /// openat(2) with O_CLOEXEC, below this folder.
+    package func openBelow(_ name: String, _ flags: CInt, mode: UInt32 = 0o600) throws(LinuxError) -> Descriptor {
+        Descriptor(owning: try checked("open \(name)") { openat(raw, name, flags | O_CLOEXEC, mode) })
+    }
+
+    /// mkdirat(2); one that is there already is fine.
+    package func makeFolder(_ name: String) throws(LinuxError) {
+        if mkdirat(raw, name, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make folder \(name)") }
+    }
+}

@@ -7,8 +7,6 @@
 
 #include "CLinuxSandbox.h"
 
-#include "CLinuxSandbox.h"
-
 // epoll(7), eventfd(2). `epoll_event` is packed on x86-64, so it is passed field by field.
 int hearth_epoll_create(void);
 int hearth_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data);

@@ -26,14 +26,14 @@ int hearth_has_capabilities(void);
 int hearth_make_tmpfs(const char *size, const char *inodes, const char *mode);
 int hearth_clone_tree(const char *path);
 int hearth_restrict_mount(int tree, int recursive, int executable, int writable);
-int hearth_attach_mount(int tree, int folder, const char *path);
+int hearth_attach_mount(int tree, int place);
 int hearth_make_mounts_private(void);
 int hearth_enter_root(int root);
 
 // landlock(7). `hearth_landlock_abi` gives 0 or less where there is none.
 int hearth_landlock_abi(void);
 int hearth_landlock_ruleset(int abi);
-int hearth_landlock_allow_reading(int ruleset, int opened, int folder, int executable);
+int hearth_landlock_allow(int ruleset, int opened, uint64_t rights);
 int hearth_landlock_restrict(int ruleset, int abi);
 
 // setrlimit(2); a value above the hard limit in force is lowered to it.
