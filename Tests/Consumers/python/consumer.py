@@ -1,0 +1,101 @@
+"""A consumer's reading of a turn, strict about everything that the contract promises."""
+
+import asyncio
+import dataclasses
+
+import grpc
+import grpc.aio
+
+from hearth.v1 import inference_pb2 as pb
+from hearth.v1 import inference_pb2_grpc as rpc
+
+# Each channel of a test is a connection of its own.
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
+STOP, LENGTH, CANCELLED = 1, 2, 3
+
+
+@dataclasses.dataclass
+class Turn:
+    """What was received of one turn so far."""
+
+    accepted: pb.Accepted | None = None
+    queued: int = 0
+    text: str = ""
+    token_ids: list = dataclasses.field(default_factory=list)
+    tokens: int = 0
+    deltas: int = 0
+    finished: pb.Finished | None = None
+    usage: pb.Usage | None = None
+    seq: int = 0
+
+    def receive(self, event):
+        """Takes the next event; asserts its place in the turn."""
+        assert self.usage is None, "an event after Usage"
+        self.seq += 1
+        assert event.seq == self.seq, f"event {event.seq} after {self.seq - 1}"
+        kind = event.WhichOneof("event")
+        if kind == "queued":
+            assert self.accepted is None, "Queued after Accepted"
+            self.queued += 1
+        elif kind == "accepted":
+            assert self.accepted is None, "Accepted twice"
+            self.accepted = event.accepted
+        elif kind == "delta":
+            assert self.accepted is not None and self.finished is None, "Delta out of place"
+            self.deltas += 1
+            self.text += event.delta.text
+            self.tokens += event.delta.token_count
+            self.token_ids += event.delta.token_ids
+        elif kind == "finished":
+            assert self.finished is None, "Finished twice"
+            self.finished = event.finished
+        elif kind == "usage":
+            assert self.finished is not None, "Usage before Finished"
+            self.usage = event.usage
+            assert event.usage.completion_tokens == self.tokens, "Usage is not what was received"
+        else:
+            raise AssertionError(f"an event of no kind: {event}")
+
+    @property
+    def is_over(self):
+        return self.usage is not None
+
+
+async def read_turn(call, turn=None, until=None):
+    """Reads events of one turn until it is over, or until `until(turn)` holds."""
+    turn = turn or Turn()
+    while not turn.is_over and not (until and until(turn)):
+        event = await call.read()
+        if event is grpc.aio.EOF:
+            raise AssertionError(f"the stream ended ({await call.code()}: {await call.details()}) in a turn: {turn}")
+        turn.receive(event)
+    return turn
+
+
+def connect(agent, **options):
+    return grpc.aio.insecure_channel(agent.address, options=[*OWN_CONNECTION, *options.items()])
+
+
+async def failure(awaitable):
+    """The error that a call ends with."""
+    try:
+        result = await awaitable
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise AssertionError(f"the call succeeded: {result}")
+
+
+async def first_failure(call):
+    """Reads a server stream to its end, which must be an error; gives it and the events before it."""
+    events = []
+    try:
+        async for event in call:
+            events.append(event)
+    except grpc.aio.AioRpcError as error:
+        return error, events
+    raise AssertionError(f"the call succeeded with {len(events)} events")
+
+
+def run(coroutine, seconds=120):
+    """Runs a test's coroutine, with an end to it whatever happens."""
+    return asyncio.run(asyncio.wait_for(coroutine, seconds))

@@ -1,0 +1,56 @@
+"""What the backend `echo` must say, computed anew from its description in Backends/echo/README.md."""
+
+from hearth.v1 import inference_pb2 as pb
+
+MASK = (1 << 64) - 1
+
+
+def digest(prompt):
+    """FNV-1a, 64 bits, of a text prompt."""
+    value = 0xCBF29CE484222325
+    for byte in prompt.encode():
+        value = ((value ^ byte) * 0x100000001B3) & MASK
+    return value
+
+
+def token_ids(seed, prompt, count):
+    """The ids of the first `count` tokens: the upper 13 bits of SplitMix64's output."""
+    state, ids = seed ^ digest(prompt), []
+    for index in range(1, count + 1):
+        z = (state + index * 0x9E3779B97F4A7C15) & MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        ids.append((z ^ (z >> 31)) >> 51)
+    return ids
+
+
+def _word(token_id):
+    consonants, vowels = "bdfghklmnprtvwyz", "aeio"
+    letters = consonants[token_id >> 8 & 15] + vowels[token_id >> 6 & 3]
+    letters += consonants[token_id >> 2 & 15] + vowels[token_id & 3]
+    return " " + letters + ("s" if token_id & 0x1000 else "")
+
+
+WORDS = [_word(token_id) for token_id in range(8192)]
+
+
+def request(prompt, model="echo", seed=0, max_tokens=None, ids=False, **options):
+    """A request whose answer `check` knows; `options` script echo's behaviour."""
+    made = pb.GenerateRequest(model=model, text=prompt)
+    made.sampling.seed = seed
+    if max_tokens is not None:
+        made.stopping.max_tokens = max_tokens
+    made.output.token_ids = ids
+    for key, value in options.items():
+        made.backend_options[key] = str(value)
+    return made
+
+
+def check(turn, request):
+    """Every token of a turn that is over, by its id (where asked for) and its text, and the prompt's count."""
+    assert turn.is_over
+    expected = token_ids(request.sampling.seed, request.text, turn.tokens)
+    if request.output.token_ids:
+        assert turn.token_ids == expected
+    assert turn.text == "".join(WORDS[token_id] for token_id in expected)
+    assert turn.usage.prompt_tokens == len(request.text.split())

@@ -1,0 +1,86 @@
+"""What Scripts/install puts on a machine, and that removing it leaves what was there before."""
+
+import os
+import pathlib
+import stat
+import subprocess
+
+import pytest
+from agent import PREFIX, SHIPPED
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def executables(tmp_path):
+    """The installed executables as a build folder has them."""
+    folder = tmp_path / "built"
+    folder.mkdir()
+    for source in (PREFIX / "bin/hearth", PREFIX / "libexec/hearth/hearth-sandbox", SHIPPED / "echo", SHIPPED / "llama"):
+        if source.exists():
+            (folder / source.name).symlink_to(source)
+    return folder
+
+
+def install(root, *arguments):
+    environment = dict(os.environ, DESTDIR=str(root), HOME="/home/person")
+    environment.pop("XDG_CONFIG_HOME", None)
+    return subprocess.run(
+        [REPOSITORY / "Scripts/install", *arguments], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize("scope", ["--user", "--system"])
+def test_uninstalling_removes_what_was_installed_and_nothing_else(tmp_path, executables, scope):
+    root = tmp_path / "root"
+    (root / "usr/local/bin").mkdir(parents=True)
+    (root / "usr/local/bin/mine").write_text("mine")
+    (root / "home/person").mkdir(parents=True)
+    before = tree(root)
+    for _ in range(2):  # the second time replaces the first
+        said = install(root, scope, "--from", executables)
+        assert "Next:" in said
+    prefix = root / ("usr/local" if scope == "--system" else "home/person/.local")
+    assert os.access(prefix / "bin/hearth", os.X_OK)
+    assert os.access(prefix / "lib/hearth/backends/echo", os.X_OK)
+    install(root, scope, "--uninstall")
+    assert tree(root) == before
+
+
+def test_a_file_of_ones_own_in_an_installed_folder_stays(tmp_path, executables):
+    root = tmp_path / "root"
+    install(root, "--system", "--from", executables)
+    mine = root / "usr/local/lib/hearth/backends/mine"
+    mine.write_text("mine")
+    assert "Kept" in install(root, "--system", "--uninstall")
+    assert [path for path in tree(root) if (root / path).is_file()] == [str(mine.relative_to(root))]
+
+
+def test_no_one_but_the_owner_can_change_what_was_installed(tmp_path, executables):
+    root = tmp_path / "root"
+    root.mkdir()
+    usual = os.umask(0o002)
+    try:
+        install(root, "--system", "--from", executables)
+    finally:
+        os.umask(usual)
+    for path in (root / "usr/local").rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        executable = path.is_dir() or path.parent.name in ("bin", "libexec") or path.name in (
+            "hearth-sandbox", "echo", "llama")
+        assert mode == (0o755 if executable else 0o644), f"{path} has mode {mode:o}"
+
+
+def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path, executables):
+    root = tmp_path / "root"
+    install(root, "--system", "--prefix", "/opt/hearth", "--from", executables)
+    unit = (root / "etc/systemd/system/hearth.service").read_text()
+    assert "ExecStart=/opt/hearth/bin/hearth serve --state /var/lib/hearth\n" in unit
+    for setting in ("User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes"):
+        assert f"\n{setting}\n" in unit
+    for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):
+        assert f"\n{setting}" not in unit

@@ -1,0 +1,84 @@
+"""A consumer that does not read costs a fixed amount of memory, no compute, and its neighbours nothing."""
+
+import asyncio
+import os
+import time
+
+import echo
+import grpc
+from agent import Agent, resident_kibibytes
+from consumer import connect, pb, read_turn, rpc, run
+
+STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
+NEIGHBOURS = 100
+NEIGHBOUR_RATE = 10
+TOKENS = 300_000
+GROWTH_KIBIBYTES_MAX = 8 * 1024
+
+
+def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
+    async def scenario(agent):
+        received = 0
+        closing = asyncio.Event()
+
+        async def neighbour(index, channel):
+            nonlocal received
+            request = echo.request(f"neighbour {index}", max_tokens=1_000_000, tokens_per_second=NEIGHBOUR_RATE, ids=True)
+            call = rpc.InferenceStub(channel).Chat()
+            await call.write(pb.ChatRequest(generate=request))
+            turn, before = await read_turn(call, until=lambda turn: turn.tokens > 0), 0
+            while not turn.is_over:
+                received += turn.tokens - before
+                before = turn.tokens
+                if closing.is_set():
+                    closing_sent = call.write(pb.ChatRequest(cancel=pb.Cancel()))
+                    await closing_sent
+                    turn = await read_turn(call, turn)
+                    break
+                turn = await read_turn(call, turn, until=lambda turn: turn.tokens > before)
+            echo.check(turn, request)
+
+        async def rate_over(seconds):
+            began, count = time.monotonic(), received
+            await asyncio.sleep(seconds)
+            return (received - count) / (time.monotonic() - began)
+
+        async with connect(agent) as shared, connect(agent) as own:
+            neighbours = [asyncio.ensure_future(neighbour(index, shared)) for index in range(NEIGHBOURS)]
+            while received < NEIGHBOURS * 3:
+                await asyncio.sleep(0.05)
+            rate_before = await rate_over(3)
+
+            request = echo.request("stalled", model="stalled", max_tokens=TOKENS, ids=True)
+            call = rpc.InferenceStub(own).Chat()
+            await call.write(pb.ChatRequest(generate=request))
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+            # From here it does not read. Its computation must stand still once its credit is used up.
+            computed, deadline = -1, time.monotonic() + 30
+            while (now := await asyncio.to_thread(agent.number, "stalled", "tokens")) != computed or now == 0:
+                computed = now
+                assert time.monotonic() < deadline, "the stalled sequence goes on being computed"
+                await asyncio.sleep(2)
+            resident_before = resident_kibibytes(agent.pid)
+            rate_during = await rate_over(STALL_SECONDS)
+            resident_after = resident_kibibytes(agent.pid)
+            computed_after = await asyncio.to_thread(agent.number, "stalled", "tokens")
+            print(
+                f"stalled {STALL_SECONDS:.0f} s: computed {computed} of {TOKENS} tokens and then {computed_after - computed}"
+                f" more; agent {resident_before} -> {resident_after} KiB;"
+                f" neighbours {rate_before:.0f} -> {rate_during:.0f} tokens/s"
+            )
+            assert computed_after == computed < TOKENS
+            assert resident_after - resident_before < GROWTH_KIBIBYTES_MAX
+            assert rate_during > rate_before * 0.8
+
+            turn = await read_turn(call, turn)
+            echo.check(turn, request)
+            assert turn.tokens == TOKENS
+            closing.set()
+            await asyncio.gather(*neighbours)
+
+    sequences = {"models": [{"id": "echo", "maxSequences": NEIGHBOURS}]}
+    with Agent({"echo": sequences, "stalled": None}) as agent:
+        agent.wait_ready("echo", "stalled")
+        run(scenario(agent), STALL_SECONDS + 180)
