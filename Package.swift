@@ -65,7 +65,10 @@ var targets: [Target] = [
     // Layer 3: the two services.
     library(
         "InferenceService",
-        ["BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "WireFormat", logging, protobuf]),
+        [
+            "BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", "WireFormat",
+            protobuf,
+        ]),
     library(
         "AdminService",
         ["BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LinuxSystem", protobuf]),
@@ -80,13 +83,19 @@ var targets: [Target] = [
     .executableTarget(
         name: "hearth",
         dependencies: [
-            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments, configuration,
+            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments,
+            configuration,
             logging, protobuf,
         ],
         swiftSettings: swiftSettings),
     .executableTarget(
         name: "hearth-sandbox", dependencies: ["LaunchPlan", "LinuxSystem"],
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
+
+    tests("LinuxSystemTests", ["LinuxSystem"]),
+    tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
+    tests("InferenceServiceTests", ["GRPC", "InferenceMessages", "InferenceService", protobuf]),
+    tests("HostAgentTests", ["HostAgent", "LinuxSystem", configuration]),
 
     // The shipped backends.
     .executableTarget(

@@ -1,0 +1,110 @@
+package import BackendSupervisor
+package import EventLoop
+package import GRPC
+internal import Glibc
+internal import InferenceMessages
+package import InferenceService
+internal import LinuxSystem
+internal import SwiftProtobuf
+
+/// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on
+/// the Unix socket in the state folder.
+@IOLoop
+package final class AdminService: Service {
+    /// What only the wiring knows.
+    package struct Facts: Sendable {
+        let version: String
+        let limits: [(name: String, value: UInt64)]
+        let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
+
+        package init(
+            version: String, limits: [(name: String, value: UInt64)],
+            listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)]
+        ) {
+            self.version = version
+            self.limits = limits
+            self.listeners = listeners
+        }
+    }
+
+    nonisolated package let name = "hearth.admin.v1.Admin"
+    private let supervisor: Supervisor
+    private let inference: InferenceService
+    private let consumers: Server
+    private let facts: Facts
+    private let started = Monotonic.now()
+
+    package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
+        self.supervisor = supervisor
+        self.inference = inference
+        self.consumers = consumers
+        self.facts = facts
+    }
+
+    nonisolated package func method(_ name: String) -> Method? {
+        switch name {
+        case "GetStatus": .unary { (_: Hearth_Admin_V1_GetStatusRequest, _) in await self.status() }
+        case "ListBackends":
+            .unary { (_: Hearth_Admin_V1_ListBackendsRequest, _) in
+                let backends = await self.backends()
+                return Hearth_Admin_V1_ListBackendsResponse.with { $0.backends = backends }
+            }
+        default: nil
+        }
+    }
+
+    private func status() -> Hearth_Admin_V1_Status {
+        .with {
+            $0.version = facts.version
+            $0.pid = getpid()
+            $0.uptimeMilliseconds = Monotonic.now().since(started) / 1_000_000
+            $0.listeners = facts.listeners().map { listener in
+                .with {
+                    $0.address = listener.address
+                    $0.security = listener.security
+                }
+            }
+            $0.sandboxTier = weakestTier
+            $0.openCalls = UInt32(clamping: consumers.openCalls)
+            $0.openConnections = UInt32(clamping: consumers.openConnections)
+            $0.tokensSent = inference.tokensSent
+            $0.turnsFinished = inference.turnsFinished
+            $0.turnsFailed = inference.turnsFailed
+            $0.backends = backends()
+            $0.limits = facts.limits.map { limit in
+                .with {
+                    $0.name = limit.name
+                    $0.value = limit.value
+                }
+            }
+        }
+    }
+
+    /// "full" only if every running backend is held so.
+    private var weakestTier: String {
+        let tiers = supervisor.backends.filter { $0.pid != 0 }.map(\.tier)
+        return tiers.first { $0 != "full" } ?? tiers.first ?? ""
+    }
+
+    private func backends() -> [Hearth_Admin_V1_Backend] {
+        supervisor.backends.map { backend in
+            .with {
+                $0.name = backend.name
+                $0.model = backend.model
+                $0.state = backend.state.rawValue
+                $0.detail = backend.detail
+                $0.pid = backend.pid
+                $0.sandboxTier = backend.tier
+                $0.sandboxLayers = backend.layers
+                $0.policy = backend.policyName
+                $0.restarts = backend.restarts
+                $0.running = backend.runningSequences
+                $0.maxSequences = backend.maxSequences
+                $0.waiting = UInt32(clamping: inference.waiting(model: backend.model))
+                $0.steps = backend.steps
+                $0.tokens = backend.tokens
+                $0.version = backend.version
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+internal import AdminService
+internal import BackendSupervisor
+package import EventLoop
+internal import Foundation
+internal import GRPC
+internal import InferenceService
+internal import LaunchPlan
+package import LinuxSystem
+package import Logging
+internal import SandboxPolicy
+
+/// The agent: everything that runs between `start` and `stop`, on the I/O loop.
+@IOLoop
+package final class HostAgent {
+    /// A served address and how it is protected.
+    package struct Listener: Sendable {
+        package let address: SocketAddress
+        package let security: String
+    }
+
+    package let configuration: HostConfiguration
+    /// Where consumers connect, with the ports that the kernel chose.
+    package private(set) var listeners: [Listener] = []
+    /// SHA-256 of the certificate, when an address has TLS.
+    package let certificateFingerprint: String?
+
+    private let layout: HostLayout
+    private let security: ListenerSecurity
+    private let logger: Logger
+    private let supervisor: Supervisor
+    private let limitsOfBackends = SupervisorConfiguration.Limits()
+    private let inference: InferenceService
+    private let consumers: Server
+    private let owner: Server
+
+    /// Gives up root, if it has it, before anything else is opened; then finds the parts. Opens no address yet.
+    package init(
+        _ configuration: HostConfiguration, executable: String, environment: [String: String], logger: Logger
+    ) throws(HostError) {
+        let layout = try HostLayout(configuration, executable: executable, environment: environment)
+        try PrivilegeDrop.apply(user: configuration.user) { (user) throws(HostError) in
+            try StateFolder.prepare(layout.state, for: user)
+        }
+        try StateFolder.prepare(layout.state, for: nil)
+        self.configuration = configuration
+        self.layout = layout
+        self.logger = logger
+        security = try ListenerSecurity(configuration, state: layout.state)
+        certificateFingerprint = security.fingerprint
+        supervisor = try HostAgent.supervisor(layout, configuration, logger: logger)
+        inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
+        consumers = Server()
+        owner = Server()
+    }
+
+    /// Accepts consumers and the owner, and starts the backends.
+    package func start() throws(HostError) {
+        consumers.register(inference)
+        let admin = AdminService(
+            supervisor: supervisor, inference: inference, consumers: consumers,
+            facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [unowned self] in
+                listeners.map { ($0.address.description, $0.security) }
+            })
+        owner.register(admin)
+        _ = try listen(owner, on: try OwnerSocket.address(state: layout.state, environment: [:]), .plaintext)
+        for address in configuration.listen {
+            let security = security.security(of: address, configuration)
+            let bound = try listen(consumers, on: address, security)
+            listeners.append(Listener(address: bound, security: security.isTLS ? "tls" : "plaintext"))
+        }
+        do {
+            try supervisor.start()
+        } catch {
+            throw HostError("the backends in \(layout.backends) cannot be started: \(error)")
+        }
+    }
+
+    /// Lets open calls end for that long, then stops the backends and closes every connection.
+    package func stop(graceMilliseconds: UInt64) async {
+        await consumers.drain(graceMilliseconds: graceMilliseconds)
+        await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
+        consumers.close()
+        owner.close()
+    }
+
+    /// Name and value of every limit in force.
+    private var limits: [(name: String, value: UInt64)] {
+        inference.limits.named + consumers.limits.named + limitsOfBackends.named
+    }
+
+    private func listen(_ server: Server, on address: SocketAddress, _ security: ServerSecurity) throws(HostError)
+        -> SocketAddress
+    {
+        do {
+            return try server.listen(on: address, security: security)
+        } catch {
+            throw HostError("\(error); choose another address with --listen, or end what holds this one")
+        }
+    }
+
+    private static func supervisor(
+        _ layout: HostLayout, _ configuration: HostConfiguration, logger: Logger
+    ) throws(HostError) -> Supervisor {
+        guard let tier = SandboxTier(rawValue: configuration.tier) else {
+            throw HostError("there is no sandbox tier '\(configuration.tier)'")
+        }
+        // One core stays its owner's.
+        let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
+        return Supervisor(
+            configuration: SupervisorConfiguration(
+                backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
+                tier: tier, owner: OwnerLimits(threads: UInt32(clamping: threads))),
+            logger: logger)
+    }
+}
+
+extension ServerSecurity {
+    fileprivate var isTLS: Bool {
+        if case .tls = self { true } else { false }
+    }
+}

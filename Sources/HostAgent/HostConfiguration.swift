@@ -1,0 +1,68 @@
+package import LinuxSystem
+
+/// Everything that the owner can set, from flags, the environment and a file, in this order.
+package struct HostConfiguration: Sendable, Equatable {
+    /// Where consumers connect.
+    package var listen: [SocketAddress] = [.internet(host: "127.0.0.1", port: 50051)]
+    /// Refuses to listen on anything but loopback and Unix sockets, without TLS there.
+    package var plaintext = false
+    /// TLS on local addresses too; elsewhere it is always on.
+    package var tls = false
+    /// PEM files; generated in the state folder when absent and needed.
+    package var tlsCertificate: String?
+    package var tlsKey: String?
+    /// The folder of backend executables.
+    package var backends: String?
+    /// What the agent keeps: the generated certificate, the owner's socket.
+    package var state: String?
+    /// The folder of seccomp policies.
+    package var policies: String?
+    /// "full", or "reduced" if the owner accepts less.
+    package var tier = "full"
+    /// Who to become when started as root.
+    package var user: String?
+
+    package init() {}
+
+    /// The names that flags, environment and file share; in the environment they are upper case, '-' is '_', and
+    /// HEARTH_ stands before them.
+    package enum Key: String, CaseIterable, Sendable {
+        case listen, plaintext, tls
+        case tlsCertificate = "tls-certificate"
+        case tlsKey = "tls-key"
+        case backends, state, policies, tier, user
+    }
+}
+
+/// A setting that cannot be, or a start that failed: one line that names the thing and the remedy.
+package struct HostError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
+
+extension HostConfiguration {
+    /// Throws what contradicts itself.
+    package func validated() throws(HostError) -> HostConfiguration {
+        guard !listen.isEmpty else { throw HostError("listen: name at least one address") }
+        guard tier == "full" || tier == "reduced" else {
+            throw HostError("tier '\(tier)': write full, or reduced to accept a sandbox without user namespaces")
+        }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw HostError("tls-certificate and tls-key belong together: give both or neither")
+        }
+        if plaintext {
+            if let open = listen.first(where: { !$0.isLocal }) {
+                throw HostError(
+                    "plaintext is refused on \(open), which other machines can reach: leave --plaintext out to serve TLS "
+                        + "there, or listen on 127.0.0.1, [::1] or unix:PATH")
+            }
+            if tls || tlsCertificate != nil { throw HostError("plaintext and tls contradict each other: choose one") }
+        }
+        return self
+    }
+
+    /// Whether this address is served with TLS.
+    package func usesTLS(on address: SocketAddress) -> Bool {
+        !address.isLocal || tls || tlsCertificate != nil
+    }
+}

@@ -1,0 +1,160 @@
+package import BackendSupervisor
+package import EventLoop
+package import GRPC
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+internal import struct Foundation.Data
+
+/// `hearth.v1.Inference`: the models of this host, to any gRPC client. Lives on the I/O loop.
+@IOLoop
+package final class InferenceService: Service {
+    nonisolated package let name = "hearth.v1.Inference"
+    package let limits: InferenceLimits
+    /// Completion tokens sent to consumers.
+    package private(set) var tokensSent: UInt64 = 0
+    /// Turns that ended with `Usage`, and that did not.
+    package private(set) var turnsFinished: UInt64 = 0
+    package private(set) var turnsFailed: UInt64 = 0
+
+    private let supervisor: Supervisor
+    private var queues: [String: ModelQueue] = [:]
+    private var requestsNamed: UInt64 = 0
+
+    package init(supervisor: Supervisor, limits: InferenceLimits) {
+        self.supervisor = supervisor
+        self.limits = limits
+    }
+
+    nonisolated package func method(_ name: String) -> Method? {
+        switch name {
+        case "Chat": Method { call in ChatHandler(call: call, service: self) }
+        case "Generate": Method { call in GenerateHandler(call: call, service: self) }
+        case "CountTokens": .unary { request, _ in try await self.countTokens(request) }
+        case "ListModels": .unary { request, _ in try await self.listModels(request) }
+        default: nil
+        }
+    }
+
+    /// Requests that wait for a sequence of this model.
+    package func waiting(model: String) -> Int { queues[model]?.count ?? 0 }
+}
+
+// MARK: - Turns
+
+extension InferenceService {
+    /// Checks a request and makes its turn; throws the status that refuses it.
+    func turn(
+        for request: Hearth_V1_GenerateRequest, on call: ServerCall, ended: @escaping @IOLoop (Turn.Ending) -> Void
+    ) throws(Status) -> Turn {
+        var request = request
+        try RequestValidation.check(request, limits: limits)
+        let backend = try resolve(request.model)
+        try checkCapabilities(request, backend)
+        if request.requestID.isEmpty {
+            requestsNamed += 1
+            request.requestID = "hearth-\(requestsNamed)"
+        }
+        return try Turn(request: request, model: backend.model, call: call, limits: limits, ended: ended)
+    }
+
+    func admit(_ turn: Turn) {
+        let model = turn.model
+        if queues[model] == nil {
+            queues[model] = ModelQueue(model: model, limits: limits) { [supervisor] in supervisor.backend(model: model)
+            }
+        }
+        queues[model]?.admit(turn)
+    }
+
+    /// Every turn ends here once, whatever ended it.
+    func ended(_ turn: Turn, _ ending: Turn.Ending) {
+        queues[turn.model]?.forget(turn)
+        tokensSent += UInt64(turn.tokensSent)
+        switch ending {
+        case .complete: turnsFinished += 1
+        case .failed: turnsFailed += 1
+        }
+    }
+
+    private func resolve(_ model: String) throws(Status) -> ManagedBackend {
+        let known = supervisor.backends.map(\.model)
+        if model.isEmpty {
+            guard known.count == 1, let only = supervisor.backends.first else {
+                let list =
+                    known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
+                throw Status(.invalidArgument, "model is empty; \(list)")
+            }
+            return only
+        }
+        guard let backend = supervisor.backend(model: model) else {
+            throw StatusMapping.unknown(model: model, known: known)
+        }
+        return backend
+    }
+
+    /// What the backend can do is known once it has said Hello; before that the request waits and is checked by it.
+    private func checkCapabilities(_ request: Hearth_V1_GenerateRequest, _ backend: ManagedBackend) throws(Status) {
+        guard case .messages = request.prompt, backend.state == .ready, !backend.capabilities.contains("chat") else {
+            return
+        }
+        throw StatusMapping.lacks("chat", model: backend.model, remedy: "send text or token_ids instead of messages")
+    }
+}
+
+// MARK: - Unary methods
+
+extension InferenceService {
+    private func countTokens(_ request: Hearth_V1_GenerateRequest) async throws(Status) -> Hearth_V1_CountTokensResponse
+    {
+        try RequestValidation.check(request, limits: limits)
+        let backend = try resolve(request.model)
+        guard backend.state == .ready else {
+            throw StatusMapping.unavailable(model: backend.model, state: backend.state.rawValue, detail: backend.detail)
+        }
+        guard backend.capabilities.contains("count_tokens") else {
+            throw StatusMapping.lacks(
+                "count_tokens", model: backend.model, remedy: "read Usage.prompt_tokens of a turn instead")
+        }
+        try checkCapabilities(request, backend)
+        let bytes: [UInt8]
+        do {
+            bytes = try request.serializedBytes()
+        } catch {
+            throw Status(.internalError, "the request cannot be passed on: \(error)")
+        }
+        let result = await withCheckedContinuation { continuation in
+            backend.countTokens(request: bytes) { continuation.resume(returning: $0) }
+        }
+        switch result {
+        case .success(let tokens): return .with { $0.tokens = tokens }
+        case .failure(let fault): throw StatusMapping.status(of: fault, model: backend.model)
+        }
+    }
+
+    private func listModels(_ request: Hearth_V1_ListModelsRequest) throws(Status) -> Hearth_V1_ListModelsResponse {
+        let size = request.pageSize == 0 ? 1000 : min(Int(request.pageSize), 1000)
+        let sorted = supervisor.backends.sorted { $0.model < $1.model }
+        // The token of a page is the last id of the one before: pages stay right while models come and go.
+        let rest = sorted.drop { !request.pageToken.isEmpty && $0.model <= request.pageToken }
+        return .with {
+            $0.models = rest.prefix(size).map(describe)
+            if rest.count > size { $0.nextPageToken = $0.models.last?.id ?? "" }
+        }
+    }
+
+    private func describe(_ backend: ManagedBackend) -> Hearth_V1_Model {
+        .with {
+            $0.id = backend.model
+            $0.digest = Data(backend.modelDigest)
+            $0.maxContextTokens = backend.maxContextTokens
+            $0.capabilities = backend.capabilities.sorted()
+            $0.sandboxTier = backend.tier
+            switch backend.state {
+            case .ready: $0.state = .ready
+            case .starting, .loading, .backingOff: $0.state = .loading
+            case .stopped, .failed: $0.state = .unavailable
+            }
+        }
+    }
+}

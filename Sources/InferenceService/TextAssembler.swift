@@ -1,0 +1,78 @@
+internal import WireFormat
+
+/// Turns the bytes of tokens into text that may be sent: whole UTF-8 scalars, nothing of a stop string.
+///
+/// Bytes that are no UTF-8 become U+FFFD, one for each byte. What it holds back is bounded by three bytes
+/// of a scalar and the longest stop string.
+struct TextAssembler {
+    /// What came of some bytes.
+    enum Output: Equatable {
+        /// The bytes given are text and may be sent as they are.
+        case asGiven
+        /// This may be sent instead; it may be empty.
+        case text([UInt8])
+        /// This may be sent, and then a stop was met: the text is complete.
+        case stopped([UInt8], stop: String)
+    }
+
+    private static let replacement: [UInt8] = [0xef, 0xbf, 0xbd]
+
+    private var stops: StopMatcher
+    /// The beginning of a scalar.
+    private var tail: [UInt8] = []
+    /// Text that may turn out to begin a stop.
+    private var held: [UInt8] = []
+
+    init(stops: [String]) { self.stops = StopMatcher(stops) }
+
+    mutating func append(_ bytes: UnsafeRawBufferPointer) -> Output {
+        if stops.isEmpty, tail.isEmpty, UTF8Text.isValid(bytes) { return .asGiven }
+        return pass(wellFormed(tail + bytes, isLast: false), isLast: false)
+    }
+
+    /// What was held back, once no more bytes come.
+    mutating func finish() -> [UInt8] {
+        let rest = wellFormed(tail, isLast: true)
+        switch pass(rest, isLast: true) {
+        case .asGiven: return rest
+        case .text(let text), .stopped(let text, _): return text
+        }
+    }
+
+    private mutating func wellFormed(_ bytes: [UInt8], isLast: Bool) -> [UInt8] {
+        var text: [UInt8] = []
+        tail = []
+        bytes.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: rest))
+                text.append(contentsOf: rest.prefix(prefix.byteCount))
+                rest = rest.dropFirst(prefix.byteCount)
+                if prefix.rest == .unfinished, !isLast {
+                    tail = Array(rest)
+                    return
+                }
+                if !rest.isEmpty {
+                    text.append(contentsOf: TextAssembler.replacement)
+                    rest = rest.dropFirst()
+                }
+            }
+        }
+        return text
+    }
+
+    private mutating func pass(_ text: [UInt8], isLast: Bool) -> Output {
+        if stops.isEmpty { return .text(text) }
+        for byte in text {
+            held.append(byte)
+            if let stop = stops.feed(byte) {
+                held.removeLast(stop.utf8.count)
+                return .stopped(held, stop: stop)
+            }
+        }
+        let kept = isLast ? 0 : stops.heldCount
+        let free = Array(held.dropLast(kept))
+        held.removeFirst(free.count)
+        return .text(free)
+    }
+}

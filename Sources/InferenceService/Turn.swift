@@ -1,0 +1,249 @@
+internal import BackendIPC
+internal import BackendSupervisor
+internal import EventLoop
+internal import GRPC
+internal import InferenceMessages
+internal import LinuxSystem
+internal import SwiftProtobuf
+
+internal import struct Foundation.Data
+
+/// One turn of one consumer: from the request, through the queue and a backend's sequence, to `Usage`.
+///
+/// Owned by the call's handler and, while it waits or runs, by the queue or the backend's table of sequences.
+@IOLoop
+final class Turn: SequenceHandler {
+    /// How a turn ends, as its handler hears it.
+    enum Ending {
+        /// `Usage` was sent.
+        case complete
+        /// Nothing more was sent; the call must end with this status.
+        case failed(Status)
+    }
+
+    private enum Phase {
+        case waiting
+        case running(ManagedBackend, SequenceID)
+        case over
+    }
+
+    let request: Hearth_V1_GenerateRequest
+    let model: String
+    /// The request as the backend gets it.
+    private let encoded: [UInt8]
+    private let limits: InferenceLimits
+    private let ended: @IOLoop (Ending) -> Void
+    private var sender: EventSender
+    private var text: TextAssembler
+    private var phase = Phase.waiting
+    /// Tokens granted to the backend that have not come.
+    private var outstanding: UInt32 = 0
+    /// Set by a stop string: what the backend still sends is neither sent on nor counted.
+    private var matchedStop: String?
+    private var cancelRequested = false
+    private var queueTimer: Timer?
+    private let arrived = Monotonic.now()
+    private var begun: Monotonic?
+    private var firstToken: Monotonic?
+    private var lastToken: Monotonic?
+
+    init(
+        request: Hearth_V1_GenerateRequest, model: String, call: ServerCall, limits: InferenceLimits,
+        ended: @escaping @IOLoop (Ending) -> Void
+    ) throws(Status) {
+        self.request = request
+        do {
+            encoded = try request.serializedBytes()
+        } catch {
+            throw Status(.internalError, "the request cannot be passed on: \(error)")
+        }
+        self.model = model
+        self.limits = limits
+        self.ended = ended
+        sender = EventSender(call: call, wantsTokenIDs: request.output.tokenIds)
+        text = TextAssembler(stops: request.stopping.stop)
+    }
+
+    var isOver: Bool {
+        if case .over = phase { true } else { false }
+    }
+
+    var tokensSent: UInt32 { sender.tokensSent }
+}
+
+// MARK: - Waiting
+
+extension Turn {
+    /// Tells the consumer its place.
+    func queued(position: Int) {
+        guard case .waiting = phase else { return }
+        sender.send(.queued(.with { $0.position = UInt32(clamping: position) }))
+    }
+
+    /// Ends the wait after `max_queue_time`, if the request has one.
+    func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
+        guard request.hasMaxQueueTime else { return }
+        let time = request.maxQueueTime
+        let milliseconds = UInt64(clamping: time.seconds).multipliedReportingOverflow(by: 1000)
+        let wait = milliseconds.overflow ? .max : milliseconds.partialValue &+ UInt64(max(time.nanos, 0)) / 1_000_000
+        queueTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
+            guard let self, case .waiting = phase else { return }
+            timeIsOver(self)
+        }
+    }
+
+    /// Takes a free sequence of the backend's; false when there is none.
+    func begin(on backend: ManagedBackend) -> Bool {
+        guard case .waiting = phase else { return true }
+        guard let sequence = backend.begin(request: encoded, credit: limits.creditTokens, handler: self) else {
+            return false
+        }
+        queueTimer?.cancel()
+        phase = .running(backend, sequence)
+        outstanding = limits.creditTokens
+        begun = .now()
+        sender.send(
+            .accepted(
+                .with {
+                    $0.requestID = request.requestID
+                    $0.model = model
+                    $0.modelDigest = Data(backend.modelDigest)
+                    $0.backend = backend.version
+                    $0.sandboxTier = backend.tier
+                }))
+        return true
+    }
+}
+
+// MARK: - Ending it from the consumer's side
+
+extension Turn {
+    /// The consumer's `Cancel`: `Finished` and `Usage` follow.
+    func cancel() {
+        switch phase {
+        case .waiting: complete(.cancelled, finish: nil)
+        case .running(let backend, let sequence):
+            guard !cancelRequested else { return }
+            cancelRequested = true
+            backend.cancel(sequence)
+        case .over: return
+        }
+    }
+
+    /// The call is gone: stop the computation, tell nobody.
+    func abandon() {
+        if case .running(let backend, let sequence) = phase { backend.cancel(sequence) }
+        close()
+    }
+
+    func fail(_ status: Status) {
+        guard !isOver else { return }
+        if case .running(let backend, let sequence) = phase { backend.cancel(sequence) }
+        end(status)
+    }
+
+    private func close() {
+        queueTimer?.cancel()
+        queueTimer = nil
+        phase = .over
+    }
+}
+
+// MARK: - The backend's side
+
+extension Turn {
+    func received(_ run: TokenRunView) {
+        guard case .running(let backend, let sequence) = phase else { return }
+        let count = UInt32(clamping: run.tokenCount)
+        outstanding -= min(outstanding, count)
+        guard matchedStop == nil else { return }
+        let now = Monotonic.now()
+        if firstToken == nil { firstToken = now }
+        lastToken = now
+        switch text.append(run.text) {
+        case .asGiven: sender.sendDelta(text: run.text, tokens: count, ids: run.packedTokenIDs)
+        case .text(let bytes):
+            bytes.withUnsafeBytes { sender.sendDelta(text: $0, tokens: count, ids: run.packedTokenIDs) }
+        case .stopped(let bytes, let stop):
+            bytes.withUnsafeBytes { sender.sendDelta(text: $0, tokens: count, ids: run.packedTokenIDs) }
+            matchedStop = stop
+            backend.cancel(sequence)
+            return
+        }
+        grantMore(backend, sequence)
+    }
+
+    /// The consumer has taken enough of what was waiting for it.
+    func sendBufferDrained() {
+        guard case .running(let backend, let sequence) = phase, matchedStop == nil else { return }
+        grantMore(backend, sequence)
+    }
+
+    /// Lets the backend compute as far ahead as the limit says, unless the consumer lags; in steps of half the limit, so
+    /// that a stream costs a control message in hundreds of tokens.
+    private func grantMore(_ backend: ManagedBackend, _ sequence: SequenceID) {
+        guard outstanding <= limits.creditTokens / 2, sender.bufferedBytes < limits.streamBufferBytes else { return }
+        let tokens = limits.creditTokens - outstanding
+        outstanding = limits.creditTokens
+        backend.grant(sequence, tokens: tokens)
+    }
+
+    func finished(_ finish: Finish) {
+        guard case .running = phase else { return }
+        switch finish.outcome {
+        case .reason(let reason): complete(reason, finish: finish)
+        // The text was complete before the backend failed.
+        case .fault where matchedStop != nil, .unspecified where matchedStop != nil: complete(.stop, finish: finish)
+        case .fault(let fault): end(StatusMapping.status(of: fault, model: model))
+        case .unspecified: end(StatusMapping.lost("it gave no reason for an end", model: model))
+        }
+    }
+
+    func lost(_ reason: String) {
+        guard case .running = phase else { return }
+        end(StatusMapping.lost(reason, model: model))
+    }
+
+    private func end(_ status: Status) {
+        close()
+        ended(.failed(status))
+    }
+}
+
+// MARK: - The end
+
+extension Turn {
+    private func complete(_ reason: FinishReason, finish: Finish?) {
+        if matchedStop == nil { text.finish().withUnsafeBytes { sender.flushDelta(text: $0) } }
+        close()
+        sender.send(
+            .finished(
+                .with {
+                    switch matchedStop == nil ? reason : .stop {
+                    case .stop: $0.reason = .stop
+                    case .length: $0.reason = .length
+                    case .cancelled: $0.reason = .cancelled
+                    }
+                    if let matchedStop {
+                        $0.stop = matchedStop
+                    } else if let id = finish?.stopTokenID {
+                        $0.stopTokenID = id
+                    }
+                }))
+        sender.send(.usage(usage(finish)))
+        ended(.complete)
+    }
+
+    private func usage(_ finish: Finish?) -> Hearth_V1_Usage {
+        .with {
+            $0.promptTokens = finish?.promptTokens ?? 0
+            $0.cachedPromptTokens = finish?.cachedPromptTokens ?? 0
+            $0.completionTokens = sender.tokensSent
+            $0.queueTime = .init(nanosecondsBetween: arrived, begun ?? .now())
+            if let firstToken {
+                $0.timeToFirstToken = .init(nanosecondsBetween: arrived, firstToken)
+                $0.decodeTime = .init(nanosecondsBetween: firstToken, lastToken ?? firstToken)
+            }
+        }
+    }
+}

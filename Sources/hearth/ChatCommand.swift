@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GRPC
+internal import InferenceMessages
+
+struct ChatCommand: AsyncParsableCommand, HandlesSignals {
+    static let configuration = CommandConfiguration(
+        commandName: "chat",
+        abstract: "Talk to a model of a host.",
+        discussion: """
+            With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal
+            without a prompt it goes on turn by turn; the model sees the conversation so far. Ctrl-C ends the answer, not
+            the conversation; Ctrl-D ends the conversation.
+
+            EXAMPLES
+              hearth chat "Tell me a story about a fox."
+              echo "What is two plus three?" | hearth chat --model hearth-demo
+              hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
+              hearth chat --to host.example:50051 --fingerprint 3f5a... "Hello"
+            """)
+
+    @OptionGroup var consumer: ConsumerOptions
+    @Option(help: ArgumentHelp("The model; may be left out where the host lends one only.", valueName: "name"))
+    var model = ""
+    @Option(help: ArgumentHelp("Instructions before the conversation.", valueName: "text"))
+    var system: String?
+    @Option(help: "The longest answer, in tokens.")
+    var maxTokens: UInt32?
+    @Option(help: "From 0, always the likeliest token, to 2.")
+    var temperature: Float?
+    @Option(help: "The same seed gives the same answer.")
+    var seed: UInt64?
+    @Option(
+        name: .customLong("option"),
+        help: ArgumentHelp("An option of the backend's own; may be repeated.", valueName: "key=value"))
+    var options: [String] = []
+    @Flag(help: "Print tokens, rate and time to the first token on standard error.")
+    var stats = false
+    @Argument(help: "The prompt.")
+    var prompt: String?
+
+    mutating func run() async throws {
+        let template = try template()
+        let client = try await consumer.connect()
+        let stream = await client.bidirectional(
+            "/hearth.v1.Inference/Chat", requests: Hearth_V1_ChatRequest.self, answers: Hearth_V1_ChatEvent.self)
+        let session = ChatSession(stream: stream, template: template, system: system, showsStats: stats)
+        let interrupts = Task {
+            for await number in try await SignalStream.make() {
+                if number == SIGINT { await session.interrupt() } else { Foundation.exit(128 + number) }
+            }
+        }
+        defer { interrupts.cancel() }
+        if prompt == nil, isatty(STDIN_FILENO) == 1 {
+            try await session.converse()
+        } else {
+            let text = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+            guard !text.isEmpty else {
+                throw ValidationError("the prompt is empty: give it as an argument or on standard input")
+            }
+            let wasCancelled = try await session.ask(text)
+            try await session.finish()
+            if wasCancelled { throw Failure.interrupted }
+        }
+        await client.close()
+    }
+
+    /// Everything of a request but its messages.
+    private func template() throws -> Hearth_V1_GenerateRequest {
+        var request = Hearth_V1_GenerateRequest()
+        request.model = model
+        if let maxTokens { request.stopping.maxTokens = maxTokens }
+        if let temperature { request.sampling.temperature = temperature }
+        if let seed { request.sampling.seed = seed }
+        for option in options {
+            guard let equals = option.firstIndex(of: "=") else {
+                throw ValidationError("--option '\(option)': write KEY=VALUE")
+            }
+            request.backendOptions[String(option[..<equals])] = String(option[option.index(after: equals)...])
+        }
+        return request
+    }
+}

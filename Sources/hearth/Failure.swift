@@ -1,0 +1,33 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GRPC
+internal import HostAgent
+
+/// Turns what went wrong into one line on standard error and an exit code (sysexits(3) where one fits).
+enum Failure {
+    static let requestFailed = ExitCode(1)
+    static let unreachable = ExitCode(69)
+    static let badSetting = ExitCode(78)
+    static let interrupted = ExitCode(130)
+
+    /// Prints the line, unless the parser prints its own, and says how to exit.
+    static func described(_ error: any Error) -> any Error {
+        switch error {
+        case let error as HostError: return report("\(error)", badSetting)
+        case let error as Unreachable: return report("\(error)", unreachable)
+        case let status as Status: return report("\(status.code.name): \(status.message)", requestFailed)
+        case is ExitCode, is ValidationError, is CleanExit: return error
+        default: return report("\(error)", requestFailed)
+        }
+    }
+
+    static func report(_ line: String, _ code: ExitCode) -> ExitCode {
+        FileHandle.standardError.write(Data("hearth: \(line)\n".utf8))
+        return code
+    }
+}
+
+/// No agent answers there.
+struct Unreachable: Error, CustomStringConvertible {
+    let description: String
+}

@@ -1,0 +1,60 @@
+internal import ArgumentParser
+internal import Dispatch
+internal import HostAgent
+internal import LinuxSystem
+
+/// The command line: one subcommand for each thing that a person does.
+struct Hearth: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hearth",
+        abstract: "Lends this machine to language-model inference, safely.",
+        discussion: """
+            EXAMPLES
+              hearth serve --backends ~/backends             lend this machine
+              hearth chat "Tell me a story about a fox."     ask it something
+              hearth status                                  see what it does
+
+            EXIT CODES
+              0    all went well
+              1    the request failed; the gRPC status is printed
+              64   the command line is wrong
+              69   the agent cannot be reached
+              78   a setting is wrong, or the agent cannot serve with it
+              130  Ctrl-C ended it
+            """,
+        version: HearthVersion.current,
+        subcommands: [
+            ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
+        ])
+}
+
+/// A command that takes Ctrl-C as a request, not as its end.
+protocol HandlesSignals {}
+
+@main
+enum Main {
+    /// Signals are blocked before the first thread starts, so `main` is synchronous; the command runs in a task, which
+    /// parses it anew, because it is no value that could be handed to one.
+    static func main() {
+        do {
+            if try Hearth.parseAsRoot() is any HandlesSignals { TerminationSignals.block() }
+        } catch {
+            Hearth.exit(withError: error)
+        }
+        Task {
+            do {
+                let command = try Hearth.parseAsRoot()
+                if var asynchronous = command as? any AsyncParsableCommand {
+                    try await asynchronous.run()
+                } else {
+                    var command = command
+                    try command.run()
+                }
+            } catch {
+                Hearth.exit(withError: Failure.described(error))
+            }
+            Hearth.exit()
+        }
+        dispatchMain()
+    }
+}

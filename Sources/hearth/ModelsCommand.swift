@@ -1,0 +1,50 @@
+internal import ArgumentParser
+internal import GRPC
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+struct ModelsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "models",
+        abstract: "List the models that a host lends.",
+        discussion: """
+            EXAMPLES
+              hearth models
+              hearth models --to host.example:50051 --fingerprint 3f5a...
+            """)
+
+    @OptionGroup var consumer: ConsumerOptions
+    @Flag(help: "Print JSON, one model a line.")
+    var json = false
+
+    mutating func run() async throws {
+        let client = try await consumer.connect()
+        defer { Task { await client.close() } }
+        var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX"]]
+        var token = ""
+        repeat {
+            let page: Hearth_V1_ListModelsResponse = try await client.unary(
+                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = token })
+            for model in page.models {
+                if json { print(try model.jsonString()) }
+                let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
+                rows.append([
+                    model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
+                    model.sandboxTier,
+                ])
+            }
+            token = page.nextPageToken
+        } while !token.isEmpty
+        if json { return }
+        print(rows.count == 1 ? "This host lends no model now." : TextTable.render(rows))
+    }
+
+    private static func word(_ state: Hearth_V1_ModelState) -> String {
+        switch state {
+        case .ready: "ready"
+        case .loading: "loading"
+        case .unavailable: "unavailable"
+        case .unspecified, .UNRECOGNIZED: "unknown"
+        }
+    }
+}

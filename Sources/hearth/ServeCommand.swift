@@ -1,0 +1,106 @@
+internal import ArgumentParser
+internal import Configuration
+internal import EventLoop
+internal import Foundation
+internal import HostAgent
+internal import LinuxSystem
+internal import Logging
+
+struct ServeCommand: AsyncParsableCommand, HandlesSignals {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the agent: start the backends and accept consumers.",
+        discussion: """
+            Prints one line on standard output once it accepts, with the addresses and its process id; logs go to standard
+            error. SIGTERM or Ctrl-C lets open streams end for --grace seconds and stops; a second one stops at once.
+
+            Addresses that other machines can reach are always served with TLS, by default with a certificate generated
+            in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given.
+            There is no client authentication yet: whoever can reach an address can use the models.
+
+            Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...)
+            or in the --config file, a JSON object with the same names, such as
+              {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
+            A flag wins over the environment, and the environment over the file.
+
+            EXAMPLES
+              hearth serve --backends ~/backends
+              hearth serve --listen 127.0.0.1:0 --listen unix:/run/user/1000/hearth.sock
+              hearth serve --listen 0.0.0.0:50051 --tls-certificate host.pem --tls-key host.key
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to accept consumers; may be repeated. Port 0: a free one.", valueName: "host:port|unix:path"))
+    var listen: [String] = []
+    @Flag(help: "Refuse every address that would need TLS.")
+    var plaintext = false
+    @Flag(help: "Serve TLS on loopback and Unix sockets too.")
+    var tls = false
+    @Option(help: ArgumentHelp("The certificate chain, PEM.", valueName: "file"))
+    var tlsCertificate: String?
+    @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
+    var tlsKey: String?
+    @Option(help: ArgumentHelp("The folder of backend executables.", valueName: "dir"))
+    var backends: String?
+    @Option(help: ArgumentHelp("The folder of what the agent keeps.", valueName: "dir"))
+    var state: String?
+    @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
+    var policies: String?
+    @Option(
+        help: ArgumentHelp(
+            "The sandbox to insist on: full, or reduced where user namespaces are not to be had.", valueName: "tier"))
+    var tier: String?
+    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    var user: String?
+    @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
+    var config: String?
+    @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
+    var grace: UInt32 = 10
+
+    mutating func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let settings = try await ConfigurationLoader.load(flags: flags, environment: environment, file: config)
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let logger = Logger(label: "hearth")
+        let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
+        try await agent.start()
+        let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
+        let line = "hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n"
+        FileHandle.standardOutput.write(Data(line.utf8))
+        if let fingerprint = await agent.certificateFingerprint {
+            logger.notice("certificate SHA-256 \(fingerprint)")
+        }
+        let signals = try await SignalStream.make()
+        var iterator = signals.makeAsyncIterator()
+        _ = await iterator.next()
+        logger.notice("stopping: open streams have \(grace) s to end")
+        let milliseconds = UInt64(grace) * 1000
+        let stopped = Task { await agent.stop(graceMilliseconds: milliseconds) }
+        let again = Task {
+            for await _ in signals {
+                logger.notice("stopping at once")
+                await agent.stop(graceMilliseconds: 0)
+                break
+            }
+        }
+        await stopped.value
+        again.cancel()
+    }
+
+    private var flags: [HostConfiguration.Key: ConfigContent] {
+        var flags: [HostConfiguration.Key: ConfigContent] = [:]
+        if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
+        if plaintext { flags[.plaintext] = .bool(true) }
+        if tls { flags[.tls] = .bool(true) }
+        for (key, value) in [
+            (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.backends, backends),
+            (.state, state),
+            (.policies, policies), (.tier, tier), (.user, user),
+        ] {
+            if let value { flags[key] = .string(value) }
+        }
+        return flags
+    }
+}

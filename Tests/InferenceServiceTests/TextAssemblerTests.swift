@@ -1,0 +1,78 @@
+import Testing
+
+@testable import InferenceService
+
+struct TextAssemblerTests {
+    /// Feeds pieces and joins what comes out, up to a stop.
+    private func assemble(_ pieces: [[UInt8]], stops: [String] = []) -> (text: String, stop: String?) {
+        var assembler = TextAssembler(stops: stops)
+        var text: [UInt8] = []
+        for piece in pieces {
+            switch piece.withUnsafeBytes({ assembler.append($0) }) {
+            case .asGiven: text += piece
+            case .text(let bytes): text += bytes
+            case .stopped(let bytes, let stop): return (String(decoding: text + bytes, as: UTF8.self), stop)
+            }
+            #expect(String(validating: text, as: UTF8.self) != nil, "only whole scalars are given out")
+        }
+        return (String(decoding: text + assembler.finish(), as: UTF8.self), nil)
+    }
+
+    private func bytes(_ text: String) -> [[UInt8]] { text.utf8.map { [$0] } }
+
+    @Test func `text without stops passes as it is`() {
+        var assembler = TextAssembler(stops: [])
+        let output = Array("héllo".utf8).withUnsafeBytes { assembler.append($0) }
+        #expect(output == .asGiven)
+    }
+
+    @Test(arguments: ["a", "é", "日本語", "👩‍👩‍👧 family", "mixed é日👍 end"])
+    func `a scalar split anywhere comes out whole`(text: String) {
+        #expect(assemble(bytes(text)).text == text)
+        let all = Array(text.utf8)
+        for cut in all.indices { #expect(assemble([Array(all[..<cut]), Array(all[cut...])]).text == text) }
+    }
+
+    @Test func `bytes that are no text become replacement characters and lose nothing else`() {
+        #expect(assemble([[0x61, 0xff, 0x62]]).text == "a\u{fffd}b")
+        #expect(assemble([[0x61, 0xe2], [0x62]]).text == "a\u{fffd}b")
+        #expect(assemble([[0xed, 0xa0, 0x80]]).text == "\u{fffd}\u{fffd}\u{fffd}")
+        #expect(assemble([[0x61], [0xf0, 0x9f]]).text == "a\u{fffd}\u{fffd}")
+    }
+
+    @Test func `text ends before the first stop, wherever the pieces are cut`() {
+        for stop in ["STOP", "é!", "\n\n"] {
+            let text = Array("some text\(stop) and more\(stop)".utf8)
+            for cut in text.indices {
+                let result = assemble([Array(text[..<cut]), Array(text[cut...])], stops: ["nothing", stop])
+                #expect(result.text == "some text")
+                #expect(result.stop == stop)
+            }
+        }
+    }
+
+    @Test func `the beginning of a stop that does not go on is sent after all`() {
+        let result = assemble(bytes("aab aaab end aa"), stops: ["aaaa", "aaac"])
+        #expect(result.text == "aab aaab end aa")
+        #expect(result.stop == nil)
+    }
+
+    @Test func `a stop that overlaps itself is found at its first place`() {
+        let result = assemble(bytes("xabababc"), stops: ["ababc"])
+        #expect(result.text == "xab")
+        #expect(result.stop == "ababc")
+    }
+
+    @Test func `of two stops that end together the longer one counts`() {
+        let result = assemble(bytes("one two"), stops: ["two", "one two"])
+        #expect(result.text == "")
+        #expect(result.stop == "one two")
+    }
+
+    @Test func `nothing is held back that cannot begin a stop`() {
+        var assembler = TextAssembler(stops: ["zebra"])
+        let output = Array("a lazy dog ze".utf8).withUnsafeBytes { assembler.append($0) }
+        #expect(output == .text(Array("a lazy dog ".utf8)))
+        #expect(assembler.finish() == Array("ze".utf8))
+    }
+}
