@@ -105,6 +105,24 @@ var targets: [Target] = [
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
 ]
 
+if let llamaPrefix {
+    targets += [
+        .target(
+            name: "CLlama", path: "Backends/llama/Shim",
+            cxxSettings: [.unsafeFlags(["-I\(llamaPrefix)/include", "-std=c++17"])]),
+        .executableTarget(
+            name: "llama", dependencies: ["BackendKit", "CLlama"], path: "Backends/llama/Sources",
+            swiftSettings: swiftSettings,
+            linkerSettings: staticExecutable + [
+                .unsafeFlags(["-L\(llamaPrefix)/lib"]),
+                .linkedLibrary("llama"), .linkedLibrary("ggml"), .linkedLibrary("ggml-cpu"),
+                .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
+                .linkedLibrary("pthread"),
+            ]),
+        tests("LlamaIntegrationTests", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    ]
+}
+
 let package = Package(
     name: "hearth",
     products: [

@@ -1,0 +1,421 @@
+#include "CLlama.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ggml-cpu.h"
+#include "llama.h"
+
+namespace {
+
+constexpr int32_t penaltyWindowTokens = 64;
+
+/// The last warning or error of the library, for whoever asks why a model did not load.
+std::string lastComplaint;
+
+/// Warnings and errors to standard error, which is the backend's log; the rest is chatter.
+void logCallback(ggml_log_level level, const char *text, void *) {
+    static ggml_log_level last = GGML_LOG_LEVEL_NONE;
+    // A continuation belongs to the line before it.
+    if (level != GGML_LOG_LEVEL_CONT) last = level;
+    if (last < GGML_LOG_LEVEL_WARN) return;
+    std::fputs(text, stderr);
+    if (last == GGML_LOG_LEVEL_ERROR) lastComplaint = text;
+}
+
+/// Runs `body`; what it throws becomes a line in the log and `failed`.
+template <typename Result, typename Body>
+Result guarded(Result failed, Body body) noexcept {
+    try {
+        return body();
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "llama.cpp: %s\n", error.what());
+    } catch (...) {
+        std::fputs("llama.cpp: an unknown exception\n", stderr);
+    }
+    return failed;
+}
+
+struct ModelDeleter {
+    void operator()(llama_model *model) const { llama_model_free(model); }
+};
+struct ContextDeleter {
+    void operator()(llama_context *context) const { llama_free(context); }
+};
+struct ThreadpoolDeleter {
+    void operator()(ggml_threadpool *pool) const { ggml_threadpool_free(pool); }
+};
+struct SamplerDeleter {
+    void operator()(llama_sampler *sampler) const { llama_sampler_free(sampler); }
+};
+
+/// A batch of at most `capacity` tokens, each of one sequence.
+class Batch {
+public:
+    explicit Batch(int32_t capacity) : capacity(capacity), batch(llama_batch_init(capacity, 0, 1)) {}
+    ~Batch() { llama_batch_free(batch); }
+    Batch(const Batch &) = delete;
+    Batch &operator=(const Batch &) = delete;
+
+    void clear() { batch.n_tokens = 0; }
+
+    int32_t add(llama_token token, llama_pos position, llama_seq_id sequence, bool wantsLogits) {
+        if (batch.n_tokens >= capacity) return -1;
+        const int32_t index = batch.n_tokens++;
+        batch.token[index] = token;
+        batch.pos[index] = position;
+        batch.n_seq_id[index] = 1;
+        batch.seq_id[index][0] = sequence;
+        batch.logits[index] = wantsLogits;
+        return index;
+    }
+
+    const llama_batch &raw() const { return batch; }
+
+private:
+    int32_t capacity;
+    llama_batch batch;
+};
+
+}  // namespace
+
+// Members are destroyed from the last to the first: the context before its threads, and all before the model.
+struct hearth_llama {
+    std::unique_ptr<llama_model, ModelDeleter> model;
+    std::unique_ptr<ggml_threadpool, ThreadpoolDeleter> threads;
+    std::unique_ptr<llama_context, ContextDeleter> context;
+    std::unique_ptr<Batch> batch;
+    /// Reused by every choice of a token: as long as the vocabulary.
+    std::vector<llama_token_data> candidates;
+
+    const llama_vocab *vocabulary() const { return llama_model_get_vocab(model.get()); }
+    int32_t vocabularySize() const { return llama_vocab_n_tokens(vocabulary()); }
+    const char *chatTemplate() const { return llama_model_chat_template(model.get(), nullptr); }
+};
+
+struct hearth_llama_sampler {
+    std::unique_ptr<llama_sampler, SamplerDeleter> chain;
+};
+
+namespace {
+
+/// Appends the ids of one piece of text.
+void tokenize(const llama_vocab *vocabulary, const std::string &text, bool addSpecial, bool parseSpecial,
+              std::vector<llama_token> &tokens) {
+    if (text.empty() && !addSpecial) return;
+    const size_t before = tokens.size();
+    tokens.resize(before + text.size() + 8);
+    auto attempt = [&] {
+        return llama_tokenize(vocabulary, text.data(), int32_t(text.size()), tokens.data() + before,
+                              int32_t(tokens.size() - before), addSpecial, parseSpecial);
+    };
+    int32_t count = attempt();
+    if (count < 0 && count != INT32_MIN) {
+        tokens.resize(before + size_t(-count));
+        count = attempt();
+    }
+    if (count < 0) throw std::runtime_error("the text cannot be tokenized");
+    tokens.resize(before + size_t(count));
+}
+
+int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t capacity) {
+    if (from.size() > size_t(INT32_MAX)) return HEARTH_LLAMA_FAILED;
+    const auto count = int32_t(from.size());
+    if (count > capacity) return -count;
+    std::copy(from.begin(), from.end(), tokens);
+    return count;
+}
+
+std::string applyTemplate(const char *chatTemplate, const std::vector<llama_chat_message> &messages) {
+    std::string text(1024, '\0');
+    for (;;) {
+        const int32_t length = llama_chat_apply_template(chatTemplate, messages.data(), messages.size(), true,
+                                                         text.data(), int32_t(text.size()));
+        if (length < 0) throw std::runtime_error("the chat template is of no known kind");
+        const bool fits = size_t(length) <= text.size();
+        text.resize(size_t(length));
+        if (fits) return text;
+    }
+}
+
+/// Stands for the content of a message while the template is applied. No template changes it.
+std::string placeholder(size_t index) { return "\x01" + std::to_string(index) + "\x02"; }
+
+/// Special tokens come from the template alone: the contents are put in after it was split into tokens.
+void tokenizeAroundContents(const llama_vocab *vocabulary, const char *chatTemplate,
+                            const hearth_llama_message *messages, size_t count, std::vector<llama_token> &tokens) {
+    std::vector<std::string> placeholders;
+    for (size_t i = 0; i < count; i++) placeholders.push_back(placeholder(i));
+    std::vector<llama_chat_message> chat;
+    for (size_t i = 0; i < count; i++) chat.push_back({messages[i].role, placeholders[i].c_str()});
+    const std::string text = applyTemplate(chatTemplate, chat);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t found = text.find(placeholders[i], at);
+        if (found == std::string::npos) throw std::runtime_error("the chat template leaves out a message");
+        tokenize(vocabulary, text.substr(at, found - at), i == 0, true, tokens);
+        tokenize(vocabulary, std::string(messages[i].content, messages[i].content_bytes), false, false, tokens);
+        at = found + placeholders[i].size();
+    }
+    tokenize(vocabulary, text.substr(at), false, true, tokens);
+}
+
+/// For vocabularies that put a space before each piece of text: pieces would differ from the whole.
+void tokenizeWhole(const llama_vocab *vocabulary, const char *chatTemplate, const hearth_llama_message *messages,
+                   size_t count, std::vector<llama_token> &tokens) {
+    std::vector<std::string> contents;
+    for (size_t i = 0; i < count; i++) contents.emplace_back(messages[i].content, messages[i].content_bytes);
+    std::vector<llama_chat_message> chat;
+    for (size_t i = 0; i < count; i++) chat.push_back({messages[i].role, contents[i].c_str()});
+    tokenize(vocabulary, applyTemplate(chatTemplate, chat), true, true, tokens);
+}
+
+uint32_t longestPiece(const llama_vocab *vocabulary) {
+    char text[4096];
+    int32_t longest = 1;
+    for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
+        const int32_t length = llama_token_to_piece(vocabulary, token, text, sizeof text, 0, true);
+        longest = std::max(longest, length < 0 ? -length : length);
+    }
+    return uint32_t(longest);
+}
+
+}  // namespace
+
+const char *hearth_llama_missing_feature(void) {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx2")) return "AVX2";
+    if (!__builtin_cpu_supports("fma")) return "FMA";
+    if (!__builtin_cpu_supports("bmi2")) return "BMI2";
+#endif
+    return nullptr;
+}
+
+const char *hearth_llama_version(void) { return llama_version(); }
+
+hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float, void *), void *context, char *reason,
+                                size_t reason_bytes) {
+    struct Progress {
+        void (*tell)(float, void *);
+        void *context;
+    } teller{progress, context};
+    lastComplaint.clear();
+    auto *loaded = guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
+        // A failed assertion of ggml would fork a debugger; the sandbox has none.
+        setenv("GGML_NO_BACKTRACE", "1", 1);
+        llama_log_set(logCallback, nullptr);
+        llama_backend_init();
+        // The stream takes the descriptor over, and closes it when the weights are mapped.
+        std::unique_ptr<FILE, int (*)(FILE *)> file(fdopen(descriptor, "rb"), fclose);
+        if (!file) {
+            lastComplaint = "the descriptor of the weights is not open for reading";
+            return nullptr;
+        }
+        rewind(file.get());
+        llama_model_params parameters = llama_model_default_params();
+        parameters.n_gpu_layers = 0;
+        parameters.progress_callback_user_data = &teller;
+        parameters.progress_callback = [](float fraction, void *user) {
+            auto *teller = static_cast<Progress *>(user);
+            teller->tell(fraction, teller->context);
+            return true;
+        };
+        auto llama = std::make_unique<hearth_llama>();
+        llama->model.reset(llama_model_load_from_file_ptr(file.get(), parameters));
+        if (!llama->model) return nullptr;
+        if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
+            lastComplaint = "the model does not continue text";
+            return nullptr;
+        }
+        llama->candidates.resize(size_t(llama->vocabularySize()));
+        return llama.release();
+    });
+    if (reason_bytes > 0) {
+        while (!lastComplaint.empty() && lastComplaint.back() == '\n') lastComplaint.pop_back();
+        std::snprintf(reason, reason_bytes, "%s", lastComplaint.c_str());
+    }
+    return loaded;
+}
+
+void hearth_llama_free(hearth_llama *llama) { delete llama; }
+
+hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
+    return guarded<hearth_llama_facts>({}, [&] {
+        const char *chatTemplate = llama->chatTemplate();
+        const llama_chat_message message{"user", "x"};
+        hearth_llama_facts facts{};
+        facts.context_tokens = uint32_t(std::max(0, llama_model_n_ctx_train(llama->model.get())));
+        facts.vocabulary = uint32_t(llama->vocabularySize());
+        facts.weights_bytes = llama_model_size(llama->model.get());
+        facts.longest_piece_bytes = longestPiece(llama->vocabulary());
+        facts.has_chat_template =
+            chatTemplate && llama_chat_apply_template(chatTemplate, &message, 1, true, nullptr, 0) > 0;
+        return facts;
+    });
+}
+
+hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama) {
+    hearth_llama_sampling sampling{};
+    sampling.repetition_penalty = 1;
+    sampling.top_k = 40;
+    sampling.top_p = 0.95F;
+    sampling.min_p = 0.05F;
+    sampling.temperature = 0.8F;
+    auto value = [llama](llama_model_meta_key key, auto &setting) {
+        char text[64];
+        const int32_t length =
+            llama_model_meta_val_str(llama->model.get(), llama_model_meta_key_str(key), text, sizeof text);
+        if (length <= 0) return;
+        char *end = nullptr;
+        const float number = std::strtof(text, &end);
+        if (end != text && std::isfinite(number) && std::fabs(number) < 1e6F) setting = number;
+    };
+    value(LLAMA_MODEL_META_KEY_SAMPLING_TOP_K, sampling.top_k);
+    value(LLAMA_MODEL_META_KEY_SAMPLING_TOP_P, sampling.top_p);
+    value(LLAMA_MODEL_META_KEY_SAMPLING_MIN_P, sampling.min_p);
+    value(LLAMA_MODEL_META_KEY_SAMPLING_TEMP, sampling.temperature);
+    value(LLAMA_MODEL_META_KEY_SAMPLING_PENALTY_REPEAT, sampling.repetition_penalty);
+    return sampling;
+}
+
+bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings) {
+    return guarded(false, [&] {
+        llama->batch.reset();
+        llama->context.reset();
+        llama->threads.reset();
+        llama_context_params parameters = llama_context_default_params();
+        parameters.n_ctx = settings.context_tokens * settings.sequences;
+        parameters.n_batch = settings.batch_tokens;
+        parameters.n_ubatch = settings.batch_tokens;
+        parameters.n_seq_max = settings.sequences;
+        // Only the last token of a sequence in a batch has its logits computed.
+        parameters.n_outputs_max = std::min(settings.sequences, settings.batch_tokens);
+        parameters.n_threads = int32_t(settings.threads);
+        parameters.n_threads_batch = int32_t(settings.threads);
+        parameters.kv_unified = !settings.separate_caches;
+        parameters.no_perf = true;
+        llama->context.reset(llama_init_from_model(llama->model.get(), parameters));
+        if (!llama->context) return false;
+        if (settings.threads > 1) {
+            // Without a pool of ours ggml makes one for each batch, and its threads spin while they wait.
+            ggml_threadpool_params pool = ggml_threadpool_params_default(int(settings.threads));
+            pool.poll = 0;
+            llama->threads.reset(ggml_threadpool_new(&pool));
+            if (!llama->threads) return false;
+            llama_attach_threadpool(llama->context.get(), llama->threads.get(), llama->threads.get());
+        }
+        // More than this in one batch ends the process.
+        const uint32_t most = llama_n_batch(llama->context.get());
+        llama->batch = std::make_unique<Batch>(int32_t(std::min(settings.batch_tokens, most)));
+        return true;
+    });
+}
+
+int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
+                              int32_t capacity) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        std::vector<llama_token> ids;
+        tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
+        return copyOut(ids, tokens, capacity);
+    });
+}
+
+int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                   int32_t *tokens, int32_t capacity) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        const llama_vocab *vocabulary = llama->vocabulary();
+        std::vector<llama_token> ids;
+        auto *split = llama_vocab_type(vocabulary) == LLAMA_VOCAB_TYPE_BPE ? tokenizeAroundContents : tokenizeWhole;
+        split(vocabulary, llama->chatTemplate(), messages, count, ids);
+        return copyOut(ids, tokens, capacity);
+    });
+}
+
+bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token) {
+    return llama_vocab_is_eog(llama->vocabulary(), token);
+}
+
+int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, char *text, int32_t capacity) {
+    return guarded(int32_t(0), [&] {
+        return std::max(0, llama_token_to_piece(llama->vocabulary(), token, text, capacity, 0, false));
+    });
+}
+
+void hearth_llama_batch_clear(hearth_llama *llama) { llama->batch->clear(); }
+
+int32_t hearth_llama_batch_add(hearth_llama *llama, int32_t token, int32_t position, int32_t sequence,
+                               bool wants_logits) {
+    return llama->batch->add(token, position, sequence, wants_logits);
+}
+
+int32_t hearth_llama_decode(hearth_llama *llama) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED),
+                   [&] { return llama_decode(llama->context.get(), llama->batch->raw()); });
+}
+
+bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_position) {
+    return guarded(false, [&] {
+        llama_memory_t memory = llama_get_memory(llama->context.get());
+        if (llama_memory_seq_rm(memory, sequence, from_position, -1)) return true;
+        llama_memory_seq_rm(memory, sequence, -1, -1);
+        return false;
+    });
+}
+
+hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling) {
+    return guarded<hearth_llama_sampler *>(nullptr, [&] {
+        auto sampler = std::make_unique<hearth_llama_sampler>();
+        sampler->chain.reset(llama_sampler_chain_init({/* no_perf */ true}));
+        llama_sampler *chain = sampler->chain.get();
+        if (sampling.repetition_penalty != 1 || sampling.frequency_penalty != 0 || sampling.presence_penalty != 0) {
+            llama_sampler_chain_add(
+                chain, llama_sampler_init_penalties(llama->vocabularySize(), penaltyWindowTokens,
+                                                    sampling.repetition_penalty, sampling.frequency_penalty,
+                                                    sampling.presence_penalty));
+        }
+        if (sampling.temperature <= 0) {
+            llama_sampler_chain_add(chain, llama_sampler_init_greedy());
+            return sampler.release();
+        }
+        llama_sampler_chain_add(chain, llama_sampler_init_top_k(sampling.top_k));
+        llama_sampler_chain_add(chain, llama_sampler_init_top_p(sampling.top_p, 1));
+        llama_sampler_chain_add(chain, llama_sampler_init_min_p(sampling.min_p, 1));
+        llama_sampler_chain_add(chain, llama_sampler_init_temp(sampling.temperature));
+        llama_sampler_chain_add(chain, llama_sampler_init_dist(sampling.seed));
+        return sampler.release();
+    });
+}
+
+void hearth_llama_sampler_free(hearth_llama_sampler *sampler) { delete sampler; }
+
+void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token) {
+    guarded(0, [&] {
+        llama_sampler_accept(sampler->chain.get(), token);
+        return 0;
+    });
+}
+
+int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        const float *logits = llama_get_logits_ith(llama->context.get(), index);
+        if (!logits) return int32_t(HEARTH_LLAMA_FAILED);
+        auto &candidates = llama->candidates;
+        for (size_t token = 0; token < candidates.size(); token++) {
+            candidates[token] = {llama_token(token), logits[token], 0};
+        }
+        llama_token_data_array choice{candidates.data(), candidates.size(), -1, false};
+        llama_sampler_apply(sampler->chain.get(), &choice);
+        if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return int32_t(HEARTH_LLAMA_FAILED);
+        const llama_token token = choice.data[choice.selected].id;
+        llama_sampler_accept(sampler->chain.get(), token);
+        return token;
+    });
+}

@@ -1,0 +1,141 @@
+// llama.cpp as the llama backend needs it: one model, one context, one batch. No C++ exception passes these functions;
+// all are called by one thread.
+#ifndef HEARTH_CLLAMA_H
+#define HEARTH_CLLAMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A model with its context; made by `hearth_llama_load`, released by `hearth_llama_free`.
+typedef struct hearth_llama hearth_llama;
+
+/// The state that chooses one sequence's tokens; made by `hearth_llama_sampler_new`.
+typedef struct hearth_llama_sampler hearth_llama_sampler;
+
+/// What a model says of itself.
+typedef struct hearth_llama_facts {
+    /// Tokens of prompt and completion that it was trained on.
+    uint32_t context_tokens;
+    /// Token ids are below this.
+    uint32_t vocabulary;
+    /// No token's text is longer.
+    uint32_t longest_piece_bytes;
+    /// Size of all its weights.
+    uint64_t weights_bytes;
+    /// It holds a chat template that llama.cpp knows.
+    bool has_chat_template;
+} hearth_llama_facts;
+
+/// How tokens are chosen, applied in this order: penalties over the last 64 tokens, top_k, top_p, min_p, temperature.
+typedef struct hearth_llama_sampling {
+    float repetition_penalty;
+    float frequency_penalty;
+    float presence_penalty;
+    int32_t top_k;
+    float top_p;
+    float min_p;
+    /// 0 picks the likeliest token.
+    float temperature;
+    uint32_t seed;
+} hearth_llama_sampling;
+
+/// One message of a conversation. The role is NUL-terminated.
+typedef struct hearth_llama_message {
+    const char *role;
+    const char *content;
+    size_t content_bytes;
+} hearth_llama_message;
+
+enum {
+    /// The cache has no room for the batch; nothing of it was kept.
+    HEARTH_LLAMA_NO_ROOM = 1,
+    /// An exception was caught, or a call failed; it was written to standard error.
+    HEARTH_LLAMA_FAILED = INT32_MIN,
+};
+
+/// What this processor lacks of what the libraries were compiled for, or NULL.
+const char *hearth_llama_missing_feature(void);
+
+/// "name/version" of the library.
+const char *hearth_llama_version(void);
+
+/// Loads the weights behind a descriptor, which it takes over and closes. NULL when they cannot be loaded: `reason`
+/// then holds the library's last complaint. `progress` is told fractions from 0 to 1.
+hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float fraction, void *context), void *context,
+                                char *reason, size_t reason_bytes);
+
+void hearth_llama_free(hearth_llama *llama);
+
+hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama);
+
+/// How the model's authors would have its tokens chosen, and sensible values for what they left open. No seed.
+hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama);
+
+/// What the context is made for.
+typedef struct hearth_llama_context_settings {
+    /// The cache holds this many tokens for each sequence.
+    uint32_t context_tokens;
+    /// At most 256.
+    uint32_t sequences;
+    uint32_t batch_tokens;
+    uint32_t threads;
+    /// A cache for each sequence. Attention then reads no other's tokens, and what a sequence draws does not depend on
+    /// its neighbours; but only sequences with neighbouring numbers are computed in one pass over the weights.
+    bool separate_caches;
+} hearth_llama_context_settings;
+
+/// Makes the context. False when there is no memory for it; may be called again with less.
+bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings);
+
+/// Token ids of plain text; nothing in it is taken for a special token. Writes at most `capacity` ids. Returns how many
+/// there are, or minus that number when they do not fit, or HEARTH_LLAMA_FAILED.
+int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
+                              int32_t capacity);
+
+/// Token ids of a conversation in the model's own template, ready for the model's answer. Where the vocabulary allows
+/// it, nothing inside a content is taken for a special token. Returns as `hearth_llama_tokenize`.
+int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                   int32_t *tokens, int32_t capacity);
+
+/// The token ends the model's turn.
+bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token);
+
+/// The text of a token, possibly part of a UTF-8 scalar; nothing for a special token. Returns its length, at most
+/// `capacity`.
+int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, char *text, int32_t capacity);
+
+/// Empties the batch.
+void hearth_llama_batch_clear(hearth_llama *llama);
+
+/// Adds one token of one sequence to the batch; its index in the batch, or -1 when the batch is full.
+int32_t hearth_llama_batch_add(hearth_llama *llama, int32_t token, int32_t position, int32_t sequence,
+                               bool wants_logits);
+
+/// Computes the batch. 0, HEARTH_LLAMA_NO_ROOM, or another number when it failed.
+int32_t hearth_llama_decode(hearth_llama *llama);
+
+/// Forgets what the cache has of a sequence from a position on. False when the model cannot forget a part: then all of
+/// the sequence was forgotten.
+bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_position);
+
+/// NULL when there is no memory.
+hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling);
+
+void hearth_llama_sampler_free(hearth_llama_sampler *sampler);
+
+/// Lets penalties know a token of the prompt.
+void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
+
+/// The next token after the batch's token `index`, which had `wants_logits`; or HEARTH_LLAMA_FAILED.
+int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

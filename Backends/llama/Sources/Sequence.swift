@@ -1,0 +1,22 @@
+import BackendKit
+
+/// One running completion.
+struct Sequence {
+    /// The cache that holds its computed tokens.
+    let cache: Int
+    /// Order of arrival: earlier prompts are computed first.
+    let arrival: UInt64
+    /// Prompt and completion; all but the last token of a completion are computed before the next is chosen.
+    var tokens: [Int32]
+    /// How many of `tokens` the cache holds.
+    var computed: Int
+    let promptTokens: PromptTokens
+    /// The completion ends when there are this many tokens.
+    let tokensMax: Int
+    let stopTokenIDs: [UInt32]
+    let ignoresEndOfTurn: Bool
+    let sampler: TokenSampler
+
+    /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
+    var uncomputed: Int { tokens.count - computed }
+}

@@ -1,0 +1,3 @@
+import BackendKit
+
+Backend.run(LlamaEngine())
