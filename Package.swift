@@ -98,10 +98,19 @@ var targets: [Target] = [
     tests("HostAgentTests", ["HostAgent", "LinuxSystem", configuration]),
 
     // The shipped backends.
+    .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
     .executableTarget(
-        name: "echo", dependencies: ["BackendKit"], path: "Backends/echo/Sources",
+        name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
 
+    // Tests mirror the targets; those that start processes are called integration tests.
+    tests("WireFormatTests", ["InferenceMessages", "WireFormat", protobuf]),
+    tests("BackendIPCTests", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    tests(
+        "BackendKitTests", ["BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    tests(
+        "EchoIntegrationTests",
+        ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
 ]
 

@@ -1,0 +1,84 @@
+import BackendKit
+import EchoTokens
+import Glibc
+
+/// A backend without a model, for tests and demonstrations: its tokens are known beforehand, and a request's options
+/// script how it behaves.
+struct EchoEngine: Engine {
+    static let name = "echo"
+    static let version = "1.0.0"
+    static let capabilities: [Capability] = [.chat, .countTokens]
+
+    static let contextTokensMax = 1_048_576
+    static let sequencesMax = 4_096
+    /// Where a turn ends when nothing else says so.
+    static let turnTokens: UInt64 = 64
+
+    private var contextTokens = contextTokensMax
+    private var sequences: [EchoSequence?] = []
+
+    mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
+        var delayMilliseconds: UInt64 = 0
+        var fault: EngineFault.Code?
+        var sequenceCount = min(request.maxSequences, Self.sequencesMax)
+        for (key, value) in request.options {
+            let option = Option(key: key, value: value)
+            switch key {
+            case "load_delay_ms": delayMilliseconds = try option.number(0...3_600_000)
+            case "load_fault": fault = try option.faultCode()
+            case "max_sequences": sequenceCount = min(sequenceCount, Int(try option.number(1...4_096)))
+            default: continue
+            }
+        }
+        progress(0)
+        wait(milliseconds: delayMilliseconds, progress: progress)
+        if let fault { throw EngineFault(fault, "the option load_fault asked for this") }
+        progress(1)
+        if request.contextTokens > 0 { contextTokens = min(request.contextTokens, Self.contextTokensMax) }
+        sequences = Array(repeating: nil, count: sequenceCount)
+        return LoadedModel(maxContextTokens: contextTokens, maxSequences: sequenceCount)
+    }
+
+    private func wait(milliseconds: UInt64, progress: (Float) -> Void) {
+        let begin = Backend.nowNanoseconds
+        let end = begin + milliseconds * 1_000_000
+        while true {
+            let now = Backend.nowNanoseconds
+            guard now < end else { return }
+            progress(Float(now - begin) / Float(end - begin))
+            poll(nil, 0, CInt(min((end - now) / 1_000_000 + 1, 20)))
+        }
+    }
+
+    mutating func countTokens(_ request: GenerateRequest) throws(EngineFault) -> Int {
+        EchoPrompt(request.prompt).words.count
+    }
+
+    mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {
+        let options = try EchoOptions(request.backendOptions)
+        if let code = options.fault, options.faultAt == 0 {
+            throw EngineFault(code, "the option fault asked for this")
+        }
+        sequences[sequence] = try EchoSequence(request, options: options, contextTokens: contextTokens)
+    }
+
+    mutating func cancel(_ sequence: Int) -> PromptTokens {
+        let prompt = sequences[sequence]?.prompt ?? PromptTokens(total: 0)
+        sequences[sequence] = nil
+        return prompt
+    }
+
+    mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
+        let now = Backend.nowNanoseconds
+        var next = UInt64.max
+        for sequence in step.sequences {
+            switch sequences[sequence]?.advance(sequence, now: now, in: &step) {
+            case .goesOn(let due): next = min(next, due)
+            case .over: sequences[sequence] = nil
+            case .silent, nil: continue
+            }
+        }
+        if next == .max { return .idle }
+        return next <= now ? .again : .at(nanoseconds: next)
+    }
+}

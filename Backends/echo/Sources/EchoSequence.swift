@@ -1,0 +1,178 @@
+import BackendKit
+import EchoTokens
+import Glibc
+
+/// One completion that runs: what it still has to say, and when.
+struct EchoSequence {
+    /// What became of it in one step.
+    enum Progress {
+        /// It goes on at this moment, in nanoseconds.
+        case goesOn(nanoseconds: UInt64)
+        /// It says nothing more and never ends.
+        case silent
+        case over
+    }
+
+    /// A scalar of four bytes that stands behind each word when scalars are to be split.
+    static let splitScalar: [UInt8] = [0xf0, 0x9f, 0x94, 0xa5]
+
+    let prompt: PromptTokens
+    private let tokens: EchoTokens
+    private let words: [[UInt8]]
+    private let options: EchoOptions
+    private let stopTokenIDs: [UInt32]
+    /// The completion's length, and how it then ends.
+    private let count: UInt64
+    private let ending: Ending
+    private var index: UInt64 = 0
+    private var due: UInt64
+
+    init(_ request: GenerateRequest, options: EchoOptions, contextTokens: Int) throws(EngineFault) {
+        let prompt = EchoPrompt(request.prompt)
+        guard prompt.words.count < contextTokens else {
+            throw EngineFault(
+                .contextOverflow,
+                "the prompt has \(prompt.words.count) tokens and the context \(contextTokens), of which one is for"
+                    + " the completion; shorten the prompt")
+        }
+        self.prompt = PromptTokens(total: prompt.words.count)
+        self.options = options
+        tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt)
+        words = options.repeatsPrompt ? prompt.words : []
+        stopTokenIDs = request.stopping.stopTokenIDs
+        due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
+        // The first of these ends it; at the same token the limit asked for counts.
+        let room = UInt64(contextTokens - prompt.words.count)
+        let longest = min(request.stopping.maxTokens.map { UInt64($0) } ?? room, room)
+        let turn: UInt64? =
+            if let end = options.endAt {
+                end
+            } else if options.repeatsPrompt {
+                UInt64(prompt.words.count)
+            } else if request.stopping.maxTokens == nil, !request.stopping.ignoresEndOfTurn {
+                EchoEngine.turnTokens
+            } else {
+                nil
+            }
+        if let turn, turn < longest {
+            (count, ending) = (turn, .endOfTurn)
+        } else {
+            (count, ending) = (longest, .length)
+        }
+    }
+
+    /// Says what is due by `now`.
+    mutating func advance(_ sequence: Int, now: UInt64, in step: inout Step) -> Progress {
+        guard now >= due else { return .goesOn(nanoseconds: due) }
+        for position in 0..<options.burst {
+            // What the options demand happens at the beginning of a step: the tokens before it are on their way then.
+            if position > 0, options.isScripted(at: index) { break }
+            if let progress = misbehave(sequence, in: &step) { return progress }
+            if index == count { return finish(sequence, ending, in: &step) }
+            guard step.credit(of: sequence) > 0 else { break }
+            let id = nextID
+            if !stopTokenIDs.isEmpty, stopTokenIDs.contains(id) {
+                return finish(sequence, .stopToken(id), in: &step)
+            }
+            withText(of: id) { step.emit(sequence, token: id, text: $0) }
+            index += 1
+        }
+        // The last token and the ending leave together, and an ending needs no credit.
+        if index == count { return finish(sequence, ending, in: &step) }
+        if step.credit(of: sequence) == 0 { flood(sequence, in: &step) }
+        schedule(now: now)
+        return .goesOn(nanoseconds: due)
+    }
+
+    /// What the options demand before the next token.
+    private func misbehave(_ sequence: Int, in step: inout Step) -> Progress? {
+        if options.crashAt == index { abort() }
+        if options.hangAt == index { while true { poll(nil, 0, -1) } }
+        if options.silentAt == index { return .silent }
+        if let code = options.fault, options.faultAt == index {
+            step.fail(sequence, EngineFault(code, "the option fault asked for this"), prompt: prompt)
+            return .over
+        }
+        if options.malformedAt == index { step.sendRaw(options.malformation.bytes) }
+        return nil
+    }
+
+    private func finish(_ sequence: Int, _ ending: Ending, in step: inout Step) -> Progress {
+        if options.splitsScalars, index > 0 {
+            Self.splitScalar[2...].withUnsafeBytes { step.finish(sequence, ending, prompt: prompt, text: $0) }
+        } else {
+            step.finish(sequence, ending, prompt: prompt)
+        }
+        return .over
+    }
+
+    private mutating func flood(_ sequence: Int, in step: inout Step) {
+        for _ in 0..<options.flood {
+            let id = nextID
+            withText(of: id) { step.emitBeyondCredit(sequence, token: id, text: $0) }
+            index += 1
+        }
+    }
+
+    private mutating func schedule(now: UInt64) {
+        guard let period = options.periodNanoseconds else {
+            due = now
+            return
+        }
+        if options.spreads {
+            // A stall is not made up for.
+            due = due + 2 * period > now ? due + period : now + period
+        } else {
+            due = (now / period + 1) * period
+        }
+    }
+}
+
+// Ids and texts.
+extension EchoSequence {
+    private var nextID: UInt32 {
+        options.repeatsPrompt ? UInt32(truncatingIfNeeded: index) : tokens.id(at: index)
+    }
+
+    private func withText(of id: UInt32, _ body: (UnsafeRawBufferPointer) -> Void) {
+        if !options.repeatsPrompt, !options.splitsScalars {
+            let packed = EchoTokens.packedText(of: id)
+            withUnsafeBytes(of: packed.bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<packed.count])) }
+            return
+        }
+        var bytes = options.splitsScalars && index > 0 ? Array(Self.splitScalar[2...]) : []
+        if options.repeatsPrompt {
+            bytes.append(0x20)
+            // Beyond the prompt only when flooding.
+            if index < UInt64(words.count) { bytes += words[Int(index)].prefix(1_000) }
+        } else {
+            bytes += Array(EchoTokens.text(of: id).utf8)
+        }
+        if options.splitsScalars { bytes += Self.splitScalar[..<2] }
+        bytes.withUnsafeBytes(body)
+    }
+}
+
+extension EchoPrompt {
+    init(_ prompt: GenerateRequest.Prompt) {
+        switch prompt {
+        case .text(let text): self.init(text: text)
+        case .messages(let messages):
+            self.init(messages: messages.map { (UInt8(truncatingIfNeeded: $0.role.rawValue), $0.content) })
+        case .tokenIDs(let ids): self.init(tokenIDs: ids)
+        }
+    }
+}
+
+extension EchoOptions.Malformation {
+    /// As it stands on the socket, length included.
+    var bytes: [UInt8] {
+        switch self {
+        case .envelope: [0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff]
+        case .length: [0xff, 0xff, 0xff, 0xff]
+        case .zero: [0, 0, 0, 0]
+        // A BackendEnvelope with an empty Hello.
+        case .hello: [0, 0, 0, 2, 0x0a, 0x00]
+        }
+    }
+}

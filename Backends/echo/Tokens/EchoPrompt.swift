@@ -1,0 +1,47 @@
+/// A prompt as the backend `echo` sees it: its words, and a digest that the tokens depend on.
+package struct EchoPrompt: Equatable, Sendable {
+    /// FNV-1a, 64 bits, of the prompt's bytes.
+    package private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+    /// Its words, between ASCII white space; for a prompt of token ids, one empty word for each id.
+    package private(set) var words: [[UInt8]] = []
+
+    private init() {}
+
+    /// A prompt of text.
+    package init(text: String) {
+        append(content: text)
+    }
+
+    /// A conversation: for each message the number of its role as one byte, its content, and a byte 0.
+    package init(messages: [(role: UInt8, content: String)]) {
+        for message in messages {
+            mix(message.role)
+            append(content: message.content)
+            mix(0)
+        }
+    }
+
+    /// Token ids, each as four bytes, the lowest first.
+    package init(tokenIDs: [UInt32]) {
+        for id in tokenIDs {
+            for shift in [0, 8, 16, 24] as [UInt32] { mix(UInt8(truncatingIfNeeded: id >> shift)) }
+        }
+        words = Array(repeating: [], count: tokenIDs.count)
+    }
+
+    private mutating func mix(_ byte: UInt8) { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
+
+    private mutating func append(content: String) {
+        var word: [UInt8] = []
+        for byte in content.utf8 {
+            mix(byte)
+            if byte == 0x20 || (0x09...0x0d).contains(byte) {
+                if !word.isEmpty { words.append(word) }
+                word.removeAll()
+            } else {
+                word.append(byte)
+            }
+        }
+        if !word.isEmpty { words.append(word) }
+    }
+}

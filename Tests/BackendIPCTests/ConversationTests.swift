@@ -1,0 +1,255 @@
+import BackendIPC
+import Testing
+import WireFormat
+
+@Suite("BackendConversation")
+struct ConversationTests {
+    /// A conversation after `Loaded`, with four sequences.
+    private func ready(_ end: BackendConversation.End = .agent) throws -> BackendConversation {
+        var conversation = BackendConversation(end: end)
+        try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: ["count_tokens"])))
+        try conversation.agentSays(
+            .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
+        try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
+        try conversation.backendSays(.loadProgress(LoadProgress(fraction: 0.5)))
+        try conversation.backendSays(.loaded(Loaded(maxContextTokens: 100, maxSequences: 4)))
+        return conversation
+    }
+
+    private func run(
+        _ conversation: inout BackendConversation, _ sequence: UInt32, tokens: Int = 0, text: Int = 0,
+        finish: Finish? = nil
+    ) throws {
+        let ids = [UInt8](repeating: 7, count: tokens)
+        let characters = [UInt8](repeating: 0x61, count: text)
+        try ids.withUnsafeBytes { ids in
+            try characters.withUnsafeBytes { characters in
+                try conversation.backendRan(
+                    TokenRunView(
+                        sequence: sequence, tokenCount: tokens, packedTokenIDs: ids, text: characters, finish: finish))
+            }
+        }
+    }
+
+    private func sentence(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "accepted"
+        } catch let error as ContractViolation {
+            return error.sentence
+        } catch {
+            return "another error: \(error)"
+        }
+    }
+
+    @Test("credit is spent by tokens, refilled by Credit, and forgotten at the end")
+    func credit() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 2, credit: 3, request: [])))
+        #expect(conversation.runningSequences == 1)
+        try run(&conversation, 2, tokens: 3, text: 12)
+        #expect(conversation.credit(of: 2) == 0)
+        #expect(sentence { try run(&conversation, 2, tokens: 1) }.contains("sent 1 tokens with a credit of 0"))
+        try conversation.agentSays(.credit(Credit(sequence: 2, tokens: 5)))
+        try run(&conversation, 2, tokens: 1)
+        #expect(conversation.credit(of: 2) == 4)
+        #expect(conversation.tokens(of: 2) == 4)
+        try run(&conversation, 2, finish: Finish(.reason(.stop)))
+        #expect(conversation.runningSequences == 0)
+        #expect(conversation.credit(of: 2) == 0)
+        try conversation.agentSays(.start(Start(sequence: 2, credit: 1, request: [])))
+        #expect(conversation.credit(of: 2) == 1)
+    }
+
+    @Test("a batch is walked and held against the credit run by run")
+    func batch() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 0, credit: 2, request: [])))
+        // Sequence 0 with two tokens, then sequence 0 with one more.
+        let bytes: [UInt8] = [0x0a, 6, 0x08, 0, 0x12, 2, 1, 2, 0x0a, 5, 0x08, 0, 0x12, 1, 3]
+        try bytes.withUnsafeBytes { memory in
+            var batch = TokenBatchView(memory)
+            let first = try conversation.next(&batch)
+            #expect(first?.tokenIDs == [1, 2])
+            #expect(throws: ContractViolation.self) { _ = try conversation.next(&batch) }
+        }
+    }
+
+    @Test("breaking the contract with tokens yields a sentence that names the sequence and the rule")
+    func tokenViolations() throws {
+        let conversation = try {
+            var conversation = try ready()
+            try conversation.agentSays(.start(Start(sequence: 1, credit: 2, request: [])))
+            return conversation
+        }()
+        let cases: [(String, (inout BackendConversation) throws -> Void)] = [
+            ("sequence 9; 4 were offered", { try run(&$0, 9, tokens: 1) }),
+            ("sequence 4294967295; 4", { try run(&$0, .max, tokens: 1) }),
+            ("sequence 0, which is not running", { try run(&$0, 0, tokens: 1) }),
+            ("without tokens and without finish", { try run(&$0, 1) }),
+            ("bytes of text for 1 tokens", { try run(&$0, 1, tokens: 1, text: 1_025) }),
+            ("bytes of text for 0 tokens", { try run(&$0, 1, text: 1) }),
+            ("without a reason", { try run(&$0, 1, finish: Finish(.unspecified)) }),
+            ("no Cancel was sent", { try run(&$0, 1, finish: Finish(.reason(.cancelled))) }),
+            (
+                "9 cached prompt tokens of 8",
+                { try run(&$0, 1, finish: Finish(.reason(.stop), promptTokens: 8, cachedPromptTokens: 9)) }
+            ),
+            (
+                "longer than 1024 bytes",
+                { try run(&$0, 1, finish: Finish(.fault(Fault(.internal, String(repeating: "x", count: 1_025))))) }
+            ),
+            (
+                "sequence 1, which is not running",
+                {
+                    try run(&$0, 1, finish: Finish(.reason(.stop)))
+                    try run(&$0, 1, finish: Finish(.reason(.stop)))
+                }
+            ),
+        ]
+        for (part, act) in cases {
+            var conversation = conversation
+            let sentence = sentence { try act(&conversation) }
+            #expect(sentence.contains(part), "\(sentence)")
+        }
+    }
+
+    @Test("what comes at the wrong time is named")
+    func outOfState() throws {
+        var fresh = BackendConversation(end: .agent)
+        let pong = Pong(nonce: 1, steps: 0, tokens: 0, sequences: 0)
+        #expect(sentence { try fresh.backendSays(.pong(pong)) } == "the first message must be Hello, not Pong")
+        #expect(sentence { try fresh.agentSays(.load(Load(model: "m", maxSequences: 1))) }.contains("Load came"))
+
+        var loading = BackendConversation(end: .agent)
+        let hello = Hello(name: "b", version: "1")
+        try loading.backendSays(.hello(hello))
+        #expect(sentence { try loading.backendSays(.hello(hello)) } == "Hello came twice")
+        #expect(
+            sentence { try loading.backendSays(.loaded(Loaded(maxContextTokens: 1, maxSequences: 1))) }
+                == "Loaded came while nothing was being loaded")
+        let empty = TokenBatchView(UnsafeRawBufferPointer(start: nil, count: 0))
+        #expect(sentence { try loading.backendSays(.tokens(empty)) } == "TokenBatch came before Loaded")
+
+        var ready = try ready()
+        #expect(sentence { try ready.backendSays(.pong(pong)) }.contains("not the oldest unanswered Ping"))
+        #expect(
+            sentence { try ready.backendSays(.tokenCount(TokenCount(query: 3, result: .success(1)))) }
+                .contains("query 3, which is not open"))
+        try ready.agentSays(.shutdown(Shutdown(graceMilliseconds: 1)))
+        #expect(
+            sentence { try ready.agentSays(.start(Start(sequence: 0, credit: 1, request: []))) }
+                == "Start came after Shutdown")
+    }
+
+    @Test("a Hello out of bounds is refused")
+    func badHello() {
+        let long = String(repeating: "x", count: 65)
+        let hellos = [
+            Hello(name: "", version: ""), Hello(name: long, version: ""), Hello(name: "a b", version: ""),
+            Hello(name: "ä", version: ""), Hello(name: "a", version: long),
+            Hello(minRevision: 0, maxRevision: 1, name: "a", version: ""),
+            Hello(minRevision: 3, maxRevision: 2, name: "a", version: ""),
+            Hello(name: "a", version: "", capabilities: [""]),
+            Hello(name: "a", version: "", capabilities: [long]),
+            Hello(name: "a", version: "", capabilities: [String](repeating: "x", count: 33)),
+        ]
+        for hello in hellos {
+            var conversation = BackendConversation(end: .agent)
+            #expect(throws: ContractViolation.self, "\(hello)") { try conversation.backendSays(.hello(hello)) }
+        }
+    }
+
+    @Test("the highest revision that both speak is chosen, or none")
+    func revisions() {
+        func common(_ minimum: UInt32, _ maximum: UInt32, _ ours: ClosedRange<UInt32>) -> UInt32? {
+            BackendConversation.commonRevision(
+                Hello(minRevision: minimum, maxRevision: maximum, name: "a", version: ""), supported: ours)
+        }
+        #expect(common(1, 1, 1...1) == 1)
+        #expect(common(1, 5, 2...3) == 3)
+        #expect(common(2, 3, 1...9) == 3)
+        #expect(common(4, 5, 1...3) == nil)
+        #expect(common(1, 1, 2...3) == nil)
+    }
+
+    @Test("a loaded model offers between one sequence and as many as were asked for")
+    func loadedBounds() throws {
+        for (context, sequences) in [(0, 1), (1, 0), (1, 9), (1, UInt32.max)] as [(UInt32, UInt32)] {
+            var conversation = BackendConversation(end: .agent)
+            try conversation.backendSays(.hello(Hello(name: "b", version: "1")))
+            try conversation.agentSays(
+                .welcome(Welcome(revision: 1, maxFrameBytes: 1, pingIntervalMilliseconds: 1)))
+            try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
+            #expect(throws: ContractViolation.self) {
+                try conversation.backendSays(
+                    .loaded(Loaded(maxContextTokens: context, maxSequences: sequences)))
+            }
+        }
+    }
+
+    @Test("progress outside 0 to 1 is refused")
+    func progress() throws {
+        for fraction in [-0.1, 1.1, .nan, .infinity] as [Float] {
+            var conversation = BackendConversation(end: .agent)
+            try conversation.backendSays(.hello(Hello(name: "b", version: "1")))
+            try conversation.agentSays(.welcome(Welcome(revision: 1, maxFrameBytes: 1, pingIntervalMilliseconds: 1)))
+            try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
+            #expect(throws: ContractViolation.self) {
+                try conversation.backendSays(.loadProgress(LoadProgress(fraction: fraction)))
+            }
+        }
+    }
+
+    @Test("credit and cancel that cross an ending mean nothing to the backend and are refused at the agent")
+    func crossing() throws {
+        var backend = try ready(.backend)
+        #expect(try backend.agentSays(.cancel(Cancel(sequence: 1))) == false)
+        #expect(try backend.agentSays(.credit(Credit(sequence: 1, tokens: 1))) == false)
+        #expect(throws: ContractViolation.self) { try backend.agentSays(.cancel(Cancel(sequence: 4))) }
+        var agent = try ready(.agent)
+        #expect(throws: ContractViolation.self) { try agent.agentSays(.cancel(Cancel(sequence: 1))) }
+    }
+
+    @Test("a cancelled sequence still sends what it had, and its ending")
+    func cancel() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 0, credit: 5, request: [])))
+        try conversation.agentSays(.cancel(Cancel(sequence: 0)))
+        try run(&conversation, 0, tokens: 2)
+        try run(&conversation, 0, finish: Finish(.reason(.cancelled)))
+        #expect(!conversation.isRunning(0))
+    }
+
+    @Test("credit that would not fit in 32 bits is refused")
+    func creditOverflow() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 0, credit: .max, request: [])))
+        #expect(throws: ContractViolation.self) { try conversation.agentSays(.credit(Credit(sequence: 0, tokens: 1))) }
+    }
+
+    @Test("pongs answer pings in order, and steps never go back")
+    func pongs() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.ping(Ping(nonce: 5)))
+        try conversation.agentSays(.ping(Ping(nonce: 6)))
+        func pong(_ nonce: UInt64, _ steps: UInt64) -> BackendMessage {
+            .pong(Pong(nonce: nonce, steps: steps, tokens: 0, sequences: 0))
+        }
+        #expect(throws: ContractViolation.self) { try conversation.backendSays(pong(6, 1)) }
+        try conversation.backendSays(pong(5, 10))
+        #expect(throws: ContractViolation.self) { try conversation.backendSays(pong(6, 9)) }
+        try conversation.backendSays(pong(6, 10))
+        #expect(conversation.steps == 10)
+    }
+
+    @Test("nothing follows a fatal fault")
+    func fatal() throws {
+        var conversation = try ready()
+        try conversation.backendSays(.fatal(Fault(.badModel, "torn")))
+        #expect(conversation.phase == .over)
+        #expect(throws: ContractViolation.self) {
+            try conversation.backendSays(.tokens(TokenBatchView(UnsafeRawBufferPointer(start: nil, count: 0))))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import FoundationEssentials
+import InferenceMessages
+import SwiftProtobuf
+
+// Generated messages with random content, for the comparison with the hand-written codecs.
+extension SeededRandom {
+    mutating func agentEnvelope(body: Int) -> Hearth_Backend_V1_AgentEnvelope {
+        .with { envelope in
+            switch body {
+            case 1:
+                envelope.welcome = .with {
+                    $0.revision = number32()
+                    $0.maxFrameBytes = number32()
+                    $0.pingIntervalMilliseconds = number32()
+                }
+            case 2:
+                envelope.reject = .with {
+                    $0.reason = text()
+                    $0.minRevision = number32()
+                    $0.maxRevision = number32()
+                }
+            case 3: envelope.load = load()
+            case 4:
+                envelope.start = .with {
+                    $0.sequence = number32()
+                    $0.credit = number32()
+                    $0.request = request()
+                }
+            case 5:
+                envelope.credit = .with {
+                    $0.sequence = number32()
+                    $0.tokens = number32()
+                }
+            case 6: envelope.cancel = .with { $0.sequence = number32() }
+            case 7:
+                envelope.countTokens = .with {
+                    $0.query = number32()
+                    $0.request = request()
+                }
+            case 8: envelope.ping = .with { $0.nonce = number() }
+            default: envelope.shutdown = .with { $0.graceMilliseconds = number32() }
+            }
+        }
+    }
+
+    private mutating func load() -> Hearth_Backend_V1_Load {
+        .with { load in
+            load.model = text()
+            if chance() { load.weightsDescriptor = number32() }
+            load.weightsBytes = number()
+            load.contextTokens = number32()
+            load.maxSequences = number32()
+            load.threads = number32()
+            for _ in 0..<Int.random(in: 0..<4, using: &self) { load.options[text()] = text() }
+        }
+    }
+
+    private mutating func request() -> Hearth_V1_GenerateRequest {
+        .with { request in
+            request.requestID = text()
+            request.text = text()
+            if chance() { request.backendOptions[text()] = text() }
+        }
+    }
+
+    mutating func backendEnvelope(body: Int) -> Hearth_Backend_V1_BackendEnvelope {
+        .with { envelope in
+            switch body {
+            case 1:
+                envelope.hello = .with { hello in
+                    hello.minRevision = number32()
+                    hello.maxRevision = number32()
+                    hello.name = text()
+                    hello.version = text()
+                    hello.capabilities = (0..<Int.random(in: 0..<4, using: &self)).map { _ in text() }
+                }
+            case 2: envelope.loadProgress = .with { $0.fraction = Float.random(in: 0...1, using: &self) }
+            case 3:
+                envelope.loaded = .with {
+                    $0.maxContextTokens = number32()
+                    $0.maxSequences = number32()
+                }
+            case 4:
+                envelope.tokens = .with { batch in
+                    batch.runs = (0..<Int.random(in: 0..<4, using: &self)).map { _ in run() }
+                }
+            case 5:
+                envelope.tokenCount = .with {
+                    $0.query = number32()
+                    if chance() { $0.tokens = number32() } else { $0.fault = fault() }
+                }
+            case 6:
+                envelope.pong = .with {
+                    $0.nonce = number()
+                    $0.steps = number()
+                    $0.tokens = number()
+                    $0.sequences = number32()
+                }
+            default: envelope.fatal = fault()
+            }
+        }
+    }
+
+    mutating func run() -> Hearth_Backend_V1_TokenRun {
+        .with { run in
+            run.sequence = number32()
+            run.tokenIds = (0..<Int.random(in: 0..<6, using: &self)).map { _ in number32() }
+            run.text = .init(bytes())
+            guard chance() else { return }
+            run.finish = .with { finish in
+                if chance() {
+                    finish.reason = [.stop, .length, .cancelled].randomElement(using: &self) ?? .stop
+                } else {
+                    finish.fault = fault()
+                }
+                if chance() { finish.stopTokenID = number32() }
+                finish.promptTokens = number32()
+                finish.cachedPromptTokens = number32()
+            }
+        }
+    }
+
+    private mutating func fault() -> Hearth_Backend_V1_Fault {
+        .with {
+            $0.code = Hearth_Backend_V1_Fault.Code(rawValue: Int.random(in: 1...6, using: &self)) ?? .internal
+            $0.message = text()
+        }
+    }
+
+    /// Fields that no message of the contract has, of every wire type.
+    mutating func unknownFields() -> [UInt8] {
+        // Field 1000: a varint, 8 bytes, a string, 4 bytes.
+        let choices: [[UInt8]] = [
+            [0xc0, 0x3e, 0x96, 0x01], [0xc1, 0x3e, 1, 2, 3, 4, 5, 6, 7, 8], [0xc2, 0x3e, 3, 1, 2, 3],
+            [0xc5, 0x3e, 1, 2, 3, 4],
+        ]
+        return choices.randomElement(using: &self) ?? []
+    }
+}

@@ -1,0 +1,149 @@
+import BackendIPC
+import BackendKit
+import Testing
+
+/// An engine whose step is given by the test.
+private struct ScriptedEngine: Engine, Sendable {
+    static let name = "scripted"
+    static let version = "1"
+    var model = LoadedModel(maxContextTokens: 100, maxSequences: 2)
+    var body: @Sendable (inout Step) throws(EngineFault) -> Pace = { _ in .idle }
+
+    mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
+        progress(.nan)
+        progress(2)
+        return model
+    }
+
+    mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {}
+    mutating func cancel(_ sequence: Int) -> PromptTokens { PromptTokens(total: 3, cached: 9) }
+    mutating func step(_ step: inout Step) throws(EngineFault) -> Pace { try body(&step) }
+}
+
+@Suite("Backend")
+struct BackendTests {
+    /// A GenerateRequest with the text "x".
+    private let request: [UInt8] = [0x22, 1, 0x78]
+
+    private func start(_ body: @escaping @Sendable (inout Step) throws(EngineFault) -> Pace) throws -> BackendHarness {
+        let harness = try BackendHarness(ScriptedEngine(body: body))
+        try harness.listen { $0.conversation.phase == .ready }
+        try harness.say(.start(Start(sequence: 0, credit: 3, request: request)))
+        return harness
+    }
+
+    @Test(
+        "an engine that misuses its step ends the backend with words for its author",
+        arguments: [
+            (0, "has no credit"), (1, "sequence 1, which has no credit"), (2, "sequence 99"), (3, "2000 bytes"),
+            (4, "which is not running"), (5, "has no credit"),
+        ])
+    func misuse(kind: Int, part: String) throws {
+        let harness = try start { step throws(EngineFault) in
+            switch kind {
+            case 0: for _ in 0..<4 { step.emit(0, token: 1, text: "a") }
+            case 1: step.emit(1, token: 1, text: "a")
+            case 2: step.emit(99, token: 1, text: "a")
+            case 3: step.emit(0, token: 1, text: String(repeating: "a", count: 2_000))
+            case 4: step.finish(1, .endOfTurn, prompt: PromptTokens(total: 1))
+            default:
+                step.finish(0, .endOfTurn, prompt: PromptTokens(total: 1))
+                step.emit(0, token: 1, text: "a")
+            }
+            return .again
+        }
+        try harness.listen { $0.fatal != nil }
+        #expect(harness.fatal?.message.contains(part) == true, "\(harness.fatal?.message ?? "")")
+        #expect(harness.end() == 1)
+    }
+
+    @Test("an engine's fault in a step ends the backend with its words")
+    func stepFault() throws {
+        let harness = try start { _ throws(EngineFault) in throw EngineFault(.internal, "the model is broken") }
+        try harness.listen { $0.fatal != nil }
+        #expect(harness.fatal == Fault(.internal, "the model is broken"))
+        #expect(harness.end() == 1)
+    }
+
+    @Test("a model that offers more sequences than allowed is the author's error")
+    func badModel() throws {
+        let engine = ScriptedEngine(model: LoadedModel(maxContextTokens: 1, maxSequences: 5))
+        let harness = try BackendHarness(engine)
+        try harness.listen { $0.fatal != nil }
+        #expect(harness.fatal?.message.contains("Loaded.max_sequences is 5") == true)
+        #expect(harness.end() == 1)
+    }
+
+    @Test("a long message is cut at a whole character")
+    func longFault() throws {
+        let harness = try start { step throws(EngineFault) in
+            step.fail(0, EngineFault(.internal, String(repeating: "🔥", count: 1_000)))
+            return .idle
+        }
+        try harness.listen { $0.finishes[0] != nil }
+        guard case .fault(let fault)? = harness.finishes[0]?.outcome else {
+            Issue.record("there was no fault")
+            return
+        }
+        #expect(fault.message.utf8.count <= 1_024)
+        #expect(fault.message.utf8.count > 900)
+        #expect(fault.message.allSatisfy { $0 == "🔥" })
+        #expect(harness.end() == 0)
+    }
+
+    @Test("a request that cannot be decoded finishes its sequence with a fault")
+    func malformedRequest() throws {
+        let harness = try start { _ throws(EngineFault) in .idle }
+        try harness.say(.start(Start(sequence: 1, credit: 1, request: [0xff])))
+        try harness.listen { $0.finishes[1] != nil }
+        guard case .fault(let fault)? = harness.finishes[1]?.outcome else {
+            Issue.record("there was no fault")
+            return
+        }
+        #expect(fault.code == .invalidArgument)
+        #expect(harness.end() == 0)
+    }
+
+    @Test("cached tokens of a prompt are never more than its tokens")
+    func cachedTokens() throws {
+        let harness = try start { _ throws(EngineFault) in .idle }
+        try harness.say(.cancel(Cancel(sequence: 0)))
+        try harness.listen { $0.finishes[0] != nil }
+        #expect(harness.finishes[0] == Finish(.reason(.cancelled), promptTokens: 3, cachedPromptTokens: 3))
+        #expect(harness.end() == 0)
+    }
+
+    @Test("the tokens of one step leave in one frame, and alternating sequences are put in order")
+    func oneFrame() throws {
+        let harness = try start { step throws(EngineFault) in
+            guard step.sequences.count == 2 else { return .idle }
+            for token in 0..<3 as Range<UInt32> {
+                step.emit(0, token: token, text: "a")
+                step.emit(1, token: token, text: "b")
+            }
+            return .again
+        }
+        try harness.say(.start(Start(sequence: 1, credit: 3, request: request)))
+        try harness.listen { $0.conversation.tokens(of: 0) == 3 && $0.conversation.tokens(of: 1) == 3 }
+        #expect(harness.received.filter { $0 == "TokenBatch" }.count == 1)
+        #expect(harness.end() == 0)
+    }
+
+    @Test("while the agent does not read, the backend stops computing, still hears, and goes on later")
+    func agentThatDoesNotRead() throws {
+        let engine = ScriptedEngine { step throws(EngineFault) in
+            for sequence in step.sequences {
+                while step.credit(of: sequence) > 0 { step.emit(sequence, token: 1, text: "some text") }
+            }
+            return .again
+        }
+        let harness = try BackendHarness(engine)
+        try harness.listen { $0.conversation.phase == .ready }
+        try harness.say(.start(Start(sequence: 0, credit: 10_000, request: request)))
+        // Far more than every buffer on the way holds: were the backend not reading, these writes would never end.
+        for _ in 0..<20_000 { try harness.say(.credit(Credit(sequence: 0, tokens: 100))) }
+        for nonce in 0..<500 as Range<UInt64> { try harness.say(.ping(Ping(nonce: nonce))) }
+        try harness.listen { $0.conversation.tokens(of: 0) == 2_010_000 }
+        #expect(harness.end() == 0)
+    }
+}

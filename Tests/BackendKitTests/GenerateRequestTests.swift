@@ -1,0 +1,119 @@
+import InferenceMessages
+import SwiftProtobuf
+import Testing
+
+@testable import BackendKit
+
+@Suite("GenerateRequest")
+struct GenerateRequestTests {
+    @Test("every field that a backend reads is decoded")
+    func everyField() throws {
+        let generated = Hearth_V1_GenerateRequest.with { request in
+            request.requestID = "r1"
+            request.model = "m"
+            request.messages.messages = [
+                .with {
+                    $0.role = .system
+                    $0.content = "kurz"
+                },
+                .with {
+                    $0.role = .assistant
+                    $0.content = "grüß dich"
+                },
+            ]
+            request.sampling = .with {
+                $0.temperature = 0
+                $0.topP = 0.5
+                $0.topK = 40
+                $0.minP = 0.1
+                $0.frequencyPenalty = -1
+                $0.presencePenalty = 1
+                $0.repetitionPenalty = 1.1
+                $0.seed = .max
+            }
+            request.stopping = .with {
+                $0.maxTokens = 7
+                $0.stop = ["ignored"]
+                $0.stopTokenIds = [1, 70_000]
+                $0.ignoreEndOfTurn = true
+            }
+            request.output.tokenIds = true
+            request.maxQueueTime = .init(seconds: 3)
+            request.backendOptions = ["a": "1", "b": ""]
+        }
+        let request = try GenerateRequest(decoding: try generated.serializedBytes())
+        #expect(request.requestID == "r1")
+        #expect(request.model == "m")
+        #expect(
+            request.prompt
+                == .messages([
+                    .init(role: .system, content: "kurz"), .init(role: .assistant, content: "grüß dich"),
+                ]))
+        #expect(request.sampling.temperature == 0)
+        #expect(request.sampling.topP == 0.5)
+        #expect(request.sampling.topK == 40)
+        #expect(request.sampling.minP == 0.1)
+        #expect(request.sampling.frequencyPenalty == -1)
+        #expect(request.sampling.presencePenalty == 1)
+        #expect(request.sampling.repetitionPenalty == 1.1)
+        #expect(request.sampling.seed == .max)
+        #expect(request.stopping.maxTokens == 7)
+        #expect(request.stopping.stopTokenIDs == [1, 70_000])
+        #expect(request.stopping.ignoresEndOfTurn)
+        #expect(request.backendOptions == ["a": "1", "b": ""])
+    }
+
+    @Test("what is absent stays absent")
+    func absent() throws {
+        let request = try GenerateRequest(
+            decoding: try Hearth_V1_GenerateRequest.with { $0.text = "x" }.serializedBytes())
+        #expect(request.sampling == Sampling())
+        #expect(request.stopping == Stopping())
+        #expect(request.prompt == .text("x"))
+    }
+
+    @Test("a message in two pieces is the merged message, as for generated code")
+    func pieces() throws {
+        let first = Hearth_V1_GenerateRequest.with {
+            $0.tokenIds.ids = [1]
+            $0.sampling.topK = 3
+            $0.stopping.maxTokens = 9
+        }
+        let second = Hearth_V1_GenerateRequest.with {
+            $0.tokenIds.ids = [2, 3]
+            $0.sampling.seed = 4
+            $0.stopping.maxTokens = 8
+        }
+        let bytes: [UInt8] = try first.serializedBytes() + second.serializedBytes()
+        let generated = try Hearth_V1_GenerateRequest(serializedBytes: bytes)
+        let request = try GenerateRequest(decoding: bytes)
+        #expect(request.prompt == .tokenIDs(generated.tokenIds.ids))
+        #expect(request.sampling.topK == generated.sampling.topK)
+        #expect(request.sampling.seed == generated.sampling.seed)
+        #expect(request.stopping.maxTokens == generated.stopping.maxTokens)
+    }
+
+    @Test("a request without a prompt and a malformed one are refused with a reason")
+    func refused() {
+        let cases: [([UInt8], String)] = [
+            ([], "no prompt"), ([0x22, 0x05, 0x61], "ends inside a field"), ([0x22, 1, 0xff], "not UTF-8"),
+            ([0x1a, 2, 0x0a, 9], "ends inside a field"),
+        ]
+        for (bytes, part) in cases {
+            let fault = #expect(throws: EngineFault.self) { _ = try GenerateRequest(decoding: bytes) }
+            #expect(fault?.code == .invalidArgument)
+            #expect(fault?.message.contains(part) == true, "\(fault?.message ?? "")")
+        }
+    }
+
+    @Test("cut anywhere, a request is refused or decoded, never a trap")
+    func cutAnywhere() throws {
+        let bytes: [UInt8] = try Hearth_V1_GenerateRequest.with {
+            $0.messages.messages = [.with { $0.content = "hello" }]
+            $0.sampling.temperature = 1
+            $0.stopping.stopTokenIds = [1, 2, 3]
+            $0.backendOptions = ["key": "value"]
+        }.serializedBytes()
+        for length in 0..<bytes.count { _ = try? GenerateRequest(decoding: Array(bytes[..<length])) }
+    }
+}
