@@ -12,7 +12,7 @@ struct ConfigurationTests {
             return try await ConfigurationLoader.load(flags: flags, environment: environment, file: nil)
         }
         let path = NSTemporaryDirectory() + "hearth-\(UUID().uuidString).json"
-        FileManager.default.createFile(atPath: path, contents: Data(file.utf8))
+        _ = FileManager.default.createFile(atPath: path, contents: Data(file.utf8))
         defer { try? FileManager.default.removeItem(atPath: path) }
         return try await ConfigurationLoader.load(flags: flags, environment: environment, file: path)
     }

@@ -1,5 +1,6 @@
 import GRPC
 import InferenceMessages
+import SwiftProtobuf
 import Testing
 
 @testable import InferenceService
@@ -36,33 +37,43 @@ struct RequestValidationTests {
         #expect(status?.message == "sampling.temperature is 2.5; allowed: 0.0 to 2.0")
     }
 
-    @Test(
-        arguments: [
-            ("prompt", { (request: inout Hearth_V1_GenerateRequest) in request.prompt = nil }),
-            ("text", { $0.text = "" }),
-            ("token_ids", { $0.tokenIds = .init() }),
-            ("messages has 0", { $0.messages = .init() }),
-            ("messages[1].role", { $0.messages.messages = [.with { $0.role = .user }, .init()] }),
-            ("sampling.temperature", { $0.sampling.temperature = .nan }),
-            ("sampling.temperature", { $0.sampling.temperature = -0.1 }),
-            ("sampling.top_p", { $0.sampling.topP = 0 }),
-            ("sampling.min_p", { $0.sampling.minP = 1.1 }),
-            ("sampling.presence_penalty", { $0.sampling.presencePenalty = .infinity }),
-            ("sampling.repetition_penalty", { $0.sampling.repetitionPenalty = 0 }),
-            ("stopping.max_tokens", { $0.stopping.maxTokens = 0 }),
-            ("stopping.stop has 17", { $0.stopping.stop = Array(repeating: "x", count: 17) }),
-            ("stopping.stop[0]", { $0.stopping.stop = [""] }),
-            ("stopping.stop_token_ids", { $0.stopping.stopTokenIds = Array(0..<65) }),
-            ("stopping.ignore_end_of_turn", { $0.stopping.ignoreEndOfTurn = true }),
-            ("request_id", { $0.requestID = String(repeating: "x", count: 129) }),
-            ("backend_options", { $0.backendOptions = ["a": String(repeating: "x", count: 20_000)] }),
-            ("max_queue_time", { $0.maxQueueTime.seconds = -1 }),
-        ] as [(String, @Sendable (inout Hearth_V1_GenerateRequest) -> Void)])
-    func `what is out of range is refused by name`(
-        field: String, change: @Sendable (inout Hearth_V1_GenerateRequest) -> Void
-    ) {
-        let status = refusal(change)
+    /// A change that makes the request wrong, and how the refusal begins.
+    struct Wrong: Sendable {
+        let field: String
+        let change: @Sendable (inout Hearth_V1_GenerateRequest) -> Void
+
+        init(_ field: String, _ change: @escaping @Sendable (inout Hearth_V1_GenerateRequest) -> Void) {
+            self.field = field
+            self.change = change
+        }
+    }
+
+    static let wrong: [Wrong] = [
+        Wrong("prompt") { $0.prompt = nil },
+        Wrong("text") { $0.text = "" },
+        Wrong("token_ids") { $0.tokenIds = .init() },
+        Wrong("messages has 0") { $0.messages = .init() },
+        Wrong("messages[1].role") { $0.messages.messages = [.with { $0.role = .user }, .init()] },
+        Wrong("sampling.temperature") { $0.sampling.temperature = .nan },
+        Wrong("sampling.temperature") { $0.sampling.temperature = -0.1 },
+        Wrong("sampling.top_p") { $0.sampling.topP = 0 },
+        Wrong("sampling.min_p") { $0.sampling.minP = 1.1 },
+        Wrong("sampling.presence_penalty") { $0.sampling.presencePenalty = .infinity },
+        Wrong("sampling.repetition_penalty") { $0.sampling.repetitionPenalty = 0 },
+        Wrong("stopping.max_tokens") { $0.stopping.maxTokens = 0 },
+        Wrong("stopping.stop has 17") { $0.stopping.stop = Array(repeating: "x", count: 17) },
+        Wrong("stopping.stop[0]") { $0.stopping.stop = [""] },
+        Wrong("stopping.stop_token_ids") { $0.stopping.stopTokenIds = Array(0..<65) },
+        Wrong("stopping.ignore_end_of_turn") { $0.stopping.ignoreEndOfTurn = true },
+        Wrong("request_id") { $0.requestID = String(repeating: "x", count: 129) },
+        Wrong("backend_options") { $0.backendOptions = ["a": String(repeating: "x", count: 20_000)] },
+        Wrong("max_queue_time") { $0.maxQueueTime.seconds = -1 },
+    ]
+
+    @Test(arguments: wrong)
+    func `what is out of range is refused by name`(wrong: Wrong) {
+        let status = refusal(wrong.change)
         #expect(status?.code == .invalidArgument)
-        #expect(status?.message.hasPrefix(field) == true, "\(status?.message ?? "accepted")")
+        #expect(status?.message.hasPrefix(wrong.field) == true, "\(status?.message ?? "accepted")")
     }
 }
