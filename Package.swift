@@ -111,6 +111,13 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests",
         ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    // What the sandbox is tested with: a hostile backend, and an agent that starts it.
+    .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
+    .executableTarget(
+        name: "sandbox-driver", dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"],
+        path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
+    tests("LaunchPlanTests", ["LaunchPlan"]),
+    tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
 ]
 

@@ -43,7 +43,7 @@ package struct SandboxLauncher: Sendable {
             throw SandboxLaunchError(
                 .executableRefused,
                 "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
-                    + "link it statically, or name the folders of its libraries in 'readOnlyPaths' of its manifest")
+                    + "link it statically (Swift: -static-executable, C and C++: -static)")
         }
         var plan = plan
         plan.handedOnCount = UInt32(clamping: handOver.count)

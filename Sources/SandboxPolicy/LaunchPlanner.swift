@@ -29,7 +29,10 @@ package enum LaunchPlanner {
     /// Fixed variables that runtimes and libraries need to behave in a sandbox.
     private static let environment = [
         // ggml would fork a debugger on a failed assertion.
-        "GGML_NO_BACKTRACE=1"
+        "GGML_NO_BACKTRACE=1",
+        // Swift's runtime would look for its backtracer beside its own executable, and abort when there is no /proc
+        // to find that with.
+        "SWIFT_BACKTRACE=enable=no,swift-backtrace=/none",
     ]
 
     private static let mebibyte: UInt64 = 1 << 20
@@ -102,6 +105,7 @@ package enum LaunchPlanner {
         // A backend has threads beside those that compute: one that reads, one that waits, a pool's spare.
         let threadsMax = threads * 2 + 16
         let addressSpace = memoryBytes &+ threadsMax &* (stackBytes &+ arenaBytes) &+ fixedBytes
+        let sum = addressSpace.addingReportingOverflow(weightBytes)
         var limits: [ResourceLimit] = [
             // 1, not 0: with 0 a core that is piped to a handler is still written (core(5)).
             ResourceLimit(.coreBytes, 1),
@@ -110,7 +114,7 @@ package enum LaunchPlanner {
             ResourceLimit(.stackBytes, stackBytes),
             ResourceLimit(.descriptors, descriptorsMax),
             ResourceLimit(.lockedBytes, 0),
-            ResourceLimit(.addressSpaceBytes, addressSpace.addingReportingOverflow(weightBytes).partialValue),
+            ResourceLimit(.addressSpaceBytes, sum.overflow ? .max : sum.partialValue),
             ResourceLimit(.fileLocks, 0),
             ResourceLimit(.messageQueueBytes, 0),
             ResourceLimit(.niceness, 0),

@@ -23,7 +23,27 @@ extension SeccompPolicy {
             for name in rule.names { try filter.add(rule, name: name, file: file) }
         }
         if !allowsExecution { try filter.add(SeccompPolicy.execution, name: "execveat", file: file) }
-        return try filter.export(file: file)
+        return SeccompPolicy.unknownCalls(max: SyscallNames.numberMax) + (try filter.export(file: file))
+    }
+
+    /// Answers calls that are newer than libseccomp with ENOSYS, so that C libraries fall back to older ones: nobody
+    /// could have named them in a policy. Stands before the filter proper, which checks the architecture (and x32's
+    /// bit of the number) again.
+    private static func unknownCalls(max: UInt32) -> [UInt8] {
+        let x32: UInt32 = 0x4000_0000
+        // struct sock_filter of linux/filter.h. The jumps count the instructions that are passed over.
+        let program: [(code: UInt16, yes: UInt8, no: UInt8, value: UInt32)] = [
+            (0x20, 0, 0, 4),  // load seccomp_data.arch
+            (0x15, 0, 4, SyscallNames.nativeAuditArchitecture),  // another one: to the filter
+            (0x20, 0, 0, 0),  // load seccomp_data.nr
+            (0x35, 2, 0, x32),  // an x32 number: to the filter
+            (0x25, 0, 1, max),  // a known number: to the filter
+            (0x06, 0, 0, Action.errno(38).filterValue),  // ENOSYS
+        ]
+        return program.flatMap { instruction in
+            withUnsafeBytes(of: instruction.code.littleEndian) { Array($0) } + [instruction.yes, instruction.no]
+                + withUnsafeBytes(of: instruction.value.littleEndian) { Array($0) }
+        }
     }
 
     private var allowsExecution: Bool {

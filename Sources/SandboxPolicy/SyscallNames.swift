@@ -14,20 +14,26 @@ enum SyscallNames {
     }
 
     /// Every call of this machine by name, for hints.
-    static let all: [String] = (0..<1024).compactMap { number in
-        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), CInt(number)) else { return nil }
+    static let all: [String] = (0..<1024).compactMap(name)
+
+    /// The highest number that libseccomp knows on this machine.
+    static let numberMax = UInt32((0..<1024).last { name($0) != nil } ?? 0)
+
+    private static func name(_ number: CInt) -> String? {
+        guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number) else { return nil }
         defer { free(name) }
         return String(cString: name)
     }
 
-    /// The OCI name of the architecture that this program was built for.
-    static var nativeArchitecture: String {
-        #if arch(x86_64)
-            "SCMP_ARCH_X86_64"
-        #elseif arch(arm64)
-            "SCMP_ARCH_AARCH64"
-        #else
-            #error("name this architecture as config-linux of the OCI runtime-spec does")
-        #endif
-    }
+    #if arch(x86_64)
+        /// The OCI name of the architecture that this program was built for.
+        static let nativeArchitecture = "SCMP_ARCH_X86_64"
+        /// AUDIT_ARCH_X86_64 of linux/audit.h, as seccomp_data carries it.
+        static let nativeAuditArchitecture: UInt32 = 0xc000_003e
+    #elseif arch(arm64)
+        static let nativeArchitecture = "SCMP_ARCH_AARCH64"
+        static let nativeAuditArchitecture: UInt32 = 0xc000_00b7
+    #else
+        #error("name this architecture as config-linux of the OCI runtime-spec and linux/audit.h do")
+    #endif
 }

@@ -1,0 +1,165 @@
+internal import BackendSupervisor
+internal import Glibc
+internal import LaunchPlan
+internal import LinuxSystem
+internal import SandboxPolicy
+
+struct Usage: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Writes a line, unbuffered.
+func say(_ line: String) { say(Array((line + "\n").utf8)[...]) }
+
+func say(_ bytes: ArraySlice<UInt8>) {
+    let bytes = Array(bytes)
+    _ = write(STDOUT_FILENO, bytes, bytes.count)
+}
+
+/// What the command line asks for, and the doing of it.
+struct Driver {
+    private var command = ""
+    private var count = 1
+    private var launcherPath = ""
+    private var policies = ""
+    private var policy = "strict"
+    private var tier = SandboxTier.full
+    private var binds: [ReadOnlyBind] = []
+    private var temporaryBytes: UInt64 = 0
+    private var handOver: [String] = []
+    private var memoryMebibytes: UInt64 = 256
+    private var threads: UInt32 = 2
+    private var executable = ""
+    private var arguments: [String] = []
+
+    init(_ words: [String]) throws {
+        var rest = words[...]
+        command = rest.popFirst() ?? ""
+        if command == "hold" { count = Int(rest.popFirst() ?? "") ?? 0 }
+        while let option = rest.first, option.hasPrefix("--") {
+            rest.removeFirst()
+            guard let value = rest.popFirst() else { throw Usage(description: "\(option) needs a value") }
+            switch option {
+            case "--launcher": launcherPath = value
+            case "--policies": policies = value
+            case "--policy": policy = value
+            case "--tier": tier = SandboxTier(rawValue: value) ?? .full
+            case "--bind": binds.append(ReadOnlyBind(source: value, target: value))
+            case "--executable-bind":
+                binds.append(ReadOnlyBind(source: value, target: value, allowsExecution: true))
+            case "--temporary": temporaryBytes = UInt64(value) ?? 0
+            case "--hand-over": handOver.append(value)
+            case "--memory": memoryMebibytes = UInt64(value) ?? 0
+            case "--threads": threads = UInt32(value) ?? 1
+            default: throw Usage(description: "unknown option \(option)")
+            }
+        }
+        executable = rest.popFirst() ?? ""
+        arguments = Array(rest)
+    }
+
+    func run() throws -> CInt {
+        switch command {
+        case "launch": return try follow(try launch(arguments))
+        case "probe": return try probe()
+        case "hold": return try hold()
+        case "echo": return try echo()
+        default: throw Usage(description: "unknown command '\(command)'")
+        }
+    }
+
+    private func launch(_ arguments: [String]) throws -> LaunchedProcess {
+        let slash = executable.lastIndex(of: "/") ?? executable.startIndex
+        let name = String(executable[executable.index(after: slash)...])
+        let backend = try BackendExecutable.open(folder: String(executable[..<slash]), name: name)
+        let launcher = SandboxLauncher(launcherPath: launcherPath, policiesDirectory: policies, tier: tier)
+        var manifest = BackendManifest(executableName: name)
+        manifest.policy = policy
+        manifest.memoryMebibytes = memoryMebibytes
+        manifest.threads = threads
+        var plan = try launcher.plan(executable: backend, manifest: manifest, owner: OwnerLimits(threads: threads))
+        plan.arguments += arguments
+        plan.binds = binds
+        plan.temporaryBytes = temporaryBytes
+        if temporaryBytes > 0 { plan.limits.removeAll { $0.resource == .fileBytes } }
+        let files = try handOver.map { try Descriptor.open($0, O_RDONLY).release() }
+        defer { for file in files { close(file) } }
+        return try launcher.launch(executable: backend, plan: plan, handOver: files)
+    }
+
+    /// Prints what the backend writes until it ends.
+    private func follow(_ launched: borrowing LaunchedProcess) throws -> CInt {
+        try launched.log.setNonblocking(false)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = try checked("read the log") { read(launched.log.raw, &bytes, bytes.count) }
+            if count == 0 { break }
+            say(bytes[..<count])
+        }
+        switch launched.process.waitForExit() {
+        case .exited(let status): return status
+        case .signalled(let signal):
+            say("! the launcher was ended by signal \(signal)")
+            return 1
+        }
+    }
+
+    /// Runs the probe as a plain child, with everything on offer, then in the sandbox.
+    private func probe() throws -> CInt {
+        let folder = String(executable[..<(executable.lastIndex(of: "/") ?? executable.startIndex)])
+        let offer = try Offer(folder: folder, victim: executable)
+        say("outside")
+        let log = try Descriptor.pipe()
+        let outside = try ProcessSpawn.spawn(
+            executable, arguments: ["sandbox-probe", "outside"] + offer.words,
+            environment: ["HEARTH_PROBE_SECRET=a key"],
+            descriptors: [log.second.raw, log.second.raw, log.second.raw])
+        let process = try ProcessHandle(child: outside)
+        let output = log.takeFirst()
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = try checked("read the log") { read(output.raw, &bytes, bytes.count) }
+            if count == 0 { break }
+            say(bytes[..<count])
+        }
+        _ = process.waitForExit()
+        say("inside")
+        let status = try follow(try launch(["inside"] + offer.words))
+        offer.end()
+        return status
+    }
+
+    private func hold() throws -> CInt {
+        var held: [CInt] = []
+        for _ in 0..<count {
+            let launched = try launch(arguments)
+            try launched.log.setNonblocking(false)
+            // Kept open by number: the process is killed anyway.
+            held.append(try launched.log.duplicate().release())
+            holdForever(launched)
+        }
+        var byte: UInt8 = 0
+        for log in held { _ = read(log, &byte, 1) }
+        say("held")
+        while true { pause() }
+    }
+
+    private func holdForever(_ launched: consuming LaunchedProcess) {
+        let box = UnsafeMutablePointer<LaunchedProcess>.allocate(capacity: 1)
+        box.initialize(to: launched)
+    }
+
+    private func echo() throws -> CInt {
+        let launched = try launch(["echo"])
+        try launched.socket.setNonblocking(false)
+        let line = Array("over the socket\n".utf8)
+        try launched.socket.writeAll(line)
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = try checked("read the socket") { read(launched.socket.raw, &bytes, bytes.count) }
+        say(bytes[..<count])
+        shutdown(launched.socket.raw, CInt(SHUT_WR))
+        let closed = try checked("read the socket") { read(launched.socket.raw, &bytes, bytes.count) }
+        say(closed == 0 ? "closed" : "more")
+        return try follow(launched)
+    }
+}

@@ -1,0 +1,24 @@
+internal import BackendSupervisor
+internal import Glibc
+internal import LaunchPlan
+internal import LinuxSystem
+internal import SandboxPolicy
+
+// Starts a backend as the agent does, for the tests: a process of its own, so that it can be an ordinary user when the
+// tests run as root, and so that it can be killed. The first line of its output that begins with '!' is its own
+// complaint; everything else is what the backend wrote.
+//
+//   sandbox-driver launch OPTION... FOLDER/NAME ARGUMENT...   exit status: the launcher's
+//   sandbox-driver probe OPTION... FOLDER/NAME                the probe outside, then inside
+//   sandbox-driver hold COUNT OPTION... FOLDER/NAME ARGUMENT...
+//       launches so many, says "held" when all have written something, and waits to be killed
+//   sandbox-driver echo OPTION... FOLDER/NAME                 sends a line through the socket and prints the answer
+//
+// Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
+//          --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
+do {
+    exit(try Driver(Array(CommandLine.arguments.dropFirst())).run())
+} catch {
+    say("! \(error)")
+    exit(1)
+}

@@ -1,0 +1,96 @@
+import LaunchPlan
+import SandboxPolicy
+import Testing
+
+struct LaunchPlannerTests {
+    private let filter = [UInt8](repeating: 0, count: 8)
+
+    private func plan(
+        _ manifest: BackendManifest, _ owner: OwnerLimits, tier: SandboxTier = .full, weightBytes: UInt64 = 0
+    ) throws -> LaunchPlan {
+        try LaunchPlanner.plan(
+            name: "echo", manifest: manifest, owner: owner, tier: tier, filter: filter, weightBytes: weightBytes)
+    }
+
+    private func limit(_ plan: LaunchPlan, _ resource: ResourceLimit.Resource) -> UInt64? {
+        plan.limits.first { $0.resource == resource }?.value
+    }
+
+    @Test("a plan has every layer of its tier, and encodes")
+    func layers() throws {
+        for tier in SandboxTier.allCases {
+            let plan = try plan(BackendManifest(executableName: "echo"), OwnerLimits(threads: 2), tier: tier)
+            #expect(plan.layers == tier.layers)
+            #expect(plan.arguments == ["echo"])
+            _ = try plan.encoded()
+        }
+    }
+
+    @Test("a manifest gets no more threads and memory than the owner allows")
+    func clamped() throws {
+        var manifest = BackendManifest(executableName: "echo")
+        manifest.threads = 64
+        manifest.memoryMebibytes = 1 << 24
+        var owner = OwnerLimits(threads: 2)
+        owner.memoryMebibytes = 100
+        #expect(LaunchPlanner.threads(manifest, owner) == 2)
+        #expect(LaunchPlanner.memoryBytes(manifest, owner) == 100 << 20)
+        manifest.threads = 1
+        manifest.memoryMebibytes = 10
+        #expect(LaunchPlanner.threads(manifest, owner) == 1)
+        #expect(LaunchPlanner.memoryBytes(manifest, owner) == 10 << 20)
+    }
+
+    @Test("weights count beside the memory, and sizes that overflow do not wrap to small ones by accident")
+    func weights() throws {
+        let manifest = BackendManifest(executableName: "echo")
+        let without = try plan(manifest, OwnerLimits(threads: 2))
+        let with = try plan(manifest, OwnerLimits(threads: 2), weightBytes: 5 << 30)
+        #expect(limit(with, .addressSpaceBytes)! - limit(without, .addressSpaceBytes)! == 5 << 30)
+        #expect(limit(with, .dataBytes) == limit(without, .dataBytes))
+        #expect(limit(try plan(manifest, OwnerLimits(threads: 2), weightBytes: .max), .addressSpaceBytes) == .max)
+    }
+
+    @Test("processes are limited only where they are counted per sandbox")
+    func processes() throws {
+        let manifest = BackendManifest(executableName: "echo")
+        #expect(limit(try plan(manifest, OwnerLimits(threads: 2)), .processes) != nil)
+        #expect(limit(try plan(manifest, OwnerLimits(threads: 2), tier: .reduced), .processes) == nil)
+    }
+
+    @Test("a path is bound only where the owner allows it")
+    func paths() throws {
+        var manifest = BackendManifest(executableName: "echo")
+        manifest.readOnlyPaths = ["/usr/share/zoneinfo/Europe"]
+        var owner = OwnerLimits(threads: 1)
+        #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
+        owner.readablePaths = ["/usr/share/zone"]
+        #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
+        owner.readablePaths = ["/usr/share/zoneinfo"]
+        #expect(try plan(manifest, owner).binds.map(\.source) == ["/usr/share/zoneinfo/Europe"])
+        manifest.readOnlyPaths = ["/usr/share/zoneinfo/../../../etc"]
+        #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
+    }
+
+    @Test("a policy is used only where the owner allows it")
+    func policies() throws {
+        var owner = OwnerLimits(threads: 1)
+        owner.policies = ["inference-cpu"]
+        #expect(throws: SandboxPolicyError.self) { try plan(BackendManifest(executableName: "echo"), owner) }
+        owner.policies = ["strict"]
+        _ = try plan(BackendManifest(executableName: "echo"), owner)
+    }
+
+    @Test("weights lie beside the manifest, or where the owner allows")
+    func weightsPath() throws {
+        var owner = OwnerLimits(threads: 1)
+        #expect(try LaunchPlanner.weightsPath("m/x.gguf", folder: "/b", owner: owner) == "/b/m/x.gguf")
+        for file in ["../x.gguf", "/home/u/.ssh/id", "a/../../x", ""] {
+            #expect(throws: SandboxPolicyError.self) {
+                try LaunchPlanner.weightsPath(file, folder: "/b", owner: owner)
+            }
+        }
+        owner.readablePaths = ["/srv/models"]
+        #expect(try LaunchPlanner.weightsPath("/srv/models/x", folder: "/b", owner: owner) == "/srv/models/x")
+    }
+}
