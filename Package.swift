@@ -119,6 +119,12 @@ var targets: [Target] = [
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
+    tests(
+        "BackendSupervisorIntegrationTests",
+        [
+            "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LinuxSystem", "SandboxPolicy",
+            "WireFormat", logging, protobuf,
+        ]),
 ]
 
 if let llamaPrefix {

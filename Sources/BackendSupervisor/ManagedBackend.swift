@@ -51,7 +51,7 @@ package final class ManagedBackend {
     private var weightsBytes: UInt64?
     private var log: BackendLog
     private var lastSerial: UInt64 = 0
-    private var shown: (state: State, detail: String)
+    private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
     private var turnEndIsDue = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
@@ -69,7 +69,6 @@ package final class ManagedBackend {
         lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.candidate.path)")
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
-        shown = (.stopped, "")
     }
 }
 
@@ -80,7 +79,7 @@ final class BackendSetting {
     let logger: Logger
     let launcher: any BackendLaunching
     let digests = DigestCache()
-    /// A state or its detail changed; called at most once a turn for each backend.
+    /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?
 
     init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
@@ -332,7 +331,7 @@ extension ManagedBackend: BackendConnectionOwner {
 // Telling of changes, once a turn.
 extension ManagedBackend: TurnEndHandler {
     private func noteChange() {
-        if state != shown.state || detail != shown.detail { askForTurnEnd() }
+        if (state, detail, pid) != shown { askForTurnEnd() }
     }
 
     private func askForTurnEnd() {
@@ -344,12 +343,12 @@ extension ManagedBackend: TurnEndHandler {
     package func turnEnded() {
         turnEndIsDue = false
         let stateChanged = state != shown.state
-        let detailChanged = detail != shown.detail
-        shown = (state, detail)
+        let changed = (state, detail, pid) != shown
+        shown = (state, detail, pid)
         if stateChanged, state == .backingOff || state == .failed {
             logger.warning("\(state.rawValue)", metadata: ["reason": "\(detail)"])
         }
-        if stateChanged || detailChanged { setting.changed?(self) }
+        if changed { setting.changed?(self) }
         if stateChanged || availabilityChanged {
             availabilityChanged = false
             onAvailable?()

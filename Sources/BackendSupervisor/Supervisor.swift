@@ -9,7 +9,7 @@ internal import SandboxPolicy
 /// Owned by the agent; the I/O loop's own.
 @IOLoop
 package final class Supervisor {
-    /// Called when a backend's state or detail changed, or it came or went; at most once a turn for each.
+    /// Called when a backend's state, detail or process changed; at most once a turn for each.
     package var onChange: (@IOLoop (ManagedBackend) -> Void)? {
         get { setting.changed }
         set { setting.changed = newValue }

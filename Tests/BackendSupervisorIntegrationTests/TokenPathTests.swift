@@ -1,0 +1,198 @@
+import BackendIPC
+import EventLoop
+import Foundation
+import Testing
+
+@testable import BackendSupervisor
+
+@Suite("Tokens of a real backend", .timeLimit(.minutes(1)))
+@IOLoop
+struct TokenPathTests {
+    /// Runs a body over a supervisor with a ready echo, and ends its process whatever happens.
+    private func withEcho(
+        manifest: String? = nil, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        _ body: @IOLoop (Workbench, ManagedBackend) async throws -> Void
+    ) async throws {
+        let bench = try Workbench(adjust)
+        try bench.addEcho(manifest: manifest)
+        let backend = try await bench.start()
+        do {
+            try await body(bench, backend)
+        } catch {
+            await bench.close()
+            throw error
+        }
+        await bench.close()
+    }
+
+    @Test("they arrive in order and complete, with grants along the way")
+    func complete() async throws {
+        try await withEcho { bench, backend in
+            let whole = bench.collect()
+            #expect(backend.begin(request: try request(maxTokens: 500), credit: 1_000, handler: whole) != nil)
+            let granted = bench.collect()
+            let id = try #require(
+                backend.begin(request: try request(maxTokens: 500), credit: 8, handler: granted))
+            granted.onTokens = { backend.grant(id, tokens: UInt32($0)) }
+            await bench.until { whole.finish != nil && granted.finish != nil }
+            #expect(whole.tokens.count == 500)
+            #expect(granted.tokens == whole.tokens)
+            #expect(granted.text == whole.text)
+            #expect(whole.finish?.outcome == .reason(.length))
+            #expect(whole.finish?.promptTokens == 3)
+            #expect(granted.ends == 1)
+            #expect(backend.runningSequences == 0)
+        }
+    }
+
+    @Test("without credit nothing is computed, and with new credit it goes on where it was")
+    func credit() async throws {
+        try await withEcho { bench, backend in
+            let whole = bench.collect()
+            _ = backend.begin(request: try request(maxTokens: 20), credit: 20, handler: whole)
+            let halting = bench.collect()
+            let id = try #require(
+                backend.begin(request: try request(maxTokens: 20), credit: 5, handler: halting))
+            await bench.until { halting.tokens.count == 5 && whole.finish != nil }
+            // Its answer shows that the backend went through its steps without computing more.
+            let words = try await count(backend)
+            #expect(words == 3)
+            #expect(halting.tokens.count == 5)
+            backend.grant(id, tokens: 100)
+            await bench.until { halting.finish != nil }
+            #expect(halting.tokens == whole.tokens)
+        }
+    }
+
+    private func count(_ backend: ManagedBackend) async throws -> UInt32 {
+        let request = try request()
+        return try await withCheckedContinuation { continuation in
+            backend.countTokens(request: request) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    @Test("a cancel ends a sequence that would go on for ever, and frees its place")
+    func cancel() async throws {
+        try await withEcho(manifest: #"{"models": [{"id": "m", "maxSequences": 1}]}"#) { bench, backend in
+            #expect(backend.maxSequences == 1)
+            let endless = bench.collect()
+            let id = try #require(
+                backend.begin(
+                    request: try request(maxTokens: 1_000_000, options: ["tokens_per_second": "1000"]),
+                    credit: .max, handler: endless))
+            await bench.until { endless.tokens.count >= 3 }
+            #expect(backend.begin(request: try request(), credit: 1, handler: endless) == nil, "its place is taken")
+            var freed = false
+            backend.onAvailable = { freed = true }
+            backend.cancel(id)
+            backend.cancel(id)
+            await bench.until { endless.finish != nil }
+            #expect(endless.finish?.outcome == .reason(.cancelled))
+            // What comes too late for a sequence must not reach the next one with its number.
+            let next = bench.collect()
+            let nextID = try #require(backend.begin(request: try request(maxTokens: 5), credit: 5, handler: next))
+            #expect(nextID != id)
+            backend.cancel(id)
+            await bench.until { next.finish != nil && freed }
+            #expect(next.finish?.outcome == .reason(.length))
+        }
+    }
+
+    @Test("a handler may begin the next sequence while it hears of the end of its own")
+    func beginFromHandler() async throws {
+        try await withEcho(manifest: #"{"models": [{"id": "m", "maxSequences": 1}]}"#) { bench, backend in
+            let chain = Chain(bench: bench, backend: backend, request: try request(maxTokens: 3), links: 50)
+            chain.begin()
+            await bench.until { chain.linksLeft == 0 }
+            #expect(chain.tokens == 150)
+        }
+    }
+
+    @Test("a thousand sequences at once, each complete")
+    func manySequences() async throws {
+        try await withEcho(manifest: #"{"models": [{"id": "m", "maxSequences": 1000}]}"#) { bench, backend in
+            let collectors = (0..<1_000).map { _ in bench.collect() }
+            for (index, collector) in collectors.enumerated() {
+                let request = try request(maxTokens: 20 + UInt32(index % 7))
+                #expect(backend.begin(request: request, credit: 100, handler: collector) != nil)
+            }
+            #expect(backend.runningSequences == 1_000)
+            await bench.until { backend.runningSequences == 0 }
+            for (index, collector) in collectors.enumerated() {
+                #expect(collector.tokens.count == 20 + index % 7)
+                #expect(collector.finish?.outcome == .reason(.length))
+            }
+        }
+    }
+
+    @Test("a fault of one request is told to its sequence alone")
+    func fault() async throws {
+        try await withEcho { bench, backend in
+            let good = bench.collect()
+            let bad = bench.collect()
+            _ = backend.begin(request: try request(options: ["fault": "overloaded"]), credit: 10, handler: bad)
+            _ = backend.begin(request: try request(), credit: 10, handler: good)
+            await bench.until { good.finish != nil && bad.finish != nil }
+            guard case .fault(let fault) = bad.finish?.outcome else {
+                Issue.record("the fault was not told")
+                return
+            }
+            #expect(fault.code == .overloaded)
+            #expect(good.finish?.outcome == .reason(.length))
+            #expect(backend.state == .ready)
+        }
+    }
+
+    @Test("prompts are counted, and not more of them at once than the limit")
+    func countTokens() async throws {
+        try await withEcho {
+            $0.tokenQueriesMax = 2
+        } _: { bench, backend in
+            let request = try request("one two three four")
+            var results: [Result<UInt32, Fault>] = []
+            for _ in 0..<3 {
+                backend.countTokens(request: request) {
+                    results.append($0)
+                    bench.check()
+                }
+            }
+            await bench.until { results.count == 3 }
+            #expect(results.filter { (try? $0.get()) == 4 }.count == 2)
+            guard case .failure(let fault) = results.first else {
+                Issue.record("the third was not refused at once")
+                return
+            }
+            #expect(fault.code == .overloaded)
+        }
+    }
+
+    /// Runs one sequence after the other, each begun by the end of the one before.
+    private final class Chain: SequenceHandler {
+        private let bench: Workbench
+        private let backend: ManagedBackend
+        private let request: [UInt8]
+        private(set) var linksLeft: Int
+        private(set) var tokens = 0
+
+        init(bench: Workbench, backend: ManagedBackend, request: [UInt8], links: Int) {
+            self.bench = bench
+            self.backend = backend
+            self.request = request
+            linksLeft = links
+        }
+
+        func begin() {
+            #expect(backend.begin(request: request, credit: 3, handler: self) != nil)
+        }
+
+        func received(_ run: TokenRunView) { tokens += run.tokenCount }
+
+        func finished(_ finish: Finish) {
+            linksLeft -= 1
+            if linksLeft > 0 { begin() }
+            bench.check()
+        }
+
+        func lost(_ reason: String) { Issue.record("lost: \(reason)") }
+    }
+}

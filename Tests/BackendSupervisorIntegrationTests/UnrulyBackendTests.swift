@@ -1,0 +1,149 @@
+import BackendIPC
+import EventLoop
+import Foundation
+import Testing
+
+@testable import BackendSupervisor
+
+/// Executables that are no backends, or bad ones; shell scripts, so that each says exactly what the test means.
+@Suite("Unruly backends", .timeLimit(.minutes(1)))
+@IOLoop
+struct UnrulyBackendTests {
+    private let hello = BackendMessage.hello(Hello(name: "script", version: "1", capabilities: ["count_tokens"]))
+    private let loaded = BackendMessage.loaded(Loaded(maxContextTokens: 100, maxSequences: 8))
+
+    private func withBench(
+        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        _ body: @IOLoop (Workbench) async throws -> Void
+    ) async throws {
+        let bench = try Workbench {
+            $0.backoffFirstMilliseconds = 60_000
+            adjust(&$0)
+        }
+        do {
+            try await body(bench)
+        } catch {
+            await bench.close()
+            throw error
+        }
+        await bench.close()
+    }
+
+    @Test("one that never says Hello is ended in time")
+    func noHello() async throws {
+        try await withBench {
+            $0.helloMilliseconds = 100
+        } _: { bench in
+            try bench.addScript("exec sleep 1000")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.contains("sent no Hello within 100 ms"))
+        }
+    }
+
+    @Test("one that ends at once is told with its code, and given up after its restarts")
+    func endsAtOnce() async throws {
+        try await withBench {
+            $0.backoffFirstMilliseconds = 1
+            $0.restartsMax = 2
+        } _: { bench in
+            try bench.addScript("echo no luck; exit 3")
+            let backend = try await bench.start(until: .failed)
+            #expect(backend.restarts == 2)
+            #expect(backend.detail.contains("exited with code 3, after 2 restarts"))
+            #expect(backend.detail.contains("touch \(bench.folder)/script"))
+            #expect(backend.recentLog.filter { $0 == "no luck" }.count == 3)
+        }
+    }
+
+    @Test("a launcher that refuses is quoted, and not asked again")
+    func launcherRefuses() async throws {
+        try await withBench { bench in
+            try bench.addScript("echo 'hearth-sandbox: no user namespaces' >&2; exit 125")
+            let backend = try await bench.start(until: .failed)
+            #expect(backend.detail.hasPrefix("was not started: hearth-sandbox: no user namespaces"))
+            #expect(backend.restarts == 0)
+        }
+    }
+
+    @Test("one that speaks only later revisions is rejected in words")
+    func laterRevision() async throws {
+        try await withBench { bench in
+            let later = BackendMessage.hello(Hello(minRevision: 8, maxRevision: 9, name: "script", version: "1"))
+            try bench.addScript(saying: [later], then: "exec sleep 1000")
+            let backend = try await bench.start(until: .failed)
+            #expect(backend.detail.contains("speaks revisions 8 to 9"))
+        }
+    }
+
+    @Test(
+        "noise on the socket ends it", arguments: ["cat /dev/zero >&3", "yes >&3", "printf '\\377\\377\\377\\377' >&3"])
+    func noise(script: String) async throws {
+        try await withBench { bench in
+            try bench.addScript(script + "; exec sleep 1000")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.contains("broke the contract"))
+        }
+    }
+
+    @Test("one that closes its socket and stays is ended")
+    func closesSocket() async throws {
+        try await withBench {
+            $0.exitMilliseconds = 50
+        } _: { bench in
+            try bench.addScript(saying: [hello, loaded], then: "exec 3>&-; exec sleep 1000")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(!backend.detail.isEmpty)
+        }
+    }
+
+    @Test("a flood of output is kept within bounds while the others are served")
+    func logFlood() async throws {
+        try await withBench { bench in
+            try bench.addEcho()
+            try bench.addScript("exec yes 'spam spam spam spam spam spam spam spam'")
+            try bench.supervisor.start()
+            let echo = try #require(bench.supervisor.backend(model: "echo"))
+            let script = try #require(bench.supervisor.backend(model: "script"))
+            await bench.until { echo.state == .ready }
+            let collector = bench.collect()
+            let paced = try request(maxTokens: 100, options: ["tokens_per_second": "200"])
+            _ = echo.begin(request: paced, credit: 100, handler: collector)
+            await bench.until { collector.finish != nil }
+            #expect(collector.tokens.count == 100)
+            let log = script.recentLog
+            #expect(log.count <= 501)
+            #expect(log.first?.contains("earlier lines were dropped") == true)
+        }
+    }
+
+    @Test("one that does not read is given up, and what waits for it stays bounded")
+    func neverReads() async throws {
+        try await withBench {
+            $0.pingIntervalMilliseconds = 100
+            $0.outputBytesMax = 1 << 20
+        } _: { bench in
+            try bench.addScript(saying: [hello, loaded], then: "exec sleep 1000")
+            let backend = try await bench.start()
+            let large = try request(String(repeating: "word ", count: 100_000))
+            let collector = bench.collect()
+            let begun = (0..<8).filter { _ in backend.begin(request: large, credit: 1, handler: collector) != nil }
+            #expect(begun.count == 3)
+            await bench.until { backend.state == .backingOff }
+            #expect(collector.ends == 3)
+            #expect(backend.detail.contains("answered no Ping for 300 ms"))
+        }
+    }
+
+    @Test("output that could steer a terminal is made harmless")
+    func terminalTricks() async throws {
+        try await withBench { bench in
+            try bench.addScript("printf '\\033[2Jfake: all is well\\n' >&2; exit 125")
+            let backend = try await bench.start(until: .failed)
+            #expect(!backend.detail.unicodeScalars.contains("\u{1B}"))
+            #expect(!backend.recentLog.joined().unicodeScalars.contains("\u{1B}"))
+        }
+    }
+}
