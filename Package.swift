@@ -118,6 +118,11 @@ var targets: [Target] = [
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
+    tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
+    tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
+    tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
+    tests(
+        "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
     tests(
         "BackendSupervisorIntegrationTests",

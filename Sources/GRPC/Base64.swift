@@ -23,7 +23,9 @@ enum Base64 {
     /// Nil when the text is not base64.
     static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var digits = Array(text.utf8)
-        while digits.last == UInt8(ascii: "="), digits.count % 4 == 0 || digits.count % 4 == 3 { digits.removeLast() }
+        if digits.count % 4 == 0 {
+            for _ in 0..<2 where digits.last == UInt8(ascii: "=") { digits.removeLast() }
+        }
         guard digits.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(digits.count * 3 / 4)

@@ -18,7 +18,7 @@ extension HTTP2Connection {
             case .moved(let count):
                 bytesReceived &+= UInt64(count)
                 try parse(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
-                if isClosed { return }
+                if isClosed || ending != nil { return }
                 if count < readBuffer.count, !transport.hasPending {
                     finishReading()
                     return
@@ -47,7 +47,7 @@ extension HTTP2Connection {
         guard !isClosed else { return }
         if clock.headersEnd != nil { armTimer() }
         if !session.wantsRead && !session.wantsWrite {
-            end(ConnectionFailure(.closed, "the connection has ended"))
+            close(.noError, ConnectionFailure(.closed, "the connection has ended"))
         } else if session.wantsWrite {
             scheduleFlush()
         }

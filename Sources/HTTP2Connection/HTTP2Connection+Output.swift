@@ -26,23 +26,26 @@ extension HTTP2Connection: TurnEndHandler {
     /// Takes frames out of nghttp2 and gives them to the socket, until one of them has no more or the turn's share is
     /// sent. The rest waits for the socket, with EPOLLOUT.
     func flush() {
-        guard !isClosed, !isConnecting, transport.isReady else { return }
+        guard !isClosed else { return }
+        guard !isConnecting, transport.isReady else {
+            if let ending { fail(ending.failure) }
+            return
+        }
         do throws(ConnectionFailure) {
             if !isBlocked { try send() }
+            if let ending, !isClosed, !hasMoreToSend || isBlocked {
+                nghttp2_session_terminate_session(session.pointer, ending.code.rawValue)
+                if !isBlocked { try send() }
+                throw ending.failure
+            }
         } catch {
-            fail(ending ?? error)
+            fail(ending?.failure ?? error)
             return
         }
         if isClosed { return }
-        if !isBlocked, !hasMoreToSend {
-            if let ending {
-                fail(ending)
-                return
-            }
-            if !session.wantsRead && !session.wantsWrite {
-                fail(ConnectionFailure(.closed, "the connection has ended"))
-                return
-            }
+        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite {
+            fail(ConnectionFailure(.closed, "the connection has ended"))
+            return
         }
         updateInterest()
         if !drainedStreams.isEmpty { scheduleDrained() }

@@ -16,6 +16,12 @@ package protocol HTTP2ConnectionHandler: AnyObject {
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure)
 }
 
+/// What GOAWAY says when a connection is closed, and what its streams hear.
+struct Ending {
+    let code: HTTP2ErrorCode
+    let failure: ConnectionFailure
+}
+
 /// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
 ///
 /// Owns both, and its streams. On the loop it lives from `start` until it closes; whoever closes it from within one of
@@ -54,8 +60,8 @@ package final class HTTP2Connection {
     package private(set) var isClosed = false
     var hasOpened = false
     package internal(set) var isDraining = false
-    /// Set when nghttp2 was told to end; what is queued is still sent.
-    var ending: ConnectionFailure?
+    /// How the connection ends at this turn's end; nothing is read any more.
+    var ending: Ending?
 
     /// Bytes that the socket gave and took.
     package internal(set) var bytesReceived: UInt64 = 0
@@ -100,7 +106,7 @@ extension HTTP2Connection: ReadinessHandler {
         do throws(ConnectionFailure) {
             if isConnecting { guard try finishConnecting() else { return } }
             if !transport.isReady { guard try goOnWithHandshake() else { return } }
-            if !readiness.isDisjoint(with: [.readable, .hangUp, .error]) { try read() }
+            if !readiness.isDisjoint(with: [.readable, .hangUp, .error]), ending == nil { try read() }
             if readiness.contains(.writable), !isClosed {
                 isBlocked = false
                 flush()
@@ -150,20 +156,14 @@ extension HTTP2Connection: ReadinessHandler {
 }
 
 extension HTTP2Connection {
-    /// Ends the connection with GOAWAY, if the socket takes it at once, and all its streams with it.
+    /// Ends the connection at this turn's end: what is ready to be sent leaves first, then GOAWAY, as far as the socket
+    /// takes it at once. All its streams end with it.
     package func close(
         _ code: HTTP2ErrorCode = .noError,
         _ failure: ConnectionFailure = ConnectionFailure(.closed, "the connection was closed")
     ) {
-        guard !isClosed else { return }
-        nghttp2_session_terminate_session(session.pointer, code.rawValue)
-        end(failure)
-    }
-
-    /// Lets nghttp2's GOAWAY leave, then closes; no call into nghttp2 is made within one of its callbacks.
-    func end(_ failure: ConnectionFailure) {
         guard !isClosed, ending == nil else { return }
-        ending = failure
+        ending = Ending(code: code, failure: failure)
         scheduleFlush()
     }
 
@@ -225,6 +225,6 @@ extension HTTP2Connection {
     /// After GOAWAY, the last stream's end is the connection's.
     func closeIfDone() {
         guard isDraining, clock.drainEnds == nil, streams.isEmpty else { return }
-        end(ConnectionFailure(.closed, "the connection was drained"))
+        close(.noError, ConnectionFailure(.closed, "the connection was drained"))
     }
 }

@@ -1,0 +1,188 @@
+import EventLoop
+import Foundation
+import GRPC
+import HTTP2Connection
+import LinuxSystem
+import SwiftProtobuf
+import Testing
+
+@Suite(.timeLimit(.minutes(2)))
+struct FlowControlTests {
+    @Test("A thousand streams at once each get all of their messages", arguments: Path.allCases)
+    func thousandStreams(_ path: Path) async throws {
+        try await withServer(path) { server in
+            let client = try await server.connect()
+            let counters = await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<1_000 {
+                    group.addTask {
+                        var expected: UInt64 = 0
+                        let answers: MessageStream<Number> = await client.serverStreaming(
+                            "/test.Echo/Count", Number(20))
+                        do {
+                            for try await answer in answers {
+                                guard answer.value == expected else { return false }
+                                expected += 1
+                            }
+                        } catch {
+                            Issue.record(error)
+                            return false
+                        }
+                        return expected == 20
+                    }
+                }
+                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(counters == 1_000)
+            #expect(await server.server.callsBegun == 1_000)
+            await client.close()
+        }
+    }
+
+    @Test("A client that stops reading bounds what the server holds, and then misses nothing", arguments: Path.allCases)
+    func stoppedReader(_ path: Path) async throws {
+        try await withServer(path) { server in
+            let client = try await server.connect()
+            let count: UInt64 = 200_000
+            let reader = await StoppedReader.start(client, count: count)
+            // The server goes on until its buffer and the windows are full; another call shows that it is not stuck.
+            await reader.waitForFirst()
+            let other: Text = try await client.unary("/test.Echo/Unary", Text("x"))
+            #expect(other.value == "x")
+            let sent = await server.server.bytesSent
+            let window = UInt64(client.limits.http2.streamWindowBytes)
+            #expect(sent < window + 100_000, "\(sent) bytes were sent to a client that reads nothing")
+            await reader.goOn()
+            #expect(await reader.status() == .ok)
+            #expect(await reader.next == count)
+            await client.close()
+        }
+    }
+
+    @Test("A server handler that pauses closes the client's window, and then gets everything", arguments: Path.allCases)
+    func pausedServer(_ path: Path) async throws {
+        try await withServer(path) { server in
+            let client = try await server.connect()
+            let call = await client.bidirectional("/test.Echo/Paused", requests: Bytes.self, answers: Number.self)
+            let sender = Task {
+                for _ in 0..<300 { try await call.send(Bytes(.init(repeating: 1, count: 10_000))) }
+                await call.endSending()
+            }
+            await server.service.log.wait(for: "paused")
+            let other: Text = try await client.unary("/test.Echo/Unary", Text("x"))
+            #expect(other.value == "x")
+            let received = await server.server.bytesReceived
+            let window = UInt64(HTTP2Limits().streamWindowBytes)
+            #expect(received < window + 100_000, "\(received) bytes were taken from a client that nobody reads")
+            await server.service.log.resumeAll()
+            try await sender.value
+            var answers = call.responses.makeAsyncIterator()
+            // Each message has its field's tag and length besides its bytes.
+            #expect(try await answers.next()?.value == 300 * 10_003)
+            #expect(try await answers.next() == nil)
+            await client.close()
+        }
+    }
+
+    @Test("A flood of a million messages arrives whole and in order", arguments: Path.allCases)
+    func flood(_ path: Path) async throws {
+        try await withServer(path) { server in
+            let client = try await server.connect()
+            let reader = await StoppedReader.start(client, count: 1_000_000)
+            await reader.waitForFirst()
+            await reader.goOn()
+            #expect(await reader.status() == .ok)
+            #expect(await reader.next == 1_000_000)
+            await client.close()
+        }
+    }
+
+    @Test("A connection that drains lets its calls end, and then closes")
+    func drain() async throws {
+        try await withServer { server in
+            let client = try await server.connect()
+            let call = await client.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            try await call.send(Bytes(Data([1])))
+            var answers = call.responses.makeAsyncIterator()
+            #expect(try await answers.next() == Bytes(Data([1])))
+            let drained = Task { await server.server.drain(graceMilliseconds: 60_000) }
+            while await client.isOpen { await Task.yield() }
+            try await call.send(Bytes(Data([2])))
+            #expect(try await answers.next() == Bytes(Data([2])))
+            await call.endSending()
+            #expect(try await answers.next() == nil)
+            await drained.value
+            #expect(await server.server.openConnections == 0)
+        }
+    }
+
+    @Test("A drain that takes too long ends its calls UNAVAILABLE")
+    func drainGrace() async throws {
+        try await withServer { server in
+            let client = try await server.connect()
+            let answers: MessageStream<Text> = await client.serverStreaming("/test.Echo/Hang", Text("x"))
+            await server.service.log.wait(for: "began")
+            await server.server.drain(graceMilliseconds: 10)
+            let error = await #expect(throws: Status.self) { for try await _ in answers {} }
+            #expect(error == Status(.unavailable, "the server is shutting down"))
+            #expect(await server.server.openConnections == 0)
+        }
+    }
+}
+
+extension CallLog {
+    func resumeAll() {
+        for handler in handlers { (handler as? PausedHandler)?.resume() }
+    }
+}
+
+/// Reads one message of a flood, stops until it is told to go on, and checks the numbers.
+@IOLoop
+final class StoppedReader: ClientCallHandler {
+    private(set) var next: UInt64 = 0
+    private var call: ClientCall?
+    private var end: Status?
+    private var firstWaiter: CheckedContinuation<Void, Never>?
+    private var endWaiter: CheckedContinuation<Status, Never>?
+
+    static func start(_ client: Client, count: UInt64) -> StoppedReader {
+        let reader = StoppedReader()
+        let call = client.start("/test.Echo/Flood", handler: reader)
+        reader.call = call
+        call.send(Number(count))
+        call.endSending()
+        return reader
+    }
+
+    func waitForFirst() async {
+        if next > 0 || end != nil { return }
+        await withCheckedContinuation { firstWaiter = $0 }
+    }
+
+    func goOn() { call?.resumeReceiving() }
+
+    func status() async -> Status {
+        if let end { return end }
+        return await withCheckedContinuation { endWaiter = $0 }
+    }
+
+    func received(initialMetadata: Metadata) {}
+
+    func received(_ message: UnsafeRawBufferPointer) {
+        let number = message.count == 8 ? UInt64(littleEndian: message.loadUnaligned(as: UInt64.self)) : .max
+        if number != next { Issue.record("message \(next) is \(number)") }
+        next += 1
+        if next == 1 {
+            call?.pauseReceiving()
+            firstWaiter?.resume()
+            firstWaiter = nil
+        }
+    }
+
+    func sendBufferDrained() {}
+
+    func finished(_ status: Status, trailers: Metadata) {
+        end = status
+        firstWaiter?.resume()
+        endWaiter?.resume(returning: status)
+    }
+}

@@ -1,0 +1,74 @@
+import EventLoop
+import Foundation
+import GRPC
+import LinuxSystem
+import TLSSession
+import Testing
+
+/// How a test's client and server reach each other.
+enum Path: String, CaseIterable, CustomTestStringConvertible {
+    case plaintext, tls, unix
+
+    var testDescription: String { rawValue }
+}
+
+/// A server with the echo service, and a client connected to it.
+struct TestServer {
+    let server: Server
+    let service: EchoService
+    let address: SocketAddress
+    let clientSecurity: ClientSecurity
+    private let directory: URL
+
+    static func start(_ path: Path = .plaintext, limits: Limits = Limits()) async throws -> TestServer {
+        let directory = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "hearth-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let service = EchoService()
+        let server = await Server(limits: limits)
+        await server.register(service)
+        var clientSecurity = ClientSecurity.plaintext
+        let address: SocketAddress
+        switch path {
+        case .plaintext:
+            address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0))
+        case .unix:
+            address = try await server.listen(on: .unix(path: directory.appending(path: "s").path))
+        case .tls:
+            let files = ServerTLS(
+                certificateChainFile: directory.appending(path: "certificate.pem").path,
+                privateKeyFile: directory.appending(path: "key.pem").path)
+            let fingerprint = try SelfSignedCertificate.generate(
+                hosts: ["localhost", "127.0.0.1"], certificateFile: files.certificateChainFile,
+                privateKeyFile: files.privateKeyFile)
+            clientSecurity = .tls(ClientTLS(trust: .pinned(sha256: fingerprint)))
+            address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0), security: .tls(files))
+        }
+        return TestServer(
+            server: server, service: service, address: address, clientSecurity: clientSecurity, directory: directory)
+    }
+
+    func connect(limits: Limits = .client) async throws -> Client {
+        try await Client.connect(to: address, security: clientSecurity, limits: limits)
+    }
+
+    func file(_ name: String) -> String { directory.appending(path: name).path }
+
+    func stop() async {
+        await server.close()
+        try? FileManager.default.removeItem(at: directory)
+    }
+}
+
+/// Runs a test's body against a server of its own.
+func withServer(
+    _ path: Path = .plaintext, limits: Limits = Limits(), _ body: (TestServer) async throws -> Void
+) async throws {
+    let server = try await TestServer.start(path, limits: limits)
+    do {
+        try await body(server)
+        await server.stop()
+    } catch {
+        await server.stop()
+        throw error
+    }
+}

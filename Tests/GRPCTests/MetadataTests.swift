@@ -1,0 +1,69 @@
+import HTTP2Connection
+import Testing
+
+@testable import GRPC
+
+struct MetadataTests {
+    @Test("Text and bytes survive the way to a header list and back")
+    func roundTrip() throws {
+        var metadata = Metadata()
+        try metadata.add("authorization", "Bearer ~ x,y;z")
+        try metadata.add("trace-bin", binary: [])
+        try metadata.add("trace-bin", binary: Array(0...255))
+        try metadata.add("empty", "")
+        #expect(try Metadata(headers: metadata.headers) == metadata)
+        #expect(metadata["authorization"] == "Bearer ~ x,y;z")
+        #expect(metadata.binary("trace-bin") == [])
+        #expect(metadata["none"] == nil)
+    }
+
+    @Test(
+        "Keys that cannot travel are refused",
+        arguments: ["", "Upper", "a b", "grpc-status", ":path", "content-type", "te", "ümlaut", "x-bin", "a\n"])
+    func keys(_ key: String) {
+        var metadata = Metadata()
+        #expect(throws: Status.self) { try metadata.add(key, "value") }
+    }
+
+    @Test("Values that are not printable ASCII are refused", arguments: ["a\nb", "ü", "\u{7f}", "\0"])
+    func values(_ value: String) {
+        var metadata = Metadata()
+        #expect(throws: Status.self) { try metadata.add("key", value) }
+        #expect(throws: Status.self) { try Metadata(headers: [HTTP2Header("key", value)]) }
+    }
+
+    @Test("Bytes under a key for text are refused")
+    func binaryKey() {
+        var metadata = Metadata()
+        #expect(throws: Status.self) { try metadata.add("key", binary: [1]) }
+    }
+
+    @Test("Joined binary values come apart, padded or not")
+    func joined() throws {
+        let metadata = try Metadata(headers: [HTTP2Header("x-bin", "AQ==, Ag,AwQ=")])
+        #expect(metadata.entries.map(\.value) == [.binary([1]), .binary([2]), .binary([3, 4])])
+    }
+
+    @Test("What belongs to the protocol is not metadata")
+    func reserved() throws {
+        let headers = [
+            HTTP2Header(":path", "/x"), HTTP2Header("te", "trailers"), HTTP2Header("grpc-timeout", "1S"),
+            HTTP2Header("content-type", "application/grpc"), HTTP2Header("user-agent", "x"),
+            HTTP2Header("grpc-status-details-bin", "AQ"),
+        ]
+        #expect(try Metadata(headers: headers).entries.map(\.key) == ["user-agent", "grpc-status-details-bin"])
+    }
+
+    @Test("Base64 is read with and without padding, and refused when it is none")
+    func base64() {
+        for count in 0...50 {
+            let bytes = (0..<count).map { UInt8($0 * 37 & 255) }
+            let text = Base64.encode(bytes)
+            #expect(Base64.decode(text) == bytes)
+            #expect(Base64.decode(text + String(repeating: "=", count: (4 - text.count % 4) % 4)) == bytes)
+        }
+        for bad in ["A", "AQ=", "A===", "====", "A Q", "AQ\n", "ü", "A-_B", "AAAAA"] {
+            #expect(Base64.decode(bad) == nil, "\(bad)")
+        }
+    }
+}

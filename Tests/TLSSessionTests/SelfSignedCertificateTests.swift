@@ -1,0 +1,89 @@
+import Foundation
+import TLSSession
+import Testing
+
+struct SelfSignedCertificateTests {
+    private func inDirectory(_ body: (URL) throws -> Void) throws {
+        let directory = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "hearth-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        try body(directory)
+    }
+
+    @Test("A generated certificate has the fingerprint that was returned, and only its owner can read it and its key")
+    func generate() throws {
+        try inDirectory { directory in
+            let certificate = directory.appending(path: "certificate.pem").path
+            let key = directory.appending(path: "key.pem").path
+            let fingerprint = try SelfSignedCertificate.generate(
+                hosts: ["localhost", "127.0.0.1", "::1"], certificateFile: certificate, privateKeyFile: key)
+            #expect(fingerprint.count == 32)
+            #expect(try SelfSignedCertificate.fingerprint(ofCertificateFile: certificate) == fingerprint)
+            for file in [certificate, key] {
+                let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+                #expect(mode == 0o600)
+            }
+            _ = try TLSContext(server: ServerTLS(certificateChainFile: certificate, privateKeyFile: key))
+        }
+    }
+
+    @Test("A file that is there already is not overwritten, and no key is left without its certificate")
+    func existing() throws {
+        try inDirectory { directory in
+            let certificate = directory.appending(path: "certificate.pem").path
+            let key = directory.appending(path: "key.pem").path
+            try "mine".write(toFile: certificate, atomically: true, encoding: .utf8)
+            let error = #expect(throws: TLSError.self) {
+                try SelfSignedCertificate.generate(hosts: ["x"], certificateFile: certificate, privateKeyFile: key)
+            }
+            #expect(error?.description.contains(certificate) == true)
+            #expect(try String(contentsOfFile: certificate, encoding: .utf8) == "mine")
+            #expect(!FileManager.default.fileExists(atPath: key))
+        }
+    }
+
+    @Test("A host that cannot stand in a certificate is named")
+    func badHost() throws {
+        try inDirectory { directory in
+            #expect(throws: TLSError.self) {
+                try SelfSignedCertificate.generate(
+                    hosts: ["a,IP:nonsense"], certificateFile: directory.appending(path: "c").path,
+                    privateKeyFile: directory.appending(path: "k").path)
+            }
+        }
+    }
+
+    @Test("Files that are missing, empty, or of another pair are refused by name")
+    func badFiles() throws {
+        try inDirectory { directory in
+            func path(_ name: String) -> String { directory.appending(path: name).path }
+            _ = try SelfSignedCertificate.generate(
+                hosts: ["x"], certificateFile: path("c1"), privateKeyFile: path("k1"))
+            _ = try SelfSignedCertificate.generate(
+                hosts: ["x"], certificateFile: path("c2"), privateKeyFile: path("k2"))
+            try "".write(toFile: path("empty"), atomically: true, encoding: .utf8)
+            for (certificate, key, named) in [
+                ("none", "k1", "none"), ("empty", "k1", "empty"), ("c1", "none", "none"), ("c1", "empty", "empty"),
+                ("c1", "k2", "k2"),
+            ] {
+                let error = #expect(throws: TLSError.self) {
+                    try TLSContext(
+                        server: ServerTLS(certificateChainFile: path(certificate), privateKeyFile: path(key)))
+                }
+                #expect(error?.description.contains(path(named)) == true)
+            }
+        }
+    }
+
+    @Test("A pin of another length than 32 bytes is refused")
+    func badPin() {
+        #expect(throws: TLSError.self) {
+            try TLSContext(client: ClientTLS(trust: .pinned(sha256: [1, 2])), host: nil)
+        }
+    }
+
+    @Test("Digits are hexadecimal and lower case")
+    func digits() {
+        #expect(hexadecimal([0, 1, 171, 255] as [UInt8]) == "0001abff")
+    }
+}
