@@ -19,25 +19,25 @@ final class Workbench {
     private(set) var story: [String] = []
     private var waiting: [(condition: @IOLoop () -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
 
+    /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
     init(
-        launcher: any BackendLaunching = PlainLaunching(),
-        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
-    )
-        throws
-    {
+        sandboxed: Bool = false, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
+    ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         var configuration = SupervisorConfiguration(
-            backendsDirectory: folder, policiesDirectory: "/nonexistent", launcherPath: "/nonexistent",
+            backendsDirectory: folder, policiesDirectory: Built.policies, launcherPath: Built.path("hearth-sandbox"),
             owner: OwnerLimits(threads: 1))
         configuration.limits.settledMilliseconds = 0
         configuration.limits.rescanMilliseconds = 0
         configuration.limits.backoffFirstMilliseconds = 10
         adjust(&configuration.limits)
-        supervisor = Supervisor(
-            configuration: configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            launcher: launcher)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        supervisor =
+            sandboxed
+            ? Supervisor(configuration: configuration, logger: logger)
+            : Supervisor(configuration: configuration, logger: logger, launcher: PlainLaunching())
         supervisor.onChange = { [weak self] backend in
             guard let self else { return }
             story.append("\(backend.name)/\(backend.model): \(backend.state.rawValue) \(backend.detail)")
@@ -163,9 +163,15 @@ struct PlainLaunching: BackendLaunching {
 
 /// What the build has made, beside the running test bundle.
 enum Built {
+    /// The running test bundle.
+    static let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+
+    /// The shipped policies.
+    static let policies = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("Policies").path
+
     static func path(_ name: String) -> String {
-        let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        return bundle.deletingLastPathComponent().appendingPathComponent(name).path
+        bundle.deletingLastPathComponent().appendingPathComponent(name).path
     }
 }
 

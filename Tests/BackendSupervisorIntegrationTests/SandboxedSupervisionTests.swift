@@ -1,0 +1,178 @@
+import BackendIPC
+import EventLoop
+import Foundation
+import Testing
+
+@testable import BackendSupervisor
+
+/// The launcher refuses to run as root, as the agent does; so these need an ordinary user.
+@Suite("Supervision through the sandbox", .timeLimit(.minutes(2)), .enabled(if: geteuid() != 0))
+@IOLoop
+struct SandboxedSupervisionTests {
+    private func withBench(
+        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        _ body: @IOLoop (Workbench) async throws -> Void
+    ) async throws {
+        let bench = try Workbench(sandboxed: true, adjust)
+        do {
+            try await body(bench)
+        } catch {
+            await bench.close()
+            throw error
+        }
+        await bench.close()
+    }
+
+    /// Starts what is in the folder; fails with the supervisor's own words if it does not come up.
+    private func start(_ bench: Workbench) async throws -> ManagedBackend {
+        try bench.supervisor.start()
+        let backend = try #require(bench.supervisor.backends.first)
+        await bench.until { backend.state == .ready || backend.state == .failed }
+        try #require(backend.state == .ready, "\(backend.detail) \(backend.recentLog)")
+        return backend
+    }
+
+    @Test("a held backend serves its tokens to the last, with its weights handed over")
+    func tokens() async throws {
+        try await withBench { bench in
+            try bench.write("tiny.bin", "abc")
+            try bench.addEcho(manifest: #"{"models": [{"id": "m", "file": "tiny.bin"}]}"#)
+            let backend = try await start(bench)
+            #expect(backend.tier == "full")
+            #expect(backend.layers.contains("seccomp"))
+            #expect(backend.policyName == "strict")
+            #expect(backend.modelDigest.count == 32)
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(maxTokens: 200), credit: 200, handler: collector)
+            await bench.until { collector.ends == 1 }
+            #expect(collector.tokens.count == 200)
+            #expect(collector.finish?.outcome == .reason(.length))
+        }
+    }
+
+    @Test("a crash inside is told with its signal, and the backend comes back")
+    func crash() async throws {
+        try await withBench { bench in
+            try bench.addEcho()
+            let backend = try await start(bench)
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(options: ["crash_at": "3"]), credit: 10, handler: collector)
+            await bench.until { collector.ends == 1 && backend.state == .ready }
+            #expect(collector.lossReason?.contains("was killed by signal") == true, "\(collector.lossReason ?? "")")
+            #expect(backend.restarts == 1)
+        }
+    }
+
+    @Test("one that hangs inside is killed and started again")
+    func hang() async throws {
+        try await withBench {
+            $0.pingIntervalMilliseconds = 50
+        } _: { bench in
+            try bench.addEcho()
+            let backend = try await start(bench)
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(options: ["hang_at": "3"]), credit: 10, handler: collector)
+            await bench.until { collector.ends == 1 && backend.state == .ready }
+            #expect(collector.lossReason == "the backend echo answered no Ping for 150 ms")
+        }
+    }
+
+    @Test("a stop leaves no launcher and nothing in it")
+    func stop() async throws {
+        try await withBench { bench in
+            for name in ["a", "b", "c"] { try bench.addEcho(name) }
+            _ = try await start(bench)
+            await bench.until { bench.supervisor.backends.allSatisfy { $0.state == .ready } }
+            let launchers = bench.supervisor.backends.map(\.pid)
+            let held = launchers.flatMap(descendants)
+            #expect(held.count >= 3)
+            await bench.supervisor.stop(graceMilliseconds: 1_000)
+            #expect(!(launchers + held).contains { isAlive($0) })
+        }
+    }
+
+    /// All processes below one, from /proc (proc_pid_stat(5)): the fourth field is the parent.
+    private func descendants(of pid: Int32) -> [Int32] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
+        let children = all.filter { candidate in
+            guard let stat = try? String(contentsOfFile: "/proc/\(candidate)/stat", encoding: .utf8),
+                let name = stat.lastIndex(of: ")")
+            else { return false }
+            let fields = stat[name...].split(separator: " ")
+            return fields.count > 2 && Int32(fields[2]) == pid
+        }
+        return children + children.flatMap(descendants)
+    }
+
+    @Test("a policy that does not exist is for the owner")
+    func unknownPolicy() async throws {
+        try await withBench { bench in
+            try bench.addEcho(manifest: #"{"policy": "lax"}"#)
+            try bench.supervisor.start()
+            let backend = try #require(bench.supervisor.backends.first)
+            await bench.until { backend.state == .failed }
+            #expect(backend.detail.contains("lax"))
+        }
+    }
+
+    @Test("what cannot run in the sandbox is refused before it starts")
+    func script() async throws {
+        try await withBench { bench in
+            try bench.addScript("exit 0")
+            try bench.supervisor.start()
+            let backend = try #require(bench.supervisor.backends.first)
+            await bench.until { backend.state == .failed }
+            #expect(backend.detail.contains("is a script"))
+            #expect(backend.pid == 0)
+        }
+    }
+}
+
+@Suite("Run as root", .timeLimit(.minutes(3)), .enabled(if: geteuid() == 0))
+struct RunAsRootTests {
+    @Test("the launcher refuses root, and the supervisor says so")
+    @IOLoop
+    func refused() async throws {
+        let bench = try Workbench(sandboxed: true)
+        try bench.addEcho()
+        let backend = try await bench.start(until: .failed)
+        #expect(backend.detail.contains("was not started"))
+        #expect(backend.detail.contains("root"), "\(backend.detail)")
+        await bench.close()
+    }
+
+    /// Root gives up its rights for the suite above, so that it runs wherever tests run.
+    @Test("supervision through the sandbox works for an ordinary user")
+    func ordinaryUser() async throws {
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString).log")
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        defer { try? FileManager.default.removeItem(at: log) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+        process.arguments = [
+            "--reuid=65534", "--regid=65534", "--clear-groups", "--", Built.bundle.path, "--testing-library",
+            "swift-testing", "--filter", "SandboxedSupervisionTests",
+        ]
+        process.environment = ["PATH": "/usr/bin:/bin"]
+        process.currentDirectoryURL = URL(fileURLWithPath: "/")
+        let output = try FileHandle(forWritingTo: log)
+        process.standardOutput = output
+        process.standardError = output
+        await withCheckedContinuation { continuation in
+            process.terminationHandler = { _ in continuation.resume() }
+            do {
+                try process.run()
+            } catch {
+                Issue.record("setpriv of util-linux cannot be run: \(error)")
+                continuation.resume()
+            }
+        }
+        let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+        if process.terminationStatus == 126 || process.terminationStatus == 127 {
+            print("skipped: an ordinary user cannot run \(Built.bundle.path): \(text)")
+            return
+        }
+        #expect(process.terminationStatus == 0, "\(text.suffix(4_000))")
+        #expect(text.contains("\"a held backend serves its tokens to the last, with its weights handed over\" passed"))
+    }
+}
