@@ -63,11 +63,20 @@ package struct TokenRunView: WireMessage {
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.
     private static func countPacked(_ packed: UnsafeRawBufferPointer) throws(WireError) -> Int {
         var count = 0
-        var reader = WireReader(packed)
-        while !reader.isAtEnd {
-            guard try reader.varint() <= UInt64(UInt32.max) else { throw .varintTooLong }
-            count &+= 1
+        // Bytes of the id so far that say that more follow.
+        var continued = 0
+        for byte in packed {
+            if byte >= 0x80 {
+                continued &+= 1
+                if continued > 4 { throw .varintTooLong }
+            } else {
+                // The fifth byte has room for four bits.
+                if continued == 4, byte > 0x0f { throw .varintTooLong }
+                count &+= 1
+                continued = 0
+            }
         }
+        guard continued == 0 else { throw .truncated }
         return count
     }
 

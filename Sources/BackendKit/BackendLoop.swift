@@ -228,19 +228,21 @@ extension BackendLoop {
     private func sendRuns() throws(End) {
         if let misuse = step.misuse { throw misused(misuse) }
         guard !step.runs.isEmpty || !step.rawOutput.isEmpty else { return }
-        var first = 0
-        while first < step.runs.count {
-            var last = first
-            var size = 0
-            while last < step.runs.count {
-                let run = WireSize.field(1, message: step.view(last))
-                if size > 0, size + run + 16 > frameBytesMax { break }
-                size += run
-                last += 1
+        var batch = 0..<0
+        var byteCount = 0
+        for index in step.runs.indices {
+            let run = step.view(index)
+            if !step.isUnchecked { try check(run) }
+            let size = WireSize.field(1, message: run)
+            if byteCount > 0, byteCount + size + Limits.envelopeBytesMax > frameBytesMax {
+                sendFrame(batch, byteCount: byteCount)
+                batch = index..<index
+                byteCount = 0
             }
-            try sendFrame(first..<last, byteCount: size)
-            first = last
+            byteCount += size
+            batch = batch.lowerBound..<index + 1
         }
+        if !batch.isEmpty { sendFrame(batch, byteCount: byteCount) }
         step.removeRuns()
         if !step.rawOutput.isEmpty {
             step.rawOutput.withUnsafeBytes { socket.output.append($0) }
@@ -248,14 +250,16 @@ extension BackendLoop {
         }
     }
 
-    private func sendFrame(_ runs: Range<Int>, byteCount: Int) throws(End) {
-        if !step.isUnchecked {
-            do throws(ContractViolation) {
-                for run in runs { try conversation.backendRan(step.view(run)) }
-            } catch {
-                throw misused(error.sentence)
-            }
+    /// Holds a run against the contract, as the agent will.
+    private func check(_ run: borrowing TokenRunView) throws(End) {
+        do throws(ContractViolation) {
+            try conversation.backendRan(run)
+        } catch {
+            throw misused(error.sentence)
         }
+    }
+
+    private func sendFrame(_ runs: Range<Int>, byteCount: Int) {
         socket.output.appendFrame(field: 4, byteCount: byteCount) { writer in
             for run in runs { writer.field(1, message: step.view(run)) }
         }

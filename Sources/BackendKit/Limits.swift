@@ -10,6 +10,8 @@ enum Limits {
     static let writeBytesMax = 64 << 10
     /// A longer run is cut in two, so that every frame stays below the agent's limit.
     static let runBytesMax = 32 << 10
+    /// What an envelope adds to its batch at most: a tag and a length.
+    static let envelopeBytesMax = 16
     /// The least time between two `LoadProgress`, in nanoseconds: ten a second.
     static let progressIntervalNanoseconds: UInt64 = 100_000_000
     /// How long last words may take to be written.

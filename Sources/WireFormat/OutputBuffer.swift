@@ -1,29 +1,30 @@
 /// Bytes that wait to be written: appended at the end, taken from the front. It owns one block of memory, which grows
 /// by doubling and is given back down to `idleBytesMax` once the buffer is empty. One thread uses it. It has no bound
 /// of its own: who appends watches `count`.
-package struct OutputBuffer: ~Copyable {
+public struct OutputBuffer: ~Copyable {
     /// An empty buffer keeps at most this much memory.
-    package static let idleBytesMax = 256 << 10
+    public static let idleBytesMax = 256 << 10
 
-    private var memory: UnsafeMutableRawBufferPointer
-    private var start = 0
-    private var end = 0
+    @usableFromInline var memory: UnsafeMutableRawBufferPointer
+    @usableFromInline var start = 0
+    @usableFromInline var end = 0
 
-    package init(capacity: Int = 4096) {
+    public init(capacity: Int = 4096) {
         memory = .allocate(byteCount: max(capacity, 16), alignment: 16)
     }
 
     deinit { memory.deallocate() }
 
     /// Bytes that wait.
-    package var count: Int { end - start }
-    package var isEmpty: Bool { start == end }
+    @inlinable public var count: Int { end - start }
+    @inlinable public var isEmpty: Bool { start == end }
 
     /// The bytes that wait; valid until the next mutation.
-    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[start..<end]) }
+    @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[start..<end]) }
 
     /// Appends exactly `byteCount` bytes, written in place by `fill`.
-    package mutating func append(byteCount: Int, _ fill: (inout WireWriter) -> Void) {
+    @inlinable
+    public mutating func append(byteCount: Int, _ fill: (inout WireWriter) -> Void) {
         reserve(byteCount)
         var writer = WireWriter(UnsafeMutableRawBufferPointer(rebasing: memory[end..<end + byteCount]))
         fill(&writer)
@@ -31,7 +32,8 @@ package struct OutputBuffer: ~Copyable {
         end += byteCount
     }
 
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    @inlinable
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         (memory.baseAddress.unsafelyUnwrapped + end).copyMemory(from: source, byteCount: bytes.count)
@@ -39,8 +41,8 @@ package struct OutputBuffer: ~Copyable {
     }
 
     /// Appends one varint: for lists that are packed before their length is known.
-    @inline(__always)
-    package mutating func append(varint value: UInt64) {
+    @inlinable
+    public mutating func append(varint value: UInt64) {
         reserve(10)
         var writer = WireWriter(UnsafeMutableRawBufferPointer(rebasing: memory[end...]))
         writer.varint(value)
@@ -48,13 +50,15 @@ package struct OutputBuffer: ~Copyable {
     }
 
     /// Takes bytes that were written away from the front.
-    package mutating func consume(_ count: Int) {
+    @inlinable
+    public mutating func consume(_ count: Int) {
         precondition(count >= 0 && count <= end - start, "no more than what waits can be taken")
         start += count
         if start == end { removeAll() }
     }
 
-    package mutating func removeAll() {
+    @inlinable
+    public mutating func removeAll() {
         start = 0
         end = 0
         if memory.count > Self.idleBytesMax {
@@ -63,12 +67,13 @@ package struct OutputBuffer: ~Copyable {
         }
     }
 
-    @inline(__always)
-    private mutating func reserve(_ count: Int) {
+    @inlinable
+    mutating func reserve(_ count: Int) {
         if memory.count - end < count { makeRoom(count) }
     }
 
-    private mutating func makeRoom(_ count: Int) {
+    @usableFromInline
+    mutating func makeRoom(_ count: Int) {
         let waiting = end - start
         // Move to the front when that frees at least half, so that bytes are moved a bounded number of times.
         if start >= memory.count / 2, memory.count - waiting >= count {

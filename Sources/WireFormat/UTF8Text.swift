@@ -1,14 +1,14 @@
 /// Looks at bytes as UTF-8 (RFC 3629) in place.
-package enum UTF8Text {
+public enum UTF8Text {
     /// How far bytes are UTF-8, and what stopped it.
-    package struct Prefix: Equatable, Sendable {
+    public struct Prefix: Equatable, Sendable {
         /// The length of the longest prefix of whole scalars.
-        package let byteCount: Int
+        public let byteCount: Int
         /// What follows that prefix.
-        package let rest: Rest
+        public let rest: Rest
     }
 
-    package enum Rest: Equatable, Sendable {
+    public enum Rest: Equatable, Sendable {
         /// Nothing: all of it is UTF-8.
         case nothing
         /// One to three bytes that begin a scalar and may be completed by more.
@@ -17,10 +17,10 @@ package enum UTF8Text {
         case invalid
     }
 
-    package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool { prefix(of: bytes).rest == .nothing }
+    public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool { prefix(of: bytes).rest == .nothing }
 
     /// The longest prefix of whole scalars; the tail of a split scalar is left over as `unfinished`.
-    package static func prefix(of bytes: UnsafeRawBufferPointer) -> Prefix {
+    public static func prefix(of bytes: UnsafeRawBufferPointer) -> Prefix {
         var offset = 0
         while true {
             offset = pastASCII(bytes, from: offset)

@@ -1,5 +1,5 @@
 /// Why bytes are not a protobuf message. Thrown by `WireReader` and by every hand-written decoder.
-package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
+public enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The bytes end inside a value, or a length points past the end.
     case truncated
     /// A varint of more than 64 bits.
@@ -15,7 +15,7 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Token ids that are not packed in one piece, as proto3 writes them.
     case notPacked(field: Int)
 
-    package var description: String {
+    public var description: String {
         switch self {
         case .truncated: "the message ends inside a field"
         case .varintTooLong: "a varint is longer than 64 bits"

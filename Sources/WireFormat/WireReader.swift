@@ -1,5 +1,5 @@
 /// The four kinds of value that proto3 puts on the wire (protobuf.dev, "Encoding").
-package enum WireType: UInt8, Sendable {
+public enum WireType: UInt8, Sendable {
     case varint = 0
     case fixed64 = 1
     case bytes = 2
@@ -7,37 +7,38 @@ package enum WireType: UInt8, Sendable {
 }
 
 /// What stands before a value: the field's number and the kind of value that follows.
-package struct WireField: Equatable, Sendable {
-    package let number: Int
-    package let type: WireType
+public struct WireField: Equatable, Sendable {
+    public let number: Int
+    public let type: WireType
 
     @inlinable
-    package init(number: Int, type: WireType) {
+    public init(number: Int, type: WireType) {
         self.number = number
         self.type = type
     }
 }
 
 /// Reads a protobuf message in place. It borrows the bytes, which must outlive it and every slice that it gives out;
-/// it allocates nothing, checks every length, and throws on anything malformed.
-package struct WireReader {
+/// it allocates nothing, checks every length, and throws on anything malformed. This target's interface is public and
+/// inlinable because the compiler inlines only that across targets: a token is a handful of these calls.
+public struct WireReader {
     @usableFromInline let source: UnsafeRawBufferPointer
     @usableFromInline var offset = 0
 
     @inlinable
-    package init(_ bytes: UnsafeRawBufferPointer) { source = bytes }
+    public init(_ bytes: UnsafeRawBufferPointer) { source = bytes }
 
     /// Whether the whole message was read.
     @inlinable
-    package var isAtEnd: Bool { offset == source.count }
+    public var isAtEnd: Bool { offset == source.count }
 
     /// The bytes that were not read yet.
     @inlinable
-    package var remaining: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: source[offset...]) }
+    public var remaining: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: source[offset...]) }
 
     /// The next field's tag, or nil at the end of the message. The caller then reads or skips the value.
     @inlinable
-    package mutating func next() throws(WireError) -> WireField? {
+    public mutating func next() throws(WireError) -> WireField? {
         if offset == source.count { return nil }
         let tag = try varint()
         let number = tag >> 3
@@ -47,7 +48,7 @@ package struct WireReader {
     }
 
     @inlinable
-    package mutating func varint() throws(WireError) -> UInt64 {
+    public mutating func varint() throws(WireError) -> UInt64 {
         guard offset < source.count else { throw .truncated }
         let first = source[offset]
         if first < 0x80 {
@@ -75,7 +76,7 @@ package struct WireReader {
 
     /// A length-delimited value, in place.
     @inlinable
-    package mutating func bytes() throws(WireError) -> UnsafeRawBufferPointer {
+    public mutating func bytes() throws(WireError) -> UnsafeRawBufferPointer {
         let length = try varint()
         guard length <= UInt64(source.count &- offset) else { throw .truncated }
         let start = offset
@@ -84,14 +85,14 @@ package struct WireReader {
     }
 
     @inlinable
-    package mutating func fixed32() throws(WireError) -> UInt32 {
+    public mutating func fixed32() throws(WireError) -> UInt32 {
         guard source.count &- offset >= 4 else { throw .truncated }
         defer { offset &+= 4 }
         return UInt32(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
 
     @inlinable
-    package mutating func fixed64() throws(WireError) -> UInt64 {
+    public mutating func fixed64() throws(WireError) -> UInt64 {
         guard source.count &- offset >= 8 else { throw .truncated }
         defer { offset &+= 8 }
         return UInt64(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
@@ -99,7 +100,7 @@ package struct WireReader {
 
     /// Passes over the value of a field that the caller does not know.
     @inlinable
-    package mutating func skip(_ type: WireType) throws(WireError) {
+    public mutating func skip(_ type: WireType) throws(WireError) {
         switch type {
         case .varint: _ = try varint()
         case .fixed64: _ = try fixed64()
@@ -112,23 +113,26 @@ package struct WireReader {
 extension WireReader {
     /// A `uint32`; like protobuf's own parsers it keeps the low 32 bits.
     @inlinable
-    package mutating func uint32() throws(WireError) -> UInt32 { UInt32(truncatingIfNeeded: try varint()) }
+    public mutating func uint32() throws(WireError) -> UInt32 { UInt32(truncatingIfNeeded: try varint()) }
 
     /// An enum's number; a negative one comes as ten bytes.
-    package mutating func enumeration() throws(WireError) -> Int32 { Int32(truncatingIfNeeded: try varint()) }
+    @inlinable
+    public mutating func enumeration() throws(WireError) -> Int32 { Int32(truncatingIfNeeded: try varint()) }
 
-    package mutating func bool() throws(WireError) -> Bool { try varint() != 0 }
+    @inlinable
+    public mutating func bool() throws(WireError) -> Bool { try varint() != 0 }
 
-    package mutating func float() throws(WireError) -> Float { Float(bitPattern: try fixed32()) }
+    @inlinable
+    public mutating func float() throws(WireError) -> Float { Float(bitPattern: try fixed32()) }
 
     /// A `string`, copied and checked to be UTF-8.
-    package mutating func string(field: Int) throws(WireError) -> String {
+    public mutating func string(field: Int) throws(WireError) -> String {
         guard let text = String(validating: try bytes(), as: UTF8.self) else { throw .notUTF8(field: field) }
         return text
     }
 
     /// One entry of a `map<string, string>`: field 1 is the key, field 2 the value, either may be absent.
-    package mutating func stringEntry(field: Int) throws(WireError) -> (key: String, value: String) {
+    public mutating func stringEntry(field: Int) throws(WireError) -> (key: String, value: String) {
         var entry = WireReader(try bytes())
         var key = ""
         var value = ""
@@ -143,7 +147,7 @@ extension WireReader {
     }
 
     /// The values of a `repeated uint32` field, packed or not, appended to `values`.
-    package mutating func uint32s(_ type: WireType, into values: inout [UInt32]) throws(WireError) {
+    public mutating func uint32s(_ type: WireType, into values: inout [UInt32]) throws(WireError) {
         guard type == .bytes else {
             values.append(try uint32())
             return

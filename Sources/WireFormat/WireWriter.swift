@@ -1,18 +1,18 @@
 /// Writes protobuf fields into memory whose size the caller computed before with `WireSize`. It borrows the memory.
 /// Every write is checked against the end: running over it is a broken invariant of the size computation and traps.
-package struct WireWriter {
+public struct WireWriter {
     @usableFromInline var position: UnsafeMutableRawPointer?
     @usableFromInline var room: Int
 
     @inlinable
-    package init(_ memory: UnsafeMutableRawBufferPointer) {
+    public init(_ memory: UnsafeMutableRawBufferPointer) {
         position = memory.baseAddress
         room = memory.count
     }
 
     /// Bytes that are still free; 0 once a message of the computed size was written.
     @inlinable
-    package var remaining: Int { room }
+    public var remaining: Int { room }
 
     @inlinable
     mutating func take(_ count: Int) -> UnsafeMutableRawPointer {
@@ -25,7 +25,7 @@ package struct WireWriter {
     }
 
     @inlinable
-    package mutating func varint(_ value: UInt64) {
+    public mutating func varint(_ value: UInt64) {
         if value < 0x80 {
             take(1).storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
             return
@@ -42,13 +42,13 @@ package struct WireWriter {
     }
 
     @inlinable
-    package mutating func tag(_ field: Int, _ type: WireType) {
+    public mutating func tag(_ field: Int, _ type: WireType) {
         varint(UInt64(truncatingIfNeeded: field) << 3 | UInt64(type.rawValue))
     }
 
     /// Bytes as they are, without a tag.
     @inlinable
-    package mutating func raw(_ bytes: UnsafeRawBufferPointer) {
+    public mutating func raw(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         take(bytes.count).copyMemory(from: source, byteCount: bytes.count)
     }
@@ -56,47 +56,53 @@ package struct WireWriter {
 
 extension WireWriter {
     @inlinable
-    package mutating func field(_ number: Int, varint value: UInt64) {
+    public mutating func field(_ number: Int, varint value: UInt64) {
         tag(number, .varint)
         varint(value)
     }
 
     @inlinable
-    package mutating func field(_ number: Int, bytes: UnsafeRawBufferPointer) {
+    public mutating func field(_ number: Int, bytes: UnsafeRawBufferPointer) {
         field(number, byteCount: bytes.count)
         raw(bytes)
     }
 
     /// The tag and length of a length-delimited field; its `byteCount` bytes are written next.
     @inlinable
-    package mutating func field(_ number: Int, byteCount: Int) {
+    public mutating func field(_ number: Int, byteCount: Int) {
         tag(number, .bytes)
         varint(UInt64(truncatingIfNeeded: byteCount))
     }
 
-    package mutating func field(_ number: Int, fixed32 value: UInt32) {
+    @inlinable
+    public mutating func field(_ number: Int, fixed32 value: UInt32) {
         tag(number, .fixed32)
         take(4).storeBytes(of: value.littleEndian, as: UInt32.self)
     }
 
-    package mutating func field(_ number: Int, fixed64 value: UInt64) {
+    @inlinable
+    public mutating func field(_ number: Int, fixed64 value: UInt64) {
         tag(number, .fixed64)
         take(8).storeBytes(of: value.littleEndian, as: UInt64.self)
     }
 
-    package mutating func field(_ number: Int, float value: Float) { field(number, fixed32: value.bitPattern) }
+    @inlinable
+    public mutating func field(_ number: Int, float value: Float) { field(number, fixed32: value.bitPattern) }
 
-    package mutating func field(_ number: Int, bytes: [UInt8]) {
+    @inlinable
+    public mutating func field(_ number: Int, bytes: [UInt8]) {
         bytes.withUnsafeBytes { field(number, bytes: $0) }
     }
 
-    package mutating func field(_ number: Int, string: String) {
+    @inlinable
+    public mutating func field(_ number: Int, string: String) {
         var string = string
         string.withUTF8 { field(number, bytes: UnsafeRawBufferPointer($0)) }
     }
 
     /// One entry of a `map<string, string>`.
-    package mutating func field(_ number: Int, entry: (key: String, value: String)) {
+    @inlinable
+    public mutating func field(_ number: Int, entry: (key: String, value: String)) {
         field(number, byteCount: WireSize.entryContent(key: entry.key, value: entry.value))
         field(1, string: entry.key)
         field(2, string: entry.value)
@@ -104,40 +110,45 @@ extension WireWriter {
 }
 
 /// How many bytes a field takes; the counterpart of each `WireWriter` function.
-package enum WireSize {
+public enum WireSize {
     @inlinable
-    package static func varint(_ value: UInt64) -> Int {
+    public static func varint(_ value: UInt64) -> Int {
         // Seven bits a byte, and one byte for zero.
         (70 &- (value | 1).leadingZeroBitCount) / 7
     }
 
     @inlinable
-    package static func tag(_ field: Int) -> Int { varint(UInt64(truncatingIfNeeded: field) << 3) }
+    public static func tag(_ field: Int) -> Int { varint(UInt64(truncatingIfNeeded: field) << 3) }
 
     @inlinable
-    package static func field(_ number: Int, varint value: UInt64) -> Int { tag(number) &+ varint(value) }
+    public static func field(_ number: Int, varint value: UInt64) -> Int { tag(number) &+ varint(value) }
 
     /// Tag, length and content of a length-delimited field.
     @inlinable
-    package static func field(_ number: Int, byteCount: Int) -> Int {
+    public static func field(_ number: Int, byteCount: Int) -> Int {
         tag(number) &+ varint(UInt64(truncatingIfNeeded: byteCount)) &+ byteCount
     }
 
-    package static func field(_ number: Int, string: String) -> Int { field(number, byteCount: string.utf8.count) }
+    @inlinable
+    public static func field(_ number: Int, string: String) -> Int { field(number, byteCount: string.utf8.count) }
 
-    package static func fixed32(_ field: Int) -> Int { tag(field) + 4 }
+    @inlinable
+    public static func fixed32(_ field: Int) -> Int { tag(field) + 4 }
 
-    package static func fixed64(_ field: Int) -> Int { tag(field) + 8 }
+    @inlinable
+    public static func fixed64(_ field: Int) -> Int { tag(field) + 8 }
 
-    package static func field(_ number: Int, entry: (key: String, value: String)) -> Int {
+    @inlinable
+    public static func field(_ number: Int, entry: (key: String, value: String)) -> Int {
         field(number, byteCount: entryContent(key: entry.key, value: entry.value))
     }
 
+    @usableFromInline
     static func entryContent(key: String, value: String) -> Int { field(1, string: key) + field(2, string: value) }
 }
 
 /// A message with a hand-written codec.
-package protocol WireMessage {
+public protocol WireMessage {
     /// Exactly the bytes that `encode` writes.
     var encodedSize: Int { get }
     func encode(to writer: inout WireWriter)
@@ -147,7 +158,7 @@ package protocol WireMessage {
 
 extension WireMessage {
     /// The message alone, in an array; not for the token path.
-    package func serialized() -> [UInt8] {
+    public func serialized() -> [UInt8] {
         let size = encodedSize
         return [UInt8](unsafeUninitializedCapacity: size) { memory, count in
             var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
@@ -157,7 +168,7 @@ extension WireMessage {
     }
 
     /// Decodes an array; not for the token path.
-    package init(decoding bytes: [UInt8]) throws(WireError) {
+    public init(decoding bytes: [UInt8]) throws(WireError) {
         // A typed throw does not pass through withUnsafeBytes.
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(WireError) in try Self(decoding: memory) }
@@ -168,14 +179,16 @@ extension WireMessage {
 
 extension WireWriter {
     /// A message as a field.
-    package mutating func field(_ number: Int, message: some WireMessage) {
+    @inlinable
+    public mutating func field(_ number: Int, message: some WireMessage) {
         field(number, byteCount: message.encodedSize)
         message.encode(to: &self)
     }
 }
 
 extension WireSize {
-    package static func field(_ number: Int, message: some WireMessage) -> Int {
+    @inlinable
+    public static func field(_ number: Int, message: some WireMessage) -> Int {
         field(number, byteCount: message.encodedSize)
     }
 }

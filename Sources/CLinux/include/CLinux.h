@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include "CLinuxSignals.h"
 
+#include "CLinuxPoll.h"
 #include "CLinuxSandbox.h"
 
 // epoll(7), eventfd(2). `epoll_event` is packed on x86-64, so it is passed field by field.

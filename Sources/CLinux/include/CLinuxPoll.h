@@ -1,0 +1,5 @@
+// ppoll(2), which Swift's Glibc module leaves out because glibc declares it for _GNU_SOURCE only.
+#pragma once
+
+// One descriptor. A timeout below 0 waits for ever. Returns the events that came, 0 for none in time, or -1 and errno.
+int hearth_poll(int descriptor, short events, long long timeout_nanoseconds);
