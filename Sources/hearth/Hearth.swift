@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Dispatch
+internal import Glibc
 internal import HostAgent
 internal import LinuxSystem
 
@@ -41,7 +41,8 @@ enum Main {
         } catch {
             Hearth.exit(withError: error)
         }
-        Task {
+        // Detached: `main` is isolated to the main actor, whose thread waits below.
+        Task.detached {
             do {
                 let command = try Hearth.parseAsRoot()
                 if var asynchronous = command as? any AsyncParsableCommand {
@@ -55,6 +56,7 @@ enum Main {
             }
             Hearth.exit()
         }
-        dispatchMain()
+        // Not dispatchMain: it waits with an empty signal mask, and SIGTERM would end the process on the spot.
+        while true { pause() }
     }
 }
