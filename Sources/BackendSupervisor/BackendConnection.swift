@@ -28,7 +28,7 @@ final class BackendConnection {
 
     private let handles: BackendHandles
     private let limits: SupervisorConfiguration.Limits
-    private unowned let owner: any BackendConnectionOwner
+    private weak var owner: (any BackendConnectionOwner)?
 
     private var watch: Watch?
     private var input: FrameBuffer
@@ -208,15 +208,15 @@ extension BackendConnection: ReadinessHandler {
                     return
                 case .end:
                     close()
-                    owner.connectionEnded()
+                    owner?.connectionEnded()
                 }
             }
         } catch let violation as ContractViolation {
             close()
-            owner.broke(violation)
+            owner?.broke(violation)
         } catch {
             close()
-            owner.connectionEnded()
+            owner?.connectionEnded()
         }
     }
 
@@ -226,15 +226,15 @@ extension BackendConnection: ReadinessHandler {
             try conversation.backendSays(message)
             switch message {
             case .tokens(var batch): try visitRuns(&batch)
-            case .hello(let hello): owner.heard(hello)
-            case .loadProgress(let progress): owner.heard(progress)
+            case .hello(let hello): owner?.heard(hello)
+            case .loadProgress(let progress): owner?.heard(progress)
             case .loaded(let loaded):
                 sequences = SequenceTable(capacity: loaded.maxSequences)
-                owner.heard(loaded)
+                owner?.heard(loaded)
             case .tokenCount(let count):
                 if let result = count.result { questions.answer(count.query, result) }
-            case .pong(let pong): owner.heard(pong)
-            case .fatal(let fault): owner.gaveUp(fault)
+            case .pong(let pong): owner?.heard(pong)
+            case .fatal(let fault): owner?.gaveUp(fault)
             }
         }
     }
@@ -242,6 +242,9 @@ extension BackendConnection: ReadinessHandler {
     /// The token path. A handler may call back into this connection at any point; no exclusive access is held while it
     /// runs, and the frame's memory stays until the next read.
     private func visitRuns(_ batch: inout TokenBatchView) throws {
+        guard batch.remaining.count > 0 else {
+            throw ContractViolation("a TokenBatch holds no run; when a step gives nothing, send nothing")
+        }
         while let run = try conversation.next(&batch) {
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
             guard let finish = run.finish else {
@@ -251,7 +254,7 @@ extension BackendConnection: ReadinessHandler {
             let handler = sequences.remove(run.sequence)
             if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
             handler?.finished(finish)
-            owner.sequenceFreed()
+            owner?.sequenceFreed()
         }
     }
 }

@@ -3,6 +3,7 @@ internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxPolicy
+internal import Synchronization
 
 /// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.
 protocol BackendLaunching: Sendable {
@@ -74,6 +75,14 @@ struct Launch: Sendable {
     let weightsBytes: UInt64?
 }
 
+/// Says to whoever works on another thread that the result is not wanted any more.
+final class CallOff: Sendable {
+    private let asked = Atomic(false)
+
+    var isAsked: Bool { asked.load(ordering: .relaxed) }
+    func ask() { asked.store(true, ordering: .relaxed) }
+}
+
 /// Opens the weights and starts the process, off the I/O loop: reading gigabytes of weights takes seconds.
 struct LaunchPreparation: Sendable {
     let definition: BackendDefinition
@@ -81,6 +90,7 @@ struct LaunchPreparation: Sendable {
     let launcher: any BackendLaunching
     let digests: DigestCache
     let folder: String
+    let callOff = CallOff()
 
     func run() async -> Result<Launch, LaunchFailure> {
         await withCheckedContinuation { continuation in
@@ -94,7 +104,8 @@ struct LaunchPreparation: Sendable {
     private func launch() throws -> Launch {
         let weights = try definition.model.file.map { file in
             try ModelFile(
-                path: LaunchPlanner.weightsPath(file, folder: folder, owner: owner), digests: digests)
+                path: LaunchPlanner.weightsPath(file, folder: folder, owner: owner), digests: digests,
+                isCalledOff: { callOff.isAsked })
         }
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))
         return Launch(handles: handles, modelDigest: weights?.digest ?? [], weightsBytes: weights?.byteCount)

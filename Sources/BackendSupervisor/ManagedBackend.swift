@@ -46,6 +46,8 @@ package final class ManagedBackend {
     private let logger: Logger
     private var lifecycle: BackendLifecycle
     private var deadline: Timer?
+    /// Of the launch that is under way.
+    private var launchCallOff: CallOff?
     private var process: BackendProcess?
     private var connection: BackendConnection?
     private var weightsBytes: UInt64?
@@ -167,6 +169,7 @@ extension ManagedBackend {
 
     /// Ends the process if there is one, within the grace.
     func stop(graceMilliseconds: UInt64, why: String) {
+        launchCallOff?.ask()
         apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
     }
 
@@ -174,6 +177,7 @@ extension ManagedBackend {
     func replace(_ definition: BackendDefinition) {
         self.definition = definition
         hasRival = false
+        launchCallOff?.ask()
         let grace = setting.configuration.limits.replaceGraceMilliseconds
         apply { $0.replace(graceMilliseconds: grace, at: $1) }
     }
@@ -219,17 +223,18 @@ extension ManagedBackend {
         let preparation = LaunchPreparation(
             definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
             digests: setting.digests, folder: setting.configuration.backendsDirectory)
+        launchCallOff = preparation.callOff
         // Keeps itself alive until then: a process must not come up with nobody to own it.
         Task { launched(await preparation.run()) }
     }
 
     private func launched(_ result: Result<Launch, LaunchFailure>) {
+        launchCallOff = nil
         do {
             try adopt(try result.get())
             apply { $0.launched(at: $1) }
         } catch {
             let failure = error as? LaunchFailure ?? LaunchFailure(error)
-            logger.error("cannot be launched", metadata: ["reason": "\(failure.description)"])
             apply { $0.launchFailed(failure.description, forOwner: failure.isForOwner, at: $1) }
         }
     }

@@ -11,8 +11,8 @@ final class ModelFile: Sendable {
     let digest: [UInt8]
 
     /// Opens and digests a regular file that nobody else may write; blocks for as long as reading all of it takes,
-    /// unless its digest is known.
-    init(path: String, digests: DigestCache) throws {
+    /// unless its digest is known or it is called off.
+    init(path: String, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
         // O_NONBLOCK, because opening a FIFO would wait for its writer.
         descriptor = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
         let entry = try FolderEntry(of: descriptor)
@@ -25,19 +25,22 @@ final class ModelFile: Sendable {
             digest = known
             return
         }
-        digest = try Self.digest(descriptor, path: path)
+        digest = try Self.digest(descriptor, path: path, isCalledOff)
         guard try FolderEntry(of: descriptor).identity == entry.identity else {
             throw SupervisorError("the model file \(path) changed while it was read; put it in place with: mv")
         }
         digests[entry.identity] = digest
     }
 
-    private static func digest(_ file: borrowing Descriptor, path: String) throws -> [UInt8] {
+    private static func digest(
+        _ file: borrowing Descriptor, path: String, _ isCalledOff: () -> Bool
+    ) throws -> [UInt8] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
         var hash = SHA256()
         var offset = 0
         while true {
+            if isCalledOff() { throw SupervisorError("reading the model file \(path) was called off") }
             // pread leaves the descriptor's offset, which the backend shares, at the beginning.
             let count = try checked("read \(path)") { pread(file.raw, buffer.baseAddress, buffer.count, off_t(offset)) }
             if count == 0 { return hash.finalize() }

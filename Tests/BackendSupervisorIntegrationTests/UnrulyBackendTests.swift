@@ -87,6 +87,17 @@ struct UnrulyBackendTests {
         }
     }
 
+    @Test("one that sends batches of nothing is ended")
+    func emptyBatches() async throws {
+        try await withBench { bench in
+            let nothing = BackendMessage.tokens(TokenBatchView(UnsafeRawBufferPointer(start: nil, count: 0)))
+            try bench.addScript(saying: [hello, loaded, nothing], then: "exec sleep 1000")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.contains("a TokenBatch holds no run"))
+        }
+    }
+
     @Test("one that closes its socket and stays is ended")
     func closesSocket() async throws {
         try await withBench {

@@ -42,6 +42,15 @@ struct ModelFileTests {
         #expect(try ModelFile(path: path, digests: digests).digest != first.digest)
     }
 
+    @Test("reading it ends when it is called off, and leaves no digest behind")
+    func calledOff() throws {
+        let path = folder.write("abc", "abc")
+        #expect(throws: SupervisorError.self) {
+            try ModelFile(path: path, digests: digests, isCalledOff: { true })
+        }
+        #expect(digests[try FolderEntry(path: path).identity] == nil)
+    }
+
     @Test("what is no regular file of its owner's is refused")
     func refused() throws {
         let path = folder.write("abc", "abc")
