@@ -145,7 +145,6 @@ extension BackendLoop {
     }
 
     private func load(_ load: Load) throws(End) {
-        let socket = socket
         var reported = Monotonic(nanoseconds: 0)
         let model: LoadedModel
         do throws(EngineFault) {
@@ -153,7 +152,7 @@ extension BackendLoop {
                 let now = Monotonic.now()
                 guard now.since(reported) >= Limits.progressIntervalNanoseconds else { return }
                 reported = now
-                Self.report(fraction, on: socket)
+                report(fraction)
             }
         } catch {
             throw End(status: 1, line: error.message, fault: Fault(error))
@@ -166,15 +165,23 @@ extension BackendLoop {
         step.prepare(sequences: model.maxSequences)
     }
 
-    /// Tells how far the loading is, and ends the process when the agent is gone: nobody else would.
-    private static func report(_ fraction: Float, on socket: BackendSocket) {
-        let fraction = fraction >= 0 ? min(fraction, 1) : 0
+    /// Tells how far the loading is, and ends the process when the agent is gone or wants it to end: the engine, which
+    /// is busy, cannot.
+    private func report(_ fraction: Float) {
+        // Not one more while the agent has not read the last.
         if socket.output.isEmpty {
+            let fraction = fraction >= 0 ? min(fraction, 1) : 0
             BackendMessage.loadProgress(LoadProgress(fraction: fraction)).appendFrame(to: &socket.output)
         }
-        // Frames that came in stay there; with as many as fit waiting, no more is read.
-        guard socket.input.count == 0 else { return socket.flush(milliseconds: 0) }
-        guard (try? socket.exchange(waitingNanoseconds: 0)) != nil, !socket.isClosed else { exit(0) }
+        do throws(End) {
+            try exchange(waitingNanoseconds: 0)
+            // Shutdown is all that the agent may say now.
+            try takeFrames()
+            if deadline != nil { throw End(status: 0) }
+        } catch {
+            if let line = error.line { Backend.log("\(Computing.name): \(line)") }
+            exit(error.status)
+        }
     }
 
     private func begin(_ start: Start) throws(End) {

@@ -208,6 +208,16 @@ struct EchoLifeTests {
         #expect(echo.progressReports >= 2)
     }
 
+    @Test("it ends while it loads when the agent says so or is gone", arguments: [true, false])
+    func endWhileLoading(saysSo: Bool) throws {
+        let echo = try EchoProcess()
+        try echo.shakeHands()
+        try echo.say(.load(Load(model: "echo", maxSequences: 1, options: ["load_delay_ms": "3600000"])))
+        try echo.listen { $0.progressReports > 0 }
+        if saysSo { try echo.say(.shutdown(Shutdown(graceMilliseconds: 0))) } else { echo.closeSocket() }
+        #expect(echo.awaitEnd() == 0)
+    }
+
     @Test("a load that fails says why and ends with status 1")
     func failedLoad() throws {
         let echo = try EchoProcess()
