@@ -12,6 +12,11 @@ package enum Confinement {
     package static func dropCapabilities() throws(LinuxError) {
         try checked("drop the bounding set") { hearth_drop_bounding_set() }
         try checked("lock securebits") { hearth_lock_securebits() }
+        try clearCapabilities()
+    }
+
+    /// Empties this process's own sets; needs no capability.
+    package static func clearCapabilities() throws(LinuxError) {
         try checked("clear capabilities") { hearth_clear_capabilities() }
     }
 

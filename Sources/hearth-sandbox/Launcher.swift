@@ -67,10 +67,11 @@ struct Launcher {
         try EmptyRoot(binds: plan.binds, temporaryBytes: plan.temporaryBytes).enter()
     }
 
-    /// In tier reduced this process has none to drop; that it has none is checked in both.
+    /// Tier reduced has no user namespace in which the bounding set could be emptied. An ordinary user's process has
+    /// nothing to clear there; a container's root has, and no_new_privs keeps it from coming back.
     private func dropCapabilities() throws(LaunchFailure) {
         try layer(.noCapabilities) { () throws(LinuxError) in
-            if plan.tier == .full { try Confinement.dropCapabilities() }
+            if plan.tier == .full { try Confinement.dropCapabilities() } else { try Confinement.clearCapabilities() }
             guard try !Confinement.hasCapabilities() else {
                 throw LinuxError(code: EPERM, operation: "run with capabilities")
             }
