@@ -82,8 +82,9 @@ package struct ChildWatch: ~Copyable {
             var status: CInt = 0
             while true {
                 let ended = waitpid(-1, &status, WNOHANG)
-                if ended == child { return ExitStatus(waitStatus: status) }
                 if ended <= 0 { break }
+                // A child that asked to be traced is also told of when it stops: it has not ended (WIFSTOPPED).
+                if ended == child, status & 0xff != 0x7f { return ExitStatus(waitStatus: status) }
             }
         }
     }

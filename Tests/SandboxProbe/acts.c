@@ -127,9 +127,11 @@ static int clone3_child(void) {
     struct {
         uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
     } arguments = {.exit_signal = SIGCHLD};
-    long child = syscall(SYS_clone3, &arguments, sizeof arguments);
+    pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
     if (child == 0) _exit(0);
-    return (int)child;
+    // Waited for, so that its end cannot stop a later act that asks to be traced.
+    if (child > 0) waitpid(child, NULL, 0);
+    return child;
 }
 
 static int execute_true(void) {
