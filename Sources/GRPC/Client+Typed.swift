@@ -77,8 +77,8 @@ final class TypedCallHandler<Response: SwiftProtobuf.Message>: ClientCallHandler
 
     func attach(_ call: ClientCall) {
         self.call = call
-        queue.onRoom = { [weak call] in call?.resumeReceiving() }
-        queue.onCancel = { [weak call] in call?.cancel() }
+        queue.onRoom = { call.resumeReceiving() }
+        queue.onCancel = { call.cancel() }
     }
 
     func send(_ message: some SwiftProtobuf.Message) async throws {

@@ -38,10 +38,13 @@ package final class ClientCall {
     private var handler: (any ClientCallHandler)?
     private var deadlineTimer: Timer?
 
-    private var reader: MessageReader
+    // Behind a pointer, which spares each message the run-time checks of a class's properties.
+    // Proof: used on the loop only, but for `deinit`, which has the last reference.
+    nonisolated(unsafe) private let messages: UnsafeMutablePointer<MessageReader>
     private var isPaused = false
     private var isDelivering = false
     private var hasResponded = false
+    private var hasEndedSending = false
     private var unreleasedBytes = 0
     /// How the call ended, while messages that came before are still to be taken.
     private var end: (status: Status, trailers: Metadata)?
@@ -49,7 +52,13 @@ package final class ClientCall {
     init(limits: Limits, handler: any ClientCallHandler) {
         self.limits = limits
         self.handler = handler
-        reader = MessageReader(messageBytesMax: limits.messageBytesMax)
+        messages = .allocate(capacity: 1)
+        messages.initialize(to: MessageReader(messageBytesMax: limits.messageBytesMax))
+    }
+
+    deinit {
+        messages.deinitialize(count: 1)
+        messages.deallocate()
     }
 
     func start(_ headers: [HTTP2Header], timeoutMilliseconds: UInt64?, on connection: HTTP2Connection) {
@@ -62,8 +71,8 @@ package final class ClientCall {
         }
         self.stream = stream
         if let timeoutMilliseconds {
-            deadlineTimer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
-                self?.abort(Status(.deadlineExceeded, "no end of the call within \(timeoutMilliseconds) ms"))
+            deadlineTimer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) {
+                self.abort(Status(.deadlineExceeded, "no end of the call within \(timeoutMilliseconds) ms"))
             }
         }
     }
@@ -76,19 +85,19 @@ extension ClientCall {
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream?.isAboveHighMark ?? false }
 
-    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from.
+    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
+    /// call meanwhile.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        guard !isOver, let stream else { return }
-        guard stream.bufferedBytes + byteCount <= limits.http2.streamBufferBytesMax else {
+        guard !isOver, let stream, !hasEndedSending else { return }
+        let appended = stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
+            writePrefix(buffer, messageByteCount: byteCount)
+            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
+        }
+        if !appended {
             abort(
                 Status(
                     .resourceExhausted,
                     "more than \(limits.http2.streamBufferBytesMax) bytes wait to be read by the server"))
-            return
-        }
-        stream.append(byteCount: byteCount + MessageReader.prefixByteCount) { buffer in
-            writePrefix(buffer, messageByteCount: byteCount)
-            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
         }
     }
 
@@ -104,6 +113,7 @@ extension ClientCall {
     /// Nothing more is sent; answers still come.
     package func endSending() {
         guard !isOver else { return }
+        hasEndedSending = true
         stream?.end()
     }
 
@@ -132,7 +142,7 @@ extension ClientCall {
         deadlineTimer?.cancel()
         deadlineTimer = nil
         stream = nil
-        reader.removeAll()
+        messages.pointee.removeAll()
         let handler = self.handler
         self.handler = nil
         handler?.finished(status, trailers: trailers)
@@ -175,10 +185,10 @@ extension ClientCall: HTTP2StreamHandler {
             return
         }
         unreleasedBytes += data.count
-        reader.begin(data)
+        messages.pointee.begin(data)
         deliverMessages()
         if isOver { return }
-        reader.end()
+        messages.pointee.end()
         release()
     }
 
@@ -202,13 +212,13 @@ extension ClientCall: HTTP2StreamHandler {
     }
 
     private func finishIfTaken() {
-        guard !isOver, let end, !isPaused || reader.heldBytes == 0 else { return }
+        guard !isOver, let end, !isPaused || messages.pointee.heldBytes == 0 else { return }
         // The server has said all; what we still had to say is not wanted.
         if let stream, !stream.remoteEnded || !stream.hasSentAll {
             stream.handler = nil
             stream.reset(.cancel)
         }
-        if end.status.isOK, reader.heldBytes > 0 {
+        if end.status.isOK, messages.pointee.heldBytes > 0 {
             finish(Status(.internalError, "the server's last message is incomplete"))
         } else {
             finish(end.status, trailers: end.trailers)
@@ -219,7 +229,7 @@ extension ClientCall: HTTP2StreamHandler {
         guard !isOver else { return }
         deliverMessages()
         if isOver { return }
-        reader.end()
+        messages.pointee.end()
         release()
         finishIfTaken()
     }
@@ -228,7 +238,7 @@ extension ClientCall: HTTP2StreamHandler {
         isDelivering = true
         defer { isDelivering = false }
         do throws(Status) {
-            while !isPaused, !isOver, let message = try reader.next() { handler?.received(message) }
+            while !isPaused, !isOver, let message = try messages.pointee.next() { handler?.received(message) }
         } catch {
             abort(error)
         }
@@ -236,7 +246,7 @@ extension ClientCall: HTTP2StreamHandler {
 
     /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
     private func release() {
-        let released = isPaused ? unreleasedBytes - reader.heldBytes : unreleasedBytes
+        let released = isPaused ? unreleasedBytes - messages.pointee.heldBytes : unreleasedBytes
         guard released > 0 else { return }
         unreleasedBytes -= released
         stream?.consume(released)

@@ -39,6 +39,7 @@ final class MessageQueue<Element: Sendable> {
         guard end == nil else { return }
         end = status
         onRoom = nil
+        onCancel = nil
         if let waiter {
             self.waiter = nil
             resumeAtEnd(waiter, status)

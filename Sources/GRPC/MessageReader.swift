@@ -3,14 +3,17 @@ internal import HTTP2Connection
 /// Takes a body apart into messages: a flag byte, a length of four bytes, the message (grpc/doc/PROTOCOL-HTTP2.md,
 /// "Length-Prefixed-Message"). Pure.
 ///
-/// A message that lies whole in what was just received is handed out where it lies; only the rest is copied and kept.
+/// A message that lies whole in what was just received is handed out where it lies; only what is cut is copied and kept.
 /// Between `begin` and `end` the received bytes must stay where they are.
 struct MessageReader: ~Copyable {
     static let prefixByteCount = 5
 
     private let messageBytesMax: Int
+    /// What came before and is not handed out yet; it goes before `current`.
     private var held = ByteQueue()
-    /// The received bytes, when nothing was held before them.
+    /// Bytes at the front of `held` that the last `next` handed out.
+    private var handedOut = 0
+    /// The received bytes, from `position` on.
     private var current = UnsafeRawBufferPointer(start: nil, count: 0)
     private var position = 0
 
@@ -20,56 +23,85 @@ struct MessageReader: ~Copyable {
     var heldBytes: Int { held.count }
 
     mutating func begin(_ received: UnsafeRawBufferPointer) {
-        if held.isEmpty {
-            current = received
-            position = 0
-        } else {
-            held.append(received)
-        }
+        current = received
+        position = 0
     }
 
     /// The next whole message, valid until the next call; nil when there is none yet.
     mutating func next() throws(Status) -> UnsafeRawBufferPointer? {
-        // What was handed out of `held` before is dropped now that it has been used.
-        if current.baseAddress == nil {
-            held.removeFirst(position)
-            position = 0
-        }
-        let bytes = current.baseAddress == nil ? held.bytes : current
-        let rest = bytes.count - position
+        // While something is handed out of `held`, it is not empty.
+        held.isEmpty ? try nextReceived() : try nextHeld()
+    }
+
+    @inline(__always)
+    private mutating func nextReceived() throws(Status) -> UnsafeRawBufferPointer? {
+        let rest = current.count &- position
         guard rest >= MessageReader.prefixByteCount else { return nil }
-        let flag = bytes[position]
-        let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: position + 1, as: UInt32.self)))
-        guard flag == 0 else {
-            throw flag == 1
-                ? Status(.internalError, "a message is marked as compressed, but the call names no grpc-encoding")
-                : Status(.internalError, "a message begins with the flag \(flag); only 0 and 1 are defined")
-        }
-        guard length <= messageBytesMax else {
-            throw Status(
-                .resourceExhausted, "a message has \(length) bytes; at most \(messageBytesMax) are accepted")
-        }
-        guard rest - MessageReader.prefixByteCount >= length else { return nil }
-        let start = position + MessageReader.prefixByteCount
-        position = start + length
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<start + length])
+        let length = try messageByteCount(current, at: position)
+        guard rest &- MessageReader.prefixByteCount >= length else { return nil }
+        let start = position &+ MessageReader.prefixByteCount
+        position = start &+ length
+        return UnsafeRawBufferPointer(rebasing: current[start..<position])
     }
 
     /// Keeps what was not handed out.
     mutating func end() {
-        if current.baseAddress == nil {
-            held.removeFirst(position)
-        } else {
-            held.append(UnsafeRawBufferPointer(rebasing: current[position...]))
-            current = UnsafeRawBufferPointer(start: nil, count: 0)
-        }
+        dropHandedOut()
+        held.append(UnsafeRawBufferPointer(rebasing: current[position...]))
+        current = UnsafeRawBufferPointer(start: nil, count: 0)
         position = 0
     }
 
     mutating func removeAll() {
         current = UnsafeRawBufferPointer(start: nil, count: 0)
         position = 0
+        handedOut = 0
         held.removeAll()
+    }
+
+    private mutating func dropHandedOut() {
+        held.removeFirst(handedOut)
+        handedOut = 0
+    }
+
+    /// A message that began earlier: takes from what was just received no more than it lacks.
+    private mutating func nextHeld() throws(Status) -> UnsafeRawBufferPointer? {
+        dropHandedOut()
+        if held.isEmpty { return try nextReceived() }
+        guard take(upTo: MessageReader.prefixByteCount) else { return nil }
+        let length = try messageByteCount(held.bytes, at: 0)
+        let whole = MessageReader.prefixByteCount + length
+        guard take(upTo: whole) else { return nil }
+        handedOut = whole
+        return UnsafeRawBufferPointer(rebasing: held.bytes[MessageReader.prefixByteCount..<whole])
+    }
+
+    /// Moves bytes from `current` to `held` until so many are held; whether there are.
+    private mutating func take(upTo count: Int) -> Bool {
+        let lacking = count - held.count
+        guard lacking > 0 else { return true }
+        let taken = min(lacking, current.count - position)
+        held.append(UnsafeRawBufferPointer(rebasing: current[position..<position + taken]))
+        position += taken
+        return taken == lacking
+    }
+
+    /// The length in a prefix that is there whole, if it is one that is accepted.
+    @inline(__always)
+    private func messageByteCount(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(Status) -> Int {
+        let flag = bytes[position]
+        let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: position &+ 1, as: UInt32.self)))
+        guard flag == 0, length <= messageBytesMax else { throw refusal(flag: flag, length: length) }
+        return length
+    }
+
+    private func refusal(flag: UInt8, length: Int) -> Status {
+        switch flag {
+        case 0:
+            Status(.resourceExhausted, "a message has \(length) bytes; at most \(messageBytesMax) are accepted")
+        case 1: Status(.internalError, "a message is marked as compressed, but the call names no grpc-encoding")
+        default: Status(.internalError, "a message begins with the flag \(flag); only 0 and 1 are defined")
+        }
     }
 }
 

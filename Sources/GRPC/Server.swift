@@ -152,7 +152,7 @@ extension Server: HTTP2ConnectionHandler {
         case .http(let code, let text):
             stream.respond(ResponseHead.notGRPC(status: code), end: false)
             let bytes = Array(text.utf8)
-            stream.append(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+            _ = stream.append(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
             stream.end()
         }
     }

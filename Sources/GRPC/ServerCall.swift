@@ -29,7 +29,9 @@ package final class ServerCall {
     private var deadlineTimer: Timer?
     private var hasResponded = false
 
-    private var reader: MessageReader
+    // Behind a pointer, which spares each message the run-time checks of a class's properties.
+    // Proof: used on the loop only, but for `deinit`, which has the last reference.
+    nonisolated(unsafe) private let messages: UnsafeMutablePointer<MessageReader>
     private var isPaused = false
     private var isDelivering = false
     private var hasReceivedEnd = false
@@ -46,7 +48,13 @@ package final class ServerCall {
         connectionID = ObjectIdentifier(connection)
         self.stream = stream
         self.server = server
-        reader = MessageReader(messageBytesMax: server.limits.messageBytesMax)
+        messages = .allocate(capacity: 1)
+        messages.initialize(to: MessageReader(messageBytesMax: server.limits.messageBytesMax))
+    }
+
+    deinit {
+        messages.deinitialize(count: 1)
+        messages.deallocate()
     }
 
     /// Begins to serve; `method` makes the handler.
@@ -55,8 +63,8 @@ package final class ServerCall {
         server.callBegan(self)
         if let deadline {
             let left = deadline.since(.now())
-            deadlineTimer = IOLoop.schedule(afterMilliseconds: left / 1_000_000 + 1) { [weak self] in
-                self?.abort(Status(.deadlineExceeded, "the call's deadline is over"))
+            deadlineTimer = IOLoop.schedule(afterMilliseconds: left / 1_000_000 + 1) {
+                self.abort(Status(.deadlineExceeded, "the call's deadline is over"))
             }
         }
         let handler = method.makeHandler(self)
@@ -80,18 +88,23 @@ extension ServerCall {
         stream.respond(ResponseHead.accepted + metadata.headers, end: false)
     }
 
-    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from.
+    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
+    /// call meanwhile.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        guard !isOver else { return }
-        if !hasResponded { sendInitialMetadata() }
-        guard stream.bufferedBytes + byteCount <= server.limits.http2.streamBufferBytesMax else {
-            abort(
-                Status(
-                    .resourceExhausted,
-                    "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client"))
-            return
+        if append(byteCount, fill) || isOver { return }
+        if !hasResponded {
+            sendInitialMetadata()
+            if append(byteCount, fill) { return }
         }
-        stream.append(byteCount: byteCount + MessageReader.prefixByteCount) { buffer in
+        abort(
+            Status(
+                .resourceExhausted,
+                "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client"))
+    }
+
+    @inline(__always)
+    private func append(_ byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
+        stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
             writePrefix(buffer, messageByteCount: byteCount)
             fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
         }
@@ -137,9 +150,7 @@ extension ServerCall {
         finish(status)
         // A client that does not read must not keep what it was sent for ever: its trailers come after that.
         if stream.bufferedBytes > 0 {
-            IOLoop.schedule(afterMilliseconds: server.limits.lingerMilliseconds) { [weak stream] in
-                stream?.reset(.cancel)
-            }
+            IOLoop.schedule(afterMilliseconds: server.limits.lingerMilliseconds) { [stream] in stream.reset(.cancel) }
         }
         handler?.cancelled(status)
     }
@@ -159,10 +170,10 @@ extension ServerCall: HTTP2StreamHandler {
 
     func received(data: UnsafeRawBufferPointer) {
         unreleasedBytes += data.count
-        reader.begin(data)
+        messages.pointee.begin(data)
         deliverMessages()
         if isOver { return }
-        reader.end()
+        messages.pointee.end()
         noteHeld()
     }
 
@@ -190,7 +201,7 @@ extension ServerCall: HTTP2StreamHandler {
         guard !isOver else { return }
         deliverMessages()
         if isOver { return }
-        reader.end()
+        messages.pointee.end()
         noteHeld()
         if hasReceivedEnd, !isPaused { endReceiving() }
     }
@@ -199,7 +210,7 @@ extension ServerCall: HTTP2StreamHandler {
         isDelivering = true
         defer { isDelivering = false }
         do throws(Status) {
-            while !isPaused, !isOver, let message = try reader.next() { handler?.received(message) }
+            while !isPaused, !isOver, let message = try messages.pointee.next() { handler?.received(message) }
         } catch {
             abort(error)
         }
@@ -207,7 +218,7 @@ extension ServerCall: HTTP2StreamHandler {
 
     /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
     private func noteHeld() {
-        let held = reader.heldBytes
+        let held = messages.pointee.heldBytes
         let total = server.noteIncomplete(held - notedHeldBytes, of: connectionID)
         notedHeldBytes = held
         if !isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
@@ -226,7 +237,7 @@ extension ServerCall: HTTP2StreamHandler {
 
     private func endReceiving() {
         guard !isOver else { return }
-        guard reader.heldBytes == 0 else {
+        guard messages.pointee.heldBytes == 0 else {
             abort(Status(.internalError, "the client's last message is incomplete"))
             return
         }

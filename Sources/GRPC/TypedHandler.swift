@@ -95,7 +95,7 @@ final class StreamingHandler<Request: SwiftProtobuf.Message>: TypedHandler {
     override init(_ call: ServerCall) {
         queue = MessageQueue(limits: call.limits)
         super.init(call)
-        queue.onRoom = { [weak call] in call?.resumeReceiving() }
+        queue.onRoom = { call.resumeReceiving() }
     }
 
     override func received(_ message: UnsafeRawBufferPointer) {

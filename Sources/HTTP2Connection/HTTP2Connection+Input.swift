@@ -28,7 +28,7 @@ extension HTTP2Connection {
         finishReading()
         // epoll announces what the socket holds, not what TLS has already taken from it.
         if transport.hasPending {
-            IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.ready(.readable) }
+            IOLoop.schedule(afterMilliseconds: 0) { self.ready(.readable) }
         }
     }
 

@@ -130,15 +130,16 @@ extension HTTP2Connection: TurnEndHandler {
 extension HTTP2Connection {
     /// What nghttp2 may put into the next DATA frame of a stream; the frame itself is written in `takeData`.
     func nextData(of stream: HTTP2Stream, capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
-        let count = min(capacity, stream.output.count)
-        if count == stream.output.count, stream.isEnding {
+        let output = stream.output
+        let count = min(capacity, output.pointee.bytes.count)
+        if count == output.pointee.bytes.count, output.pointee.isEnding {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
             if let trailers = stream.trailers {
                 flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
                 _ = withNameValues(trailers) { nghttp2_submit_trailer(session.pointer, stream.id, $0, $1) }
             }
         } else if count == 0 {
-            stream.isDeferred = true
+            output.pointee.isDeferred = true
             return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
         if count > 0 { flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue }
@@ -147,13 +148,10 @@ extension HTTP2Connection {
 
     /// Writes one DATA frame: its header and the stream's next bytes, copied once, from the stream to the connection.
     func takeData(of stream: HTTP2Stream, frameHeader: UnsafeRawBufferPointer, count: Int) -> CInt {
+        let output = stream.output
         frames.queue.append(frameHeader)
-        frames.queue.append(UnsafeRawBufferPointer(rebasing: stream.output.bytes.prefix(count)))
-        stream.output.removeFirst(count)
-        if stream.isAboveHighMark, stream.output.count <= limits.streamBufferLowBytes {
-            stream.isAboveHighMark = false
-            drainedStreams.append(stream)
-        }
+        frames.queue.append(UnsafeRawBufferPointer(rebasing: output.pointee.bytes.bytes.prefix(count)))
+        if output.pointee.removeFirst(count) { drainedStreams.append(stream) }
         return 0
     }
 
@@ -188,7 +186,7 @@ extension HTTP2Connection {
         guard !isClosed, !isDraining, ending == nil else { return nil }
         let stream = HTTP2Stream(id: 0, connection: self)
         stream.handler = handler
-        stream.hasBegun = true
+        stream.begin()
         let id = withNameValues(headers) { fields, count in
             var provider = SessionCallbacks.provider(stream)
             return nghttp2_submit_request(

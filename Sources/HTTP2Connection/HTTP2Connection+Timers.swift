@@ -3,7 +3,8 @@ internal import LinuxSystem
 
 extension HTTP2Connection {
     /// Sees to it that the timer fires no later than the clock's next moment. A timer that fires early looks and waits
-    /// again, which is cheaper than moving it with every request.
+    /// again, which is cheaper than moving it with every request. It holds the connection until it fires or the
+    /// connection closes; a weak reference would slow down every use of the connection.
     func armTimer() {
         guard !isClosed, let next = clock.next else { return }
         if let timer {
@@ -12,7 +13,7 @@ extension HTTP2Connection {
         }
         timerMoment = next
         let nanoseconds = next.since(.now())
-        timer = IOLoop.schedule(afterMilliseconds: nanoseconds / 1_000_000 + 1) { [weak self] in self?.timerFired() }
+        timer = IOLoop.schedule(afterMilliseconds: nanoseconds / 1_000_000 + 1) { self.timerFired() }
     }
 
     private func timerFired() {

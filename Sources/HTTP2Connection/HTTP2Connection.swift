@@ -190,8 +190,7 @@ extension HTTP2Connection {
     /// A stream's last moment: it lets go of everything that points back to it.
     func forget(_ stream: HTTP2Stream, _ end: HTTP2StreamEnd) {
         stream.connection = nil
-        stream.isEnding = true
-        stream.output.removeAll()
+        stream.output.pointee.close()
         let handler = stream.handler
         stream.handler = nil
         handler?.ended(end)

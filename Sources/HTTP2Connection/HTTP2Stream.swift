@@ -44,60 +44,72 @@ package final class HTTP2Stream {
     var headersTooLarge = false
     var unconsumedBytes = 0
 
-    // What is to be sent: bytes, then perhaps trailers.
-    var output = ByteQueue()
-    var isEnding = false
+    // What is to be sent: bytes, then perhaps trailers. Owned by the stream; freed with it.
+    // Proof: used on the loop only, but for `deinit`, which has the last reference.
+    nonisolated(unsafe) let output: UnsafeMutablePointer<StreamOutput>
     var trailers: [HTTP2Header]?
-    /// nghttp2 has asked for bytes in vain and will not ask again until `nghttp2_session_resume_data`.
-    var isDeferred = false
-    /// Above the high mark, and not yet back at the low one.
-    package internal(set) var isAboveHighMark = false
-    var hasBegun = false
+    private var hasBegun = false
 
     init(id: Int32, connection: HTTP2Connection) {
         self.id = id
         self.connection = connection
+        output = .allocate(capacity: 1)
+        output.initialize(to: StreamOutput(connection.limits))
+    }
+
+    deinit {
+        output.deinitialize(count: 1)
+        output.deallocate()
     }
 }
 
 extension HTTP2Stream {
     /// Bytes not yet taken into frames.
-    package var bufferedBytes: Int { output.count }
+    package var bufferedBytes: Int { output.pointee.bytes.count }
+
+    /// `bufferedBytes` went above the high mark and has not yet come back to the low one.
+    package var isAboveHighMark: Bool { output.pointee.isAboveHighMark }
 
     /// All that is to be said was taken into frames.
-    package var hasSentAll: Bool { isEnding && output.isEmpty }
+    package var hasSentAll: Bool { output.pointee.isEnding && output.pointee.bytes.isEmpty }
 
     /// Begins the response; with `end`, it is the whole of it.
     package func respond(_ headers: [HTTP2Header], end: Bool) {
         guard let connection, !hasBegun else { return }
-        hasBegun = true
-        if end { isEnding = true }
+        begin()
+        if end { output.pointee.close() }
         connection.submitResponse(self, headers, end: end)
         connection.scheduleFlush()
     }
 
-    /// Appends to the body, in place: `fill` writes all of the bytes. Does nothing after `end`, or when the stream has
-    /// ended. No system call: what one turn appends leaves at its end.
-    package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        guard let connection, !isEnding else { return }
-        output.append(byteCount: byteCount, fill)
-        if output.count > connection.limits.streamBufferHighBytes { aboveHighMark(connection) }
-        wake(connection)
+    /// From here on the body can be appended to.
+    func begin() {
+        hasBegun = true
+        output.pointee.isOpen = true
+    }
+
+    /// Appends to the body, in place: `fill` writes all of the bytes, and does not use the stream. False when the stream
+    /// has not begun, has ended, or would hold more than `streamBufferBytesMax`; then nothing was appended. No system
+    /// call: what one turn appends leaves at its end.
+    package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
+        guard output.pointee.append(byteCount: byteCount, fill) else { return false }
+        if output.pointee.isDeferred { wake() }
+        return true
     }
 
     /// Ends the body, with trailers or without.
     package func end(trailers: [HTTP2Header]? = nil) {
-        guard let connection, !isEnding else { return }
-        isEnding = true
+        guard connection != nil, output.pointee.isOpen else { return }
+        output.pointee.isOpen = false
+        output.pointee.isEnding = true
         self.trailers = trailers
-        wake(connection)
+        if output.pointee.isDeferred { wake() }
     }
 
     /// Ends the stream at once; what is buffered is dropped.
     package func reset(_ code: HTTP2ErrorCode) {
         guard let connection else { return }
-        isEnding = true
-        output.removeAll()
+        output.pointee.close()
         connection.submitReset(self, code)
         connection.scheduleFlush()
     }
@@ -111,17 +123,9 @@ extension HTTP2Stream {
     }
 
     /// Lets nghttp2 ask for bytes again, and sees to it that the turn ends with a flush.
-    @inline(__always)
-    private func wake(_ connection: HTTP2Connection) {
-        if isDeferred {
-            isDeferred = false
-            connection.resume(self)
-        }
-        if !connection.isFlushScheduled { connection.scheduleFlush() }
-    }
-
-    private func aboveHighMark(_ connection: HTTP2Connection) {
-        isAboveHighMark = true
-        if output.count > connection.limits.streamBufferBytesMax { reset(.enhanceYourCalm) }
+    private func wake() {
+        output.pointee.isDeferred = false
+        connection?.resume(self)
+        connection?.scheduleFlush()
     }
 }

@@ -42,7 +42,7 @@ final class RawClient: HTTP2ConnectionHandler {
                 waiter.resume(returning: Answer())
                 return
             }
-            stream.append(byteCount: body.count) { $0.copyBytes(from: body) }
+            _ = stream.append(byteCount: body.count) { $0.copyBytes(from: body) }
             if endsBody { stream.end() }
         }
     }

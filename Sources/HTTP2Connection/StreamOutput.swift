@@ -1,0 +1,50 @@
+/// What a stream has to say: bytes, and where they stand against its marks. One per stream, on the loop.
+///
+/// The stream holds it behind a pointer, which spares each message the run-time checks of a class's properties: tokens
+/// are appended tens of millions of times a second.
+struct StreamOutput: ~Copyable {
+    var bytes = ByteQueue()
+    /// The response has begun and not ended.
+    var isOpen = false
+    /// No bytes follow; perhaps trailers.
+    var isEnding = false
+    /// nghttp2 has asked for bytes in vain and will not ask again until `nghttp2_session_resume_data`.
+    ///
+    /// While it is false, nghttp2 asks by itself: a flush is scheduled, or the socket or the window will allow one.
+    var isDeferred = false
+    /// Above the high mark, and not yet back at the low one.
+    var isAboveHighMark = false
+    let highBytes: Int
+    let lowBytes: Int
+    let bytesMax: Int
+
+    init(_ limits: HTTP2Limits) {
+        highBytes = limits.streamBufferHighBytes
+        lowBytes = limits.streamBufferLowBytes
+        bytesMax = limits.streamBufferBytesMax
+    }
+
+    /// False: the stream is not open, or its bound would be passed; nothing was appended.
+    @inline(__always)
+    mutating func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
+        guard isOpen, byteCount <= bytesMax &- bytes.count else { return false }
+        bytes.append(byteCount: byteCount, fill)
+        if bytes.count > highBytes { isAboveHighMark = true }
+        return true
+    }
+
+    /// True when the low mark was reached after the high one had been passed.
+    mutating func removeFirst(_ count: Int) -> Bool {
+        bytes.removeFirst(count)
+        guard isAboveHighMark, bytes.count <= lowBytes else { return false }
+        isAboveHighMark = false
+        return true
+    }
+
+    /// Takes no more, and drops what is there.
+    mutating func close() {
+        isOpen = false
+        isEnding = true
+        bytes.removeAll()
+    }
+}
