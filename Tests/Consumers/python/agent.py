@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -77,6 +78,7 @@ class Agent:
         self.backend_folder = self.folder / "backends"
         self.backend_folder.mkdir(mode=0o755)
         self.state = self.folder / "state"
+        self.models = []
         for name, manifest in ({"echo": None} if backends is None else backends).items():
             self.add_backend(name, manifest, of)
         self.listen = [text.replace("STATE", str(self.state)) for text in listen]
@@ -94,6 +96,7 @@ class Agent:
         target = self.backend_folder / name
         shutil.copyfile(SHIPPED / of, target)
         target.chmod(0o755)
+        self.models += [model["id"] for model in manifest["models"]] if manifest else [name]
         if manifest is not None:
             (self.backend_folder / f"{name}.json").write_text(json.dumps(manifest))
 
@@ -117,6 +120,12 @@ class Agent:
         self.address = self.addresses[0]
         assert int(match.group(2)) == self.process.pid
         self.pid = self.process.pid
+        # A file that was copied a moment ago is not run before the agent is sure that it is whole.
+        try:
+            self.wait_ready(*self.models)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, *error):
@@ -153,14 +162,13 @@ class Agent:
     def backends(self):
         """`hearth backends --json`, by model."""
         answer = json.loads(self.command_line("backends", "--state", self.state, "--json"))
-        entries = answer["backends"] if isinstance(answer, dict) else answer
-        return {entry["model"]: entry for entry in entries}
+        return {entry["model"]: entry for entry in answer.get("backends", [])}
 
     def number(self, model, key):
         """A counter of a backend; absent means 0."""
         return int(self.backends()[model].get(key, 0))
 
-    def wait_ready(self, *models, seconds=60):
+    def wait_ready(self, *models, seconds=120):
         wait_until(
             lambda: all(self.backends().get(model, {}).get("state") == "ready" for model in models),
             f"{models} ready",

@@ -29,7 +29,6 @@ def consumer():
 @pytest.fixture(scope="module")
 def agent():
     with Agent() as started:
-        started.wait_ready("echo")
         yield started
 
 

@@ -20,6 +20,7 @@ class LlamaAgent(Agent):
 
     def __init__(self):
         super().__init__(backends={})
+        self.models = [MODEL]
         for name in ("llama", "llama.json", "hearth-demo.gguf"):
             shutil.copy(SHIPPED / name, self.backend_folder / name)
 
@@ -43,7 +44,6 @@ def check(turn):
 @pytest.fixture(scope="module")
 def agent():
     with LlamaAgent() as started:
-        started.wait_ready(MODEL, seconds=120)
         yield started
 
 

@@ -17,7 +17,6 @@ def refused(request, backends=None):
             return await first_failure(rpc.InferenceStub(channel).Generate(request))
 
     with Agent(backends) as agent:
-        agent.wait_ready(*(backends or ["echo"]))
         return run(scenario(agent))
 
 
@@ -75,7 +74,6 @@ def test_without_a_free_sequence_the_wait_ends_resource_exhausted():
             echo.check(turn, third)
 
     with Agent({"echo": {"models": [{"id": "echo", "maxSequences": 1}]}}) as agent:
-        agent.wait_ready("echo")
         run(scenario(agent))
 
 
@@ -95,7 +93,6 @@ def test_a_backend_that_crashes_is_unavailable_never_finished_and_then_serves_ag
             assert await asyncio.to_thread(agent.number, "echo", "restarts") == 1
 
     with Agent() as agent:
-        agent.wait_ready("echo")
         run(scenario(agent))
 
 
@@ -112,7 +109,6 @@ def test_a_crash_of_one_backend_is_not_noticed_by_another():
             echo.check(await read_turn(steady, turn), request)
 
     with Agent({"echo": None, "other": None}) as agent:
-        agent.wait_ready("echo", "other")
         run(scenario(agent))
 
 

@@ -47,7 +47,6 @@ def test_a_deadline_ends_the_call_and_its_sequence():
             await asyncio.to_thread(agent.wait_idle, "echo")
 
     with Agent() as agent:
-        agent.wait_ready("echo")
         run(scenario(agent))
 
 
@@ -66,7 +65,6 @@ def test_a_client_that_is_killed_leaves_nothing_running():
         "threading.Event().wait()\n"
     )
     with Agent() as agent:
-        agent.wait_ready("echo")
         client = subprocess.Popen([sys.executable, "-c", program, agent.address], stdout=subprocess.PIPE)
         try:
             assert client.stdout.readline() == b"streaming\n"
@@ -97,7 +95,6 @@ def test_no_backend_survives_the_agents_kill():
             return took, len(started)
 
     with Agent(backends) as agent:
-        agent.wait_ready(*backends)
         took, count = run(start_streams(agent))
         print(f"all {count} processes were gone {took * 1000:.1f} ms after kill -9 of the agent")
         # The stated bound; the factor is for a machine that does something else at that moment.
