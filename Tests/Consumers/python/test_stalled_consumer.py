@@ -12,7 +12,7 @@ from consumer import connect, pb, read_turn, rpc, run
 STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
 NEIGHBOURS = 100
 NEIGHBOUR_RATE = 10
-TOKENS = 300_000
+TOKENS = 40_000
 COUNTER_AGE_SECONDS = 7
 GROWTH_KIBIBYTES_MAX = 8 * 1024
 
