@@ -18,11 +18,12 @@ package enum ClientSecurity: Sendable {
 package final class Client {
     package nonisolated let address: SocketAddress
     package nonisolated let limits: Limits
-    private let connection: HTTP2Connection
+    /// Nil once it has closed, so that its descriptor closes too.
+    private var connection: HTTP2Connection?
     private let scheme: String
     private let authority: String
     private var opening: CheckedContinuation<Void, any Error>?
-    private var failure: ConnectionFailure?
+    private var closedBytes: (received: UInt64, sent: UInt64) = (0, 0)
 
     /// Connects, and waits until the server has shown that it speaks HTTP/2. Throws `Status` UNAVAILABLE with the
     /// reason. A host name is looked up on the calling task's thread (getaddrinfo(3)).
@@ -41,6 +42,7 @@ package final class Client {
                 case .tls(let trust): try TLSContext(client: trust, host: host)
                 }
             let socket = try Socket.connect(to: address)
+            Socket.setLostPeerTimeout(socket, seconds: limits.lostPeerSeconds)
             let client = try await Client(socket, to: address, tls: tls, limits: limits)
             try await client.open()
             return client
@@ -65,7 +67,7 @@ package final class Client {
             try await withCheckedThrowingContinuation { opening in
                 self.opening = opening
                 do throws(ConnectionFailure) {
-                    try connection.start(self)
+                    try connection?.start(self)
                 } catch {
                     finishOpening(error)
                 }
@@ -82,13 +84,13 @@ package final class Client {
     }
 
     /// Whether new calls can be made.
-    package var isOpen: Bool { failure == nil && !connection.isDraining && !connection.isClosed }
+    package var isOpen: Bool { connection.map { !$0.isDraining && !$0.isClosed } ?? false }
 
-    package var bytesReceived: UInt64 { connection.bytesReceived }
-    package var bytesSent: UInt64 { connection.bytesSent }
+    package var bytesReceived: UInt64 { connection?.bytesReceived ?? closedBytes.received }
+    package var bytesSent: UInt64 { connection?.bytesSent ?? closedBytes.sent }
 
     /// Ends every call UNAVAILABLE and closes the connection.
-    package func close() { connection.close() }
+    package func close() { connection?.close() }
 
     /// Begins a call; the handler hears of its end also when the connection is closed. The low-level way: nothing of it
     /// costs a task.
@@ -124,7 +126,8 @@ extension Client: HTTP2ConnectionHandler {
     func draining(_ connection: HTTP2Connection) {}
 
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
-        self.failure = failure
+        closedBytes = (connection.bytesReceived, connection.bytesSent)
+        self.connection = nil
         finishOpening(failure)
     }
 }

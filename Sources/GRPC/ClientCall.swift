@@ -61,11 +61,11 @@ package final class ClientCall {
         messages.deallocate()
     }
 
-    func start(_ headers: [HTTP2Header], timeoutMilliseconds: UInt64?, on connection: HTTP2Connection) {
-        guard let stream = connection.request(headers, handler: self) else {
+    func start(_ headers: [HTTP2Header], timeoutMilliseconds: UInt64?, on connection: HTTP2Connection?) {
+        guard let stream = connection?.request(headers, handler: self) else {
             // Not from within the call that began it.
             IOLoop.schedule(afterMilliseconds: 0) {
-                self.finish(Status(.unavailable, "the connection to \(connection.peer) is closed: connect again"))
+                self.finish(Status(.unavailable, "the connection is closed: connect again"))
             }
             return
         }

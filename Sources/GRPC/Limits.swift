@@ -12,6 +12,8 @@ package struct Limits: Sendable {
     package var acceptsPerTurnMax = 64
     /// How long a server that ran out of descriptors waits before it accepts again.
     package var acceptPauseMilliseconds: UInt64 = 100
+    /// A peer that answers nothing at all for so long, not even on TCP, is lost.
+    package var lostPeerSeconds: Int32 = 120
     /// How long a call that the server ended early may take to hand over what it has already sent.
     package var lingerMilliseconds: UInt64 = 5_000
     /// Messages, and their bytes, that wait for a typed handler or reader before the peer's window closes.
@@ -36,6 +38,7 @@ package struct Limits: Sendable {
             ("messageBytesMax", UInt64(messageBytesMax)),
             ("incompleteBytesPerConnectionMax", UInt64(incompleteBytesPerConnectionMax)),
             ("connectionsMax", UInt64(connectionsMax)),
+            ("lostPeerSeconds", UInt64(lostPeerSeconds)),
             ("concurrentStreamsMax", UInt64(http2.concurrentStreamsMax)),
             ("streamWindowBytes", UInt64(http2.streamWindowBytes)),
             ("connectionWindowBytes", UInt64(http2.connectionWindowBytes)),

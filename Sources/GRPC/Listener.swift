@@ -37,6 +37,7 @@ final class Listener: ReadinessHandler {
             do throws(LinuxError) {
                 guard let socket = try Socket.accept(socket) else { return }
                 Socket.setNoDelay(socket)
+                Socket.setLostPeerTimeout(socket, seconds: limits.lostPeerSeconds)
                 let peer = Socket.peer(of: socket.raw, listener: address)
                 accepted(socket, peer)
             } catch {

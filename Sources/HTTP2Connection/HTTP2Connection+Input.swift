@@ -131,8 +131,11 @@ extension HTTP2Connection {
         case NGHTTP2_HEADERS.rawValue:
             clock.headersEnd = nil
             if let stream = stream(frame.hd.stream_id) {
+                // Known before the headers are handed over: trailers end the stream.
+                let isLast = frame.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+                stream.remoteEnded = isLast
                 receivedHeaders(stream, isRequest: frame.headers.cat == NGHTTP2_HCAT_REQUEST)
-                endIfLast(frame.hd)
+                if isLast { stream.handler?.receivedEnd() }
             }
         case NGHTTP2_DATA.rawValue:
             endIfLast(frame.hd)

@@ -36,6 +36,23 @@ extension Socket {
         }
     }
 
+    /// Has the kernel give up on a peer that answers nothing for so long, with data under way or without (tcp(7),
+    /// SO_KEEPALIVE and TCP_USER_TIMEOUT). Does nothing on a Unix socket.
+    package static func setLostPeerTimeout(_ socket: borrowing Descriptor, seconds: CInt) {
+        let probes: CInt = 6
+        let values: [(level: CInt, option: CInt, value: CInt)] = [
+            (SOL_SOCKET, SO_KEEPALIVE, 1),
+            (CInt(IPPROTO_TCP), TCP_KEEPIDLE, max(seconds / 2, 1)),
+            (CInt(IPPROTO_TCP), TCP_KEEPINTVL, max(seconds / 2 / probes, 1)),
+            (CInt(IPPROTO_TCP), TCP_KEEPCNT, probes),
+            (CInt(IPPROTO_TCP), TCP_USER_TIMEOUT, seconds * 1_000),
+        ]
+        for (level, option, value) in values {
+            var value = value
+            setsockopt(socket.raw, level, option, &value, socklen_t(MemoryLayout<CInt>.size))
+        }
+    }
+
     /// Ends the sending direction (shutdown(2)); what was sent still arrives.
     package static func shutdownSending(_ socket: CInt) { _ = shutdown(socket, CInt(SHUT_WR)) }
 
