@@ -92,6 +92,10 @@ var targets: [Target] = [
         name: "hearth-sandbox", dependencies: ["LaunchPlan", "LinuxSystem"],
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
 
+    .executableTarget(
+        name: "hearth-bench",
+        dependencies: ["EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", arguments, protobuf],
+        swiftSettings: swiftSettings),
     tests("LinuxSystemTests", ["LinuxSystem"]),
     tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
     tests("InferenceServiceTests", ["GRPC", "InferenceMessages", "InferenceService", protobuf]),

@@ -1,0 +1,44 @@
+internal import Foundation
+internal import LinuxSystem
+
+/// Measures what happens between its making and `figures`.
+struct Measurement {
+    private let pid: Int32
+    private let started = Monotonic.now()
+    private let processorTime: Double
+
+    init(of pid: Int32) throws {
+        self.pid = pid
+        processorTime = try Measurement.processorSeconds(of: pid)
+    }
+
+    func figures(tokens: Int, bytes: UInt64) throws -> Figures {
+        let seconds = Double(Monotonic.now().since(started)) / 1e9
+        let spent = try Measurement.processorSeconds(of: pid) - processorTime
+        return Figures(
+            tokens: tokens, seconds: seconds, tokensPerSecond: Double(tokens) / seconds,
+            relayMicrosecondsPerToken: spent * 1e6 / Double(tokens), bytesPerToken: Double(bytes) / Double(tokens))
+    }
+
+    /// User and system time of all threads, in ticks of 1/100 s (proc(5), /proc/PID/stat, fields 14 and 15).
+    private static func processorSeconds(of pid: Int32) throws -> Double {
+        let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        // The name in parentheses may hold blanks; the fields after it begin with the third.
+        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+            throw BenchError("/proc/\(pid)/stat cannot be read: is the agent still running?")
+        }
+        return (user + system) / 100
+    }
+
+    static func print(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+}
+
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
