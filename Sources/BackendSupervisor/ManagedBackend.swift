@@ -350,7 +350,8 @@ extension ManagedBackend: TurnEndHandler {
         let stateChanged = state != shown.state
         let changed = (state, detail, pid) != shown
         shown = (state, detail, pid)
-        if stateChanged, state == .backingOff || state == .failed {
+        // Without a detail its exit, which tells why, is still awaited.
+        if changed, !detail.isEmpty, state == .backingOff || state == .failed {
             logger.warning("\(state.rawValue)", metadata: ["reason": "\(detail)"])
         }
         if changed { setting.changed?(self) }

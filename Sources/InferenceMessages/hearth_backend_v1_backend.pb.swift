@@ -21,7 +21,8 @@
 ///   agent:   Start, Credit, Cancel, CountTokens, Ping     in any order from now on
 ///   backend: TokenBatch, TokenCount, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
-/// Anything else at the wrong time breaks the contract; a backend that breaks it is killed, and why is recorded.
+/// Stricter than protobuf itself: an envelope holds exactly one body. Anything else, or a message at the wrong time, breaks
+/// the contract; a backend that breaks it is killed, and why is recorded.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials
@@ -493,7 +494,7 @@ package nonisolated struct Hearth_Backend_V1_Ping: Sendable {
   package init() {}
 }
 
-/// The answer to `Ping`.
+/// The answer to `Ping`; one for each, in their order.
 package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -549,11 +550,12 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
 
   package var sequence: UInt32 = 0
 
-  /// The tokens computed, in order; never more than the credit that the sequence had. A stop token and the end-of-turn
-  /// token are left out.
+  /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
+  /// had. A stop token and the end-of-turn token are left out. Packed, in one piece.
   package var tokenIds: [UInt32] = []
 
-  /// Their text, UTF-8; may begin or end inside a scalar.
+  /// Their text, UTF-8; may begin or end inside a scalar. At most 1,024 bytes for each token, and as many more with
+  /// `finish`.
   package var text: Data = Data()
 
   /// The sequence has ended; nothing more comes for it.
@@ -581,7 +583,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   package var result: Hearth_Backend_V1_Finish.OneOf_Result? = nil
 
-  /// It ended well.
+  /// It ended well. CANCELLED only after `Cancel` or `Shutdown`.
   package var reason: Hearth_V1_FinishReason {
     get {
       if case .reason(let v)? = result {return v}
@@ -618,7 +620,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
-    /// It ended well.
+    /// It ended well. CANCELLED only after `Cancel` or `Shutdown`.
     case reason(Hearth_V1_FinishReason)
     /// It failed.
     case fault(Hearth_Backend_V1_Fault)
