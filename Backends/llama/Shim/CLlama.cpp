@@ -16,8 +16,6 @@
 
 namespace {
 
-constexpr int32_t penaltyWindowTokens = 64;
-
 /// The last warning or error of the library, for whoever asks why a model did not load.
 std::string lastComplaint;
 
@@ -149,8 +147,9 @@ std::string applyTemplate(const char *chatTemplate, const std::vector<llama_chat
 /// Stands for the content of a message while the template is applied. No template changes it.
 std::string placeholder(size_t index) { return "\x01" + std::to_string(index) + "\x02"; }
 
-/// Special tokens come from the template alone: the contents are put in after it was split into tokens.
-void tokenizeAroundContents(const llama_vocab *vocabulary, const char *chatTemplate,
+/// Special tokens come from the template alone: the contents are put in after it was split into tokens. False when the
+/// template does not keep the messages whole and in order.
+bool tokenizeAroundContents(const llama_vocab *vocabulary, const char *chatTemplate,
                             const hearth_llama_message *messages, size_t count, std::vector<llama_token> &tokens) {
     std::vector<std::string> placeholders;
     for (size_t i = 0; i < count; i++) placeholders.push_back(placeholder(i));
@@ -160,15 +159,16 @@ void tokenizeAroundContents(const llama_vocab *vocabulary, const char *chatTempl
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         const size_t found = text.find(placeholders[i], at);
-        if (found == std::string::npos) throw std::runtime_error("the chat template leaves out a message");
+        if (found == std::string::npos) return false;
         tokenize(vocabulary, text.substr(at, found - at), i == 0, true, tokens);
         tokenize(vocabulary, std::string(messages[i].content, messages[i].content_bytes), false, false, tokens);
         at = found + placeholders[i].size();
     }
-    tokenize(vocabulary, text.substr(at), false, true, tokens);
+    tokenize(vocabulary, text.substr(at), count == 0, true, tokens);
+    return true;
 }
 
-/// For vocabularies that put a space before each piece of text: pieces would differ from the whole.
+/// For templates that cannot be split, and vocabularies that put a space before each piece of text.
 void tokenizeWhole(const llama_vocab *vocabulary, const char *chatTemplate, const hearth_llama_message *messages,
                    size_t count, std::vector<llama_token> &tokens) {
     std::vector<std::string> contents;
@@ -333,8 +333,12 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
         const llama_vocab *vocabulary = llama->vocabulary();
         std::vector<llama_token> ids;
-        auto *split = llama_vocab_type(vocabulary) == LLAMA_VOCAB_TYPE_BPE ? tokenizeAroundContents : tokenizeWhole;
-        split(vocabulary, llama->chatTemplate(), messages, count, ids);
+        const char *chatTemplate = llama->chatTemplate();
+        const bool splits = llama_vocab_type(vocabulary) == LLAMA_VOCAB_TYPE_BPE;
+        if (!splits || !tokenizeAroundContents(vocabulary, chatTemplate, messages, count, ids)) {
+            ids.clear();
+            tokenizeWhole(vocabulary, chatTemplate, messages, count, ids);
+        }
         return copyOut(ids, tokens, capacity);
     });
 }
@@ -377,7 +381,7 @@ hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth
         llama_sampler *chain = sampler->chain.get();
         if (sampling.repetition_penalty != 1 || sampling.frequency_penalty != 0 || sampling.presence_penalty != 0) {
             llama_sampler_chain_add(
-                chain, llama_sampler_init_penalties(llama->vocabularySize(), penaltyWindowTokens,
+                chain, llama_sampler_init_penalties(llama->vocabularySize(), HEARTH_LLAMA_PENALTY_WINDOW_TOKENS,
                                                     sampling.repetition_penalty, sampling.frequency_penalty,
                                                     sampling.presence_penalty));
         }

@@ -94,7 +94,7 @@ struct LlamaEngine: Engine {
         guard sequences.indices.contains(sequence), sequences[sequence] == nil, let taken = caches.take(for: prompt)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
         // Penalties look back over the prompt too.
-        for token in prompt.suffix(64) { sampler.accept(token) }
+        for token in prompt.suffix(Int(HEARTH_LLAMA_PENALTY_WINDOW_TOKENS)) { sampler.accept(token) }
         let held = model.forget(cache: taken.cache, from: taken.held) ? taken.held : 0
         let room = contextTokens - prompt.count
         arrivals &+= 1
@@ -153,7 +153,7 @@ extension LlamaEngine {
 
     /// Turning megabytes of text into tokens would hold up every other sequence; what cannot fit is not tried.
     private func checkLength(_ bytes: Int) throws(EngineFault) {
-        let fewest = bytes / Int(try loadedModel().facts.longest_piece_bytes)
+        let fewest = bytes / max(1, Int(try loadedModel().facts.longest_piece_bytes))
         if fewest >= contextTokens { throw overflow("at least \(fewest)") }
     }
 

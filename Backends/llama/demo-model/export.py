@@ -68,6 +68,8 @@ def main(weights_path, output):
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(shape["vocabulary"])
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    # What the backend draws with when a request does not say; lower than usual, for so small a model.
+    writer.add_float32("general.sampling.temp", 0.5)
     add_vocabulary(writer, tok)
 
     # No output matrix: llama.cpp then uses the embedding, as the training did.

@@ -52,6 +52,8 @@ typedef struct hearth_llama_message {
 } hearth_llama_message;
 
 enum {
+    /// Penalties look back over this many tokens.
+    HEARTH_LLAMA_PENALTY_WINDOW_TOKENS = 64,
     /// The cache has no room for the batch; nothing of it was kept.
     HEARTH_LLAMA_NO_ROOM = 1,
     /// An exception was caught, or a call failed; it was written to standard error.
