@@ -39,7 +39,9 @@ struct BackendLifecycle {
         var pingAt: Monotonic
         var unanswered: UInt32 = 0
         var progress: UInt64 = 0
+        /// When it last had nothing to do, or was seen to have done more than before.
         var progressAt: Monotonic
+        var wasBusy = false
     }
 
     private enum Afterwards { case start, stop }
@@ -195,7 +197,10 @@ extension BackendLifecycle {
     mutating func answered(progress: UInt64, isBusy: Bool, at now: Monotonic) -> [Action] {
         guard case .ready(var watchdog) = phase else { return [] }
         watchdog.unanswered = 0
-        if !isBusy || progress != watchdog.progress { watchdog.progressAt = now }
+        // What it has begun since the last answer may be a moment old: the time runs from the first answer that finds
+        // it at work.
+        if !isBusy || !watchdog.wasBusy || progress != watchdog.progress { watchdog.progressAt = now }
+        watchdog.wasBusy = isBusy
         watchdog.progress = progress
         phase = .ready(watchdog)
         guard now.since(watchdog.progressAt) >= limits.stallMilliseconds &* 1_000_000 else { return [] }

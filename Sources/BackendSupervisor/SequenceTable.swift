@@ -29,7 +29,6 @@ struct SequenceTable {
     }
 
     var running: Int { slots.count - free.count }
-    var hasFree: Bool { !free.isEmpty }
     var hasPending: Bool { !touched.isEmpty }
 
     /// Whether any sequence that runs is as asked.

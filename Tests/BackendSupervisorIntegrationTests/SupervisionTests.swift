@@ -71,8 +71,8 @@ struct SupervisionTests {
 
     @Test("a backend that hangs is found out by its unanswered pings")
     func hang() async throws {
-        let reason = try await provoke(["hang_at": "5"], limits: { $0.pingIntervalMilliseconds = 30 })
-        #expect(reason == "the backend echo answered no Ping for 90 ms")
+        let reason = try await provoke(["hang_at": "5"], limits: { $0.pingIntervalMilliseconds = 300 })
+        #expect(reason == "the backend echo answered no Ping for 900 ms")
     }
 
     @Test("a backend that answers but computes nothing is found out by its steps")
@@ -80,10 +80,10 @@ struct SupervisionTests {
         let reason = try await provoke(
             ["silent_at": "5"],
             limits: {
-                $0.pingIntervalMilliseconds = 30
-                $0.stallMilliseconds = 200
+                $0.pingIntervalMilliseconds = 300
+                $0.stallMilliseconds = 500
             })
-        #expect(reason == "the backend echo computed nothing for 200 ms while sequences had credit")
+        #expect(reason == "the backend echo computed nothing for 500 ms while sequences had credit")
     }
 
     @Test(
@@ -143,7 +143,9 @@ struct SupervisionTests {
 
     @Test("a load that takes too long is ended and told")
     func slowLoad() async throws {
-        try await withBench { bench in
+        try await withBench {
+            $0.backoffFirstMilliseconds = 60_000
+        } _: { bench in
             try bench.addEcho(
                 manifest: #"{"loadSeconds": 1, "models": [{"id": "m", "options": {"load_delay_ms": 60000}}]}"#)
             let backend = try await bench.start(until: .backingOff)

@@ -6,6 +6,7 @@ import LinuxSystem
 import Logging
 import SandboxPolicy
 import SwiftProtobuf
+import Testing
 import WireFormat
 
 @testable import BackendSupervisor
@@ -17,7 +18,13 @@ final class Workbench {
     let supervisor: Supervisor
     /// Everything that was told of any backend, for the test that fails.
     private(set) var story: [String] = []
-    private var waiting: [(condition: @IOLoop () -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    private var waiting: [Waiting] = []
+
+    private struct Waiting {
+        let condition: @IOLoop () -> Bool
+        let timer: EventLoop.Timer
+        let continuation: CheckedContinuation<Void, Never>
+    }
 
     /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
     init(
@@ -50,23 +57,36 @@ final class Workbench {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    /// Waits until it holds; looked at whenever a backend or a sequence changes.
-    func until(_ condition: @escaping @IOLoop () -> Bool) async {
+    /// Waits until it holds; looked at whenever a backend or a sequence changes. Tells the whole story when it never
+    /// comes to hold, and lets the test go on to its failure.
+    func until(_ condition: @escaping @IOLoop () -> Bool, at location: SourceLocation = #_sourceLocation) async {
         if condition() { return }
-        await withCheckedContinuation { waiting.append((condition, $0)) }
+        await withCheckedContinuation { continuation in
+            let timer = IOLoop.schedule(afterMilliseconds: 30_000) { [self] in
+                Issue.record("not within 30 s; so far: \(story)", sourceLocation: location)
+                let all = waiting
+                waiting = []
+                for waiter in all { waiter.continuation.resume() }
+            }
+            waiting.append(Waiting(condition: condition, timer: timer, continuation: continuation))
+        }
     }
 
     func check() {
         let met = waiting.filter { $0.condition() }
-        waiting.removeAll { $0.condition() }
-        for waiter in met { waiter.continuation.resume() }
+        waiting.removeAll { waiter in met.contains { $0.timer == waiter.timer } }
+        for waiter in met {
+            waiter.timer.cancel()
+            waiter.continuation.resume()
+        }
     }
 
     /// Starts the supervisor and waits until its one backend is in that state.
     func start(until state: ManagedBackend.State = .ready) async throws -> ManagedBackend {
         try supervisor.start()
         guard let backend = supervisor.backends.first else { throw SupervisorError("no backend was found") }
-        await until { backend.state == state }
+        await until { backend.state == state || backend.state == .failed }
+        if backend.state == .failed, state != .failed { throw SupervisorError("the backend \(backend.detail)") }
         return backend
     }
 
@@ -152,12 +172,25 @@ struct PlainLaunching: BackendLaunching {
         try sockets.first.setNonblocking(true)
         try log.first.setNonblocking(true)
         let handOver = weights.map { [lifeline.first.raw, null.raw, null.raw, $0.descriptor.raw] } ?? []
-        let pid = try ProcessSpawn.spawn(
-            definition.candidate.path, arguments: [definition.name], environment: ["PATH=/usr/bin:/bin"],
-            descriptors: [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver)
+        let descriptors = [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver
+        let pid = try Self.spawn(definition, descriptors)
         return LaunchedProcess(
             process: try ProcessHandle(child: pid), socket: sockets.takeFirst(), log: log.takeFirst(),
             lifeline: lifeline.takeSecond())
+    }
+
+    /// A process that another test has forked just now may still hold the file open that was written before: then it
+    /// cannot be executed yet (execve(2), ETXTBSY). The sandbox executes a copy, which nobody has open.
+    private static func spawn(_ definition: BackendDefinition, _ descriptors: [CInt]) throws -> CInt {
+        while true {
+            let spawned = Result { () throws(LinuxError) in
+                try ProcessSpawn.spawn(
+                    definition.candidate.path, arguments: [definition.name], environment: ["PATH=/usr/bin:/bin"],
+                    descriptors: descriptors)
+            }
+            guard case .failure(let error) = spawned, error.code == ETXTBSY else { return try spawned.get() }
+            sched_yield()
+        }
     }
 }
 

@@ -210,6 +210,14 @@ struct BackendLifecycleTests {
         expect(life.answered(progress: 8, isBusy: true, at: moment(410_000)), [.kill, .lose(reason: reason)])
     }
 
+    @Test("work that has only just begun is given its whole time, however long the backend was idle before")
+    func stallAfterIdleness() {
+        var life = ready()
+        expect(life.answered(progress: 0, isBusy: true, at: moment(200_000)), [])
+        expect(life.answered(progress: 0, isBusy: true, at: moment(259_999)), [])
+        expect(life.answered(progress: 0, isBusy: true, at: moment(260_000)), startWith: .kill)
+    }
+
     @Test("a broken contract is told in its own words, whatever the exit says")
     func violation() {
         var life = ready()
