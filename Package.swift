@@ -127,7 +127,7 @@ var targets: [Target] = [
     tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
     tests(
         "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
-    tests("SandboxIntegrationTests", []),
+    tests("SandboxIntegrationTests", ["LinuxSystem"]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
     tests(
         "BackendSupervisorIntegrationTests",

@@ -1,6 +1,7 @@
 import BackendIPC
 import EventLoop
 import Foundation
+import LinuxSystem
 import Testing
 
 @testable import BackendSupervisor
@@ -147,32 +148,29 @@ struct RunAsRootTests {
         let log = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         defer { try? FileManager.default.removeItem(at: log) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-        process.arguments = [
-            "--reuid=65534", "--regid=65534", "--clear-groups", "--", Built.bundle.path, "--testing-library",
-            "swift-testing", "--filter", "SandboxedSupervisionTests",
-        ]
-        process.environment = ["PATH": "/usr/bin:/bin"]
-        process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        let output = try FileHandle(forWritingTo: log)
-        process.standardOutput = output
-        process.standardError = output
-        await withCheckedContinuation { continuation in
-            process.terminationHandler = { _ in continuation.resume() }
-            do {
-                try process.run()
-            } catch {
-                Issue.record("setpriv of util-linux cannot be run: \(error)")
-                continuation.resume()
+        let null = try Descriptor.open("/dev/null", O_RDONLY)
+        let output = try Descriptor.open(log.path, O_WRONLY)
+        let child = try ProcessHandle(
+            child: ProcessSpawn.spawn(
+                "/usr/bin/setpriv",
+                arguments: [
+                    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", Built.bundle.path,
+                    "--testing-library", "swift-testing", "--filter", "SandboxedSupervisionTests",
+                ],
+                environment: ["PATH=/usr/bin:/bin"], descriptors: [null.raw, output.raw, output.raw]))
+        let processID = child.processID
+        // On a thread of its own: it must not hold one that other tests run on.
+        let status = await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(returning: (try? ProcessHandle(child: processID))?.waitForExit() ?? .exited(1))
             }
         }
         let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-        if process.terminationStatus == 126 || process.terminationStatus == 127 {
+        if status == .exited(126) || status == .exited(127) {
             print("skipped: an ordinary user cannot run \(Built.bundle.path): \(text)")
             return
         }
-        #expect(process.terminationStatus == 0, "\(text.suffix(4_000))")
+        #expect(status == .exited(0), "\(text.suffix(4_000))")
         #expect(text.contains("\"a held backend serves its tokens to the last, with its weights handed over\" passed"))
     }
 }

@@ -133,18 +133,18 @@ struct UnrulyBackendTests {
     @Test("one that does not read is given up, and what waits for it stays bounded")
     func neverReads() async throws {
         try await withBench {
-            $0.pingIntervalMilliseconds = 100
+            $0.pingIntervalMilliseconds = 1_000
             $0.outputBytesMax = 1 << 20
         } _: { bench in
+            let large = try request(String(repeating: "word ", count: 100_000))
             try bench.addScript(saying: [hello, loaded], then: "exec sleep 1000")
             let backend = try await bench.start()
-            let large = try request(String(repeating: "word ", count: 100_000))
             let collector = bench.collect()
             let begun = (0..<8).filter { _ in backend.begin(request: large, credit: 1, handler: collector) != nil }
             #expect(begun.count == 3)
             await bench.until { backend.state == .backingOff }
             #expect(collector.ends == 3)
-            #expect(backend.detail.contains("answered no Ping for 300 ms"))
+            #expect(backend.detail.contains("answered no Ping for 3000 ms"))
         }
     }
 

@@ -88,14 +88,9 @@ import Testing
 
     @Test("the launcher refuses root", .enabled(if: Stage.isRoot, "needs root to try"))
     func root() throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "\(stage.folder)/\(stage.launcherName)")
-        let pipe = Pipe()
-        process.standardError = pipe
-        try process.run()
-        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 125)
+        let launcher = try RunningProgram(["\(stage.folder)/\(stage.launcherName)"], in: stage.folder)
+        let output = try launcher.readToEnd()
+        #expect(launcher.waitForExit() == 125)
         #expect(output.contains("refuses to run as root"))
     }
 

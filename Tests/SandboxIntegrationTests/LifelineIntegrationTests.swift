@@ -8,27 +8,9 @@ import Testing
 
     init() throws { stage = try Stage() }
 
-    /// An agent that holds so many backends, and the pipe that it says "held" through.
-    private func hold(_ count: Int, tier: String = "full") throws -> (agent: Process, output: Pipe) {
-        let agent = stage.driver(["hold", "\(count)", "--tier", tier, stage.probe, "hang", token])
-        let output = Pipe()
-        agent.standardOutput = output
-        try agent.run()
-        return (agent, output)
-    }
-
-    private func waitUntilHeld(_ output: Pipe) throws {
-        var text = ""
-        while !text.contains("held\n") {
-            let data = output.fileHandleForReading.availableData
-            try #require(!data.isEmpty, "the driver ended: \(text)")
-            text += String(decoding: data, as: UTF8.self)
-        }
-    }
-
-    private func kill(_ agent: Process) {
-        Foundation.kill(agent.processIdentifier, SIGKILL)
-        agent.waitUntilExit()
+    /// An agent that holds so many backends, and says "held".
+    private func hold(_ count: Int, tier: String = "full") throws -> RunningProgram {
+        try stage.driver(["hold", "\(count)", "--tier", tier, stage.probe, "hang", token])
     }
 
     /// Waits for as long as a test may; how fast it is belongs to the benchmark.
@@ -42,19 +24,19 @@ import Testing
 
     @Test("when the agent is killed, none of its ten backends is left", arguments: ["full", "reduced"])
     func agentKilled(tier: String) async throws {
-        let (agent, output) = try hold(10, tier: tier)
-        try waitUntilHeld(output)
+        let agent = try hold(10, tier: tier)
+        _ = try #require(try agent.read(toLine: "held"), "the driver ended")
         #expect(stage.processes(token: token).count == (tier == "full" ? 30 : 20))
-        kill(agent)
+        agent.kill()
         #expect(try await waitUntilGone() == [])
     }
 
     @Test("an agent that is killed at any moment of a launch leaves nothing behind")
     func agentKilledEarly() async throws {
         for _ in 0..<40 {
-            let (agent, _) = try hold(3)
+            let agent = try hold(3)
             try await Task.sleep(for: .microseconds(Int.random(in: 0...40_000)))
-            kill(agent)
+            agent.kill()
             #expect(try await waitUntilGone() == [])
         }
     }
@@ -63,13 +45,13 @@ import Testing
     func launcherKilled() async throws {
         for tier in ["full", "reduced"] {
             for victim in 0..<(tier == "full" ? 2 : 1) {
-                let (agent, output) = try hold(1, tier: tier)
-                try waitUntilHeld(output)
+                let agent = try hold(1, tier: tier)
+                _ = try #require(try agent.read(toLine: "held"), "the driver ended")
                 let processes = stage.processes(token: token).sorted()
                 try #require(processes.count == (tier == "full" ? 3 : 2))
                 Foundation.kill(processes[victim], SIGKILL)
                 #expect(try await waitUntilGone() == [])
-                kill(agent)
+                agent.kill()
             }
         }
     }

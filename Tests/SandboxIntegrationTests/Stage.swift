@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 
 /// A folder with everything that a launch needs, owned by an ordinary user, and the running of the driver as that user.
 ///
@@ -39,10 +40,12 @@ final class Stage: Sendable {
         for name in try files.subpathsOfDirectory(atPath: folder) { try own("\(folder)/\(name)") }
     }
 
-    /// The bytes alone: FileManager would keep the owner, which an ordinary user may not.
+    /// In a process of its own: a child that another test forks meanwhile would for a moment hold an executable open for
+    /// writing, and the kernel starts none that is (execve(2), ETXTBSY). The bytes alone, not the owner.
     private static func copy(_ source: String, to target: String) throws {
-        try Data(contentsOf: URL(fileURLWithPath: source), options: .mappedIfSafe)
-            .write(to: URL(fileURLWithPath: target))
+        let program = try RunningProgram(["cp", "--no-preserve=all", source, target], in: "/")
+        let output = try program.readToEnd()
+        guard program.waitForExit() == 0 else { throw LinuxError(code: EIO, operation: output) }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -59,30 +62,20 @@ final class Stage: Sendable {
 
     var probe: String { "\(folder)/sandbox-probe" }
 
-    /// A driver that is to be started. `within` is put before it, such as another namespace's entry.
-    func driver(_ command: [String], asRoot: Bool = false, within: [String] = []) -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    /// Starts a driver. `within` is put before it, such as another namespace's entry.
+    func driver(_ command: [String], asRoot: Bool = false, within: [String] = []) throws -> RunningProgram {
         let user = Stage.isRoot && !asRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
         var words = command
         let options = ["--launcher", "\(folder)/\(launcherName)", "--policies", "\(folder)/Policies"]
         words.insert(contentsOf: options, at: command.first == "hold" ? 2 : 1)
-        process.arguments = user + within + ["\(folder)/sandbox-driver"] + words
-        process.currentDirectoryURL = URL(fileURLWithPath: folder)
-        process.standardInput = FileHandle.nullDevice
-        return process
+        return try RunningProgram(user + within + ["\(folder)/sandbox-driver"] + words, in: folder)
     }
 
     /// Runs a driver to its end.
     func run(_ command: [String], asRoot: Bool = false, within: [String] = []) throws -> Outcome {
-        let process = driver(command, asRoot: asRoot, within: within)
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: String(decoding: output, as: UTF8.self))
+        let driver = try driver(command, asRoot: asRoot, within: within)
+        let output = try driver.readToEnd()
+        return Outcome(status: driver.waitForExit(), output: output)
     }
 
     /// The processes of this stage: launchers by their name, backends by `token` among their arguments.
