@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import EventLoop
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
@@ -92,7 +93,8 @@ struct LaunchPreparation: Sendable {
     let folder: String
     let callOff = CallOff()
 
-    func run() async -> Result<Launch, LaunchFailure> {
+    /// On the loop, so that its result comes there directly, however busy the other threads are.
+    @IOLoop func run() async -> Result<Launch, LaunchFailure> {
         await withCheckedContinuation { continuation in
             DispatchQueue.global(qos: .utility).async {
                 let result = Result { try launch() }

@@ -7,8 +7,8 @@ package enum ProcessSpawn {
     private static let flags: Int16 = 0x04 | 0x08 | 0x80
 
     /// Starts the program at `path` in a session of its own, with default signals and none blocked. Of this process's
-    /// descriptors it gets `descriptors`, borrowed for the call, as 0, 1, 2 and so on, and none that is close-on-exec.
-    /// May be called by any thread.
+    /// descriptors it gets `descriptors`, borrowed for the call, as 0, 1, 2 and so on, and no other, close-on-exec or
+    /// not. May be called by any thread.
     package static func spawn(
         _ path: String, arguments: [String], environment: [String], descriptors: [CInt]
     ) throws(LinuxError) -> CInt {
@@ -28,6 +28,10 @@ package enum ProcessSpawn {
             try succeeded(
                 "place descriptor \(target)", posix_spawn_file_actions_adddup2(&actions, source, CInt(target)))
         }
+        // A library's descriptor that is not close-on-exec, such as a pipe's end, would otherwise stay open in there.
+        try succeeded(
+            "close all other descriptors",
+            hearth_spawn_close_from(&actions, CInt(descriptors.count)))
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

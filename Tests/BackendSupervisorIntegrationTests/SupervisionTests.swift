@@ -129,15 +129,26 @@ struct SupervisionTests {
     @Test("a load shows its progress")
     func loadProgress() async throws {
         try await withBench { bench in
-            try bench.addEcho(manifest: #"{"models": [{"id": "m", "options": {"load_delay_ms": 1500}}]}"#)
+            let hello = BackendMessage.hello(Hello(name: "script", version: "1"))
+            try bench.addScript(
+                saying: [hello, .loadProgress(LoadProgress(fraction: 0.42))], then: "exec sleep 1000")
             let backend = try await bench.start(until: .loading)
+            await bench.until { backend.detail == "42 % loaded" }
+            #expect(backend.version == "script/1")
+        }
+    }
+
+    @Test("once loaded it is known by its version, its context and its model's name")
+    func loaded() async throws {
+        try await withBench { bench in
+            try bench.addEcho(manifest: #"{"models": [{"id": "m", "contextTokens": 5000, "maxSequences": 3}]}"#)
+            let backend = try await bench.start()
             #expect(bench.supervisor.backend(model: "m") === backend)
-            await bench.until { backend.state == .ready || backend.detail != "0 % loaded" }
-            #expect(backend.detail.hasSuffix(" % loaded"))
-            await bench.until { backend.state == .ready }
             #expect(backend.detail == "")
             #expect(backend.version.hasPrefix("echo/"))
-            #expect(backend.maxContextTokens > 0)
+            #expect(backend.maxContextTokens == 5_000)
+            #expect(backend.maxSequences == 3)
+            #expect(backend.capabilities.contains("count_tokens"))
         }
     }
 

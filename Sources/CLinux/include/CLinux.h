@@ -7,6 +7,7 @@
 
 #include "CLinuxPoll.h"
 #include "CLinuxSandbox.h"
+#include "CLinuxSpawn.h"
 
 // epoll(7), eventfd(2). `epoll_event` is packed on x86-64, so it is passed field by field.
 int hearth_epoll_create(void);
