@@ -56,7 +56,7 @@ struct Launcher {
         let group = getegid()
         try layer(
             SandboxLayers.namespaces,
-            remedy: "this system keeps ordinary users from making namespaces (a container, AppArmor, or "
+            remedy: "this system keeps ordinary users from making namespaces (a chroot, a container, AppArmor, or "
                 + "user.max_user_namespaces); run hearth where they are allowed, or ask for tier 'reduced'"
         ) { () throws(LinuxError) in try Namespaces.unshareAll() }
         try layer(.userNamespace) { () throws(LinuxError) in
