@@ -8,8 +8,8 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         commandName: "chat",
         abstract: "Talk to a model of a host.",
         discussion: """
-            With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal
-            without a prompt it goes on turn by turn; the model sees the conversation so far. Ctrl-C ends the answer, not
+            With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal \
+            without a prompt it goes on turn by turn; the model sees the conversation so far. Ctrl-C ends the answer, not \
             the conversation; Ctrl-D ends the conversation.
 
             EXAMPLES

@@ -16,8 +16,8 @@ enum Failure {
         case let error as HostError: return report("\(error)", badSetting)
         case let error as Unreachable: return report("\(error)", unreachable)
         case let status as Status: return report("\(status.code.name): \(status.message)", requestFailed)
-        case is ExitCode, is ValidationError, is CleanExit: return error
-        default: return report("\(error)", requestFailed)
+        // The parser's own: help, a wrong flag, an exit code.
+        default: return error
         }
     }
 

@@ -11,14 +11,14 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         commandName: "serve",
         abstract: "Run the agent: start the backends and accept consumers.",
         discussion: """
-            Prints one line on standard output once it accepts, with the addresses and its process id; logs go to standard
+            Prints one line on standard output once it accepts, with the addresses and its process id; logs go to standard \
             error. SIGTERM or Ctrl-C lets open streams end for --grace seconds and stops; a second one stops at once.
 
-            Addresses that other machines can reach are always served with TLS, by default with a certificate generated
-            in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given.
+            Addresses that other machines can reach are always served with TLS, by default with a certificate generated \
+            in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given. \
             There is no client authentication yet: whoever can reach an address can use the models.
 
-            Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...)
+            Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
             or in the --config file, a JSON object with the same names, such as
               {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
             A flag wins over the environment, and the environment over the file.

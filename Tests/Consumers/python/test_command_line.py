@@ -1,0 +1,42 @@
+"""The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
+
+import subprocess
+
+import pytest
+from agent import PREFIX
+
+
+def hearth(*words, **options):
+    return subprocess.run(
+        [PREFIX / "bin/hearth", *map(str, words)], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["chat"], ["models"], ["backends"], ["status"]])
+def test_every_command_explains_itself_with_examples(command):
+    help_text = hearth(*command, "--help")
+    assert help_text.returncode == 0 and help_text.stderr == ""
+    assert "EXAMPLES" in help_text.stdout and "USAGE: hearth" in help_text.stdout
+
+
+def test_nobody_answering_is_told_in_one_line_with_the_remedy(tmp_path):
+    for words in (["models", "--to", f"unix:{tmp_path}/none"], ["status", "--state", tmp_path]):
+        answer = hearth(*words)
+        assert answer.returncode == 69
+        assert answer.stderr.count("\n") == 1 and "hearth serve" in answer.stderr
+
+
+def test_a_setting_that_cannot_be_is_told_in_one_line(tmp_path):
+    settings = tmp_path / "hearth.json"
+    settings.write_text('{"lissten": []}')
+    answer = hearth("serve", "--config", settings)
+    assert answer.returncode == 78
+    assert answer.stderr.count("\n") == 1 and "'lissten'" in answer.stderr
+    answer = hearth("serve", "--plaintext", "--listen", "0.0.0.0:0")
+    assert answer.returncode == 78
+    assert answer.stderr.count("\n") == 1 and "TLS" in answer.stderr
+
+
+def test_a_wrong_flag_is_a_usage_error():
+    assert hearth("chat", "--nonsense").returncode == 64
+    assert hearth("chat", "--to", "nowhere").returncode == 64
