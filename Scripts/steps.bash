@@ -1,4 +1,5 @@
-# Named and timed steps for the scripts beside this file, which source it. Needs bash; changes no setting.
+# Named and timed steps for the scripts beside this file, which source it. Needs bash; changes no setting but
+# the traps of INT and TERM while `with_progress` waits.
 
 # begin_step NAME WHAT: says on standard error what begins.
 begin_step() {
@@ -23,6 +24,8 @@ with_progress() {
     log="$(mktemp)"
     "$@" >"$log" 2>&1 </dev/null &
     process=$!
+    # A process in the background does not hear Ctrl-C.
+    trap 'kill "$process" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$process" 2>/dev/null; do
         sleep 0.5
         waited=$((waited + 1))
@@ -31,6 +34,7 @@ with_progress() {
         printf '    %d s: %s\n' "$((SECONDS - began))" "$latest" >&2
     done
     wait "$process" || status=$?
+    trap - INT TERM
     [ "$status" = 0 ] || tail -n 60 "$log" >&2
     rm -f "$log"
     return "$status"
