@@ -32,8 +32,18 @@ enum Connection {
         do {
             return try await Client.connect(to: address, security: security)
         } catch {
-            let remedy = "start one with 'hearth serve', or say where it is with --state (the owner's commands) or --to"
-            throw Unreachable(description: "\(Status(describing: error).message); \(remedy)")
+            let reason = Status(describing: error).message
+            throw Unreachable(description: "\(reason); \(remedy(reason, security))")
+        }
+    }
+
+    private static func remedy(_ reason: String, _ security: ClientSecurity) -> String {
+        switch security {
+        case .tls where reason.contains("certificate"):
+            "trust it with --fingerprint and the SHA-256 that 'hearth serve' logs, or with --authorities"
+        case .plaintext where reason.contains("closed the connection"): "if it serves TLS, add --tls"
+        case .tls, .plaintext:
+            "start one with 'hearth serve', or say where it is with --state (the owner's commands) or --to"
         }
     }
 }
