@@ -46,8 +46,7 @@ package final class AdminService: Service {
         case "GetStatus": .unary { (_: Hearth_Admin_V1_GetStatusRequest, _) in await self.status() }
         case "ListBackends":
             .unary { (_: Hearth_Admin_V1_ListBackendsRequest, _) in
-                let backends = await self.backends()
-                return Hearth_Admin_V1_ListBackendsResponse.with { $0.backends = backends }
+                await self.listBackends()
             }
         default: nil
         }
@@ -84,6 +83,18 @@ package final class AdminService: Service {
     private var weakestTier: String {
         let tiers = supervisor.backends.filter { $0.pid != 0 }.map(\.tier)
         return tiers.first { $0 != "full" } ?? tiers.first ?? ""
+    }
+
+    private func listBackends() -> Hearth_Admin_V1_ListBackendsResponse {
+        .with {
+            $0.backends = backends()
+            $0.ignored = supervisor.ignored.map { file in
+                .with {
+                    $0.name = file.name
+                    $0.reason = file.reason
+                }
+            }
+        }
     }
 
     private func backends() -> [Hearth_Admin_V1_Backend] {

@@ -122,6 +122,25 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
 
   package var backends: [Hearth_Admin_V1_Backend] = []
 
+  /// Files of the backends folder that are not run, ordered by name.
+  package var ignored: [Hearth_Admin_V1_IgnoredFile] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A file that is no backend.
+package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var name: String = String()
+
+  /// Why, as what follows "it is".
+  package var reason: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -379,7 +398,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsRequest: SwiftProtobuf.Message
 
 nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListBackendsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -388,6 +407,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.ignored) }()
       default: break
       }
     }
@@ -397,11 +417,50 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if !self.backends.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.backends, fieldNumber: 1)
     }
+    if !self.ignored.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.ignored, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_Admin_V1_ListBackendsResponse, rhs: Hearth_Admin_V1_ListBackendsResponse) -> Bool {
     if lhs.backends != rhs.backends {return false}
+    if lhs.ignored != rhs.ignored {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".IgnoredFile"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_IgnoredFile, rhs: Hearth_Admin_V1_IgnoredFile) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -66,9 +66,11 @@ struct BackendsCommand: AsyncParsableCommand {
             "ListBackends", Hearth_Admin_V1_ListBackendsRequest(), Hearth_Admin_V1_ListBackendsResponse.self)
         if owner.json { return print(try list.jsonString()) }
         if list.backends.isEmpty {
-            return print("No backend was found. Put an executable into the backends folder; it starts by itself.")
+            print("No backend was found. Put an executable into the backends folder; it starts by itself.")
+        } else {
+            print(Self.table(list.backends))
         }
-        print(Self.table(list.backends))
+        for file in list.ignored { print("\n\(file.name) is not run: it is \(file.reason)") }
         for backend in list.backends where !backend.detail.isEmpty {
             print("\n\(backend.name): \(backend.detail)")
         }

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from agent import PREFIX
+from agent import PREFIX, Agent
 
 
 def hearth(*words, **options):
@@ -40,3 +40,16 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(tmp_path):
 def test_a_wrong_flag_is_a_usage_error():
     assert hearth("chat", "--nonsense").returncode == 64
     assert hearth("chat", "--to", "nowhere").returncode == 64
+
+
+def test_a_file_that_is_not_run_is_named_with_the_reason_and_the_remedy():
+    agent = Agent()
+    (agent.backend_folder / "notes").write_text("no backend")
+    loose = agent.backend_folder / "loose"
+    loose.write_bytes((agent.backend_folder / "echo").read_bytes())
+    loose.chmod(0o777)
+    with agent:
+        told = agent.command_line("backends", "--state", agent.state)
+        assert "notes is not run" in told and "chmod +x" in told
+        assert "loose is not run" in told and "chmod go-w" in told
+        assert set(agent.backends()) == {"echo"}
