@@ -22,6 +22,7 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+/// Asks for the state of the agent.
 package nonisolated struct Hearth_Admin_V1_GetStatusRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -32,6 +33,7 @@ package nonisolated struct Hearth_Admin_V1_GetStatusRequest: Sendable {
   package init() {}
 }
 
+/// The agent now.
 package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -61,11 +63,13 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// Completion tokens sent to consumers since the agent began.
   package var tokensSent: UInt64 = 0
 
-  /// Turns that ended with `Usage`, and that did not, since the agent began.
+  /// Turns that ended with `Usage` since the agent began.
   package var turnsFinished: UInt64 = 0
 
+  /// Those without `Usage`, cancelled calls among them.
   package var turnsFailed: UInt64 = 0
 
+  /// As in `ListBackendsResponse`.
   package var backends: [Hearth_Admin_V1_Backend] = []
 
   /// The limits in force, by name.
@@ -76,13 +80,16 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   package init() {}
 }
 
+/// One address that consumers can reach.
 package nonisolated struct Hearth_Admin_V1_Listener: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// "HOST:PORT" or "unix:PATH", with the port that is in use.
   package var address: String = String()
 
+  /// "tls" or "plaintext".
   package var security: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -90,6 +97,7 @@ package nonisolated struct Hearth_Admin_V1_Listener: Sendable {
   package init() {}
 }
 
+/// One limit in force.
 package nonisolated struct Hearth_Admin_V1_Limit: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -98,6 +106,7 @@ package nonisolated struct Hearth_Admin_V1_Limit: Sendable {
   /// With its unit at the end, such as "streamBufferBytes".
   package var name: String = String()
 
+  /// In the unit that the name ends with.
   package var value: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -105,6 +114,7 @@ package nonisolated struct Hearth_Admin_V1_Limit: Sendable {
   package init() {}
 }
 
+/// Asks for every backend.
 package nonisolated struct Hearth_Admin_V1_ListBackendsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -115,11 +125,13 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsRequest: Sendable {
   package init() {}
 }
 
+/// Every backend, and what is none.
 package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Ordered by name and model.
   package var backends: [Hearth_Admin_V1_Backend] = []
 
   /// Files of the backends folder that are not run, ordered by name.
@@ -136,6 +148,7 @@ package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// The file's name.
   package var name: String = String()
 
   /// Why, as what follows "it is".
@@ -170,6 +183,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: Sendable {
   /// The sandbox tier and the layers that hold it.
   package var sandboxTier: String = String()
 
+  /// Each by the name that `hearth-sandbox` uses when one cannot be applied.
   package var sandboxLayers: [String] = []
 
   /// The seccomp policy's name.
@@ -181,6 +195,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: Sendable {
   /// Sequences running, and the most that may run at once.
   package var running: UInt32 = 0
 
+  /// 0 before the model was loaded.
   package var maxSequences: UInt32 = 0
 
   /// Requests that wait for a sequence.
@@ -189,6 +204,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: Sendable {
   /// From the backend's last `Pong`: decode steps, tokens computed.
   package var steps: UInt64 = 0
 
+  /// Tokens computed by this process.
   package var tokens: UInt64 = 0
 
   /// "name/version" from its Hello; empty before it.

@@ -49,6 +49,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
 
   package var body: Hearth_Backend_V1_AgentEnvelope.OneOf_Body? = nil
 
+  /// Answers `Hello`.
   package var welcome: Hearth_Backend_V1_Welcome {
     get {
       if case .welcome(let v)? = body {return v}
@@ -57,6 +58,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .welcome(newValue)}
   }
 
+  /// Refuses `Hello`.
   package var reject: Hearth_Backend_V1_Reject {
     get {
       if case .reject(let v)? = body {return v}
@@ -65,6 +67,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .reject(newValue)}
   }
 
+  /// Once, after `Welcome`.
   package var load: Hearth_Backend_V1_Load {
     get {
       if case .load(let v)? = body {return v}
@@ -73,6 +76,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .load(newValue)}
   }
 
+  /// Begins a sequence.
   package var start: Hearth_Backend_V1_Start {
     get {
       if case .start(let v)? = body {return v}
@@ -81,6 +85,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .start(newValue)}
   }
 
+  /// Lets a sequence go on.
   package var credit: Hearth_Backend_V1_Credit {
     get {
       if case .credit(let v)? = body {return v}
@@ -89,6 +94,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .credit(newValue)}
   }
 
+  /// Ends a sequence.
   package var cancel: Hearth_Backend_V1_Cancel {
     get {
       if case .cancel(let v)? = body {return v}
@@ -97,6 +103,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .cancel(newValue)}
   }
 
+  /// Asks for the length of a prompt.
   package var countTokens: Hearth_Backend_V1_CountTokens {
     get {
       if case .countTokens(let v)? = body {return v}
@@ -105,6 +112,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .countTokens(newValue)}
   }
 
+  /// Asks for a sign of progress.
   package var ping: Hearth_Backend_V1_Ping {
     get {
       if case .ping(let v)? = body {return v}
@@ -113,6 +121,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .ping(newValue)}
   }
 
+  /// Ends the conversation.
   package var shutdown: Hearth_Backend_V1_Shutdown {
     get {
       if case .shutdown(let v)? = body {return v}
@@ -124,14 +133,23 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
+    /// Answers `Hello`.
     case welcome(Hearth_Backend_V1_Welcome)
+    /// Refuses `Hello`.
     case reject(Hearth_Backend_V1_Reject)
+    /// Once, after `Welcome`.
     case load(Hearth_Backend_V1_Load)
+    /// Begins a sequence.
     case start(Hearth_Backend_V1_Start)
+    /// Lets a sequence go on.
     case credit(Hearth_Backend_V1_Credit)
+    /// Ends a sequence.
     case cancel(Hearth_Backend_V1_Cancel)
+    /// Asks for the length of a prompt.
     case countTokens(Hearth_Backend_V1_CountTokens)
+    /// Asks for a sign of progress.
     case ping(Hearth_Backend_V1_Ping)
+    /// Ends the conversation.
     case shutdown(Hearth_Backend_V1_Shutdown)
 
   }
@@ -147,6 +165,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
 
   package var body: Hearth_Backend_V1_BackendEnvelope.OneOf_Body? = nil
 
+  /// First of all.
   package var hello: Hearth_Backend_V1_Hello {
     get {
       if case .hello(let v)? = body {return v}
@@ -155,6 +174,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .hello(newValue)}
   }
 
+  /// While loading.
   package var loadProgress: Hearth_Backend_V1_LoadProgress {
     get {
       if case .loadProgress(let v)? = body {return v}
@@ -163,6 +183,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .loadProgress(newValue)}
   }
 
+  /// Answers `Load`.
   package var loaded: Hearth_Backend_V1_Loaded {
     get {
       if case .loaded(let v)? = body {return v}
@@ -171,6 +192,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .loaded(newValue)}
   }
 
+  /// What a step gave.
   package var tokens: Hearth_Backend_V1_TokenBatch {
     get {
       if case .tokens(let v)? = body {return v}
@@ -179,6 +201,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .tokens(newValue)}
   }
 
+  /// Answers `CountTokens`.
   package var tokenCount: Hearth_Backend_V1_TokenCount {
     get {
       if case .tokenCount(let v)? = body {return v}
@@ -187,6 +210,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .tokenCount(newValue)}
   }
 
+  /// Answers `Ping`.
   package var pong: Hearth_Backend_V1_Pong {
     get {
       if case .pong(let v)? = body {return v}
@@ -207,11 +231,17 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
+    /// First of all.
     case hello(Hearth_Backend_V1_Hello)
+    /// While loading.
     case loadProgress(Hearth_Backend_V1_LoadProgress)
+    /// Answers `Load`.
     case loaded(Hearth_Backend_V1_Loaded)
+    /// What a step gave.
     case tokens(Hearth_Backend_V1_TokenBatch)
+    /// Answers `CountTokens`.
     case tokenCount(Hearth_Backend_V1_TokenCount)
+    /// Answers `Ping`.
     case pong(Hearth_Backend_V1_Pong)
     /// The backend cannot go on, says why in words its owner can act on, and ends its process.
     case fatal(Hearth_Backend_V1_Fault)
@@ -230,6 +260,7 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// The revisions of this contract that the backend speaks, from 1; both inclusive.
   package var minRevision: UInt32 = 0
 
+  /// At least `min_revision`.
   package var maxRevision: UInt32 = 0
 
   /// What the backend calls itself: 1 to 64 bytes of letters, digits, '.', '_' and '-'.
@@ -280,6 +311,7 @@ package nonisolated struct Hearth_Backend_V1_Reject: Sendable {
   /// The revisions that the agent speaks.
   package var minRevision: UInt32 = 0
 
+  /// At least `min_revision`.
   package var maxRevision: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -395,8 +427,10 @@ package nonisolated struct Hearth_Backend_V1_Credit: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// A sequence that was begun and has not finished.
   package var sequence: UInt32 = 0
 
+  /// Added to the credit that it has left.
   package var tokens: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -411,6 +445,7 @@ package nonisolated struct Hearth_Backend_V1_Cancel: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// A sequence that was begun and has not finished.
   package var sequence: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -427,6 +462,7 @@ package nonisolated struct Hearth_Backend_V1_CountTokens: Sendable {
   /// Returned in `TokenCount`.
   package var query: UInt32 = 0
 
+  /// Only its prompt counts.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -449,10 +485,12 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// As in `CountTokens`.
   package var query: UInt32 = 0
 
   package var result: Hearth_Backend_V1_TokenCount.OneOf_Result? = nil
 
+  /// The prompt's length, template included.
   package var tokens: UInt32 {
     get {
       if case .tokens(let v)? = result {return v}
@@ -461,6 +499,7 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
     set {result = .tokens(newValue)}
   }
 
+  /// They cannot be counted.
   package var fault: Hearth_Backend_V1_Fault {
     get {
       if case .fault(let v)? = result {return v}
@@ -472,7 +511,9 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
+    /// The prompt's length, template included.
     case tokens(UInt32)
+    /// They cannot be counted.
     case fault(Hearth_Backend_V1_Fault)
 
   }
@@ -500,6 +541,7 @@ package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// As in `Ping`.
   package var nonce: UInt64 = 0
 
   /// Decode steps since the process began: progress, not mere liveness.
@@ -522,6 +564,7 @@ package nonisolated struct Hearth_Backend_V1_Shutdown: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// What still runs after it is killed.
   package var graceMilliseconds: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -535,6 +578,7 @@ package nonisolated struct Hearth_Backend_V1_TokenBatch: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// One or more for each sequence that the step computed for; at least one in all.
   package var runs: [Hearth_Backend_V1_TokenRun] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -548,6 +592,7 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// A sequence that was begun and has not finished.
   package var sequence: UInt32 = 0
 
   /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
@@ -638,6 +683,7 @@ package nonisolated struct Hearth_Backend_V1_Fault: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// What kind of failure, and so what the consumer sees.
   package var code: Hearth_Backend_V1_Fault.Code = .unspecified
 
   /// One sentence, at most 1,024 bytes, that names the thing and the remedy. Consumers see it.
@@ -645,6 +691,7 @@ package nonisolated struct Hearth_Backend_V1_Fault: Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
+  /// Kinds of failure.
   package nonisolated enum Code: SwiftProtobuf.Enum, Swift.CaseIterable {
     package typealias RawValue = Int
     case unspecified // = 0

@@ -339,6 +339,7 @@ package nonisolated struct Hearth_V1_Messages: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Oldest first.
   package var messages: [Hearth_V1_Message] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -369,6 +370,7 @@ package nonisolated struct Hearth_V1_TokenIds: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Each below the size of the vocabulary; at least one.
   package var ids: [UInt32] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -555,6 +557,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
 
   package var event: Hearth_V1_ChatEvent.OneOf_Event? = nil
 
+  /// The request waits; at most twice a second.
   package var queued: Hearth_V1_Queued {
     get {
       if case .queued(let v)? = event {return v}
@@ -563,6 +566,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .queued(newValue)}
   }
 
+  /// A backend has taken it.
   package var accepted: Hearth_V1_Accepted {
     get {
       if case .accepted(let v)? = event {return v}
@@ -571,6 +575,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .accepted(newValue)}
   }
 
+  /// A piece of the completion.
   package var delta: Hearth_V1_Delta {
     get {
       if case .delta(let v)? = event {return v}
@@ -579,6 +584,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .delta(newValue)}
   }
 
+  /// The completion is whole.
   package var finished: Hearth_V1_Finished {
     get {
       if case .finished(let v)? = event {return v}
@@ -587,6 +593,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .finished(newValue)}
   }
 
+  /// What the turn cost; its last event.
   package var usage: Hearth_V1_Usage {
     get {
       if case .usage(let v)? = event {return v}
@@ -598,10 +605,15 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Event: Equatable, Sendable {
+    /// The request waits; at most twice a second.
     case queued(Hearth_V1_Queued)
+    /// A backend has taken it.
     case accepted(Hearth_V1_Accepted)
+    /// A piece of the completion.
     case delta(Hearth_V1_Delta)
+    /// The completion is whole.
     case finished(Hearth_V1_Finished)
+    /// What the turn cost; its last event.
     case usage(Hearth_V1_Usage)
 
   }
@@ -675,11 +687,13 @@ package nonisolated struct Hearth_V1_Finished: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Never unspecified.
   package var reason: Hearth_V1_FinishReason = .unspecified
 
   /// What was met, when a stop of the request's own ended it.
   package var matched: Hearth_V1_Finished.OneOf_Matched? = nil
 
+  /// One of `Stopping.stop`.
   package var stop: String {
     get {
       if case .stop(let v)? = matched {return v}
@@ -688,6 +702,7 @@ package nonisolated struct Hearth_V1_Finished: Sendable {
     set {matched = .stop(newValue)}
   }
 
+  /// One of `Stopping.stop_token_ids`.
   package var stopTokenID: UInt32 {
     get {
       if case .stopTokenID(let v)? = matched {return v}
@@ -700,7 +715,9 @@ package nonisolated struct Hearth_V1_Finished: Sendable {
 
   /// What was met, when a stop of the request's own ended it.
   package nonisolated enum OneOf_Matched: Equatable, Sendable {
+    /// One of `Stopping.stop`.
     case stop(String)
+    /// One of `Stopping.stop_token_ids`.
     case stopTokenID(UInt32)
 
   }
@@ -762,6 +779,7 @@ package nonisolated struct Hearth_V1_Usage: Sendable {
   fileprivate var _decodeTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
+/// The answer to `CountTokens`.
 package nonisolated struct Hearth_V1_CountTokensResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -775,6 +793,7 @@ package nonisolated struct Hearth_V1_CountTokensResponse: Sendable {
   package init() {}
 }
 
+/// Asks for one page of the models.
 package nonisolated struct Hearth_V1_ListModelsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -791,6 +810,7 @@ package nonisolated struct Hearth_V1_ListModelsRequest: Sendable {
   package init() {}
 }
 
+/// One page of the models.
 package nonisolated struct Hearth_V1_ListModelsResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
