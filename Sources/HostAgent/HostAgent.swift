@@ -33,7 +33,7 @@ package final class HostAgent {
     private let consumers: Server
     private let owner: Server
 
-    /// Gives up root, if it has it, before anything else is opened; then finds the parts. Opens no address yet.
+    /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     package init(
         _ configuration: HostConfiguration, executable: String, environment: [String: String], logger: Logger
     ) throws(HostError) {
@@ -56,6 +56,9 @@ package final class HostAgent {
     /// Accepts consumers and the owner, and starts the backends.
     package func start() throws(HostError) {
         consumers.register(inference)
+        consumers.onConnectionFailure = { [logger] peer, reason in
+            logger.debug("a consumer's connection failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
+        }
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers,
             facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [unowned self] in

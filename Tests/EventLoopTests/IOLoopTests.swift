@@ -83,7 +83,7 @@ struct IOLoopTests {
         #expect(events == [.readable])
     }
 
-    @Test func `the end of a turn comes after all its jobs, once for each who asked`() async {
+    @Test func `whoever asks for the end of a turn is told once`() async {
         let turnEnds = await withCheckedContinuation { continuation in
             Task { @IOLoop in
                 let recorder = Recorder { continuation.resume(returning: $0.turnEnds) }
