@@ -53,7 +53,7 @@ extension SeccompPolicy {
         let names = try entry.strings("names", max: 512) ?? []
         guard !names.isEmpty else { throw entry.failure("names", "must list at least one system call") }
         for (name, line) in names where !SyscallNames.isKnown(name) {
-            let hint = NearestName.hint(for: name, among: SyscallNames.all)
+            let hint = NearestName.hint(for: name, among: SyscallNames.all.map(\.name))
             throw SandboxPolicyError(file: file, line: line, "unknown system call '\(name)'\(hint)")
         }
         let action = try action(entry, name: entry.required("action"), key: "action", errnoKey: "errnoRet")

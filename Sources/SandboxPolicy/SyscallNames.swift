@@ -1,25 +1,40 @@
 internal import CSeccomp
 internal import Glibc
 
-/// The system calls that libseccomp knows (seccomp_syscall_resolve_name(3)).
-enum SyscallNames {
-    /// Known on some architecture; calls that this machine lacks are known too, and make no rule.
-    static func isKnown(_ name: String) -> Bool { number(name) != nil }
+/// The names and numbers of system calls: those that libseccomp knows (seccomp_syscall_resolve_name(3)), and a few that
+/// are newer than it.
+package enum SyscallNames {
+    /// The name of a call of this machine; nil for a number that nobody knows yet.
+    package static func name(of number: UInt32) -> String? {
+        guard let number = CInt(exactly: number), number < 1024 else { return nil }
+        return resolve(number) ?? NewerSyscalls.names[UInt32(number)]
+    }
 
-    /// Negative for a call of other architectures only.
+    /// The number on this machine; nil for a name that is not known, and for a call that this architecture lacks.
+    package static func number(of name: String) -> UInt32? {
+        guard let number = number(name) else { return NewerSyscalls.numbers[name] }
+        return UInt32(exactly: number)
+    }
+
+    /// Known on some architecture, or newer than libseccomp. Those that this machine's libseccomp lacks make no rule.
+    package static func isKnown(_ name: String) -> Bool { number(name) != nil || NewerSyscalls.isKnown(name) }
+
+    /// As libseccomp says it: nil for a name that it does not know, negative for a call of other architectures only.
     static func number(_ name: String) -> CInt? {
         let number = seccomp_syscall_resolve_name(name)
         // __NR_SCMP_ERROR
         return number == -1 ? nil : number
     }
 
-    /// Every call of this machine by name, for hints.
-    static let all: [String] = (0..<1024).compactMap(name)
+    /// Every call of this machine by number, in order.
+    package static let all: [(number: UInt32, name: String)] = (0..<1024).compactMap { number in
+        name(of: number).map { (number, $0) }
+    }
 
     /// The highest number that libseccomp knows on this machine.
-    static let numberMax = UInt32((0..<1024).last { name($0) != nil } ?? 0)
+    static let numberMax = UInt32((0..<1024).last { resolve($0) != nil } ?? 0)
 
-    private static func name(_ number: CInt) -> String? {
+    private static func resolve(_ number: CInt) -> String? {
         guard let name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number) else { return nil }
         defer { free(name) }
         return String(cString: name)
@@ -27,11 +42,11 @@ enum SyscallNames {
 
     #if arch(x86_64)
         /// The OCI name of the architecture that this program was built for.
-        static let nativeArchitecture = "SCMP_ARCH_X86_64"
+        package static let nativeArchitecture = "SCMP_ARCH_X86_64"
         /// AUDIT_ARCH_X86_64 of linux/audit.h, as seccomp_data carries it.
         static let nativeAuditArchitecture: UInt32 = 0xc000_003e
     #elseif arch(arm64)
-        static let nativeArchitecture = "SCMP_ARCH_AARCH64"
+        package static let nativeArchitecture = "SCMP_ARCH_AARCH64"
         static let nativeAuditArchitecture: UInt32 = 0xc000_00b7
     #else
         #error("name this architecture as config-linux of the OCI runtime-spec and linux/audit.h do")
