@@ -45,6 +45,7 @@ var targets: [Target] = [
 
     // Layer 1: one owner for each C library, the event loop, pure formats.
     library("LaunchPlan"),
+    library("LaunchSequence", ["LaunchPlan", "LinuxSystem"]),
     library("EventLoop", ["LinuxSystem"]),
     library("TLSSession", ["COpenSSL", "LinuxSystem"]),
     library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
@@ -89,7 +90,7 @@ var targets: [Target] = [
         ],
         swiftSettings: swiftSettings),
     .executableTarget(
-        name: "hearth-sandbox", dependencies: ["LaunchPlan", "LinuxSystem"],
+        name: "hearth-sandbox", dependencies: ["LaunchSequence"],
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
 
     .executableTarget(
@@ -118,9 +119,13 @@ var targets: [Target] = [
     // What the sandbox is tested with: a hostile backend, and an agent that starts it.
     .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
     .executableTarget(
+        name: "sandbox-ablation", dependencies: ["LaunchSequence"], path: "Tests/SandboxAblation",
+        swiftSettings: swiftSettings, linkerSettings: staticExecutable),
+    .executableTarget(
         name: "sandbox-driver", dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"],
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
+    tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),

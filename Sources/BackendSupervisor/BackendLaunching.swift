@@ -42,12 +42,14 @@ final class BackendHandles: Sendable {
     let process: ProcessHandle
     let socket: Descriptor
     let log: Descriptor
+    let report: Descriptor
     let lifeline: Descriptor
 
     init(_ launched: consuming LaunchedProcess) {
         process = launched.process
         socket = launched.socket
         log = launched.log
+        report = launched.report
         lifeline = launched.lifeline
     }
 }

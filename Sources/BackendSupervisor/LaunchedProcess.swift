@@ -11,6 +11,8 @@ package struct LaunchedProcess: ~Copyable, Sendable {
     package let socket: Descriptor
     /// What the backend writes to standard output and standard error, to be read; nonblocking. Ends with the launcher.
     package let log: Descriptor
+    /// `SupervisedCall` records, to be read; nonblocking. Ends with the launcher.
+    package let report: Descriptor
     /// The write end of the pipe that only the agent holds. Never written to.
     package let lifeline: Descriptor
 

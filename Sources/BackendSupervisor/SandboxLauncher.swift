@@ -13,6 +13,28 @@ package struct SandboxLauncher: Sendable {
     /// What the owner asked for. A machine that cannot reach it starts nothing.
     package let tier: SandboxTier
 
+    /// Only to measure what a layer stops, with a launcher that takes any subset of them.
+    package var laidOpen: LaidOpen?
+
+    /// What a launch hands to the launcher although its layers are there to withhold it from the backend.
+    package struct LaidOpen: Sendable {
+        package var environment: [String]
+        package var descriptors: [CInt]
+
+        package init(environment: [String] = [], descriptors: [CInt] = []) {
+            self.environment = environment
+            self.descriptors = descriptors
+        }
+    }
+
+    /// What becomes of a backend's standard streams.
+    package enum StandardStreams: Sendable {
+        /// Input is empty, both outputs are `LaunchedProcess.log`.
+        case logged
+        /// Those of this process.
+        case inherited
+    }
+
     package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier) {
         self.launcherPath = launcherPath
         self.policiesDirectory = policiesDirectory
@@ -37,7 +59,8 @@ package struct SandboxLauncher: Sendable {
     /// start in exit status `LaunchStatus.failed` and one line of the log. `handOver` is borrowed for the call; the
     /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order.
     package func launch(
-        executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = []
+        executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
+        streams: StandardStreams = .logged
     ) throws(SandboxLaunchError) -> LaunchedProcess {
         if let interpreter = executable.interpreter, !plan.shows(interpreter) {
             throw SandboxLaunchError(
@@ -49,19 +72,19 @@ package struct SandboxLauncher: Sendable {
         plan.handedOnCount = UInt32(clamping: handOver.count)
         let encoded: [UInt8]
         do throws(LaunchPlanError) {
-            encoded = try plan.encoded()
+            encoded = try plan.encoded(anyLayers: laidOpen != nil)
         } catch {
             throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
         }
         do throws(LinuxError) {
-            return try start(executable, encodedPlan: encoded, handOver: handOver)
+            return try start(executable, encodedPlan: encoded, handOver: handOver, streams)
         } catch {
             throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
         }
     }
 
     private func start(
-        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt]
+        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt], _ streams: StandardStreams
     ) throws(LinuxError) -> LaunchedProcess {
         let planFile = try Descriptor.memoryFile("plan")
         try planFile.writeAll(encodedPlan)
@@ -70,19 +93,30 @@ package struct SandboxLauncher: Sendable {
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
         let lifeline = try Descriptor.pipe()
-        try sockets.first.setNonblocking(true)
-        try log.first.setNonblocking(true)
+        let report = try Descriptor.pipe()
+        for end in [sockets.first.raw, log.first.raw, report.first.raw, report.second.raw] {
+            try Descriptor.setNonblocking(end)
+        }
+        let standard =
+            switch streams {
+            case .logged: [null.raw, log.second.raw, log.second.raw]
+            case .inherited: [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO]
+            }
         // The order is that of `LaunchDescriptor`.
         let descriptors =
-            [
-                null.raw, log.second.raw, log.second.raw, sockets.second.raw, lifeline.first.raw, planFile.raw,
-                executable.memory.raw,
-            ] + handOver
+            standard
+            + [
+                sockets.second.raw, lifeline.first.raw, planFile.raw, executable.memory.raw, report.second.raw,
+                null.raw,
+            ]
+            + handOver + (laidOpen?.descriptors ?? [])
         let processID = try ProcessSpawn.spawn(
-            launcherPath, arguments: ["hearth-sandbox"], environment: [], descriptors: descriptors)
+            launcherPath, arguments: ["hearth-sandbox"], environment: laidOpen?.environment ?? [],
+            descriptors: descriptors)
         let process = try ProcessHandle(child: processID)
         return LaunchedProcess(
-            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), lifeline: lifeline.takeSecond())
+            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), report: report.takeFirst(),
+            lifeline: lifeline.takeSecond())
     }
 }
 

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
@@ -53,10 +51,7 @@
 
 pid_t hearth_fork(void) { return fork(); }
 
-int hearth_unshare_all(void) {
-    return unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                   CLONE_NEWCGROUP);
-}
+int hearth_unshare(int namespaces) { return unshare(namespaces); }
 
 int hearth_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 int hearth_set_parent_death_signal(int signal_number) { return prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0); }
@@ -206,12 +201,6 @@ int hearth_set_limit(uint32_t resource, uint64_t value) {
     if (value > limit.rlim_max) value = limit.rlim_max;
     limit.rlim_cur = limit.rlim_max = value;
     return setrlimit((int)resource, &limit);
-}
-
-int hearth_load_filter(const void *filter, size_t bytes) {
-    struct sock_fprog program = {
-        .len = (unsigned short)(bytes / sizeof(struct sock_filter)), .filter = (struct sock_filter *)filter};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
 int hearth_execute(int descriptor, char *const arguments[], char *const environment[]) {

@@ -7,12 +7,13 @@ package struct LaunchPlanError: Error, Equatable, CustomStringConvertible {
 /// The form in which a plan travels: a fixed order of fields, integers little-endian, a count before every list and a
 /// length before every string. Agent and launcher are installed together, so another version is an error.
 extension LaunchPlan {
-    /// "hlplan01": the format and the version of this layout.
-    private static let magic: UInt64 = 0x3130_6e61_6c70_6c68
+    /// "hlplan02": the format and the version of this layout.
+    private static let magic: UInt64 = 0x3230_6e61_6c70_6c68
 
     /// The plan as bytes. Throws when it breaks a bound of `LaunchPlanLimits` or contradicts its tier.
-    package func encoded() throws(LaunchPlanError) -> [UInt8] {
-        try validate()
+    /// - Parameter anyLayers: for measuring what each layer stops; `hearth-sandbox` refuses such a plan.
+    package func encoded(anyLayers: Bool = false) throws(LaunchPlanError) -> [UInt8] {
+        try validate(anyLayers: anyLayers)
         var writer = PlanWriter()
         writer.integer(LaunchPlan.magic)
         writer.strings(arguments)
@@ -34,12 +35,17 @@ extension LaunchPlan {
         writer.bytes(filter)
         writer.integer(userID)
         writer.integer(groupID)
+        writer.integer(UInt32(tellingArguments.count))
+        for telling in tellingArguments {
+            writer.integer(telling.call)
+            writer.integer(telling.mask)
+        }
         writer.integer(handedOnCount)
         return writer.output
     }
 
     /// Reads what `encoded()` wrote. Throws on anything else, without reading past the end.
-    package init(decoding bytes: [UInt8]) throws(LaunchPlanError) {
+    package init(decoding bytes: [UInt8], anyLayers: Bool = false) throws(LaunchPlanError) {
         guard bytes.count <= LaunchPlanLimits.planBytesMax else {
             throw LaunchPlanError("the plan has \(bytes.count) bytes; at most \(LaunchPlanLimits.planBytesMax)")
         }
@@ -72,8 +78,12 @@ extension LaunchPlan {
         filter = try reader.bytes("filter", max: LaunchPlanLimits.filterBytesMax)
         userID = try reader.integer(UInt32.self, "user id")
         groupID = try reader.integer(UInt32.self, "group id")
+        for _ in 0..<(try reader.count("telling arguments")) {
+            let call = try reader.integer(UInt32.self, "telling call")
+            tellingArguments.append(TellingArguments(call: call, mask: try reader.integer(UInt8.self, "telling mask")))
+        }
         handedOnCount = try reader.integer(UInt32.self, "handed-on count")
         guard reader.isAtEnd else { throw LaunchPlanError("bytes follow the plan") }
-        try validate()
+        try validate(anyLayers: anyLayers)
     }
 }

@@ -1,16 +1,13 @@
 extension LaunchPlan {
     /// What must hold of every plan: a tier has all its layers, nobody is root, every path is a whole one, every size
     /// is within its bound.
-    package func validate() throws(LaunchPlanError) {
+    package func validate(anyLayers: Bool = false) throws(LaunchPlanError) {
         guard !arguments.isEmpty else { throw LaunchPlanError("arguments are missing") }
-        guard layers == tier.layers else {
+        guard anyLayers || layers.subtracting(.hostDependent) == tier.layers else {
             let missing = tier.layers.subtracting(layers).names.joined(separator: ", ")
             throw LaunchPlanError("tier \(tier.rawValue) must have exactly its layers; missing: \(missing)")
         }
-        guard !filter.isEmpty, filter.count.isMultiple(of: 8), filter.count <= LaunchPlanLimits.filterBytesMax else {
-            throw LaunchPlanError(
-                "the filter has \(filter.count) bytes; 8 to \(LaunchPlanLimits.filterBytesMax), in eights")
-        }
+        _ = try FilterProgram(filter)
         guard userID != 0, groupID != 0, userID != .max, groupID != .max else {
             throw LaunchPlanError("user and group inside must not be 0")
         }
@@ -24,7 +21,7 @@ extension LaunchPlan {
     }
 
     private func validateTexts() throws(LaunchPlanError) {
-        for list in [arguments.count, environment.count, binds.count, limits.count]
+        for list in [arguments.count, environment.count, binds.count, limits.count, tellingArguments.count]
         where list > LaunchPlanLimits.listCountMax {
             throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
         }

@@ -18,6 +18,8 @@ package struct LaunchPlan: Equatable, Sendable {
     /// Who the backend is in its own user namespace; never 0.
     package var userID: UInt32 = 1000
     package var groupID: UInt32 = 1000
+    /// By what the kinds of supervised calls are told apart; for calls that are not listed, by the number alone.
+    package var tellingArguments: [TellingArguments] = []
     /// How many descriptors are handed on to the backend, from `LaunchDescriptor.firstHandedOn`.
     package var handedOnCount: UInt32 = 0
 
@@ -85,10 +87,15 @@ package enum LaunchDescriptor {
     package static let plan: CInt = 5
     /// The backend's executable in a sealed memory file.
     package static let executable: CInt = 6
+    /// The write end of a pipe on which the launcher tells the agent of `SupervisedCall`s.
+    package static let report: CInt = 7
+    /// The `cgroup.procs` of the backend's control group, open for writing; something else where the plan has no layer
+    /// `controlGroup`.
+    package static let controlGroup: CInt = 8
     /// AT_EMPTY_PATH: the launcher executes the descriptor itself (execveat(2)); the filter lets exactly this pass.
     package static let executionFlags: CInt = 0x1000
     /// The first descriptor that is handed on at the same number, such as the weights of a model.
-    package static let firstHandedOn: CInt = 7
+    package static let firstHandedOn: CInt = 9
 }
 
 /// How the launcher's exit status reads; any other status is the backend's own.
@@ -108,6 +115,8 @@ package enum LaunchPlanLimits {
     package static let listCountMax = 256
     /// BPF_MAXINSNS instructions of 8 bytes (linux/bpf_common.h).
     package static let filterBytesMax = 4096 * 8
+    /// Kinds of supervised calls that are told apart for one backend; beyond it only their number is counted.
+    package static let callKindsMax = 256
     /// The parts of a bind's path.
     package static let nestingMax = 32
     package static let handedOnCountMax: UInt32 = 16

@@ -6,12 +6,15 @@ package enum SandboxTier: String, CaseIterable, Sendable {
     /// whether a path exists where its policy lets it ask, and it shares the machine's process numbers.
     case reduced
 
-    /// The layers that the tier consists of.
+    /// The layers that the tier consists of on every machine.
     package var layers: SandboxLayers {
         switch self {
-        case .full: .all
+        case .full: SandboxLayers.all.subtracting(.hostDependent)
         case .reduced:
-            [.cleanDescriptors, .cleanEnvironment, .lifeline, .noNewPrivileges, .landlock, .resourceLimits, .seccomp]
+            [
+                .cleanDescriptors, .cleanEnvironment, .lifeline, .noNewPrivileges, .noCapabilities, .landlock,
+                .resourceLimits, .seccomp, .execOnce,
+            ]
         }
     }
 }
@@ -38,8 +41,15 @@ package struct SandboxLayers: OptionSet, Hashable, Sendable {
     package static let landlock = SandboxLayers(rawValue: 1 << 14)
     package static let resourceLimits = SandboxLayers(rawValue: 1 << 15)
     package static let seccomp = SandboxLayers(rawValue: 1 << 16)
+    package static let execOnce = SandboxLayers(rawValue: 1 << 17)
+    package static let speculationControls = SandboxLayers(rawValue: 1 << 18)
+    package static let controlGroup = SandboxLayers(rawValue: 1 << 19)
 
-    package static let all = SandboxLayers(rawValue: (1 << 17) - 1)
+    package static let all = SandboxLayers(rawValue: (1 << 20) - 1)
+
+    /// Those that only some machines offer. The agent demands them, with any tier, where it finds them; what is left
+    /// open where they are missing is a residual risk that it shows.
+    package static let hostDependent: SandboxLayers = [.speculationControls, .controlGroup]
 
     /// Those that one call of the launcher makes together.
     package static let namespaces: SandboxLayers = [
@@ -47,11 +57,12 @@ package struct SandboxLayers: OptionSet, Hashable, Sendable {
         .cgroupNamespace,
     ]
 
-    /// The layers' names in the order of their bits, which is the order in which they are applied.
+    /// The layers' names in the order of their bits.
     private static let nameTable = [
         "clean-descriptors", "clean-environment", "lifeline", "no-new-privileges", "user-namespace", "pid-namespace",
         "mount-namespace", "network-namespace", "ipc-namespace", "uts-namespace", "cgroup-namespace",
-        "no-nested-namespaces", "empty-root", "no-capabilities", "landlock", "resource-limits", "seccomp",
+        "no-nested-namespaces", "empty-root", "no-capabilities", "landlock", "resource-limits", "seccomp", "exec-once",
+        "speculation-controls", "cgroup-limits",
     ]
 
     /// The names of the layers, as status shows them.

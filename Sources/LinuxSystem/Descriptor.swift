@@ -25,6 +25,11 @@ package struct Descriptor: ~Copyable, Sendable {
         Descriptor(owning: try checked("duplicate a descriptor") { fcntl(raw, F_DUPFD_CLOEXEC, 3) })
     }
 
+    /// O_NONBLOCK for a descriptor that is borrowed by number.
+    package static func setNonblocking(_ raw: CInt) throws(LinuxError) {
+        try checked("set O_NONBLOCK") { hearth_set_nonblocking(raw, 1) }
+    }
+
     package func setNonblocking(_ nonblocking: Bool) throws(LinuxError) {
         try checked("set O_NONBLOCK") { hearth_set_nonblocking(raw, nonblocking ? 1 : 0) }
     }

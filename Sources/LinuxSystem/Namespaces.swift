@@ -3,10 +3,23 @@ internal import Glibc
 
 /// New namespaces for this process and those that it forks (namespaces(7)). Only for a process with one thread.
 package enum Namespaces {
-    /// Enters a new user, mount, network, IPC, UTS and cgroup namespace; the next child is the first process of a new
-    /// PID namespace. Until `mapUser` this process is nobody there.
-    package static func unshareAll() throws(LinuxError) {
-        try checked("unshare") { hearth_unshare_all() }
+    /// CLONE_NEW… of linux/sched.h.
+    package struct Kinds: OptionSet, Sendable {
+        package let rawValue: CInt
+        package init(rawValue: CInt) { self.rawValue = rawValue }
+        package static let mount = Kinds(rawValue: 0x0002_0000)
+        package static let cgroup = Kinds(rawValue: 0x0200_0000)
+        package static let hostName = Kinds(rawValue: 0x0400_0000)
+        package static let ipc = Kinds(rawValue: 0x0800_0000)
+        package static let user = Kinds(rawValue: 0x1000_0000)
+        package static let process = Kinds(rawValue: 0x2000_0000)
+        package static let network = Kinds(rawValue: 0x4000_0000)
+    }
+
+    /// Enters new namespaces; of a new PID namespace the next child is the first process. Until `mapUser` this process is
+    /// nobody in a new user namespace.
+    package static func unshare(_ kinds: Kinds) throws(LinuxError) {
+        try checked("unshare") { hearth_unshare(kinds.rawValue) }
     }
 
     /// Makes this process's user and group the given ones inside (user_namespaces(7)); no other user exists there.

@@ -24,6 +24,17 @@ package enum ProcessFork {
         try checked("unblock signals") { hearth_unblock_signals() }
     }
 
+    /// This process's own environment, `NAME=value`.
+    package static var inheritedEnvironment: [String] {
+        var entries: [String] = []
+        var next = environ
+        while let entry = next.pointee {
+            entries.append(String(cString: entry))
+            next += 1
+        }
+        return entries
+    }
+
     /// Closes every descriptor from `first` to `last`, both inclusive; nil: to the highest.
     package static func closeAll(from first: CInt, to last: CInt? = nil) throws(LinuxError) {
         guard first <= last ?? CInt.max else { return }
@@ -36,15 +47,15 @@ package enum ProcessFork {
         try checked("set close-on-exec on descriptor \(descriptor)") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
 
-    /// Loads the filter and becomes the program in the descriptor; returns only what failed. Between the two there is
-    /// no other system call.
+    /// Loads the filter, if there is one, for a supervisor, and becomes the program in the descriptor; returns only what
+    /// failed. Between the two there is no other system call. The supervisor's end is the lowest free descriptor.
     package static func execute(
-        _ descriptor: CInt, arguments: [String], environment: [String], filter: [UInt8]
+        _ descriptor: CInt, arguments: [String], environment: [String], supervisedFilter: [UInt8]?
     ) -> LinuxError {
         CStringList.with(arguments) { argv in
             CStringList.with(environment) { envp in
-                filter.withUnsafeBytes { bytes in
-                    if hearth_load_filter(bytes.baseAddress, bytes.count) != 0 {
+                (supervisedFilter ?? []).withUnsafeBytes { bytes in
+                    if !bytes.isEmpty, hearth_load_supervised_filter(bytes.baseAddress, bytes.count) < 0 {
                         return LinuxError.last("load the seccomp filter")
                     }
                     _ = hearth_execute(descriptor, argv, envp)
@@ -67,25 +78,46 @@ package struct ChildWatch: ~Copyable {
         signals = Descriptor(owning: try checked("watch for the end of children") { hearth_child_signals() })
     }
 
-    /// Reaps every child until `child` has ended, and returns its status; nil once `lifeline` is readable or closed.
-    package func wait(for child: CInt, lifeline: CInt) -> ExitStatus? {
+    /// What a watch was woken by.
+    package enum Event {
+        case ended(ExitStatus)
+        /// The lifeline is readable or closed.
+        case lifelineLost
+        /// A call waits for the supervisor, or none can come any more.
+        case supervision
+        case timeOver
+    }
+
+    /// Waits until `child` has ended, reaping every other that ends meanwhile, or until one of the others happens.
+    /// - Parameters:
+    ///   - listener: a supervisor's end; nil watches none.
+    ///   - nanoseconds: nil waits for ever.
+    package func next(child: CInt, lifeline: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil) -> Event {
         var watched = [
             pollfd(fd: lifeline, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0),
+            // Below 0: not looked at (poll(2)).
+            pollfd(fd: listener ?? -1, events: Int16(POLLIN), revents: 0),
         ]
         while true {
-            // A child that ended before this is told of too: the signal stays pending in the descriptor.
-            if poll(&watched, 2, -1) < 0 { continue }
-            if watched[0].revents != 0 { return nil }
-            var record = [UInt8](repeating: 0, count: 128)
-            _ = read(signals.raw, &record, record.count)
-            var status: CInt = 0
-            while true {
-                let ended = waitpid(-1, &status, WNOHANG)
-                if ended <= 0 { break }
-                // A child that asked to be traced is also told of when it stops: it has not ended (WIFSTOPPED).
-                if ended == child, status & 0xff != 0x7f { return ExitStatus(waitStatus: status) }
-            }
+            let ready = hearth_poll_many(&watched, 3, nanoseconds ?? -1)
+            if ready < 0 { continue }
+            if ready == 0 { return .timeOver }
+            if watched[0].revents != 0 { return .lifelineLost }
+            if watched[1].revents != 0, let status = reap(child) { return .ended(status) }
+            if watched[2].revents != 0 { return .supervision }
+        }
+    }
+
+    private func reap(_ child: CInt) -> ExitStatus? {
+        var record = [UInt8](repeating: 0, count: 128)
+        _ = read(signals.raw, &record, record.count)
+        var status: CInt = 0
+        while true {
+            let ended = waitpid(-1, &status, WNOHANG)
+            if ended <= 0 { return nil }
+            // A child that asked to be traced is also told of when it stops: it has not ended (WIFSTOPPED).
+            if ended == child, status & 0xff != 0x7f { return ExitStatus(waitStatus: status) }
         }
     }
 }

@@ -4,25 +4,41 @@ internal import LaunchPlan
 internal import LinuxSystem
 
 extension SeccompPolicy {
-    /// The launcher's own exec of the backend: execveat(6, "", …, AT_EMPTY_PATH). Descriptor 6 closes with it, so the
-    /// backend cannot repeat the call unless its policy gives it descriptors of its own.
+    /// The calls that make a process another program. No policy allows them: the launcher makes one of them, once, and
+    /// what it executes is what was hashed.
+    private static let executions: Set<String> = ["execve", "execveat"]
+
+    /// The launcher's own exec of the backend, execveat(6, "", …, AT_EMPTY_PATH), is put to the launcher's supervisor,
+    /// which lets it pass once.
     private static let execution = Rule(
-        names: ["execveat"], action: .allow,
+        names: ["execveat"], action: .notify,
         conditions: [
             Condition(index: 0, operation: .equal, value: UInt64(LaunchDescriptor.executable), valueTwo: 0),
             Condition(index: 4, operation: .equal, value: UInt64(LaunchDescriptor.executionFlags), valueTwo: 0),
         ],
         comment: nil, line: 0)
 
-    /// The filter as the kernel takes it, for this machine's architecture; calls of any other kill the process.
-    /// Throws when libseccomp refuses a rule. Deterministic and free of side effects.
+    /// The filter for a launch, as the kernel takes it, for this machine's architecture; calls of any other kill the
+    /// process. What the policy says of execve and execveat does not count: exec passes once. Throws when libseccomp
+    /// refuses a rule. Deterministic and free of side effects.
     package func compile() throws(SandboxPolicyError) -> [UInt8] {
+        try compile(leavingOut: SeccompPolicy.executions, adding: [("execveat", SeccompPolicy.execution)])
+    }
+
+    /// The filter of exactly what the policy says, for comparing and explaining; no backend is launched with it.
+    package func compileAsWritten() throws(SandboxPolicyError) -> [UInt8] {
+        try compile(leavingOut: [], adding: [])
+    }
+
+    private func compile(
+        leavingOut: Set<String>, adding: [(name: String, rule: Rule)]
+    ) throws(SandboxPolicyError) -> [UInt8] {
         let filter = try SeccompFilter(defaultAction: defaultAction.filterValue, file: file)
         try filter.configure(file: file)
         for rule in rules where rule.action != defaultAction {
-            for name in rule.names { try filter.add(rule, name: name, file: file) }
+            for name in rule.names where !leavingOut.contains(name) { try filter.add(rule, name: name, file: file) }
         }
-        if !allowsExecution { try filter.add(SeccompPolicy.execution, name: "execveat", file: file) }
+        for (name, rule) in adding { try filter.add(rule, name: name, file: file) }
         return SeccompPolicy.unknownCalls(max: SyscallNames.numberMax) + (try filter.export(file: file))
     }
 
@@ -45,10 +61,6 @@ extension SeccompPolicy {
                 + withUnsafeBytes(of: instruction.value.littleEndian) { Array($0) }
         }
     }
-
-    private var allowsExecution: Bool {
-        rules.contains { $0.names.contains("execveat") && $0.action == .allow && $0.conditions.isEmpty }
-    }
 }
 
 extension SeccompPolicy.Action {
@@ -61,6 +73,7 @@ extension SeccompPolicy.Action {
         case .killThread: 0
         case .trap: 0x0003_0000
         case .log: 0x7ffc_0000
+        case .notify: 0x7fc0_0000
         }
     }
 }
@@ -88,10 +101,6 @@ private struct SeccompFilter: ~Copyable {
     func add(_ rule: SeccompPolicy.Rule, name: String, file: String) throws(SandboxPolicyError) {
         guard let number = SyscallNames.number(name) else {
             throw SandboxPolicyError(file: file, line: rule.line, "unknown system call '\(name)'")
-        }
-        if name == "execveat", rule.action != .allow {
-            throw SandboxPolicyError(
-                file: file, line: rule.line, "leave execveat out: the launcher makes it once, later ones are denied")
         }
         // A call that only other architectures have.
         guard number >= 0 else { return }

@@ -24,7 +24,10 @@ package struct SeccompPolicy: Equatable, Sendable {
         case killProcess
         case killThread
         case trap
+        /// Let pass and told to the agent, which keeps it beside what was denied; nothing reaches the kernel's log.
         case log
+        /// Put to the launcher's supervisor; no file can say so.
+        case notify
     }
 
     /// A comparison of one argument of the call, all 64 bits of it.

@@ -169,14 +169,18 @@ struct PlainLaunching: BackendLaunching {
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
         let lifeline = try Descriptor.pipe()
+        let report = try Descriptor.pipe()
+        try report.first.setNonblocking(true)
         try sockets.first.setNonblocking(true)
         try log.first.setNonblocking(true)
-        let handOver = weights.map { [lifeline.first.raw, null.raw, null.raw, $0.descriptor.raw] } ?? []
+        let handOver =
+            weights.map { [lifeline.first.raw, null.raw, null.raw, report.second.raw, null.raw, $0.descriptor.raw] }
+            ?? []
         let descriptors = [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver
         let pid = try Self.spawn(definition, descriptors)
         return LaunchedProcess(
             process: try ProcessHandle(child: pid), socket: sockets.takeFirst(), log: log.takeFirst(),
-            lifeline: lifeline.takeSecond())
+            report: report.takeFirst(), lifeline: lifeline.takeSecond())
     }
 
     /// A process that another test has forked just now may still hold the file open that was written before: then it

@@ -2,8 +2,11 @@ import LaunchPlan
 import Testing
 
 struct LaunchPlanTests {
+    /// A filter of one instruction: return SECCOMP_RET_ALLOW.
+    static let allowAll: [UInt8] = [6, 0, 0, 0, 0, 0, 0xff, 0x7f]
+
     static func plan() -> LaunchPlan {
-        var plan = LaunchPlan(arguments: ["echo", "--ünïcode"], tier: .full, filter: [UInt8](repeating: 7, count: 16))
+        var plan = LaunchPlan(arguments: ["echo", "--ünïcode"], tier: .full, filter: allowAll)
         plan.environment = ["A=1", "B="]
         plan.binds = [
             ReadOnlyBind(source: "/usr/share/zoneinfo", target: "/zones"),
@@ -13,6 +16,8 @@ struct LaunchPlanTests {
         plan.limits = [ResourceLimit(.coreBytes, 1), ResourceLimit(.addressSpaceBytes, .max)]
         plan.userID = 65533
         plan.handedOnCount = 3
+        plan.tellingArguments = [TellingArguments(call: 41, mask: 1), TellingArguments(call: 9, mask: 0b1100)]
+        plan.layers.insert(.controlGroup)
         return plan
     }
 
@@ -20,7 +25,7 @@ struct LaunchPlanTests {
     func roundTrip() throws {
         let plan = LaunchPlanTests.plan()
         #expect(try LaunchPlan(decoding: plan.encoded()) == plan)
-        let reduced = LaunchPlan(arguments: ["x"], tier: .reduced, filter: [UInt8](repeating: 0, count: 8))
+        let reduced = LaunchPlan(arguments: ["x"], tier: .reduced, filter: LaunchPlanTests.allowAll)
         #expect(try LaunchPlan(decoding: reduced.encoded()) == reduced)
     }
 
@@ -63,6 +68,8 @@ struct LaunchPlanTests {
             { $0.arguments = Array(repeating: "x", count: 300) },
             { $0.layers.remove(.seccomp) },
             { $0.layers.remove(.landlock) },
+            { $0.layers.remove(.execOnce) },
+            { $0.tellingArguments = Array(repeating: TellingArguments(call: 1, mask: 1), count: 257) },
             { $0.filter = [] },
             { $0.filter = [1, 2, 3] },
             { $0.filter = [UInt8](repeating: 0, count: 4097 * 8) },
@@ -86,7 +93,7 @@ struct LaunchPlanTests {
 
     @Test("tier reduced promises no root of its own")
     func reducedTier() {
-        var plan = LaunchPlan(arguments: ["x"], tier: .reduced, filter: [UInt8](repeating: 0, count: 8))
+        var plan = LaunchPlan(arguments: ["x"], tier: .reduced, filter: LaunchPlanTests.allowAll)
         plan.temporaryBytes = 1
         #expect(throws: LaunchPlanError.self) { try plan.encoded() }
         plan.temporaryBytes = 0
@@ -97,10 +104,19 @@ struct LaunchPlanTests {
     @Test("every layer has a name of its own, and tier full has all of them")
     func layerNames() {
         let names = SandboxLayers.all.names
-        #expect(names.count == 17)
+        #expect(names.count == 20)
         #expect(Set(names).count == names.count)
-        #expect(SandboxTier.full.layers == .all)
+        #expect(SandboxTier.full.layers.union(.hostDependent) == .all)
         #expect(SandboxTier.reduced.layers.contains([.seccomp, .landlock, .noNewPrivileges, .lifeline]))
         #expect(SandboxTier.reduced.layers.isDisjoint(with: .namespaces))
+    }
+
+    @Test("a plan with fewer layers is read only by whoever asks for that")
+    func fewerLayers() throws {
+        var plan = LaunchPlanTests.plan()
+        plan.layers = [.seccomp]
+        let bytes = try plan.encoded(anyLayers: true)
+        #expect(try LaunchPlan(decoding: bytes, anyLayers: true) == plan)
+        #expect(throws: LaunchPlanError.self) { try LaunchPlan(decoding: bytes) }
     }
 }

@@ -3,7 +3,7 @@ import SandboxPolicy
 import Testing
 
 struct LaunchPlannerTests {
-    private let filter = [UInt8](repeating: 0, count: 8)
+    private let filter: [UInt8] = [6, 0, 0, 0, 0, 0, 0xff, 0x7f]
 
     private func plan(
         _ manifest: BackendManifest, _ owner: OwnerLimits, tier: SandboxTier = .full, weightBytes: UInt64 = 0

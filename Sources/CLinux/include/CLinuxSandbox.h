@@ -7,8 +7,8 @@
 // fork(2). Only for a process with one thread.
 pid_t hearth_fork(void);
 
-// unshare(2): all namespaces that a sandbox has, in one call.
-int hearth_unshare_all(void);
+// unshare(2) with CLONE_NEW… flags.
+int hearth_unshare(int namespaces);
 
 // prctl(2).
 int hearth_set_no_new_privileges(void);
@@ -38,9 +38,6 @@ int hearth_landlock_restrict(int ruleset, int abi);
 
 // setrlimit(2); a value above the hard limit in force is lowered to it.
 int hearth_set_limit(uint32_t resource, uint64_t value);
-
-// seccomp(2): `filter` is an array of struct sock_filter.
-int hearth_load_filter(const void *filter, size_t bytes);
 
 // execveat(2) of the descriptor itself, which works without /proc.
 int hearth_execute(int descriptor, char *const arguments[], char *const environment[]);

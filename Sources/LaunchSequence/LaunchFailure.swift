@@ -3,7 +3,7 @@ internal import LaunchPlan
 internal import LinuxSystem
 
 /// A layer that could not be applied: which one, why, and what to do about it.
-struct LaunchFailure: Error {
+package struct LaunchFailure: Error {
     let text: String
 
     init(_ layer: SandboxLayers, _ reason: String) {
@@ -13,7 +13,7 @@ struct LaunchFailure: Error {
     init(_ text: String) { self.text = text }
 
     /// One line on standard error, and the end of this process. A forked child, too, must not run its parent's cleanup.
-    func report() -> Never {
+    package func report() -> Never {
         let line = Array("hearth-sandbox: \(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
         _exit(LaunchStatus.failed)

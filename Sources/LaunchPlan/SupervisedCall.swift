@@ -1,0 +1,57 @@
+/// System calls of one kind that a backend's filter denied or logged: what the launcher tells the agent on
+/// `LaunchDescriptor.report`, one record of `byteCount` bytes each time that a kind is new or its count has grown.
+package struct SupervisedCall: Equatable, Sendable {
+    /// The first call of the kind. All of a kind have the same number and the same values of the arguments that the plan
+    /// tells kinds apart by (`LaunchPlan.tellingArguments`).
+    package var call: SystemCall
+    /// With which errno it was answered; 0: it was let pass.
+    package var errno: UInt16
+    /// Since the backend started.
+    package var count: UInt64
+
+    package init(_ call: SystemCall, errno: UInt16, count: UInt64) {
+        self.call = call
+        self.errno = errno
+        self.count = count
+    }
+
+    /// The number in the record that counts all kinds beyond `LaunchPlanLimits.callKindsMax`.
+    package static let otherKinds = UInt32.max
+
+    /// Less than PIPE_BUF, so that a record arrives whole or not at all (pipe(7)).
+    package static let byteCount = 64
+
+    package func encoded() -> [UInt8] {
+        var writer = PlanWriter()
+        writer.integer(call.number)
+        writer.integer(UInt32(errno))
+        writer.integer(count)
+        for index in 0..<6 { writer.integer(index < call.arguments.count ? call.arguments[index] : 0) }
+        return writer.output
+    }
+
+    /// Nil unless there are exactly `byteCount` bytes.
+    package init?(decoding bytes: some Collection<UInt8>) {
+        guard bytes.count == SupervisedCall.byteCount else { return nil }
+        var reader = PlanReader(input: Array(bytes))
+        guard let number = try? reader.integer(UInt32.self, "call"),
+            let errno = try? reader.integer(UInt32.self, "errno"),
+            let count = try? reader.integer(UInt64.self, "count")
+        else { return nil }
+        var arguments: [UInt64] = []
+        for _ in 0..<6 { arguments.append((try? reader.integer(UInt64.self, "argument")) ?? 0) }
+        self.init(SystemCall(number, arguments), errno: UInt16(truncatingIfNeeded: errno), count: count)
+    }
+}
+
+/// Which arguments of a call tell its kinds apart, such as the family of a socket.
+package struct TellingArguments: Hashable, Sendable {
+    package var call: UInt32
+    /// Bit N stands for argument N, from 0 to 5.
+    package var mask: UInt8
+
+    package init(call: UInt32, mask: UInt8) {
+        self.call = call
+        self.mask = mask
+    }
+}

@@ -1,0 +1,78 @@
+internal import CLinux
+internal import Glibc
+
+/// The supervisor's end of a filter (seccomp_unotify(2)): the calls that the filter put to it wait for an answer. Owns
+/// the descriptor; once it is closed, every such call fails with ENOSYS.
+package struct SeccompListener: ~Copyable {
+    private let descriptor: Descriptor
+
+    /// For poll(2); readable while a call waits. Borrowed.
+    package var raw: CInt { descriptor.raw }
+
+    package init(owning raw: CInt) { descriptor = Descriptor(owning: raw) }
+
+    /// A call that waits.
+    package struct Waiting {
+        fileprivate let identifier: UInt64
+        package let number: UInt32
+        package let architecture: UInt32
+        package let instructionPointer: UInt64
+        /// Six.
+        package let arguments: [UInt64]
+    }
+
+    /// The next call that waits; nil when its caller is gone. Does not block when `raw` was readable.
+    package func receive() throws(LinuxError) -> Waiting? {
+        var call = hearth_supervised_call()
+        guard try checked("receive a supervised call", { hearth_receive_supervised_call(raw, &call) }) == 1 else {
+            return nil
+        }
+        let (a, b, c, d, e, f) = call.arguments
+        return Waiting(
+            identifier: call.identifier, number: call.number, architecture: call.architecture,
+            instructionPointer: call.instruction_pointer, arguments: [a, b, c, d, e, f])
+    }
+
+    /// Lets the call fail with this errno; 0 lets it pass.
+    package func answer(_ call: Waiting, errno: CInt) throws(LinuxError) {
+        try checked("answer a supervised call") { hearth_answer_supervised_call(raw, call.identifier, errno) }
+    }
+}
+
+/// A child that has the table of descriptors in common with its parent, so that what one opens the other has.
+package enum SharedDescriptors {
+    /// 0 in the child, the child's number in the parent. The table is shared until `unshare` or an exec.
+    package static func fork() throws(LinuxError) -> CInt {
+        try checked("fork with shared descriptors") { hearth_fork_sharing_descriptors() }
+    }
+
+    /// Gives this process a table of its own, with what is in the shared one now.
+    package static func unshare() throws(LinuxError) {
+        try checked("take a table of descriptors of one's own") { hearth_unshare_descriptors() }
+    }
+
+    /// The number that the next descriptor of this process gets.
+    package static func nextNumber() throws(LinuxError) -> CInt {
+        let raw = try checked("find a free descriptor") { fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0) }
+        close(raw)
+        return raw
+    }
+
+    package static func isOpen(_ number: CInt) -> Bool { fcntl(number, F_GETFD) >= 0 }
+
+    /// Everything from this number on is closed by the next exec.
+    package static func setCloseOnExec(from first: CInt) throws(LinuxError) {
+        try checked("set close-on-exec from \(first)") { hearth_set_close_on_exec_from(UInt32(first)) }
+    }
+}
+
+/// CPU speculation that a process may forbid itself (kernel: userspace-api/spec_ctrl).
+package enum SpeculationControls {
+    /// How many this kernel and this processor offer to a process.
+    package static var count: Int { Int(hearth_speculation_controls()) }
+
+    /// Forbids, for this process and all that it forks and executes, what can be forbidden.
+    package static func forbid() throws(LinuxError) {
+        try checked("forbid speculation") { hearth_forbid_speculation() }
+    }
+}
