@@ -67,12 +67,15 @@ var targets: [Target] = [
     library(
         "InferenceService",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", "WireFormat",
-            protobuf,
+            "BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", "SandboxPolicy",
+            "WireFormat", protobuf,
         ]),
     library(
         "AdminService",
-        ["BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LinuxSystem", protobuf]),
+        [
+            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
+            "LinuxSystem", "SandboxPolicy", protobuf,
+        ]),
 
     // Layer 4 and 5: wiring, and what a person runs.
     library(

@@ -4,7 +4,9 @@ package import GRPC
 internal import Glibc
 internal import InferenceMessages
 package import InferenceService
+internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxPolicy
 internal import SwiftProtobuf
 
 /// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on
@@ -48,6 +50,8 @@ package final class AdminService: Service {
             .unary { (_: Hearth_Admin_V1_ListBackendsRequest, _) in
                 await self.listBackends()
             }
+        case "ListDenied":
+            .unary { (request: Hearth_Admin_V1_ListDeniedRequest, _) in try await self.listDenied(request) }
         default: nil
         }
     }
@@ -69,6 +73,7 @@ package final class AdminService: Service {
             $0.tokensSent = inference.tokensSent
             $0.turnsFinished = inference.turnsFinished
             $0.turnsFailed = inference.turnsFailed
+            $0.residualRisks = supervisor.residualRisks.map(Self.described)
             $0.backends = backends()
             $0.limits = facts.limits.map { limit in
                 .with {
@@ -115,7 +120,57 @@ package final class AdminService: Service {
                 $0.steps = backend.steps
                 $0.tokens = backend.tokens
                 $0.version = backend.version
+                $0.residualRisks = backend.residualRisks.map(Self.described)
+                $0.deniedCalls = backend.denied.entries.reduce(0) { $0 &+ $1.call.count }
             }
         }
+    }
+
+    private static func described(_ risk: ResidualRisk) -> Hearth_Admin_V1_ResidualRisk {
+        .with {
+            $0.name = risk.name
+            $0.exposure = risk.exposure
+            $0.remedy = risk.remedy
+        }
+    }
+}
+
+// MARK: - What was denied
+
+extension AdminService {
+    private func listDenied(
+        _ request: Hearth_Admin_V1_ListDeniedRequest
+    ) throws(Status) -> Hearth_Admin_V1_ListDeniedResponse {
+        let asked = supervisor.backends.filter { $0.name == request.backend }
+        guard !asked.isEmpty else {
+            let names = Set(supervisor.backends.map(\.name)).sorted().joined(separator: ", ")
+            throw Status(
+                .notFound, "there is no backend '\(request.backend)'; there are: \(names.isEmpty ? "none" : names)")
+        }
+        return .with {
+            $0.calls = asked.flatMap { backend in
+                backend.denied.entries.map { describe($0, model: backend.model) }
+            }
+        }
+    }
+
+    private func describe(_ entry: DeniedCalls.Entry, model: String) -> Hearth_Admin_V1_DeniedCall {
+        let call = entry.call.call
+        let isOther = call.number == SupervisedCall.otherKinds
+        return .with {
+            $0.model = model
+            $0.name = isOther ? "(others)" : SyscallNames.name(of: call.number) ?? "number \(call.number)"
+            $0.argument = Self.argument(of: call)
+            $0.arguments = call.arguments
+            $0.errno = UInt32(entry.call.errno)
+            $0.count = entry.call.count
+            $0.firstSeenMilliseconds = entry.firstSeenMilliseconds
+        }
+    }
+
+    private static func argument(of call: SystemCall) -> String {
+        guard let index = ArgumentClass.index(ofCall: call.number), index < call.arguments.count else { return "" }
+        let value = call.arguments[index]
+        return ArgumentClass.words(call: call.number, value: value) ?? "0x\(String(value, radix: 16))"
     }
 }

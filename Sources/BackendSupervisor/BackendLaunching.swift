@@ -21,7 +21,7 @@ struct SandboxedLaunching: BackendLaunching {
     init(configuration: SupervisorConfiguration) {
         launcher = SandboxLauncher(
             launcherPath: configuration.launcherPath, policiesDirectory: configuration.policiesDirectory,
-            tier: configuration.tier)
+            tier: configuration.tier, host: configuration.host)
         folder = configuration.backendsDirectory
         owner = configuration.owner
     }
@@ -32,7 +32,10 @@ struct SandboxedLaunching: BackendLaunching {
             executable: executable, manifest: definition.manifest, owner: owner, weightBytes: weights?.byteCount ?? 0)
         return try withExtendedLifetime(weights) {
             try launcher.launch(
-                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [])
+                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [],
+                groupLimits: LaunchPlanner.controlGroupLimits(
+                    definition.manifest, owner, weightBytes: weights?.byteCount ?? 0,
+                    executableBytes: executable.byteCount))
         }
     }
 }
@@ -44,6 +47,7 @@ final class BackendHandles: Sendable {
     let log: Descriptor
     let report: Descriptor
     let lifeline: Descriptor
+    let group: ControlGroup?
 
     init(_ launched: consuming LaunchedProcess) {
         process = launched.process
@@ -51,6 +55,7 @@ final class BackendHandles: Sendable {
         log = launched.log
         report = launched.report
         lifeline = launched.lifeline
+        group = launched.group
     }
 }
 

@@ -12,6 +12,7 @@ final class BackendProcess {
     let handles: BackendHandles
     private let limits: SupervisorConfiguration.Limits
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
+    private let denied: @IOLoop (SupervisedCall) -> Void
     private let exited: @IOLoop (ExitStatus) -> Void
 
     private var exitWatch: Watch?
@@ -22,21 +23,29 @@ final class BackendProcess {
     private var paceTimer: Timer?
     private var status: ExitStatus?
     private var lastTimer: Timer?
+    private var reportWatch: Watch?
+    private var reportHandler: ReportHandler?
 
-    /// `wrote` is called with each piece of output, valid during the call, and `exited` once, when the process is
+    /// `wrote` is called with each piece of output, valid during the call, `denied` with what the launcher tells of calls
+    /// that the filter denied, each time with the whole count of a kind, and `exited` once, when the process is
     /// reaped, nobody holds its output open any more (or does for too long), and all of it was read.
     init(
         _ handles: BackendHandles, limits: SupervisorConfiguration.Limits,
-        wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void, exited: @escaping @IOLoop (ExitStatus) -> Void
+        wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
+        denied: @escaping @IOLoop (SupervisedCall) -> Void, exited: @escaping @IOLoop (ExitStatus) -> Void
     ) throws(LinuxError) {
         self.handles = handles
         self.limits = limits
         self.wrote = wrote
+        self.denied = denied
         self.exited = exited
         let logHandler = LogHandler(process: self)
         self.logHandler = logHandler
         try handles.log.setNonblocking(true)
         logWatch = try IOLoop.watch(handles.log, .readable, handler: logHandler)
+        let reportHandler = ReportHandler(process: self)
+        self.reportHandler = reportHandler
+        reportWatch = try IOLoop.watch(handles.report, .readable, handler: reportHandler)
         exitWatch = try IOLoop.watch(handles.process, handler: self)
     }
 
@@ -57,6 +66,7 @@ extension BackendProcess: ReadinessHandler {
         exitWatch = nil
         paceTimer?.cancel()
         paceTimer = nil
+        readReport()
         // What is in the pipe now was written before the exit; its end tells that no descendant is left either.
         if readLog(bytesMax: 16 * Self.readBytesMax) { return finish() }
         watchLog()
@@ -65,11 +75,39 @@ extension BackendProcess: ReadinessHandler {
 
     private func finish() {
         guard let status else { return }
+        unwatchReport()
         unwatchLog()
         logHandler = nil
         lastTimer?.cancel()
         lastTimer = nil
         exited(status)
+    }
+}
+
+// What its filter denied, as the launcher tells it: never the backend, which does not have that pipe.
+extension BackendProcess {
+    @IOLoop
+    fileprivate final class ReportHandler: ReadinessHandler {
+        unowned let process: BackendProcess
+        init(process: BackendProcess) { self.process = process }
+        func ready(_ readiness: Readiness) { process.readReport() }
+    }
+
+    /// Reads as many records as the launcher can have kinds; more wait for the next turn.
+    private func readReport() {
+        var record = [UInt8](repeating: 0, count: SupervisedCall.byteCount)
+        for _ in 0...LaunchPlanLimits.callKindsMax {
+            let count = read(handles.report.raw, &record, record.count)
+            if count < 0, errno == EAGAIN || errno == EINTR { return }
+            guard count > 0, let call = SupervisedCall(decoding: record.prefix(count)) else { return unwatchReport() }
+            denied(call)
+        }
+    }
+
+    private func unwatchReport() {
+        reportWatch?.unwatch()
+        reportWatch = nil
+        reportHandler = nil
     }
 }
 

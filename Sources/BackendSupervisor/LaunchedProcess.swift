@@ -15,6 +15,8 @@ package struct LaunchedProcess: ~Copyable, Sendable {
     package let report: Descriptor
     /// The write end of the pipe that only the agent holds. Never written to.
     package let lifeline: Descriptor
+    /// Its control group, where the machine has one for it.
+    package let group: ControlGroup?
 
     /// The launcher's process number, as `ps` shows it.
     package var processID: CInt { process.processID }

@@ -3,7 +3,7 @@ package import EventLoop
 internal import LaunchPlan
 internal import LinuxSystem
 internal import Logging
-internal import SandboxPolicy
+package import SandboxPolicy
 
 /// One backend executable with one model: its process, watched and started again, and the sequences it runs.
 ///
@@ -38,6 +38,9 @@ package final class ManagedBackend {
     package private(set) var steps: UInt64 = 0
     /// Tokens computed by this process, as of its last Pong.
     package private(set) var tokens: UInt64 = 0
+
+    /// What its filter denied.
+    package private(set) var denied = DeniedCalls()
 
     private(set) var definition: BackendDefinition
     /// Another backend serves its model; it is not started until that one is gone.
@@ -81,6 +84,7 @@ final class BackendSetting {
     let logger: Logger
     let launcher: any BackendLaunching
     let digests = DigestCache()
+    let residualRisks: [ResidualRisk]
     /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?
 
@@ -88,6 +92,7 @@ final class BackendSetting {
         self.configuration = configuration
         self.logger = logger
         self.launcher = launcher
+        residualRisks = configuration.host.residualRisks(of: configuration.tier)
     }
 }
 
@@ -118,7 +123,9 @@ extension ManagedBackend {
     /// The tier that holds its processes.
     package var tier: String { setting.configuration.tier.rawValue }
     /// The layers that hold its processes, by name.
-    package var layers: [String] { setting.configuration.tier.layers.names }
+    package var layers: [String] { setting.configuration.host.layers(of: setting.configuration.tier).names }
+    /// What remains open as they are held.
+    package var residualRisks: [ResidualRisk] { setting.residualRisks }
     /// The seccomp policy's name.
     package var policyName: String { definition.manifest.policy }
     /// Times it was started again after it was lost.
@@ -246,7 +253,8 @@ extension ManagedBackend {
         // Letting go of the handles on the way out ends the process by its lifeline.
         let process = try BackendProcess(
             launch.handles, limits: limits,
-            wrote: { [weak self] in self?.log.append($0) }, exited: { [weak self] in self?.exited($0) })
+            wrote: { [weak self] in self?.log.append($0) }, denied: { [weak self] in self?.denied.note($0) },
+            exited: { [weak self] in self?.exited($0) })
         self.process = process
         connection = try BackendConnection(launch.handles, limits: limits, owner: self)
         logger.info("launched", metadata: ["pid": "\(process.pid)"])
@@ -258,6 +266,7 @@ extension ManagedBackend {
         log.note("(the process \(exit.words))")
         connection?.close()
         process = nil
+        denied.processEnded()
         apply { $0.exited(exit.words, forOwner: exit.isForOwner, at: $1) }
         connection = nil
         steps = 0

@@ -12,6 +12,8 @@ package struct SandboxLauncher: Sendable {
     package let policiesDirectory: String
     /// What the owner asked for. A machine that cannot reach it starts nothing.
     package let tier: SandboxTier
+    /// What the machine offers beyond the tier.
+    package let host: SandboxHost
 
     /// Only to measure what a layer stops, with a launcher that takes any subset of them.
     package var laidOpen: LaidOpen?
@@ -35,10 +37,11 @@ package struct SandboxLauncher: Sendable {
         case inherited
     }
 
-    package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier) {
+    package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier, host: SandboxHost) {
         self.launcherPath = launcherPath
         self.policiesDirectory = policiesDirectory
         self.tier = tier
+        self.host = host
     }
 
     /// The plan for one process of a backend: reads and compiles the policy that its manifest asks for.
@@ -48,8 +51,8 @@ package struct SandboxLauncher: Sendable {
         do throws(SandboxPolicyError) {
             let filter = try SeccompPolicy.named(manifest.policy, in: policiesDirectory).compile()
             return try LaunchPlanner.plan(
-                name: executable.name, manifest: manifest, owner: owner, tier: tier, filter: filter,
-                weightBytes: weightBytes)
+                name: executable.name, manifest: manifest, owner: owner, tier: tier, layers: host.layers(of: tier),
+                filter: filter, weightBytes: weightBytes)
         } catch {
             throw SandboxLaunchError(.policyRefused, error.description)
         }
@@ -57,10 +60,11 @@ package struct SandboxLauncher: Sendable {
 
     /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
     /// start in exit status `LaunchStatus.failed` and one line of the log. `handOver` is borrowed for the call; the
-    /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order.
+    /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
+    /// plan has the layer `controlGroup`.
     package func launch(
         executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
-        streams: StandardStreams = .logged
+        groupLimits: ControlGroupLimits? = nil, streams: StandardStreams = .logged
     ) throws(SandboxLaunchError) -> LaunchedProcess {
         if let interpreter = executable.interpreter, !plan.shows(interpreter) {
             throw SandboxLaunchError(
@@ -77,14 +81,19 @@ package struct SandboxLauncher: Sendable {
             throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
         }
         do throws(LinuxError) {
-            return try start(executable, encodedPlan: encoded, handOver: handOver, streams)
+            var group: ControlGroup?
+            if plan.layers.contains(.controlGroup), let groups = host.controlGroups, let groupLimits {
+                group = try groups.makeGroup(groupLimits)
+            }
+            return try start(executable, encodedPlan: encoded, handOver: handOver, group, streams)
         } catch {
             throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
         }
     }
 
     private func start(
-        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt], _ streams: StandardStreams
+        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt],
+        _ group: ControlGroup?, _ streams: StandardStreams
     ) throws(LinuxError) -> LaunchedProcess {
         let planFile = try Descriptor.memoryFile("plan")
         try planFile.writeAll(encodedPlan)
@@ -94,6 +103,9 @@ package struct SandboxLauncher: Sendable {
         let log = try Descriptor.pipe()
         let lifeline = try Descriptor.pipe()
         let report = try Descriptor.pipe()
+        // Without a group nobody reads this descriptor, and a launcher whose plan demands one fails at /dev/null.
+        let groupProcesses =
+            if let group { try group.openProcesses() } else { try Descriptor.open("/dev/null", O_RDONLY) }
         for end in [sockets.first.raw, log.first.raw, report.first.raw, report.second.raw] {
             try Descriptor.setNonblocking(end)
         }
@@ -107,7 +119,7 @@ package struct SandboxLauncher: Sendable {
             standard
             + [
                 sockets.second.raw, lifeline.first.raw, planFile.raw, executable.memory.raw, report.second.raw,
-                null.raw,
+                groupProcesses.raw,
             ]
             + handOver + (laidOpen?.descriptors ?? [])
         let processID = try ProcessSpawn.spawn(
@@ -116,7 +128,7 @@ package struct SandboxLauncher: Sendable {
         let process = try ProcessHandle(child: processID)
         return LaunchedProcess(
             process: process, socket: sockets.takeFirst(), log: log.takeFirst(), report: report.takeFirst(),
-            lifeline: lifeline.takeSecond())
+            lifeline: lifeline.takeSecond(), group: group)
     }
 }
 

@@ -1,7 +1,7 @@
 internal import Dispatch
 package import EventLoop
 package import Logging
-internal import SandboxPolicy
+package import SandboxPolicy
 
 /// Finds the backends of a folder, runs each, and keeps the set as the folder is: what is dropped in starts, what is
 /// removed stops, what is changed is started anew.
@@ -19,6 +19,9 @@ package final class Supervisor {
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
     package var ignored: [IgnoredFile] { catalog.ignored }
+
+    /// What remains open of every backend in the tier that its owner asked for, on this machine.
+    package var residualRisks: [ResidualRisk] { setting.residualRisks }
 
     private let setting: BackendSetting
     private let logger: Logger

@@ -11,18 +11,21 @@ package struct SupervisorConfiguration: Sendable {
     package var launcherPath: String
     /// How every backend is held; one that cannot be held so does not start.
     package var tier: SandboxTier
+    /// What the machine offers beyond the tier.
+    package var host: SandboxHost
     /// What a manifest cannot exceed.
     package var owner: OwnerLimits
     package var limits = Limits()
 
     package init(
         backendsDirectory: String, policiesDirectory: String, launcherPath: String, tier: SandboxTier = .full,
-        owner: OwnerLimits
+        host: SandboxHost, owner: OwnerLimits
     ) {
         self.backendsDirectory = backendsDirectory
         self.policiesDirectory = policiesDirectory
         self.launcherPath = launcherPath
         self.tier = tier
+        self.host = host
         self.owner = owner
     }
 }

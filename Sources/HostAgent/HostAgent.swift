@@ -71,6 +71,8 @@ package final class HostAgent {
             let bound = try listen(consumers, on: address, security)
             listeners.append(Listener(address: bound, security: security.isTLS ? "tls" : "plaintext"))
         }
+        logger.notice("every backend is held in sandbox tier \(configuration.tier), or does not start")
+        for risk in supervisor.residualRisks { logger.notice("what remains open: \(risk.line)") }
         do {
             try supervisor.start()
         } catch {
@@ -107,12 +109,16 @@ package final class HostAgent {
         guard let tier = SandboxTier(rawValue: configuration.tier) else {
             throw HostError("there is no sandbox tier '\(configuration.tier)'")
         }
+        let host = SandboxHost.find(claimingControlGroups: true)
+        if !host.controlGroupsAbsence.isEmpty {
+            logger.info("backends have no control groups: \(host.controlGroupsAbsence)")
+        }
         // One core stays its owner's.
         let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
         return Supervisor(
             configuration: SupervisorConfiguration(
                 backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
-                tier: tier, owner: OwnerLimits(threads: UInt32(clamping: threads))),
+                tier: tier, host: host, owner: OwnerLimits(threads: UInt32(clamping: threads))),
             logger: logger)
     }
 }

@@ -75,6 +75,9 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// The limits in force, by name.
   package var limits: [Hearth_Admin_V1_Limit] = []
 
+  /// What any backend could still do or learn as it is held here.
+  package var residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -160,55 +163,200 @@ package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
 }
 
 /// One backend process, or the place of one.
-package nonisolated struct Hearth_Admin_V1_Backend: Sendable {
+package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// The executable's file name.
-  package var name: String = String()
+  package var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
   /// The model it serves.
-  package var model: String = String()
+  package var model: String {
+    get {_storage._model}
+    set {_uniqueStorage()._model = newValue}
+  }
 
   /// "starting", "loading", "ready", "backing off", "stopped" or "failed".
-  package var state: String = String()
+  package var state: String {
+    get {_storage._state}
+    set {_uniqueStorage()._state = newValue}
+  }
 
   /// What its owner should know about that state; empty when all is well.
-  package var detail: String = String()
+  package var detail: String {
+    get {_storage._detail}
+    set {_uniqueStorage()._detail = newValue}
+  }
 
   /// The launcher's process; 0 when none runs.
-  package var pid: Int32 = 0
+  package var pid: Int32 {
+    get {_storage._pid}
+    set {_uniqueStorage()._pid = newValue}
+  }
 
   /// The sandbox tier and the layers that hold it.
-  package var sandboxTier: String = String()
+  package var sandboxTier: String {
+    get {_storage._sandboxTier}
+    set {_uniqueStorage()._sandboxTier = newValue}
+  }
 
   /// Each by the name that `hearth-sandbox` uses when one cannot be applied.
-  package var sandboxLayers: [String] = []
+  package var sandboxLayers: [String] {
+    get {_storage._sandboxLayers}
+    set {_uniqueStorage()._sandboxLayers = newValue}
+  }
 
   /// The seccomp policy's name.
-  package var policy: String = String()
+  package var policy: String {
+    get {_storage._policy}
+    set {_uniqueStorage()._policy = newValue}
+  }
 
   /// Times it was started again after it was lost.
-  package var restarts: UInt32 = 0
+  package var restarts: UInt32 {
+    get {_storage._restarts}
+    set {_uniqueStorage()._restarts = newValue}
+  }
 
   /// Sequences running, and the most that may run at once.
-  package var running: UInt32 = 0
+  package var running: UInt32 {
+    get {_storage._running}
+    set {_uniqueStorage()._running = newValue}
+  }
 
   /// 0 before the model was loaded.
-  package var maxSequences: UInt32 = 0
+  package var maxSequences: UInt32 {
+    get {_storage._maxSequences}
+    set {_uniqueStorage()._maxSequences = newValue}
+  }
 
   /// Requests that wait for a sequence.
-  package var waiting: UInt32 = 0
+  package var waiting: UInt32 {
+    get {_storage._waiting}
+    set {_uniqueStorage()._waiting = newValue}
+  }
 
   /// From the backend's last `Pong`: decode steps, tokens computed.
-  package var steps: UInt64 = 0
+  package var steps: UInt64 {
+    get {_storage._steps}
+    set {_uniqueStorage()._steps = newValue}
+  }
 
   /// Tokens computed by this process.
-  package var tokens: UInt64 = 0
+  package var tokens: UInt64 {
+    get {_storage._tokens}
+    set {_uniqueStorage()._tokens = newValue}
+  }
 
   /// "name/version" from its Hello; empty before it.
-  package var version: String = String()
+  package var version: String {
+    get {_storage._version}
+    set {_uniqueStorage()._version = newValue}
+  }
+
+  /// What it could still do or learn as it is held.
+  package var residualRisks: [Hearth_Admin_V1_ResidualRisk] {
+    get {_storage._residualRisks}
+    set {_uniqueStorage()._residualRisks = newValue}
+  }
+
+  /// System calls that its filter denied since the agent began.
+  package var deniedCalls: UInt64 {
+    get {_storage._deniedCalls}
+    set {_uniqueStorage()._deniedCalls = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What a sandbox leaves open.
+package nonisolated struct Hearth_Admin_V1_ResidualRisk: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Lower case with hyphens.
+  package var name: String = String()
+
+  /// A clause: what remains.
+  package var exposure: String = String()
+
+  /// What the owner can do about it.
+  package var remedy: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks what was denied to one backend.
+package nonisolated struct Hearth_Admin_V1_ListDeniedRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The executable's file name.
+  package var backend: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What was denied, for each model that the backend serves.
+package nonisolated struct Hearth_Admin_V1_ListDeniedResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Ordered by model, then as they were first seen.
+  package var calls: [Hearth_Admin_V1_DeniedCall] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// System calls of one kind that the filter of a backend denied.
+package nonisolated struct Hearth_Admin_V1_DeniedCall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The model whose process made them.
+  package var model: String = String()
+
+  /// The call's name, such as "socket"; "(others)" counts the kinds beyond the limit.
+  package var name: String = String()
+
+  /// What the argument that tells kinds apart says, such as "AF_INET"; empty where none does.
+  package var argument: String = String()
+
+  /// All six arguments of the first of them.
+  package var arguments: [UInt64] = []
+
+  /// With which errno it was answered; 0 when it was only logged.
+  package var errno: UInt32 = 0
+
+  /// Since the agent began.
+  package var count: UInt64 = 0
+
+  /// When the first was seen, in milliseconds since 1970.
+  package var firstSeenMilliseconds: UInt64 = 0
+
+  /// What such a call is for, and what it would expose.
+  package var meaning: String = String()
+
+  /// The installed policies that would allow it.
+  package var allowedBy: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -240,7 +388,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{1}limits\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{1}limits\0\u{3}residual_risks\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -260,6 +408,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFailed) }()
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
       case 12: try { try decoder.decodeRepeatedMessageField(value: &self.limits) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.residualRisks) }()
       default: break
       }
     }
@@ -302,6 +451,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if !self.limits.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.limits, fieldNumber: 12)
     }
+    if !self.residualRisks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.residualRisks, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -318,6 +470,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if lhs.turnsFailed != rhs.turnsFailed {return false}
     if lhs.backends != rhs.backends {return false}
     if lhs.limits != rhs.limits {return false}
+    if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -484,7 +637,185 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0")
+
+  fileprivate class _StorageClass {
+    var _name: String = String()
+    var _model: String = String()
+    var _state: String = String()
+    var _detail: String = String()
+    var _pid: Int32 = 0
+    var _sandboxTier: String = String()
+    var _sandboxLayers: [String] = []
+    var _policy: String = String()
+    var _restarts: UInt32 = 0
+    var _running: UInt32 = 0
+    var _maxSequences: UInt32 = 0
+    var _waiting: UInt32 = 0
+    var _steps: UInt64 = 0
+    var _tokens: UInt64 = 0
+    var _version: String = String()
+    var _residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+    var _deniedCalls: UInt64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _name = source._name
+      _model = source._model
+      _state = source._state
+      _detail = source._detail
+      _pid = source._pid
+      _sandboxTier = source._sandboxTier
+      _sandboxLayers = source._sandboxLayers
+      _policy = source._policy
+      _restarts = source._restarts
+      _running = source._running
+      _maxSequences = source._maxSequences
+      _waiting = source._waiting
+      _steps = source._steps
+      _tokens = source._tokens
+      _version = source._version
+      _residualRisks = source._residualRisks
+      _deniedCalls = source._deniedCalls
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._model) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._state) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._detail) }()
+        case 5: try { try decoder.decodeSingularInt32Field(value: &_storage._pid) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._sandboxTier) }()
+        case 7: try { try decoder.decodeRepeatedStringField(value: &_storage._sandboxLayers) }()
+        case 8: try { try decoder.decodeSingularStringField(value: &_storage._policy) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._restarts) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._running) }()
+        case 11: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxSequences) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._waiting) }()
+        case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._steps) }()
+        case 14: try { try decoder.decodeSingularUInt64Field(value: &_storage._tokens) }()
+        case 15: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
+        case 16: try { try decoder.decodeRepeatedMessageField(value: &_storage._residualRisks) }()
+        case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._deniedCalls) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
+      }
+      if !_storage._model.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._model, fieldNumber: 2)
+      }
+      if !_storage._state.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._state, fieldNumber: 3)
+      }
+      if !_storage._detail.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._detail, fieldNumber: 4)
+      }
+      if _storage._pid != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._pid, fieldNumber: 5)
+      }
+      if !_storage._sandboxTier.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._sandboxTier, fieldNumber: 6)
+      }
+      if !_storage._sandboxLayers.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._sandboxLayers, fieldNumber: 7)
+      }
+      if !_storage._policy.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._policy, fieldNumber: 8)
+      }
+      if _storage._restarts != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._restarts, fieldNumber: 9)
+      }
+      if _storage._running != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._running, fieldNumber: 10)
+      }
+      if _storage._maxSequences != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._maxSequences, fieldNumber: 11)
+      }
+      if _storage._waiting != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._waiting, fieldNumber: 12)
+      }
+      if _storage._steps != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._steps, fieldNumber: 13)
+      }
+      if _storage._tokens != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._tokens, fieldNumber: 14)
+      }
+      if !_storage._version.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._version, fieldNumber: 15)
+      }
+      if !_storage._residualRisks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._residualRisks, fieldNumber: 16)
+      }
+      if _storage._deniedCalls != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._deniedCalls, fieldNumber: 17)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Backend, rhs: Hearth_Admin_V1_Backend) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._name != rhs_storage._name {return false}
+        if _storage._model != rhs_storage._model {return false}
+        if _storage._state != rhs_storage._state {return false}
+        if _storage._detail != rhs_storage._detail {return false}
+        if _storage._pid != rhs_storage._pid {return false}
+        if _storage._sandboxTier != rhs_storage._sandboxTier {return false}
+        if _storage._sandboxLayers != rhs_storage._sandboxLayers {return false}
+        if _storage._policy != rhs_storage._policy {return false}
+        if _storage._restarts != rhs_storage._restarts {return false}
+        if _storage._running != rhs_storage._running {return false}
+        if _storage._maxSequences != rhs_storage._maxSequences {return false}
+        if _storage._waiting != rhs_storage._waiting {return false}
+        if _storage._steps != rhs_storage._steps {return false}
+        if _storage._tokens != rhs_storage._tokens {return false}
+        if _storage._version != rhs_storage._version {return false}
+        if _storage._residualRisks != rhs_storage._residualRisks {return false}
+        if _storage._deniedCalls != rhs_storage._deniedCalls {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ResidualRisk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResidualRisk"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}exposure\0\u{1}remedy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -493,20 +824,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.model) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.state) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.detail) }()
-      case 5: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
-      case 7: try { try decoder.decodeRepeatedStringField(value: &self.sandboxLayers) }()
-      case 8: try { try decoder.decodeSingularStringField(value: &self.policy) }()
-      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.restarts) }()
-      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.running) }()
-      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.waiting) }()
-      case 13: try { try decoder.decodeSingularUInt64Field(value: &self.steps) }()
-      case 14: try { try decoder.decodeSingularUInt64Field(value: &self.tokens) }()
-      case 15: try { try decoder.decodeSingularStringField(value: &self.version) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.exposure) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.remedy) }()
       default: break
       }
     }
@@ -516,67 +835,149 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
-    if !self.model.isEmpty {
-      try visitor.visitSingularStringField(value: self.model, fieldNumber: 2)
+    if !self.exposure.isEmpty {
+      try visitor.visitSingularStringField(value: self.exposure, fieldNumber: 2)
     }
-    if !self.state.isEmpty {
-      try visitor.visitSingularStringField(value: self.state, fieldNumber: 3)
-    }
-    if !self.detail.isEmpty {
-      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 4)
-    }
-    if self.pid != 0 {
-      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 5)
-    }
-    if !self.sandboxTier.isEmpty {
-      try visitor.visitSingularStringField(value: self.sandboxTier, fieldNumber: 6)
-    }
-    if !self.sandboxLayers.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.sandboxLayers, fieldNumber: 7)
-    }
-    if !self.policy.isEmpty {
-      try visitor.visitSingularStringField(value: self.policy, fieldNumber: 8)
-    }
-    if self.restarts != 0 {
-      try visitor.visitSingularUInt32Field(value: self.restarts, fieldNumber: 9)
-    }
-    if self.running != 0 {
-      try visitor.visitSingularUInt32Field(value: self.running, fieldNumber: 10)
-    }
-    if self.maxSequences != 0 {
-      try visitor.visitSingularUInt32Field(value: self.maxSequences, fieldNumber: 11)
-    }
-    if self.waiting != 0 {
-      try visitor.visitSingularUInt32Field(value: self.waiting, fieldNumber: 12)
-    }
-    if self.steps != 0 {
-      try visitor.visitSingularUInt64Field(value: self.steps, fieldNumber: 13)
-    }
-    if self.tokens != 0 {
-      try visitor.visitSingularUInt64Field(value: self.tokens, fieldNumber: 14)
-    }
-    if !self.version.isEmpty {
-      try visitor.visitSingularStringField(value: self.version, fieldNumber: 15)
+    if !self.remedy.isEmpty {
+      try visitor.visitSingularStringField(value: self.remedy, fieldNumber: 3)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Hearth_Admin_V1_Backend, rhs: Hearth_Admin_V1_Backend) -> Bool {
+  package static func ==(lhs: Hearth_Admin_V1_ResidualRisk, rhs: Hearth_Admin_V1_ResidualRisk) -> Bool {
     if lhs.name != rhs.name {return false}
+    if lhs.exposure != rhs.exposure {return false}
+    if lhs.remedy != rhs.remedy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListDeniedRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListDeniedRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.backend) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.backend.isEmpty {
+      try visitor.visitSingularStringField(value: self.backend, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListDeniedRequest, rhs: Hearth_Admin_V1_ListDeniedRequest) -> Bool {
+    if lhs.backend != rhs.backend {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListDeniedResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListDeniedResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}calls\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.calls) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.calls.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.calls, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListDeniedResponse, rhs: Hearth_Admin_V1_ListDeniedResponse) -> Bool {
+    if lhs.calls != rhs.calls {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DeniedCall"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}name\0\u{1}argument\0\u{1}arguments\0\u{1}errno\0\u{1}count\0\u{3}first_seen_milliseconds\0\u{1}meaning\0\u{3}allowed_by\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.argument) }()
+      case 4: try { try decoder.decodeRepeatedUInt64Field(value: &self.arguments) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.errno) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.firstSeenMilliseconds) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.meaning) }()
+      case 9: try { try decoder.decodeRepeatedStringField(value: &self.allowedBy) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if !self.argument.isEmpty {
+      try visitor.visitSingularStringField(value: self.argument, fieldNumber: 3)
+    }
+    if !self.arguments.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.arguments, fieldNumber: 4)
+    }
+    if self.errno != 0 {
+      try visitor.visitSingularUInt32Field(value: self.errno, fieldNumber: 5)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt64Field(value: self.count, fieldNumber: 6)
+    }
+    if self.firstSeenMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.firstSeenMilliseconds, fieldNumber: 7)
+    }
+    if !self.meaning.isEmpty {
+      try visitor.visitSingularStringField(value: self.meaning, fieldNumber: 8)
+    }
+    if !self.allowedBy.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.allowedBy, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_DeniedCall, rhs: Hearth_Admin_V1_DeniedCall) -> Bool {
     if lhs.model != rhs.model {return false}
-    if lhs.state != rhs.state {return false}
-    if lhs.detail != rhs.detail {return false}
-    if lhs.pid != rhs.pid {return false}
-    if lhs.sandboxTier != rhs.sandboxTier {return false}
-    if lhs.sandboxLayers != rhs.sandboxLayers {return false}
-    if lhs.policy != rhs.policy {return false}
-    if lhs.restarts != rhs.restarts {return false}
-    if lhs.running != rhs.running {return false}
-    if lhs.maxSequences != rhs.maxSequences {return false}
-    if lhs.waiting != rhs.waiting {return false}
-    if lhs.steps != rhs.steps {return false}
-    if lhs.tokens != rhs.tokens {return false}
-    if lhs.version != rhs.version {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.argument != rhs.argument {return false}
+    if lhs.arguments != rhs.arguments {return false}
+    if lhs.errno != rhs.errno {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.firstSeenMilliseconds != rhs.firstSeenMilliseconds {return false}
+    if lhs.meaning != rhs.meaning {return false}
+    if lhs.allowedBy != rhs.allowedBy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -642,6 +642,10 @@ package nonisolated struct Hearth_V1_Accepted: Sendable {
   /// The sandbox tier that holds the backend: "full", or a weaker one that the host's owner asked for by name.
   package var sandboxTier: String = String()
 
+  /// What the backend could still do or learn as it is held on this host, each "name: clause"; ordered by weight, never
+  /// empty.
+  package var residualRisks: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -850,6 +854,9 @@ package nonisolated struct Hearth_V1_Model: Sendable {
 
   /// The sandbox tier that holds its backend, as in `Accepted`.
   package var sandboxTier: String = String()
+
+  /// As in `Accepted`.
+  package var residualRisks: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1490,7 +1497,7 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Accepted"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{3}model_digest\0\u{1}backend\0\u{3}sandbox_tier\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{3}model_digest\0\u{1}backend\0\u{3}sandbox_tier\0\u{3}residual_risks\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1503,6 +1510,7 @@ nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._
       case 3: try { try decoder.decodeSingularBytesField(value: &self.modelDigest) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.backend) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.residualRisks) }()
       default: break
       }
     }
@@ -1524,6 +1532,9 @@ nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.sandboxTier.isEmpty {
       try visitor.visitSingularStringField(value: self.sandboxTier, fieldNumber: 5)
     }
+    if !self.residualRisks.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.residualRisks, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1533,6 +1544,7 @@ nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.modelDigest != rhs.modelDigest {return false}
     if lhs.backend != rhs.backend {return false}
     if lhs.sandboxTier != rhs.sandboxTier {return false}
+    if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1831,7 +1843,7 @@ nonisolated extension Hearth_V1_ListModelsResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Model"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1845,6 +1857,7 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 4: try { try decoder.decodeRepeatedStringField(value: &self.capabilities) }()
       case 5: try { try decoder.decodeSingularEnumField(value: &self.state) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
+      case 7: try { try decoder.decodeRepeatedStringField(value: &self.residualRisks) }()
       default: break
       }
     }
@@ -1869,6 +1882,9 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.sandboxTier.isEmpty {
       try visitor.visitSingularStringField(value: self.sandboxTier, fieldNumber: 6)
     }
+    if !self.residualRisks.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.residualRisks, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1879,6 +1895,7 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.capabilities != rhs.capabilities {return false}
     if lhs.state != rhs.state {return false}
     if lhs.sandboxTier != rhs.sandboxTier {return false}
+    if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -2,6 +2,7 @@ package import BackendSupervisor
 package import EventLoop
 package import GRPC
 internal import InferenceMessages
+internal import SandboxPolicy
 internal import SwiftProtobuf
 
 internal import struct Foundation.Data
@@ -150,6 +151,7 @@ extension InferenceService {
             $0.maxContextTokens = backend.maxContextTokens
             $0.capabilities = backend.capabilities.sorted()
             $0.sandboxTier = backend.tier
+            $0.residualRisks = backend.residualRisks.map(\.line)
             switch backend.state {
             case .ready: $0.state = .ready
             case .starting, .loading, .backingOff: $0.state = .loading

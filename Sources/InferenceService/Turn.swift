@@ -4,6 +4,7 @@ internal import EventLoop
 internal import GRPC
 internal import InferenceMessages
 internal import LinuxSystem
+internal import SandboxPolicy
 internal import SwiftProtobuf
 
 internal import struct Foundation.Data
@@ -110,6 +111,7 @@ extension Turn {
                     $0.modelDigest = Data(backend.modelDigest)
                     $0.backend = backend.version
                     $0.sandboxTier = backend.tier
+                    $0.residualRisks = backend.residualRisks.map(\.line)
                 }))
         return true
     }

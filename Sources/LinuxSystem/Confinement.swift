@@ -62,6 +62,9 @@ package struct LandlockRuleset: ~Copyable {
         static let truncate = Rights(rawValue: 1 << 14)
     }
 
+    /// The version of this kernel's interface; 0: there is none.
+    package static var kernelVersion: Int { max(0, Int(hearth_landlock_abi())) }
+
     package init() throws(LinuxError) {
         let version = hearth_landlock_abi()
         guard version > 0 else { throw LinuxError.last("find Landlock (kernel 5.13 or later with it enabled)") }

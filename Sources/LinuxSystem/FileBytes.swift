@@ -39,7 +39,7 @@ extension Descriptor {
 
 extension FileBytes {
     /// Reads a file of /proc or /sys, which has no size of its own.
-    static func readPseudo(_ path: String, max: Int) throws(LinuxError) -> [UInt8] {
+    package static func readPseudo(_ path: String, max: Int) throws(LinuxError) -> [UInt8] {
         let file = try Descriptor.open(path, O_RDONLY)
         return try read(file, max: max, name: path)
     }

@@ -48,28 +48,64 @@ package enum LaunchPlanner {
     ///   - name: the executable's name, which becomes `argv[0]`.
     ///   - filter: `SeccompPolicy.compile()` of the manifest's policy.
     ///   - weightBytes: the size of the weights that are handed on, which count beside the memory.
+    ///   - layers: the tier's, and what else this machine offers.
     package static func plan(
-        name: String, manifest: BackendManifest, owner: OwnerLimits, tier: SandboxTier, filter: [UInt8],
-        weightBytes: UInt64 = 0
+        name: String, manifest: BackendManifest, owner: OwnerLimits, tier: SandboxTier, layers: SandboxLayers? = nil,
+        filter: [UInt8], weightBytes: UInt64 = 0
     ) throws(SandboxPolicyError) -> LaunchPlan {
         if let allowed = owner.policies, !allowed.contains(manifest.policy) {
             throw SandboxPolicyError(
                 file: name, "asks for policy '\(manifest.policy)', which the owner does not allow")
         }
         var plan = LaunchPlan(arguments: [name], tier: tier, filter: filter)
+        if let layers { plan.layers = layers }
         plan.environment = environment
+        plan.tellingArguments = SyscallNames.all.compactMap { call in
+            ArgumentClass.index(ofCall: call.number).map { TellingArguments(call: call.number, mask: 1 << UInt8($0)) }
+        }
+        let mapsCode = try mapsFilesAsCode(filter)
         for path in manifest.readOnlyPaths {
             guard owner.allowsReading(path) else {
                 throw SandboxPolicyError(
                     file: name, "asks to read \(path), which the owner does not allow; allow it in the configuration")
             }
-            plan.binds.append(ReadOnlyBind(source: path, target: path))
+            plan.binds.append(ReadOnlyBind(source: path, target: path, allowsExecution: mapsCode))
         }
         plan.limits = limits(
             memoryBytes: memoryBytes(manifest, owner), threads: UInt64(threads(manifest, owner)), tier: tier,
             weightBytes: weightBytes)
         return plan
     }
+
+    /// Whether a filter lets a program map files as code, privately and read-only: only then are its binds executable,
+    /// which a dynamic loader and its libraries need.
+    package static func mapsFilesAsCode(_ filter: [UInt8]) throws(SandboxPolicyError) -> Bool {
+        let readAndExecute: UInt64 = 1 | 4
+        let mapPrivate: UInt64 = 2
+        do throws(LaunchPlanError) {
+            let mmap = SystemCall(SyscallNames.number(of: "mmap") ?? .max, [0, 4096, readAndExecute, mapPrivate, 4, 0])
+            return try FilterProgram(filter).verdict(on: mmap) == .allow
+        } catch {
+            throw SandboxPolicyError(file: "", error.description)
+        }
+    }
+
+    /// The limits of its control group, where this machine has one for it. The weights count: reading them fills the
+    /// page cache of whoever reads them first.
+    package static func controlGroupLimits(
+        _ manifest: BackendManifest, _ owner: OwnerLimits, weightBytes: UInt64, executableBytes: UInt64
+    ) -> ControlGroupLimits {
+        let threads = threads(manifest, owner)
+        let sum = (memoryBytes(manifest, owner) &+ fixedBytes).addingReportingOverflow(weightBytes &+ executableBytes)
+        return ControlGroupLimits(
+            memoryBytes: sum.overflow ? .max : sum.partialValue,
+            processes: threadsMax(UInt64(threads)) + launcherProcesses, processors: threads)
+    }
+
+    /// A backend has threads beside those that compute: one that reads, one that waits, a pool's spare.
+    private static func threadsMax(_ threads: UInt64) -> UInt64 { threads * 2 + 16 }
+    /// The launcher, and the first process of the namespace.
+    private static let launcherProcesses: UInt64 = 2
 
     /// The threads that a backend may compute with.
     package static func threads(_ manifest: BackendManifest, _ owner: OwnerLimits) -> UInt32 {
@@ -102,8 +138,7 @@ package enum LaunchPlanner {
     private static func limits(
         memoryBytes: UInt64, threads: UInt64, tier: SandboxTier, weightBytes: UInt64
     ) -> [ResourceLimit] {
-        // A backend has threads beside those that compute: one that reads, one that waits, a pool's spare.
-        let threadsMax = threads * 2 + 16
+        let threadsMax = threadsMax(threads)
         let addressSpace = memoryBytes &+ threadsMax &* (stackBytes &+ arenaBytes) &+ fixedBytes
         let sum = addressSpace.addingReportingOverflow(weightBytes)
         var limits: [ResourceLimit] = [

@@ -35,6 +35,7 @@ final class Workbench {
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         var configuration = SupervisorConfiguration(
             backendsDirectory: folder, policiesDirectory: Built.policies, launcherPath: Built.path("hearth-sandbox"),
+            host: .find(claimingControlGroups: false),
             owner: OwnerLimits(threads: 1))
         configuration.limits.settledMilliseconds = 0
         configuration.limits.rescanMilliseconds = 0
@@ -180,7 +181,7 @@ struct PlainLaunching: BackendLaunching {
         let pid = try Self.spawn(definition, descriptors)
         return LaunchedProcess(
             process: try ProcessHandle(child: pid), socket: sockets.takeFirst(), log: log.takeFirst(),
-            report: report.takeFirst(), lifeline: lifeline.takeSecond())
+            report: report.takeFirst(), lifeline: lifeline.takeSecond(), group: nil)
     }
 
     /// A process that another test has forked just now may still hold the file open that was written before: then it

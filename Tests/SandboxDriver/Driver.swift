@@ -70,7 +70,9 @@ struct Driver {
     }
 
     private var launcher: SandboxLauncher {
-        SandboxLauncher(launcherPath: launcherPath, policiesDirectory: policies, tier: tier)
+        SandboxLauncher(
+            launcherPath: launcherPath, policiesDirectory: policies, tier: tier,
+            host: .find(claimingControlGroups: false))
     }
 
     private func openExecutable() throws -> BackendExecutable {

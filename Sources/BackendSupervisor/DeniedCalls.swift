@@ -1,0 +1,34 @@
+package import LaunchPlan
+internal import LinuxSystem
+
+/// What the filter denied to one backend since the agent began, over all of its processes; bounded in kinds.
+package struct DeniedCalls: Sendable {
+    /// Calls of one kind.
+    package struct Entry: Sendable {
+        /// The first of the kind, the answer that it got, and how many there were.
+        package fileprivate(set) var call: SupervisedCall
+        /// In milliseconds since 1970.
+        package let firstSeenMilliseconds: UInt64
+        /// By processes that have ended.
+        fileprivate var earlierCount: UInt64 = 0
+    }
+
+    /// In the order in which the kinds were first seen.
+    package private(set) var entries: [Entry] = []
+
+    /// Takes the launcher's word, which counts from the start of the process. The launcher tells a kind by its first
+    /// call, which another process may make with other arguments: then it is another entry.
+    mutating func note(_ call: SupervisedCall) {
+        if let index = entries.firstIndex(where: { $0.call.call == call.call && $0.call.errno == call.errno }) {
+            entries[index].call.count = entries[index].earlierCount &+ call.count
+        } else if entries.count <= LaunchPlanLimits.callKindsMax {
+            let now = UInt64(max(0, FolderEntry.clockNanoseconds() / 1_000_000))
+            entries.append(Entry(call: call, firstSeenMilliseconds: now))
+        }
+    }
+
+    /// The process has ended; the next one counts from 0.
+    mutating func processEnded() {
+        for index in entries.indices { entries[index].earlierCount = entries[index].call.count }
+    }
+}

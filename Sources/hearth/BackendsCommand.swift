@@ -1,0 +1,108 @@
+internal import ArgumentParser
+internal import Foundation
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+struct BackendsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backends",
+        abstract: "Show every backend that was found, what holds it, and what it was denied.",
+        discussion: """
+            EXAMPLES
+              hearth backends
+              hearth backends --json
+              hearth backends denied llama
+            """,
+        subcommands: [ListBackendsCommand.self, DeniedCommand.self], defaultSubcommand: ListBackendsCommand.self)
+}
+
+struct ListBackendsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Show every backend that was found, and what holds it.")
+
+    @OptionGroup var owner: OwnerOptions
+
+    mutating func run() async throws {
+        let list = try await owner.ask(
+            "ListBackends", Hearth_Admin_V1_ListBackendsRequest(), Hearth_Admin_V1_ListBackendsResponse.self)
+        if owner.json { return print(try list.jsonString()) }
+        if list.backends.isEmpty {
+            print("No backend was found. Put an executable into the backends folder; it starts by itself.")
+        } else {
+            print(Self.table(list.backends))
+        }
+        for file in list.ignored { print("\n\(file.name) is not run: it is \(file.reason)") }
+        for backend in list.backends where !backend.detail.isEmpty {
+            print("\n\(backend.name): \(backend.detail)")
+        }
+        for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {
+            if let first = layers.first(where: { !$0.sandboxLayers.isEmpty }) {
+                print("\nsandbox tier \(tier): \(first.sandboxLayers.joined(separator: ", "))")
+                for risk in first.residualRisks { print("  remains open: \(risk.name): \(risk.exposure)") }
+            }
+        }
+    }
+
+    static func table(_ backends: [Hearth_Admin_V1_Backend]) -> String {
+        let header = [
+            "BACKEND", "MODEL", "STATE", "SANDBOX", "POLICY", "SEQUENCES", "WAITING", "TOKENS", "DENIED", "RESTARTS",
+            "PID",
+        ]
+        return TextTable.render(
+            [header]
+                + backends.map {
+                    [
+                        $0.name, $0.model, $0.state, $0.sandboxTier, $0.policy, "\($0.running)/\($0.maxSequences)",
+                        "\($0.waiting)", "\($0.tokens)", "\($0.deniedCalls)", "\($0.restarts)",
+                        $0.pid == 0 ? "-" : "\($0.pid)",
+                    ]
+                })
+    }
+}
+
+struct DeniedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "denied",
+        abstract: "Show the system calls that a backend's filter denied, and what they mean.",
+        discussion: """
+            Counts since the agent began, up to a second old. Nothing of it is in the kernel's log. Many denials are \
+            harmless: C libraries try a newer call and fall back to an older one when they are told that it is not \
+            implemented.
+
+            EXAMPLES
+              hearth backends denied llama
+              hearth backends denied llama --json
+            """)
+
+    @Argument(help: "The backend's file name.")
+    var name: String
+    @OptionGroup var owner: OwnerOptions
+
+    mutating func run() async throws {
+        let list = try await owner.ask(
+            "ListDenied", Hearth_Admin_V1_ListDeniedRequest.with { $0.backend = name },
+            Hearth_Admin_V1_ListDeniedResponse.self)
+        if owner.json { return print(try list.jsonString()) }
+        if list.calls.isEmpty { return print("Nothing was denied to \(name).") }
+        let header = ["CALL", "TIMES", "ANSWER", "FIRST SEEN", "ALLOWED BY", "MODEL"]
+        let rows = list.calls.map { call in
+            [
+                call.argument.isEmpty ? call.name : "\(call.name)(\(call.argument))", "\(call.count)",
+                call.errno == 0 ? "let pass" : String(cString: strerror(CInt(call.errno))),
+                Self.time(call.firstSeenMilliseconds),
+                call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "), call.model,
+            ]
+        }
+        print(TextTable.render([header] + rows))
+        var told: Set<String> = []
+        for call in list.calls where !call.meaning.isEmpty && told.insert(call.name).inserted {
+            print("\n\(call.name): \(call.meaning)")
+        }
+    }
+
+    private static func time(_ milliseconds: UInt64) -> String {
+        Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(
+            Date.ISO8601FormatStyle(timeZone: .current).year().month().day().dateSeparator(.dash)
+                .time(includingFractionalSeconds: false).timeSeparator(.colon).dateTimeSeparator(.space))
+    }
+}
