@@ -20,8 +20,11 @@ struct JSONObjectReader {
     }
 
     func failure(_ key: String, _ message: String) -> SandboxPolicyError {
-        SandboxPolicyError(file: file, line: node(key)?.line ?? line, "'\(key)' \(message)")
+        SandboxPolicyError(file: file, line: line(of: key), "'\(key)' \(message)")
     }
+
+    /// Where a member's value stands, or the object where it has no such member.
+    func line(of key: String) -> Int { node(key)?.line ?? line }
 
     /// The member's value; absent and null are the same.
     func node(_ key: String) -> JSONNode? {

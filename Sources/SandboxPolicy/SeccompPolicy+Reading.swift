@@ -1,29 +1,29 @@
+/// The keys are those of the OCI runtime-spec (config-linux, "Seccomp") and of the two profiles that container engines
+/// ship, Docker's default.json and the seccomp.json of containers-common. Every other key is refused.
 extension SeccompPolicy {
-    private static let keys = ["defaultAction", "defaultErrnoRet", "architectures", "archMap", "syscalls"]
-    private static let ruleKeys = ["names", "action", "errnoRet", "args", "comment"]
-    private static let conditionKeys = ["index", "value", "valueTwo", "op"]
-    private static let actionNames = [
-        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-        "SCMP_ACT_LOG", "SCMP_ACT_TRAP",
+    private static let keys = [
+        "defaultAction", "defaultErrnoRet", "defaultErrno", "architectures", "archMap", "flags", "listenerPath",
+        "listenerMetadata", "syscalls",
     ]
-    /// EPERM, what OCI runtimes answer when no number is given.
-    private static let defaultErrno: UInt64 = 1
-    /// MAX_ERRNO of the kernel.
-    private static let errnoMax: UInt64 = 4095
+    private static let ruleKeys = [
+        "names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes",
+    ]
+    private static let conditionKeys = ["index", "value", "valueTwo", "op"]
 
-    init(_ node: JSONNode, file: String) throws(SandboxPolicyError) {
+    init(_ node: JSONNode, file: String, host: PolicyHost) throws(SandboxPolicyError) {
         let top = try JSONObjectReader(node, "the policy", keys: SeccompPolicy.keys, file: file)
         self.file = file
         self.name = SeccompPolicy.baseName(of: file)
-        defaultAction = try SeccompPolicy.action(
-            top, name: top.required("defaultAction"), key: "defaultAction", errnoKey: "defaultErrnoRet")
-        if case .allow = defaultAction {
+        defaultAction = try top.action("defaultAction", errnoKey: "defaultErrnoRet", errnoNameKey: "defaultErrno")
+        guard !defaultAction.letsPass else {
             throw top.failure("defaultAction", "must deny, such as SCMP_ACT_ERRNO: what is not listed is not allowed")
         }
         architectures = try SeccompPolicy.architectures(top)
+        try SeccompPolicy.refuseWhatCannotBeHonoured(top)
         var rules: [Rule] = []
         for entry in try top.array("syscalls", max: SandboxPolicyLimits.rulesMax) ?? [] {
-            rules.append(try SeccompPolicy.rule(entry, file: file))
+            let (rule, applies) = try SeccompPolicy.rule(entry, file: file, host: host)
+            if applies { rules.append(rule) }
         }
         self.rules = rules
     }
@@ -33,30 +33,77 @@ extension SeccompPolicy {
         return last.hasSuffix(".json") ? String(last.dropLast(".json".count)) : last
     }
 
-    /// `architectures`, or the keys of Docker's `archMap`; one of them must be this machine's.
+    /// `architectures`, or this machine's entry of Docker's `archMap`; one of them must be this machine's.
     private static func architectures(_ top: JSONObjectReader) throws(SandboxPolicyError) -> [String] {
-        var names = try top.strings("architectures", max: 64)?.map(\.text) ?? []
-        for entry in try top.array("archMap", max: 64) ?? [] {
-            let map = try JSONObjectReader(
-                entry, "archMap", keys: ["architecture", "subArchitectures"], file: top.file)
-            names.append(try map.required("architecture"))
-        }
         let native = SyscallNames.nativeArchitecture
-        guard names.isEmpty || names.contains(native) else {
-            throw top.failure("architectures", "does not list \(native), which this machine needs")
+        let names = try top.strings("architectures", max: 64)
+        for (name, line) in names ?? [] { try checkArchitecture(name, file: top.file, line: line) }
+        guard let entries = try top.array("archMap", max: 64), !entries.isEmpty else {
+            guard let names, !names.isEmpty else { return [] }
+            guard names.contains(where: { $0.text == native }) else {
+                throw top.failure("architectures", "does not list \(native), which this machine needs")
+            }
+            return names.map(\.text)
         }
-        return names
+        guard names?.isEmpty != false else {
+            throw top.failure("archMap", "and 'architectures' say the same thing twice; keep one of them")
+        }
+        var found: [String]?
+        for entry in entries {
+            let map = try JSONObjectReader(entry, "archMap", keys: ["architecture", "subArchitectures"], file: top.file)
+            let architecture = try map.required("architecture")
+            try checkArchitecture(architecture, file: top.file, line: map.line(of: "architecture"))
+            let others = try map.strings("subArchitectures", max: 64) ?? []
+            for (name, line) in others { try checkArchitecture(name, file: top.file, line: line) }
+            if architecture == native { found = [native] + others.map(\.text) }
+        }
+        guard let found else { throw top.failure("archMap", "does not list \(native), which this machine needs") }
+        return found
     }
 
-    private static func rule(_ node: JSONNode, file: String) throws(SandboxPolicyError) -> Rule {
-        let entry = try JSONObjectReader(node, "a rule", keys: ruleKeys, file: file)
-        let names = try entry.strings("names", max: 512) ?? []
-        guard !names.isEmpty else { throw entry.failure("names", "must list at least one system call") }
-        for (name, line) in names where !SyscallNames.isKnown(name) {
-            let hint = NearestName.hint(for: name, among: SyscallNames.all.map(\.name))
-            throw SandboxPolicyError(file: file, line: line, "unknown system call '\(name)'\(hint)")
+    private static func checkArchitecture(_ name: String, file: String, line: Int) throws(SandboxPolicyError) {
+        guard architectureNames.contains(name) else {
+            let hint = NearestName.hint(for: name, among: architectureNames)
+            throw SandboxPolicyError(file: file, line: line, "unknown architecture '\(name)'\(hint)")
         }
-        let action = try action(entry, name: entry.required("action"), key: "action", errnoKey: "errnoRet")
+    }
+
+    /// Those of the runtime-spec.
+    private static let architectureNames = [
+        "X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32",
+        "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH",
+        "SHEB",
+    ].map { "SCMP_ARCH_" + $0 }
+
+    /// A policy that asks for what the launcher does not do would be weaker, or louder, than its author believes.
+    private static func refuseWhatCannotBeHonoured(_ top: JSONObjectReader) throws(SandboxPolicyError) {
+        let reasons = [
+            // One thread loads the filter, so that all threads have it in any case.
+            "SECCOMP_FILTER_FLAG_TSYNC": "",
+            "SECCOMP_FILTER_FLAG_LOG": "nothing that a backend does is written to the kernel's log",
+            "SECCOMP_FILTER_FLAG_SPEC_ALLOW": "it would turn the processor's speculation controls off",
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": "it is for policies with SCMP_ACT_NOTIFY, which are refused",
+        ]
+        for (flag, line) in try top.strings("flags", max: 16) ?? [] {
+            guard let reason = reasons[flag] else {
+                let hint = NearestName.hint(for: flag, among: reasons.keys.sorted())
+                throw SandboxPolicyError(file: top.file, line: line, "unknown flag '\(flag)'\(hint)")
+            }
+            guard reason.isEmpty else {
+                throw SandboxPolicyError(file: top.file, line: line, "flag \(flag) is refused: \(reason); leave it out")
+            }
+        }
+        for key in ["listenerPath", "listenerMetadata"] where try top.string(key)?.isEmpty == false {
+            throw top.failure(
+                key, "is refused: no program listens for a backend's system calls but the agent itself; leave it out")
+        }
+    }
+
+    private static func rule(
+        _ node: JSONNode, file: String, host: PolicyHost
+    ) throws(SandboxPolicyError) -> (rule: Rule, applies: Bool) {
+        let entry = try JSONObjectReader(node, "a rule", keys: ruleKeys, file: file)
+        let action = try entry.action("action", errnoKey: "errnoRet", errnoNameKey: "errno")
         var conditions: [Condition] = []
         for argument in try entry.array("args", max: 6) ?? [] {
             let condition = try condition(argument, file: file)
@@ -67,9 +114,29 @@ extension SeccompPolicy {
             }
             conditions.append(condition)
         }
-        return Rule(
-            names: names.map(\.text), action: action, conditions: conditions,
+        let rule = Rule(
+            names: try callNames(entry), action: action, conditions: conditions.sorted { $0.index < $1.index },
             comment: try entry.string("comment"), line: node.line)
+        // Both are read, so that a mistake in the one is found though the other decides.
+        let isIncluded = try RuleCircumstances(entry, "includes")?.allHold(on: host) ?? true
+        let isExcluded = try RuleCircumstances(entry, "excludes")?.anyHolds(on: host) ?? false
+        return (rule, isIncluded && !isExcluded)
+    }
+
+    /// `names`, or the single `name` of Docker's older profiles.
+    private static func callNames(_ entry: JSONObjectReader) throws(SandboxPolicyError) -> [String] {
+        var names = try entry.strings("names", max: 512) ?? []
+        if let name = try entry.string("name") {
+            guard names.isEmpty else { throw entry.failure("name", "and 'names' stand in one rule; keep 'names'") }
+            names = [(name, entry.line(of: "name"))]
+        }
+        guard !names.isEmpty else { throw entry.failure("names", "must list at least one system call") }
+        for (name, line) in names where !SyscallNames.isKnown(name) {
+            let known = SyscallNames.all.map(\.name) + NewerSyscalls.numbers.keys
+            let hint = NearestName.hint(for: name, among: known)
+            throw SandboxPolicyError(file: entry.file, line: line, "unknown system call '\(name)'\(hint)")
+        }
+        return names.map(\.text)
     }
 
     private static func condition(_ node: JSONNode, file: String) throws(SandboxPolicyError) -> Condition {
@@ -81,30 +148,16 @@ extension SeccompPolicy {
         }
         guard let index = try entry.integer("index", max: 5) else { throw entry.failure("index", "is missing") }
         guard let value = try entry.integer("value") else { throw entry.failure("value", "is missing") }
-        let valueTwo = try entry.integer("valueTwo")
-        if operation == .maskedEqual, valueTwo == nil {
-            throw entry.failure("valueTwo", "is missing: the argument is masked with 'value' and compared with it")
+        // Left out, it is 0, as Docker's profiles leave it out.
+        let valueTwo = try entry.integer("valueTwo") ?? 0
+        if operation == .maskedEqual, valueTwo & ~value != 0 {
+            throw entry.failure(
+                "valueTwo", "has bits that 'value' masks out, so that the comparison never holds; "
+                    + "'value' is the mask, 'valueTwo' what remains")
         }
-        return Condition(index: UInt32(index), operation: operation, value: value, valueTwo: valueTwo ?? 0)
-    }
-
-    private static func action(
-        _ entry: JSONObjectReader, name: String, key: String, errnoKey: String
-    ) throws(SandboxPolicyError) -> Action {
-        let number = try entry.integer(errnoKey, max: errnoMax)
-        if number != nil, name != "SCMP_ACT_ERRNO" {
-            throw entry.failure(errnoKey, "only means something with SCMP_ACT_ERRNO, not with \(name)")
+        if operation != .maskedEqual, valueTwo != 0 {
+            throw entry.failure("valueTwo", "only means something with SCMP_CMP_MASKED_EQ; leave it out")
         }
-        switch name {
-        case "SCMP_ACT_ALLOW": return .allow
-        case "SCMP_ACT_ERRNO": return .errno(UInt16(number ?? defaultErrno))
-        case "SCMP_ACT_KILL_PROCESS": return .killProcess
-        case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return .killThread
-        case "SCMP_ACT_TRAP": return .trap
-        case "SCMP_ACT_LOG": return .log
-        default:
-            let hint = NearestName.hint(for: name, among: actionNames)
-            throw entry.failure(key, "is an unknown or unsupported action: '\(name)'\(hint)")
-        }
+        return Condition(index: UInt32(index), operation: operation, value: value, valueTwo: valueTwo)
     }
 }

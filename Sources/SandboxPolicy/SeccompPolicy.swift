@@ -5,8 +5,10 @@ package struct SeccompPolicy: Equatable, Sendable {
     package let name: String
     package let file: String
     package let defaultAction: Action
-    /// As listed, such as SCMP_ARCH_X86_64; empty means this machine's. Calls of any other architecture kill.
+    /// As listed, such as SCMP_ARCH_X86_64; empty means this machine's. Only this machine's own is ever let through:
+    /// calls of any other architecture kill, 32-bit ones of this machine's processor too.
     package let architectures: [String]
+    /// Those that apply on the machine that the policy was read for.
     package let rules: [Rule]
 
     /// One entry of `syscalls`: these calls, if all conditions hold, end in this action.
@@ -52,12 +54,14 @@ package struct SeccompPolicy: Equatable, Sendable {
 
     /// Reads a policy file. Throws with file, line and the nearest valid name on anything that is not understood.
     package static func load(_ path: String) throws(SandboxPolicyError) -> SeccompPolicy {
-        try SeccompPolicy(JSONNode.read(file: path), file: path)
+        try SeccompPolicy(JSONNode.read(file: path), file: path, host: .running)
     }
 
-    /// Reads a policy from memory; `file` names it in errors.
-    package static func parse(_ json: [UInt8], file: String) throws(SandboxPolicyError) -> SeccompPolicy {
-        try SeccompPolicy(JSONNode.parse(json, file: file), file: file)
+    /// Reads a policy from memory; `file` names it in errors, `host` is what its `includes` and `excludes` ask about.
+    package static func parse(
+        _ json: [UInt8], file: String, host: PolicyHost = .running
+    ) throws(SandboxPolicyError) -> SeccompPolicy {
+        try SeccompPolicy(JSONNode.parse(json, file: file), file: file, host: host)
     }
 
     /// Loads `NAME.json` of a folder. A name is letters, digits, '-' and '_', so that it cannot lead elsewhere.
