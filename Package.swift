@@ -127,6 +127,10 @@ var targets: [Target] = [
     .executableTarget(
         name: "sandbox-driver", dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"],
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
+    // Says what policies mean, to be held against libseccomp's simulator.
+    .executableTarget(
+        name: "policy-verdicts", dependencies: ["LaunchPlan", "LinuxSystem", "SandboxPolicy"],
+        path: "Tests/PolicyVerdicts", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),

@@ -1,7 +1,7 @@
 /// The names of error numbers (errno(3)); x86-64 and arm64 share them (asm-generic/errno.h).
 package enum ErrorNumber {
-    /// MAX_ERRNO of the kernel.
-    static let max: UInt64 = 4095
+    /// The largest that libseccomp takes, one less than the kernel's MAX_ERRNO.
+    static let max: UInt64 = 4094
 
     /// "EPERM", or the number itself where it has no name.
     package static func name(_ number: UInt16) -> String { names[number] ?? "errno \(number)" }

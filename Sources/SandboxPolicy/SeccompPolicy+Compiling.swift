@@ -4,10 +4,6 @@ internal import LaunchPlan
 internal import LinuxSystem
 
 extension SeccompPolicy {
-    /// The calls that make a process another program. No policy allows them: the launcher makes one of them, once, and
-    /// what it executes is what was hashed.
-    private static let executions: Set<String> = ["execve", "execveat"]
-
     /// The launcher's own exec of the backend, execveat(6, "", …, AT_EMPTY_PATH), is put to the launcher's supervisor,
     /// which lets it pass once.
     private static let execution = Rule(
@@ -22,21 +18,21 @@ extension SeccompPolicy {
     /// process. What the policy says of execve and execveat does not count: exec passes once. Throws when libseccomp
     /// refuses a rule. Deterministic and free of side effects.
     package func compile() throws(SandboxPolicyError) -> [UInt8] {
-        try compile(leavingOut: SeccompPolicy.executions, adding: [("execveat", SeccompPolicy.execution)])
+        try compile(EffectivePolicy(self), adding: [("execveat", SeccompPolicy.execution)])
     }
 
     /// The filter of exactly what the policy says, for comparing and explaining; no backend is launched with it.
     package func compileAsWritten() throws(SandboxPolicyError) -> [UInt8] {
-        try compile(leavingOut: [], adding: [])
+        try compile(EffectivePolicy(self, asWritten: true), adding: [])
     }
 
     private func compile(
-        leavingOut: Set<String>, adding: [(name: String, rule: Rule)]
+        _ effective: EffectivePolicy, adding: [(name: String, rule: Rule)]
     ) throws(SandboxPolicyError) -> [UInt8] {
         let filter = try SeccompFilter(defaultAction: defaultAction.filterValue, file: file)
         try filter.configure(file: file)
-        for rule in rules where rule.action != defaultAction {
-            for name in rule.names where !leavingOut.contains(name) { try filter.add(rule, name: name, file: file) }
+        for (number, name) in SyscallNames.all {
+            for rule in effective.rules(of: number) { try filter.add(rule, name: name, file: file) }
         }
         for (name, rule) in adding { try filter.add(rule, name: name, file: file) }
         return SeccompPolicy.unknownCalls(max: SyscallNames.numberMax) + (try filter.export(file: file))
@@ -46,15 +42,14 @@ extension SeccompPolicy {
     /// could have named them in a policy. Stands before the filter proper, which checks the architecture (and x32's
     /// bit of the number) again.
     private static func unknownCalls(max: UInt32) -> [UInt8] {
-        let x32: UInt32 = 0x4000_0000
         // struct sock_filter of linux/filter.h. The jumps count the instructions that are passed over.
         let program: [(code: UInt16, yes: UInt8, no: UInt8, value: UInt32)] = [
             (0x20, 0, 0, 4),  // load seccomp_data.arch
             (0x15, 0, 4, SyscallNames.nativeAuditArchitecture),  // another one: to the filter
             (0x20, 0, 0, 0),  // load seccomp_data.nr
-            (0x35, 2, 0, x32),  // an x32 number: to the filter
+            (0x35, 2, 0, SyscallNames.x32Bit),  // an x32 number: to the filter
             (0x25, 0, 1, max),  // a known number: to the filter
-            (0x06, 0, 0, Action.errno(38).filterValue),  // ENOSYS
+            (0x06, 0, 0, Action.errno(SyscallNames.unknownCallErrno).filterValue),  // ENOSYS
         ]
         return program.flatMap { instruction in
             withUnsafeBytes(of: instruction.code.littleEndian) { Array($0) } + [instruction.yes, instruction.no]
@@ -99,18 +94,15 @@ private struct SeccompFilter: ~Copyable {
     deinit { seccomp_release(context) }
 
     func add(_ rule: SeccompPolicy.Rule, name: String, file: String) throws(SandboxPolicyError) {
-        guard let number = SyscallNames.number(name) else {
-            throw SandboxPolicyError(file: file, line: rule.line, "unknown system call '\(name)'")
+        guard let number = SyscallNames.number(name), number >= 0 else {
+            throw SandboxPolicyError(file: file, line: rule.line, "this machine has no system call '\(name)'")
         }
-        // A call that only other architectures have.
-        guard number >= 0 else { return }
         let comparisons = rule.conditions.map(\.comparison)
         let result = seccomp_rule_add_array(
             context, rule.action.filterValue, number, UInt32(comparisons.count), comparisons)
         guard result == 0 else {
-            let reason =
-                result == -EEXIST ? "another rule for it says otherwise" : String(cString: strerror(-result))
-            throw SandboxPolicyError(file: file, line: rule.line, "cannot filter '\(name)': \(reason)")
+            throw SandboxPolicyError(
+                file: file, line: rule.line, "cannot filter '\(name)': \(String(cString: strerror(-result)))")
         }
     }
 

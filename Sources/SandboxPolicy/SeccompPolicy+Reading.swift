@@ -50,7 +50,8 @@ extension SeccompPolicy {
         }
         var found: [String]?
         for entry in entries {
-            let map = try JSONObjectReader(entry, "archMap", keys: ["architecture", "subArchitectures"], file: top.file)
+            let map = try JSONObjectReader(
+                entry, "archMap", keys: ["architecture", "subArchitectures"], file: top.file)
             let architecture = try map.required("architecture")
             try checkArchitecture(architecture, file: top.file, line: map.line(of: "architecture"))
             let others = try map.strings("subArchitectures", max: 64) ?? []
@@ -152,7 +153,8 @@ extension SeccompPolicy {
         let valueTwo = try entry.integer("valueTwo") ?? 0
         if operation == .maskedEqual, valueTwo & ~value != 0 {
             throw entry.failure(
-                "valueTwo", "has bits that 'value' masks out, so that the comparison never holds; "
+                "valueTwo",
+                "has bits that 'value' masks out, so that the comparison never holds; "
                     + "'value' is the mask, 'valueTwo' what remains")
         }
         if operation != .maskedEqual, valueTwo != 0 {

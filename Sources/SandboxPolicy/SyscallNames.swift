@@ -31,6 +31,11 @@ package enum SyscallNames {
         name(of: number).map { (number, $0) }
     }
 
+    /// ENOSYS, with which C libraries fall back to older calls.
+    static let unknownCallErrno: UInt16 = 38
+    /// __X32_SYSCALL_BIT of asm/unistd.h: calls of x86-64's other table.
+    static let x32Bit: UInt32 = 0x4000_0000
+
     /// The highest number that libseccomp knows on this machine.
     static let numberMax = UInt32((0..<1024).last { resolve($0) != nil } ?? 0)
 

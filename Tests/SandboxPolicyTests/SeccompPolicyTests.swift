@@ -1,3 +1,4 @@
+import LaunchPlan
 import SandboxPolicy
 import Testing
 
@@ -106,8 +107,8 @@ struct SeccompPolicyTests {
 
     @Test("the filter allows what the policy allows, and answers everything else")
     func compiling() throws {
-        let filter = FilterMachine(
-            filter: try SeccompPolicy.parse(
+        let filter = try FilterProgram(
+            SeccompPolicy.parse(
                 SeccompPolicyTests.policy(
                     """
                     {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
@@ -123,14 +124,14 @@ struct SeccompPolicyTests {
         #expect(filter.verdict(Call.clone3) == .errno(38))
         #expect(filter.verdict(Call.openat) == .errno(1))
         #expect(filter.verdict(2000) == .errno(38), "a call that nobody knows yet")
-        #expect(filter.verdict(Call.read, architecture: 0x4000_0003) == .kill, "the 32-bit table")
+        #expect(filter.verdict(Call.read, architecture: 0x4000_0003) == .killProcess, "the 32-bit table")
     }
 
     @Test("only the launcher's own exec passes: descriptor 6, AT_EMPTY_PATH")
     func execution() throws {
-        let filter = FilterMachine(
-            filter: try SeccompPolicy.parse(SeccompPolicyTests.policy(""), file: "p.json").compile())
-        #expect(filter.verdict(Call.execveat, [6, 0x1234, 0, 0, 0x1000]) == .other(0x7fc0_0000))
+        let filter = try FilterProgram(
+            SeccompPolicy.parse(SeccompPolicyTests.policy(""), file: "p.json").compile())
+        #expect(filter.verdict(Call.execveat, [6, 0x1234, 0, 0, 0x1000]) == .notify)
         #expect(filter.verdict(Call.execveat, [7, 0x1234, 0, 0, 0x1000]) == .errno(1))
         #expect(filter.verdict(Call.execveat, [6, 0x1234, 0, 0, 0]) == .errno(1))
         #expect(filter.verdict(Call.execve) == .errno(1))
@@ -143,11 +144,11 @@ struct SeccompPolicyTests {
             #"{"names": ["execveat", "execve"], "action": "SCMP_ACT_ALLOW"}"#,
         ] {
             let policy = try SeccompPolicy.parse(SeccompPolicyTests.policy(rule), file: "p.json")
-            let filter = FilterMachine(filter: try policy.compile())
-            #expect(filter.verdict(Call.execveat, [6, 0x1234, 0, 0, 0x1000]) == .other(0x7fc0_0000))
+            let filter = try FilterProgram(policy.compile())
+            #expect(filter.verdict(Call.execveat, [6, 0x1234, 0, 0, 0x1000]) == .notify)
             #expect(filter.verdict(Call.execveat, [7, 0x1234, 0, 0, 0x1000]) == .errno(1))
             #expect(filter.verdict(Call.execve) == .errno(1))
-            let written = FilterMachine(filter: try policy.compileAsWritten())
+            let written = try FilterProgram(policy.compileAsWritten())
             #expect(written.verdict(Call.execve) == (rule.contains("ALLOW") ? .allow : .errno(38)))
         }
     }

@@ -1,3 +1,4 @@
+import LaunchPlan
 import SandboxPolicy
 import Testing
 
@@ -6,8 +7,8 @@ struct ShippedPolicyTests {
     static let folder = String(#filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }) + "/Policies"
     static let names = ["strict", "inference-cpu"]
 
-    private func filter(_ name: String) throws -> FilterMachine {
-        FilterMachine(filter: try SeccompPolicy.named(name, in: ShippedPolicyTests.folder).compile())
+    private func filter(_ name: String) throws -> FilterProgram {
+        try FilterProgram(SeccompPolicy.named(name, in: ShippedPolicyTests.folder).compile())
     }
 
     @Test("every rule has a comment, and nothing is allowed by default", arguments: names)

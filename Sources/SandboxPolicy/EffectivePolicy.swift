@@ -1,0 +1,134 @@
+package import LaunchPlan
+
+/// What a policy comes to on this machine, call by call: the meaning that its filter must have.
+///
+/// A call's first rule without conditions decides alone, whatever stands before or after it. Where it has none, the rule
+/// whose conditions hold decides, and where none holds, the default. A rule that says what the default says is no rule.
+/// So far this is libseccomp's own order. Rules with conditions that overlap must say the same: what libseccomp makes of
+/// contradictions depends on how it sorts them. Calls that are newer than it get ENOSYS, calls of another architecture
+/// kill.
+package struct EffectivePolicy: Sendable {
+    package let policy: SeccompPolicy
+    /// What in the policy has no effect, or not the effect that it seems to have.
+    package private(set) var remarks: [PolicyRemark] = []
+    private var calls: [UInt32: Call] = [:]
+
+    /// What the rules say of one call.
+    struct Call: Sendable {
+        /// The rule without conditions.
+        var plain: SeccompPolicy.Rule?
+        /// Used where there is no plain one.
+        var conditional: [SeccompPolicy.Rule] = []
+    }
+
+    /// The calls that make a process another program. No policy allows them: the launcher makes one of them, once, and
+    /// what it executes is what was hashed.
+    package static let executions: Set<String> = ["execve", "execveat"]
+
+    /// As a backend has it; with `asWritten` also what is said of `executions`. Throws where rules contradict each other.
+    package init(_ policy: SeccompPolicy, asWritten: Bool = false) throws(SandboxPolicyError) {
+        self.policy = policy
+        for rule in policy.rules {
+            for name in rule.names {
+                if !asWritten, EffectivePolicy.executions.contains(name) {
+                    if rule.action.letsPass {
+                        remark(
+                            rule, "'\(name)' is not allowed all the same: a backend is executed once, by the launcher")
+                    }
+                } else if rule.action == policy.defaultAction {
+                    remark(rule, "what it says of '\(name)' is the default already")
+                } else if let number = SyscallNames.number(of: name), number <= SyscallNames.numberMax {
+                    try add(rule, to: number, name)
+                } else if NewerSyscalls.isKnown(name) {
+                    remark(rule, "'\(name)' is newer than this machine's libseccomp and is answered with ENOSYS")
+                }
+                // Otherwise a call that only other architectures have, of which profiles for all of them are full.
+            }
+        }
+    }
+
+    private mutating func add(_ rule: SeccompPolicy.Rule, to number: UInt32, _ name: String) throws(SandboxPolicyError)
+    {
+        var call = calls[number] ?? Call()
+        if let plain = call.plain {
+            remark(rule, "'\(name)' is decided without conditions in line \(plain.line)")
+        } else if rule.conditions.isEmpty {
+            for shadowed in call.conditional {
+                remark(shadowed, "'\(name)' is decided without conditions in line \(rule.line)")
+            }
+            call.plain = rule
+        } else {
+            for other in call.conditional {
+                guard other.action == rule.action || other.excludes(rule.conditions) else {
+                    throw SandboxPolicyError(
+                        file: policy.file, line: rule.line,
+                        "says otherwise of '\(name)' than line \(other.line) for calls that both mean; "
+                            + "let their conditions exclude each other")
+                }
+                if other.action == rule.action, other.conditions == rule.conditions {
+                    return remark(rule, "it says of '\(name)' what line \(other.line) says")
+                }
+            }
+            call.conditional.append(rule)
+        }
+        calls[number] = call
+    }
+
+    private mutating func remark(_ rule: SeccompPolicy.Rule, _ text: String) {
+        remarks.append(PolicyRemark(line: rule.line, text: text))
+    }
+
+    /// The rules that decide on a call: one without conditions, or those with.
+    package func rules(of number: UInt32) -> [SeccompPolicy.Rule] {
+        guard let call = calls[number] else { return [] }
+        return call.plain.map { [$0] } ?? call.conditional
+    }
+
+    /// What happens to a call.
+    package func action(on call: SystemCall) -> SeccompPolicy.Action {
+        if call.architecture != SystemCall.nativeArchitecture { return .killProcess }
+        #if arch(x86_64)
+            if call.number & SyscallNames.x32Bit != 0 { return .killProcess }
+        #endif
+        if call.number > SyscallNames.numberMax { return .errno(SyscallNames.unknownCallErrno) }
+        return rules(of: call.number).first { $0.holds(for: call.arguments) }?.action ?? policy.defaultAction
+    }
+
+    /// Whether calls can pass at all.
+    package enum Reach: Comparable, Sendable {
+        case never
+        /// With some values of the arguments, or with some of those that were asked about.
+        case sometimes
+        case always
+    }
+
+    /// Whether a call passes, of those whose arguments meet `conditions`.
+    package func reach(of number: UInt32, where conditions: [SeccompPolicy.Condition] = []) -> Reach {
+        guard number <= SyscallNames.numberMax else { return .never }
+        let rules = rules(of: number).filter { !$0.excludes(conditions) }
+        guard rules.contains(where: { $0.action.letsPass }) else { return .never }
+        // With every argument that a rule asks about given, one value each, it holds.
+        let arguments = (0..<6 as Range<UInt32>).map { index in
+            conditions.first { $0.index == index && $0.operation == .equal }?.value
+        }
+        let decided = rules.contains { rule in
+            rule.action.letsPass
+                && rule.conditions.allSatisfy { condition in
+                    arguments[Int(condition.index)].map(condition.holds) == true || conditions.contains(condition)
+                }
+        }
+        return decided ? .always : .sometimes
+    }
+}
+
+/// Something about a policy that its author should know, though it can be used.
+package struct PolicyRemark: Hashable, Sendable {
+    /// From 1, in the policy's file.
+    package let line: Int
+    package let text: String
+}
+
+extension SeccompPolicy.Action {
+    /// Whether the call is made.
+    package var letsPass: Bool { self == .allow || self == .log }
+}
