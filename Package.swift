@@ -87,9 +87,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "hearth",
         dependencies: [
-            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LinuxSystem", "TLSSession", arguments,
-            configuration,
-            logging, protobuf,
+            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession",
+            arguments, configuration, logging, protobuf,
         ],
         swiftSettings: swiftSettings),
     .executableTarget(

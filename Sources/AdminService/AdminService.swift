@@ -156,21 +156,15 @@ extension AdminService {
 
     private func describe(_ entry: DeniedCalls.Entry, model: String) -> Hearth_Admin_V1_DeniedCall {
         let call = entry.call.call
-        let isOther = call.number == SupervisedCall.otherKinds
+        let description = CallDescription(call)
         return .with {
             $0.model = model
-            $0.name = isOther ? "(others)" : SyscallNames.name(of: call.number) ?? "number \(call.number)"
-            $0.argument = Self.argument(of: call)
+            $0.name = description.name
+            $0.argument = description.argument
             $0.arguments = call.arguments
             $0.errno = UInt32(entry.call.errno)
             $0.count = entry.call.count
             $0.firstSeenMilliseconds = entry.firstSeenMilliseconds
         }
-    }
-
-    private static func argument(of call: SystemCall) -> String {
-        guard let index = ArgumentClass.index(ofCall: call.number), index < call.arguments.count else { return "" }
-        let value = call.arguments[index]
-        return ArgumentClass.words(call: call.number, value: value) ?? "0x\(String(value, radix: 16))"
     }
 }

@@ -33,8 +33,8 @@ package struct SandboxLauncher: Sendable {
     package enum StandardStreams: Sendable {
         /// Input is empty, both outputs are `LaunchedProcess.log`.
         case logged
-        /// Those of this process.
-        case inherited
+        /// These descriptors, borrowed for the launch.
+        case given(input: CInt, output: CInt, error: CInt)
     }
 
     package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier, host: SandboxHost) {
@@ -70,7 +70,8 @@ package struct SandboxLauncher: Sendable {
             throw SandboxLaunchError(
                 .executableRefused,
                 "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
-                    + "link it statically (Swift: -static-executable, C and C++: -static)")
+                    + "link it statically (Swift: -static-executable, C and C++: -static), or show the folders of its "
+                    + "loader and libraries under a policy that lets files be mapped as code, such as python")
         }
         var plan = plan
         plan.handedOnCount = UInt32(clamping: handOver.count)
@@ -112,7 +113,7 @@ package struct SandboxLauncher: Sendable {
         let standard =
             switch streams {
             case .logged: [null.raw, log.second.raw, log.second.raw]
-            case .inherited: [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO]
+            case .given(let input, let output, let error): [input, output, error]
             }
         // The order is that of `LaunchDescriptor`.
         let descriptors =

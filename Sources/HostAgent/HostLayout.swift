@@ -1,7 +1,7 @@
 internal import Foundation
 package import LinuxSystem
 
-/// Where the parts of an installed or a freshly built Hearth lie, seen from the running executable.
+/// What an agent works with: its parts, and the folders that are its owner's choice.
 struct HostLayout: Sendable, Equatable {
     /// hearth-sandbox.
     let launcher: String
@@ -9,42 +9,13 @@ struct HostLayout: Sendable, Equatable {
     let backends: String
     let state: String
 
-    /// Installed: PREFIX/bin/hearth, PREFIX/libexec/hearth/hearth-sandbox, PREFIX/share/hearth/policies and
-    /// PREFIX/lib/hearth/backends. Built: all products in one folder, Policies/ in a folder above it.
-    /// Throws where a part is missing, naming the flag that says where it is.
+    /// The folder of backends is PREFIX/lib/hearth/backends unless another is named. Throws where a part is missing, naming
+    /// the flag that says where it is.
     init(_ configuration: HostConfiguration, executable: String, environment: [String: String]) throws(HostError) {
-        let bin = URL(fileURLWithPath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
-        let prefix = bin.deletingLastPathComponent()
-        let candidates = [
-            bin.appending(path: "hearth-sandbox"), prefix.appending(path: "libexec/hearth/hearth-sandbox"),
-        ]
-        guard let launcher = candidates.map(\.path).first(where: FileManager.default.isExecutableFile) else {
-            throw HostError(
-                "hearth-sandbox is missing: it belongs beside \(executable) or in \(candidates[1].path); install Hearth again"
-            )
-        }
-        self.launcher = launcher
-        policies = try HostLayout.policies(configuration, bin: bin, prefix: prefix)
-        backends = try HostLayout.backends(configuration, prefix: prefix)
+        launcher = try InstalledParts.program("hearth-sandbox", executable: executable)
+        policies = try InstalledParts.policies(asked: configuration.policies, executable: executable)
+        backends = try HostLayout.backends(configuration, prefix: InstalledParts.prefix(of: executable))
         state = HostLayout.state(configuration, environment: environment)
-    }
-
-    private static func policies(_ configuration: HostConfiguration, bin: URL, prefix: URL) throws(HostError) -> String
-    {
-        if let policies = configuration.policies { return policies }
-        var candidates = [prefix.appending(path: "share/hearth/policies")]
-        var above = bin
-        for _ in 0..<4 {
-            candidates.append(above.appending(path: "Policies"))
-            above.deleteLastPathComponent()
-        }
-        let holdsStrict = { (url: URL) in
-            FileManager.default.fileExists(atPath: url.appending(path: "strict.json").path)
-        }
-        guard let found = candidates.first(where: holdsStrict) else {
-            throw HostError("the policies are not in \(candidates[0].path): say with --policies where strict.json lies")
-        }
-        return found.path
     }
 
     private static func backends(_ configuration: HostConfiguration, prefix: URL) throws(HostError) -> String {

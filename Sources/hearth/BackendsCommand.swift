@@ -84,8 +84,12 @@ struct DeniedCommand: AsyncParsableCommand {
             Hearth_Admin_V1_ListDeniedResponse.self)
         if owner.json { return print(try list.jsonString()) }
         if list.calls.isEmpty { return print("Nothing was denied to \(name).") }
+        print(Self.table(list.calls))
+    }
+
+    static func table(_ calls: [Hearth_Admin_V1_DeniedCall]) -> String {
         let header = ["CALL", "TIMES", "ANSWER", "FIRST SEEN", "ALLOWED BY", "MODEL"]
-        let rows = list.calls.map { call in
+        let rows = calls.map { call in
             [
                 call.argument.isEmpty ? call.name : "\(call.name)(\(call.argument))", "\(call.count)",
                 call.errno == 0 ? "let pass" : String(cString: strerror(CInt(call.errno))),
@@ -93,11 +97,12 @@ struct DeniedCommand: AsyncParsableCommand {
                 call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "), call.model,
             ]
         }
-        print(TextTable.render([header] + rows))
+        var text = TextTable.render([header] + rows)
         var told: Set<String> = []
-        for call in list.calls where !call.meaning.isEmpty && told.insert(call.name).inserted {
-            print("\n\(call.name): \(call.meaning)")
+        for call in calls where !call.meaning.isEmpty && told.insert(call.name).inserted {
+            text += "\n\n\(call.name): \(call.meaning)"
         }
+        return text
     }
 
     private static func time(_ milliseconds: UInt64) -> String {

@@ -62,7 +62,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         let environment = ProcessInfo.processInfo.environment
         let settings = try await ConfigurationLoader.load(flags: flags, environment: environment, file: config)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let executable = try InstalledParts.ownExecutable()
         let logger = Logger(label: "hearth")
         let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
         try await agent.start()
