@@ -39,6 +39,8 @@ package final class ManagedBackend {
     /// Tokens computed by this process, as of its last Pong.
     package private(set) var tokens: UInt64 = 0
 
+    /// How its last process ended; nil before one has.
+    private(set) var lastExit: ExitStatus?
     /// What its filter denied.
     package private(set) var denied = DeniedCalls()
 
@@ -262,6 +264,7 @@ extension ManagedBackend {
 
     private func exited(_ status: ExitStatus) {
         connection?.readRest()
+        lastExit = status
         let exit = BackendExit(status, lastLogLine: log.lastLine)
         log.note("(the process \(exit.words))")
         connection?.close()

@@ -44,12 +44,15 @@ package struct SandboxLauncher: Sendable {
         self.host = host
     }
 
-    /// The plan for one process of a backend: reads and compiles the policy that its manifest asks for.
+    /// The plan for one process of a backend: reads and compiles the policy that its manifest asks for, or takes another.
     package func plan(
-        executable: borrowing BackendExecutable, manifest: BackendManifest, owner: OwnerLimits, weightBytes: UInt64 = 0
+        executable: borrowing BackendExecutable, manifest: BackendManifest, owner: OwnerLimits,
+        policy: SeccompPolicy? = nil, weightBytes: UInt64 = 0
     ) throws(SandboxLaunchError) -> LaunchPlan {
         do throws(SandboxPolicyError) {
-            let filter = try SeccompPolicy.named(manifest.policy, in: policiesDirectory).compile()
+            let asked =
+                if let policy { policy } else { try SeccompPolicy.named(manifest.policy, in: policiesDirectory) }
+            let filter = try asked.compile()
             return try LaunchPlanner.plan(
                 name: executable.name, manifest: manifest, owner: owner, tier: tier, layers: host.layers(of: tier),
                 filter: filter, weightBytes: weightBytes)

@@ -42,10 +42,9 @@ package struct SandboxRun: Sendable {
             launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
             policiesDirectory: try InstalledParts.policies(asked: policies, executable: hearth), tier: tier,
             host: .find(claimingControlGroups: false))
-        let resolved = try resolve(path: path)
+        let named = try NamedProgram(program, path: path)
         do throws(SandboxLaunchError) {
-            let backend = try BackendExecutable.open(
-                folder: resolved.deletingLastPathComponent().path, name: resolved.lastPathComponent)
+            let backend = try BackendExecutable.open(folder: named.folder, name: named.name)
             var manifest = BackendManifest(executableName: backend.name)
             manifest.policy = policy
             manifest.readOnlyPaths = binds
@@ -68,17 +67,6 @@ package struct SandboxRun: Sendable {
         } catch {
             throw HostError(error.description)
         }
-    }
-
-    /// The file itself: a person may name a link, a folder of backends may not hold one.
-    private func resolve(path: String) throws(HostError) -> URL {
-        let candidates =
-            program.contains("/") ? [program] : path.split(separator: ":").map { "\($0)/\(program)" }
-        guard let found = candidates.first(where: FileManager.default.isExecutableFile) else {
-            throw HostError(
-                "'\(program)' is no executable file\(program.contains("/") ? "" : " in PATH"); name its path")
-        }
-        return URL(fileURLWithPath: found).resolvingSymlinksInPath()
     }
 
     private static func follow(_ launched: borrowing LaunchedProcess) -> Outcome {

@@ -60,9 +60,7 @@ package enum LaunchPlanner {
         var plan = LaunchPlan(arguments: [name], tier: tier, filter: filter)
         if let layers { plan.layers = layers }
         plan.environment = environment
-        plan.tellingArguments = SyscallNames.all.compactMap { call in
-            ArgumentClass.index(ofCall: call.number).map { TellingArguments(call: call.number, mask: 1 << UInt8($0)) }
-        }
+        plan.tellingArguments = tellingArguments
         let mapsCode = try mapsFilesAsCode(filter)
         for path in manifest.readOnlyPaths {
             guard owner.allowsReading(path) else {
@@ -77,6 +75,11 @@ package enum LaunchPlanner {
         return plan
     }
 
+    /// By what the calls that a filter denies are told apart.
+    static let tellingArguments: [TellingArguments] = SyscallNames.all.compactMap { call in
+        ArgumentClass.index(ofCall: call.number).map { TellingArguments(call: call.number, mask: 1 << UInt8($0)) }
+    }
+
     /// Whether a filter lets a program map files as code, privately and read-only: only then are its binds executable,
     /// which a dynamic loader and its libraries need.
     package static func mapsFilesAsCode(_ filter: [UInt8]) throws(SandboxPolicyError) -> Bool {
@@ -84,7 +87,7 @@ package enum LaunchPlanner {
         let mapPrivate: UInt64 = 2
         do throws(LaunchPlanError) {
             let mmap = SystemCall(SyscallNames.number(of: "mmap") ?? .max, [0, 4096, readAndExecute, mapPrivate, 4, 0])
-            return try FilterProgram(filter).verdict(on: mmap) == .allow
+            return [.allow, .log].contains(try FilterProgram(filter).verdict(on: mmap))
         } catch {
             throw SandboxPolicyError(file: "", error.description)
         }

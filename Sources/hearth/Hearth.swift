@@ -25,7 +25,7 @@ struct Hearth: AsyncParsableCommand {
         version: HearthVersion.current,
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
-            SandboxCommand.self,
+            SandboxCommand.self, PolicyLearnCommand.self,
         ])
 }
 

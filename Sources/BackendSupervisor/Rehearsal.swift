@@ -1,0 +1,175 @@
+package import BackendIPC
+package import EventLoop
+internal import Glibc
+package import LaunchPlan
+package import LinuxSystem
+internal import Logging
+package import SandboxPolicy
+
+/// Runs one backend once, outside of any folder that is served: starts it, lets it load its first model and answer one
+/// request, and ends it. What it was denied, or was seen to do, is in the outcome. The I/O loop's own.
+@IOLoop
+package final class Rehearsal {
+    /// What is rehearsed, and how it is held.
+    package struct Play: Sendable {
+        package let launcher: SandboxLauncher
+        /// The folder of the executable.
+        package let folder: String
+        /// The executable's file name.
+        package let name: String
+        package var arguments: [String] = []
+        package let manifest: BackendManifest
+        package let owner: OwnerLimits
+        package var policy: SeccompPolicy
+        /// By what calls are told apart, if not as for every backend.
+        package var tellingArguments: [TellingArguments]?
+        /// A serialized `hearth.v1.GenerateRequest`.
+        package let request: [UInt8]
+        /// A program that says nothing on its socket is ended after this.
+        package var helloMilliseconds: UInt64 = 10_000
+        /// For the answer.
+        package var answerMilliseconds: UInt64 = 60_000
+
+        package init(
+            launcher: SandboxLauncher, folder: String, name: String, manifest: BackendManifest, owner: OwnerLimits,
+            policy: SeccompPolicy, request: [UInt8]
+        ) {
+            self.launcher = launcher
+            self.folder = folder
+            self.name = name
+            self.manifest = manifest
+            self.owner = owner
+            self.policy = policy
+            self.request = request
+        }
+    }
+
+    /// How far a backend came.
+    package enum Act: Int, Comparable, Sendable {
+        case started, greeted, loaded, answered
+        package static func < (left: Act, right: Act) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    package struct Outcome: Sendable {
+        package let act: Act
+        /// Of the process, if it ended by itself.
+        package let exit: ExitStatus?
+        /// How it ended, in words.
+        package let detail: String
+        /// What the launcher told of.
+        package let calls: [SupervisedCall]
+        /// Its last output.
+        package let log: [String]
+
+        /// Whether it answered, or is no backend and ended well.
+        package var isWell: Bool { act == .answered || (act == .started && exit == .exited(0)) }
+    }
+
+    private static let credit: UInt32 = 64
+    private static let graceMilliseconds: UInt64 = 2_000
+
+    private let play: Play
+    private let backend: ManagedBackend
+    private var answer: Bool?
+    private var tokens = 0
+    private var waiting: CheckedContinuation<Void, Never>?
+
+    /// Throws when there is no such executable, or it cannot be launched.
+    package static func run(_ play: Play) async throws -> Outcome { try await Rehearsal(play).run() }
+
+    private init(_ play: Play) throws {
+        self.play = play
+        var configuration = SupervisorConfiguration(
+            backendsDirectory: play.folder, policiesDirectory: play.launcher.policiesDirectory,
+            launcherPath: play.launcher.launcherPath, tier: play.launcher.tier, host: play.launcher.host,
+            owner: play.owner)
+        configuration.limits.helloMilliseconds = play.helloMilliseconds
+        configuration.limits.restartsMax = 0
+        let path = "\(play.folder)/\(play.name)"
+        let candidate = BackendFolder.Candidate(
+            name: play.name, path: path, executable: try FolderEntry(path: path).identity, manifest: nil)
+        let setting = BackendSetting(
+            configuration: configuration, logger: Logger(label: "rehearsal") { _ in SwiftLogNoOpLogHandler() },
+            launcher: RehearsalLaunching(play: play))
+        let model = play.manifest.models.first ?? BackendManifest.Model(id: play.name)
+        backend = ManagedBackend(
+            BackendDefinition(candidate: candidate, manifest: play.manifest, model: model), setting: setting)
+        setting.changed = { [weak self] _ in self?.wake() }
+    }
+
+    private func run() async throws -> Outcome {
+        backend.start()
+        await until { [.ready, .failed, .stopped].contains(backend.state) }
+        let detail = backend.detail
+        let hasRun = backend.state == .ready || backend.lastExit != nil
+        if backend.state == .ready { await askOnce() }
+        let exit = backend.lastExit
+        backend.stop(graceMilliseconds: Rehearsal.graceMilliseconds, why: "the rehearsal is over")
+        await withCheckedContinuation { continuation in backend.whenEnded { continuation.resume() } }
+        guard hasRun else { throw SupervisorError(detail) }
+        return Outcome(
+            act: act, exit: exit, detail: detail, calls: backend.denied.entries.map(\.call), log: backend.recentLog)
+    }
+
+    private var act: Act {
+        if answer == true { return .answered }
+        if backend.maxSequences > 0 { return .loaded }
+        return backend.version.isEmpty ? .started : .greeted
+    }
+
+    private func askOnce() async {
+        let timer = IOLoop.schedule(afterMilliseconds: play.answerMilliseconds) { [weak self] in
+            self?.end(answered: false)
+        }
+        defer { timer.cancel() }
+        guard backend.begin(request: play.request, credit: Rehearsal.credit, handler: self) != nil else { return }
+        await until { answer != nil }
+    }
+
+    private func end(answered: Bool) {
+        answer = answer ?? answered
+        wake()
+    }
+
+    private func until(_ condition: () -> Bool) async {
+        while !condition() { await withCheckedContinuation { waiting = $0 } }
+    }
+
+    private func wake() {
+        let waiting = waiting
+        self.waiting = nil
+        waiting?.resume()
+    }
+}
+
+extension Rehearsal: SequenceHandler {
+    package func received(_ run: TokenRunView) {
+        // As much as the credit allows is enough to have seen it compute.
+        tokens = tokens &+ run.tokenCount
+        if tokens >= Int(Rehearsal.credit) { end(answered: true) }
+    }
+
+    package func finished(_ finish: Finish) {
+        if case .reason = finish.outcome { end(answered: true) } else { end(answered: false) }
+    }
+
+    package func lost(_ reason: String) { end(answered: false) }
+}
+
+/// Starts what is rehearsed: in the sandbox, under the rehearsal's policy.
+private struct RehearsalLaunching: BackendLaunching {
+    let play: Rehearsal.Play
+
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
+        let executable = try BackendExecutable.open(folder: play.folder, name: play.name)
+        var plan = try play.launcher.plan(
+            executable: executable, manifest: play.manifest, owner: play.owner, policy: play.policy,
+            weightBytes: weights?.byteCount ?? 0)
+        plan.arguments += play.arguments
+        if let telling = play.tellingArguments { plan.tellingArguments = telling }
+        return try withExtendedLifetime(weights) {
+            try play.launcher.launch(
+                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [])
+        }
+    }
+}

@@ -1,0 +1,121 @@
+extension SeccompPolicy {
+    /// The policy as a file's lines, each call on one of its own so that two policies can be compared by lines. Reading it
+    /// gives the same rules; what applies to other machines only is not in it any more.
+    package var lines: [String] {
+        var lines = ["{"]
+        lines.append("    \"defaultAction\": \"\(defaultAction.name)\",")
+        if case .errno(let number) = defaultAction { lines.append("    \"defaultErrnoRet\": \(number),") }
+        if !architectures.isEmpty {
+            lines.append("    \"architectures\": [\(architectures.map { "\"\($0)\"" }.joined(separator: ", "))],")
+        }
+        lines.append("    \"syscalls\": [")
+        for (position, rule) in rules.enumerated() {
+            lines += rule.lines.dropLast() + [rule.lines.last.map { position + 1 < rules.count ? $0 + "," : $0 } ?? ""]
+        }
+        return lines + ["    ]", "}"]
+    }
+}
+
+extension SeccompPolicy.Rule {
+    fileprivate var lines: [String] {
+        var lines = ["        {"]
+        if let comment { lines.append("            \"comment\": \(quoted(comment)),") }
+        lines.append("            \"names\": [")
+        lines += names.enumerated().map { "                \"\($0.element)\"\($0.offset + 1 < names.count ? "," : "")" }
+        lines.append("            ],")
+        if !conditions.isEmpty {
+            lines.append("            \"args\": [")
+            for (position, condition) in conditions.enumerated() {
+                let two = condition.operation == .maskedEqual ? ", \"valueTwo\": \(condition.valueTwo)" : ""
+                lines.append(
+                    "                {\"index\": \(condition.index), \"value\": \(condition.value)\(two), \"op\": \""
+                        + "\(condition.operation.rawValue)\"}\(position + 1 < conditions.count ? "," : "")")
+            }
+            lines.append("            ],")
+        }
+        if case .errno(let number) = action { lines.append("            \"errnoRet\": \(number),") }
+        lines.append("            \"action\": \"\(action.name)\"")
+        return lines + ["        }"]
+    }
+
+    private func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
+
+extension SeccompPolicy.Action {
+    /// As policies write it.
+    package var name: String {
+        switch self {
+        case .allow: "SCMP_ACT_ALLOW"
+        case .errno: "SCMP_ACT_ERRNO"
+        case .killProcess: "SCMP_ACT_KILL_PROCESS"
+        case .killThread: "SCMP_ACT_KILL_THREAD"
+        case .trap: "SCMP_ACT_TRAP"
+        case .log: "SCMP_ACT_LOG"
+        case .notify: "SCMP_ACT_NOTIFY"
+        }
+    }
+}
+
+/// Lines that differ, as diff(1) shows them.
+package enum LineDifference {
+    /// "-" before what only `old` has, "+" before what only `new` has, " " before up to `context` lines around them; "..."
+    /// stands for lines that are left out. Empty when both are the same.
+    package static func lines(_ old: [String], _ new: [String], context: Int = 2) -> [String] {
+        let difference = new.difference(from: old)
+        guard !difference.isEmpty else { return [] }
+        let removed = Set(difference.removals.map(\.offset))
+        let inserted = Set(difference.insertions.map(\.offset))
+        var merged: [String] = []
+        var (left, right) = (0, 0)
+        while left < old.count || right < new.count {
+            if left < old.count, removed.contains(left) {
+                merged.append("-" + old[left])
+                left += 1
+            } else if right < new.count, inserted.contains(right) {
+                merged.append("+" + new[right])
+                right += 1
+            } else {
+                if left < old.count { merged.append(" " + old[left]) }
+                left += 1
+                right += 1
+            }
+        }
+        return abridged(merged, context: context)
+    }
+
+    private static func abridged(_ lines: [String], context: Int) -> [String] {
+        let changes = lines.indices.filter { !lines[$0].hasPrefix(" ") }
+        var kept = Set<Int>()
+        for change in changes { kept.formUnion(max(0, change - context)...min(lines.count - 1, change + context)) }
+        var result: [String] = []
+        for index in lines.indices {
+            if kept.contains(index) {
+                result.append(lines[index])
+            } else if result.last != "..." {
+                result.append("...")
+            }
+        }
+        return result
+    }
+}
+
+extension CollectionDifference.Change {
+    fileprivate var offset: Int {
+        switch self {
+        case .insert(let offset, _, _), .remove(let offset, _, _): offset
+        }
+    }
+}

@@ -1,0 +1,108 @@
+internal import ArgumentParser
+internal import Foundation
+internal import HostAgent
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+struct PolicyLearnCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "learn",
+        abstract: "Run a backend with every system call told of, and print the smallest policy that it needs.",
+        discussion: """
+            The program runs with the filter letting calls pass and in all other layers of tier full: it sees no file but \
+            --bind, no network and no other process. A backend is asked to load its first model (of NAME.json beside it) and \
+            to answer one request; any other program runs until it ends, or for --seconds. What was seen is compared with \
+            the installed policies, and the program is run once more under the smallest policy that allows it.
+
+            Prints a summary and how the lines of the smallest policy differ from the nearest installed one. What a run did \
+            not do, it did not learn: run it as the backend will be used, and look at 'hearth backends denied NAME' later.
+
+            Exit status: 0 when the program did as well under the smallest policy, 1 when it did not.
+
+            EXAMPLES
+              hearth policy learn -- ./my-backend
+              hearth policy learn --output my-policy.json -- ./my-backend
+              hearth policy learn --bind /usr --bind /lib64 -- python3 -c 'import json'
+            """)
+
+    @Option(
+        name: .customLong("bind"),
+        help: ArgumentHelp("A path that the program may read; may be repeated.", valueName: "path"))
+    var binds: [String] = []
+    @Option(help: ArgumentHelp("Write the smallest policy to a new file.", valueName: "file"))
+    var output: String?
+    @Option(help: ArgumentHelp("How long a program may run that says nothing as a backend.", valueName: "seconds"))
+    var seconds: UInt64 = 10
+    @Option(help: ArgumentHelp("The memory it may use.", valueName: "mebibytes"))
+    var memory: UInt64 = 1024
+    @Option(help: ArgumentHelp("The threads it may compute with.", valueName: "count"))
+    var threads: UInt32 = 4
+    @Option(help: ArgumentHelp("What a backend is asked.", valueName: "text"))
+    var prompt = "Tell me a story."
+    @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
+    var policies: String?
+    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    var user: String?
+    @Argument(
+        parsing: .postTerminator, help: ArgumentHelp("The program and its arguments, after --.", valueName: "program"))
+    var command: [String] = []
+
+    mutating func validate() throws {
+        if command.isEmpty {
+            throw ValidationError("name a program after --, such as: hearth policy learn -- ./my-backend")
+        }
+        if threads == 0 || threads > 1024 { throw ValidationError("--threads takes 1 to 1024") }
+        if memory == 0 || memory > 1 << 24 { throw ValidationError("--memory takes 1 to 16777216") }
+        if seconds == 0 || seconds > 3600 { throw ValidationError("--seconds takes 1 to 3600") }
+    }
+
+    mutating func run() async throws {
+        let prompt = prompt
+        let request = Hearth_V1_GenerateRequest.with {
+            $0.requestID = "learning"
+            $0.text = prompt
+        }
+        var lesson = PolicyLesson(program: command[0], request: try request.serializedBytes())
+        lesson.arguments = Array(command.dropFirst())
+        lesson.policies = policies
+        lesson.binds = binds
+        lesson.memoryMebibytes = memory
+        lesson.threads = threads
+        lesson.seconds = seconds
+        lesson.user = user
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+        let report = try await lesson.learn(executable: InstalledParts.ownExecutable(), path: path)
+        print(Self.render(report))
+        if let output { try write(report, to: output) }
+        if !report.isConfirmed { throw ExitCode(1) }
+    }
+
+    private static func render(_ report: PolicyLesson.Report) -> String {
+        func list(_ words: [String]) -> String { words.isEmpty ? "none" : words.joined(separator: ", ") }
+        var rows = [
+            ["while it learned", report.lesson],
+            ["nearest policy", report.nearest],
+            ["that policy lacks", list(report.missing)],
+            ["it can do without", list(report.dispensable)],
+            ["that it does not use", list(report.unused)],
+            ["under the smallest", report.check],
+        ]
+        if report.executions > 0 {
+            rows.append(["never allowed", "it executed another program; a backend is executed once, by the launcher"])
+        }
+        let difference =
+            report.difference.isEmpty
+            ? "The smallest policy is \(report.nearest) itself."
+            : (["--- \(report.nearest)", "+++ \(report.name)"] + report.difference).joined(separator: "\n")
+        return TextTable.render(rows) + "\n\n" + difference
+    }
+
+    private func write(_ report: PolicyLesson.Report, to file: String) throws {
+        do {
+            try Data((report.smallest.joined(separator: "\n") + "\n").utf8)
+                .write(to: URL(fileURLWithPath: file), options: .withoutOverwriting)
+        } catch {
+            throw HostError("cannot write \(file): \(error.localizedDescription); name a file that does not exist yet")
+        }
+    }
+}
