@@ -62,6 +62,8 @@ var targets: [Target] = [
             "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession", "WireFormat",
             logging,
         ]),
+    // Attacks on the sandbox, for the tests and for `hearth doctor`.
+    library("SandboxAudit", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
 
     // Layer 3: the two services.
     library(
@@ -124,7 +126,8 @@ var targets: [Target] = [
         name: "sandbox-ablation", dependencies: ["LaunchSequence"], path: "Tests/SandboxAblation",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
     .executableTarget(
-        name: "sandbox-driver", dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"],
+        name: "sandbox-driver",
+        dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"],
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
     // Says what policies mean, to be held against libseccomp's simulator.
     .executableTarget(
@@ -138,7 +141,8 @@ var targets: [Target] = [
     tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
     tests(
         "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
-    tests("SandboxIntegrationTests", ["LinuxSystem"]),
+    tests(
+        "SandboxIntegrationTests", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
     tests(
         "BackendSupervisorIntegrationTests",

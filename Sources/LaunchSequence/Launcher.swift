@@ -95,6 +95,10 @@ package struct Launcher {
                     outsideUser: user, outsideGroup: group, insideUser: plan.userID, insideGroup: plan.groupID)
             }
         }
+        if has(.hostNameNamespace) {
+            // A new one has the machine's names until it is given others.
+            try layer(.hostNameNamespace) { () throws(LinuxError) in try Namespaces.setHostName("backend") }
+        }
         if has(.noNestedNamespaces) {
             try layer(.noNestedNamespaces) { () throws(LinuxError) in try Namespaces.forbidNesting() }
         }

@@ -32,6 +32,12 @@ package enum Namespaces {
         try write("\(insideGroup) \(outsideGroup) 1", to: "/proc/self/gid_map")
     }
 
+    /// Gives this UTS namespace a name, as host and as domain (sethostname(2), setdomainname(2)).
+    package static func setHostName(_ name: String) throws(LinuxError) {
+        try checked("set the host name") { sethostname(name, name.utf8.count) }
+        try checked("set the domain name") { setdomainname(name, name.utf8.count) }
+    }
+
     /// Forbids user namespaces below this one, and with them every new namespace of an ordinary process.
     package static func forbidNesting() throws(LinuxError) {
         try write("0", to: "/proc/sys/user/max_user_namespaces")

@@ -2,6 +2,7 @@ internal import BackendSupervisor
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxAudit
 internal import SandboxPolicy
 
 struct Usage: Error, CustomStringConvertible {
@@ -21,6 +22,8 @@ struct Driver {
     private var command = ""
     private var count = 1
     private var launcherPath = ""
+    private var ablationPath = ""
+    private var acts: Set<String> = []
     private var policies = ""
     private var policy = "strict"
     private var tier = SandboxTier.full
@@ -41,6 +44,8 @@ struct Driver {
             guard let value = rest.popFirst() else { throw Usage(description: "\(option) needs a value") }
             switch option {
             case "--launcher": launcherPath = value
+            case "--ablation": ablationPath = value
+            case "--acts": acts = Set(value.split(separator: ",").map(String.init))
             case "--policies": policies = value
             case "--policy": policy = value
             case "--tier": tier = SandboxTier(rawValue: value) ?? .full
@@ -61,7 +66,7 @@ struct Driver {
     func run() throws -> CInt {
         switch command {
         case "launch": return try follow(try launch(arguments))
-        case "probe": return try probe()
+        case "audit": return try audit()
         case "hold": return try hold()
         case "echo": return try echo()
         case "measure": return try measure()
@@ -119,29 +124,57 @@ struct Driver {
         }
     }
 
-    /// Runs the probe as a plain child, with everything on offer, then in the sandbox.
-    private func probe() throws -> CInt {
-        let folder = String(executable[..<(executable.lastIndex(of: "/") ?? executable.startIndex)])
-        let offer = try Offer(folder: folder, victim: executable)
-        say("outside")
-        let log = try Descriptor.pipe()
-        let outside = try ProcessSpawn.spawn(
-            executable, arguments: ["sandbox-probe", "outside"] + offer.words,
-            environment: ["HEARTH_PROBE_SECRET=a key"],
-            descriptors: [log.second.raw, log.second.raw, log.second.raw])
-        let process = try ProcessHandle(child: outside)
-        let output = log.takeFirst()
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = try checked("read the log") { read(output.raw, &bytes, bytes.count) }
-            if count == 0 { break }
-            say(bytes[..<count])
+    /// Tries acts outside, and inside each sandbox that is asked for. Prints a line for each act: its name, the outcome
+    /// outside, and the outcome in each sandbox, separated by tabs.
+    private func audit() throws -> CInt {
+        let audit = try SandboxAudit(probePath: executable, folder: try writableFolder())
+        let sandboxes = try arguments.map { try sandbox($0, audit) }
+        for probe in audit.probes where acts.isEmpty || acts.contains(probe.name) {
+            var outcomes = [try audit.tryOutside(probe)]
+            for (launcher, plan) in sandboxes {
+                outcomes.append(try audit.tryInside(probe, plan: plan, launcher: launcher))
+            }
+            say(([probe.name] + outcomes.map(\.description)).joined(separator: "\t"))
         }
-        _ = process.waitForExit()
-        say("inside")
-        let status = try follow(try launch(["inside"] + offer.words))
-        offer.end()
-        return status
+        return 0
+    }
+
+    /// TIER:POLICY, or only=LAYER+LAYER and without=LAYER+LAYER for the layers of tier full with the chosen policy.
+    private func sandbox(_ text: String, _ audit: borrowing SandboxAudit) throws -> (SandboxLauncher, LaunchPlan) {
+        let (kind, value) = try halves(of: text, at: text.contains("=") ? "=" : ":")
+        let isWhole = SandboxTier(rawValue: kind) != nil
+        let launcher = SandboxLauncher(
+            launcherPath: isWhole ? launcherPath : ablationPath, policiesDirectory: policies,
+            tier: SandboxTier(rawValue: kind) ?? .full, host: .find(claimingControlGroups: false))
+        var plan = try audit.plan(policy: isWhole ? value : policy, launcher: launcher)
+        if kind == "only" { plan.layers = try layers(value) }
+        if kind == "without" { plan.layers.subtract(try layers(value)) }
+        plan.temporaryBytes = temporaryBytes
+        if temporaryBytes > 0 { plan.limits.removeAll { $0.resource == .fileBytes } }
+        return (launcher, plan)
+    }
+
+    private func halves(of text: String, at mark: Character) throws -> (String, String) {
+        guard let place = text.firstIndex(of: mark) else { throw Usage(description: "'\(text)' is no sandbox") }
+        return (String(text[..<place]), String(text[text.index(after: place)...]))
+    }
+
+    private func layers(_ names: String) throws -> SandboxLayers {
+        var layers: SandboxLayers = []
+        for name in names.split(separator: "+") {
+            let found = (0..<32).map { SandboxLayers(rawValue: 1 << $0) }.first { $0.names == [String(name)] }
+            guard let found else { throw Usage(description: "unknown layer '\(name)'") }
+            layers.insert(found)
+        }
+        return layers
+    }
+
+    /// A folder of its own beside the executable, in the one that the tests let this user write to.
+    private func writableFolder() throws -> String {
+        let path =
+            "\(executable[..<(executable.lastIndex(of: "/") ?? executable.startIndex)])/writable/audit-\(getpid())"
+        try checked("make \(path)") { mkdir(path, 0o700) }
+        return path
     }
 
     private func hold() throws -> CInt {

@@ -9,14 +9,16 @@ internal import SandboxPolicy
 // complaint; everything else is what the backend wrote.
 //
 //   sandbox-driver launch OPTION... FOLDER/NAME ARGUMENT...   exit status: the launcher's
-//   sandbox-driver probe OPTION... FOLDER/NAME                the probe outside, then inside
+//   sandbox-driver audit OPTION... FOLDER/NAME SANDBOX...
+//       tries every act of the probe outside and in each of these sandboxes, and prints a line for each act; a sandbox is
+//       TIER:POLICY, only=LAYER+LAYER... or without=LAYER+LAYER... of tier full
 //   sandbox-driver hold COUNT OPTION... FOLDER/NAME ARGUMENT...
 //       launches so many, says "held" when all have written something, and waits to be killed
 //   sandbox-driver echo OPTION... FOLDER/NAME                 sends a line through the socket and prints the answer
 //   sandbox-driver measure COUNT OPTION... FOLDER/NAME        how long a start takes
 //
 // Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
-//          --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
+//          --ablation PATH --acts NAME,NAME... --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
 do {
     exit(try Driver(Array(CommandLine.arguments.dropFirst())).run())
 } catch {

@@ -1,88 +1,69 @@
+import BackendSupervisor
 import Foundation
+import LaunchPlan
+import SandboxAudit
+import SandboxPolicy
 import Testing
 
-/// A hostile backend tries what a sandbox must stop, outside and inside in one run.
+/// A hostile backend tries what a sandbox must stop. The control is the same act outside.
 @Suite(.serialized) struct ProbeIntegrationTests {
-    private let stage: Stage
-
-    init() throws { stage = try Stage() }
-
-    /// What each act came to: nil when it was done, otherwise its errno.
-    private struct Report {
-        var outside: [String: Int?] = [:]
-        var inside: [String: Int?] = [:]
-
-        init(_ lines: [String]) throws {
-            var isInside = false
-            var ends = 0
-            for line in lines {
-                let words = line.split(separator: " ").map(String.init)
-                switch (words.first, words.count) {
-                case ("outside", 1): isInside = false
-                case ("inside", 1): isInside = true
-                case ("end", 1): ends += 1
-                default:
-                    let result = words.count == 3 ? Int(words[2]) : nil
-                    if isInside { inside[words[0]] = result } else { outside[words[0]] = result }
-                }
-            }
-            // A probe that became another program, or was killed, has not said "end".
-            try #require(ends == 2, "the probe did not come to its end: \(lines)")
-            try #require(outside.count > 50 && outside.keys == inside.keys)
-        }
-
-        /// Acts that succeed on this machine: only these prove something.
-        func proving() -> [String] {
-            let proving = outside.filter { $0.value == nil }.keys.sorted()
-            let others = outside.keys.filter { !proving.contains($0) }.sorted()
-            if !others.isEmpty { print("refused outside too, so proving nothing here: \(others)") }
-            return proving
-        }
+    private static let policies = ["strict", "inference-cpu"]
+    /// All in one run, which the tests below look at.
+    private static let report = Result {
+        try AuditReport(policies.flatMap { ["full:\($0)", "reduced:\($0)"] })
     }
 
-    private func report(_ options: [String]) throws -> Report {
-        let outcome = try stage.run(["probe"] + options + [stage.probe])
-        try #require(outcome.status == 0, "\(outcome.output)")
-        return try Report(outcome.lines)
+    /// Those without which the suite would be no suite: where one of them is refused outside, the control is broken.
+    private static let core = [
+        "open-home", "open-home-by-dots", "open-home-by-root-link", "read-passwd", "list-root", "create-file",
+        "write-model", "change-mode-of-model", "connect-ipv4", "connect-unix", "connect-unix-abstract", "send-udp",
+        "listen-ipv4", "list-interfaces", "signal-victim", "limit-victim", "pin-victim", "see-victim-clock",
+        "read-victim-environment", "fork", "clone3", "execute", "execute-again", "execute-dropped",
+        "new-user-namespace", "learn-host-name", "make-message-queue", "call-by-32-bits", "map-writable-code",
+        "make-code-of-data", "memory-bomb", "shared-memory-bomb", "page-table-bomb", "thread-bomb", "descriptor-bomb",
+        "use-leaked-file", "use-leaked-folder", "find-descriptors", "read-secret-variable", "receive-descriptor",
+        "own-descriptor-signals",
+    ]
+
+    @Test("there are at least 120 acts, and those that matter most succeed outside")
+    func controls() throws {
+        let report = try Self.report.get()
+        report.tellWhatProvesNothing()
+        #expect(report.acts.count >= 120)
+        #expect(Set(report.acts).count == report.acts.count, "an act's name is used twice")
+        var expected = Set(Self.core)
+        #if !arch(x86_64)
+            expected.remove("call-by-32-bits")
+        #endif
+        #expect(expected.subtracting(report.live) == [])
     }
 
-    @Test("in tier full, every act that succeeds outside is refused inside", arguments: ["strict", "inference-cpu"])
+    @Test("in tier full, no act succeeds", arguments: policies)
     func full(policy: String) throws {
-        let report = try report(["--policy", policy])
-        let proving = report.proving()
-        #expect(Set(["connect-ipv4", "connect-unix", "open-home", "fork", "execute-true"]).isSubset(of: proving))
-        for act in proving { #expect(report.inside[act] != .some(nil), "\(act) succeeded inside") }
+        #expect(try Self.report.get().escaped("full:\(policy)") == [])
     }
 
-    @Test("in tier reduced, only whether a path exists can be learned")
-    func reduced() throws {
-        let report = try report(["--tier", "reduced"])
-        let succeeded = report.proving().filter { report.inside[$0] == .some(nil) }
-        #expect(succeeded == ["see-home-by-empty-path-flag"])
+    @Test("in tier reduced, exactly those acts succeed that its residual risks declare", arguments: policies)
+    func reduced(policy: String) throws {
+        let report = try Self.report.get()
+        let risks = SandboxHost.find(claimingControlGroups: false).residualRisks(of: .reduced)
+        let declared = Set(risks.flatMap(\.probes)).intersection(report.live)
+        #expect(Set(report.escaped("reduced:\(policy)")) == declared)
     }
 
-    @Test("without a filter the other layers stop files, network, other processes and new namespaces on their own")
-    func withoutFilter() throws {
-        let report = try report(["--policy", "permissive"])
-        let stopped = [
-            "connect-ipv4", "connect-ipv6", "send-udp", "connect-unix", "listen-tcp", "open-home", "open-passwd",
-            "open-own-process", "open-null", "open-by-dots", "see-home", "see-home-by-empty-path-flag", "create-file",
-            "list-root", "change-folder", "execute-true", "execute-again", "trace-victim", "signal-victim",
-            "open-victim", "see-victim-group", "limit-victim", "raise-priority-of-victim", "read-parent",
-            "new-user-namespace", "mount-tmpfs", "new-mount-api", "change-root", "lock-memory", "take-much-memory",
-            "use-leaked-descriptor", "read-secret-variable",
-        ]
-        for act in report.proving() where stopped.contains(act) {
-            #expect(report.inside[act] != .some(nil), "\(act) succeeded without the filter")
-        }
-        // The control of the control: the filter was indeed open.
-        for act in ["fork", "make-memory-file", "map-writable-code"] {
-            #expect(report.inside[act] == .some(nil), "\(act) should succeed under this policy")
-        }
+    @Test("a temporary folder can be filled neither with bytes nor with files, nor run anything")
+    func temporaryFolder() throws {
+        let acts = ["fill-temporary", "make-many-temporary-files", "execute-dropped-in-temporary"]
+        let report = try AuditReport(
+            ["full:permissive"], acts: acts + ["open-device", "fork"], options: ["--temporary", "1048576"])
+        #expect(report.live.count == 5)
+        // The filter was open: what it would have stopped succeeds.
+        #expect(report.escaped("full:permissive") == ["fork"])
     }
 
     @Test("a backend sees its own arguments, four descriptors, two fixed variables, and an empty root")
     func facts() throws {
+        let stage = try Stage()
         let outcome = try stage.run(["launch", "--policy", "permissive", stage.probe, "facts"])
         #expect(outcome.status == 0)
         #expect(
@@ -95,7 +76,8 @@ import Testing
     @Test("a system call of another architecture kills")
     func otherArchitecture() throws {
         #if arch(x86_64)
-            let outcome = try stage.run(["launch", stage.probe, "int80"])
+            let stage = try Stage()
+            let outcome = try stage.run(["launch", stage.probe, "act", "call-by-32-bits"])
             // SIGSYS; a kernel without 32-bit calls answers with SIGSEGV, which is as dead.
             #expect([128 + 31, 128 + 11].contains(outcome.status))
         #endif

@@ -13,7 +13,7 @@ extension Stage {
         accept access add_key arch_prctl bind bpf brk chdir chroot clock_gettime clock_nanosleep clone clone3 close
         connect dup execve execveat exit exit_group fcntl fork fstat futex getdents64 getegid geteuid getgid
         getpgid getpid getppid getrandom getrlimit getsid gettid getuid inotify_add_watch inotify_init1 io_uring_setup
-        kill lgetxattr listen lseek lstat madvise memfd_create mlockall mmap mount mprotect mremap msgget munmap
+        kill lgetxattr listen lseek lstat madvise memfd_create mlockall mmap mkdir mount mprotect mremap msgget munmap
         nanosleep newfstatat open openat open_tree pause perf_event_open personality pidfd_open poll ppoll prctl
         prlimit64 process_vm_readv ptrace read readlink readlinkat rseq rt_sigaction rt_sigprocmask rt_sigreturn
         sendto set_robust_list set_tid_address setpriority shmget sigaltstack socket socketpair stat tgkill uname

@@ -29,7 +29,7 @@ final class Stage: Sendable {
         }
         let products = try Stage.products()
         try Stage.copy("\(products)/hearth-sandbox", to: "\(folder)/\(launcherName)")
-        for name in ["sandbox-probe", "sandbox-driver"] {
+        for name in ["sandbox-probe", "sandbox-driver", "sandbox-ablation"] {
             try Stage.copy("\(products)/\(name)", to: "\(folder)/\(name)")
         }
         for name in try files.contentsOfDirectory(atPath: "\(Stage.root)/Policies") {
@@ -66,7 +66,10 @@ final class Stage: Sendable {
     func driver(_ command: [String], asRoot: Bool = false, within: [String] = []) throws -> RunningProgram {
         let user = Stage.isRoot && !asRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
         var words = command
-        let options = ["--launcher", "\(folder)/\(launcherName)", "--policies", "\(folder)/Policies"]
+        let options = [
+            "--launcher", "\(folder)/\(launcherName)", "--ablation", "\(folder)/sandbox-ablation", "--policies",
+            "\(folder)/Policies",
+        ]
         words.insert(contentsOf: options, at: command.first == "hold" ? 2 : 1)
         return try RunningProgram(user + within + ["\(folder)/sandbox-driver"] + words, in: folder)
     }

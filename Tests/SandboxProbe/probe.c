@@ -1,12 +1,14 @@
-// A hostile backend: tries what a sandbox must stop and says of each act whether it succeeded.
+// A hostile backend: tries what a sandbox must stop.
 //
-//   sandbox-probe outside KEY=VALUE...   every act in a child of its own: the positive control
-//   sandbox-probe inside KEY=VALUE...    every act in this process, because it cannot fork
-//   sandbox-probe facts                  what it sees of itself
-//   sandbox-probe exit N | signal N | hang | int80 | echo | threads N | write-mapping N
+//   sandbox-probe list                       every act: name, group and what its success would mean, tab-separated
+//   sandbox-probe act NAME KEY=VALUE...      tries one: exit status 0 when it succeeded, 1 with a line "NAME refused
+//                                            ERRNO" when not, 2 when there is no such act; a signal stops it too
+//   sandbox-probe bystander folder=FOLDER    the other process; prints the values that acts are given
+//   sandbox-probe facts | exit N | signal N | abort | hang | echo | threads N | read-mapping N | read-file PATH |
+//                 write-file PATH            what a test of a launch wants to see
 //
-// The values are what the machine outside has on offer: tcp4, tcp6 and udp (ports), unix (a path), home (a file),
-// folder (a writable folder), victim (a process of the same user), descriptor (an open one).
+// An act that succeeds outside the sandbox and not inside proves something; one that is refused outside proves nothing
+// on that machine. Run outside, no act harms the machine: bombs are small, and what is attacked is on offer for it.
 #define _GNU_SOURCE
 #include "probe.h"
 
@@ -18,11 +20,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static const struct {
+    const char *name;
+    const struct act *acts;
+} groups[] = {
+    {"files", file_acts},         {"network", network_acts}, {"processes", process_acts},
+    {"execution", execution_acts}, {"kernel", kernel_acts},   {"memory", memory_acts},
+    {"inheritance", inheritance_acts},
+};
+#define GROUP_COUNT (sizeof groups / sizeof groups[0])
 
 static int value_count;
 static char **values;
@@ -36,30 +46,31 @@ const char *offer(const char *key) {
 }
 
 int offered_number(const char *key) { return atoi(offer(key)); }
+uint64_t offered_address(const char *key) { return strtoull(offer(key), NULL, 0); }
 
-static void tell(const char *name, int result, int reason) {
-    char line[128];
-    int length = result >= 0 ? snprintf(line, sizeof line, "%s done\n", name)
-                             : snprintf(line, sizeof line, "%s refused %d\n", name, reason);
-    if (write(1, line, (size_t)length) != length) _exit(3);
-}
-
-static void try_inside(const struct act *act) {
-    errno = 0;
-    int result = act->run();
-    tell(act->name, result, errno);
-}
-
-static void try_outside(const struct act *act) {
-    pid_t child = fork();
-    if (child == 0) {
-        errno = 0;
-        _exit(act->run() >= 0 ? 0 : errno ? errno : 255);
+static int list(void) {
+    for (size_t group = 0; group < GROUP_COUNT; group++) {
+        for (const struct act *act = groups[group].acts; act->name; act++) {
+            printf("%s\t%s\t%s\n", act->name, groups[group].name, act->meaning);
+        }
     }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    tell(act->name, WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1,
-         WIFEXITED(status) ? WEXITSTATUS(status) : 256);
+    return 0;
+}
+
+static int try(const char *name) {
+    for (size_t group = 0; group < GROUP_COUNT; group++) {
+        for (const struct act *act = groups[group].acts; act->name; act++) {
+            if (strcmp(act->name, name) != 0) continue;
+            errno = 0;
+            if (act->run() == 0) return 0;
+            const char *reason = errno ? strerrorname_np(errno) : "without a reason";
+            char line[128];
+            int length = snprintf(line, sizeof line, "%s refused %s\n", name, reason ? reason : "unknown");
+            // Not stdio, which asks about its descriptor first.
+            return write(1, line, (size_t)length) == length ? 1 : 3;
+        }
+    }
+    return 2;
 }
 
 static int facts(void) {
@@ -101,6 +112,19 @@ static int read_mapping(int descriptor) {
     return pwrite(descriptor, &byte, 1, 0) < 0 ? 0 : 3;
 }
 
+static int read_file(const char *path) {
+    char bytes[64] = "";
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(bytes, sizeof bytes, file)) return 1;
+    printf("read %s\n", bytes);
+    return 0;
+}
+
+static int write_file(const char *path) {
+    FILE *file = fopen(path, "w");
+    return file && fputs("x", file) >= 0 && fclose(file) == 0 ? 0 : 1;
+}
+
 static int echo(void) {
     char bytes[256];
     ssize_t count;
@@ -110,43 +134,31 @@ static int echo(void) {
     return 0;
 }
 
+static int hang(void) {
+    if (write(1, "running\n", 8) != 8) return 1;
+    for (;;) pause();
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
-    int number = argc > 2 ? atoi(argv[2]) : 0;
+    const char *word = argc > 2 ? argv[2] : "";
+    int number = atoi(word);
     if (!strcmp(mode, "facts")) return facts();
     if (!strcmp(mode, "exit")) return number;
     if (!strcmp(mode, "signal")) return raise(number);
     if (!strcmp(mode, "abort")) abort();
+    if (!strcmp(mode, "hang")) return hang();
     if (!strcmp(mode, "echo")) return echo();
     if (!strcmp(mode, "threads")) return threads(number);
     if (!strcmp(mode, "read-mapping")) return read_mapping(number);
-    if (!strcmp(mode, "read-file")) {
-        char bytes[64] = "";
-        FILE *file = fopen(argv[2], "r");
-        if (!file || !fgets(bytes, sizeof bytes, file)) return 1;
-        printf("read %s\n", bytes);
-        return 0;
-    }
-    if (!strcmp(mode, "write-file")) {
-        FILE *file = fopen(argv[2], "w");
-        return file && fputs("x", file) >= 0 && fclose(file) == 0 ? 0 : 1;
-    }
-    if (!strcmp(mode, "hang")) {
-        if (write(1, "running\n", 8) != 8) return 1;
-        for (;;) pause();
-    }
-#ifdef __x86_64__
-    if (!strcmp(mode, "int80")) {
-        // getpid by way of the 32-bit table: no filter for another architecture may let it pass.
-        long result;
-        __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory");
-        return result > 0 ? 0 : 1;
-    }
-#endif
-    int inside = !strcmp(mode, "inside");
-    if (!inside && strcmp(mode, "outside")) return 2;
+    if (!strcmp(mode, "read-file")) return read_file(word);
+    if (!strcmp(mode, "write-file")) return write_file(word);
+    if (!strcmp(mode, "list")) return list();
     values = argv + 2;
     value_count = argc - 2;
-    for (const struct act *act = acts; act->name; act++) (inside ? try_inside : try_outside)(act);
-    return write(1, "end\n", 4) == 4 ? 0 : 1;
+    if (!strcmp(mode, "bystander")) return bystander();
+    if (strcmp(mode, "act") != 0 || argc < 3) return 2;
+    values++;
+    value_count--;
+    return try(word);
 }

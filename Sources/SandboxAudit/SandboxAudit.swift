@@ -1,0 +1,123 @@
+package import BackendSupervisor
+internal import Glibc
+package import LaunchPlan
+internal import LinuxSystem
+internal import SandboxPolicy
+
+/// Tries what a hostile backend could try, outside and inside the sandbox, with a real launcher and a real policy.
+///
+/// Every attempt is a process of its own with `secondsMax` to live. Blocks its caller; used by one thread.
+package struct SandboxAudit: ~Copyable {
+    /// How long one attempt may take.
+    package static let secondsMax: UInt64 = 5
+    /// What a sandboxed probe gets: less than half of what its bombs need to count as one.
+    package static let memoryMebibytes: UInt64 = 64
+    private static let outputBytesMax = 4096
+
+    /// Every act of the probe, in its order.
+    package let probes: [Probe]
+    private let executable: BackendExecutable
+    private let offer: Offer
+
+    /// - Parameters:
+    ///   - probePath: the absolute path of `sandbox-probe`, which is held to what is demanded of backends.
+    ///   - folder: the absolute path of an empty folder of this user, where what is attacked is put. The caller removes
+    ///     it afterwards.
+    package init(probePath: String, folder: String) throws(AuditError) {
+        let probes = try SandboxAudit.list(probePath)
+        let offer = try Offer(probePath: probePath, folder: folder)
+        self.init(executable: try SandboxAudit.executable(probePath), probes: probes, offer: offer)
+    }
+
+    private init(executable: consuming BackendExecutable, probes: [Probe], offer: Offer) {
+        self.executable = executable
+        self.probes = probes
+        self.offer = offer
+    }
+
+    private static func executable(_ path: String) throws(AuditError) -> BackendExecutable {
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        do throws(SandboxLaunchError) {
+            return try BackendExecutable.open(
+                folder: String(path[..<slash]), name: String(path[slash...].drop { $0 == "/" }))
+        } catch {
+            throw AuditError(error.description)
+        }
+    }
+
+    private static func list(_ probePath: String) throws(AuditError) -> [Probe] {
+        do throws(LinuxError) {
+            let attempt = try Attempt.run(probePath, ["sandbox-probe", "list"], seconds: secondsMax)
+            let probes = Probe.list(attempt.text)
+            guard !probes.isEmpty else { throw LinuxError(code: ENOEXEC, operation: "learn what it tries") }
+            return probes
+        } catch {
+            throw AuditError("\(probePath): \(error)")
+        }
+    }
+
+    /// The plan of a sandbox as a backend with this policy would have it.
+    package func plan(policy: String, launcher: SandboxLauncher) throws(AuditError) -> LaunchPlan {
+        var manifest = BackendManifest(executableName: executable.name)
+        manifest.policy = policy
+        manifest.memoryMebibytes = SandboxAudit.memoryMebibytes
+        manifest.threads = 1
+        do throws(SandboxLaunchError) {
+            return try launcher.plan(executable: executable, manifest: manifest, owner: OwnerLimits(threads: 1))
+        } catch {
+            throw AuditError(error.description)
+        }
+    }
+
+    /// Tries it as an ordinary child of this process.
+    package func tryOutside(_ probe: Probe) throws(AuditError) -> ProbeOutcome {
+        let attempt: Attempt
+        do throws(LinuxError) {
+            let sockets = try Descriptor.socketPair()
+            try offer.sendSecret(over: sockets.first.raw)
+            // The streams and the socket come first, as a backend has them.
+            attempt = try Attempt.run(
+                executable.path, ["sandbox-probe", "act", probe.name] + offer.words(descriptorsFrom: 4),
+                environment: Offer.environment,
+                descriptors: [sockets.second.raw, offer.model.raw] + offer.leakedDescriptors,
+                seconds: SandboxAudit.secondsMax)
+        } catch {
+            throw AuditError("\(probe.name), outside: \(error)")
+        }
+        guard let outcome = attempt.outcome(of: probe) else {
+            throw AuditError("\(probe.name), outside: \(attempt.status.map { "\($0)" } ?? "") \(attempt.text)")
+        }
+        return outcome
+    }
+
+    /// Tries it in a sandbox. Throws when that cannot be launched, with the launcher's reason and remedy.
+    package func tryInside(
+        _ probe: Probe, plan: LaunchPlan, launcher: SandboxLauncher
+    ) throws(AuditError) -> ProbeOutcome {
+        var plan = plan
+        plan.arguments += ["act", probe.name] + offer.words(descriptorsFrom: LaunchDescriptor.firstHandedOn)
+        // The layers that withhold these are tried, not the agent's care.
+        var launcher = launcher
+        launcher.laidOpen = .init(environment: Offer.environment, descriptors: offer.leakedDescriptors)
+        let attempt: Attempt
+        do {
+            let launched = try launcher.launch(executable: executable, plan: plan, handOver: [offer.model.raw])
+            // One that has ended already did not want it.
+            try? offer.sendSecret(over: launched.socket.raw)
+            attempt = try Attempt(launched.process, output: launched.log, seconds: SandboxAudit.secondsMax)
+        } catch {
+            throw AuditError("\(probe.name), inside: \(error)")
+        }
+        switch attempt.status {
+        // Whoever ended the launcher was in the sandbox.
+        case .signalled: return .done
+        case .exited(let status) where status > LaunchStatus.signalBase:
+            return .ended(signal: status - LaunchStatus.signalBase)
+        default: break
+        }
+        guard let outcome = attempt.outcome(of: probe) else {
+            throw AuditError(attempt.text.isEmpty ? "\(probe.name), inside: no answer" : attempt.text)
+        }
+        return outcome
+    }
+}
