@@ -53,9 +53,15 @@ package struct SandboxLauncher: Sendable {
             let asked =
                 if let policy { policy } else { try SeccompPolicy.named(manifest.policy, in: policiesDirectory) }
             let filter = try asked.compile()
-            return try LaunchPlanner.plan(
+            var plan = try LaunchPlanner.plan(
                 name: executable.name, manifest: manifest, owner: owner, tier: tier, layers: host.layers(of: tier),
                 filter: filter, weightBytes: weightBytes)
+            if tier == .full, plan.binds.contains(where: { $0.target == "/usr" }) {
+                plan.links = MergedUsr.links.filter { link in
+                    !plan.binds.contains { ($0.target + "/").hasPrefix("/\(link.name)/") }
+                }
+            }
+            return plan
         } catch {
             throw SandboxLaunchError(.policyRefused, error.description)
         }
@@ -139,10 +145,22 @@ package struct SandboxLauncher: Sendable {
 extension LaunchPlan {
     /// Whether the file at `path` is there for the backend, and may be executed.
     fileprivate func shows(_ path: String) -> Bool {
-        guard let parts = ReadOnlyBind.components(of: path) else { return false }
+        guard var parts = ReadOnlyBind.components(of: path) else { return false }
+        if let link = links.first(where: { $0.name == parts[0] }) {
+            parts = (ReadOnlyBind.components(of: "/" + link.target) ?? []) + parts.dropFirst()
+        }
         return binds.contains { bind in
             bind.allowsExecution && parts.starts(with: ReadOnlyBind.components(of: bind.target) ?? parts + ["?"])
         }
+    }
+}
+
+/// The links by which a system with a merged /usr keeps the old names of its folders (file-hierarchy(7)).
+private enum MergedUsr {
+    /// Those that this machine has.
+    static let links: [RootLink] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"].compactMap { name in
+        guard let target = FolderEntry.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
+        return RootLink(name: name, target: target)
     }
 }
 

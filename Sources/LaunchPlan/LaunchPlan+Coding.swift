@@ -26,6 +26,7 @@ extension LaunchPlan {
             writer.string(bind.target)
             writer.integer(UInt32(bind.allowsExecution ? 1 : 0))
         }
+        writer.strings(links.flatMap { [$0.name, $0.target] })
         writer.integer(temporaryBytes)
         writer.integer(UInt32(limits.count))
         for limit in limits {
@@ -66,6 +67,11 @@ extension LaunchPlan {
             let flag = try reader.integer(UInt32.self, "bind flags")
             guard flag <= 1 else { throw LaunchPlanError("bind \(target) has unknown flags") }
             binds.append(ReadOnlyBind(source: source, target: target, allowsExecution: flag == 1))
+        }
+        let links = try reader.strings("links")
+        guard links.count.isMultiple(of: 2) else { throw LaunchPlanError("links: half of one") }
+        for index in stride(from: 0, to: links.count, by: 2) {
+            self.links.append(RootLink(name: links[index], target: links[index + 1]))
         }
         temporaryBytes = try reader.integer(UInt64.self, "temporary bytes")
         for _ in 0..<(try reader.count("limits")) {

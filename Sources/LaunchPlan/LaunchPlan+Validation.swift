@@ -21,7 +21,9 @@ extension LaunchPlan {
     }
 
     private func validateTexts() throws(LaunchPlanError) {
-        for list in [arguments.count, environment.count, binds.count, limits.count, tellingArguments.count]
+        for list in [
+            arguments.count, environment.count, binds.count, limits.count, tellingArguments.count, links.count * 2,
+        ]
         where list > LaunchPlanLimits.listCountMax {
             throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
         }
@@ -35,7 +37,12 @@ extension LaunchPlan {
     /// Targets lie side by side, so that none is looked up within what another shows.
     private func validateBinds() throws(LaunchPlanError) {
         for bind in binds { try bind.validate() }
-        var targets = binds.map(\.target)
+        for link in links {
+            guard ReadOnlyBind.components(of: "/" + link.name)?.count == 1,
+                ReadOnlyBind.components(of: "/" + link.target) != nil
+            else { throw LaunchPlanError("'\(link.name)' cannot link to '\(link.target)'") }
+        }
+        var targets = binds.map(\.target) + links.map { "/" + $0.name }
         if temporaryBytes > 0 { targets.append("/tmp") }
         for (index, target) in targets.enumerated() {
             for other in targets[..<index]

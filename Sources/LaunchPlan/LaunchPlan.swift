@@ -10,6 +10,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package var layers: SandboxLayers
     /// What appears, read-only, in the otherwise empty root.
     package var binds: [ReadOnlyBind] = []
+    /// Symbolic links at the top of the root, by which merged systems reach what is bound at `/usr`.
+    package var links: [RootLink] = []
     /// The size of a writable `/tmp` that runs nothing; 0: there is none.
     package var temporaryBytes: UInt64 = 0
     package var limits: [ResourceLimit] = []
@@ -44,6 +46,19 @@ package struct ReadOnlyBind: Hashable, Sendable {
         self.source = source
         self.target = target
         self.allowsExecution = allowsExecution
+    }
+}
+
+/// A symbolic link at the top of the root, such as `lib64` to `usr/lib64`.
+package struct RootLink: Hashable, Sendable {
+    /// One component.
+    package var name: String
+    /// Relative to the root.
+    package var target: String
+
+    package init(name: String, target: String) {
+        self.name = name
+        self.target = target
     }
 }
 

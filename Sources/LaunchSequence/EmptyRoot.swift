@@ -11,6 +11,7 @@ struct EmptyRoot {
     private static let temporaryFiles: UInt64 = 1024
 
     let binds: [ReadOnlyBind]
+    let links: [RootLink]
     let temporaryBytes: UInt64
 
     /// Makes it and makes it this process's root. Needs a mount namespace and the capabilities of its user namespace.
@@ -22,13 +23,14 @@ struct EmptyRoot {
             trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(of: bind).release() })
         }
         try layer(.emptyRoot) { () throws(LinuxError) in
-            let files = UInt64(binds.count * LaunchPlanLimits.nestingMax + 16)
+            let files = UInt64(binds.count * LaunchPlanLimits.nestingMax + links.count + 16)
             let root = try Mount.temporary(bytes: EmptyRoot.rootBytes, files: files, mode: "755")
             let oldRoot = try Descriptor.open("/", Descriptor.pathOnly | O_DIRECTORY)
             try Mount.attach(root, at: oldRoot)
             for (bind, tree) in zip(binds, trees) {
                 try EmptyRoot.attach(Descriptor(owning: tree), at: bind.target, below: root)
             }
+            for link in links { try root.makeLink(link.name, to: link.target) }
             if temporaryBytes > 0 {
                 let folder = try Mount.temporary(bytes: temporaryBytes, files: EmptyRoot.temporaryFiles, mode: "700")
                 try EmptyRoot.attach(folder, at: EmptyRoot.temporary, below: root)

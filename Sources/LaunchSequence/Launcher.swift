@@ -102,7 +102,9 @@ package struct Launcher {
         if has(.noNestedNamespaces) {
             try layer(.noNestedNamespaces) { () throws(LinuxError) in try Namespaces.forbidNesting() }
         }
-        if has(.emptyRoot) { try EmptyRoot(binds: plan.binds, temporaryBytes: plan.temporaryBytes).enter() }
+        if has(.emptyRoot) {
+            try EmptyRoot(binds: plan.binds, links: plan.links, temporaryBytes: plan.temporaryBytes).enter()
+        }
     }
 
     /// Without a user namespace there is none in which the bounding set could be emptied. An ordinary user's process has

@@ -60,6 +60,11 @@ extension Descriptor {
         Descriptor(owning: try checked("open \(name)") { openat(raw, name, flags | O_CLOEXEC, mode) })
     }
 
+    /// symlinkat(2).
+    package func makeLink(_ name: String, to target: String) throws(LinuxError) {
+        try checked("link \(name) to \(target)") { symlinkat(target, raw, name) }
+    }
+
     /// mkdirat(2); one that is there already is fine.
     package func makeFolder(_ name: String) throws(LinuxError) {
         if mkdirat(raw, name, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make folder \(name)") }

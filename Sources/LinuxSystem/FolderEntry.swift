@@ -50,6 +50,13 @@ package struct FolderEntry: Equatable, Sendable {
         return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
+    /// Where a symbolic link leads, as written in it; nil when there is none at the path (readlink(2)).
+    package static func linkTarget(_ path: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &bytes, bytes.count)
+        return count > 0 && count < 4096 ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+    }
+
     /// The names in a folder but "." and "..", in no order; at most `limit` (readdir(3)).
     package static func names(inFolder path: String, limit: Int) throws(LinuxError) -> [String] {
         guard let folder = opendir(path) else { throw LinuxError.last("read the folder \(path)") }

@@ -12,6 +12,7 @@ struct LaunchPlanTests {
             ReadOnlyBind(source: "/usr/share/zoneinfo", target: "/zones"),
             ReadOnlyBind(source: "/opt/python", target: "/opt/python", allowsExecution: true),
         ]
+        plan.links = [RootLink(name: "lib64", target: "usr/lib64")]
         plan.temporaryBytes = 1 << 40
         plan.limits = [ResourceLimit(.coreBytes, 1), ResourceLimit(.addressSpaceBytes, .max)]
         plan.userID = 65533
@@ -69,6 +70,10 @@ struct LaunchPlanTests {
             { $0.layers.remove(.seccomp) },
             { $0.layers.remove(.landlock) },
             { $0.layers.remove(.execOnce) },
+            { $0.links = [RootLink(name: "a/b", target: "usr")] },
+            { $0.links = [RootLink(name: "lib", target: "../etc")] },
+            { $0.links = [RootLink(name: "lib", target: "/etc/")] },
+            { $0.links = [RootLink(name: "opt", target: "usr/opt")] },
             { $0.tellingArguments = Array(repeating: TellingArguments(call: 1, mask: 1), count: 257) },
             { $0.filter = [] },
             { $0.filter = [1, 2, 3] },
