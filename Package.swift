@@ -89,7 +89,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "hearth",
         dependencies: [
-            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession",
+            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
+            "TLSSession",
             arguments, configuration, logging, protobuf,
         ],
         swiftSettings: swiftSettings),
@@ -129,6 +130,8 @@ var targets: [Target] = [
         name: "sandbox-driver",
         dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"],
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
+    // A kernel that refuses system calls.
+    .executableTarget(name: "refuse-calls", path: "Tests/RefuseCalls", linkerSettings: staticExecutable),
     // Says what policies mean, to be held against libseccomp's simulator.
     .executableTarget(
         name: "policy-verdicts", dependencies: ["LaunchPlan", "LinuxSystem", "SandboxPolicy"],

@@ -19,6 +19,7 @@
 #endif
 
 enum {
+    hearth_close_range_unshare = 2,
     hearth_close_range_cloexec = 4,
     // From Linux 5.19: once received, only a deadly signal ends the wait.
     hearth_wait_killable = 1 << 5,
@@ -28,7 +29,10 @@ enum {
 
 pid_t hearth_fork_sharing_descriptors(void) { return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0); }
 
-int hearth_unshare_descriptors(void) { return unshare(CLONE_FILES); }
+int hearth_unshare_descriptors(void) {
+    // Not unshare(CLONE_FILES): where new namespaces are forbidden, often all of that call is.
+    return (int)syscall(SYS_close_range, ~0u, ~0u, hearth_close_range_unshare);
+}
 
 int hearth_load_supervised_filter(const void *filter, size_t bytes) {
     struct sock_fprog program = {
@@ -77,6 +81,10 @@ int hearth_speculation_controls(void) {
 }
 
 int hearth_forbid_speculation(void) {
+    if (hearth_speculation_controls() == 0) {
+        errno = ENOTSUP;
+        return -1;
+    }
     for (unsigned i = 0; i < sizeof speculations / sizeof *speculations; i++) {
         if (is_controllable(speculations[i]) &&
             prctl(PR_SET_SPECULATION_CTRL, speculations[i], PR_SPEC_FORCE_DISABLE, 0, 0) != 0) {

@@ -152,7 +152,7 @@ package struct Launcher {
         try layer(.cleanDescriptors) { () throws(LinuxError) in
             try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, watch.raw])
         }
-        switch watch.next(child: child, lifeline: LaunchDescriptor.lifeline) {
+        switch try next(watch, child) {
         case .ended(let status): return Launcher.status(of: status)
         default: return end(child)
         }
@@ -187,25 +187,20 @@ package struct Launcher {
         _ child: CInt, _ watch: borrowing ChildWatch, listener: CInt?
     ) throws(LaunchFailure) -> CInt {
         while let listener, !SharedDescriptors.isOpen(listener) {
-            switch watch.next(
-                child: child, lifeline: LaunchDescriptor.lifeline, nanoseconds: Launcher.lookNanoseconds)
-            {
+            switch try next(watch, child, nanoseconds: Launcher.lookNanoseconds) {
             case .ended(let status): return Launcher.status(of: status)
             case .lifelineLost: return end(child)
             default: continue
             }
         }
         guard let listener else {
-            let event = watch.next(child: child, lifeline: LaunchDescriptor.lifeline)
+            let event = try next(watch, child)
             if case .ended(let status) = event { return Launcher.status(of: status) }
             return end(child)
         }
         var calls = CallSupervision(listener: listener, plan: plan, filter: filter)
         while true {
-            switch watch.next(
-                child: child, lifeline: LaunchDescriptor.lifeline, listener: calls.raw,
-                nanoseconds: calls.nanosecondsToReport)
-            {
+            switch try next(watch, child, listener: calls.raw, nanoseconds: calls.nanosecondsToReport) {
             case .ended(let status):
                 calls.report()
                 return Launcher.status(of: status)
@@ -218,6 +213,17 @@ package struct Launcher {
                     }
                 }
             }
+        }
+    }
+
+    private func next(
+        _ watch: borrowing ChildWatch, _ child: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil
+    ) throws(LaunchFailure) -> ChildWatch.Event {
+        do throws(LinuxError) {
+            return try watch.next(
+                child: child, lifeline: LaunchDescriptor.lifeline, listener: listener, nanoseconds: nanoseconds)
+        } catch {
+            throw LaunchFailure(.lifeline, error.description)
         }
     }
 

@@ -88,11 +88,14 @@ package struct ChildWatch: ~Copyable {
         case timeOver
     }
 
-    /// Waits until `child` has ended, reaping every other that ends meanwhile, or until one of the others happens.
+    /// Waits until `child` has ended, reaping every other that ends meanwhile, or until one of the others happens. Throws
+    /// where waiting is refused: then nobody would see the agent die, and the child must not go on.
     /// - Parameters:
     ///   - listener: a supervisor's end; nil watches none.
     ///   - nanoseconds: nil waits for ever.
-    package func next(child: CInt, lifeline: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil) -> Event {
+    package func next(
+        child: CInt, lifeline: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil
+    ) throws(LinuxError) -> Event {
         var watched = [
             pollfd(fd: lifeline, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0),
@@ -101,7 +104,10 @@ package struct ChildWatch: ~Copyable {
         ]
         while true {
             let ready = hearth_poll_many(&watched, 3, nanoseconds ?? -1)
-            if ready < 0 { continue }
+            if ready < 0 {
+                if errno == EINTR { continue }
+                throw LinuxError.last("wait for the backend")
+            }
             if ready == 0 { return .timeOver }
             if watched[0].revents != 0 { return .lifelineLost }
             if watched[1].revents != 0, let status = reap(child) { return .ended(status) }

@@ -29,7 +29,7 @@ final class Stage: Sendable {
         }
         let products = try Stage.products()
         try Stage.copy("\(products)/hearth-sandbox", to: "\(folder)/\(launcherName)")
-        for name in ["sandbox-probe", "sandbox-driver", "sandbox-ablation"] {
+        for name in ["sandbox-probe", "sandbox-driver", "sandbox-ablation", "refuse-calls"] {
             try Stage.copy("\(products)/\(name)", to: "\(folder)/\(name)")
         }
         for name in try files.contentsOfDirectory(atPath: "\(Stage.root)/Policies") {
