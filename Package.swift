@@ -130,7 +130,8 @@ var targets: [Target] = [
         name: "sandbox-driver",
         dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"],
         path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
-    // A kernel that refuses system calls.
+    // A backend that breaks its contract in every way, and a kernel that refuses system calls.
+    .executableTarget(name: "unruly", path: "Tests/UnrulyBackend", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/RefuseCalls", linkerSettings: staticExecutable),
     // Says what policies mean, to be held against libseccomp's simulator.
     .executableTarget(
@@ -150,8 +151,8 @@ var targets: [Target] = [
     tests(
         "BackendSupervisorIntegrationTests",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LinuxSystem", "SandboxPolicy",
-            "WireFormat", logging, protobuf,
+            "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LaunchPlan", "LinuxSystem",
+            "SandboxPolicy", "WireFormat", logging, protobuf,
         ]),
 ]
 

@@ -12,7 +12,7 @@ struct BackendLifecycle {
         case launching
         /// The process runs; its `Hello` is due.
         case greeting(until: Monotonic)
-        case loading(until: Monotonic, percent: Int)
+        case loading(Load)
         case ready(Watchdog)
         /// It was killed, or closed its socket; its exit is due. Without a reason the exit's own words tell it.
         case ending(reason: String?, killAt: Monotonic?)
@@ -31,6 +31,15 @@ struct BackendLifecycle {
         case kill
         /// Its sequences and questions have come to nothing.
         case lose(reason: String)
+    }
+
+    /// How far a load is.
+    struct Load: Equatable {
+        let since: Monotonic
+        let until: Monotonic
+        var percent = 0
+        /// How often it was told.
+        var messages: UInt64 = 0
     }
 
     /// What a ready backend has to show.
@@ -71,7 +80,8 @@ struct BackendLifecycle {
     /// When `tick` is due.
     var nextDeadline: Monotonic? {
         switch phase {
-        case .greeting(let until), .loading(let until, _), .backingOff(let until), .stopping(let until): until
+        case .greeting(let until), .backingOff(let until), .stopping(let until): until
+        case .loading(let load): load.until
         case .ready(let watchdog): watchdog.pingAt
         case .ending(_, let killAt): killAt
         case .idle, .launching, .stopped, .failed: nil
@@ -174,14 +184,22 @@ extension BackendLifecycle {
     /// A `Hello` that the agent can answer.
     mutating func greeted(loadMilliseconds: UInt64, at now: Monotonic) -> [Action] {
         guard case .greeting = phase else { return [] }
-        phase = .loading(until: now.advanced(milliseconds: loadMilliseconds), percent: 0)
+        phase = .loading(Load(since: now, until: now.advanced(milliseconds: loadMilliseconds)))
         return []
     }
 
     mutating func loadProgressed(_ fraction: Float, at now: Monotonic) -> [Action] {
-        guard case .loading(let until, _) = phase, fraction.isFinite else { return [] }
-        phase = .loading(until: until, percent: Int(max(0, min(1, fraction)) * 100))
-        return []
+        guard case .loading(var load) = phase, fraction.isFinite else { return [] }
+        load.percent = Int(max(0, min(1, fraction)) * 100)
+        load.messages += 1
+        phase = .loading(load)
+        let seconds = now.since(load.since) / 1_000_000_000
+        guard load.messages > limits.progressMessagesMax &+ seconds &* limits.progressMessagesPerSecond else {
+            return []
+        }
+        return kill(
+            because: "broke the contract: LoadProgress came \(load.messages) times within \(seconds + 1) s; send it "
+                + "at most ten times a second", at: now)
     }
 
     mutating func loaded(at now: Monotonic) -> [Action] {
@@ -253,8 +271,8 @@ extension BackendLifecycle {
         switch phase {
         case .greeting:
             return kill(because: "sent no Hello within \(limits.helloMilliseconds) ms", at: now)
-        case .loading(_, let percent):
-            return kill(because: "did not load its model in time (it reached \(percent) %)", at: now)
+        case .loading(let load):
+            return kill(because: "did not load its model in time (it reached \(load.percent) %)", at: now)
         case .ready(let watchdog):
             return watch(watchdog, at: now)
         case .backingOff:

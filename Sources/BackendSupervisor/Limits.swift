@@ -5,6 +5,10 @@ extension SupervisorConfiguration {
         package var helloMilliseconds: UInt64 = 10_000
         /// For `Load`, where the manifest names no time.
         package var loadMilliseconds: UInt64 = 600_000
+        /// `LoadProgress` messages of one load: so many at once, and so many more for each second that it takes. The
+        /// contract allows ten a second.
+        package var progressMessagesMax: UInt64 = 100
+        package var progressMessagesPerSecond: UInt64 = 20
         /// How often a ready backend is asked for its progress.
         package var pingIntervalMilliseconds: UInt64 = 5_000
         /// Intervals in a row without a `Pong` after which a backend is restarted.

@@ -114,7 +114,7 @@ extension ManagedBackend {
     /// What its owner should know about the state; empty when all is well.
     package var detail: String {
         switch lifecycle.phase {
-        case .loading(_, let percent): "\(percent) % loaded"
+        case .loading(let load): "\(load.percent) % loaded"
         case .ending(let reason, _): reason ?? lifecycle.detail
         default: lifecycle.detail
         }

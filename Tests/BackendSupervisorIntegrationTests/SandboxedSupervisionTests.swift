@@ -92,19 +92,6 @@ struct SandboxedSupervisionTests {
         }
     }
 
-    /// All processes below one, from /proc (proc_pid_stat(5)): the fourth field is the parent.
-    private func descendants(of pid: Int32) -> [Int32] {
-        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
-        let children = all.filter { candidate in
-            guard let stat = try? String(contentsOfFile: "/proc/\(candidate)/stat", encoding: .utf8),
-                let name = stat.lastIndex(of: ")")
-            else { return false }
-            let fields = stat[name...].split(separator: " ")
-            return fields.count > 2 && Int32(fields[2]) == pid
-        }
-        return children + children.flatMap(descendants)
-    }
-
     @Test("a policy that does not exist is for the owner")
     func unknownPolicy() async throws {
         try await withBench { bench in
@@ -129,7 +116,7 @@ struct SandboxedSupervisionTests {
     }
 }
 
-@Suite("Run as root", .timeLimit(.minutes(3)), .enabled(if: geteuid() == 0))
+@Suite("Run as root", .timeLimit(.minutes(4)), .enabled(if: geteuid() == 0))
 struct RunAsRootTests {
     @Test("the launcher refuses root, and the supervisor says so")
     @IOLoop
@@ -143,8 +130,14 @@ struct RunAsRootTests {
     }
 
     /// Root gives up its rights for the suite above, so that it runs wherever tests run.
-    @Test("supervision through the sandbox works for an ordinary user")
-    func ordinaryUser() async throws {
+    @Test(
+        "what runs in the sandbox works for an ordinary user",
+        arguments: [
+            ("SandboxedSupervisionTests", "a held backend serves its tokens to the last, with its weights handed over"),
+            ("HostileBackendTests", "one that ignores every signal and request is killed once its grace is over"),
+            ("ExecutableTrustTests", "the memory that runs can be changed by nobody, not even by the agent"),
+        ])
+    func ordinaryUser(suite: String, test: String) async throws {
         let log = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         defer { try? FileManager.default.removeItem(at: log) }
@@ -155,7 +148,7 @@ struct RunAsRootTests {
                 "/usr/bin/setpriv",
                 arguments: [
                     "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", Built.bundle.path,
-                    "--testing-library", "swift-testing", "--filter", "SandboxedSupervisionTests",
+                    "--testing-library", "swift-testing", "--no-parallel", "--filter", suite,
                 ],
                 environment: ["PATH=/usr/bin:/bin"], descriptors: [null.raw, output.raw, output.raw]))
         let processID = child.processID
@@ -171,6 +164,6 @@ struct RunAsRootTests {
             return
         }
         #expect(status == .exited(0), "\(text.suffix(4_000))")
-        #expect(text.contains("\"a held backend serves its tokens to the last, with its weights handed over\" passed"))
+        #expect(text.contains("\"\(test)\" passed"))
     }
 }

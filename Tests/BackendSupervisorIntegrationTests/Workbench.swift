@@ -28,13 +28,14 @@ final class Workbench {
 
     /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
     init(
-        sandboxed: Bool = false, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
+        sandboxed: Bool = false, policies: String = Built.policies,
+        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
     ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         var configuration = SupervisorConfiguration(
-            backendsDirectory: folder, policiesDirectory: Built.policies, launcherPath: Built.path("hearth-sandbox"),
+            backendsDirectory: folder, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
             host: .find(claimingControlGroups: false),
             owner: OwnerLimits(threads: 1))
         configuration.limits.settledMilliseconds = 0
@@ -98,9 +99,14 @@ final class Workbench {
 extension Workbench {
     /// Puts the echo backend there, under a name and with a manifest.
     func addEcho(_ name: String = "echo", manifest: String? = nil) throws {
+        try add("echo", as: name, manifest: manifest)
+    }
+
+    /// Puts a built executable there, in the place of what has that name.
+    func add(_ product: String, as name: String, manifest: String? = nil) throws {
         if let manifest { try write("\(name).json", manifest) }
         // Copied aside and moved in, as a careful owner does it.
-        try FileManager.default.copyItem(atPath: Built.path("echo"), toPath: "\(folder)/.\(name)")
+        try FileManager.default.copyItem(atPath: Built.path(product), toPath: "\(folder)/.\(name)")
         chmod("\(folder)/.\(name)", 0o755)
         rename("\(folder)/.\(name)", "\(folder)/\(name)")
     }
@@ -224,6 +230,3 @@ func request(
     request.backendOptions = options
     return try request.serializedBytes()
 }
-
-/// Whether a process with this number is there.
-func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }

@@ -56,7 +56,8 @@ struct BackendLifecycleTests {
         #expect(life.phase == .greeting(until: moment(10_000)))
         expect(life.greeted(loadMilliseconds: 5_000, at: moment(10)), [])
         expect(life.loadProgressed(0.42, at: moment(20)), [])
-        #expect(life.phase == .loading(until: moment(5_010), percent: 42))
+        #expect(percent(life) == 42)
+        #expect(life.nextDeadline == moment(5_010))
         expect(life.loaded(at: moment(30)), [])
         #expect(isReady(life))
         #expect(life.nextDeadline == moment(5_030))
@@ -70,9 +71,35 @@ struct BackendLifecycleTests {
         _ = life.launched(at: begin)
         _ = life.greeted(loadMilliseconds: 5_000, at: begin)
         _ = life.loadProgressed(fraction, at: begin)
-        #expect(life.phase == .loading(until: moment(5_000), percent: 0))
+        #expect(percent(life) == 0)
         _ = life.loadProgressed(1e30, at: begin)
-        #expect(life.phase == .loading(until: moment(5_000), percent: 100))
+        #expect(percent(life) == 100)
+    }
+
+    /// How far the load is; nil when nothing is loaded.
+    private func percent(_ life: BackendLifecycle) -> Int? {
+        if case .loading(let load) = life.phase { load.percent } else { nil }
+    }
+
+    @Test("progress may come ten times a second for as long as the load takes, even late and at once, but without end")
+    func progressFlood() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launched(at: begin)
+        _ = life.greeted(loadMilliseconds: 600_000, at: begin)
+        for tenth in 0..<3_000 { expect(life.loadProgressed(0.5, at: moment(UInt64(tenth) * 100)), []) }
+        // The agent was held up for half a minute, and what was sent meanwhile comes in one piece.
+        for _ in 0..<300 { expect(life.loadProgressed(0.5, at: moment(330_000)), []) }
+        #expect(percent(life) == 50)
+
+        life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launched(at: begin)
+        _ = life.greeted(loadMilliseconds: 600_000, at: begin)
+        for _ in 0..<100 { expect(life.loadProgressed(0.5, at: begin), []) }
+        #expect(life.loadProgressed(0.5, at: begin).first == .kill)
+        _ = life.exited("was killed", forOwner: false, at: begin)
+        #expect(life.detail.contains("LoadProgress came 101 times within 1 s; send it at most ten times a second"))
     }
 
     @Test("without Hello in time it is killed, and started again after the backoff")
