@@ -18,7 +18,8 @@ package struct BackendExecutable: ~Copyable, Sendable {
     package static let byteCountMax: UInt64 = 2 << 30
 
     /// Opens `name` in `folder` as a backend. Reads the whole file, so call it off the loop. Refuses, with the remedy,
-    /// a symbolic link, a script, a set-id file, and a file or folder that others could change.
+    /// a symbolic link, a script, a set-id file, and a file or folder, or a folder on the way to it, that others could
+    /// change.
     package static func open(folder: String, name: String) throws(SandboxLaunchError) -> BackendExecutable {
         let path = "\(folder)/\(name)"
         let folderDescriptor = try attempt { () throws(LinuxError) in
@@ -26,6 +27,9 @@ package struct BackendExecutable: ~Copyable, Sendable {
         }
         try refuseUntrusted(
             try attempt { () throws(LinuxError) in try FileStatus(of: folderDescriptor, name: folder) }, folder)
+        if let doubt = PathTrust.doubt(about: folder) {
+            throw SandboxLaunchError(.executableRefused, "\(folder) \(doubt)")
+        }
         let file = try openExecutable(in: folderDescriptor, name: name, path: path)
         let status = try attempt { () throws(LinuxError) in try FileStatus(of: file, name: path) }
         try refuseUnfit(status, path)
@@ -59,7 +63,8 @@ package struct BackendExecutable: ~Copyable, Sendable {
                 .executableRefused,
                 "\(path) belongs to user \(status.owner), not to root or this agent's user; chown it")
         }
-        guard !status.isWritableByOthers else {
+        // In a sticky folder, such as /tmp, others can make files of their own but not replace ours (unlink(2)).
+        guard !status.isWritableByOthers || (status.isFolder && status.isSticky) else {
             throw SandboxLaunchError(
                 .executableRefused, "\(path) can be changed by other users; run: chmod go-w '\(path)'")
         }

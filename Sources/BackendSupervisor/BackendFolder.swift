@@ -28,6 +28,7 @@ struct BackendFolder: Equatable, Sendable {
             throw SupervisorError("\(path) is no folder; put backends into a folder and name that")
         }
         if let reason = distrust(status) { throw SupervisorError("the backends folder \(path) is \(reason)") }
+        if let doubt = PathTrust.doubt(about: path) { throw SupervisorError("the backends folder \(path) \(doubt)") }
         var names = try FolderEntry.names(inFolder: path, limit: limits.folderEntriesMax)
         names.removeAll { $0.hasPrefix(".") }
         names.sort()

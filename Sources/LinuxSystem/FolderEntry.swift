@@ -10,6 +10,7 @@ package struct FolderEntry: Equatable, Sendable {
     /// The lower twelve bits of the mode.
     package let permissions: UInt32
     package let owner: UInt32
+    package let group: UInt32
     package let identity: FileIdentity
     /// When the file or its inode last changed, in nanoseconds since 1970; nobody can set it back.
     package let changedNanoseconds: Int64
@@ -37,6 +38,7 @@ package struct FolderEntry: Equatable, Sendable {
             }
         permissions = status.st_mode & 0o7777
         owner = status.st_uid
+        group = status.st_gid
         identity = FileIdentity(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), byteCount: UInt64(max(0, status.st_size)),
             modifiedNanoseconds: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))

@@ -47,7 +47,21 @@ package enum Namespaces {
     /// cannot be read, user 0 counts as root.
     package static func isMachineRoot() -> Bool {
         guard geteuid() == 0 || getuid() == 0 else { return false }
-        guard let map = try? FileBytes.readPseudo("/proc/self/uid_map", max: 4096) else { return true }
+        return everyUserExists() ?? true
+    }
+
+    /// The number that stands for every user that does not exist in this process's user namespace, the machine's root
+    /// among them; nil where all exist (user_namespaces(7)).
+    package static func unmappedUser() -> UInt32? {
+        guard everyUserExists() == false,
+            let number = try? FileBytes.readPseudo("/proc/sys/kernel/overflowuid", max: 32)
+        else { return nil }
+        return UInt32(String(decoding: number, as: UTF8.self).prefix { $0.isNumber })
+    }
+
+    /// Nil where it cannot be told.
+    private static func everyUserExists() -> Bool? {
+        guard let map = try? FileBytes.readPseudo("/proc/self/uid_map", max: 4096) else { return nil }
         return map.split(whereSeparator: { $0 == 0x20 || $0 == 0x0a }).map { String(decoding: $0, as: UTF8.self) }
             == ["0", "0", "4294967295"]
     }

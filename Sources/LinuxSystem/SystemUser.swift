@@ -15,6 +15,30 @@ package struct SystemUser: Sendable, Equatable {
         gid = entry.pointee.pw_gid
     }
 
+    /// Whether nobody but this user and root is in a group: root's own, or the one that a user has by the same name, with
+    /// no other member, as group(5) tells.
+    package static func isAlone(inGroup gid: UInt32, user: UInt32) -> Bool {
+        if gid == 0 { return true }
+        var buffer = [CChar](repeating: 0, count: 16 << 10)
+        var account = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        guard getpwuid_r(user, &account, &buffer, buffer.count, &found) == 0, found != nil, account.pw_gid == gid else {
+            return false
+        }
+        let name = String(cString: account.pw_name)
+        var entry = group()
+        var foundGroup: UnsafeMutablePointer<group>?
+        guard getgrgid_r(gid, &entry, &buffer, buffer.count, &foundGroup) == 0, foundGroup != nil,
+            String(cString: entry.gr_name) == name
+        else { return false }
+        var member = entry.gr_mem
+        while let other = member?.pointee {
+            if String(cString: other) != name { return false }
+            member = member?.advanced(by: 1)
+        }
+        return true
+    }
+
     package static var currentIsRoot: Bool { geteuid() == 0 }
     package static var currentID: UInt32 { geteuid() }
 
