@@ -18,6 +18,12 @@ let swiftSettings: [SwiftSetting] =
 // A backend and the launcher must start in an empty root: no dynamic loader, no shared library.
 let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
 
+// What Foundation is made of, which a static executable must name (its module names shared libraries only).
+let foundationLibraries: [LinkerSetting] = [
+    "Foundation", "FoundationInternationalization", "FoundationEssentials", "CoreFoundation", "_FoundationICU",
+    "_FoundationCShims", "_FoundationCollections", "swiftSynchronization", "stdc++", "m",
+].map { .linkedLibrary($0) }
+
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -84,7 +90,7 @@ var targets: [Target] = [
         "HostAgent",
         [
             "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem",
-            "SandboxAudit", "SandboxPolicy", "TLSSession", configuration, logging, system,
+            "SandboxPolicy", "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(
         name: "hearth",
@@ -121,7 +127,7 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests",
         ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
-    // What the sandbox is tested with: a hostile backend, which `hearth doctor` runs too, and an agent that starts it.
+    // What the sandbox is tested with: a hostile backend, and an agent that starts it.
     .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
     .executableTarget(
         name: "sandbox-ablation", dependencies: ["LaunchSequence"], path: "Tests/SandboxAblation",
@@ -133,14 +139,17 @@ var targets: [Target] = [
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.
     .executableTarget(name: "unruly", path: "Tests/UnrulyBackend", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/RefuseCalls", linkerSettings: staticExecutable),
+    .executableTarget(
+        name: "runtime-probe", path: "Tests/RuntimeProbe", swiftSettings: swiftSettings,
+        linkerSettings: staticExecutable + foundationLibraries),
     // Says what policies mean, to be held against libseccomp's simulator.
     .executableTarget(
         name: "policy-verdicts", dependencies: ["LaunchPlan", "LinuxSystem", "SandboxPolicy"],
         path: "Tests/PolicyVerdicts", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
-    tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
+    tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
     tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
@@ -181,7 +190,6 @@ let package = Package(
         .library(name: "BackendKit", targets: ["BackendKit"]),
         .executable(name: "hearth", targets: ["hearth"]),
         .executable(name: "hearth-sandbox", targets: ["hearth-sandbox"]),
-        .executable(name: "sandbox-probe", targets: ["sandbox-probe"]),
         .executable(name: "echo", targets: ["echo"]),
     ],
     dependencies: [

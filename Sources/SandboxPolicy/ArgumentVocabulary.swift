@@ -26,6 +26,23 @@ struct ArgumentVocabulary: Sendable {
         }
         return said.joined(separator: "|")
     }
+
+    /// Bits one by one, those of the values among them.
+    func flagWords(_ bits: UInt64) -> String {
+        var said: [String] = []
+        var rest = bits
+        for flag in flags where rest & flag.bits == flag.bits {
+            said.append(flag.name)
+            rest &= ~flag.bits
+        }
+        for (value, name) in values.sorted(by: { $0.key < $1.key })
+        where valueMask != .max && value != 0 && value & (value &- 1) == 0 && rest & value != 0 {
+            said.append(name)
+            rest &= ~value
+        }
+        if rest != 0 { said.append("0x" + String(rest, radix: 16)) }
+        return said.joined(separator: "|")
+    }
 }
 
 /// Constants of the kernel's headers, those that x86-64 and arm64 share unless said otherwise.
@@ -129,6 +146,24 @@ extension ArgumentVocabulary {
         flags: [
             (1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC"), (8, "PROT_SEM"), (0x100_0000, "PROT_GROWSDOWN"),
             (0x200_0000, "PROT_GROWSUP"),
+        ])
+
+    /// linux/mman.h; the lowest four bits are the type.
+    static let mapFlags = ArgumentVocabulary(
+        valueMask: 0xf, values: [1: "MAP_SHARED", 2: "MAP_PRIVATE", 3: "MAP_SHARED_VALIDATE", 8: "MAP_DROPPABLE"],
+        flags: [
+            (0x10, "MAP_FIXED"), (0x20, "MAP_ANONYMOUS"), (0x40, "MAP_32BIT"), (0x100, "MAP_GROWSDOWN"),
+            (0x800, "MAP_DENYWRITE"), (0x2000, "MAP_LOCKED"), (0x4000, "MAP_NORESERVE"), (0x8000, "MAP_POPULATE"),
+            (0x1_0000, "MAP_NONBLOCK"), (0x2_0000, "MAP_STACK"), (0x4_0000, "MAP_HUGETLB"), (0x8_0000, "MAP_SYNC"),
+            (0x10_0000, "MAP_FIXED_NOREPLACE"),
+        ])
+
+    /// asm-generic/fcntl.h; the lowest two bits are the access mode. O_DIRECTORY and O_NOFOLLOW differ on arm64.
+    static let openFlags = ArgumentVocabulary(
+        valueMask: 3, values: [0: "O_RDONLY", 1: "O_WRONLY", 2: "O_RDWR"],
+        flags: [
+            (0o100, "O_CREAT"), (0o200, "O_EXCL"), (0o400, "O_NOCTTY"), (0o1000, "O_TRUNC"), (0o2000, "O_APPEND"),
+            (0o4000, "O_NONBLOCK"), (0o200_0000, "O_CLOEXEC"), (0o1000_0000, "O_PATH"), (0o2000_0000, "O_TMPFILE"),
         ])
 
     /// asm-generic/mman-common.h

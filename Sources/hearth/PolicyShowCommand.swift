@@ -1,0 +1,120 @@
+internal import ArgumentParser
+internal import Foundation
+internal import HostAgent
+internal import SandboxPolicy
+
+struct PolicyShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show every system call that a policy decides, as it is on this machine.",
+        discussion: """
+            Rules that are for other architectures, kernels or capabilities are left out, and so are calls that this machine \
+            does not have.
+
+            EXAMPLES
+              hearth policy show strict
+              hearth policy show --json python
+              hearth policy show /usr/share/containers/seccomp.json
+            """)
+
+    @Argument(help: ArgumentHelp("The policy.", valueName: "name|file"))
+    var word: String
+    @OptionGroup var options: PolicyOptions
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        let effective = try options.effective(word)
+        let summary = PolicySummary(effective)
+        print(json ? try summary.json() : PolicyShowCommand.text(summary))
+    }
+
+    private static func text(_ summary: PolicySummary) -> String {
+        let allowed = summary.calls.filter(\.isAllowed)
+        let denied = Dictionary(grouping: summary.calls.filter { !$0.isAllowed }, by: \.answer)
+        var text = TextTable.render([
+            ["policy", "\(summary.name), \(summary.file)"],
+            ["exposure", "\(summary.exposure) of 10"],
+            ["any other call", summary.otherCalls],
+            ["newer calls", "ENOSYS"],
+            ["exec", "once, by the launcher"],
+            ["other tables", "calls of another architecture kill the backend"],
+        ])
+        text += "\n\n"
+        text += TextTable.render(
+            [["ALLOWED", "ONLY WITH"]]
+                + allowed.map { [$0.answer == "allowed" ? $0.name : "\($0.name) (\($0.answer))", $0.conditions] })
+        for (answer, calls) in denied.sorted(by: { $0.key < $1.key }) {
+            text += "\n\nANSWERED WITH \(answer)\n" + lines(calls).joined(separator: "\n")
+        }
+        // The last column of a table is empty where there are no conditions.
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            String(line.reversed().drop { $0 == " " }.reversed())
+        }.joined(separator: "\n")
+    }
+
+    /// The names, as many to a line as fit.
+    private static func lines(_ calls: [PolicySummary.Call]) -> [String] {
+        var lines = [""]
+        for (index, call) in calls.enumerated() {
+            let word = call.conditions.isEmpty ? call.name : "\(call.name) (\(call.conditions))"
+            let text = word + (index + 1 < calls.count ? ", " : "")
+            if lines[lines.count - 1].count + text.count > 100 { lines.append("") }
+            lines[lines.count - 1] += text
+        }
+        return lines
+    }
+}
+
+struct PolicyExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Say in words what a backend can do under a policy, and what it cannot.",
+        discussion: """
+            The exposure, from 0 (nothing) to 10 (everything), is a judgement to compare policies by: each group of calls that \
+            is allowed weighs as much as it has helped hostile programs, half of that where it is allowed under conditions \
+            only. It knows nothing of the other layers of the sandbox.
+
+            EXAMPLES
+              hearth policy explain inference-gpu
+              hearth policy explain --json strict
+            """)
+
+    @Argument(help: ArgumentHelp("The policy.", valueName: "name|file"))
+    var word: String
+    @OptionGroup var options: PolicyOptions
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        let summary = PolicySummary(try options.effective(word))
+        print(json ? try summary.json() : PolicyExplainCommand.text(summary))
+    }
+
+    private static func text(_ summary: PolicySummary) -> String {
+        var text = "\(summary.name): exposure \(summary.exposure) of 10 (\(summary.exposureWord))\n\n"
+        let can = summary.groups.filter { $0.allowed != "never" }
+        text += "Under this policy a backend can\n"
+        text += table(
+            can.map { group in
+                [group.name, group.purpose + (group.allowed == "under conditions" ? ", under conditions" : "")]
+            })
+        let conditional = can.filter { !$0.details.isEmpty }
+        if !conditional.isEmpty {
+            text += "\n\nUnder these conditions\n"
+            text += table(conditional.flatMap { group in group.details.map { [group.name, $0] } })
+        }
+        text += "\n\nIt cannot\n"
+        text += table(
+            summary.groups.filter { $0.allowed == "never" }.map { group in
+                [group.name, "\(group.purpose); that would expose \(group.exposure)"]
+            })
+        if !summary.declaredRisks.isEmpty {
+            text += "\n\nRisks that whoever chooses it takes\n"
+            text += summary.declaredRisks.map { "  - \($0)" }.joined(separator: "\n")
+        }
+        return text
+    }
+
+    private static func table(_ rows: [[String]]) -> String {
+        TextTable.render(rows.map { ["  " + $0[0]] + $0.dropFirst() })
+    }
+}
