@@ -90,7 +90,7 @@ var targets: [Target] = [
         "HostAgent",
         [
             "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem",
-            "SandboxPolicy", "TLSSession", configuration, logging, system,
+            "SandboxAudit", "SandboxPolicy", "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(
         name: "hearth",
@@ -127,7 +127,7 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests",
         ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
-    // What the sandbox is tested with: a hostile backend, and an agent that starts it.
+    // What the sandbox is tested with: a hostile backend, which `hearth doctor` runs too, and an agent that starts it.
     .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
     .executableTarget(
         name: "sandbox-ablation", dependencies: ["LaunchSequence"], path: "Tests/SandboxAblation",
@@ -148,6 +148,7 @@ var targets: [Target] = [
         path: "Tests/PolicyVerdicts", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
+    tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
@@ -190,6 +191,7 @@ let package = Package(
         .library(name: "BackendKit", targets: ["BackendKit"]),
         .executable(name: "hearth", targets: ["hearth"]),
         .executable(name: "hearth-sandbox", targets: ["hearth-sandbox"]),
+        .executable(name: "sandbox-probe", targets: ["sandbox-probe"]),
         .executable(name: "echo", targets: ["echo"]),
     ],
     dependencies: [

@@ -24,6 +24,17 @@ package struct ControlGroups: Sendable {
     /// Throws where the group was not delegated to this user with the controllers memory, cpu and pids, and leaves
     /// everything as it is then.
     package static func claim() throws(Absent) -> ControlGroups {
+        let groups = try find()
+        do throws(LinuxError) {
+            try groups.prepare()
+        } catch {
+            throw groups.absent(error)
+        }
+        return groups
+    }
+
+    /// Finds this process's group and changes nothing. Throws where it was not delegated.
+    package static func find() throws(Absent) -> ControlGroups {
         guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
             let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
             let place = ownFolder(
@@ -35,11 +46,14 @@ package struct ControlGroups: Sendable {
         let groups = ControlGroups(folder: folder)
         do throws(LinuxError) {
             try groups.refuseUndelegated()
-            try groups.prepare()
         } catch {
-            throw Absent(description: "the cgroup \(folder) was not delegated to hearth (\(error))")
+            throw groups.absent(error)
         }
         return groups
+    }
+
+    private func absent(_ error: LinuxError) -> Absent {
+        Absent(description: "the cgroup \(folder) was not delegated to hearth (\(error))")
     }
 
     /// The folder of the process's own cgroup v2, of /proc/self/cgroup and /proc/self/mountinfo (cgroups(7),

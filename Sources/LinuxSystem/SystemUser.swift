@@ -42,6 +42,12 @@ package struct SystemUser: Sendable, Equatable {
     package static var currentIsRoot: Bool { geteuid() == 0 }
     package static var currentID: UInt32 { geteuid() }
 
+    /// The name of who this process is; its number where that has no name.
+    package static var currentName: String {
+        guard let entry = getpwuid(geteuid()) else { return "\(geteuid())" }
+        return String(cString: entry.pointee.pw_name)
+    }
+
     /// Becomes this user for good, in every thread (setgroups(2), setgid(2), setuid(2) as root); throws if root could be
     /// regained.
     package func become() throws(LinuxError) {

@@ -23,10 +23,11 @@ struct Attempt {
         kill(-process.processID, SIGKILL)
         let ended = process.waitForExit()
         status = hasEnded ? ended : nil
-        text = String(decoding: try Attempt.rest(of: output), as: UTF8.self)
+        text = try Attempt.rest(of: output)
     }
 
-    private static func rest(of output: borrowing Descriptor) throws(LinuxError) -> [UInt8] {
+    /// What can be read now.
+    static func rest(of output: borrowing Descriptor) throws(LinuxError) -> String {
         try output.setNonblocking(true)
         var bytes = [UInt8](repeating: 0, count: outputBytesMax)
         var length = 0
@@ -36,7 +37,7 @@ struct Attempt {
             guard count > 0 else { throw LinuxError.last("read what a probe prints") }
             length += count
         }
-        return Array(bytes[..<length])
+        return String(decoding: bytes[..<length], as: UTF8.self)
     }
 
     /// Runs a program as a child of this process, in a session of its own. Its descriptors are /dev/null, a pipe twice,

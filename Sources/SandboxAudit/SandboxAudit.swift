@@ -10,6 +10,7 @@ internal import SandboxPolicy
 package struct SandboxAudit: ~Copyable {
     /// How long one attempt may take.
     package static let secondsMax: UInt64 = 5
+    static let nanosecondsMax = secondsMax * 1_000_000_000
     /// What a sandboxed probe gets: less than half of what its bombs need to count as one.
     package static let memoryMebibytes: UInt64 = 64
     private static let outputBytesMax = 4096
@@ -96,12 +97,9 @@ package struct SandboxAudit: ~Copyable {
     ) throws(AuditError) -> ProbeOutcome {
         var plan = plan
         plan.arguments += ["act", probe.name] + offer.words(descriptorsFrom: LaunchDescriptor.firstHandedOn)
-        // The layers that withhold these are tried, not the agent's care.
-        var launcher = launcher
-        launcher.laidOpen = .init(environment: Offer.environment, descriptors: offer.leakedDescriptors)
         let attempt: Attempt
         do {
-            let launched = try launcher.launch(executable: executable, plan: plan, handOver: [offer.model.raw])
+            let launched = try launchLaidOpen(plan, launcher)
             // One that has ended already did not want it.
             try? offer.sendSecret(over: launched.socket.raw)
             attempt = try Attempt(launched.process, output: launched.log, seconds: SandboxAudit.secondsMax)
@@ -119,5 +117,13 @@ package struct SandboxAudit: ~Copyable {
             throw AuditError(attempt.text.isEmpty ? "\(probe.name), inside: no answer" : attempt.text)
         }
         return outcome
+    }
+
+    /// Launches the probe with the weights handed over, and with secrets in the launcher's environment and descriptors:
+    /// the layers that withhold these are tried, not the agent's care.
+    func launchLaidOpen(_ plan: LaunchPlan, _ launcher: SandboxLauncher) throws(SandboxLaunchError) -> LaunchedProcess {
+        var launcher = launcher
+        launcher.laidOpen = .init(environment: Offer.environment, descriptors: offer.leakedDescriptors)
+        return try launcher.launch(executable: executable, plan: plan, handOver: [offer.model.raw])
     }
 }

@@ -13,6 +13,7 @@ struct Hearth: AsyncParsableCommand {
               hearth serve --backends ~/backends             lend this machine
               hearth chat "Tell me a story about a fox."     ask it something
               hearth status                                  see what it does
+              hearth doctor                                  see how strongly it can hold a backend
 
             EXIT CODES
               0    all went well
@@ -25,7 +26,7 @@ struct Hearth: AsyncParsableCommand {
         version: HearthVersion.current,
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
-            SandboxCommand.self, PolicyCommand.self,
+            SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }
 

@@ -40,6 +40,14 @@ final class Stage: Sendable {
         for name in try files.subpathsOfDirectory(atPath: folder) { try own("\(folder)/\(name)") }
     }
 
+    /// Adds what `hearth doctor` needs, under the names that it looks for.
+    func addHearth() throws {
+        for name in ["hearth", "hearth-sandbox"] {
+            try Stage.copy("\(Stage.products())/\(name)", to: "\(folder)/\(name)")
+            try own("\(folder)/\(name)")
+        }
+    }
+
     /// In a process of its own: a child that another test forks meanwhile would for a moment hold an executable open for
     /// writing, and the kernel starts none that is (execve(2), ETXTBSY). The bytes alone, not the owner.
     private static func copy(_ source: String, to target: String) throws {
@@ -71,14 +79,21 @@ final class Stage: Sendable {
 
     /// Starts a driver. `within` is put before it, such as another namespace's entry.
     func driver(_ command: [String], asRoot: Bool = false, within: [String] = []) throws -> RunningProgram {
-        let user = Stage.isRoot && !asRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
         var words = command
         let options = [
             "--launcher", "\(folder)/\(launcherName)", "--ablation", "\(folder)/sandbox-ablation", "--policies",
             "\(folder)/Policies",
         ]
         words.insert(contentsOf: options, at: command.first == "hold" ? 2 : 1)
-        return try RunningProgram(user + within + ["\(folder)/sandbox-driver"] + words, in: folder)
+        return try program("sandbox-driver", words, asRoot: asRoot, within: within)
+    }
+
+    /// Starts one of the stage's programs as the ordinary user.
+    func program(
+        _ name: String, _ words: [String], asRoot: Bool = false, within: [String] = []
+    ) throws -> RunningProgram {
+        let user = Stage.isRoot && !asRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
+        return try RunningProgram(user + within + ["\(folder)/\(name)"] + words, in: folder)
     }
 
     /// Runs a driver to its end.

@@ -12,7 +12,7 @@ def hearth(*words, **options):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["chat"], ["models"], ["backends"], ["status"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["chat"], ["models"], ["backends"], ["status"], ["doctor"]])
 def test_every_command_explains_itself_with_examples(command):
     help_text = hearth(*command, "--help")
     assert help_text.returncode == 0 and help_text.stderr == ""

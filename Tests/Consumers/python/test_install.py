@@ -20,7 +20,10 @@ def executables(tmp_path):
     """The installed executables as a build folder has them."""
     folder = tmp_path / "built"
     folder.mkdir()
-    for source in (PREFIX / "bin/hearth", PREFIX / "libexec/hearth/hearth-sandbox", SHIPPED / "echo", SHIPPED / "llama"):
+    programs = PREFIX / "libexec/hearth"
+    for source in (
+        PREFIX / "bin/hearth", programs / "hearth-sandbox", programs / "sandbox-probe", SHIPPED / "echo", SHIPPED / "llama",
+    ):
         if source.exists():
             (folder / source.name).symlink_to(source)
     return folder
@@ -71,7 +74,7 @@ def test_no_one_but_the_owner_can_change_what_was_installed(tmp_path, executable
     for path in (root / "usr/local").rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         executable = path.is_dir() or path.parent.name in ("bin", "libexec") or path.name in (
-            "hearth-sandbox", "echo", "llama")
+            "hearth-sandbox", "sandbox-probe", "echo", "llama")
         assert mode == (0o755 if executable else 0o644), f"{path} has mode {mode:o}"
 
 

@@ -1,0 +1,70 @@
+/// What `hearth doctor` found, in the form that `--json` prints: the keys are stable.
+package struct DoctorReport: Encodable, Sendable {
+    package let version: String
+    /// Who the probes ran as.
+    package let user: String
+    package let kernel: String
+    package let policy: String
+    /// The tier that this machine reaches: "full", "reduced", or "refuse" for none.
+    package let tier: String
+    /// Why no stronger tier is reached, in the launcher's words; nil where nothing is stronger.
+    package let obstacle: String?
+    /// From 0, held by every layer, to 10, by none.
+    package let exposure: Double
+    package let exposureWord: String
+    package let layers: [Layer]
+    package let findings: [Finding]
+    package let probes: [Probe]
+    package let residualRisks: [Risk]
+    /// What the command exits with.
+    package let exitStatus: Int32
+
+    package struct Layer: Encodable, Sendable {
+        package enum State: String, Encodable, Sendable {
+            /// Applied, and nothing says otherwise.
+            case holds
+            /// This machine, or this tier, has it not.
+            case missing
+            /// Applied, and the kernel shows that it does not hold.
+            case fails
+        }
+        package let name: String
+        package let state: State
+        /// Whether the kernel shows it of a process in the sandbox; some layers leave no such trace.
+        package let isSeen: Bool
+        package let stops: String
+        /// Its share of the exposure when it is missing, 0 to 10.
+        package let exposure: Double
+        package let remedy: String?
+    }
+
+    package struct Finding: Encodable, Sendable {
+        package let name: String
+        /// "good", "notice" or "bad".
+        package let state: String
+        package let text: String
+        package let remedy: String?
+    }
+
+    package struct Probe: Encodable, Sendable {
+        package let name: String
+        package let group: String
+        package let meaning: String
+        /// "done", the errno of the refusal by name, or how it ended.
+        package let outside: String
+        package let inside: String
+        /// "stopped", "escaped" or "proves nothing".
+        package let verdict: String
+        /// Whether the tier's residual risks say that it succeeds.
+        package let isDeclared: Bool
+    }
+
+    package struct Risk: Encodable, Sendable {
+        package let name: String
+        package let exposure: String
+        package let remedy: String
+    }
+
+    /// Probes that succeeded inside though nothing says that they may.
+    package var unexpected: [Probe] { probes.filter { $0.verdict == "escaped" && !$0.isDeclared } }
+}

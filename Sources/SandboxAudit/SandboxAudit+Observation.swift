@@ -1,0 +1,107 @@
+package import BackendSupervisor
+internal import Glibc
+package import LaunchPlan
+internal import LinuxSystem
+
+extension SandboxAudit {
+    private static let textBytesMax = 64 << 10
+
+    /// Launches a sandbox, looks at the process in it from outside, and sees whether it ends with the lifeline. Throws
+    /// when it cannot be launched, with the launcher's reason and remedy.
+    package func observe(plan: LaunchPlan, launcher: SandboxLauncher) throws(AuditError) -> LayerObservation {
+        var plan = plan
+        plan.arguments.append("hang")
+        plan.handedOnCount = 1
+        var observation = LayerObservation()
+        do {
+            let launched = try launchLaidOpen(plan, launcher)
+            guard try !Poll.wait(launched.log.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax).isEmpty
+            else { throw AuditError("hearth-sandbox did not start a program within \(SandboxAudit.secondsMax) s") }
+            let text = try Attempt.rest(of: launched.log)
+            // The launcher's complaint is one line, too.
+            guard text == "running\n" else {
+                throw AuditError(text.trimmingSuffix("\n").isEmpty ? "hearth-sandbox ended" : text.trimmingSuffix("\n"))
+            }
+            if let process = SandboxAudit.innermost(of: launched.processID) {
+                SandboxAudit.look(at: process, plan: plan, &observation)
+            }
+            let ending = try ProcessHandle(child: launched.processID)
+            // The launcher's end of the lifeline goes with this value.
+            _ = consume launched
+            let ended = try Poll.wait(ending.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax)
+            observation.note(.lifeline, !ended.isEmpty)
+            ending.kill()
+            _ = ending.waitForExit()
+        } catch let error as AuditError {
+            throw error
+        } catch {
+            throw AuditError("\(error)")
+        }
+        observation.seen.formIntersection(plan.layers)
+        observation.contradicted.formIntersection(plan.layers)
+        return observation
+    }
+
+    /// The last of the processes that one has started, each of which has started one; nil when that cannot be seen.
+    private static func innermost(of process: CInt) -> CInt? {
+        let names = (try? FolderEntry.names(inFolder: "/proc", limit: 1 << 16)) ?? []
+        var children: [CInt: CInt] = [:]
+        for child in names.compactMap({ CInt($0) }) {
+            // The name, in parentheses, may hold anything; the parent's number is the second word after it.
+            guard let words = text("/proc/\(child)/stat")?.split(separator: ")").last?.split(separator: " "),
+                words.count > 1, let parent = CInt(words[1])
+            else { continue }
+            children[parent] = child
+        }
+        var last = process
+        var steps = 0
+        while let next = children[last], steps < 4 {
+            last = next
+            steps += 1
+        }
+        return last == process ? nil : last
+    }
+
+    private static func look(at process: CInt, plan: LaunchPlan, _ observation: inout LayerObservation) {
+        let place = "/proc/\(process)"
+        if let status = text("\(place)/status") { observation.note(status: status) }
+        if let limits = text("\(place)/limits") { observation.note(limits: limits, plan: plan.limits) }
+        for (layer, name) in [
+            (SandboxLayers.userNamespace, "user"), (.processNamespace, "pid"), (.mountNamespace, "mnt"),
+            (.networkNamespace, "net"), (.ipcNamespace, "ipc"), (.hostNameNamespace, "uts"),
+            (.cgroupNamespace, "cgroup"),
+        ] {
+            let theirs = link("\(place)/ns/\(name)")
+            let ours = link("/proc/self/ns/\(name)")
+            observation.note(layer, theirs == nil || ours == nil ? nil : theirs != ours)
+        }
+        let root = try? FolderEntry.names(inFolder: "\(place)/root", limit: 64)
+        observation.note(.emptyRoot, root.map { $0.isEmpty })
+        if let open = try? FolderEntry.names(inFolder: "\(place)/fd", limit: 1024) {
+            let last = LaunchDescriptor.firstHandedOn + CInt(plan.handedOnCount)
+            observation.note(
+                .cleanDescriptors,
+                open.compactMap { CInt($0) }.allSatisfy {
+                    $0 <= LaunchDescriptor.socket || (LaunchDescriptor.firstHandedOn..<last).contains($0)
+                })
+        }
+        observation.note(.cleanEnvironment, text("\(place)/environ").map { !$0.contains(Offer.secret) })
+    }
+
+    private static func text(_ path: String) -> String? {
+        guard let bytes = try? FileBytes.readPseudo(path, max: textBytesMax) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func link(_ path: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: 256)
+        let count = readlink(path, &bytes, bytes.count)
+        return count < 0 ? nil : String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate func trimmingSuffix(_ suffix: String) -> String {
+        hasSuffix(suffix) ? String(dropLast(suffix.count)) : self
+    }
+}
