@@ -106,7 +106,10 @@ var targets: [Target] = [
 
     .executableTarget(
         name: "hearth-bench",
-        dependencies: ["EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", arguments, protobuf],
+        dependencies: [
+            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
+            arguments, protobuf,
+        ],
         swiftSettings: swiftSettings),
     tests("LinuxSystemTests", ["LinuxSystem"]),
     tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),

@@ -27,6 +27,8 @@ package final class Rehearsal {
         package let request: [UInt8]
         /// A program that says nothing on its socket is ended after this.
         package var helloMilliseconds: UInt64 = 10_000
+        /// Credit for so many tokens of the answer; then it counts as given.
+        package var tokens = 64
         /// For the answer.
         package var answerMilliseconds: UInt64 = 60_000
 
@@ -60,18 +62,23 @@ package final class Rehearsal {
         package let calls: [SupervisedCall]
         /// Its last output.
         package let log: [String]
+        /// Of the answer.
+        package let tokens: Int
+        /// From the first to the last of these tokens.
+        package let answerNanoseconds: UInt64
 
         /// Whether it answered, or is no backend and ended well.
         package var isWell: Bool { act == .answered || (act == .started && exit == .exited(0)) }
     }
 
-    private static let credit: UInt32 = 64
     private static let graceMilliseconds: UInt64 = 2_000
 
     private let play: Play
     private let backend: ManagedBackend
     private var answer: Bool?
     private var tokens = 0
+    private var firstToken: Monotonic?
+    private var lastToken: Monotonic?
     private var waiting: CheckedContinuation<Void, Never>?
 
     /// Throws when there is no such executable, or it cannot be launched.
@@ -108,7 +115,8 @@ package final class Rehearsal {
         await withCheckedContinuation { continuation in backend.whenEnded { continuation.resume() } }
         guard hasRun else { throw SupervisorError(detail) }
         return Outcome(
-            act: act, exit: exit, detail: detail, calls: backend.denied.entries.map(\.call), log: backend.recentLog)
+            act: act, exit: exit, detail: detail, calls: backend.denied.entries.map(\.call), log: backend.recentLog,
+            tokens: tokens, answerNanoseconds: firstToken.flatMap { first in lastToken?.since(first) } ?? 0)
     }
 
     private var act: Act {
@@ -122,7 +130,9 @@ package final class Rehearsal {
             self?.end(answered: false)
         }
         defer { timer.cancel() }
-        guard backend.begin(request: play.request, credit: Rehearsal.credit, handler: self) != nil else { return }
+        guard backend.begin(request: play.request, credit: UInt32(clamping: play.tokens), handler: self) != nil else {
+            return
+        }
         await until { answer != nil }
     }
 
@@ -146,7 +156,9 @@ extension Rehearsal: SequenceHandler {
     package func received(_ run: TokenRunView) {
         // As much as the credit allows is enough to have seen it compute.
         tokens = tokens &+ run.tokenCount
-        if tokens >= Int(Rehearsal.credit) { end(answered: true) }
+        lastToken = .now()
+        firstToken = firstToken ?? lastToken
+        if tokens >= play.tokens { end(answered: true) }
     }
 
     package func finished(_ finish: Finish) {

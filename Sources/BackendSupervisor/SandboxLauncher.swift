@@ -22,10 +22,13 @@ package struct SandboxLauncher: Sendable {
     package struct LaidOpen: Sendable {
         package var environment: [String]
         package var descriptors: [CInt]
+        /// Layers of the tier that its plans lack.
+        package var without: SandboxLayers
 
-        package init(environment: [String] = [], descriptors: [CInt] = []) {
+        package init(environment: [String] = [], descriptors: [CInt] = [], without: SandboxLayers = []) {
             self.environment = environment
             self.descriptors = descriptors
+            self.without = without
         }
     }
 
@@ -56,6 +59,7 @@ package struct SandboxLauncher: Sendable {
             var plan = try LaunchPlanner.plan(
                 name: executable.name, manifest: manifest, owner: owner, tier: tier, layers: host.layers(of: tier),
                 filter: filter, weightBytes: weightBytes)
+            if let laidOpen { plan.layers.subtract(laidOpen.without) }
             if tier == .full, plan.binds.contains(where: { $0.target == "/usr" }) {
                 plan.links = MergedUsr.links.filter { link in
                     !plan.binds.contains { ($0.target + "/").hasPrefix("/\(link.name)/") }

@@ -38,7 +38,7 @@ struct Driver {
     init(_ words: [String]) throws {
         var rest = words[...]
         command = rest.popFirst() ?? ""
-        if ["hold", "measure"].contains(command) { count = Int(rest.popFirst() ?? "") ?? 0 }
+        if command == "hold" { count = Int(rest.popFirst() ?? "") ?? 0 }
         while let option = rest.first, option.hasPrefix("--") {
             rest.removeFirst()
             guard let value = rest.popFirst() else { throw Usage(description: "\(option) needs a value") }
@@ -69,7 +69,6 @@ struct Driver {
         case "audit": return try audit()
         case "hold": return try hold()
         case "echo": return try echo()
-        case "measure": return try measure()
         default: throw Usage(description: "unknown command '\(command)'")
         }
     }
@@ -195,47 +194,6 @@ struct Driver {
     private func holdForever(_ launched: consuming LaunchedProcess) {
         let box = UnsafeMutablePointer<LaunchedProcess>.allocate(capacity: 1)
         box.initialize(to: launched)
-    }
-
-    /// The time from the launch to the first byte that the backend writes, next to the same program started bare and,
-    /// where it is installed, through bubblewrap with the layers that both have.
-    private func measure() throws -> CInt {
-        let bubblewrap = [
-            "/usr/bin/bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000",
-            "--cap-drop", "ALL", "--clearenv", "--ro-bind", executable, "/probe", "--remount-ro", "/", "/probe", "hang",
-        ]
-        let hasBubblewrap = access(bubblewrap[0], X_OK) == 0
-        var (prepared, ours, theirs, bare) = (Measurement(), Measurement(), Measurement(), Measurement())
-        let backend = try openExecutable()
-        let plan = try plan(backend, ["hang"])
-        // Interleaved, so that what else the machine does meets all three.
-        for _ in 0..<count {
-            _ = try prepared.time { try self.plan(openExecutable(), ["hang"]) }
-            let launched = try ours.time {
-                let launched = try launcher.launch(executable: backend, plan: plan)
-                try launched.log.setNonblocking(false)
-                try awaitByte(launched.log.raw)
-                return launched
-            }
-            launched.process.kill()
-            _ = launched.process.waitForExit()
-            if hasBubblewrap { try measure(bubblewrap, &theirs) }
-            try measure([executable, "hang"], &bare)
-        }
-        prepared.report("hashing and copying the executable, compiling the policy")
-        ours.report("hearth-sandbox, every layer")
-        if hasBubblewrap { theirs.report("bubblewrap, without Landlock, filter and limits") }
-        bare.report("no sandbox")
-        return 0
-    }
-
-    private func measure(_ words: [String], _ measurement: inout Measurement) throws {
-        let started = try measurement.time {
-            let started = try BareProcess(words)
-            try awaitByte(started.output.raw)
-            return started
-        }
-        started.end()
     }
 
     private func echo() throws -> CInt {

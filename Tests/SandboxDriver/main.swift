@@ -15,7 +15,6 @@ internal import SandboxPolicy
 //   sandbox-driver hold COUNT OPTION... FOLDER/NAME ARGUMENT...
 //       launches so many, says "held" when all have written something, and waits to be killed
 //   sandbox-driver echo OPTION... FOLDER/NAME                 sends a line through the socket and prints the answer
-//   sandbox-driver measure COUNT OPTION... FOLDER/NAME        how long a start takes
 //
 // Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
 //          --ablation PATH --acts NAME,NAME... --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
