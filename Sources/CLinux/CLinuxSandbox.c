@@ -135,8 +135,9 @@ int hearth_clone_tree(const char *path) {
     return (int)syscall(SYS_open_tree, AT_FDCWD, path, hearth_open_tree_clone | hearth_at_recursive | O_CLOEXEC);
 }
 
-int hearth_restrict_mount(int tree, int recursive, int executable, int writable) {
-    struct hearth_mount_attributes attributes = {.set = hearth_mount_nosuid | hearth_mount_nodev};
+int hearth_restrict_mount(int tree, int recursive, int executable, int writable, int devices) {
+    struct hearth_mount_attributes attributes = {.set = hearth_mount_nosuid};
+    if (!devices) attributes.set |= hearth_mount_nodev;
     if (!writable) attributes.set |= hearth_mount_rdonly;
     if (!executable) attributes.set |= hearth_mount_noexec;
     return (int)syscall(SYS_mount_setattr, tree, "", hearth_at_empty_path | (recursive ? hearth_at_recursive : 0),

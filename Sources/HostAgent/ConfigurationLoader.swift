@@ -76,6 +76,8 @@ package enum ConfigurationLoader {
         result.policies = string(.policies)
         result.tier = string(.tier) ?? result.tier
         result.user = string(.user)
+        result.readable = reader.stringArray(forKey: ConfigKey([Key.readable.rawValue])) ?? []
+        result.devices = reader.stringArray(forKey: ConfigKey([Key.devices.rawValue])) ?? []
         return result
     }
 }

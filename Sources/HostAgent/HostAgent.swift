@@ -115,10 +115,13 @@ package final class HostAgent {
         }
         // One core stays its owner's.
         let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
+        var limits = OwnerLimits(threads: UInt32(clamping: threads))
+        limits.readablePaths = configuration.readable
+        limits.devices = Set(configuration.devices)
         return Supervisor(
             configuration: SupervisorConfiguration(
                 backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
-                tier: tier, host: host, owner: OwnerLimits(threads: UInt32(clamping: threads))),
+                tier: tier, host: host, owner: limits),
             logger: logger)
     }
 }

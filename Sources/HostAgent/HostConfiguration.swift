@@ -21,6 +21,10 @@ package struct HostConfiguration: Sendable, Equatable {
     package var tier = "full"
     /// Who to become when started as root.
     package var user: String?
+    /// Paths that manifests may ask to read, and everything below them.
+    package var readable: [String] = []
+    /// Devices below /dev that manifests may ask to use.
+    package var devices: [String] = []
 
     package init() {}
 
@@ -30,7 +34,7 @@ package struct HostConfiguration: Sendable, Equatable {
         case listen, plaintext, tls
         case tlsCertificate = "tls-certificate"
         case tlsKey = "tls-key"
-        case backends, state, policies, tier, user
+        case backends, state, policies, tier, user, readable, devices
     }
 }
 
@@ -49,6 +53,12 @@ extension HostConfiguration {
         }
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw HostError("tls-certificate and tls-key belong together: give both or neither")
+        }
+        if let path = readable.first(where: { !$0.hasPrefix("/") || $0 == "/" }) {
+            throw HostError("readable '\(path)': write an absolute path, and not /")
+        }
+        if let path = devices.first(where: { !$0.hasPrefix("/dev/") }) {
+            throw HostError("devices '\(path)': write a path below /dev, such as /dev/nvidia0")
         }
         if plaintext {
             if let open = listen.first(where: { !$0.isLocal }) {

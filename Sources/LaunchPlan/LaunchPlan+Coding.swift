@@ -26,6 +26,7 @@ extension LaunchPlan {
             writer.string(bind.target)
             writer.integer(UInt32(bind.allowsExecution ? 1 : 0))
         }
+        writer.strings(devices)
         writer.strings(links.flatMap { [$0.name, $0.target] })
         writer.integer(temporaryBytes)
         writer.integer(UInt32(limits.count))
@@ -68,6 +69,7 @@ extension LaunchPlan {
             guard flag <= 1 else { throw LaunchPlanError("bind \(target) has unknown flags") }
             binds.append(ReadOnlyBind(source: source, target: target, allowsExecution: flag == 1))
         }
+        devices = try reader.strings("devices")
         let links = try reader.strings("links")
         guard links.count.isMultiple(of: 2) else { throw LaunchPlanError("links: half of one") }
         for index in stride(from: 0, to: links.count, by: 2) {

@@ -23,6 +23,7 @@ extension LaunchPlan {
     private func validateTexts() throws(LaunchPlanError) {
         for list in [
             arguments.count, environment.count, binds.count, limits.count, tellingArguments.count, links.count * 2,
+            devices.count,
         ]
         where list > LaunchPlanLimits.listCountMax {
             throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
@@ -42,7 +43,12 @@ extension LaunchPlan {
                 ReadOnlyBind.components(of: "/" + link.target) != nil
             else { throw LaunchPlanError("'\(link.name)' cannot link to '\(link.target)'") }
         }
-        var targets = binds.map(\.target) + links.map { "/" + $0.name }
+        for device in devices {
+            guard let parts = ReadOnlyBind.components(of: device), parts.first == "dev", parts.count > 1 else {
+                throw LaunchPlanError("'\(device)' is no device: write a path below /dev")
+            }
+        }
+        var targets = binds.map(\.target) + devices + links.map { "/" + $0.name }
         if temporaryBytes > 0 { targets.append("/tmp") }
         for (index, target) in targets.enumerated() {
             for other in targets[..<index]

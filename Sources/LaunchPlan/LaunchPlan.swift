@@ -10,6 +10,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package var layers: SandboxLayers
     /// What appears, read-only, in the otherwise empty root.
     package var binds: [ReadOnlyBind] = []
+    /// Devices below /dev that the backend may read, write and control, at the same paths.
+    package var devices: [String] = []
     /// Symbolic links at the top of the root, by which merged systems reach what is bound at `/usr`.
     package var links: [RootLink] = []
     /// The size of a writable `/tmp` that runs nothing; 0: there is none.

@@ -11,6 +11,7 @@ struct EmptyRoot {
     private static let temporaryFiles: UInt64 = 1024
 
     let binds: [ReadOnlyBind]
+    let devices: [String]
     let links: [RootLink]
     let temporaryBytes: UInt64
 
@@ -22,13 +23,16 @@ struct EmptyRoot {
         for bind in binds {
             trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(of: bind).release() })
         }
+        for device in devices {
+            trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(ofDevice: device).release() })
+        }
         try layer(.emptyRoot) { () throws(LinuxError) in
-            let files = UInt64(binds.count * LaunchPlanLimits.nestingMax + links.count + 16)
+            let files = UInt64((binds.count + devices.count) * LaunchPlanLimits.nestingMax + links.count + 16)
             let root = try Mount.temporary(bytes: EmptyRoot.rootBytes, files: files, mode: "755")
             let oldRoot = try Descriptor.open("/", Descriptor.pathOnly | O_DIRECTORY)
             try Mount.attach(root, at: oldRoot)
-            for (bind, tree) in zip(binds, trees) {
-                try EmptyRoot.attach(Descriptor(owning: tree), at: bind.target, below: root)
+            for (target, tree) in zip(binds.map(\.target) + devices, trees) {
+                try EmptyRoot.attach(Descriptor(owning: tree), at: target, below: root)
             }
             for link in links { try root.makeLink(link.name, to: link.target) }
             if temporaryBytes > 0 {
@@ -43,6 +47,16 @@ struct EmptyRoot {
     private static func tree(of bind: ReadOnlyBind) throws(LinuxError) -> Descriptor {
         let tree = try Mount.clone(bind.source)
         try Mount.restrict(tree, deep: true, allowsExecution: bind.allowsExecution)
+        return tree
+    }
+
+    private static func tree(ofDevice path: String) throws(LinuxError) -> Descriptor {
+        let status = try FileStatus(of: Descriptor.open(path, Descriptor.pathOnly | O_NOFOLLOW), name: path)
+        guard status.isCharacterDevice else {
+            throw LinuxError(code: ENODEV, operation: "show \(path), which is no character device")
+        }
+        let tree = try Mount.clone(path)
+        try Mount.restrict(tree, deep: true, allowsWriting: true, allowsDevices: true)
         return tree
     }
 

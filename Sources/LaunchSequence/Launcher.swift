@@ -103,7 +103,8 @@ package struct Launcher {
             try layer(.noNestedNamespaces) { () throws(LinuxError) in try Namespaces.forbidNesting() }
         }
         if has(.emptyRoot) {
-            try EmptyRoot(binds: plan.binds, links: plan.links, temporaryBytes: plan.temporaryBytes).enter()
+            try EmptyRoot(
+                binds: plan.binds, devices: plan.devices, links: plan.links, temporaryBytes: plan.temporaryBytes).enter()
         }
     }
 
@@ -126,6 +127,10 @@ package struct Launcher {
                 var rights: LandlockRuleset.Rights = bind.allowsExecution ? [.readFile, .execute] : .readFile
                 if try FileStatus(of: opened, name: bind.target).isFolder { rights.insert(.readFolder) }
                 try rules.allow(rights, on: opened)
+            }
+            for device in plan.devices {
+                try rules.allow(
+                    [.readFile, .writeFile, .deviceControl], on: Descriptor.open(device, Descriptor.pathOnly))
             }
             if plan.temporaryBytes > 0 {
                 try rules.allow(

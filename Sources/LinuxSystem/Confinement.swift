@@ -54,6 +54,9 @@ package struct LandlockRuleset: ~Copyable {
         package static let execute = Rights(rawValue: 1 << 0)
         package static let readFile = Rights(rawValue: 1 << 2)
         package static let readFolder = Rights(rawValue: 1 << 3)
+        package static let writeFile = Rights(rawValue: 1 << 1)
+        /// ioctl(2) on a device; only from version 5 on.
+        package static let deviceControl = Rights(rawValue: 1 << 15)
         /// Files and folders are made, written, truncated and removed; no devices, sockets, pipes or links.
         package static let change = Rights(rawValue: 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 14)
         /// Those that make sense for something that is not a folder.
@@ -74,7 +77,8 @@ package struct LandlockRuleset: ~Copyable {
     }
 
     package func allow(_ rights: Rights, on opened: borrowing Descriptor) throws(LinuxError) {
-        let known = version >= 3 ? rights : rights.subtracting(.truncate)
+        var known = version >= 3 ? rights : rights.subtracting(.truncate)
+        if version < 5 { known.subtract(.deviceControl) }
         try checked("allow a path in Landlock") {
             hearth_landlock_allow(ruleset.raw, opened.raw, known.rawValue)
         }

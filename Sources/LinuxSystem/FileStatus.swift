@@ -4,6 +4,7 @@ internal import Glibc
 package struct FileStatus: Equatable, Sendable {
     package let isRegular: Bool
     package let isFolder: Bool
+    package let isCharacterDevice: Bool
     package let owner: UInt32
     /// The lower twelve bits of the mode: set-id bits and permissions.
     package let permissions: UInt32
@@ -17,6 +18,7 @@ package struct FileStatus: Equatable, Sendable {
         try checked("look at \(name)") { fstat(descriptor.raw, &status) }
         isRegular = status.st_mode & S_IFMT == S_IFREG
         isFolder = status.st_mode & S_IFMT == S_IFDIR
+        isCharacterDevice = status.st_mode & S_IFMT == S_IFCHR
         owner = status.st_uid
         permissions = status.st_mode & 0o7777
         byteCount = UInt64(max(status.st_size, 0))

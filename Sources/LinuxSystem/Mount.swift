@@ -16,12 +16,14 @@ package enum Mount {
         Descriptor(owning: try checked("bind \(path)") { hearth_clone_tree(path) })
     }
 
-    /// Takes away devices, set-id and, unless allowed, execution and writing; `deep` for the mounts below it too.
+    /// Takes away set-id and, unless allowed, devices, execution and writing; `deep` for the mounts below it too.
     package static func restrict(
-        _ tree: borrowing Descriptor, deep: Bool, allowsExecution: Bool = false, allowsWriting: Bool = false
+        _ tree: borrowing Descriptor, deep: Bool, allowsExecution: Bool = false, allowsWriting: Bool = false,
+        allowsDevices: Bool = false
     ) throws(LinuxError) {
         try checked("restrict a mount") {
-            hearth_restrict_mount(tree.raw, deep ? 1 : 0, allowsExecution ? 1 : 0, allowsWriting ? 1 : 0)
+            hearth_restrict_mount(
+                tree.raw, deep ? 1 : 0, allowsExecution ? 1 : 0, allowsWriting ? 1 : 0, allowsDevices ? 1 : 0)
         }
     }
 

@@ -13,6 +13,10 @@ package struct BackendManifest: Equatable, Sendable {
     package var loadSeconds: UInt64 = 600
     /// Absolute paths that it wants to read.
     package var readOnlyPaths: [String] = []
+    /// Devices below /dev that it wants to use, such as a GPU's.
+    package var devices: [String] = []
+    /// What follows its name in its arguments.
+    package var arguments: [String] = []
 
     /// One model; each runs in a process of its own.
     package struct Model: Equatable, Sendable {
@@ -45,7 +49,7 @@ package struct BackendManifest: Equatable, Sendable {
 }
 
 extension BackendManifest {
-    private static let keys = ["policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths"]
+    private static let keys = ["policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "devices", "arguments"]
     private static let modelKeys = ["id", "file", "contextTokens", "maxSequences", "options"]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -57,6 +61,8 @@ extension BackendManifest {
         loadSeconds = try top.integer("loadSeconds", max: 86_400) ?? loadSeconds
         readOnlyPaths =
             try top.strings("readOnlyPaths", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
+        devices = try top.strings("devices", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
+        arguments = try top.strings("arguments", max: SandboxPolicyLimits.optionsMax)?.map(\.text) ?? []
         if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
             guard !entries.isEmpty else { throw top.failure("models", "must list at least one model, or be left out") }
             models = []

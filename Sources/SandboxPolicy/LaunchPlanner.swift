@@ -9,6 +9,8 @@ package struct OwnerLimits: Equatable, Sendable {
     package var threads: UInt32
     /// The folders whose contents a manifest may ask to read or to load weights from, beside the backend's own.
     package var readablePaths: [String] = []
+    /// The devices that a manifest may ask for.
+    package var devices: Set<String> = []
     /// The policies that a manifest may ask for; nil: all that are installed.
     package var policies: Set<String>?
 
@@ -57,7 +59,7 @@ package enum LaunchPlanner {
             throw SandboxPolicyError(
                 file: name, "asks for policy '\(manifest.policy)', which the owner does not allow")
         }
-        var plan = LaunchPlan(arguments: [name], tier: tier, filter: filter)
+        var plan = LaunchPlan(arguments: [name] + manifest.arguments, tier: tier, filter: filter)
         if let layers { plan.layers = layers }
         plan.environment = environment
         plan.tellingArguments = tellingArguments
@@ -65,9 +67,16 @@ package enum LaunchPlanner {
         for path in manifest.readOnlyPaths {
             guard owner.allowsReading(path) else {
                 throw SandboxPolicyError(
-                    file: name, "asks to read \(path), which the owner does not allow; allow it in the configuration")
+                    file: name, "asks to read \(path), which the owner does not allow; allow it with 'readable'")
             }
             plan.binds.append(ReadOnlyBind(source: path, target: path, allowsExecution: mapsCode))
+        }
+        for device in manifest.devices {
+            guard owner.devices.contains(device) else {
+                throw SandboxPolicyError(
+                    file: name, "asks to use \(device), which the owner does not allow; allow it with 'devices'")
+            }
+            plan.devices.append(device)
         }
         plan.limits = limits(
             memoryBytes: memoryBytes(manifest, owner), threads: UInt64(threads(manifest, owner)), tier: tier,

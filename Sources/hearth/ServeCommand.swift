@@ -53,6 +53,14 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var tier: String?
     @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
     var user: String?
+    @Option(
+        help: ArgumentHelp(
+            "A path that backends' manifests may ask to read, with all below it; may be repeated.", valueName: "path"))
+    var readable: [String] = []
+    @Option(
+        name: .customLong("device"),
+        help: ArgumentHelp("A device that manifests may ask to use; may be repeated.", valueName: "path"))
+    var devices: [String] = []
     @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
@@ -92,6 +100,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     private var flags: [HostConfiguration.Key: ConfigContent] {
         var flags: [HostConfiguration.Key: ConfigContent] = [:]
         if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
+        if !readable.isEmpty { flags[.readable] = .stringArray(readable) }
+        if !devices.isEmpty { flags[.devices] = .stringArray(devices) }
         if plaintext { flags[.plaintext] = .bool(true) }
         if tls { flags[.tls] = .bool(true) }
         for (key, value) in [

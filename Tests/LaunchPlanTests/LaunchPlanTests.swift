@@ -12,6 +12,7 @@ struct LaunchPlanTests {
             ReadOnlyBind(source: "/usr/share/zoneinfo", target: "/zones"),
             ReadOnlyBind(source: "/opt/python", target: "/opt/python", allowsExecution: true),
         ]
+        plan.devices = ["/dev/dri/card0"]
         plan.links = [RootLink(name: "lib64", target: "usr/lib64")]
         plan.temporaryBytes = 1 << 40
         plan.limits = [ResourceLimit(.coreBytes, 1), ResourceLimit(.addressSpaceBytes, .max)]
@@ -70,6 +71,9 @@ struct LaunchPlanTests {
             { $0.layers.remove(.seccomp) },
             { $0.layers.remove(.landlock) },
             { $0.layers.remove(.execOnce) },
+            { $0.devices = ["/etc/passwd"] },
+            { $0.devices = ["/dev"] },
+            { $0.devices = ["/dev/../etc/passwd"] },
             { $0.links = [RootLink(name: "a/b", target: "usr")] },
             { $0.links = [RootLink(name: "lib", target: "../etc")] },
             { $0.links = [RootLink(name: "lib", target: "/etc/")] },

@@ -28,6 +28,7 @@ struct Driver {
     private var policy = "strict"
     private var tier = SandboxTier.full
     private var binds: [ReadOnlyBind] = []
+    private var devices: [String] = []
     private var temporaryBytes: UInt64 = 0
     private var handOver: [String] = []
     private var memoryMebibytes: UInt64 = 256
@@ -52,6 +53,7 @@ struct Driver {
             case "--bind": binds.append(ReadOnlyBind(source: value, target: value))
             case "--executable-bind":
                 binds.append(ReadOnlyBind(source: value, target: value, allowsExecution: true))
+            case "--device": devices.append(value)
             case "--temporary": temporaryBytes = UInt64(value) ?? 0
             case "--hand-over": handOver.append(value)
             case "--memory": memoryMebibytes = UInt64(value) ?? 0
@@ -93,6 +95,7 @@ struct Driver {
         var plan = try launcher.plan(executable: backend, manifest: manifest, owner: OwnerLimits(threads: threads))
         plan.arguments += arguments
         plan.binds = binds
+        plan.devices = devices
         plan.temporaryBytes = temporaryBytes
         if temporaryBytes > 0 { plan.limits.removeAll { $0.resource == .fileBytes } }
         return plan

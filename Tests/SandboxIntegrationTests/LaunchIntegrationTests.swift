@@ -59,6 +59,22 @@ import Testing
         }
     }
 
+    @Test("a device that is shown can be used, in either tier, and no other", arguments: ["full", "reduced"])
+    func device(tier: String) throws {
+        let launch = ["launch", "--tier", tier, "--policy", "permissive"]
+        let read = [stage.probe, "read-file", "/dev/zero"]
+        #expect(try stage.run(launch + read).status == 1)
+        #expect(try stage.run(launch + ["--device", "/dev/null"] + read).status == 1)
+        #expect(try stage.run(launch + ["--device", "/dev/zero"] + read).status == 0)
+    }
+
+    @Test("what is no device cannot be shown as one")
+    func noDevice() throws {
+        let outcome = try stage.run(["launch", "--device", "/dev/shm", stage.probe, "exit", "0"])
+        #expect(outcome.status == 125)
+        #expect(outcome.output.contains("no character device"))
+    }
+
     @Test("a temporary folder is there only when the plan has one")
     func temporaryFolder() throws {
         let launch = ["launch", "--policy", "permissive"]

@@ -25,7 +25,7 @@ int hearth_has_capabilities(void);
 // fsopen(2) and its family; open_tree(2), mount_setattr(2), move_mount(2), pivot_root(2).
 int hearth_make_tmpfs(const char *size, const char *inodes, const char *mode);
 int hearth_clone_tree(const char *path);
-int hearth_restrict_mount(int tree, int recursive, int executable, int writable);
+int hearth_restrict_mount(int tree, int recursive, int executable, int writable, int devices);
 int hearth_attach_mount(int tree, int place);
 int hearth_make_mounts_private(void);
 int hearth_enter_root(int root);
