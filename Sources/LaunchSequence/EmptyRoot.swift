@@ -24,7 +24,8 @@ struct EmptyRoot {
             trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(of: bind).release() })
         }
         for device in devices {
-            trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(ofDevice: device).release() })
+            trees.append(
+                try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(ofDevice: device).release() })
         }
         try layer(.emptyRoot) { () throws(LinuxError) in
             let files = UInt64((binds.count + devices.count) * LaunchPlanLimits.nestingMax + links.count + 16)

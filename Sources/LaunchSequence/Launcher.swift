@@ -104,7 +104,8 @@ package struct Launcher {
         }
         if has(.emptyRoot) {
             try EmptyRoot(
-                binds: plan.binds, devices: plan.devices, links: plan.links, temporaryBytes: plan.temporaryBytes).enter()
+                binds: plan.binds, devices: plan.devices, links: plan.links, temporaryBytes: plan.temporaryBytes
+            ).enter()
         }
     }
 

@@ -56,7 +56,8 @@ package struct FolderEntry: Equatable, Sendable {
     package static func linkTarget(_ path: String) -> String? {
         var bytes = [CChar](repeating: 0, count: 4096)
         let count = readlink(path, &bytes, bytes.count)
-        return count > 0 && count < 4096 ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+        return count > 0 && count < 4096
+            ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
 
     /// The names in a folder but "." and "..", in no order; at most `limit` (readdir(3)).

@@ -49,7 +49,9 @@ package struct BackendManifest: Equatable, Sendable {
 }
 
 extension BackendManifest {
-    private static let keys = ["policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "devices", "arguments"]
+    private static let keys = [
+        "policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "devices", "arguments",
+    ]
     private static let modelKeys = ["id", "file", "contextTokens", "maxSequences", "options"]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {

@@ -15,8 +15,12 @@ struct ResidualRiskTests {
 
     @Test("what the machine does not offer is named")
     func lacking() {
-        #expect(names(.full, SandboxTier.full.layers.union(.speculationControls)) == ["shared-kernel", "limits-without-cgroup"])
-        #expect(names(.full, SandboxTier.full.layers.union(.controlGroup)) == ["shared-kernel", "processor-speculation"])
+        #expect(
+            names(.full, SandboxTier.full.layers.union(.speculationControls)) == [
+                "shared-kernel", "limits-without-cgroup",
+            ])
+        #expect(
+            names(.full, SandboxTier.full.layers.union(.controlGroup)) == ["shared-kernel", "processor-speculation"])
     }
 
     @Test("tier reduced names what its missing namespaces leave open, and more where Landlock is older")
