@@ -140,21 +140,26 @@ package final class AdminService: Service {
 extension AdminService {
     private func listDenied(
         _ request: Hearth_Admin_V1_ListDeniedRequest
-    ) throws(Status) -> Hearth_Admin_V1_ListDeniedResponse {
+    ) async throws(Status) -> Hearth_Admin_V1_ListDeniedResponse {
         let asked = supervisor.backends.filter { $0.name == request.backend }
         guard !asked.isEmpty else {
             let names = Set(supervisor.backends.map(\.name)).sorted().joined(separator: ", ")
             throw Status(
                 .notFound, "there is no backend '\(request.backend)'; there are: \(names.isEmpty ? "none" : names)")
         }
+        let entries = asked.flatMap { backend in backend.denied.entries.map { (model: backend.model, entry: $0) } }
+        let policies = supervisor.policies
+        let calls = entries.map(\.entry.call.call)
+        // Reads files, so not on the loop.
+        let allowing = await Task.detached { policies.allowing(calls) }.value
         return .with {
-            $0.calls = asked.flatMap { backend in
-                backend.denied.entries.map { describe($0, model: backend.model) }
-            }
+            $0.calls = zip(entries, allowing).map { Self.describe($0.entry, model: $0.model, allowedBy: $1) }
         }
     }
 
-    private func describe(_ entry: DeniedCalls.Entry, model: String) -> Hearth_Admin_V1_DeniedCall {
+    private static func describe(
+        _ entry: DeniedCalls.Entry, model: String, allowedBy: [String]
+    ) -> Hearth_Admin_V1_DeniedCall {
         let call = entry.call.call
         let description = CallDescription(call)
         return .with {
@@ -165,6 +170,10 @@ extension AdminService {
             $0.errno = UInt32(entry.call.errno)
             $0.count = entry.call.count
             $0.firstSeenMilliseconds = entry.firstSeenMilliseconds
+            if call.number != SupervisedCall.otherKinds {
+                $0.meaning = SyscallMeaning(call).phrase
+                $0.allowedBy = allowedBy
+            }
         }
     }
 }

@@ -81,6 +81,8 @@ struct Launch: Sendable {
     let handles: BackendHandles
     let modelDigest: [UInt8]
     let weightsBytes: UInt64?
+    /// What its policy and its devices leave open beside what its tier does.
+    let addedRisks: [ResidualRisk]
 }
 
 /// Says to whoever works on another thread that the result is not wanted any more.
@@ -98,6 +100,7 @@ struct LaunchPreparation: Sendable {
     let launcher: any BackendLaunching
     let digests: DigestCache
     let folder: String
+    let policiesDirectory: String
     let callOff = CallOff()
 
     /// On the loop, so that its result comes there directly, however busy the other threads are.
@@ -117,6 +120,9 @@ struct LaunchPreparation: Sendable {
                 isCalledOff: { callOff.isAsked })
         }
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))
-        return Launch(handles: handles, modelDigest: weights?.digest ?? [], weightsBytes: weights?.byteCount)
+        let policy = try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory)
+        return Launch(
+            handles: handles, modelDigest: weights?.digest ?? [], weightsBytes: weights?.byteCount,
+            addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
     }
 }

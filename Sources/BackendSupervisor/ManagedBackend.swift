@@ -56,6 +56,7 @@ package final class ManagedBackend {
     private var process: BackendProcess?
     private var connection: BackendConnection?
     private var weightsBytes: UInt64?
+    private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var lastSerial: UInt64 = 0
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
@@ -127,7 +128,7 @@ extension ManagedBackend {
     /// The layers that hold its processes, by name.
     package var layers: [String] { setting.configuration.host.layers(of: setting.configuration.tier).names }
     /// What remains open as they are held.
-    package var residualRisks: [ResidualRisk] { setting.residualRisks }
+    package var residualRisks: [ResidualRisk] { setting.residualRisks + addedRisks }
     /// The seccomp policy's name.
     package var policyName: String { definition.manifest.policy }
     /// Times it was started again after it was lost.
@@ -231,7 +232,8 @@ extension ManagedBackend {
     private func launch() {
         let preparation = LaunchPreparation(
             definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
-            digests: setting.digests, folder: setting.configuration.backendsDirectory)
+            digests: setting.digests, folder: setting.configuration.backendsDirectory,
+            policiesDirectory: setting.configuration.policiesDirectory)
         launchCallOff = preparation.callOff
         // Keeps itself alive until then: a process must not come up with nobody to own it.
         Task { launched(await preparation.run()) }
@@ -251,6 +253,7 @@ extension ManagedBackend {
     private func adopt(_ launch: Launch) throws {
         modelDigest = launch.modelDigest
         weightsBytes = launch.weightsBytes
+        addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
         // Letting go of the handles on the way out ends the process by its lifeline.
         let process = try BackendProcess(

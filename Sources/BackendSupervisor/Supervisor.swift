@@ -23,6 +23,9 @@ package final class Supervisor {
     /// What remains open of every backend in the tier that its owner asked for, on this machine.
     package var residualRisks: [ResidualRisk] { setting.residualRisks }
 
+    /// The folder of the policies.
+    package var policies: PolicyFolder { PolicyFolder(setting.configuration.policiesDirectory) }
+
     private let setting: BackendSetting
     private let logger: Logger
     private var catalog = BackendCatalog()

@@ -55,6 +55,7 @@ package struct PolicyLesson: Sendable {
     package func learn(executable hearth: String, path: String) async throws(HostError) -> Report {
         try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
         let policiesFolder = try InstalledParts.policies(asked: policies, executable: hearth)
+        let folder = PolicyFolder(policiesFolder)
         let launcher = SandboxLauncher(
             launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
             policiesDirectory: policiesFolder, tier: .full, host: .find(claimingControlGroups: false))
@@ -78,7 +79,7 @@ package struct PolicyLesson: Sendable {
                 lesson = try await Rehearsal.run(play)
             }
             let calls = lesson.calls.filter { $0.errno == 0 }.map(\.call)
-            let learning = PolicyLearning(installed: try PolicyLesson.installed(policiesFolder))
+            let learning = PolicyLearning(installed: try folder.names().map { try folder.policy(meant: $0) })
             let result = try learning.learn(from: calls, name: named.name)
             play.tellingArguments = nil
             let (needed, check) = try await PolicyLesson.needed(result, play, asWellAs: lesson)
@@ -136,11 +137,6 @@ package struct PolicyLesson: Sendable {
         manifest.memoryMebibytes = max(manifest.memoryMebibytes ?? 0, memoryMebibytes)
         manifest.threads = manifest.threads ?? threads
         return manifest
-    }
-
-    private static func installed(_ folder: String) throws -> [SeccompPolicy] {
-        try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { $0.hasSuffix(".json") }
-            .map { try SeccompPolicy.load("\(folder)/\($0)") }
     }
 
     private static func words(_ calls: [SystemCall]) -> [String] {

@@ -38,22 +38,23 @@ package struct SandboxRun: Sendable {
     /// Runs it to its end. Throws when it cannot be started, naming the remedy.
     package func run(executable hearth: String, path: String) throws(HostError) -> Outcome {
         try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
+        let folder = PolicyFolder(try InstalledParts.policies(asked: policies, executable: hearth))
         let launcher = SandboxLauncher(
             launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
-            policiesDirectory: try InstalledParts.policies(asked: policies, executable: hearth), tier: tier,
+            policiesDirectory: folder.path, tier: tier,
             host: .find(claimingControlGroups: false))
         let named = try NamedProgram(program, path: path)
         do throws(SandboxLaunchError) {
             let backend = try BackendExecutable.open(folder: named.folder, name: named.name)
             var manifest = BackendManifest(executableName: backend.name)
-            manifest.policy = policy
             manifest.readOnlyPaths = binds
             manifest.memoryMebibytes = memoryMebibytes
             manifest.threads = threads
             var owner = OwnerLimits(threads: threads)
             owner.memoryMebibytes = memoryMebibytes
             owner.readablePaths = binds
-            var plan = try launcher.plan(executable: backend, manifest: manifest, owner: owner)
+            var plan = try launcher.plan(
+                executable: backend, manifest: manifest, owner: owner, policy: try meant(by: policy, in: folder))
             plan.arguments += arguments
             let output = OutputStream(STDOUT_FILENO)
             let error = OutputStream(STDERR_FILENO)
@@ -66,6 +67,14 @@ package struct SandboxRun: Sendable {
             return outcome
         } catch {
             throw HostError(error.description)
+        }
+    }
+
+    private func meant(by word: String, in folder: PolicyFolder) throws(SandboxLaunchError) -> SeccompPolicy {
+        do throws(SandboxPolicyError) {
+            return try folder.policy(meant: word)
+        } catch {
+            throw SandboxLaunchError(.policyRefused, error.description)
         }
     }
 

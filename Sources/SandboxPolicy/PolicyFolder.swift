@@ -41,13 +41,16 @@ package struct PolicyFolder: Sendable {
     }
 
     /// Those that would let a call pass, the least exposing first. A policy that cannot be read allows nothing.
-    package func allowing(_ call: SystemCall) -> [String] {
+    package func allowing(_ call: SystemCall) -> [String] { allowing([call])[0] }
+
+    /// The same for several calls, with every policy read once.
+    package func allowing(_ calls: [SystemCall]) -> [[String]] {
         let names = (try? names()) ?? []
         let effective = names.compactMap { name in
-            (try? EffectivePolicy(SeccompPolicy.named(name, in: path))).map { (name: name, policy: $0) }
-        }
-        return effective.filter { $0.policy.action(on: call).letsPass }
-            .map { (name: $0.name, score: PolicyScore($0.policy).value) }
-            .sorted { ($0.score, $0.name) < ($1.score, $1.name) }.map(\.name)
+            (try? EffectivePolicy(SeccompPolicy.named(name, in: path))).map {
+                (name: name, policy: $0, score: PolicyScore($0).value)
+            }
+        }.sorted { ($0.score, $0.name) < ($1.score, $1.name) }
+        return calls.map { call in effective.filter { $0.policy.action(on: call).letsPass }.map(\.name) }
     }
 }

@@ -34,6 +34,26 @@ package struct ResidualRisk: Hashable, Sendable {
         return risks
     }
 
+    /// What a backend's own policy and devices add.
+    package static func added(by policy: SeccompPolicy, devices: [String]) -> [ResidualRisk] {
+        var risks: [ResidualRisk] = []
+        let declared = policy.rules.flatMap(\.declaredRisks)
+        if !declared.isEmpty {
+            risks.append(
+                ResidualRisk(
+                    name: "policy-\(policy.name)", exposure: declared.joined(separator: "; "),
+                    remedy: "use a stricter policy if the backend runs with it: hearth policy learn"))
+        }
+        if !devices.isEmpty {
+            risks.append(
+                ResidualRisk(
+                    name: "devices",
+                    exposure: "it uses \(devices.joined(separator: ", ")), whose drivers are part of the kernel",
+                    remedy: "take the devices out of its manifest, or out of the owner's setting 'devices'"))
+        }
+        return risks
+    }
+
     private static let sharedKernel = ResidualRisk(
         name: "shared-kernel",
         exposure: "the system calls that its policy allows reach this machine's kernel, and a flaw there is open to it",
