@@ -83,8 +83,9 @@ package struct Doctor: Sendable {
     private func report(
         _ facts: HostFacts, _ host: SandboxHost, _ reached: Reached?, _ results: [ProbeResult], obstacle: String?
     ) -> DoctorReport {
-        let risks = reached.map { host.residualRisks(of: $0.tier) } ?? []
-        let declared = Set(risks.flatMap(\.probes))
+        let risks = reached.map { host.residualRisks(of: $0.tier) + policyRisks($0.launcher) } ?? []
+        // A plan that was launched has a filter that can be read.
+        let declared = reached.flatMap { try? DeclaredEscape.probes(risks: risks, filter: $0.plan.filter) } ?? []
         let failing = reached?.observation.contradicted ?? []
         var held = (reached?.plan.layers ?? []).subtracting(failing)
         if reached != nil, facts.controlGroupAbsence.isEmpty { held.insert(.controlGroup) }
@@ -112,6 +113,13 @@ package struct Doctor: Sendable {
             },
             residualRisks: risks.map { .init(name: $0.name, exposure: $0.exposure, remedy: $0.remedy) },
             exitStatus: isBroken || reached == nil ? 2 : reached?.tier == .reduced ? 1 : 0)
+    }
+
+    /// It was read for the plan already.
+    private func policyRisks(_ launcher: SandboxLauncher) -> [ResidualRisk] {
+        (try? SeccompPolicy.named(policy, in: launcher.policiesDirectory)).map {
+            ResidualRisk.added(by: $0, devices: [])
+        } ?? []
     }
 
     /// The least that is told when a probe got through.

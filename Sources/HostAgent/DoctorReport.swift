@@ -55,7 +55,7 @@ package struct DoctorReport: Encodable, Sendable {
         package let inside: String
         /// "stopped", "escaped" or "proves nothing".
         package let verdict: String
-        /// Whether the tier's residual risks say that it succeeds.
+        /// Whether the tier's residual risks or the policy say that it may succeed inside.
         package let isDeclared: Bool
     }
 

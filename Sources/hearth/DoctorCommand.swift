@@ -133,7 +133,7 @@ private struct DoctorText {
         }
         section(["PROBES", "TRIED", "LIVE HERE", "STOPPED", "ESCAPED"], rows)
         for probe in report.probes where probe.verdict == "escaped" {
-            let reason = probe.isDeclared ? "as this tier declares" : "this must not be"
+            let reason = probe.isDeclared ? "as the tier or the policy declares" : "this must not be"
             lines.append("      \(probe.name): a backend \(probe.meaning) (\(reason))")
         }
     }

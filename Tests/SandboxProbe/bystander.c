@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,16 @@
 
 // What lies in the memory that others may want to read, and to write.
 static char kept[64], scratch[64];
+
+// What it listens on. Whoever connects is let in and left, so that no queue fills.
+static struct pollfd listening[16] = {{.fd = 0, .events = POLLIN}};
+static nfds_t listening_count = 1;
+
+static void serve(int descriptor) {
+    if (listening_count == sizeof listening / sizeof listening[0]) return;
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    listening[listening_count++] = (struct pollfd){.fd = descriptor, .events = POLLIN};
+}
 
 static const char *in_folder(const char *name) {
     static char path[512];
@@ -52,6 +63,7 @@ static void offer_port(const char *name, int family, int kind) {
     // A machine without IPv6 leaves it out, and those acts prove nothing there.
     if (made < 0 || bind(made, &address.any, length) != 0) return;
     if (kind == SOCK_STREAM && listen(made, 64) != 0) return;
+    serve(made);
     getsockname(made, &address.any, &length);
     printf("%s=%d\n", name, ntohs(family == AF_INET ? address.four.sin_port : address.six.sin6_port));
 }
@@ -67,6 +79,7 @@ static void offer_local(const char *name, int kind, int is_abstract) {
     socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)is_abstract + strlen(place));
     if (made < 0 || bind(made, (struct sockaddr *)&address, length) != 0) return;
     if (kind == SOCK_STREAM && listen(made, 64) != 0) return;
+    serve(made);
     printf("%s=%s\n", name, place);
 }
 
@@ -123,6 +136,22 @@ static pid_t offer_namespaces(void) {
     return child;
 }
 
+// Until the end of its standard input.
+static void wait_for_end(void) {
+    char bytes[256];
+    for (;;) {
+        if (poll(listening, listening_count, -1) < 0) continue;
+        if (listening[0].revents && read(0, bytes, sizeof bytes) <= 0) return;
+        for (nfds_t i = 1; i < listening_count; i++) {
+            if (!listening[i].revents) continue;
+            int taken = accept(listening[i].fd, NULL, NULL);
+            // One that takes no connections takes datagrams.
+            if (taken >= 0) close(taken);
+            else recv(listening[i].fd, bytes, sizeof bytes, 0);
+        }
+    }
+}
+
 static void ignore(int signal_number) { (void)signal_number; }
 
 int bystander(void) {
@@ -159,8 +188,7 @@ int bystander(void) {
     pid_t namespaced = offer_namespaces();
     printf("\n");
     fflush(stdout);
-    char byte;
-    while (read(0, &byte, 1) != 0) {}
+    wait_for_end();
     if (queue_name[0]) mq_unlink(queue_name);
     if (key >= 0) syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_USER_KEYRING);
     if (namespaced > 0) kill(namespaced, SIGKILL);
