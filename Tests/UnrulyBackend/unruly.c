@@ -1,5 +1,5 @@
 // A backend that breaks its contract in one way, which its file name tells: copied into a backends folder as
-// `unruly-huge`, it announces a frame of two gigabytes. The table at the end names every way.
+// `unruly-huge`, it announces a frame of two gigabytes. Without a way it names them all.
 //
 // It needs no file, no library and no system call that the policy `strict` denies, but for those that it is there to try.
 #define _GNU_SOURCE
@@ -533,6 +533,8 @@ int main(int argc, char **argv) {
         offer();
         behave();
     }
-    fprintf(stderr, "%s: name me unruly-WAY, with one of the ways in unruly.c\n", name);
+    fprintf(stderr, "%s: name me unruly-WAY, with one of these ways:", name);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) fprintf(stderr, " %s", ways[i].name);
+    fprintf(stderr, "\n");
     return 64;
 }

@@ -1,0 +1,194 @@
+"""Every way in which a backend can be hostile, all at once in one agent, while honest streams run beside them."""
+
+import asyncio
+import os
+import pathlib
+import subprocess
+import threading
+
+import echo
+import grpc
+import pytest
+from agent import Agent, resident_kibibytes, wait_until
+from consumer import LENGTH, connect, pb, read_turn, rpc, run
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2] / "UnrulyBackend/unruly.c"
+BUILT = pathlib.Path(os.environ["HEARTH_CONSUMER_WORK"]) / "unruly"
+
+STREAMS = 200
+STREAMS_PER_CONNECTION = 50
+TOKENS = 150
+TOKENS_PER_SECOND = 10
+# What the agent may take up at any moment of it, all backends and streams together.
+RESIDENT_KIBIBYTES_MAX = 128 * 1024
+
+# What the owner is told of each, wherever it is not that the backend runs.
+REASONS = {
+    "huge": "a frame announces 2147483647 bytes",
+    "empty": "a frame has length 0",
+    "unfinished": "sent no Hello within",
+    "cut": "exited with code 0",
+    "cut-silent": "sent no Hello within",
+    "drip": "sent no Hello within",
+    "garbage": "a frame announces 1195725856 bytes",
+    "varint": "a varint is longer than 64 bits",
+    "wire-type": "a wire type that proto3 does not have",
+    "group": "a wire type that proto3 does not have",
+    "lying-length": "the message ends inside a field",
+    "nested-length": "the message ends inside a field",
+    "two-bodies": "appears twice",
+    "unknown-body": "holds no message that this revision knows",
+    "no-text": "field 3 is a string but not UTF-8",
+    "tokens-first": "the first message must be Hello, not TokenBatch",
+    "loaded-first": "Loaded came while nothing was being loaded",
+    "hello-twice": "Hello came twice",
+    "loaded-twice": "Loaded came while nothing was being loaded",
+    "finish-unknown": "which is not running",
+    "foreign": "names the sequence 2147483648",
+    "finish-twice": "which is not running",
+    "beyond-credit": "tokens with a credit of",
+    "after-cancel": "which is not running",
+    "text-bomb": "524288 bytes of text for 1 tokens",
+    "pong-unasked": "not the oldest unanswered Ping",
+    "count-unasked": "which is not open",
+    "flood-progress": "send it at most ten times a second",
+    "deaf": "answered no Ping",
+    "stopped": "answered no Ping",
+    "stopped-first": "sent no Hello within",
+    "daemonise": "exited with code 1",
+    "vanish": "exited with code 0",
+    "closes": "closed its socket and did not end",
+}
+# These do nothing that the contract forbids, however little it is worth.
+RUNNING = {"flood", "flood-log", "stubborn", "smuggle", "behave"}
+# These wait for a sequence before they do it.
+ASKED = ["nested-length", "finish-twice", "beyond-credit", "after-cancel", "text-bomb"]
+
+
+@pytest.fixture(scope="module")
+def unruly():
+    """The hostile executable, made from its one file; every way that it knows has its line above."""
+    command = ["cc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", BUILT, SOURCE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ways = subprocess.run([BUILT], capture_output=True, text=True).stderr.split(": ")[-1].split()
+    assert sorted(ways) == sorted([*REASONS, *RUNNING])
+    return BUILT
+
+
+class Watch:
+    """The most memory that the agent was seen to take, and the first reason that each backend was seen with."""
+
+    def __init__(self, agent):
+        self.agent, self.peak, self.reasons, self.over = agent, 0, {}, threading.Event()
+        self.threads = [threading.Thread(target=self.measure), threading.Thread(target=self.ask)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def measure(self):
+        while not self.over.wait(0.02):
+            self.peak = max(self.peak, resident_kibibytes(self.agent.pid))
+
+    def ask(self):
+        while not self.over.wait(0.5):
+            self.look()
+
+    def look(self):
+        for model, entry in self.agent.backends().items():
+            if model.startswith("unruly-") and entry.get("detail"):
+                self.reasons.setdefault(model.removeprefix("unruly-"), []).append(entry["detail"])
+
+    def missing(self):
+        """The ways whose reason was not shown so far."""
+        return {way: words for way, words in REASONS.items()
+                if not any(words in detail for detail in self.reasons.get(way, []))}
+
+
+def test_honest_streams_are_whole_while_every_hostile_backend_does_its_worst(unruly):
+    honest = Agent({"echo": {"models": [{"id": "echo", "maxSequences": STREAMS}]}})
+    for way in [*REASONS, *RUNNING]:
+        target = honest.backend_folder / f"unruly-{way}"
+        target.write_bytes(unruly.read_bytes())
+        target.chmod(0o755)
+
+    async def stream(index, channel):
+        request = echo.request(
+            f"honest {index}", seed=index, max_tokens=TOKENS, tokens_per_second=TOKENS_PER_SECOND, ids=True)
+        call = rpc.InferenceStub(channel).Chat()
+        await call.write(pb.ChatRequest(generate=request))
+        turn = await read_turn(call)
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
+        assert await call.code() == grpc.StatusCode.OK
+        echo.check(turn, request)
+        assert turn.finished.reason == LENGTH
+        assert turn.tokens == TOKENS
+
+    async def provoke(way, channel, over):
+        """Asks the hostile model again and again; how many of its calls failed."""
+        failed = 0
+        while not over.is_set():
+            call = rpc.InferenceStub(channel).Chat()
+            try:
+                await call.write(pb.ChatRequest(generate=echo.request("provoked", model=f"unruly-{way}", max_tokens=10)))
+                if way == "after-cancel":
+                    await read_turn(call, until=lambda turn: turn.tokens > 0)
+                    await call.write(pb.ChatRequest(cancel=pb.Cancel()))
+                await call.done_writing()
+                while await call.read() is not grpc.aio.EOF:
+                    pass
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                pass  # its code tells
+            if await call.code() != grpc.StatusCode.OK:
+                assert await call.code() == grpc.StatusCode.UNAVAILABLE, await call.details()
+                failed += 1
+            await asyncio.sleep(0.3)
+        return failed
+
+    async def drink(channel, over):
+        """Takes what the flood sends, as fast as this program can."""
+        call = rpc.InferenceStub(channel).Generate(echo.request("flood", model="unruly-flood", max_tokens=1_000_000))
+        tokens = 0
+        async for event in call:
+            if event.WhichOneof("event") == "delta":
+                tokens += event.delta.token_count
+            if over.is_set():
+                break
+        call.cancel()
+        return tokens
+
+    async def scenario(agent):
+        over = asyncio.Event()
+        channels = [connect(agent) for _ in range(STREAMS // STREAMS_PER_CONNECTION)]
+        async with connect(agent) as other:
+            provoking = [asyncio.ensure_future(provoke(way, other, over)) for way in ASKED]
+            await asyncio.to_thread(agent.wait_ready, "unruly-flood")
+            drinking = asyncio.ensure_future(drink(other, over))
+            await asyncio.gather(*(stream(index, channels[index // STREAMS_PER_CONNECTION]) for index in range(STREAMS)))
+            over.set()
+            failed = dict(zip(ASKED, await asyncio.gather(*provoking)))
+            print(f"turns that failed: {failed}; the flood came to {await drinking} tokens")
+            # The other two end their turns well before they go on.
+            assert failed["nested-length"] and failed["beyond-credit"] and failed["text-bomb"]
+        for channel in channels:
+            await channel.close()
+
+    with honest as agent, Watch(agent) as watch:
+        run(scenario(agent), 240)
+        print(f"the agent took at most {watch.peak} KiB")
+        assert watch.peak < RESIDENT_KIBIBYTES_MAX
+        wait_until(lambda: not watch.missing(), "every hostile backend shown with its reason", 60, 0.2)
+        backends = agent.backends()
+        assert backends["echo"]["state"] == "ready" and backends["echo"].get("restarts", 0) == 0
+        for way in RUNNING:
+            assert backends[f"unruly-{way}"]["state"] == "ready", backends[f"unruly-{way}"]
+        for way in REASONS:
+            assert backends[f"unruly-{way}"].get("restarts", 0) > 0, backends[f"unruly-{way}"]
