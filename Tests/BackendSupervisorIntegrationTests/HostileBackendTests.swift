@@ -209,6 +209,26 @@ struct HostileBackendTests {
         }
     }
 
+    @Test("what is denied is counted in so many kinds and no more, and costs the backend its own time only")
+    func deniedWithoutEnd() async throws {
+        try await withBench { bench in
+            try bench.add("unruly", as: "unruly-flood-denied")
+            let before = residentKibibytes()
+            let backend = try await bench.start()
+            let pid = backend.pid
+            let kinds = LaunchPlanLimits.callKindsMax
+            #expect(try await eventually { backend.denied.entries.count > kinds })
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(), credit: 1, handler: collector)
+            await bench.until { collector.ends == 1 }
+            #expect(collector.finish?.outcome == .reason(.stop))
+            #expect(backend.denied.entries.count == kinds + 1)
+            #expect(backend.denied.entries.contains { $0.call.call.number == SupervisedCall.otherKinds })
+            #expect(backend.pid == pid)
+            #expect(residentKibibytes() - before < Self.growthKibibytesMax)
+        }
+    }
+
     @Test("one that sends all that it may, and one that fills its log, take no more than their share of a neighbour")
     func floods() async throws {
         try await withBench { bench in

@@ -426,6 +426,19 @@ static void flood_log(void) {
     }
 }
 
+// Does its work, and asks beside it for what its filter denies, each time in another way.
+static void flood_denied(void) {
+    offer();
+    for (unsigned family = 100;; family++) {
+        socket((int)(family & 0x7fffffff), SOCK_STREAM, 0);
+        struct pollfd watched = {.fd = agent, .events = POLLIN};
+        if (family % 16 || poll(&watched, 1, 0) <= 0) continue;
+        struct heard heard = hear();
+        if (heard.field == ping) answer(heard);
+        if (heard.field == start) send_run((unsigned)heard.first, 0, 0, 1);
+    }
+}
+
 static void deaf(void) {
     offer();
     hang();
@@ -515,7 +528,8 @@ static const struct {
     {"finish-twice", finish_twice}, {"beyond-credit", beyond_credit}, {"after-cancel", after_cancel},
     {"text-bomb", text_bomb}, {"pong-unasked", pong_unasked}, {"count-unasked", count_unasked},
     // Too much, and too little.
-    {"flood", flood}, {"flood-progress", flood_progress}, {"flood-log", flood_log}, {"deaf", deaf},
+    {"flood", flood}, {"flood-progress", flood_progress}, {"flood-log", flood_log},
+    {"flood-denied", flood_denied}, {"deaf", deaf},
     // The process.
     {"stubborn", stubborn}, {"stopped", stopped}, {"stopped-first", stopped_first}, {"daemonise", daemonise},
     {"vanish", vanish}, {"closes", closes}, {"smuggle", smuggle}, {"behave", NULL},
