@@ -13,6 +13,7 @@ final class Offer {
     private static let leakedFrom: CInt = 60
     private static let wordBytesMax = 16 << 10
     private static let startNanoseconds: UInt64 = 10_000_000_000
+    private static let endNanoseconds: UInt64 = 2_000_000_000
 
     /// The weights, open to be read, as a backend is given them.
     let model: Descriptor
@@ -21,7 +22,8 @@ final class Offer {
     private let peer: Descriptor
     private let words: [String]
     private let bystander: ProcessHandle
-    private let bystanderInput: Descriptor
+    /// Its end is the bystander's, which takes away what outlives processes.
+    private var bystanderInput: Descriptor?
     private let memory: UnsafeMutableBufferPointer<UInt8>
 
     /// Starts the bystander, which makes its files in `folder`: an absolute path of an empty folder of this user.
@@ -62,6 +64,8 @@ final class Offer {
     }
 
     deinit {
+        bystanderInput = nil
+        _ = try? Poll.wait(bystander.raw, for: .readable, nanoseconds: Offer.endNanoseconds)
         bystander.kill()
         _ = bystander.waitForExit()
         for (_, descriptor) in leaked { close(descriptor) }

@@ -122,10 +122,12 @@ static pid_t offer_namespaces(void) {
     int ready[2];
     if (pipe(ready) != 0) return -1;
     fflush(stdout);
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child == 0) {
+        if (enter_namespaces(CLONE_NEWNET) != 0) _exit(1);
+        // Afterwards: new credentials take it back (prctl(2)).
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (enter_namespaces(CLONE_NEWNET) != 0 || write(ready[1], "x", 1) != 1) _exit(1);
+        if (getppid() != parent || write(ready[1], "x", 1) != 1) _exit(1);
         close(ready[1]);
         for (;;) pause();
     }
