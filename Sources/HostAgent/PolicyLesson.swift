@@ -80,51 +80,26 @@ package struct PolicyLesson: Sendable {
             }
             let calls = lesson.calls.filter { $0.errno == 0 }.map(\.call)
             let learning = PolicyLearning(installed: try folder.names().map { try folder.policy(meant: $0) })
-            let result = try learning.learn(from: calls, name: named.name)
             play.tellingArguments = nil
-            let (needed, check) = try await PolicyLesson.needed(result, play, asWellAs: lesson)
-            let smallest = result.smallest(with: needed)
+            let trials = Trials(
+                comparisons: try learning.comparisons(with: calls, name: named.name), play: play, lesson: lesson)
+            let found = try await trials.find()
+            let smallest = found.nearest.smallest(with: found.needed)
+            let policy = found.nearest.policy
             return Report(
-                name: named.name, lesson: lesson.sentence, check: check.sentence,
-                isConfirmed: check.isAsWell(as: lesson), nearest: result.nearest.name,
-                missing: PolicyLesson.words(needed),
-                dispensable: PolicyLesson.words(result.missing.filter { !needed.contains($0) }), unused: result.unused,
-                smallest: smallest.lines, difference: LineDifference.lines(result.nearest.lines, smallest.lines),
-                executions: result.executions)
+                name: named.name, lesson: lesson.sentence, check: found.check.sentence,
+                isConfirmed: found.check.isAsWell(as: lesson), nearest: policy.name,
+                missing: PolicyLesson.words(found.needed),
+                dispensable: PolicyLesson.words(found.nearest.missing.filter { !found.needed.contains($0) }),
+                unused: found.nearest.unused, smallest: smallest.lines,
+                difference: LineDifference.lines(policy.lines, smallest.lines),
+                executions: calls.count(where: PolicyLearning.isExecution))
         } catch let error as HostError {
             throw error
         } catch {
             throw HostError("\(error)")
         }
     }
-
-    /// Which of the calls that the nearest policy lacks the program cannot do without: it is run without all of them, then
-    /// without each one. The outcome is that of the last run that went as well.
-    private static func needed(
-        _ result: PolicyLearning.Result, _ play: Rehearsal.Play, asWellAs lesson: Rehearsal.Outcome
-    ) async throws -> ([SystemCall], Rehearsal.Outcome) {
-        var play = play
-        // Under a policy that lets too little the program may not even be launched.
-        func trial(with missing: [SystemCall]) async -> Rehearsal.Outcome? {
-            play.policy = result.smallest(with: missing)
-            guard let outcome = try? await Rehearsal.run(play), outcome.isAsWell(as: lesson) else { return nil }
-            return outcome
-        }
-        if let outcome = await trial(with: []) { return ([], outcome) }
-        var needed = result.missing
-        guard var outcome = await trial(with: needed) else {
-            play.policy = result.smallest(with: needed)
-            return (needed, try await Rehearsal.run(play))
-        }
-        for call in result.missing.prefix(trialsMax) {
-            let others = needed.filter { $0 != call }
-            if let trial = await trial(with: others) { (needed, outcome) = (others, trial) }
-        }
-        return (needed, outcome)
-    }
-
-    /// Calls that the program is tried without, one after the other.
-    private static let trialsMax = 16
 
     /// The one beside the program, as in a backends folder, and the binds of the command line.
     private func manifest(of named: NamedProgram) throws -> BackendManifest {
@@ -147,6 +122,59 @@ package struct PolicyLesson: Sendable {
             if !words.contains(text) { words.append(text) }
         }
         return words.sorted()
+    }
+}
+
+/// Runs the program under smaller policies than it was seen to need, to find out what it does need.
+private struct Trials {
+    /// Calls that the program is tried without, one after the other.
+    private static let callsMax = 16
+
+    /// The least exposing policy first.
+    let comparisons: [PolicyLearning.Comparison]
+    let play: Rehearsal.Play
+    /// What it did when it could do everything.
+    let lesson: Rehearsal.Outcome
+
+    struct Found {
+        let nearest: PolicyLearning.Comparison
+        var needed: [SystemCall]
+        /// What it did under the smallest policy.
+        var check: Rehearsal.Outcome
+    }
+
+    /// The least exposing installed policy under which it does as well; where there is none, the one that lacks least, with
+    /// those of the missing calls that it cannot do without.
+    func find() async throws -> Found {
+        for comparison in comparisons {
+            if let outcome = await run(comparison, with: []) {
+                return Found(nearest: comparison, needed: [], check: outcome)
+            }
+        }
+        guard let nearest = comparisons.min(by: { $0.missing.count < $1.missing.count }) else {
+            throw HostError("no policy is installed to compare with")
+        }
+        guard let outcome = await run(nearest, with: nearest.missing) else {
+            var last = play
+            last.policy = nearest.smallest(with: nearest.missing)
+            return Found(nearest: nearest, needed: nearest.missing, check: try await Rehearsal.run(last))
+        }
+        var found = Found(nearest: nearest, needed: nearest.missing, check: outcome)
+        for call in nearest.missing.prefix(Trials.callsMax) {
+            let others = found.needed.filter { $0 != call }
+            if let outcome = await run(nearest, with: others) { (found.needed, found.check) = (others, outcome) }
+        }
+        return found
+    }
+
+    /// What it did, if it did as well. Under a policy that lets too little it may not even be launched.
+    private func run(
+        _ comparison: PolicyLearning.Comparison, with missing: [SystemCall]
+    ) async -> Rehearsal.Outcome? {
+        var play = play
+        play.policy = comparison.smallest(with: missing)
+        guard let outcome = try? await Rehearsal.run(play), outcome.isAsWell(as: lesson) else { return nil }
+        return outcome
     }
 }
 

@@ -1,6 +1,6 @@
 package import LaunchPlan
 
-/// Finds the smallest policy that a program needs from the calls that it was seen to make. Pure.
+/// Makes the smallest policy that a program needs of the calls that it was seen to make. Pure.
 package struct PolicyLearning: Sendable {
     /// What a learning run lets pass.
     package enum Caution: Sendable {
@@ -36,44 +36,47 @@ package struct PolicyLearning: Sendable {
         }
     }
 
-    package struct Result: Sendable {
-        /// The installed policy that lacks least, and of those the one that allows least beside.
-        package let nearest: SeccompPolicy
+    /// One installed policy held against what was seen.
+    package struct Comparison: Sendable {
+        package let policy: SeccompPolicy
+        /// How much the policy exposes.
+        package let score: Double
         /// Calls that were made and that it would deny, one of each kind; whether the program needs them all, its running
         /// without some of them tells.
         package let missing: [SystemCall]
         /// Calls that it allows and that were not made.
         package let unused: [String]
-        /// Execs: no policy can allow them.
-        package let executions: Int
         fileprivate let seen: [SystemCall]
         fileprivate let name: String
 
-        /// Of the nearest policy what was seen, and these of the missing calls.
+        /// Of the policy what was seen, and these of the missing calls.
         package func smallest(with missing: [SystemCall]) -> SeccompPolicy {
-            PolicyLearning.smallest(of: nearest, needed: seen, missing: missing, name: name)
+            PolicyLearning.smallest(of: policy, needed: seen, missing: missing, name: name)
         }
     }
 
+    /// Whether a call makes the process another program, which no policy can allow.
+    package static func isExecution(_ call: SystemCall) -> Bool {
+        EffectivePolicy.executions.contains(SyscallNames.name(of: call.number) ?? "")
+    }
+
+    /// The installed policies held against the calls, the least exposing first.
     /// - Parameter calls: one of each kind that was let pass.
     /// Throws when no policy is installed, or one contradicts itself.
-    package func learn(from calls: [SystemCall], name: String) throws(SandboxPolicyError) -> Result {
-        let needed = calls.filter { call in
-            !EffectivePolicy.executions.contains(SyscallNames.name(of: call.number) ?? "")
-        }
-        var best: (policy: SeccompPolicy, missing: [SystemCall], unused: [String])?
+    package func comparisons(with calls: [SystemCall], name: String) throws(SandboxPolicyError) -> [Comparison] {
+        guard !installed.isEmpty else { throw SandboxPolicyError(file: "", "no policy is installed to compare with") }
+        let seen = calls.filter { !PolicyLearning.isExecution($0) }
+        let names = seen.compactMap { SyscallNames.name(of: $0.number) }
+        var comparisons: [Comparison] = []
         for policy in installed {
             let effective = try EffectivePolicy(policy)
-            let missing = needed.filter { !effective.action(on: $0).letsPass }
-            let unused = PolicyLearning.allowed(by: policy).subtracting(
-                needed.compactMap { SyscallNames.name(of: $0.number) })
-            if let best, (best.missing.count, best.unused.count) <= (missing.count, unused.count) { continue }
-            best = (policy, missing, unused.sorted())
+            comparisons.append(
+                Comparison(
+                    policy: policy, score: PolicyScore(effective).value,
+                    missing: seen.filter { !effective.action(on: $0).letsPass },
+                    unused: PolicyLearning.allowed(by: policy).subtracting(names).sorted(), seen: seen, name: name))
         }
-        guard let best else { throw SandboxPolicyError(file: "", "no policy is installed to compare with") }
-        return Result(
-            nearest: best.policy, missing: best.missing, unused: best.unused, executions: calls.count - needed.count,
-            seen: needed, name: name)
+        return comparisons.sorted { ($0.score, $0.unused.count) < ($1.score, $1.unused.count) }
     }
 
     private static func allowed(by policy: SeccompPolicy) -> Set<String> {
