@@ -98,6 +98,8 @@ int hearth_set_close_on_exec_from(unsigned first) {
     return (int)syscall(SYS_close_range, first, ~0u, hearth_close_range_cloexec);
 }
 
+int hearth_set_timer_slack(unsigned long nanoseconds) { return prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0); }
+
 int hearth_poll_many(struct pollfd *watched, unsigned count, int64_t nanoseconds) {
     struct timespec wait = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     return ppoll(watched, count, nanoseconds < 0 ? NULL : &wait, NULL);

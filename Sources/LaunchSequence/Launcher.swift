@@ -11,7 +11,7 @@ internal import LinuxSystem
 /// backend also supervises its system calls (`CallSupervision`).
 package struct Launcher {
     /// How long the backend's parent waits between looks for the supervisor's end, which appears as the filter is loaded.
-    private static let lookNanoseconds: Int64 = 50_000
+    private static let lookNanoseconds: Int64 = 10_000
 
     private let plan: LaunchPlan
     private let filter: FilterProgram
@@ -181,6 +181,7 @@ package struct Launcher {
         let listener = try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.nextNumber() }
         let child = try layer(.resourceLimits) { () throws(LinuxError) in try SharedDescriptors.fork() }
         if child == 0 { try becomeBackend(parent: parent) }
+        try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.setPunctualWaits() }
         guard isSupervised else {
             try layer(.cleanDescriptors) { () throws(LinuxError) in try leaveDescriptors(keeping: [watch.raw]) }
             return try supervise(child, watch, listener: nil)

@@ -58,6 +58,12 @@ package enum SharedDescriptors {
         return raw
     }
 
+    /// Short waits of this thread end on time from here on, and not up to 50 microseconds late (prctl(2),
+    /// PR_SET_TIMERSLACK).
+    package static func setPunctualWaits() throws(LinuxError) {
+        try checked("set the timer slack") { hearth_set_timer_slack(1) }
+    }
+
     package static func isOpen(_ number: CInt) -> Bool { fcntl(number, F_GETFD) >= 0 }
 
     /// Everything from this number on is closed by the next exec.

@@ -190,11 +190,11 @@ struct BubblewrapStart: ~Copyable {
         _ = process.waitForExit()
     }
 
-    /// The strict policy, and exec, which bubblewrap makes after it has loaded the filter.
+    /// The strict policy, and the calls that bubblewrap and its own first process make after they have loaded the filter.
     static func filter(policies: String) throws -> [UInt8] {
         var lines = try SeccompPolicy.named("strict", in: policies).lines
         let place = (lines.firstIndex { $0.contains("\"syscalls\"") } ?? 0) + 1
-        lines.insert("{\"names\": [\"execve\"], \"action\": \"SCMP_ACT_ALLOW\"},", at: place)
+        lines.insert("{\"names\": [\"execve\", \"wait4\"], \"action\": \"SCMP_ACT_ALLOW\"},", at: place)
         return try SeccompPolicy.parse(Array(lines.joined(separator: "\n").utf8), file: "strict.json")
             .compileAsWritten()
     }

@@ -33,6 +33,8 @@ int hearth_forbid_speculation(void);
 
 // close_range(2) with CLOSE_RANGE_CLOEXEC, to the highest.
 int hearth_set_close_on_exec_from(unsigned first);
+// PR_SET_TIMERSLACK: how late a wait of this thread may end, in nanoseconds.
+int hearth_set_timer_slack(unsigned long nanoseconds);
 // poll(2) with a time in nanoseconds, below 0 for ever.
 struct pollfd;
 int hearth_poll_many(struct pollfd *watched, unsigned count, int64_t nanoseconds);
