@@ -2,6 +2,7 @@
 #include "CLinuxSupervision.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +25,8 @@ enum {
     hearth_close_range_cloexec = 4,
     // From Linux 5.19: once received, only a deadly signal ends the wait.
     hearth_wait_killable = 1 << 5,
+    // SECCOMP_ADDFD_FLAG_SEND.
+    hearth_addfd_send = 1 << 1,
     // The kernel's structures may grow; ours are shorter than this.
     hearth_notification_bytes = 512,
 };
@@ -55,6 +59,7 @@ int hearth_receive_supervised_call(int listener, struct hearth_supervised_call *
     memcpy(call->arguments, received.data.args, sizeof call->arguments);
     call->number = (uint32_t)received.data.nr;
     call->architecture = received.data.arch;
+    call->thread = (pid_t)received.pid;
     return 1;
 }
 
@@ -64,6 +69,18 @@ int hearth_answer_supervised_call(int listener, uint64_t identifier, int error) 
     if (error == 0) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     memcpy(bytes, &answer, sizeof answer);
     return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, bytes) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+ssize_t hearth_peek(pid_t thread, uint64_t address, void *bytes, size_t count) {
+    struct iovec here = {.iov_base = bytes, .iov_len = count};
+    struct iovec there = {.iov_base = (void *)(uintptr_t)address, .iov_len = count};
+    return process_vm_readv(thread, &here, 1, &there, 1, 0);
+}
+
+int hearth_answer_supervised_open(int listener, uint64_t identifier, int descriptor) {
+    struct seccomp_notif_addfd added = {
+        .id = identifier, .flags = hearth_addfd_send, .srcfd = (uint32_t)descriptor, .newfd_flags = O_CLOEXEC};
+    return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &added) >= 0 || errno == ENOENT || errno == EINPROGRESS ? 0 : -1;
 }
 
 // PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH.

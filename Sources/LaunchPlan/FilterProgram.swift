@@ -173,6 +173,12 @@ package struct SystemCall: Hashable, Sendable {
         package static let nativeArchitecture: UInt32 = 0xc000_00b7
     #endif
 
+    #if arch(x86_64)
+        package static let openat: UInt32 = 257
+    #else
+        package static let openat: UInt32 = 56
+    #endif
+
     package init(_ number: UInt32, _ arguments: [UInt64] = [], architecture: UInt32 = nativeArchitecture) {
         self.number = number
         self.arguments = arguments

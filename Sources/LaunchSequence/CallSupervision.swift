@@ -39,6 +39,8 @@ struct CallSupervision: ~Copyable {
         var call = SystemCall(waiting.number, waiting.arguments, architecture: waiting.architecture)
         call.instructionPointer = waiting.instructionPointer
         switch filter.verdict(on: call) {
+        case .notify where call.number == SystemCall.openat:
+            try answerOpen(waiting)
         case .notify where !hasExecuted || !executesOnce:
             if !hasExecuted { try willExecute() }
             hasExecuted = true
@@ -55,6 +57,25 @@ struct CallSupervision: ~Copyable {
         }
     }
 
+    /// What a runtime that watches its own threads reads of one of them where there is a /proc: that it runs
+    /// (proc(5), /proc/PID/stat). libdispatch ends the program when it cannot open that file.
+    private static let threadState = Array("1 (thread) R 0\n".utf8)
+
+    /// Answers the open of a thread's state with that text, and lets every other open pass. The policy puts only such
+    /// opens here as it would allow anyway, so it does no harm that the backend can change the path meanwhile. A kernel
+    /// that cannot hand a descriptor over says that there is no such file.
+    private func answerOpen(_ waiting: SeccompListener.Waiting) throws(LinuxError) {
+        let path = listener.peek(waiting, at: waiting.arguments[1], count: ThreadStatePath.byteCountMax)
+        guard ThreadStatePath.isOne(path) else { return try listener.answer(waiting, errno: 0) }
+        do throws(LinuxError) {
+            let pipe = try Descriptor.pipe()
+            try pipe.second.writeAll(Self.threadState)
+            try listener.answer(waiting, opening: pipe.first)
+        } catch {
+            try listener.answer(waiting, errno: ENOENT)
+        }
+    }
+
     /// Tells the agent what it has not been told. What the pipe does not take is told next time.
     mutating func report() {
         lastReport = .now()
@@ -63,6 +84,18 @@ struct CallSupervision: ~Copyable {
             guard write(LaunchDescriptor.report, record, record.count) == record.count else { return }
             kinds.told(index)
         }
+    }
+}
+
+/// The path "/proc/NUMBER/stat", NUL included, in memory that nobody vouches for.
+enum ThreadStatePath {
+    static let byteCountMax = 24
+    private static let (prefix, suffix) = (Array("/proc/".utf8), Array("/stat\0".utf8))
+
+    static func isOne(_ bytes: [UInt8]) -> Bool {
+        guard bytes.starts(with: prefix) else { return false }
+        let digits = bytes.dropFirst(prefix.count).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        return !digits.isEmpty && bytes[digits.endIndex...].starts(with: suffix)
     }
 }
 

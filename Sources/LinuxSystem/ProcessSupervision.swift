@@ -14,6 +14,7 @@ package struct SeccompListener: ~Copyable {
     /// A call that waits.
     package struct Waiting {
         fileprivate let identifier: UInt64
+        fileprivate let thread: pid_t
         package let number: UInt32
         package let architecture: UInt32
         package let instructionPointer: UInt64
@@ -29,13 +30,26 @@ package struct SeccompListener: ~Copyable {
         }
         let (a, b, c, d, e, f) = call.arguments
         return Waiting(
-            identifier: call.identifier, number: call.number, architecture: call.architecture,
+            identifier: call.identifier, thread: call.thread, number: call.number, architecture: call.architecture,
             instructionPointer: call.instruction_pointer, arguments: [a, b, c, d, e, f])
     }
 
     /// Lets the call fail with this errno; 0 lets it pass.
     package func answer(_ call: Waiting, errno: CInt) throws(LinuxError) {
         try checked("answer a supervised call") { hearth_answer_supervised_call(raw, call.identifier, errno) }
+    }
+
+    /// Up to `count` bytes of the caller's memory; it may change them at any time, so nothing that is granted may depend on
+    /// them. Empty where there is nothing to be read.
+    package func peek(_ call: Waiting, at address: UInt64, count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = max(0, hearth_peek(call.thread, address, buffer.baseAddress, count))
+        }
+    }
+
+    /// Lets a call that opens something have a copy of this descriptor as its result.
+    package func answer(_ call: Waiting, opening opened: borrowing Descriptor) throws(LinuxError) {
+        try checked("answer a supervised open") { hearth_answer_supervised_open(raw, call.identifier, opened.raw) }
     }
 }
 

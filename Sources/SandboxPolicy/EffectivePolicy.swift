@@ -129,6 +129,6 @@ package struct PolicyRemark: Hashable, Sendable {
 }
 
 extension SeccompPolicy.Action {
-    /// Whether the call is made.
-    package var letsPass: Bool { self == .allow || self == .log }
+    /// Whether the call is made; where the launcher decides, whether it may be.
+    package var letsPass: Bool { self == .allow || self == .log || self == .notify }
 }

@@ -18,6 +18,7 @@ extension JSONObjectReader {
         case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return .killThread
         case "SCMP_ACT_TRAP": return .trap
         case "SCMP_ACT_LOG": return .log
+        case "SCMP_ACT_NOTIFY": return .notify
         default: throw failure(key, JSONObjectReader.refusal(of: name))
         }
     }
@@ -31,9 +32,6 @@ extension JSONObjectReader {
         switch action {
         case "SCMP_ACT_TRACE":
             "SCMP_ACT_TRACE is refused: it asks a tracer, and nobody may trace a backend; write SCMP_ACT_ERRNO"
-        case "SCMP_ACT_NOTIFY":
-            "SCMP_ACT_NOTIFY is refused: it asks a program that listens, and none does; write SCMP_ACT_ERRNO: "
-                + "the agent records what is denied in any case"
         default:
             "is an unknown action: '\(action)'\(NearestName.hint(for: action, among: actionNames))"
         }

@@ -115,8 +115,17 @@ extension SeccompPolicy {
             }
             conditions.append(condition)
         }
+        let names = try callNames(entry)
+        // All that the launcher's supervisor has an answer to.
+        guard action != .notify || (names == ["openat"] && !conditions.isEmpty) else {
+            throw entry.failure(
+                "action",
+                "SCMP_ACT_NOTIFY is refused: it asks a program that listens, and the launcher answers nothing but "
+                    + "openat under conditions (Docs/policies.md); write SCMP_ACT_ERRNO: the agent records what is denied"
+            )
+        }
         let rule = Rule(
-            names: try callNames(entry), action: action, conditions: conditions.sorted { $0.index < $1.index },
+            names: names, action: action, conditions: conditions.sorted { $0.index < $1.index },
             comment: try entry.string("comment"), line: node.line)
         // Both are read, so that a mistake in the one is found though the other decides.
         let isIncluded = try RuleCircumstances(entry, "includes")?.allHold(on: host) ?? true

@@ -1,9 +1,10 @@
 import Foundation
 
-// A backend as Swift authors write them, with Foundation and threads of its own: reads the files that it was given. Prints
-// a line for each thing that works, and one for each that the sandbox refuses. Its policy is swift-runtime.
+// A backend as Swift authors write them: Foundation, tasks, timers, and reading the files that it was given. Prints a line
+// for each thing that works, and one for each that the sandbox refuses. Its policy is swift-runtime.
 //
-// Takes no arguments: the runtime would read them from /proc, which a sandbox does not have.
+// Takes no arguments: the runtime would read them from /proc, which a sandbox does not have. It reads the time zones that
+// it may be given.
 
 let folder = "/usr/share/zoneinfo"
 
@@ -44,17 +45,27 @@ let new = calendar.date(from: DateComponents(year: 2024, month: 1, day: 1)) ?? .
 say("zone \(ISO8601DateFormatter().string(from: new))")
 say("json \(String(decoding: try JSONEncoder().encode(["a": [1, 2]]), as: UTF8.self))")
 say("processors \(ProcessInfo.processInfo.activeProcessorCount > 0)")
-let finished = NSCondition()
-let thread = Thread {
-    Thread.sleep(forTimeInterval: 0.001)
-    finished.lock()
-    finished.signal()
-    finished.unlock()
+let sum = await withTaskGroup(of: Int.self) { group in
+    for number in 0..<20 {
+        group.addTask {
+            try? await Task.sleep(for: .milliseconds(1))
+            return number
+        }
+    }
+    var sum = 0
+    for await number in group { sum += number }
+    return sum
 }
-finished.lock()
-thread.start()
-finished.wait()
-finished.unlock()
-say("thread true")
+say("tasks \(sum)")
+let timer = DispatchSource.makeTimerSource()
+await withCheckedContinuation { continuation in
+    timer.schedule(deadline: .now() + .milliseconds(5))
+    timer.setEventHandler {
+        timer.cancel()
+        continuation.resume()
+    }
+    timer.activate()
+}
+say("timer fired")
 refusals()
 say("done")

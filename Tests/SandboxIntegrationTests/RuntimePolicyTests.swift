@@ -96,7 +96,8 @@ import Testing
         #expect(
             outcome.lines == [
                 "read TZif", "listed true", "size true", "zone 2023-12-31T23:00:00Z", #"json {"a":[1,2]}"#,
-                "processors true", "thread true", "refused fork", "refused socket", "refused create", "refused write",
+                "processors true", "tasks 190", "timer fired", "refused fork", "refused socket", "refused create",
+                "refused write",
                 "refused signal", "refused passwd", "done",
             ])
         #expect(outcome.status == 0)

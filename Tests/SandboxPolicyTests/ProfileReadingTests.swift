@@ -109,7 +109,7 @@ struct ProfileReadingTests {
     @Test("actions that need a tracer or a listener are refused, and no default lets calls pass")
     func actions() {
         for (action, says) in [
-            ("SCMP_ACT_TRACE", "tracer"), ("SCMP_ACT_NOTIFY", "listens"), ("SCMP_ACT_KILL", "accepted"),
+            ("SCMP_ACT_TRACE", "tracer"), ("SCMP_ACT_NOTIFY", "program that listens"), ("SCMP_ACT_KILL", "accepted"),
             ("SCMP_ACT_KILL_THREAD", "accepted"), ("SCMP_ACT_KILL_PROCESS", "accepted"), ("SCMP_ACT_TRAP", "accepted"),
             ("SCMP_ACT_LOG", "accepted"),
         ] {

@@ -20,11 +20,19 @@ struct hearth_supervised_call {
     uint64_t arguments[6];
     uint32_t number;
     uint32_t architecture;
+    // The thread that makes it.
+    pid_t thread;
 };
 // 1 with a call, 0 when the one that was waiting is gone.
 int hearth_receive_supervised_call(int listener, struct hearth_supervised_call *call);
 // Ends the wait of the call: `error` above 0 is its errno, 0 lets it pass. 0 also when the caller is gone.
 int hearth_answer_supervised_call(int listener, uint64_t identifier, int error);
+// process_vm_readv(2): copies up to `count` bytes of a thread's memory, and returns how many there were. They may change
+// at any time, and nothing may depend on them.
+ssize_t hearth_peek(pid_t thread, uint64_t address, void *bytes, size_t count);
+// Ends the wait of a call that opens something: the caller gets a copy of `descriptor`, close-on-exec, as its result. Needs
+// Linux 5.14 (SECCOMP_ADDFD_FLAG_SEND). 0 also when the caller is gone.
+int hearth_answer_supervised_open(int listener, uint64_t identifier, int descriptor);
 
 // PR_SET_SPECULATION_CTRL (kernel: Documentation/userspace-api/spec_ctrl.rst): how many controls a process may set for
 // itself, and forbidding for good what they control.
