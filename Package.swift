@@ -57,6 +57,7 @@ var targets: [Target] = [
     library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
     library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem"]),
     library("InferenceMessages", [protobuf]),
+    library("GRPCMessages", [protobuf]),
 
     // Layer 2: gRPC, and the life of a backend.
     library("GRPC", ["EventLoop", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
@@ -71,7 +72,8 @@ var targets: [Target] = [
     // Attacks on the sandbox, for the tests and for `hearth doctor`.
     library("SandboxAudit", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
 
-    // Layer 3: the two services.
+    // Layer 3: the services, first those that any gRPC server has.
+    library("GRPCServices", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
     library(
         "InferenceService",
         [
@@ -89,8 +91,9 @@ var targets: [Target] = [
     library(
         "HostAgent",
         [
-            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem",
-            "SandboxAudit", "SandboxPolicy", "TLSSession", configuration, logging, system,
+            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "InferenceMessages",
+            "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy", "TLSSession",
+            configuration, logging, system,
         ]),
     .executableTarget(
         name: "hearth",
@@ -114,7 +117,7 @@ var targets: [Target] = [
     tests("LinuxSystemTests", ["LinuxSystem"]),
     tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
     tests("InferenceServiceTests", ["GRPC", "InferenceMessages", "InferenceService", protobuf]),
-    tests("HostAgentTests", ["HostAgent", "LinuxSystem", configuration]),
+    tests("HostAgentTests", ["GRPCServices", "HostAgent", "LinuxSystem", configuration]),
 
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
@@ -159,6 +162,9 @@ var targets: [Target] = [
     tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
     tests(
         "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+    tests(
+        "GRPCServicesTests",
+        ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),
     tests(
         "SandboxIntegrationTests", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
     tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),

@@ -46,6 +46,9 @@ package final class Server {
     /// Serves it from now on; a service of the same name is replaced.
     package func register(_ service: any Service) { services[service.name] = service }
 
+    /// The services that it serves, in no order.
+    package var serviceNames: [String] { Array(services.keys) }
+
     /// Begins to accept; returns the address with the port that the kernel chose. Throws `LinuxError` or `TLSError`
     /// with the address or the file that cannot be used.
     @discardableResult

@@ -3,6 +3,8 @@ internal import BackendSupervisor
 package import EventLoop
 internal import Foundation
 internal import GRPC
+internal import GRPCServices
+internal import InferenceMessages
 internal import InferenceService
 internal import LaunchPlan
 package import LinuxSystem
@@ -30,6 +32,7 @@ package final class HostAgent {
     private let supervisor: Supervisor
     private let limitsOfBackends = SupervisorConfiguration.Limits()
     private let inference: InferenceService
+    private let health = HealthService()
     private let consumers: Server
     private let owner: Server
 
@@ -65,6 +68,7 @@ package final class HostAgent {
                 listeners.map { ($0.address.description, $0.security) }
             })
         owner.register(admin)
+        try serveHealthAndReflection()
         _ = try listen(owner, on: try OwnerSocket.address(state: layout.state, environment: [:]), .plaintext)
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
@@ -80,8 +84,35 @@ package final class HostAgent {
         }
     }
 
-    /// Lets open calls end for that long, then stops the backends and closes every connection.
+    /// What any gRPC tool asks of a server, for consumers and for the owner.
+    private func serveHealthAndReflection() throws(HostError) {
+        supervisor.onChange = { [unowned self] _ in reportHealth() }
+        reportHealth()
+        for server in [consumers, owner] {
+            server.register(health)
+            for version in ReflectionService.Version.allCases {
+                do throws(Status) {
+                    server.register(
+                        try ReflectionService(version, descriptors: ServiceDescriptors.base64) { [unowned server] in
+                            server.serviceNames
+                        })
+                } catch {
+                    throw HostError("this build of hearth is damaged: \(error.message)")
+                }
+            }
+        }
+    }
+
+    private func reportHealth() {
+        let models = supervisor.backends.map { backend in
+            (id: backend.model, isReady: supervisor.backend(model: backend.model)?.state == .ready)
+        }
+        health.update(HealthReport.health(inference: inference.name, models: models))
+    }
+
+    /// Tells whoever watches the host's health, lets open calls end for that long, then stops the backends and closes every connection.
     package func stop(graceMilliseconds: UInt64) async {
+        health.end()
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()

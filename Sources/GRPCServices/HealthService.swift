@@ -1,0 +1,148 @@
+package import EventLoop
+package import GRPC
+internal import GRPCMessages
+internal import SwiftProtobuf
+
+/// `grpc.health.v1.Health`: whether this server, or a part of it, can take calls now (grpc/doc/health-checking.md). It
+/// knows what it is told with `update`; lives on the I/O loop.
+@IOLoop
+package final class HealthService: Service {
+    package enum Health: Sendable, Hashable {
+        case serving, notServing
+    }
+
+    nonisolated package let name = "grpc.health.v1.Health"
+    private var table = HealthTable()
+    private var watchers: [String: [ObjectIdentifier: HealthWatch]] = [:]
+    private var hasEnded = false
+
+    nonisolated package init() {}
+
+    nonisolated package func method(_ name: String) -> Method? {
+        switch name {
+        case "Check": .unary { (request: Grpc_Health_V1_HealthCheckRequest, _) in try await self.check(request) }
+        case "List": .unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
+        case "Watch": Method { call in HealthWatch(call, service: self) }
+        default: nil
+        }
+    }
+
+    /// The health of everything there is, by name; the empty name is the server as a whole. Whoever watches a name is
+    /// told when its health changed.
+    package func update(_ health: [String: Health]) {
+        guard !hasEnded else { return }
+        tell(table.update(health))
+    }
+
+    /// Everything is not serving from here on, whatever `update` says. Whoever watches hears that, and then the end of
+    /// his call, UNAVAILABLE: a watch is as long as its server, and nothing to wait for.
+    package func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        tell(table.stopServing())
+        let watchers = watchers.values.flatMap(\.values)
+        self.watchers.removeAll()
+        for watcher in watchers { watcher.end() }
+    }
+
+    private func tell(_ changed: Set<String>) {
+        for name in changed {
+            for watcher in (watchers[name] ?? [:]).values { watcher.tell(table.statuses[name].watched) }
+        }
+    }
+
+    private func check(
+        _ request: Grpc_Health_V1_HealthCheckRequest
+    ) throws(Status) -> Grpc_Health_V1_HealthCheckResponse {
+        guard let health = table.statuses[request.service] else {
+            throw Status(.notFound, "there is no service '\(request.service)'; List names those that there are")
+        }
+        return .with { $0.status = health.answered }
+    }
+
+    private func list() -> Grpc_Health_V1_HealthListResponse {
+        .with { $0.statuses = table.statuses.mapValues { health in .with { $0.status = health.answered } } }
+    }
+}
+
+extension HealthService {
+    fileprivate func add(_ watcher: HealthWatch, of service: String) {
+        watcher.tell(table.statuses[service].watched)
+        if hasEnded { return watcher.end() }
+        watchers[service, default: [:]][ObjectIdentifier(watcher)] = watcher
+    }
+
+    fileprivate func remove(_ watcher: HealthWatch, of service: String) {
+        watchers[service]?[ObjectIdentifier(watcher)] = nil
+        if watchers[service]?.isEmpty == true { watchers[service] = nil }
+    }
+}
+
+/// A `Watch` call. A client that does not read misses what was only in between, never what is now.
+@IOLoop
+private final class HealthWatch: CallHandler {
+    typealias Health = Grpc_Health_V1_HealthCheckResponse.ServingStatus
+
+    private let call: ServerCall
+    private let service: HealthService
+    private var watched: String?
+    private var sent: Health?
+    private var latest: Health?
+
+    init(_ call: ServerCall, service: HealthService) {
+        self.call = call
+        self.service = service
+    }
+
+    func received(_ message: UnsafeRawBufferPointer) {
+        guard watched == nil else {
+            return end(Status(.internalError, "Watch takes one request, and a second one came"))
+        }
+        guard let request = try? Grpc_Health_V1_HealthCheckRequest(serializedBytes: Array(message)) else {
+            return end(Status(.internalError, "the message is no grpc.health.v1.HealthCheckRequest"))
+        }
+        watched = request.service
+        service.add(self, of: request.service)
+    }
+
+    func receivedEnd() {
+        if watched == nil { end(Status(.internalError, "Watch takes one request, and none was sent")) }
+    }
+
+    func tell(_ health: Health) {
+        latest = health
+        sendBufferDrained()
+    }
+
+    func sendBufferDrained() {
+        guard let latest, latest != sent, !call.isCongested else { return }
+        sent = latest
+        call.send(Grpc_Health_V1_HealthCheckResponse.with { $0.status = latest })
+    }
+
+    func cancelled(_ status: Status) { forget() }
+
+    func end() { end(Status(.unavailable, "this server is shutting down; watch another one")) }
+
+    private func end(_ status: Status) {
+        forget()
+        call.finish(status)
+    }
+
+    private func forget() {
+        if let watched { service.remove(self, of: watched) }
+    }
+}
+
+extension HealthService.Health {
+    fileprivate var answered: Grpc_Health_V1_HealthCheckResponse.ServingStatus {
+        switch self {
+        case .serving: .serving
+        case .notServing: .notServing
+        }
+    }
+}
+
+extension HealthService.Health? {
+    fileprivate var watched: Grpc_Health_V1_HealthCheckResponse.ServingStatus { self?.answered ?? .serviceUnknown }
+}
