@@ -60,7 +60,7 @@ var targets: [Target] = [
     library("GRPCMessages", [protobuf]),
 
     // Layer 2: gRPC, and the life of a backend.
-    library("GRPC", ["EventLoop", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+    library("GRPC", ["EventLoop", "GRPCMessages", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     library("BackendIPC", ["LinuxSystem", "WireFormat"]),
     library("BackendKit", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     library(
@@ -116,7 +116,9 @@ var targets: [Target] = [
         swiftSettings: swiftSettings),
     tests("LinuxSystemTests", ["LinuxSystem"]),
     tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
-    tests("InferenceServiceTests", ["GRPC", "InferenceMessages", "InferenceService", protobuf]),
+    tests(
+        "InferenceServiceTests",
+        ["BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", protobuf]),
     tests("HostAgentTests", ["GRPCServices", "HostAgent", "LinuxSystem", configuration]),
 
     // The shipped backends.
@@ -159,7 +161,7 @@ var targets: [Target] = [
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
-    tests("GRPCTests", ["GRPC", "HTTP2Connection"]),
+    tests("GRPCTests", ["GRPC", "GRPCMessages", "HTTP2Connection", protobuf]),
     tests(
         "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(

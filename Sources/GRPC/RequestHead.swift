@@ -88,7 +88,10 @@ enum ResponseHead {
         if !status.message.isEmpty {
             trailers.append(HTTP2Header("grpc-message", PercentEncoding.encode(status.message)))
         }
-        return trailers + metadata.headers
+        guard let details = status.encodedDetails else { return trailers + metadata.headers }
+        // The status's own, not a handler's copy of another one's.
+        trailers.append(HTTP2Header("grpc-status-details-bin", details))
+        return trailers + metadata.headers.filter { $0.name != "grpc-status-details-bin" }
     }
 
     static func notGRPC(status: Int) -> [HTTP2Header] {

@@ -8,7 +8,9 @@ enum ResponseStatus {
         let message = trailers.first { $0.name == "grpc-message" }?.value
         let known = Int(code).flatMap(Status.Code.init(rawValue:))
         let text = message.map(PercentEncoding.decode) ?? ""
-        return known.map { Status($0, text) } ?? Status(.unknown, "the server sent grpc-status '\(code)' \(text)")
+        let details = trailers.first { $0.name == "grpc-status-details-bin" }.map { Status.details(in: $0.value) }
+        return known.map { Status($0, text, details: details ?? []) }
+            ?? Status(.unknown, "the server sent grpc-status '\(code)' \(text)")
     }
 
     /// A response's first header list: nil when it is gRPC's own (grpc/doc/http-grpc-status-mapping.md).

@@ -26,10 +26,13 @@ package struct Status: Error, Hashable, Sendable, CustomStringConvertible {
     package var code: Code
     /// Any text; it travels percent-encoded.
     package var message: String
+    /// What a program can do about it; travels as `grpc-status-details-bin`.
+    package var details: [Detail]
 
-    package init(_ code: Code, _ message: String = "") {
+    package init(_ code: Code, _ message: String = "", details: [Detail] = []) {
         self.code = code
         self.message = message
+        self.details = details
     }
 
     package static let ok = Status(.ok)

@@ -25,7 +25,7 @@ final class ChatHandler: CallHandler {
         case .generate(let generate): begin(generate)
         case .cancel: turn?.cancel()
         case nil:
-            end(Status(.invalidArgument, "a ChatRequest holds neither generate nor cancel; send one of them"))
+            end(RequestValidation.invalid("request", "holds neither generate nor cancel; send one of them"))
         }
     }
 
@@ -37,7 +37,11 @@ final class ChatHandler: CallHandler {
         turns += 1
         guard turns <= service.limits.turnsPerStreamMax else {
             let limit = service.limits.turnsPerStreamMax
-            return end(Status(.resourceExhausted, "this stream has had \(limit) turns; open another one"))
+            let remedy = "this stream has had \(limit) turns; open another one"
+            return end(
+                Status(
+                    .resourceExhausted, remedy,
+                    details: [.quotaFailure(subject: "stream", description: "turnsPerStreamMax: \(remedy)")]))
         }
         do {
             turn = try service.turn(for: request, on: call) { [weak self] ending in self?.turnEnded(ending) }

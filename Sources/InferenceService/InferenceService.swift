@@ -84,7 +84,7 @@ extension InferenceService {
             guard known.count == 1, let only = supervisor.backends.first else {
                 let list =
                     known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
-                throw Status(.invalidArgument, "model is empty; \(list)")
+                throw RequestValidation.invalid("model", "is empty; \(list)")
             }
             return only
         }
@@ -111,7 +111,7 @@ extension InferenceService {
         try RequestValidation.check(request, limits: limits)
         let backend = try resolve(request.model)
         guard backend.state == .ready else {
-            throw StatusMapping.unavailable(model: backend.model, state: backend.state.rawValue, detail: backend.detail)
+            throw StatusMapping.unavailable(backend)
         }
         guard backend.capabilities.contains("count_tokens") else {
             throw StatusMapping.lacks(

@@ -23,7 +23,7 @@ final class ModelQueue {
     /// Starts the turn, or lets it wait, or fails it.
     func admit(_ turn: Turn) {
         guard let backend = backend() else { return turn.fail(StatusMapping.unknown(model: model, known: [])) }
-        guard backend.state.mayServe else { return turn.fail(unavailable(backend)) }
+        guard backend.state.mayServe else { return turn.fail(StatusMapping.unavailable(backend)) }
         backend.onAvailable = { [weak self] in self?.advance() }
         if queue.count == 0, turn.begin(on: backend) { return }
         switch queue.append(turn) {
@@ -50,7 +50,7 @@ final class ModelQueue {
             return
         }
         guard backend.state.mayServe else {
-            for turn in queue.removeAll() { turn.fail(unavailable(backend)) }
+            for turn in queue.removeAll() { turn.fail(StatusMapping.unavailable(backend)) }
             return
         }
         var moved = false
@@ -59,10 +59,6 @@ final class ModelQueue {
             moved = true
         }
         if moved { announcePositions() }
-    }
-
-    private func unavailable(_ backend: ManagedBackend) -> Status {
-        StatusMapping.unavailable(model: model, state: backend.state.rawValue, detail: backend.detail)
     }
 
     /// Not at each change: with a thousand waiting that would be a thousand messages for every one that moves up.

@@ -96,6 +96,13 @@ package enum RequestValidation {
     }
 
     private static func invalid(_ field: String, _ found: String, _ allowed: String) -> Status {
-        Status(.invalidArgument, "\(field) \(found); allowed: \(allowed)")
+        invalid(field, "\(found); allowed: \(allowed)")
+    }
+
+    /// INVALID_ARGUMENT for what a field holds, in words that go on after its name.
+    static func invalid(_ field: String, _ description: String) -> Status {
+        Status(
+            .invalidArgument, "\(field) \(description)",
+            details: [.badRequest(field: field, description: description)])
     }
 }

@@ -1,15 +1,23 @@
 internal import BackendIPC
+internal import BackendSupervisor
+internal import EventLoop
 internal import GRPC
 
 /// The one place that turns what went wrong behind the service into what a gRPC client is told.
 enum StatusMapping {
+    /// What a consumer is told to wait before it sends the same request again.
+    private static let retry = Status.Detail.retry(afterMilliseconds: 1_000)
+
     /// A backend's fault with one request.
     static func status(of fault: Fault, model: String) -> Status {
         let message = fault.message.isEmpty ? "the backend of '\(model)' gave no reason" : fault.message
         switch fault.code {
-        case .invalidArgument, .contextOverflow: return Status(.invalidArgument, message)
+        case .invalidArgument: return Status(.invalidArgument, message)
+        case .contextOverflow:
+            return Status(
+                .invalidArgument, message, details: [.badRequest(field: "prompt", description: message)])
         case .unsupported: return Status(.unimplemented, message)
-        case .overloaded: return Status(.resourceExhausted, message)
+        case .overloaded: return Status(.resourceExhausted, message, details: [retry])
         case .internal, .badModel: return Status(.internalError, message)
         }
     }
@@ -18,14 +26,18 @@ enum StatusMapping {
     static func lost(_ reason: String, model: String) -> Status {
         Status(
             .unavailable,
-            "the backend of '\(model)' was lost (\(reason)); it is being restarted, send the request again")
+            "the backend of '\(model)' was lost (\(reason)); it is being restarted, send the request again",
+            details: [retry])
     }
 
-    static func unavailable(model: String, state: String, detail: String) -> Status {
-        let because = detail.isEmpty ? "" : ": \(detail)"
+    /// A retry makes sense only where the backend comes up without anybody's doing.
+    @IOLoop
+    static func unavailable(_ backend: ManagedBackend) -> Status {
+        let because = backend.detail.isEmpty ? "" : ": \(backend.detail)"
+        let state = "model '\(backend.model)' is \(backend.state.rawValue)\(because)"
         return Status(
-            .unavailable,
-            "model '\(model)' is \(state)\(because); the host's owner can see why with 'hearth backends'")
+            .unavailable, "\(state); the host's owner can see why with 'hearth backends'",
+            details: backend.state.mayServe ? [retry] : [])
     }
 
     static func unknown(model: String, known: [String]) -> Status {
@@ -34,15 +46,17 @@ enum StatusMapping {
     }
 
     static func queueFull(model: String, waiting: Int) -> Status {
-        Status(
-            .resourceExhausted,
-            "all sequences of '\(model)' are taken and \(waiting) requests wait already; try again later")
+        let message = "all sequences of '\(model)' are taken and \(waiting) requests wait already; try again later"
+        return Status(
+            .resourceExhausted, message,
+            details: [.quotaFailure(subject: "model:\(model)", description: "queuedRequestsMax: \(message)"), retry])
     }
 
     static func queueTimeOver(model: String) -> Status {
         Status(
             .resourceExhausted,
-            "no sequence of '\(model)' became free within max_queue_time; try again later, or wait longer")
+            "no sequence of '\(model)' became free within max_queue_time; try again later, or wait longer",
+            details: [retry])
     }
 
     static func lacks(_ capability: String, model: String, remedy: String) -> Status {

@@ -35,6 +35,9 @@ struct RequestValidationTests {
         let status = refusal { $0.sampling.temperature = 2.5 }
         #expect(status?.code == .invalidArgument)
         #expect(status?.message == "sampling.temperature is 2.5; allowed: 0.0 to 2.0")
+        #expect(
+            status?.details
+                == [.badRequest(field: "sampling.temperature", description: "is 2.5; allowed: 0.0 to 2.0")])
     }
 
     /// A change that makes the request wrong, and how the refusal begins.

@@ -7,6 +7,8 @@ import grpc
 from agent import Agent
 from consumer import connect, failure, first_failure, pb, read_turn, rpc, run
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 
 def refused(request, backends=None):
@@ -18,6 +20,22 @@ def refused(request, backends=None):
 
     with Agent(backends) as agent:
         return run(scenario(agent))
+
+
+def detail(error, kind):
+    """The one detail of this kind of an error."""
+    status = rpc_status.from_call(Call(error))
+    (found,) = [message for message in status.details if message.Is(kind.DESCRIPTOR)]
+    message = kind()
+    found.Unpack(message)
+    return message
+
+
+class Call:
+    """What grpcio-status reads, from an error of grpc.aio."""
+
+    def __init__(self, error):
+        self.code, self.details, self.trailing_metadata = error.code, error.details, error.trailing_metadata
 
 
 def test_an_unknown_model_is_not_found_and_the_message_lists_what_there_is():
@@ -35,6 +53,8 @@ def test_sampling_out_of_range_is_an_invalid_argument_that_names_the_field():
     error, events = refused(request)
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "temperature" in error.details()
+    (violation,) = detail(error, error_details_pb2.BadRequest).field_violations
+    assert violation.field == "sampling.temperature" and "0.0 to 2.0" in violation.description
     assert not events
 
 
@@ -65,6 +85,7 @@ def test_without_a_free_sequence_the_wait_ends_resource_exhausted():
                 error, events = await first_failure(stub.Generate(second))
                 assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert all(event.WhichOneof("event") == "queued" for event in events)
+                assert detail(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() > 0
             # One that waits longer is told its place, and served when the sequence is free.
             third = echo.request("third", max_tokens=3, ids=True)
             waiting = stub.Generate(third)
@@ -85,6 +106,7 @@ def test_a_backend_that_crashes_is_unavailable_never_finished_and_then_serves_ag
             await call.write(pb.ChatRequest(generate=echo.request("crash", max_tokens=50, crash_at=10, ids=True)))
             error, events = await first_failure(call)
             assert error.code() == grpc.StatusCode.UNAVAILABLE
+            assert detail(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() > 0
             kinds = [event.WhichOneof("event") for event in events]
             assert "finished" not in kinds and "usage" not in kinds
             await asyncio.to_thread(agent.wait_ready, "echo")

@@ -1,0 +1,89 @@
+internal import GRPCMessages
+internal import SwiftProtobuf
+
+internal import struct Foundation.Data
+
+extension Status {
+    /// What a program can do about an error: a message of `google.rpc`, or any other, by its type's URL.
+    package struct Detail: Hashable, Sendable {
+        /// "type.googleapis.com/google.rpc.RetryInfo".
+        package let typeURL: String
+        /// The message, serialized.
+        package let value: [UInt8]
+
+        package init(typeURL: String, value: [UInt8]) {
+            self.typeURL = typeURL
+            self.value = value
+        }
+    }
+}
+
+extension Status.Detail {
+    /// The same call can succeed, but not before that.
+    package static func retry(afterMilliseconds milliseconds: UInt64) -> Status.Detail {
+        packed(
+            Google_Rpc_RetryInfo.with {
+                $0.retryDelay.seconds = Int64(clamping: milliseconds / 1_000)
+                $0.retryDelay.nanos = Int32(milliseconds % 1_000) * 1_000_000
+            })
+    }
+
+    /// A limit of the subject's was met: "model:NAME", "stream".
+    package static func quotaFailure(subject: String, description: String) -> Status.Detail {
+        packed(
+            Google_Rpc_QuotaFailure.with {
+                $0.violations = [
+                    .with {
+                        $0.subject = subject
+                        $0.description_p = description
+                    }
+                ]
+            })
+    }
+
+    /// A field of the request, by its path, is wrong.
+    package static func badRequest(field: String, description: String) -> Status.Detail {
+        packed(
+            Google_Rpc_BadRequest.with {
+                $0.fieldViolations = [
+                    .with {
+                        $0.field = field
+                        $0.description_p = description
+                    }
+                ]
+            })
+    }
+
+    private static func packed(_ message: some SwiftProtobuf.Message) -> Status.Detail {
+        // Fails only for required fields that are not set; proto3 has none.
+        let bytes: [UInt8] = (try? message.serializedBytes()) ?? []
+        return Status.Detail(typeURL: "type.googleapis.com/\(type(of: message).protoMessageName)", value: bytes)
+    }
+}
+
+extension Status {
+    /// The value of `grpc-status-details-bin`: a `google.rpc.Status`. Nil without details.
+    var encodedDetails: String? {
+        guard !details.isEmpty else { return nil }
+        let status = Google_Rpc_Status.with {
+            $0.code = Int32(code.rawValue)
+            $0.message = message
+            $0.details = details.map { detail in
+                .with {
+                    $0.typeURL = detail.typeURL
+                    $0.value = Data(detail.value)
+                }
+            }
+        }
+        let bytes: [UInt8] = (try? status.serializedBytes()) ?? []
+        return Base64.encode(bytes)
+    }
+
+    /// The details in a `grpc-status-details-bin`; none where it cannot be read: a strange one must not hide a status.
+    static func details(in value: String) -> [Detail] {
+        guard let bytes = Base64.decode(value), let status = try? Google_Rpc_Status(serializedBytes: bytes) else {
+            return []
+        }
+        return status.details.map { Detail(typeURL: $0.typeURL, value: Array($0.value)) }
+    }
+}
