@@ -6,8 +6,12 @@ internal import Synchronization
 /// The part of the cgroup v2 tree that was delegated to this agent, where every backend gets a group with limits of its
 /// own (kernel: admin-guide/cgroup-v2, "Delegation"). A plain value; any thread may use it.
 package struct ControlGroups: Sendable {
+    /// The controllers that an agent demands.
+    package static let demanded = ["memory", "cpu", "pids"]
+
     /// The folder below which the groups are.
     private let folder: String
+    private let controllers: [String]
 
     /// Why the agent has no control groups, in words for its owner.
     package struct Absent: Error, Equatable, CustomStringConvertible {
@@ -16,15 +20,13 @@ package struct ControlGroups: Sendable {
 
     /// The group of the agent itself: a group with limits for others may hold no process (the "no internal process" rule).
     private static let ownGroup = "agent"
-    private static let controllers = ["memory", "cpu", "pids"]
     private static let textBytesMax = 1 << 20
     private static let made = Atomic<UInt64>(0)
 
     /// Finds this process's group, moves the process into a group below it, and lets the groups of backends have limits.
-    /// Throws where the group was not delegated to this user with the controllers memory, cpu and pids, and leaves
-    /// everything as it is then.
-    package static func claim() throws(Absent) -> ControlGroups {
-        let groups = try find()
+    /// Throws where the group was not delegated to this user with these controllers, and leaves everything as it is then.
+    package static func claim(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
+        let groups = try find(controllers: controllers)
         do throws(LinuxError) {
             try groups.prepare()
         } catch {
@@ -34,7 +36,7 @@ package struct ControlGroups: Sendable {
     }
 
     /// Finds this process's group and changes nothing. Throws where it was not delegated.
-    package static func find() throws(Absent) -> ControlGroups {
+    package static func find(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
         guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
             let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
             let place = ownFolder(
@@ -43,7 +45,7 @@ package struct ControlGroups: Sendable {
         // Where the agent was started anew in its own leaf, or put there by systemd (DelegateSubgroup=).
         let folder =
             place.hasSuffix("/" + ownGroup) ? String(place.dropLast(ownGroup.utf8.count + 1)) : place
-        let groups = ControlGroups(folder: folder)
+        let groups = ControlGroups(folder: folder, controllers: controllers)
         do throws(LinuxError) {
             try groups.refuseUndelegated()
         } catch {
@@ -79,7 +81,7 @@ package struct ControlGroups: Sendable {
             try checked("write \(folder)\(file)") { access(folder + file, W_OK) }
         }
         let offered = try read("cgroup.controllers").split(separator: " ").map(String.init)
-        for controller in ControlGroups.controllers where !offered.contains(controller) {
+        for controller in controllers where !offered.contains(controller) {
             throw LinuxError(code: ENOTSUP, operation: "use the controller '\(controller)'")
         }
     }
@@ -87,7 +89,14 @@ package struct ControlGroups: Sendable {
     private func prepare() throws(LinuxError) {
         try makeFolder(ControlGroups.ownGroup)
         try write("\(getpid())", "\(ControlGroups.ownGroup)/cgroup.procs")
-        try write(ControlGroups.controllers.map { "+" + $0 }.joined(separator: " "), "cgroup.subtree_control")
+        do throws(LinuxError) {
+            try write(controllers.map { "+" + $0 }.joined(separator: " "), "cgroup.subtree_control")
+        } catch {
+            // Somebody else is in the group, so that it cannot have limits for groups below it.
+            try write("\(getpid())", "cgroup.procs")
+            rmdir("\(folder)/\(ControlGroups.ownGroup)")
+            throw error
+        }
         sweep()
     }
 
@@ -97,12 +106,16 @@ package struct ControlGroups: Sendable {
         let name = "backend-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
         try makeFolder(name)
         let group = ControlGroup(path: "\(folder)/\(name)")
-        try write("\(limits.memoryBytes)", "\(name)/memory.max")
-        // Kernels without swap accounting have no such file.
-        if access("\(folder)/\(name)/memory.swap.max", F_OK) == 0 { try write("0", "\(name)/memory.swap.max") }
-        try write("1", "\(name)/memory.oom.group")
-        try write("\(limits.processes)", "\(name)/pids.max")
-        try write("\(UInt64(limits.processors) * 100_000) 100000", "\(name)/cpu.max")
+        if controllers.contains("memory") {
+            try write("\(limits.memoryBytes)", "\(name)/memory.max")
+            // Kernels without swap accounting have no such file.
+            if access("\(folder)/\(name)/memory.swap.max", F_OK) == 0 { try write("0", "\(name)/memory.swap.max") }
+            try write("1", "\(name)/memory.oom.group")
+        }
+        if controllers.contains("pids") { try write("\(limits.processes)", "\(name)/pids.max") }
+        if controllers.contains("cpu") {
+            try write("\(UInt64(limits.processors) * 100_000) 100000", "\(name)/cpu.max")
+        }
         return group
     }
 

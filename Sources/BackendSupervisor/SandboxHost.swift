@@ -15,12 +15,14 @@ package struct SandboxHost: Sendable {
 
     /// Looks. Moves this process into a control group of its own where one was delegated: call it before backends start.
     /// - Parameter claimingControlGroups: whether to; a command that runs one program beside an agent does not.
-    package static func find(claimingControlGroups: Bool) -> SandboxHost {
+    package static func find(
+        claimingControlGroups: Bool, controllers: [String] = ControlGroups.demanded
+    ) -> SandboxHost {
         var groups: ControlGroups?
         var absence = "not asked for"
         if claimingControlGroups {
             do throws(ControlGroups.Absent) {
-                groups = try ControlGroups.claim()
+                groups = try ControlGroups.claim(controllers: controllers)
                 absence = ""
             } catch {
                 absence = error.description

@@ -29,6 +29,7 @@ struct Driver {
     private var tier = SandboxTier.full
     private var binds: [ReadOnlyBind] = []
     private var devices: [String] = []
+    private var controllers: [String] = []
     private var temporaryBytes: UInt64 = 0
     private var handOver: [String] = []
     private var memoryMebibytes: UInt64 = 256
@@ -54,6 +55,7 @@ struct Driver {
             case "--executable-bind":
                 binds.append(ReadOnlyBind(source: value, target: value, allowsExecution: true))
             case "--device": devices.append(value)
+            case "--control-groups": controllers = value.split(separator: ",").map(String.init)
             case "--temporary": temporaryBytes = UInt64(value) ?? 0
             case "--hand-over": handOver.append(value)
             case "--memory": memoryMebibytes = UInt64(value) ?? 0
@@ -78,7 +80,7 @@ struct Driver {
     private var launcher: SandboxLauncher {
         SandboxLauncher(
             launcherPath: launcherPath, policiesDirectory: policies, tier: tier,
-            host: .find(claimingControlGroups: false))
+            host: .find(claimingControlGroups: !controllers.isEmpty, controllers: controllers))
     }
 
     private func openExecutable() throws -> BackendExecutable {
@@ -106,7 +108,10 @@ struct Driver {
         let plan = try plan(backend, arguments)
         let files = try handOver.map { try Descriptor.open($0, O_RDONLY).release() }
         defer { for file in files { close(file) } }
-        return try launcher.launch(executable: backend, plan: plan, handOver: files)
+        return try launcher.launch(
+            executable: backend, plan: plan, handOver: files,
+            groupLimits: ControlGroupLimits(
+                memoryBytes: memoryMebibytes << 20, processes: UInt64(threads) + 10, processors: threads))
     }
 
     /// Prints what the backend writes until it ends.

@@ -18,6 +18,7 @@ internal import SandboxPolicy
 //
 // Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
 //          --ablation PATH --acts NAME,NAME... --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
+//          --device PATH --control-groups CONTROLLER,CONTROLLER...
 do {
     exit(try Driver(Array(CommandLine.arguments.dropFirst())).run())
 } catch {
