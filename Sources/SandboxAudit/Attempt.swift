@@ -62,7 +62,9 @@ struct Attempt {
         case .exited(0): return .done
         case .exited(1):
             let words = text.split(separator: "\n").last?.split(separator: " ", maxSplits: 2).map(String.init) ?? []
-            return words.count == 3 && words[0] == probe.name && words[1] == "refused" ? .refused(words[2]) : nil
+            return words.count == 3 && words[0] == probe.name && words[1] == "refused"
+                // One that has no descriptor left cannot say why.
+                ? .refused(words[2]) : .refused("no reason")
         case .exited: return nil
         }
     }

@@ -85,10 +85,8 @@ package struct SandboxAudit: ~Copyable {
         } catch {
             throw AuditError("\(probe.name), outside: \(error)")
         }
-        guard let outcome = attempt.outcome(of: probe) else {
-            throw AuditError("\(probe.name), outside: \(attempt.status.map { "\($0)" } ?? "") \(attempt.text)")
-        }
-        return outcome
+        // Another program than the probe gave its status: on this machine the act cannot be judged.
+        return attempt.outcome(of: probe) ?? .refused(attempt.status.map { "\($0)" } ?? "no answer")
     }
 
     /// Tries it in a sandbox. Throws when that cannot be launched, with the launcher's reason and remedy.
@@ -113,10 +111,10 @@ package struct SandboxAudit: ~Copyable {
             return .ended(signal: status - LaunchStatus.signalBase)
         default: break
         }
-        guard let outcome = attempt.outcome(of: probe) else {
-            throw AuditError(attempt.text.isEmpty ? "\(probe.name), inside: no answer" : attempt.text)
-        }
-        return outcome
+        if let outcome = attempt.outcome(of: probe) { return outcome }
+        guard attempt.status != .exited(LaunchStatus.failed) else { throw AuditError(attempt.text) }
+        // A status that the probe does not give: it became another program.
+        return .done
     }
 
     /// Launches the probe with the weights handed over, and with secrets in the launcher's environment and descriptors:

@@ -94,11 +94,11 @@ actor ChatSession {
     }
 
     private static func write(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
+        Output.write(text)
     }
 
     private static func note(_ text: String) {
-        FileHandle.standardError.write(Data("[\(text)]\n".utf8))
+        Output.note("[\(text)]")
     }
 
     /// A line from the terminal, read on a thread of its own because reading blocks.

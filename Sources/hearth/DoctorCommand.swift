@@ -43,8 +43,7 @@ struct DoctorCommand: ParsableCommand {
         doctor.policies = policies
         doctor.user = user
         if isatty(STDERR_FILENO) == 1 {
-            FileHandle.standardError.write(
-                Data("Trying what a hostile backend could try; this takes some seconds.\n".utf8))
+            Output.note("Trying what a hostile backend could try; this takes some seconds.")
         }
         let report = try doctor.examine(executable: InstalledParts.ownExecutable())
         if json {

@@ -22,7 +22,7 @@ enum Failure {
     }
 
     static func report(_ line: String, _ code: ExitCode) -> ExitCode {
-        FileHandle.standardError.write(Data("hearth: \(line)\n".utf8))
+        Output.note("hearth: \(line)")
         return code
     }
 }

@@ -108,7 +108,7 @@ struct PolicyCheckCommand: ParsableCommand {
                     if isInstalled, !installed.contains(word) {
                         do { _ = try folder.policy(meant: word) } catch let unknown { error = unknown.description }
                     }
-                    FileHandle.standardError.write(Data("\(error)\n".utf8))
+                    Output.note("\(error)")
                 } else if !quiet {
                     print("\(file): ok")
                 }

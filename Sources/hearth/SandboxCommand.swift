@@ -81,7 +81,7 @@ struct SandboxRunCommand: AsyncParsableCommand {
             }
             let table =
                 rows.isEmpty ? "Nothing was denied." : TextTable.render([["DENIED CALL", "TIMES", "ANSWER"]] + rows)
-            FileHandle.standardError.write(Data((table + "\n").utf8))
+            Output.note(table)
         }
         throw ExitCode(outcome.status)
     }

@@ -76,7 +76,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         try await agent.start()
         let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         let line = "hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n"
-        FileHandle.standardOutput.write(Data(line.utf8))
+        Output.announce(line)
         if let fingerprint = await agent.certificateFingerprint {
             logger.notice("certificate SHA-256 \(fingerprint)")
         }
