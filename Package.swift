@@ -45,6 +45,7 @@ var targets: [Target] = [
     .systemLibrary(
         name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     library("LinuxSystem", ["CLinux"]),
     library("WireFormat"),
@@ -54,13 +55,15 @@ var targets: [Target] = [
     library("LaunchSequence", ["LaunchPlan", "LinuxSystem"]),
     library("EventLoop", ["LinuxSystem"]),
     library("TLSSession", ["COpenSSL", "LinuxSystem"]),
+    library("GzipCodec", ["CZlib"]),
     library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
     library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem"]),
     library("InferenceMessages", [protobuf]),
     library("GRPCMessages", [protobuf]),
 
     // Layer 2: gRPC, and the life of a backend.
-    library("GRPC", ["EventLoop", "GRPCMessages", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+    library(
+        "GRPC", ["EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     library("BackendIPC", ["LinuxSystem", "WireFormat"]),
     library("BackendKit", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     library(
@@ -161,9 +164,11 @@ var targets: [Target] = [
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
-    tests("GRPCTests", ["GRPC", "GRPCMessages", "HTTP2Connection", protobuf]),
+    tests("GzipCodecTests", ["GzipCodec"]),
+    tests("GRPCTests", ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", protobuf]),
     tests(
-        "GRPCIntegrationTests", ["EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+        "GRPCIntegrationTests",
+        ["EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(
         "GRPCServicesTests",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),

@@ -48,7 +48,10 @@ package struct BidirectionalCall<Request: SwiftProtobuf.Message, Response: Swift
     package var responses: MessageStream<Response> { MessageStream(queue: handler.queue) }
 
     /// Sends one message, once the server has read enough of those before. Throws the call's status when it is over.
-    package func send(_ request: Request) async throws { try await handler.send(request) }
+    /// `compressed` is as in `ClientCall.send`.
+    package func send(_ request: Request, compressed: Bool? = nil) async throws {
+        try await handler.send(request, compressed: compressed)
+    }
 
     /// Nothing more is sent; answers still come.
     @IOLoop package func endSending() { handler.call?.endSending() }
@@ -81,13 +84,13 @@ final class TypedCallHandler<Response: SwiftProtobuf.Message>: ClientCallHandler
         queue.onCancel = { call.cancel() }
     }
 
-    func send(_ message: some SwiftProtobuf.Message) async throws {
+    func send(_ message: some SwiftProtobuf.Message, compressed: Bool?) async throws {
         while let call, call.isCongested, !call.isOver {
             await withCheckedContinuation { waiters.append($0) }
         }
         if let end { throw end.isOK ? Status(.cancelled, "the server has already ended the call") : end }
         try Task.checkCancellation()
-        call?.send(message)
+        call?.send(message, compressed: compressed)
     }
 
     func received(initialMetadata: Metadata) { self.initialMetadata = initialMetadata }

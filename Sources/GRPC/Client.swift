@@ -97,7 +97,7 @@ package final class Client {
     package func start(
         _ path: String, options: CallOptions = CallOptions(), handler: any ClientCallHandler
     ) -> ClientCall {
-        let call = ClientCall(limits: limits, handler: handler)
+        let call = ClientCall(limits: limits, encoding: options.encoding, handler: handler)
         call.start(headers(path, options), timeoutMilliseconds: options.timeoutMilliseconds, on: connection)
         return call
     }
@@ -108,6 +108,10 @@ package final class Client {
             HTTP2Header(":authority", authority), HTTP2Header("te", "trailers"),
             HTTP2Header("content-type", "application/grpc"), HTTP2Header("user-agent", "hearth-grpc"),
         ]
+        headers.append(HTTP2Header("grpc-accept-encoding", MessageEncoding.accepted))
+        if options.encoding != .identity {
+            headers.append(HTTP2Header("grpc-encoding", options.encoding.rawValue))
+        }
         if let milliseconds = options.timeoutMilliseconds {
             let nanoseconds = Monotonic(nanoseconds: 0).advanced(milliseconds: milliseconds).nanoseconds
             headers.append(HTTP2Header("grpc-timeout", CallTimeout.encode(nanoseconds: nanoseconds)))

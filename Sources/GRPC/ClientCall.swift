@@ -21,10 +21,15 @@ package struct CallOptions: Sendable {
     package var metadata = Metadata()
     /// Told to the server, and enforced here too; nil: none.
     package var timeoutMilliseconds: UInt64?
+    /// How what is sent may be compressed; a server that cannot read it ends the call UNIMPLEMENTED.
+    package var encoding: MessageEncoding
 
-    package init(metadata: Metadata = Metadata(), timeoutMilliseconds: UInt64? = nil) {
+    package init(
+        metadata: Metadata = Metadata(), timeoutMilliseconds: UInt64? = nil, encoding: MessageEncoding = .identity
+    ) {
         self.metadata = metadata
         self.timeoutMilliseconds = timeoutMilliseconds
+        self.encoding = encoding
     }
 }
 
@@ -34,6 +39,8 @@ package final class ClientCall {
     package private(set) var isOver = false
 
     private let limits: Limits
+    /// Of the messages that are sent.
+    private let encoding: MessageEncoding
     private var stream: HTTP2Stream?
     private var handler: (any ClientCallHandler)?
     private var deadlineTimer: Timer?
@@ -49,8 +56,9 @@ package final class ClientCall {
     /// How the call ended, while messages that came before are still to be taken.
     private var end: (status: Status, trailers: Metadata)?
 
-    init(limits: Limits, handler: any ClientCallHandler) {
+    init(limits: Limits, encoding: MessageEncoding, handler: any ClientCallHandler) {
         self.limits = limits
+        self.encoding = encoding
         self.handler = handler
         messages = .allocate(capacity: 1)
         messages.initialize(to: MessageReader(messageBytesMax: limits.messageBytesMax))
@@ -86,11 +94,16 @@ extension ClientCall {
     package var isCongested: Bool { stream?.isAboveHighMark ?? false }
 
     /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
-    /// call meanwhile.
+    /// call meanwhile. Such a message is never compressed.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        send(byteCount, isCompressed: false, fill)
+    }
+
+    @inline(__always)
+    private func send(_ byteCount: Int, isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         guard !isOver, let stream, !hasEndedSending else { return }
         let appended = stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
-            writePrefix(buffer, messageByteCount: byteCount)
+            writePrefix(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
             fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
         }
         if !appended {
@@ -101,10 +114,16 @@ extension ClientCall {
         }
     }
 
-    package func send(_ message: some SwiftProtobuf.Message) {
+    /// From within a handler's `received`: whether this message was compressed on the way.
+    package var isMessageCompressed: Bool { messages.pointee.isCompressed }
+
+    /// `compressed` nil: where messages may be compressed, this one is if it is not short and that saves something.
+    package func send(_ message: some SwiftProtobuf.Message, compressed: Bool? = nil) {
         do {
-            let bytes: [UInt8] = try message.serializedBytes()
-            send(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+            let encoded = EncodedMessage(
+                try message.serializedBytes(), encoding, wantsCompression: compressed,
+                compressedBytesMin: limits.compressedBytesMin)
+            send(encoded.bytes.count, isCompressed: encoded.isCompressed) { $0.copyBytes(from: encoded.bytes) }
         } catch {
             abort(Status(.internalError, "a request cannot be encoded: \(error)"))
         }
@@ -163,6 +182,7 @@ extension ClientCall: HTTP2StreamHandler {
             if !hasResponded {
                 hasResponded = true
                 if let status = ResponseStatus.of(headers: headers) { throw status }
+                messages.pointee.encoding = ResponseStatus.encoding(of: headers)
                 if let status = ResponseStatus.of(trailers: headers) {
                     ended(with: status, try Metadata(headers: headers))
                 } else {

@@ -2,8 +2,10 @@ package import HTTP2Connection
 
 /// What bounds a gRPC server or client.
 package struct Limits: Sendable {
-    /// A message that is received; above it the call ends RESOURCE_EXHAUSTED.
+    /// A message that is received, decompressed; above it the call ends RESOURCE_EXHAUSTED.
     package var messageBytesMax = 4 << 20
+    /// A message that is sent; one that is shorter is compressed only when its sender says so.
+    package var compressedBytesMin = 1_024
     /// Incomplete messages of all calls of one connection together; a call that goes above it ends RESOURCE_EXHAUSTED.
     package var incompleteBytesPerConnectionMax = 32 << 20
     /// Connections that a server holds; those above it are closed at once.
@@ -36,6 +38,7 @@ package struct Limits: Sendable {
     package var named: [(name: String, value: UInt64)] {
         [
             ("messageBytesMax", UInt64(messageBytesMax)),
+            ("compressedBytesMin", UInt64(compressedBytesMin)),
             ("incompleteBytesPerConnectionMax", UInt64(incompleteBytesPerConnectionMax)),
             ("connectionsMax", UInt64(connectionsMax)),
             ("lostPeerSeconds", UInt64(lostPeerSeconds)),

@@ -1,3 +1,4 @@
+internal import GzipCodec
 internal import HTTP2Connection
 
 /// Takes a body apart into messages: a flag byte, a length of four bytes, the message (grpc/doc/PROTOCOL-HTTP2.md,
@@ -8,7 +9,14 @@ internal import HTTP2Connection
 struct MessageReader: ~Copyable {
     static let prefixByteCount = 5
 
+    /// What the header said of the messages that are marked as compressed.
+    var encoding = MessageEncoding.identity
+    /// Whether the message that was handed out last was compressed on the way.
+    private(set) var isCompressed = false
+
     private let messageBytesMax: Int
+    /// The message that was handed out last, if it was compressed.
+    private var decompressed = ByteQueue()
     /// What came before and is not handed out yet; it goes before `current`.
     private var held = ByteQueue()
     /// Bytes at the front of `held` that the last `next` handed out.
@@ -29,8 +37,10 @@ struct MessageReader: ~Copyable {
 
     /// The next whole message, valid until the next call; nil when there is none yet.
     mutating func next() throws(Status) -> UnsafeRawBufferPointer? {
+        if isCompressed { dropDecompressed() }
         // While something is handed out of `held`, it is not empty.
-        held.isEmpty ? try nextReceived() : try nextHeld()
+        guard let message = held.isEmpty ? try nextReceived() : try nextHeld() else { return nil }
+        return isCompressed ? try decompress(message) : message
     }
 
     @inline(__always)
@@ -46,6 +56,7 @@ struct MessageReader: ~Copyable {
 
     /// Keeps what was not handed out.
     mutating func end() {
+        if isCompressed { dropDecompressed() }
         dropHandedOut()
         held.append(UnsafeRawBufferPointer(rebasing: current[position...]))
         current = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -57,6 +68,27 @@ struct MessageReader: ~Copyable {
         position = 0
         handedOut = 0
         held.removeAll()
+        dropDecompressed()
+    }
+
+    private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> UnsafeRawBufferPointer {
+        do throws(Gzip.Failure) {
+            try Gzip.decompress(message, byteCountMax: messageBytesMax) { decompressed.append($0) }
+        } catch {
+            switch error {
+            case .corrupt: throw Status(.internalError, "a message that is marked as gzip is none")
+            case .tooLarge:
+                throw Status(
+                    .resourceExhausted,
+                    "a compressed message holds more than the \(messageBytesMax) bytes that are accepted")
+            }
+        }
+        return decompressed.bytes
+    }
+
+    private mutating func dropDecompressed() {
+        isCompressed = false
+        decompressed.removeAll()
     }
 
     private mutating func dropHandedOut() {
@@ -86,20 +118,24 @@ struct MessageReader: ~Copyable {
         return taken == lacking
     }
 
-    /// The length in a prefix that is there whole, if it is one that is accepted.
+    /// The length in a prefix that is there whole, if it is one that is accepted; notes the flag.
     @inline(__always)
-    private func messageByteCount(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(Status) -> Int {
+    private mutating func messageByteCount(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(Status) -> Int {
         let flag = bytes[position]
         let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: position &+ 1, as: UInt32.self)))
-        guard flag == 0, length <= messageBytesMax else { throw refusal(flag: flag, length: length) }
+        guard flag == 0 || (flag == 1 && encoding != .identity), length <= messageBytesMax else {
+            throw refusal(flag: flag, length: length)
+        }
+        isCompressed = flag != 0
         return length
     }
 
     private func refusal(flag: UInt8, length: Int) -> Status {
-        switch flag {
-        case 0:
+        switch (flag, encoding) {
+        case (0, _), (1, .gzip):
             Status(.resourceExhausted, "a message has \(length) bytes; at most \(messageBytesMax) are accepted")
-        case 1: Status(.internalError, "a message is marked as compressed, but the call names no grpc-encoding")
+        case (1, .identity):
+            Status(.internalError, "a message is marked as compressed, but the call names no grpc-encoding")
         default: Status(.internalError, "a message begins with the flag \(flag); only 0 and 1 are defined")
         }
     }
@@ -107,7 +143,7 @@ struct MessageReader: ~Copyable {
 
 /// Writes the five bytes before a message.
 @inline(__always)
-func writePrefix(_ buffer: UnsafeMutableRawBufferPointer, messageByteCount: Int) {
-    buffer[0] = 0
+func writePrefix(_ buffer: UnsafeMutableRawBufferPointer, messageByteCount: Int, isCompressed: Bool = false) {
+    buffer[0] = isCompressed ? 1 : 0
     buffer.storeBytes(of: UInt32(truncatingIfNeeded: messageByteCount).bigEndian, toByteOffset: 1, as: UInt32.self)
 }

@@ -19,7 +19,10 @@ package struct ResponseWriter<Response: SwiftProtobuf.Message>: Sendable {
     let handler: TypedHandler
 
     /// Sends one message, once the client has read enough of those before. Throws the call's status when it is over.
-    package func send(_ response: Response) async throws { try await handler.send(response) }
+    /// `compressed` is as in `ServerCall.send`.
+    package func send(_ response: Response, compressed: Bool? = nil) async throws {
+        try await handler.send(response, compressed: compressed)
+    }
 }
 
 extension Method {
@@ -31,7 +34,7 @@ extension Method {
         Method { call in
             SingleRequestHandler<Request>(call) { request, context, handler in
                 let response = try await serve(request, context)
-                try await handler.send(response)
+                try await handler.send(response, compressed: nil)
             }
         }
     }

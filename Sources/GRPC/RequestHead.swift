@@ -7,6 +7,10 @@ struct RequestHead: Equatable {
     var method: String
     var path: String
     var timeoutNanoseconds: UInt64?
+    /// Of the messages that come.
+    var encoding = MessageEncoding.identity
+    /// Whether messages that go may be compressed.
+    var acceptsGzip = false
     var metadata: Metadata
 
     /// Why a request is no call.
@@ -22,14 +26,16 @@ struct RequestHead: Equatable {
         var path = ""
         var contentType = ""
         var timeout: String?
-        var encoding = "identity"
+        var encodingName = MessageEncoding.identity.rawValue
+        var acceptedEncodings: [String] = []
         for header in headers {
             switch header.name {
             case ":method": method = header.value
             case ":path": path = header.value
             case "content-type": contentType = header.value
             case "grpc-timeout": timeout = header.value
-            case "grpc-encoding": encoding = header.value
+            case "grpc-encoding": encodingName = header.value
+            case "grpc-accept-encoding": acceptedEncodings.append(header.value)
             default: break
             }
         }
@@ -43,10 +49,14 @@ struct RequestHead: Equatable {
                     .resourceExhausted,
                     "the metadata is above \(limits.headerListBytesMax) bytes or \(limits.headerCountMax) fields"))
         }
-        guard encoding == "identity" else {
+        guard let encoding = MessageEncoding(rawValue: encodingName) else {
             throw .status(
-                Status(.unimplemented, "grpc-encoding '\(encoding)' is not supported; supported are: identity"))
+                Status(
+                    .unimplemented,
+                    "grpc-encoding '\(encodingName)' is not supported; supported are: \(MessageEncoding.accepted)"))
         }
+        self.encoding = encoding
+        acceptsGzip = MessageEncoding.acceptsGzip(acceptedEncodings)
         if let timeout {
             guard let nanoseconds = CallTimeout.decode(timeout) else {
                 throw .status(Status(.internalError, "'\(timeout)' is no grpc-timeout"))
@@ -80,7 +90,7 @@ struct RequestHead: Equatable {
 enum ResponseHead {
     static let accepted = [
         HTTP2Header(":status", "200"), HTTP2Header("content-type", "application/grpc"),
-        HTTP2Header("grpc-accept-encoding", "identity"),
+        HTTP2Header("grpc-accept-encoding", MessageEncoding.accepted),
     ]
 
     static func trailers(_ status: Status, _ metadata: Metadata) -> [HTTP2Header] {

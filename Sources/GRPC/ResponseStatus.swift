@@ -32,11 +32,18 @@ enum ResponseStatus {
         guard RequestHead.isGRPC(type) else {
             return Status(.unknown, "the server answered with content-type '\(type)', not gRPC")
         }
-        if let encoding = headers.first(where: { $0.name == "grpc-encoding" })?.value, encoding != "identity" {
+        if let encoding = headers.first(where: { $0.name == "grpc-encoding" })?.value,
+            MessageEncoding(rawValue: encoding) == nil
+        {
             return Status(
                 .internalError, "the server answered with grpc-encoding '\(encoding)', which was not asked for")
         }
         return nil
+    }
+
+    /// Of the messages that follow a response's first header list, once that is known to be gRPC's own.
+    static func encoding(of headers: [HTTP2Header]) -> MessageEncoding {
+        headers.first { $0.name == "grpc-encoding" }.flatMap { MessageEncoding(rawValue: $0.value) } ?? .identity
     }
 
     /// A stream that ended without trailers (grpc/doc/PROTOCOL-HTTP2.md, "Errors").

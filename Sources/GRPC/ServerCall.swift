@@ -28,6 +28,10 @@ package final class ServerCall {
     private var handler: (any CallHandler)?
     private var deadlineTimer: Timer?
     private var hasResponded = false
+    /// Whether the client accepts compressed messages.
+    private let acceptsGzip: Bool
+    /// Of the messages that are sent.
+    private var encoding: MessageEncoding
 
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
@@ -46,10 +50,14 @@ package final class ServerCall {
         peer = connection.peer
         deadline = head.timeoutNanoseconds.map { Monotonic.now().advanced(nanoseconds: $0) }
         connectionID = ObjectIdentifier(connection)
+        acceptsGzip = head.acceptsGzip
+        // A client that compresses what it sends wants it of the answers too, if it can read them.
+        encoding = head.acceptsGzip ? head.encoding : .identity
         self.stream = stream
         self.server = server
         messages = .allocate(capacity: 1)
         messages.initialize(to: MessageReader(messageBytesMax: server.limits.messageBytesMax))
+        messages.pointee.encoding = head.encoding
     }
 
     deinit {
@@ -85,16 +93,35 @@ extension ServerCall {
     package func sendInitialMetadata(_ metadata: Metadata = Metadata()) {
         guard !isOver, !hasResponded else { return }
         hasResponded = true
-        stream.respond(ResponseHead.accepted + metadata.headers, end: false)
+        var fields = ResponseHead.accepted
+        if encoding != .identity { fields.append(HTTP2Header("grpc-encoding", encoding.rawValue)) }
+        stream.respond(fields + metadata.headers, end: false)
+    }
+
+    /// From within a handler's `received`: whether this message was compressed on the way.
+    package var isMessageCompressed: Bool { messages.pointee.isCompressed }
+
+    /// Lets messages be compressed that are sent with `send(_:compressed:)`; false when the client cannot read that, or the
+    /// initial metadata is gone. Not needed for a client that compresses its own.
+    @discardableResult
+    package func compressMessages() -> Bool {
+        guard acceptsGzip, !hasResponded else { return encoding != .identity }
+        encoding = .gzip
+        return true
     }
 
     /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
-    /// call meanwhile.
+    /// call meanwhile. Such a message is never compressed.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        if append(byteCount, fill) || isOver { return }
+        send(byteCount, isCompressed: false, fill)
+    }
+
+    @inline(__always)
+    private func send(_ byteCount: Int, isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        if append(byteCount, isCompressed, fill) || isOver { return }
         if !hasResponded {
             sendInitialMetadata()
-            if append(byteCount, fill) { return }
+            if append(byteCount, isCompressed, fill) { return }
         }
         abort(
             Status(
@@ -103,17 +130,22 @@ extension ServerCall {
     }
 
     @inline(__always)
-    private func append(_ byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
+    private func append(
+        _ byteCount: Int, _ isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) -> Bool {
         stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
-            writePrefix(buffer, messageByteCount: byteCount)
+            writePrefix(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
             fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
         }
     }
 
-    package func send(_ message: some SwiftProtobuf.Message) {
+    /// `compressed` nil: where messages may be compressed, this one is if it is not short and that saves something.
+    package func send(_ message: some SwiftProtobuf.Message, compressed: Bool? = nil) {
         do {
-            let bytes: [UInt8] = try message.serializedBytes()
-            send(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
+            let encoded = EncodedMessage(
+                try message.serializedBytes(), encoding, wantsCompression: compressed,
+                compressedBytesMin: server.limits.compressedBytesMin)
+            send(encoded.bytes.count, isCompressed: encoded.isCompressed) { $0.copyBytes(from: encoded.bytes) }
         } catch {
             abort(Status(.internalError, "an answer cannot be encoded: \(error)"))
         }

@@ -27,12 +27,12 @@ package class TypedHandler: CallHandler {
         }
     }
 
-    func send(_ message: some SwiftProtobuf.Message) async throws {
+    func send(_ message: some SwiftProtobuf.Message, compressed: Bool?) async throws {
         while call.isCongested, !call.isOver {
             await withCheckedContinuation { waiters.append($0) }
         }
         if call.isOver { throw end ?? Status(.cancelled, "the call is over") }
-        call.send(message)
+        call.send(message, compressed: compressed)
     }
 
     package func received(_ message: UnsafeRawBufferPointer) {}

@@ -39,11 +39,13 @@ struct WireTests {
         #expect(try await answer(path).field("grpc-status") == "12")
     }
 
-    @Test("An encoding that is not supported is UNIMPLEMENTED, with the supported ones")
-    func encoding() async throws {
-        let found = try await answer("/test.Echo/Unary", fields: [HTTP2Header("grpc-encoding", "gzip")])
+    @Test(
+        "An encoding that is not supported is UNIMPLEMENTED, with the supported ones",
+        arguments: ["snappy", "", "GZIP"])
+    func encoding(_ name: String) async throws {
+        let found = try await answer("/test.Echo/Unary", fields: [HTTP2Header("grpc-encoding", name)])
         #expect(found.field("grpc-status") == "12")
-        #expect(found.field("grpc-accept-encoding") == "identity")
+        #expect(found.field("grpc-accept-encoding") == "identity,gzip")
     }
 
     @Test("A message that claims to be compressed, or is cut short, is INTERNAL")
