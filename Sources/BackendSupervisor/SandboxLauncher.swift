@@ -15,6 +15,9 @@ package struct SandboxLauncher: Sendable {
     /// What the machine offers beyond the tier.
     package let host: SandboxHost
 
+    /// The launcher's own: Swift's runtime would look for its backtracer in a dozen places before the launch begins.
+    private static let environment = ["SWIFT_BACKTRACE=enable=no,swift-backtrace=/none"]
+
     /// Only to measure what a layer stops, with a launcher that takes any subset of them.
     package var laidOpen: LaidOpen?
 
@@ -137,7 +140,8 @@ package struct SandboxLauncher: Sendable {
             ]
             + handOver + (laidOpen?.descriptors ?? [])
         let processID = try ProcessSpawn.spawn(
-            launcherPath, arguments: ["hearth-sandbox"], environment: laidOpen?.environment ?? [],
+            launcherPath, arguments: ["hearth-sandbox"],
+            environment: SandboxLauncher.environment + (laidOpen?.environment ?? []),
             descriptors: descriptors)
         let process = try ProcessHandle(child: processID)
         return LaunchedProcess(

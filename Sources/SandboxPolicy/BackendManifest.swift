@@ -13,6 +13,8 @@ package struct BackendManifest: Equatable, Sendable {
     package var loadSeconds: UInt64 = 600
     /// Absolute paths that it wants to read.
     package var readOnlyPaths: [String] = []
+    /// The size of a writable `/tmp` that runs nothing; nil: there is none. Only in tier full.
+    package var temporaryMebibytes: UInt64?
     /// Devices below /dev that it wants to use, such as a GPU's.
     package var devices: [String] = []
     /// What follows its name in its arguments.
@@ -50,7 +52,8 @@ package struct BackendManifest: Equatable, Sendable {
 
 extension BackendManifest {
     private static let keys = [
-        "policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "devices", "arguments",
+        "policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "temporaryMebibytes",
+        "devices", "arguments",
     ]
     private static let modelKeys = ["id", "file", "contextTokens", "maxSequences", "options"]
 
@@ -63,6 +66,7 @@ extension BackendManifest {
         loadSeconds = try top.integer("loadSeconds", max: 86_400) ?? loadSeconds
         readOnlyPaths =
             try top.strings("readOnlyPaths", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
+        temporaryMebibytes = try top.integer("temporaryMebibytes", max: 1 << 24)
         devices = try top.strings("devices", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
         arguments = try top.strings("arguments", max: SandboxPolicyLimits.optionsMax)?.map(\.text) ?? []
         if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
@@ -81,6 +85,7 @@ extension BackendManifest {
 
     private func validate(_ top: JSONObjectReader) throws(SandboxPolicyError) {
         if memoryMebibytes == 0 { throw top.failure("memoryMebibytes", "must be at least 1") }
+        if temporaryMebibytes == 0 { throw top.failure("temporaryMebibytes", "must be at least 1, or be left out") }
         if threads == 0 { throw top.failure("threads", "must be at least 1") }
         if loadSeconds == 0 { throw top.failure("loadSeconds", "must be at least 1") }
     }

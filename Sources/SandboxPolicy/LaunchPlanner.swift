@@ -71,6 +71,8 @@ package enum LaunchPlanner {
             }
             plan.binds.append(ReadOnlyBind(source: path, target: path, allowsExecution: mapsCode))
         }
+        // What lies in it is memory, of which the owner allows so much.
+        plan.temporaryBytes = min(manifest.temporaryMebibytes ?? 0, owner.memoryMebibytes) * mebibyte
         for device in manifest.devices {
             guard owner.devices.contains(device) else {
                 throw SandboxPolicyError(
@@ -80,7 +82,7 @@ package enum LaunchPlanner {
         }
         plan.limits = limits(
             memoryBytes: memoryBytes(manifest, owner), threads: UInt64(threads(manifest, owner)), tier: tier,
-            weightBytes: weightBytes)
+            weightBytes: weightBytes, fileBytes: plan.temporaryBytes)
         return plan
     }
 
@@ -148,7 +150,7 @@ package enum LaunchPlanner {
     }
 
     private static func limits(
-        memoryBytes: UInt64, threads: UInt64, tier: SandboxTier, weightBytes: UInt64
+        memoryBytes: UInt64, threads: UInt64, tier: SandboxTier, weightBytes: UInt64, fileBytes: UInt64
     ) -> [ResourceLimit] {
         let threadsMax = threadsMax(threads)
         let addressSpace = memoryBytes &+ threadsMax &* (stackBytes &+ arenaBytes) &+ fixedBytes
@@ -156,7 +158,7 @@ package enum LaunchPlanner {
         var limits: [ResourceLimit] = [
             // 1, not 0: with 0 a core that is piped to a handler is still written (core(5)).
             ResourceLimit(.coreBytes, 1),
-            ResourceLimit(.fileBytes, 0),
+            ResourceLimit(.fileBytes, fileBytes),
             ResourceLimit(.dataBytes, memoryBytes &+ threadsMax &* stackBytes),
             ResourceLimit(.stackBytes, stackBytes),
             ResourceLimit(.descriptors, descriptorsMax),

@@ -72,6 +72,33 @@ struct LaunchPlannerTests {
         #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
     }
 
+    @Test("a temporary folder is as large as asked, within the owner's memory, and files as large as it")
+    func temporaryFolder() throws {
+        let owner = OwnerLimits(threads: 1)
+        var manifest = BackendManifest(executableName: "echo")
+        #expect(try plan(manifest, owner).temporaryBytes == 0)
+        #expect(try plan(manifest, owner).limits.contains(ResourceLimit(.fileBytes, 0)))
+        manifest.temporaryMebibytes = 16
+        #expect(try plan(manifest, owner).temporaryBytes == 16 << 20)
+        #expect(try plan(manifest, owner).limits.contains(ResourceLimit(.fileBytes, 16 << 20)))
+        manifest.temporaryMebibytes = 1 << 24
+        let most = OwnerLimits(threads: 1).memoryMebibytes << 20
+        #expect(try plan(manifest, owner).temporaryBytes == most)
+    }
+
+    @Test("a device is shown only where the owner allows it, and arguments follow the name")
+    func devices() throws {
+        var manifest = BackendManifest(executableName: "echo")
+        manifest.devices = ["/dev/dri/card0"]
+        var owner = OwnerLimits(threads: 1)
+        #expect(throws: SandboxPolicyError.self) { try plan(manifest, OwnerLimits(threads: 1)) }
+        owner.devices = ["/dev/dri/card0"]
+        manifest.arguments = ["main.py", "-v"]
+        let allowed = try plan(manifest, owner)
+        #expect(allowed.devices == ["/dev/dri/card0"])
+        #expect(allowed.arguments == ["echo", "main.py", "-v"])
+    }
+
     @Test("a policy is used only where the owner allows it")
     func policies() throws {
         var owner = OwnerLimits(threads: 1)
