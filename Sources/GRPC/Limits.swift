@@ -6,6 +6,11 @@ package struct Limits: Sendable {
     package var messageBytesMax = 4 << 20
     /// A message that is sent; one that is shorter is compressed only when its sender says so.
     package var compressedBytesMin = 1_024
+    /// The message of a status that is sent, percent-encoded; what is longer is cut. With the details it stays below the
+    /// 8 KiB of metadata that gRPC's own clients accept unless they are told otherwise.
+    package var statusMessageBytesMax = 2 << 10
+    /// The details of a status that is sent, in base64; those that do not fit are left out, the last first.
+    package var statusDetailsBytesMax = 4 << 10
     /// Incomplete messages of all calls of one connection together; a call that goes above it ends RESOURCE_EXHAUSTED.
     package var incompleteBytesPerConnectionMax = 32 << 20
     /// Connections that a server holds; those above it are closed at once.
@@ -39,6 +44,8 @@ package struct Limits: Sendable {
         [
             ("messageBytesMax", UInt64(messageBytesMax)),
             ("compressedBytesMin", UInt64(compressedBytesMin)),
+            ("statusMessageBytesMax", UInt64(statusMessageBytesMax)),
+            ("statusDetailsBytesMax", UInt64(statusDetailsBytesMax)),
             ("incompleteBytesPerConnectionMax", UInt64(incompleteBytesPerConnectionMax)),
             ("connectionsMax", UInt64(connectionsMax)),
             ("lostPeerSeconds", UInt64(lostPeerSeconds)),

@@ -14,6 +14,22 @@ enum PercentEncoding {
         return String(decoding: encoded, as: UTF8.self)
     }
 
+    /// The text, or as much of its beginning as is no longer than that when it is encoded, with an ellipsis.
+    static func prefix(of text: String, encodedBytesMax: Int) -> String {
+        // No byte becomes more than three.
+        guard text.utf8.count > encodedBytesMax / 3, encode(text).utf8.count > encodedBytesMax else { return text }
+        let ellipsis: Unicode.Scalar = "\u{2026}"
+        var left = encodedBytesMax - encode(String(ellipsis)).utf8.count
+        var prefix = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            left -= encode(String(scalar)).utf8.count
+            guard left >= 0 else { break }
+            prefix.append(scalar)
+        }
+        prefix.append(ellipsis)
+        return String(prefix)
+    }
+
     /// What is not well encoded stays as it is: a strange message must not hide a status.
     static func decode(_ text: String) -> String {
         let bytes = Array(text.utf8)

@@ -40,9 +40,13 @@ struct RequestHead: Equatable {
             }
         }
         guard RequestHead.isGRPC(contentType) else {
-            throw .http(status: 415, text: "This port speaks gRPC: send content-type application/grpc.\n")
+            // The answer to a HEAD has no body (RFC 9110, section 9.3.2).
+            let text = "This port speaks gRPC: send content-type application/grpc.\n"
+            throw .http(status: 415, text: method == "HEAD" ? "" : text)
         }
-        guard method == "POST" else { throw .http(status: 405, text: "gRPC calls are POST requests.\n") }
+        guard method == "POST" else {
+            throw .http(status: 405, text: method == "HEAD" ? "" : "gRPC calls are POST requests.\n")
+        }
         guard !tooLarge else {
             throw .status(
                 Status(
@@ -93,7 +97,8 @@ enum ResponseHead {
         HTTP2Header("grpc-accept-encoding", MessageEncoding.accepted),
     ]
 
-    static func trailers(_ status: Status, _ metadata: Metadata) -> [HTTP2Header] {
+    static func trailers(_ status: Status, _ metadata: Metadata, limits: Limits = Limits()) -> [HTTP2Header] {
+        let status = status.fitting(limits)
         var trailers = [HTTP2Header("grpc-status", String(status.code.rawValue))]
         if !status.message.isEmpty {
             trailers.append(HTTP2Header("grpc-message", PercentEncoding.encode(status.message)))
@@ -105,6 +110,8 @@ enum ResponseHead {
     }
 
     static func notGRPC(status: Int) -> [HTTP2Header] {
-        [HTTP2Header(":status", String(status)), HTTP2Header("content-type", "text/plain")]
+        let fields = [HTTP2Header(":status", String(status)), HTTP2Header("content-type", "text/plain")]
+        // A 405 says what is allowed (RFC 9110, section 15.5.6).
+        return status == 405 ? fields + [HTTP2Header("allow", "POST")] : fields
     }
 }

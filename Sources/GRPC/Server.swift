@@ -151,9 +151,10 @@ extension Server: HTTP2ConnectionHandler {
     private func reject(_ stream: HTTP2Stream, _ rejection: RequestHead.Rejection) {
         switch rejection {
         case .status(let status):
-            stream.respond(ResponseHead.accepted + ResponseHead.trailers(status, Metadata()), end: true)
+            stream.respond(ResponseHead.accepted + ResponseHead.trailers(status, Metadata(), limits: limits), end: true)
         case .http(let code, let text):
-            stream.respond(ResponseHead.notGRPC(status: code), end: false)
+            stream.respond(ResponseHead.notGRPC(status: code), end: text.isEmpty)
+            if text.isEmpty { return }
             let bytes = Array(text.utf8)
             _ = stream.append(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
             stream.end()

@@ -154,7 +154,7 @@ extension ServerCall {
     /// Ends the call, after what was sent. The handler hears nothing more.
     package func finish(_ status: Status, trailers: Metadata = Metadata()) {
         guard !isOver else { return }
-        let fields = ResponseHead.trailers(status, trailers)
+        let fields = ResponseHead.trailers(status, trailers, limits: server.limits)
         if hasResponded {
             stream.end(trailers: fields)
         } else {

@@ -62,6 +62,16 @@ extension Status.Detail {
 }
 
 extension Status {
+    /// The same, with as much of its message and details as may be sent.
+    func fitting(_ limits: Limits) -> Status {
+        var status = self
+        status.message = PercentEncoding.prefix(of: message, encodedBytesMax: limits.statusMessageBytesMax)
+        while let encoded = status.encodedDetails, encoded.utf8.count > limits.statusDetailsBytesMax {
+            status.details.removeLast()
+        }
+        return status
+    }
+
     /// The value of `grpc-status-details-bin`: a `google.rpc.Status`. Nil without details.
     var encodedDetails: String? {
         guard !details.isEmpty else { return nil }

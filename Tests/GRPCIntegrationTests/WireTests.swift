@@ -29,9 +29,23 @@ struct WireTests {
         #expect(String(decoding: found.body, as: UTF8.self).contains("application/grpc"))
     }
 
-    @Test("A GET is refused with 405")
+    @Test("A GET is refused with 405, which says what is allowed")
     func get() async throws {
-        #expect(try await answer("/test.Echo/Unary", method: "GET").field(":status") == "405")
+        let found = try await answer("/test.Echo/Unary", method: "GET")
+        #expect(found.field(":status") == "405")
+        #expect(found.field("allow") == "POST")
+        #expect(!found.body.isEmpty)
+    }
+
+    @Test("The refusal of a HEAD has no body", arguments: [nil, "application/grpc"])
+    func head(_ contentType: String?) async throws {
+        let found = try await answer("/test.Echo/Unary", method: "HEAD", contentType: contentType)
+        #expect(found.field(":status") == (contentType == nil ? "415" : "405"))
+        #expect(found.body.isEmpty)
+        guard case .finished = found.end else {
+            Issue.record("the stream ended with \(String(describing: found.end))")
+            return
+        }
     }
 
     @Test("A path that names no method is UNIMPLEMENTED", arguments: ["/", "/test.Echo", "/a/b/c", "//x", "/x/"])

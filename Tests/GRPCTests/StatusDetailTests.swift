@@ -49,6 +49,31 @@ struct StatusDetailTests {
         #expect(ResponseStatus.of(trailers: ResponseHead.trailers(status, metadata)) == status)
     }
 
+    @Test(
+        "What is sent of a status stays below what clients accept, whatever it holds",
+        arguments: ["a", "%", "ü", "\u{1F525}", "e\u{301}"])
+    func bounded(_ character: String) throws {
+        let long = String(repeating: character, count: 5_000)
+        let status = Status(
+            .notFound, long, details: [.retry(afterMilliseconds: 1), .badRequest(field: "f", description: long)])
+        let trailers = ResponseHead.trailers(status, Metadata())
+        #expect(trailers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 32 } < 8 << 10)
+        let received = try #require(ResponseStatus.of(trailers: trailers))
+        #expect(received.code == .notFound)
+        #expect(received.message.hasSuffix("\u{2026}"))
+        #expect(long.unicodeScalars.starts(with: received.message.unicodeScalars.dropLast()))
+        #expect(received.message.unicodeScalars.count > 150)
+        #expect(received.details == [.retry(afterMilliseconds: 1)])
+    }
+
+    @Test("A message is not cut before the limit")
+    func notCut() {
+        for (text, size) in [("aaaa", 4), ("%%", 6), ("\u{fc}", 6), ("", 0)] {
+            #expect(PercentEncoding.prefix(of: text, encodedBytesMax: size) == text)
+        }
+        #expect(PercentEncoding.prefix(of: String(repeating: "a", count: 11), encodedBytesMax: 10) == "a\u{2026}")
+    }
+
     @Test("Details that cannot be read do not hide the status", arguments: ["???", "/w", ""])
     func unreadable(_ value: String) {
         let status = ResponseStatus.of(trailers: [HTTP2Header("grpc-status", "5"), HTTP2Header(field, value)])
