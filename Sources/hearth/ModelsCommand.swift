@@ -20,7 +20,7 @@ struct ModelsCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let client = try await consumer.connect()
         defer { Task { await client.close() } }
-        var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX"]]
+        var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX", "WHAT REMAINS OPEN"]]
         var token = ""
         repeat {
             let page: Hearth_V1_ListModelsResponse = try await client.unary(
@@ -31,6 +31,8 @@ struct ModelsCommand: AsyncParsableCommand {
                 rows.append([
                     model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
                     model.sandboxTier,
+                    // Each is "name: clause"; --json has the clauses.
+                    model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
                 ])
             }
             token = page.nextPageToken

@@ -12,7 +12,10 @@ def hearth(*words, **options):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["chat"], ["models"], ["backends"], ["status"], ["doctor"]])
+COMMANDS = "serve|chat|models|backends|backends denied|status|doctor|sandbox run|policy learn"
+
+
+@pytest.mark.parametrize("command", [[], *(words.split() for words in COMMANDS.split("|"))])
 def test_every_command_explains_itself_with_examples(command):
     help_text = hearth(*command, "--help")
     assert help_text.returncode == 0 and help_text.stderr == ""
