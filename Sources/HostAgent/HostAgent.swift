@@ -64,8 +64,8 @@ package final class HostAgent {
         }
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers,
-            facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [unowned self] in
-                listeners.map { ($0.address.description, $0.security) }
+            facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [weak self] in
+                (self?.listeners ?? []).map { ($0.address.description, $0.security) }
             })
         owner.register(admin)
         try serveHealthAndReflection()
@@ -86,15 +86,16 @@ package final class HostAgent {
 
     /// What any gRPC tool asks of a server, for consumers and for the owner.
     private func serveHealthAndReflection() throws(HostError) {
-        supervisor.onChange = { [unowned self] _ in reportHealth() }
+        // The supervisor and a call's task may have something left to do when the agent is gone.
+        supervisor.onChange = { [weak self] _ in self?.reportHealth() }
         reportHealth()
         for server in [consumers, owner] {
             server.register(health)
             for version in ReflectionService.Version.allCases {
                 do throws(Status) {
                     server.register(
-                        try ReflectionService(version, descriptors: ServiceDescriptors.base64) { [unowned server] in
-                            server.serviceNames
+                        try ReflectionService(version, descriptors: ServiceDescriptors.base64) { [weak server] in
+                            server?.serviceNames ?? []
                         })
                 } catch {
                     throw HostError("this build of hearth is damaged: \(error.message)")
