@@ -75,12 +75,16 @@ var targets: [Target] = [
     // Attacks on the sandbox, for the tests and for `hearth doctor`.
     library("SandboxAudit", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
 
+    // Who may call: tokens and what they allow.
+    library("ConsumerAccess", ["EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+
     // Layer 3: the services, first those that any gRPC server has.
     library("GRPCServices", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
     library(
         "InferenceService",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LinuxSystem", "SandboxPolicy",
+            "BackendIPC", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "InferenceMessages",
+            "LinuxSystem", "SandboxPolicy",
             "WireFormat", protobuf,
         ]),
     library(
@@ -94,15 +98,15 @@ var targets: [Target] = [
     library(
         "HostAgent",
         [
-            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "InferenceMessages",
-            "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy", "TLSSession",
-            configuration, logging, system,
+            "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
+            "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy",
+            "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(
         name: "hearth",
         dependencies: [
-            "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
-            "TLSSession",
+            "ConsumerAccess", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem",
+            "SandboxPolicy", "TLSSession",
             arguments, configuration, logging, protobuf,
         ],
         swiftSettings: swiftSettings),
@@ -164,6 +168,7 @@ var targets: [Target] = [
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
+    tests("ConsumerAccessTests", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
     tests("GzipCodecTests", ["GzipCodec"]),
     tests("GRPCTests", ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", protobuf]),
     tests(

@@ -23,6 +23,7 @@ package final class Server {
     private var connections: [ObjectIdentifier: HTTP2Connection] = [:]
     private var incompleteBytes: [ObjectIdentifier: Int] = [:]
     private var calls: [ObjectIdentifier: ServerCall] = [:]
+    private var gates: [ObjectIdentifier: any CallGate] = [:]
     private var closedBytesReceived: UInt64 = 0
     private var closedBytesSent: UInt64 = 0
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
@@ -50,16 +51,18 @@ package final class Server {
     package var serviceNames: [String] { Array(services.keys) }
 
     /// Begins to accept; returns the address with the port that the kernel chose. Throws `LinuxError` or `TLSError`
-    /// with the address or the file that cannot be used.
+    /// with the address or the file that cannot be used. Every call on it must pass the gate, if there is one.
     @discardableResult
-    package func listen(on address: SocketAddress, security: ServerSecurity = .plaintext) throws -> SocketAddress {
+    package func listen(
+        on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil
+    ) throws -> SocketAddress {
         let tls: TLSContext? =
             switch security {
             case .plaintext: nil
             case .tls(let files): try TLSContext(server: files)
             }
         let listener = try Listener(on: address, limits: limits) { [weak self] socket, peer in
-            self?.accepted(socket, tls: tls, peer: peer)
+            self?.accepted(socket, tls: tls, peer: peer, gate: gate)
         }
         listeners.append(listener)
         return listener.address
@@ -91,7 +94,9 @@ package final class Server {
 }
 
 extension Server: HTTP2ConnectionHandler {
-    private func accepted(_ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress) {
+    private func accepted(
+        _ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, gate: (any CallGate)?
+    ) {
         guard connections.count < limits.connectionsMax, !isDraining else {
             connectionsRefused += 1
             return  // The descriptor closes here.
@@ -101,6 +106,7 @@ extension Server: HTTP2ConnectionHandler {
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
+            gates[ObjectIdentifier(connection)] = gate
         } catch {
             onConnectionFailure?(peer, error.description)
         }
@@ -112,6 +118,7 @@ extension Server: HTTP2ConnectionHandler {
 
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
         connections[ObjectIdentifier(connection)] = nil
+        gates[ObjectIdentifier(connection)] = nil
         incompleteBytes[ObjectIdentifier(connection)] = nil
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent
@@ -131,8 +138,18 @@ extension Server: HTTP2ConnectionHandler {
     ) {
         do throws(RequestHead.Rejection) {
             let head = try RequestHead(request, tooLarge: tooLarge, limits: limits.http2)
-            let method = try method(for: head)
-            ServerCall(head, stream: stream, connection: connection, server: self).start(method)
+            let call = ServerCall(head, stream: stream, connection: connection, server: self)
+            do throws(Status) {
+                call.caller = try gates[ObjectIdentifier(connection)]?.admit(call)
+            } catch {
+                throw .status(error)
+            }
+            do throws(RequestHead.Rejection) {
+                call.start(try method(for: head))
+            } catch {
+                call.caller?.callEnded(call)
+                throw error
+            }
         } catch {
             reject(stream, error)
         }

@@ -15,6 +15,8 @@ package final class ServerCall {
     /// When the server ends the call by itself; nil: never.
     package let deadline: Monotonic?
     package let peer: SocketAddress
+    /// Whom the listener's gate let in; nil where it has none, or knows nobody in particular.
+    package internal(set) var caller: (any Caller)?
 
     /// Finished or cancelled; sends do nothing.
     package private(set) var isOver = false
@@ -176,7 +178,7 @@ extension ServerCall {
     }
 
     /// Ends the call for a reason that is not the handler's, and tells the handler.
-    func abort(_ status: Status) {
+    package func abort(_ status: Status) {
         guard !isOver else { return }
         let handler = self.handler
         finish(status)
@@ -194,6 +196,7 @@ extension ServerCall {
         deadlineTimer = nil
         server.noteIncomplete(-notedHeldBytes, of: connectionID)
         server.callEnded(self)
+        caller?.callEnded(self)
     }
 }
 

@@ -71,6 +71,7 @@ package enum ConfigurationLoader {
         result.tls = try bool(.tls) ?? false
         result.tlsCertificate = string(.tlsCertificate)
         result.tlsKey = string(.tlsKey)
+        result.requireToken = try bool(.requireToken) ?? false
         result.backends = string(.backends)
         result.state = string(.state)
         result.policies = string(.policies)

@@ -1,5 +1,6 @@
 internal import AdminService
 internal import BackendSupervisor
+internal import ConsumerAccess
 package import EventLoop
 internal import Foundation
 internal import GRPC
@@ -18,6 +19,7 @@ package final class HostAgent {
     package struct Listener: Sendable {
         package let address: SocketAddress
         package let security: String
+        let requiresToken: Bool
     }
 
     package let configuration: HostConfiguration
@@ -26,7 +28,21 @@ package final class HostAgent {
     /// SHA-256 of the certificate, when an address has TLS.
     package let certificateFingerprint: String?
 
+    /// What a consumer connects with to each address that asks for a token, when this start made the first token; holds
+    /// it, so it is for its owner's eyes only.
+    package var firstConnections: [String] {
+        guard let firstToken else { return [] }
+        return listeners.filter(\.requiresToken).map { listener in
+            ConnectionString(
+                address: listener.address.forConsumers, token: firstToken,
+                fingerprint: listener.security == "tls" ? certificateFingerprint.flatMap(Fingerprint.parse) : nil
+            ).text
+        }
+    }
+
     private let layout: HostLayout
+    private let access: AccessControl
+    private let firstToken: TokenSecret?
     private let security: ListenerSecurity
     private let logger: Logger
     private let supervisor: Supervisor
@@ -54,6 +70,7 @@ package final class HostAgent {
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
         consumers = Server()
         owner = Server()
+        (access, firstToken) = try AccessControl.prepared(configuration, state: layout.state, logger: logger)
     }
 
     /// Accepts consumers and the owner, and starts the backends.
@@ -72,8 +89,12 @@ package final class HostAgent {
         _ = try listen(owner, on: try OwnerSocket.address(state: layout.state, environment: [:]), .plaintext)
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
-            let bound = try listen(consumers, on: address, security)
-            listeners.append(Listener(address: bound, security: security.isTLS ? "tls" : "plaintext"))
+            let requiresToken = configuration.requiresToken(on: address)
+            let bound = try listen(
+                consumers, on: address, security, gate: access.gate(requiresToken: requiresToken))
+            listeners.append(
+                Listener(
+                    address: bound, security: security.isTLS ? "tls" : "plaintext", requiresToken: requiresToken))
         }
         logger.notice("every backend is held in sandbox tier \(configuration.tier), or does not start")
         for risk in supervisor.residualRisks { logger.notice("what remains open: \(risk.line)") }
@@ -114,6 +135,7 @@ package final class HostAgent {
     /// Tells whoever watches the host's health, lets open calls end for that long, then stops the backends and closes every connection.
     package func stop(graceMilliseconds: UInt64) async {
         health.end()
+        access.stop()
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
@@ -122,14 +144,14 @@ package final class HostAgent {
 
     /// Name and value of every limit in force.
     private var limits: [(name: String, value: UInt64)] {
-        inference.limits.named + consumers.limits.named + limitsOfBackends.named
+        inference.limits.named + consumers.limits.named + limitsOfBackends.named + AccessLimits.named
     }
 
-    private func listen(_ server: Server, on address: SocketAddress, _ security: ServerSecurity) throws(HostError)
-        -> SocketAddress
-    {
+    private func listen(
+        _ server: Server, on address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil
+    ) throws(HostError) -> SocketAddress {
         do {
-            return try server.listen(on: address, security: security)
+            return try server.listen(on: address, security: security, gate: gate)
         } catch {
             throw HostError("\(error); choose another address with --listen, or end what holds this one")
         }

@@ -11,6 +11,8 @@ package struct HostConfiguration: Sendable, Equatable {
     /// PEM files; generated in the state folder when absent and needed.
     package var tlsCertificate: String?
     package var tlsKey: String?
+    /// Asks for a token on local addresses too; elsewhere it is always asked for.
+    package var requireToken = false
     /// The folder of backend executables.
     package var backends: String?
     /// What the agent keeps: the generated certificate, the owner's socket.
@@ -34,6 +36,7 @@ package struct HostConfiguration: Sendable, Equatable {
         case listen, plaintext, tls
         case tlsCertificate = "tls-certificate"
         case tlsKey = "tls-key"
+        case requireToken = "require-token"
         case backends, state, policies, tier, user, readable, devices
     }
 }
@@ -70,6 +73,9 @@ extension HostConfiguration {
         }
         return self
     }
+
+    /// Whether consumers must bring a token to call on this address.
+    package func requiresToken(on address: SocketAddress) -> Bool { !address.isLocal || requireToken }
 
     /// Whether this address is served with TLS.
     package func usesTLS(on address: SocketAddress) -> Bool {

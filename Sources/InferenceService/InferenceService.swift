@@ -1,4 +1,5 @@
 package import BackendSupervisor
+internal import ConsumerAccess
 package import EventLoop
 package import GRPC
 internal import InferenceMessages
@@ -31,8 +32,8 @@ package final class InferenceService: Service {
         switch name {
         case "Chat": Method { call in ChatHandler(call: call, service: self) }
         case "Generate": Method { call in GenerateHandler(call: call, service: self) }
-        case "CountTokens": .unary { request, _ in try await self.countTokens(request) }
-        case "ListModels": .unary { request, _ in try await self.listModels(request) }
+        case "CountTokens": .unary { request, context in try await self.countTokens(request, context.call) }
+        case "ListModels": .unary { request, context in try await self.listModels(request, context.call) }
         default: nil
         }
     }
@@ -50,7 +51,9 @@ extension InferenceService {
     ) throws(Status) -> Turn {
         var request = request
         try RequestValidation.check(request, limits: limits)
-        let backend = try resolve(request.model)
+        let consumer = call.caller as? Consumer
+        let backend = try resolve(request.model, for: consumer)
+        try consumer?.checkTurn()
         try checkCapabilities(request, backend)
         if request.requestID.isEmpty {
             requestsNamed += 1
@@ -78,10 +81,18 @@ extension InferenceService {
         }
     }
 
-    private func resolve(_ model: String) throws(Status) -> ManagedBackend {
-        let known = supervisor.backends.map(\.model)
+    /// The backends whose models a consumer may see.
+    private func backends(for consumer: Consumer?) -> [ManagedBackend] {
+        guard let limits = consumer?.token.limits else { return supervisor.backends }
+        return supervisor.backends.filter { limits.allows(model: $0.model) }
+    }
+
+    private func resolve(_ model: String, for consumer: Consumer?) throws(Status) -> ManagedBackend {
+        if !model.isEmpty { try consumer?.check(model: model) }
+        let allowed = backends(for: consumer)
+        let known = allowed.map(\.model)
         if model.isEmpty {
-            guard known.count == 1, let only = supervisor.backends.first else {
+            guard known.count == 1, let only = allowed.first else {
                 let list =
                     known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
                 throw RequestValidation.invalid("model", "is empty; \(list)")
@@ -106,10 +117,11 @@ extension InferenceService {
 // MARK: - Unary methods
 
 extension InferenceService {
-    private func countTokens(_ request: Hearth_V1_GenerateRequest) async throws(Status) -> Hearth_V1_CountTokensResponse
-    {
+    private func countTokens(
+        _ request: Hearth_V1_GenerateRequest, _ call: ServerCall
+    ) async throws(Status) -> Hearth_V1_CountTokensResponse {
         try RequestValidation.check(request, limits: limits)
-        let backend = try resolve(request.model)
+        let backend = try resolve(request.model, for: call.caller as? Consumer)
         guard backend.state == .ready else {
             throw StatusMapping.unavailable(backend)
         }
@@ -133,9 +145,11 @@ extension InferenceService {
         }
     }
 
-    private func listModels(_ request: Hearth_V1_ListModelsRequest) throws(Status) -> Hearth_V1_ListModelsResponse {
+    private func listModels(
+        _ request: Hearth_V1_ListModelsRequest, _ call: ServerCall
+    ) throws(Status) -> Hearth_V1_ListModelsResponse {
         let size = request.pageSize == 0 ? 1000 : min(Int(request.pageSize), 1000)
-        let sorted = supervisor.backends.sorted { $0.model < $1.model }
+        let sorted = backends(for: call.caller as? Consumer).sorted { $0.model < $1.model }
         // The token of a page is the last id of the one before: pages stay right while models come and go.
         let rest = sorted.drop { !request.pageToken.isEmpty && $0.model <= request.pageToken }
         return .with {

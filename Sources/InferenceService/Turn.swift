@@ -1,5 +1,6 @@
 internal import BackendIPC
 internal import BackendSupervisor
+internal import ConsumerAccess
 internal import EventLoop
 internal import GRPC
 internal import InferenceMessages
@@ -37,8 +38,14 @@ final class Turn: SequenceHandler {
     private var sender: EventSender
     private var text: TextAssembler
     private var phase = Phase.waiting
+    /// Whose tokens of the minute are used up by this; nil: nobody counts.
+    private let consumer: Consumer?
+    /// How many tokens the backend may compute ahead.
+    private let creditTokens: UInt32
     /// Tokens granted to the backend that have not come.
     private var outstanding: UInt32 = 0
+    /// Runs while the consumer's tokens of this minute are used up.
+    private var budgetTimer: Timer?
     /// Set by a stop string: what the backend still sends is neither sent on nor counted.
     private var matchedStop: String?
     private var cancelRequested = false
@@ -61,6 +68,9 @@ final class Turn: SequenceHandler {
         self.model = model
         self.limits = limits
         self.ended = ended
+        let consumer = call.caller as? Consumer
+        self.consumer = consumer
+        creditTokens = consumer?.creditTokens(atMost: limits.creditTokens) ?? limits.creditTokens
         sender = EventSender(call: call, wantsTokenIDs: request.output.tokenIds)
         text = TextAssembler(stops: request.stopping.stop)
     }
@@ -96,12 +106,16 @@ extension Turn {
     /// Takes a free sequence of the backend's; false when there is none.
     func begin(on backend: ManagedBackend) -> Bool {
         guard case .waiting = phase else { return true }
-        guard let sequence = backend.begin(request: encoded, credit: limits.creditTokens, handler: self) else {
+        // Without credit it begins too, and computes once the minute has room again.
+        let credit = consumer?.take(upTo: creditTokens) ?? creditTokens
+        guard let sequence = backend.begin(request: encoded, credit: credit, handler: self) else {
+            consumer?.giveBack(credit)
             return false
         }
         queueTimer?.cancel()
         phase = .running(backend, sequence)
-        outstanding = limits.creditTokens
+        outstanding = credit
+        if credit == 0 { waitForBudget() }
         begun = .now()
         sender.send(
             .accepted(
@@ -147,6 +161,10 @@ extension Turn {
     private func close() {
         queueTimer?.cancel()
         queueTimer = nil
+        budgetTimer?.cancel()
+        budgetTimer = nil
+        consumer?.giveBack(outstanding)
+        outstanding = 0
         phase = .over
     }
 }
@@ -184,10 +202,26 @@ extension Turn {
     /// Lets the backend compute as far ahead as the limit says, unless the consumer lags; in steps of half the limit, so
     /// that a stream costs a control message in hundreds of tokens.
     private func grantMore(_ backend: ManagedBackend, _ sequence: SequenceID) {
-        guard outstanding <= limits.creditTokens / 2, sender.bufferedBytes < limits.streamBufferBytes else { return }
-        let tokens = limits.creditTokens - outstanding
-        outstanding = limits.creditTokens
+        guard outstanding <= creditTokens / 2, sender.bufferedBytes < limits.streamBufferBytes else { return }
+        let wanted = creditTokens - outstanding
+        let tokens = consumer?.take(upTo: wanted) ?? wanted
+        guard tokens > 0 else {
+            if outstanding == 0 { waitForBudget() }
+            return
+        }
+        outstanding += tokens
         backend.grant(sequence, tokens: tokens)
+    }
+
+    /// The consumer's tokens of this minute are used up: the answer goes on when there are some again.
+    private func waitForBudget() {
+        guard budgetTimer == nil, let consumer else { return }
+        budgetTimer = IOLoop.schedule(afterMilliseconds: max(consumer.millisecondsUntilTokens, 100)) { [weak self] in
+            guard let self else { return }
+            budgetTimer = nil
+            guard case .running(let backend, let sequence) = phase, matchedStop == nil else { return }
+            grantMore(backend, sequence)
+        }
     }
 
     func finished(_ finish: Finish) {
@@ -216,6 +250,7 @@ extension Turn {
 
 extension Turn {
     private func complete(_ reason: FinishReason, finish: Finish?) {
+        if let finish { consumer?.charge(finish.promptTokens - min(finish.cachedPromptTokens, finish.promptTokens)) }
         if matchedStop == nil { text.finish().withUnsafeBytes { sender.flushDelta(text: $0) } }
         close()
         sender.send(

@@ -16,7 +16,8 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat "Tell me a story about a fox."
               echo "What is two plus three?" | hearth chat --model hearth-demo
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
-              hearth chat --to host.example:50051 --fingerprint 3f5a... "Hello"
+              hearth chat --to host.example:50051 --fingerprint 3f5a... --token-file ~/token "Hello"
+              hearth chat --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...' "Hello"
             """)
 
     @OptionGroup var consumer: ConsumerOptions
@@ -41,9 +42,10 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
 
     mutating func run() async throws {
         let template = try template()
-        let client = try await consumer.connect()
-        let stream = await client.bidirectional(
-            "/hearth.v1.Inference/Chat", requests: Hearth_V1_ChatRequest.self, answers: Hearth_V1_ChatEvent.self)
+        let host = try await consumer.connect()
+        let stream = await host.client.bidirectional(
+            "/hearth.v1.Inference/Chat", requests: Hearth_V1_ChatRequest.self, answers: Hearth_V1_ChatEvent.self,
+            options: host.options)
         let session = ChatSession(stream: stream, template: template, system: system, showsStats: stats)
         let interrupts = Task {
             for await number in try await SignalStream.make() {
@@ -62,7 +64,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             try await session.finish()
             if wasCancelled { throw Failure.interrupted }
         }
-        await client.close()
+        await host.client.close()
     }
 
     /// Everything of a request but its messages.

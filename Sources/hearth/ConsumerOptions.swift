@@ -1,12 +1,16 @@
 internal import ArgumentParser
+internal import ConsumerAccess
 internal import Foundation
 internal import GRPC
 internal import LinuxSystem
 internal import TLSSession
 
-/// How a consumer's commands find a host.
+/// How a consumer's commands find a host, and show that they may use it.
 struct ConsumerOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The host to ask.", valueName: "host:port|unix:path"))
+    @Option(
+        help: ArgumentHelp(
+            "The host to ask: an address, or the connection string that 'hearth serve' printed.",
+            valueName: "host:port|unix:path|hearth://..."))
     var to = "127.0.0.1:50051"
     @Flag(help: "Use TLS on a local address too; elsewhere it is always used.")
     var tls = false
@@ -14,35 +18,74 @@ struct ConsumerOptions: ParsableArguments {
     var authorities: String?
     @Option(help: ArgumentHelp("Trust only the certificate with this SHA-256.", valueName: "hex"))
     var fingerprint: String?
+    @Option(
+        help: ArgumentHelp(
+            "A file that holds the token; or put the token into HEARTH_TOKEN.", valueName: "file"))
+    var tokenFile: String?
 
-    func connect() async throws -> Client {
-        let address: SocketAddress
-        do throws(SocketAddressError) {
-            address = try SocketAddress(to)
-        } catch {
-            throw ValidationError("--to \(error)")
-        }
-        return try await Connection.open(address, security: try security(for: address))
+    /// A host that answered, and what every call to it carries.
+    struct Host: Sendable {
+        let client: Client
+        let options: CallOptions
     }
 
-    private func security(for address: SocketAddress) throws -> ClientSecurity {
-        guard tls || authorities != nil || fingerprint != nil || !address.isLocal else { return .plaintext }
+    func connect() async throws -> Host {
+        let target = try target()
+        var options = CallOptions()
+        if let token = try token(in: target) { try options.metadata.add("authorization", "Bearer \(token.text)") }
+        let client = try await Connection.open(target.address, security: try security(for: target))
+        return Host(client: client, options: options)
+    }
+
+    private func target() throws -> ConnectionString {
+        guard to.hasPrefix(ConnectionString.scheme) else {
+            do throws(SocketAddressError) {
+                return ConnectionString(address: try SocketAddress(to), token: nil, fingerprint: nil)
+            } catch {
+                throw ValidationError("--to \(error)")
+            }
+        }
+        do throws(AccessError) {
+            return try ConnectionString(to)
+        } catch {
+            throw ValidationError("--to: \(error)")
+        }
+    }
+
+    /// --token-file over the connection string over the environment.
+    private func token(in target: ConnectionString) throws -> TokenSecret? {
+        let text: String
+        if let tokenFile {
+            do throws(LinuxError) {
+                text = String(decoding: try FileBytes.read(tokenFile, max: 4096), as: UTF8.self)
+            } catch {
+                throw ValidationError("--token-file: \(error)")
+            }
+        } else if let token = target.token {
+            return token
+        } else if let value = ProcessInfo.processInfo.environment["HEARTH_TOKEN"], !value.isEmpty {
+            text = value
+        } else {
+            return nil
+        }
+        guard let secret = TokenSecret(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw ValidationError(
+                "\(tokenFile.map { "--token-file \($0)" } ?? "HEARTH_TOKEN") holds no token: one begins with 'hearth_' "
+                    + "and is whole only to its last letter")
+        }
+        return secret
+    }
+
+    private func security(for target: ConnectionString) throws -> ClientSecurity {
         if let fingerprint {
-            guard let digest = Self.digest(fingerprint) else {
+            guard let digest = Fingerprint.parse(fingerprint) else {
                 throw ValidationError(
                     "--fingerprint '\(fingerprint)': write the 64 hexadecimal digits that 'hearth serve' logs")
             }
             return .tls(ClientTLS(trust: .pinned(sha256: digest)))
         }
+        if let digest = target.fingerprint { return .tls(ClientTLS(trust: .pinned(sha256: digest))) }
+        guard tls || authorities != nil || !target.address.isLocal else { return .plaintext }
         return .tls(ClientTLS(trust: authorities.map { .authorities(file: $0) } ?? .system))
-    }
-
-    private static func digest(_ text: String) -> [UInt8]? {
-        let digits = text.filter { $0 != ":" }
-        guard digits.count == 64, digits.allSatisfy(\.isHexDigit) else { return nil }
-        return stride(from: 0, to: 64, by: 2).compactMap { start in
-            let from = digits.index(digits.startIndex, offsetBy: start)
-            return UInt8(digits[from..<digits.index(from, offsetBy: 2)], radix: 16)
-        }
     }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ConsumerAccess
 internal import Foundation
 internal import GRPC
 internal import HostAgent
@@ -14,6 +15,7 @@ enum Failure {
     static func described(_ error: any Error) -> any Error {
         switch error {
         case let error as HostError: return report("\(error)", badSetting)
+        case let error as AccessError: return report("\(error)", requestFailed)
         case let error as Unreachable: return report("\(error)", unreachable)
         case let status as Status: return report("\(status.code.name): \(status.message)", requestFailed)
         // The parser's own: help, a wrong flag, an exit code.

@@ -12,6 +12,7 @@ struct Hearth: AsyncParsableCommand {
             EXAMPLES
               hearth serve --backends ~/backends             lend this machine
               hearth chat "Tell me a story about a fox."     ask it something
+              hearth token create laptop                     let another machine use it
               hearth status                                  see what it does
               hearth doctor                                  see how strongly it can hold a backend
 
@@ -26,7 +27,7 @@ struct Hearth: AsyncParsableCommand {
         version: HearthVersion.current,
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
-            SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
+            TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }
 
@@ -39,6 +40,7 @@ enum Main {
     /// parses it anew, because it is no value that could be handed to one.
     static func main() {
         do {
+            CommandLineSecrets.hide()
             if try Hearth.parseAsRoot() is any HandlesSignals { TerminationSignals.block() }
         } catch {
             Hearth.exit(withError: error)

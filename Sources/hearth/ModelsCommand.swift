@@ -10,7 +10,8 @@ struct ModelsCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               hearth models
-              hearth models --to host.example:50051 --fingerprint 3f5a...
+              hearth models --to host.example:50051 --fingerprint 3f5a... --token-file ~/token
+              hearth models --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...'
             """)
 
     @OptionGroup var consumer: ConsumerOptions
@@ -18,13 +19,14 @@ struct ModelsCommand: AsyncParsableCommand {
     var json = false
 
     mutating func run() async throws {
-        let client = try await consumer.connect()
-        defer { Task { await client.close() } }
+        let host = try await consumer.connect()
+        defer { Task { await host.client.close() } }
         var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX", "WHAT REMAINS OPEN"]]
         var token = ""
         repeat {
-            let page: Hearth_V1_ListModelsResponse = try await client.unary(
-                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = token })
+            let page: Hearth_V1_ListModelsResponse = try await host.client.unary(
+                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = token },
+                options: host.options)
             for model in page.models {
                 if json { print(try model.jsonString()) }
                 let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"

@@ -16,7 +16,10 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 
             Addresses that other machines can reach are always served with TLS, by default with a certificate generated \
             in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given. \
-            There is no client authentication yet: whoever can reach an address can use the models.
+            They also ask for a token (see 'hearth token --help'). The first start of an agent with such an address makes \
+            one, 'default', and prints on standard output what to connect with, once:
+              hearth chat --to 'hearth://HOST:PORT?token=...&fingerprint=sha256:...'
+            On loopback and Unix sockets whoever can reach them can use the models, unless --require-token is given.
 
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
             or in the --config file, a JSON object with the same names, such as
@@ -41,6 +44,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var tlsCertificate: String?
     @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
     var tlsKey: String?
+    @Flag(help: "Ask for a token on loopback and Unix sockets too; elsewhere it is always asked for.")
+    var requireToken = false
     @Option(help: ArgumentHelp("The folder of backend executables.", valueName: "dir"))
     var backends: String?
     @Option(help: ArgumentHelp("The folder of what the agent keeps.", valueName: "dir"))
@@ -77,6 +82,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         let line = "hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n"
         Output.announce(line)
+        for connection in await agent.firstConnections {
+            Output.announce("hearth: connect with (shown this once): \(connection)\n")
+        }
         if let fingerprint = await agent.certificateFingerprint {
             logger.notice("certificate SHA-256 \(fingerprint)")
         }
@@ -104,6 +112,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         if !devices.isEmpty { flags[.devices] = .stringArray(devices) }
         if plaintext { flags[.plaintext] = .bool(true) }
         if tls { flags[.tls] = .bool(true) }
+        if requireToken { flags[.requireToken] = .bool(true) }
         for (key, value) in [
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.backends, backends),
             (.state, state),

@@ -1,0 +1,40 @@
+internal import Foundation
+internal import GRPC
+
+/// What a consumer is told that may not call, with what to do about it.
+enum AccessRefusal {
+    static let missing = Status(
+        .unauthenticated,
+        "this host asks for a token: send the metadata 'authorization: Bearer TOKEN' (hearth chat: HEARTH_TOKEN or "
+            + "--token-file); its owner makes one with 'hearth token create NAME'")
+    static let unknown = Status(
+        .unauthenticated, "the token is not known here, or was revoked: ask the host's owner for another one")
+    static let malformed = Status(
+        .unauthenticated, "the metadata 'authorization' is none of ours: send it once, as 'Bearer hearth_...'")
+
+    /// Throws UNAUTHENTICATED once the token has expired.
+    static func check(_ token: AccessToken, at now: Date) throws(Status) {
+        guard token.isExpired(at: now), let expires = token.expires else { return }
+        throw Status(
+            .unauthenticated,
+            "the token '\(token.name)' expired at \(expires.formatted(.iso8601)): ask the host's owner for another one")
+    }
+
+    static func rate(_ token: AccessToken, seconds: UInt64) -> Status {
+        Status(
+            .resourceExhausted,
+            "the token '\(token.name)' has used its \(token.limits.tokensPerMinute ?? 0) tokens of this minute; "
+                + "try again in \(seconds) s",
+            details: [
+                .retry(afterMilliseconds: seconds * 1000),
+                .quotaFailure(subject: "token:\(token.name)", description: "tokens per minute"),
+            ])
+    }
+
+    /// The secret in an authorization header's value, RFC 6750, section 2.1; the scheme in any case.
+    static func secret(in header: String) -> TokenSecret? {
+        let parts = header.split(separator: " ")
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        return TokenSecret(parts[1])
+    }
+}

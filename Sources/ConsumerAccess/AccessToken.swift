@@ -1,0 +1,83 @@
+package import struct Foundation.Date
+
+/// What a token allows; nil and empty: no limit of its own.
+package struct TokenLimits: Sendable, Equatable, Codable {
+    /// Calls that are open at once.
+    package var streams: UInt32?
+    /// Tokens computed in any minute: those of answers, and of prompts as far as they were not cached.
+    package var tokensPerMinute: UInt32?
+    /// The only models that it may see and use; empty: all.
+    package var models: [String]
+
+    package init(streams: UInt32? = nil, tokensPerMinute: UInt32? = nil, models: [String] = []) {
+        self.streams = streams
+        self.tokensPerMinute = tokensPerMinute
+        self.models = models
+    }
+
+    package func allows(model: String) -> Bool { models.isEmpty || models.contains(model) }
+}
+
+/// A consumer's right to call, without the secret that proves it: only that one's SHA-256 is kept.
+package struct AccessToken: Sendable, Equatable, Codable {
+    package let name: String
+    /// 64 hexadecimal digits.
+    package let sha256: String
+    package let created: Date
+    /// From then on it is refused; nil: never.
+    package let expires: Date?
+    package var limits: TokenLimits
+
+    package func isExpired(at now: Date) -> Bool { expires.map { $0 <= now } ?? false }
+
+    /// The digest's bytes; empty for what are no 64 digits, which no digest equals.
+    var digest: [UInt8] {
+        let digits = Array(sha256.utf8)
+        guard digits.count == 64 else { return [] }
+        return stride(from: 0, to: 64, by: 2).compactMap { start in
+            UInt8(String(decoding: digits[start..<start + 2], as: UTF8.self), radix: 16)
+        }
+    }
+
+    /// Throws what is wrong with a token that came from a file or a command line.
+    func validate() throws(AccessError) {
+        guard (1...AccessLimits.nameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
+            throw AccessError(
+                "token '\(name)': a name has 1 to \(AccessLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
+        }
+        guard digest.count == 32 else { throw AccessError("token '\(name)': its sha256 is not 64 hexadecimal digits") }
+        guard limits.streams != 0 else { throw AccessError("token '\(name)': allow at least one stream, or revoke it") }
+        guard limits.tokensPerMinute != 0 else {
+            throw AccessError("token '\(name)': allow at least one token a minute, or revoke it")
+        }
+        guard limits.models.count <= AccessLimits.modelsPerTokenMax else {
+            throw AccessError("token '\(name)': more than \(AccessLimits.modelsPerTokenMax) models are named")
+        }
+        guard limits.models.allSatisfy({ (1...AccessLimits.modelBytesMax).contains($0.utf8.count) }) else {
+            throw AccessError("token '\(name)': a model's name has 1 to \(AccessLimits.modelBytesMax) bytes")
+        }
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            true
+        default: false
+        }
+    }
+}
+
+/// "90s", "15m", "12h", "30d" or "4w" as seconds.
+package enum TokenLifetime {
+    /// Throws for anything else, for none at all, and for more than a hundred years.
+    package static func seconds(_ text: String) throws(AccessError) -> UInt64 {
+        let units: [Character: UInt64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
+        guard let unit = text.last.flatMap({ units[$0] }), let number = UInt64(text.dropLast()), number > 0,
+            text.first != "+", number <= AccessLimits.lifetimeSecondsMax / unit
+        else {
+            throw AccessError("'\(text)' is no time to expire in: write 90s, 15m, 12h, 30d or 4w")
+        }
+        return number * unit
+    }
+}

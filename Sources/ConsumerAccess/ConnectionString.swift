@@ -1,0 +1,82 @@
+package import LinuxSystem
+internal import TLSSession
+
+/// Everything that a consumer needs to connect, in one text: `hearth://HOST:PORT?token=…&fingerprint=sha256:…`, or with
+/// `unix:PATH` instead of the host. Token and fingerprint may be missing; without a fingerprint, TLS is a matter of the
+/// address.
+package struct ConnectionString: Sendable {
+    package var address: SocketAddress
+    package var token: TokenSecret?
+    /// SHA-256 of the only certificate to trust.
+    package var fingerprint: [UInt8]?
+
+    package static let scheme = "hearth://"
+
+    package init(address: SocketAddress, token: TokenSecret?, fingerprint: [UInt8]?) {
+        self.address = address
+        self.token = token
+        self.fingerprint = fingerprint
+    }
+
+    /// Throws what is wrong with it; no error repeats the token.
+    package init(_ text: String) throws(AccessError) {
+        guard text.hasPrefix(Self.scheme) else { throw AccessError("a connection string begins with \(Self.scheme)") }
+        let parts = text.dropFirst(Self.scheme.count).split(
+            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        do throws(SocketAddressError) {
+            address = try SocketAddress(String(parts[0]))
+        } catch {
+            throw AccessError("the connection string's address \(error)")
+        }
+        guard parts.count == 2 else { return }
+        for field in parts[1].split(separator: "&", omittingEmptySubsequences: false) {
+            let pair = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            switch (pair[0], pair.count) {
+            case ("token", 2):
+                guard token == nil, let secret = TokenSecret(pair[1]) else {
+                    throw AccessError(
+                        "the connection string's token is not whole: copy it again, from hearth:// to its end")
+                }
+                token = secret
+            case ("fingerprint", 2):
+                guard fingerprint == nil, let digest = Fingerprint.parse(pair[1]) else {
+                    throw AccessError("the connection string's fingerprint is not 'sha256:' and 64 hexadecimal digits")
+                }
+                fingerprint = digest
+            default:
+                throw AccessError("a connection string holds token=... and fingerprint=..., each once, after the '?'")
+            }
+        }
+    }
+
+    /// With the token, in full.
+    package var text: String {
+        var fields: [String] = []
+        if let token { fields.append("token=\(token.text)") }
+        if let fingerprint { fields.append("fingerprint=sha256:\(hexadecimal(fingerprint))") }
+        return Self.scheme + address.description + (fields.isEmpty ? "" : "?" + fields.joined(separator: "&"))
+    }
+}
+
+/// The SHA-256 of a certificate as people write it.
+package enum Fingerprint {
+    /// 64 hexadecimal digits, with colons between them or not, and with or without "sha256:" before them. Nil: something else.
+    package static func parse(_ text: some StringProtocol) -> [UInt8]? {
+        let prefix = "sha256:"
+        let rest = text.lowercased().hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : String(text)
+        let digits = Array(rest.utf8.filter { $0 != UInt8(ascii: ":") })
+        guard digits.count == 64 else { return nil }
+        let values = digits.map(Self.value)
+        guard values.allSatisfy({ $0 < 16 }) else { return nil }
+        return stride(from: 0, to: 64, by: 2).map { values[$0] << 4 | values[$0 + 1] }
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8 {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: .max
+        }
+    }
+}

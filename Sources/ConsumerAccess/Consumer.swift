@@ -1,0 +1,90 @@
+package import EventLoop
+internal import Foundation
+package import GRPC
+internal import LinuxSystem
+
+/// A token's holder: what it has open and what it may still have computed. On the loop; one for each token that is used.
+@IOLoop
+package final class Consumer: Caller {
+    package private(set) var token: AccessToken
+    private var calls: [ObjectIdentifier: ServerCall] = [:]
+    private var budget: TokenBudget?
+
+    package init(_ token: AccessToken) {
+        self.token = token
+        budget = token.limits.tokensPerMinute.map(TokenBudget.init)
+    }
+
+    package var openCalls: Int { calls.count }
+
+    /// Throws RESOURCE_EXHAUSTED when as many calls are open as the token allows.
+    func begin(_ call: ServerCall) throws(Status) {
+        if let most = token.limits.streams, calls.count >= Int(most) {
+            throw Status(
+                .resourceExhausted,
+                "the token '\(token.name)' allows \(most) calls at once, and they are open; end one of them first",
+                details: [.quotaFailure(subject: "token:\(token.name)", description: "concurrent calls")])
+        }
+        calls[ObjectIdentifier(call)] = call
+    }
+
+    package func callEnded(_ call: ServerCall) { calls[ObjectIdentifier(call)] = nil }
+
+    /// The owner has changed what the token allows; what was used in the last minute still counts.
+    func update(_ token: AccessToken) {
+        self.token = token
+        guard let perMinute = token.limits.tokensPerMinute else {
+            budget = nil
+            return
+        }
+        if budget == nil { budget = TokenBudget(perMinute: perMinute) } else { budget?.perMinute = perMinute }
+    }
+
+    /// Ends every call: the token is no longer one.
+    func revoke() {
+        let status = Status(
+            .unauthenticated, "the token '\(token.name)' was revoked: ask the host's owner for another one")
+        for call in Array(calls.values) { call.abort(status) }
+    }
+}
+
+extension Consumer {
+    /// Whether a turn may begin. Throws UNAUTHENTICATED when the token has expired since the call began, and
+    /// RESOURCE_EXHAUSTED with the time to wait when its tokens of this minute are used up.
+    package func checkTurn() throws(Status) {
+        try AccessRefusal.check(token, at: Date())
+        let seconds = budget?.secondsUntilAvailable(at: Self.second) ?? 0
+        if seconds > 0 { throw AccessRefusal.rate(token, seconds: seconds) }
+    }
+
+    /// Throws PERMISSION_DENIED for a model that the token does not allow.
+    package func check(model: String) throws(Status) {
+        guard token.limits.allows(model: model) else {
+            throw Status(
+                .permissionDenied,
+                "the token '\(token.name)' does not allow the model '\(model)'; it allows: "
+                    + token.limits.models.joined(separator: ", "))
+        }
+    }
+
+    /// How far ahead a backend may compute for one of several turns that share this token's minute.
+    package func creditTokens(atMost most: UInt32) -> UInt32 {
+        token.limits.tokensPerMinute.map { min(most, max($0 / 8, 1)) } ?? most
+    }
+
+    /// Takes as many of these tokens as may be computed now.
+    package func take(upTo count: UInt32) -> UInt32 { budget?.take(upTo: count, at: Self.second) ?? count }
+
+    /// Gives back what was taken and not computed.
+    package func giveBack(_ count: UInt32) { budget?.giveBack(count, at: Self.second) }
+
+    /// Counts what was computed without being asked for first: a prompt.
+    package func charge(_ count: UInt32) { budget?.charge(UInt64(count), at: Self.second) }
+
+    /// When at least one token may be computed again.
+    package var millisecondsUntilTokens: UInt64 {
+        (budget?.secondsUntilAvailable(at: Self.second) ?? 0) * 1000
+    }
+
+    private static var second: UInt64 { Monotonic.now().nanoseconds / 1_000_000_000 }
+}

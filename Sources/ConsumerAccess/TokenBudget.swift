@@ -1,0 +1,70 @@
+/// Tokens that may be computed in any minute: what was taken counts against the limit for sixty whole seconds. Pure; the
+/// caller brings the time, in seconds of a clock that does not go back.
+package struct TokenBudget: Sendable, Equatable {
+    package var perMinute: UInt32
+    /// What was taken in each of the last seconds, by the second modulo their number: one more than a minute has, because
+    /// the first second may have been nearly over.
+    private var taken = [UInt64](repeating: 0, count: TokenBudget.slotCount)
+    private var newest: UInt64 = 0
+    private var total: UInt64 = 0
+
+    private static let slotCount = 61
+
+    package init(perMinute: UInt32) { self.perMinute = perMinute }
+
+    /// Takes as many of these as are left; returns how many.
+    package mutating func take(upTo wanted: UInt32, at second: UInt64) -> UInt32 {
+        let count = min(wanted, available(at: second))
+        charge(UInt64(count), at: second)
+        return count
+    }
+
+    package mutating func available(at second: UInt64) -> UInt32 {
+        advance(to: second)
+        return total >= UInt64(perMinute) ? 0 : perMinute - UInt32(clamping: total)
+    }
+
+    /// Counts what was computed whether or not it was left; what is above the limit is waited for.
+    package mutating func charge(_ count: UInt64, at second: UInt64) {
+        advance(to: second)
+        let slot = Int(newest % UInt64(Self.slotCount))
+        // Far above every limit it makes no difference any more.
+        let counted = min(count, UInt64(UInt32.max))
+        taken[slot] += counted
+        total += counted
+    }
+
+    /// Gives back what was taken and not used, the latest first.
+    package mutating func giveBack(_ count: UInt32, at second: UInt64) {
+        advance(to: second)
+        var left = min(UInt64(count), total)
+        for age in 0..<UInt64(Self.slotCount) where left > 0 && age <= newest {
+            let slot = Int((newest - age) % UInt64(Self.slotCount))
+            let returned = min(left, taken[slot])
+            taken[slot] -= returned
+            total -= returned
+            left -= returned
+        }
+    }
+
+    /// Seconds until there is at least one; 0: now.
+    package mutating func secondsUntilAvailable(at second: UInt64) -> UInt64 {
+        guard available(at: second) == 0 else { return 0 }
+        var remaining = total
+        for age in (0..<UInt64(Self.slotCount)).reversed() where age <= newest {
+            remaining -= taken[Int((newest - age) % UInt64(Self.slotCount))]
+            if remaining < UInt64(perMinute) { return UInt64(Self.slotCount) - age }
+        }
+        return UInt64(Self.slotCount)
+    }
+
+    private mutating func advance(to second: UInt64) {
+        guard second > newest else { return }
+        for step in 1...min(second - newest, UInt64(Self.slotCount)) {
+            let slot = Int((newest + step) % UInt64(Self.slotCount))
+            total -= taken[slot]
+            taken[slot] = 0
+        }
+        newest = second
+    }
+}

@@ -1,0 +1,105 @@
+internal import Foundation
+internal import Glibc
+internal import LinuxSystem
+
+/// The file of a host's tokens, `tokens.json` in the state folder: mode 0600, replaced as a whole (rename(2)), so that a
+/// reader sees the old tokens or the new ones and never a part.
+package struct TokenFile: Sendable {
+    package let path: String
+    private let folder: String
+
+    package init(folder: String) {
+        self.folder = folder
+        path = folder + "/tokens.json"
+    }
+
+    /// Nil when there is no such file. Throws when others could read it, or when it is no book of tokens.
+    package func read() throws(AccessError) -> TokenBook? {
+        let bytes: [UInt8]
+        do throws(LinuxError) {
+            let file = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+            let status = try FileStatus(of: file, name: path)
+            guard status.isRegular else { throw LinuxError(code: EINVAL, operation: "read \(path)") }
+            guard status.permissions & 0o077 == 0 else {
+                throw LinuxError(code: EPERM, operation: "trust \(path), which is open to others (chmod 600 it)")
+            }
+            bytes = try FileBytes.read(file, max: AccessLimits.tokenFileBytesMax, name: path)
+        } catch {
+            if error.code == ENOENT { return nil }
+            throw AccessError("the tokens cannot be read: \(error)")
+        }
+        let book: TokenBook
+        do {
+            let decoder = JSONDecoder()
+            decoder.dateDecodingStrategy = .iso8601
+            book = try decoder.decode(TokenBook.self, from: Data(bytes))
+        } catch {
+            throw AccessError("\(path) is no file of tokens; put it right, or remove it and make the tokens anew")
+        }
+        do throws(AccessError) {
+            try book.validate()
+        } catch {
+            throw AccessError("\(path): \(error)")
+        }
+        return book
+    }
+
+    /// Reads, changes and replaces the file, one process at a time (flock(2) on the folder).
+    package func change<Result>(
+        _ change: (inout TokenBook) throws(AccessError) -> Result
+    ) throws(AccessError) -> Result {
+        let lock = try locked()
+        defer { _ = flock(lock.raw, LOCK_UN) }
+        var book = try read() ?? TokenBook()
+        let result = try change(&book)
+        try write(book)
+        return result
+    }
+
+    /// What `make` puts into a book where there is no file yet; nil, and nothing done, where there is one.
+    package func createFirst<Result>(
+        _ make: (inout TokenBook) throws(AccessError) -> Result
+    ) throws(AccessError) -> Result? {
+        let lock = try locked()
+        defer { _ = flock(lock.raw, LOCK_UN) }
+        guard try read() == nil else { return nil }
+        var book = TokenBook()
+        let result = try make(&book)
+        try write(book)
+        return result
+    }
+
+    private func locked() throws(AccessError) -> Descriptor {
+        do throws(LinuxError) {
+            let descriptor = try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+            while flock(descriptor.raw, LOCK_EX) != 0 {
+                guard errno == EINTR else { throw LinuxError.last("lock \(folder)") }
+            }
+            return descriptor
+        } catch {
+            throw AccessError("the folder of tokens cannot be used: \(error); name the agent's with --state")
+        }
+    }
+
+    private func write(_ book: TokenBook) throws(AccessError) {
+        let encoder = JSONEncoder()
+        encoder.dateEncodingStrategy = .iso8601
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(book) else { throw AccessError("the tokens cannot be written as JSON") }
+        let temporary = folder + "/.tokens.\(getpid()).new"
+        do throws(LinuxError) {
+            unlink(temporary)
+            let file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+            // Root makes tokens for the agent that it started as another user, to which the folder belongs.
+            if geteuid() == 0 {
+                var status = stat()
+                if stat(folder, &status) == 0 { _ = fchown(file.raw, status.st_uid, status.st_gid) }
+            }
+            try file.writeAll(Array(data) + [UInt8(ascii: "\n")])
+            guard fsync(file.raw) == 0, rename(temporary, path) == 0 else { throw LinuxError.last("write \(path)") }
+        } catch {
+            unlink(temporary)
+            throw AccessError("the tokens cannot be kept: \(error)")
+        }
+    }
+}

@@ -1,0 +1,38 @@
+package import ConsumerAccess
+internal import Foundation
+internal import LinuxSystem
+
+/// Where an agent keeps its tokens, for the owner's commands, which work whether or not it runs.
+package enum TokenPlace {
+    /// The file in a state folder that exists already. Throws when it does not.
+    package static func file(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
+        let folder = folder(state, environment)
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw HostError("there is no state folder \(folder): name the agent's with --state")
+        }
+        return TokenFile(folder: folder)
+    }
+
+    /// The same, but makes the folder where there is none: for the service's user when called by root.
+    package static func prepared(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
+        let folder = folder(state, environment)
+        if !FileManager.default.fileExists(atPath: folder) {
+            var user: SystemUser?
+            if SystemUser.currentIsRoot {
+                user = SystemUser(named: PrivilegeDrop.serviceUser)
+                guard user != nil else {
+                    throw HostError(
+                        "there is no state folder \(folder), and no user '\(PrivilegeDrop.serviceUser)' to make it for: "
+                            + "start the agent first, or name its folder with --state")
+                }
+            }
+            try StateFolder.prepare(folder, for: user)
+        }
+        return TokenFile(folder: folder)
+    }
+
+    private static func folder(_ state: String?, _ environment: [String: String]) -> String {
+        state ?? environment["HEARTH_STATE"]
+            ?? HostLayout.defaultState(environment: environment, isRoot: SystemUser.currentIsRoot)
+    }
+}

@@ -1,0 +1,16 @@
+internal import Foundation
+
+/// Takes secrets out of what ps(1) and /proc/PID/cmdline show of this process.
+enum CommandLineSecrets {
+    /// Overwrites the query of every connection string, once the arguments have been copied.
+    static func hide() {
+        // The copy is made on the first use, and is what every parser reads.
+        _ = CommandLine.arguments
+        for index in 0..<Int(CommandLine.argc) {
+            guard let argument = CommandLine.unsafeArgv[index], let scheme = strstr(argument, "hearth://"),
+                let query = strchr(scheme, CInt(UInt8(ascii: "?")))
+            else { continue }
+            memset(query + 1, CInt(UInt8(ascii: "x")), strlen(query + 1))
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import ConsumerAccess
+import Foundation
+import Testing
+
+struct TokenBookTests {
+    private let now = Date(timeIntervalSince1970: 1_000_000)
+
+    private func book(_ names: String...) throws -> (TokenBook, [TokenSecret]) {
+        var book = TokenBook()
+        var secrets: [TokenSecret] = []
+        for name in names {
+            let secret = TokenSecret.random()
+            try book.create(name, secret: secret, limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+            secrets.append(secret)
+        }
+        return (book, secrets)
+    }
+
+    @Test func `a token is found by its secret only, and holds nothing of it but a digest`() throws {
+        let (book, secrets) = try book("one", "two")
+        #expect(book.token(of: secrets[0])?.name == "one")
+        #expect(book.token(of: secrets[1])?.name == "two")
+        #expect(book.token(of: .random()) == nil)
+        #expect(!"\(book)".contains(secrets[0].text))
+        #expect(!"\(secrets[0])".contains(secrets[0].text.dropFirst(8)))
+    }
+
+    @Test func `a name is there once, until it is revoked, and then with another secret`() throws {
+        var (book, secrets) = try book("one")
+        #expect(throws: AccessError.self) {
+            try book.create("one", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+        }
+        #expect(book.tokens.count == 1)
+        try book.revoke("one")
+        #expect(book.token(of: secrets[0]) == nil)
+        try book.create("one", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+        #expect(book.token(of: secrets[0]) == nil)
+    }
+
+    @Test func `who revokes a token that is not there is told which are`() throws {
+        var (book, _) = try book("one", "two")
+        let error = #expect(throws: AccessError.self) { try book.revoke("three") }
+        #expect(error?.description.contains("one, two") == true)
+    }
+
+    @Test(arguments: ["", "a b", "naïve", "a/b", "a\"b", String(repeating: "a", count: 65), "a\n"])
+    func `a name that is none is refused`(name: String) {
+        var book = TokenBook()
+        #expect(throws: AccessError.self) {
+            try book.create(name, secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+        }
+    }
+
+    @Test func `limits of zero are refused`() {
+        for limits in [
+            TokenLimits(streams: 0), TokenLimits(tokensPerMinute: 0), TokenLimits(models: [""]),
+            TokenLimits(models: Array(repeating: "m", count: 257)),
+        ] {
+            var book = TokenBook()
+            #expect(throws: AccessError.self) {
+                try book.create("one", secret: .random(), limits: limits, now: now, lifetimeSeconds: nil)
+            }
+        }
+    }
+
+    @Test func `a token expires at its second`() throws {
+        var book = TokenBook()
+        try book.create("one", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: 60)
+        let token = try #require(book.tokens.first)
+        #expect(!token.isExpired(at: now))
+        #expect(!token.isExpired(at: now.addingTimeInterval(59)))
+        #expect(token.isExpired(at: now.addingTimeInterval(60)))
+    }
+
+    @Test func `a token without models allows all, another one its own`() {
+        #expect(TokenLimits().allows(model: "any"))
+        #expect(TokenLimits(models: ["a", "b"]).allows(model: "b"))
+        #expect(!TokenLimits(models: ["a", "b"]).allows(model: "B"))
+    }
+
+    @Test(
+        arguments: [("90s", 90), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000), ("4w", 2_419_200)]
+            as [(String, UInt64)])
+    func `times to expire in`(text: String, seconds: UInt64) throws {
+        #expect(try TokenLifetime.seconds(text) == seconds)
+    }
+
+    @Test(arguments: [
+        "", "d", "30", "0d", "-1d", "+1d", "1y", "1.5d", "99999999999999999999d", "3000000w", " 1d", "1 d",
+    ])
+    func `what is no time to expire in is refused with what is`(text: String) {
+        let error = #expect(throws: AccessError.self) { try TokenLifetime.seconds(text) }
+        #expect(error?.description.contains("30d") == true)
+    }
+
+    @Test func `secrets are 256 random bits, and what cannot be one is none`() throws {
+        let texts = (0..<100).map { _ in TokenSecret.random().text }
+        #expect(Set(texts).count == 100)
+        #expect(texts.allSatisfy { $0.hasPrefix("hearth_") && $0.count == 50 })
+        // Six bits a digit: each of the 64 appears among 4300 of them.
+        #expect(Set(texts.flatMap { $0.dropFirst(7) }).count == 64)
+        #expect(TokenSecret(texts[0])?.digest == TokenSecret(texts[0])?.digest)
+        #expect(TokenSecret(texts[0])?.digest.count == 32)
+        for wrong in [
+            "", "hearth_", texts[0] + "a", String(texts[0].dropLast()), "Hearth_" + texts[0].dropFirst(7),
+            texts[0].dropLast() + "=", texts[0].dropLast() + "é",
+        ] {
+            #expect(TokenSecret(wrong) == nil)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import ConsumerAccess
+import Foundation
+import Testing
+
+struct TokenFileTests {
+    private func inFolder(_ body: (String) throws -> Void) throws {
+        let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    @Test func `what was kept is read again, from a file that only its owner can read and that holds no secret`() throws
+    {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            #expect(try file.read() == nil)
+            let secret = TokenSecret.random()
+            let limits = TokenLimits(streams: 2, tokensPerMinute: 600, models: ["a/b", "ü"])
+            let kept = try file.change { (book) throws(AccessError) -> TokenBook in
+                try book.create("one", secret: secret, limits: limits, now: Date(), lifetimeSeconds: 60)
+                return book
+            }
+            #expect(try file.read() == kept)
+            #expect(try file.read()?.token(of: secret)?.limits == limits)
+            let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+            #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+            let text = try String(contentsOfFile: file.path, encoding: .utf8)
+            #expect(!text.contains(secret.text) && !text.contains(secret.text.dropFirst(7)))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["tokens.json"])
+        }
+    }
+
+    @Test func `the first tokens are made once, even when all of them were revoked`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            func first() throws -> Bool? {
+                try file.createFirst { (book) throws(AccessError) in
+                    try book.create(
+                        "default", secret: .random(), limits: TokenLimits(), now: Date(), lifetimeSeconds: nil)
+                    return true
+                }
+            }
+            #expect(try first() == true)
+            #expect(try first() == nil)
+            try file.change { (book) throws(AccessError) in try book.revoke("default") }
+            #expect(try first() == nil)
+            #expect(try file.read()?.tokens.isEmpty == true)
+        }
+    }
+
+    @Test func `a change that is refused leaves the file as it was`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            #expect(throws: AccessError.self) {
+                try file.change { (book) throws(AccessError) in try book.revoke("none") }
+            }
+            let left = try file.read()
+            #expect(left == nil)
+        }
+    }
+
+    @Test func `a file that others can read is not trusted`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            try #"{"tokens": []}"#.write(toFile: file.path, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            #expect(try file.read() == TokenBook())
+            try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file.path)
+            let error = #expect(throws: AccessError.self) { try file.read() }
+            #expect(error?.description.contains("chmod 600") == true)
+        }
+    }
+
+    @Test(arguments: [
+        "", "{", "[]", "{}", #"{"tokens": 1}"#, #"{"tokens": [{}]}"#, "\u{0}\u{1}",
+        #"{"tokens": [{"name": "a", "sha256": "00", "created": "2026-01-01T00:00:00Z", "limits": {"models": []}}]}"#,
+        #"{"tokens": [{"name": "a", "sha256": "zz", "created": 1, "limits": {"models": []}}]}"#,
+    ])
+    func `what is no book of tokens is refused, with the file's name`(text: String) throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            try text.write(toFile: file.path, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            let error = #expect(throws: AccessError.self) { try file.read() }
+            #expect(error?.description.contains(file.path) == true)
+        }
+    }
+
+    @Test func `a folder that is not there is named`() {
+        let error = #expect(throws: AccessError.self) {
+            try TokenFile(folder: "/nonexistent/hearth").change { (_) throws(AccessError) in }
+        }
+        #expect(error?.description.contains("/nonexistent/hearth") == true)
+    }
+}

@@ -1,0 +1,304 @@
+"""Who may call, and how much: bearer tokens as stock clients send them."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import time
+
+import echo
+import grpc
+from agent import PREFIX, Agent, wait_until
+from consumer import OWN_CONNECTION, failure, first_failure, pb, read_turn, rpc, run
+
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class ClosedAgent(Agent):
+    """An agent with TLS that asks for tokens; its first lines are read, and the connection string kept."""
+
+    def __init__(self, backends=None, options=(), **rest):
+        super().__init__(backends, plaintext=False, options=["--tls", "--require-token", *options], **rest)
+
+    def __enter__(self):
+        super().__enter__()
+        line = self.process.stdout.readline().decode()
+        match = re.fullmatch(r"hearth: connect with \(shown this once\): (hearth://\S+)\n", line)
+        assert match, f"no connection string, but {line!r}"
+        self.connection = match.group(1)
+        self.first_token = re.search(r"token=([^&]+)", self.connection).group(1)
+        self.trusted = grpc.ssl_channel_credentials((self.state / "certificate.pem").read_bytes())
+        return self
+
+    def create(self, name, *options):
+        return self.command_line("token", "create", "--state", self.state, name, *options).strip()
+
+    def revoke(self, name):
+        self.command_line("token", "revoke", "--state", self.state, name)
+
+    def channel(self, token=None):
+        credentials = self.trusted
+        if token is not None:
+            credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(token))
+        return grpc.aio.secure_channel(self.address, credentials, options=OWN_CONNECTION)
+
+
+async def models(channel):
+    answer = await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), timeout=20)
+    return [model.id for model in answer.models]
+
+
+async def refused(agent, token, code=UNAUTHENTICATED):
+    """The words with which every kind of call is refused; no handler may have seen any of them."""
+    async with agent.channel(token) as channel:
+        stub = rpc.InferenceStub(channel)
+        errors = [await failure(models(channel)), await failure(stub.CountTokens(echo.request("no"), timeout=20))]
+        for call in (stub.Generate(echo.request("no", max_tokens=1), timeout=20), stub.Chat(timeout=20)):
+            error, events = await first_failure(call)
+            assert not events
+            errors.append(error)
+    for error in errors:
+        assert error.code() == code, error
+        assert token is None or token not in error.details()
+    return errors[0].details()
+
+
+async def until_known(agent, token):
+    """A token that was made a moment ago is in force within seconds."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            async with agent.channel(token) as channel:
+                return await models(channel)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() == UNAUTHENTICATED and time.monotonic() < deadline, error
+        await asyncio.sleep(0.1)
+
+
+def test_a_call_without_a_token_or_with_a_wrong_one_is_unauthenticated_and_one_with_a_token_is_served():
+    async def scenario(agent):
+        assert "hearth token create" in await refused(agent, None)
+        assert "not known" in await refused(agent, "hearth_" + "A" * 43)
+        assert "Bearer" in await refused(agent, "nonsense")
+        request = echo.request("served", max_tokens=20, ids=True)
+        async with agent.channel(agent.first_token) as channel:
+            echo.check(await read_turn(rpc.InferenceStub(channel).Generate(request)), request)
+        async with agent.channel() as channel:
+            for metadata in (
+                [("authorization", f"bearer {agent.first_token}")],
+                [("authorization", f"BEARER  {agent.first_token}")],
+            ):
+                await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=metadata)
+            for metadata in (
+                [("authorization", f"Basic {agent.first_token}")],
+                [("authorization", agent.first_token)],
+                [("authorization", f"Bearer {agent.first_token}")] * 2,
+                [("authorization", "")],
+            ):
+                error = await failure(rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=metadata))
+                assert error.code() == UNAUTHENTICATED
+            # What there is is not told to strangers either.
+            error = await failure(channel.unary_unary("/hearth.v1.Missing/Chat")(b""))
+            assert error.code() == UNAUTHENTICATED
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+        assert agent.first_token not in agent.log()
+
+
+def test_a_token_works_while_it_is_there_and_not_expired_without_a_restart():
+    async def scenario(agent):
+        token = await asyncio.to_thread(agent.create, "guest")
+        assert await until_known(agent, token) == ["echo"]
+        short = await asyncio.to_thread(agent.create, "short", "--expires", "5s")
+        assert await until_known(agent, short) == ["echo"]
+        async with agent.channel(token) as channel:
+            call = rpc.InferenceStub(channel).Generate(echo.request("long", max_tokens=100_000, tokens_per_second=50))
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+            await asyncio.to_thread(agent.revoke, "guest")
+            error = await failure(read_turn(call, turn))
+            assert error.code() == UNAUTHENTICATED and "revoked" in error.details()
+        await asyncio.to_thread(agent.wait_idle, "echo")
+        assert "not known" in await refused(agent, token)
+        async with agent.channel(agent.first_token) as channel:
+            assert await models(channel) == ["echo"]
+        deadline = time.monotonic() + 20
+        while True:
+            async with agent.channel(short) as channel:
+                try:
+                    await models(channel)
+                except grpc.aio.AioRpcError as error:
+                    assert error.code() == UNAUTHENTICATED and "expired" in error.details()
+                    break
+            assert time.monotonic() < deadline, "it does not expire"
+            await asyncio.sleep(0.2)
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
+def test_a_token_sees_and_uses_its_models_only():
+    async def scenario(agent):
+        token = await asyncio.to_thread(agent.create, "narrow", "--model", "echo")
+        assert await until_known(agent, token) == ["echo"]
+        async with agent.channel(token) as channel:
+            stub = rpc.InferenceStub(channel)
+            for model in ("other", "nothing"):
+                error, events = await first_failure(stub.Generate(echo.request("no", model=model, max_tokens=1)))
+                assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+                assert model in error.details() and "echo" in error.details() and not events
+                error = await failure(stub.CountTokens(echo.request("no", model=model)))
+                assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+            # With one model to choose from, none need be named.
+            request = echo.request("yes", model="", max_tokens=3, ids=True)
+            echo.check(await read_turn(stub.Generate(request)), request)
+        async with agent.channel(agent.first_token) as channel:
+            assert await models(channel) == ["echo", "other"]
+
+    with ClosedAgent({"echo": None, "other": None}) as agent:
+        run(scenario(agent))
+
+
+def test_a_token_opens_no_more_streams_at_once_than_it_allows():
+    async def scenario(agent):
+        token = await asyncio.to_thread(agent.create, "two", "--streams", "2")
+        await until_known(agent, token)
+        request = echo.request("open", max_tokens=100_000, tokens_per_second=50)
+        async with agent.channel(token) as first, agent.channel(token) as second:
+            calls = [rpc.InferenceStub(channel).Generate(request) for channel in (first, second)]
+            for call in calls:
+                await read_turn(call, until=lambda turn: turn.tokens > 0)
+            error, events = await first_failure(rpc.InferenceStub(second).Generate(request))
+            assert error.code() == RESOURCE_EXHAUSTED and "2 calls" in error.details() and not events
+            # Another token is not held by this one's limit.
+            async with agent.channel(agent.first_token) as channel:
+                assert await models(channel) == ["echo"]
+            calls[0].cancel()
+            await asyncio.to_thread(wait_until, lambda: agent.number("echo", "running") == 1, "one is cancelled")
+            again = echo.request("again", max_tokens=3, ids=True)
+            echo.check(await read_turn(rpc.InferenceStub(second).Generate(again)), again)
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
+def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_with_the_time_to_wait():
+    async def scenario(agent):
+        token = await asyncio.to_thread(agent.create, "slow", "--tokens-per-minute", "100")
+        await until_known(agent, token)
+        async with agent.channel(token) as channel:
+            stub = rpc.InferenceStub(channel)
+            began = time.monotonic()
+            call = stub.Generate(echo.request("much", max_tokens=120, ids=True))
+            turn = await read_turn(call, until=lambda turn: turn.tokens >= 99)
+            assert turn.tokens <= 100
+            error, events = await first_failure(stub.Generate(echo.request("next", max_tokens=1)))
+            assert error.code() == RESOURCE_EXHAUSTED and not events
+            wait = int(re.search(r"try again in (\d+) s", error.details()).group(1))
+            assert 1 <= wait <= 61
+            # The others are not held by it.
+            request = echo.request("other", max_tokens=500, ids=True)
+            async with agent.channel(agent.first_token) as other:
+                echo.check(await read_turn(rpc.InferenceStub(other).Generate(request)), request)
+            # What has begun goes on once there is room again, and is whole.
+            turn = await read_turn(call, turn)
+            assert turn.tokens == 120
+            assert time.monotonic() - began >= wait - 2
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
+def test_the_connection_string_is_shown_once_and_opens_the_way_for_the_command_line():
+    with ClosedAgent() as agent:
+        hearth = str(PREFIX / "bin/hearth")
+        environment = {key: value for key, value in os.environ.items() if key != "HEARTH_TOKEN"}
+
+        def ask(*arguments, **extra):
+            return subprocess.run(
+                [hearth, *map(str, arguments)], capture_output=True, text=True, timeout=60, env={**environment, **extra}
+            )
+
+        answer = ask("models", "--to", agent.connection)
+        assert answer.returncode == 0 and "echo" in answer.stdout, answer.stderr
+        answer = ask("chat", "--to", agent.connection, "--max-tokens", "5", "Hello")
+        assert answer.returncode == 0 and answer.stdout.strip(), answer.stderr
+        # Every part of it is needed.
+        without_token = re.sub(r"token=[^&]+&", "", agent.connection)
+        answer = ask("models", "--to", without_token)
+        assert answer.returncode == 1 and "UNAUTHENTICATED" in answer.stderr and "hearth token create" in answer.stderr
+        answer = ask("models", "--to", without_token, HEARTH_TOKEN=agent.first_token)
+        assert answer.returncode == 0, answer.stderr
+        file = agent.folder / "token"
+        file.write_text(agent.first_token + "\n")
+        assert ask("models", "--to", without_token, "--token-file", file).returncode == 0
+        other = re.sub(r"sha256:..", "sha256:" + ("00" if "sha256:00" not in agent.connection else "11"), agent.connection)
+        answer = ask("models", "--to", other)
+        assert answer.returncode == 69 and "not the pinned one" in answer.stderr
+        answer = ask("models", "--to", agent.connection[:-4])
+        assert answer.returncode == 64 and agent.first_token not in answer.stderr
+        assert agent.first_token not in agent.log()
+        assert agent.first_token not in (agent.state / "tokens.json").read_text()
+        # One that talks keeps the token out of what other users see of its arguments.
+        talking = subprocess.Popen(
+            [hearth, "chat", "--to", agent.connection, "--option", "tokens_per_second=20", "--max-tokens", "200", "Hi"],
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        try:
+            assert talking.stdout.read(1)
+            shown = open(f"/proc/{talking.pid}/cmdline", "rb").read()
+            assert agent.connection[:20].encode() in shown and agent.first_token.encode() not in shown
+        finally:
+            talking.kill()
+            talking.wait()
+
+
+def test_the_owner_lists_tokens_without_their_secrets_and_a_second_start_makes_none():
+    with ClosedAgent() as agent:
+        token = agent.create("guest", "--expires", "30d", "--streams", "3", "--tokens-per-minute", "60", "--model", "a")
+        assert re.fullmatch(r"hearth_[A-Za-z0-9_-]{43}", token)
+        table = agent.command_line("token", "list", "--state", agent.state)
+        assert "default" in table and "guest" in table and token not in table and agent.first_token not in table
+        lines = [
+            json.loads(line)
+            for line in agent.command_line("token", "list", "--state", agent.state, "--json").splitlines()
+        ]
+        assert [line["name"] for line in lines] == ["default", "guest"]
+        assert lines[1]["streams"] == 3 and lines[1]["tokensPerMinute"] == 60 and lines[1]["models"] == ["a"]
+        assert (agent.state / "tokens.json").stat().st_mode & 0o777 == 0o600
+        taken = subprocess.run(
+            [str(PREFIX / "bin/hearth"), "token", "create", "--state", str(agent.state), "guest"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert taken.returncode == 1 and "guest" in taken.stderr and not taken.stdout
+        # Started again with the same folder: it holds its tokens, and shows none.
+        agent.process.terminate()
+        assert agent.process.wait(timeout=30) == 0
+        Agent.__enter__(agent)
+
+        async def scenario():
+            for known in (agent.first_token, token):
+                async with agent.channel(known) as channel:
+                    await models(channel)
+
+        run(scenario())
+
+
+def test_on_loopback_a_token_is_asked_for_only_on_request_but_a_wrong_one_is_refused():
+    with Agent() as agent:
+
+        async def scenario():
+            async with grpc.aio.insecure_channel(agent.address, options=OWN_CONNECTION) as channel:
+                stub = rpc.InferenceStub(channel)
+                assert await models(channel) == ["echo"]
+                wrong = [("authorization", "Bearer hearth_" + "A" * 43)]
+                error = await failure(stub.ListModels(pb.ListModelsRequest(), metadata=wrong))
+                assert error.code() == UNAUTHENTICATED
+
+        run(scenario())
+        assert not (agent.state / "tokens.json").exists()
