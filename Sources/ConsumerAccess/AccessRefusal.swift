@@ -20,6 +20,13 @@ enum AccessRefusal {
             "the token '\(token.name)' expired at \(expires.formatted(.iso8601)): ask the host's owner for another one")
     }
 
+    static func subject(_ names: [String]) -> Status {
+        let shown = names.isEmpty ? "names nobody" : "names \(names.prefix(8).joined(separator: ", "))"
+        return Status(
+            .permissionDenied,
+            "the client certificate \(shown), which this host does not allow; its owner can with --tls-client-subject")
+    }
+
     static func rate(_ token: AccessToken, seconds: UInt64) -> Status {
         Status(
             .resourceExhausted,

@@ -1,6 +1,7 @@
 package import EventLoop
 internal import Foundation
 package import GRPC
+internal import TLSSession
 
 /// The tokens in force and the consumers that use them, for every listener of an agent. On the loop.
 @IOLoop
@@ -43,15 +44,22 @@ package final class ConsumerRegister {
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
     private let requiresToken: Bool
+    private let clientSubjects: Set<String>
 
-    package init(_ register: ConsumerRegister, requiresToken: Bool) {
+    /// `clientSubjects`: the only names of client certificates that may call; empty: all that an authority vouches for.
+    package init(_ register: ConsumerRegister, requiresToken: Bool, clientSubjects: [String] = []) {
         self.register = register
         self.requiresToken = requiresToken
+        self.clientSubjects = Set(clientSubjects)
     }
 
     package func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
         // Load balancers ask without a token, and learn nothing but whether to send calls here.
         if call.path.hasPrefix("/grpc.health.v1.Health/") { return nil }
+        if !clientSubjects.isEmpty {
+            let names = call.peerCertificate?.names ?? []
+            guard !clientSubjects.isDisjoint(with: names) else { throw AccessRefusal.subject(names) }
+        }
         let headers = call.metadata.entries.filter { $0.key == "authorization" }
         guard let first = headers.first else {
             if requiresToken { throw AccessRefusal.missing }

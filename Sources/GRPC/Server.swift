@@ -20,6 +20,7 @@ package final class Server {
 
     private var services: [String: any Service] = [:]
     private var listeners: [Listener] = []
+    private var tlsOfListeners: [ListenerTLS] = []
     private var connections: [ObjectIdentifier: HTTP2Connection] = [:]
     private var incompleteBytes: [ObjectIdentifier: Int] = [:]
     private var calls: [ObjectIdentifier: ServerCall] = [:]
@@ -56,16 +57,25 @@ package final class Server {
     package func listen(
         on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil
     ) throws -> SocketAddress {
-        let tls: TLSContext? =
+        let tls: ListenerTLS? =
             switch security {
             case .plaintext: nil
-            case .tls(let files): try TLSContext(server: files)
+            case .tls(let files): try ListenerTLS(files)
             }
         let listener = try Listener(on: address, limits: limits) { [weak self] socket, peer in
-            self?.accepted(socket, tls: tls, peer: peer, gate: gate)
+            self?.accepted(socket, tls: tls?.context, peer: peer, gate: gate)
         }
         listeners.append(listener)
+        if let tls { tlsOfListeners.append(tls) }
         return listener.address
+    }
+
+    /// Reads every listener's TLS files again, for the connections that come from now on; those that are there go on with
+    /// what they have. Throws what is wrong with a file, and then changes nothing.
+    package func reloadTLS() throws(TLSError) {
+        var fresh: [TLSContext] = []
+        for tls in tlsOfListeners { fresh.append(try TLSContext(server: tls.files)) }
+        for (tls, context) in zip(tlsOfListeners, fresh) { tls.context = context }
     }
 
     /// Accepts no more, lets the calls that are open end for at most so long, then ends them UNAVAILABLE and closes.

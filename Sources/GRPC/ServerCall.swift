@@ -2,6 +2,7 @@ package import EventLoop
 internal import HTTP2Connection
 package import LinuxSystem
 package import SwiftProtobuf
+package import TLSSession
 
 /// One call on the server: what the client sent with it, and the way back.
 ///
@@ -15,6 +16,8 @@ package final class ServerCall {
     /// When the server ends the call by itself; nil: never.
     package let deadline: Monotonic?
     package let peer: SocketAddress
+    /// Whom the client's certificate names, where the listener asks for one.
+    package let peerCertificate: PeerCertificate?
     /// Whom the listener's gate let in; nil where it has none, or knows nobody in particular.
     package internal(set) var caller: (any Caller)?
 
@@ -50,6 +53,7 @@ package final class ServerCall {
         path = head.path
         metadata = head.metadata
         peer = connection.peer
+        peerCertificate = connection.peerCertificate
         deadline = head.timeoutNanoseconds.map { Monotonic.now().advanced(nanoseconds: $0) }
         connectionID = ObjectIdentifier(connection)
         acceptsGzip = head.acceptsGzip

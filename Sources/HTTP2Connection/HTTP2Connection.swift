@@ -82,6 +82,9 @@ package final class HTTP2Connection {
         session.setContext(Unmanaged.passUnretained(self).toOpaque())
     }
 
+    /// Whom the client's certificate names, on a server that asks for one.
+    package var peerCertificate: PeerCertificate? { transport.peerCertificate }
+
     package var openStreams: Int { streams.count }
 
     /// Begins to serve or to connect; `handler` is kept until the connection closes.

@@ -24,6 +24,9 @@ struct Transport: ~Copyable {
         self.socket = socket
     }
 
+    /// Whom the client's certificate names, once the handshake is over.
+    var peerCertificate: PeerCertificate? { tls?.peerCertificate }
+
     /// TLS holds bytes that epoll will not announce.
     var hasPending: Bool { tls?.hasPending ?? false }
 

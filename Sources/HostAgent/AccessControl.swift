@@ -17,20 +17,25 @@ final class AccessControl {
     private var watch: FileWatch?
 
     /// Reads the tokens; makes the first one, which is returned, where an address asks for tokens and there is no file of
-    /// them yet. Whoever revokes it is not given another.
+    /// them yet, unless it could only be shown in a journal. Whoever revokes it is not given another.
     static func prepared(
-        _ configuration: HostConfiguration, state: String, logger: Logger
+        _ configuration: HostConfiguration, state: String, environment: [String: String], logger: Logger
     ) throws(HostError) -> (AccessControl, first: TokenSecret?) {
         let file = TokenFile(folder: state)
         var first: TokenSecret?
         do throws(AccessError) {
-            if configuration.listen.contains(where: configuration.requiresToken) {
+            if configuration.listen.contains(where: configuration.requiresToken),
+                !SystemJournal.receivesStandardOutput(environment: environment)
+            {
                 first = try file.createFirst { (book) throws(AccessError) in
                     let secret = TokenSecret.random()
                     try book.create(
                         firstTokenName, secret: secret, limits: TokenLimits(), now: Date(), lifetimeSeconds: nil)
                     return secret
                 }
+            }
+            if configuration.listen.contains(where: configuration.requiresToken), try file.read() == nil {
+                logger.notice("nobody can call yet: make a token with 'hearth token create NAME --state \(state)'")
             }
             return (try AccessControl(file, logger: logger), first)
         } catch {
@@ -49,7 +54,9 @@ final class AccessControl {
     }
 
     /// Who may call on one listener.
-    func gate(requiresToken: Bool) -> any CallGate { ListenerGate(register, requiresToken: requiresToken) }
+    func gate(requiresToken: Bool, clientSubjects: [String]) -> any CallGate {
+        ListenerGate(register, requiresToken: requiresToken, clientSubjects: clientSubjects)
+    }
 
     /// Takes over what the file says now. One that cannot be read changes nothing.
     func reload() {

@@ -71,6 +71,9 @@ package enum ConfigurationLoader {
         result.tls = try bool(.tls) ?? false
         result.tlsCertificate = string(.tlsCertificate)
         result.tlsKey = string(.tlsKey)
+        result.tlsClientAuthority = string(.tlsClientAuthority)
+        result.tlsClientSubjects = reader.stringArray(forKey: ConfigKey([Key.tlsClientSubjects.rawValue])) ?? []
+        result.tlsMinimum = string(.tlsMinimum) ?? result.tlsMinimum
         result.requireToken = try bool(.requireToken) ?? false
         result.backends = string(.backends)
         result.state = string(.state)

@@ -11,6 +11,7 @@ internal import LaunchPlan
 package import LinuxSystem
 package import Logging
 internal import SandboxPolicy
+internal import TLSSession
 
 /// The agent: everything that runs between `start` and `stop`, on the I/O loop.
 @IOLoop
@@ -26,7 +27,7 @@ package final class HostAgent {
     /// Where consumers connect, with the ports that the kernel chose.
     package private(set) var listeners: [Listener] = []
     /// SHA-256 of the certificate, when an address has TLS.
-    package let certificateFingerprint: String?
+    package private(set) var certificateFingerprint: String?
 
     /// What a consumer connects with to each address that asks for a token, when this start made the first token; holds
     /// it, so it is for its owner's eyes only.
@@ -44,6 +45,7 @@ package final class HostAgent {
     private let access: AccessControl
     private let firstToken: TokenSecret?
     private let security: ListenerSecurity
+    private var certificateWatch: FileWatch?
     private let logger: Logger
     private let supervisor: Supervisor
     private let limitsOfBackends = SupervisorConfiguration.Limits()
@@ -70,7 +72,8 @@ package final class HostAgent {
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
         consumers = Server()
         owner = Server()
-        (access, firstToken) = try AccessControl.prepared(configuration, state: layout.state, logger: logger)
+        (access, firstToken) = try AccessControl.prepared(
+            configuration, state: layout.state, environment: environment, logger: logger)
     }
 
     /// Accepts consumers and the owner, and starts the backends.
@@ -87,11 +90,13 @@ package final class HostAgent {
         owner.register(admin)
         try serveHealthAndReflection()
         _ = try listen(owner, on: try OwnerSocket.address(state: layout.state, environment: [:]), .plaintext)
+        watchCertificates()
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresToken = configuration.requiresToken(on: address)
             let bound = try listen(
-                consumers, on: address, security, gate: access.gate(requiresToken: requiresToken))
+                consumers, on: address, security,
+                gate: access.gate(requiresToken: requiresToken, clientSubjects: configuration.tlsClientSubjects))
             listeners.append(
                 Listener(
                     address: bound, security: security.isTLS ? "tls" : "plaintext", requiresToken: requiresToken))
@@ -136,10 +141,36 @@ package final class HostAgent {
     package func stop(graceMilliseconds: UInt64) async {
         health.end()
         access.stop()
+        certificateWatch?.stop()
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
         owner.close()
+    }
+
+    /// Reads certificates and tokens again, whether or not their files have changed.
+    package func reload() {
+        reloadCertificates()
+        access.reload()
+    }
+
+    private func watchCertificates() {
+        guard !security.files.isEmpty else { return }
+        certificateWatch = FileWatch(security.files, everyMilliseconds: AccessLimits.fileCheckMilliseconds) {
+            [weak self] in self?.reloadCertificates()
+        }
+    }
+
+    /// New connections get what the files hold now; where that cannot be served, they go on getting what they got.
+    private func reloadCertificates() {
+        guard !security.files.isEmpty else { return }
+        do throws(TLSError) {
+            try consumers.reloadTLS()
+            certificateFingerprint = try security.currentFingerprint()
+            logger.notice("certificate read again, SHA-256 \(certificateFingerprint ?? "")")
+        } catch {
+            logger.error("the certificate in use stays: \(error)")
+        }
     }
 
     /// Name and value of every limit in force.

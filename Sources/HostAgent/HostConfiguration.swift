@@ -11,6 +11,12 @@ package struct HostConfiguration: Sendable, Equatable {
     /// PEM files; generated in the state folder when absent and needed.
     package var tlsCertificate: String?
     package var tlsKey: String?
+    /// A PEM file: clients must show a certificate that an authority in it signed.
+    package var tlsClientAuthority: String?
+    /// The only subjects of such certificates that may call: common names, or alternative names (DNS, URI). Empty: all.
+    package var tlsClientSubjects: [String] = []
+    /// "1.3", or "1.2" to accept that too.
+    package var tlsMinimum = "1.3"
     /// Asks for a token on local addresses too; elsewhere it is always asked for.
     package var requireToken = false
     /// The folder of backend executables.
@@ -36,6 +42,9 @@ package struct HostConfiguration: Sendable, Equatable {
         case listen, plaintext, tls
         case tlsCertificate = "tls-certificate"
         case tlsKey = "tls-key"
+        case tlsClientAuthority = "tls-client-authority"
+        case tlsClientSubjects = "tls-client-subject"
+        case tlsMinimum = "tls-minimum"
         case requireToken = "require-token"
         case backends, state, policies, tier, user, readable, devices
     }
@@ -57,6 +66,14 @@ extension HostConfiguration {
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw HostError("tls-certificate and tls-key belong together: give both or neither")
         }
+        guard tlsMinimum == "1.3" || tlsMinimum == "1.2" else {
+            throw HostError("tls-minimum '\(tlsMinimum)': write 1.3, or 1.2 to accept that too")
+        }
+        guard tlsClientSubjects.isEmpty || tlsClientAuthority != nil else {
+            throw HostError(
+                "tls-client-subject needs tls-client-authority: the PEM file of who signs clients' certificates")
+        }
+        guard !tlsClientSubjects.contains("") else { throw HostError("tls-client-subject: a name is empty") }
         if let path = readable.first(where: { !$0.hasPrefix("/") || $0 == "/" }) {
             throw HostError("readable '\(path)': write an absolute path, and not /")
         }
@@ -69,16 +86,20 @@ extension HostConfiguration {
                     "plaintext is refused on \(open), which other machines can reach: leave --plaintext out to serve TLS "
                         + "there, or listen on 127.0.0.1, [::1] or unix:PATH")
             }
-            if tls || tlsCertificate != nil { throw HostError("plaintext and tls contradict each other: choose one") }
+            if tls || tlsCertificate != nil || tlsClientAuthority != nil {
+                throw HostError("plaintext and tls contradict each other: choose one")
+            }
         }
         return self
     }
 
-    /// Whether consumers must bring a token to call on this address.
-    package func requiresToken(on address: SocketAddress) -> Bool { !address.isLocal || requireToken }
+    /// Whether consumers must bring a token to call on this address. A client's certificate says as much as a token.
+    package func requiresToken(on address: SocketAddress) -> Bool {
+        requireToken || (!address.isLocal && tlsClientAuthority == nil)
+    }
 
     /// Whether this address is served with TLS.
     package func usesTLS(on address: SocketAddress) -> Bool {
-        !address.isLocal || tls || tlsCertificate != nil
+        !address.isLocal || tls || tlsCertificate != nil || tlsClientAuthority != nil
     }
 }

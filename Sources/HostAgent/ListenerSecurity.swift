@@ -9,6 +9,18 @@ struct ListenerSecurity {
     let fingerprint: String?
     private let tls: ServerTLS?
 
+    /// The files that may be replaced while the agent runs.
+    var files: [String] {
+        guard let tls else { return [] }
+        return [tls.certificateChainFile, tls.privateKeyFile] + (tls.clientAuthorityFile.map { [$0] } ?? [])
+    }
+
+    /// SHA-256 of the certificate as it is in its file now.
+    func currentFingerprint() throws(TLSError) -> String? {
+        guard let tls else { return nil }
+        return hexadecimal(try SelfSignedCertificate.fingerprint(ofCertificateFile: tls.certificateChainFile))
+    }
+
     /// Generates certificate.pem and key.pem in the state folder when TLS is needed and the owner gave none.
     init(_ configuration: HostConfiguration, state: String) throws(HostError) {
         guard configuration.listen.contains(where: configuration.usesTLS) else {
@@ -17,7 +29,8 @@ struct ListenerSecurity {
         }
         let tls = ServerTLS(
             certificateChainFile: configuration.tlsCertificate ?? state + "/certificate.pem",
-            privateKeyFile: configuration.tlsKey ?? state + "/key.pem")
+            privateKeyFile: configuration.tlsKey ?? state + "/key.pem",
+            clientAuthorityFile: configuration.tlsClientAuthority, acceptsTLS12: configuration.tlsMinimum == "1.2")
         do throws(TLSError) {
             if configuration.tlsCertificate == nil, !FileManager.default.fileExists(atPath: tls.privateKeyFile) {
                 _ = try SelfSignedCertificate.generate(

@@ -4,10 +4,19 @@ package struct ServerTLS: Sendable, Equatable {
     package var certificateChainFile: String
     /// The first certificate's key, unencrypted.
     package var privateKeyFile: String
+    /// Clients must show a certificate that an authority in this PEM file signed; nil: they show none.
+    package var clientAuthorityFile: String?
+    /// TLS 1.2 too, with forward secrecy and authenticated encryption only; otherwise 1.3 alone.
+    package var acceptsTLS12: Bool
 
-    package init(certificateChainFile: String, privateKeyFile: String) {
+    package init(
+        certificateChainFile: String, privateKeyFile: String, clientAuthorityFile: String? = nil,
+        acceptsTLS12: Bool = false
+    ) {
         self.certificateChainFile = certificateChainFile
         self.privateKeyFile = privateKeyFile
+        self.clientAuthorityFile = clientAuthorityFile
+        self.acceptsTLS12 = acceptsTLS12
     }
 }
 

@@ -31,6 +31,27 @@ package final class TLSContext: Sendable {
                 "\(server.privateKeyFile) is not the key of \(server.certificateChainFile)")
         }
         SSL_CTX_set_alpn_select_cb(context, selectHTTP2, nil)
+        hearth_ssl_ctx_no_renegotiation(context)
+        if server.acceptsTLS12 { try acceptTLS12() }
+        if let file = server.clientAuthorityFile { try requireClientCertificate(authorities: file) }
+    }
+
+    /// RFC 9113, section 9.2.2, forbids what this list leaves out.
+    private func acceptTLS12() throws(TLSError) {
+        guard hearth_ssl_ctx_set_min_tls12(context) == 1,
+            SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
+        else { throw TLSError.last(.configuration, "accept TLS 1.2") }
+    }
+
+    /// A handshake fails without a certificate that these authorities vouch for (SSL_CTX_set_verify(3)). No tickets are
+    /// given: each connection shows its certificate anew.
+    private func requireClientCertificate(authorities file: String) throws(TLSError) {
+        guard SSL_CTX_load_verify_file(context, file) == 1, let names = SSL_load_client_CA_file(file) else {
+            throw TLSError.last(.configuration, "read the certificate authorities of clients, \(file)")
+        }
+        SSL_CTX_set_client_CA_list(context, names)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        hearth_ssl_ctx_no_tickets(context)
     }
 
     /// Reads the authorities; `host` is the name to check when the configuration names none.

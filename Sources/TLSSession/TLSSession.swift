@@ -18,6 +18,9 @@ package final class TLSSession {
         case ended
     }
 
+    /// Whom the other end's certificate names, on a server that asks for one, once the handshake is over.
+    package private(set) var peerCertificate: PeerCertificate?
+
     private let ssl: OpaquePointer
     private let context: TLSContext
 
@@ -57,6 +60,7 @@ package final class TLSSession {
         guard result == 1 else { return try step(result, "TLS handshake") }
         try checkProtocol()
         try checkPin()
+        if context.isServer { peerCertificate = SSL_get0_peer_certificate(ssl).map(PeerCertificate.init) }
         return .moved(0)
     }
 

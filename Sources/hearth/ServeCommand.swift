@@ -19,7 +19,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             They also ask for a token (see 'hearth token --help'). The first start of an agent with such an address makes \
             one, 'default', and prints on standard output what to connect with, once:
               hearth chat --to 'hearth://HOST:PORT?token=...&fingerprint=sha256:...'
+            With --tls-client-authority a client's certificate takes the token's place, unless --require-token is given.
             On loopback and Unix sockets whoever can reach them can use the models, unless --require-token is given.
+
+            Certificates and keys that are replaced are taken over within two seconds, or at once on SIGHUP: connections go \
+            on, new ones get the new certificate, and a pair that does not fit is logged and not used.
 
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
             or in the --config file, a JSON object with the same names, such as
@@ -44,6 +48,18 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var tlsCertificate: String?
     @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
     var tlsKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "Ask every client for a certificate that an authority in this PEM file signed.", valueName: "file"))
+    var tlsClientAuthority: String?
+    @Option(
+        name: .customLong("tls-client-subject"),
+        help: ArgumentHelp(
+            "Let only such a certificate call: its common name, or a DNS or URI alternative name; may be repeated.",
+            valueName: "name"))
+    var tlsClientSubjects: [String] = []
+    @Option(help: ArgumentHelp("The oldest TLS to accept: 1.3, or 1.2.", valueName: "version"))
+    var tlsMinimum: String?
     @Flag(help: "Ask for a token on loopback and Unix sockets too; elsewhere it is always asked for.")
     var requireToken = false
     @Option(help: ArgumentHelp("The folder of backend executables.", valueName: "dir"))
@@ -88,14 +104,18 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         if let fingerprint = await agent.certificateFingerprint {
             logger.notice("certificate SHA-256 \(fingerprint)")
         }
+        let terminal = ControllingTerminal()
         let signals = try await SignalStream.make()
         var iterator = signals.makeAsyncIterator()
-        _ = await iterator.next()
+        while let number = await iterator.next(), number == SIGHUP, !terminal.isGone {
+            logger.notice("SIGHUP: reading certificates and tokens again")
+            await agent.reload()
+        }
         logger.notice("stopping: open streams have \(grace) s to end")
         let milliseconds = UInt64(grace) * 1000
         let stopped = Task { await agent.stop(graceMilliseconds: milliseconds) }
         let again = Task {
-            for await _ in signals {
+            for await number in signals where number != SIGHUP {
                 logger.notice("stopping at once")
                 await agent.stop(graceMilliseconds: 0)
                 break
@@ -112,9 +132,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         if !devices.isEmpty { flags[.devices] = .stringArray(devices) }
         if plaintext { flags[.plaintext] = .bool(true) }
         if tls { flags[.tls] = .bool(true) }
+        if !tlsClientSubjects.isEmpty { flags[.tlsClientSubjects] = .stringArray(tlsClientSubjects) }
         if requireToken { flags[.requireToken] = .bool(true) }
         for (key, value) in [
-            (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.backends, backends),
+            (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
+            (.tlsClientAuthority, tlsClientAuthority), (.backends, backends),
             (.state, state),
             (.policies, policies), (.tier, tier), (.user, user),
         ] {

@@ -63,6 +63,27 @@ struct ConfigurationTests {
         #expect(settings.listen.map(settings.usesTLS) == [true, false])
     }
 
+    @Test func `a token is asked for on every address that other machines can reach, and on others on request`()
+        async throws
+    {
+        let listen = ConfigContent.stringArray(["0.0.0.0:1", "127.0.0.1:1", "unix:/x"])
+        let settings = try await load(flags: [.listen: listen])
+        #expect(settings.listen.map(settings.requiresToken) == [true, false, false])
+        let strict = try await load(flags: [.listen: listen], environment: ["HEARTH_REQUIRE_TOKEN": "true"])
+        #expect(strict.listen.map(strict.requiresToken) == [true, true, true])
+    }
+
+    @Test func `a client's certificate takes the token's place, unless both are asked for`() async throws {
+        let file =
+            #"{"listen": ["0.0.0.0:1", "127.0.0.1:1"], "tls-client-authority": "ca", "tls-client-subject": ["a"]}"#
+        let settings = try await load(file: file)
+        #expect(settings.tlsClientSubjects == ["a"])
+        #expect(settings.listen.map(settings.usesTLS) == [true, true])
+        #expect(settings.listen.map(settings.requiresToken) == [false, false])
+        let both = try await load(flags: [.requireToken: .bool(true)], file: file)
+        #expect(both.listen.map(both.requiresToken) == [true, true])
+    }
+
     @Test func `a setting that does not exist is named, with those that do`() async {
         let refusal = await refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
@@ -72,6 +93,9 @@ struct ConfigurationTests {
     @Test(arguments: [
         (#"{"#, "no JSON"), (#"[]"#, "one JSON object"), (#"{"tier": "none"}"#, "full"),
         (#"{"listen": ["x"]}"#, "HOST:PORT"),
+        (#"{"tls-minimum": "1.1"}"#, "1.2"), (#"{"tls-client-subject": ["a"]}"#, "tls-client-authority"),
+        (#"{"plaintext": true, "tls-client-authority": "ca"}"#, "contradict"),
+        (#"{"require-token": "x"}"#, "true or false"),
         (#"{"tls-key": "k"}"#, "tls-certificate"), (#"{"plaintext": "maybe"}"#, "true or false"),
     ])
     func `a wrong value is refused with what would be right`(file: String, remedy: String) async {

@@ -1,0 +1,14 @@
+internal import EventLoop
+internal import TLSSession
+
+/// What new connections of one listener are protected with; replaced when its files are read again.
+@IOLoop
+final class ListenerTLS {
+    let files: ServerTLS
+    var context: TLSContext
+
+    init(_ files: ServerTLS) throws(TLSError) {
+        self.files = files
+        context = try TLSContext(server: files)
+    }
+}

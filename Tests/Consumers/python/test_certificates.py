@@ -1,0 +1,170 @@
+"""Certificates: those of clients, and those of the host, replaced while it serves."""
+
+import asyncio
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+
+import echo
+import grpc
+import pytest
+from agent import Agent, wait_until
+from consumer import OWN_CONNECTION, failure, pb, read_turn, rpc, run
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+
+
+def new_pair(folder, name, subject, extensions=(), authority=None):
+    """A key and a certificate, signed by an authority of ours or by itself; gives the paths of both."""
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+    command = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    command += ["-subj", f"/CN={subject}", "-keyout", key, "-out", certificate]
+    for extension in extensions:
+        command += ["-addext", extension]
+    if authority:
+        command += ["-CA", authority[1], "-CAkey", authority[0], "-addext", "basicConstraints=critical,CA:FALSE"]
+    openssl(*command)
+    for path in (key, certificate):
+        path.chmod(0o644)
+    return key, certificate
+
+
+@pytest.fixture
+def authorities(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    names = ["subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    ours, theirs = (new_pair(folder, name, name) for name in ("ours", "theirs"))
+    return folder, ours, theirs, new_pair(folder, "host", "localhost", names, ours)
+
+
+def serving(host, *options):
+    return Agent(plaintext=False, options=["--tls-certificate", host[1], "--tls-key", host[0], *options])
+
+
+def shown(agent, client=None):
+    """The certificate that a new handshake gets."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    host, _, port = agent.address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            return ssl.DER_cert_to_PEM_cert(secured.getpeercert(True))
+
+
+def in_file(pair):
+    return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(pair[1].read_text()))
+
+
+def test_a_client_shows_a_certificate_of_the_authority_and_of_an_allowed_subject(authorities):
+    folder, ours, theirs, host = authorities
+    clients = {
+        "common": new_pair(folder, "common", "laptop", (), ours),
+        "dns": new_pair(folder, "dns", "x", ["subjectAltName=DNS:render.example"], ours),
+        "uri": new_pair(folder, "uri", "y", ["subjectAltName=URI:spiffe://example/batch"], ours),
+        "unlisted": new_pair(folder, "unlisted", "stranger", (), ours),
+        "foreign": new_pair(folder, "foreign", "laptop", (), theirs),
+        "selfmade": new_pair(folder, "selfmade", "laptop"),
+    }
+    subjects = ["laptop", "render.example", "spiffe://example/batch"]
+    options = ["--tls-client-authority", ours[1]]
+    for subject in subjects:
+        options += ["--tls-client-subject", subject]
+
+    def channel(agent, name):
+        parts = {"root_certificates": ours[1].read_bytes()}
+        if name:
+            key, certificate = clients[name]
+            parts.update(private_key=key.read_bytes(), certificate_chain=certificate.read_bytes())
+        return grpc.aio.secure_channel(
+            agent.address, grpc.ssl_channel_credentials(**parts), options=OWN_CONNECTION
+        )
+
+    async def scenario(agent):
+        for name in ("common", "dns", "uri"):
+            async with channel(agent, name) as open_channel:
+                request = echo.request(name, max_tokens=5, ids=True)
+                echo.check(await read_turn(rpc.InferenceStub(open_channel).Generate(request)), request)
+        async with channel(agent, "unlisted") as open_channel:
+            error = await failure(rpc.InferenceStub(open_channel).ListModels(pb.ListModelsRequest(), timeout=20))
+            assert error.code() == grpc.StatusCode.PERMISSION_DENIED and "stranger" in error.details()
+        for name in ("foreign", "selfmade", None):
+            async with channel(agent, name) as open_channel:
+                error = await failure(rpc.InferenceStub(open_channel).ListModels(pb.ListModelsRequest(), timeout=20))
+                assert error.code() == grpc.StatusCode.UNAVAILABLE, name
+
+    with serving(host, *options) as agent:
+        run(scenario(agent))
+
+
+def test_tls_1_2_is_spoken_only_where_the_owner_accepts_it(authorities):
+    folder, _, _, host = authorities
+
+    def speaks(agent, version):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(["h2"])
+        name, _, port = agent.address.rpartition(":")
+        with socket.create_connection((name, int(port)), timeout=20) as plain:
+            try:
+                with context.wrap_socket(plain) as secured:
+                    return secured.selected_alpn_protocol() == "h2"
+            except ssl.SSLError:
+                return False
+
+    with serving(host) as agent:
+        assert speaks(agent, ssl.TLSVersion.TLSv1_3) and not speaks(agent, ssl.TLSVersion.TLSv1_2)
+    with serving(host, "--tls-minimum", "1.2") as agent:
+        assert speaks(agent, ssl.TLSVersion.TLSv1_3) and speaks(agent, ssl.TLSVersion.TLSv1_2)
+
+
+def test_a_certificate_is_replaced_under_streams_and_none_is_lost(authorities):
+    folder, ours, _, first = authorities
+    names = ["subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    second, third = (new_pair(folder, name, "localhost", names, ours) for name in ("second", "third"))
+    used = folder / "used.key", folder / "used.pem"
+    credentials = grpc.ssl_channel_credentials(ours[1].read_bytes())
+
+    def put(pair):
+        for source, target in zip(pair, used):
+            temporary = target.with_suffix(".new")
+            shutil.copy(source, temporary)
+            temporary.rename(target)
+
+    async def scenario(agent):
+        channels = [grpc.aio.secure_channel(agent.address, credentials, options=OWN_CONNECTION) for _ in range(8)]
+        requests = [echo.request(f"stream {n}", max_tokens=400, tokens_per_second=50, ids=True) for n in range(24)]
+        calls = [rpc.InferenceStub(channels[n % 8]).Generate(request) for n, request in enumerate(requests)]
+        turns = [await read_turn(call, until=lambda turn: turn.tokens > 0) for call in calls]
+        reading = [asyncio.create_task(read_turn(call, turn)) for call, turn in zip(calls, turns)]
+
+        async def until_shown(pair):
+            await asyncio.to_thread(wait_until, lambda: shown(agent) == in_file(pair), f"{pair[1]} is shown")
+
+        await until_shown(first)
+        put(second)
+        await until_shown(second)
+        # A pair that does not fit is told of, and not used.
+        shutil.copy(third[1], used[1])
+        await asyncio.to_thread(wait_until, lambda: "the certificate in use stays" in agent.log(), "it is told of")
+        assert shown(agent) == in_file(second)
+        put(third)
+        agent.process.send_signal(signal.SIGHUP)
+        await until_shown(third)
+        assert not any(task.done() for task in reading), "the streams ended before the certificates were replaced"
+        for turn, request in zip(await asyncio.gather(*reading), requests):
+            assert turn.tokens == 400
+            echo.check(turn, request)
+        for channel in channels:
+            await channel.close()
+
+    put(first)
+    with serving(used) as agent:
+        run(scenario(agent))
