@@ -17,7 +17,7 @@ package final class ConsumerRegister {
     /// From now on these are the tokens. Calls of those that are gone end UNAUTHENTICATED.
     package func replace(_ book: TokenBook) {
         self.book = book
-        let current = Dictionary(uniqueKeysWithValues: book.tokens.map { ($0.sha256, $0) })
+        let current = Dictionary(book.tokens.map { ($0.sha256, $0) }, uniquingKeysWith: { $1 })
         for (digest, consumer) in consumers {
             if let token = current[digest] {
                 consumer.update(token)

@@ -114,7 +114,8 @@ struct SandboxCommand: AsyncParsableCommand {
 
     private func tokens(_ figures: inout SandboxFigures) async throws {
         var (with, without): ([Double], [Double]) = ([], [])
-        for _ in 0..<runs {
+        // More pairs than of anything else: what is looked for is a part of a hundredth.
+        for _ in 0..<runs * 4 {
             with.append(try await tokensPerSecond(sandbox(launcher)))
             without.append(try await tokensPerSecond(sandbox(ablation, without: [.seccomp, .execOnce])))
         }
@@ -129,12 +130,12 @@ struct SandboxCommand: AsyncParsableCommand {
             $0.requestID = "benchmark"
             $0.text = "Once upon a time"
             $0.sampling.temperature = 0
-            $0.stopping.maxTokens = 200
+            $0.stopping.maxTokens = 400
         }
         var play = Rehearsal.Play(
             launcher: launcher, folder: backends, name: "llama", manifest: manifest, owner: OwnerLimits(threads: 1),
             policy: try SeccompPolicy.named(manifest.policy, in: policies), request: try request.serializedBytes())
-        play.tokens = 200
+        play.tokens = 400
         let outcome = try await Rehearsal.run(play)
         guard outcome.act == .answered, outcome.tokens > 1, outcome.answerNanoseconds > 0 else {
             throw BenchError("llama did not answer: \(outcome.detail) \(outcome.log)")
