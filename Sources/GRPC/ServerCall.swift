@@ -36,7 +36,7 @@ package final class ServerCall {
     /// Whether the client accepts compressed messages.
     private let acceptsGzip: Bool
     /// Of the messages that are sent.
-    private var encoding: MessageEncoding
+    private let encoding: MessageEncoding
 
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
@@ -106,15 +106,6 @@ extension ServerCall {
 
     /// From within a handler's `received`: whether this message was compressed on the way.
     package var isMessageCompressed: Bool { messages.pointee.isCompressed }
-
-    /// Lets messages be compressed that are sent with `send(_:compressed:)`; false when the client cannot read that, or the
-    /// initial metadata is gone. Not needed for a client that compresses its own.
-    @discardableResult
-    package func compressMessages() -> Bool {
-        guard acceptsGzip, !hasResponded else { return encoding != .identity }
-        encoding = .gzip
-        return true
-    }
 
     /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
     /// call meanwhile. Such a message is never compressed.

@@ -5,8 +5,9 @@ internal import LinuxSystem
 /// Decides the system calls that a backend's filter does not decide alone, and tells the agent of those that it denies.
 ///
 /// The launcher loads the plan's filter in a form that puts every denied call to this supervisor, which answers with the
-/// errno that the filter itself would have given: `FilterProgram` says which. A call is only told of, never let pass,
-/// so nothing depends on what the caller's memory holds. The one exec that the launcher makes passes; later ones never.
+/// errno that the filter itself would have given: `FilterProgram` says which. What passes here is the one exec that the
+/// launcher makes, never a later one; calls that a policy logs, as while it is learned; and the opens that a policy puts here,
+/// all of which it would allow. None of it depends on the caller's memory, which the caller may change meanwhile.
 struct CallSupervision: ~Copyable {
     private static let secondInNanoseconds: UInt64 = 1_000_000_000
 

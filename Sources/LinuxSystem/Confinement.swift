@@ -59,8 +59,6 @@ package struct LandlockRuleset: ~Copyable {
         package static let deviceControl = Rights(rawValue: 1 << 15)
         /// Files and folders are made, written, truncated and removed; no devices, sockets, pipes or links.
         package static let change = Rights(rawValue: 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 14)
-        /// Those that make sense for something that is not a folder.
-        package static let ofFiles = Rights(rawValue: 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14)
         /// Only from version 3 on.
         static let truncate = Rights(rawValue: 1 << 14)
     }

@@ -40,10 +40,7 @@ package struct PolicyFolder: Sendable {
         return try SeccompPolicy.named(word, in: path)
     }
 
-    /// Those that would let a call pass, the least exposing first. A policy that cannot be read allows nothing.
-    package func allowing(_ call: SystemCall) -> [String] { allowing([call])[0] }
-
-    /// The same for several calls, with every policy read once.
+    /// For each call those that would let it pass, the least exposing first. A policy that cannot be read allows nothing.
     package func allowing(_ calls: [SystemCall]) -> [[String]] {
         let names = (try? names()) ?? []
         let effective = names.compactMap { name in

@@ -50,8 +50,8 @@ struct ControlGroupTests {
         }
     }
 
-    @Test("a group that others are in is not one for limits: the launch goes on without, and nothing is moved")
-    func notAlone() throws {
+    @Test("where no group was delegated the launch goes on without one, and no group is made")
+    func notDelegated() throws {
         let (root, controllers) = try #require(ControlGroupOffer.found)
         // The root of the tree is nobody's but root's.
         let outcome = try stage.run(
