@@ -23,6 +23,8 @@ package struct Limits: Sendable {
     package var lostPeerSeconds: Int32 = 120
     /// How long a call that the server ended early may take to hand over what it has already sent.
     package var lingerMilliseconds: UInt64 = 5_000
+    /// How long a request that is not gRPC may go on sending its body before it is answered; until then it is dropped.
+    package var refusedBodyMilliseconds: UInt64 = 1_000
     /// Messages, and their bytes, that wait for a typed handler or reader before the peer's window closes.
     package var queuedMessagesMax = 64
     package var queuedBytesMax = 64 << 10
@@ -35,6 +37,7 @@ package struct Limits: Sendable {
     package static var client: Limits {
         var limits = Limits()
         limits.http2.connectionWindowBytes = 64 << 20
+        limits.http2.frameBytesMax = 64 << 10
         limits.http2.idleMilliseconds = 0
         return limits
     }

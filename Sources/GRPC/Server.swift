@@ -180,11 +180,8 @@ extension Server: HTTP2ConnectionHandler {
         case .status(let status):
             stream.respond(ResponseHead.accepted + ResponseHead.trailers(status, Metadata(), limits: limits), end: true)
         case .http(let code, let text):
-            stream.respond(ResponseHead.notGRPC(status: code), end: text.isEmpty)
-            if text.isEmpty { return }
-            let bytes = Array(text.utf8)
-            _ = stream.append(byteCount: bytes.count) { $0.copyBytes(from: bytes) }
-            stream.end()
+            stream.handler = RefusedRequest(
+                stream, status: code, text: text, waitMilliseconds: limits.refusedBodyMilliseconds)
         }
     }
 }

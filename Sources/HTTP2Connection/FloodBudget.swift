@@ -4,6 +4,18 @@ package import LinuxSystem
 package struct FloodBudget: Sendable {
     package enum Kind: Int, CaseIterable, Sendable {
         case settings, ping, reset, emptyData, priority
+
+        /// What a frame counts as; nil: as nothing.
+        package init?(_ frame: FrameHeader) {
+            switch frame.kind {
+            case .settings where !frame.isAcknowledgement: self = .settings
+            case .ping where !frame.isAcknowledgement: self = .ping
+            case .reset: self = .reset
+            case .priority, .priorityUpdate: self = .priority
+            case .data where frame.length == 0 && !frame.endsStream: self = .emptyData
+            default: return nil
+            }
+        }
     }
 
     private let allowed: [Int]

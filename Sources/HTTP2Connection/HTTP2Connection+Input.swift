@@ -33,6 +33,18 @@ extension HTTP2Connection {
     }
 
     private func parse(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
+        var position = 0
+        while let frame = scanner.next(in: bytes, at: &position) {
+            guard let ending = judge(frame) else { continue }
+            // What came before this frame counts, and nothing from its header on.
+            try give(UnsafeRawBufferPointer(rebasing: bytes[..<max(position - FrameHeader.byteCount, 0)]))
+            close(ending.code, ending.failure)
+            return
+        }
+        try give(bytes)
+    }
+
+    private func give(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
         let taken = nghttp2_session_mem_recv(
             session.pointer, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
         guard !isClosed else { return }
@@ -59,22 +71,19 @@ extension HTTP2Connection {
         return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
     }
 
-    /// Spends from the budgets; nothing of nghttp2's is submitted here.
-    func beganFrame(type: UInt8, flags: UInt8, length: Int) -> CInt {
-        let kind: FloodBudget.Kind
-        switch UInt32(type) {
-        case NGHTTP2_SETTINGS.rawValue where flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0: kind = .settings
-        case NGHTTP2_PING.rawValue where flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0: kind = .ping
-        case NGHTTP2_RST_STREAM.rawValue: kind = .reset
-        case NGHTTP2_PRIORITY.rawValue, NGHTTP2_PRIORITY_UPDATE.rawValue: kind = .priority
-        case NGHTTP2_DATA.rawValue where length == 0 && flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) == 0:
-            kind = .emptyData
-        default: return 0
+    /// What a frame must not do, from its header alone; nil when it may pass.
+    private func judge(_ frame: FrameHeader) -> Ending? {
+        if let kind = FloodBudget.Kind(frame), !flood.spend(kind, at: .now()) {
+            return Ending(
+                code: .enhanceYourCalm,
+                failure: ConnectionFailure(.flooded, "the peer sends too many \(kind) frames a second"))
         }
-        guard flood.spend(kind, at: .now()) else {
-            return refuse(ConnectionFailure(.flooded, "the peer sends too many \(kind) frames a second"))
+        if role == .server, let code = order.received(frame) {
+            return Ending(
+                code: code,
+                failure: ConnectionFailure(.violation, "the client sends on stream \(frame.stream), which has ended"))
         }
-        return 0
+        return nil
     }
 
     /// Ends the connection from within a callback: GOAWAY is queued, and nghttp2 reads no further.
@@ -179,6 +188,7 @@ extension HTTP2Connection {
     }
 
     func streamClosed(_ id: Int32, _ code: HTTP2ErrorCode) -> CInt {
+        order.ended(id)
         guard let stream = streams.removeValue(forKey: id) else { return 0 }
         if stream.unconsumedBytes > 0 {
             nghttp2_session_consume_connection(session.pointer, stream.unconsumedBytes)

@@ -157,6 +157,8 @@ extension HTTP2Connection {
 
     func sentFrame(_ header: nghttp2_frame_hd) -> CInt {
         let type = UInt32(header.type)
+        // A stream that nghttp2 refused by itself was never ours.
+        if type == NGHTTP2_RST_STREAM.rawValue { order.ended(header.stream_id) }
         guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
         flood.forgivePings()
         // All is said before the client has said all: it may stop (RFC 9113, section 8.1).

@@ -55,7 +55,10 @@ package final class HTTP2Connection {
     var timer: Timer?
     var timerMoment = Monotonic(nanoseconds: 0)
     var clock = ConnectionClock()
+    var scanner: FrameScanner
     var flood: FloodBudget
+    /// Of a client's streams; a server's follow from them.
+    var order: StreamOrder
 
     package private(set) var isClosed = false
     var hasOpened = false
@@ -76,7 +79,9 @@ package final class HTTP2Connection {
         self.peer = peer
         self.limits = limits
         self.isConnecting = isConnecting
+        scanner = FrameScanner(expectsPreface: role == .server)
         flood = FloodBudget(limits)
+        order = StreamOrder(abandonedMax: Int(limits.concurrentStreamsMax))
         transport = try Transport(socket: socket, tls: tls)
         session = HTTP2Session(isServer: role == .server, limits: limits)
         session.setContext(Unmanaged.passUnretained(self).toOpaque())

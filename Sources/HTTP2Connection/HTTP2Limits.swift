@@ -6,8 +6,8 @@ package struct HTTP2Limits: Sendable {
     package var streamWindowBytes: UInt32 = 256 << 10
     /// The same for all streams of the connection together; bounds what a connection may make us hold.
     package var connectionWindowBytes: UInt32 = 8 << 20
-    /// A frame's payload that we accept (SETTINGS_MAX_FRAME_SIZE).
-    package var frameBytesMax: UInt32 = 64 << 10
+    /// A frame's payload that we accept (SETTINGS_MAX_FRAME_SIZE); the protocol's own least, which requests never fill.
+    package var frameBytesMax: UInt32 = 16 << 10
     /// A header list as RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
     package var headerListBytesMax = 32 << 10
     /// Fields in a header list.

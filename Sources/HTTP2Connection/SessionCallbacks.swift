@@ -14,10 +14,6 @@ enum SessionCallbacks {
     private static func make() -> OpaquePointer? {
         var table: OpaquePointer?
         nghttp2_session_callbacks_new(&table)
-        nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, context in
-            let header = header!.pointee
-            return enter(context) { $0.beganFrame(type: header.type, flags: header.flags, length: header.length) }
-        }
         nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, context in
             let id = frame!.pointee.hd.stream_id
             let isRequest = frame!.pointee.headers.cat == NGHTTP2_HCAT_REQUEST

@@ -1,0 +1,84 @@
+/// The nine bytes before a frame's payload (RFC 9113, section 4.1).
+package struct FrameHeader: Equatable, Sendable {
+    package static let byteCount = 9
+
+    /// Of the payload, in bytes.
+    package var length: Int
+    package var type: UInt8
+    package var flags: UInt8
+    /// Without the reserved bit.
+    package var stream: Int32
+
+    package init(length: Int, type: UInt8, flags: UInt8, stream: Int32) {
+        self.length = length
+        self.type = type
+        self.flags = flags
+        self.stream = stream
+    }
+
+    /// The types of RFC 9113, section 6, and of RFC 9218.
+    package enum Kind: UInt8, Sendable {
+        case data, headers, priority, reset, settings, pushPromise, ping, goAway, windowUpdate, continuation
+        case priorityUpdate = 0x10
+    }
+
+    /// Nil: an extension, to be ignored (RFC 9113, section 5.5).
+    package var kind: Kind? { Kind(rawValue: type) }
+
+    /// END_STREAM, on DATA and HEADERS.
+    package var endsStream: Bool { flags & 0x1 != 0 && (kind == .data || kind == .headers) }
+    /// ACK, on SETTINGS and PING.
+    package var isAcknowledgement: Bool { flags & 0x1 != 0 && (kind == .settings || kind == .ping) }
+    /// END_HEADERS, on HEADERS and CONTINUATION.
+    package var endsHeaders: Bool { flags & 0x4 != 0 }
+}
+
+/// Finds the frame headers in what a peer sends, in pieces of any size; pure.
+///
+/// nghttp2 does not announce the frames that it ignores, and those must be counted and judged too.
+package struct FrameScanner: Sendable {
+    private static let prefaceBytes = 24
+
+    /// Bytes that are no header's and are still to pass: a payload's, or the client's preface.
+    private var passing: Int
+    /// The header that has begun: how much of it has come, and its bytes, the first one highest.
+    private var begun = 0
+    private var high: UInt64 = 0
+
+    /// `expectsPreface`: the peer is a client, and its bytes begin with a preface (RFC 9113, section 3.4), which is not
+    /// looked at.
+    package init(expectsPreface: Bool) { passing = expectsPreface ? FrameScanner.prefaceBytes : 0 }
+
+    /// The next header that ends in `bytes`, from `position` on, which is moved past it; nil when there is none, with
+    /// all of `bytes` taken. The payload is passed over by the next call.
+    package mutating func next(in bytes: UnsafeRawBufferPointer, at position: inout Int) -> FrameHeader? {
+        while position < bytes.count {
+            if passing > 0 {
+                let passed = min(passing, bytes.count - position)
+                passing -= passed
+                position += passed
+                continue
+            }
+            let byte = bytes[position]
+            position += 1
+            if begun < FrameHeader.byteCount - 1 {
+                high = high << 8 | UInt64(byte)
+                begun += 1
+                continue
+            }
+            return finishHeader(lastByte: byte)
+        }
+        return nil
+    }
+
+    private mutating func finishHeader(lastByte: UInt8) -> FrameHeader {
+        let header = FrameHeader(
+            length: Int(high >> 40), type: UInt8(truncatingIfNeeded: high >> 32),
+            flags: UInt8(truncatingIfNeeded: high >> 24),
+            stream: Int32(truncatingIfNeeded: (high & 0x7f_ffff) << 8 | UInt64(lastByte)))
+        passing = header.length
+        begun = 0
+        high = 0
+        return header
+    }
+}
