@@ -155,9 +155,11 @@ class Agent:
 
     def command_line(self, *arguments):
         """What `hearth ARGUMENTS` prints on standard output."""
-        return subprocess.run(
-            [str(PREFIX / "bin/hearth"), *map(str, arguments)], check=True, capture_output=True, text=True, timeout=60
-        ).stdout
+        answer = subprocess.run(
+            [str(PREFIX / "bin/hearth"), *map(str, arguments)], capture_output=True, text=True, timeout=60
+        )
+        assert answer.returncode == 0, f"hearth {arguments[0]} ended with {answer.returncode}: {answer.stderr}"
+        return answer.stdout
 
     def backends(self):
         """`hearth backends --json`, by model."""

@@ -5,6 +5,7 @@ import dataclasses
 
 import grpc
 import grpc.aio
+from grpc_status import rpc_status
 
 from hearth.v1 import inference_pb2 as pb
 from hearth.v1 import inference_pb2_grpc as rpc
@@ -94,6 +95,22 @@ async def first_failure(call):
     except grpc.aio.AioRpcError as error:
         return error, events
     raise AssertionError(f"the call succeeded with {len(events)} events")
+
+
+def detail(error, kind):
+    """The one detail of this kind of an error."""
+    status = rpc_status.from_call(Call(error))
+    (found,) = [message for message in status.details if message.Is(kind.DESCRIPTOR)]
+    message = kind()
+    found.Unpack(message)
+    return message
+
+
+class Call:
+    """What grpcio-status reads, from an error of grpc.aio."""
+
+    def __init__(self, error):
+        self.code, self.details, self.trailing_metadata = error.code, error.details, error.trailing_metadata
 
 
 def run(coroutine, seconds=120):

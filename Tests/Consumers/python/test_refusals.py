@@ -5,10 +5,9 @@ import asyncio
 import echo
 import grpc
 from agent import Agent
-from consumer import connect, failure, first_failure, pb, read_turn, rpc, run
+from consumer import connect, detail, failure, first_failure, pb, read_turn, rpc, run
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 
 def refused(request, backends=None):
@@ -20,22 +19,6 @@ def refused(request, backends=None):
 
     with Agent(backends) as agent:
         return run(scenario(agent))
-
-
-def detail(error, kind):
-    """The one detail of this kind of an error."""
-    status = rpc_status.from_call(Call(error))
-    (found,) = [message for message in status.details if message.Is(kind.DESCRIPTOR)]
-    message = kind()
-    found.Unpack(message)
-    return message
-
-
-class Call:
-    """What grpcio-status reads, from an error of grpc.aio."""
-
-    def __init__(self, error):
-        self.code, self.details, self.trailing_metadata = error.code, error.details, error.trailing_metadata
 
 
 def test_an_unknown_model_is_not_found_and_the_message_lists_what_there_is():

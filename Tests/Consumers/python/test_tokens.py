@@ -10,39 +10,11 @@ import time
 import echo
 import grpc
 from agent import PREFIX, Agent, wait_until
+from closed_agent import ClosedAgent
 from consumer import OWN_CONNECTION, failure, first_failure, pb, read_turn, rpc, run
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-class ClosedAgent(Agent):
-    """An agent with TLS that asks for tokens; its first lines are read, and the connection string kept."""
-
-    def __init__(self, backends=None, options=(), **rest):
-        super().__init__(backends, plaintext=False, options=["--tls", "--require-token", *options], **rest)
-
-    def __enter__(self):
-        super().__enter__()
-        line = self.process.stdout.readline().decode()
-        match = re.fullmatch(r"hearth: connect with \(shown this once\): (hearth://\S+)\n", line)
-        assert match, f"no connection string, but {line!r}"
-        self.connection = match.group(1)
-        self.first_token = re.search(r"token=([^&]+)", self.connection).group(1)
-        self.trusted = grpc.ssl_channel_credentials((self.state / "certificate.pem").read_bytes())
-        return self
-
-    def create(self, name, *options):
-        return self.command_line("token", "create", "--state", self.state, name, *options).strip()
-
-    def revoke(self, name):
-        self.command_line("token", "revoke", "--state", self.state, name)
-
-    def channel(self, token=None):
-        credentials = self.trusted
-        if token is not None:
-            credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(token))
-        return grpc.aio.secure_channel(self.address, credentials, options=OWN_CONNECTION)
 
 
 async def models(channel):

@@ -1,0 +1,39 @@
+"""An agent that asks for tokens."""
+
+import re
+
+import grpc
+from agent import Agent
+from consumer import OWN_CONNECTION
+
+
+class ClosedAgent(Agent):
+    """Asks for tokens; its first lines are read, and the connection string kept. With TLS, or without on loopback."""
+
+    def __init__(self, backends=None, options=(), tls=True, **rest):
+        self.uses_tls = tls
+        options = [*(["--tls"] if tls else []), "--require-token", *options]
+        super().__init__(backends, plaintext=not tls, options=options, **rest)
+
+    def __enter__(self):
+        super().__enter__()
+        line = self.process.stdout.readline().decode()
+        match = re.fullmatch(r"hearth: connect with \(shown this once\): (hearth://\S+)\n", line)
+        assert match, f"no connection string, but {line!r}"
+        self.connection = match.group(1)
+        self.first_token = re.search(r"token=([^&]+)", self.connection).group(1)
+        if self.uses_tls:
+            self.trusted = grpc.ssl_channel_credentials((self.state / "certificate.pem").read_bytes())
+        return self
+
+    def create(self, name, *options):
+        return self.command_line("token", "create", "--state", self.state, name, *options).strip()
+
+    def revoke(self, name):
+        self.command_line("token", "revoke", "--state", self.state, name)
+
+    def channel(self, token=None):
+        credentials = self.trusted
+        if token is not None:
+            credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(token))
+        return grpc.aio.secure_channel(self.address, credentials, options=OWN_CONNECTION)
