@@ -20,7 +20,20 @@ package struct ServerTLS: Sendable, Equatable {
     }
 }
 
-/// Whom a TLS client believes.
+/// What a TLS client shows to servers that ask for a certificate: a chain and its key, both PEM files.
+package struct ClientIdentity: Sendable, Equatable {
+    /// The client's own certificate first, then those that lead to a root.
+    package var certificateChainFile: String
+    /// The first certificate's key, unencrypted.
+    package var privateKeyFile: String
+
+    package init(certificateChainFile: String, privateKeyFile: String) {
+        self.certificateChainFile = certificateChainFile
+        self.privateKeyFile = privateKeyFile
+    }
+}
+
+/// Whom a TLS client believes, and who it says it is.
 package struct ClientTLS: Sendable, Equatable {
     /// How the server's certificate is judged.
     package enum Trust: Sendable, Equatable {
@@ -35,9 +48,12 @@ package struct ClientTLS: Sendable, Equatable {
     package var trust: Trust
     /// The name to ask for and to check; nil: the host of the address.
     package var serverName: String?
+    /// Nil: it shows no certificate, whoever asks.
+    package var identity: ClientIdentity?
 
-    package init(trust: Trust = .system, serverName: String? = nil) {
+    package init(trust: Trust = .system, serverName: String? = nil, identity: ClientIdentity? = nil) {
         self.trust = trust
         self.serverName = serverName
+        self.identity = identity
     }
 }

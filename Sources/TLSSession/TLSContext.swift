@@ -19,21 +19,26 @@ package final class TLSContext: Sendable {
         pinnedSHA256 = nil
         serverName = nil
         context = try TLSContext.make(TLS_server_method())
-        guard SSL_CTX_use_certificate_chain_file(context, server.certificateChainFile) == 1 else {
-            throw TLSError.last(.configuration, "read the certificate chain \(server.certificateChainFile)")
-        }
-        guard SSL_CTX_use_PrivateKey_file(context, server.privateKeyFile, SSL_FILETYPE_PEM) == 1 else {
-            throw TLSError.last(.configuration, "read the private key \(server.privateKeyFile)")
-        }
-        guard SSL_CTX_check_private_key(context) == 1 else {
-            throw TLSError.last(
-                .configuration,
-                "\(server.privateKeyFile) is not the key of \(server.certificateChainFile)")
-        }
+        try show(certificateChain: server.certificateChainFile, privateKey: server.privateKeyFile)
         SSL_CTX_set_alpn_select_cb(context, selectHTTP2, nil)
         hearth_ssl_ctx_no_renegotiation(context)
         if server.acceptsTLS12 { try acceptTLS12() }
         if let file = server.clientAuthorityFile { try requireClientCertificate(authorities: file) }
+    }
+
+    private func show(certificateChain: String, privateKey: String) throws(TLSError) {
+        guard SSL_CTX_use_certificate_chain_file(context, certificateChain) == 1 else {
+            throw TLSError.last(.configuration, "read the certificate chain \(certificateChain)")
+        }
+        // Without this OpenSSL asks for the password of an encrypted key on the terminal, and waits for it.
+        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in -1 }
+        guard SSL_CTX_use_PrivateKey_file(context, privateKey, SSL_FILETYPE_PEM) == 1 else {
+            let error = TLSError.last(.configuration, "read the private key \(privateKey)")
+            throw TLSError(.configuration, "\(error); it must be PEM and not encrypted, and the certificate's")
+        }
+        guard SSL_CTX_check_private_key(context) == 1 else {
+            throw TLSError.last(.configuration, "\(privateKey) is not the key of \(certificateChain)")
+        }
     }
 
     /// RFC 9113, section 9.2.2, forbids what this list leaves out.
@@ -54,7 +59,7 @@ package final class TLSContext: Sendable {
         hearth_ssl_ctx_no_tickets(context)
     }
 
-    /// Reads the authorities; `host` is the name to check when the configuration names none.
+    /// Reads the authorities and the identity; `host` is the name to check when the configuration names none.
     package init(client: ClientTLS, host: String?) throws(TLSError) {
         isServer = false
         serverName = client.serverName ?? host
@@ -81,6 +86,9 @@ package final class TLSContext: Sendable {
             pinned = sha256
         }
         pinnedSHA256 = pinned
+        if let identity = client.identity {
+            try show(certificateChain: identity.certificateChainFile, privateKey: identity.privateKeyFile)
+        }
         guard SSL_CTX_set_alpn_protos(context, protocolList, UInt32(protocolList.count)) == 0 else {
             throw TLSError.last(.configuration, "offer HTTP/2")
         }

@@ -18,6 +18,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
               hearth chat --to host.example:50051 --fingerprint 3f5a... --token-file ~/token "Hello"
               hearth chat --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...' "Hello"
+              hearth chat --to host.example:50051 --tls-certificate me.pem --tls-key me.key "Hello"
             """)
 
     @OptionGroup var consumer: ConsumerOptions

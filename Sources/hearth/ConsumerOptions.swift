@@ -22,6 +22,11 @@ struct ConsumerOptions: ParsableArguments {
         help: ArgumentHelp(
             "A file that holds the token; or put the token into HEARTH_TOKEN.", valueName: "file"))
     var tokenFile: String?
+    @Option(
+        help: ArgumentHelp("The certificate to show, PEM, where a host asks its clients for one.", valueName: "file"))
+    var tlsCertificate: String?
+    @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
+    var tlsKey: String?
 
     /// A host that answered, and what every call to it carries.
     struct Host: Sendable {
@@ -77,15 +82,37 @@ struct ConsumerOptions: ParsableArguments {
     }
 
     private func security(for target: ConnectionString) throws -> ClientSecurity {
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ValidationError("--tls-certificate and --tls-key belong together: give both or neither")
+        }
+        guard let tls = try trust(in: target).map({ ClientTLS(trust: $0, identity: identity) }) else {
+            return .plaintext
+        }
+        // Read now, so that a file that cannot be used is told of before anybody is asked for anything.
+        do throws(TLSError) {
+            _ = try TLSContext(client: tls, host: nil)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        return .tls(tls)
+    }
+
+    private var identity: ClientIdentity? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        return ClientIdentity(certificateChainFile: tlsCertificate, privateKeyFile: tlsKey)
+    }
+
+    /// Nil: no TLS.
+    private func trust(in target: ConnectionString) throws -> ClientTLS.Trust? {
         if let fingerprint {
             guard let digest = Fingerprint.parse(fingerprint) else {
                 throw ValidationError(
                     "--fingerprint '\(fingerprint)': write the 64 hexadecimal digits that 'hearth serve' logs")
             }
-            return .tls(ClientTLS(trust: .pinned(sha256: digest)))
+            return .pinned(sha256: digest)
         }
-        if let digest = target.fingerprint { return .tls(ClientTLS(trust: .pinned(sha256: digest))) }
-        guard tls || authorities != nil || !target.address.isLocal else { return .plaintext }
-        return .tls(ClientTLS(trust: authorities.map { .authorities(file: $0) } ?? .system))
+        if let digest = target.fingerprint { return .pinned(sha256: digest) }
+        guard tls || authorities != nil || identity != nil || !target.address.isLocal else { return nil }
+        return authorities.map { .authorities(file: $0) } ?? .system
     }
 }

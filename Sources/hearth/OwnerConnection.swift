@@ -5,6 +5,7 @@ internal import GRPC
 internal import HostAgent
 internal import LinuxSystem
 internal import SwiftProtobuf
+internal import TLSSession
 
 /// How the owner's commands find the running agent.
 struct OwnerOptions: ParsableArguments {
@@ -39,6 +40,10 @@ enum Connection {
 
     private static func remedy(_ reason: String, _ security: ClientSecurity) -> String {
         switch security {
+        case .tls(let tls) where tls.identity == nil && reason.contains("alert certificate required"):
+            "it asks its clients for a certificate: show yours with --tls-certificate and --tls-key"
+        case .tls(let tls) where tls.identity != nil && reason.contains(" alert "):
+            "it does not take this certificate: show one with --tls-certificate that its --tls-client-authority signed"
         case .tls where reason.contains("certificate"):
             "trust it with --fingerprint and the SHA-256 that 'hearth serve' logs, or with --authorities"
         case .plaintext where reason.contains("closed the connection"): "if it serves TLS, add --tls"

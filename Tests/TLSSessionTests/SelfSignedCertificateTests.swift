@@ -71,6 +71,11 @@ struct SelfSignedCertificateTests {
                         server: ServerTLS(certificateChainFile: path(certificate), privateKeyFile: path(key)))
                 }
                 #expect(error?.description.contains(path(named)) == true)
+                let identity = ClientIdentity(certificateChainFile: path(certificate), privateKeyFile: path(key))
+                let ofClient = #expect(throws: TLSError.self) {
+                    try TLSContext(client: ClientTLS(identity: identity), host: nil)
+                }
+                #expect(ofClient?.description.contains(path(named)) == true)
             }
         }
     }

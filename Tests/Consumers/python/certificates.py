@@ -4,7 +4,9 @@ import subprocess
 
 
 def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+    """What openssl(1) says."""
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout.decode()
 
 
 def new_pair(folder, name, subject, extensions=(), authority=None):

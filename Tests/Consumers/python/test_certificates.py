@@ -5,12 +5,13 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 
 import echo
 import grpc
 import pytest
-from agent import Agent, wait_until
-from certificates import new_pair
+from agent import PREFIX, Agent, wait_until
+from certificates import new_pair, openssl
 from consumer import OWN_CONNECTION, failure, pb, read_turn, rpc, run
 
 
@@ -84,6 +85,43 @@ def test_a_client_shows_a_certificate_of_the_authority_and_of_an_allowed_subject
         run(scenario(agent))
 
 
+def test_the_command_line_shows_a_certificate_and_says_what_is_wrong_with_one(authorities):
+    folder, ours, theirs, host = authorities
+    key, certificate = new_pair(folder, "person", "person", (), ours)
+    foreign = new_pair(folder, "outsider", "person", (), theirs)
+    locked = folder / "locked.key"
+    openssl("pkcs8", "-topk8", "-in", key, "-passout", "pass:secret", "-out", locked)
+    missing = folder / "missing.pem"
+
+    def hearth(*words):
+        command = [str(PREFIX / "bin/hearth"), *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def shows(certificate, key):
+        return ["--tls-certificate", certificate, "--tls-key", key]
+
+    with serving(host, "--tls-client-authority", ours[1], "--tls-client-subject", "person") as agent:
+        known = ["--to", agent.address, "--authorities", ours[1]]
+        answer = hearth("models", *known, *shows(certificate, key))
+        assert answer.returncode == 0 and "echo" in answer.stdout, answer.stderr
+        fingerprint = openssl("x509", "-in", host[1], "-noout", "-fingerprint", "-sha256").split("=")[1].strip()
+        string = f"hearth://{agent.address}?fingerprint=sha256:{fingerprint}"
+        answer = hearth("chat", "--to", string, *shows(certificate, key), "--max-tokens", 5, "Hello")
+        assert answer.returncode == 0 and answer.stdout.strip(), answer.stderr
+        for words, code, told in (
+            ([], 69, "--tls-certificate"),
+            (shows(foreign[1], foreign[0]), 69, "--tls-client-authority"),
+            (shows(certificate, key)[:2], 64, "belong together"),
+            (shows(missing, key), 64, str(missing)),
+            (shows(certificate, missing), 64, str(missing)),
+            (shows(certificate, foreign[0]), 64, str(foreign[0])),
+            (shows(certificate, locked), 64, "not encrypted"),
+        ):
+            answer = hearth("models", *known, *words)
+            assert answer.returncode == code and told in answer.stderr, (words, answer)
+            assert not answer.stdout
+
+
 def test_tls_1_2_is_spoken_only_where_the_owner_accepts_it(authorities):
     folder, _, _, host = authorities
 
@@ -148,4 +186,63 @@ def test_a_certificate_is_replaced_under_streams_and_none_is_lost(authorities):
 
     put(first)
     with serving(used) as agent:
+        run(scenario(agent))
+
+
+def test_streams_begin_and_end_all_the_time_while_certificates_are_replaced_and_none_is_lost(authorities):
+    folder, ours, _, first = authorities
+    names = ["subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    pairs = [first, *(new_pair(folder, f"replacement-{n}", "localhost", names, ours) for n in range(5))]
+    used = folder / "served.key", folder / "served.pem"
+    credentials = grpc.ssl_channel_credentials(ours[1].read_bytes())
+    over = asyncio.Event()
+    whole = {"old": 0, "new": 0}
+
+    def put(pair):
+        for source, target in zip(pair, used):
+            temporary = target.with_suffix(".new")
+            shutil.copy(source, temporary)
+            temporary.rename(target)
+
+    async def stream(channel, number):
+        request = echo.request(f"stream {number}", seed=sum(whole.values()), max_tokens=8, tokens_per_second=10, ids=True)
+        turn = await read_turn(rpc.InferenceStub(channel).Generate(request))
+        assert turn.tokens == 8
+        echo.check(turn, request)
+
+    async def on_an_old_connection(channel, number):
+        while not over.is_set():
+            await stream(channel, number)
+            whole["old"] += 1
+
+    async def on_new_connections(agent, number):
+        while not over.is_set():
+            async with grpc.aio.secure_channel(agent.address, credentials, options=OWN_CONNECTION) as channel:
+                await stream(channel, number)
+            whole["new"] += 1
+
+    async def replacements(agent):
+        for pair in pairs[1:]:
+            put(pair)
+            await asyncio.to_thread(wait_until, lambda: shown(agent) == in_file(pair), f"{pair[1]} is shown")
+            before = dict(whole)
+            while whole["old"] < before["old"] + 70 or whole["new"] < before["new"] + 30:
+                await asyncio.sleep(0.05)
+        over.set()
+
+    async def scenario(agent):
+        channels = [grpc.aio.secure_channel(agent.address, credentials, options=OWN_CONNECTION) for _ in range(7)]
+        async with asyncio.TaskGroup() as group:
+            for number in range(70):
+                group.create_task(on_an_old_connection(channels[number % 7], number))
+            for number in range(30):
+                group.create_task(on_new_connections(agent, 70 + number))
+            group.create_task(replacements(agent))
+        for channel in channels:
+            await channel.close()
+        print(f"{whole} streams were whole")
+
+    put(first)
+    options = ["--tls-certificate", used[1], "--tls-key", used[0]]
+    with Agent({"echo": {"models": [{"id": "echo", "maxSequences": 200}]}}, plaintext=False, options=options) as agent:
         run(scenario(agent))
