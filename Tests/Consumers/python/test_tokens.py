@@ -11,7 +11,9 @@ import echo
 import grpc
 from agent import PREFIX, Agent, wait_until
 from closed_agent import ClosedAgent
-from consumer import OWN_CONNECTION, failure, first_failure, pb, read_turn, rpc, run
+from consumer import OWN_CONNECTION, detail, failure, first_failure, pb, read_turn, rpc, run
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -170,6 +172,7 @@ def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_wit
             assert error.code() == RESOURCE_EXHAUSTED and not events
             wait = int(re.search(r"try again in (\d+) s", error.details()).group(1))
             assert 1 <= wait <= 61
+            assert_same_wait(error, wait)
             # The others are not held by it.
             request = echo.request("other", max_tokens=500, ids=True)
             async with agent.channel(agent.first_token) as other:
@@ -178,6 +181,37 @@ def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_wit
             turn = await read_turn(call, turn)
             assert turn.tokens == 120
             assert time.monotonic() - began >= wait - 2
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
+def assert_same_wait(error, seconds):
+    """What a program reads of a refusal is what a person reads, in the standard's bytes."""
+    assert detail(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() in range(1, seconds * 1000 + 1)
+    trailers = dict(error.trailing_metadata())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    names = [message.type_url for message in status.details]
+    assert "type.googleapis.com/google.rpc.RetryInfo" in names, names
+
+
+def test_health_needs_no_token_and_everything_else_does():
+    async def scenario(agent):
+        async with agent.channel() as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            for service in ("", "hearth.v1.Inference", "echo"):
+                asked = health_pb2.HealthCheckRequest(service=service)
+                assert (await health.Check(asked, timeout=20)).status == health_pb2.HealthCheckResponse.SERVING
+            watch = health.Watch(asked)
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+            listed = await health.List(health_pb2.HealthListRequest(), timeout=20)
+            assert "echo" in listed.statuses
+            for version in ("v1", "v1alpha"):
+                reflect = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
+                error, answers = await first_failure(reflect(iter([b""]), timeout=20))
+                assert error.code() == UNAUTHENTICATED and not answers
+        await refused(agent, None)
 
     with ClosedAgent() as agent:
         run(scenario(agent))
