@@ -39,6 +39,8 @@ package struct Limits: Sendable {
         limits.http2.connectionWindowBytes = 64 << 20
         limits.http2.frameBytesMax = 64 << 10
         limits.http2.idleMilliseconds = 0
+        // Servers end connections that ping more often than they like: whoever wants pings says so.
+        limits.http2.keepaliveMilliseconds = 0
         return limits
     }
 
@@ -67,8 +69,14 @@ package struct Limits: Sendable {
             ("headersMilliseconds", http2.headersMilliseconds),
             ("writeStallMilliseconds", http2.writeStallMilliseconds),
             ("idleMilliseconds", http2.idleMilliseconds),
+            ("ageMilliseconds", http2.ageMilliseconds),
+            ("ageGraceMilliseconds", http2.ageGraceMilliseconds),
+            ("keepaliveMilliseconds", http2.keepaliveMilliseconds),
+            ("keepaliveTimeoutMilliseconds", http2.keepaliveTimeoutMilliseconds),
+            ("pingIntervalMillisecondsMin", http2.pingIntervalMillisecondsMin),
+            ("idlePingIntervalMillisecondsMin", http2.idlePingIntervalMillisecondsMin),
+            ("pingStrikesMax", UInt64(http2.pingStrikesMax)),
             ("settingsPerSecondMax", UInt64(http2.settingsPerSecondMax)),
-            ("pingsPerSecondMax", UInt64(http2.pingsPerSecondMax)),
             ("resetsPerSecondMax", UInt64(http2.resetsPerSecondMax)),
             ("emptyDataPerSecondMax", UInt64(http2.emptyDataPerSecondMax)),
             ("prioritiesPerSecondMax", UInt64(http2.prioritiesPerSecondMax)),

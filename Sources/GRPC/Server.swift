@@ -82,7 +82,7 @@ package final class Server {
     package func drain(graceMilliseconds: UInt64) async {
         closeListeners()
         isDraining = true
-        for connection in connections.values { connection.drain() }
+        for connection in connections.values { connection.drain("the server is shutting down") }
         let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.close() }
         if !connections.isEmpty {
             await withCheckedContinuation { drainWaiters.append($0) }

@@ -10,21 +10,36 @@ struct ConnectionClock {
     var stallEnds: Monotonic?
     /// A stream must have begun; nil while there is one.
     var idleEnds: Monotonic?
+    /// The peer must have sent something, or gets a PING; nil when it has one to answer, or none is ever sent.
+    var quietEnds: Monotonic?
+    /// The PING must have been answered; nil when none is under way.
+    var keepaliveEnds: Monotonic?
+    /// The connection takes no new streams; nil when it never ends so, or has.
+    var ageEnds: Monotonic?
+    /// Its last streams must have ended; nil when they may go on.
+    var ageGraceEnds: Monotonic?
     /// GOAWAY's last word must be said; nil when none is due.
     var drainEnds: Monotonic?
 
-    enum Due: Equatable { case handshake, headers, stall, idle, drain }
+    enum Due: Equatable, CaseIterable { case handshake, headers, stall, keepalive, quiet, idle, age, ageGrace, drain }
+
+    subscript(due: Due) -> Monotonic? {
+        switch due {
+        case .handshake: handshakeEnds
+        case .headers: headersEnd
+        case .stall: stallEnds
+        case .keepalive: keepaliveEnds
+        case .quiet: quietEnds
+        case .idle: idleEnds
+        case .age: ageEnds
+        case .ageGrace: ageGraceEnds
+        case .drain: drainEnds
+        }
+    }
 
     /// The next moment to look again.
-    var next: Monotonic? { [handshakeEnds, headersEnd, stallEnds, idleEnds, drainEnds].compactMap { $0 }.min() }
+    var next: Monotonic? { Due.allCases.compactMap { self[$0] }.min() }
 
-    /// What has been waited for too long.
-    func due(at now: Monotonic) -> Due? {
-        if let handshakeEnds, handshakeEnds <= now { return .handshake }
-        if let headersEnd, headersEnd <= now { return .headers }
-        if let stallEnds, stallEnds <= now { return .stall }
-        if let idleEnds, idleEnds <= now { return .idle }
-        if let drainEnds, drainEnds <= now { return .drain }
-        return nil
-    }
+    /// What has been waited for too long; the most serious first.
+    func due(at now: Monotonic) -> Due? { Due.allCases.first { due in self[due].map { $0 <= now } ?? false } }
 }

@@ -3,13 +3,12 @@ package import LinuxSystem
 /// Counts, second by second, the frames of one connection that cost its peer nothing; pure.
 package struct FloodBudget: Sendable {
     package enum Kind: Int, CaseIterable, Sendable {
-        case settings, ping, reset, emptyData, priority
+        case settings, reset, emptyData, priority
 
         /// What a frame counts as; nil: as nothing.
         package init?(_ frame: FrameHeader) {
             switch frame.kind {
             case .settings where !frame.isAcknowledgement: self = .settings
-            case .ping where !frame.isAcknowledgement: self = .ping
             case .reset: self = .reset
             case .priority, .priorityUpdate: self = .priority
             case .data where frame.length == 0 && !frame.endsStream: self = .emptyData
@@ -24,8 +23,8 @@ package struct FloodBudget: Sendable {
 
     package init(_ limits: HTTP2Limits) {
         allowed = [
-            limits.settingsPerSecondMax, limits.pingsPerSecondMax, limits.resetsPerSecondMax,
-            limits.emptyDataPerSecondMax, limits.prioritiesPerSecondMax,
+            limits.settingsPerSecondMax, limits.resetsPerSecondMax, limits.emptyDataPerSecondMax,
+            limits.prioritiesPerSecondMax,
         ]
     }
 
@@ -39,7 +38,4 @@ package struct FloodBudget: Sendable {
         spent[kind.rawValue] += 1
         return spent[kind.rawValue] <= allowed[kind.rawValue]
     }
-
-    /// Data was sent, which a peer may answer with a ping.
-    package mutating func forgivePings() { spent[Kind.ping.rawValue] = 0 }
 }

@@ -14,8 +14,10 @@ extension HTTP2Connection {
                 finishReading()
                 return
             case .ended:
-                throw ConnectionFailure(.lost, "the peer closed the connection")
+                throw ConnectionFailure(
+                    .lost, "the peer closed the connection" + (peerReason.map { ": \($0)" } ?? ""))
             case .moved(let count):
+                noteReceived()
                 bytesReceived &+= UInt64(count)
                 try parse(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
                 if isClosed || ending != nil { return }
@@ -38,7 +40,7 @@ extension HTTP2Connection {
             guard let ending = judge(frame) else { continue }
             // What came before this frame counts, and nothing from its header on.
             try give(UnsafeRawBufferPointer(rebasing: bytes[..<max(position - FrameHeader.byteCount, 0)]))
-            close(ending.code, ending.failure)
+            end(ending)
             return
         }
         try give(bytes)
@@ -78,7 +80,18 @@ extension HTTP2Connection {
                 code: .enhanceYourCalm,
                 failure: ConnectionFailure(.flooded, "the peer sends too many \(kind) frames a second"))
         }
-        if role == .server, let code = order.received(frame) {
+        guard role == .server else { return nil }
+        if frame.kind == .ping, !frame.isAcknowledgement,
+            !pings.received(at: .now(), hasStreams: !streams.isEmpty)
+        {
+            // These very words make a gRPC client ping less often (proposal A8).
+            return Ending(
+                code: .enhanceYourCalm,
+                failure: ConnectionFailure(
+                    .flooded, "the client pings more often than every \(limits.pingIntervalMillisecondsMin) ms"),
+                debugData: "too_many_pings")
+        }
+        if let code = order.received(frame) {
             return Ending(
                 code: code,
                 failure: ConnectionFailure(.violation, "the client sends on stream \(frame.stream), which has ended"))
@@ -151,9 +164,10 @@ extension HTTP2Connection {
         case NGHTTP2_SETTINGS.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0:
             open()
         case NGHTTP2_PING.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
-            finishDrain()
+            if PingPurpose(frame.ping.opaque_data) == .drain { finishDrain() }
         case NGHTTP2_GOAWAY.rawValue:
             isDraining = true
+            notePeerReason(frame.goaway)
             handler?.draining(self)
             closeIfDone()
         default: break
@@ -166,7 +180,14 @@ extension HTTP2Connection {
         hasOpened = true
         clock.handshakeEnds = nil
         if streams.isEmpty { noteIdle() }
+        beginAging()
         handler?.opened(self)
+    }
+
+    private func notePeerReason(_ goAway: nghttp2_goaway) {
+        guard goAway.error_code != HTTP2ErrorCode.noError.rawValue else { return }
+        let text = UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len).prefix(256)
+        peerReason = "GOAWAY with HTTP/2 error \(goAway.error_code) " + String(decoding: text, as: UTF8.self)
     }
 
     private func receivedHeaders(_ stream: HTTP2Stream, isRequest: Bool) {

@@ -34,7 +34,7 @@ extension HTTP2Connection: TurnEndHandler {
         do throws(ConnectionFailure) {
             if !isBlocked { try send() }
             if let ending, !isClosed, !hasMoreToSend || isBlocked {
-                nghttp2_session_terminate_session(session.pointer, ending.code.rawValue)
+                submitGoAway(ending.code, debugData: ending.debugData)
                 if !isBlocked { try send() }
                 throw ending.failure
             }
@@ -160,7 +160,7 @@ extension HTTP2Connection {
         // A stream that nghttp2 refused by itself was never ours.
         if type == NGHTTP2_RST_STREAM.rawValue { order.ended(header.stream_id) }
         guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
-        flood.forgivePings()
+        pings.pardon()
         // All is said before the client has said all: it may stop (RFC 9113, section 8.1).
         if role == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
             nghttp2_session_get_stream_remote_close(session.pointer, header.stream_id) == 0

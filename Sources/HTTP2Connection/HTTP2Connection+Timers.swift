@@ -1,3 +1,4 @@
+internal import CNghttp2
 internal import EventLoop
 internal import LinuxSystem
 
@@ -31,9 +32,26 @@ extension HTTP2Connection {
             fail(
                 ConnectionFailure(
                     .timedOut, "the peer read nothing for \(limits.writeStallMilliseconds) ms while bytes waited"))
+        case .keepalive:
+            fail(
+                ConnectionFailure(
+                    .timedOut, "the peer did not answer a PING within \(limits.keepaliveTimeoutMilliseconds) ms"))
+        case .quiet:
+            keepAlive()
         case .idle:
             clock.idleEnds = nil
-            drain()
+            drain("max_idle")
+        case .age:
+            clock.ageEnds = nil
+            drain("max_age")
+            if limits.ageGraceMilliseconds > 0 {
+                clock.ageGraceEnds = Monotonic.now().advanced(milliseconds: limits.ageGraceMilliseconds)
+            }
+        case .ageGrace:
+            close(
+                .noError,
+                ConnectionFailure(
+                    .closed, "the connection had reached its age, and \(limits.ageGraceMilliseconds) ms of grace"))
         case .drain:
             finishDrain()
         case nil:
@@ -47,5 +65,65 @@ extension HTTP2Connection {
         guard role == .server, limits.idleMilliseconds > 0 else { return }
         clock.idleEnds = Monotonic.now().advanced(milliseconds: limits.idleMilliseconds)
         armTimer()
+    }
+
+    /// Begins to watch over the peer's silence, and over a server's connection's age.
+    func beginAging() {
+        let now = Monotonic.now()
+        if limits.keepaliveMilliseconds > 0 {
+            clock.quietEnds = now.advanced(milliseconds: limits.keepaliveMilliseconds)
+        }
+        if role == .server, limits.ageMilliseconds > 0 {
+            // Connections made at the same time do not all end at the same time.
+            let tenth = limits.ageMilliseconds / 10
+            let age = UInt64.random(in: limits.ageMilliseconds - tenth...limits.ageMilliseconds + tenth)
+            clock.ageEnds = now.advanced(milliseconds: age)
+        }
+        armTimer()
+    }
+
+    /// The peer may have been silent for long: sends it a PING if it has, and looks again later if not.
+    private func keepAlive() {
+        let now = Monotonic.now()
+        let quietEnds = lastReceived.advanced(milliseconds: limits.keepaliveMilliseconds)
+        guard quietEnds <= now else {
+            clock.quietEnds = quietEnds
+            return
+        }
+        guard role == .server || !streams.isEmpty else {
+            clock.quietEnds = now.advanced(milliseconds: limits.keepaliveMilliseconds)
+            return
+        }
+        clock.quietEnds = nil
+        clock.keepaliveEnds = now.advanced(milliseconds: limits.keepaliveTimeoutMilliseconds)
+        submitPing(.keepalive)
+        scheduleFlush()
+    }
+
+    /// Anything that came says that the peer is there.
+    func noteReceived() {
+        lastReceived = .now()
+        guard clock.keepaliveEnds != nil else { return }
+        clock.keepaliveEnds = nil
+        clock.quietEnds = lastReceived.advanced(milliseconds: limits.keepaliveMilliseconds)
+        armTimer()
+    }
+
+    func submitPing(_ purpose: PingPurpose) {
+        withUnsafeBytes(of: purpose.rawValue) { bytes in
+            _ = nghttp2_submit_ping(
+                session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue),
+                bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
+        }
+    }
+}
+
+/// What a PING of ours is for, in its eight bytes, which come back with its acknowledgement.
+enum PingPurpose: UInt64 {
+    case drain = 1
+    case keepalive
+
+    init?(_ bytes: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8)) {
+        self.init(rawValue: withUnsafeBytes(of: bytes) { $0.loadUnaligned(as: UInt64.self) })
     }
 }

@@ -20,6 +20,14 @@ package protocol HTTP2ConnectionHandler: AnyObject {
 struct Ending {
     let code: HTTP2ErrorCode
     let failure: ConnectionFailure
+    /// GOAWAY's additional debug data (RFC 9113, section 6.8).
+    let debugData: String
+
+    init(code: HTTP2ErrorCode, failure: ConnectionFailure, debugData: String? = nil) {
+        self.code = code
+        self.failure = failure
+        self.debugData = debugData ?? failure.description
+    }
 }
 
 /// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
@@ -55,6 +63,9 @@ package final class HTTP2Connection {
     var timer: Timer?
     var timerMoment = Monotonic(nanoseconds: 0)
     var clock = ConnectionClock()
+    /// When the socket last gave something.
+    var lastReceived = Monotonic(nanoseconds: 0)
+    var pings: PingStrikes
     var scanner: FrameScanner
     var flood: FloodBudget
     /// Of a client's streams; a server's follow from them.
@@ -63,6 +74,10 @@ package final class HTTP2Connection {
     package private(set) var isClosed = false
     var hasOpened = false
     package internal(set) var isDraining = false
+    /// Why it drains, for GOAWAY's last word.
+    var drainReason = ""
+    /// What the peer's GOAWAY said, if it named an error.
+    var peerReason: String?
     /// How the connection ends at this turn's end; nothing is read any more.
     var ending: Ending?
 
@@ -81,6 +96,7 @@ package final class HTTP2Connection {
         self.isConnecting = isConnecting
         scanner = FrameScanner(expectsPreface: role == .server)
         flood = FloodBudget(limits)
+        pings = PingStrikes(limits)
         order = StreamOrder(abandonedMax: Int(limits.concurrentStreamsMax))
         transport = try Transport(socket: socket, tls: tls)
         session = HTTP2Session(isServer: role == .server, limits: limits)
@@ -170,9 +186,23 @@ extension HTTP2Connection {
         _ code: HTTP2ErrorCode = .noError,
         _ failure: ConnectionFailure = ConnectionFailure(.closed, "the connection was closed")
     ) {
-        guard !isClosed, ending == nil else { return }
-        ending = Ending(code: code, failure: failure)
+        end(Ending(code: code, failure: failure))
+    }
+
+    func end(_ ending: Ending) {
+        guard !isClosed, self.ending == nil else { return }
+        self.ending = ending
         scheduleFlush()
+    }
+
+    /// Sends GOAWAY (RFC 9113, section 6.8); it covers the streams that were seen so far.
+    func submitGoAway(_ code: HTTP2ErrorCode, debugData: String) {
+        let last = nghttp2_session_get_last_proc_stream_id(session.pointer)
+        var text = debugData
+        text.withUTF8 { text in
+            _ = nghttp2_submit_goaway(
+                session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, text.baseAddress, text.count)
+        }
     }
 
     /// The connection is over: tells every stream and the handler.
@@ -204,16 +234,18 @@ extension HTTP2Connection {
         handler?.ended(end)
     }
 
-    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8).
-    package func drain() {
+    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). The reason is for the
+    /// peer's log.
+    package func drain(_ reason: String) {
         guard !isClosed, !isDraining else { return }
         isDraining = true
+        drainReason = reason
         guard hasOpened, role == .server else {
             if streams.isEmpty { close() }
             return
         }
         nghttp2_submit_shutdown_notice(session.pointer)
-        nghttp2_submit_ping(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+        submitPing(.drain)
         clock.drainEnds = Monotonic.now().advanced(milliseconds: limits.drainNoticeMilliseconds)
         armTimer()
         scheduleFlush()
@@ -223,8 +255,7 @@ extension HTTP2Connection {
     func finishDrain() {
         guard clock.drainEnds != nil else { return }
         clock.drainEnds = nil
-        let last = nghttp2_session_get_last_proc_stream_id(session.pointer)
-        nghttp2_submit_goaway(session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)
+        submitGoAway(.noError, debugData: drainReason)
         scheduleFlush()
         closeIfDone()
     }

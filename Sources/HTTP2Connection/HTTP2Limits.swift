@@ -33,14 +33,26 @@ package struct HTTP2Limits: Sendable {
     package var writeStallMilliseconds: UInt64 = 120_000
     /// A connection without a stream is closed after so long; 0: never.
     package var idleMilliseconds: UInt64 = 30 * 60_000
+    /// A connection takes no new streams after so long, give or take a tenth, so that load spreads anew; 0: never.
+    package var ageMilliseconds: UInt64 = 0
+    /// How long the streams that are open then may go on, before the connection is closed; 0: for ever.
+    package var ageGraceMilliseconds: UInt64 = 0
+    /// A peer that has sent nothing for so long is sent a PING; 0: never. A client sends one only while it has streams.
+    package var keepaliveMilliseconds: UInt64 = 2 * 3_600_000
+    /// It must send something within so long then, or the connection is closed.
+    package var keepaliveTimeoutMilliseconds: UInt64 = 20_000
+    /// A client's PINGs may be so near to each other, unless we send HEADERS or DATA between them.
+    package var pingIntervalMillisecondsMin: UInt64 = 10_000
+    /// The same while it has no stream.
+    package var idlePingIntervalMillisecondsMin: UInt64 = 60_000
+    /// How many of them may come sooner, before the connection ends with "too_many_pings".
+    package var pingStrikesMax = 2
     /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
     package var drainNoticeMilliseconds: UInt64 = 1_000
 
     /// Frames per second of one connection that cost the peer nothing; above it the connection ends (RFC 9113,
     /// section 10.5).
     package var settingsPerSecondMax = 100
-    /// Only pings since we last sent DATA or HEADERS count: estimators of bandwidth answer our data with them.
-    package var pingsPerSecondMax = 1_000
     package var resetsPerSecondMax = 5_000
     package var emptyDataPerSecondMax = 1_000
     package var prioritiesPerSecondMax = 5_000

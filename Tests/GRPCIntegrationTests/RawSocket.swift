@@ -1,4 +1,5 @@
 import Foundation
+import HTTP2Connection
 import LinuxSystem
 
 /// A socket that speaks HTTP/2 frame by frame, for peers that misbehave. Blocking, off the loop.
@@ -73,23 +74,40 @@ enum Frame {
         [0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(value.utf8.count)] + Array(value.utf8)
     }
 
+    /// The GOAWAY frames in what a server sent.
+    static func goAways(in bytes: [UInt8]) -> [GoAway] {
+        frames(in: bytes).filter { $0.type == 7 && $0.payload.count >= 8 }.map { frame in
+            GoAway(
+                code: HTTP2ErrorCode(rawValue: frame.payload[4..<8].reduce(0) { $0 << 8 | UInt32($1) }),
+                debugData: String(decoding: frame.payload[8...], as: UTF8.self))
+        }
+    }
+
     /// The error codes of the GOAWAY frames in what a server sent.
-    static func goAwayCodes(in bytes: [UInt8]) -> [UInt32] {
-        var codes: [UInt32] = []
+    static func goAwayCodes(in bytes: [UInt8]) -> [UInt32] { goAways(in: bytes).map(\.code.rawValue) }
+
+    /// The types of all frames in what a server sent.
+    static func types(in bytes: [UInt8]) -> [UInt8] { frames(in: bytes).map(\.type) }
+
+    private static func frames(in bytes: [UInt8]) -> [(type: UInt8, payload: [UInt8])] {
+        var found: [(type: UInt8, payload: [UInt8])] = []
         var rest = bytes[...]
         while rest.count >= 9 {
             let frame = Array(rest.prefix(9))
             let count = Int(frame[0]) << 16 | Int(frame[1]) << 8 | Int(frame[2])
-            let payload = Array(rest.dropFirst(9).prefix(count))
-            if frame[3] == 7, payload.count >= 8 {
-                codes.append(payload[4..<8].reduce(0) { $0 << 8 | UInt32($1) })
-            }
+            found.append((frame[3], Array(rest.dropFirst(9).prefix(count))))
             rest = rest.dropFirst(9 + count)
         }
-        return codes
+        return found
     }
 
     private static func bytes(_ number: UInt32) -> [UInt8] {
         [UInt8(number >> 24), UInt8(number >> 16 & 255), UInt8(number >> 8 & 255), UInt8(number & 255)]
     }
+}
+
+/// A GOAWAY frame, without its last stream.
+struct GoAway: Equatable {
+    var code: HTTP2ErrorCode
+    var debugData: String
 }

@@ -10,16 +10,15 @@ struct FloodBudgetTests {
     private var limits: HTTP2Limits {
         var limits = HTTP2Limits()
         limits.settingsPerSecondMax = 2
-        limits.pingsPerSecondMax = 3
+        limits.emptyDataPerSecondMax = 3
         return limits
     }
 
     /// Which of these frames, at these milliseconds, are within the budget.
-    private func accepted(_ frames: [(FloodBudget.Kind, UInt64)], forgiving: Bool = false) -> [Bool] {
+    private func accepted(_ frames: [(FloodBudget.Kind, UInt64)]) -> [Bool] {
         var budget = FloodBudget(limits)
         return frames.map { kind, time in
-            if forgiving { budget.forgivePings() }
-            return budget.spend(kind, at: moment(time))
+            budget.spend(kind, at: moment(time))
         }
     }
 
@@ -34,15 +33,8 @@ struct FloodBudgetTests {
     @Test("Each kind has its own budget")
     func kinds() {
         let frames: [(FloodBudget.Kind, UInt64)] = [
-            (.settings, 0), (.settings, 0), (.ping, 0), (.ping, 0), (.ping, 0), (.ping, 0),
+            (.settings, 0), (.settings, 0), (.emptyData, 0), (.emptyData, 0), (.emptyData, 0), (.emptyData, 0),
         ]
         #expect(accepted(frames) == [true, true, true, true, true, false])
-    }
-
-    @Test("Pings that may answer our data do not count")
-    func forgiven() {
-        let frames = (0..<10).map { _ in (FloodBudget.Kind.ping, UInt64(0)) }
-        #expect(accepted(frames, forgiving: true).allSatisfy { $0 })
-        #expect(!accepted(frames).allSatisfy { $0 })
     }
 }
