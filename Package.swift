@@ -99,7 +99,7 @@ var targets: [Target] = [
         "HostAgent",
         [
             "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy",
+            "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy",
             "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(

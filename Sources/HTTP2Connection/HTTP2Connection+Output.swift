@@ -34,7 +34,9 @@ extension HTTP2Connection: TurnEndHandler {
         do throws(ConnectionFailure) {
             if !isBlocked { try send() }
             if let ending, !isClosed, !hasMoreToSend || isBlocked {
-                submitGoAway(ending.code, debugData: ending.debugData)
+                if !hasSaidLastStream || ending.code != .noError {
+                    submitGoAway(ending.code, debugData: ending.debugData)
+                }
                 if !isBlocked { try send() }
                 throw ending.failure
             }

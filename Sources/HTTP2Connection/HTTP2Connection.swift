@@ -76,6 +76,8 @@ package final class HTTP2Connection {
     package internal(set) var isDraining = false
     /// Why it drains, for GOAWAY's last word.
     var drainReason = ""
+    /// GOAWAY's last word was said, without an error.
+    var hasSaidLastStream = false
     /// What the peer's GOAWAY said, if it named an error.
     var peerReason: String?
     /// How the connection ends at this turn's end; nothing is read any more.
@@ -256,6 +258,7 @@ extension HTTP2Connection {
         guard clock.drainEnds != nil else { return }
         clock.drainEnds = nil
         submitGoAway(.noError, debugData: drainReason)
+        hasSaidLastStream = true
         scheduleFlush()
         closeIfDone()
     }

@@ -56,6 +56,16 @@ package enum ConfigurationLoader {
                 throw HostError("\(key.rawValue) '\(text)': write true or false")
             }
         }
+        func seconds(_ key: Key) throws(HostError) -> UInt32? {
+            guard let number = reader.int(forKey: ConfigKey([key.rawValue])) else {
+                guard let text = string(key) else { return nil }
+                throw HostError("\(key.rawValue) '\(text)': write a number of seconds")
+            }
+            guard let seconds = UInt32(exactly: number) else {
+                throw HostError("\(key.rawValue) '\(number)': write seconds, from 0 to \(UInt32.max)")
+            }
+            return seconds
+        }
         var result = HostConfiguration()
         if let addresses = reader.stringArray(forKey: ConfigKey([Key.listen.rawValue])) {
             result.listen = []
@@ -82,6 +92,10 @@ package enum ConfigurationLoader {
         result.user = string(.user)
         result.readable = reader.stringArray(forKey: ConfigKey([Key.readable.rawValue])) ?? []
         result.devices = reader.stringArray(forKey: ConfigKey([Key.devices.rawValue])) ?? []
+        result.connectionTimes = ConnectionTimes(
+            keepalive: try seconds(.keepaliveTime), keepaliveTimeout: try seconds(.keepaliveTimeout),
+            minPingInterval: try seconds(.minPingInterval), maxIdle: try seconds(.maxConnectionIdle),
+            maxAge: try seconds(.maxConnectionAge), maxAgeGrace: try seconds(.maxConnectionAgeGrace))
         return result
     }
 }

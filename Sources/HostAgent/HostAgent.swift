@@ -70,7 +70,7 @@ package final class HostAgent {
         certificateFingerprint = security.fingerprint
         supervisor = try HostAgent.supervisor(layout, configuration, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
-        consumers = Server()
+        consumers = Server(limits: configuration.connectionTimes.limits)
         owner = Server()
         (access, firstToken) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)

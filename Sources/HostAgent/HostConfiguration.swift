@@ -33,6 +33,8 @@ package struct HostConfiguration: Sendable, Equatable {
     package var readable: [String] = []
     /// Devices below /dev that manifests may ask to use.
     package var devices: [String] = []
+    /// How long consumers' connections live.
+    package var connectionTimes = ConnectionTimes()
 
     package init() {}
 
@@ -47,6 +49,12 @@ package struct HostConfiguration: Sendable, Equatable {
         case tlsMinimum = "tls-minimum"
         case requireToken = "require-token"
         case backends, state, policies, tier, user, readable, devices
+        case keepaliveTime = "keepalive-time"
+        case keepaliveTimeout = "keepalive-timeout"
+        case minPingInterval = "min-ping-interval"
+        case maxConnectionIdle = "max-connection-idle"
+        case maxConnectionAge = "max-connection-age"
+        case maxConnectionAgeGrace = "max-connection-age-grace"
     }
 }
 

@@ -82,6 +82,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         name: .customLong("device"),
         help: ArgumentHelp("A device that manifests may ask to use; may be repeated.", valueName: "path"))
     var devices: [String] = []
+    @OptionGroup(title: "Connections") var connectionTimes: ConnectionTimeOptions
     @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
@@ -126,7 +127,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     }
 
     private var flags: [HostConfiguration.Key: ConfigContent] {
-        var flags: [HostConfiguration.Key: ConfigContent] = [:]
+        var flags = connectionTimes.flags
         if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
         if !readable.isEmpty { flags[.readable] = .stringArray(readable) }
         if !devices.isEmpty { flags[.devices] = .stringArray(devices) }

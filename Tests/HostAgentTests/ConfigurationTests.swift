@@ -84,10 +84,19 @@ struct ConfigurationTests {
         #expect(both.listen.map(both.requiresToken) == [true, true])
     }
 
+    @Test func `how long connections live can be said in flags, in the environment and in the file`() async throws {
+        let settings = try await load(
+            flags: [.keepaliveTime: .int(30)],
+            environment: ["HEARTH_MAX_CONNECTION_AGE": "60", "HEARTH_KEEPALIVE_TIME": "1"],
+            file: #"{"max-connection-age": 5, "max-connection-age-grace": 7, "min-ping-interval": 0}"#)
+        #expect(
+            settings.connectionTimes == ConnectionTimes(keepalive: 30, minPingInterval: 0, maxAge: 60, maxAgeGrace: 7))
+    }
+
     @Test func `a setting that does not exist is named, with those that do`() async {
         let refusal = await refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
-        #expect(refusal?.contains("listen, plaintext") == true)
+        #expect(refusal?.contains("max-connection-idle, min-ping-interval, plaintext") == true)
     }
 
     @Test(arguments: [
@@ -95,7 +104,8 @@ struct ConfigurationTests {
         (#"{"listen": ["x"]}"#, "HOST:PORT"),
         (#"{"tls-minimum": "1.1"}"#, "1.2"), (#"{"tls-client-subject": ["a"]}"#, "tls-client-authority"),
         (#"{"plaintext": true, "tls-client-authority": "ca"}"#, "contradict"),
-        (#"{"require-token": "x"}"#, "true or false"),
+        (#"{"require-token": "x"}"#, "true or false"), (#"{"keepalive-time": "soon"}"#, "seconds"),
+        (#"{"max-connection-age": -1}"#, "from 0"),
         (#"{"tls-key": "k"}"#, "tls-certificate"), (#"{"plaintext": "maybe"}"#, "true or false"),
     ])
     func `a wrong value is refused with what would be right`(file: String, remedy: String) async {

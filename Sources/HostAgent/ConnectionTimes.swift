@@ -1,0 +1,49 @@
+internal import GRPC
+internal import HTTP2Connection
+
+/// How long consumers' connections live, in seconds; nil: what `Limits` says. The names are gRPC's own (its proposals
+/// A8 and A9).
+package struct ConnectionTimes: Sendable, Equatable {
+    /// A consumer that has sent nothing for so long is sent a PING; 0: never.
+    package var keepalive: UInt32?
+    /// It must answer within so long.
+    package var keepaliveTimeout: UInt32?
+    /// A consumer's own PINGs, while it has calls, must be so far apart.
+    package var minPingInterval: UInt32?
+    /// A connection without calls is closed after so long; 0: never.
+    package var maxIdle: UInt32?
+    /// A connection takes no new calls after so long; 0: never.
+    package var maxAge: UInt32?
+    /// Those that are open then may go on for so long; 0: for ever.
+    package var maxAgeGrace: UInt32?
+
+    package init(
+        keepalive: UInt32? = nil, keepaliveTimeout: UInt32? = nil, minPingInterval: UInt32? = nil,
+        maxIdle: UInt32? = nil, maxAge: UInt32? = nil, maxAgeGrace: UInt32? = nil
+    ) {
+        self.keepalive = keepalive
+        self.keepaliveTimeout = keepaliveTimeout
+        self.minPingInterval = minPingInterval
+        self.maxIdle = maxIdle
+        self.maxAge = maxAge
+        self.maxAgeGrace = maxAgeGrace
+    }
+
+    /// The limits of a server that keeps these times.
+    var limits: Limits {
+        var limits = Limits()
+        func set(_ limit: WritableKeyPath<Limits, UInt64>, _ seconds: UInt32?) {
+            if let seconds { limits[keyPath: limit] = UInt64(seconds) * 1_000 }
+        }
+        set(\.http2.keepaliveMilliseconds, keepalive)
+        set(\.http2.keepaliveTimeoutMilliseconds, keepaliveTimeout)
+        set(\.http2.pingIntervalMillisecondsMin, minPingInterval)
+        set(\.http2.idleMilliseconds, maxIdle)
+        set(\.http2.ageMilliseconds, maxAge)
+        set(\.http2.ageGraceMilliseconds, maxAgeGrace)
+        // Without a call, a consumer has less reason to ping.
+        limits.http2.idlePingIntervalMillisecondsMin = max(
+            limits.http2.idlePingIntervalMillisecondsMin, limits.http2.pingIntervalMillisecondsMin)
+        return limits
+    }
+}
