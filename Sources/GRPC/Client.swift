@@ -33,13 +33,11 @@ package final class Client {
     ) async throws -> Client {
         var limits = limits
         limits.http2.handshakeMilliseconds = timeoutMilliseconds
-        var host: String?
-        if case .internet(let name, _) = address { host = name }
         do {
             let tls: TLSContext? =
                 switch security {
                 case .plaintext: nil
-                case .tls(let trust): try TLSContext(client: trust, host: host)
+                case .tls(let trust): try TLSContext(client: trust, host: address.hostWithoutInterface)
                 }
             let socket = try Socket.connect(to: address)
             Socket.setLostPeerTimeout(socket, seconds: limits.lostPeerSeconds)
@@ -57,7 +55,12 @@ package final class Client {
         self.address = address
         self.limits = limits
         scheme = tls == nil ? "http" : "https"
-        authority = if case .unix = address { "localhost" } else { address.description }
+        authority =
+            if case .internet(_, let port) = address, let host = address.hostWithoutInterface {
+                SocketAddress.internet(host: host, port: port).description
+            } else {
+                "localhost"
+            }
         connection = try HTTP2Connection(
             .client, socket: socket, tls: tls, peer: address, limits: limits.http2, isConnecting: true)
     }

@@ -34,7 +34,7 @@ struct ListenerSecurity {
         do throws(TLSError) {
             if configuration.tlsCertificate == nil, !FileManager.default.fileExists(atPath: tls.privateKeyFile) {
                 _ = try SelfSignedCertificate.generate(
-                    hosts: ["localhost", "127.0.0.1", "::1"] + configuration.listen.compactMap(\.host),
+                    hosts: ["localhost", "127.0.0.1", "::1"] + configuration.listen.compactMap(\.hostWithoutInterface),
                     certificateFile: tls.certificateChainFile, privateKeyFile: tls.privateKeyFile)
             }
             let digest = try SelfSignedCertificate.fingerprint(ofCertificateFile: tls.certificateChainFile)
@@ -49,11 +49,5 @@ struct ListenerSecurity {
     func security(of address: SocketAddress, _ configuration: HostConfiguration) -> ServerSecurity {
         guard configuration.usesTLS(on: address), let tls else { return .plaintext }
         return .tls(tls)
-    }
-}
-
-extension SocketAddress {
-    fileprivate var host: String? {
-        if case .internet(let host, _) = self { host } else { nil }
     }
 }

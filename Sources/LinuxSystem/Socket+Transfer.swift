@@ -56,7 +56,7 @@ extension Socket {
     /// Ends the sending direction (shutdown(2)); what was sent still arrives.
     package static func shutdownSending(_ socket: CInt) { _ = shutdown(socket, CInt(SHUT_WR)) }
 
-    /// The address at the other end of a connected socket; `listener` for a Unix socket, whose peers have no name.
+    /// The address at the other end of a connected socket, an IPv4 one as such wherever it came in; `listener` for a Unix socket, whose peers have no name.
     package static func peer(of socket: CInt, listener: SocketAddress) -> SocketAddress {
         guard case .internet = listener else { return listener }
         var storage = sockaddr_storage()
@@ -72,6 +72,9 @@ extension Socket {
         // sin_port and sin6_port lie at the same place (ip(7), ipv6(7)).
         let port = withUnsafeBytes(of: &storage) { $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self) }
         let name = host.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        return .internet(host: name, port: UInt16(bigEndian: port))
+        let mapped = "::ffff:"
+        let isIPv4 = name.hasPrefix(mapped) && SocketAddress.isIPv4(name.dropFirst(mapped.count))
+        return .internet(
+            host: isIPv4 ? String(name.dropFirst(mapped.count)) : name, port: UInt16(bigEndian: port))
     }
 }

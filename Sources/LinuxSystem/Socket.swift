@@ -3,7 +3,8 @@ internal import Glibc
 
 /// Stream sockets, non-blocking and close-on-exec (socket(7), tcp(7), unix(7)).
 package enum Socket {
-    /// Binds and listens. A Unix socket is made with mode 0600; a stale one that nobody listens on is replaced.
+    /// Binds and listens. A Unix socket is made with mode 0600; a stale one that nobody listens on is replaced. On
+    /// "[::]" IPv4 is accepted too.
     /// Returns the listening socket and the address with the port that the kernel chose.
     package static func listen(on address: SocketAddress, backlog: CInt = 1024) throws(LinuxError) -> Listening {
         if case .unix(let path) = address { try removeStale(path: path, address: address) }
@@ -16,6 +17,9 @@ package enum Socket {
             } else {
                 var on: CInt = 1
                 setsockopt(socket.raw, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+                // Whatever net.ipv6.bindv6only says (ipv6(7)).
+                var off: CInt = 0
+                setsockopt(socket.raw, CInt(IPPROTO_IPV6), IPV6_V6ONLY, &off, socklen_t(MemoryLayout<CInt>.size))
                 try checked("listen on \(address)") { bind(socket.raw, system, length) }
             }
             try checked("listen on \(address)") { Glibc.listen(socket.raw, backlog) }

@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// Where to listen or connect: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Hosts are numeric or "localhost".
+/// Where to listen or connect: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Hosts are numeric or "localhost". A link-local
+/// address has its interface after it, as in "[fe80::1%eth0]:50051" (RFC 4007, section 11); no other address has.
 package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     case internet(host: String, port: UInt16)
     case unix(path: String)
@@ -21,6 +22,7 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = String(host.dropFirst().dropLast())
+            try SocketAddress.checkIPv6(host, in: text)
         } else if host.contains(":") {
             throw SocketAddressError("'\(text)': write an IPv6 address in brackets, as in [::1]:50051")
         }
@@ -35,18 +37,54 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether only this machine can reach it: 127.0.0.0/8, ::1, "localhost", a Unix socket.
+    /// Whether only this machine can reach it: 127.0.0.0/8, ::1, "localhost", a Unix socket; also as an IPv4-mapped
+    /// IPv6 address.
     package var isLocal: Bool {
-        switch self {
-        case .unix: true
-        case .internet(let host, _):
-            host == "localhost" || host == "::1" || (host.hasPrefix("127.") && SocketAddress.isIPv4(host))
+        guard case .internet(let host, _) = self else { return true }
+        if host == "localhost" { return true }
+        if let bytes = SocketAddress.ipv6(host) {
+            return bytes == SocketAddress.loopback6 || (bytes.starts(with: SocketAddress.mapped) && bytes[12] == 127)
         }
+        return host.hasPrefix("127.") && SocketAddress.isIPv4(host)
     }
 
-    private static func isIPv4(_ host: String) -> Bool {
+    /// The host as other machines may hear of it, without a link-local address's interface, which means something on this
+    /// machine only (RFC 4007, section 6); nil for a Unix socket.
+    package var hostWithoutInterface: String? {
+        guard case .internet(let host, _) = self else { return nil }
+        return String(host.prefix { $0 != "%" })
+    }
+
+    /// What comes before the address in an IPv4-mapped one (RFC 4291, section 2.5.5.2).
+    private static let mapped = [UInt8](repeating: 0, count: 10) + [0xff, 0xff]
+    private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]
+
+    static func isIPv4(_ host: some StringProtocol) -> Bool {
         var address = in_addr()
-        return inet_pton(AF_INET, host, &address) == 1
+        return inet_pton(AF_INET, String(host), &address) == 1
+    }
+
+    /// The bytes of an IPv6 address without an interface; nil: it is none.
+    private static func ipv6(_ host: some StringProtocol) -> [UInt8]? {
+        var address = in6_addr()
+        guard inet_pton(AF_INET6, String(host), &address) == 1 else { return nil }
+        return withUnsafeBytes(of: &address) { Array($0) }
+    }
+
+    private static func checkIPv6(_ host: String, in text: String) throws(SocketAddressError) {
+        let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let bytes = ipv6(parts[0]) else {
+            throw SocketAddressError("'\(text)': in brackets stands an IPv6 address, as in [::1]:50051")
+        }
+        let isLinkLocal = bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80
+        let hasInterface = parts.count == 2 && !parts[1].isEmpty
+        guard isLinkLocal || parts.count == 1 else {
+            throw SocketAddressError("'\(text)': only a link-local address (fe80::...) has an interface after it")
+        }
+        guard !isLinkLocal || hasInterface else {
+            throw SocketAddressError(
+                "'\(text)': a link-local address needs the interface that it is on, as in [fe80::1%eth0]:50051")
+        }
     }
 }
 
@@ -67,6 +105,9 @@ extension SocketAddress {
         case .unix(let path):
             try checked("use \(self)") { hearth_unix_address(path, &storage, &length) }
         case .internet(let host, let port):
+            if let interface = host.split(separator: "%", maxSplits: 1).dropFirst().first {
+                try checked("find the interface of \(self)") { if_nametoindex(String(interface)) == 0 ? -1 : 0 }
+            }
             var hints = addrinfo()
             hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
             hints.ai_flags = AI_NUMERICSERV

@@ -22,6 +22,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             With --tls-client-authority a client's certificate takes the token's place, unless --require-token is given.
             On loopback and Unix sockets whoever can reach them can use the models, unless --require-token is given.
 
+            IPv6 addresses stand in brackets, a link-local one with its interface: [::1]:50051, [fe80::1%eth0]:50051. [::] \
+            accepts IPv4 too, so 0.0.0.0 with the same port beside it is in use.
+
             Certificates and keys that are replaced are taken over within two seconds, or at once on SIGHUP: connections go \
             on, new ones get the new certificate, and a pair that does not fit is logged and not used.
 
@@ -33,7 +36,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             EXAMPLES
               hearth serve --backends ~/backends
               hearth serve --listen 127.0.0.1:0 --listen unix:/run/user/1000/hearth.sock
-              hearth serve --listen 0.0.0.0:50051 --tls-certificate host.pem --tls-key host.key
+              hearth serve --listen '[::]:50051' --tls-certificate host.pem --tls-key host.key
             """)
 
     @Option(
