@@ -161,6 +161,17 @@ var targets: [Target] = [
     .executableTarget(
         name: "policy-verdicts", dependencies: ["LaunchPlan", "LinuxSystem", "SandboxPolicy"],
         path: "Tests/PolicyVerdicts", swiftSettings: swiftSettings),
+    // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
+    .target(
+        name: "InteropMessages", dependencies: [protobuf], path: "Tests/InteropMessages", swiftSettings: swiftSettings),
+    .executableTarget(
+        name: "interop-server",
+        dependencies: ["EventLoop", "GRPC", "InteropMessages", "TLSSession", arguments, protobuf],
+        path: "Tests/InteropServer", swiftSettings: swiftSettings),
+    .executableTarget(
+        name: "interop-client",
+        dependencies: ["EventLoop", "GRPC", "InteropMessages", "LinuxSystem", "TLSSession", arguments, protobuf],
+        path: "Tests/InteropClient", swiftSettings: swiftSettings),
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
     tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
@@ -170,7 +181,9 @@ var targets: [Target] = [
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
     tests("ConsumerAccessTests", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
     tests("GzipCodecTests", ["GzipCodec"]),
-    tests("GRPCTests", ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", protobuf]),
+    tests(
+        "GRPCTests",
+        ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(
         "GRPCIntegrationTests",
         ["EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),

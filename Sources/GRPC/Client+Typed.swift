@@ -97,7 +97,9 @@ final class TypedCallHandler<Response: SwiftProtobuf.Message>: ClientCallHandler
 
     func received(_ message: UnsafeRawBufferPointer) {
         do {
-            queue.push(try Response(decoding: message), byteCount: message.count)
+            queue.push(
+                try Response(decoding: message), byteCount: message.count,
+                isCompressed: call?.isMessageCompressed ?? false)
             if queue.isFull { call?.pauseReceiving() }
         } catch {
             queue.finish(Status(describing: error))

@@ -41,7 +41,8 @@ package final class Client {
                 }
             let socket = try Socket.connect(to: address)
             Socket.setLostPeerTimeout(socket, seconds: limits.lostPeerSeconds)
-            let client = try await Client(socket, to: address, tls: tls, limits: limits)
+            let client = try await Client(
+                socket, to: address, authority: authority(of: address, security), tls: tls, limits: limits)
             try await client.open()
             return client
         } catch {
@@ -50,19 +51,21 @@ package final class Client {
     }
 
     private init(
-        _ socket: consuming Descriptor, to address: SocketAddress, tls: TLSContext?, limits: Limits
+        _ socket: consuming Descriptor, to address: SocketAddress, authority: String, tls: TLSContext?, limits: Limits
     ) throws(ConnectionFailure) {
         self.address = address
         self.limits = limits
         scheme = tls == nil ? "http" : "https"
-        authority =
-            if case .internet(_, let port) = address, let host = address.hostWithoutInterface {
-                SocketAddress.internet(host: host, port: port).description
-            } else {
-                "localhost"
-            }
+        self.authority = authority
         connection = try HTTP2Connection(
             .client, socket: socket, tls: tls, peer: address, limits: limits.http2, isConnecting: true)
+    }
+
+    /// Whom a client asks: the host that it checks the certificate for, where that is named, or who is at the address.
+    nonisolated static func authority(of address: SocketAddress, _ security: ClientSecurity) -> String {
+        if case .tls(let trust) = security, let name = trust.serverName { return name }
+        guard case .internet(_, let port) = address, let host = address.hostWithoutInterface else { return "localhost" }
+        return SocketAddress.internet(host: host, port: port).description
     }
 
     private func open() async throws {

@@ -5,12 +5,14 @@ internal import EventLoop
 /// Used on the loop. Bounded by whoever pushes: `isFull` asks it to pause, `onRoom` to go on.
 @IOLoop
 final class MessageQueue<Element: Sendable> {
-    private var elements: [(element: Element, byteCount: Int)] = []
+    private var elements: [(element: Element, byteCount: Int, isCompressed: Bool)] = []
     private var first = 0
     private var queuedBytes = 0
     private var end: Status?
     private var waiter: CheckedContinuation<Element?, any Error>?
     private let limits: Limits
+    /// Whether the element that was handed out last was compressed on the way.
+    private(set) var isLastCompressed = false
 
     /// The queue has run empty after it was full.
     var onRoom: (@IOLoop () -> Void)?
@@ -23,13 +25,14 @@ final class MessageQueue<Element: Sendable> {
         elements.count - first >= limits.queuedMessagesMax || queuedBytes >= limits.queuedBytesMax
     }
 
-    func push(_ element: Element, byteCount: Int) {
+    func push(_ element: Element, byteCount: Int, isCompressed: Bool) {
         guard end == nil else { return }
         if let waiter {
             self.waiter = nil
+            isLastCompressed = isCompressed
             waiter.resume(returning: element)
         } else {
-            elements.append((element, byteCount))
+            elements.append((element, byteCount, isCompressed))
             queuedBytes += byteCount
         }
     }
@@ -52,8 +55,9 @@ final class MessageQueue<Element: Sendable> {
 
     func next() async throws -> Element? {
         if first < elements.count {
-            let (element, byteCount) = elements[first]
+            let (element, byteCount, isCompressed) = elements[first]
             first += 1
+            isLastCompressed = isCompressed
             queuedBytes -= byteCount
             if first == elements.count {
                 elements.removeAll(keepingCapacity: true)
@@ -93,6 +97,9 @@ final class MessageQueue<Element: Sendable> {
 /// Ends after the sender's last message; throws the call's `Status` when it ended otherwise.
 package struct MessageStream<Element: Sendable>: AsyncSequence, Sendable {
     let queue: MessageQueue<Element>
+
+    /// Whether the message that was read last was compressed on the way.
+    @IOLoop package var isMessageCompressed: Bool { queue.isLastCompressed }
 
     package struct AsyncIterator: AsyncIteratorProtocol {
         let queue: MessageQueue<Element>

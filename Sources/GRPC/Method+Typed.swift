@@ -10,6 +10,15 @@ package struct CallContext: Sendable {
     @IOLoop package var deadline: Monotonic? { call.deadline }
     @IOLoop package var peer: SocketAddress { call.peer }
 
+    /// Whether the request of a method that takes one was compressed on the way; of several, their stream knows it.
+    @IOLoop package var isRequestCompressed: Bool { call.isTypedRequestCompressed }
+
+    /// As `ServerCall.setResponseEncoding`.
+    @IOLoop package func setResponseEncoding(_ encoding: MessageEncoding) { call.setResponseEncoding(encoding) }
+
+    /// As `ServerCall.sendInitialMetadata`.
+    @IOLoop package func sendInitialMetadata(_ metadata: Metadata) { call.sendInitialMetadata(metadata) }
+
     /// What the client gets with the final status.
     @IOLoop package func setTrailers(_ trailers: Metadata) { call.typedTrailers = trailers }
 }

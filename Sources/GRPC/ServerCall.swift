@@ -26,6 +26,8 @@ package final class ServerCall {
 
     /// What a typed handler wants to be sent with the final status.
     var typedTrailers = Metadata()
+    /// What a typed handler of one request is told of it.
+    var isTypedRequestCompressed = false
 
     private let stream: HTTP2Stream
     private let server: Server
@@ -36,7 +38,7 @@ package final class ServerCall {
     /// Whether the client accepts compressed messages.
     private let acceptsGzip: Bool
     /// Of the messages that are sent.
-    private let encoding: MessageEncoding
+    private var encoding: MessageEncoding
 
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
@@ -94,6 +96,13 @@ extension ServerCall {
 
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream.isAboveHighMark }
+
+    /// How what is sent may be compressed, which is otherwise as the client compresses what it sends. For before the
+    /// initial metadata and the first message; later, and to a client that does not accept it, it does nothing.
+    package func setResponseEncoding(_ encoding: MessageEncoding) {
+        guard !hasResponded, encoding == .identity || acceptsGzip else { return }
+        self.encoding = encoding
+    }
 
     /// Sends the initial metadata before the first message does; at most once, and only before it.
     package func sendInitialMetadata(_ metadata: Metadata = Metadata()) {

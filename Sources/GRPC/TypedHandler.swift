@@ -72,6 +72,7 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
         }
         do {
             request = try Request(decoding: message)
+            call.isTypedRequestCompressed = call.isMessageCompressed
         } catch {
             call.finish(Status(describing: error))
         }
@@ -100,7 +101,8 @@ final class StreamingHandler<Request: SwiftProtobuf.Message>: TypedHandler {
 
     override func received(_ message: UnsafeRawBufferPointer) {
         do {
-            queue.push(try Request(decoding: message), byteCount: message.count)
+            queue.push(
+                try Request(decoding: message), byteCount: message.count, isCompressed: call.isMessageCompressed)
             if queue.isFull { call.pauseReceiving() }
         } catch {
             let status = Status(describing: error)

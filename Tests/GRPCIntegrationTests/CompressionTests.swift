@@ -20,13 +20,13 @@ struct CompressionTests {
         return [compressed ? 1 : 0] + withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) } + bytes
     }
 
-    private func answer(_ fields: [HTTP2Header], _ body: [UInt8], limits: Limits = Limits()) async throws
-        -> RawClient.Answer
-    {
+    private func answer(
+        _ fields: [HTTP2Header], _ body: [UInt8], of method: String = "Bytes", limits: Limits = Limits()
+    ) async throws -> RawClient.Answer {
         var found = RawClient.Answer()
         try await withServer(limits: limits) { server in
             let client = try await RawClient(to: server.address)
-            found = await client.request("/test.Echo/Bytes", fields: fields, body: body)
+            found = await client.request("/test.Echo/\(method)", fields: fields, body: body)
             await client.close()
         }
         return found
@@ -70,6 +70,69 @@ struct CompressionTests {
         let found = try await answer([Self.gzip], try framed(Self.long, compressed: true), limits: limits)
         #expect(found.field("grpc-status") == "8")
         #expect(found.field("grpc-message")?.contains("100000 bytes") == true)
+    }
+
+    @Test("A handler chooses whether answers are compressed, but not for a client that cannot read them")
+    func chosen() async throws {
+        let gzip = HTTP2Header("answers", "gzip")
+        func answer(_ fields: [HTTP2Header], compressed: Bool) async throws -> RawClient.Answer {
+            try await self.answer(fields, try framed(Self.long, compressed: compressed), of: "Choose")
+        }
+        let asked = try await answer([Self.accepts, gzip], compressed: false)
+        #expect(asked.field("grpc-encoding") == "gzip")
+        #expect(asked.body.first == 1)
+        let unasked = try await answer([Self.gzip, Self.accepts], compressed: true)
+        #expect(unasked.field("grpc-encoding") == nil)
+        #expect(unasked.body == (try framed(Self.long, compressed: false)))
+        let unable = try await answer([gzip], compressed: false)
+        #expect(unable.field("grpc-encoding") == nil)
+        #expect(unable.body == (try framed(Self.long, compressed: false)))
+    }
+
+    @Test("Handlers and readers see of each message whether it was compressed")
+    func seen() async throws {
+        try await withServer { server in
+            let client = try await server.connect()
+            for compressed in [true, false] {
+                let call = await client.bidirectional(
+                    "/test.Echo/WasCompressed", requests: Bytes.self, answers: Text.self,
+                    options: CallOptions(encoding: .gzip))
+                try await call.send(Self.long, compressed: compressed)
+                await call.endSending()
+                var answers = call.responses.makeAsyncIterator()
+                #expect(try await answers.next()?.value == "\(compressed)")
+            }
+            // One by one as they come, and from the queue after all have come.
+            for waits in [false, true] {
+                let call = await client.bidirectional(
+                    "/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self,
+                    options: CallOptions(encoding: .gzip))
+                let seen = await client.bidirectional(
+                    "/test.Echo/WereCompressed", requests: Bytes.self, answers: Text.self,
+                    options: CallOptions(encoding: .gzip))
+                var answers = call.responses.makeAsyncIterator()
+                var texts = seen.responses.makeAsyncIterator()
+                let short = Bytes(Data([1]))
+                let messages = [Self.long, short, short, Self.long]
+                for message in messages {
+                    try await call.send(message)
+                    try await seen.send(message)
+                    if waits { continue }
+                    #expect(try await answers.next() == message)
+                    #expect(await call.responses.isMessageCompressed == (message == Self.long))
+                    #expect(try await texts.next()?.value == "\(message == Self.long)")
+                }
+                await call.endSending()
+                await seen.endSending()
+                if !waits { continue }
+                for message in messages {
+                    #expect(try await answers.next() == message)
+                    #expect(await call.responses.isMessageCompressed == (message == Self.long))
+                    #expect(try await texts.next()?.value == "\(message == Self.long)")
+                }
+            }
+            await client.close()
+        }
     }
 
     @Test("Our client and our server compress both ways, message by message")

@@ -24,6 +24,17 @@ struct EchoService: Service {
             .bidirectional { (requests: MessageStream<Bytes>, writer: ResponseWriter<Bytes>, _: CallContext) in
                 for try await request in requests { try await writer.send(request) }
             }
+        case "Choose":
+            .bidirectional { (requests: MessageStream<Bytes>, writer: ResponseWriter<Bytes>, context: CallContext) in
+                await context.setResponseEncoding(context.metadata["answers"] == "gzip" ? .gzip : .identity)
+                for try await request in requests { try await writer.send(request) }
+            }
+        case "WasCompressed":
+            .unary { (_: Bytes, context: CallContext) in Text("\(await context.isRequestCompressed)") }
+        case "WereCompressed":
+            .bidirectional { (requests: MessageStream<Bytes>, writer: ResponseWriter<Text>, _: CallContext) in
+                for try await _ in requests { try await writer.send(Text("\(await requests.isMessageCompressed)")) }
+            }
         case "Flood": Method { call in FloodHandler(call) }
         case "Hang": Method { call in HangHandler(call, log) }
         case "Early": Method { call in EarlyHandler(call) }
