@@ -99,7 +99,8 @@ var targets: [Target] = [
         "HostAgent",
         [
             "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy",
+            "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit",
+            "SandboxPolicy",
             "TLSSession", configuration, logging, system,
         ]),
     .executableTarget(

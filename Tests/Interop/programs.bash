@@ -1,6 +1,6 @@
 # The gRPC project's own interoperability clients and servers, made ready in .build/interop for Scripts/interop, which
-# sources this after Scripts/archive.bash. Each function does its work once. Their servers would listen on all addresses;
-# what is built here listens on loopback.
+# sources this after Scripts/archive.bash. Each function does its work once. Their servers would listen on all
+# addresses; what is built here listens on loopback.
 
 place="$PWD/.build/interop"
 grpc="$archive/source/grpc"
@@ -51,7 +51,8 @@ cpp_programs() {
         done
     } | xargs -P "$(nproc)" -n 2 g++ -std=c++17 -w -I"$grpc" -I"$folder/protos" -I"$grpc/src/core/ext/upb-generated" \
         -I"$grpc/third_party/upb" -c -o || return
-    read -ra libraries < <(pkg-config --libs grpc++ protobuf absl_flags_parse absl_failure_signal_handler absl_symbolize)
+    read -ra libraries < <(
+        pkg-config --libs grpc++ protobuf absl_flags_parse absl_failure_signal_handler absl_symbolize)
     g++ -o "$folder/interop_client" "$folder"/{client,both}/*.o "${libraries[@]}" || return
     g++ -o "$folder/interop_server" "$folder"/{server,both}/*.o "${libraries[@]}"
 }
@@ -69,7 +70,7 @@ go_programs() {
     ln -sfn "$source" "$place/go/src/google.golang.org/grpc"
     on_loopback "$source/interop/server/server.go" '"tcp", ":"+p' '"tcp", "127.0.0.1:"+p' || return
     (
-        cd "$place/go/src/google.golang.org/grpc"
+        cd "$place/go/src/google.golang.org/grpc" || exit
         export GO111MODULE=off GOCACHE="$place/go/cache" GOPATH="$place/go:$archive/packages/usr/share/gocode"
         go build -o "$place/go/client" ./interop/client && go build -o "$place/go/server" ./interop/server
     )
