@@ -35,6 +35,8 @@ package final class AdminService: Service {
     private let consumers: Server
     private let facts: Facts
     private let started = Monotonic.now()
+    /// The agent is to make way for the process of this number.
+    package var onHandOver: (@IOLoop (Int32) -> Void)?
 
     package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
         self.supervisor = supervisor
@@ -52,8 +54,15 @@ package final class AdminService: Service {
             }
         case "ListDenied":
             .unary { (request: Hearth_Admin_V1_ListDeniedRequest, _) in try await self.listDenied(request) }
+        case "HandOver":
+            .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in await self.handOver(request) }
         default: nil
         }
+    }
+
+    private func handOver(_ request: Hearth_Admin_V1_HandOverRequest) -> Hearth_Admin_V1_HandOverResponse {
+        onHandOver?(request.successorPid)
+        return .with { $0.openCalls = UInt32(clamping: consumers.openCalls) }
     }
 
     private func status() -> Hearth_Admin_V1_Status {

@@ -103,7 +103,8 @@ package struct ControlGroups: Sendable {
     /// Makes a group with these limits. Its folder goes with it.
     func makeGroup(_ limits: ControlGroupLimits) throws(LinuxError) -> ControlGroup {
         ControlGroup.removeLeftovers()
-        let name = "backend-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
+        // Two agents share the folder while one hands over to the other.
+        let name = "backend-\(getpid())-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
         try makeFolder(name)
         let group = ControlGroup(path: "\(folder)/\(name)")
         if controllers.contains("memory") {
@@ -119,7 +120,7 @@ package struct ControlGroups: Sendable {
         return group
     }
 
-    /// Removes what an earlier agent left; no group is in use yet.
+    /// Removes what an earlier agent left: a group that is in use cannot be removed.
     private func sweep() {
         let names = (try? FolderEntry.names(inFolder: folder, limit: 4096)) ?? []
         for name in names where name.hasPrefix("backend-") { rmdir("\(folder)/\(name)") }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -37,6 +38,13 @@ int hearth_seal(int descriptor) {
 }
 
 int hearth_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int hearth_prefer_newer_listener(int descriptor) {
+    // The program's result is a place in the group, in the order of binding.
+    struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+    struct sock_fprog program = {.len = 1, .filter = second};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
 
 int hearth_set_nonblocking(int descriptor, int nonblocking) {
     int flags = fcntl(descriptor, F_GETFL);

@@ -25,6 +25,8 @@ package struct Limits: Sendable {
     package var lingerMilliseconds: UInt64 = 5_000
     /// How long a request that is not gRPC may go on sending its body before it is answered; until then it is dropped.
     package var refusedBodyMilliseconds: UInt64 = 1_000
+    /// How long a server that hands over to another process goes on accepting what was on its way to it.
+    package var handOverMilliseconds: UInt64 = 1_000
     /// Messages, and their bytes, that wait for a typed handler or reader before the peer's window closes.
     package var queuedMessagesMax = 64
     package var queuedBytesMax = 64 << 10

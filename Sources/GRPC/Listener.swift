@@ -12,23 +12,27 @@ final class Listener: ReadinessHandler {
     private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
     private let socket: Descriptor
     private var watch: Watch?
+    /// Of a Unix socket's path: whoever succeeds this listener has put another one there.
+    private var stamp: FileStamp?
 
     init(
-        on address: SocketAddress, limits: Limits,
+        on address: SocketAddress, succeeding: Bool, limits: Limits,
         accepted: @escaping @IOLoop (consuming Descriptor, SocketAddress) -> Void
     ) throws(LinuxError) {
-        let listening = try Socket.listen(on: address)
+        let listening = try Socket.listen(on: address, succeeding: succeeding)
         self.address = listening.address
         self.limits = limits
         self.accepted = accepted
         socket = listening.take { descriptor, _ in descriptor }
         watch = try IOLoop.watch(socket, .readable, handler: self)
+        if case .unix(let path) = address { stamp = FileStamp(path: path) }
+        if succeeding { Socket.preferNewer(socket) }
     }
 
     func close() {
         watch?.unwatch()
         watch = nil
-        if case .unix(let path) = address { unlink(path) }
+        if case .unix(let path) = address, FileStamp(path: path) == stamp { unlink(path) }
     }
 
     func ready(_ readiness: Readiness) {

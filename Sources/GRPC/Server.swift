@@ -28,7 +28,8 @@ package final class Server {
     private var closedBytesReceived: UInt64 = 0
     private var closedBytesSent: UInt64 = 0
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
-    private var isDraining = false
+    /// Why it drains; nil while it does not.
+    private var drainReason: String?
 
     /// Calls begun since the server was made.
     package private(set) var callsBegun: UInt64 = 0
@@ -53,16 +54,18 @@ package final class Server {
 
     /// Begins to accept; returns the address with the port that the kernel chose. Throws `LinuxError` or `TLSError`
     /// with the address or the file that cannot be used. Every call on it must pass the gate, if there is one.
+    /// `succeeding`: another process of the same user that listens there will stop; new connections come here.
     @discardableResult
     package func listen(
-        on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil
+        on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil,
+        succeeding: Bool = false
     ) throws -> SocketAddress {
         let tls: ListenerTLS? =
             switch security {
             case .plaintext: nil
             case .tls(let files): try ListenerTLS(files)
             }
-        let listener = try Listener(on: address, limits: limits) { [weak self] socket, peer in
+        let listener = try Listener(on: address, succeeding: succeeding, limits: limits) { [weak self] socket, peer in
             self?.accepted(socket, tls: tls?.context, peer: peer, gate: gate)
         }
         listeners.append(listener)
@@ -81,13 +84,36 @@ package final class Server {
     /// Accepts no more, lets the calls that are open end for at most so long, then ends them UNAVAILABLE and closes.
     package func drain(graceMilliseconds: UInt64) async {
         closeListeners()
-        isDraining = true
-        for connection in connections.values { connection.drain("the server is shutting down") }
-        let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.close() }
-        if !connections.isEmpty {
-            await withCheckedContinuation { drainWaiters.append($0) }
+        // They have no calls, and whoever does not finish his handshake is not waited for.
+        for connection in connections.values where !connection.hasOpened { connection.close() }
+        await drain("the server is shutting down", graceMilliseconds: graceMilliseconds)
+    }
+
+    /// The same, after which another process goes on at the same addresses, and nobody may notice. A connection that
+    /// was on its way here when that one began to listen is still accepted, and told to come again.
+    package func handOver(graceMilliseconds: UInt64) async {
+        IOLoop.schedule(afterMilliseconds: limits.handOverMilliseconds) { [weak self] in
+            self?.closeListeners()
+            self?.endDrainIfDone()
         }
+        await drain("the server hands over to its successor", graceMilliseconds: graceMilliseconds)
+    }
+
+    private func drain(_ reason: String, graceMilliseconds: UInt64) async {
+        drainReason = reason
+        for connection in connections.values { connection.drain(reason) }
+        let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.close() }
+        if !isDrained { await withCheckedContinuation { drainWaiters.append($0) } }
         timer.cancel()
+    }
+
+    private var isDrained: Bool { drainReason != nil && connections.isEmpty && listeners.isEmpty }
+
+    private func endDrainIfDone() {
+        guard isDrained else { return }
+        let waiters = drainWaiters
+        drainWaiters.removeAll()
+        for waiter in waiters { waiter.resume() }
     }
 
     /// Ends every call UNAVAILABLE, and every connection.
@@ -107,7 +133,7 @@ extension Server: HTTP2ConnectionHandler {
     private func accepted(
         _ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, gate: (any CallGate)?
     ) {
-        guard connections.count < limits.connectionsMax, !isDraining else {
+        guard connections.count < limits.connectionsMax else {
             connectionsRefused += 1
             return  // The descriptor closes here.
         }
@@ -122,7 +148,9 @@ extension Server: HTTP2ConnectionHandler {
         }
     }
 
-    func opened(_ connection: HTTP2Connection) {}
+    func opened(_ connection: HTTP2Connection) {
+        if let drainReason { connection.drain(drainReason) }
+    }
 
     func draining(_ connection: HTTP2Connection) {}
 
@@ -136,11 +164,7 @@ extension Server: HTTP2ConnectionHandler {
         case .closed, .lost: break
         default: onConnectionFailure?(connection.peer, failure.description)
         }
-        if connections.isEmpty {
-            let waiters = drainWaiters
-            drainWaiters.removeAll()
-            for waiter in waiters { waiter.resume() }
-        }
+        endDrainIfDone()
     }
 
     func received(

@@ -40,6 +40,11 @@ package final class HealthService: Service {
         guard !hasEnded else { return }
         hasEnded = true
         tell(table.stopServing())
+        endWatches()
+    }
+
+    /// Ends the calls of whoever watches, UNAVAILABLE: another process goes on, and may be watched instead.
+    package func endWatches() {
         let watchers = watchers.values.flatMap(\.values)
         self.watchers.removeAll()
         for watcher in watchers { watcher.end() }

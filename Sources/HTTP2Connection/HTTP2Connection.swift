@@ -72,7 +72,8 @@ package final class HTTP2Connection {
     var order: StreamOrder
 
     package private(set) var isClosed = false
-    var hasOpened = false
+    /// The peer's SETTINGS have come.
+    package internal(set) var hasOpened = false
     package internal(set) var isDraining = false
     /// Why it drains, for GOAWAY's last word.
     var drainReason = ""
@@ -237,12 +238,12 @@ extension HTTP2Connection {
     }
 
     /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). The reason is for the
-    /// peer's log.
+    /// peer's log. On a server before `opened` it does nothing: that is the time to ask for it.
     package func drain(_ reason: String) {
-        guard !isClosed, !isDraining else { return }
+        guard !isClosed, !isDraining, hasOpened || role == .client else { return }
         isDraining = true
         drainReason = reason
-        guard hasOpened, role == .server else {
+        guard role == .server else {
             if streams.isEmpty { close() }
             return
         }

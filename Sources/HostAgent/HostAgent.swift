@@ -46,6 +46,7 @@ package final class HostAgent {
     private let firstToken: TokenSecret?
     private let security: ListenerSecurity
     private var certificateWatch: FileWatch?
+    private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private let logger: Logger
     private let supervisor: Supervisor
     private let limitsOfBackends = SupervisorConfiguration.Limits()
@@ -77,7 +78,36 @@ package final class HostAgent {
     }
 
     /// Accepts consumers and the owner, and starts the backends.
-    package func start() throws(HostError) {
+    ///
+    /// `takingOver`: from the agent that runs with the same state folder, if there is one. Its consumers notice nothing:
+    /// the backends are ready here before the first of them comes, and their streams there go on to their ends. Throws,
+    /// and leaves that agent alone, when a model that is ready there does not become so here.
+    /// `onHandOver`: another agent, in the process of this number, has taken over from this one.
+    package func start(
+        takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void
+    ) async throws(HostError) {
+        let ownerAddress = try OwnerSocket.address(state: layout.state, environment: [:])
+        try registerServices(onHandOver: onHandOver)
+        let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress) : nil
+        if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
+        if let predecessor {
+            logger.notice("taking over from the agent with pid \(predecessor.pid) once the backends are ready")
+            try startBackends()
+            try await waitUntilReady(predecessor)
+        }
+        _ = try listen(owner, on: ownerAddress, .plaintext, succeeding: predecessor != nil)
+        try listenForConsumers(succeeding: predecessor != nil)
+        watchCertificates()
+        guard let predecessor else { return try startBackends() }
+        do throws(HostError) {
+            let calls = try await predecessor.handOver()
+            logger.notice("the agent with pid \(predecessor.pid) has \(calls) calls to end, and goes then")
+        } catch {
+            logger.error("\(error)")
+        }
+    }
+
+    private func registerServices(onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void) throws(HostError) {
         consumers.register(inference)
         consumers.onConnectionFailure = { [logger] peer, reason in
             logger.debug("a consumer's connection failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
@@ -87,20 +117,26 @@ package final class HostAgent {
             facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [weak self] in
                 (self?.listeners ?? []).map { ($0.address.description, $0.security) }
             })
+        admin.onHandOver = onHandOver
         owner.register(admin)
         try serveHealthAndReflection()
-        _ = try listen(owner, on: try OwnerSocket.address(state: layout.state, environment: [:]), .plaintext)
-        watchCertificates()
+    }
+
+    private func listenForConsumers(succeeding: Bool) throws(HostError) {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresToken = configuration.requiresToken(on: address)
             let bound = try listen(
                 consumers, on: address, security,
-                gate: access.gate(requiresToken: requiresToken, clientSubjects: configuration.tlsClientSubjects))
+                gate: access.gate(requiresToken: requiresToken, clientSubjects: configuration.tlsClientSubjects),
+                succeeding: succeeding)
             listeners.append(
                 Listener(
                     address: bound, security: security.isTLS ? "tls" : "plaintext", requiresToken: requiresToken))
         }
+    }
+
+    private func startBackends() throws(HostError) {
         logger.notice("every backend is held in sandbox tier \(configuration.tier), or does not start")
         for risk in supervisor.residualRisks { logger.notice("what remains open: \(risk.line)") }
         do {
@@ -110,10 +146,27 @@ package final class HostAgent {
         }
     }
 
+    /// Returns once every model that the agent before this one can serve can be served here.
+    private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
+        while true {
+            let missing = predecessor.readyModels.filter { supervisor.backend(model: $0)?.state != .ready }
+            if missing.isEmpty { return }
+            for model in missing.sorted() {
+                let backend = supervisor.backend(model: model)
+                guard let backend, backend.state != .failed else {
+                    throw HostError(
+                        "the model '\(model)' is not ready here (\(backend?.detail ?? "no backend has it")), so the agent "
+                            + "with pid \(predecessor.pid) goes on: see to the backend, or end that agent first")
+                }
+            }
+            await withCheckedContinuation { readinessWaiters.append($0) }
+        }
+    }
+
     /// What any gRPC tool asks of a server, for consumers and for the owner.
     private func serveHealthAndReflection() throws(HostError) {
         // The supervisor and a call's task may have something left to do when the agent is gone.
-        supervisor.onChange = { [weak self] _ in self?.reportHealth() }
+        supervisor.onChange = { [weak self] _ in self?.backendChanged() }
         reportHealth()
         for server in [consumers, owner] {
             server.register(health)
@@ -130,6 +183,13 @@ package final class HostAgent {
         }
     }
 
+    private func backendChanged() {
+        reportHealth()
+        let waiters = readinessWaiters
+        readinessWaiters.removeAll()
+        for waiter in waiters { waiter.resume() }
+    }
+
     private func reportHealth() {
         let models = supervisor.backends.map { backend in
             (id: backend.model, isReady: supervisor.backend(model: backend.model)?.state == .ready)
@@ -143,6 +203,20 @@ package final class HostAgent {
         access.stop()
         certificateWatch?.stop()
         await consumers.drain(graceMilliseconds: graceMilliseconds)
+        await end(graceMilliseconds: graceMilliseconds)
+    }
+
+    /// Makes way for another agent, which serves the same addresses already: lets open calls end for that long, then
+    /// stops as `stop` does, which ends it sooner.
+    package func handOver(graceMilliseconds: UInt64) async {
+        health.endWatches()
+        certificateWatch?.stop()
+        await consumers.handOver(graceMilliseconds: graceMilliseconds)
+        access.stop()
+        await end(graceMilliseconds: graceMilliseconds)
+    }
+
+    private func end(graceMilliseconds: UInt64) async {
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
         owner.close()
@@ -179,12 +253,15 @@ package final class HostAgent {
     }
 
     private func listen(
-        _ server: Server, on address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil
+        _ server: Server, on address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil,
+        succeeding: Bool
     ) throws(HostError) -> SocketAddress {
         do {
-            return try server.listen(on: address, security: security, gate: gate)
+            return try server.listen(on: address, security: security, gate: gate, succeeding: succeeding)
         } catch {
-            throw HostError("\(error); choose another address with --listen, or end what holds this one")
+            throw HostError(
+                "\(error); choose another address with --listen, or end what holds this one (--take-over makes an agent "
+                    + "with the same --state hand over)")
         }
     }
 

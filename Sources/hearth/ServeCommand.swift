@@ -28,6 +28,12 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             Certificates and keys that are replaced are taken over within two seconds, or at once on SIGHUP: connections go \
             on, new ones get the new certificate, and a pair that does not fit is logged and not used.
 
+            --take-over replaces a running agent, by a newer version or with other settings, without a stream lost or a \
+            connection refused: the new one starts its backends, serves the same addresses once they are ready, and tells \
+            the old one to make way. That one lets its open streams end, for an hour at most, and ends; SIGTERM ends it \
+            sooner. Until then both hold their models in memory. Where a model does not become ready, the new one gives up \
+            and the old one goes on.
+
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
             or in the --config file, a JSON object with the same names, such as
               {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
@@ -90,6 +96,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
     var grace: UInt32 = 10
+    @Flag(help: "Take over from the agent that runs with the same state folder, without its consumers noticing.")
+    var takeOver = false
 
     mutating func run() async throws {
         let environment = ProcessInfo.processInfo.environment
@@ -98,35 +106,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         let executable = try InstalledParts.ownExecutable()
         let logger = Logger(label: "hearth")
         let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
-        try await agent.start()
-        let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
-        let line = "hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n"
-        Output.announce(line)
-        for connection in await agent.firstConnections {
-            Output.announce("hearth: connect with (shown this once): \(connection)\n")
-        }
-        if let fingerprint = await agent.certificateFingerprint {
-            logger.notice("certificate SHA-256 \(fingerprint)")
-        }
-        let terminal = ControllingTerminal()
-        let signals = try await SignalStream.make()
-        var iterator = signals.makeAsyncIterator()
-        while let number = await iterator.next(), number == SIGHUP, !terminal.isGone {
-            logger.notice("SIGHUP: reading certificates and tokens again")
-            await agent.reload()
-        }
-        logger.notice("stopping: open streams have \(grace) s to end")
-        let milliseconds = UInt64(grace) * 1000
-        let stopped = Task { await agent.stop(graceMilliseconds: milliseconds) }
-        let again = Task {
-            for await number in signals where number != SIGHUP {
-                logger.notice("stopping at once")
-                await agent.stop(graceMilliseconds: 0)
-                break
-            }
-        }
-        await stopped.value
-        again.cancel()
+        try await ServeSession(agent: agent, logger: logger, graceSeconds: grace).run(takingOver: takeOver)
     }
 
     private var flags: [HostConfiguration.Key: ConfigContent] {

@@ -22,6 +22,10 @@ int hearth_seal(int descriptor);
 // accept4(2) with SOCK_CLOEXEC | SOCK_NONBLOCK.
 int hearth_accept(int descriptor);
 
+// Of the two sockets that share an address with SO_REUSEPORT, the one that was bound later gets every new connection
+// (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+int hearth_prefer_newer_listener(int descriptor);
+
 // fcntl(2) F_GETFL/F_SETFL.
 int hearth_set_nonblocking(int descriptor, int nonblocking);
 

@@ -1,0 +1,82 @@
+internal import EventLoop
+internal import Foundation
+internal import HostAgent
+internal import LinuxSystem
+internal import Logging
+
+/// The life of `hearth serve`: everything that happens to it comes as one stream of events.
+struct ServeSession {
+    /// A successor waits for nothing: whoever replaces an agent wants no stream lost.
+    private static let handOverSeconds: UInt64 = 3_600
+
+    private enum Event: Sendable {
+        case started
+        case refused(HostError)
+        case signal(Int32)
+        case handOver(successor: Int32)
+        case stopped
+    }
+
+    let agent: HostAgent
+    let logger: Logger
+    let graceSeconds: UInt32
+
+    /// Starts the agent, and returns when it has stopped. Throws why it could not start.
+    func run(takingOver: Bool) async throws {
+        let (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+        let terminal = ControllingTerminal()
+        let signals = try await SignalStream.make()
+        Task { for await number in signals { continuation.yield(.signal(number)) } }
+        let agent = self.agent
+        Task {
+            do throws(HostError) {
+                try await agent.start(takingOver: takingOver) { continuation.yield(.handOver(successor: $0)) }
+                continuation.yield(.started)
+            } catch {
+                continuation.yield(.refused(error))
+            }
+        }
+        var isStopping = false
+        func stop(graceSeconds: UInt64) {
+            isStopping = true
+            Task {
+                await agent.stop(graceMilliseconds: graceSeconds * 1_000)
+                continuation.yield(.stopped)
+            }
+        }
+        for await event in events {
+            switch event {
+            case .started: await announce()
+            case .refused(let error): throw error
+            case .signal(SIGHUP) where !terminal.isGone:
+                logger.notice("SIGHUP: reading certificates and tokens again")
+                await agent.reload()
+            case .signal(SIGHUP) where isStopping: break
+            case .signal where isStopping:
+                logger.notice("stopping at once")
+                stop(graceSeconds: 0)
+            case .signal:
+                logger.notice("stopping: open streams have \(graceSeconds) s to end")
+                stop(graceSeconds: UInt64(graceSeconds))
+            case .handOver where isStopping: break
+            case .handOver(let successor):
+                logger.notice("making way for pid \(successor): open streams go on to their ends")
+                Task {
+                    await agent.handOver(graceMilliseconds: ServeSession.handOverSeconds * 1_000)
+                    continuation.yield(.stopped)
+                }
+            case .stopped: return
+            }
+        }
+    }
+
+    /// Says on standard output that consumers can come, and logs what they should know.
+    private func announce() async {
+        let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
+        Output.announce("hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n")
+        for connection in await agent.firstConnections {
+            Output.announce("hearth: connect with (shown this once): \(connection)\n")
+        }
+        if let fingerprint = await agent.certificateFingerprint { logger.notice("certificate SHA-256 \(fingerprint)") }
+    }
+}
