@@ -16,16 +16,27 @@ package final class AdminService: Service {
     /// What only the wiring knows.
     package struct Facts: Sendable {
         let version: String
-        let limits: [(name: String, value: UInt64)]
+        let limits: @IOLoop @Sendable () -> [Limit]
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
 
         package init(
-            version: String, limits: [(name: String, value: UInt64)],
+            version: String, limits: @escaping @IOLoop @Sendable () -> [Limit],
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)]
         ) {
             self.version = version
             self.limits = limits
             self.listeners = listeners
+        }
+    }
+
+    /// A limit in force, and how often consumers met it; nil where that is not counted.
+    package struct Limit: Sendable {
+        let limit: NamedLimit
+        let timesMet: UInt64?
+
+        package init(_ limit: NamedLimit, timesMet: UInt64?) {
+            self.limit = limit
+            self.timesMet = timesMet
         }
     }
 
@@ -56,6 +67,7 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_ListDeniedRequest, _) in try await self.listDenied(request) }
         case "HandOver":
             .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in await self.handOver(request) }
+        case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
     }
@@ -84,10 +96,18 @@ package final class AdminService: Service {
             $0.turnsFailed = inference.turnsFailed
             $0.residualRisks = supervisor.residualRisks.map(Self.described)
             $0.backends = backends()
-            $0.limits = facts.limits.map { limit in
+        }
+    }
+
+    private func listLimits() -> Hearth_Admin_V1_ListLimitsResponse {
+        .with {
+            $0.limits = facts.limits().map { fact in
                 .with {
-                    $0.name = limit.name
-                    $0.value = limit.value
+                    $0.name = fact.limit.name
+                    $0.value = fact.limit.value
+                    $0.unit = fact.limit.unit
+                    $0.meaning = fact.limit.meaning
+                    if let timesMet = fact.timesMet { $0.timesMet = timesMet }
                 }
             }
         }

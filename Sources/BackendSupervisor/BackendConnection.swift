@@ -49,7 +49,7 @@ final class BackendConnection {
         self.handles = handles
         self.limits = limits
         self.owner = owner
-        input = FrameBuffer(frameBytesMax: limits.frameBytesMax)
+        input = FrameBuffer(frameBytesMax: limits.backendFrameBytesMax)
         watch = try IOLoop.watch(handles.socket, .readable, handler: self)
     }
 

@@ -44,7 +44,7 @@ extension SupervisorConfiguration {
         package var logReadBytesMax: Int = 256 << 10
 
         /// The longest frame that a backend may send.
-        package var frameBytesMax: Int = 1 << 20
+        package var backendFrameBytesMax: Int = 1 << 20
         /// Read from one backend before the others have their turn.
         package var readBytesPerTurnMax: Int = 512 << 10
         /// Waiting to be read by a backend; beyond it nothing new is begun.
@@ -59,17 +59,44 @@ extension SupervisorConfiguration {
 
         package init() {}
 
-        /// Name and value of each, in the order above.
-        package var named: [(name: String, value: UInt64)] {
+        /// Name, value and meaning of each, in the order above.
+        package var named: [(name: String, value: UInt64, meaning: String)] {
             Mirror(reflecting: self).children.compactMap { child in
-                guard let name = child.label else { return nil }
-                switch child.value {
-                case let value as UInt64: return (name, value)
-                case let value as UInt32: return (name, UInt64(value))
-                case let value as Int: return (name, UInt64(value))
-                default: return nil
-                }
+                guard let name = child.label, let number = child.value as? any BinaryInteger else { return nil }
+                return (name, UInt64(clamping: number), Self.meanings[name] ?? "")
             }
         }
+
+        private static let meanings = [
+            "helloMilliseconds": "From a backend's start to its Hello; then it is restarted.",
+            "loadMilliseconds": "For a model to load, where the manifest names no time; then it is restarted.",
+            "progressMessagesMax": "Messages about a load at once; a backend that sends more is restarted.",
+            "progressMessagesPerSecond": "And in the long run.",
+            "pingIntervalMilliseconds": "How often a ready backend is asked for its progress.",
+            "missedPingsMax": "Times in a row that it does not answer; then it is restarted.",
+            "stallMilliseconds": "Without progress although it has work; then it is restarted.",
+            "backoffFirstMilliseconds": "Before the first restart; doubles with each.",
+            "backoffMaxMilliseconds": "And at most.",
+            "healthyMilliseconds": "Ready for so long, its next restart counts as the first.",
+            "restartsMax": "Restarts within the window; then it is left failed.",
+            "restartWindowMilliseconds": "The window.",
+            "exitMilliseconds": "For a backend to end by itself; then it is killed.",
+            "replaceGraceMilliseconds": "The same when its executable was replaced.",
+            "rescanMilliseconds": "How often the backends folder is looked at.",
+            "settledMilliseconds": "A file that changed more recently is not run yet.",
+            "folderEntriesMax": "Entries of the folder that are looked at.",
+            "backendsMax": "Processes that come of them.",
+            "logBytesMax": "A backend's output that is kept.",
+            "logLinesMax": "Its lines.",
+            "logLineBytesMax": "One of them; longer ones are cut.",
+            "logReadBytesMax": "Output read per quarter of a second; then the backend waits.",
+            "backendFrameBytesMax": "A backend's message; one that sends a longer one is restarted.",
+            "readBytesPerTurnMax": "Read from a backend before the others get their turn.",
+            "outputBytesMax": "Unread by a backend; beyond it nothing new is begun.",
+            "sequencesDefault": "Sequences of a backend, where the manifest names no number.",
+            "sequencesMax": "And at most.",
+            "tokenQueriesMax": "Unanswered CountTokens; the next one is RESOURCE_EXHAUSTED.",
+            "tokenQueryMilliseconds": "How long one may take.",
+        ]
     }
 }

@@ -290,7 +290,7 @@ extension ManagedBackend: BackendConnectionOwner {
         let owner = setting.configuration.owner
         connection?.welcome(
             Welcome(
-                revision: revision, maxFrameBytes: UInt32(clamping: limits.frameBytesMax),
+                revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
             Load(
                 model: model, weightsDescriptor: weightsBytes.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },

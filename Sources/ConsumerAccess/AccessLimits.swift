@@ -1,3 +1,5 @@
+package import GRPC
+
 /// What bounds tokens and the file that holds them.
 package enum AccessLimits {
     package static let tokensMax = 4096
@@ -11,11 +13,14 @@ package enum AccessLimits {
     package static let fileCheckMilliseconds: UInt64 = 1000
 
     /// Every limit with its name, for the owner.
-    package static var named: [(name: String, value: UInt64)] {
+    package static var named: [NamedLimit] {
         [
-            ("tokensMax", UInt64(tokensMax)), ("tokenFileBytesMax", UInt64(tokenFileBytesMax)),
-            ("tokenNameBytesMax", UInt64(nameBytesMax)), ("modelsPerTokenMax", UInt64(modelsPerTokenMax)),
-            ("fileCheckMilliseconds", fileCheckMilliseconds),
+            NamedLimit("tokensMax", tokensMax, "Tokens; no more are made."),
+            NamedLimit("tokenFileBytesMax", tokenFileBytesMax, "Their file; a larger one is not read."),
+            NamedLimit("tokenNameBytesMax", nameBytesMax, "A token's name."),
+            NamedLimit("modelsPerTokenMax", modelsPerTokenMax, "Models that one token names."),
+            NamedLimit(
+                "fileCheckMilliseconds", fileCheckMilliseconds, "How often tokens and certificates are looked at."),
         ]
     }
 }

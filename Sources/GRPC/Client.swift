@@ -135,6 +135,8 @@ extension Client: HTTP2ConnectionHandler {
 
     func draining(_ connection: HTTP2Connection) {}
 
+    func met(_ limit: HTTP2Limits.Name) {}
+
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
         closedBytes = (connection.bytesReceived, connection.bytesSent)
         self.connection = nil

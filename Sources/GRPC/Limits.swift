@@ -13,8 +13,22 @@ package struct Limits: Sendable {
     package var statusDetailsBytesMax = 4 << 10
     /// Incomplete messages of all calls of one connection together; a call that goes above it ends RESOURCE_EXHAUSTED.
     package var incompleteBytesPerConnectionMax = 32 << 20
-    /// Connections that a server holds; those above it are closed at once.
+    /// What compressed messages of one connection hold, each second; a call that goes on ends RESOURCE_EXHAUSTED. Bounds
+    /// the work that few bytes can ask for.
+    package var decompressedBytesPerSecondMax = 32 << 20
+    /// What all connections together make a server hold: what waits to be sent, incomplete messages, header lists and
+    /// 4 KiB for each stream. Above it the connections that hold most end, with ENHANCE_YOUR_CALM.
+    package var heldBytesMax = 256 << 20
+    /// How often that is looked at.
+    package var heldBytesCheckMilliseconds: UInt64 = 250
+    /// Connections that a server holds; for one more, those go that have had no stream for longest, and if there are none
+    /// it is closed at once.
     package var connectionsMax = 16_384
+    /// Of these, connections whose clients have not yet shown that they speak HTTP/2, TLS included; for one more the
+    /// oldest go.
+    package var unopenedConnectionsMax = 1_024
+    /// Failures of connections that a server tells of, for a log.
+    package var toldFailuresPerSecondMax = 20
     /// Connections accepted in one turn of the loop.
     package var acceptsPerTurnMax = 64
     /// How long a server that ran out of descriptors waits before it accepts again.
@@ -43,45 +57,8 @@ package struct Limits: Sendable {
         limits.http2.idleMilliseconds = 0
         // Servers end connections that ping more often than they like: whoever wants pings says so.
         limits.http2.keepaliveMilliseconds = 0
+        // A server may send each token alone.
+        limits.http2.smallDataPerSecondMax = .max
         return limits
-    }
-
-    /// Every limit with its name, for the owner.
-    package var named: [(name: String, value: UInt64)] {
-        [
-            ("messageBytesMax", UInt64(messageBytesMax)),
-            ("compressedBytesMin", UInt64(compressedBytesMin)),
-            ("statusMessageBytesMax", UInt64(statusMessageBytesMax)),
-            ("statusDetailsBytesMax", UInt64(statusDetailsBytesMax)),
-            ("incompleteBytesPerConnectionMax", UInt64(incompleteBytesPerConnectionMax)),
-            ("connectionsMax", UInt64(connectionsMax)),
-            ("lostPeerSeconds", UInt64(lostPeerSeconds)),
-            ("concurrentStreamsMax", UInt64(http2.concurrentStreamsMax)),
-            ("streamWindowBytes", UInt64(http2.streamWindowBytes)),
-            ("connectionWindowBytes", UInt64(http2.connectionWindowBytes)),
-            ("frameBytesMax", UInt64(http2.frameBytesMax)),
-            ("headerListBytesMax", UInt64(http2.headerListBytesMax)),
-            ("headerCountMax", UInt64(http2.headerCountMax)),
-            ("streamBufferHighBytes", UInt64(http2.streamBufferHighBytes)),
-            ("streamBufferLowBytes", UInt64(http2.streamBufferLowBytes)),
-            ("streamBufferBytesMax", UInt64(http2.streamBufferBytesMax)),
-            ("unsentBytesMax", UInt64(http2.unsentBytesMax)),
-            ("queuedFramesMax", UInt64(http2.queuedFramesMax)),
-            ("handshakeMilliseconds", http2.handshakeMilliseconds),
-            ("headersMilliseconds", http2.headersMilliseconds),
-            ("writeStallMilliseconds", http2.writeStallMilliseconds),
-            ("idleMilliseconds", http2.idleMilliseconds),
-            ("ageMilliseconds", http2.ageMilliseconds),
-            ("ageGraceMilliseconds", http2.ageGraceMilliseconds),
-            ("keepaliveMilliseconds", http2.keepaliveMilliseconds),
-            ("keepaliveTimeoutMilliseconds", http2.keepaliveTimeoutMilliseconds),
-            ("pingIntervalMillisecondsMin", http2.pingIntervalMillisecondsMin),
-            ("idlePingIntervalMillisecondsMin", http2.idlePingIntervalMillisecondsMin),
-            ("pingStrikesMax", UInt64(http2.pingStrikesMax)),
-            ("settingsPerSecondMax", UInt64(http2.settingsPerSecondMax)),
-            ("resetsPerSecondMax", UInt64(http2.resetsPerSecondMax)),
-            ("emptyDataPerSecondMax", UInt64(http2.emptyDataPerSecondMax)),
-            ("prioritiesPerSecondMax", UInt64(http2.prioritiesPerSecondMax)),
-        ]
     }
 }

@@ -13,6 +13,11 @@ struct MessageReader: ~Copyable {
     var encoding = MessageEncoding.identity
     /// Whether the message that was handed out last was compressed on the way.
     private(set) var isCompressed = false
+    /// Bytes that may still be decompressed before a compressed message is refused; a message that has begun may go beyond.
+    var decompressionBytesLeft = Int.max
+    /// What was decompressed, in vain or not, since somebody set this to zero.
+    var decompressedBytes = 0
+    var decompressedMessages = 0
 
     private let messageBytesMax: Int
     /// The message that was handed out last, if it was compressed.
@@ -72,15 +77,26 @@ struct MessageReader: ~Copyable {
     }
 
     private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> UnsafeRawBufferPointer {
+        guard decompressionBytesLeft > 0 else {
+            throw Status.limitMet(
+                "decompressedBytesPerSecondMax", "compressed messages of this connection hold too much for one second",
+                subject: "connection", details: [.retry(afterMilliseconds: 1_000)])
+        }
+        defer {
+            decompressionBytesLeft -= decompressed.count
+            decompressedBytes += decompressed.count
+            decompressedMessages += 1
+        }
         do throws(Gzip.Failure) {
             try Gzip.decompress(message, byteCountMax: messageBytesMax) { decompressed.append($0) }
         } catch {
             switch error {
             case .corrupt: throw Status(.internalError, "a message that is marked as gzip is none")
             case .tooLarge:
-                throw Status(
-                    .resourceExhausted,
-                    "a compressed message holds more than the \(messageBytesMax) bytes that are accepted")
+                throw Status.limitMet(
+                    "messageBytesMax",
+                    "a compressed message holds more than the \(messageBytesMax) bytes that are accepted",
+                    subject: "message")
             }
         }
         return decompressed.bytes
@@ -133,7 +149,9 @@ struct MessageReader: ~Copyable {
     private func refusal(flag: UInt8, length: Int) -> Status {
         switch (flag, encoding) {
         case (0, _), (1, .gzip):
-            Status(.resourceExhausted, "a message has \(length) bytes; at most \(messageBytesMax) are accepted")
+            .limitMet(
+                "messageBytesMax", "a message has \(length) bytes; at most \(messageBytesMax) are accepted",
+                subject: "message")
         case (1, .identity):
             Status(.internalError, "a message is marked as compressed, but the call names no grpc-encoding")
         default: Status(.internalError, "a message begins with the flag \(flag); only 0 and 1 are defined")

@@ -49,9 +49,10 @@ struct RequestHead: Equatable {
         }
         guard !tooLarge else {
             throw .status(
-                Status(
-                    .resourceExhausted,
-                    "the metadata is above \(limits.headerListBytesMax) bytes or \(limits.headerCountMax) fields"))
+                .limitMet(
+                    HTTP2Limits.Name.headerListBytesMax.rawValue,
+                    "the metadata is above \(limits.headerListBytesMax) bytes or \(limits.headerCountMax) fields",
+                    subject: "metadata"))
         }
         guard let encoding = MessageEncoding(rawValue: encodingName) else {
             throw .status(

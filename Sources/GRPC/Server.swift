@@ -21,8 +21,9 @@ package final class Server {
     private var services: [String: any Service] = [:]
     private var listeners: [Listener] = []
     private var tlsOfListeners: [ListenerTLS] = []
-    private var connections: [ObjectIdentifier: HTTP2Connection] = [:]
-    private var incompleteBytes: [ObjectIdentifier: Int] = [:]
+    var connections: [ObjectIdentifier: HTTP2Connection] = [:]
+    /// Has an entry for each of `connections`.
+    var accounts: [ObjectIdentifier: ConnectionAccount] = [:]
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var gates: [ObjectIdentifier: any CallGate] = [:]
     private var closedBytesReceived: UInt64 = 0
@@ -30,16 +31,23 @@ package final class Server {
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
     /// Why it drains; nil while it does not.
     private var drainReason: String?
+    var defence = ServerDefence()
 
     /// Calls begun since the server was made.
     package private(set) var callsBegun: UInt64 = 0
     /// Connections accepted since the server was made, and those refused at `connectionsMax`.
     package private(set) var connectionsAccepted: UInt64 = 0
     package private(set) var connectionsRefused: UInt64 = 0
-    /// Hears of connections that ended otherwise than on purpose; for a log. What it hears holds no secrets.
+    /// How often each limit was met since the server was made, by the limit's name; one that never was is absent.
+    package internal(set) var limitsMet: [String: UInt64] = [:]
+    /// Hears of connections that ended otherwise than on purpose; for a log. What it hears holds no secrets, and names
+    /// the limit that was met, if one was. At most `toldFailuresPerSecondMax` of them.
     package var onConnectionFailure: (@IOLoop (SocketAddress, String) -> Void)?
 
-    package init(limits: Limits = Limits()) { self.limits = limits }
+    package init(limits: Limits = Limits()) {
+        self.limits = limits
+        defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
+    }
 
     package var openConnections: Int { connections.count }
     package var openCalls: Int { calls.count }
@@ -133,7 +141,7 @@ extension Server: HTTP2ConnectionHandler {
     private func accepted(
         _ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, gate: (any CallGate)?
     ) {
-        guard connections.count < limits.connectionsMax else {
+        guard hasRoom() else {
             connectionsRefused += 1
             return  // The descriptor closes here.
         }
@@ -142,27 +150,36 @@ extension Server: HTTP2ConnectionHandler {
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
+            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits)
+            defence.unopened += 1
+            watchHeldBytes()
             gates[ObjectIdentifier(connection)] = gate
         } catch {
-            onConnectionFailure?(peer, error.description)
+            tell(peer, error)
         }
     }
 
     func opened(_ connection: HTTP2Connection) {
+        defence.unopened -= 1
         if let drainReason { connection.drain(drainReason) }
     }
+
+    func met(_ limit: HTTP2Limits.Name) { noteLimit(limit.rawValue) }
 
     func draining(_ connection: HTTP2Connection) {}
 
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
         connections[ObjectIdentifier(connection)] = nil
         gates[ObjectIdentifier(connection)] = nil
-        incompleteBytes[ObjectIdentifier(connection)] = nil
+        if !connection.hasOpened { defence.unopened -= 1 }
+        defence.incompleteBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.incompleteBytes ?? 0
+        defence.leaving.remove(ObjectIdentifier(connection))
+        if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent
         switch failure.code {
         case .closed, .lost: break
-        default: onConnectionFailure?(connection.peer, failure.description)
+        default: tell(connection.peer, failure)
         }
         endDrainIfDone()
     }
@@ -202,6 +219,7 @@ extension Server: HTTP2ConnectionHandler {
     private func reject(_ stream: HTTP2Stream, _ rejection: RequestHead.Rejection) {
         switch rejection {
         case .status(let status):
+            noteLimit(of: status)
             stream.respond(ResponseHead.accepted + ResponseHead.trailers(status, Metadata(), limits: limits), end: true)
         case .http(let code, let text):
             stream.handler = RefusedRequest(
@@ -217,14 +235,4 @@ extension Server {
     }
 
     func callEnded(_ call: ServerCall) { calls[ObjectIdentifier(call)] = nil }
-
-    /// Counts what the calls of a connection keep of messages that are not whole; returns the sum.
-    @discardableResult
-    func noteIncomplete(_ change: Int, of connection: ObjectIdentifier) -> Int {
-        guard change != 0 else { return incompleteBytes[connection] ?? 0 }
-        guard connections[connection] != nil else { return 0 }
-        let total = (incompleteBytes[connection] ?? 0) + change
-        incompleteBytes[connection] = total
-        return total
-    }
 }

@@ -130,9 +130,10 @@ extension ServerCall {
             if append(byteCount, isCompressed, fill) { return }
         }
         abort(
-            Status(
-                .resourceExhausted,
-                "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client"))
+            .limitMet(
+                HTTP2Limits.Name.streamBufferBytesMax.rawValue,
+                "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client",
+                subject: "stream"))
     }
 
     @inline(__always)
@@ -160,6 +161,7 @@ extension ServerCall {
     /// Ends the call, after what was sent. The handler hears nothing more.
     package func finish(_ status: Status, trailers: Metadata = Metadata()) {
         guard !isOver else { return }
+        server.noteLimit(of: status)
         let fields = ResponseHead.trailers(status, trailers, limits: server.limits)
         if hasResponded {
             stream.end(trailers: fields)
@@ -248,11 +250,22 @@ extension ServerCall: HTTP2StreamHandler {
     private func deliverMessages() {
         isDelivering = true
         defer { isDelivering = false }
+        let mayDecompress = messages.pointee.encoding != .identity
+        if mayDecompress { messages.pointee.decompressionBytesLeft = server.decompressionLeft(of: connectionID) }
+        defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
             while !isPaused, !isOver, let message = try messages.pointee.next() { handler?.received(message) }
         } catch {
             abort(error)
         }
+    }
+
+    private func noteDecompressed() {
+        guard messages.pointee.decompressedMessages > 0 else { return }
+        server.noteDecompressed(
+            messages.pointee.decompressedBytes, messages: messages.pointee.decompressedMessages, of: connectionID)
+        messages.pointee.decompressedBytes = 0
+        messages.pointee.decompressedMessages = 0
     }
 
     /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
@@ -262,10 +275,10 @@ extension ServerCall: HTTP2StreamHandler {
         notedHeldBytes = held
         if !isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
             abort(
-                Status(
-                    .resourceExhausted,
-                    "incomplete messages of this connection are above \(server.limits.incompleteBytesPerConnectionMax) bytes"
-                ))
+                .limitMet(
+                    "incompleteBytesPerConnectionMax",
+                    "incomplete messages of this connection are above \(server.limits.incompleteBytesPerConnectionMax) bytes",
+                    subject: "connection"))
             return
         }
         let released = isPaused ? unreleasedBytes - held : unreleasedBytes

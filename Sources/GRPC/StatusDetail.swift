@@ -62,6 +62,28 @@ extension Status.Detail {
 }
 
 extension Status {
+    /// RESOURCE_EXHAUSTED because a limit was met: names it, in words and as the QuotaFailure of a subject.
+    package static func limitMet(
+        _ limit: String, _ message: String, subject: String, details: [Detail] = []
+    ) -> Status {
+        Status(
+            .resourceExhausted, "\(message) (\(limit))",
+            details: [.quotaFailure(subject: subject, description: "\(limit): \(message)")] + details)
+    }
+
+    /// The limit that `limitMet` names.
+    package var limit: String? {
+        guard code == .resourceExhausted else { return nil }
+        for detail in details where detail.typeURL.hasSuffix("/\(Google_Rpc_QuotaFailure.protoMessageName)") {
+            let failure = try? Google_Rpc_QuotaFailure(serializedBytes: detail.value)
+            guard let text = failure?.violations.first?.description_p, let colon = text.firstIndex(of: ":") else {
+                continue
+            }
+            return String(text[..<colon])
+        }
+        return nil
+    }
+
     /// The same, with as much of its message and details as may be sent.
     func fitting(_ limits: Limits) -> Status {
         var status = self

@@ -19,10 +19,19 @@ package struct ConnectionFailure: Error, Equatable, CustomStringConvertible {
 
     package let code: Code
     package let description: String
+    /// The limit that was met, if one was; the description names it too.
+    package let limit: HTTP2Limits.Name?
 
     package init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description
+        limit = nil
+    }
+
+    package init(_ code: Code, _ limit: HTTP2Limits.Name, _ description: String) {
+        self.code = code
+        self.description = "\(limit.rawValue): \(description)"
+        self.limit = limit
     }
 }
 

@@ -1,41 +1,122 @@
 package import LinuxSystem
 
-/// Counts, second by second, the frames of one connection that cost its peer nothing; pure.
+/// Counts the frames of one connection that cost its peer less than us; pure (RFC 9113, section 10.5).
+///
+/// Frames are told from their headers alone, before anything is done with them, those that will be ignored included. What
+/// only their effect tells is spent by `spend`.
 package struct FloodBudget: Sendable {
+    /// What a frame is counted as.
     package enum Kind: Int, CaseIterable, Sendable {
-        case settings, reset, emptyData, priority
+        case settings, acknowledgement, priority, windowUpdate, emptyData, smallData, other
+        /// A reset of a stream that is open, and of one that is not: our end of it and theirs may have crossed.
+        case reset, lateReset
+        /// A reset that the peer made us send: for a stream that it broke, or that it opened above the limit.
+        case brokenStream, refusedStream
 
-        /// What a frame counts as; nil: as nothing.
-        package init?(_ frame: FrameHeader) {
-            switch frame.kind {
-            case .settings where !frame.isAcknowledgement: self = .settings
-            case .reset: self = .reset
-            case .priority, .priorityUpdate: self = .priority
-            case .data where frame.length == 0 && !frame.endsStream: self = .emptyData
-            default: return nil
+        /// The limit that is met when there is one too many.
+        package var limit: HTTP2Limits.Name {
+            switch self {
+            case .settings: .settingsPerSecondMax
+            case .acknowledgement: .acknowledgementsPerSecondMax
+            case .priority: .prioritiesPerSecondMax
+            case .windowUpdate: .windowUpdatesPerSecondMax
+            case .emptyData: .emptyDataPerSecondMax
+            case .smallData: .smallDataPerSecondMax
+            case .other: .otherFramesPerSecondMax
+            case .reset: .resetsPerSecondMax
+            case .lateReset: .lateResetsPerSecondMax
+            case .brokenStream: .brokenStreamsPerSecondMax
+            case .refusedStream: .refusedStreamsPerSecondMax
             }
         }
     }
 
-    private let allowed: [Int]
-    private var spent = [Int](repeating: 0, count: Kind.allCases.count)
-    private var second: UInt64 = 0
+    /// A DATA frame with less than this is small: its header and our work on it outweigh what it carries.
+    private static let smallDataBytes = 16
+    /// The most that padding takes of a frame: its length, and as much as that can say (RFC 9113, section 6.1).
+    private static let paddingBytesMax = 256
+    /// Frames of ours that a peer may answer each with so many updates of a window: the stream's and the connection's,
+    /// in halves.
+    private static let windowUpdatesPerSentFrame = 4
+    private static let settingsEntryBytes = 6
+
+    private let settingsEntriesMax: Int
+    private let continuationsMax: Int
+    private let headerBlockBytesMax: Int
+    private var buckets: [TokenBucket]
+    /// Of the header block that is being received.
+    private var continuations = 0
+    private var headerBlockBytes = 0
 
     package init(_ limits: HTTP2Limits) {
-        allowed = [
-            limits.settingsPerSecondMax, limits.resetsPerSecondMax, limits.emptyDataPerSecondMax,
-            limits.prioritiesPerSecondMax,
-        ]
+        settingsEntriesMax = limits.settingsEntriesMax
+        continuationsMax = limits.continuationsMax
+        headerBlockBytesMax = limits.headerBlockBytesMax
+        buckets = Kind.allCases.map { kind in
+            switch kind {
+            case .settings: TokenBucket(atOnce: limits.settingsPerSecondMax)
+            case .acknowledgement: TokenBucket(atOnce: limits.acknowledgementsPerSecondMax)
+            case .priority: TokenBucket(atOnce: limits.prioritiesPerSecondMax)
+            case .windowUpdate: TokenBucket(atOnce: limits.windowUpdatesPerSecondMax)
+            case .emptyData: TokenBucket(atOnce: limits.emptyDataPerSecondMax)
+            case .smallData: TokenBucket(atOnce: limits.smallDataPerSecondMax)
+            case .other: TokenBucket(atOnce: limits.otherFramesPerSecondMax)
+            // All streams that may be open can be given up at once.
+            case .reset:
+                TokenBucket(
+                    atOnce: min(Int(limits.concurrentStreamsMax), limits.resetsAtOnceMax),
+                    perSecond: limits.resetsPerSecondMax)
+            case .lateReset: TokenBucket(atOnce: limits.lateResetsPerSecondMax)
+            case .brokenStream: TokenBucket(atOnce: limits.brokenStreamsPerSecondMax)
+            case .refusedStream: TokenBucket(atOnce: limits.refusedStreamsPerSecondMax)
+            }
+        }
     }
 
-    /// Counts one frame; false when it is one too many for this second.
-    package mutating func spend(_ kind: Kind, at now: Monotonic) -> Bool {
-        let current = now.nanoseconds / 1_000_000_000
-        if current != second {
-            second = current
-            for index in spent.indices { spent[index] = 0 }
+    /// Counts a frame by its header; the limit that it goes beyond, or nil. `now` is asked for only where it matters.
+    package mutating func receive(_ frame: FrameHeader, at now: @autoclosure () -> Monotonic) -> HTTP2Limits.Name? {
+        switch frame.kind {
+        case .headers:
+            continuations = 0
+            headerBlockBytes = frame.length
+            return headerBlockBytes <= headerBlockBytesMax ? nil : .headerBlockBytesMax
+        case .continuation:
+            continuations += 1
+            headerBlockBytes += frame.length
+            guard continuations <= continuationsMax else { return .continuationsMax }
+            return headerBlockBytes <= headerBlockBytesMax ? nil : .headerBlockBytesMax
+        case .settings where !frame.isAcknowledgement && frame.length / Self.settingsEntryBytes > settingsEntriesMax:
+            return .settingsEntriesMax
+        default:
+            guard let kind = Self.kind(of: frame) else { return nil }
+            return spend(kind, at: now()) ? nil : kind.limit
         }
-        spent[kind.rawValue] += 1
-        return spent[kind.rawValue] <= allowed[kind.rawValue]
+    }
+
+    /// Counts one of a kind; false when it is one too many.
+    package mutating func spend(_ kind: Kind, at now: Monotonic) -> Bool { buckets[kind.rawValue].take(at: now) }
+
+    /// DATA or HEADERS was sent. A peer may answer it with updates of its windows, and with a reset of a stream that this
+    /// has ended.
+    package mutating func sent() {
+        buckets[Kind.windowUpdate.rawValue].give(Self.windowUpdatesPerSentFrame)
+        buckets[Kind.lateReset.rawValue].give(1)
+    }
+
+    /// What a frame is counted as by its header; nil: as nothing, or as what comes of it.
+    private static func kind(of frame: FrameHeader) -> Kind? {
+        switch frame.kind {
+        case .data:
+            guard !frame.endsStream else { return nil }
+            let payload = frame.length - (frame.isPadded ? paddingBytesMax : 0)
+            return payload <= 0 ? .emptyData : payload < smallDataBytes ? .smallData : nil
+        case .settings: return frame.isAcknowledgement ? .acknowledgement : .settings
+        // Those that are none are `PingStrikes`'s.
+        case .ping: return frame.isAcknowledgement ? .acknowledgement : nil
+        case .priority, .priorityUpdate: return .priority
+        case .windowUpdate: return .windowUpdate
+        case .headers, .continuation, .reset: return nil
+        case .goAway, .pushPromise, nil: return .other
+        }
     }
 }

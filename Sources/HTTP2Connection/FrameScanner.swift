@@ -27,6 +27,8 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// END_STREAM, on DATA and HEADERS.
     package var endsStream: Bool { flags & 0x1 != 0 && (kind == .data || kind == .headers) }
+    /// PADDED, on DATA and HEADERS.
+    package var isPadded: Bool { flags & 0x8 != 0 && (kind == .data || kind == .headers) }
     /// ACK, on SETTINGS and PING.
     package var isAcknowledgement: Bool { flags & 0x1 != 0 && (kind == .settings || kind == .ping) }
     /// END_HEADERS, on HEADERS and CONTINUATION.

@@ -8,7 +8,7 @@ internal import LinuxSystem
 extension HTTP2Connection {
     /// Reads what is there, within a turn's share.
     func read() throws(ConnectionFailure) {
-        for _ in 0..<limits.readsPerTurnMax {
+        reading: for _ in 0..<limits.readsPerTurnMax {
             switch try transport.read(into: readBuffer) {
             case .wouldBlock:
                 finishReading()
@@ -21,6 +21,8 @@ extension HTTP2Connection {
                 bytesReceived &+= UInt64(count)
                 try parse(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
                 if isClosed || ending != nil { return }
+                // What was asked for leaves before more can be asked for.
+                if session.queuedFrames > limits.queuedFramesMax { break reading }
                 if count < readBuffer.count, !transport.hasPending {
                     finishReading()
                     return
@@ -52,6 +54,10 @@ extension HTTP2Connection {
         guard !isClosed else { return }
         if taken < 0 {
             if ending != nil { return }
+            if taken == Int(NGHTTP2_ERR_FLOODED.rawValue) {
+                _ = refuse(.queuedFramesMax, "answers wait to be sent to a peer that does not read")
+                return
+            }
             let reason = String(cString: nghttp2_strerror(Int32(taken)))
             throw ConnectionFailure(.violation, "the peer does not speak HTTP/2 as it should: \(reason)")
         }
@@ -75,10 +81,9 @@ extension HTTP2Connection {
 
     /// What a frame must not do, from its header alone; nil when it may pass.
     private func judge(_ frame: FrameHeader) -> Ending? {
-        if let kind = FloodBudget.Kind(frame), !flood.spend(kind, at: .now()) {
+        if let limit = flood.receive(frame, at: .now()) {
             return Ending(
-                code: .enhanceYourCalm,
-                failure: ConnectionFailure(.flooded, "the peer sends too many \(kind) frames a second"))
+                code: .enhanceYourCalm, failure: ConnectionFailure(.flooded, limit, "the peer's frames went beyond it"))
         }
         guard role == .server else { return nil }
         if frame.kind == .ping, !frame.isAcknowledgement,
@@ -88,7 +93,8 @@ extension HTTP2Connection {
             return Ending(
                 code: .enhanceYourCalm,
                 failure: ConnectionFailure(
-                    .flooded, "the client pings more often than every \(limits.pingIntervalMillisecondsMin) ms"),
+                    .flooded, .pingStrikesMax,
+                    "the client pings more often than every \(limits.pingIntervalMillisecondsMin) ms"),
                 debugData: "too_many_pings")
         }
         if let code = order.received(frame) {
@@ -99,9 +105,16 @@ extension HTTP2Connection {
         return nil
     }
 
+    /// Spends from a budget that only a frame's effect tells of; false: the connection ends at this turn's end.
+    func spend(_ kind: FloodBudget.Kind) -> Bool {
+        guard !flood.spend(kind, at: .now()) else { return true }
+        _ = refuse(kind.limit, "the peer went beyond it")
+        return false
+    }
+
     /// Ends the connection from within a callback: GOAWAY is queued, and nghttp2 reads no further.
-    private func refuse(_ failure: ConnectionFailure) -> CInt {
-        close(.enhanceYourCalm, failure)
+    private func refuse(_ limit: HTTP2Limits.Name, _ reason: String) -> CInt {
+        close(.enhanceYourCalm, ConnectionFailure(.flooded, limit, reason))
         return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
     }
 
@@ -111,6 +124,7 @@ extension HTTP2Connection {
             let stream = HTTP2Stream(id: id, connection: self)
             streams[id] = stream
             clock.idleEnds = nil
+            quietSince = nil
             nghttp2_session_set_stream_user_data(
                 session.pointer, id, Unmanaged.passUnretained(stream).toOpaque())
         }
@@ -128,8 +142,7 @@ extension HTTP2Connection {
             stream.headersTooLarge = true
             // What is over the limit is dropped, but decoding it costs: not for ever.
             guard stream.headerBytes <= 4 * limits.headerListBytesMax else {
-                return refuse(
-                    ConnectionFailure(.flooded, "a header list is above \(4 * limits.headerListBytesMax) bytes"))
+                return refuse(.headerListBytesMax, "a header list is above four times as much")
             }
             return 0
         }
@@ -161,6 +174,11 @@ extension HTTP2Connection {
             }
         case NGHTTP2_DATA.rawValue:
             endIfLast(frame.hd)
+        case NGHTTP2_RST_STREAM.rawValue:
+            // The stream is still there if this ends it. A server may end what we have begun as often as we begin.
+            guard role == .client || spend(streams[frame.hd.stream_id] == nil ? .lateReset : .reset) else {
+                return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+            }
         case NGHTTP2_SETTINGS.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0:
             open()
         case NGHTTP2_PING.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:

@@ -157,12 +157,22 @@ extension HTTP2Connection {
         return 0
     }
 
-    func sentFrame(_ header: nghttp2_frame_hd) -> CInt {
+    func sentFrame(_ frame: nghttp2_frame) -> CInt {
+        let header = frame.hd
         let type = UInt32(header.type)
-        // A stream that nghttp2 refused by itself was never ours.
-        if type == NGHTTP2_RST_STREAM.rawValue { order.ended(header.stream_id) }
+        if type == NGHTTP2_RST_STREAM.rawValue {
+            // A stream that nghttp2 refused by itself was never ours.
+            order.ended(header.stream_id)
+            sentReset(HTTP2ErrorCode(rawValue: frame.rst_stream.error_code))
+        } else if type == NGHTTP2_GOAWAY.rawValue, streams.count >= Int(limits.concurrentStreamsMax),
+            frame.goaway.error_code == HTTP2ErrorCode.protocolError.rawValue
+        {
+            // By nghttp2 itself, once the peer knows the limit.
+            handler?.met(.concurrentStreamsMax)
+        }
         guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
         pings.pardon()
+        flood.sent()
         // All is said before the client has said all: it may stop (RFC 9113, section 8.1).
         if role == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
             nghttp2_session_get_stream_remote_close(session.pointer, header.stream_id) == 0
@@ -172,6 +182,17 @@ extension HTTP2Connection {
                 HTTP2ErrorCode.noError.rawValue)
         }
         return 0
+    }
+
+    /// What a peer makes us reset costs it less than us (CVE-2025-8671). Our own resets, at a call's end, are not that.
+    private func sentReset(_ code: HTTP2ErrorCode) {
+        switch code {
+        case .noError, .cancel: break
+        case .refusedStream:
+            handler?.met(.concurrentStreamsMax)
+            _ = spend(.refusedStream)
+        default: _ = spend(.brokenStream)
+        }
     }
 
     func submitResponse(_ stream: HTTP2Stream, _ headers: [HTTP2Header], end: Bool) {

@@ -22,24 +22,31 @@ extension HTTP2Connection {
         guard !isClosed else { return }
         switch clock.due(at: .now()) {
         case .handshake:
-            fail(ConnectionFailure(.timedOut, "no HTTP/2 handshake within \(limits.handshakeMilliseconds) ms"))
+            fail(
+                ConnectionFailure(
+                    .timedOut, .handshakeMilliseconds, "no HTTP/2 within \(limits.handshakeMilliseconds) ms"))
         case .headers:
             clock.headersEnd = nil
             close(
                 .enhanceYourCalm,
-                ConnectionFailure(.timedOut, "a header block took longer than \(limits.headersMilliseconds) ms"))
+                ConnectionFailure(
+                    .timedOut, .headersMilliseconds, "a header block took longer than \(limits.headersMilliseconds) ms")
+            )
         case .stall:
             fail(
                 ConnectionFailure(
-                    .timedOut, "the peer read nothing for \(limits.writeStallMilliseconds) ms while bytes waited"))
+                    .timedOut, .writeStallMilliseconds,
+                    "the peer read nothing for \(limits.writeStallMilliseconds) ms while bytes waited"))
         case .keepalive:
             fail(
                 ConnectionFailure(
-                    .timedOut, "the peer did not answer a PING within \(limits.keepaliveTimeoutMilliseconds) ms"))
+                    .timedOut, .keepaliveTimeoutMilliseconds,
+                    "the peer did not answer a PING within \(limits.keepaliveTimeoutMilliseconds) ms"))
         case .quiet:
             keepAlive()
         case .idle:
             clock.idleEnds = nil
+            handler?.met(.idleMilliseconds)
             drain("max_idle")
         case .age:
             clock.ageEnds = nil
@@ -62,6 +69,7 @@ extension HTTP2Connection {
 
     /// A connection without streams may be closed after a while; only a server does so.
     func noteIdle() {
+        quietSince = .now()
         guard role == .server, limits.idleMilliseconds > 0 else { return }
         clock.idleEnds = Monotonic.now().advanced(milliseconds: limits.idleMilliseconds)
         armTimer()

@@ -12,6 +12,8 @@ package protocol HTTP2ConnectionHandler: AnyObject {
     func received(request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection)
     /// The peer takes no new streams; those that it has begun go on.
     func draining(_ connection: HTTP2Connection)
+    /// The peer met a limit, and not one that ends the connection: `closed` tells of those.
+    func met(_ limit: HTTP2Limits.Name)
     /// The last call; every stream has been told before.
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure)
 }
@@ -74,6 +76,8 @@ package final class HTTP2Connection {
     package private(set) var isClosed = false
     /// The peer's SETTINGS have come.
     package internal(set) var hasOpened = false
+    /// Since when there has been no stream; nil while there is one.
+    package internal(set) var quietSince: Monotonic?
     package internal(set) var isDraining = false
     /// Why it drains, for GOAWAY's last word.
     var drainReason = ""
@@ -111,6 +115,15 @@ package final class HTTP2Connection {
 
     package var openStreams: Int { streams.count }
 
+    /// What its peer makes us keep, in bytes: what waits to be sent, header lists, and what a stream costs as such. Looks
+    /// at every stream.
+    package var heldBytes: Int {
+        streams.values.reduce(unsent.count) { sum, stream in
+            // Of a request's header list a copy goes with the call.
+            sum + stream.output.pointee.bytes.count + 2 * stream.headerBytes + HTTP2Limits.streamBytes
+        }
+    }
+
     /// Begins to serve or to connect; `handler` is kept until the connection closes.
     package func start(_ handler: any HTTP2ConnectionHandler) throws(ConnectionFailure) {
         self.handler = handler
@@ -121,7 +134,9 @@ package final class HTTP2Connection {
             throw ConnectionFailure(.lost, error.description)
         }
         session.announce(isServer: role == .server, limits: limits)
-        clock.handshakeEnds = Monotonic.now().advanced(milliseconds: limits.handshakeMilliseconds)
+        let now = Monotonic.now()
+        quietSince = now
+        clock.handshakeEnds = now.advanced(milliseconds: limits.handshakeMilliseconds)
         armTimer()
         scheduleFlush()
     }

@@ -1,5 +1,8 @@
 /// What bounds one HTTP/2 connection, in either role.
 package struct HTTP2Limits: Sendable {
+    /// About what a stream and its call cost besides what they hold.
+    static let streamBytes = 4 << 10
+
     /// Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
     package var concurrentStreamsMax: UInt32 = 2_048
     /// Bytes that the peer may send on a stream before they are taken (SETTINGS_INITIAL_WINDOW_SIZE).
@@ -50,12 +53,48 @@ package struct HTTP2Limits: Sendable {
     /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
     package var drainNoticeMilliseconds: UInt64 = 1_000
 
-    /// Frames per second of one connection that cost the peer nothing; above it the connection ends (RFC 9113,
-    /// section 10.5).
+    // Frames of one connection that cost the peer less than us; above it the connection ends (RFC 9113, section 10.5).
+    // Each is what may come at once, and as many come back every second.
+
+    /// CONTINUATION frames of one header block, and its bytes as they are on the wire.
+    package var continuationsMax = 8
+    package var headerBlockBytesMax = 128 << 10
     package var settingsPerSecondMax = 100
-    package var resetsPerSecondMax = 5_000
+    /// Values in one SETTINGS frame.
+    package var settingsEntriesMax = 32
+    /// Acknowledgements of SETTINGS and PING; we send few that could be acknowledged.
+    package var acknowledgementsPerSecondMax = 100
+    package var prioritiesPerSecondMax = 1_000
+    /// Besides four for each DATA and HEADERS frame that we send.
+    package var windowUpdatesPerSecondMax = 2_000
+    /// DATA frames without a byte, that do not end a stream.
     package var emptyDataPerSecondMax = 1_000
-    package var prioritiesPerSecondMax = 5_000
+    /// DATA frames of less than 16 bytes, that do not end a stream.
+    package var smallDataPerSecondMax = 20_000
+    /// Frames that nobody needs to send often: GOAWAY, and those of unknown types.
+    package var otherFramesPerSecondMax = 100
+    /// Streams that the peer gives up before they have ended: so many at once, so many more per second.
+    package var resetsAtOnceMax = 2_048
+    package var resetsPerSecondMax = 200
+    /// RST_STREAM on streams that have ended, besides one for each frame that we send.
+    package var lateResetsPerSecondMax = 1_000
+    /// Streams that the peer breaks, so that we must reset them.
+    package var brokenStreamsPerSecondMax = 100
+    /// Streams that it opens above `concurrentStreamsMax`.
+    package var refusedStreamsPerSecondMax = 100
 
     package init() {}
+}
+
+extension HTTP2Limits {
+    /// The limits that end or refuse something when they are met, named as above.
+    package enum Name: String, CaseIterable, Sendable {
+        case concurrentStreamsMax, headerListBytesMax, streamBufferBytesMax, queuedFramesMax
+        case handshakeMilliseconds, headersMilliseconds, writeStallMilliseconds, idleMilliseconds
+        case keepaliveTimeoutMilliseconds, pingStrikesMax
+        case continuationsMax, headerBlockBytesMax, settingsPerSecondMax, settingsEntriesMax
+        case acknowledgementsPerSecondMax, prioritiesPerSecondMax, windowUpdatesPerSecondMax
+        case emptyDataPerSecondMax, smallDataPerSecondMax, otherFramesPerSecondMax, resetsPerSecondMax
+        case lateResetsPerSecondMax, brokenStreamsPerSecondMax, refusedStreamsPerSecondMax
+    }
 }

@@ -11,8 +11,11 @@ struct HTTP2Session: ~Copyable {
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
-        nghttp2_option_set_stream_reset_rate_limit(
-            option, UInt64(limits.resetsPerSecondMax), UInt64(limits.resetsPerSecondMax))
+        // Its own budgets, which answer with other codes, stand behind ours: so far that they are not reached.
+        nghttp2_option_set_stream_reset_rate_limit(option, 1 << 32, 1 << 32)
+        nghttp2_option_set_max_continuations(option, limits.continuationsMax + 1)
+        nghttp2_option_set_max_settings(option, limits.settingsEntriesMax + 1)
+        nghttp2_option_set_max_outbound_ack(option, limits.queuedFramesMax)
         var created: OpaquePointer?
         let failed =
             isServer

@@ -35,8 +35,8 @@ enum SessionCallbacks {
             return enter(context) { $0.receivedFrame(frame) }
         }
         nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, context in
-            let header = frame!.pointee.hd
-            return enter(context) { $0.sentFrame(header) }
+            let frame = frame!.pointee
+            return enter(context) { $0.sentFrame(frame) }
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, id, code, context in
             return enter(context) { $0.streamClosed(id, HTTP2ErrorCode(rawValue: code)) }

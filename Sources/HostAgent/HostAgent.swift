@@ -48,6 +48,7 @@ package final class HostAgent {
     private var certificateWatch: FileWatch?
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private let logger: Logger
+    private let descriptors = DescriptorBudget.claimed()
     private let supervisor: Supervisor
     private let limitsOfBackends = SupervisorConfiguration.Limits()
     private let inference: InferenceService
@@ -71,8 +72,8 @@ package final class HostAgent {
         certificateFingerprint = security.fingerprint
         supervisor = try HostAgent.supervisor(layout, configuration, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
-        consumers = Server(limits: configuration.connectionTimes.limits)
-        owner = Server()
+        consumers = Server(limits: descriptors.consumers(configuration.connectionTimes.limits))
+        owner = Server(limits: descriptors.owner)
         (access, firstToken) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
     }
@@ -114,9 +115,9 @@ package final class HostAgent {
         }
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers,
-            facts: AdminService.Facts(version: HearthVersion.current, limits: limits) { [weak self] in
-                (self?.listeners ?? []).map { ($0.address.description, $0.security) }
-            })
+            facts: AdminService.Facts(
+                version: HearthVersion.current, limits: { [weak self] in self?.limits ?? [] },
+                listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } }))
         admin.onHandOver = onHandOver
         owner.register(admin)
         try serveHealthAndReflection()
@@ -247,9 +248,14 @@ package final class HostAgent {
         }
     }
 
-    /// Name and value of every limit in force.
-    private var limits: [(name: String, value: UInt64)] {
-        inference.limits.named + consumers.limits.named + limitsOfBackends.named + AccessLimits.named
+    /// Every limit in force, and how often consumers met it.
+    private var limits: [AdminService.Limit] {
+        let ofBackends = limitsOfBackends.named.map { NamedLimit($0.name, $0.value, $0.meaning) }
+        let all =
+            descriptors.named + consumers.limits.named + inference.limits.named + AccessLimits.named + ofBackends
+        return all.map {
+            AdminService.Limit($0, timesMet: $0.isCounted ? consumers.limitsMet[$0.name] ?? 0 : nil)
+        }
     }
 
     private func listen(

@@ -100,9 +100,6 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// As in `ListBackendsResponse`.
   package var backends: [Hearth_Admin_V1_Backend] = []
 
-  /// The limits in force, by name.
-  package var limits: [Hearth_Admin_V1_Limit] = []
-
   /// What any backend could still do or learn as it is held here.
   package var residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
 
@@ -128,21 +125,64 @@ package nonisolated struct Hearth_Admin_V1_Listener: Sendable {
   package init() {}
 }
 
+/// Asks for every limit.
+package nonisolated struct Hearth_Admin_V1_ListLimitsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Every limit.
+package nonisolated struct Hearth_Admin_V1_ListLimitsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Those of consumers' connections first, then those of requests, backends and tokens.
+  package var limits: [Hearth_Admin_V1_Limit] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// One limit in force.
 package nonisolated struct Hearth_Admin_V1_Limit: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// With its unit at the end, such as "streamBufferBytes".
+  /// As errors, GOAWAY and logs name it: "headersMilliseconds".
   package var name: String = String()
 
-  /// In the unit that the name ends with.
+  /// In `unit`.
   package var value: UInt64 = 0
+
+  /// "bytes", "ms", "s", "per s"; empty for a plain number.
+  package var unit: String = String()
+
+  /// How often a consumer met it since the agent began; absent where that is not counted.
+  package var timesMet: UInt64 {
+    get {_timesMet ?? 0}
+    set {_timesMet = newValue}
+  }
+  /// Returns true if `timesMet` has been explicitly set.
+  package var hasTimesMet: Bool {self._timesMet != nil}
+  /// Clears the value of `timesMet`. Subsequent reads from it will return its default value.
+  package mutating func clearTimesMet() {self._timesMet = nil}
+
+  /// What it bounds, and what happens at it.
+  package var meaning: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _timesMet: UInt64? = nil
 }
 
 /// Asks for every backend.
@@ -476,7 +516,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{1}limits\0\u{3}residual_risks\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{c}\u{c}\u{1}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -495,7 +535,6 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFinished) }()
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFailed) }()
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
-      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.limits) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.residualRisks) }()
       default: break
       }
@@ -536,9 +575,6 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if !self.backends.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.backends, fieldNumber: 11)
     }
-    if !self.limits.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.limits, fieldNumber: 12)
-    }
     if !self.residualRisks.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.residualRisks, fieldNumber: 13)
     }
@@ -557,7 +593,6 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if lhs.turnsFinished != rhs.turnsFinished {return false}
     if lhs.turnsFailed != rhs.turnsFailed {return false}
     if lhs.backends != rhs.backends {return false}
-    if lhs.limits != rhs.limits {return false}
     if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -599,9 +634,58 @@ nonisolated extension Hearth_Admin_V1_Listener: SwiftProtobuf.Message, SwiftProt
   }
 }
 
+nonisolated extension Hearth_Admin_V1_ListLimitsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListLimitsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListLimitsRequest, rhs: Hearth_Admin_V1_ListLimitsRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListLimitsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListLimitsResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}limits\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.limits) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.limits.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.limits, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListLimitsResponse, rhs: Hearth_Admin_V1_ListLimitsResponse) -> Bool {
+    if lhs.limits != rhs.limits {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_Admin_V1_Limit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Limit"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}value\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}value\0\u{1}unit\0\u{3}times_met\0\u{1}meaning\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -611,17 +695,33 @@ nonisolated extension Hearth_Admin_V1_Limit: SwiftProtobuf.Message, SwiftProtobu
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.value) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.unit) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._timesMet) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.meaning) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
     if self.value != 0 {
       try visitor.visitSingularUInt64Field(value: self.value, fieldNumber: 2)
+    }
+    if !self.unit.isEmpty {
+      try visitor.visitSingularStringField(value: self.unit, fieldNumber: 3)
+    }
+    try { if let v = self._timesMet {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    if !self.meaning.isEmpty {
+      try visitor.visitSingularStringField(value: self.meaning, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -629,6 +729,9 @@ nonisolated extension Hearth_Admin_V1_Limit: SwiftProtobuf.Message, SwiftProtobu
   package static func ==(lhs: Hearth_Admin_V1_Limit, rhs: Hearth_Admin_V1_Limit) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.value != rhs.value {return false}
+    if lhs.unit != rhs.unit {return false}
+    if lhs._timesMet != rhs._timesMet {return false}
+    if lhs.meaning != rhs.meaning {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -12,7 +12,7 @@
 ///
 /// Authentication, trace context and priority travel as call metadata, once per stream, never in a message.
 /// Field numbers are never reused. Every scalar whose zero is a value is `optional`: absent means "the model's default".
-/// Limits named here are defaults of the agent; `hearth status` shows those in force.
+/// Limits named here are defaults of the agent; `hearth limits` shows those in force.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials

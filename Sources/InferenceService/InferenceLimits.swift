@@ -1,3 +1,5 @@
+package import GRPC
+
 /// What bounds the inference service. Each is a status when reached, never growth.
 package struct InferenceLimits: Sendable, Equatable {
     /// Requests that wait for a sequence of one model; the next is refused with RESOURCE_EXHAUSTED.
@@ -21,10 +23,26 @@ package struct InferenceLimits: Sendable, Equatable {
     package init() {}
 
     /// Every limit with its name, for the owner.
-    package var named: [(name: String, value: UInt64)] {
-        Mirror(reflecting: self).children.compactMap { child in
-            guard let name = child.label, let number = child.value as? any BinaryInteger else { return nil }
-            return (name, UInt64(clamping: number))
-        }
+    package var named: [NamedLimit] {
+        [
+            NamedLimit(
+                "queuedRequestsMax", queuedRequestsMax, counted: true,
+                "Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED."),
+            NamedLimit("creditTokens", creditTokens, "Tokens computed ahead of what the consumer has taken."),
+            NamedLimit(
+                "streamBufferBytes", streamBufferBytes, "Unread bytes of a turn at which its computation stops."),
+            NamedLimit(
+                "turnsPerStreamMax", turnsPerStreamMax, counted: true,
+                "Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED."),
+            NamedLimit("requestIDBytesMax", requestIDBytesMax, "request_id; a longer one is an INVALID_ARGUMENT."),
+            NamedLimit("messagesMax", messagesMax, "Messages of a prompt; more are an INVALID_ARGUMENT."),
+            NamedLimit("stopStringsMax", stopStringsMax, "Stop strings; more are an INVALID_ARGUMENT."),
+            NamedLimit("stopStringBytesMax", stopStringBytesMax, "Each of them; a longer one is an INVALID_ARGUMENT."),
+            NamedLimit("stopTokenIDsMax", stopTokenIDsMax, "Stop tokens; more are an INVALID_ARGUMENT."),
+            NamedLimit("backendOptionsMax", backendOptionsMax, "Options for a backend; more are an INVALID_ARGUMENT."),
+            NamedLimit("backendOptionsBytesMax", backendOptionsBytesMax, "All of them; more are an INVALID_ARGUMENT."),
+            NamedLimit(
+                "queuePositionMilliseconds", queuePositionMilliseconds, "How often who waits hears of its place."),
+        ]
     }
 }

@@ -14,13 +14,10 @@ struct StatusCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var owner: OwnerOptions
-    @Flag(help: "List every limit in force.")
-    var limits = false
 
     mutating func run() async throws {
         let status = try await owner.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest(), Hearth_Admin_V1_Status.self)
         if owner.json { return print(try status.jsonString()) }
-        if limits { return print(TextTable.render(status.limits.map { [$0.name, "\($0.value)"] })) }
         let listeners = status.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         let ready = status.backends.count { $0.state == "ready" }
         print(

@@ -72,20 +72,6 @@ struct ConnectionTests {
         }
     }
 
-    @Test("Connections above the limit are closed at once; those below it go on")
-    func connectionLimit() async throws {
-        var limits = Limits()
-        limits.connectionsMax = 1
-        try await withServer(limits: limits) { server in
-            let first = try await server.connect()
-            await #expect(throws: Status.self) { _ = try await server.connect() }
-            let answer: Text = try await first.unary("/test.Echo/Unary", Text("x"))
-            #expect(answer.value == "x")
-            #expect(await server.server.connectionsRefused == 1)
-            await first.close()
-        }
-    }
-
     @Test("A connection that does not speak HTTP/2 is closed", arguments: Path.allCases)
     func garbage(_ path: Path) async throws {
         try await withServer(path) { server in

@@ -19,7 +19,7 @@ struct KeepaliveTests {
             answer = try await Task.detached {
                 let socket = try RawSocket(to: address)
                 try socket.send(bytes)
-                return try socket.readToEnd()
+                return socket.readToEnd()
             }.value
             #expect(await server.server.openCalls == 0)
         }

@@ -17,7 +17,7 @@ struct StreamRuleTests {
             answer = try await Task.detached {
                 let socket = try RawSocket(to: address)
                 try socket.send(bytes)
-                return try socket.readToEnd()
+                return socket.readToEnd()
             }.value
         }
         return answer

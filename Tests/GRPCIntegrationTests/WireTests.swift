@@ -74,7 +74,9 @@ struct WireTests {
     func lyingLength() async throws {
         let found = try await answer("/test.Echo/Unary", body: [0, 255, 255, 255, 255, 1], endsBody: false)
         #expect(found.field("grpc-status") == "8")
-        #expect(found.field("grpc-message") == "a message has 4294967295 bytes; at most 4194304 are accepted")
+        #expect(
+            found.field("grpc-message")
+                == "a message has 4294967295 bytes; at most 4194304 are accepted (messageBytesMax)")
     }
 
     @Test("No request, two requests and a message of another type are INTERNAL")

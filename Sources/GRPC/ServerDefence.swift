@@ -1,0 +1,129 @@
+internal import EventLoop
+internal import HTTP2Connection
+internal import LinuxSystem
+
+/// What a server keeps in mind to stay within its limits while some of its peers mean it no good.
+struct ServerDefence {
+    /// Connections whose peers have not yet shown that they speak HTTP/2.
+    var unopened = 0
+    /// Connections that were told to go and close at this turn's end.
+    var leaving: Set<ObjectIdentifier> = []
+    /// Of all connections together.
+    var incompleteBytes = 0
+    /// No connection could be found that may go; until then nobody looks again.
+    var nextSearch = Monotonic(nanoseconds: 0)
+    var isWatching = false
+    var toldFailures = TokenBucket(atOnce: 0)
+}
+
+// MARK: - Counting
+
+extension Server {
+    func noteLimit(_ name: String) { limitsMet[name, default: 0] += 1 }
+
+    /// Counts what a status says of limits, whoever made it.
+    func noteLimit(of status: Status) {
+        if let limit = status.limit { noteLimit(limit) }
+    }
+
+    /// An attacker must not fill its victim's log.
+    func tell(_ peer: SocketAddress, _ failure: ConnectionFailure) {
+        guard let onConnectionFailure, defence.toldFailures.take(at: .now()) else { return }
+        onConnectionFailure(peer, failure.description)
+    }
+}
+
+// MARK: - Room for connections
+
+extension Server {
+    /// One of so many connections goes, at least one, where one has to: looking at all of them is worth it then.
+    private static let shareThatGoes = 16
+
+    /// Whether one more connection can be taken. Where there are too many, those go for it that have been silent for
+    /// longest: an honest client among them connects anew when it has something to ask.
+    func hasRoom() -> Bool {
+        if defence.unopened >= limits.unopenedConnectionsMax {
+            dismiss("unopenedConnectionsMax", of: limits.unopenedConnectionsMax) { !$0.hasOpened }
+        }
+        if present < limits.connectionsMax { return true }
+        dismiss("connectionsMax", of: limits.connectionsMax) { $0.quietSince != nil }
+        return present < limits.connectionsMax
+    }
+
+    private var present: Int { connections.count - defence.leaving.count }
+
+    private func dismiss(_ limit: String, of most: Int, _ mayGo: (HTTP2Connection) -> Bool) {
+        let now = Monotonic.now()
+        guard defence.nextSearch <= now else { return }
+        let candidates = connections.filter { !defence.leaving.contains($0.key) && mayGo($0.value) }
+            .map { (id: $0.key, connection: $0.value, since: $0.value.quietSince ?? now) }
+            .sorted { $0.since < $1.since }
+        noteLimit(limit)
+        if candidates.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
+        for candidate in candidates.prefix(max(most / Self.shareThatGoes, 1)) {
+            defence.leaving.insert(candidate.id)
+            candidate.connection.close(
+                candidate.connection.hasOpened ? .noError : .enhanceYourCalm,
+                ConnectionFailure(.timedOut, "\(limit): it had been silent for longest when another one came"))
+        }
+    }
+}
+
+// MARK: - Memory
+
+extension Server {
+    func decompressionLeft(of connection: ObjectIdentifier) -> Int {
+        accounts[connection]?.decompressionLeft(at: .now()) ?? 0
+    }
+
+    func noteDecompressed(_ byteCount: Int, messages: Int, of connection: ObjectIdentifier) {
+        accounts[connection]?.decompressed(byteCount, messages: messages, at: .now())
+    }
+
+    /// Counts what the calls of a connection keep of messages that are not whole; returns the sum.
+    @discardableResult
+    func noteIncomplete(_ change: Int, of connection: ObjectIdentifier) -> Int {
+        guard change != 0, accounts[connection] != nil else { return accounts[connection]?.incompleteBytes ?? 0 }
+        accounts[connection]?.incompleteBytes += change
+        defence.incompleteBytes += change
+        if change > 0, defence.incompleteBytes > limits.heldBytesMax { endWorst() }
+        return accounts[connection]?.incompleteBytes ?? 0
+    }
+
+    /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
+    /// and then, for as long as there are connections.
+    func watchHeldBytes() {
+        guard !defence.isWatching else { return }
+        defence.isWatching = true
+        IOLoop.schedule(afterMilliseconds: limits.heldBytesCheckMilliseconds) { [weak self] in
+            guard let self else { return }
+            defence.isWatching = false
+            endWorst()
+            if !connections.isEmpty { watchHeldBytes() }
+        }
+    }
+
+    private func heldBytes(_ id: ObjectIdentifier, _ connection: HTTP2Connection) -> Int {
+        connection.heldBytes + (accounts[id]?.incompleteBytes ?? 0)
+    }
+
+    /// Ends the connections that hold most until the rest is within the limit.
+    private func endWorst() {
+        var held = connections.reduce(0) { sum, entry in
+            defence.leaving.contains(entry.key) ? sum : sum + heldBytes(entry.key, entry.value)
+        }
+        guard held > limits.heldBytesMax else { return }
+        let worst = connections.filter { !defence.leaving.contains($0.key) }
+            .map { (id: $0.key, connection: $0.value, bytes: heldBytes($0.key, $0.value)) }
+            .sorted { $0.bytes > $1.bytes }
+        for (id, connection, bytes) in worst {
+            guard held > limits.heldBytesMax else { return }
+            held -= bytes
+            defence.leaving.insert(id)
+            noteLimit("heldBytesMax")
+            connection.close(
+                .enhanceYourCalm,
+                ConnectionFailure(.flooded, "heldBytesMax: it held \(bytes) bytes, more than any other"))
+        }
+    }
+}

@@ -1,0 +1,61 @@
+package import LinuxSystem
+
+/// An allowance that fills up again with time: so much at once, and so much per second in the long run. Pure.
+package struct TokenBucket: Sendable {
+    /// What it counts in, so that a short while fills it by a fraction: 10⁻⁹ of what it hands out.
+    private static let unit = 1_000_000_000
+    /// Above this a unit of each would not be counted in 63 bits.
+    private static let most = Int.max / unit
+
+    private let capacity: Int
+    private let perSecond: Int
+    /// Below zero after a debt.
+    private var level: Int
+    private var filledAt = Monotonic(nanoseconds: 0)
+
+    /// Full at first. `perSecond` nil: as much as at once.
+    package init(atOnce: Int, perSecond: Int? = nil) {
+        capacity = min(max(atOnce, 0), TokenBucket.most) * TokenBucket.unit
+        self.perSecond = min(max(perSecond ?? atOnce, 0), TokenBucket.most)
+        level = capacity
+    }
+
+    /// Takes one; false when there is not one left, and then takes nothing.
+    package mutating func take(at now: Monotonic) -> Bool {
+        fill(at: now)
+        guard level >= TokenBucket.unit else { return false }
+        level -= TokenBucket.unit
+        return true
+    }
+
+    /// What is left, whole; none in debt.
+    package mutating func left(at now: Monotonic) -> Int {
+        fill(at: now)
+        return max(level, 0) / TokenBucket.unit
+    }
+
+    /// Takes what has been used already, more than there was if it was more: that is made up for first.
+    package mutating func charge(_ count: Int, at now: Monotonic) {
+        fill(at: now)
+        let (product, overflow) = min(max(count, 0), TokenBucket.most).multipliedReportingOverflow(by: TokenBucket.unit)
+        let (difference, underflow) = level.subtractingReportingOverflow(overflow ? .max : product)
+        level = underflow ? .min : difference
+    }
+
+    /// Puts some back, up to what there is at once.
+    package mutating func give(_ count: Int) {
+        let given = min(max(count, 0), TokenBucket.most) * TokenBucket.unit
+        let (sum, overflow) = level.addingReportingOverflow(given)
+        level = overflow ? capacity : min(sum, capacity)
+    }
+
+    private mutating func fill(at now: Monotonic) {
+        let passed = now.since(filledAt)
+        guard passed > 0 else { return }
+        filledAt = now
+        guard level < capacity else { return }
+        let (gained, overflow) = Int(clamping: passed).multipliedReportingOverflow(by: perSecond)
+        let (sum, tooMuch) = level.addingReportingOverflow(gained)
+        level = overflow || tooMuch ? capacity : min(sum, capacity)
+    }
+}

@@ -1,0 +1,83 @@
+import HTTP2Connection
+import LinuxSystem
+import Testing
+
+/// `#expect` calls no mutating function.
+private final class Bucket {
+    private var bucket: TokenBucket
+
+    init(atOnce: Int, perSecond: Int? = nil) { bucket = TokenBucket(atOnce: atOnce, perSecond: perSecond) }
+    func take(at now: Monotonic) -> Bool { bucket.take(at: now) }
+    func left(at now: Monotonic) -> Int { bucket.left(at: now) }
+    func charge(_ count: Int, at now: Monotonic) { bucket.charge(count, at: now) }
+    func give(_ count: Int) { bucket.give(count) }
+}
+
+struct TokenBucketTests {
+    private func moment(_ milliseconds: UInt64) -> Monotonic {
+        Monotonic(nanoseconds: 5_000_000_000).advanced(milliseconds: milliseconds)
+    }
+
+    /// Which of these moments, in milliseconds, are given one.
+    private func taken(_ bucket: Bucket, at milliseconds: [UInt64]) -> [Bool] {
+        milliseconds.map { bucket.take(at: moment($0)) }
+    }
+
+    @Test("It gives what it holds at once, then what time brings, and no more than it holds after a rest")
+    func pace() {
+        let bucket = Bucket(atOnce: 2, perSecond: 10)
+        #expect(
+            taken(bucket, at: [0, 0, 0, 99, 100, 150, 199, 200]) == [
+                true, true, false, false, true, false, false, true,
+            ])
+        let rested = Bucket(atOnce: 2, perSecond: 10)
+        #expect(taken(rested, at: [0, 0, 1_000_000, 1_000_000, 1_000_000]) == [true, true, true, true, false])
+    }
+
+    @Test("Fractions are not lost, however often it is asked")
+    func fractions() {
+        let bucket = Bucket(atOnce: 1, perSecond: 1)
+        #expect(bucket.take(at: moment(0)))
+        for millisecond in 1..<UInt64(1_000) { #expect(!bucket.take(at: moment(millisecond))) }
+        #expect(bucket.take(at: moment(1_000)))
+    }
+
+    @Test("A debt is made up for before anything is given")
+    func debt() {
+        let bucket = Bucket(atOnce: 10)
+        #expect(bucket.left(at: moment(0)) == 10)
+        bucket.charge(25, at: moment(0))
+        #expect(bucket.left(at: moment(1_500)) == 0)
+        #expect(!bucket.take(at: moment(1_599)))
+        #expect(bucket.left(at: moment(2_000)) == 5)
+        bucket.charge(-7, at: moment(2_000))
+        #expect(bucket.left(at: moment(2_000)) == 5)
+    }
+
+    @Test("What is put back never makes it fuller than full")
+    func giving() {
+        let bucket = Bucket(atOnce: 2, perSecond: 0)
+        #expect(taken(bucket, at: [0, 0, 5_000]) == [true, true, false])
+        _ = bucket.take(at: moment(0))
+        bucket.give(1)
+        bucket.give(100)
+        bucket.give(-3)
+        #expect(bucket.left(at: moment(0)) == 2)
+    }
+
+    @Test("Numbers of any size neither trap nor turn round")
+    func extremes() {
+        let bucket = Bucket(atOnce: .max)
+        #expect(bucket.take(at: Monotonic(nanoseconds: .max)))
+        bucket.charge(.max, at: Monotonic(nanoseconds: .max))
+        bucket.charge(.max, at: Monotonic(nanoseconds: .max))
+        #expect(!bucket.take(at: Monotonic(nanoseconds: .max)))
+        bucket.give(.max)
+        bucket.give(.max)
+        #expect(bucket.take(at: Monotonic(nanoseconds: 0)))
+        let empty = Bucket(atOnce: -5, perSecond: -5)
+        #expect(!empty.take(at: Monotonic(nanoseconds: .max)))
+        let nothing = Bucket(atOnce: 0, perSecond: 1_000)
+        #expect(!nothing.take(at: moment(1_000_000)))
+    }
+}
