@@ -202,6 +202,23 @@ var targets: [Target] = [
         ]),
 ]
 
+// The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
+// a folder can be part of one target only.
+let fuzzed: [Target.Dependency] = [
+    "BackendIPC", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "WireFormat", protobuf,
+]
+if Context.environment["HEARTH_FUZZ"] == "1" {
+    targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Mutations"],
+            swiftSettings: swiftSettings))
+} else {
+    targets.append(
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["LibFuzzer"],
+            swiftSettings: swiftSettings))
+}
+
 if let llamaPrefix {
     targets += [
         .target(

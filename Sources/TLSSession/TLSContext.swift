@@ -63,8 +63,9 @@ package final class TLSContext: Sendable {
     package init(client: ClientTLS, host: String?) throws(TLSError) {
         isServer = false
         serverName = client.serverName ?? host
+        if case .pinned(let sha256) = client.trust { pinnedSHA256 = sha256 } else { pinnedSHA256 = nil }
+        // The last to be set: what throws from here on leaves it to `deinit`.
         context = try TLSContext.make(TLS_client_method())
-        var pinned: [UInt8]?
         switch client.trust {
         case .system:
             SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
@@ -83,9 +84,7 @@ package final class TLSContext: Sendable {
             // The handshake accepts any certificate; the session then compares it with the pinned one before it
             // gives or takes a byte.
             SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
-            pinned = sha256
         }
-        pinnedSHA256 = pinned
         if let identity = client.identity {
             try show(certificateChain: identity.certificateChainFile, privateKey: identity.privateKeyFile)
         }

@@ -69,6 +69,9 @@ final class CallLog {
 
     nonisolated init() {}
 
+    /// Lets go of the handlers, which hold their calls, their server and with it this.
+    func forget() { handlers.removeAll() }
+
     func note(_ entry: String) {
         entries.append(entry)
         let met = waiters.filter { $0.0 == entry }

@@ -55,6 +55,7 @@ struct TestServer {
 
     func stop() async {
         await server.close()
+        await service.log.forget()
         try? FileManager.default.removeItem(at: directory)
     }
 }
