@@ -36,7 +36,7 @@ package struct CallOptions: Sendable {
 /// One call on the client. Owned by its stream and by whoever made it; used on the loop.
 @IOLoop
 package final class ClientCall {
-    package private(set) var isOver = false
+    package var isOver: Bool { delivery.isOver }
 
     private let limits: Limits
     /// Of the messages that are sent.
@@ -48,8 +48,7 @@ package final class ClientCall {
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
     nonisolated(unsafe) private let messages: UnsafeMutablePointer<MessageReader>
-    private var isPaused = false
-    private var isDelivering = false
+    private var delivery = CallDelivery()
     private var hasResponded = false
     private var hasEndedSending = false
     private var unreleasedBytes = 0
@@ -140,12 +139,15 @@ extension ClientCall {
     package func cancel() { abort(Status(.cancelled, "the call was cancelled here")) }
 
     /// No more messages are taken, and so the server's window closes; a few may still come from what was received.
-    package func pauseReceiving() { isPaused = true }
+    package func pauseReceiving() { delivery.pause() }
 
     package func resumeReceiving() {
-        guard isPaused else { return }
-        isPaused = false
-        if !isDelivering { deliver() }
+        guard delivery.resume() == .deliver else { return }
+        deliverMessages()
+        if isOver { return }
+        messages.pointee.end()
+        release()
+        if delivery.endIfDue(holdsMessages: holdsMessages) == .end { finishAsEnded() }
     }
 
     private func abort(_ status: Status) {
@@ -157,7 +159,7 @@ extension ClientCall {
 
     private func finish(_ status: Status, trailers: Metadata = Metadata()) {
         guard !isOver else { return }
-        isOver = true
+        delivery.over()
         deadlineTimer?.cancel()
         deadlineTimer = nil
         stream = nil
@@ -228,37 +230,30 @@ extension ClientCall: HTTP2StreamHandler {
     private func ended(with status: Status, _ trailers: Metadata) {
         guard end == nil else { return }
         end = (status, trailers)
-        if !isDelivering { finishIfTaken() }
+        if delivery.peerEnded(holdsMessages: holdsMessages) == .end { finishAsEnded() }
     }
 
-    private func finishIfTaken() {
-        guard !isOver, let end, !isPaused || messages.pointee.heldBytes == 0 else { return }
+    private var holdsMessages: Bool { messages.pointee.heldBytes > 0 }
+
+    private func finishAsEnded() {
+        guard let end else { return }
         // The server has said all; what we still had to say is not wanted.
         if let stream, !stream.remoteEnded || !stream.hasSentAll {
             stream.handler = nil
             stream.reset(.cancel)
         }
-        if end.status.isOK, messages.pointee.heldBytes > 0 {
+        if end.status.isOK, holdsMessages {
             finish(Status(.internalError, "the server's last message is incomplete"))
         } else {
             finish(end.status, trailers: end.trailers)
         }
     }
 
-    private func deliver() {
-        guard !isOver else { return }
-        deliverMessages()
-        if isOver { return }
-        messages.pointee.end()
-        release()
-        finishIfTaken()
-    }
-
     private func deliverMessages() {
-        isDelivering = true
-        defer { isDelivering = false }
+        delivery.beginDelivering()
+        defer { delivery.endDelivering() }
         do throws(Status) {
-            while !isPaused, !isOver, let message = try messages.pointee.next() { handler?.received(message) }
+            while delivery.wantsMessage, let message = try messages.pointee.next() { handler?.received(message) }
         } catch {
             abort(error)
         }
@@ -266,7 +261,7 @@ extension ClientCall: HTTP2StreamHandler {
 
     /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
     private func release() {
-        let released = isPaused ? unreleasedBytes - messages.pointee.heldBytes : unreleasedBytes
+        let released = delivery.isPaused ? unreleasedBytes - messages.pointee.heldBytes : unreleasedBytes
         guard released > 0 else { return }
         unreleasedBytes -= released
         stream?.consume(released)

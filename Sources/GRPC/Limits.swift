@@ -61,4 +61,12 @@ package struct Limits: Sendable {
         limits.http2.smallDataPerSecondMax = .max
         return limits
     }
+
+    /// The same, which pings a server that has been silent for so long while it has a call to answer. One of Hearth's
+    /// allows that every ten seconds; others may end the connection (gRPC's proposal A8).
+    package static func client(keepaliveMilliseconds: UInt64) -> Limits {
+        var limits = client
+        limits.http2.keepaliveMilliseconds = keepaliveMilliseconds
+        return limits
+    }
 }

@@ -22,7 +22,7 @@ package final class ServerCall {
     package internal(set) var caller: (any Caller)?
 
     /// Finished or cancelled; sends do nothing.
-    package private(set) var isOver = false
+    package var isOver: Bool { delivery.isOver }
 
     /// What a typed handler wants to be sent with the final status.
     var typedTrailers = Metadata()
@@ -43,9 +43,7 @@ package final class ServerCall {
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
     nonisolated(unsafe) private let messages: UnsafeMutablePointer<MessageReader>
-    private var isPaused = false
-    private var isDelivering = false
-    private var hasReceivedEnd = false
+    private var delivery = CallDelivery()
     /// Received bytes whose window has not been given back.
     private var unreleasedBytes = 0
     /// What the server was told that this call keeps of messages.
@@ -174,13 +172,15 @@ extension ServerCall {
     }
 
     /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
-    package func pauseReceiving() { isPaused = true }
+    package func pauseReceiving() { delivery.pause() }
 
     package func resumeReceiving() {
-        guard isPaused else { return }
-        isPaused = false
-        // From within `received`, its loop goes on by itself.
-        if !isDelivering { deliver() }
+        guard delivery.resume() == .deliver else { return }
+        deliverMessages()
+        if isOver { return }
+        messages.pointee.end()
+        noteHeld()
+        if delivery.endIfDue(holdsMessages: true) == .end { endReceiving() }
     }
 
     /// Ends the call for a reason that is not the handler's, and tells the handler.
@@ -196,7 +196,7 @@ extension ServerCall {
     }
 
     private func over() {
-        isOver = true
+        delivery.over()
         handler = nil
         deadlineTimer?.cancel()
         deadlineTimer = nil
@@ -219,8 +219,7 @@ extension ServerCall: HTTP2StreamHandler {
     }
 
     func receivedEnd() {
-        hasReceivedEnd = true
-        if !isPaused { endReceiving() }
+        if delivery.peerEnded(holdsMessages: true) == .end { endReceiving() }
     }
 
     func bufferDrained() { handler?.sendBufferDrained() }
@@ -237,24 +236,14 @@ extension ServerCall: HTTP2StreamHandler {
         }
     }
 
-    /// After a pause: what was kept, then what it hid.
-    private func deliver() {
-        guard !isOver else { return }
-        deliverMessages()
-        if isOver { return }
-        messages.pointee.end()
-        noteHeld()
-        if hasReceivedEnd, !isPaused { endReceiving() }
-    }
-
     private func deliverMessages() {
-        isDelivering = true
-        defer { isDelivering = false }
+        delivery.beginDelivering()
+        defer { delivery.endDelivering() }
         let mayDecompress = messages.pointee.encoding != .identity
         if mayDecompress { messages.pointee.decompressionBytesLeft = server.decompressionLeft(of: connectionID) }
         defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
-            while !isPaused, !isOver, let message = try messages.pointee.next() { handler?.received(message) }
+            while delivery.wantsMessage, let message = try messages.pointee.next() { handler?.received(message) }
         } catch {
             abort(error)
         }
@@ -273,7 +262,7 @@ extension ServerCall: HTTP2StreamHandler {
         let held = messages.pointee.heldBytes
         let total = server.noteIncomplete(held - notedHeldBytes, of: connectionID)
         notedHeldBytes = held
-        if !isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
+        if !delivery.isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
             abort(
                 .limitMet(
                     "incompleteBytesPerConnectionMax",
@@ -281,7 +270,7 @@ extension ServerCall: HTTP2StreamHandler {
                     subject: "connection"))
             return
         }
-        let released = isPaused ? unreleasedBytes - held : unreleasedBytes
+        let released = delivery.isPaused ? unreleasedBytes - held : unreleasedBytes
         guard released > 0 else { return }
         unreleasedBytes -= released
         stream.consume(released)

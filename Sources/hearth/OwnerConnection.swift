@@ -29,9 +29,12 @@ struct OwnerOptions: ParsableArguments {
 
 /// Opens a connection, or says what to do when nobody answers.
 enum Connection {
+    /// A model may be silent for minutes before its first token; a host that is gone is noticed all the same.
+    private static let limits = Limits.client(keepaliveMilliseconds: 30_000)
+
     static func open(_ address: SocketAddress, security: ClientSecurity) async throws -> Client {
         do {
-            return try await Client.connect(to: address, security: security)
+            return try await Client.connect(to: address, security: security, limits: limits)
         } catch {
             let reason = Status(describing: error).message
             throw Unreachable(description: "\(reason); \(remedy(reason, security))")

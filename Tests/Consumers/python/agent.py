@@ -161,6 +161,10 @@ class Agent:
         assert answer.returncode == 0, f"hearth {arguments[0]} ended with {answer.returncode}: {answer.stderr}"
         return answer.stdout
 
+    def status(self):
+        """`hearth status --json`; a counter that is 0 is absent."""
+        return json.loads(self.command_line("status", "--state", self.state, "--json"))
+
     def backends(self):
         """`hearth backends --json`, by model."""
         answer = json.loads(self.command_line("backends", "--state", self.state, "--json"))

@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import json
 import subprocess
 
 import echo
@@ -25,7 +24,7 @@ class Successor(Agent):
 
 
 def pid_that_answers(agent):
-    return json.loads(agent.command_line("status", "--state", agent.state, "--json"))["pid"]
+    return agent.status()["pid"]
 
 
 async def until(condition):
