@@ -21,12 +21,9 @@ package struct Limits: Sendable {
     package var heldBytesMax = 256 << 20
     /// How often that is looked at.
     package var heldBytesCheckMilliseconds: UInt64 = 250
-    /// Connections that a server holds; for one more, those go that have had no stream for longest, and if there are none
-    /// it is closed at once.
+    /// Connections that a server holds; for one more, those go that have had no stream for longest, those that have not
+    /// yet spoken HTTP/2 among them, and if there are none it is closed at once.
     package var connectionsMax = 16_384
-    /// Of these, connections whose clients have not yet shown that they speak HTTP/2, TLS included; for one more the
-    /// oldest go.
-    package var unopenedConnectionsMax = 1_024
     /// Failures of connections that a server tells of, for a log.
     package var toldFailuresPerSecondMax = 20
     /// Connections accepted in one turn of the loop.

@@ -39,10 +39,7 @@ extension Limits {
         [
             NamedLimit(
                 "connectionsMax", connectionsMax, counted: true,
-                "Connections; for one more, those that have been idle for longest are closed."),
-            NamedLimit(
-                "unopenedConnectionsMax", unopenedConnectionsMax, counted: true,
-                "Connections that have not yet spoken TLS and HTTP/2; for one more, the oldest are closed."),
+                "Connections; for one more, those that have had no stream for longest are closed."),
             NamedLimit(
                 "acceptsPerTurnMax", acceptsPerTurnMax, "Connections accepted before the others get their turn."),
             NamedLimit(

@@ -151,7 +151,6 @@ extension Server: HTTP2ConnectionHandler {
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
             accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits)
-            defence.unopened += 1
             watchHeldBytes()
             gates[ObjectIdentifier(connection)] = gate
         } catch {
@@ -160,7 +159,6 @@ extension Server: HTTP2ConnectionHandler {
     }
 
     func opened(_ connection: HTTP2Connection) {
-        defence.unopened -= 1
         if let drainReason { connection.drain(drainReason) }
     }
 
@@ -171,9 +169,8 @@ extension Server: HTTP2ConnectionHandler {
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
         connections[ObjectIdentifier(connection)] = nil
         gates[ObjectIdentifier(connection)] = nil
-        if !connection.hasOpened { defence.unopened -= 1 }
-        defence.incompleteBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.incompleteBytes ?? 0
         defence.leaving.remove(ObjectIdentifier(connection))
+        defence.incompleteBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.incompleteBytes ?? 0
         if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent

@@ -4,8 +4,6 @@ internal import LinuxSystem
 
 /// What a server keeps in mind to stay within its limits while some of its peers mean it no good.
 struct ServerDefence {
-    /// Connections whose peers have not yet shown that they speak HTTP/2.
-    var unopened = 0
     /// Connections that were told to go and close at this turn's end.
     var leaving: Set<ObjectIdentifier> = []
     /// Of all connections together.
@@ -39,32 +37,31 @@ extension Server {
     /// One of so many connections goes, at least one, where one has to: looking at all of them is worth it then.
     private static let shareThatGoes = 16
 
-    /// Whether one more connection can be taken. Where there are too many, those go for it that have been silent for
-    /// longest: an honest client among them connects anew when it has something to ask.
+    /// Whether one more connection can be taken. Where there are too many, those go for it that have been without a stream
+    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask.
     func hasRoom() -> Bool {
-        if defence.unopened >= limits.unopenedConnectionsMax {
-            dismiss("unopenedConnectionsMax", of: limits.unopenedConnectionsMax) { !$0.hasOpened }
-        }
-        if present < limits.connectionsMax { return true }
-        dismiss("connectionsMax", of: limits.connectionsMax) { $0.quietSince != nil }
+        guard present >= limits.connectionsMax else { return true }
+        noteLimit("connectionsMax")
+        dismissQuiet()
         return present < limits.connectionsMax
     }
 
     private var present: Int { connections.count - defence.leaving.count }
 
-    private func dismiss(_ limit: String, of most: Int, _ mayGo: (HTTP2Connection) -> Bool) {
+    private func dismissQuiet() {
         let now = Monotonic.now()
         guard defence.nextSearch <= now else { return }
-        let candidates = connections.filter { !defence.leaving.contains($0.key) && mayGo($0.value) }
-            .map { (id: $0.key, connection: $0.value, since: $0.value.quietSince ?? now) }
-            .sorted { $0.since < $1.since }
-        noteLimit(limit)
-        if candidates.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
-        for candidate in candidates.prefix(max(most / Self.shareThatGoes, 1)) {
-            defence.leaving.insert(candidate.id)
-            candidate.connection.close(
-                candidate.connection.hasOpened ? .noError : .enhanceYourCalm,
-                ConnectionFailure(.timedOut, "\(limit): it had been silent for longest when another one came"))
+        let quiet = connections.values.filter {
+            !defence.leaving.contains(ObjectIdentifier($0)) && $0.quietSince != nil
+        }
+        .map { (connection: $0, since: $0.quietSince ?? now) }
+        .sorted { $0.since < $1.since }
+        if quiet.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
+        for (connection, _) in quiet.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
+            defence.leaving.insert(ObjectIdentifier(connection))
+            connection.close(
+                .noError,
+                ConnectionFailure(.timedOut, "connectionsMax: it had been quiet for longest when another one came"))
         }
     }
 }
@@ -114,12 +111,12 @@ extension Server {
         }
         guard held > limits.heldBytesMax else { return }
         let worst = connections.filter { !defence.leaving.contains($0.key) }
-            .map { (id: $0.key, connection: $0.value, bytes: heldBytes($0.key, $0.value)) }
+            .map { (connection: $0.value, bytes: heldBytes($0.key, $0.value)) }
             .sorted { $0.bytes > $1.bytes }
-        for (id, connection, bytes) in worst {
+        for (connection, bytes) in worst {
             guard held > limits.heldBytesMax else { return }
             held -= bytes
-            defence.leaving.insert(id)
+            defence.leaving.insert(ObjectIdentifier(connection))
             noteLimit("heldBytesMax")
             connection.close(
                 .enhanceYourCalm,

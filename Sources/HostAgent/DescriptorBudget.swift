@@ -25,14 +25,12 @@ struct DescriptorBudget: Equatable {
     func consumers(_ limits: Limits) -> Limits {
         var limits = limits
         limits.connectionsMax = min(limits.connectionsMax, max(descriptors - reserve, 8))
-        limits.unopenedConnectionsMax = min(limits.unopenedConnectionsMax, max(limits.connectionsMax / 4, 4))
         return limits
     }
 
     var owner: Limits {
         var limits = Limits()
         limits.connectionsMax = Self.ownerConnectionsMax
-        limits.unopenedConnectionsMax = Self.ownerConnectionsMax
         return limits
     }
 

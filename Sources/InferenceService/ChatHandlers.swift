@@ -89,6 +89,7 @@ final class GenerateHandler: CallHandler {
     private let call: ServerCall
     private let service: InferenceService
     private var turn: Turn?
+    private var hasRequest = false
 
     init(call: ServerCall, service: InferenceService) {
         self.call = call
@@ -96,6 +97,10 @@ final class GenerateHandler: CallHandler {
     }
 
     func received(_ message: UnsafeRawBufferPointer) {
+        guard !hasRequest else {
+            return end(Status(.internalError, "this method takes one request, and a second one was sent"))
+        }
+        hasRequest = true
         guard let request = try? Hearth_V1_GenerateRequest(serializedBytes: Array(message)) else {
             return call.finish(.undecodable("GenerateRequest"))
         }
@@ -116,11 +121,20 @@ final class GenerateHandler: CallHandler {
         }
     }
 
-    func receivedEnd() {}
+    func receivedEnd() {
+        if !hasRequest { call.finish(Status(.internalError, "this method takes one request, and none was sent")) }
+    }
 
     func sendBufferDrained() { turn?.sendBufferDrained() }
 
-    func cancelled(_ status: Status) {
+    func cancelled(_ status: Status) { drop(status) }
+
+    private func end(_ status: Status) {
+        drop(status)
+        call.finish(status)
+    }
+
+    private func drop(_ status: Status) {
         guard let turn else { return }
         self.turn = nil
         turn.abandon()

@@ -134,24 +134,44 @@ struct ExhaustionTests {
         }
     }
 
-    @Test("For one more connection that is silent from the start, the oldest such goes", arguments: Path.allCases)
-    func unopenedConnections(_ path: Path) async throws {
+    @Test("Of silent connections, as many as may be are kept, the youngest, and an honest one is served")
+    func silentConnections() async throws {
         var limits = Limits()
-        limits.unopenedConnectionsMax = 4
-        try await withServer(path, limits: limits) { server in
+        limits.connectionsMax = 16
+        try await withServer(limits: limits) { server in
             var sockets: [RawSocketBox] = []
-            for count in 1...6 {
+            for count in 1...200 {
                 sockets.append(RawSocketBox(try RawSocket(to: server.address)))
                 while await server.server.connectionsAccepted < count { await Task.yield() }
             }
-            while await server.server.openConnections > 4 { await Task.yield() }
+            while await server.server.openConnections > 16 { await Task.yield() }
+            #expect(await server.server.openConnections == 16)
+            #expect(await server.server.limitsMet == ["connectionsMax": 184])
             let oldest = sockets[0]
             _ = await Task.detached { oldest.socket.readToEnd() }.value
-            #expect(await server.server.limitsMet == ["unopenedConnectionsMax": 2])
             let honest = try await server.connect()
             let answer: Text = try await honest.unary("/test.Echo/Unary", Text("x"))
             #expect(answer.value == "x")
             await honest.close()
+        }
+    }
+
+    @Test("An attacker does not fill the log, and its victim's log names the limit")
+    func log() async throws {
+        var limits = Limits()
+        limits.toldFailuresPerSecondMax = 3
+        try await withServer(limits: limits) { server in
+            let told = Told()
+            await told.watch(server.server)
+            for _ in 0..<20 {
+                let socket = try RawSocket(to: server.address)
+                try? socket.send(Flood.begin + Frame.settings((0..<33).map { (0x2a00 + $0, 1) }))
+                _ = socket.readToEnd()
+            }
+            while await server.server.openConnections > 0 { await Task.yield() }
+            let reasons = await told.reasons
+            #expect(reasons.count >= 3 && reasons.count < 20)
+            #expect(reasons.allSatisfy { $0.contains("settingsEntriesMax") })
         }
     }
 
@@ -217,6 +237,14 @@ struct ExhaustionTests {
             _ = consume socket
         }
     }
+}
+
+/// What a server told of its connections.
+@IOLoop
+private final class Told {
+    private(set) var reasons: [String] = []
+    nonisolated init() {}
+    func watch(_ server: Server) { server.onConnectionFailure = { _, reason in self.reasons.append(reason) } }
 }
 
 /// A raw socket that several tasks hold, one after the other.

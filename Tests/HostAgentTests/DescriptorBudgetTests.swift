@@ -9,7 +9,6 @@ struct DescriptorBudgetTests {
         let budget = DescriptorBudget(descriptors: descriptors)
         #expect(budget.consumers(Limits()).connectionsMax + budget.reserve <= descriptors)
         #expect(budget.owner.connectionsMax < budget.reserve)
-        #expect(budget.consumers(Limits()).unopenedConnectionsMax <= budget.consumers(Limits()).connectionsMax)
     }
 
     @Test func `where there are enough, consumers get what a server holds by default`() {
@@ -20,6 +19,5 @@ struct DescriptorBudgetTests {
 
     @Test func `where there are hardly any, a few may still connect`() {
         #expect(DescriptorBudget(descriptors: 0).consumers(Limits()).connectionsMax == 8)
-        #expect(DescriptorBudget(descriptors: 0).consumers(Limits()).unopenedConnectionsMax == 4)
     }
 }
