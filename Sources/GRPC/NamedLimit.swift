@@ -112,7 +112,7 @@ extension HTTP2Limits {
             NamedLimit("readsPerTurnMax", readsPerTurnMax, "Reads of 64 KiB before the others get their turn."),
             NamedLimit(
                 "queuedFramesMax", queuedFramesMax, counted: true,
-                "Frames that wait for a peer that does not read, before nothing more of it is read."),
+                "Frames that wait for a peer that does not read; then nothing more of it is read."),
         ]
     }
 
@@ -148,9 +148,9 @@ extension HTTP2Limits {
         ]
     }
 
-    /// Where not said otherwise, one more ends the connection with GOAWAY ENHANCE_YOUR_CALM.
+    /// Each of one connection, which one more ends with GOAWAY ENHANCE_YOUR_CALM.
     private var ofFrames: [NamedLimit] {
-        let one = "Of one connection; one more is answered with GOAWAY ENHANCE_YOUR_CALM."
+        let one = "One more ends the connection."
         return [
             NamedLimit(
                 "continuationsMax", continuationsMax, counted: true, "CONTINUATION frames of one header block. \(one)"),

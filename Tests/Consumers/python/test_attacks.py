@@ -349,7 +349,7 @@ def test_slow_and_silent_peers_are_closed_in_time(flooded):
 
 # --- Memory.
 
-READERS, STREAMS_OF_A_READER = 8, 32
+READERS, STREAMS_OF_A_READER = int(os.environ.get("HEARTH_SLOW_READERS", "8")), 32
 # A stream that is not read holds what its window and its high mark allow, in a buffer of 96 KiB, and what a call costs.
 READER_KIBIBYTES = 128
 
