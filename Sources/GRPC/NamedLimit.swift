@@ -145,6 +145,9 @@ extension HTTP2Limits {
                 "pingStrikesMax", pingStrikesMax, counted: true,
                 "PINGs that come sooner; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings."),
             NamedLimit("drainNoticeMilliseconds", drainNoticeMilliseconds, "From GOAWAY's notice to its last word."),
+            NamedLimit(
+                "drainLingerMilliseconds", drainLingerMilliseconds,
+                "For it to close after GOAWAY and the last stream's end, or the connection is closed."),
         ]
     }
 

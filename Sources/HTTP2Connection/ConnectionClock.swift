@@ -20,8 +20,12 @@ struct ConnectionClock {
     var ageGraceEnds: Monotonic?
     /// GOAWAY's last word must be said; nil when none is due.
     var drainEnds: Monotonic?
+    /// The peer must have closed, all being said; nil until then.
+    var lingerEnds: Monotonic?
 
-    enum Due: Equatable, CaseIterable { case handshake, headers, stall, keepalive, quiet, idle, age, ageGrace, drain }
+    enum Due: Equatable, CaseIterable {
+        case handshake, headers, stall, keepalive, quiet, idle, age, ageGrace, drain, linger
+    }
 
     subscript(due: Due) -> Monotonic? {
         switch due {
@@ -34,6 +38,7 @@ struct ConnectionClock {
         case .age: ageEnds
         case .ageGrace: ageGraceEnds
         case .drain: drainEnds
+        case .linger: lingerEnds
         }
     }
 

@@ -66,7 +66,7 @@ extension HTTP2Connection {
     private func finishReading() {
         guard !isClosed else { return }
         if clock.headersEnd != nil { armTimer() }
-        if !session.wantsRead && !session.wantsWrite {
+        if !session.wantsRead && !session.wantsWrite && clock.lingerEnds == nil {
             close(.noError, ConnectionFailure(.closed, "the connection has ended"))
         } else if session.wantsWrite {
             scheduleFlush()

@@ -45,7 +45,7 @@ extension HTTP2Connection: TurnEndHandler {
             return
         }
         if isClosed { return }
-        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite {
+        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil {
             fail(ConnectionFailure(.closed, "the connection has ended"))
             return
         }

@@ -279,9 +279,15 @@ extension HTTP2Connection {
         closeIfDone()
     }
 
-    /// After GOAWAY, the last stream's end is the connection's.
+    /// After GOAWAY, the last stream's end is the connection's. A server leaves it to the client to close first, for a while:
+    /// some (HAProxy 2.6) cut short what they are still passing on when they see the connection's end behind it.
     func closeIfDone() {
-        guard isDraining, clock.drainEnds == nil, streams.isEmpty else { return }
-        close(.noError, ConnectionFailure(.closed, "the connection was drained"))
+        guard isDraining, clock.drainEnds == nil, streams.isEmpty, clock.lingerEnds == nil else { return }
+        guard role == .server, limits.drainLingerMilliseconds > 0 else {
+            close(.noError, ConnectionFailure(.closed, "the connection was drained"))
+            return
+        }
+        clock.lingerEnds = Monotonic.now().advanced(milliseconds: limits.drainLingerMilliseconds)
+        armTimer()
     }
 }

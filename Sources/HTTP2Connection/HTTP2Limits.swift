@@ -52,6 +52,8 @@ package struct HTTP2Limits: Sendable {
     package var pingStrikesMax = 2
     /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
     package var drainNoticeMilliseconds: UInt64 = 1_000
+    /// How long a server waits for the client to close after GOAWAY and the last stream's end; 0: it does not.
+    package var drainLingerMilliseconds: UInt64 = 500
 
     // Frames of one connection that cost the peer less than us; above it the connection ends (RFC 9113, section 10.5).
     // Each is what may come at once, and as many come back every second.

@@ -115,6 +115,32 @@ struct FlowControlTests {
         }
     }
 
+    @Test("After GOAWAY and the last stream's end a server leaves it to the client to close")
+    func lingers() async throws {
+        var limits = Limits()
+        limits.http2.drainLingerMilliseconds = 60_000
+        try await withServer(limits: limits) { server in
+            let raw = try RawSocket(to: server.address)
+            try raw.send(Frame.preface + Frame.settings() + Frame.headers(stream: 1, "/test.Echo/Hang"))
+            await server.service.log.wait(for: "began")
+            let drained = Task { await server.server.drain(graceMilliseconds: 60_000) }
+            try raw.readUntil { Frame.goAwayCodes(in: $0).count == 1 }
+            // The answer to the notice's PING, and with it the last GOAWAY; then the stream's end.
+            try raw.send(Frame.pingAnswer(to: 1))
+            try raw.readUntil { Frame.goAwayCodes(in: $0).count == 1 }
+            try raw.send(Frame.reset(stream: 1))
+            await server.service.log.wait(for: "CANCELLED")
+            // One that had closed would not hear this.
+            let heard = await server.server.bytesReceived
+            try raw.send(Frame.ping())
+            let deadline = Monotonic.now().advanced(milliseconds: 20_000)
+            while await server.server.bytesReceived == heard, Monotonic.now() < deadline { await Task.yield() }
+            #expect(await server.server.bytesReceived == heard + 17)
+            raw.close()
+            await drained.value
+        }
+    }
+
     @Test("A drain that takes too long ends its calls UNAVAILABLE")
     func drainGrace() async throws {
         try await withServer { server in

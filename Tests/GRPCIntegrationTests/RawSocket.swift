@@ -25,6 +25,23 @@ struct RawSocket: ~Copyable {
     /// Nothing follows; what the server sends can still be read.
     func finishSending() { Socket.shutdownSending(socket.raw) }
 
+    /// Reads until what came in this call is enough; throws when the server closes before that.
+    func readUntil(_ isEnough: ([UInt8]) -> Bool) throws {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while !isEnough(bytes) {
+            guard
+                case .moved(let count) = try buffer.withUnsafeMutableBytes({ try Socket.receive(socket.raw, into: $0) })
+            else { throw Closed() }
+            bytes += buffer[..<count]
+        }
+    }
+
+    struct Closed: Error {}
+
+    /// Nothing more is sent; the server sees the end.
+    func close() { Socket.shutdownSending(socket.raw) }
+
     /// Reads until the server closes; what it sent. What had come before the kernel reset the connection counts: a server
     /// that closes while more comes resets it (tcp(7)).
     func readToEnd() -> [UInt8] {
@@ -66,6 +83,10 @@ enum Frame {
 
     static func settingsAcknowledgement() -> [UInt8] { make(type: 4, flags: 1) }
     static func goAway() -> [UInt8] { make(type: 7, bytes(0) + bytes(0)) }
+    /// The acknowledgement of a PING of ours, by its purpose (`PingPurpose`, in this machine's order of bytes).
+    static func pingAnswer(to purpose: UInt8) -> [UInt8] {
+        make(type: 6, flags: 1, [purpose, 0, 0, 0, 0, 0, 0, 0])
+    }
     static func reset(stream: UInt32) -> [UInt8] { make(type: 3, stream: stream, bytes(8)) }
     static func priority(stream: UInt32) -> [UInt8] { make(type: 2, stream: stream, bytes(0) + [1]) }
     static func windowUpdate(stream: UInt32, _ count: UInt32) -> [UInt8] { make(type: 8, stream: stream, bytes(count)) }

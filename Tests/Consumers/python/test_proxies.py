@@ -174,8 +174,8 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def behind(way):
-    with ClosedAgent(tls=WAYS[way][1]) as agent, Proxy(way, agent) as proxy:
+def behind(way, *options):
+    with ClosedAgent(tls=WAYS[way][1], options=options) as agent, Proxy(way, agent) as proxy:
         yield proxy
 
 
@@ -358,6 +358,47 @@ def test_streams_that_are_open_when_the_agent_stops_end_well(way):
             assert error.code() == grpc.StatusCode.UNAVAILABLE, error
 
     with behind(way) as proxy:
+        run(scenario(proxy))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_connections_that_grow_old_lose_no_call(way):
+    async def scenario(proxy):
+        channels = [proxy.channel() for _ in range(4)]
+        over, whole = asyncio.Event(), 0
+
+        async def one_after_another(number):
+            nonlocal whole
+            while not over.is_set():
+                request = echo.request(f"stream {number}", seed=whole, max_tokens=6, tokens_per_second=30, ids=True)
+                call = rpc.InferenceStub(channels[number % 4]).Generate(request, metadata=proxy.token)
+                echo.check(await read_turn(call), request)
+                whole += 1
+
+        # While connections are made, a proxy may make one for each call.
+        seen = set()
+
+        def connections():
+            """How many have been seen so far, by the port that the proxy used (proc(5))."""
+            served = f":{int(proxy.agent.address.rpartition(':')[2]):04X}"
+            rows = [line.split()[1:4] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            seen.update(remote for local, remote, state in rows if local.endswith(served) and state == "01")
+            return len(seen)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(16):
+                group.create_task(one_after_another(number))
+            await asyncio.to_thread(wait_until, lambda: whole >= 32, "every consumer has been served twice")
+            first = connections()
+            await asyncio.to_thread(
+                wait_until, lambda: connections() >= first + 8, "others take the place of the first connections", 60, 0.2
+            )
+            over.set()
+        print(f"{whole} streams were whole on {len(seen)} connections")
+        for channel in channels:
+            await channel.close()
+
+    with behind(way, "--max-connection-age", 2, "--max-connection-age-grace", 10) as proxy:
         run(scenario(proxy))
 
 
