@@ -67,8 +67,8 @@ package struct HTTP2Limits: Sendable {
     /// Acknowledgements of SETTINGS and PING; we send few that could be acknowledged.
     package var acknowledgementsPerSecondMax = 100
     package var prioritiesPerSecondMax = 1_000
-    /// Besides four for each DATA and HEADERS frame that we send.
-    package var windowUpdatesPerSecondMax = 2_000
+    /// Besides four for each DATA and HEADERS frame that we send: two for each stream that may be begun at once.
+    package var windowUpdatesPerSecondMax = 4_096
     /// DATA frames without a byte, that do not end a stream.
     package var emptyDataPerSecondMax = 1_000
     /// DATA frames of less than 16 bytes, that do not end a stream.
@@ -78,8 +78,9 @@ package struct HTTP2Limits: Sendable {
     /// Streams that the peer gives up before they have ended: so many at once, so many more per second.
     package var resetsAtOnceMax = 2_048
     package var resetsPerSecondMax = 200
-    /// RST_STREAM on streams that have ended, besides one for each frame that we send.
-    package var lateResetsPerSecondMax = 1_000
+    /// RST_STREAM on streams that have ended, besides one for each frame that we send: all that are open may end at once,
+    /// by both ends.
+    package var lateResetsPerSecondMax = 4_096
     /// Streams that the peer breaks, so that we must reset them.
     package var brokenStreamsPerSecondMax = 100
     /// Streams that it opens above `concurrentStreamsMax`.

@@ -82,11 +82,9 @@ BEGIN = PREFACE + settings()
 class Peer:
     """A connection that sends what it is told, and keeps what came back: whole frames, (type, flags, stream, payload)."""
 
-    def __init__(self, address, wrap=None):
+    def __init__(self, address):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=20)
-        if wrap:
-            self.socket = wrap(self.socket)
         self.socket.setblocking(False)
         self.unsent, self.received, self.rest, self.is_closed = b"", [], b"", False
         self.decoder, self.fields = hpack.Decoder(), {}
