@@ -15,7 +15,8 @@ protocol BackendConnectionOwner: AnyObject {
     func gaveUp(_ fault: Fault)
     func broke(_ violation: ContractViolation)
     func connectionEnded()
-    func sequenceFreed()
+    /// A sequence was freed, or the backend has read what kept another from being begun.
+    func roomFreed()
 }
 
 /// The agent's end of one backend process's socket: frames in, tokens to whom they are for, frames out once a turn.
@@ -151,6 +152,8 @@ extension BackendConnection: TurnEndHandler {
     }
 
     private func flush() {
+        let wasFull = output.count >= limits.outputBytesMax
+        defer { if wasFull, output.count < limits.outputBytesMax, outputFlow != .closed { owner?.roomFreed() } }
         // While the backend does not read, grants and cancels wait in the table, where they take no more room.
         if outputFlow == .open {
             for pending in sequences.takePending() {
@@ -254,7 +257,7 @@ extension BackendConnection: ReadinessHandler {
             let handler = sequences.remove(run.sequence)
             if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
             handler?.finished(finish)
-            owner?.sequenceFreed()
+            owner?.roomFreed()
         }
     }
 }

@@ -47,8 +47,9 @@ extension SupervisorConfiguration {
         package var backendFrameBytesMax: Int = 1 << 20
         /// Read from one backend before the others have their turn.
         package var readBytesPerTurnMax: Int = 512 << 10
-        /// Waiting to be read by a backend; beyond it nothing new is begun.
-        package var outputBytesMax: Int = 32 << 20
+        /// Waiting to be read by a backend; beyond it nothing new is begun. A Ping waits behind it, and a backend that has
+        /// long prompts to read must not be taken for dead.
+        package var outputBytesMax: Int = 4 << 20
         /// Sequences of one backend, where the manifest names no number, and at most.
         package var sequencesDefault: UInt32 = 64
         package var sequencesMax: UInt32 = 4_096

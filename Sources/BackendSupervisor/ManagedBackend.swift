@@ -21,7 +21,7 @@ package final class ManagedBackend {
     /// The model's id, as consumers name it.
     nonisolated package let model: String
 
-    /// A sequence was freed or the state changed: perhaps another can begin. Called at most once a turn of the loop.
+    /// There is room for a sequence again, or the state changed: perhaps another can begin. Called at most once a turn of the loop.
     package var onAvailable: (@IOLoop () -> Void)?
 
     /// "name/version" from its Hello; empty before the first.
@@ -342,7 +342,7 @@ extension ManagedBackend: BackendConnectionOwner {
 
     func connectionEnded() { apply { $0.closed(at: $1) } }
 
-    func sequenceFreed() {
+    func roomFreed() {
         availabilityChanged = true
         askForTurnEnd()
     }

@@ -8,6 +8,8 @@ struct ConnectionAccount {
 
     /// What is kept of messages that are not whole.
     var incompleteBytes = 0
+    /// What handlers keep of messages that are.
+    var keptBytes = 0
     private var decompression: TokenBucket
 
     init(_ limits: Limits) { decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondMax) }

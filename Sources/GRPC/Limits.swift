@@ -16,8 +16,8 @@ package struct Limits: Sendable {
     /// What compressed messages of one connection hold, each second; a call that goes on ends RESOURCE_EXHAUSTED. Bounds
     /// the work that few bytes can ask for.
     package var decompressedBytesPerSecondMax = 32 << 20
-    /// What all connections together make a server hold: what waits to be sent, incomplete messages, header lists and
-    /// 4 KiB for each stream. Above it the connections that hold most end, with ENHANCE_YOUR_CALM.
+    /// What all connections together make a server hold: what waits to be sent, incomplete messages, those that handlers
+    /// keep, header lists and 4 KiB for each stream. Above it the connections that hold most end, with ENHANCE_YOUR_CALM.
     package var heldBytesMax = 256 << 20
     /// How often that is looked at.
     package var heldBytesCheckMilliseconds: UInt64 = 250

@@ -8,6 +8,8 @@ final class MessageQueue<Element: Sendable> {
     private var elements: [(element: Element, byteCount: Int, isCompressed: Bool)] = []
     private var first = 0
     private var queuedBytes = 0
+    /// Of the element that was handed out last, until its reader asks for the next one.
+    private var readBytes = 0
     private var end: Status?
     private var waiter: CheckedContinuation<Element?, any Error>?
     private let limits: Limits
@@ -16,6 +18,8 @@ final class MessageQueue<Element: Sendable> {
 
     /// The queue has run empty after it was full.
     var onRoom: (@IOLoop () -> Void)?
+    /// So many bytes of messages are here or with their reader now.
+    var onKept: (@IOLoop (Int) -> Void)?
     /// The task that awaits was cancelled.
     var onCancel: (@IOLoop () -> Void)?
 
@@ -30,11 +34,13 @@ final class MessageQueue<Element: Sendable> {
         if let waiter {
             self.waiter = nil
             isLastCompressed = isCompressed
+            readBytes = byteCount
             waiter.resume(returning: element)
         } else {
             elements.append((element, byteCount, isCompressed))
             queuedBytes += byteCount
         }
+        onKept?(queuedBytes + readBytes)
     }
 
     /// No more will come: nil for the reader after OK, the status thrown after another.
@@ -42,6 +48,7 @@ final class MessageQueue<Element: Sendable> {
         guard end == nil else { return }
         end = status
         onRoom = nil
+        onKept = nil
         onCancel = nil
         if let waiter {
             self.waiter = nil
@@ -59,6 +66,8 @@ final class MessageQueue<Element: Sendable> {
             first += 1
             isLastCompressed = isCompressed
             queuedBytes -= byteCount
+            readBytes = byteCount
+            onKept?(queuedBytes + readBytes)
             if first == elements.count {
                 elements.removeAll(keepingCapacity: true)
                 first = 0
@@ -66,6 +75,8 @@ final class MessageQueue<Element: Sendable> {
             }
             return element
         }
+        readBytes = 0
+        onKept?(0)
         precondition(waiter == nil, "one task at a time reads a stream of messages")
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { waiter in

@@ -79,12 +79,20 @@ package struct Metadata: Hashable, Sendable {
 }
 
 extension Metadata {
-    /// Takes the custom metadata out of a header list. Throws INTERNAL for values that are not what they should be.
-    init(headers: [HTTP2Header]) throws(Status) {
+    /// Takes the custom metadata out of a header list. Throws INTERNAL for values that are not what they should be, and
+    /// RESOURCE_EXHAUSTED for more of them than a header list may have fields: in a binary one each comma makes a value.
+    init(headers: [HTTP2Header], limits: HTTP2Limits = HTTP2Limits()) throws(Status) {
         for header in headers where !Metadata.isReserved(header.name) {
             if header.name.hasSuffix("-bin") {
                 // Equal keys may have been joined with commas on the way.
-                for part in header.value.split(separator: ",", omittingEmptySubsequences: false) {
+                let parts = header.value.split(
+                    separator: ",", maxSplits: limits.headerCountMax, omittingEmptySubsequences: false)
+                guard entries.count + parts.count <= limits.headerCountMax else {
+                    throw .limitMet(
+                        HTTP2Limits.Name.headerListBytesMax.rawValue,
+                        "the metadata has more than \(limits.headerCountMax) values", subject: "metadata")
+                }
+                for part in parts {
                     guard let bytes = Base64.decode(Metadata.trimmed(part)) else {
                         throw Status(.internalError, "the metadata '\(header.name)' is not base64")
                     }

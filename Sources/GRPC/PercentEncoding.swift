@@ -16,8 +16,10 @@ enum PercentEncoding {
 
     /// The text, or as much of its beginning as is no longer than that when it is encoded, with an ellipsis.
     static func prefix(of text: String, encodedBytesMax: Int) -> String {
-        // No byte becomes more than three.
-        guard text.utf8.count > encodedBytesMax / 3, encode(text).utf8.count > encodedBytesMax else { return text }
+        // No byte becomes more than three, and none becomes nothing: a long text is not encoded to be cut.
+        guard text.utf8.count > encodedBytesMax / 3,
+            text.utf8.count > encodedBytesMax || encode(text).utf8.count > encodedBytesMax
+        else { return text }
         let ellipsis: Unicode.Scalar = "\u{2026}"
         var left = encodedBytesMax - encode(String(ellipsis)).utf8.count
         var prefix = String.UnicodeScalarView()

@@ -76,7 +76,7 @@ struct RequestHead: Equatable {
         self.method = String(parts[2])
         self.path = path
         do throws(Status) {
-            metadata = try Metadata(headers: headers)
+            metadata = try Metadata(headers: headers, limits: limits)
         } catch {
             throw .status(error)
         }

@@ -170,7 +170,10 @@ extension Server: HTTP2ConnectionHandler {
         connections[ObjectIdentifier(connection)] = nil
         gates[ObjectIdentifier(connection)] = nil
         defence.leaving.remove(ObjectIdentifier(connection))
-        defence.incompleteBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.incompleteBytes ?? 0
+        if let account = accounts.removeValue(forKey: ObjectIdentifier(connection)) {
+            defence.incompleteBytes -= account.incompleteBytes
+            defence.keptBytes -= account.keptBytes
+        }
         if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent

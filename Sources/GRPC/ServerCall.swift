@@ -46,8 +46,9 @@ package final class ServerCall {
     private var delivery = CallDelivery()
     /// Received bytes whose window has not been given back.
     private var unreleasedBytes = 0
-    /// What the server was told that this call keeps of messages.
+    /// What the server was told that this call keeps of messages that are not whole, and its handler of those that are.
     private var notedHeldBytes = 0
+    private var keptBytes = 0
 
     init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
         path = head.path
@@ -171,6 +172,15 @@ extension ServerCall {
         over()
     }
 
+    /// What the handler keeps of the messages that it was given, in bytes, until it says otherwise or the call ends: their
+    /// window has been given back, so that only `heldBytesMax` bounds it.
+    package func keep(_ byteCount: Int) {
+        guard !isOver, byteCount != keptBytes else { return }
+        let change = byteCount - keptBytes
+        keptBytes = byteCount
+        server.noteKept(change, of: connectionID)
+    }
+
     /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
     package func pauseReceiving() { delivery.pause() }
 
@@ -201,6 +211,7 @@ extension ServerCall {
         deadlineTimer?.cancel()
         deadlineTimer = nil
         server.noteIncomplete(-notedHeldBytes, of: connectionID)
+        server.noteKept(-keptBytes, of: connectionID)
         server.callEnded(self)
         caller?.callEnded(self)
     }

@@ -8,6 +8,7 @@ struct ServerDefence {
     var leaving: Set<ObjectIdentifier> = []
     /// Of all connections together.
     var incompleteBytes = 0
+    var keptBytes = 0
     /// No connection could be found that may go; until then nobody looks again.
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
@@ -87,6 +88,14 @@ extension Server {
         return accounts[connection]?.incompleteBytes ?? 0
     }
 
+    /// Counts what the handlers of a connection's calls keep.
+    func noteKept(_ change: Int, of connection: ObjectIdentifier) {
+        guard change != 0, accounts[connection] != nil else { return }
+        accounts[connection]?.keptBytes += change
+        defence.keptBytes += change
+        if change > 0, defence.keptBytes > limits.heldBytesMax { endWorst() }
+    }
+
     /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
     /// and then, for as long as there are connections.
     func watchHeldBytes() {
@@ -101,7 +110,7 @@ extension Server {
     }
 
     private func heldBytes(_ id: ObjectIdentifier, _ connection: HTTP2Connection) -> Int {
-        connection.heldBytes + (accounts[id]?.incompleteBytes ?? 0)
+        connection.heldBytes + (accounts[id].map { $0.incompleteBytes + $0.keptBytes } ?? 0)
     }
 
     /// Ends the connections that hold most until the rest is within the limit.

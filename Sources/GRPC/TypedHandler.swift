@@ -58,7 +58,8 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
     typealias Serve = @Sendable (Request, CallContext, TypedHandler) async throws -> Void
 
     private let serve: Serve
-    private var request: Request?
+    /// As it came, which may be far smaller than what it is decoded to: a client may wait for long before it ends.
+    private var request: [UInt8]?
 
     init(_ call: ServerCall, _ serve: @escaping Serve) {
         self.serve = serve
@@ -70,19 +71,24 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
             call.finish(Status(.internalError, "this method takes one request, and a second one was sent"))
             return
         }
-        do {
-            request = try Request(decoding: message)
-            call.isTypedRequestCompressed = call.isMessageCompressed
-        } catch {
-            call.finish(Status(describing: error))
-        }
+        request = Array(message)
+        call.keep(message.count)
+        call.isTypedRequestCompressed = call.isMessageCompressed
     }
 
     override func receivedEnd() {
-        guard let request else {
+        guard let bytes = request else {
             call.finish(Status(.internalError, "this method takes one request, and none was sent"))
             return
         }
+        let request: Request
+        do {
+            request = try bytes.withUnsafeBytes { try Request(decoding: $0) }
+        } catch {
+            call.finish(Status(describing: error))
+            return
+        }
+        self.request = []
         let context = CallContext(call: call)
         run { [serve] in try await serve(request, context, self) }
     }
@@ -97,6 +103,7 @@ final class StreamingHandler<Request: SwiftProtobuf.Message>: TypedHandler {
         queue = MessageQueue(limits: call.limits)
         super.init(call)
         queue.onRoom = { call.resumeReceiving() }
+        queue.onKept = { call.keep($0) }
     }
 
     override func received(_ message: UnsafeRawBufferPointer) {

@@ -107,6 +107,7 @@ private final class HealthWatch: CallHandler {
             return end(Status(.internalError, "the message is no grpc.health.v1.HealthCheckRequest"))
         }
         watched = request.service
+        call.keep(message.count)
         service.add(self, of: request.service)
     }
 

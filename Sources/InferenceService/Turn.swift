@@ -29,10 +29,13 @@ final class Turn: SequenceHandler {
         case over
     }
 
-    let request: Hearth_V1_GenerateRequest
     let model: String
-    /// The request as the backend gets it.
-    private let encoded: [UInt8]
+    private let call: ServerCall
+    private let requestID: String
+    /// How long it may wait; nil: for as long as it takes.
+    private let queueTime: Google_Protobuf_Duration?
+    /// The request as the backend gets it; nothing once it has it.
+    private var encoded: [UInt8]
     private let limits: InferenceLimits
     private let ended: @IOLoop (Ending) -> Void
     private var sender: EventSender
@@ -59,13 +62,15 @@ final class Turn: SequenceHandler {
         request: Hearth_V1_GenerateRequest, model: String, call: ServerCall, limits: InferenceLimits,
         ended: @escaping @IOLoop (Ending) -> Void
     ) throws(Status) {
-        self.request = request
         do {
             encoded = try request.serializedBytes()
         } catch {
             throw Status(.internalError, "the request cannot be passed on: \(error)")
         }
         self.model = model
+        self.call = call
+        requestID = request.requestID
+        queueTime = request.hasMaxQueueTime ? request.maxQueueTime : nil
         self.limits = limits
         self.ended = ended
         let consumer = call.caller as? Consumer
@@ -88,13 +93,13 @@ extension Turn {
     /// Tells the consumer its place.
     func queued(position: Int) {
         guard case .waiting = phase else { return }
+        call.keep(encoded.count)
         sender.send(.queued(.with { $0.position = UInt32(clamping: position) }))
     }
 
     /// Ends the wait after `max_queue_time`, if the request has one.
     func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
-        guard request.hasMaxQueueTime else { return }
-        let time = request.maxQueueTime
+        guard let time = queueTime else { return }
         let milliseconds = UInt64(clamping: time.seconds).multipliedReportingOverflow(by: 1000)
         let wait = milliseconds.overflow ? .max : milliseconds.partialValue &+ UInt64(max(time.nanos, 0)) / 1_000_000
         queueTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
@@ -114,13 +119,15 @@ extension Turn {
         }
         queueTimer?.cancel()
         phase = .running(backend, sequence)
+        encoded = []
+        call.keep(0)
         outstanding = credit
         if credit == 0 { waitForBudget() }
         begun = .now()
         sender.send(
             .accepted(
                 .with {
-                    $0.requestID = request.requestID
+                    $0.requestID = requestID
                     $0.model = model
                     $0.modelDigest = Data(backend.modelDigest)
                     $0.backend = backend.version
@@ -165,6 +172,8 @@ extension Turn {
         budgetTimer = nil
         consumer?.giveBack(outstanding)
         outstanding = 0
+        encoded = []
+        call.keep(0)
         phase = .over
     }
 }

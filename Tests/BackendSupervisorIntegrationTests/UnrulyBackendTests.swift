@@ -148,6 +148,31 @@ struct UnrulyBackendTests {
         }
     }
 
+    @Test("when one has read what waited for it, whoever waits for a sequence hears of it")
+    func readsLate() async throws {
+        try await withBench {
+            $0.outputBytesMax = 1 << 20
+        } _: { bench in
+            let large = try request(String(repeating: "word ", count: 100_000))
+            // Five sequences are free all the time, and none of the three that run ever ends.
+            try bench.addScript(
+                saying: [hello, loaded],
+                then: "until [ -e '\(bench.folder)/go' ]; do sleep 0.02; done; exec cat <&3 >/dev/null")
+            let backend = try await bench.start()
+            let collector = bench.collect()
+            while backend.begin(request: large, credit: 1, handler: collector) != nil {}
+            #expect(backend.runningSequences == 3)
+            var hasRoom = false
+            backend.onAvailable = {
+                hasRoom = true
+                bench.check()
+            }
+            try bench.write("go", "")
+            await bench.until { hasRoom }
+            #expect(backend.begin(request: large, credit: 1, handler: collector) != nil)
+        }
+    }
+
     @Test("output that could steer a terminal is made harmless")
     func terminalTricks() async throws {
         try await withBench { bench in

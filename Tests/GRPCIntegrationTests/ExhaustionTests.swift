@@ -31,6 +31,8 @@ struct ExhaustionTests {
         case streams
         /// Messages that do not end.
         case messages
+        /// Messages that do, whose call does not.
+        case requests
         /// Header lists, which are within their limit.
         case headers
 
@@ -44,6 +46,14 @@ struct ExhaustionTests {
                     + ExhaustionTests.streams(30) { stream in
                         Frame.headers(stream: stream, "/test.Echo/Hang")
                             + Frame.data(stream: stream, [0, 0, 0x3f, 0xff, 0xff])
+                            + (0..<7).flatMap { _ in Frame.data(stream: stream, [UInt8](repeating: 1, count: 16_000)) }
+                    }
+            case .requests:
+                Frame.settings()
+                    + ExhaustionTests.streams(30) { stream in
+                        Frame.headers(stream: stream, "/test.Echo/Bytes")
+                            // 112,000 bytes.
+                            + Frame.data(stream: stream, [0, 0, 0x01, 0xb5, 0x80])
                             + (0..<7).flatMap { _ in Frame.data(stream: stream, [UInt8](repeating: 1, count: 16_000)) }
                     }
             case .headers:

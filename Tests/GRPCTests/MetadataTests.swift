@@ -44,6 +44,21 @@ struct MetadataTests {
         #expect(metadata.entries.map(\.value) == [.binary([1]), .binary([2]), .binary([3, 4])])
     }
 
+    @Test("No more values than a header list may have fields, though each comma makes one")
+    func manyValues() throws {
+        let most = HTTP2Limits().headerCountMax
+        let fitting = HTTP2Header("x-bin", String(repeating: ",", count: most - 1))
+        #expect(try Metadata(headers: [fitting]).entries.count == most)
+        for extra in [[HTTP2Header("y-bin", "AQ")], [HTTP2Header("y-bin", String(repeating: ",", count: 4_000))]] {
+            do {
+                _ = try Metadata(headers: [fitting] + extra)
+                Issue.record("more values than there may be were taken")
+            } catch {
+                #expect(error.code == .resourceExhausted)
+            }
+        }
+    }
+
     @Test("What belongs to the protocol is not metadata")
     func reserved() throws {
         let headers = [
