@@ -48,6 +48,7 @@ package final class AdminService: Service {
     private let started = Monotonic.now()
     /// The agent is to make way for the process of this number.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
+    private var successor: Int32?
 
     package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
         self.supervisor = supervisor
@@ -66,13 +67,19 @@ package final class AdminService: Service {
         case "ListDenied":
             .unary { (request: Hearth_Admin_V1_ListDeniedRequest, _) in try await self.listDenied(request) }
         case "HandOver":
-            .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in await self.handOver(request) }
+            .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in try await self.handOver(request) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
     }
 
-    private func handOver(_ request: Hearth_Admin_V1_HandOverRequest) -> Hearth_Admin_V1_HandOverResponse {
+    private func handOver(
+        _ request: Hearth_Admin_V1_HandOverRequest
+    ) throws(Status) -> Hearth_Admin_V1_HandOverResponse {
+        if let successor {
+            throw Status(.failedPrecondition, "this agent makes way for the one with pid \(successor) already")
+        }
+        successor = request.successorPid
         onHandOver?(request.successorPid)
         return .with { $0.openCalls = UInt32(clamping: consumers.openCalls) }
     }

@@ -2,15 +2,15 @@ internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
 
-/// A listening socket that hands over what it accepts.
+/// A socket that has an address, listens on it from `start` to `close`, and hands over what it accepts.
 ///
-/// Used on the loop; listens from `start` to `close`, and its descriptor closes with it.
+/// Used on the loop; its descriptor closes with it.
 @IOLoop
 final class Listener: ReadinessHandler {
     let address: SocketAddress
     private let limits: Limits
     private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
-    private let socket: Descriptor
+    private let socket: BoundSocket
     private var watch: Watch?
     /// Of a Unix socket's path: whoever succeeds this listener has put another one there.
     private var stamp: FileStamp?
@@ -19,27 +19,37 @@ final class Listener: ReadinessHandler {
         on address: SocketAddress, succeeding: Bool, limits: Limits,
         accepted: @escaping @IOLoop (consuming Descriptor, SocketAddress) -> Void
     ) throws(LinuxError) {
-        let listening = try Socket.listen(on: address, succeeding: succeeding)
-        self.address = listening.address
+        socket = try Socket.bind(to: address, succeeding: succeeding)
+        self.address = socket.address
         self.limits = limits
         self.accepted = accepted
-        socket = listening.take { descriptor, _ in descriptor }
-        watch = try IOLoop.watch(socket, .readable, handler: self)
-        if case .unix(let path) = address { stamp = FileStamp(path: path) }
-        if succeeding { Socket.preferNewer(socket) }
+        if !succeeding { noteStamp() }
+    }
+
+    /// Does nothing the second time.
+    func start() throws(LinuxError) {
+        guard watch == nil else { return }
+        try Socket.listen(socket)
+        watch = try IOLoop.watch(socket.descriptor, .readable, handler: self)
+        noteStamp()
     }
 
     func close() {
+        if watch == nil, let name = socket.temporaryPath { unlink(name) }
         watch?.unwatch()
         watch = nil
-        if case .unix(let path) = address, FileStamp(path: path) == stamp { unlink(path) }
+        if case .unix(let path) = address, let stamp, FileStamp(path: path) == stamp { unlink(path) }
+    }
+
+    private func noteStamp() {
+        if case .unix(let path) = address { stamp = FileStamp(path: path) }
     }
 
     func ready(_ readiness: Readiness) {
         for _ in 0..<limits.acceptsPerTurnMax {
             guard watch != nil else { return }
             do throws(LinuxError) {
-                guard let socket = try Socket.accept(socket) else { return }
+                guard let socket = try Socket.accept(socket.descriptor) else { return }
                 Socket.setNoDelay(socket)
                 Socket.setLostPeerTimeout(socket, seconds: limits.lostPeerSeconds)
                 let peer = Socket.peer(of: socket.raw, listener: address)

@@ -60,12 +60,22 @@ package final class Server {
     /// The services that it serves, in no order.
     package var serviceNames: [String] { Array(services.keys) }
 
-    /// Begins to accept; returns the address with the port that the kernel chose. Throws `LinuxError` or `TLSError`
-    /// with the address or the file that cannot be used. Every call on it must pass the gate, if there is one.
-    /// `succeeding`: another process of the same user that listens there will stop; new connections come here.
+    /// Begins to accept, as `bind` and `startListening` do.
     @discardableResult
     package func listen(
-        on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil,
+        on address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil
+    ) throws -> SocketAddress {
+        let bound = try bind(to: address, security: security, gate: gate)
+        try startListening()
+        return bound
+    }
+
+    /// Takes an address, on which nobody can connect before `startListening`; returns it with the port that the kernel
+    /// chose. Throws `LinuxError` or `TLSError` with the address or the file that cannot be used. Every call on it must
+    /// pass the gate, if there is one.
+    /// `succeeding`: another process of the same user may listen there, and is not disturbed before `startListening`.
+    package func bind(
+        to address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil,
         succeeding: Bool = false
     ) throws -> SocketAddress {
         let tls: ListenerTLS? =
@@ -79,6 +89,11 @@ package final class Server {
         listeners.append(listener)
         if let tls { tlsOfListeners.append(tls) }
         return listener.address
+    }
+
+    /// Accepts on every address that was taken. New connections to one that another process listens on come here.
+    package func startListening() throws(LinuxError) {
+        for listener in listeners { try listener.start() }
     }
 
     /// Reads every listener's TLS files again, for the connections that come from now on; those that are there go on with

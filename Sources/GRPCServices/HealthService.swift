@@ -15,6 +15,7 @@ package final class HealthService: Service {
     private var table = HealthTable()
     private var watchers: [String: [ObjectIdentifier: HealthWatch]] = [:]
     private var hasEnded = false
+    private var endsWatches = false
 
     nonisolated package init() {}
 
@@ -43,8 +44,9 @@ package final class HealthService: Service {
         endWatches()
     }
 
-    /// Ends the calls of whoever watches, UNAVAILABLE: another process goes on, and may be watched instead.
+    /// Ends the calls of whoever watches, now or later, UNAVAILABLE: another process goes on, and may be watched instead.
     package func endWatches() {
+        endsWatches = true
         let watchers = watchers.values.flatMap(\.values)
         self.watchers.removeAll()
         for watcher in watchers { watcher.end() }
@@ -73,7 +75,7 @@ package final class HealthService: Service {
 extension HealthService {
     fileprivate func add(_ watcher: HealthWatch, of service: String) {
         watcher.tell(table.statuses[service].watched)
-        if hasEnded { return watcher.end() }
+        if endsWatches { return watcher.end() }
         watchers[service, default: [:]][ObjectIdentifier(watcher)] = watcher
     }
 

@@ -55,6 +55,7 @@ extension HTTP2Connection {
                 clock.ageGraceEnds = Monotonic.now().advanced(milliseconds: limits.ageGraceMilliseconds)
             }
         case .ageGrace:
+            clock.ageGraceEnds = nil
             close(
                 .noError,
                 ConnectionFailure(

@@ -47,6 +47,7 @@ package final class HostAgent {
     private let security: ListenerSecurity
     private var certificateWatch: FileWatch?
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
+    private var isStopping = false
     private let logger: Logger
     private let descriptors = DescriptorBudget.claimed()
     private let supervisor: Supervisor
@@ -82,22 +83,31 @@ package final class HostAgent {
     ///
     /// `takingOver`: from the agent that runs with the same state folder, if there is one. Its consumers notice nothing:
     /// the backends are ready here before the first of them comes, and their streams there go on to their ends. Throws,
-    /// and leaves that agent alone, when a model that is ready there does not become so here.
+    /// and has not disturbed that agent, when a model that is ready there does not become so here, when an address cannot
+    /// be had, when another agent is taking over, and when `stop` came first.
     /// `onHandOver`: another agent, in the process of this number, has taken over from this one.
     package func start(
         takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void
     ) async throws(HostError) {
         let ownerAddress = try OwnerSocket.address(state: layout.state, environment: [:])
         try registerServices(onHandOver: onHandOver)
-        let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress) : nil
+        let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
         if let predecessor {
+            try refuseChosenPorts()
             logger.notice("taking over from the agent with pid \(predecessor.pid) once the backends are ready")
             try startBackends()
             try await waitUntilReady(predecessor)
         }
-        _ = try listen(owner, on: ownerAddress, .plaintext, succeeding: predecessor != nil)
-        try listenForConsumers(succeeding: predecessor != nil)
+        try bindForConsumers(succeeding: predecessor != nil)
+        _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: predecessor != nil)
+        guard !isStopping else { throw HostError("stopped before it had started") }
+        do throws(LinuxError) {
+            try consumers.startListening()
+            try owner.startListening()
+        } catch {
+            throw HostError("\(error)")
+        }
         watchCertificates()
         guard let predecessor else { return try startBackends() }
         do throws(HostError) {
@@ -123,12 +133,19 @@ package final class HostAgent {
         try serveHealthAndReflection()
     }
 
-    private func listenForConsumers(succeeding: Bool) throws(HostError) {
+    /// A port that the kernel chose is not the one that the agent before has.
+    private func refuseChosenPorts() throws(HostError) {
+        for case .internet(let host, 0) in configuration.listen {
+            throw HostError("listen \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
+        }
+    }
+
+    private func bindForConsumers(succeeding: Bool) throws(HostError) {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresToken = configuration.requiresToken(on: address)
-            let bound = try listen(
-                consumers, on: address, security,
+            let bound = try bind(
+                consumers, to: address, security,
                 gate: access.gate(requiresToken: requiresToken, clientSubjects: configuration.tlsClientSubjects),
                 succeeding: succeeding)
             listeners.append(
@@ -150,6 +167,7 @@ package final class HostAgent {
     /// Returns once every model that the agent before this one can serve can be served here.
     private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
         while true {
+            guard !isStopping else { throw HostError("stopped before it had taken over") }
             let missing = predecessor.readyModels.filter { supervisor.backend(model: $0)?.state != .ready }
             if missing.isEmpty { return }
             for model in missing.sorted() {
@@ -200,6 +218,7 @@ package final class HostAgent {
 
     /// Tells whoever watches the host's health, lets open calls end for that long, then stops the backends and closes every connection.
     package func stop(graceMilliseconds: UInt64) async {
+        isStopping = true
         health.end()
         access.stop()
         certificateWatch?.stop()
@@ -258,12 +277,12 @@ package final class HostAgent {
         }
     }
 
-    private func listen(
-        _ server: Server, on address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil,
+    private func bind(
+        _ server: Server, to address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil,
         succeeding: Bool
     ) throws(HostError) -> SocketAddress {
         do {
-            return try server.listen(on: address, security: security, gate: gate, succeeding: succeeding)
+            return try server.bind(to: address, security: security, gate: gate, succeeding: succeeding)
         } catch {
             throw HostError(
                 "\(error); choose another address with --listen, or end what holds this one (--take-over makes an agent "

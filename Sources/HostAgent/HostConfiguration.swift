@@ -88,6 +88,12 @@ extension HostConfiguration {
         if let path = devices.first(where: { !$0.hasPrefix("/dev/") }) {
             throw HostError("devices '\(path)': write a path below /dev, such as /dev/nvidia0")
         }
+        if connectionTimes.keepaliveTimeout == 0 {
+            throw HostError("keepalive-timeout 0: a consumer needs time to answer; write at least 1")
+        }
+        if connectionTimes.minPingInterval == 0 {
+            throw HostError("min-ping-interval 0: consumers could ping without end; write at least 1")
+        }
         if plaintext {
             if let open = listen.first(where: { !$0.isLocal }) {
                 throw HostError(

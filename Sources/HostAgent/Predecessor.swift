@@ -5,21 +5,39 @@ internal import LinuxSystem
 internal import SwiftProtobuf
 
 /// The agent that runs already and is to make way for this one; reached on its owner's socket, which it keeps open until
-/// it has answered.
-struct Predecessor: Sendable {
+/// it has answered. While it is known, no other agent can take over from it.
+final class Predecessor: Sendable {
     let pid: Int32
     /// The models that it can serve now.
     let readyModels: Set<String>
     private let client: Client
+    /// A file of the state folder, with flock(2) on it.
+    private let lock: Descriptor
 
-    /// Nil when no agent answers at this address.
-    static func find(at address: SocketAddress) async throws(HostError) -> Predecessor? {
+    private init(_ status: Hearth_Admin_V1_Status, client: Client, lock: consuming Descriptor) {
+        pid = status.pid
+        readyModels = Set(status.backends.filter { $0.state == "ready" }.map(\.model))
+        self.client = client
+        self.lock = lock
+    }
+
+    /// Nil when no agent answers at this address. Throws when another one is just taking over from it.
+    static func find(at address: SocketAddress, state: String) async throws(HostError) -> Predecessor? {
+        let path = state + "/take-over.lock"
+        let lock: Descriptor
+        do throws(LinuxError) {
+            lock = try Descriptor.open(path, O_RDWR | O_CREAT)
+        } catch {
+            throw HostError("\(error)")
+        }
+        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
+            throw HostError("another agent is taking over already (it holds \(path)): wait for it, or end it")
+        }
         guard let client = try? await Client.connect(to: address) else { return nil }
         do {
             let status: Hearth_Admin_V1_Status = try await client.unary(
                 "/hearth.admin.v1.Admin/GetStatus", Hearth_Admin_V1_GetStatusRequest())
-            let ready = status.backends.filter { $0.state == "ready" }.map(\.model)
-            return Predecessor(pid: status.pid, readyModels: Set(ready), client: client)
+            return Predecessor(status, client: client, lock: lock)
         } catch {
             throw HostError("the agent at \(address) does not say how it is: \(Status(describing: error).message)")
         }

@@ -88,9 +88,9 @@ struct ConfigurationTests {
         let settings = try await load(
             flags: [.keepaliveTime: .int(30)],
             environment: ["HEARTH_MAX_CONNECTION_AGE": "60", "HEARTH_KEEPALIVE_TIME": "1"],
-            file: #"{"max-connection-age": 5, "max-connection-age-grace": 7, "min-ping-interval": 0}"#)
+            file: #"{"max-connection-age": 5, "max-connection-age-grace": 7, "min-ping-interval": 3}"#)
         #expect(
-            settings.connectionTimes == ConnectionTimes(keepalive: 30, minPingInterval: 0, maxAge: 60, maxAgeGrace: 7))
+            settings.connectionTimes == ConnectionTimes(keepalive: 30, minPingInterval: 3, maxAge: 60, maxAgeGrace: 7))
     }
 
     @Test func `a setting that does not exist is named, with those that do`() async {
@@ -106,6 +106,7 @@ struct ConfigurationTests {
         (#"{"plaintext": true, "tls-client-authority": "ca"}"#, "contradict"),
         (#"{"require-token": "x"}"#, "true or false"), (#"{"keepalive-time": "soon"}"#, "seconds"),
         (#"{"max-connection-age": -1}"#, "from 0"),
+        (#"{"keepalive-timeout": 0}"#, "at least 1"), (#"{"min-ping-interval": 0}"#, "at least 1"),
         (#"{"tls-key": "k"}"#, "tls-certificate"), (#"{"plaintext": "maybe"}"#, "true or false"),
     ])
     func `a wrong value is refused with what would be right`(file: String, remedy: String) async {
