@@ -99,14 +99,12 @@ package final class HostAgent {
             try startBackends()
             try await waitUntilReady(predecessor)
         }
-        try bindForConsumers(succeeding: predecessor != nil)
-        _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: predecessor != nil)
-        guard !isStopping else { throw HostError("stopped before it had started") }
-        do throws(LinuxError) {
-            try consumers.startListening()
-            try owner.startListening()
+        do throws(HostError) {
+            try accept(ownerAt: ownerAddress, succeeding: predecessor != nil)
         } catch {
-            throw HostError("\(error)")
+            consumers.close()
+            owner.close()
+            throw error
         }
         watchCertificates()
         guard let predecessor else { return try startBackends() }
@@ -115,6 +113,19 @@ package final class HostAgent {
             logger.notice("the agent with pid \(predecessor.pid) has \(calls) calls to end, and goes then")
         } catch {
             logger.error("\(error)")
+        }
+    }
+
+    /// Takes every address before it listens on any.
+    private func accept(ownerAt ownerAddress: SocketAddress, succeeding: Bool) throws(HostError) {
+        try bindForConsumers(succeeding: succeeding)
+        _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: succeeding)
+        guard !isStopping else { throw HostError("stopped before it had started") }
+        do throws(LinuxError) {
+            try consumers.startListening()
+            try owner.startListening()
+        } catch {
+            throw HostError("\(error)")
         }
     }
 
@@ -136,7 +147,8 @@ package final class HostAgent {
     /// A port that the kernel chose is not the one that the agent before has.
     private func refuseChosenPorts() throws(HostError) {
         for case .internet(let host, 0) in configuration.listen {
-            throw HostError("listen \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
+            throw HostError(
+                "listen \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
         }
     }
 

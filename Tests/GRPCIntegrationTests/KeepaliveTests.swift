@@ -105,8 +105,7 @@ struct KeepaliveTests {
         var limits = Limits()
         limits.http2.ageMilliseconds = 100
         try await withServer(limits: limits) { server in
-            let client = try await server.connect()
-            let call = await client.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            let (client, call) = try await Self.connectWithCall(server)
             var answers = call.responses.makeAsyncIterator()
             while await client.isOpen { await Task.yield() }
             let error = await #expect(throws: Status.self) {
@@ -120,6 +119,20 @@ struct KeepaliveTests {
             await call.endSending()
             #expect(try await answers.next() == nil)
             while await server.server.openConnections > 0 { await Task.yield() }
+        }
+    }
+
+    /// A client with a call that the server has. A busy machine may take so long to begin one that the connection has
+    /// reached its age.
+    private static func connectWithCall(
+        _ server: TestServer
+    ) async throws -> (Client, BidirectionalCall<Bytes, Bytes>) {
+        while true {
+            let client = try await server.connect()
+            let call = await client.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            while await server.server.openCalls == 0, await client.isOpen { await Task.yield() }
+            if await server.server.openCalls > 0 { return (client, call) }
+            await client.close()
         }
     }
 

@@ -91,6 +91,7 @@ class Agent:
             self.command += ["--user", "nobody"]
         self.command += options
         self.process = None
+        self.log_name = "log"
 
     def add_backend(self, name, manifest, of="echo"):
         target = self.backend_folder / name
@@ -101,7 +102,7 @@ class Agent:
             (self.backend_folder / f"{name}.json").write_text(json.dumps(manifest))
 
     def __enter__(self):
-        self.log_path = self.folder / "log"
+        self.log_path = self.folder / self.log_name
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in self.command],
@@ -148,7 +149,10 @@ class Agent:
         finally:
             if error[0] is not None:
                 print(f"--- the agent's log\n{self.log()[-8000:]}")
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.clean_up()
+
+    def clean_up(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self):
         return self.log_path.read_text(errors="replace")

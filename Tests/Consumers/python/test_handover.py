@@ -1,30 +1,41 @@
-"""One agent takes over from another: no stream is lost, no connection refused, and a failed attempt changes nothing."""
+"""One agent takes over from another: no stream is lost, no connection refused, and a failed attempt disturbs nobody."""
 
 import asyncio
 import copy
+import fcntl
+import os
+import socket
 import subprocess
 
 import echo
+import grpc
+import pytest
 from agent import Agent, is_alive, wait_until
-from consumer import connect, pb, read_turn, rpc, run
+from closed_agent import ClosedAgent
+from consumer import OWN_CONNECTION, connect, pb, read_turn, rpc, run
 
-STREAMS = 24
+STREAMS = 12
+# More than a connection's window takes while nobody reads: a stream of so many tokens stays open for as long as a test
+# does not read it.
+TOKENS = 8_000
 
 
 class Successor(Agent):
-    """Another agent with the same folders and addresses as one that runs. Its owner is that one."""
+    """Another agent with the folders and addresses of one that runs; the folders remain that one's."""
 
-    def __init__(self, predecessor, *options):
+    def __init__(self, predecessor, *options, number=1):
         self.__dict__ = copy.copy(predecessor.__dict__)
         self.command = [part for part in predecessor.command if part not in ("--listen", *predecessor.listen)]
-        for address in predecessor.addresses:
+        self.command = [part for part in self.command if part != "--take-over"]
+        self.listen = list(predecessor.addresses)
+        for address in self.listen:
             self.command += ["--listen", address]
         self.command += options
         self.process = None
+        self.log_name = f"log-of-successor-{number}"
 
-
-def pid_that_answers(agent):
-    return agent.status()["pid"]
+    def clean_up(self):
+        pass
 
 
 async def until(condition):
@@ -32,87 +43,146 @@ async def until(condition):
         await asyncio.sleep(0.02)
 
 
-def test_an_agent_takes_over_and_no_consumer_notices():
-    new_connections, calls = 0, 0
-    handed_over = False
+async def one_turn(channel, prompt="a few words"):
+    request = echo.request(prompt, max_tokens=3, ids=True)
+    echo.check(await read_turn(rpc.InferenceStub(channel).Generate(request)), request)
 
-    async def stream(agent, index, began):
-        request = echo.request(f"long {index}", max_tokens=600, ids=True, tokens_per_second=100)
+
+def test_an_agent_takes_over_and_no_consumer_notices():
+    visits, calls = 0, 0
+    is_over, handed_over = False, asyncio.Event()
+
+    async def stay_in_the_middle(agent, index, began):
+        """A turn that is not read for as long as the agents change."""
+        request = echo.request(f"long {index}", max_tokens=TOKENS, ids=True)
         async with connect(agent) as channel:
             call = rpc.InferenceStub(channel).Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.tokens > 5)
-            began[index] = True
+            began.add(index)
+            await handed_over.wait()
             echo.check(await read_turn(call, turn), request)
 
     async def come_and_go(agent, address):
         """New connections, one after the other, on an address."""
-        nonlocal new_connections
-        target = copy.copy(agent)
-        target.address = address
-        while not handed_over:
-            request = echo.request(f"short {new_connections}", max_tokens=3, ids=True)
-            async with connect(target) as channel:
-                echo.check(await read_turn(rpc.InferenceStub(channel).Generate(request)), request)
-            new_connections += 1
+        nonlocal visits
+        while not is_over:
+            async with grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as channel:
+                await one_turn(channel)
+            visits += 1
 
-    async def stay(agent):
+    async def call_and_call(agent):
         """Call after call on one channel, which has to find its own way to the successor."""
         nonlocal calls
         async with connect(agent) as channel:
-            while not handed_over:
+            while not is_over:
                 await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), timeout=30)
                 calls += 1
 
     async def scenario(old):
-        nonlocal handed_over
-        began = {}
-        streams = [asyncio.create_task(stream(old, index, began)) for index in range(STREAMS)]
+        nonlocal is_over
+        began = set()
+        streams = [asyncio.create_task(stay_in_the_middle(old, index, began)) for index in range(STREAMS)]
         visitors = [asyncio.create_task(come_and_go(old, address)) for address in old.addresses]
-        visitors += [asyncio.create_task(stay(old)) for _ in range(4)]
-        await until(lambda: len(began) == STREAMS and new_connections > 4)
+        visitors += [asyncio.create_task(call_and_call(old)) for _ in range(4)]
+        await until(lambda: len(began) == STREAMS and visits > 5)
         new = await asyncio.to_thread(Successor(old, "--take-over").__enter__)
         try:
             assert new.addresses == old.addresses
-            assert not any(task.done() for task in streams), "streams are open while the agents change"
-            seen = new_connections, calls
+            await until(lambda: "making way" in old.log())
+            seen = visits, calls
+            await until(lambda: visits > seen[0] + 20 and calls > seen[1] + 20)
+            assert is_alive(old.pid) and not any(task.done() for task in streams)
+            handed_over.set()
             await asyncio.gather(*streams)
             await until(lambda: not is_alive(old.pid))
             assert await asyncio.to_thread(old.process.wait) == 0
-            await until(lambda: new_connections > seen[0] + 20 and calls > seen[1] + 20)
-            handed_over = True
+            is_over = True
             await asyncio.gather(*visitors)
-            assert pid_that_answers(new) == new.pid
+            assert new.status()["pid"] == new.pid
         finally:
-            handed_over = True
+            is_over = True
+            handed_over.set()
             await asyncio.to_thread(new.__exit__, None, None, None)
 
-    with Agent(listen=("127.0.0.1:0", "unix:STATE/consumers.sock")) as old:
+    with Agent(listen=("127.0.0.1:0", "[::1]:0", "unix:STATE/consumers.sock")) as old:
         run(scenario(old))
 
 
-def test_whoever_does_not_take_over_finds_the_addresses_in_use_and_a_successor_that_cannot_serve_gives_up():
-    def refusal(agent, *options):
-        command = [str(part) for part in Successor(agent, *options).command]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert answer.returncode != 0 and "accepting" not in answer.stdout, answer
-        return answer.stderr
+def test_generation_follows_generation_with_the_same_certificate_and_tokens():
+    async def turn(agent):
+        async with agent.channel(agent.first_token) as channel:
+            await one_turn(channel)
 
-    async def one_turn(agent):
-        request = echo.request("still here", max_tokens=5, ids=True)
-        async with connect(agent) as channel:
-            echo.check(await read_turn(rpc.InferenceStub(channel).Generate(request)), request)
+    with ClosedAgent() as first:
+        run(turn(first))
+        before = first
+        for number in (1, 2, 3):
+            successor = Successor(before, "--take-over", number=number)
+            Agent.__enter__(successor)
+            assert before.process.wait(timeout=30) == 0
+            assert successor.status()["pid"] == successor.pid
+            # By the first one's certificate and token.
+            run(turn(first))
+            if number == 3:
+                successor.__exit__(None, None, None)
+            before = successor
 
-    with Agent() as agent:
-        assert "--take-over" in refusal(agent)
-        empty = agent.folder / "empty"
-        empty.mkdir(mode=0o755)
-        text = refusal(agent, "--take-over", "--backends", str(empty))
-        assert "'echo' is not ready here" in text and str(agent.pid) in text
-        run(one_turn(agent))
-        assert pid_that_answers(agent) == agent.pid
+
+def refusal(agent, *options):
+    """What a successor says that gives up."""
+    command = [str(part) for part in Successor(agent, *options).command]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode != 0 and "accepting" not in answer.stdout, answer
+    return answer.stderr
+
+
+@pytest.fixture
+def agent():
+    with Agent(listen=("127.0.0.1:0", "unix:STATE/consumers.sock")) as agent:
+        yield agent
+        # Whatever was tried, it still serves all its addresses and its owner, and can still hand over.
+        for address in agent.addresses:
+            run(serve_at(address))
+        assert agent.status()["pid"] == agent.pid
+        sockets = {path.name for path in agent.state.iterdir() if path.is_socket()}
+        assert sockets == {"admin.sock", "consumers.sock"}
+        with Successor(agent, "--take-over") as successor:
+            assert agent.process.wait(timeout=30) == 0
+            for address in successor.addresses:
+                run(serve_at(address))
+
+
+async def serve_at(address):
+    async with grpc.aio.insecure_channel(address, options=OWN_CONNECTION) as channel:
+        await one_turn(channel)
+
+
+def test_without_the_flag_an_address_in_use_stays_in_use(agent):
+    assert "--take-over" in refusal(agent)
+
+
+def test_a_successor_whose_models_are_not_ready_gives_up(agent):
+    empty = agent.folder / "empty"
+    empty.mkdir(mode=0o755)
+    text = refusal(agent, "--take-over", "--backends", str(empty))
+    assert "'echo' is not ready here" in text and str(agent.pid) in text
+
+
+def test_a_successor_that_cannot_have_an_address_gives_up(agent):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert address in refusal(agent, "--take-over", "--listen", address)
+    assert "write it in place of 0" in refusal(agent, "--take-over", "--listen", "127.0.0.1:0")
+
+
+def test_only_one_agent_at_a_time_takes_over(agent):
+    with open(agent.state / "take-over.lock", "w") as lock:
+        os.chmod(lock.fileno(), 0o666)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another agent is taking over" in refusal(agent, "--take-over")
 
 
 def test_taking_over_from_nobody_is_a_start():
     with Agent(options=["--take-over"]) as agent:
-        wait_until(lambda: pid_that_answers(agent) == agent.pid, "the agent answers its owner")
+        wait_until(lambda: agent.status()["pid"] == agent.pid, "the agent answers its owner")
         assert "no agent runs" in agent.log()
