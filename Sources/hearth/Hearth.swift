@@ -27,8 +27,8 @@ struct Hearth: AsyncParsableCommand {
         version: HearthVersion.current,
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
-            LimitsCommand.self,
-            TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
+            LimitsCommand.self, MetricsCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
+            DoctorCommand.self,
         ])
 }
 

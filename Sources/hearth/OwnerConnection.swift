@@ -18,6 +18,13 @@ struct OwnerOptions: ParsableArguments {
     func ask<Request: Message & Sendable, Response: Message & Sendable>(
         _ method: String, _ request: Request, _ type: Response.Type
     ) async throws -> Response {
+        try await Self.ask(state, method, request, type)
+    }
+
+    /// The same, of the agent with a given state folder.
+    static func ask<Request: Message & Sendable, Response: Message & Sendable>(
+        _ state: String?, _ method: String, _ request: Request, _ type: Response.Type
+    ) async throws -> Response {
         let environment = ProcessInfo.processInfo.environment
         let folder = state ?? environment["HEARTH_STATE"]
         let address = try OwnerSocket.address(state: folder, environment: environment)

@@ -12,7 +12,7 @@ def hearth(*words, **options):
     )
 
 
-COMMANDS = "serve|chat|models|backends|backends denied|status|limits|token|doctor|sandbox run|policy learn"
+COMMANDS = "serve|chat|models|backends|backends denied|status|limits|metrics|token|doctor|sandbox run|policy learn"
 
 
 @pytest.mark.parametrize("command", [[], *(words.split() for words in COMMANDS.split("|"))])

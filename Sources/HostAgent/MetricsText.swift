@@ -1,0 +1,78 @@
+package import InferenceMessages
+
+/// What the agent counts, in Prometheus's text format (prometheus.io/docs/instrumenting/exposition_formats, version
+/// 0.0.4), which OpenMetrics collectors read too. Pure.
+package struct MetricsText {
+    package private(set) var text = ""
+
+    package init(status: Hearth_Admin_V1_Status, limits: [Hearth_Admin_V1_Limit]) {
+        add("hearth_info", .gauge, "The agent's version.", [(["version": status.version], 1)])
+        add("hearth_uptime_seconds", .gauge, "Since it began to accept.", Double(status.uptimeMilliseconds) / 1_000)
+        add("hearth_open_connections", .gauge, "Consumers' connections.", Double(status.openConnections))
+        add("hearth_open_calls", .gauge, "Consumers' gRPC calls in progress.", Double(status.openCalls))
+        add("hearth_tokens_sent_total", .counter, "Completion tokens sent to consumers.", Double(status.tokensSent))
+        add(
+            "hearth_turns_total", .counter, "Turns that ended, with usage or otherwise.",
+            [
+                (["result": "finished"], Double(status.turnsFinished)),
+                (["result": "failed"], Double(status.turnsFailed)),
+            ])
+        add(backends: status.backends)
+        add(
+            "hearth_limit", .gauge, "Limits in force, in the unit of their names.",
+            limits.map { (["limit": $0.name], Double($0.value)) })
+        add(
+            "hearth_limit_met_total", .counter, "How often consumers met them.",
+            limits.filter(\.hasTimesMet).map { (["limit": $0.name], Double($0.timesMet)) })
+    }
+
+    private enum Kind: String { case gauge, counter }
+
+    private typealias Sample = (labels: [String: String], value: Double)
+
+    private mutating func add(backends: [Hearth_Admin_V1_Backend]) {
+        func samples(_ value: (Hearth_Admin_V1_Backend) -> Double) -> [Sample] {
+            backends.map { (["backend": $0.name, "model": $0.model], value($0)) }
+        }
+        add("hearth_backend_ready", .gauge, "1: its model can be used now.", samples { $0.state == "ready" ? 1 : 0 })
+        add("hearth_backend_sequences", .gauge, "Sequences running.", samples { Double($0.running) })
+        add("hearth_backend_sequences_max", .gauge, "The most that may run.", samples { Double($0.maxSequences) })
+        add("hearth_backend_waiting", .gauge, "Requests that wait for a sequence.", samples { Double($0.waiting) })
+        add("hearth_backend_steps_total", .counter, "Steps computed.", samples { Double($0.steps) })
+        add("hearth_backend_tokens_total", .counter, "Tokens computed.", samples { Double($0.tokens) })
+        add("hearth_backend_restarts_total", .counter, "Starts after a loss.", samples { Double($0.restarts) })
+        add(
+            "hearth_backend_denied_calls_total", .counter, "System calls that its filter denied.",
+            samples { Double($0.deniedCalls) })
+    }
+
+    private mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
+        add(name, kind, help, [([:], value)])
+    }
+
+    private mutating func add(_ name: String, _ kind: Kind, _ help: String, _ samples: [Sample]) {
+        guard !samples.isEmpty else { return }
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
+        for sample in samples {
+            let labels = sample.labels.sorted { $0.key < $1.key }
+                .map { "\($0.key)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+            text += name + (labels.isEmpty ? "" : "{\(labels)}") + " \(Self.written(sample.value))\n"
+        }
+    }
+
+    /// Counts are written without a fraction.
+    private static func written(_ value: Double) -> String {
+        if let whole = UInt64(exactly: value) { "\(whole)" } else { "\(value)" }
+    }
+
+    private static func escaped(_ value: String) -> String {
+        value.reduce(into: "") { text, character in
+            switch character {
+            case "\\": text += "\\\\"
+            case "\"": text += "\\\""
+            case "\n": text += "\\n"
+            default: text.append(character)
+            }
+        }
+    }
+}
