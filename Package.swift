@@ -127,7 +127,9 @@ var targets: [Target] = [
     tests(
         "InferenceServiceTests",
         ["BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", protobuf]),
-    tests("HostAgentTests", ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", configuration, protobuf]),
+    tests(
+        "HostAgentTests",
+        ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", configuration, protobuf]),
 
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
