@@ -3,7 +3,8 @@
 import echo
 import grpc
 from agent import Agent
-from consumer import connect, failure, pb, read_turn, rpc, run
+from consumer import connect, detail, failure, pb, read_turn, rpc, run
+from google.rpc import error_details_pb2
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -27,6 +28,8 @@ def test_turns_tokens_and_met_limits_are_counted():
             too_large = pb.GenerateRequest(model="echo", text="x" * (5 << 20))
             error = await failure(stub.CountTokens(too_large, timeout=20))
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            (violation,) = detail(error, error_details_pb2.QuotaFailure).violations
+            assert violation.description.startswith("messageBytesMax:")
             return samples(agent)
 
     with Agent() as agent:
