@@ -54,7 +54,7 @@ package final class ListenerGate: CallGate {
     }
 
     package func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
-        // Load balancers ask without a token, and learn nothing but whether to send calls here.
+        // Load balancers ask without a token, and learn which models there are and whether to send calls here.
         if call.path.hasPrefix("/grpc.health.v1.Health/") { return nil }
         if !clientSubjects.isEmpty {
             let names = call.peerCertificate?.names ?? []
