@@ -189,7 +189,7 @@ var targets: [Target] = [
         ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(
         "GRPCIntegrationTests",
-        ["EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+        ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(
         "GRPCServicesTests",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),

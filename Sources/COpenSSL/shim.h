@@ -26,6 +26,16 @@ static inline void hearth_ssl_ctx_set_modes(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(context, 1);
 }
+// Counts the KeyUpdate messages that are received (RFC 8446, section 4.6.3), which SSL_read(3) answers unseen.
+static inline void hearth_note_tls_message(int written, int version, int type, const void *bytes, size_t count, SSL *ssl,
+                                           void *counter) {
+    if (!written && type == SSL3_RT_HANDSHAKE && count > 0 && *(const unsigned char *)bytes == SSL3_MT_KEY_UPDATE)
+        ++*(int *)counter;
+}
+static inline void hearth_ssl_count_key_updates(SSL *ssl, int *counter) {
+    SSL_set_msg_callback(ssl, hearth_note_tls_message);
+    SSL_set_msg_callback_arg(ssl, counter);
+}
 static inline int hearth_ssl_set_server_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
 }

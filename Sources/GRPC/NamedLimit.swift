@@ -186,6 +186,8 @@ extension HTTP2Limits {
             NamedLimit(
                 "refusedStreamsPerSecondMax", refusedStreamsPerSecondMax, counted: true,
                 "Streams opened above concurrentStreamsMax. \(one)"),
+            NamedLimit(
+                "keyUpdatesPerSecondMax", keyUpdatesPerSecondMax, counted: true, "KeyUpdate messages of TLS. \(one)"),
         ]
     }
 }

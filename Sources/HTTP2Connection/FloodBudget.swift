@@ -12,6 +12,8 @@ package struct FloodBudget: Sendable {
         case reset, lateReset
         /// A reset that the peer made us send: for a stream that it broke, or that it opened above the limit.
         case brokenStream, refusedStream
+        /// A KeyUpdate message of TLS.
+        case keyUpdate
 
         /// The limit that is met when there is one too many.
         package var limit: HTTP2Limits.Name {
@@ -27,6 +29,7 @@ package struct FloodBudget: Sendable {
             case .lateReset: .lateResetsPerSecondMax
             case .brokenStream: .brokenStreamsPerSecondMax
             case .refusedStream: .refusedStreamsPerSecondMax
+            case .keyUpdate: .keyUpdatesPerSecondMax
             }
         }
     }
@@ -69,6 +72,7 @@ package struct FloodBudget: Sendable {
             case .lateReset: TokenBucket(atOnce: limits.lateResetsPerSecondMax)
             case .brokenStream: TokenBucket(atOnce: limits.brokenStreamsPerSecondMax)
             case .refusedStream: TokenBucket(atOnce: limits.refusedStreamsPerSecondMax)
+            case .keyUpdate: TokenBucket(atOnce: limits.keyUpdatesPerSecondMax)
             }
         }
     }

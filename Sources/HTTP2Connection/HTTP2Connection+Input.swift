@@ -9,7 +9,11 @@ extension HTTP2Connection {
     /// Reads what is there, within a turn's share.
     func read() throws(ConnectionFailure) {
         reading: for _ in 0..<limits.readsPerTurnMax {
-            switch try transport.read(into: readBuffer) {
+            let step = try transport.read(into: readBuffer)
+            for _ in 0..<transport.takeKeyUpdates() {
+                guard spend(.keyUpdate) else { return }
+            }
+            switch step {
             case .wouldBlock:
                 finishReading()
                 return

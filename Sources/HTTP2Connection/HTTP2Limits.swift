@@ -75,9 +75,10 @@ package struct HTTP2Limits: Sendable {
     package var smallDataPerSecondMax = 20_000
     /// Frames that nobody needs to send often: GOAWAY, and those of unknown types.
     package var otherFramesPerSecondMax = 100
-    /// Streams that the peer gives up before they have ended: so many at once, so many more per second.
+    /// Streams that the peer gives up before they have ended: so many at once, so many more per second. A proxy brings
+    /// those of all its clients.
     package var resetsAtOnceMax = 2_048
-    package var resetsPerSecondMax = 200
+    package var resetsPerSecondMax = 1_000
     /// RST_STREAM on streams that have ended, besides one for each frame that we send: all that are open may end at once,
     /// by both ends.
     package var lateResetsPerSecondMax = 4_096
@@ -85,6 +86,8 @@ package struct HTTP2Limits: Sendable {
     package var brokenStreamsPerSecondMax = 100
     /// Streams that it opens above `concurrentStreamsMax`.
     package var refusedStreamsPerSecondMax = 100
+    /// KeyUpdate messages of TLS, which nobody needs but once in millions of records.
+    package var keyUpdatesPerSecondMax = 100
 
     package init() {}
 }
@@ -99,5 +102,6 @@ extension HTTP2Limits {
         case acknowledgementsPerSecondMax, prioritiesPerSecondMax, windowUpdatesPerSecondMax
         case emptyDataPerSecondMax, smallDataPerSecondMax, otherFramesPerSecondMax, resetsPerSecondMax
         case lateResetsPerSecondMax, brokenStreamsPerSecondMax, refusedStreamsPerSecondMax
+        case keyUpdatesPerSecondMax
     }
 }

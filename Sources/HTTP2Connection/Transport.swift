@@ -27,6 +27,9 @@ struct Transport: ~Copyable {
     /// Whom the client's certificate names, once the handshake is over.
     var peerCertificate: PeerCertificate? { tls?.peerCertificate }
 
+    /// KeyUpdate messages of TLS that came since this was last asked.
+    func takeKeyUpdates() -> Int { tls?.takeKeyUpdates() ?? 0 }
+
     /// TLS holds bytes that epoll will not announce.
     var hasPending: Bool { tls?.hasPending ?? false }
 

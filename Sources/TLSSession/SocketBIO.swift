@@ -4,6 +4,17 @@ internal import LinuxSystem
 /// OpenSSL's way to a socket through `Socket.send` and `Socket.receive`: its own writes without MSG_NOSIGNAL, and a
 /// peer that is gone would then kill the process (BIO_meth_new(3)).
 enum SocketBIO {
+    /// What a session's BIO points to; the session's, and there for as long as its `SSL`.
+    struct State {
+        let socket: CInt
+        /// Reads from the socket until it seems to have nothing more. OpenSSL reads on for as long as what comes is no
+        /// application data, which a peer can keep up for ever.
+        var readsLeft = 0
+    }
+
+    /// Enough for a record, of which a part was there already.
+    static let readsPerCallMax = 2
+
     // Proof: made once, never changed or freed.
     nonisolated(unsafe) private static let method: OpaquePointer? = {
         let method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "hearth socket")
@@ -19,22 +30,23 @@ enum SocketBIO {
 
     private static let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY
 
-    /// The socket stays the caller's. The result belongs to the `SSL` it is given to.
-    static func make(socket: CInt) -> OpaquePointer? {
+    /// The socket and the state stay the caller's. The result belongs to the `SSL` it is given to.
+    static func make(_ state: UnsafeMutablePointer<State>) -> OpaquePointer? {
         guard let bio = BIO_new(method) else { return nil }
-        // The descriptor itself, plus one so that it is never the null pointer; nothing is pointed at.
-        BIO_set_data(bio, UnsafeMutableRawPointer(bitPattern: Int(socket) + 1))
+        BIO_set_data(bio, state)
         BIO_set_init(bio, 1)
         return bio
     }
 
-    private static func socket(_ bio: OpaquePointer?) -> CInt { CInt(Int(bitPattern: BIO_get_data(bio)) - 1) }
+    private static func state(_ bio: OpaquePointer?) -> UnsafeMutablePointer<State> {
+        BIO_get_data(bio).assumingMemoryBound(to: State.self)
+    }
 
     private static func write(
         _ bio: OpaquePointer?, _ bytes: UnsafeRawBufferPointer, _ written: UnsafeMutablePointer<Int>?
     ) -> CInt {
         BIO_clear_flags(bio, retryFlags)
-        switch try? Socket.send(socket(bio), bytes) {
+        switch try? Socket.send(state(bio).pointee.socket, bytes) {
         case .moved(let count):
             written?.pointee = count
             return 1
@@ -49,7 +61,13 @@ enum SocketBIO {
         _ bio: OpaquePointer?, _ buffer: UnsafeMutableRawBufferPointer, _ moved: UnsafeMutablePointer<Int>?
     ) -> CInt {
         BIO_clear_flags(bio, retryFlags)
-        switch try? Socket.receive(socket(bio), into: buffer) {
+        let state = state(bio)
+        guard state.pointee.readsLeft > 0 else {
+            BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY)
+            return 0
+        }
+        state.pointee.readsLeft -= 1
+        switch try? Socket.receive(state.pointee.socket, into: buffer) {
         case .moved(let count):
             moved?.pointee = count
             return 1

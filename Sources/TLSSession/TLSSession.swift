@@ -23,12 +23,20 @@ package final class TLSSession {
 
     private let ssl: OpaquePointer
     private let context: TLSContext
+    private let socket: UnsafeMutablePointer<SocketBIO.State>
+    /// Received KeyUpdate messages that nobody has asked for yet.
+    private let keyUpdates: UnsafeMutablePointer<CInt>
 
     package init(_ context: TLSContext, on socket: borrowing Descriptor) throws(TLSError) {
         guard let ssl = SSL_new(context.context) else { throw TLSError.last(.configuration, "begin a TLS session") }
         self.ssl = ssl
         self.context = context
-        guard let bio = SocketBIO.make(socket: socket.raw) else {
+        self.socket = .allocate(capacity: 1)
+        self.socket.initialize(to: SocketBIO.State(socket: socket.raw))
+        keyUpdates = .allocate(capacity: 1)
+        keyUpdates.initialize(to: 0)
+        hearth_ssl_count_key_updates(ssl, keyUpdates)
+        guard let bio = SocketBIO.make(self.socket) else {
             throw TLSError.last(.configuration, "attach TLS to a socket")
         }
         SSL_set_bio(ssl, bio, bio)
@@ -40,7 +48,11 @@ package final class TLSSession {
         }
     }
 
-    deinit { SSL_free(ssl) }
+    deinit {
+        SSL_free(ssl)
+        socket.deallocate()
+        keyUpdates.deallocate()
+    }
 
     /// Asks for a server by name and has its certificate checked against it (SSL_set1_host(3)).
     private func expect(_ name: String) throws(TLSError) {
@@ -55,7 +67,7 @@ package final class TLSSession {
 
     /// Goes on with the handshake; `.moved(0)` once it is over and the other end is accepted.
     package func handshake() throws(TLSError) -> Step {
-        ERR_clear_error()
+        begin()
         let result = SSL_do_handshake(ssl)
         guard result == 1 else { return try step(result, "TLS handshake") }
         try checkProtocol()
@@ -64,18 +76,29 @@ package final class TLSSession {
         return .moved(0)
     }
 
-    /// SSL_read(3) into a buffer that is not empty.
+    /// SSL_read(3) into a buffer that is not empty. `.wantRead` also where the socket has more and it is others' turn.
     package func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Step {
-        ERR_clear_error()
+        begin()
         let count = SSL_read(ssl, buffer.baseAddress, CInt(clamping: buffer.count))
         return count > 0 ? .moved(Int(count)) : try step(count, "TLS read")
     }
 
     /// SSL_write(3) of bytes that are not none; may take only a part of them.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(TLSError) -> Step {
-        ERR_clear_error()
+        begin()
         let count = SSL_write(ssl, bytes.baseAddress, CInt(clamping: bytes.count))
         return count > 0 ? .moved(Int(count)) : try step(count, "TLS write")
+    }
+
+    private func begin() {
+        ERR_clear_error()
+        socket.pointee.readsLeft = SocketBIO.readsPerCallMax
+    }
+
+    /// How many KeyUpdate messages were received since this was last asked.
+    package func takeKeyUpdates() -> Int {
+        defer { keyUpdates.pointee = 0 }
+        return Int(keyUpdates.pointee)
     }
 
     /// Whether bytes are held that the socket will not announce (SSL_has_pending(3)).

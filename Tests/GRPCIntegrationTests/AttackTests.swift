@@ -44,6 +44,27 @@ struct AttackTests {
         #expect(goAways.first?.debugData.hasPrefix(flood.words) == true, "\(goAways)")
     }
 
+    @Test("KeyUpdates of TLS, which nobody sees above it, are counted too")
+    func keyUpdates() async throws {
+        try await withServer(.tls) { server in
+            let address = server.address
+            let most = HTTP2Limits().keyUpdatesPerSecondMax
+            // Half of what is allowed, and then far more, in one piece of which the server reads a part at a time.
+            let answer = try await Task.detached {
+                let client = try RawTLSClient(to: address)
+                try client.send(Flood.begin)
+                try client.sendKeyUpdates(most / 2)
+                try client.send(Frame.headers(stream: 1, "/test.Echo/Bytes") + Frame.data(stream: 1, [], end: true))
+                try? client.sendKeyUpdates(50 * most)
+                return client.readToEnd()
+            }.value
+            let goAways = Frame.goAways(in: answer)
+            #expect(goAways.map(\.code) == [.enhanceYourCalm])
+            #expect(goAways.first?.debugData.hasPrefix("keyUpdatesPerSecondMax") == true)
+            #expect(await server.server.limitsMet == ["keyUpdatesPerSecondMax": 1])
+        }
+    }
+
     @Test("Streams above the limit are refused, and end the connection once the client knows the limit")
     func concurrentStreams() async throws {
         var limits = Limits()

@@ -109,6 +109,7 @@ struct FloodBudgetTests {
         let cases: [(FloodBudget.Kind, Int)] = [
             (.reset, limits.resetsAtOnceMax), (.lateReset, limits.lateResetsPerSecondMax),
             (.brokenStream, limits.brokenStreamsPerSecondMax), (.refusedStream, limits.refusedStreamsPerSecondMax),
+            (.keyUpdate, limits.keyUpdatesPerSecondMax),
         ]
         for (kind, most) in cases {
             let budget = Budget(limits)
@@ -117,7 +118,7 @@ struct FloodBudgetTests {
         }
         let budget = Budget(limits)
         for _ in 0..<limits.resetsAtOnceMax { #expect(budget.spend(.reset, at: moment())) }
-        let after = (0..<1_000).count { _ in budget.spend(.reset, at: moment(1_000)) }
+        let after = (0..<5_000).count { _ in budget.spend(.reset, at: moment(1_000)) }
         #expect(after == limits.resetsPerSecondMax)
     }
 
