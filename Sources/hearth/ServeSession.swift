@@ -47,6 +47,8 @@ struct ServeSession {
         for await event in events {
             switch event {
             case .started: await announce()
+            // Asked to stop in the middle of it.
+            case .refused where isStopping: break
             case .refused(let error): throw error
             case .signal(SIGHUP) where !terminal.isGone:
                 logger.notice("SIGHUP: reading certificates and tokens again")
