@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ int hearth_set_nonblocking(int descriptor, int nonblocking) {
     return fcntl(descriptor, F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
-int hearth_unix_address(const char *path, struct sockaddr_storage *address, socklen_t *length) {
+int hearth_unix_address(const char *path, void *address, uint32_t *length) {
     struct sockaddr_un local = {.sun_family = AF_UNIX};
     size_t bytes = strlen(path);
     if (bytes >= sizeof local.sun_path) {
@@ -60,7 +61,7 @@ int hearth_unix_address(const char *path, struct sockaddr_storage *address, sock
         return -1;
     }
     memcpy(local.sun_path, path, bytes + 1);
-    memset(address, 0, sizeof *address);
+    memset(address, 0, sizeof(struct sockaddr_storage));
     memcpy(address, &local, sizeof local);
     *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1);
     return 0;

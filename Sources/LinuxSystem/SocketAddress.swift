@@ -106,7 +106,10 @@ extension SocketAddress {
             try checked("use \(self)") { hearth_unix_address(path, &storage, &length) }
         case .internet(let host, let port):
             if let interface = host.split(separator: "%", maxSplits: 1).dropFirst().first {
-                try checked("find the interface of \(self)") { if_nametoindex(String(interface)) == 0 ? -1 : 0 }
+                // A name, or a number (RFC 4007, section 11.2).
+                try checked("find the interface of \(self)") {
+                    UInt32(interface) != nil || if_nametoindex(String(interface)) != 0 ? 0 : -1
+                }
             }
             var hints = addrinfo()
             hints.ai_socktype = CInt(SOCK_STREAM.rawValue)

@@ -1,7 +1,6 @@
 // System calls that Swift's Glibc module does not import, or imports as variadics. Only LinuxSystem includes this.
 #pragma once
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include "CLinuxSignals.h"
 
@@ -29,8 +28,9 @@ int hearth_prefer_newer_listener(int descriptor);
 // fcntl(2) F_GETFL/F_SETFL.
 int hearth_set_nonblocking(int descriptor, int nonblocking);
 
-// sockaddr_un(7).
-int hearth_unix_address(const char *path, struct sockaddr_storage *address, socklen_t *length);
+// unix(7): fills a sockaddr_storage. Neither type is named here: a type of the C library must come to Swift from one
+// module only, or which one it comes from depends on the order of compilation.
+int hearth_unix_address(const char *path, void *address, uint32_t *length);
 
 // pipe2(2) with O_CLOEXEC.
 int hearth_pipe(int ends[2]);
