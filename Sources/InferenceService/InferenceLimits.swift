@@ -8,6 +8,10 @@ package struct InferenceLimits: Sendable, Equatable {
     package var creditTokens: UInt32 = 1024
     /// Bytes of a stream that wait for its consumer; above this no credit is granted until they have left.
     package var streamBufferBytes = 64 * 1024
+    /// A turn with so much unread that goes on so for this long ends, if another waits for its sequence.
+    package var unreadMilliseconds: UInt64 = 30_000
+    /// How often that is looked at while one waits.
+    package var unreadCheckMilliseconds: UInt64 = 1_000
     /// Turns on one stream of `Chat`.
     package var turnsPerStreamMax = 10_000
     package var requestIDBytesMax = 128
@@ -31,6 +35,10 @@ package struct InferenceLimits: Sendable, Equatable {
             NamedLimit("creditTokens", creditTokens, "Tokens computed ahead of what the consumer has taken."),
             NamedLimit(
                 "streamBufferBytes", streamBufferBytes, "Unread bytes of a turn at which its computation stops."),
+            NamedLimit(
+                "unreadMilliseconds", unreadMilliseconds, counted: true,
+                "For them to be read while another waits for the sequence; then the turn ends RESOURCE_EXHAUSTED."),
+            NamedLimit("unreadCheckMilliseconds", unreadCheckMilliseconds, "How often that is looked at."),
             NamedLimit(
                 "turnsPerStreamMax", turnsPerStreamMax, counted: true,
                 "Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED."),

@@ -1,6 +1,7 @@
 internal import BackendSupervisor
 internal import EventLoop
 internal import GRPC
+internal import LinuxSystem
 
 /// Admission to one model: gives its free sequences to whoever has waited longest.
 @IOLoop
@@ -9,7 +10,9 @@ final class ModelQueue {
     private let limits: InferenceLimits
     private let backend: @IOLoop () -> ManagedBackend?
     private var queue: AdmissionQueue<Turn>
+    private var running: [ObjectIdentifier: Turn] = [:]
     private var positionTimer: Timer?
+    private var unreadTimer: Timer?
 
     init(model: String, limits: InferenceLimits, backend: @escaping @IOLoop () -> ManagedBackend?) {
         self.model = model
@@ -25,11 +28,12 @@ final class ModelQueue {
         guard let backend = backend() else { return turn.fail(StatusMapping.unknown(model: model, known: [])) }
         guard backend.state.mayServe else { return turn.fail(StatusMapping.unavailable(backend)) }
         backend.onAvailable = { [weak self] in self?.advance() }
-        if queue.count == 0, turn.begin(on: backend) { return }
+        if queue.count == 0, begin(turn, on: backend) { return }
         switch queue.append(turn) {
         case .full: turn.fail(StatusMapping.queueFull(model: model, waiting: queue.count))
         case .queued(let position):
             turn.queued(position: position)
+            watchUnread()
             turn.limitWait { [weak self] turn in
                 guard let self, queue.remove(turn) else { return }
                 turn.fail(StatusMapping.queueTimeOver(model: self.model))
@@ -37,8 +41,16 @@ final class ModelQueue {
         }
     }
 
-    /// A turn that ended while it waited.
+    private func begin(_ turn: Turn, on backend: ManagedBackend) -> Bool {
+        guard turn.begin(on: backend) else { return false }
+        // One that nobody wants any more has ended by beginning.
+        if !turn.isOver { running[ObjectIdentifier(turn)] = turn }
+        return true
+    }
+
+    /// A turn that ended.
     func forget(_ turn: Turn) {
+        running[ObjectIdentifier(turn)] = nil
         if queue.remove(turn) { announcePositions() }
     }
 
@@ -54,11 +66,32 @@ final class ModelQueue {
             return
         }
         var moved = false
-        while let turn = queue.first, turn.begin(on: backend) {
+        while let turn = queue.first, begin(turn, on: backend) {
             queue.removeFirst()
             moved = true
         }
         if moved { announcePositions() }
+    }
+
+    /// A consumer that does not read may take its time, but not from others: while some wait for a sequence, turns that
+    /// have stood still for too long end, no more of them than wait.
+    private func watchUnread() {
+        guard unreadTimer == nil, queue.count > 0 else { return }
+        unreadTimer = IOLoop.schedule(afterMilliseconds: limits.unreadCheckMilliseconds) { [weak self] in
+            guard let self else { return }
+            unreadTimer = nil
+            endUnread(at: .now())
+            watchUnread()
+        }
+    }
+
+    private func endUnread(at now: Monotonic) {
+        let unread = running.values.compactMap { turn in turn.unreadSince.map { (turn: turn, since: $0) } }
+            .filter { $0.since.advanced(milliseconds: limits.unreadMilliseconds) <= now }
+            .sorted { $0.since < $1.since }
+        for (turn, _) in unread.prefix(queue.count) {
+            turn.fail(StatusMapping.unread(model: model, milliseconds: limits.unreadMilliseconds))
+        }
     }
 
     /// Not at each change: with a thousand waiting that would be a thousand messages for every one that moves up.

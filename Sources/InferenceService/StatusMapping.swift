@@ -52,6 +52,13 @@ enum StatusMapping {
             details: [.quotaFailure(subject: "model:\(model)", description: "queuedRequestsMax: \(message)"), retry])
     }
 
+    static func unread(model: String, milliseconds: UInt64) -> Status {
+        .limitMet(
+            "unreadMilliseconds",
+            "the answer was not read for \(milliseconds) ms while others wait for '\(model)'; read it as it comes",
+            subject: "stream", details: [retry])
+    }
+
     static func queueTimeOver(model: String) -> Status {
         Status(
             .resourceExhausted,

@@ -53,6 +53,8 @@ final class Turn: SequenceHandler {
     private var matchedStop: String?
     private var cancelRequested = false
     private var queueTimer: Timer?
+    /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
+    private(set) var unreadSince: Monotonic?
     private let arrived = Monotonic.now()
     private var begun: Monotonic?
     private var firstToken: Monotonic?
@@ -199,11 +201,18 @@ extension Turn {
             backend.cancel(sequence)
             return
         }
+        // Not what the buffer holds by and by: one that is read steadily never stands still.
+        if sender.bufferedBytes < limits.streamBufferBytes {
+            unreadSince = nil
+        } else if unreadSince == nil {
+            unreadSince = now
+        }
         grantMore(backend, sequence)
     }
 
     /// The consumer has taken enough of what was waiting for it.
     func sendBufferDrained() {
+        unreadSince = nil
         guard case .running(let backend, let sequence) = phase, matchedStop == nil else { return }
         grantMore(backend, sequence)
     }

@@ -6,6 +6,7 @@ import time
 
 import echo
 import grpc
+import pytest
 from agent import Agent, resident_kibibytes
 from consumer import connect, pb, read_turn, rpc, run
 
@@ -14,6 +15,7 @@ NEIGHBOURS = 100
 NEIGHBOUR_RATE = 10
 TOKENS = 40_000
 COUNTER_AGE_SECONDS = 7
+UNREAD_SECONDS = 30
 GROWTH_KIBIBYTES_MAX = 8 * 1024
 
 
@@ -85,3 +87,30 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
     sequences = {"models": [{"id": "echo", "maxSequences": NEIGHBOURS}]}
     with Agent({"echo": sequences, "stalled": None}) as agent:
         run(scenario(agent), STALL_SECONDS + 180)
+
+
+def test_a_consumer_that_does_not_read_gives_way_to_those_who_wait():
+    async def scenario(agent):
+        narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
+        async with connect(agent, **narrow) as idle, connect(agent) as busy:
+            request = echo.request("unread", model="one", max_tokens=TOKENS)
+            unread = rpc.InferenceStub(idle).Chat()
+            await unread.write(pb.ChatRequest(generate=request))
+            turn = await read_turn(unread, until=lambda turn: turn.tokens > 0)
+            # While nobody waits it may take its time.
+            await asyncio.sleep(UNREAD_SECONDS + 2)
+            assert await asyncio.to_thread(agent.number, "one", "running") == 1
+
+            request = echo.request("next", model="one", max_tokens=5)
+            began = time.monotonic()
+            call = rpc.InferenceStub(busy).Chat()
+            await call.write(pb.ChatRequest(generate=request))
+            echo.check(await read_turn(call), request)
+            assert time.monotonic() - began < UNREAD_SECONDS
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await read_turn(unread, turn)
+            assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "unreadMilliseconds" in refusal.value.details()
+
+    with Agent({"one": {"models": [{"id": "one", "maxSequences": 1}]}}) as agent:
+        run(scenario(agent))
