@@ -24,7 +24,7 @@ package final class Server {
     var connections: [ObjectIdentifier: HTTP2Connection] = [:]
     /// Has an entry for each of `connections`.
     var accounts: [ObjectIdentifier: ConnectionAccount] = [:]
-    private var calls: [ObjectIdentifier: ServerCall] = [:]
+    var calls: [ObjectIdentifier: ServerCall] = [:]
     private var gates: [ObjectIdentifier: any CallGate] = [:]
     private var closedBytesReceived: UInt64 = 0
     private var closedBytesSent: UInt64 = 0

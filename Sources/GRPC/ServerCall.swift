@@ -31,7 +31,10 @@ package final class ServerCall {
 
     private let stream: HTTP2Stream
     private let server: Server
-    private let connectionID: ObjectIdentifier
+    let connectionID: ObjectIdentifier
+    let began = Monotonic.now()
+    /// A whole message has come.
+    private(set) var hasAsked = false
     private var handler: (any CallHandler)?
     private var deadlineTimer: Timer?
     private var hasResponded = false
@@ -254,7 +257,10 @@ extension ServerCall: HTTP2StreamHandler {
         if mayDecompress { messages.pointee.decompressionBytesLeft = server.decompressionLeft(of: connectionID) }
         defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
-            while delivery.wantsMessage, let message = try messages.pointee.next() { handler?.received(message) }
+            while delivery.wantsMessage, let message = try messages.pointee.next() {
+                hasAsked = true
+                handler?.received(message)
+            }
         } catch {
             abort(error)
         }

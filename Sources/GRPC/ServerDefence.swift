@@ -39,7 +39,8 @@ extension Server {
     private static let shareThatGoes = 16
 
     /// Whether one more connection can be taken. Where there are too many, those go for it that have been without a stream
-    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask.
+    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask. Where
+    /// all have streams, those go whose calls have been without a single message for longest.
     func hasRoom() -> Bool {
         guard present >= limits.connectionsMax else { return true }
         noteLimit("connectionsMax")
@@ -52,11 +53,15 @@ extension Server {
     private func dismissQuiet() {
         let now = Monotonic.now()
         guard defence.nextSearch <= now else { return }
-        let quiet = connections.values.filter {
-            !defence.leaving.contains(ObjectIdentifier($0)) && $0.quietSince != nil
+        let present = connections.values.filter { !defence.leaving.contains(ObjectIdentifier($0)) }
+        var quiet = present.compactMap { connection in connection.quietSince.map { (connection, since: $0) } }
+        if quiet.isEmpty {
+            let silent = silentCalls
+            quiet = present.compactMap { connection in
+                silent[ObjectIdentifier(connection)].map { (connection, since: $0) }
+            }
         }
-        .map { (connection: $0, since: $0.quietSince ?? now) }
-        .sorted { $0.since < $1.since }
+        quiet.sort { $0.since < $1.since }
         if quiet.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
         for (connection, _) in quiet.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
             defence.leaving.insert(ObjectIdentifier(connection))
@@ -64,6 +69,16 @@ extension Server {
                 .noError,
                 ConnectionFailure(.timedOut, "connectionsMax: it had been quiet for longest when another one came"))
         }
+    }
+
+    /// When the first call began on each connection whose calls have all had no message yet.
+    private var silentCalls: [ObjectIdentifier: Monotonic] {
+        var began: [ObjectIdentifier: Monotonic] = [:]
+        for call in calls.values where !call.hasAsked {
+            began[call.connectionID] = min(began[call.connectionID] ?? call.began, call.began)
+        }
+        for call in calls.values where call.hasAsked { began[call.connectionID] = nil }
+        return began
     }
 }
 

@@ -211,7 +211,33 @@ struct ExhaustionTests {
         }
     }
 
-    @Test("Where every connection has a call, one more is refused")
+    @Test("Where every connection has a call, the one goes that has asked nothing, and never one that has")
+    func silentCalls() async throws {
+        var limits = Limits()
+        limits.connectionsMax = 2
+        try await withServer(limits: limits) { server in
+            let silent = RawSocketBox(try RawSocket(to: server.address))
+            let begun = Frame.headers(stream: 1, "/test.Echo/Echo") + Frame.data(stream: 1, [0, 0, 0, 0])
+            try silent.socket.send(Flood.begin + begun)
+            while await server.server.openCalls < 1 { await Task.yield() }
+            let busy = try await server.connect()
+            let call = await busy.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            try await call.send(Bytes(Data([1])))
+            var answers = call.responses.makeAsyncIterator()
+            #expect(try await answers.next() == Bytes(Data([1])))
+            let another = try await server.connect()
+            let answer: Text = try await another.unary("/test.Echo/Unary", Text("x"))
+            #expect(answer.value == "x")
+            let rest = await Task.detached { silent.socket.readToEnd() }.value
+            #expect(Frame.goAwayCodes(in: rest) == [Self.noError])
+            try await call.send(Bytes(Data([2])))
+            #expect(try await answers.next() == Bytes(Data([2])))
+            await another.close()
+            await busy.close()
+        }
+    }
+
+    @Test("Where every connection has asked something, one more is refused")
     func busyConnections() async throws {
         var limits = Limits()
         limits.connectionsMax = 2
