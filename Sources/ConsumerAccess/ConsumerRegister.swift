@@ -44,6 +44,8 @@ package final class ConsumerRegister {
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
     private let requiresToken: Bool
+    /// All may call where no token is asked for.
+    package var namesCallers: Bool { requiresToken }
     private let clientSubjects: Set<String>
 
     /// `clientSubjects`: the only names of client certificates that may call; empty: all that an authority vouches for.

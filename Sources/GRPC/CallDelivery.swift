@@ -12,6 +12,8 @@ struct CallDelivery: Hashable {
 
     /// The reader wants no messages for now, and so the peer's window closes.
     private(set) var isPaused = false
+    /// Messages are there that may not be handed over yet, for a reason that is not the reader's.
+    private(set) var isHeldBack = false
     /// The call is over: nothing is handed over any more.
     private(set) var isOver = false
     private var isDelivering = false
@@ -19,7 +21,10 @@ struct CallDelivery: Hashable {
     private var hasToldEnd = false
 
     /// Whether the next message may be handed over.
-    var wantsMessage: Bool { !isPaused && !isOver }
+    var wantsMessage: Bool { !takesNothing && !isOver }
+
+    /// What comes stays where it is, and so the peer's window closes.
+    var takesNothing: Bool { isPaused || isHeldBack }
 
     mutating func pause() { isPaused = true }
 
@@ -27,7 +32,16 @@ struct CallDelivery: Hashable {
         guard isPaused, !isOver else { return .nothing }
         isPaused = false
         // From within a message's delivery there is nothing to begin: it goes on by itself.
-        return isDelivering ? .nothing : .deliver
+        return isDelivering || isHeldBack ? .nothing : .deliver
+    }
+
+    mutating func holdBack() { isHeldBack = true }
+
+    /// What held messages back is over.
+    mutating func release() -> Step {
+        guard isHeldBack, !isOver else { return .nothing }
+        isHeldBack = false
+        return isDelivering || isPaused ? .nothing : .deliver
     }
 
     /// Messages are handed over, one after the other, for as long as `wantsMessage`.
@@ -44,7 +58,9 @@ struct CallDelivery: Hashable {
     /// What is left to tell after a delivery. `holdsMessages`: something may be left that a reader who pauses has still
     /// to be given before.
     mutating func endIfDue(holdsMessages: Bool) -> Step {
-        guard peerHasEnded, !hasToldEnd, !isOver, !isDelivering, !isPaused || !holdsMessages else { return .nothing }
+        guard peerHasEnded, !hasToldEnd, !isOver, !isDelivering, !isHeldBack, !isPaused || !holdsMessages else {
+            return .nothing
+        }
         hasToldEnd = true
         return .end
     }

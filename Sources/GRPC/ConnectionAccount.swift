@@ -6,16 +6,32 @@ struct ConnectionAccount {
     /// zlib begins anew with each message, which costs about as much as so many bytes of its work.
     static let decompressionBeginBytes = 4 << 10
 
-    /// What is kept of messages that are not whole.
-    var incompleteBytes = 0
-    /// What handlers keep of messages that are.
-    var keptBytes = 0
+    /// What is held of messages: those that are not whole, that wait to be read, or that handlers keep.
+    var messageBytes = 0
+    /// Calls for which the connection is spared when room is needed, and since when there have been none.
+    private(set) var keepingCalls = 0
+    private(set) var unkeptSince: Monotonic
     private var decompression: TokenBucket
 
-    init(_ limits: Limits) { decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondMax) }
+    init(_ limits: Limits, at now: Monotonic) {
+        unkeptSince = now
+        decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondMax)
+    }
+
+    mutating func keepingCallBegan() { keepingCalls += 1 }
+
+    mutating func keepingCallEnded(at now: Monotonic) {
+        keepingCalls -= 1
+        if keepingCalls == 0 { unkeptSince = now }
+    }
 
     /// Bytes that may be decompressed now. A message may go beyond that; the next ones wait for it.
     mutating func decompressionLeft(at now: Monotonic) -> Int { decompression.left(at: now) }
+
+    /// When there are some again; nil: never.
+    mutating func millisecondsUntilDecompression(at now: Monotonic) -> UInt64? {
+        decompression.millisecondsUntilOne(at: now)
+    }
 
     mutating func decompressed(_ byteCount: Int, messages: Int, at now: Monotonic) {
         decompression.charge(byteCount + messages * ConnectionAccount.decompressionBeginBytes, at: now)

@@ -11,18 +11,20 @@ package struct Limits: Sendable {
     package var statusMessageBytesMax = 2 << 10
     /// The details of a status that is sent, in base64; those that do not fit are left out, the last first.
     package var statusDetailsBytesMax = 4 << 10
-    /// Incomplete messages of all calls of one connection together; a call that goes above it ends RESOURCE_EXHAUSTED.
-    package var incompleteBytesPerConnectionMax = 32 << 20
-    /// What compressed messages of one connection hold, each second; a call that goes on ends RESOURCE_EXHAUSTED. Bounds
-    /// the work that few bytes can ask for.
+    /// What is held of messages of all calls of one connection together: those that are not whole, that wait to be read, and
+    /// that handlers keep. A call that goes above it ends RESOURCE_EXHAUSTED.
+    package var messageBytesPerConnectionMax = 64 << 20
+    /// What compressed messages of one connection hold, each second; the next ones wait, and the sender's windows close.
+    /// Bounds the work that few bytes can ask for.
     package var decompressedBytesPerSecondMax = 32 << 20
-    /// What all connections together make a server hold: what waits to be sent, incomplete messages, those that handlers
-    /// keep, header lists and 4 KiB for each stream. Above it the connections that hold most end, with ENHANCE_YOUR_CALM.
+    /// What all connections together make a server hold: what waits to be sent, messages as they are counted for one
+    /// connection, header lists and 4 KiB for each stream. Above it the connections that hold most end, with
+    /// ENHANCE_YOUR_CALM.
     package var heldBytesMax = 256 << 20
     /// How often that is looked at.
     package var heldBytesCheckMilliseconds: UInt64 = 250
-    /// Connections that a server holds; for one more, those go that have had no stream for longest, those that have not
-    /// yet spoken HTTP/2 among them, and if there are none it is closed at once.
+    /// Connections that a server holds; for one more, those go that have had no call for longest, those that have not yet
+    /// spoken HTTP/2 among them, then those with calls of nobody that a gate knows. If there are none it is closed at once.
     package var connectionsMax = 16_384
     /// Failures of connections that a server tells of, for a log.
     package var toldFailuresPerSecondMax = 20
@@ -32,6 +34,8 @@ package struct Limits: Sendable {
     package var acceptPauseMilliseconds: UInt64 = 100
     /// A peer that answers nothing at all for so long, not even on TCP, is lost.
     package var lostPeerSeconds: Int32 = 120
+    /// From a call's beginning to its request, whole, where a method takes one.
+    package var requestMilliseconds: UInt64 = 60_000
     /// How long a call that the server ended early may take to hand over what it has already sent.
     package var lingerMilliseconds: UInt64 = 5_000
     /// How long a request that is not gRPC may go on sending its body before it is answered; until then it is dropped.

@@ -48,7 +48,6 @@ final class MessageQueue<Element: Sendable> {
         guard end == nil else { return }
         end = status
         onRoom = nil
-        onKept = nil
         onCancel = nil
         if let waiter {
             self.waiter = nil

@@ -13,8 +13,10 @@ struct MessageReader: ~Copyable {
     var encoding = MessageEncoding.identity
     /// Whether the message that was handed out last was compressed on the way.
     private(set) var isCompressed = false
-    /// Bytes that may still be decompressed before a compressed message is refused; a message that has begun may go beyond.
-    var decompressionBytesLeft = Int.max
+    /// Bytes that may still be decompressed before a compressed message has to wait; one that has begun may go beyond.
+    private var decompressionBytesLeft = Int.max
+    /// A whole message was not handed out, because nothing may be decompressed now.
+    private(set) var isWaiting = false
     /// What was decompressed, in vain or not, since somebody set this to zero.
     var decompressedBytes = 0
     var decompressedMessages = 0
@@ -35,6 +37,12 @@ struct MessageReader: ~Copyable {
     /// Bytes that are kept between receptions.
     var heldBytes: Int { held.count }
 
+    /// From now on so many bytes may be decompressed.
+    mutating func allowDecompression(ofBytes count: Int) {
+        decompressionBytesLeft = count
+        isWaiting = false
+    }
+
     mutating func begin(_ received: UnsafeRawBufferPointer) {
         current = received
         position = 0
@@ -53,7 +61,7 @@ struct MessageReader: ~Copyable {
         let rest = current.count &- position
         guard rest >= MessageReader.prefixByteCount else { return nil }
         let length = try messageByteCount(current, at: position)
-        guard rest &- MessageReader.prefixByteCount >= length else { return nil }
+        guard rest &- MessageReader.prefixByteCount >= length, !isCompressed || mayDecompress() else { return nil }
         let start = position &+ MessageReader.prefixByteCount
         position = start &+ length
         return UnsafeRawBufferPointer(rebasing: current[start..<position])
@@ -77,11 +85,6 @@ struct MessageReader: ~Copyable {
     }
 
     private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> UnsafeRawBufferPointer {
-        guard decompressionBytesLeft > 0 else {
-            throw Status.limitMet(
-                "decompressedBytesPerSecondMax", "compressed messages of this connection hold too much for one second",
-                subject: "connection", details: [.retry(afterMilliseconds: 1_000)])
-        }
         defer {
             decompressionBytesLeft -= decompressed.count
             decompressedBytes += decompressed.count
@@ -102,6 +105,13 @@ struct MessageReader: ~Copyable {
         return decompressed.bytes
     }
 
+    private mutating func mayDecompress() -> Bool {
+        isWaiting = decompressionBytesLeft <= 0
+        // What it says of the message that is handed out is not this one's.
+        if isWaiting { isCompressed = false }
+        return !isWaiting
+    }
+
     private mutating func dropDecompressed() {
         isCompressed = false
         decompressed.removeAll()
@@ -119,7 +129,7 @@ struct MessageReader: ~Copyable {
         guard take(upTo: MessageReader.prefixByteCount) else { return nil }
         let length = try messageByteCount(held.bytes, at: 0)
         let whole = MessageReader.prefixByteCount + length
-        guard take(upTo: whole) else { return nil }
+        guard take(upTo: whole), !isCompressed || mayDecompress() else { return nil }
         handedOut = whole
         return UnsafeRawBufferPointer(rebasing: held.bytes[MessageReader.prefixByteCount..<whole])
     }

@@ -48,11 +48,7 @@ struct RequestHead: Equatable {
             throw .http(status: 405, text: method == "HEAD" ? "" : "gRPC calls are POST requests.\n")
         }
         guard !tooLarge else {
-            throw .status(
-                .limitMet(
-                    HTTP2Limits.Name.headerListBytesMax.rawValue,
-                    "the metadata is above \(limits.headerListBytesMax) bytes or \(limits.headerCountMax) fields",
-                    subject: "metadata"))
+            throw .status(RequestHead.tooLarge(headers, limits))
         }
         guard let encoding = MessageEncoding(rawValue: encodingName) else {
             throw .status(
@@ -80,6 +76,17 @@ struct RequestHead: Equatable {
         } catch {
             throw .status(error)
         }
+    }
+
+    /// Of what was too large only the fields within the limits are there.
+    private static func tooLarge(_ headers: [HTTP2Header], _ limits: HTTP2Limits) -> Status {
+        if headers.count >= limits.headerCountMax {
+            return .limitMet(
+                "headerCountMax", "the metadata has more than \(limits.headerCountMax) fields", subject: "metadata")
+        }
+        return .limitMet(
+            HTTP2Limits.Name.headerListBytesMax.rawValue,
+            "the metadata is above \(limits.headerListBytesMax) bytes", subject: "metadata")
     }
 
     /// "application/grpc", with "+proto" or any other suffix, or parameters.

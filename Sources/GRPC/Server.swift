@@ -24,7 +24,7 @@ package final class Server {
     var connections: [ObjectIdentifier: HTTP2Connection] = [:]
     /// Has an entry for each of `connections`.
     var accounts: [ObjectIdentifier: ConnectionAccount] = [:]
-    var calls: [ObjectIdentifier: ServerCall] = [:]
+    private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var gates: [ObjectIdentifier: any CallGate] = [:]
     private var closedBytesReceived: UInt64 = 0
     private var closedBytesSent: UInt64 = 0
@@ -165,7 +165,7 @@ extension Server: HTTP2ConnectionHandler {
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
-            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits)
+            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits, at: .now())
             watchHeldBytes()
             gates[ObjectIdentifier(connection)] = gate
         } catch {
@@ -185,10 +185,8 @@ extension Server: HTTP2ConnectionHandler {
         connections[ObjectIdentifier(connection)] = nil
         gates[ObjectIdentifier(connection)] = nil
         defence.leaving.remove(ObjectIdentifier(connection))
-        if let account = accounts.removeValue(forKey: ObjectIdentifier(connection)) {
-            defence.incompleteBytes -= account.incompleteBytes
-            defence.keptBytes -= account.keptBytes
-        }
+        defence.waiting[ObjectIdentifier(connection)] = nil
+        defence.messageBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.messageBytes ?? 0
         if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent
@@ -206,7 +204,9 @@ extension Server: HTTP2ConnectionHandler {
             let head = try RequestHead(request, tooLarge: tooLarge, limits: limits.http2)
             let call = ServerCall(head, stream: stream, connection: connection, server: self)
             do throws(Status) {
-                call.caller = try gates[ObjectIdentifier(connection)]?.admit(call)
+                let gate = gates[ObjectIdentifier(connection)]
+                call.caller = try gate?.admit(call)
+                call.keepsConnection = call.caller != nil || gate?.namesCallers != true
             } catch {
                 throw .status(error)
             }
@@ -249,5 +249,13 @@ extension Server {
         calls[ObjectIdentifier(call)] = call
     }
 
-    func callEnded(_ call: ServerCall) { calls[ObjectIdentifier(call)] = nil }
+    func callEnded(_ call: ServerCall) {
+        calls[ObjectIdentifier(call)] = nil
+        if call.keepsConnection, call.hasAsked { accounts[call.connectionID]?.keepingCallEnded(at: .now()) }
+    }
+
+    /// The call's first message has come.
+    func callAsked(_ call: ServerCall) {
+        if call.keepsConnection { accounts[call.connectionID]?.keepingCallBegan() }
+    }
 }

@@ -24,6 +24,9 @@ package final class ServerCall {
     /// Finished or cancelled; sends do nothing.
     package var isOver: Bool { delivery.isOver }
 
+    /// Whether the connection is spared, while this goes on and once it has asked something, when room is needed for another.
+    var keepsConnection = true
+
     /// What a typed handler wants to be sent with the final status.
     var typedTrailers = Metadata()
     /// What a typed handler of one request is told of it.
@@ -32,11 +35,11 @@ package final class ServerCall {
     private let stream: HTTP2Stream
     private let server: Server
     let connectionID: ObjectIdentifier
-    let began = Monotonic.now()
     /// A whole message has come.
     private(set) var hasAsked = false
     private var handler: (any CallHandler)?
     private var deadlineTimer: Timer?
+    private var requestTimer: Timer?
     private var hasResponded = false
     /// Whether the client accepts compressed messages.
     private let acceptsGzip: Bool
@@ -49,9 +52,12 @@ package final class ServerCall {
     private var delivery = CallDelivery()
     /// Received bytes whose window has not been given back.
     private var unreleasedBytes = 0
-    /// What the server was told that this call keeps of messages that are not whole, and its handler of those that are.
+    /// What the server was told that this call holds of messages that are not handed over.
     private var notedHeldBytes = 0
+    /// What the handler says that it keeps of those that are.
     private var keptBytes = 0
+    /// What of both counted against the connection's bound when that was looked at last.
+    private var countedBytes = 0
 
     init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
         path = head.path
@@ -176,24 +182,48 @@ extension ServerCall {
     }
 
     /// What the handler keeps of the messages that it was given, in bytes, until it says otherwise or the call ends: their
-    /// window has been given back, so that only `heldBytesMax` bounds it.
+    /// window has been given back, so that only this bounds it. Every handler that keeps more than some hundred bytes says
+    /// so; a call that makes its connection's sum too large ends once the message has been handed over.
     package func keep(_ byteCount: Int) {
         guard !isOver, byteCount != keptBytes else { return }
         let change = byteCount - keptBytes
         keptBytes = byteCount
-        server.noteKept(change, of: connectionID)
+        server.noteMessageBytes(change, of: connectionID)
     }
 
     /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
     package func pauseReceiving() { delivery.pause() }
 
     package func resumeReceiving() {
-        guard delivery.resume() == .deliver else { return }
+        if delivery.resume() == .deliver { deliverAnew() }
+    }
+
+    /// Compressed messages of this connection had to wait, and may be read again.
+    func resumeDecompressing() {
+        if delivery.release() == .deliver { deliverAnew() }
+    }
+
+    private func deliverAnew() {
         deliverMessages()
         if isOver { return }
         messages.pointee.end()
         noteHeld()
         if delivery.endIfDue(holdsMessages: true) == .end { endReceiving() }
+    }
+
+    /// For a method with one request: ends the call when `requestCame` is not called within `requestMilliseconds`.
+    package func awaitRequest() {
+        requestTimer = IOLoop.schedule(afterMilliseconds: server.limits.requestMilliseconds) {
+            self.abort(
+                .limitMet(
+                    "requestMilliseconds",
+                    "the request did not come within \(self.server.limits.requestMilliseconds) ms", subject: "call"))
+        }
+    }
+
+    package func requestCame() {
+        requestTimer?.cancel()
+        requestTimer = nil
     }
 
     /// Ends the call for a reason that is not the handler's, and tells the handler.
@@ -213,8 +243,9 @@ extension ServerCall {
         handler = nil
         deadlineTimer?.cancel()
         deadlineTimer = nil
-        server.noteIncomplete(-notedHeldBytes, of: connectionID)
-        server.noteKept(-keptBytes, of: connectionID)
+        requestCame()
+        if delivery.isHeldBack { server.stopAwaitingDecompression(self) }
+        server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connectionID)
         server.callEnded(self)
         caller?.callEnded(self)
     }
@@ -254,12 +285,21 @@ extension ServerCall: HTTP2StreamHandler {
         delivery.beginDelivering()
         defer { delivery.endDelivering() }
         let mayDecompress = messages.pointee.encoding != .identity
-        if mayDecompress { messages.pointee.decompressionBytesLeft = server.decompressionLeft(of: connectionID) }
+        if mayDecompress {
+            messages.pointee.allowDecompression(ofBytes: server.decompressionLeft(of: connectionID))
+        }
         defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
             while delivery.wantsMessage, let message = try messages.pointee.next() {
-                hasAsked = true
+                if !hasAsked {
+                    hasAsked = true
+                    server.callAsked(self)
+                }
                 handler?.received(message)
+            }
+            if messages.pointee.isWaiting, delivery.wantsMessage {
+                delivery.holdBack()
+                server.awaitDecompression(self)
             }
         } catch {
             abort(error)
@@ -274,20 +314,24 @@ extension ServerCall: HTTP2StreamHandler {
         messages.pointee.decompressedMessages = 0
     }
 
-    /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
+    /// Gives the window back for what was taken; an incomplete message counts as taken unless nothing is taken now.
     private func noteHeld() {
         let held = messages.pointee.heldBytes
-        let total = server.noteIncomplete(held - notedHeldBytes, of: connectionID)
+        let total = server.noteMessageBytes(held - notedHeldBytes, of: connectionID)
         notedHeldBytes = held
-        if !delivery.isPaused, held > 0, total > server.limits.incompleteBytesPerConnectionMax {
+        // What is not taken is bounded by the windows.
+        let counted = keptBytes + (delivery.takesNothing ? 0 : held)
+        let hasGrown = counted > countedBytes
+        countedBytes = counted
+        if hasGrown, total > server.limits.messageBytesPerConnectionMax {
             abort(
                 .limitMet(
-                    "incompleteBytesPerConnectionMax",
-                    "incomplete messages of this connection are above \(server.limits.incompleteBytesPerConnectionMax) bytes",
-                    subject: "connection"))
+                    "messageBytesPerConnectionMax",
+                    "messages of this connection that wait take more than \(server.limits.messageBytesPerConnectionMax) bytes",
+                    subject: "connection", details: [.retry(afterMilliseconds: 1_000)]))
             return
         }
-        let released = delivery.isPaused ? unreleasedBytes - held : unreleasedBytes
+        let released = delivery.takesNothing ? unreleasedBytes - held : unreleasedBytes
         guard released > 0 else { return }
         unreleasedBytes -= released
         stream.consume(released)

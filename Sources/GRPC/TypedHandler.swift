@@ -64,6 +64,7 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
     init(_ call: ServerCall, _ serve: @escaping Serve) {
         self.serve = serve
         super.init(call)
+        call.awaitRequest()
     }
 
     override func received(_ message: UnsafeRawBufferPointer) {
@@ -88,6 +89,7 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
             call.finish(Status(describing: error))
             return
         }
+        call.requestCame()
         self.request = []
         let context = CallContext(call: call)
         run { [serve] in try await serve(request, context, self) }

@@ -11,6 +11,9 @@ package final class HealthService: Service {
         case serving, notServing
     }
 
+    /// A service's name in a request, in bytes of UTF-8; no service has a longer one. Whoever watches makes it be kept.
+    nonisolated package static let serviceNameBytesMax = 256
+
     nonisolated package let name = "grpc.health.v1.Health"
     private var table = HealthTable()
     private var watchers: [String: [ObjectIdentifier: HealthWatch]] = [:]
@@ -61,10 +64,27 @@ package final class HealthService: Service {
     private func check(
         _ request: Grpc_Health_V1_HealthCheckRequest
     ) throws(Status) -> Grpc_Health_V1_HealthCheckResponse {
+        if let refusal = HealthService.refusal(ofName: request.service) { throw refusal }
         guard let health = table.statuses[request.service] else {
             throw Status(.notFound, "there is no service '\(request.service)'; List names those that there are")
         }
         return .with { $0.status = health.answered }
+    }
+
+    fileprivate static func refusal(ofName name: String) -> Status? {
+        guard name.utf8.count > serviceNameBytesMax else { return nil }
+        let description = "a service's name has at most \(serviceNameBytesMax) bytes (serviceNameBytesMax)"
+        return Status(
+            .invalidArgument, description, details: [.badRequest(field: "service", description: description)])
+    }
+
+    /// Its limit, for the owner.
+    nonisolated package static var limits: [NamedLimit] {
+        [
+            NamedLimit(
+                "serviceNameBytesMax", serviceNameBytesMax,
+                "A service's name in a question about health; a longer one is an INVALID_ARGUMENT.")
+        ]
     }
 
     private func list() -> Grpc_Health_V1_HealthListResponse {
@@ -99,6 +119,7 @@ private final class HealthWatch: CallHandler {
     init(_ call: ServerCall, service: HealthService) {
         self.call = call
         self.service = service
+        call.awaitRequest()
     }
 
     func received(_ message: UnsafeRawBufferPointer) {
@@ -108,8 +129,10 @@ private final class HealthWatch: CallHandler {
         guard let request = try? Grpc_Health_V1_HealthCheckRequest(serializedBytes: Array(message)) else {
             return end(Status(.internalError, "the message is no grpc.health.v1.HealthCheckRequest"))
         }
+        // So short a name is nothing beside its stream, and need not be told of.
+        if let refusal = HealthService.refusal(ofName: request.service) { return end(refusal) }
+        call.requestCame()
         watched = request.service
-        call.keep(message.count)
         service.add(self, of: request.service)
     }
 

@@ -46,7 +46,10 @@ package struct FloodBudget: Sendable {
     private let settingsEntriesMax: Int
     private let continuationsMax: Int
     private let headerBlockBytesMax: Int
+    private let earnedFramesMax: Int
     private var buckets: [TokenBucket]
+    /// What the peer may send besides, in answer to what it was sent. It may come in long after it was earned, all at once.
+    private var earned: [Int]
     /// Of the header block that is being received.
     private var continuations = 0
     private var headerBlockBytes = 0
@@ -55,6 +58,8 @@ package struct FloodBudget: Sendable {
         settingsEntriesMax = limits.settingsEntriesMax
         continuationsMax = limits.continuationsMax
         headerBlockBytesMax = limits.headerBlockBytesMax
+        earnedFramesMax = limits.earnedFramesMax
+        earned = Kind.allCases.map { _ in 0 }
         buckets = Kind.allCases.map { kind in
             switch kind {
             case .settings: TokenBucket(atOnce: limits.settingsPerSecondMax)
@@ -69,7 +74,11 @@ package struct FloodBudget: Sendable {
                 TokenBucket(
                     atOnce: min(Int(limits.concurrentStreamsMax), limits.resetsAtOnceMax),
                     perSecond: limits.resetsPerSecondMax)
-            case .lateReset: TokenBucket(atOnce: limits.lateResetsPerSecondMax)
+            // All streams that are open may end at once, by both ends.
+            case .lateReset:
+                TokenBucket(
+                    atOnce: max(Int(limits.concurrentStreamsMax), limits.lateResetsPerSecondMax),
+                    perSecond: limits.lateResetsPerSecondMax)
             case .brokenStream: TokenBucket(atOnce: limits.brokenStreamsPerSecondMax)
             case .refusedStream: TokenBucket(atOnce: limits.refusedStreamsPerSecondMax)
             case .keyUpdate: TokenBucket(atOnce: limits.keyUpdatesPerSecondMax)
@@ -98,13 +107,23 @@ package struct FloodBudget: Sendable {
     }
 
     /// Counts one of a kind; false when it is one too many.
-    package mutating func spend(_ kind: Kind, at now: Monotonic) -> Bool { buckets[kind.rawValue].take(at: now) }
+    package mutating func spend(_ kind: Kind, at now: Monotonic) -> Bool {
+        if earned[kind.rawValue] > 0 {
+            earned[kind.rawValue] -= 1
+            return true
+        }
+        return buckets[kind.rawValue].take(at: now)
+    }
 
     /// DATA or HEADERS was sent. A peer may answer it with updates of its windows, and with a reset of a stream that this
     /// has ended.
     package mutating func sent() {
-        buckets[Kind.windowUpdate.rawValue].give(Self.windowUpdatesPerSentFrame)
-        buckets[Kind.lateReset.rawValue].give(1)
+        earn(.windowUpdate, Self.windowUpdatesPerSentFrame)
+        earn(.lateReset, 1)
+    }
+
+    private mutating func earn(_ kind: Kind, _ count: Int) {
+        earned[kind.rawValue] = min(earned[kind.rawValue] + count, earnedFramesMax)
     }
 
     /// What a frame is counted as by its header; nil: as nothing, or as what comes of it.

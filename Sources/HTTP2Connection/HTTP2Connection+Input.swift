@@ -128,7 +128,6 @@ extension HTTP2Connection {
             let stream = HTTP2Stream(id: id, connection: self)
             streams[id] = stream
             clock.idleEnds = nil
-            quietSince = nil
             nghttp2_session_set_stream_user_data(
                 session.pointer, id, Unmanaged.passUnretained(stream).toOpaque())
         }
@@ -216,8 +215,11 @@ extension HTTP2Connection {
         let headers = stream.headers
         stream.headers = []
         if isRequest {
+            stream.requestHeaderBytes = stream.headerBytes
+            stream.headerBytes = 0
             handler?.received(request: headers, tooLarge: stream.headersTooLarge, on: stream, of: self)
         } else {
+            stream.headerBytes = 0
             stream.handler?.received(headers: headers, tooLarge: stream.headersTooLarge)
         }
     }

@@ -72,7 +72,6 @@ extension HTTP2Connection {
 
     /// A connection without streams may be closed after a while; only a server does so.
     func noteIdle() {
-        quietSince = .now()
         guard role == .server, limits.idleMilliseconds > 0 else { return }
         clock.idleEnds = Monotonic.now().advanced(milliseconds: limits.idleMilliseconds)
         armTimer()

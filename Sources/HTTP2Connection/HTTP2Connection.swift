@@ -76,8 +76,6 @@ package final class HTTP2Connection {
     package private(set) var isClosed = false
     /// The peer's SETTINGS have come.
     package internal(set) var hasOpened = false
-    /// Since when there has been no stream; nil while there is one.
-    package internal(set) var quietSince: Monotonic?
     package internal(set) var isDraining = false
     /// Why it drains, for GOAWAY's last word.
     var drainReason = ""
@@ -119,8 +117,9 @@ package final class HTTP2Connection {
     /// at every stream.
     package var heldBytes: Int {
         streams.values.reduce(unsent.count) { sum, stream in
-            // Of a request's header list a copy goes with the call.
-            sum + stream.output.pointee.bytes.count + 2 * stream.headerBytes + HTTP2Limits.streamBytes
+            // Of a request's header list a copy goes with the call, and trailers come besides it.
+            sum + stream.output.pointee.bytes.count + 2 * stream.requestHeaderBytes + 2 * stream.headerBytes
+                + HTTP2Limits.streamBytes
         }
     }
 
@@ -135,7 +134,6 @@ package final class HTTP2Connection {
         }
         session.announce(isServer: role == .server, limits: limits)
         let now = Monotonic.now()
-        quietSince = now
         clock.handshakeEnds = now.advanced(milliseconds: limits.handshakeMilliseconds)
         armTimer()
         scheduleFlush()

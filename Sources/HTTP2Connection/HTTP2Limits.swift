@@ -67,6 +67,9 @@ package struct HTTP2Limits: Sendable {
     /// Acknowledgements of SETTINGS and PING; we send few that could be acknowledged.
     package var acknowledgementsPerSecondMax = 100
     package var prioritiesPerSecondMax = 1_000
+    /// What a peer may send in answer to our frames, besides the following: four WINDOW_UPDATE and one RST_STREAM on a stream
+    /// that has ended, for each DATA and HEADERS frame. So many of either kind are kept for it.
+    package var earnedFramesMax = 64 << 10
     /// Besides four for each DATA and HEADERS frame that we send: two for each stream that may be begun at once.
     package var windowUpdatesPerSecondMax = 4_096
     /// DATA frames without a byte, that do not end a stream.

@@ -41,6 +41,8 @@ package final class HTTP2Stream {
     // What is being received.
     var headers: [HTTP2Header] = []
     var headerBytes = 0
+    /// Of the request's header list, which is kept with its call while trailers come.
+    var requestHeaderBytes = 0
     var headersTooLarge = false
     var unconsumedBytes = 0
 

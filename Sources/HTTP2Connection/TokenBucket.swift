@@ -42,11 +42,14 @@ package struct TokenBucket: Sendable {
         level = underflow ? .min : difference
     }
 
-    /// Puts some back, up to what there is at once.
-    package mutating func give(_ count: Int) {
-        let given = min(max(count, 0), TokenBucket.most) * TokenBucket.unit
-        let (sum, overflow) = level.addingReportingOverflow(given)
-        level = overflow ? capacity : min(sum, capacity)
+    /// When there is one again; 0 when there is one now. Nil: never.
+    package mutating func millisecondsUntilOne(at now: Monotonic) -> UInt64? {
+        fill(at: now)
+        let (lacking, overflow) = TokenBucket.unit.subtractingReportingOverflow(level)
+        guard lacking > 0 || overflow else { return 0 }
+        guard perSecond > 0, capacity >= TokenBucket.unit else { return nil }
+        let nanoseconds = (overflow ? .max : lacking) / perSecond + 1
+        return UInt64(nanoseconds) / 1_000_000 + 1
     }
 
     private mutating func fill(at now: Monotonic) {

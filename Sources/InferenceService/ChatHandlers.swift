@@ -94,6 +94,7 @@ final class GenerateHandler: CallHandler {
     init(call: ServerCall, service: InferenceService) {
         self.call = call
         self.service = service
+        call.awaitRequest()
     }
 
     func received(_ message: UnsafeRawBufferPointer) {
@@ -101,6 +102,7 @@ final class GenerateHandler: CallHandler {
             return end(Status(.internalError, "this method takes one request, and a second one was sent"))
         }
         hasRequest = true
+        call.requestCame()
         guard let request = try? Hearth_V1_GenerateRequest(serializedBytes: Array(message)) else {
             return call.finish(.undecodable("GenerateRequest"))
         }

@@ -65,6 +65,54 @@ struct AttackTests {
         }
     }
 
+    @Test("A client that reads late, and answers then all that it was sent at once, goes on")
+    func lateAnswers() async throws {
+        var limits = Limits()
+        limits.http2.windowUpdatesPerSecondMax = 100
+        limits.http2.lateResetsPerSecondMax = 10
+        try await withServer(limits: limits) { server in
+            let address = server.address
+            let answered = try await Task.detached {
+                let socket = try RawSocket(to: address)
+                func call(_ stream: UInt32) -> [UInt8] {
+                    Frame.headers(stream: stream, "/test.Echo/Bytes")
+                        + Frame.data(stream: stream, [0, 0, 0, 0, 3, 0x0a, 1, 7], end: true)
+                }
+                /// HEADERS with END_STREAM: the trailers of so many calls.
+                func ends(_ count: Int) -> ([UInt8]) -> Bool {
+                    { Frame.all(in: $0).count { $0.type == 1 && $0.flags & 1 != 0 } >= count }
+                }
+                try socket.send(Flood.begin + Flood.many(400, call))
+                try socket.readUntil(ends(400))
+                // Two for each DATA frame, and a reset of every stream, which the server has ended.
+                try socket.send(Flood.many(800) { _ in Frame.windowUpdate(stream: 0, 1) })
+                try socket.send(Flood.many(400) { Frame.reset(stream: $0) })
+                try socket.send(call(1_001))
+                try socket.readUntil(ends(1))
+                return true
+            }.value
+            #expect(answered)
+            #expect(await server.server.limitsMet.isEmpty)
+        }
+    }
+
+    @Test("Metadata of too many fields, or of too many bytes, is told by the limit that it met")
+    func metadata() async throws {
+        for (fields, limit) in [
+            ((0..<130).map { HTTP2Header("x\($0)", "y") }, "headerCountMax"),
+            ((0..<40).map { HTTP2Header("x\($0)", String(repeating: "y", count: 1_000)) }, "headerListBytesMax"),
+        ] {
+            try await withServer { server in
+                let client = try await RawClient(to: server.address)
+                let answer = await client.request("/test.Echo/Bytes", fields: fields)
+                #expect(answer.field("grpc-status") == "8")
+                #expect(answer.field("grpc-message")?.contains(limit) == true)
+                #expect(await server.server.limitsMet == [limit: 1])
+                await client.close()
+            }
+        }
+    }
+
     @Test("Streams above the limit are refused, and end the connection once the client knows the limit")
     func concurrentStreams() async throws {
         var limits = Limits()

@@ -7,6 +7,15 @@ import LinuxSystem
 import SwiftProtobuf
 import Testing
 
+/// A message as it is on the wire, behind its prefix.
+enum Gzipped {
+    static func framed(_ message: Bytes, compressed: Bool) throws -> [UInt8] {
+        var bytes: [UInt8] = try message.serializedBytes()
+        if compressed { bytes = try #require(Gzip.compress(bytes)) }
+        return [compressed ? 1 : 0] + withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) } + bytes
+    }
+}
+
 /// What is compressed on the wire, and what is not.
 @Suite(.timeLimit(.minutes(1)))
 struct CompressionTests {
@@ -15,9 +24,7 @@ struct CompressionTests {
     private static let accepts = HTTP2Header("grpc-accept-encoding", "identity, deflate, gzip")
 
     private func framed(_ message: Bytes, compressed: Bool) throws -> [UInt8] {
-        var bytes: [UInt8] = try message.serializedBytes()
-        if compressed { bytes = try #require(Gzip.compress(bytes)) }
-        return [compressed ? 1 : 0] + withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { Array($0) } + bytes
+        try Gzipped.framed(message, compressed: compressed)
     }
 
     private func answer(

@@ -36,6 +36,10 @@ struct EchoService: Service {
                 for try await _ in requests { try await writer.send(Text("\(await requests.isMessageCompressed)")) }
             }
         case "Flood": Method { call in FloodHandler(call) }
+        case "Deaf":
+            .bidirectional { (_: MessageStream<Bytes>, _: ResponseWriter<Bytes>, _: CallContext) in
+                try await Task.sleep(for: .seconds(3_600))
+            }
         case "Hang": Method { call in HangHandler(call, log) }
         case "Early": Method { call in EarlyHandler(call) }
         case "Paused": Method { call in PausedHandler(call, log) }

@@ -31,10 +31,14 @@ struct ExhaustionTests {
         case streams
         /// Messages that do not end.
         case messages
-        /// Messages that do, whose call does not.
+        /// Whole requests of calls whose end does not come.
         case requests
+        /// Whole messages that their handler does not read.
+        case unread
         /// Header lists, which are within their limit.
         case headers
+        /// The same, before trailers that are short.
+        case headersBeforeTrailers
 
         var bytes: [UInt8] {
             switch self {
@@ -48,23 +52,34 @@ struct ExhaustionTests {
                             + Frame.data(stream: stream, [0, 0, 0x3f, 0xff, 0xff])
                             + (0..<7).flatMap { _ in Frame.data(stream: stream, [UInt8](repeating: 1, count: 16_000)) }
                     }
-            case .requests:
-                Frame.settings()
-                    + ExhaustionTests.streams(30) { stream in
-                        Frame.headers(stream: stream, "/test.Echo/Bytes")
-                            // 112,000 bytes.
-                            + Frame.data(stream: stream, [0, 0, 0x01, 0xb5, 0x80])
-                            + (0..<7).flatMap { _ in Frame.data(stream: stream, [UInt8](repeating: 1, count: 16_000)) }
-                    }
-            case .headers:
+            case .requests: Frame.settings() + ExhaustionTests.messages("/test.Echo/Bytes")
+            case .unread: Frame.settings() + ExhaustionTests.messages("/test.Echo/Deaf")
+            case .headers: Frame.settings() + ExhaustionTests.streams(200, ExhaustionTests.headers)
+            case .headersBeforeTrailers:
                 Frame.settings()
                     + ExhaustionTests.streams(200) {
-                        Frame.headers(stream: $0, "/test.Echo/Hang", more: true)
-                            + Frame.continuation(
-                                stream: $0, Frame.field("x", String(repeating: "y", count: 15_000)), end: true)
+                        ExhaustionTests.headers(stream: $0)
+                            + Frame.make(type: 1, flags: 5, stream: $0, Frame.field("x", "y"))
                     }
             }
         }
+    }
+
+    /// Calls with a whole message of 100 KB each, which do not end.
+    private static func messages(_ path: String) -> [UInt8] {
+        let message: [UInt8] = (try? Bytes(Data(count: 100_000)).serializedBytes()) ?? []
+        let body = [0] + withUnsafeBytes(of: UInt32(message.count).bigEndian) { Array($0) } + message
+        return streams(30) { stream in
+            Frame.headers(stream: stream, path)
+                + stride(from: 0, to: body.count, by: 16_000).flatMap {
+                    Frame.data(stream: stream, Array(body[$0..<min($0 + 16_000, body.count)]))
+                }
+        }
+    }
+
+    private static func headers(stream: UInt32) -> [UInt8] {
+        Frame.headers(stream: stream, "/test.Echo/Hang", more: true)
+            + Frame.continuation(stream: stream, Frame.field("x", String(repeating: "y", count: 15_000)), end: true)
     }
 
     @Test("Above what all peers may make the server hold, the one that holds most ends", arguments: Hoard.allCases)
@@ -94,7 +109,7 @@ struct ExhaustionTests {
     @Test("Incomplete messages of one connection are bounded, and only the call that goes beyond that ends")
     func incompleteMessages() async throws {
         var limits = Limits()
-        limits.incompleteBytesPerConnectionMax = 100_000
+        limits.messageBytesPerConnectionMax = 100_000
         try await withServer(limits: limits) { server in
             let address = server.address
             let piece = [UInt8](repeating: 1, count: 16_000)
@@ -106,41 +121,106 @@ struct ExhaustionTests {
                 + Frame.data(stream: 1, piece) + (0..<7).flatMap { _ in Frame.data(stream: 3, piece) }
             let socket = try RawSocket(to: address)
             try socket.send(bytes)
-            while await server.server.limitsMet["incompleteBytesPerConnectionMax"] != 1 { await Task.yield() }
+            while await server.server.limitsMet["messageBytesPerConnectionMax"] != 1 { await Task.yield() }
             #expect(await server.server.openCalls == 1)
             _ = consume socket
         }
     }
 
-    @Test("What one connection's gzip may cost is bounded, and another connection's is not affected")
+    @Test("Whole messages that wait count as the incomplete ones do, and what has been let go of does not")
+    func keptMessages() async throws {
+        var limits = Limits()
+        limits.messageBytesPerConnectionMax = 250_000
+        try await withServer(limits: limits) { server in
+            let client = try await RawClient(to: server.address)
+            let body = try Gzipped.framed(Bytes(Data(count: 100_000)), compressed: false)
+            for _ in 0..<5 {
+                let answer = await client.request("/test.Echo/Bytes", body: body)
+                #expect(answer.field("grpc-status") == "0")
+            }
+            async let first = client.request("/test.Echo/Bytes", body: body, endsBody: false)
+            async let second = client.request("/test.Echo/Deaf", body: body, endsBody: false)
+            while await server.server.callsBegun < 7 { await Task.yield() }
+            let third = await client.request("/test.Echo/Bytes", body: body, endsBody: false)
+            #expect(third.field("grpc-status") == "8")
+            #expect(third.field("grpc-message")?.contains("messageBytesPerConnectionMax") == true)
+            #expect(await server.server.openCalls == 2)
+            await client.close()
+            _ = await (first, second)
+        }
+    }
+
+    @Test("A method's one request must come in time; a stream may wait for its messages", arguments: [true, false])
+    func slowRequest(hasMessage: Bool) async throws {
+        var limits = Limits()
+        limits.requestMilliseconds = 50
+        try await withServer(limits: limits) { server in
+            let client = try await server.connect()
+            let call = await client.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            let raw = try await RawClient(to: server.address)
+            let body = hasMessage ? try Gzipped.framed(Bytes(Data([1])), compressed: false) : []
+            let answer = await raw.request("/test.Echo/Bytes", body: body, endsBody: false)
+            #expect(answer.field("grpc-status") == "8")
+            #expect(answer.field("grpc-message")?.contains("requestMilliseconds") == true)
+            #expect(await server.server.limitsMet == ["requestMilliseconds": 1])
+            try await call.send(Bytes(Data([1])))
+            var answers = call.responses.makeAsyncIterator()
+            #expect(try await answers.next() == Bytes(Data([1])))
+            await raw.close()
+            await client.close()
+        }
+    }
+
+    @Test("What one connection's gzip may cost is bounded: its messages wait, none is lost, and others do not wait")
     func gzip() async throws {
         var limits = Limits()
-        limits.decompressedBytesPerSecondMax = 1 << 20
+        limits.decompressedBytesPerSecondMax = 100_000
         try await withServer(limits: limits) { server in
-            let zeros = Bytes(Data(count: 1 << 20))
-            let greedy = try await server.connect()
-            let honest = try await server.connect()
-            let first: Bytes = try await greedy.unary("/test.Echo/Bytes", zeros, options: CallOptions(encoding: .gzip))
-            #expect(first == zeros)
-            var refusals = 0
-            for _ in 0..<3 {
-                do {
-                    let _: Bytes = try await greedy.unary(
-                        "/test.Echo/Bytes", zeros, options: CallOptions(encoding: .gzip))
-                } catch let status as Status {
-                    #expect(status.limit == "decompressedBytesPerSecondMax")
-                    refusals += 1
-                }
-            }
-            #expect(refusals > 0)
-            #expect(await server.server.limitsMet == ["decompressedBytesPerSecondMax": UInt64(refusals)])
-            // What is not compressed is nobody's business here.
-            let plain: Bytes = try await greedy.unary("/test.Echo/Bytes", zeros)
-            #expect(plain == zeros)
-            let other: Bytes = try await honest.unary("/test.Echo/Bytes", zeros, options: CallOptions(encoding: .gzip))
-            #expect(other == zeros)
+            let message = Bytes(Data(count: 40_000))
+            let compressed = try Gzipped.framed(message, compressed: true)
+            let plain = try Gzipped.framed(message, compressed: false)
+            let encoding = HTTP2Header("grpc-encoding", "gzip")
+            let greedy = try await RawClient(to: server.address)
+            // What comes in one piece is more than a second's share.
+            let body = [[UInt8]](repeating: compressed, count: 4).flatMap { $0 }
+            async let first = greedy.request("/test.Echo/Echo", fields: [encoding], body: body)
+            async let second = greedy.request("/test.Echo/Echo", fields: [encoding], body: compressed)
+            while await server.server.limitsMet["decompressedBytesPerSecondMax"] == nil { await Task.yield() }
+            // What is not compressed is nobody's business here, nor is another connection's.
+            let unaffected = await greedy.request("/test.Echo/Bytes", fields: [encoding], body: plain)
+            #expect(unaffected.body == plain)
+            let honest = try await RawClient(to: server.address)
+            let other = await honest.request("/test.Echo/Bytes", fields: [encoding], body: compressed)
+            #expect(other.body == plain)
+            let (long, short) = await (first, second)
+            #expect(long.field("grpc-status") == "0" && short.field("grpc-status") == "0")
+            #expect(long.body == [[UInt8]](repeating: plain, count: 4).flatMap { $0 })
+            #expect(short.body == plain)
             await greedy.close()
             await honest.close()
+        }
+    }
+
+    @Test("A call that waits for gzip's share can be cancelled, and its connection lost")
+    func gzipCancelled() async throws {
+        var limits = Limits()
+        limits.decompressedBytesPerSecondMax = 10_000
+        try await withServer(limits: limits) { server in
+            let zeros = Bytes(Data(count: 100_000))
+            let client = try await server.connect()
+            var calls: [BidirectionalCall<Bytes, Bytes>] = []
+            for _ in 0..<3 {
+                let call = await client.bidirectional(
+                    "/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self,
+                    options: CallOptions(encoding: .gzip))
+                try await call.send(zeros)
+                calls.append(call)
+            }
+            while await server.server.limitsMet["decompressedBytesPerSecondMax"] != 2 { await Task.yield() }
+            await calls[1].cancel()
+            while await server.server.openCalls == 3 { await Task.yield() }
+            await client.close()
+            while await server.server.openCalls > 0 { await Task.yield() }
         }
     }
 
@@ -237,6 +317,33 @@ struct ExhaustionTests {
         }
     }
 
+    @Test("Where callers have names, calls of nobody keep no connection, and a named one's does")
+    func namelessCalls() async throws {
+        var limits = Limits()
+        limits.connectionsMax = 4
+        try await withServer(limits: limits, gate: NameGate()) { server in
+            let busy = try await server.connect()
+            let call = await busy.bidirectional("/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self)
+            try await call.send(Bytes(Data([1])))
+            var answers = call.responses.makeAsyncIterator()
+            #expect(try await answers.next() == Bytes(Data([1])))
+            var nameless: [Client] = []
+            for count in 2...20 {
+                let client = try await server.connect()
+                let hanging: MessageStream<Text> = await client.serverStreaming("/test.Echo/Hang", Text("x"))
+                _ = hanging
+                while await server.server.callsBegun < count { await Task.yield() }
+                nameless.append(client)
+            }
+            #expect(await server.server.connectionsRefused == 0)
+            #expect(await server.server.openConnections <= 4)
+            try await call.send(Bytes(Data([2])))
+            #expect(try await answers.next() == Bytes(Data([2])))
+            for client in nameless { await client.close() }
+            await busy.close()
+        }
+    }
+
     @Test("Where every connection has asked something, one more is refused")
     func busyConnections() async throws {
         var limits = Limits()
@@ -281,6 +388,22 @@ private final class Told {
     private(set) var reasons: [String] = []
     nonisolated init() {}
     func watch(_ server: Server) { server.onConnectionFailure = { _, reason in self.reasons.append(reason) } }
+}
+
+/// Knows whoever does not hang.
+@IOLoop
+private final class NameGate: CallGate {
+    let namesCallers = true
+    private let somebody = Somebody()
+
+    nonisolated init() {}
+
+    private final class Somebody: Caller {
+        nonisolated init() {}
+        func callEnded(_ call: ServerCall) {}
+    }
+
+    func admit(_ call: ServerCall) throws(Status) -> (any Caller)? { call.path.hasSuffix("/Hang") ? nil : somebody }
 }
 
 /// A raw socket that several tasks hold, one after the other.

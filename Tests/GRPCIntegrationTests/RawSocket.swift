@@ -129,6 +129,7 @@ enum Frame {
     /// A frame that a server sent.
     struct Received {
         let type: UInt8
+        let flags: UInt8
         let stream: UInt32
         let payload: [UInt8]
 
@@ -145,7 +146,7 @@ enum Frame {
             let count = Int(header[0]) << 16 | Int(header[1]) << 8 | Int(header[2])
             let payload = Array(rest.dropFirst(9).prefix(count))
             guard payload.count == count else { break }
-            frames.append(Received(type: header[3], stream: number(header[5...]), payload: payload))
+            frames.append(Received(type: header[3], flags: header[4], stream: number(header[5...]), payload: payload))
             rest = rest.dropFirst(9 + count)
         }
         return frames

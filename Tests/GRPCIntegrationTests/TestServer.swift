@@ -20,7 +20,9 @@ struct TestServer {
     let clientSecurity: ClientSecurity
     private let directory: URL
 
-    static func start(_ path: Path = .plaintext, limits: Limits = Limits()) async throws -> TestServer {
+    static func start(
+        _ path: Path = .plaintext, limits: Limits = Limits(), gate: (any CallGate)? = nil
+    ) async throws -> TestServer {
         let directory = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "hearth-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let service = EchoService()
@@ -30,9 +32,9 @@ struct TestServer {
         let address: SocketAddress
         switch path {
         case .plaintext:
-            address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0))
+            address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0), gate: gate)
         case .unix:
-            address = try await server.listen(on: .unix(path: directory.appending(path: "s").path))
+            address = try await server.listen(on: .unix(path: directory.appending(path: "s").path), gate: gate)
         case .tls:
             let files = ServerTLS(
                 certificateChainFile: directory.appending(path: "certificate.pem").path,
@@ -41,7 +43,8 @@ struct TestServer {
                 hosts: ["localhost", "127.0.0.1"], certificateFile: files.certificateChainFile,
                 privateKeyFile: files.privateKeyFile)
             clientSecurity = .tls(ClientTLS(trust: .pinned(sha256: fingerprint)))
-            address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0), security: .tls(files))
+            address = try await server.listen(
+                on: .internet(host: "127.0.0.1", port: 0), security: .tls(files), gate: gate)
         }
         return TestServer(
             server: server, service: service, address: address, clientSecurity: clientSecurity, directory: directory)
@@ -62,9 +65,10 @@ struct TestServer {
 
 /// Runs a test's body against a server of its own.
 func withServer(
-    _ path: Path = .plaintext, limits: Limits = Limits(), _ body: (TestServer) async throws -> Void
+    _ path: Path = .plaintext, limits: Limits = Limits(), gate: (any CallGate)? = nil,
+    _ body: (TestServer) async throws -> Void
 ) async throws {
-    let server = try await TestServer.start(path, limits: limits)
+    let server = try await TestServer.start(path, limits: limits, gate: gate)
     do {
         try await body(server)
         await server.stop()

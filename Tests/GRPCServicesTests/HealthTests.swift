@@ -132,6 +132,28 @@ struct HealthTests {
         }
     }
 
+    @Test("A name that no service can have is refused, and not kept", arguments: ["Check", "Watch"])
+    func longNames(method: String) async throws {
+        try await withService(health) { server, client in
+            for (count, isRefused) in [(256, false), (257, true), (1 << 20, true)] {
+                let call = await client.bidirectional(
+                    "/grpc.health.v1.Health/\(method)", requests: HealthRequest.self, answers: HealthResponse.self)
+                try await call.send(HealthRequest.with { $0.service = String(repeating: "x", count: count) })
+                await call.endSending()
+                var answers = call.responses.makeAsyncIterator()
+                do {
+                    let answer = try await answers.next()
+                    #expect(method == "Watch" && !isRefused)
+                    #expect(answer?.status == .serviceUnknown)
+                    await call.cancel()
+                } catch let status as Status {
+                    #expect(status.code == (isRefused ? .invalidArgument : .notFound))
+                    #expect(status.message.contains("serviceNameBytesMax") == isRefused)
+                }
+            }
+        }
+    }
+
     @Test("A watch takes exactly one request")
     func requests() async throws {
         try await withService(health) { _, client in

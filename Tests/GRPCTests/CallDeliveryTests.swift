@@ -5,7 +5,8 @@ import Testing
 /// Every state that any sequence of events leads to, and every event in it.
 struct CallDeliveryTests {
     private enum Event: CaseIterable {
-        case pause, resume, beginDelivering, endDelivering, peerEndedHolding, peerEnded, endIfDueHolding, endIfDue, over
+        case pause, resume, holdBack, release, beginDelivering, endDelivering, peerEndedHolding, peerEnded,
+            endIfDueHolding, endIfDue, over
     }
 
     private struct Reached: Hashable {
@@ -19,6 +20,8 @@ struct CallDeliveryTests {
         switch event {
         case .pause: delivery.pause()
         case .resume: return delivery.resume()
+        case .holdBack: delivery.holdBack()
+        case .release: return delivery.release()
         case .beginDelivering: delivery.beginDelivering()
         case .endDelivering: delivery.endDelivering()
         case .peerEndedHolding: return delivery.peerEnded(holdsMessages: true)
@@ -59,6 +62,7 @@ struct CallDeliveryTests {
             guard step == .end else { return }
             #expect(after.endsTold == 1)
             #expect(after.peerHasEnded && !before.isDelivering && !before.delivery.isOver)
+            #expect(!before.delivery.isHeldBack)
             #expect(!before.delivery.isPaused || event == .peerEnded || event == .endIfDue)
         }
         // Both kinds of states were there.
@@ -73,12 +77,17 @@ struct CallDeliveryTests {
         }
     }
 
-    @Test("Messages are delivered anew only by a resume that ends a pause, and not from within a delivery")
+    @Test("Messages are delivered anew only by what ends the last reason to wait, and not from within a delivery")
     func resume() {
         _ = explore { before, event, step, after in
-            let due = event == .resume && before.delivery.isPaused && !before.isDelivering && !before.delivery.isOver
+            let ends = event == .resume || event == .release
+            let hadToWait = before.delivery.isPaused || before.delivery.isHeldBack
+            let due =
+                ends && hadToWait && after.delivery.wantsMessage && !before.isDelivering && !before.delivery.isOver
             #expect((step == .deliver) == due)
-            if event == .resume, !before.delivery.isOver { #expect(after.delivery.wantsMessage) }
+            guard !before.delivery.isOver else { return }
+            if event == .resume { #expect(after.delivery.wantsMessage != before.delivery.isHeldBack) }
+            if event == .release { #expect(after.delivery.wantsMessage != before.delivery.isPaused) }
         }
     }
 
@@ -88,6 +97,7 @@ struct CallDeliveryTests {
             var delivery = state.delivery
             delivery.endDelivering()
             _ = delivery.resume()
+            _ = delivery.release()
             delivery.beginDelivering()
             delivery.endDelivering()
             let step = delivery.endIfDue(holdsMessages: true)

@@ -30,7 +30,7 @@ struct NamedLimitTests {
         #expect(unit("pingIntervalMillisecondsMin") == "ms")
         #expect(unit("lostPeerSeconds") == "s")
         #expect(unit("messageBytesMax") == "bytes")
-        #expect(unit("incompleteBytesPerConnectionMax") == "bytes")
+        #expect(unit("messageBytesPerConnectionMax") == "bytes")
         #expect(unit("decompressedBytesPerSecondMax") == "bytes per s")
         #expect(unit("prioritiesPerSecondMax") == "per s")
         #expect(unit("connectionsMax") == "")

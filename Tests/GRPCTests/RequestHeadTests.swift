@@ -50,13 +50,17 @@ struct RequestHeadTests {
         }
     }
 
-    @Test("Too large a header list is RESOURCE_EXHAUSTED")
-    func tooLarge() {
+    @Test(
+        "Too large a header list is RESOURCE_EXHAUSTED, and says by what",
+        arguments: [(0, "headerListBytesMax"), (200, "headerCountMax")])
+    func tooLarge(fields: Int, limit: String) {
+        // Those beyond the limit are not there.
+        let more = (0..<min(fields, HTTP2Limits().headerCountMax - 4)).map { ("x\($0)", "y" as String?) }
         #expect {
-            try Self.head(tooLarge: true)
+            try Self.head(Dictionary(uniqueKeysWithValues: more), tooLarge: true)
         } throws: { error in
             if case .status(let status)? = error as? RequestHead.Rejection {
-                status.code == .resourceExhausted
+                status.code == .resourceExhausted && status.limit == limit
             } else {
                 false
             }

@@ -131,8 +131,30 @@ struct FloodBudgetTests {
             #expect(budget.spend(.lateReset, at: moment()))
         }
         let more = (0..<30_000).count { _ in budget.receive(frame(.windowUpdate), at: moment()) == nil }
-        // The four of the first frame came when nothing was used up.
-        #expect(more == HTTP2Limits().windowUpdatesPerSecondMax - 4)
+        #expect(more == HTTP2Limits().windowUpdatesPerSecondMax)
+    }
+
+    @Test("Answers may come long after what they answer, all at once, up to a bound")
+    func lateAnswers() {
+        let limits = HTTP2Limits()
+        let budget = Budget(limits)
+        for _ in 0..<2_048 { budget.sent() }
+        let updates = (0..<30_000).count { _ in budget.receive(frame(.windowUpdate), at: moment()) == nil }
+        #expect(updates == 4 * 2_048 + limits.windowUpdatesPerSecondMax)
+        let resets = (0..<30_000).count { _ in budget.spend(.lateReset, at: moment()) }
+        #expect(resets == 2_048 + limits.lateResetsPerSecondMax)
+        for _ in 0..<200_000 { budget.sent() }
+        let bounded = (0..<200_000).count { _ in budget.spend(.lateReset, at: moment()) }
+        #expect(bounded == limits.earnedFramesMax)
+    }
+
+    @Test("All streams that may be open can be reset late at once, whatever comes back each second")
+    func allAtOnce() {
+        var limits = HTTP2Limits()
+        limits.lateResetsPerSecondMax = 10
+        let budget = Budget(limits)
+        let resets = (0..<5_000).count { _ in budget.spend(.lateReset, at: moment()) }
+        #expect(resets == Int(limits.concurrentStreamsMax))
     }
 
     @Test("Every name of a limit is a property of the limits")

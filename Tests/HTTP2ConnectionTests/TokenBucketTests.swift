@@ -10,7 +10,7 @@ private final class Bucket {
     func take(at now: Monotonic) -> Bool { bucket.take(at: now) }
     func left(at now: Monotonic) -> Int { bucket.left(at: now) }
     func charge(_ count: Int, at now: Monotonic) { bucket.charge(count, at: now) }
-    func give(_ count: Int) { bucket.give(count) }
+    func millisecondsUntilOne(at now: Monotonic) -> UInt64? { bucket.millisecondsUntilOne(at: now) }
 }
 
 struct TokenBucketTests {
@@ -54,15 +54,21 @@ struct TokenBucketTests {
         #expect(bucket.left(at: moment(2_000)) == 5)
     }
 
-    @Test("What is put back never makes it fuller than full")
-    func giving() {
-        let bucket = Bucket(atOnce: 2, perSecond: 0)
-        #expect(taken(bucket, at: [0, 0, 5_000]) == [true, true, false])
-        _ = bucket.take(at: moment(0))
-        bucket.give(1)
-        bucket.give(100)
-        bucket.give(-3)
-        #expect(bucket.left(at: moment(0)) == 2)
+    @Test("It says when there is one again")
+    func waiting() throws {
+        let bucket = Bucket(atOnce: 10)
+        #expect(bucket.millisecondsUntilOne(at: moment(0)) == 0)
+        bucket.charge(25, at: moment(0))
+        let wait = try #require(bucket.millisecondsUntilOne(at: moment(0)))
+        #expect((1_600...1_601).contains(wait))
+        #expect(!bucket.take(at: moment(wait - 2)))
+        #expect(bucket.millisecondsUntilOne(at: moment(wait)) == 0)
+        #expect(bucket.take(at: moment(wait)))
+        let once = Bucket(atOnce: 1, perSecond: 0)
+        #expect(once.take(at: moment(0)))
+        #expect(once.millisecondsUntilOne(at: moment(1_000_000)) == nil)
+        let nothing = Bucket(atOnce: 0, perSecond: 5)
+        #expect(nothing.millisecondsUntilOne(at: moment(0)) == nil)
     }
 
     @Test("Numbers of any size neither trap nor turn round")
@@ -72,9 +78,7 @@ struct TokenBucketTests {
         bucket.charge(.max, at: Monotonic(nanoseconds: .max))
         bucket.charge(.max, at: Monotonic(nanoseconds: .max))
         #expect(!bucket.take(at: Monotonic(nanoseconds: .max)))
-        bucket.give(.max)
-        bucket.give(.max)
-        #expect(bucket.take(at: Monotonic(nanoseconds: 0)))
+        #expect(bucket.millisecondsUntilOne(at: Monotonic(nanoseconds: .max)) != nil)
         let empty = Bucket(atOnce: -5, perSecond: -5)
         #expect(!empty.take(at: Monotonic(nanoseconds: .max)))
         let nothing = Bucket(atOnce: 0, perSecond: 1_000)

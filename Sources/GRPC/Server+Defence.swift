@@ -6,13 +6,20 @@ internal import LinuxSystem
 struct ServerDefence {
     /// Connections that were told to go and close at this turn's end.
     var leaving: Set<ObjectIdentifier> = []
-    /// Of all connections together.
-    var incompleteBytes = 0
-    var keptBytes = 0
+    /// Of all connections together, as in their accounts.
+    var messageBytes = 0
+    /// Calls whose compressed messages have to wait, by connection.
+    var waiting: [ObjectIdentifier: WaitingCalls] = [:]
     /// No connection could be found that may go; until then nobody looks again.
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
     var toldFailures = TokenBucket(atOnce: 0)
+
+    struct WaitingCalls {
+        /// Those first that have waited for longest.
+        var calls: [ServerCall] = []
+        var isScheduled = false
+    }
 }
 
 // MARK: - Counting
@@ -39,50 +46,40 @@ extension Server {
     private static let shareThatGoes = 16
 
     /// Whether one more connection can be taken. Where there are too many, those go for it that have been without a stream
-    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask. Where
-    /// all have streams, those go whose calls have been without a single message for longest.
+    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask. Then
+    /// those whose calls have asked nothing yet, or are nobody's where callers have names: whoever watches a server's
+    /// health can do so again.
     func hasRoom() -> Bool {
         guard present >= limits.connectionsMax else { return true }
         noteLimit("connectionsMax")
-        dismissQuiet()
+        dismissUnkept()
         return present < limits.connectionsMax
     }
 
     private var present: Int { connections.count - defence.leaving.count }
 
-    private func dismissQuiet() {
+    private func dismissUnkept() {
         let now = Monotonic.now()
         guard defence.nextSearch <= now else { return }
-        let present = connections.values.filter { !defence.leaving.contains(ObjectIdentifier($0)) }
-        var quiet = present.compactMap { connection in connection.quietSince.map { (connection, since: $0) } }
-        if quiet.isEmpty {
-            let silent = silentCalls
-            quiet = present.compactMap { connection in
-                silent[ObjectIdentifier(connection)].map { (connection, since: $0) }
+        let unkept = connections.compactMap { id, connection in
+            accounts[id].flatMap { account in
+                account.keepingCalls > 0 || defence.leaving.contains(id)
+                    ? nil : (connection: connection, hasStreams: connection.openStreams > 0, since: account.unkeptSince)
             }
         }
-        quiet.sort { $0.since < $1.since }
-        if quiet.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
-        for (connection, _) in quiet.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
+        .sorted { $0.hasStreams == $1.hasStreams ? $0.since < $1.since : $1.hasStreams }
+        if unkept.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
+        for (connection, _, _) in unkept.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
             defence.leaving.insert(ObjectIdentifier(connection))
             connection.close(
                 .noError,
-                ConnectionFailure(.timedOut, "connectionsMax: it had been quiet for longest when another one came"))
+                ConnectionFailure(.timedOut, "connectionsMax: it had been without a call for longest when another came")
+            )
         }
-    }
-
-    /// When the first call began on each connection whose calls have all had no message yet.
-    private var silentCalls: [ObjectIdentifier: Monotonic] {
-        var began: [ObjectIdentifier: Monotonic] = [:]
-        for call in calls.values where !call.hasAsked {
-            began[call.connectionID] = min(began[call.connectionID] ?? call.began, call.began)
-        }
-        for call in calls.values where call.hasAsked { began[call.connectionID] = nil }
-        return began
     }
 }
 
-// MARK: - Memory
+// MARK: - Decompression
 
 extension Server {
     func decompressionLeft(of connection: ObjectIdentifier) -> Int {
@@ -93,22 +90,49 @@ extension Server {
         accounts[connection]?.decompressed(byteCount, messages: messages, at: .now())
     }
 
-    /// Counts what the calls of a connection keep of messages that are not whole; returns the sum.
-    @discardableResult
-    func noteIncomplete(_ change: Int, of connection: ObjectIdentifier) -> Int {
-        guard change != 0, accounts[connection] != nil else { return accounts[connection]?.incompleteBytes ?? 0 }
-        accounts[connection]?.incompleteBytes += change
-        defence.incompleteBytes += change
-        if change > 0, defence.incompleteBytes > limits.heldBytesMax { endWorst() }
-        return accounts[connection]?.incompleteBytes ?? 0
+    /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
+    func awaitDecompression(_ call: ServerCall) {
+        noteLimit("decompressedBytesPerSecondMax")
+        defence.waiting[call.connectionID, default: ServerDefence.WaitingCalls()].calls.append(call)
+        scheduleDecompression(of: call.connectionID)
     }
 
-    /// Counts what the handlers of a connection's calls keep.
-    func noteKept(_ change: Int, of connection: ObjectIdentifier) {
-        guard change != 0, accounts[connection] != nil else { return }
-        accounts[connection]?.keptBytes += change
-        defence.keptBytes += change
-        if change > 0, defence.keptBytes > limits.heldBytesMax { endWorst() }
+    func stopAwaitingDecompression(_ call: ServerCall) {
+        defence.waiting[call.connectionID]?.calls.removeAll { $0 === call }
+    }
+
+    private func scheduleDecompression(of connection: ObjectIdentifier) {
+        guard defence.waiting[connection]?.isScheduled == false else { return }
+        defence.waiting[connection]?.isScheduled = true
+        let wait = accounts[connection]?.millisecondsUntilDecompression(at: .now()) ?? 1_000
+        IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.resumeDecompression(of: connection) }
+    }
+
+    private func resumeDecompression(of connection: ObjectIdentifier) {
+        while decompressionLeft(of: connection) > 0, let call = defence.waiting[connection]?.calls.first {
+            defence.waiting[connection]?.calls.removeFirst()
+            call.resumeDecompressing()
+        }
+        defence.waiting[connection]?.isScheduled = false
+        if defence.waiting[connection]?.calls.isEmpty == false {
+            scheduleDecompression(of: connection)
+        } else {
+            defence.waiting[connection] = nil
+        }
+    }
+}
+
+// MARK: - Memory
+
+extension Server {
+    /// Counts what the calls of a connection hold of messages; returns the sum.
+    @discardableResult
+    func noteMessageBytes(_ change: Int, of connection: ObjectIdentifier) -> Int {
+        guard change != 0, accounts[connection] != nil else { return accounts[connection]?.messageBytes ?? 0 }
+        accounts[connection]?.messageBytes += change
+        defence.messageBytes += change
+        if change > 0, defence.messageBytes > limits.heldBytesMax { endWorst() }
+        return accounts[connection]?.messageBytes ?? 0
     }
 
     /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
@@ -125,7 +149,7 @@ extension Server {
     }
 
     private func heldBytes(_ id: ObjectIdentifier, _ connection: HTTP2Connection) -> Int {
-        connection.heldBytes + (accounts[id].map { $0.incompleteBytes + $0.keptBytes } ?? 0)
+        connection.heldBytes + (accounts[id]?.messageBytes ?? 0)
     }
 
     /// Ends the connections that hold most until the rest is within the limit.
