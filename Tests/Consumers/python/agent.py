@@ -65,6 +65,21 @@ def resident_kibibytes(pid):
     return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.M).group(1))
 
 
+def peak_kibibytes(pid):
+    """The most that was resident since the process began, or since `reset_peak`."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.M).group(1))
+
+
+def reset_peak(pid):
+    """Whether it could be done (proc(5): clear_refs)."""
+    try:
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 class Agent:
     """One agent with a folder of backends and a state folder of its own, in a temporary folder.
 

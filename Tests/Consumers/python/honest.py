@@ -3,6 +3,7 @@
 Prints how many tokens it has, after each; and `whole` at the end, when all of them were right.
 """
 
+import pathlib
 import sys
 import threading
 
@@ -15,7 +16,7 @@ from hearth.v1 import inference_pb2_grpc as rpc
 RATE = 100
 
 
-def main(address):
+def main(address, certificate=None):
     closing = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), closing.set()), daemon=True).start()
     request = echo.request("honest", max_tokens=1_000_000, tokens_per_second=RATE, ids=True)
@@ -26,7 +27,8 @@ def main(address):
         yield pb.ChatRequest(cancel=pb.Cancel())
 
     turn = Turn()
-    with grpc.insecure_channel(address) as channel:
+    trusted = certificate and grpc.ssl_channel_credentials(pathlib.Path(certificate).read_bytes())
+    with grpc.secure_channel(address, trusted) if trusted else grpc.insecure_channel(address) as channel:
         for event in rpc.InferenceStub(channel).Chat(requests()):
             turn.receive(event)
             print(turn.tokens, flush=True)
@@ -37,4 +39,4 @@ def main(address):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

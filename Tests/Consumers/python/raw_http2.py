@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -71,6 +72,15 @@ def data(stream, payload=b"", flags=0):
     return frame(DATA, payload, flags, stream)
 
 
+def call(stream, block, body, flags=0):
+    """A call with its body, in DATA frames of the size that every peer accepts."""
+    pieces = [body[position : position + 16_384] for position in range(0, len(body), 16_384)]
+    last = len(pieces) - 1
+    return headers(stream, block) + b"".join(
+        data(stream, piece, flags if index == last else 0) for index, piece in enumerate(pieces)
+    )
+
+
 def message(payload, compressed=False, length=None):
     """gRPC's prefix and a message; `length` is what the prefix says."""
     return struct.pack(">BI", compressed, len(payload) if length is None else length) + payload
@@ -82,9 +92,13 @@ BEGIN = PREFACE + settings()
 class Peer:
     """A connection that sends what it is told, and keeps what came back: whole frames, (type, flags, stream, payload)."""
 
-    def __init__(self, address):
+    def __init__(self, address, tls=False):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=20)
+        if tls:
+            context = ssl._create_unverified_context()
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.setblocking(False)
         self.unsent, self.received, self.rest, self.is_closed = b"", [], b"", False
         self.decoder, self.fields = hpack.Decoder(), {}
@@ -101,19 +115,23 @@ class Peer:
         if writable:
             try:
                 self.unsent = self.unsent[self.socket.send(self.unsent[:65536]) :]
-            except (BrokenPipeError, ConnectionResetError):
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                pass
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 # The other end has closed; what it said before is still there to be read.
                 self.unsent = b""
-        if readable:
+        # What TLS has already taken from the socket is not seen by select.
+        while readable and not self.is_closed:
             try:
                 piece = self.socket.recv(1 << 18)
-            except ConnectionResetError:
-                piece = b""
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 return
+            except (ConnectionResetError, ssl.SSLError):
+                piece = b""
             self.is_closed = not piece
             self.rest += piece
             self.take_frames()
+            readable = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()
 
     def take_frames(self):
         position = 0
