@@ -150,6 +150,22 @@ struct ExhaustionTests {
         }
     }
 
+    @Test("An answer that is longer than a stream may hold ends its call by name")
+    func longAnswer() async throws {
+        var limits = Limits()
+        limits.http2.streamBufferBytesMax = 100_000
+        try await withServer(limits: limits) { server in
+            let client = try await RawClient(to: server.address)
+            for (count, status) in [(90_000, "0"), (110_000, "8")] {
+                let body = try Gzipped.framed(Bytes(Data(count: count)), compressed: false)
+                let answer = await client.request("/test.Echo/Bytes", body: body)
+                #expect(answer.field("grpc-status") == status)
+            }
+            #expect(await server.server.limitsMet == ["streamBufferBytesMax": 1])
+            await client.close()
+        }
+    }
+
     @Test("A method's one request must come in time; a stream may wait for its messages", arguments: [true, false])
     func slowRequest(hasMessage: Bool) async throws {
         var limits = Limits()

@@ -51,7 +51,9 @@ struct Flood: CustomTestStringConvertible {
         Flood(
             .emptyDataPerSecondMax, variant: "with padding",
             open + many(5_000) { _ in Frame.make(type: 0, flags: 8, stream: 1, [9] + [UInt8](repeating: 0, count: 9)) }),
-        Flood(.smallDataPerSecondMax, open + many(60_000) { _ in Frame.data(stream: 1, [0]) }),
+        Flood(.smallDataPerSecondMax, open + many(20_000) { _ in Frame.data(stream: 1, [0]) }) {
+            $0.http2.smallDataPerSecondMax = 1_000
+        },
         Flood(
             .otherFramesPerSecondMax, variant: "of a type that is unknown",
             begin + many(5_000) { _ in Frame.make(type: 0xee) }),
@@ -74,6 +76,7 @@ struct Flood: CustomTestStringConvertible {
         Flood(
             .refusedStreamsPerSecondMax, begin + many(2_000) { Frame.headers(stream: $0, "/test.Echo/Hang") }
         ) { $0.http2.concurrentStreamsMax = 10 },
+        Flood(.queuedFramesMax, begin + many(50) { _ in Frame.settings() }) { $0.http2.queuedFramesMax = 10 },
         Flood(
             .continuationsMax, variant: "without a byte",
             begin + Frame.headers(stream: 1, "/x", more: true) + many(1_000) { _ in Frame.continuation(stream: 1) }),
