@@ -33,7 +33,9 @@ struct ConnectionAccount {
         decompression.millisecondsUntilOne(at: now)
     }
 
-    mutating func decompressed(_ byteCount: Int, messages: Int, at now: Monotonic) {
-        decompression.charge(byteCount + messages * ConnectionAccount.decompressionBeginBytes, at: now)
+    static func costOfDecompressing(_ byteCount: Int, messages: Int) -> Int {
+        byteCount + messages * decompressionBeginBytes
     }
+
+    mutating func decompressed(cost: Int, at now: Monotonic) { decompression.charge(cost, at: now) }
 }

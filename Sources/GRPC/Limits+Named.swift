@@ -40,6 +40,9 @@ extension Limits {
             NamedLimit(
                 "decompressedBytesPerSecondMax", decompressedBytesPerSecondMax, counted: true,
                 "What gzip makes of one connection's messages; above it they wait, and the sender with them."),
+            NamedLimit(
+                "decompressedBytesPerSecondTotalMax", decompressedBytesPerSecondTotalMax, counted: true,
+                "The same for all connections together."),
         ]
     }
 

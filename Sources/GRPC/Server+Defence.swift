@@ -14,6 +14,8 @@ struct ServerDefence {
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
     var toldFailures = TokenBucket(atOnce: 0)
+    /// What may be decompressed for all connections together.
+    var decompression = TokenBucket(atOnce: 0)
 
     struct WaitingCalls {
         /// Those first that have waited for longest.
@@ -83,16 +85,21 @@ extension Server {
 
 extension Server {
     func decompressionLeft(of connection: ObjectIdentifier) -> Int {
-        accounts[connection]?.decompressionLeft(at: .now()) ?? 0
+        let now = Monotonic.now()
+        return min(accounts[connection]?.decompressionLeft(at: now) ?? 0, defence.decompression.left(at: now))
     }
 
     func noteDecompressed(_ byteCount: Int, messages: Int, of connection: ObjectIdentifier) {
-        accounts[connection]?.decompressed(byteCount, messages: messages, at: .now())
+        let now = Monotonic.now()
+        let cost = ConnectionAccount.costOfDecompressing(byteCount, messages: messages)
+        accounts[connection]?.decompressed(cost: cost, at: now)
+        defence.decompression.charge(cost, at: now)
     }
 
     /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
     func awaitDecompression(_ call: ServerCall) {
-        noteLimit("decompressedBytesPerSecondMax")
+        let isOwn = accounts[call.connectionID]?.decompressionLeft(at: .now()) ?? 0 <= 0
+        noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax")
         defence.waiting[call.connectionID, default: ServerDefence.WaitingCalls()].calls.append(call)
         scheduleDecompression(of: call.connectionID)
     }
@@ -104,7 +111,10 @@ extension Server {
     private func scheduleDecompression(of connection: ObjectIdentifier) {
         guard defence.waiting[connection]?.isScheduled == false else { return }
         defence.waiting[connection]?.isScheduled = true
-        let wait = accounts[connection]?.millisecondsUntilDecompression(at: .now()) ?? 1_000
+        let now = Monotonic.now()
+        let wait = max(
+            accounts[connection]?.millisecondsUntilDecompression(at: now) ?? 1_000,
+            defence.decompression.millisecondsUntilOne(at: now) ?? 1_000)
         IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.resumeDecompression(of: connection) }
     }
 

@@ -47,6 +47,7 @@ package final class Server {
     package init(limits: Limits = Limits()) {
         self.limits = limits
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
+        defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
 
     package var openConnections: Int { connections.count }

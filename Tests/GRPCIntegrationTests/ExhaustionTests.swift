@@ -216,6 +216,31 @@ struct ExhaustionTests {
         }
     }
 
+    @Test("What all connections' gzip may cost is bounded too: compressed messages wait for each other, others do not")
+    func gzipOfAll() async throws {
+        var limits = Limits()
+        limits.decompressedBytesPerSecondTotalMax = 100_000
+        try await withServer(limits: limits) { server in
+            let message = Bytes(Data(count: 40_000))
+            let compressed = try Gzipped.framed(message, compressed: true)
+            let plain = try Gzipped.framed(message, compressed: false)
+            let encoding = HTTP2Header("grpc-encoding", "gzip")
+            let greedy = try await RawClient(to: server.address)
+            let honest = try await RawClient(to: server.address)
+            let body = [[UInt8]](repeating: compressed, count: 4).flatMap { $0 }
+            async let many = greedy.request("/test.Echo/Echo", fields: [encoding], body: body)
+            while await server.server.limitsMet["decompressedBytesPerSecondTotalMax"] == nil { await Task.yield() }
+            let unaffected = await honest.request("/test.Echo/Bytes", fields: [encoding], body: plain)
+            #expect(unaffected.body == plain)
+            let delayed = await honest.request("/test.Echo/Bytes", fields: [encoding], body: compressed)
+            #expect(delayed.body == plain)
+            #expect(await many.body == [[UInt8]](repeating: plain, count: 4).flatMap { $0 })
+            #expect(await server.server.limitsMet["decompressedBytesPerSecondMax"] == nil)
+            await greedy.close()
+            await honest.close()
+        }
+    }
+
     @Test("A call that waits for gzip's share can be cancelled, and its connection lost")
     func gzipCancelled() async throws {
         var limits = Limits()
