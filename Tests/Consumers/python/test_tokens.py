@@ -209,7 +209,8 @@ def test_health_needs_no_token_and_everything_else_does():
             assert "echo" in listed.statuses
             for version in ("v1", "v1alpha"):
                 reflect = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
-                error, answers = await first_failure(reflect(iter([b""]), timeout=20))
+                # Nothing is sent: grpcio may tell of a message that came too late rather than of the refusal.
+                error, answers = await first_failure(reflect(timeout=20))
                 assert error.code() == UNAUTHENTICATED and not answers
         await refused(agent, None)
 
