@@ -31,8 +31,6 @@ package struct FrameHeader: Equatable, Sendable {
     package var isPadded: Bool { flags & 0x8 != 0 && (kind == .data || kind == .headers) }
     /// ACK, on SETTINGS and PING.
     package var isAcknowledgement: Bool { flags & 0x1 != 0 && (kind == .settings || kind == .ping) }
-    /// END_HEADERS, on HEADERS and CONTINUATION.
-    package var endsHeaders: Bool { flags & 0x4 != 0 }
 }
 
 /// Finds the frame headers in what a peer sends, in pieces of any size; pure.
