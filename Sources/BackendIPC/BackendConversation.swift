@@ -305,6 +305,10 @@ extension BackendConversation {
         guard !entry.isRunning else {
             throw ContractViolation("Start names the sequence \(start.sequence), which runs")
         }
+        guard start.cacheScope.count <= ContractLimits.cacheScopeBytesMax else {
+            throw ContractViolation(
+                "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)")
+        }
         sequences.start(start.sequence, credit: start.credit)
     }
 

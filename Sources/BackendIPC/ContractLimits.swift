@@ -15,6 +15,8 @@ package enum ContractLimits {
     package static let sequencesMax = 65_536
     /// The most text that one token may have: without it a backend without credit could still flood with text.
     package static let tokenTextBytesMax = 1_024
+    /// The longest name of those for whom a sequence is computed.
+    package static let cacheScopeBytesMax = 32
     /// Queries and pings that wait for their answers.
     package static let unansweredMax = 1_024
 }

@@ -6,22 +6,28 @@ package struct Start: WireMessage, Equatable, Sendable {
     package var credit: UInt32 = 0
     /// A serialized `hearth.v1.GenerateRequest`, as the consumer sent it.
     package var request: [UInt8] = []
+    /// For whom the sequence is computed: what was computed for one scope is never used for another. Empty: nothing is
+    /// shared. At most `ContractLimits.cacheScopeBytesMax`.
+    package var cacheScope: [UInt8] = []
 
-    package init(sequence: UInt32, credit: UInt32, request: [UInt8]) {
+    package init(sequence: UInt32, credit: UInt32, request: [UInt8], cacheScope: [UInt8] = []) {
         self.sequence = sequence
         self.credit = credit
         self.request = request
+        self.cacheScope = cacheScope
     }
 
     package var encodedSize: Int {
         WireSize.field(1, varint: UInt64(sequence)) + WireSize.field(2, varint: UInt64(credit))
             + WireSize.field(3, byteCount: request.count)
+            + WireSize.field(4, byteCount: cacheScope.count)
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.field(1, varint: UInt64(sequence))
         writer.field(2, varint: UInt64(credit))
         writer.field(3, bytes: request)
+        writer.field(4, bytes: cacheScope)
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -32,6 +38,7 @@ package struct Start: WireMessage, Equatable, Sendable {
             case (2, .varint): credit = try reader.uint32()
             // Two pieces of one message are the message of their bytes in a row.
             case (3, .bytes): request.append(contentsOf: try reader.bytes())
+            case (4, .bytes): cacheScope = Array(try reader.bytes())
             default: try reader.skip(field.type)
             }
         }

@@ -189,7 +189,9 @@ extension BackendLoop {
         step.begin(sequence, credit: start.credit)
         pace = .again
         do throws(EngineFault) {
-            try engine.start(sequence, try GenerateRequest(decoding: start.request))
+            var request = try GenerateRequest(decoding: start.request)
+            request.cacheScope = start.cacheScope
+            try engine.start(sequence, request)
         } catch {
             step.fail(sequence, error)
             try sendRuns()

@@ -36,6 +36,10 @@ public struct GenerateRequest: Equatable, Sendable {
     public var stopping = Stopping()
     /// For this backend in particular; ignore the keys that you do not know.
     public var backendOptions: [String: String] = [:]
+    /// For whom the agent has this computed; the consumer does not say it. What was computed for one scope must not be
+    /// used for another, or the time of an answer tells one consumer what another asked. Empty: share nothing. At most
+    /// 32 bytes that mean nothing but themselves.
+    public var cacheScope: [UInt8] = []
 
     public init(prompt: Prompt) { self.prompt = prompt }
 }

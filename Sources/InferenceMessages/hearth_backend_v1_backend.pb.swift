@@ -414,6 +414,11 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// Clears the value of `request`. Subsequent reads from it will return its default value.
   package mutating func clearRequest() {self._request = nil}
 
+  /// For whom the sequence is computed, at most 32 bytes that mean nothing but themselves. What was computed for one scope
+  /// is never used for another: else the time of an answer, and `cached_prompt_tokens`, would tell one consumer what
+  /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one.
+  package var cacheScope: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1364,7 +1369,7 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Start"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}credit\0\u{1}request\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}credit\0\u{1}request\0\u{3}cache_scope\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1375,6 +1380,7 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.sequence) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.credit) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._request) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.cacheScope) }()
       default: break
       }
     }
@@ -1394,6 +1400,9 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
     try { if let v = self._request {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    if !self.cacheScope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.cacheScope, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1401,6 +1410,7 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
     if lhs.sequence != rhs.sequence {return false}
     if lhs.credit != rhs.credit {return false}
     if lhs._request != rhs._request {return false}
+    if lhs.cacheScope != rhs.cacheScope {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -61,6 +61,18 @@ struct ConversationTests {
         #expect(conversation.credit(of: 2) == 1)
     }
 
+    @Test("a cache scope has at most 32 bytes")
+    func cacheScope() throws {
+        var conversation = try ready()
+        let scope = [UInt8](repeating: 7, count: 33)
+        #expect(
+            sentence {
+                try conversation.agentSays(.start(Start(sequence: 2, credit: 1, request: [], cacheScope: scope)))
+            }.contains("33 bytes; at most 32"))
+        try conversation.agentSays(
+            .start(Start(sequence: 2, credit: 1, request: [], cacheScope: Array(scope.dropLast()))))
+    }
+
     @Test("a batch is walked and held against the credit run by run")
     func batch() throws {
         var conversation = try ready()

@@ -25,6 +25,7 @@ extension SeededRandom {
                     $0.sequence = number32()
                     $0.credit = number32()
                     $0.request = request()
+                    if chance() { $0.cacheScope = .init(bytes()) }
                 }
             case 5:
                 envelope.credit = .with {

@@ -7,6 +7,7 @@ private struct ScriptedEngine: Engine, Sendable {
     static let name = "scripted"
     static let version = "1"
     var model = LoadedModel(maxContextTokens: 100, maxSequences: 2)
+    var refusal: @Sendable (GenerateRequest) -> EngineFault? = { _ in nil }
     var body: @Sendable (inout Step) throws(EngineFault) -> Pace = { _ in .idle }
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
@@ -15,7 +16,9 @@ private struct ScriptedEngine: Engine, Sendable {
         return model
     }
 
-    mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {}
+    mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {
+        if let fault = refusal(request) { throw fault }
+    }
     mutating func cancel(_ sequence: Int) -> PromptTokens { PromptTokens(total: 3, cached: 9) }
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace { try body(&step) }
 }
@@ -104,6 +107,24 @@ struct BackendTests {
         #expect(harness.end() == 0)
     }
 
+    @Test("an engine hears for whom a sequence is computed, and nothing that a consumer wrote")
+    func cacheScope() throws {
+        let engine = ScriptedEngine(refusal: { EngineFault(.internal, "scope \($0.cacheScope), text \($0.prompt)") })
+        let harness = try BackendHarness(engine)
+        try harness.listen { $0.conversation.phase == .ready }
+        try harness.say(.start(Start(sequence: 0, credit: 3, request: request, cacheScope: [1, 2, 255])))
+        try harness.say(.start(Start(sequence: 1, credit: 3, request: request)))
+        try harness.listen { $0.finishes.count == 2 }
+        for (sequence, scope) in [(0, "scope [1, 2, 255]"), (1, "scope []")] as [(UInt32, String)] {
+            guard case .fault(let fault)? = harness.finishes[sequence]?.outcome else {
+                Issue.record("there was no fault")
+                return
+            }
+            #expect(fault.message.hasPrefix(scope + ","))
+        }
+        #expect(harness.end() == 0)
+    }
+
     @Test("cached tokens of a prompt are never more than its tokens")
     func cachedTokens() throws {
         let harness = try start { _ throws(EngineFault) in .idle }
@@ -131,12 +152,12 @@ struct BackendTests {
 
     @Test("while the agent does not read, the backend stops computing, still hears, and goes on later")
     func agentThatDoesNotRead() throws {
-        let engine = ScriptedEngine { step throws(EngineFault) in
+        let engine = ScriptedEngine(body: { step throws(EngineFault) in
             for sequence in step.sequences {
                 while step.credit(of: sequence) > 0 { step.emit(sequence, token: 1, text: "some text") }
             }
             return .again
-        }
+        })
         let harness = try BackendHarness(engine)
         try harness.listen { $0.conversation.phase == .ready }
         try harness.say(.start(Start(sequence: 0, credit: 10_000, request: request)))
