@@ -26,12 +26,12 @@ package struct BackendExecutable: ~Copyable, Sendable {
             try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
         }
         try refuseUntrusted(
-            try attempt { () throws(LinuxError) in try FileStatus(of: folderDescriptor, name: folder) }, folder)
+            try attempt { () throws(LinuxError) in try FileFacts(of: folderDescriptor, name: folder) }, folder)
         if let doubt = PathTrust.doubt(about: folder) {
             throw SandboxLaunchError(.executableRefused, "\(folder) \(doubt)")
         }
         let file = try openExecutable(in: folderDescriptor, name: name, path: path)
-        let status = try attempt { () throws(LinuxError) in try FileStatus(of: file, name: path) }
+        let status = try attempt { () throws(LinuxError) in try FileFacts(of: file, name: path) }
         try refuseUnfit(status, path)
         let header = try readHeader(of: file, path: path)
         let memory = try attempt { () throws(LinuxError) in try Descriptor.executableMemoryFile(name) }
@@ -57,29 +57,29 @@ package struct BackendExecutable: ~Copyable, Sendable {
     }
 
     /// Nobody but root and the agent's user may be able to change it.
-    private static func refuseUntrusted(_ status: FileStatus, _ path: String) throws(SandboxLaunchError) {
+    private static func refuseUntrusted(_ status: FileFacts, _ path: String) throws(SandboxLaunchError) {
         guard status.owner == 0 || status.owner == geteuid() else {
             throw SandboxLaunchError(
                 .executableRefused,
                 "\(path) belongs to user \(status.owner), not to root or this agent's user; chown it")
         }
         // In a sticky folder, such as /tmp, others can make files of their own but not replace ours (unlink(2)).
-        guard !status.isWritableByOthers || (status.isFolder && status.isSticky) else {
+        guard status.permissions & 0o022 == 0 || (status.kind == .folder && status.permissions & 0o1000 != 0) else {
             throw SandboxLaunchError(
                 .executableRefused, "\(path) can be changed by other users; run: chmod go-w '\(path)'")
         }
     }
 
-    private static func refuseUnfit(_ status: FileStatus, _ path: String) throws(SandboxLaunchError) {
-        guard status.isRegular else {
+    private static func refuseUnfit(_ status: FileFacts, _ path: String) throws(SandboxLaunchError) {
+        guard status.kind == .regular else {
             throw SandboxLaunchError(.executableRefused, "\(path) is no regular file")
         }
         try refuseUntrusted(status, path)
-        guard !status.isSetUserOrGroupID else {
+        guard status.permissions & 0o6000 == 0 else {
             throw SandboxLaunchError(
                 .executableRefused, "\(path) is set-user-id or set-group-id; run: chmod ug-s '\(path)'")
         }
-        guard status.isExecutable else {
+        guard status.permissions & 0o111 != 0 else {
             throw SandboxLaunchError(.executableRefused, "\(path) is not executable; run: chmod +x '\(path)'")
         }
         guard status.byteCount <= byteCountMax else {

@@ -7,9 +7,9 @@ struct BackendFolder: Equatable, Sendable {
     struct Candidate: Equatable, Sendable {
         let name: String
         let path: String
-        let executable: FileIdentity
+        let executable: FileFacts
         /// Nil without a manifest.
-        let manifest: FileIdentity?
+        let manifest: FileFacts?
 
         var manifestPath: String? { manifest == nil ? nil : path + ".json" }
     }
@@ -23,13 +23,13 @@ struct BackendFolder: Equatable, Sendable {
 
     /// Looks at a folder; blocks. Throws when it cannot be read or others may write to it.
     static func scan(_ path: String, limits: SupervisorConfiguration.Limits) throws -> BackendFolder {
-        let status = try FolderEntry(path: path)
+        let status = try FileFacts(path: path)
         guard status.kind == .folder else {
             throw SupervisorError("\(path) is no folder; put backends into a folder and name that")
         }
         if let reason = distrust(status) { throw SupervisorError("the backends folder \(path) is \(reason)") }
         if let doubt = PathTrust.doubt(about: path) { throw SupervisorError("the backends folder \(path) \(doubt)") }
-        var names = try FolderEntry.names(inFolder: path, limit: limits.folderEntriesMax)
+        var names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax)
         names.removeAll { $0.hasPrefix(".") }
         names.sort()
         return look(at: names, in: path, limits: limits)
@@ -39,8 +39,8 @@ struct BackendFolder: Equatable, Sendable {
         at names: [String], in path: String, limits: SupervisorConfiguration.Limits
     ) -> BackendFolder {
         var folder = BackendFolder()
-        let settledBefore = FolderEntry.clockNanoseconds() - Int64(limits.settledMilliseconds) * 1_000_000
-        var manifests: [String: FileIdentity] = [:]
+        let settledBefore = FileFacts.clockNanoseconds() - Int64(limits.settledMilliseconds) * 1_000_000
+        var manifests: [String: FileFacts] = [:]
         var refusedManifests: Set<String> = []
         for name in names where name.hasSuffix(".json") {
             let owner = String(name.dropLast(".json".count))
@@ -48,7 +48,7 @@ struct BackendFolder: Equatable, Sendable {
                 folder.ignore(printable(name), "a manifest without an executable '\(printable(owner))' beside it")
             } else if let entry = folder.examine(name, in: path, isManifest: true) {
                 if entry.changedNanoseconds > settledBefore { folder.settling.insert(owner) }
-                manifests[owner] = entry.identity
+                manifests[owner] = entry
             } else {
                 refusedManifests.insert(owner)
             }
@@ -62,7 +62,7 @@ struct BackendFolder: Equatable, Sendable {
             } else if !folder.settling.contains(name) {
                 folder.candidates.append(
                     Candidate(
-                        name: name, path: path + "/" + name, executable: entry.identity, manifest: manifests[name]))
+                        name: name, path: path + "/" + name, executable: entry, manifest: manifests[name]))
             }
         }
         folder.ignored.sort { $0.name < $1.name }
@@ -70,12 +70,12 @@ struct BackendFolder: Equatable, Sendable {
     }
 
     /// An entry that may be used; nil after recording why not.
-    private mutating func examine(_ name: String, in path: String, isManifest: Bool) -> FolderEntry? {
+    private mutating func examine(_ name: String, in path: String, isManifest: Bool) -> FileFacts? {
         guard name.utf8.count <= 64, name.utf8.allSatisfy(Self.isNameByte) else {
             ignore(printable(name), "a backend's name has 1 to 64 letters, digits, '.', '_' and '-'; rename it")
             return nil
         }
-        guard let entry = try? FolderEntry(path: path + "/" + name) else { return nil }
+        guard let entry = try? FileFacts(path: path + "/" + name) else { return nil }
         if let reason = Self.refusal(entry, isManifest: isManifest) {
             ignore(name, reason)
             return nil
@@ -96,11 +96,11 @@ struct BackendFolder: Equatable, Sendable {
         }
     }
 
-    private static func refusal(_ entry: FolderEntry, isManifest: Bool) -> String? {
+    private static func refusal(_ entry: FileFacts, isManifest: Bool) -> String? {
         switch entry.kind {
         case .symbolicLink: return "a symbolic link; put the file itself here"
         case .folder: return "a folder"
-        case .other: return "no regular file"
+        case .characterDevice, .other: return "no regular file"
         case .regular: break
         }
         if let reason = distrust(entry) { return reason }
@@ -111,7 +111,7 @@ struct BackendFolder: Equatable, Sendable {
     }
 
     /// Who else could have put something else here?
-    private static func distrust(_ entry: FolderEntry) -> String? {
+    private static func distrust(_ entry: FileFacts) -> String? {
         if entry.permissions & 0o022 != 0 { return "writable by others than its owner; forbid that with: chmod go-w" }
         if entry.owner != 0, entry.owner != geteuid() {
             return "owned by user \(entry.owner), neither this user nor root; change that with: chown"

@@ -122,7 +122,7 @@ package struct ControlGroups: Sendable {
 
     /// Removes what an earlier agent left: a group that is in use cannot be removed.
     private func sweep() {
-        let names = (try? FolderEntry.names(inFolder: folder, limit: 4096)) ?? []
+        let names = (try? FolderNames.names(inFolder: folder, limit: 4096)) ?? []
         for name in names where name.hasPrefix("backend-") { rmdir("\(folder)/\(name)") }
     }
 

@@ -22,7 +22,7 @@ package struct DeniedCalls: Sendable {
         if let index = entries.firstIndex(where: { $0.call.call == call.call && $0.call.errno == call.errno }) {
             entries[index].call.count = entries[index].earlierCount &+ call.count
         } else if entries.count <= LaunchPlanLimits.callKindsMax {
-            let now = UInt64(max(0, FolderEntry.clockNanoseconds() / 1_000_000))
+            let now = UInt64(max(0, FileFacts.clockNanoseconds() / 1_000_000))
             entries.append(Entry(call: call, firstSeenMilliseconds: now))
         }
     }

@@ -15,21 +15,21 @@ final class ModelFile: Sendable {
     init(path: String, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
         // O_NONBLOCK, because opening a FIFO would wait for its writer.
         descriptor = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-        let entry = try FolderEntry(of: descriptor)
+        let entry = try FileFacts(of: descriptor, name: path)
         guard entry.kind == .regular else { throw SupervisorError("the model file \(path) is no regular file") }
         guard entry.permissions & 0o002 == 0 else {
             throw SupervisorError("the model file \(path) is writable by everyone; forbid that with: chmod o-w \(path)")
         }
-        byteCount = entry.identity.byteCount
-        if let known = digests[entry.identity] {
+        byteCount = entry.byteCount
+        if let known = digests[entry] {
             digest = known
             return
         }
         digest = try Self.digest(descriptor, path: path, isCalledOff)
-        guard try FolderEntry(of: descriptor).identity == entry.identity else {
+        guard try FileFacts(of: descriptor, name: path) == entry else {
             throw SupervisorError("the model file \(path) changed while it was read; put it in place with: mv")
         }
-        digests[entry.identity] = digest
+        digests[entry] = digest
     }
 
     private static func digest(
@@ -53,9 +53,9 @@ final class ModelFile: Sendable {
 /// The digests of files that were read before, so that a restart does not read gigabytes again. Any thread.
 final class DigestCache: Sendable {
     private static let entriesMax = 256
-    private let digests = Mutex<[FileIdentity: [UInt8]]>([:])
+    private let digests = Mutex<[FileFacts: [UInt8]]>([:])
 
-    subscript(identity: FileIdentity) -> [UInt8]? {
+    subscript(identity: FileFacts) -> [UInt8]? {
         get { digests.withLock { $0[identity] } }
         set {
             digests.withLock { digests in

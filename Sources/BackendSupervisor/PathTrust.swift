@@ -23,7 +23,7 @@ enum PathTrust {
             let folder = place.isEmpty ? "/" : place
             let next = "\(place)/\(part)"
             // What is not there is for whoever opens it to tell.
-            guard let holding = try? FolderEntry(path: folder), let entry = try? FolderEntry(path: next) else {
+            guard let holding = try? FileFacts(path: folder), let entry = try? FileFacts(path: next) else {
                 return nil
             }
             if let doubt = doubt(about: holding, at: folder) { return doubt }
@@ -33,14 +33,14 @@ enum PathTrust {
             }
             if let doubt = foreignness(of: entry, at: next) { return doubt }
             links += 1
-            guard links <= linksMax, let target = FolderEntry.linkTarget(next) else { return nil }
+            guard links <= linksMax, let target = FolderNames.linkTarget(next) else { return nil }
             if target.hasPrefix("/") { place = "" }
             rest += components(target)
         }
         return nil
     }
 
-    private static func doubt(about folder: FolderEntry, at path: String) -> String? {
+    private static func doubt(about folder: FileFacts, at path: String) -> String? {
         if let doubt = foreignness(of: folder, at: path) { return doubt }
         guard folder.permissions & 0o022 != 0, folder.permissions & 0o1000 == 0 else { return nil }
         // Many systems give each user a group of the same name and leave it the right to write.
@@ -48,7 +48,7 @@ enum PathTrust {
         return "can be replaced by other users, who may write to \(path) on the way to it; run: chmod go-w '\(path)'"
     }
 
-    private static func foreignness(of entry: FolderEntry, at path: String) -> String? {
+    private static func foreignness(of entry: FileFacts, at path: String) -> String? {
         if entry.owner == 0 || entry.owner == geteuid() || entry.owner == Namespaces.unmappedUser() { return nil }
         return
             "can be replaced by user \(entry.owner), to whom \(path) on the way to it belongs; put the backends into a "

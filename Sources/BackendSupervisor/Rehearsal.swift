@@ -94,7 +94,7 @@ package final class Rehearsal {
         configuration.limits.restartsMax = 0
         let path = "\(play.folder)/\(play.name)"
         let candidate = BackendFolder.Candidate(
-            name: play.name, path: path, executable: try FolderEntry(path: path).identity, manifest: nil)
+            name: play.name, path: path, executable: try FileFacts(path: path), manifest: nil)
         let setting = BackendSetting(
             configuration: configuration, logger: Logger(label: "rehearsal") { _ in SwiftLogNoOpLogHandler() },
             launcher: RehearsalLaunching(play: play))

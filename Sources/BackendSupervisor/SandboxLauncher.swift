@@ -167,7 +167,7 @@ extension LaunchPlan {
 private enum MergedUsr {
     /// Those that this machine has.
     static let links: [RootLink] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"].compactMap { name in
-        guard let target = FolderEntry.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
+        guard let target = FolderNames.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
         return RootLink(name: name, target: target)
     }
 }

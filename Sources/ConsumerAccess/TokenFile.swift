@@ -18,8 +18,8 @@ package struct TokenFile: Sendable {
         let bytes: [UInt8]
         do throws(LinuxError) {
             let file = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            let status = try FileStatus(of: file, name: path)
-            guard status.isRegular else { throw LinuxError(code: EINVAL, operation: "read \(path)") }
+            let status = try FileFacts(of: file, name: path)
+            guard status.kind == .regular else { throw LinuxError(code: EINVAL, operation: "read \(path)") }
             guard status.permissions & 0o077 == 0 else {
                 throw LinuxError(code: EPERM, operation: "trust \(path), which is open to others (chmod 600 it)")
             }

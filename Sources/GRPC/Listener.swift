@@ -13,7 +13,7 @@ final class Listener: ReadinessHandler {
     private let socket: BoundSocket
     private var watch: Watch?
     /// Of a Unix socket's path: whoever succeeds this listener has put another one there.
-    private var stamp: FileStamp?
+    private var stamp: FileFacts?
 
     init(
         on address: SocketAddress, succeeding: Bool, limits: Limits,
@@ -38,11 +38,11 @@ final class Listener: ReadinessHandler {
         if watch == nil, let name = socket.temporaryPath { unlink(name) }
         watch?.unwatch()
         watch = nil
-        if case .unix(let path) = address, let stamp, FileStamp(path: path) == stamp { unlink(path) }
+        if case .unix(let path) = address, let stamp, (try? FileFacts(following: path)) == stamp { unlink(path) }
     }
 
     private func noteStamp() {
-        if case .unix(let path) = address { stamp = FileStamp(path: path) }
+        if case .unix(let path) = address { stamp = try? FileFacts(following: path) }
     }
 
     func ready(_ readiness: Readiness) {

@@ -8,7 +8,7 @@ final class FileWatch {
     private let paths: [String]
     private let everyMilliseconds: UInt64
     private let changed: @IOLoop () -> Void
-    private var stamps: [FileStamp?]
+    private var seen: [FileFacts?]
     private var timer: Timer?
 
     /// Changes count from now on: read the files after this.
@@ -16,7 +16,7 @@ final class FileWatch {
         self.paths = paths
         self.everyMilliseconds = everyMilliseconds
         self.changed = changed
-        stamps = paths.map(FileStamp.init)
+        seen = FileWatch.look(at: paths)
         arm()
     }
 
@@ -31,9 +31,12 @@ final class FileWatch {
 
     private func look() {
         arm()
-        let now = paths.map(FileStamp.init)
-        guard now != stamps else { return }
-        stamps = now
+        let now = FileWatch.look(at: paths)
+        guard now != seen else { return }
+        seen = now
         changed()
     }
+
+    /// Links are followed, so that a link to another file is a change.
+    private static func look(at paths: [String]) -> [FileFacts?] { paths.map { try? FileFacts(following: $0) } }
 }

@@ -52,8 +52,8 @@ struct EmptyRoot {
     }
 
     private static func tree(ofDevice path: String) throws(LinuxError) -> Descriptor {
-        let status = try FileStatus(of: Descriptor.open(path, Descriptor.pathOnly | O_NOFOLLOW), name: path)
-        guard status.isCharacterDevice else {
+        let status = try FileFacts(of: Descriptor.open(path, Descriptor.pathOnly | O_NOFOLLOW), name: path)
+        guard status.kind == .characterDevice else {
             throw LinuxError(code: ENODEV, operation: "show \(path), which is no character device")
         }
         let tree = try Mount.clone(path)
@@ -73,7 +73,7 @@ struct EmptyRoot {
             folder = try folder.openBelow(String(part), Descriptor.pathOnly | O_DIRECTORY | O_NOFOLLOW)
         }
         let last = String(parts.last ?? ".")
-        if try FileStatus(of: tree, name: path).isFolder {
+        if try FileFacts(of: tree, name: path).kind == .folder {
             try folder.makeFolder(last)
         } else {
             _ = try folder.openBelow(last, O_WRONLY | O_CREAT | O_NOFOLLOW)

@@ -126,7 +126,7 @@ package struct Launcher {
             for bind in plan.binds {
                 let opened = try Descriptor.open(bind.target, Descriptor.pathOnly)
                 var rights: LandlockRuleset.Rights = bind.allowsExecution ? [.readFile, .execute] : .readFile
-                if try FileStatus(of: opened, name: bind.target).isFolder { rights.insert(.readFolder) }
+                if try FileFacts(of: opened, name: bind.target).kind == .folder { rights.insert(.readFolder) }
                 try rules.allow(rights, on: opened)
             }
             for device in plan.devices {

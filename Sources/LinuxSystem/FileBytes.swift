@@ -6,7 +6,7 @@ package enum FileBytes {
     /// pipe, which could block.
     package static func read(_ path: String, max: Int) throws(LinuxError) -> [UInt8] {
         let file = try Descriptor.open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK)
-        guard try FileStatus(of: file, name: path).isRegular else {
+        guard try FileFacts(of: file, name: path).kind == .regular else {
             throw LinuxError(code: EINVAL, operation: "read \(path), which is no regular file")
         }
         return try read(file, max: max, name: path)

@@ -44,7 +44,7 @@ extension SandboxAudit {
 
     /// The last of the processes that one has started, each of which has started one; nil when that cannot be seen.
     private static func innermost(of process: CInt) -> CInt? {
-        let names = (try? FolderEntry.names(inFolder: "/proc", limit: 1 << 16)) ?? []
+        let names = (try? FolderNames.names(inFolder: "/proc", limit: 1 << 16)) ?? []
         var children: [CInt: CInt] = [:]
         for child in names.compactMap({ CInt($0) }) {
             // The name, in parentheses, may hold anything; the parent's number is the second word after it.
@@ -75,9 +75,9 @@ extension SandboxAudit {
             let ours = link("/proc/self/ns/\(name)")
             observation.note(layer, theirs == nil || ours == nil ? nil : theirs != ours)
         }
-        let root = try? FolderEntry.names(inFolder: "\(place)/root", limit: 64)
+        let root = try? FolderNames.names(inFolder: "\(place)/root", limit: 64)
         observation.note(.emptyRoot, root.map { $0.isEmpty })
-        if let open = try? FolderEntry.names(inFolder: "\(place)/fd", limit: 1024) {
+        if let open = try? FolderNames.names(inFolder: "\(place)/fd", limit: 1024) {
             let last = LaunchDescriptor.firstHandedOn + CInt(plan.handedOnCount)
             observation.note(
                 .cleanDescriptors,

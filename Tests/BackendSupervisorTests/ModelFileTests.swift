@@ -35,7 +35,7 @@ struct ModelFileTests {
     func cache() throws {
         let path = folder.write("abc", "abc")
         let first = try ModelFile(path: path, digests: digests)
-        let identity = try FolderEntry(path: path).identity
+        let identity = try FileFacts(path: path)
         digests[identity] = [1, 2, 3]
         #expect(try ModelFile(path: path, digests: digests).digest == [1, 2, 3])
         folder.write("abc", "abcd")
@@ -48,7 +48,7 @@ struct ModelFileTests {
         #expect(throws: SupervisorError.self) {
             try ModelFile(path: path, digests: digests, isCalledOff: { true })
         }
-        #expect(digests[try FolderEntry(path: path).identity] == nil)
+        #expect(digests[try FileFacts(path: path)] == nil)
     }
 
     @Test("what is no regular file of its owner's is refused")

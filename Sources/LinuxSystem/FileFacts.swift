@@ -1,0 +1,89 @@
+internal import Glibc
+
+/// What the kernel tells of a file without reading it: which one it is, whose it is, who may do what with it, and when it
+/// changed (inode(7)). Two looks that are equal found the same file with the same content, unless it was written within
+/// one tick of the clock that file times are taken from, some milliseconds: `wasQuiet` tells when that cannot be.
+package struct FileFacts: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        case regular, folder, symbolicLink, characterDevice, other
+    }
+
+    package let kind: Kind
+    /// The lower twelve bits of the mode: set-id bits, the sticky bit and permissions.
+    package let permissions: UInt32
+    package let owner: UInt32
+    package let group: UInt32
+    /// Which file it is, however it is reached: device and inode.
+    package let device: UInt64
+    package let inode: UInt64
+    package let byteCount: UInt64
+    /// When its content changed, in nanoseconds since 1970, as far as nobody has set another time (utimensat(2)).
+    package let modifiedNanoseconds: Int64
+    /// When its content, or anything else that is told here, changed; nobody can set it.
+    package let changedNanoseconds: Int64
+
+    /// A symbolic link at the path's end is told as such, not followed (lstat(2)).
+    package init(path: String) throws(LinuxError) {
+        var status = stat()
+        try checked("look at \(path)") { lstat(path, &status) }
+        self.init(status)
+    }
+
+    /// Where the path leads, through links (stat(2)).
+    package init(following path: String) throws(LinuxError) {
+        var status = stat()
+        try checked("look at \(path)") { stat(path, &status) }
+        self.init(status)
+    }
+
+    /// What is behind a descriptor (fstat(2)); `name` is for the error.
+    package init(of descriptor: borrowing Descriptor, name: String) throws(LinuxError) {
+        var status = stat()
+        try checked("look at \(name)") { fstat(descriptor.raw, &status) }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
+        kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .regular
+            case S_IFDIR: .folder
+            case S_IFLNK: .symbolicLink
+            case S_IFCHR: .characterDevice
+            default: .other
+            }
+        permissions = status.st_mode & 0o7777
+        owner = status.st_uid
+        group = status.st_gid
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        byteCount = UInt64(max(0, status.st_size))
+        modifiedNanoseconds = FileFacts.nanoseconds(status.st_mtim)
+        changedNanoseconds = FileFacts.nanoseconds(status.st_ctim)
+    }
+
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+
+    /// Nanoseconds since 1970 by the clock that file times are taken from.
+    package static func clockNanoseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return nanoseconds(time)
+    }
+}
+
+extension FileFacts {
+    /// Whether it is the same inode, whatever became of it.
+    package func isSameFile(as other: FileFacts) -> Bool { device == other.device && inode == other.inode }
+
+    /// Whether it had not changed for so long at a moment of `clockNanoseconds`. What changed in the future, because the
+    /// clock was set or is another machine's, has been quiet if an earlier look, so long before, found it as it is.
+    package func wasQuiet(
+        forMilliseconds milliseconds: UInt64, at clockNanoseconds: Int64, before: FileFacts? = nil
+    ) -> Bool {
+        let end = changedNanoseconds &+ Int64(clamping: milliseconds) &* 1_000_000
+        return end <= clockNanoseconds || (changedNanoseconds > clockNanoseconds && self == before)
+    }
+}

@@ -1,0 +1,26 @@
+internal import Glibc
+
+/// What stands in folders and links.
+package enum FolderNames {
+    /// The names in a folder but "." and "..", in no order; at most `limit` (readdir(3)).
+    package static func names(inFolder path: String, limit: Int) throws(LinuxError) -> [String] {
+        guard let folder = opendir(path) else { throw LinuxError.last("read the folder \(path)") }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while names.count < limit, let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Where a symbolic link leads, as written in it; nil when there is none at the path (readlink(2)).
+    package static func linkTarget(_ path: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &bytes, bytes.count)
+        return count > 0 && count < 4096
+            ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+    }
+}
