@@ -27,8 +27,6 @@ let foundationLibraries: [LinkerSetting] = [
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 
 /// A library target of ours: layer order is the order below, imports point strictly up this list.
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -49,6 +47,7 @@ var targets: [Target] = [
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     library("LinuxSystem", ["CLinux"]),
     library("WireFormat"),
+    library("StrictJSON", ["LinuxSystem"]),
 
     // Layer 1: one owner for each C library, the event loop, pure formats.
     library("LaunchPlan"),
@@ -57,7 +56,7 @@ var targets: [Target] = [
     library("TLSSession", ["COpenSSL", "LinuxSystem"]),
     library("GzipCodec", ["CZlib"]),
     library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
-    library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem"]),
+    library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem", "StrictJSON"]),
     library("InferenceMessages", [protobuf]),
     library("GRPCMessages", [protobuf]),
 
@@ -101,14 +100,14 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit",
             "SandboxPolicy",
-            "TLSSession", configuration, logging, system,
+            "StrictJSON", "TLSSession", logging,
         ]),
     .executableTarget(
         name: "hearth",
         dependencies: [
             "ConsumerAccess", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem",
             "SandboxPolicy", "TLSSession",
-            arguments, configuration, logging, protobuf,
+            arguments, logging, protobuf,
         ],
         swiftSettings: swiftSettings),
     .executableTarget(
@@ -129,7 +128,7 @@ var targets: [Target] = [
         ["BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", protobuf]),
     tests(
         "HostAgentTests",
-        ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", configuration, protobuf]),
+        ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
 
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
@@ -178,7 +177,8 @@ var targets: [Target] = [
     tests("LaunchPlanTests", ["LaunchPlan"]),
     tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence"]),
     tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
-    tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy"]),
+    tests("SandboxPolicyTests", ["LaunchPlan", "SandboxPolicy", "StrictJSON"]),
+    tests("StrictJSONTests", ["StrictJSON"]),
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
@@ -250,12 +250,10 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         // Without its traits, which are not used here: SwiftPM passes several on in any order, and when the order is
         // another one than last time everything that imports it is compiled anew.
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -70,7 +70,7 @@ package struct SandboxLauncher: Sendable {
             }
             return plan
         } catch {
-            throw SandboxLaunchError(.policyRefused, error.description)
+            throw SandboxLaunchError(.policyRefused, "\(error)")
         }
     }
 

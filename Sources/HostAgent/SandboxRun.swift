@@ -74,7 +74,7 @@ package struct SandboxRun: Sendable {
         do throws(SandboxPolicyError) {
             return try folder.policy(meant: word)
         } catch {
-            throw SandboxLaunchError(.policyRefused, error.description)
+            throw SandboxLaunchError(.policyRefused, "\(error)")
         }
     }
 

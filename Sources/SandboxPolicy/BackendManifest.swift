@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 /// What the author of a backend asks for, in `NAME.json` beside the executable. Asking is not getting: `LaunchPlanner`
 /// takes it together with what the owner allows. Every key is optional; unknown ones are refused.
 package struct BackendManifest: Equatable, Sendable {

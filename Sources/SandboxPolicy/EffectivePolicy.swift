@@ -1,4 +1,5 @@
 package import LaunchPlan
+internal import StrictJSON
 
 /// What a policy comes to on this machine, call by call: the meaning that its filter must have.
 ///

@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 extension JSONObjectReader {
     /// An action with its error number, which may be given as a number, by name, or as both.
     func action(

@@ -1,4 +1,5 @@
 package import LaunchPlan
+internal import StrictJSON
 
 /// What the owner of the machine allows one backend; a manifest can only ask for less.
 package struct OwnerLimits: Equatable, Sendable {

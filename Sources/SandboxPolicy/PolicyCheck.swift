@@ -1,4 +1,5 @@
 internal import LaunchPlan
+internal import StrictJSON
 
 /// What is to be said about a policy's file before anybody relies on it.
 package struct PolicyCheck: Equatable, Sendable {

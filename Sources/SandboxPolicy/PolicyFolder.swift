@@ -1,5 +1,6 @@
 internal import Glibc
 package import LaunchPlan
+internal import StrictJSON
 
 /// The policies that are installed: the files `NAME.json` of one folder. Reads them anew each time.
 package struct PolicyFolder: Sendable {

@@ -1,4 +1,5 @@
 package import LaunchPlan
+internal import StrictJSON
 
 /// Makes the smallest policy that a program needs of the calls that it was seen to make. Pure.
 package struct PolicyLearning: Sendable {

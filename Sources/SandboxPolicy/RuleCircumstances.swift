@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 /// When a rule of a container engine's profile applies: `includes` and `excludes` of Docker and containers-common. A
 /// backend has no capability, runs on this machine's own architecture, and has the running kernel.
 struct RuleCircumstances {
@@ -8,7 +10,8 @@ struct RuleCircumstances {
     /// Nil where the rule does not have the key. Throws on capabilities, architectures and versions that are none.
     init?(_ rule: JSONObjectReader, _ key: String) throws(SandboxPolicyError) {
         guard let node = rule.node(key) else { return nil }
-        let entry = try JSONObjectReader(node, key, keys: ["caps", "arches", "minKernel"], file: rule.file)
+        let entry = try JSONObjectReader(
+            node, key, keys: ["caps", "arches", "minKernel"], nullIsAbsent: true, file: rule.file)
         capabilities = try RuleCircumstances.names("caps", entry, "capability", among: PolicyHost.capabilities)
         architectures = try RuleCircumstances.names("arches", entry, "architecture", among: PolicyHost.architectures)
         guard let text = try entry.string("minKernel"), !text.isEmpty else {

@@ -2,6 +2,7 @@ internal import CSeccomp
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import StrictJSON
 
 extension SeccompPolicy {
     /// The launcher's own exec of the backend, execveat(6, "", …, AT_EMPTY_PATH), is put to the launcher's supervisor,

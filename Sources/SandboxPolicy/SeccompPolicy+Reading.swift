@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 /// The keys are those of the OCI runtime-spec (config-linux, "Seccomp") and of the two profiles that container engines
 /// ship, Docker's default.json and the seccomp.json of containers-common. Every other key is refused.
 extension SeccompPolicy {
@@ -11,7 +13,7 @@ extension SeccompPolicy {
     private static let conditionKeys = ["index", "value", "valueTwo", "op"]
 
     init(_ node: JSONNode, file: String, host: PolicyHost) throws(SandboxPolicyError) {
-        let top = try JSONObjectReader(node, "the policy", keys: SeccompPolicy.keys, file: file)
+        let top = try JSONObjectReader(node, "the policy", keys: SeccompPolicy.keys, nullIsAbsent: true, file: file)
         self.file = file
         self.name = SeccompPolicy.baseName(of: file)
         defaultAction = try top.action("defaultAction", errnoKey: "defaultErrnoRet", errnoNameKey: "defaultErrno")
@@ -51,7 +53,7 @@ extension SeccompPolicy {
         var found: [String]?
         for entry in entries {
             let map = try JSONObjectReader(
-                entry, "archMap", keys: ["architecture", "subArchitectures"], file: top.file)
+                entry, "archMap", keys: ["architecture", "subArchitectures"], nullIsAbsent: true, file: top.file)
             let architecture = try map.required("architecture")
             try checkArchitecture(architecture, file: top.file, line: map.line(of: "architecture"))
             let others = try map.strings("subArchitectures", max: 64) ?? []
@@ -103,7 +105,7 @@ extension SeccompPolicy {
     private static func rule(
         _ node: JSONNode, file: String, host: PolicyHost
     ) throws(SandboxPolicyError) -> (rule: Rule, applies: Bool) {
-        let entry = try JSONObjectReader(node, "a rule", keys: ruleKeys, file: file)
+        let entry = try JSONObjectReader(node, "a rule", keys: ruleKeys, nullIsAbsent: true, file: file)
         let action = try entry.action("action", errnoKey: "errnoRet", errnoNameKey: "errno")
         var conditions: [Condition] = []
         for argument in try entry.array("args", max: 6) ?? [] {
@@ -150,7 +152,7 @@ extension SeccompPolicy {
     }
 
     private static func condition(_ node: JSONNode, file: String) throws(SandboxPolicyError) -> Condition {
-        let entry = try JSONObjectReader(node, "an argument", keys: conditionKeys, file: file)
+        let entry = try JSONObjectReader(node, "an argument", keys: conditionKeys, nullIsAbsent: true, file: file)
         let operationName = try entry.required("op")
         guard let operation = Operation(rawValue: operationName) else {
             let hint = NearestName.hint(for: operationName, among: Operation.allCases.map(\.rawValue))

@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 /// Which system calls a backend may make: a seccomp profile in OCI's JSON form (runtime-spec, config-linux, "Seccomp"),
 /// read strictly. A plain value; `compile()` makes the kernel's form of it.
 package struct SeccompPolicy: Equatable, Sendable {

@@ -34,7 +34,7 @@ struct PolicyOptions: ParsableArguments {
         do {
             return try EffectivePolicy(folder().policy(meant: word))
         } catch let error as SandboxPolicyError {
-            throw HostError(error.description)
+            throw HostError("\(error)")
         }
     }
 }
@@ -65,7 +65,7 @@ struct PolicyListCommand: ParsableCommand {
             rows.sort { $0.score.value < $1.score.value }
             print(TextTable.render([["POLICY", "EXPOSURE", "ALLOWS BESIDE THE HARMLESS"]] + rows.map(\.cells)))
         } catch let error as SandboxPolicyError {
-            throw HostError(error.description)
+            throw HostError("\(error)")
         }
     }
 }
@@ -106,7 +106,7 @@ struct PolicyCheckCommand: ParsableCommand {
                 if var error = check.error {
                     failures += 1
                     if isInstalled, !installed.contains(word) {
-                        do { _ = try folder.policy(meant: word) } catch let unknown { error = unknown.description }
+                        do { _ = try folder.policy(meant: word) } catch let unknown { error = "\(unknown)" }
                     }
                     Output.note("\(error)")
                 } else if !quiet {
@@ -115,7 +115,7 @@ struct PolicyCheckCommand: ParsableCommand {
             }
             if failures > 0 { throw Failure.requestFailed }
         } catch let error as SandboxPolicyError {
-            throw HostError(error.description)
+            throw HostError("\(error)")
         }
     }
 

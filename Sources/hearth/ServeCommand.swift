@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Configuration
 internal import EventLoop
 internal import Foundation
 internal import HostAgent
@@ -37,7 +36,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
             or in the --config file, a JSON object with the same names, such as
               {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
-            A flag wins over the environment, and the environment over the file.
+            A flag wins over the environment, and the environment over the file. A list is a list in the file and has commas \
+            in the environment. What is not understood is never passed over: an unknown name, a value of another type, an \
+            empty one or a file that is no strict JSON ends the start with exit code 78 and one line that names it.
 
             EXAMPLES
               hearth serve --backends ~/backends
@@ -45,51 +46,37 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
               hearth serve --listen '[::]:50051' --tls-certificate host.pem --tls-key host.key
             """)
 
-    @Option(
-        help: ArgumentHelp(
-            "Where to accept consumers; may be repeated. Port 0: a free one.", valueName: "host:port|unix:path"))
+    @Option(help: .setting(.listen, "host:port|unix:path"))
     var listen: [String] = []
-    @Flag(help: "Refuse every address that would need TLS.")
+    @Flag(help: .setting(.plaintext))
     var plaintext = false
-    @Flag(help: "Serve TLS on loopback and Unix sockets too.")
+    @Flag(help: .setting(.tls))
     var tls = false
-    @Option(help: ArgumentHelp("The certificate chain, PEM.", valueName: "file"))
+    @Option(help: .setting(.tlsCertificate, "file"))
     var tlsCertificate: String?
-    @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
+    @Option(help: .setting(.tlsKey, "file"))
     var tlsKey: String?
-    @Option(
-        help: ArgumentHelp(
-            "Ask every client for a certificate that an authority in this PEM file signed.", valueName: "file"))
+    @Option(help: .setting(.tlsClientAuthority, "file"))
     var tlsClientAuthority: String?
-    @Option(
-        name: .customLong("tls-client-subject"),
-        help: ArgumentHelp(
-            "Let only such a certificate call: its common name, or a DNS or URI alternative name; may be repeated.",
-            valueName: "name"))
+    @Option(name: .customLong("tls-client-subject"), help: .setting(.tlsClientSubjects, "name"))
     var tlsClientSubjects: [String] = []
-    @Option(help: ArgumentHelp("The oldest TLS to accept: 1.3, or 1.2.", valueName: "version"))
+    @Option(help: .setting(.tlsMinimum, "version"))
     var tlsMinimum: String?
-    @Flag(help: "Ask for a token on loopback and Unix sockets too; elsewhere it is always asked for.")
+    @Flag(help: .setting(.requireToken))
     var requireToken = false
-    @Option(help: ArgumentHelp("The folder of backend executables.", valueName: "dir"))
+    @Option(help: .setting(.backends, "dir"))
     var backends: String?
-    @Option(help: ArgumentHelp("The folder of what the agent keeps.", valueName: "dir"))
+    @Option(help: .setting(.state, "dir"))
     var state: String?
-    @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
+    @Option(help: .setting(.policies, "dir"))
     var policies: String?
-    @Option(
-        help: ArgumentHelp(
-            "The sandbox to insist on: full, or reduced where user namespaces are not to be had.", valueName: "tier"))
+    @Option(help: .setting(.tier, "tier"))
     var tier: String?
-    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    @Option(help: .setting(.user, "name"))
     var user: String?
-    @Option(
-        help: ArgumentHelp(
-            "A path that backends' manifests may ask to read, with all below it; may be repeated.", valueName: "path"))
+    @Option(help: .setting(.readable, "path"))
     var readable: [String] = []
-    @Option(
-        name: .customLong("device"),
-        help: ArgumentHelp("A device that manifests may ask to use; may be repeated.", valueName: "path"))
+    @Option(name: .customLong("device"), help: .setting(.devices, "path"))
     var devices: [String] = []
     @OptionGroup(title: "Connections") var connectionTimes: ConnectionTimeOptions
     @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
@@ -101,31 +88,38 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 
     mutating func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let settings = try await ConfigurationLoader.load(flags: flags, environment: environment, file: config)
+        let settings = try SettingsReader.read(flags: flags, environment: environment, file: config)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         let executable = try InstalledParts.ownExecutable()
         let logger = Logger(label: "hearth")
+        for variable in SettingsEnvironment.unknown(in: environment) {
+            logger.warning("\(variable) in the environment is no setting, and means nothing to the agent")
+        }
         let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
         try await ServeSession(agent: agent, logger: logger, graceSeconds: grace).run(takingOver: takeOver)
     }
 
-    private var flags: [HostConfiguration.Key: ConfigContent] {
+    private var flags: [HostConfiguration.Key: [String]] {
         var flags = connectionTimes.flags
-        if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
-        if !readable.isEmpty { flags[.readable] = .stringArray(readable) }
-        if !devices.isEmpty { flags[.devices] = .stringArray(devices) }
-        if plaintext { flags[.plaintext] = .bool(true) }
-        if tls { flags[.tls] = .bool(true) }
-        if !tlsClientSubjects.isEmpty { flags[.tlsClientSubjects] = .stringArray(tlsClientSubjects) }
-        if requireToken { flags[.requireToken] = .bool(true) }
-        for (key, value) in [
+        flags[.plaintext] = plaintext ? ["true"] : nil
+        flags[.tls] = tls ? ["true"] : nil
+        flags[.requireToken] = requireToken ? ["true"] : nil
+        for (key, texts) in [
+            (HostConfiguration.Key.listen, listen), (.readable, readable), (.devices, devices),
+            (.tlsClientSubjects, tlsClientSubjects),
+        ] where !texts.isEmpty { flags[key] = texts }
+        for case (let key, let text?) in [
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
-            (.tlsClientAuthority, tlsClientAuthority), (.backends, backends),
-            (.state, state),
-            (.policies, policies), (.tier, tier), (.user, user),
-        ] {
-            if let value { flags[key] = .string(value) }
-        }
+            (.tlsClientAuthority, tlsClientAuthority), (.backends, backends), (.state, state), (.policies, policies),
+            (.tier, tier), (.user, user),
+        ] { flags[key] = [text] }
         return flags
+    }
+}
+
+extension ArgumentHelp {
+    /// What the description of a setting says.
+    static func setting(_ key: HostConfiguration.Key, _ valueName: String? = nil) -> ArgumentHelp {
+        ArgumentHelp("\(key.setting.meaning)", valueName: valueName)
     }
 }

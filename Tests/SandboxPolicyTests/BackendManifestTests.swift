@@ -1,4 +1,5 @@
 import SandboxPolicy
+import StrictJSON
 import Testing
 
 struct BackendManifestTests {

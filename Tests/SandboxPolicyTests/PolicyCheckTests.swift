@@ -1,5 +1,6 @@
 import Foundation
 import SandboxPolicy
+import StrictJSON
 import Testing
 
 struct PolicyCheckTests {

@@ -1,4 +1,5 @@
 import SandboxPolicy
+import StrictJSON
 import Testing
 
 /// The parts of container engines' profiles that the OCI runtime-spec does not have.

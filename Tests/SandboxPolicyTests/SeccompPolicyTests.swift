@@ -1,5 +1,6 @@
 import LaunchPlan
 import SandboxPolicy
+import StrictJSON
 import Testing
 
 struct SeccompPolicyTests {

@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
 
+import os
 import subprocess
 
 import pytest
@@ -38,6 +39,43 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(tmp_path):
     answer = hearth("serve", "--plaintext", "--listen", "0.0.0.0:0")
     assert answer.returncode == 78
     assert answer.stderr.count("\n") == 1 and "TLS" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "member, expected, found",
+    [
+        ('"tls-client-subject": "alice"', "a list of names", '"alice"'),
+        ('"listen": "127.0.0.1:50099"', "a list of addresses", '"127.0.0.1:50099"'),
+        ('"tier": 5', "full", "5"),
+        ('"require-token": null', "true or false", "null"),
+        ('"require-token": true, "require-token": false', "twice", "require-token"),
+    ],
+)
+def test_a_setting_of_another_type_stops_the_start(tmp_path, member, expected, found):
+    settings = tmp_path / "hearth.json"
+    settings.write_text("{\n" + member + "\n}")
+    answer = hearth("serve", "--config", settings)
+    assert answer.returncode == 78 and answer.stdout == ""
+    assert answer.stderr.count("\n") == 1 and f"{settings}:2:" in answer.stderr
+    assert expected in answer.stderr and found in answer.stderr
+
+
+@pytest.mark.parametrize("variable", ["HEARTH_TEIR", "HEARTH_REQUIRE_TOKENS", "HEARTH_CONFIG"])
+def test_a_variable_that_was_meant_to_be_a_setting_stops_the_start(variable):
+    answer = hearth("serve", env={**os.environ, variable: "x"})
+    assert answer.returncode == 78
+    assert answer.stderr.count("\n") == 1 and variable in answer.stderr
+
+
+def test_every_setting_has_a_flag_that_the_help_explains(tmp_path):
+    settings = tmp_path / "hearth.json"
+    settings.write_text('{"no such thing": 1}')
+    keys = hearth("serve", "--config", settings).stderr.split("there are ")[1].strip().split(", ")
+    assert len(keys) > 20
+    help_text = hearth("serve", "--help").stdout
+    for key in keys:
+        flag = "--device" if key == "devices" else f"--{key}"
+        assert f"  {flag} " in help_text or f"  {flag}\n" in help_text, key
 
 
 def test_a_wrong_flag_is_a_usage_error():

@@ -1,73 +1,20 @@
-internal import LinuxSystem
-
-/// A JSON text as a tree that remembers its lines, so that a refusal can say where (RFC 8259).
-///
-/// Strict: a key may stand once in an object, nothing follows the value, and depth and size are bounded.
-struct JSONNode: Equatable, Sendable {
-    let line: Int
-    let value: Value
-
-    indirect enum Value: Equatable, Sendable {
-        case null
-        case bool(Bool)
-        /// As written.
-        case number(String)
-        case string(String)
-        case array([JSONNode])
-        case object([Member])
-    }
-
-    struct Member: Equatable, Sendable {
-        let key: String
-        let line: Int
-        let node: JSONNode
-    }
-
-    /// What kind of value it is, in words.
-    var kind: String {
-        switch value {
-        case .null: "null"
-        case .bool: "true or false"
-        case .number: "a number"
-        case .string: "a string"
-        case .array: "a list"
-        case .object: "an object"
-        }
-    }
-
-    static func read(file: String) throws(SandboxPolicyError) -> JSONNode {
-        let bytes: [UInt8]
-        do throws(LinuxError) {
-            bytes = try FileBytes.read(file, max: SandboxPolicyLimits.fileBytesMax)
-        } catch {
-            throw SandboxPolicyError(file: file, error.description)
-        }
-        return try parse(bytes, file: file)
-    }
-
-    static func parse(_ bytes: [UInt8], file: String) throws(SandboxPolicyError) -> JSONNode {
-        var parser = JSONParser(input: bytes, file: file)
-        return try parser.document()
-    }
-}
-
-/// Recursive descent over bytes.
-private struct JSONParser {
-    let input: [UInt8]
-    let file: String
-    var position = 0
-    var line = 1
+/// Recursive descent over bytes (RFC 8259).
+struct JSONParser {
+    private let input: [UInt8]
+    private let file: String
+    private var position = 0
+    private var line = 1
 
     init(input: [UInt8], file: String) {
         self.input = input
         self.file = file
     }
 
-    func failure(_ message: String) -> SandboxPolicyError { SandboxPolicyError(file: file, line: line, message) }
+    private func failure(_ message: String) -> JSONError { JSONError(file: file, line: line, message) }
 
-    var next: UInt8? { position < input.count ? input[position] : nil }
+    private var next: UInt8? { position < input.count ? input[position] : nil }
 
-    mutating func skipSpace() {
+    private mutating func skipSpace() {
         while let byte = next {
             switch byte {
             case UInt8(ascii: "\n"): line += 1
@@ -78,27 +25,42 @@ private struct JSONParser {
         }
     }
 
-    mutating func take(_ byte: Unicode.Scalar) -> Bool {
+    private mutating func take(_ byte: Unicode.Scalar) -> Bool {
         skipSpace()
         guard next == UInt8(ascii: byte) else { return false }
         position += 1
         return true
     }
 
-    mutating func expect(_ byte: Unicode.Scalar, _ place: String) throws(SandboxPolicyError) {
-        guard take(byte) else { throw failure("expected '\(byte)' \(place)") }
+    private mutating func expect(_ byte: Unicode.Scalar, _ place: String) throws(JSONError) {
+        guard take(byte) else { throw unexpected("expected '\(byte)' \(place)") }
     }
 
-    mutating func document() throws(SandboxPolicyError) -> JSONNode {
+    /// What to say of the byte that comes next.
+    private func unexpected(_ message: String) -> JSONError {
+        switch next {
+        case UInt8(ascii: "/"), UInt8(ascii: "#"): failure("JSON has no comments; take this one out")
+        case UInt8(ascii: "'"): failure("\(message); JSON's quotes are \"")
+        default: failure(message)
+        }
+    }
+
+    mutating func document() throws(JSONError) -> JSONNode {
+        if input.starts(with: [0xEF, 0xBB, 0xBF]) {
+            throw failure("begins with a byte order mark; save it as UTF-8 without one")
+        }
+        if input.contains(0) || input.starts(with: [0xFF, 0xFE]) || input.starts(with: [0xFE, 0xFF]) {
+            throw JSONError(file: file, "this is no text in UTF-8; save it as such")
+        }
         let node = try value(depth: 0)
         skipSpace()
-        guard position == input.count else { throw failure("text follows the JSON value") }
+        guard position == input.count else { throw unexpected("text follows the JSON value") }
         return node
     }
 
-    mutating func value(depth: Int) throws(SandboxPolicyError) -> JSONNode {
-        guard depth < SandboxPolicyLimits.nestingMax else {
-            throw failure("nested deeper than \(SandboxPolicyLimits.nestingMax)")
+    private mutating func value(depth: Int) throws(JSONError) -> JSONNode {
+        guard depth < JSONLimits.nestingMax else {
+            throw failure("nested deeper than \(JSONLimits.nestingMax)")
         }
         skipSpace()
         let start = line
@@ -106,21 +68,23 @@ private struct JSONParser {
         case UInt8(ascii: "{"): return JSONNode(line: start, value: .object(try members(depth: depth)))
         case UInt8(ascii: "["): return JSONNode(line: start, value: .array(try elements(depth: depth)))
         case UInt8(ascii: "\""): return JSONNode(line: start, value: .string(try string()))
-        case nil: throw failure("the text ends where a value should stand")
+        case nil:
+            throw failure("the text ends where a value should stand: the file is empty, or only half of it is here")
         default: return JSONNode(line: start, value: try word())
         }
     }
 
-    mutating func members(depth: Int) throws(SandboxPolicyError) -> [JSONNode.Member] {
+    private mutating func members(depth: Int) throws(JSONError) -> [JSONNode.Member] {
         position += 1
         var members: [JSONNode.Member] = []
+        var keys: Set<String> = []
         if take("}") { return members }
         repeat {
             skipSpace()
-            guard next == UInt8(ascii: "\"") else { throw failure("expected a key in quotes") }
+            guard next == UInt8(ascii: "\"") else { throw unexpected(closing("}") ?? "expected a key in quotes") }
             let start = line
             let key = try string()
-            guard !members.contains(where: { $0.key == key }) else { throw failure("key '\(key)' stands twice") }
+            guard keys.insert(key).inserted else { throw failure("key '\(key)' stands twice") }
             try expect(":", "after key '\(key)'")
             members.append(JSONNode.Member(key: key, line: start, node: try value(depth: depth + 1)))
         } while take(",")
@@ -128,17 +92,26 @@ private struct JSONParser {
         return members
     }
 
-    mutating func elements(depth: Int) throws(SandboxPolicyError) -> [JSONNode] {
+    private mutating func elements(depth: Int) throws(JSONError) -> [JSONNode] {
         position += 1
         var elements: [JSONNode] = []
         if take("]") { return elements }
-        repeat { elements.append(try value(depth: depth + 1)) } while take(",")
+        repeat {
+            skipSpace()
+            if let message = closing("]") { throw failure(message) }
+            elements.append(try value(depth: depth + 1))
+        } while take(",")
         try expect("]", "or ',' in a list")
         return elements
     }
 
+    /// What to say where a list or an object ends though a comma promised more.
+    private func closing(_ end: Unicode.Scalar) -> String? {
+        next == UInt8(ascii: end) ? "a comma stands before '\(end)'; take it out" : nil
+    }
+
     /// true, false, null or a number.
-    mutating func word() throws(SandboxPolicyError) -> JSONNode.Value {
+    private mutating func word() throws(JSONError) -> JSONNode.Value {
         let start = position
         while let byte = next, isWordByte(byte) { position += 1 }
         let text = String(decoding: input[start..<position], as: UTF8.self)
@@ -147,21 +120,25 @@ private struct JSONParser {
         case "false": return .bool(false)
         case "null": return .null
         default:
-            guard let first = text.utf8.first, first == UInt8(ascii: "-") || isDigit(first),
-                let number = Double(text), number.isFinite, !text.contains(where: { "xXpP".contains($0) })
-            else { throw failure(text.isEmpty ? "expected a value" : "'\(text)' is no JSON value") }
+            guard !text.isEmpty else { throw unexpected("expected a value") }
+            guard JSONParser.isNumber(text) else { throw failure("'\(text.prefix(64))' is no JSON value") }
             return .number(text)
         }
     }
 
-    func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    /// RFC 8259, section 6; and within what a double can hold.
+    private static func isNumber(_ text: String) -> Bool {
+        text.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/) != nil && Double(text)?.isFinite == true
+    }
 
-    func isWordByte(_ byte: UInt8) -> Bool {
+    private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    private func isWordByte(_ byte: UInt8) -> Bool {
         isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
             || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".")
     }
 
-    mutating func string() throws(SandboxPolicyError) -> String {
+    private mutating func string() throws(JSONError) -> String {
         position += 1
         var bytes: [UInt8] = []
         while let byte = next {
@@ -178,7 +155,7 @@ private struct JSONParser {
         throw failure("a string is not closed")
     }
 
-    mutating func escape() throws(SandboxPolicyError) -> [UInt8] {
+    private mutating func escape() throws(JSONError) -> [UInt8] {
         guard let byte = next else { throw failure("a string is not closed") }
         position += 1
         switch byte {
@@ -194,7 +171,7 @@ private struct JSONParser {
     }
 
     /// The scalar after `\u`, which may be a surrogate pair.
-    mutating func escapedScalar() throws(SandboxPolicyError) -> Unicode.Scalar {
+    private mutating func escapedScalar() throws(JSONError) -> Unicode.Scalar {
         let high = try hexUnit()
         if let scalar = Unicode.Scalar(high) { return scalar }
         guard (0xD800..<0xDC00).contains(high), input[position...].starts(with: [0x5C, 0x75]) else {
@@ -208,7 +185,7 @@ private struct JSONParser {
         return scalar
     }
 
-    mutating func hexUnit() throws(SandboxPolicyError) -> UInt32 {
+    private mutating func hexUnit() throws(JSONError) -> UInt32 {
         let digits = String(decoding: input[position...].prefix(4), as: UTF8.self)
         guard digits.utf8.count == 4, digits.allSatisfy(\.isHexDigit), let unit = UInt32(digits, radix: 16) else {
             throw failure("\\u needs four hexadecimal digits")

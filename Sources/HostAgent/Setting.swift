@@ -1,0 +1,123 @@
+/// One setting, as flags, the environment and the file share it. What is accepted, what a refusal says and what
+/// `hearth serve --help` tells of it all come from this description.
+package struct Setting: Sendable {
+    typealias Place<Value> = WritableKeyPath<HostConfiguration, Value> & Sendable
+
+    /// What it takes, and where that goes.
+    enum Kind: Sendable {
+        case toggle(any Place<Bool>)
+        case choice([String], any Place<String>)
+        case seconds(any Place<UInt32?>)
+        /// `noun` says what the text is, `example` shows one.
+        case text(noun: String, example: String, any Place<String?>)
+        case texts(noun: String, example: String, any Place<[String]>)
+        case addresses
+    }
+
+    let key: HostConfiguration.Key
+    let kind: Kind
+    /// A sentence.
+    package let meaning: String
+
+    init(_ key: HostConfiguration.Key, _ kind: Kind, _ meaning: String) {
+        self.key = key
+        self.kind = kind
+        self.meaning = meaning
+    }
+
+    var takesSeveral: Bool {
+        switch kind {
+        case .texts, .addresses: true
+        case .toggle, .choice, .seconds, .text: false
+        }
+    }
+}
+
+extension HostConfiguration.Key {
+    /// As the environment has it.
+    var variable: String { SettingsEnvironment.prefix + rawValue.uppercased().replacing("-", with: "_") }
+
+    /// As the command line has it: one of several is named by a word for one.
+    var flag: String { self == .devices ? "--device" : "--\(rawValue)" }
+
+    package var setting: Setting {
+        switch self {
+        case .listen:
+            Setting(self, .addresses, "Where to accept consumers; may be repeated. Port 0: a free one.")
+        case .plaintext: Setting(self, .toggle(\.plaintext), "Refuse every address that would need TLS.")
+        case .tls: Setting(self, .toggle(\.tls), "Serve TLS on loopback and Unix sockets too.")
+        case .tlsCertificate:
+            Setting(self, .file(\.tlsCertificate, "/etc/hearth/host.pem"), "The certificate chain, PEM.")
+        case .tlsKey: Setting(self, .file(\.tlsKey, "/etc/hearth/host.key"), "Its private key, PEM.")
+        case .tlsClientAuthority:
+            Setting(
+                self, .file(\.tlsClientAuthority, "/etc/hearth/clients.pem"),
+                "Ask every client for a certificate that an authority in this PEM file signed.")
+        case .tlsClientSubjects:
+            Setting(
+                self, .texts(noun: "names", example: "alice", \.tlsClientSubjects),
+                "Let only such a certificate call: its common name, or a DNS or URI alternative name; may be repeated.")
+        case .tlsMinimum:
+            Setting(self, .choice(["1.3", "1.2"], \.tlsMinimum), "The oldest TLS to accept: 1.3, or 1.2.")
+        case .requireToken:
+            Setting(
+                self, .toggle(\.requireToken),
+                "Ask for a token on loopback and Unix sockets too; elsewhere it is always asked for.")
+        case .backends: Setting(self, .folder(\.backends, "/srv/backends"), "The folder of backend executables.")
+        case .state: Setting(self, .folder(\.state, "/var/lib/hearth"), "The folder of what the agent keeps.")
+        case .policies:
+            Setting(self, .folder(\.policies, "/usr/local/share/hearth/policies"), "The folder of seccomp policies.")
+        case .tier:
+            Setting(
+                self, .choice(["full", "reduced"], \.tier),
+                "The sandbox to insist on: full, or reduced where user namespaces are not to be had.")
+        case .user:
+            Setting(
+                self, .text(noun: "the name of a user", example: "hearth", \.user),
+                "Who to become when started as root.")
+        case .readable:
+            Setting(
+                self, .texts(noun: "paths", example: "/srv/models", \.readable),
+                "A path that backends' manifests may ask to read, with all below it; may be repeated.")
+        case .devices:
+            Setting(
+                self, .texts(noun: "devices", example: "/dev/nvidia0", \.devices),
+                "A device that manifests may ask to use; may be repeated.")
+        case .keepaliveTime:
+            Setting(
+                self, .seconds(\.connectionTimes.keepalive),
+                "Ping a consumer that has been silent for so long; 0: never (7200).")
+        case .keepaliveTimeout:
+            Setting(
+                self, .seconds(\.connectionTimes.keepaliveTimeout),
+                "Close its connection if it does not answer within so long (20).")
+        case .minPingInterval:
+            Setting(
+                self, .seconds(\.connectionTimes.minPingInterval),
+                "End the connection of a consumer that pings more often, with too_many_pings (10).")
+        case .maxConnectionIdle:
+            Setting(
+                self, .seconds(\.connectionTimes.maxIdle),
+                "Close a connection that has had no call for so long; 0: never (1800).")
+        case .maxConnectionAge:
+            Setting(
+                self, .seconds(\.connectionTimes.maxAge),
+                "Take no new calls on a connection of this age, so that load balancers spread load anew; 0: at any age (0)."
+            )
+        case .maxConnectionAgeGrace:
+            Setting(
+                self, .seconds(\.connectionTimes.maxAgeGrace),
+                "How long the calls on it may still go on before it is closed; 0: to their end (0).")
+        }
+    }
+}
+
+extension Setting.Kind {
+    fileprivate static func file(_ place: any Setting.Place<String?>, _ example: String) -> Setting.Kind {
+        .text(noun: "the path of a file", example: example, place)
+    }
+
+    fileprivate static func folder(_ place: any Setting.Place<String?>, _ example: String) -> Setting.Kind {
+        .text(noun: "the path of a folder", example: example, place)
+    }
+}

@@ -1,0 +1,97 @@
+internal import StrictJSON
+
+/// The environment variables of settings, and those that look like one.
+package enum SettingsEnvironment {
+    /// Before every setting's name in the environment.
+    static let prefix = "HEARTH_"
+
+    /// Variables of other parts: the consumer's commands, and the scripts that build and test Hearth.
+    static let ofOthers: Set<String> = [
+        "HEARTH_TOKEN", "HEARTH_PREFIX", "HEARTH_LLAMA_PREFIX", "HEARTH_WARNINGS_AS_ERRORS", "HEARTH_CONSUMER_WORK",
+        "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS", "HEARTH_FUZZ",
+    ]
+
+    /// What the variables say of settings. Throws for one that is empty, and for one that is no setting but was
+    /// probably meant to be: its name is near a setting's, or has a word of one in it.
+    static func settings(
+        in environment: [String: String]
+    ) throws(HostError) -> [(key: HostConfiguration.Key, text: String)] {
+        var settings: [(key: HostConfiguration.Key, text: String)] = []
+        for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix(prefix) {
+            guard let key = HostConfiguration.Key.allCases.first(where: { $0.variable == variable }) else {
+                if isProbablyMeant(variable, text) { throw refusal(of: variable) }
+                continue
+            }
+            settings.append((key, try checked(text, key)))
+        }
+        return settings
+    }
+
+    /// What the environment says of one setting, for commands that need no other; nil: nothing. Throws when it is empty.
+    package static func text(
+        of key: HostConfiguration.Key, in environment: [String: String]
+    ) throws(HostError) -> String? {
+        guard let text = environment[key.variable] else { return nil }
+        return try checked(text, key)
+    }
+
+    /// Those that are no setting, nor anything else that Hearth knows of, sorted: for a warning.
+    package static func unknown(in environment: [String: String]) -> [String] {
+        environment.filter { variable, text in
+            variable.hasPrefix(prefix) && !ofOthers.contains(variable) && !isOfOrchestrator(variable, text)
+                && !HostConfiguration.Key.allCases.contains { $0.variable == variable }
+        }.keys.sorted()
+    }
+
+    /// A list in a variable: commas stand between its entries, with blanks or without.
+    static func list(_ text: String) -> [String] {
+        text.split(separator: ",", omittingEmptySubsequences: false).map { entry in
+            String(entry.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        }
+    }
+
+    private static func checked(_ text: String, _ key: HostConfiguration.Key) throws(HostError) -> String {
+        guard !text.isEmpty else {
+            throw HostError(
+                "\(key.variable) is empty: it must be \(key.setting.expected(.variable)); or unset it")
+        }
+        return text
+    }
+
+    private static func isProbablyMeant(_ variable: String, _ text: String) -> Bool {
+        guard !ofOthers.contains(variable), !isOfOrchestrator(variable, text) else { return false }
+        let name = name(of: variable)
+        let words = Set(known.flatMap { $0.split(separator: "-") })
+        return onlyFlags.contains(name) || name.split(separator: "-").contains { words.contains($0) }
+            || NearestName.nearest(to: name, among: known, distanceMax: max(1, name.utf8.count / 3)) != nil
+    }
+
+    private static var known: [String] { HostConfiguration.Key.allCases.map(\.rawValue).sorted() }
+
+    /// As a flag or a file would have it.
+    private static func name(of variable: String) -> String {
+        variable.dropFirst(prefix.count).lowercased().replacing("_", with: "-")
+    }
+
+    /// Flags of `hearth serve` that are no settings.
+    private static let onlyFlags: Set<String> = ["config", "grace", "take-over"]
+
+    private static func refusal(of variable: String) -> HostError {
+        let name = name(of: variable)
+        if onlyFlags.contains(name) {
+            return HostError("\(variable) is no setting: give --\(name) on the command line, and unset it")
+        }
+        let meant = NearestName.nearest(to: name, among: known, distanceMax: max(2, name.utf8.count / 3))
+        let hint = meant.flatMap(HostConfiguration.Key.init).map { " (did you mean '\($0.variable)'?)" } ?? ""
+        return HostError(
+            "there is no setting '\(variable)'\(hint), so unset it; there are \(prefix) and one of "
+                + known.map { $0.uppercased().replacing("-", with: "_") }.joined(separator: ", "))
+    }
+
+    /// Kubernetes, and links of older container engines, tell every process of a service called "hearth" in such variables.
+    private static func isOfOrchestrator(_ variable: String, _ text: String) -> Bool {
+        variable.hasSuffix("_SERVICE_HOST") || variable.contains("_SERVICE_PORT")
+            || variable.wholeMatch(of: /.*_PORT_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?/) != nil
+            || variable.hasSuffix("_PORT") && ["tcp://", "udp://", "sctp://"].contains { text.hasPrefix($0) }
+    }
+}

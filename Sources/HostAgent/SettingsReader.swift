@@ -1,0 +1,59 @@
+internal import Glibc
+internal import StrictJSON
+
+/// Reads the settings: flags over environment over file. What is not understood is refused, wherever it stands, even where
+/// another source wins.
+package enum SettingsReader {
+    /// `flags` holds what the command line set, as it was written. Throws what is wrong, naming the source, the setting, what
+    /// was expected and what was found.
+    package static func read(
+        flags: [HostConfiguration.Key: [String]], environment: [String: String], file: String?
+    ) throws(HostError) -> HostConfiguration {
+        var configuration = HostConfiguration()
+        if let file {
+            for member in try members(of: file) {
+                let setting = try setting(member, file: file)
+                try setting.set(
+                    setting.texts(of: member, file: file), in: &configuration,
+                    place: "\(file):\(member.node.line): '\(member.key)'", .json)
+            }
+        }
+        for (key, text) in try SettingsEnvironment.settings(in: environment) {
+            try key.setting.set(
+                key.setting.takesSeveral ? SettingsEnvironment.list(text) : [text], in: &configuration,
+                place: key.variable, .variable)
+        }
+        for (key, texts) in flags.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            try key.setting.set(texts, in: &configuration, place: key.flag, .flag)
+        }
+        return try configuration.validated()
+    }
+
+    private static func members(of file: String) throws(HostError) -> [JSONNode.Member] {
+        do throws(JSONError) {
+            let node = try JSONNode.read(file: file)
+            guard case .object(let members) = node.value else {
+                throw JSONError(file: file, line: node.line, "write one JSON object, not \(node.found)")
+            }
+            return members
+        } catch {
+            throw HostError("\(error)")
+        }
+    }
+
+    private static func setting(_ member: JSONNode.Member, file: String) throws(HostError) -> Setting {
+        guard let key = HostConfiguration.Key(rawValue: member.key) else {
+            throw HostError(
+                "\(file):\(member.line): there is no setting \(HostConfiguration.Key.refusal(of: member.key))")
+        }
+        return key.setting
+    }
+}
+
+extension HostConfiguration.Key {
+    /// "'x' (did you mean 'y'?); there are ...".
+    static func refusal(of name: String) -> String {
+        let known = allCases.map(\.rawValue).sorted()
+        return "'\(name)'\(NearestName.hint(for: name, among: known)); there are \(known.joined(separator: ", "))"
+    }
+}

@@ -1,0 +1,24 @@
+/// A JSON text that is refused: where, and what to write instead.
+package struct JSONError: Error, Equatable, CustomStringConvertible {
+    /// The file; empty for text that came from none.
+    package let file: String
+    /// From 1; 0 when the file as a whole is meant.
+    package let line: Int
+    package let message: String
+
+    package init(file: String, line: Int = 0, _ message: String) {
+        self.file = file
+        self.line = line
+        self.message = message
+    }
+
+    package var description: String {
+        line > 0 ? "\(file):\(line): \(message)" : file.isEmpty ? message : "\(file): \(message)"
+    }
+}
+
+/// The bounds of what this target reads.
+package enum JSONLimits {
+    package static let fileBytesMax = 1 << 20
+    package static let nestingMax = 16
+}
