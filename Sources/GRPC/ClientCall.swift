@@ -52,6 +52,8 @@ package final class ClientCall {
     private var hasResponded = false
     private var hasEndedSending = false
     private var unreleasedBytes = 0
+    /// Why the call ends at this turn's end; sends do nothing from then on.
+    private var failure: Status?
     /// How the call ended, while messages that came before are still to be taken.
     private var end: (status: Status, trailers: Metadata)?
 
@@ -106,7 +108,7 @@ extension ClientCall {
             fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
         }
         if !appended {
-            abort(
+            failAtTurnEnd(
                 Status(
                     .resourceExhausted,
                     "more than \(limits.http2.streamBufferBytesMax) bytes wait to be read by the server"))
@@ -124,13 +126,20 @@ extension ClientCall {
                 compressedBytesMin: limits.compressedBytesMin)
             send(encoded.bytes.count, isCompressed: encoded.isCompressed) { $0.copyBytes(from: encoded.bytes) }
         } catch {
-            abort(Status(.internalError, "a request cannot be encoded: \(error)"))
+            failAtTurnEnd(Status(.internalError, "a request cannot be encoded: \(error)"))
         }
+    }
+
+    /// Not now: whoever sends is in the middle of changing what it is that it sends.
+    private func failAtTurnEnd(_ status: Status) {
+        guard !isOver, failure == nil else { return }
+        failure = status
+        IOLoop.atTurnEnd(self)
     }
 
     /// Nothing more is sent; answers still come.
     package func endSending() {
-        guard !isOver else { return }
+        guard !isOver, failure == nil else { return }
         hasEndedSending = true
         stream?.end()
     }
@@ -167,6 +176,12 @@ extension ClientCall {
         let handler = self.handler
         self.handler = nil
         handler?.finished(status, trailers: trailers)
+    }
+}
+
+extension ClientCall: TurnEndHandler {
+    package func turnEnded() {
+        if let failure { abort(failure) }
     }
 }
 

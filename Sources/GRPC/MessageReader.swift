@@ -21,7 +21,8 @@ struct MessageReader: ~Copyable {
     var decompressedBytes = 0
     var decompressedMessages = 0
 
-    private let messageBytesMax: Int
+    /// The longest message that is accepted, decompressed.
+    var messageBytesMax: Int
     /// The message that was handed out last, if it was compressed.
     private var decompressed = ByteQueue()
     /// What came before and is not handed out yet; it goes before `current`.

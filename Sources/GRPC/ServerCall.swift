@@ -41,6 +41,8 @@ package final class ServerCall {
     private var deadlineTimer: Timer?
     private var requestTimer: Timer?
     private var hasResponded = false
+    /// Why the call ends at this turn's end; sends do nothing from then on.
+    private var failure: Status?
     /// Whether the client accepts compressed messages.
     private let acceptsGzip: Bool
     /// Of the messages that are sent.
@@ -83,6 +85,7 @@ package final class ServerCall {
 
     /// Begins to serve; `method` makes the handler.
     func start(_ method: Method) {
+        messages.pointee.messageBytesMax = min(messages.pointee.messageBytesMax, method.messageBytesMax)
         stream.handler = self
         server.callBegan(self)
         if let deadline {
@@ -105,6 +108,9 @@ extension ServerCall {
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream.isAboveHighMark }
 
+    /// Bytes that the client's window and the connection have taken since the call began.
+    package var takenBytes: UInt64 { stream.takenBytes }
+
     /// How what is sent may be compressed, which is otherwise as the client compresses what it sends. For before the
     /// initial metadata and the first message; later, and to a client that does not accept it, it does nothing.
     package func setResponseEncoding(_ encoding: MessageEncoding) {
@@ -125,19 +131,20 @@ extension ServerCall {
     package var isMessageCompressed: Bool { messages.pointee.isCompressed }
 
     /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
-    /// call meanwhile. Such a message is never compressed.
+    /// call meanwhile. Such a message is never compressed. No send calls its handler back: one that meets the stream's bound
+    /// ends the call at this turn's end.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         send(byteCount, isCompressed: false, fill)
     }
 
     @inline(__always)
     private func send(_ byteCount: Int, isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        if append(byteCount, isCompressed, fill) || isOver { return }
+        if append(byteCount, isCompressed, fill) || isOver || failure != nil { return }
         if !hasResponded {
             sendInitialMetadata()
             if append(byteCount, isCompressed, fill) { return }
         }
-        abort(
+        failAtTurnEnd(
             .limitMet(
                 HTTP2Limits.Name.streamBufferBytesMax.rawValue,
                 "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client",
@@ -162,13 +169,22 @@ extension ServerCall {
                 compressedBytesMin: server.limits.compressedBytesMin)
             send(encoded.bytes.count, isCompressed: encoded.isCompressed) { $0.copyBytes(from: encoded.bytes) }
         } catch {
-            abort(Status(.internalError, "an answer cannot be encoded: \(error)"))
+            failAtTurnEnd(Status(.internalError, "an answer cannot be encoded: \(error)"))
         }
     }
 
-    /// Ends the call, after what was sent. The handler hears nothing more.
+    /// Not now: whoever sends is in the middle of changing what it is that it sends.
+    private func failAtTurnEnd(_ status: Status) {
+        guard !isOver, failure == nil else { return }
+        failure = status
+        IOLoop.atTurnEnd(self)
+    }
+
+    /// Ends the call, after what was sent. The handler hears nothing more. What could not be sent decides: such a call does
+    /// not end well.
     package func finish(_ status: Status, trailers: Metadata = Metadata()) {
         guard !isOver else { return }
+        let status = failure ?? status
         server.noteLimit(of: status)
         let fields = ResponseHead.trailers(status, trailers, limits: server.limits)
         if hasResponded {
@@ -248,6 +264,12 @@ extension ServerCall {
         server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connectionID)
         server.callEnded(self)
         caller?.callEnded(self)
+    }
+}
+
+extension ServerCall: TurnEndHandler {
+    package func turnEnded() {
+        if let failure { abort(failure) }
     }
 }
 

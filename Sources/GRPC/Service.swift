@@ -12,9 +12,19 @@ package protocol Service: Sendable {
 /// What serves the calls of one method; made from a closure, typed (`unary`, `serverStreaming`, `bidirectional`) or raw.
 package struct Method: Sendable {
     let makeHandler: @IOLoop @Sendable (ServerCall) -> any CallHandler
+    /// The longest message that it takes, if that is less than the server does.
+    private(set) var messageBytesMax = Int.max
 
     /// The closure is called once for each call, before anything of its body is read. It may finish the call already.
     package init(handler: @escaping @IOLoop @Sendable (ServerCall) -> any CallHandler) { makeHandler = handler }
+
+    /// The same, which takes no message longer than this: what is decoded as a whole costs the loop as much as it holds. A
+    /// longer one ends its call RESOURCE_EXHAUSTED, before it was received.
+    package func taking(messageBytesMax: Int) -> Method {
+        var method = self
+        method.messageBytesMax = messageBytesMax
+        return method
+    }
 }
 
 /// Who serves one call. Called on the loop; the call keeps its handler until it is over.

@@ -69,6 +69,9 @@ extension HTTP2Stream {
     /// Bytes not yet taken into frames.
     package var bufferedBytes: Int { output.pointee.bytes.count }
 
+    /// Bytes that have been taken into frames since the stream began.
+    package var takenBytes: UInt64 { output.pointee.takenBytes }
+
     /// `bufferedBytes` went above the high mark and has not yet come back to the low one.
     package var isAboveHighMark: Bool { output.pointee.isAboveHighMark }
 
@@ -91,7 +94,8 @@ extension HTTP2Stream {
     }
 
     /// Appends to the body, in place: `fill` writes all of the bytes, and does not use the stream. False when the stream
-    /// has not begun, has ended, or would hold more than `streamBufferBytesMax`; then nothing was appended. No system
+    /// has not begun, has ended, or would hold more than `streamBufferBytesMax`; then nothing was appended, and nothing is any
+    /// more where that was the reason. No system
     /// call: what one turn appends leaves at its end.
     package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
         guard output.pointee.append(byteCount: byteCount, fill) else { return false }

@@ -4,6 +4,8 @@
 /// are appended tens of millions of times a second.
 struct StreamOutput: ~Copyable {
     var bytes = ByteQueue()
+    /// Of all bytes that were appended, how many were taken.
+    var takenBytes: UInt64 = 0
     /// The response has begun and not ended.
     var isOpen = false
     /// No bytes follow; perhaps trailers.
@@ -16,7 +18,8 @@ struct StreamOutput: ~Copyable {
     var isAboveHighMark = false
     let highBytes: Int
     let lowBytes: Int
-    let bytesMax: Int
+    /// 0 once something was refused: what follows a gap is not sent.
+    private var bytesMax: Int
 
     init(_ limits: HTTP2Limits) {
         highBytes = limits.streamBufferHighBytes
@@ -24,10 +27,14 @@ struct StreamOutput: ~Copyable {
         bytesMax = limits.streamBufferBytesMax
     }
 
-    /// False: the stream is not open, or its bound would be passed; nothing was appended.
+    /// False: the stream is not open, or its bound would be or has been passed; nothing was appended.
     @inline(__always)
     mutating func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
-        guard isOpen, byteCount <= bytesMax &- bytes.count else { return false }
+        guard isOpen else { return false }
+        guard byteCount <= bytesMax &- bytes.count else {
+            bytesMax = 0
+            return false
+        }
         bytes.append(byteCount: byteCount, fill)
         if bytes.count > highBytes { isAboveHighMark = true }
         return true
@@ -36,6 +43,7 @@ struct StreamOutput: ~Copyable {
     /// True when the low mark was reached after the high one had been passed.
     mutating func removeFirst(_ count: Int) -> Bool {
         bytes.removeFirst(count)
+        takenBytes &+= UInt64(count)
         guard isAboveHighMark, bytes.count <= lowBytes else { return false }
         isAboveHighMark = false
         return true

@@ -1,4 +1,5 @@
 import EventLoop
+import Foundation
 import GRPC
 import LinuxSystem
 import SwiftProtobuf
@@ -42,6 +43,8 @@ struct EchoService: Service {
             }
         case "Hang": Method { call in HangHandler(call, log) }
         case "Early": Method { call in EarlyHandler(call) }
+        case "Heedless": Method { call in HeedlessHandler(call, log, finishes: false) }
+        case "HeedlessToTheEnd": Method { call in HeedlessHandler(call, log, finishes: true) }
         case "Paused": Method { call in PausedHandler(call, log) }
         default: nil
         }
@@ -146,6 +149,42 @@ final class EarlyHandler: CallHandler {
     func receivedEnd() {}
     func sendBufferDrained() {}
     func cancelled(_ status: Status) {}
+}
+
+/// Sends as much as the first message says, in the middle of changing itself, whether or not anybody reads.
+@IOLoop
+final class HeedlessHandler: CallHandler {
+    private struct Progress {
+        var sentBytes: UInt64 = 0
+
+        @IOLoop mutating func send(_ bytes: UInt64, on call: ServerCall) {
+            while sentBytes < bytes {
+                call.send(Bytes.with { $0.value = Data(count: 10_000) })
+                sentBytes += 10_000
+            }
+        }
+    }
+
+    private let call: ServerCall
+    private let log: CallLog
+    private var progress = Progress()
+
+    private let finishes: Bool
+
+    init(_ call: ServerCall, _ log: CallLog, finishes: Bool) {
+        self.call = call
+        self.log = log
+        self.finishes = finishes
+    }
+
+    func received(_ message: UnsafeRawBufferPointer) {
+        progress.send((try? Number(serializedBytes: Array(message)))?.value ?? 0, on: call)
+        if finishes { call.finish(.ok) }
+    }
+
+    func receivedEnd() {}
+    func sendBufferDrained() {}
+    func cancelled(_ status: Status) { log.note("\(status.code.name) after \(progress.sentBytes)") }
 }
 
 /// Takes nothing until the test lets it.

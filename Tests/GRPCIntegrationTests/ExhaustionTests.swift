@@ -165,6 +165,31 @@ struct ExhaustionTests {
         }
     }
 
+    @Test(
+        "A send that meets the bound tells its sender later, and what lacks a part never ends well",
+        arguments: [false, true])
+    func heedless(finishes: Bool) async throws {
+        var limits = Limits()
+        limits.http2.streamBufferBytesMax = 100_000
+        try await withServer(limits: limits) { server in
+            let client = try await server.connect()
+            let method = finishes ? "HeedlessToTheEnd" : "Heedless"
+            for (bytes, isWhole) in [(50_000 as UInt64, true), (5_000_000, false)] where finishes || !isWhole {
+                let answers: MessageStream<Bytes> = await client.serverStreaming(
+                    "/test.Echo/\(method)", Number(bytes))
+                do {
+                    for try await _ in answers {}
+                    #expect(isWhole)
+                } catch let status as Status {
+                    #expect(!isWhole)
+                    #expect(status.limit == "streamBufferBytesMax")
+                }
+            }
+            if !finishes { await server.service.log.wait(for: "RESOURCE_EXHAUSTED after 5000000") }
+            await client.close()
+        }
+    }
+
     @Test("A method's one request must come in time; a stream may wait for its messages", arguments: [true, false])
     func slowRequest(hasMessage: Bool) async throws {
         var limits = Limits()
