@@ -125,7 +125,10 @@ var targets: [Target] = [
     tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
     tests(
         "InferenceServiceTests",
-        ["BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", protobuf]),
+        [
+            "BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem", "WireFormat",
+            protobuf,
+        ]),
     tests(
         "HostAgentTests",
         ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),

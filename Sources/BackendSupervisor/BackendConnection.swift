@@ -70,7 +70,7 @@ final class BackendConnection {
     /// The sequences and questions have come to nothing.
     func loseAll(_ reason: String) {
         for handler in sequences.removeAll() { handler.lost(reason) }
-        questions.failAll(Fault(.overloaded, reason))
+        questions.loseAll(reason)
     }
 }
 
@@ -115,17 +115,21 @@ extension BackendConnection {
         if sequences.cancel(id) { askForFlush() }
     }
 
-    func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) {
+    func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void) {
         guard conversation.isCapable(of: "count_tokens") else {
-            return completion(.failure(Fault(.unsupported, "this backend lacks the capability \"count_tokens\"")))
+            return completion(
+                .failure(.refused(Fault(.unsupported, "this backend lacks the capability \"count_tokens\""))))
         }
         guard questions.count < limits.tokenQueriesMax, output.count < limits.outputBytesMax else {
             return completion(
-                .failure(Fault(.overloaded, "\(questions.count) prompts are being counted; try again in a moment")))
+                .failure(
+                    .refused(Fault(.overloaded, "\(questions.count) prompts are being counted; try again in a moment")))
+            )
         }
         let number = questions.ask(timeoutMilliseconds: limits.tokenQueryMilliseconds, completion)
         if !say(.countTokens(CountTokens(query: number, request: request))) {
-            questions.answer(number, .failure(Fault(.overloaded, "the backend is ending; try again in a moment")))
+            questions.answer(
+                number, .failure(.refused(Fault(.overloaded, "the backend is ending; try again in a moment"))))
         }
     }
 
@@ -235,7 +239,7 @@ extension BackendConnection: ReadinessHandler {
                 sequences = SequenceTable(capacity: loaded.maxSequences)
                 owner?.heard(loaded)
             case .tokenCount(let count):
-                if let result = count.result { questions.answer(count.query, result) }
+                if let result = count.result { questions.answer(count.query, result.mapError { .refused($0) }) }
             case .pong(let pong): owner?.heard(pong)
             case .fatal(let fault): owner?.gaveUp(fault)
             }

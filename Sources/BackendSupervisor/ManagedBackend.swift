@@ -1,4 +1,4 @@
-package import BackendIPC
+internal import BackendIPC
 package import EventLoop
 internal import LaunchPlan
 internal import LinuxSystem
@@ -20,9 +20,6 @@ package final class ManagedBackend {
     nonisolated package let name: String
     /// The model's id, as consumers name it.
     nonisolated package let model: String
-
-    /// There is room for a sequence again, or the state changed: perhaps another can begin. Called at most once a turn of the loop.
-    package var onAvailable: (@IOLoop () -> Void)?
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
@@ -90,6 +87,8 @@ final class BackendSetting {
     let residualRisks: [ResidualRisk]
     /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?
+    /// A backend of this model has room for a sequence again, or another state; at most once a turn for each backend.
+    var available: (@IOLoop (String) -> Void)?
 
     init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
         self.configuration = configuration
@@ -141,7 +140,7 @@ extension ManagedBackend {
 // What consumers ask of it.
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
-    /// ready or has no free sequence; `onAvailable` tells when to try again.
+    /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again.
     package func begin(request: [UInt8], credit: UInt32, handler: any SequenceHandler) -> SequenceID? {
         guard case .ready = lifecycle.phase, let connection else { return nil }
         lastSerial += 1
@@ -156,9 +155,11 @@ extension ManagedBackend {
 
     /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
     /// returns; with a fault when the backend cannot, is not ready, is asked too much at once, or takes too long.
-    package func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) {
+    package func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)
+    {
         guard case .ready = lifecycle.phase, let connection else {
-            return completion(.failure(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later")))
+            return completion(
+                .failure(.refused(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later"))))
         }
         connection.countTokens(request: request, completion: completion)
     }
@@ -372,7 +373,7 @@ extension ManagedBackend: TurnEndHandler {
         if changed { setting.changed?(self) }
         if stateChanged || availabilityChanged {
             availabilityChanged = false
-            onAvailable?()
+            setting.available?(model)
         }
     }
 }

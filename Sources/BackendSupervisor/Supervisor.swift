@@ -15,6 +15,13 @@ package final class Supervisor {
         set { setting.changed = newValue }
     }
 
+    /// A model has room for a sequence again, or its backend changed its state or is another one: perhaps a request that
+    /// waits for the model can begin, or waits in vain.
+    package var onAvailable: (@IOLoop (String) -> Void)? {
+        get { setting.available }
+        set { setting.available = newValue }
+    }
+
     /// What there is, ordered by name and model.
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
@@ -116,12 +123,15 @@ extension Supervisor {
             logger.info("not a backend: \(file.name) is \(file.reason)")
         }
         self.catalog = catalog
+        let before = Set(backends.map(\.model))
         removeMissing()
         var owners: [String: String] = [:]
         // Whoever serves a model already keeps it; of newcomers the first by name gets it.
         for backend in backends where backend.state != .failed { owners[backend.model] = backend.name }
         for definition in catalog.definitions { take(definition, owners: &owners) }
         backends.sort { ($0.name, $0.model) < ($1.name, $1.model) }
+        // Whoever waits for a model that is gone, or is another backend's now, must not wait for the old one.
+        for model in before.union(backends.map(\.model)) { setting.available?(model) }
     }
 
     private func removeMissing() {

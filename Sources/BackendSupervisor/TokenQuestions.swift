@@ -1,12 +1,20 @@
-internal import BackendIPC
+package import BackendIPC
 internal import EventLoop
+
+/// Why a prompt was not counted.
+package enum UncountedPrompt: Error, Equatable {
+    /// The backend cannot, or not now.
+    case refused(Fault)
+    /// The backend is gone, and the question with it. The reason is a sentence about the backend.
+    case lost(String)
+}
 
 /// The `CountTokens` of one backend process that have no answer yet. The I/O loop's own; bounded by its owner.
 @IOLoop
 final class TokenQuestions {
     private struct Question {
         /// Nil once its time is over: the backend's answer is still awaited, by nobody.
-        var completion: (@IOLoop (Result<UInt32, Fault>) -> Void)?
+        var completion: (@IOLoop (Result<UInt32, UncountedPrompt>) -> Void)?
         var timer: Timer
     }
 
@@ -18,7 +26,9 @@ final class TokenQuestions {
     /// Those the backend owes an answer to.
     var count: Int { open.count }
 
-    func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<UInt32, Fault>) -> Void) -> UInt32 {
+    func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)
+        -> UInt32
+    {
         repeat { lastNumber &+= 1 } while open[lastNumber] != nil
         let number = lastNumber
         let timer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
@@ -28,24 +38,26 @@ final class TokenQuestions {
         return number
     }
 
-    func answer(_ number: UInt32, _ result: Result<UInt32, Fault>) {
+    func answer(_ number: UInt32, _ result: Result<UInt32, UncountedPrompt>) {
         guard let question = open.removeValue(forKey: number) else { return }
         question.timer.cancel()
         question.completion?(result)
     }
 
-    func failAll(_ fault: Fault) {
+    func loseAll(_ reason: String) {
         let questions = open.values
         open = [:]
         for question in questions {
             question.timer.cancel()
-            question.completion?(.failure(fault))
+            question.completion?(.failure(.lost(reason)))
         }
     }
 
     private func giveUp(_ number: UInt32, afterMilliseconds: UInt64) {
         guard let completion = open[number]?.completion else { return }
         open[number]?.completion = nil
-        completion(.failure(Fault(.overloaded, "the prompt was not counted within \(afterMilliseconds) ms; try again")))
+        completion(
+            .failure(
+                .refused(Fault(.overloaded, "the prompt was not counted within \(afterMilliseconds) ms; try again"))))
     }
 }

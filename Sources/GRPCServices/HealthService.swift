@@ -14,6 +14,9 @@ package final class HealthService: Service {
     /// A service's name in a request, in bytes of UTF-8; no service has a longer one. Whoever watches makes it be kept.
     nonisolated package static let serviceNameBytesMax = 256
 
+    /// A request; a longer one ends its call RESOURCE_EXHAUSTED.
+    nonisolated package static let requestBytesMax = 4 << 10
+
     nonisolated package let name = "grpc.health.v1.Health"
     private var table = HealthTable()
     private var watchers: [String: [ObjectIdentifier: HealthWatch]] = [:]
@@ -24,9 +27,14 @@ package final class HealthService: Service {
 
     nonisolated package func method(_ name: String) -> Method? {
         switch name {
-        case "Check": .unary { (request: Grpc_Health_V1_HealthCheckRequest, _) in try await self.check(request) }
-        case "List": .unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
-        case "Watch": Method { call in HealthWatch(call, service: self) }
+        case "Check":
+            Method.unary { (request: Grpc_Health_V1_HealthCheckRequest, _) in try await self.check(request) }
+                .taking(messageBytesMax: Self.requestBytesMax)
+        case "List":
+            Method.unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
+                .taking(messageBytesMax: Self.requestBytesMax)
+        case "Watch":
+            Method { call in HealthWatch(call, service: self) }.taking(messageBytesMax: Self.requestBytesMax)
         default: nil
         }
     }
@@ -83,7 +91,8 @@ package final class HealthService: Service {
         [
             NamedLimit(
                 "serviceNameBytesMax", serviceNameBytesMax,
-                "A service's name in a question about health; a longer one is an INVALID_ARGUMENT.")
+                "A service's name in a question about health; a longer one is an INVALID_ARGUMENT."),
+            NamedLimit("healthRequestBytesMax", requestBytesMax, "The whole question; then RESOURCE_EXHAUSTED."),
         ]
     }
 

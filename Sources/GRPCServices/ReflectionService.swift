@@ -13,6 +13,17 @@ package final class ReflectionService: Service {
         case v1, v1alpha
     }
 
+    /// A request; a longer one ends its call RESOURCE_EXHAUSTED.
+    nonisolated private static let requestBytesMax = 4 << 10
+
+    /// Every limit with its name, for the owner.
+    nonisolated package static var limits: [NamedLimit] {
+        [
+            NamedLimit(
+                "reflectionRequestBytesMax", requestBytesMax, "A question about the protos; then RESOURCE_EXHAUSTED.")
+        ]
+    }
+
     nonisolated package let name: String
     private let descriptors: Google_Protobuf_FileDescriptorSet
     private let serviceNames: @IOLoop () -> [String]
@@ -35,13 +46,14 @@ package final class ReflectionService: Service {
         // Both versions are the same on the wire.
         switch name {
         case "ServerReflectionInfo":
-            .bidirectional {
+            Method.bidirectional {
                 (
                     requests: MessageStream<Grpc_Reflection_V1_ServerReflectionRequest>,
                     writer: ResponseWriter<Grpc_Reflection_V1_ServerReflectionResponse>, _: CallContext
                 ) in
                 for try await request in requests { try await writer.send(await self.answer(request)) }
             }
+            .taking(messageBytesMax: Self.requestBytesMax)
         default: nil
         }
     }

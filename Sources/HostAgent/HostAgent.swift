@@ -284,7 +284,7 @@ package final class HostAgent {
         let ofBackends = limitsOfBackends.named.map { NamedLimit($0.name, $0.value, $0.meaning) }
         let all =
             descriptors.named + consumers.limits.named + inference.limits.named + HealthService.limits
-            + AccessLimits.named + ofBackends
+            + ReflectionService.limits + AccessLimits.named + ofBackends
         return all.map {
             AdminService.Limit($0, timesMet: $0.isCounted ? consumers.limitsMet[$0.name] ?? 0 : nil)
         }

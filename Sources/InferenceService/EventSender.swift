@@ -5,23 +5,29 @@ internal import LinuxSystem
 internal import SwiftProtobuf
 internal import WireFormat
 
+/// What a service has sent, over all of its turns.
+@IOLoop
+final class SentTokens {
+    var tokens: UInt64 = 0
+}
+
 /// Numbers and sends the events of one turn. Deltas, the hot path, are encoded in place into the stream's buffer.
 @IOLoop
 struct EventSender {
     private let call: ServerCall
     private let wantsTokenIDs: Bool
+    private let sent: SentTokens
     private var lastSeq: UInt64 = 0
     /// Tokens whose text is still held back; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
     private var pendingIDs: [UInt8] = []
     private(set) var tokensSent: UInt32 = 0
 
-    init(call: ServerCall, wantsTokenIDs: Bool) {
+    init(call: ServerCall, wantsTokenIDs: Bool, sent: SentTokens) {
         self.call = call
+        self.sent = sent
         self.wantsTokenIDs = wantsTokenIDs
     }
-
-    var bufferedBytes: Int { call.bufferedBytes }
 
     mutating func send(_ event: Hearth_V1_ChatEvent.OneOf_Event) {
         lastSeq += 1
@@ -58,6 +64,7 @@ struct EventSender {
     private mutating func encode(text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer?) {
         lastSeq += 1
         tokensSent += tokens
+        sent.tokens &+= UInt64(tokens)
         let seq = lastSeq
         let idBytes = ids?.count ?? 0
         var delta = WireSize.field(2, varint: UInt64(tokens))

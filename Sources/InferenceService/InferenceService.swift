@@ -13,27 +13,31 @@ internal import struct Foundation.Data
 package final class InferenceService: Service {
     nonisolated package let name = "hearth.v1.Inference"
     package let limits: InferenceLimits
-    /// Completion tokens sent to consumers.
-    package private(set) var tokensSent: UInt64 = 0
+    /// Completion tokens sent to consumers, those of turns that go on included.
+    package var tokensSent: UInt64 { sent.tokens }
     /// Turns that ended with `Usage`, and that did not.
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
     private let supervisor: Supervisor
+    private let sent = SentTokens()
     private var queues: [String: ModelQueue] = [:]
     private var requestsNamed: UInt64 = 0
 
     package init(supervisor: Supervisor, limits: InferenceLimits) {
         self.supervisor = supervisor
         self.limits = limits
+        supervisor.onAvailable = { [weak self] model in self?.queues[model]?.advance() }
     }
 
     nonisolated package func method(_ name: String) -> Method? {
         switch name {
         case "Chat": Method { call in ChatHandler(call: call, service: self) }
         case "Generate": Method { call in GenerateHandler(call: call, service: self) }
-        case "CountTokens": .unary { request, context in try await self.countTokens(request, context.call) }
-        case "ListModels": .unary { request, context in try await self.listModels(request, context.call) }
+        case "CountTokens": Method { call in CountTokensHandler(call: call, service: self) }
+        case "ListModels":
+            Method.unary { request, context in try await self.listModels(request, context.call) }
+                .taking(messageBytesMax: limits.listRequestBytesMax)
         default: nil
         }
     }
@@ -45,27 +49,31 @@ package final class InferenceService: Service {
 // MARK: - Turns
 
 extension InferenceService {
-    /// Checks a request and makes its turn; throws the status that refuses it.
+    /// A name for a request that has none.
+    func nextRequestID() -> String {
+        requestsNamed += 1
+        return "hearth-\(requestsNamed)"
+    }
+
+    /// Checks a request and makes its turn; throws the status that refuses it. `encoded` is what its backend gets.
     func turn(
-        for request: Hearth_V1_GenerateRequest, on call: ServerCall, ended: @escaping @IOLoop (Turn.Ending) -> Void
+        for request: TurnRequest, _ encoded: [UInt8], on call: ServerCall,
+        ended: @escaping @IOLoop (Turn.Ending) -> Void
     ) throws(Status) -> Turn {
-        var request = request
-        try RequestValidation.check(request, limits: limits)
+        try RequestValidation.check(request)
         let consumer = call.caller as? Consumer
         let backend = try resolve(request.model, for: consumer)
         try consumer?.checkTurn()
         try checkCapabilities(request, backend)
-        if request.requestID.isEmpty {
-            requestsNamed += 1
-            request.requestID = "hearth-\(requestsNamed)"
-        }
-        return try Turn(request: request, model: backend.model, call: call, limits: limits, ended: ended)
+        return Turn(
+            request, encoded: encoded, model: backend.model, call: call, limits: limits, sent: sent, ended: ended)
     }
 
     func admit(_ turn: Turn) {
         let model = turn.model
         if queues[model] == nil {
-            queues[model] = ModelQueue(model: model, limits: limits) { [supervisor] in supervisor.backend(model: model)
+            queues[model] = ModelQueue(model: model, limits: limits) { [supervisor] in
+                supervisor.backend(model: model)
             }
         }
         queues[model]?.admit(turn)
@@ -74,7 +82,6 @@ extension InferenceService {
     /// Every turn ends here once, whatever ended it.
     func ended(_ turn: Turn, _ ending: Turn.Ending) {
         queues[turn.model]?.forget(turn)
-        tokensSent += UInt64(turn.tokensSent)
         switch ending {
         case .complete: turnsFinished += 1
         case .failed: turnsFailed += 1
@@ -106,7 +113,7 @@ extension InferenceService {
     }
 
     /// What the backend can do is known once it has said Hello; before that the request waits and is checked by it.
-    private func checkCapabilities(_ request: Hearth_V1_GenerateRequest, _ backend: ManagedBackend) throws(Status) {
+    private func checkCapabilities(_ request: TurnRequest, _ backend: ManagedBackend) throws(Status) {
         guard case .messages = request.prompt, backend.state == .ready, !backend.capabilities.contains("chat") else {
             return
         }
@@ -117,31 +124,26 @@ extension InferenceService {
 // MARK: - Unary methods
 
 extension InferenceService {
-    private func countTokens(
-        _ request: Hearth_V1_GenerateRequest, _ call: ServerCall
-    ) async throws(Status) -> Hearth_V1_CountTokensResponse {
-        try RequestValidation.check(request, limits: limits)
+    /// Calls back once, perhaps before it returns, unless it throws the status that refuses the question.
+    func countTokens(
+        _ request: TurnRequest, _ encoded: [UInt8], _ call: ServerCall,
+        completion: @escaping @IOLoop (Result<Hearth_V1_CountTokensResponse, Status>) -> Void
+    ) throws(Status) {
+        try RequestValidation.check(request)
         let backend = try resolve(request.model, for: call.caller as? Consumer)
-        guard backend.state == .ready else {
-            throw StatusMapping.unavailable(backend)
-        }
+        guard backend.state == .ready else { throw StatusMapping.unavailable(backend) }
         guard backend.capabilities.contains("count_tokens") else {
             throw StatusMapping.lacks(
                 "count_tokens", model: backend.model, remedy: "read Usage.prompt_tokens of a turn instead")
         }
         try checkCapabilities(request, backend)
-        let bytes: [UInt8]
-        do {
-            bytes = try request.serializedBytes()
-        } catch {
-            throw Status(.internalError, "the request cannot be passed on: \(error)")
-        }
-        let result = await withCheckedContinuation { continuation in
-            backend.countTokens(request: bytes) { continuation.resume(returning: $0) }
-        }
-        switch result {
-        case .success(let tokens): return .with { $0.tokens = tokens }
-        case .failure(let fault): throw StatusMapping.status(of: fault, model: backend.model)
+        let model = backend.model
+        backend.countTokens(request: encoded) { result in
+            switch result {
+            case .success(let tokens): completion(.success(.with { $0.tokens = tokens }))
+            case .failure(.refused(let fault)): completion(.failure(StatusMapping.status(of: fault, model: model)))
+            case .failure(.lost): completion(.failure(StatusMapping.lost(model: model)))
+            }
         }
     }
 

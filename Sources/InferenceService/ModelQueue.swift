@@ -27,7 +27,6 @@ final class ModelQueue {
     func admit(_ turn: Turn) {
         guard let backend = backend() else { return turn.fail(StatusMapping.unknown(model: model, known: [])) }
         guard backend.state.mayServe else { return turn.fail(StatusMapping.unavailable(backend)) }
-        backend.onAvailable = { [weak self] in self?.advance() }
         if queue.count == 0, begin(turn, on: backend) { return }
         switch queue.append(turn) {
         case .full: turn.fail(StatusMapping.queueFull(model: model, waiting: queue.count))
@@ -54,8 +53,8 @@ final class ModelQueue {
         if queue.remove(turn) { announcePositions() }
     }
 
-    /// A sequence was freed, or the backend's state changed.
-    private func advance() {
+    /// A sequence was freed, or the state of the model's backend changed, or another one serves it now.
+    func advance() {
         guard queue.count > 0 else { return }
         guard let backend = backend() else {
             for turn in queue.removeAll() { turn.fail(StatusMapping.unknown(model: model, known: [])) }
@@ -86,7 +85,7 @@ final class ModelQueue {
     }
 
     private func endUnread(at now: Monotonic) {
-        let unread = running.values.compactMap { turn in turn.unreadSince.map { (turn: turn, since: $0) } }
+        let unread = running.values.compactMap { turn in turn.unreadSince(at: now).map { (turn: turn, since: $0) } }
             .filter { $0.since.advanced(milliseconds: limits.unreadMilliseconds) <= now }
             .sorted { $0.since < $1.since }
         for (turn, _) in unread.prefix(queue.count) {

@@ -1,101 +1,69 @@
-package import GRPC
-package import InferenceMessages
-internal import SwiftProtobuf
+internal import GRPC
 
-/// The checks of a request that need no backend. Whatever passes is in the ranges that inference.proto states.
-package enum RequestValidation {
+/// The checks of a request that need no backend, and that `RequestScan` has not made on its bytes. Whatever passes is in the
+/// ranges that inference.proto states.
+enum RequestValidation {
+    /// The range of google.protobuf.Duration.
+    private static let durationSecondsMax: Int64 = 315_576_000_000
+    private static let nanosecondsMax: Int32 = 999_999_999
+
     /// Throws INVALID_ARGUMENT with the field, what it holds and what it may hold.
-    package static func check(_ request: Hearth_V1_GenerateRequest, limits: InferenceLimits) throws(Status) {
-        guard request.requestID.utf8.count <= limits.requestIDBytesMax else {
-            throw invalid(
-                "request_id", "has \(request.requestID.utf8.count) bytes", "at most \(limits.requestIDBytesMax)")
+    static func check(_ request: TurnRequest) throws(Status) {
+        switch request.prompt {
+        case nil: throw invalid("prompt", "is missing", "one of messages, text and token_ids")
+        case .text(0): throw invalid("text", "is empty", "one byte or more")
+        case .tokenIDs(0): throw invalid("token_ids", "is empty", "one id or more")
+        case .messages(0): throw invalid("messages", "is empty", "one message or more")
+        case .text, .tokenIDs, .messages: break
         }
-        try checkPrompt(request, limits: limits)
-        try checkSampling(request.sampling)
-        try checkStopping(request.stopping, limits: limits)
-        let options = request.backendOptions
-        let bytes = options.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
-        guard options.count <= limits.backendOptionsMax, bytes <= limits.backendOptionsBytesMax else {
-            throw invalid(
-                "backend_options", "has \(options.count) entries and \(bytes) bytes",
-                "at most \(limits.backendOptionsMax) entries and \(limits.backendOptionsBytesMax) bytes")
-        }
-        if request.hasMaxQueueTime, request.maxQueueTime.seconds < 0 || request.maxQueueTime.nanos < 0 {
+        try check(request.sampling)
+        try check(request.stopping)
+        if let time = request.queueTime { try check(time) }
+    }
+
+    private static func check(_ time: TurnRequest.Duration) throws(Status) {
+        guard time.seconds >= 0, time.nanoseconds >= 0 else {
             throw invalid("max_queue_time", "is negative", "zero (do not wait) or more")
         }
-    }
-
-    private static func checkPrompt(_ request: Hearth_V1_GenerateRequest, limits: InferenceLimits) throws(Status) {
-        switch request.prompt {
-        case nil:
-            throw invalid("prompt", "is missing", "one of messages, text and token_ids")
-        case .text(let text):
-            guard !text.isEmpty else { throw invalid("text", "is empty", "one byte or more") }
-        case .tokenIds(let tokens):
-            guard !tokens.ids.isEmpty else { throw invalid("token_ids", "is empty", "one id or more") }
-        case .messages(let conversation):
-            let messages = conversation.messages
-            guard !messages.isEmpty, messages.count <= limits.messagesMax else {
-                throw invalid("messages", "has \(messages.count) messages", "1 to \(limits.messagesMax)")
-            }
-            for (index, message) in messages.enumerated() {
-                switch message.role {
-                case .system, .user, .assistant: continue
-                case .unspecified, .UNRECOGNIZED:
-                    throw invalid(
-                        "messages[\(index)].role", "is \(message.role.rawValue)",
-                        "ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT")
-                }
-            }
+        guard time.seconds <= durationSecondsMax, time.nanoseconds <= nanosecondsMax else {
+            throw invalid(
+                "max_queue_time", "is \(time.seconds) s and \(time.nanoseconds) ns",
+                "at most \(durationSecondsMax) s, and below a second of nanoseconds")
         }
     }
 
-    private static func checkSampling(_ sampling: Hearth_V1_Sampling) throws(Status) {
-        func check(_ name: String, _ isSet: Bool, _ value: Float, _ range: ClosedRange<Float>, aboveZero: Bool = false)
-            throws(Status)
+    private static func check(_ sampling: TurnRequest.Sampling) throws(Status) {
+        func check(_ name: String, _ value: Float?, _ range: ClosedRange<Float>, aboveZero: Bool = false) throws(Status)
         {
+            guard let value else { return }
             // A NaN is in no range.
-            guard !isSet || (range.contains(value) && !(aboveZero && value == 0)) else {
+            guard range.contains(value), !(aboveZero && value == 0) else {
                 let bounds = "\(aboveZero ? "above " : "")\(range.lowerBound) to \(range.upperBound)"
                 throw invalid("sampling.\(name)", "is \(value)", bounds)
             }
         }
-        try check("temperature", sampling.hasTemperature, sampling.temperature, 0...2)
-        try check("top_p", sampling.hasTopP, sampling.topP, 0...1, aboveZero: true)
-        try check("min_p", sampling.hasMinP, sampling.minP, 0...1)
-        try check("frequency_penalty", sampling.hasFrequencyPenalty, sampling.frequencyPenalty, -2...2)
-        try check("presence_penalty", sampling.hasPresencePenalty, sampling.presencePenalty, -2...2)
+        try check("temperature", sampling.temperature, 0...2)
+        try check("top_p", sampling.topP, 0...1, aboveZero: true)
+        try check("min_p", sampling.minP, 0...1)
+        try check("frequency_penalty", sampling.frequencyPenalty, -2...2)
+        try check("presence_penalty", sampling.presencePenalty, -2...2)
         try check(
-            "repetition_penalty", sampling.hasRepetitionPenalty, sampling.repetitionPenalty, 0...10, aboveZero: true)
+            "repetition_penalty", sampling.repetitionPenalty, 0...10, aboveZero: true)
     }
 
-    private static func checkStopping(_ stopping: Hearth_V1_Stopping, limits: InferenceLimits) throws(Status) {
-        if stopping.hasMaxTokens, stopping.maxTokens == 0 {
+    private static func check(_ stopping: TurnRequest.Stopping) throws(Status) {
+        if stopping.maxTokens == 0 {
             throw invalid("stopping.max_tokens", "is 0", "1 or more; leave it out for what is left of the context")
         }
-        guard stopping.stop.count <= limits.stopStringsMax else {
-            throw invalid("stopping.stop", "has \(stopping.stop.count) strings", "at most \(limits.stopStringsMax)")
-        }
-        for (index, stop) in stopping.stop.enumerated() {
-            guard (1...limits.stopStringBytesMax).contains(stop.utf8.count) else {
-                throw invalid(
-                    "stopping.stop[\(index)]", "has \(stop.utf8.count) bytes", "1 to \(limits.stopStringBytesMax)")
-            }
-        }
-        guard stopping.stopTokenIds.count <= limits.stopTokenIDsMax else {
-            throw invalid(
-                "stopping.stop_token_ids", "has \(stopping.stopTokenIds.count) ids", "at most \(limits.stopTokenIDsMax)"
-            )
-        }
-        let hasEnd = stopping.hasMaxTokens || !stopping.stop.isEmpty || !stopping.stopTokenIds.isEmpty
-        if stopping.ignoreEndOfTurn, !hasEnd {
+        let hasEnd = stopping.maxTokens != nil || !stopping.stop.isEmpty || !stopping.stopTokenIDs.isEmpty
+        if stopping.ignoresEndOfTurn, !hasEnd {
             throw invalid(
                 "stopping.ignore_end_of_turn", "is set without another end",
                 "set max_tokens, stop or stop_token_ids as well")
         }
     }
 
-    private static func invalid(_ field: String, _ found: String, _ allowed: String) -> Status {
+    static func invalid(_ field: String, _ found: String, _ allowed: String) -> Status {
         invalid(field, "\(found); allowed: \(allowed)")
     }
 

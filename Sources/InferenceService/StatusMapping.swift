@@ -22,22 +22,21 @@ enum StatusMapping {
         }
     }
 
-    /// The process is gone, and the text with it.
-    static func lost(_ reason: String, model: String) -> Status {
+    /// The process is gone, and the text with it. Why is for the host's owner, whose paths it may name.
+    static func lost(model: String) -> Status {
         Status(
             .unavailable,
-            "the backend of '\(model)' was lost (\(reason)); it is being restarted, send the request again",
-            details: [retry])
+            "the backend of '\(model)' was lost; it is being restarted, send the request again", details: [retry])
     }
 
     /// A retry makes sense only where the backend comes up without anybody's doing.
     @IOLoop
     static func unavailable(_ backend: ManagedBackend) -> Status {
-        let because = backend.detail.isEmpty ? "" : ": \(backend.detail)"
-        let state = "model '\(backend.model)' is \(backend.state.rawValue)\(because)"
+        let mayServe = backend.state.mayServe
+        let remedy = mayServe ? "try again soon" : "only the host's owner can change that"
         return Status(
-            .unavailable, "\(state); the host's owner can see why with 'hearth backends'",
-            details: backend.state.mayServe ? [retry] : [])
+            .unavailable, "the model '\(backend.model)' is \(backend.state.rawValue); \(remedy)",
+            details: mayServe ? [retry] : [])
     }
 
     static func unknown(model: String, known: [String]) -> Status {

@@ -2,7 +2,7 @@ internal import WireFormat
 
 /// Turns the bytes of tokens into text that may be sent: whole UTF-8 scalars, nothing of a stop string.
 ///
-/// Bytes that are no UTF-8 become U+FFFD, one for each byte. What it holds back is bounded by three bytes
+/// Bytes that are no UTF-8 become U+FFFD, one for each maximal part of a scalar, as `UTF8Text` tells them apart. What it holds back is bounded by three bytes
 /// of a scalar and the longest stop string.
 struct TextAssembler {
     /// What came of some bytes.
@@ -48,13 +48,17 @@ struct TextAssembler {
                 let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: rest))
                 text.append(contentsOf: rest.prefix(prefix.byteCount))
                 rest = rest.dropFirst(prefix.byteCount)
-                if prefix.rest == .unfinished, !isLast {
+                switch prefix.rest {
+                case .nothing: return
+                case .unfinished where !isLast:
                     tail = Array(rest)
                     return
-                }
-                if !rest.isEmpty {
+                case .unfinished:
                     text.append(contentsOf: TextAssembler.replacement)
-                    rest = rest.dropFirst()
+                    return
+                case .invalid(let byteCount):
+                    text.append(contentsOf: TextAssembler.replacement)
+                    rest = rest.dropFirst(byteCount)
                 }
             }
         }

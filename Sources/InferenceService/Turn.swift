@@ -33,7 +33,7 @@ final class Turn: SequenceHandler {
     private let call: ServerCall
     private let requestID: String
     /// How long it may wait; nil: for as long as it takes.
-    private let queueTime: Google_Protobuf_Duration?
+    private let queueTime: TurnRequest.Duration?
     /// The request as the backend gets it; nothing once it has it.
     private var encoded: [UInt8]
     private let limits: InferenceLimits
@@ -43,42 +43,36 @@ final class Turn: SequenceHandler {
     private var phase = Phase.waiting
     /// Whose tokens of the minute are used up by this; nil: nobody counts.
     private let consumer: Consumer?
-    /// How many tokens the backend may compute ahead.
-    private let creditTokens: UInt32
-    /// Tokens granted to the backend that have not come.
-    private var outstanding: UInt32 = 0
+    private var credit: TurnCredit
     /// Runs while the consumer's tokens of this minute are used up.
     private var budgetTimer: Timer?
     /// Set by a stop string: what the backend still sends is neither sent on nor counted.
     private var matchedStop: String?
     private var cancelRequested = false
     private var queueTimer: Timer?
-    /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
-    private(set) var unreadSince: Monotonic?
+    private var unread: UnreadWatch
     private let arrived = Monotonic.now()
     private var begun: Monotonic?
     private var firstToken: Monotonic?
     private var lastToken: Monotonic?
 
+    /// `encoded` is the request as its backend gets it.
     init(
-        request: Hearth_V1_GenerateRequest, model: String, call: ServerCall, limits: InferenceLimits,
-        ended: @escaping @IOLoop (Ending) -> Void
-    ) throws(Status) {
-        do {
-            encoded = try request.serializedBytes()
-        } catch {
-            throw Status(.internalError, "the request cannot be passed on: \(error)")
-        }
+        _ request: TurnRequest, encoded: [UInt8], model: String, call: ServerCall, limits: InferenceLimits,
+        sent: SentTokens, ended: @escaping @IOLoop (Ending) -> Void
+    ) {
+        self.encoded = encoded
         self.model = model
         self.call = call
         requestID = request.requestID
-        queueTime = request.hasMaxQueueTime ? request.maxQueueTime : nil
+        queueTime = request.queueTime
         self.limits = limits
         self.ended = ended
         let consumer = call.caller as? Consumer
         self.consumer = consumer
-        creditTokens = consumer?.creditTokens(atMost: limits.creditTokens) ?? limits.creditTokens
-        sender = EventSender(call: call, wantsTokenIDs: request.output.tokenIds)
+        credit = TurnCredit(most: consumer?.creditTokens(atMost: limits.creditTokens) ?? limits.creditTokens)
+        unread = UnreadWatch(bytesMin: limits.unreadBytesMin)
+        sender = EventSender(call: call, wantsTokenIDs: request.wantsTokenIDs, sent: sent)
         text = TextAssembler(stops: request.stopping.stop)
     }
 
@@ -86,7 +80,11 @@ final class Turn: SequenceHandler {
         if case .over = phase { true } else { false }
     }
 
-    var tokensSent: UInt32 { sender.tokensSent }
+    /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
+    func unreadSince(at now: Monotonic) -> Monotonic? {
+        unread.look(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+        return unread.since
+    }
 }
 
 // MARK: - Waiting
@@ -103,7 +101,7 @@ extension Turn {
     func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
         guard let time = queueTime else { return }
         let milliseconds = UInt64(clamping: time.seconds).multipliedReportingOverflow(by: 1000)
-        let wait = milliseconds.overflow ? .max : milliseconds.partialValue &+ UInt64(max(time.nanos, 0)) / 1_000_000
+        let wait = milliseconds.overflow ? .max : milliseconds.partialValue &+ UInt64(time.nanoseconds) / 1_000_000
         queueTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
             guard let self, case .waiting = phase else { return }
             timeIsOver(self)
@@ -113,18 +111,19 @@ extension Turn {
     /// Takes a free sequence of the backend's; false when there is none.
     func begin(on backend: ManagedBackend) -> Bool {
         guard case .waiting = phase else { return true }
-        // Without credit it begins too, and computes once the minute has room again.
-        let credit = consumer?.take(upTo: creditTokens) ?? creditTokens
-        guard let sequence = backend.begin(request: encoded, credit: credit, handler: self) else {
-            consumer?.giveBack(credit)
+        // Without credit it begins too, and computes once the minute, or the stream, has room again.
+        let wanted = credit.wanted(isCongested: call.isCongested)
+        let tokens = consumer?.take(upTo: wanted) ?? wanted
+        guard let sequence = backend.begin(request: encoded, credit: tokens, handler: self) else {
+            consumer?.giveBack(tokens)
             return false
         }
         queueTimer?.cancel()
         phase = .running(backend, sequence)
         encoded = []
         call.keep(0)
-        outstanding = credit
-        if credit == 0 { waitForBudget() }
+        credit.granted(tokens)
+        if wanted > 0, tokens == 0 { waitForBudget() }
         begun = .now()
         sender.send(
             .accepted(
@@ -172,8 +171,7 @@ extension Turn {
         queueTimer = nil
         budgetTimer?.cancel()
         budgetTimer = nil
-        consumer?.giveBack(outstanding)
-        outstanding = 0
+        consumer?.giveBack(credit.takeBack())
         encoded = []
         call.keep(0)
         phase = .over
@@ -186,8 +184,12 @@ extension Turn {
     func received(_ run: TokenRunView) {
         guard case .running(let backend, let sequence) = phase else { return }
         let count = UInt32(clamping: run.tokenCount)
-        outstanding -= min(outstanding, count)
-        guard matchedStop == nil else { return }
+        credit.came(count)
+        guard matchedStop == nil else {
+            // Computed before the backend heard of the stop: nobody asked for it, and nobody pays.
+            consumer?.giveBack(count)
+            return
+        }
         let now = Monotonic.now()
         if firstToken == nil { firstToken = now }
         lastToken = now
@@ -201,33 +203,27 @@ extension Turn {
             backend.cancel(sequence)
             return
         }
-        // Not what the buffer holds by and by: one that is read steadily never stands still.
-        if sender.bufferedBytes < limits.streamBufferBytes {
-            unreadSince = nil
-        } else if unreadSince == nil {
-            unreadSince = now
-        }
+        unread.look(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
         grantMore(backend, sequence)
     }
 
     /// The consumer has taken enough of what was waiting for it.
     func sendBufferDrained() {
-        unreadSince = nil
         guard case .running(let backend, let sequence) = phase, matchedStop == nil else { return }
+        unread.look(isCongested: call.isCongested, takenBytes: call.takenBytes, at: .now())
         grantMore(backend, sequence)
     }
 
-    /// Lets the backend compute as far ahead as the limit says, unless the consumer lags; in steps of half the limit, so
-    /// that a stream costs a control message in hundreds of tokens.
+    /// Lets the backend compute as far ahead as the limit says, unless the consumer lags.
     private func grantMore(_ backend: ManagedBackend, _ sequence: SequenceID) {
-        guard outstanding <= creditTokens / 2, sender.bufferedBytes < limits.streamBufferBytes else { return }
-        let wanted = creditTokens - outstanding
+        let wanted = credit.wanted(isCongested: call.isCongested)
+        guard wanted > 0 else { return }
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         guard tokens > 0 else {
-            if outstanding == 0 { waitForBudget() }
+            if credit.outstanding == 0 { waitForBudget() }
             return
         }
-        outstanding += tokens
+        credit.granted(tokens)
         backend.grant(sequence, tokens: tokens)
     }
 
@@ -249,13 +245,13 @@ extension Turn {
         // The text was complete before the backend failed.
         case .fault where matchedStop != nil, .unspecified where matchedStop != nil: complete(.stop, finish: finish)
         case .fault(let fault): end(StatusMapping.status(of: fault, model: model))
-        case .unspecified: end(StatusMapping.lost("it gave no reason for an end", model: model))
+        case .unspecified: end(StatusMapping.lost(model: model))
         }
     }
 
     func lost(_ reason: String) {
         guard case .running = phase else { return }
-        end(StatusMapping.lost(reason, model: model))
+        end(StatusMapping.lost(model: model))
     }
 
     private func end(_ status: Status) {
@@ -269,7 +265,9 @@ extension Turn {
 extension Turn {
     private func complete(_ reason: FinishReason, finish: Finish?) {
         if let finish { consumer?.charge(finish.promptTokens - min(finish.cachedPromptTokens, finish.promptTokens)) }
-        if matchedStop == nil { text.finish().withUnsafeBytes { sender.flushDelta(text: $0) } }
+        // Tokens whose text was held back, and was then part of a stop, count all the same.
+        let rest = matchedStop == nil ? text.finish() : []
+        rest.withUnsafeBytes { sender.flushDelta(text: $0) }
         close()
         sender.send(
             .finished(

@@ -13,8 +13,9 @@ public enum UTF8Text {
         case nothing
         /// One to three bytes that begin a scalar and may be completed by more.
         case unfinished
-        /// Bytes that no continuation makes UTF-8.
-        case invalid
+        /// Bytes that no continuation makes UTF-8: so many of them, one to three, begin a scalar that breaks off or are none
+        /// at all. One U+FFFD stands for them (Unicode 16, section 3.9, "U+FFFD Substitution of Maximal Subparts").
+        case invalid(byteCount: Int)
     }
 
     public static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool { prefix(of: bytes).rest == .nothing }
@@ -28,7 +29,7 @@ public enum UTF8Text {
             switch scalar(bytes, at: offset) {
             case .whole(let length): offset &+= length
             case .unfinished: return Prefix(byteCount: offset, rest: .unfinished)
-            case .invalid: return Prefix(byteCount: offset, rest: .invalid)
+            case .invalid(let byteCount): return Prefix(byteCount: offset, rest: .invalid(byteCount: byteCount))
             }
         }
     }
@@ -36,7 +37,7 @@ public enum UTF8Text {
     private enum Scalar {
         case whole(Int)
         case unfinished
-        case invalid
+        case invalid(byteCount: Int)
     }
 
     private static func pastASCII(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
@@ -62,12 +63,12 @@ public enum UTF8Text {
         case 0xf0: (length, second) = (4, 0x90...0xbf)
         case 0xf1...0xf3: (length, second) = (4, 0x80...0xbf)
         case 0xf4: (length, second) = (4, 0x80...0x8f)
-        default: return .invalid
+        default: return .invalid(byteCount: 1)
         }
         for index in 1..<length {
             guard offset &+ index < bytes.count else { return .unfinished }
             let byte = bytes[offset &+ index]
-            guard index == 1 ? second.contains(byte) : byte & 0xc0 == 0x80 else { return .invalid }
+            guard index == 1 ? second.contains(byte) : byte & 0xc0 == 0x80 else { return .invalid(byteCount: index) }
         }
         return .whole(length)
     }

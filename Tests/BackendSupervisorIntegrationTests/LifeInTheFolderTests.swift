@@ -86,9 +86,16 @@ struct LifeInTheFolderTests {
             #expect(second.detail.contains("the model 'm' of b is served by a already"))
             #expect(bench.supervisor.backend(model: "m")?.name == "a")
             await bench.until { bench.supervisor.backend(model: "m")?.state == .ready }
+            // Whoever waits for the model must hear that it is another backend's now, and when that is ready.
+            var heard: [ManagedBackend.State] = []
+            bench.supervisor.onAvailable = { model in
+                if model == "m", bench.supervisor.backend(model: model) === second { heard.append(second.state) }
+                bench.check()
+            }
             bench.remove("a")
             await bench.supervisor.rescan()
-            await bench.until { second.state == .ready }
+            await bench.until { heard.last == .ready }
+            #expect(heard.first == .starting)
             #expect(bench.supervisor.backend(model: "m") === second)
         }
     }

@@ -83,7 +83,7 @@ struct TokenPathTests {
             await bench.until { endless.tokens.count >= 3 }
             #expect(backend.begin(request: try request(), credit: 1, handler: endless) == nil, "its place is taken")
             var freed = false
-            backend.onAvailable = { freed = true }
+            bench.supervisor.onAvailable = { _ in freed = true }
             backend.cancel(id)
             backend.cancel(id)
             await bench.until { endless.finish != nil }
@@ -149,7 +149,7 @@ struct TokenPathTests {
             $0.tokenQueriesMax = 2
         } _: { bench, backend in
             let request = try request("one two three four")
-            var results: [Result<UInt32, Fault>] = []
+            var results: [Result<UInt32, UncountedPrompt>] = []
             for _ in 0..<3 {
                 backend.countTokens(request: request) {
                     results.append($0)
@@ -158,7 +158,7 @@ struct TokenPathTests {
             }
             await bench.until { results.count == 3 }
             #expect(results.filter { (try? $0.get()) == 4 }.count == 2)
-            guard case .failure(let fault) = results.first else {
+            guard case .failure(.refused(let fault)) = results.first else {
                 Issue.record("the third was not refused at once")
                 return
             }

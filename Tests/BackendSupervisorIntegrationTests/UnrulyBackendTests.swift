@@ -163,7 +163,7 @@ struct UnrulyBackendTests {
             while backend.begin(request: large, credit: 1, handler: collector) != nil {}
             #expect(backend.runningSequences == 3)
             var hasRoom = false
-            backend.onAvailable = {
+            bench.supervisor.onAvailable = { _ in
                 hasRoom = true
                 bench.check()
             }

@@ -9,11 +9,16 @@ struct RequestValidationTests {
     private func refusal(_ change: (inout Hearth_V1_GenerateRequest) -> Void) -> Status? {
         var request = Hearth_V1_GenerateRequest.with { $0.text = "hello" }
         change(&request)
-        do throws(Status) {
-            try RequestValidation.check(request, limits: InferenceLimits())
+        do {
+            let bytes: [UInt8] = try request.serializedBytes()
+            guard
+                case .generate(let scanned) = try scan(
+                    bytes, .generate(byteCount: bytes.count, limits: InferenceLimits()))
+            else { return Status(.unknown, "it is no GenerateRequest") }
+            try RequestValidation.check(scanned)
             return nil
         } catch {
-            return error
+            return error as? Status ?? Status(.unknown, "\(error)")
         }
     }
 
@@ -55,7 +60,7 @@ struct RequestValidationTests {
         Wrong("prompt") { $0.prompt = nil },
         Wrong("text") { $0.text = "" },
         Wrong("token_ids") { $0.tokenIds = .init() },
-        Wrong("messages has 0") { $0.messages = .init() },
+        Wrong("messages is empty") { $0.messages = .init() },
         Wrong("messages[1].role") { $0.messages.messages = [.with { $0.role = .user }, .init()] },
         Wrong("sampling.temperature") { $0.sampling.temperature = .nan },
         Wrong("sampling.temperature") { $0.sampling.temperature = -0.1 },
@@ -64,13 +69,24 @@ struct RequestValidationTests {
         Wrong("sampling.presence_penalty") { $0.sampling.presencePenalty = .infinity },
         Wrong("sampling.repetition_penalty") { $0.sampling.repetitionPenalty = 0 },
         Wrong("stopping.max_tokens") { $0.stopping.maxTokens = 0 },
-        Wrong("stopping.stop has 17") { $0.stopping.stop = Array(repeating: "x", count: 17) },
+        Wrong("stopping.stop has more than 16") { $0.stopping.stop = Array(repeating: "x", count: 17) },
         Wrong("stopping.stop[0]") { $0.stopping.stop = [""] },
         Wrong("stopping.stop_token_ids") { $0.stopping.stopTokenIds = Array(0..<65) },
         Wrong("stopping.ignore_end_of_turn") { $0.stopping.ignoreEndOfTurn = true },
         Wrong("request_id") { $0.requestID = String(repeating: "x", count: 129) },
         Wrong("backend_options") { $0.backendOptions = ["a": String(repeating: "x", count: 20_000)] },
+        Wrong("model") { $0.model = String(repeating: "x", count: 257) },
+        Wrong("messages has more than 4096") {
+            $0.messages.messages = Array(repeating: .with { $0.role = .user }, count: 4097)
+        },
+        Wrong("backend_options has 65 entries") {
+            for option in 0..<65 { $0.backendOptions["\(option)"] = "" }
+        },
         Wrong("max_queue_time") { $0.maxQueueTime.seconds = -1 },
+        Wrong("max_queue_time") { $0.maxQueueTime.nanos = -1 },
+        Wrong("max_queue_time") { $0.maxQueueTime.nanos = .max },
+        Wrong("max_queue_time") { $0.maxQueueTime.nanos = 1_000_000_000 },
+        Wrong("max_queue_time") { $0.maxQueueTime.seconds = 315_576_000_001 },
     ]
 
     @Test(arguments: wrong)

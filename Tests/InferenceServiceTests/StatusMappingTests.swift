@@ -23,7 +23,7 @@ struct StatusMappingTests {
     @Test("What passes by itself says when to try again")
     func retry() {
         #expect(types(StatusMapping.queueTimeOver(model: "m")) == ["RetryInfo"])
-        #expect(types(StatusMapping.lost("it crashed", model: "m")) == ["RetryInfo"])
+        #expect(types(StatusMapping.lost(model: "m")) == ["RetryInfo"])
         #expect(types(StatusMapping.status(of: Fault(.overloaded, "busy"), model: "m")) == ["RetryInfo"])
     }
 

@@ -37,7 +37,31 @@ struct TextAssemblerTests {
         #expect(assemble([[0x61, 0xff, 0x62]]).text == "a\u{fffd}b")
         #expect(assemble([[0x61, 0xe2], [0x62]]).text == "a\u{fffd}b")
         #expect(assemble([[0xed, 0xa0, 0x80]]).text == "\u{fffd}\u{fffd}\u{fffd}")
-        #expect(assemble([[0x61], [0xf0, 0x9f]]).text == "a\u{fffd}\u{fffd}")
+        #expect(assemble([[0x61], [0xf0, 0x9f]]).text == "a\u{fffd}")
+    }
+
+    /// Unicode 16, section 3.9, tables 3-8 to 3-11.
+    @Test(
+        arguments: [
+            (
+                [0xc0, 0xaf, 0xe0, 0x80, 0xbf, 0xf0, 0x81, 0x82, 0x41],
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}A"
+            ),
+            (
+                [0xed, 0xa0, 0x80, 0xed, 0xbf, 0xbf, 0xed, 0xaf, 0x41],
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}A"
+            ),
+            (
+                [0xf4, 0x91, 0x92, 0x93, 0xff, 0x41, 0x80, 0xbf, 0x42],
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}A\u{fffd}\u{fffd}B"
+            ),
+            ([0xe1, 0x80, 0xe2, 0xf0, 0x91, 0x92, 0xf1, 0xbf, 0x41], "\u{fffd}\u{fffd}\u{fffd}\u{fffd}A"),
+        ] as [([UInt8], String)])
+    func `a maximal part of a scalar becomes one replacement character, wherever it is cut`(
+        bytes: [UInt8], text: String
+    ) {
+        for cut in bytes.indices { #expect(assemble([Array(bytes[..<cut]), Array(bytes[cut...])]).text == text) }
+        #expect(String(decoding: bytes, as: UTF8.self) == text, "as Swift does it")
     }
 
     @Test func `text ends before the first stop, wherever the pieces are cut`() {

@@ -1,0 +1,95 @@
+internal import EventLoop
+internal import GRPC
+
+/// Reads a call's requests, one at a time: a short one at once, a long one over several turns of the loop, while the call
+/// takes no more messages. On the loop; owned by the call's handler.
+@IOLoop
+final class RequestReading {
+    /// What came, with the bytes that its backend gets.
+    enum Arrival {
+        case generate(TurnRequest, encoded: [UInt8])
+        case cancel
+        /// A message of a `Chat` that holds neither.
+        case nothing
+    }
+
+    private let call: ServerCall
+    private let service: InferenceService
+    /// A request that one turn of the loop was too short for.
+    private var unfinished: (scan: RequestScan, bytes: [UInt8])?
+    private var completion: (@IOLoop (Result<Arrival, Status>) -> Void)?
+
+    init(_ call: ServerCall, _ service: InferenceService) {
+        self.call = call
+        self.service = service
+    }
+
+    /// Calls back once, at once or later, unless it is stopped before.
+    func read(
+        _ message: UnsafeRawBufferPointer, _ scan: RequestScan,
+        completion: @escaping @IOLoop (Result<Arrival, Status>) -> Void
+    ) {
+        var scan = scan
+        do throws(Status) {
+            var steps = service.limits.requestStepsPerTurnMax
+            if let outcome = try scan.advance(message, steps: &steps) {
+                return completion(.success(arrival(outcome, scan, message)))
+            }
+        } catch {
+            return completion(.failure(error))
+        }
+        unfinished = (scan, Array(message))
+        self.completion = completion
+        call.keep(message.count)
+        call.pauseReceiving()
+        goOnLater()
+    }
+
+    /// Nobody wants to know any more.
+    func stop() {
+        unfinished = nil
+        completion = nil
+    }
+
+    private func goOnLater() {
+        IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.goOn() }
+    }
+
+    private func goOn() {
+        guard let (suspended, bytes) = unfinished else { return }
+        unfinished = nil
+        var scan = suspended
+        var steps = service.limits.requestStepsPerTurnMax
+        let result = bytes.withUnsafeBytes { memory in
+            Result { () throws(Status) in
+                try scan.advance(memory, steps: &steps).map { arrival($0, scan, memory) }
+            }
+        }
+        switch result {
+        case .success(nil):
+            unfinished = (scan, bytes)
+            goOnLater()
+        case .success(let arrival?): finish(.success(arrival))
+        case .failure(let status): finish(.failure(status))
+        }
+    }
+
+    private func finish(_ result: Result<Arrival, Status>) {
+        let completion = completion
+        self.completion = nil
+        completion?(result)
+        call.resumeReceiving()
+    }
+
+    private func arrival(
+        _ outcome: RequestScan.Outcome, _ scan: RequestScan, _ bytes: UnsafeRawBufferPointer
+    ) -> Arrival {
+        switch outcome {
+        case .cancel: return .cancel
+        case .nothing: return .nothing
+        case .generate(var request):
+            if request.requestID.isEmpty { request.requestID = service.nextRequestID() }
+            return .generate(request, encoded: scan.encoded(bytes, requestID: request.requestID))
+        }
+    }
+}

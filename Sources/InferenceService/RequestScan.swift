@@ -1,0 +1,345 @@
+internal import GRPC
+internal import WireFormat
+
+/// Reads a serialized `ChatRequest` or `GenerateRequest` in place, piece by piece: takes out what the agent has to know, and
+/// holds everything else to its limits before anything is built of it. Pure.
+///
+/// A message of a few kilobytes can hold millions of entries. Here each costs nanoseconds and no memory, the first one beyond
+/// a limit ends it, and a long message is read in as many pieces as its reader likes. Like protobuf's own parsers it takes
+/// messages in several pieces and the last of several scalars (protobuf.dev, "Encoding"); groups, which proto3 does not have,
+/// are malformed.
+struct RequestScan {
+    /// What a whole message turned out to be.
+    enum Outcome: Equatable {
+        case generate(TurnRequest)
+        case cancel
+        /// A `ChatRequest` that holds neither.
+        case nothing
+    }
+
+    /// A step is one field, or as much of these as costs about as much.
+    static let textBytesPerStep = 256
+    static let packedBytesPerStep = 32
+
+    /// Where in the message the reader is; `end` is the first byte behind it.
+    private struct Place {
+        let part: Part
+        let end: Int
+    }
+
+    private enum Part: Equatable {
+        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime
+        case option
+        /// A long text, which has to be UTF-8: the field's number, for an error.
+        case text(field: Int)
+        case packedTokenIDs, packedStopTokenIDs
+    }
+
+    private let limits: InferenceLimits
+    private let name: String
+    private var places: [Place]
+    private var offset = 0
+    private var fields = 0
+    private var request = TurnRequest()
+    private var role: Int32 = 0
+    private var isCancel = false
+    /// Where the pieces of the `GenerateRequest` are.
+    private var pieces: [Range<Int>] = []
+
+    /// Of a `ChatRequest` with so many bytes.
+    static func chat(byteCount: Int, limits: InferenceLimits) -> RequestScan {
+        RequestScan("ChatRequest", Place(part: .chat, end: byteCount), limits)
+    }
+
+    /// Of a `GenerateRequest` with so many bytes.
+    static func generate(byteCount: Int, limits: InferenceLimits) -> RequestScan {
+        var scan = RequestScan("GenerateRequest", Place(part: .generate, end: byteCount), limits)
+        scan.pieces = [0..<byteCount]
+        return scan
+    }
+
+    private init(_ name: String, _ whole: Place, _ limits: InferenceLimits) {
+        self.name = name
+        self.limits = limits
+        places = [whole]
+    }
+
+    /// Reads on, for about so many steps, which are counted down. Nil: there is more. The bytes are the same each time.
+    /// Throws INVALID_ARGUMENT for what is malformed or beyond a limit.
+    mutating func advance(_ bytes: UnsafeRawBufferPointer, steps: inout Int) throws(Status) -> Outcome? {
+        do throws(WireError) {
+            while let place = places.last {
+                guard steps > 0 else { return nil }
+                if offset == place.end {
+                    places.removeLast()
+                    try left(place.part)
+                    continue
+                }
+                switch place.part {
+                case .text(let field): try readText(bytes, to: place.end, field: field, steps: &steps)
+                case .packedTokenIDs, .packedStopTokenIDs:
+                    try readPacked(bytes, place, steps: &steps)
+                default:
+                    steps -= 1
+                    try readField(bytes, place)
+                }
+            }
+        } catch {
+            throw refused ?? .undecodable(name, because: error)
+        }
+        if isCancel { return .cancel }
+        return pieces.isEmpty ? .nothing : .generate(request)
+    }
+
+    /// The `GenerateRequest` as its backend gets it, in one copy; `requestID` is added where the consumer chose none.
+    func encoded(_ bytes: UnsafeRawBufferPointer, requestID: String) -> [UInt8] {
+        let added = request.requestID.isEmpty ? WireSize.field(1, string: requestID) : 0
+        let byteCount = pieces.reduce(added) { $0 + $1.count }
+        return [UInt8](unsafeUninitializedCapacity: byteCount) { memory, count in
+            var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
+            for piece in pieces { writer.raw(UnsafeRawBufferPointer(rebasing: bytes[piece])) }
+            if added > 0 { writer.field(1, string: requestID) }
+            count = byteCount
+        }
+    }
+
+    /// The status of a limit that was met, thrown as if the bytes were malformed: typed errors are of one type.
+    private var refused: Status?
+
+    private mutating func refuse(_ status: Status) throws(WireError) {
+        refused = status
+        throw .truncated
+    }
+}
+
+// MARK: - Fields
+
+extension RequestScan {
+    private mutating func readField(_ bytes: UnsafeRawBufferPointer, _ place: Place) throws(WireError) {
+        fields += 1
+        if fields > limits.requestFieldsMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "request", "has more than \(limits.requestFieldsMax) fields in all (requestFieldsMax)"))
+        }
+        var reader = WireReader(UnsafeRawBufferPointer(rebasing: bytes[offset..<place.end]))
+        guard let field = try reader.next() else { return }
+        // A value is read here; what has parts of its own is entered, and read part by part.
+        var entered: (part: Part, byteCount: Int)?
+        if field.type == .bytes {
+            let content = try reader.bytes()
+            entered = try enter(place.part, field.number, content).map { ($0, content.count) }
+        } else {
+            try read(place.part, field, &reader)
+        }
+        offset = place.end - reader.remaining.count
+        guard let (part, byteCount) = entered else { return }
+        offset -= byteCount
+        if part == .generate { pieces.append(offset..<offset + byteCount) }
+        places.append(Place(part: part, end: offset + byteCount))
+    }
+
+    /// A value without parts, of a known field or of another one.
+    private mutating func read(_ part: Part, _ field: WireField, _ reader: inout WireReader) throws(WireError) {
+        switch (part, field.number, field.type) {
+        case (.message, 1, .varint): role = try reader.enumeration()
+        case (.tokenIDs, 1, .varint):
+            _ = try reader.uint32()
+            try countTokenIDs(1)
+        case (.sampling, 1, .fixed32): request.sampling.temperature = try reader.float()
+        case (.sampling, 2, .fixed32): request.sampling.topP = try reader.float()
+        case (.sampling, 4, .fixed32): request.sampling.minP = try reader.float()
+        case (.sampling, 5, .fixed32): request.sampling.frequencyPenalty = try reader.float()
+        case (.sampling, 6, .fixed32): request.sampling.presencePenalty = try reader.float()
+        case (.sampling, 7, .fixed32): request.sampling.repetitionPenalty = try reader.float()
+        case (.stopping, 1, .varint): request.stopping.maxTokens = try reader.uint32()
+        case (.stopping, 3, .varint): try addStopTokenID(try reader.uint32())
+        case (.stopping, 4, .varint): request.stopping.ignoresEndOfTurn = try reader.bool()
+        case (.output, 1, .varint): request.wantsTokenIDs = try reader.bool()
+        case (.queueTime, 1, .varint): request.queueTime?.seconds = Int64(bitPattern: try reader.varint())
+        case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
+        default: try reader.skip(field.type)
+        }
+    }
+
+    /// A length-delimited value: taken here, or to be entered as the part that is returned. One that is not known is passed
+    /// over.
+    private mutating func enter(
+        _ part: Part, _ number: Int, _ content: UnsafeRawBufferPointer
+    ) throws(WireError) -> Part? {
+        switch (part, number) {
+        case (.chat, 1):
+            isCancel = false
+            return .generate
+        case (.chat, 2):
+            // Of the two the last one counts.
+            isCancel = true
+            pieces = []
+            request = TurnRequest()
+        case (.generate, 1):
+            request.requestID = try short(content, "request_id", limits.requestIDBytesMax, field: 1)
+        case (.generate, 2): request.model = try short(content, "model", limits.modelBytesMax, field: 2)
+        case (.generate, 3):
+            if case .messages = request.prompt {} else { request.prompt = .messages(count: 0) }
+            return .messages
+        case (.generate, 4):
+            request.prompt = .text(byteCount: content.count)
+            return .text(field: 4)
+        case (.generate, 5):
+            if case .tokenIDs = request.prompt {} else { request.prompt = .tokenIDs(count: 0) }
+            return .tokenIDs
+        case (.generate, 6): return .sampling
+        case (.generate, 7): return .stopping
+        case (.generate, 8): return .output
+        case (.generate, 9):
+            request.queueTime = request.queueTime ?? TurnRequest.Duration()
+            return .queueTime
+        case (.generate, 100):
+            request.optionCount += 1
+            try checkOptions()
+            return .option
+        case (.option, 1), (.option, 2):
+            request.optionBytes += content.count
+            try checkOptions()
+            return .text(field: 100)
+        case (.messages, 1):
+            try countMessage()
+            role = 0
+            return .message
+        case (.message, 2): return .text(field: 2)
+        case (.tokenIDs, 1): return .packedTokenIDs
+        case (.stopping, 2): try addStop(content)
+        case (.stopping, 3): return .packedStopTokenIDs
+        default: break
+        }
+        return nil
+    }
+
+    /// A part was read to its end.
+    private mutating func left(_ part: Part) throws(WireError) {
+        guard case .message = part, case .messages(let count) = request.prompt else { return }
+        guard !(1...3).contains(role) else { return }
+        try refuse(
+            RequestValidation.invalid(
+                "messages[\(count - 1)].role", "is \(role)", "ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT"))
+    }
+
+    private mutating func short(
+        _ content: UnsafeRawBufferPointer, _ path: String, _ byteCountMax: Int, field: Int
+    ) throws(WireError) -> String {
+        if content.count > byteCountMax {
+            try refuse(RequestValidation.invalid(path, "has \(content.count) bytes", "at most \(byteCountMax)"))
+        }
+        guard let text = String(validating: content, as: UTF8.self) else { throw .notUTF8(field: field) }
+        return text
+    }
+}
+
+// MARK: - Counts
+
+extension RequestScan {
+    private mutating func countMessage() throws(WireError) {
+        guard case .messages(let count) = request.prompt else { return }
+        request.prompt = .messages(count: count + 1)
+        if count >= limits.messagesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "messages", "has more than \(limits.messagesMax) messages", "1 to \(limits.messagesMax)"))
+        }
+    }
+
+    private mutating func countTokenIDs(_ more: Int) throws(WireError) {
+        guard case .tokenIDs(let count) = request.prompt else { return }
+        request.prompt = .tokenIDs(count: count + more)
+        if count + more > limits.promptTokenIDsMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "token_ids", "has more than \(limits.promptTokenIDsMax) ids", "1 to \(limits.promptTokenIDsMax)"))
+        }
+    }
+
+    private mutating func addStop(_ content: UnsafeRawBufferPointer) throws(WireError) {
+        let index = request.stopping.stop.count
+        if index >= limits.stopStringsMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "stopping.stop", "has more than \(limits.stopStringsMax) strings",
+                    "at most \(limits.stopStringsMax)"))
+        }
+        if !(1...limits.stopStringBytesMax).contains(content.count) {
+            try refuse(
+                RequestValidation.invalid(
+                    "stopping.stop[\(index)]", "has \(content.count) bytes", "1 to \(limits.stopStringBytesMax)"))
+        }
+        request.stopping.stop.append(
+            try short(content, "stopping.stop[\(index)]", limits.stopStringBytesMax, field: 2))
+    }
+
+    private mutating func addStopTokenID(_ id: UInt32) throws(WireError) {
+        if request.stopping.stopTokenIDs.count >= limits.stopTokenIDsMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "stopping.stop_token_ids", "has more than \(limits.stopTokenIDsMax) ids",
+                    "at most \(limits.stopTokenIDsMax)"))
+        }
+        request.stopping.stopTokenIDs.append(id)
+    }
+
+    private mutating func checkOptions() throws(WireError) {
+        guard
+            request.optionCount > limits.backendOptionsMax || request.optionBytes > limits.backendOptionsBytesMax
+        else { return }
+        try refuse(
+            RequestValidation.invalid(
+                "backend_options", "has \(request.optionCount) entries and \(request.optionBytes) bytes, or more",
+                "at most \(limits.backendOptionsMax) entries and \(limits.backendOptionsBytesMax) bytes"))
+    }
+}
+
+// MARK: - What may be long
+
+extension RequestScan {
+    private static func pieceBytes(_ steps: Int, _ bytesPerStep: Int) -> Int {
+        let (bytes, overflow) = max(steps, 1).multipliedReportingOverflow(by: bytesPerStep)
+        return overflow ? .max : bytes
+    }
+
+    private mutating func readText(
+        _ bytes: UnsafeRawBufferPointer, to end: Int, field: Int, steps: inout Int
+    ) throws(WireError) {
+        // Longer than any scalar, so that each piece moves on.
+        let piece = min(end - offset, Self.pieceBytes(steps, Self.textBytesPerStep))
+        let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + piece]))
+        guard prefix.rest == .nothing || (prefix.rest == .unfinished && offset + piece < end) else {
+            throw .notUTF8(field: field)
+        }
+        offset += prefix.byteCount
+        steps -= 1 + prefix.byteCount / Self.textBytesPerStep
+    }
+
+    private mutating func readPacked(
+        _ bytes: UnsafeRawBufferPointer, _ place: Place, steps: inout Int
+    ) throws(WireError) {
+        let isPrompt = place.part == .packedTokenIDs
+        var reader = WireReader(UnsafeRawBufferPointer(rebasing: bytes[offset..<place.end]))
+        var taken = 0
+        let most = Self.pieceBytes(steps, Self.packedBytesPerStep)
+        var count = 0
+        while !reader.isAtEnd, taken < most {
+            let id = try reader.uint32()
+            count += 1
+            if !isPrompt { try addStopTokenID(id) }
+            taken = place.end - offset - reader.remaining.count
+        }
+        if isPrompt { try countTokenIDs(count) }
+        offset += taken
+        steps -= 1 + taken / Self.packedBytesPerStep
+    }
+}
+
+extension Status {
+    fileprivate static func undecodable(_ name: String, because error: WireError) -> Status {
+        Status(
+            .invalidArgument, "the message is no hearth.v1.\(name) (\(error)); check the version of inference.proto")
+    }
+}

@@ -1,0 +1,26 @@
+/// How far a backend may compute ahead of one turn's consumer, in tokens. Pure.
+///
+/// Granted in steps of half the most, so that a stream costs a control message in hundreds of tokens, and nothing while the
+/// consumer lags: whoever holds the bytes says whether it does, by one pair of marks.
+struct TurnCredit: Equatable {
+    /// Tokens that may be granted and not have come.
+    let most: UInt32
+    /// Tokens granted that have not come.
+    private(set) var outstanding: UInt32 = 0
+
+    init(most: UInt32) { self.most = most }
+
+    /// How many tokens to grant now; 0: none.
+    func wanted(isCongested: Bool) -> UInt32 { isCongested || outstanding > most / 2 ? 0 : most - outstanding }
+
+    mutating func granted(_ tokens: UInt32) { outstanding += min(tokens, .max - outstanding) }
+
+    /// Tokens came, whatever becomes of them.
+    mutating func came(_ tokens: UInt32) { outstanding -= min(outstanding, tokens) }
+
+    /// The turn is over: what was granted and did not come.
+    mutating func takeBack() -> UInt32 {
+        defer { outstanding = 0 }
+        return outstanding
+    }
+}

@@ -1,0 +1,44 @@
+/// What the agent itself has to know of a `hearth.v1.GenerateRequest`; the prompt is the backend's, which gets the bytes as
+/// they came.
+struct TurnRequest: Equatable {
+    enum Prompt: Equatable {
+        case messages(count: Int)
+        case text(byteCount: Int)
+        case tokenIDs(count: Int)
+    }
+
+    struct Sampling: Equatable {
+        var temperature: Float?
+        var topP: Float?
+        var minP: Float?
+        var frequencyPenalty: Float?
+        var presencePenalty: Float?
+        var repetitionPenalty: Float?
+    }
+
+    struct Stopping: Equatable {
+        var maxTokens: UInt32?
+        var stop: [String] = []
+        var stopTokenIDs: [UInt32] = []
+        var ignoresEndOfTurn = false
+    }
+
+    /// As google.protobuf.Duration has it.
+    struct Duration: Equatable {
+        var seconds: Int64 = 0
+        var nanoseconds: Int32 = 0
+    }
+
+    var requestID = ""
+    var model = ""
+    /// Nil: none of the three was sent.
+    var prompt: Prompt?
+    var sampling = Sampling()
+    var stopping = Stopping()
+    /// Whether deltas bring the ids of their tokens.
+    var wantsTokenIDs = false
+    /// The longest time to wait for a sequence; nil: as long as it takes.
+    var queueTime: Duration?
+    var optionCount = 0
+    var optionBytes = 0
+}
