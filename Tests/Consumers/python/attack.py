@@ -36,11 +36,15 @@ HELD_KIBIBYTES_MAX = 256 * 1024 + 160 * 1024
 class Honest:
     """`honest.py` against an agent: a stream that must notice nothing."""
 
-    def __init__(self, agent):
-        self.count, self.lines = 0, []
-        certificate = [agent.state / "certificate.pem"] if uses_tls(agent) else []
+    def __init__(self, agent, token=None, asks_as_owner=False):
+        self.count, self.is_whole = 0, False
+        # (tokens, moment) of each delta, and (asked, answered, (connections, calls)) of each question of the owner's.
+        self.arrivals, self.answers = [], []
+        options = ["--certificate", agent.state / "certificate.pem"] if uses_tls(agent) else []
+        options += ["--token", token] if token else []
+        options += ["--owner", agent.state / "admin.sock"] if asks_as_owner else []
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(os.path.dirname(__file__), "honest.py"), agent.address, *certificate],
+            [sys.executable, os.path.join(os.path.dirname(__file__), "honest.py"), agent.address, *map(str, options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -51,18 +55,23 @@ class Honest:
 
     def read(self):
         for line in self.process.stdout:
-            self.lines = [line.strip()]
-            if line.strip().isdigit():
-                self.count = int(line)
+            kind, *values = line.split()
+            if kind == "tokens":
+                self.count = int(values[0])
+                self.arrivals.append((self.count, float(values[1])))
+            elif kind == "owner":
+                self.answers.append((float(values[0]), float(values[1]), (int(values[2]), int(values[3]))))
+            elif kind == "whole":
+                self.is_whole = True
 
     def wait_for(self, more, seconds=20):
         count = self.count
         wait_until(lambda: self.count >= count + more, f"{more} more tokens of the honest stream", seconds, 0.005)
 
-    def rate(self):
+    def rate(self, tokens=TOKENS_MEASURED):
         """Tokens per second, now."""
         count, began = self.count, time.monotonic()
-        self.wait_for(TOKENS_MEASURED)
+        self.wait_for(tokens)
         return (self.count - count) / (time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -81,7 +90,7 @@ class Honest:
         self.process.stdin.close()
         assert self.process.wait(timeout=30) == 0, "the honest stream was broken"
         self.reader.join()
-        assert self.lines == ["whole"]
+        assert self.is_whole
 
 
 def uses_tls(agent):

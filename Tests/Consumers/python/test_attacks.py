@@ -1,0 +1,171 @@
+"""One attack after the other on the same `hearth serve`, with an honest stream and its owner's questions beside each.
+
+Each is told in a line: the largest gap of the honest stream, its rate without and beside, how much of the time it had
+tokens at all; how often the owner was answered, and how late; the agent's memory and processor time.
+"""
+
+import hashlib
+import json
+import os
+import time
+
+import pytest
+from agent import Agent, is_alive, peak_kibibytes, reset_peak, resident_kibibytes, wait_until
+from attack import FLOOD_KIBIBYTES_MAX, SHARE_KEPT_MIN, Honest, times_met
+from attacks_of_calls import CALLS
+from attacks_of_frames import FRAMES
+from attacks_of_messages import MESSAGES
+from attacks_of_strangers import STRANGERS
+from closed_agent import ClosedAgent
+
+ATTACKS = [*MESSAGES, *FRAMES, *CALLS, *STRANGERS]
+SECONDS = float(os.environ.get("HEARTH_ATTACK_SECONDS", "0.6"))
+KEYS = int(os.environ.get("HEARTH_KEYS", "4000"))
+MANY = {"models": [{"id": "echo", "maxSequences": 256}]}
+# A stream of a hundred tokens a second that is served has some in each of these.
+SLOT_SECONDS = 0.1
+
+
+class Arena:
+    """One agent for attack after attack, and another one after an attack that it has not stood."""
+
+    def __init__(self, make):
+        self.make, self.agent, self.honest = make, None, None
+
+    def ready(self):
+        if self.agent is None:
+            self.agent = self.make()
+            self.agent.__enter__()
+            token = fill_with_keys(self.agent) if isinstance(self.agent, ClosedAgent) else None
+            self.honest = Honest(self.agent, token, asks_as_owner=True)
+            wait_until(lambda: self.honest.answers, "the owner is answered")
+            self.resident = resident_kibibytes(self.agent.pid)
+        return self.agent, self.honest
+
+    def leave(self):
+        """What is left is whole, and the agent ends as it should."""
+        if self.agent is None:
+            return
+        agent, self.agent = self.agent, None
+        grown = lambda: resident_kibibytes(agent.pid) - self.resident
+        try:
+            wait_until(lambda: grown() < FLOOD_KIBIBYTES_MAX, "what the attacks took is given back", 10)
+        finally:
+            print(f"after all attacks {grown()} KiB more are resident than before")
+            self.honest.finish()
+            agent.__exit__(None, None, None)
+
+    def give_up(self):
+        """After a failure: the next attack finds another agent."""
+        if self.agent is None:
+            return
+        agent, self.agent = self.agent, None
+        self.honest.process.kill()
+        agent.process.kill()
+        agent.process.wait()
+        print(f"--- the agent's log\n{agent.log()[-6000:]}")
+        agent.clean_up()
+
+
+def fill_with_keys(agent):
+    """Adds keys that nobody uses, as an agent for many has them; gives the first one, which is in force all along."""
+    path = agent.state / "tokens.json"
+    book, facts = json.loads(path.read_text()), path.stat()
+    (first,) = book["tokens"]
+    for index in range(KEYS):
+        digest = hashlib.sha256(str(index).encode()).hexdigest()
+        book["tokens"].append({**first, "name": f"key-{index}", "sha256": digest})
+    fresh = path.with_name("tokens.new")
+    fresh.write_text(json.dumps(book))
+    fresh.chmod(0o600)
+    os.chown(fresh, facts.st_uid, facts.st_gid)
+    fresh.rename(path)
+    wait_until(lambda: f"tokens read again: {KEYS + 1}" in agent.log(), "the keys are read")
+    return agent.first_token
+
+
+@pytest.fixture(scope="module")
+def arenas():
+    made = {"open": Arena(lambda: Agent({"echo": MANY})), "closed": Arena(ClosedAgent)}
+    yield made
+    for arena in made.values():
+        arena.leave()
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Clock:
+    """True while an attack is to go on; what it must do first is done whatever the time."""
+
+    def __init__(self):
+        self.restart()
+
+    def restart(self):
+        self.began = time.monotonic()
+
+    def __call__(self, at_least=False):
+        return at_least or time.monotonic() - self.began < SECONDS
+
+
+class Beside:
+    """What an honest stream and the owner noticed between two moments."""
+
+    def __init__(self, honest, began, ended):
+        moments = [moment for _, moment in honest.arrivals if began <= moment <= ended]
+        edges = [began, *moments, ended]
+        self.gap = max(after - before for before, after in zip(edges, edges[1:]))
+        counts = [count for count, moment in honest.arrivals if began <= moment <= ended]
+        self.rate = (counts[-1] - counts[0]) / (ended - began) if counts else 0
+        slots = max(int((ended - began) / SLOT_SECONDS), 1)
+        self.share = len({min(int((moment - began) / SLOT_SECONDS), slots - 1) for moment in moments}) / slots
+        asked = [answered - asked for asked, answered, _ in honest.answers if answered >= began and asked <= ended]
+        self.answers, self.slowest = len(asked), max(asked, default=0)
+
+
+def attacked(agent, honest, attack):
+    without = honest.rate(tokens=15)
+    met = times_met(agent, attack.limit) if attack.limit else 0
+    before = resident_kibibytes(agent.pid)
+    was_reset, peak_before = reset_peak(agent.pid), peak_kibibytes(agent.pid)
+    processor, began = processor_seconds(agent.pid), time.monotonic()
+    note = attack.run(agent, Clock())
+    ended = time.monotonic()
+    assert is_alive(agent.pid), "the agent is gone"
+    # What it still works off belongs to the attack.
+    honest.wait_for(3, 60)
+    wait_until(lambda: honest.answers[-1][0] > ended, "the owner is answered", 60)
+    wait_until(lambda: honest.answers[-1][2] == (1, 1), "the honest stream alone is left", 30)
+    beside = Beside(honest, began, max(ended, min(honest.arrivals[-1][1], honest.answers[-1][1])))
+    peak = peak_kibibytes(agent.pid)
+    worst = (peak if was_reset or peak > peak_before else resident_kibibytes(agent.pid)) - before
+    work = (processor_seconds(agent.pid) - processor) / (ended - began)
+    print(
+        f"{attack.name}: gap {beside.gap * 1000:.0f} ms, {without:.0f} -> {beside.rate:.0f} tokens/s, {beside.share:.0%}"
+        f" of the time; owner {beside.answers} answers, {beside.slowest * 1000:.0f} ms at most; {worst} KiB more at"
+        f" worst, {resident_kibibytes(agent.pid) - before} after; {work:.0%} of a core; {note}"
+    )
+    assert worst < attack.kibibytes
+    assert beside.rate >= SHARE_KEPT_MIN * without and beside.share >= SHARE_KEPT_MIN
+    assert beside.answers > 0
+    if attack.limit:
+        assert times_met(agent, attack.limit) > met
+
+
+def marked(attack):
+    marks = [pytest.mark.xfail(strict=True, reason=attack.fails)] if attack.fails else []
+    return pytest.param(attack, marks=marks, id=attack.name)
+
+
+@pytest.mark.parametrize("attack", [marked(attack) for attack in ATTACKS])
+def test_an_attack_leaves_an_honest_stream_its_share(arenas, attack):
+    arena = arenas[attack.arena]
+    agent, honest = arena.ready()
+    try:
+        attacked(agent, honest, attack)
+    except BaseException:
+        arena.give_up()
+        raise
