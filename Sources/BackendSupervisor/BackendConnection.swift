@@ -51,7 +51,7 @@ final class BackendConnection {
         self.limits = limits
         self.owner = owner
         input = FrameBuffer(frameBytesMax: limits.backendFrameBytesMax)
-        watch = try IOLoop.watch(handles.socket, .readable, handler: self)
+        watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
     }
 
     var runningSequences: Int { sequences.running }

@@ -45,7 +45,7 @@ final class BackendProcess {
         logWatch = try IOLoop.watch(handles.log, .readable, handler: logHandler)
         let reportHandler = ReportHandler(process: self)
         self.reportHandler = reportHandler
-        reportWatch = try IOLoop.watch(handles.report, .readable, handler: reportHandler)
+        reportWatch = try IOLoop.watch(handles.report, .readable, .first, handler: reportHandler)
         exitWatch = try IOLoop.watch(handles.process, handler: self)
     }
 

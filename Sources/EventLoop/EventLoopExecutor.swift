@@ -7,25 +7,45 @@ internal import Synchronization
 /// Any thread may enqueue jobs; everything else belongs to the loop's own thread.
 package final class EventLoopExecutor: SerialExecutor {
     private struct Inbox {
-        var jobs: [UnownedJob] = []
+        var jobs = Queue<UnownedJob>()
+        /// Of tasks with a priority above the usual: the owner's.
+        var firstJobs = Queue<UnownedJob>()
         var started = false
         /// The thread may be asleep in epoll and nobody has woken it yet.
         var needsWake = false
+
+        mutating func popFirst() -> UnownedJob? { firstJobs.popFirst() ?? jobs.popFirst() }
+        var isEmpty: Bool { jobs.isEmpty && firstJobs.isEmpty }
     }
 
+    /// Tags of descriptors that are the loop's own.
+    private enum OwnTag {
+        static let wakeUp = UInt64.max
+        static let first = UInt64.max - 1
+    }
+
+    private let limits = IOLoop.limits
     private let inbox = Mutex(Inbox())
     private let wakeUp: EventCounter
     private let epoll: Epoll
+    /// Of those that are served first: itself one of the descriptors of `epoll`.
+    private let firstEpoll: Epoll
+    private let ready: ReadyEvents
+    private let firstReady: ReadyEvents
     private let thread = Atomic<UInt>(0)
 
     /// Owned by the loop's thread, which alone reads or writes it.
-    nonisolated(unsafe) private var state = LoopState()
+    nonisolated(unsafe) private var state = LoopState(IOLoop.limits)
 
     init() {
+        ready = ReadyEvents(limits.eventsPerTurnMax)
+        firstReady = ReadyEvents(limits.eventsPerTurnMax)
         do {
             wakeUp = try EventCounter()
             epoll = try Epoll()
-            try epoll.add(wakeUp.raw, .readable, tag: .max)
+            firstEpoll = try Epoll()
+            try epoll.add(wakeUp.raw, .readable, tag: OwnTag.wakeUp)
+            try epoll.add(firstEpoll.raw, .readable, tag: OwnTag.first)
         } catch {
             fatalError("the event loop cannot start: \(error)")  // Without descriptors nothing can be served.
         }
@@ -36,10 +56,11 @@ package final class EventLoopExecutor: SerialExecutor {
     package func checkIsolated() { precondition(isCurrent, "this must run on the I/O loop") }
 
     package func enqueue(_ job: consuming ExecutorJob) {
+        let isFirst = job.priority.rawValue > TaskPriority.medium.rawValue
         let unowned = UnownedJob(job)
         let onLoop = isCurrent
         let (start, wake) = inbox.withLock { inbox in
-            inbox.jobs.append(unowned)
+            if isFirst { inbox.firstJobs.append(unowned) } else { inbox.jobs.append(unowned) }
             let start = !inbox.started
             inbox.started = true
             let wake = !onLoop && inbox.needsWake
@@ -66,65 +87,125 @@ package final class EventLoopExecutor: SerialExecutor {
 
     private func run() {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
-        var events = [UInt32](repeating: 0, count: 256)
-        var tags = [UInt64](repeating: 0, count: 256)
-        var jobs: [UnownedJob] = []
         let executor = asUnownedSerialExecutor()
         while true {
-            let timeout = inbox.withLock { inbox in
-                inbox.needsWake = inbox.jobs.isEmpty
-                return inbox.jobs.isEmpty ? nil : CInt(0)
-            }
-            let wait = timeout ?? IOLoop.assumeIsolated { state.timeoutMilliseconds(at: .now()) }
-            let count = epoll.wait(events: &events, tags: &tags, timeoutMilliseconds: wait)
             IOLoop.assumeIsolated {
-                for index in 0..<count {
-                    if tags[index] == .max {
-                        wakeUp.clear()
-                    } else if let handler = state.handler(tag: tags[index]) {
-                        handler.ready(Readiness(rawValue: events[index]))
-                    }
-                }
-                if state.hasTimers { fireTimers() }
+                waitForEvents()
+                fireTimers()
             }
-            inbox.withLock { inbox in
-                inbox.needsWake = false
-                swap(&jobs, &inbox.jobs)
+            for _ in 0..<limits.jobsPerTurnMax {
+                guard let job = inbox.withLock({ $0.popFirst() }) else { break }
+                job.runSynchronously(on: executor)
             }
-            for job in jobs { job.runSynchronously(on: executor) }
-            jobs.removeAll(keepingCapacity: true)
-            IOLoop.assumeIsolated { endTurn() }
+            IOLoop.assumeIsolated {
+                // What is light leaves before anything heavy goes on.
+                endTurn()
+                guard state.isBusy else { return }
+                goOnWithUnfinished()
+                endTurn()
+            }
+        }
+    }
+
+    @IOLoop private func waitForEvents() {
+        ready.wait(for: epoll, timeoutMilliseconds: timeoutMilliseconds())
+        inbox.withLock { $0.needsWake = false }
+        // Where there is no room for all, the others may have taken that of the first.
+        if ready.contains(OwnTag.first) || ready.isFull {
+            firstReady.wait(for: firstEpoll, timeoutMilliseconds: 0)
+            hand(firstReady)
+        }
+        hand(ready)
+    }
+
+    /// How long to wait for something to happen: -1 for ever.
+    @IOLoop private func timeoutMilliseconds() -> CInt {
+        let isBusy = state.isBusy
+        let hasJobs = inbox.withLock { inbox in
+            inbox.needsWake = inbox.isEmpty && !isBusy
+            return !inbox.isEmpty
+        }
+        if isBusy || hasJobs { return 0 }
+        return state.timeoutMilliseconds(at: .now())
+    }
+
+    @IOLoop private func hand(_ ready: ReadyEvents) {
+        for index in 0..<ready.count {
+            switch ready.tags[index] {
+            case OwnTag.wakeUp: wakeUp.clear()
+            case OwnTag.first: break
+            case let tag: state.handler(tag: tag)?.ready(Readiness(rawValue: ready.events[index]))
+            }
         }
     }
 
     @IOLoop private func fireTimers() {
+        guard state.hasTimers else { return }
         let now = Monotonic.now()
-        while let action = state.takeDueTimer(at: now) { action() }
-    }
-
-    /// Flushing may ask for another flush (a closed stream frees a waiting one), so go on until none is asked for.
-    @IOLoop private func endTurn() {
-        while !state.turnEndHandlers.isEmpty {
-            let handlers = state.turnEndHandlers
-            state.turnEndHandlers.removeAll(keepingCapacity: true)
-            for handler in handlers { handler.turnEnded() }
+        for _ in 0..<limits.timersPerTurnMax {
+            guard let action = state.takeDueTimer(at: now) else { return }
+            action()
         }
     }
+
+    @IOLoop private func goOnWithUnfinished() {
+        state.firstBacklog.beginTurn()
+        while let (work, steps) = state.firstBacklog.next() {
+            let used = work.goOn(steps: steps)
+            state.firstBacklog.used(used)
+        }
+        state.backlog.beginTurn()
+        while let (work, steps) = state.backlog.next() {
+            let used = work.goOn(steps: steps)
+            state.backlog.used(used)
+        }
+    }
+
+    /// Flushing may ask for another flush (a closed stream frees a waiting one), so go on until none is asked for, or
+    /// enough has been done for one turn.
+    @IOLoop private func endTurn() {
+        for _ in 0..<limits.flushesPerTurnMax {
+            guard let handler = state.turnEndHandlers.popFirst() else { return }
+            handler.turnEnded()
+        }
+    }
+}
+
+/// What epoll found ready.
+@IOLoop
+private final class ReadyEvents {
+    private(set) var events: [UInt32]
+    private(set) var tags: [UInt64]
+    private(set) var count = 0
+
+    nonisolated init(_ capacity: Int) {
+        events = Array(repeating: 0, count: capacity)
+        tags = Array(repeating: 0, count: capacity)
+    }
+
+    var isFull: Bool { count == tags.count }
+
+    func wait(for epoll: borrowing Epoll, timeoutMilliseconds: CInt) {
+        count = epoll.wait(events: &events, tags: &tags, timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    func contains(_ tag: UInt64) -> Bool { tags[..<count].contains(tag) }
 }
 
 extension IOLoop {
     /// Watches a descriptor until `unwatch`. The handler is kept alive meanwhile; the caller keeps the descriptor open.
     @IOLoop package static func watch(
-        _ descriptor: borrowing Descriptor, _ interest: Readiness, handler: any ReadinessHandler
+        _ descriptor: borrowing Descriptor, _ interest: Readiness, _ priority: LoopPriority = .usual,
+        handler: any ReadinessHandler
     ) throws(LinuxError) -> Watch {
-        try shared.executor.watch(descriptor.raw, interest, handler: handler)
+        try shared.executor.watch(descriptor.raw, interest, priority, handler: handler)
     }
 
     /// Watches for the end of a child process: it is readable from then on.
     @IOLoop package static func watch(
         _ process: borrowing ProcessHandle, handler: any ReadinessHandler
     ) throws(LinuxError) -> Watch {
-        try shared.executor.watch(process.raw, .readable, handler: handler)
+        try shared.executor.watch(process.raw, .readable, .first, handler: handler)
     }
 
     /// Calls back once, in `after` milliseconds or a little later (rounded up to whole milliseconds), unless cancelled.
@@ -138,28 +219,45 @@ extension IOLoop {
     @IOLoop package static func atTurnEnd(_ handler: any TurnEndHandler) {
         shared.executor.atTurnEnd(handler)
     }
+
+    /// Goes on with what was begun in this turn, in a later one, once. Turns are shared out by who the work is done for;
+    /// without a `source` the work is one of its own. It is kept alive until then.
+    @IOLoop package static func goOnLater(
+        _ work: any UnfinishedWork, of source: AnyHashable? = nil, _ priority: LoopPriority = .usual
+    ) {
+        shared.executor.goOnLater(work, of: source ?? AnyHashable(ObjectIdentifier(work)), priority)
+    }
 }
 
 extension EventLoopExecutor {
     @IOLoop fileprivate func watch(
-        _ descriptor: CInt, _ interest: Readiness, handler: any ReadinessHandler
+        _ descriptor: CInt, _ interest: Readiness, _ priority: LoopPriority, handler: any ReadinessHandler
     ) throws(LinuxError) -> Watch {
         let tag = state.insert(handler)
         do {
-            try epoll.add(descriptor, interest, tag: tag)
+            switch priority {
+            case .first: try firstEpoll.add(descriptor, interest, tag: tag)
+            case .usual: try epoll.add(descriptor, interest, tag: tag)
+            }
         } catch {
             state.remove(tag: tag)
             throw error
         }
-        return Watch(descriptor: descriptor, tag: tag)
+        return Watch(descriptor: descriptor, tag: tag, priority: priority)
     }
 
     @IOLoop fileprivate func modify(_ watch: Watch, _ interest: Readiness) {
-        epoll.modify(watch.descriptor, interest, tag: watch.tag)
+        switch watch.priority {
+        case .first: firstEpoll.modify(watch.descriptor, interest, tag: watch.tag)
+        case .usual: epoll.modify(watch.descriptor, interest, tag: watch.tag)
+        }
     }
 
     @IOLoop fileprivate func unwatch(_ watch: Watch) {
-        epoll.remove(watch.descriptor)
+        switch watch.priority {
+        case .first: firstEpoll.remove(watch.descriptor)
+        case .usual: epoll.remove(watch.descriptor)
+        }
         state.remove(tag: watch.tag)
     }
 
@@ -170,12 +268,22 @@ extension EventLoopExecutor {
     @IOLoop fileprivate func cancel(_ timer: Timer) { state.cancel(timer) }
 
     @IOLoop fileprivate func atTurnEnd(_ handler: any TurnEndHandler) { state.turnEndHandlers.append(handler) }
+
+    @IOLoop fileprivate func goOnLater(
+        _ work: any UnfinishedWork, of source: AnyHashable, _ priority: LoopPriority
+    ) {
+        switch priority {
+        case .first: state.firstBacklog.append(work, of: source)
+        case .usual: state.backlog.append(work, of: source)
+        }
+    }
 }
 
 /// A watched descriptor. End it with `unwatch` before the descriptor is closed.
 package struct Watch: Sendable {
     fileprivate let descriptor: CInt
     fileprivate let tag: UInt64
+    fileprivate let priority: LoopPriority
 
     @IOLoop package func setInterest(_ interest: Readiness) { IOLoop.shared.executor.modify(self, interest) }
     @IOLoop package func unwatch() { IOLoop.shared.executor.unwatch(self) }

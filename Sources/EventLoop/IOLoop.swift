@@ -3,10 +3,12 @@ package import LinuxSystem
 /// The one thread that owns every connection, backend socket and timer of this process.
 ///
 /// Whatever is marked `@IOLoop` runs there; calls between such functions are plain calls, checked by the compiler.
-/// `Docs/decisions/0001-one-io-loop.md` says why there is one.
+/// `Docs/decisions/0001-one-io-loop.md` says why there is one, and `LoopLimits` what a turn of it may cost.
 @globalActor
 package actor IOLoop {
     package static let shared = IOLoop()
+
+    package static let limits = LoopLimits()
 
     /// The thread behind it; started at first use, never stopped.
     nonisolated package let executor = EventLoopExecutor()
@@ -24,10 +26,21 @@ package actor IOLoop {
     }
 }
 
+/// Who is served first in every turn.
+package enum LoopPriority: Sendable {
+    /// The owner, signals, and backends: few, each with a share of its own. Whatever strangers do, each is served in every
+    /// turn.
+    case first
+    case usual
+}
+
 /// Something that waits for a descriptor.
 @IOLoop
 package protocol ReadinessHandler: AnyObject {
-    /// The descriptor is ready; called once per turn. Errors and hang-ups are reported whatever the interest.
+    /// The descriptor is ready; called at most once per turn. Errors and hang-ups are reported whatever the interest.
+    ///
+    /// What is done within it is little, and bounded whatever has come: some hundred steps (`LoopLimits`). Who has more to
+    /// do goes on later (`UnfinishedWork`), and takes nothing more meanwhile.
     func ready(_ readiness: Readiness)
 }
 
@@ -35,4 +48,12 @@ package protocol ReadinessHandler: AnyObject {
 @IOLoop
 package protocol TurnEndHandler: AnyObject {
     func turnEnded()
+}
+
+/// Work that is too much for one turn of the loop, and is done piece by piece.
+@IOLoop
+package protocol UnfinishedWork: AnyObject {
+    /// Goes on for about `steps`, and returns how many it took. A piece that cannot be cut may go beyond. If something is
+    /// left, it asks again (`IOLoop.goOnLater`); if nothing is left to do, whatever has happened since, it returns 0.
+    func goOn(steps: Int) -> Int
 }

@@ -14,7 +14,18 @@ struct LoopState {
     private var timers: [Timer] = []
     private var actions: [UInt64: @IOLoop () -> Void] = [:]
     private var nextTimer: UInt64 = 0
-    var turnEndHandlers: [any TurnEndHandler] = []
+    var turnEndHandlers = Queue<any TurnEndHandler>()
+    /// The owner's, before that of all others.
+    var firstBacklog: Backlog<any UnfinishedWork>
+    var backlog: Backlog<any UnfinishedWork>
+
+    init(_ limits: LoopLimits) {
+        firstBacklog = Backlog(limits)
+        backlog = Backlog(limits)
+    }
+
+    /// Something is to be done in the next turn whether or not anything happens.
+    var isBusy: Bool { !turnEndHandlers.isEmpty || !firstBacklog.isEmpty || !backlog.isEmpty }
 
     mutating func insert(_ handler: any ReadinessHandler) -> UInt64 {
         let index: Int

@@ -9,6 +9,7 @@ internal import LinuxSystem
 final class Listener: ReadinessHandler {
     let address: SocketAddress
     private let limits: Limits
+    private let priority: LoopPriority
     private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
     private let socket: BoundSocket
     private var watch: Watch?
@@ -16,12 +17,13 @@ final class Listener: ReadinessHandler {
     private var stamp: FileFacts?
 
     init(
-        on address: SocketAddress, succeeding: Bool, limits: Limits,
+        on address: SocketAddress, succeeding: Bool, limits: Limits, priority: LoopPriority,
         accepted: @escaping @IOLoop (consuming Descriptor, SocketAddress) -> Void
     ) throws(LinuxError) {
         socket = try Socket.bind(to: address, succeeding: succeeding)
         self.address = socket.address
         self.limits = limits
+        self.priority = priority
         self.accepted = accepted
         if !succeeding { noteStamp() }
     }
@@ -30,7 +32,7 @@ final class Listener: ReadinessHandler {
     func start() throws(LinuxError) {
         guard watch == nil else { return }
         try Socket.listen(socket)
-        watch = try IOLoop.watch(socket.descriptor, .readable, handler: self)
+        watch = try IOLoop.watch(socket.descriptor, .readable, priority, handler: self)
         noteStamp()
     }
 

@@ -17,6 +17,8 @@ package enum ServerSecurity: Sendable {
 @IOLoop
 package final class Server {
     package let limits: Limits
+    /// Whether its listeners and connections are served before others in each turn of the loop.
+    let priority: LoopPriority
 
     private var services: [String: any Service] = [:]
     private var listeners: [Listener] = []
@@ -44,8 +46,9 @@ package final class Server {
     /// the limit that was met, if one was. At most `toldFailuresPerSecondMax` of them.
     package var onConnectionFailure: (@IOLoop (SocketAddress, String) -> Void)?
 
-    package init(limits: Limits = Limits()) {
+    package init(limits: Limits = Limits(), priority: LoopPriority = .usual) {
         self.limits = limits
+        self.priority = priority
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
         defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
@@ -84,7 +87,9 @@ package final class Server {
             case .plaintext: nil
             case .tls(let files): try ListenerTLS(files)
             }
-        let listener = try Listener(on: address, succeeding: succeeding, limits: limits) { [weak self] socket, peer in
+        let listener = try Listener(
+            on: address, succeeding: succeeding, limits: limits, priority: priority
+        ) { [weak self] socket, peer in
             self?.accepted(socket, tls: tls?.context, peer: peer, gate: gate)
         }
         listeners.append(listener)
@@ -162,7 +167,8 @@ extension Server: HTTP2ConnectionHandler {
             return  // The descriptor closes here.
         }
         do throws(ConnectionFailure) {
-            let connection = try HTTP2Connection(.server, socket: socket, tls: tls, peer: peer, limits: limits.http2)
+            let connection = try HTTP2Connection(
+                .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority)
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection

@@ -102,6 +102,9 @@ package final class ServerCall {
 extension ServerCall {
     var limits: Limits { server.limits }
 
+    /// Whether what it makes the loop do goes before what others do.
+    var isFirst: Bool { server.priority == .first }
+
     /// Bytes that the client's window or socket has not taken yet.
     package var bufferedBytes: Int { stream.bufferedBytes }
 

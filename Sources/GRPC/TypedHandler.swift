@@ -15,7 +15,7 @@ package class TypedHandler: CallHandler {
 
     /// Begins the task; the call ends with what it throws, or OK.
     func run(_ body: @escaping @Sendable () async throws -> Void) {
-        task = Task { @IOLoop in
+        task = Task(priority: call.isFirst ? .high : nil) { @IOLoop in
             let status: Status
             do {
                 try await body()

@@ -44,6 +44,7 @@ package final class HTTP2Connection {
     package let role: Role
     package let peer: SocketAddress
     let limits: HTTP2Limits
+    let priority: LoopPriority
     var handler: (any HTTP2ConnectionHandler)?
 
     var transport: Transport
@@ -93,11 +94,12 @@ package final class HTTP2Connection {
     /// Takes a connected socket, or one that is being connected. Throws when TLS cannot be set up.
     package init(
         _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits,
-        isConnecting: Bool = false
+        priority: LoopPriority = .usual, isConnecting: Bool = false
     ) throws(ConnectionFailure) {
         self.role = role
         self.peer = peer
         self.limits = limits
+        self.priority = priority
         self.isConnecting = isConnecting
         scanner = FrameScanner(expectsPreface: role == .server)
         flood = FloodBudget(limits)
@@ -128,7 +130,7 @@ package final class HTTP2Connection {
         self.handler = handler
         interest = isConnecting ? .writable : .readable
         do throws(LinuxError) {
-            watch = try IOLoop.watch(transport.socket, interest, handler: self)
+            watch = try IOLoop.watch(transport.socket, interest, priority, handler: self)
         } catch {
             throw ConnectionFailure(.lost, error.description)
         }

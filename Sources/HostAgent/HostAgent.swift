@@ -74,7 +74,7 @@ package final class HostAgent {
         supervisor = try HostAgent.supervisor(layout, configuration, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
         consumers = Server(limits: descriptors.consumers(configuration.connectionTimes.limits))
-        owner = Server(limits: descriptors.owner)
+        owner = Server(limits: descriptors.owner, priority: .first)
         (access, firstToken) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
     }

@@ -9,6 +9,9 @@ package struct Epoll: ~Copyable, Sendable {
         descriptor = Descriptor(owning: try checked("make an epoll instance") { hearth_epoll_create() })
     }
 
+    /// Readable while one of the watched descriptors is ready: an instance can be watched by another.
+    package var raw: CInt { descriptor.raw }
+
     package func add(_ watched: CInt, _ interest: Readiness, tag: UInt64) throws(LinuxError) {
         // EPOLL_CTL_ADD is 1, as in sys/epoll.h.
         try checked("watch a descriptor") { hearth_epoll_control(descriptor.raw, 1, watched, interest.rawValue, tag) }
@@ -24,7 +27,7 @@ package struct Epoll: ~Copyable, Sendable {
         _ = hearth_epoll_control(descriptor.raw, 2, watched, 0, 0)
     }
 
-    /// Waits for at most `timeoutMilliseconds` (-1: for ever) and fills the arrays, which have room for 256.
+    /// Waits for at most `timeoutMilliseconds` (-1: for ever) and fills the arrays, as far as they have room.
     package func wait(
         events: inout [UInt32], tags: inout [UInt64], timeoutMilliseconds: CInt
     ) -> Int {

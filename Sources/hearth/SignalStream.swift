@@ -11,7 +11,7 @@ final class SignalStream: ReadinessHandler {
     static func make() throws(LinuxError) -> AsyncStream<Int32> {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingNewest(8))
         let handler = SignalStream(signals: try TerminationSignals(), continuation: continuation)
-        _ = try IOLoop.watch(handler.signals.descriptor, .readable, handler: handler)
+        _ = try IOLoop.watch(handler.signals.descriptor, .readable, .first, handler: handler)
         return stream
     }
 

@@ -1,0 +1,88 @@
+import LinuxSystem
+import Testing
+
+@testable import EventLoop
+
+struct LoopStateTests {
+    @IOLoop
+    private final class Handler: ReadinessHandler {
+        func ready(_ readiness: Readiness) {}
+    }
+
+    @IOLoop
+    private final class Work: UnfinishedWork {
+        func goOn(steps: Int) -> Int { 0 }
+    }
+
+    private static func moment(_ number: Int) -> Monotonic { Monotonic(nanoseconds: UInt64(number) * 1_000_000) }
+
+    @Test @IOLoop func `a place's next owner does not hear what was meant for the one before`() {
+        var state = LoopState(LoopLimits())
+        let (first, second) = (Handler(), Handler())
+        let old = state.insert(first)
+        #expect(state.handler(tag: old) === first)
+        state.remove(tag: old)
+        let new = state.insert(second)
+        #expect(state.handler(tag: old) == nil)
+        #expect(state.handler(tag: new) === second)
+        // Nor does its removal undo the other.
+        state.remove(tag: old)
+        #expect(state.handler(tag: new) === second)
+    }
+
+    @Test @IOLoop func `timers are due in the order of their moments, whatever the order they were set in`() {
+        var state = LoopState(LoopLimits())
+        var fired: [Int] = []
+        for number in [5, 3, 9, 1, 7, 3, 8, 2] {
+            _ = state.addTimer(at: Self.moment(number)) { fired.append(number) }
+        }
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 1)
+        while let action = state.takeDueTimer(at: Self.moment(7)) { action() }
+        #expect(fired == [1, 2, 3, 3, 5, 7])
+        #expect(state.timeoutMilliseconds(at: Self.moment(7)) == 1)
+        while let action = state.takeDueTimer(at: Self.moment(9)) { action() }
+        #expect(fired == [1, 2, 3, 3, 5, 7, 8, 9])
+        #expect(!state.hasTimers)
+        #expect(state.timeoutMilliseconds(at: Self.moment(9)) == -1)
+    }
+
+    @Test @IOLoop func `a cancelled timer is neither due nor waited for, and its action is let go`() {
+        var state = LoopState(LoopLimits())
+        weak var kept: Handler?
+        let timer: Timer
+        do {
+            let handler = Handler()
+            kept = handler
+            timer = state.addTimer(at: Self.moment(1)) { _ = handler }
+        }
+        _ = state.addTimer(at: Self.moment(5)) {}
+        state.cancel(timer)
+        #expect(kept == nil)
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 5)
+        #expect(state.takeDueTimer(at: Self.moment(4)) == nil)
+        // Twice, and after it would have fired.
+        state.cancel(timer)
+        #expect(state.takeDueTimer(at: Self.moment(5)) != nil)
+        #expect(state.takeDueTimer(at: Self.moment(5)) == nil)
+    }
+
+    @Test @IOLoop func `an overdue timer is not waited for, and a part of a millisecond is a whole one`() {
+        var state = LoopState(LoopLimits())
+        _ = state.addTimer(at: Monotonic(nanoseconds: 1_000_001)) {}
+        #expect(state.timeoutMilliseconds(at: Monotonic(nanoseconds: 0)) == 2)
+        #expect(state.timeoutMilliseconds(at: Monotonic(nanoseconds: 1_000_000)) == 1)
+        #expect(state.timeoutMilliseconds(at: Monotonic(nanoseconds: 2_000_000)) == 0)
+    }
+
+    @Test @IOLoop func `whatever is put off keeps the loop awake`() {
+        var state = LoopState(LoopLimits())
+        #expect(!state.isBusy)
+        state.backlog.append(Work(), of: 1)
+        #expect(state.isBusy)
+        state.backlog.beginTurn()
+        _ = state.backlog.next()
+        #expect(!state.isBusy)
+        state.firstBacklog.append(Work(), of: 1)
+        #expect(state.isBusy)
+    }
+}
