@@ -21,70 +21,30 @@ package struct BackendExecutable: ~Copyable, Sendable {
     /// a symbolic link, a script, a set-id file, and a file or folder, or a folder on the way to it, that others could
     /// change.
     package static func open(folder: String, name: String) throws(SandboxLaunchError) -> BackendExecutable {
+        guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
+            throw SandboxLaunchError(.executableRefused, "'\(name)' is no file name")
+        }
         let path = "\(folder)/\(name)"
-        let folderDescriptor = try attempt { () throws(LinuxError) in
-            try Descriptor.open(folder, O_RDONLY | O_DIRECTORY)
+        let file = try openTrusted(path)
+        guard file.facts.byteCount <= byteCountMax else {
+            throw SandboxLaunchError(
+                .executableRefused, "\(path) has \(file.facts.byteCount) bytes; at most \(byteCountMax)")
         }
-        try refuseUntrusted(
-            try attempt { () throws(LinuxError) in try FileFacts(of: folderDescriptor, name: folder) }, folder)
-        if let doubt = PathTrust.doubt(about: folder) {
-            throw SandboxLaunchError(.executableRefused, "\(folder) \(doubt)")
-        }
-        let file = try openExecutable(in: folderDescriptor, name: name, path: path)
-        let status = try attempt { () throws(LinuxError) in try FileFacts(of: file, name: path) }
-        try refuseUnfit(status, path)
-        let header = try readHeader(of: file, path: path)
+        let header = try readHeader(of: file.descriptor, path: path)
         let memory = try attempt { () throws(LinuxError) in try Descriptor.executableMemoryFile(name) }
-        let (digest, byteCount) = try attempt { () throws(LinuxError) in try copy(file, to: memory, path: path) }
+        let (digest, byteCount) = try attempt { () throws(LinuxError) in
+            try copy(file.descriptor, to: memory, path: path)
+        }
         return BackendExecutable(
             name: name, path: path, digest: digest, byteCount: byteCount, interpreter: header.interpreter,
             memory: memory)
     }
 
-    private static func openExecutable(
-        in folder: borrowing Descriptor, name: String, path: String
-    ) throws(SandboxLaunchError) -> Descriptor {
-        guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
-            throw SandboxLaunchError(.executableRefused, "'\(name)' is no file name")
-        }
-        let raw = openat(folder.raw, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-        if raw >= 0 { return Descriptor(owning: raw) }
-        if errno == ELOOP {
-            throw SandboxLaunchError(
-                .executableRefused, "\(path) is a symbolic link; put the executable itself into the folder")
-        }
-        throw SandboxLaunchError(.executableRefused, LinuxError.last("open \(path)").description)
-    }
-
-    /// Nobody but root and the agent's user may be able to change it.
-    private static func refuseUntrusted(_ status: FileFacts, _ path: String) throws(SandboxLaunchError) {
-        guard status.owner == 0 || status.owner == geteuid() else {
-            throw SandboxLaunchError(
-                .executableRefused,
-                "\(path) belongs to user \(status.owner), not to root or this agent's user; chown it")
-        }
-        // In a sticky folder, such as /tmp, others can make files of their own but not replace ours (unlink(2)).
-        guard status.permissions & 0o022 == 0 || (status.kind == .folder && status.permissions & 0o1000 != 0) else {
-            throw SandboxLaunchError(
-                .executableRefused, "\(path) can be changed by other users; run: chmod go-w '\(path)'")
-        }
-    }
-
-    private static func refuseUnfit(_ status: FileFacts, _ path: String) throws(SandboxLaunchError) {
-        guard status.kind == .regular else {
-            throw SandboxLaunchError(.executableRefused, "\(path) is no regular file")
-        }
-        try refuseUntrusted(status, path)
-        guard status.permissions & 0o6000 == 0 else {
-            throw SandboxLaunchError(
-                .executableRefused, "\(path) is set-user-id or set-group-id; run: chmod ug-s '\(path)'")
-        }
-        guard status.permissions & 0o111 != 0 else {
-            throw SandboxLaunchError(.executableRefused, "\(path) is not executable; run: chmod +x '\(path)'")
-        }
-        guard status.byteCount <= byteCountMax else {
-            throw SandboxLaunchError(
-                .executableRefused, "\(path) has \(status.byteCount) bytes; at most \(byteCountMax)")
+    private static func openTrusted(_ path: String) throws(SandboxLaunchError) -> TrustedFile {
+        do throws(TrustError) {
+            return try PathTrust.open(path, .backendExecutable, O_RDONLY)
+        } catch {
+            throw SandboxLaunchError(.executableRefused, error.description)
         }
     }
 

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import LinuxSystem
 
 /// What one look at the backends folder found.
@@ -23,12 +22,11 @@ struct BackendFolder: Equatable, Sendable {
 
     /// Looks at a folder; blocks. Throws when it cannot be read or others may write to it.
     static func scan(_ path: String, limits: SupervisorConfiguration.Limits) throws -> BackendFolder {
-        let status = try FileFacts(path: path)
-        guard status.kind == .folder else {
-            throw SupervisorError("\(path) is no folder; put backends into a folder and name that")
+        do throws(TrustError) {
+            _ = try PathTrust.open(path, .backendsFolder).facts
+        } catch {
+            throw SupervisorError("the backends folder \(error)")
         }
-        if let reason = distrust(status) { throw SupervisorError("the backends folder \(path) is \(reason)") }
-        if let doubt = PathTrust.doubt(about: path) { throw SupervisorError("the backends folder \(path) \(doubt)") }
         var names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax)
         names.removeAll { $0.hasPrefix(".") }
         names.sort()
@@ -76,11 +74,13 @@ struct BackendFolder: Equatable, Sendable {
             return nil
         }
         guard let entry = try? FileFacts(path: path + "/" + name) else { return nil }
-        if let reason = Self.refusal(entry, isManifest: isManifest) {
-            ignore(name, reason)
+        do throws(TrustError) {
+            try PathTrust.check(entry, isManifest ? .backendManifest : .backendExecutable, path + "/" + name)
+            return entry
+        } catch {
+            ignore(name, error.reason)
             return nil
         }
-        return entry
     }
 
     private mutating func ignore(_ name: String, _ reason: String) {
@@ -94,29 +94,6 @@ struct BackendFolder: Equatable, Sendable {
             true
         default: false
         }
-    }
-
-    private static func refusal(_ entry: FileFacts, isManifest: Bool) -> String? {
-        switch entry.kind {
-        case .symbolicLink: return "a symbolic link; put the file itself here"
-        case .folder: return "a folder"
-        case .characterDevice, .other: return "no regular file"
-        case .regular: break
-        }
-        if let reason = distrust(entry) { return reason }
-        if isManifest { return nil }
-        if entry.permissions & 0o6000 != 0 { return "set-user-id or set-group-id; remove that with: chmod ug-s" }
-        if entry.permissions & 0o111 == 0 { return "not executable; if it is a backend, make it so with: chmod +x" }
-        return nil
-    }
-
-    /// Who else could have put something else here?
-    private static func distrust(_ entry: FileFacts) -> String? {
-        if entry.permissions & 0o022 != 0 { return "writable by others than its owner; forbid that with: chmod go-w" }
-        if entry.owner != 0, entry.owner != geteuid() {
-            return "owned by user \(entry.owner), neither this user nor root; change that with: chown"
-        }
-        return nil
     }
 }
 

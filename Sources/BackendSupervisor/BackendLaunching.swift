@@ -116,7 +116,7 @@ struct LaunchPreparation: Sendable {
     private func launch() throws -> Launch {
         let weights = try definition.model.file.map { file in
             try ModelFile(
-                path: LaunchPlanner.weightsPath(file, folder: folder, owner: owner), digests: digests,
+                LaunchPlanner.weightsPlace(file, folder: folder, owner: owner), digests: digests,
                 isCalledOff: { callOff.isAsked })
         }
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))

@@ -10,26 +10,23 @@ final class ModelFile: Sendable {
     /// SHA-256, 32 bytes.
     let digest: [UInt8]
 
-    /// Opens and digests a regular file that nobody else may write; blocks for as long as reading all of it takes,
-    /// unless its digest is known or it is called off.
-    init(path: String, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
-        // O_NONBLOCK, because opening a FIFO would wait for its writer.
-        descriptor = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-        let entry = try FileFacts(of: descriptor, name: path)
-        guard entry.kind == .regular else { throw SupervisorError("the model file \(path) is no regular file") }
-        guard entry.permissions & 0o002 == 0 else {
-            throw SupervisorError("the model file \(path) is writable by everyone; forbid that with: chmod o-w \(path)")
-        }
-        byteCount = entry.byteCount
-        if let known = digests[entry] {
+    /// Opens and digests a file as weights have to be (`PathTrust.Demands.weights`); blocks for as long as reading all of it
+    /// takes, unless its digest is known or it is called off.
+    init(_ place: PlaceWithin, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
+        let path = place.path
+        let file = try place.open(.weights, O_RDONLY)
+        let facts = file.facts
+        descriptor = try file.descriptor.duplicate()
+        byteCount = facts.byteCount
+        if let known = digests[facts] {
             digest = known
             return
         }
         digest = try Self.digest(descriptor, path: path, isCalledOff)
-        guard try FileFacts(of: descriptor, name: path) == entry else {
+        guard try FileFacts(of: descriptor, name: path) == facts else {
             throw SupervisorError("the model file \(path) changed while it was read; put it in place with: mv")
         }
-        digests[entry] = digest
+        digests[facts] = digest
     }
 
     private static func digest(

@@ -90,6 +90,7 @@ package struct SandboxLauncher: Sendable {
                     + "loader and libraries under a policy that lets files be mapped as code, such as python")
         }
         var plan = plan
+        try resolve(&plan.binds, of: executable.name)
         plan.handedOnCount = UInt32(clamping: handOver.count)
         let encoded: [UInt8]
         do throws(LaunchPlanError) {
@@ -97,19 +98,43 @@ package struct SandboxLauncher: Sendable {
         } catch {
             throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
         }
+        let trusted = try trustedLauncher()
         do throws(LinuxError) {
             var group: ControlGroup?
             if plan.layers.contains(.controlGroup), let groups = host.controlGroups, let groupLimits {
                 group = try groups.makeGroup(groupLimits)
             }
-            return try start(executable, encodedPlan: encoded, handOver: handOver, group, streams)
+            return try start(trusted, executable, encodedPlan: encoded, handOver: handOver, group, streams)
         } catch {
             throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
         }
     }
 
+    /// Walks to what the owner lets backends read, as its links are now, and looks whether what is asked for lies in it. The
+    /// launcher follows no other link to it.
+    private func resolve(_ binds: inout [ReadOnlyBind], of name: String) throws(SandboxLaunchError) {
+        do throws(TrustError) {
+            for index in binds.indices {
+                let bind = binds[index]
+                _ = try PlaceWithin(root: bind.root, within: bind.within).open().facts
+                binds[index].root = try PathTrust.open(bind.root, .readable).path
+            }
+        } catch {
+            throw SandboxLaunchError(.policyRefused, "\(name) asks to read what cannot be shown to it: \(error)")
+        }
+    }
+
+    /// The launcher's own file, which nobody but root and this user may be able to change or replace.
+    private func trustedLauncher() throws(SandboxLaunchError) -> String {
+        do throws(TrustError) {
+            return try PathTrust.open(launcherPath, .launcher).path
+        } catch {
+            throw SandboxLaunchError(.executableRefused, "the launcher \(error)")
+        }
+    }
+
     private func start(
-        _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt],
+        _ launcherPath: String, _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt],
         _ group: ControlGroup?, _ streams: StandardStreams
     ) throws(LinuxError) -> LaunchedProcess {
         let planFile = try Descriptor.memoryFile("plan")

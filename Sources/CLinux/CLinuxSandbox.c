@@ -22,6 +22,9 @@
 #ifndef SYS_move_mount
 #define SYS_move_mount 429
 #endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
 #ifndef SYS_fsopen
 #define SYS_fsopen 430
 #endif
@@ -130,9 +133,10 @@ int hearth_make_tmpfs(const char *size, const char *inodes, const char *mode) {
     return made;
 }
 
-int hearth_clone_tree(const char *path) {
+int hearth_clone_tree(int place) {
     // Recursive: a folder with mounts below it, inherited from a stronger namespace, cannot be cloned without them.
-    return (int)syscall(SYS_open_tree, AT_FDCWD, path, hearth_open_tree_clone | hearth_at_recursive | O_CLOEXEC);
+    return (int)syscall(
+        SYS_open_tree, place, "", AT_EMPTY_PATH | hearth_open_tree_clone | hearth_at_recursive | O_CLOEXEC);
 }
 
 int hearth_restrict_mount(int tree, int recursive, int executable, int writable, int devices) {
@@ -241,4 +245,24 @@ int hearth_is_sealed(int descriptor) {
     if (seals < 0) return -1;
     int all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     return (seals & all) == all;
+}
+
+// linux/openat2.h, which older headers lack.
+struct hearth_open_how {
+    uint64_t flags;
+    uint64_t mode;
+    uint64_t resolve;
+};
+
+int hearth_open_resolved(int folder, const char *path, int flags, int beneath) {
+    const uint64_t no_magic_links = 0x02, no_links = 0x04, below = 0x08;
+    struct hearth_open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = no_magic_links | (beneath ? below : no_links)};
+    int opened;
+    // EAGAIN: something on the way was renamed meanwhile, so that it cannot be told whether it led out.
+    for (int attempts = 0; attempts < 100; attempts++) {
+        opened = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+        if (opened >= 0 || errno != EAGAIN) break;
+    }
+    return opened;
 }

@@ -66,6 +66,7 @@ package final class HostAgent {
             try StateFolder.prepare(layout.state, for: user)
         }
         try StateFolder.prepare(layout.state, for: nil)
+        try InstalledParts.demandTrust(launcher: layout.launcher, policies: layout.policies)
         self.configuration = configuration
         self.layout = layout
         self.logger = logger

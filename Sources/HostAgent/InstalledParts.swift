@@ -1,4 +1,5 @@
 internal import Foundation
+internal import LinuxSystem
 
 /// Where the parts of an installed or a freshly built Hearth lie, seen from the running executable.
 ///
@@ -43,6 +44,14 @@ package enum InstalledParts {
             throw HostError("the policies are not in \(candidates[0].path): say with --policies where strict.json lies")
         }
         return found.path
+    }
+
+    /// Throws where others than root and this process's user could change what every sandbox is made with; for after root was
+    /// given up.
+    static func demandTrust(launcher: String, policies: String) throws(HostError) {
+        let doubt =
+            PathTrust.doubt(about: launcher, .launcher) ?? PathTrust.doubt(about: "\(policies)/strict.json", .policy)
+        if let doubt { throw HostError("the sandbox cannot be made with what anybody could change: \(doubt)") }
     }
 
     static func prefix(of executable: String) -> URL { folder(of: executable).deletingLastPathComponent() }

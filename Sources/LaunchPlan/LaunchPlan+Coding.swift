@@ -7,8 +7,8 @@ package struct LaunchPlanError: Error, Equatable, CustomStringConvertible {
 /// The form in which a plan travels: a fixed order of fields, integers little-endian, a count before every list and a
 /// length before every string. Agent and launcher are installed together, so another version is an error.
 extension LaunchPlan {
-    /// "hlplan02": the format and the version of this layout.
-    private static let magic: UInt64 = 0x3230_6e61_6c70_6c68
+    /// "hlplan03": the format and the version of this layout.
+    private static let magic: UInt64 = 0x3330_6e61_6c70_6c68
 
     /// The plan as bytes. Throws when it breaks a bound of `LaunchPlanLimits` or contradicts its tier.
     /// - Parameter anyLayers: for measuring what each layer stops; `hearth-sandbox` refuses such a plan.
@@ -23,6 +23,8 @@ extension LaunchPlan {
         writer.integer(UInt32(binds.count))
         for bind in binds {
             writer.string(bind.source)
+            writer.string(bind.root)
+            writer.string(bind.within)
             writer.string(bind.target)
             writer.integer(UInt32(bind.allowsExecution ? 1 : 0))
         }
@@ -64,10 +66,14 @@ extension LaunchPlan {
         layers = SandboxLayers(rawValue: try reader.integer(UInt32.self, "layers"))
         for _ in 0..<(try reader.count("binds")) {
             let source = try reader.string("bind source")
+            let root = try reader.string("bind root")
+            let within = try reader.string("bind within")
             let target = try reader.string("bind target")
             let flag = try reader.integer(UInt32.self, "bind flags")
             guard flag <= 1 else { throw LaunchPlanError("bind \(target) has unknown flags") }
-            binds.append(ReadOnlyBind(source: source, target: target, allowsExecution: flag == 1))
+            binds.append(
+                ReadOnlyBind(
+                    source: source, root: root, within: within, target: target, allowsExecution: flag == 1))
         }
         devices = try reader.strings("devices")
         let links = try reader.strings("links")

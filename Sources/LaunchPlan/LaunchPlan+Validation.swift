@@ -28,7 +28,7 @@ extension LaunchPlan {
         where list > LaunchPlanLimits.listCountMax {
             throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
         }
-        for text in arguments + environment + binds.flatMap({ [$0.source, $0.target] }) {
+        for text in arguments + environment + binds.flatMap({ [$0.source, $0.root, $0.within, $0.target] }) {
             guard text.utf8.count <= LaunchPlanLimits.stringBytesMax, !text.utf8.contains(0) else {
                 throw LaunchPlanError("a text is longer than \(LaunchPlanLimits.stringBytesMax) bytes or contains NUL")
             }
@@ -78,7 +78,7 @@ extension ReadOnlyBind {
     }
 
     func validate() throws(LaunchPlanError) {
-        for path in [source, target] {
+        for path in [source, root, target] + (within.isEmpty ? [] : ["/" + within]) {
             guard let parts = ReadOnlyBind.components(of: path), parts.count <= LaunchPlanLimits.nestingMax else {
                 throw LaunchPlanError(
                     "'\(path)' cannot be bound: write an absolute path without '.' and '..', and not /")

@@ -39,13 +39,21 @@ package struct LaunchPlan: Equatable, Sendable {
 package struct ReadOnlyBind: Hashable, Sendable {
     /// An absolute path outside; it must exist when the backend starts.
     package var source: String
+    /// The part of it that the owner named, as an absolute path without links: what is shown lies within.
+    package var root: String
+    /// The rest of it, looked up within that part; empty: the part itself.
+    package var within: String
     /// An absolute path inside.
     package var target: String
     /// Whether files in it may be executed or mapped as code; otherwise it is mounted noexec.
     package var allowsExecution: Bool
 
-    package init(source: String, target: String, allowsExecution: Bool = false) {
+    package init(
+        source: String, root: String? = nil, within: String = "", target: String, allowsExecution: Bool = false
+    ) {
         self.source = source
+        self.root = root ?? source
+        self.within = within
         self.target = target
         self.allowsExecution = allowsExecution
     }

@@ -46,17 +46,17 @@ struct EmptyRoot {
     }
 
     private static func tree(of bind: ReadOnlyBind) throws(LinuxError) -> Descriptor {
-        let tree = try Mount.clone(bind.source)
+        let tree = try Mount.clone(bind.open(), name: bind.source)
         try Mount.restrict(tree, deep: true, allowsExecution: bind.allowsExecution)
         return tree
     }
 
     private static func tree(ofDevice path: String) throws(LinuxError) -> Descriptor {
-        let status = try FileFacts(of: Descriptor.open(path, Descriptor.pathOnly | O_NOFOLLOW), name: path)
-        guard status.kind == .characterDevice else {
+        let device = try Descriptor.open(path, Descriptor.pathOnly | O_NOFOLLOW)
+        guard try FileFacts(of: device, name: path).kind == .characterDevice else {
             throw LinuxError(code: ENODEV, operation: "show \(path), which is no character device")
         }
-        let tree = try Mount.clone(path)
+        let tree = try Mount.clone(device, name: path)
         try Mount.restrict(tree, deep: true, allowsWriting: true, allowsDevices: true)
         return tree
     }
@@ -79,5 +79,14 @@ struct EmptyRoot {
             _ = try folder.openBelow(last, O_WRONLY | O_CREAT | O_NOFOLLOW)
         }
         try Mount.attach(tree, at: folder.openBelow(last, Descriptor.pathOnly | O_NOFOLLOW))
+    }
+}
+
+extension ReadOnlyBind {
+    /// Holds what is to be shown. Whoever can write below the part that the owner named can make links there, so none is
+    /// followed out of it; and the way to that part is walked as the agent found it, without links.
+    func open() throws(LinuxError) -> Descriptor {
+        let named = try Descriptor.openWithoutLinks(root, Descriptor.pathOnly)
+        return within.isEmpty ? named : try named.openBeneath(within, Descriptor.pathOnly)
     }
 }

@@ -124,7 +124,7 @@ package struct Launcher {
         try layer(.landlock) { () throws(LinuxError) in
             let rules = try LandlockRuleset()
             for bind in plan.binds {
-                let opened = try Descriptor.open(bind.target, Descriptor.pathOnly)
+                let opened = has(.emptyRoot) ? try Descriptor.open(bind.target, Descriptor.pathOnly) : try bind.open()
                 var rights: LandlockRuleset.Rights = bind.allowsExecution ? [.readFile, .execute] : .readFile
                 if try FileFacts(of: opened, name: bind.target).kind == .folder { rights.insert(.readFolder) }
                 try rules.allow(rights, on: opened)

@@ -23,4 +23,15 @@ package enum FolderNames {
         return count > 0 && count < 4096
             ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
+
+    /// Where a link that is held with `Descriptor.pathOnly` leads, as written in it (readlinkat(2)).
+    static func linkTarget(_ link: borrowing Descriptor, name: String) throws(LinuxError) -> String {
+        var bytes = [CChar](repeating: 0, count: 4096)
+        let count = try checked("read the link \(name)") { readlinkat(link.raw, "", &bytes, bytes.count) }
+        let target = bytes.prefix(count).map { UInt8(bitPattern: $0) }
+        guard count < bytes.count, let text = String(validating: target, as: UTF8.self) else {
+            throw LinuxError(code: ENAMETOOLONG, operation: "read the link \(name)")
+        }
+        return text
+    }
 }

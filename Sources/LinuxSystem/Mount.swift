@@ -11,9 +11,9 @@ package enum Mount {
         return Descriptor(owning: try checked("make a tmpfs") { hearth_make_tmpfs(size, count, mode) })
     }
 
-    /// An unattached copy of what is at `path`, with the mounts below it.
-    package static func clone(_ path: String) throws(LinuxError) -> Descriptor {
-        Descriptor(owning: try checked("bind \(path)") { hearth_clone_tree(path) })
+    /// An unattached copy of what is held open, with the mounts below it; `name` is for the error.
+    package static func clone(_ place: borrowing Descriptor, name: String) throws(LinuxError) -> Descriptor {
+        Descriptor(owning: try checked("bind \(name)") { hearth_clone_tree(place.raw) })
     }
 
     /// Takes away set-id and, unless allowed, devices, execution and writing; `deep` for the mounts below it too.

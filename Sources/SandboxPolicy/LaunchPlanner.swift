@@ -1,4 +1,5 @@
 package import LaunchPlan
+package import LinuxSystem
 internal import StrictJSON
 
 /// What the owner of the machine allows one backend; a manifest can only ask for less.
@@ -17,13 +18,14 @@ package struct OwnerLimits: Equatable, Sendable {
 
     package init(threads: UInt32) { self.threads = threads }
 
-    /// Whether a path is one of the readable ones or lies within one.
-    package func allowsReading(_ path: String) -> Bool {
-        guard let parts = ReadOnlyBind.components(of: path) else { return false }
-        return readablePaths.contains { allowed in
-            guard let prefix = ReadOnlyBind.components(of: allowed) else { return false }
-            return parts.starts(with: prefix)
-        }
+    /// The readable path that a path is or lies within, of several the one with the most in it, and the rest of the path,
+    /// which must not lead out of it; nil where the owner does not allow to read it.
+    package func place(of path: String) -> PlaceWithin? {
+        guard let parts = ReadOnlyBind.components(of: path) else { return nil }
+        let roots = readablePaths.compactMap(ReadOnlyBind.components).filter { parts.starts(with: $0) }
+        guard let root = roots.min(by: { $0.count < $1.count }) else { return nil }
+        return PlaceWithin(
+            root: "/" + root.joined(separator: "/"), within: parts.dropFirst(root.count).joined(separator: "/"))
     }
 }
 
@@ -66,11 +68,13 @@ package enum LaunchPlanner {
         plan.tellingArguments = tellingArguments
         let mapsCode = try mapsFilesAsCode(filter)
         for path in manifest.readOnlyPaths {
-            guard owner.allowsReading(path) else {
+            guard let place = owner.place(of: path) else {
                 throw SandboxPolicyError(
                     file: name, "asks to read \(path), which the owner does not allow; allow it with 'readable'")
             }
-            plan.binds.append(ReadOnlyBind(source: path, target: path, allowsExecution: mapsCode))
+            plan.binds.append(
+                ReadOnlyBind(
+                    source: path, root: place.root, within: place.within, target: path, allowsExecution: mapsCode))
         }
         // What lies in it is memory, of which the owner allows so much.
         plan.temporaryBytes = min(manifest.temporaryMebibytes ?? 0, owner.memoryMebibytes) * mebibyte
@@ -133,21 +137,24 @@ package enum LaunchPlanner {
         return min(mebibytes, 1 << 30) * mebibyte
     }
 
-    /// The path of a model's weights: below the manifest's folder, or absolute where the owner allows it.
-    package static func weightsPath(
+    /// Where a model's weights lie: a folder, or a path that the owner allows to read, and the rest of the way, which must not
+    /// lead out of it. A relative path is meant from the manifest's folder.
+    package static func weightsPlace(
         _ file: String, folder: String, owner: OwnerLimits
-    ) throws(SandboxPolicyError) -> String {
+    ) throws(SandboxPolicyError) -> PlaceWithin {
         if file.utf8.first == UInt8(ascii: "/") {
-            guard owner.allowsReading(file) else {
+            guard let place = owner.place(of: file) else {
                 throw SandboxPolicyError(
-                    file: folder, "weights '\(file)' are not where the owner allows; put them beside the backend")
+                    file: folder,
+                    "weights '\(file)' are not where the owner allows; put them beside the backend, or allow their folder "
+                        + "with 'readable'")
             }
-            return file
+            return place
         }
         guard ReadOnlyBind.components(of: "/" + file) != nil else {
             throw SandboxPolicyError(file: folder, "weights '\(file)': write a path without '.', '..' and '//'")
         }
-        return "\(folder)/\(file)"
+        return PlaceWithin(root: folder, within: file)
     }
 
     private static func limits(

@@ -1,3 +1,5 @@
+internal import Glibc
+internal import LinuxSystem
 internal import StrictJSON
 
 /// Which system calls a backend may make: a seccomp profile in OCI's JSON form (runtime-spec, config-linux, "Seccomp"),
@@ -66,7 +68,8 @@ package struct SeccompPolicy: Equatable, Sendable {
         try SeccompPolicy(JSONNode.parse(json, file: file), file: file, host: host)
     }
 
-    /// Loads `NAME.json` of a folder. A name is letters, digits, '-' and '_', so that it cannot lead elsewhere.
+    /// Loads the installed policy `NAME.json` of a folder, which nobody but root and this user may be able to change or
+    /// replace (`PathTrust.Demands.policy`). A name is letters, digits, '-' and '_', so that it cannot lead elsewhere.
     package static func named(_ name: String, in folder: String) throws(SandboxPolicyError) -> SeccompPolicy {
         let isPlain = name.utf8.allSatisfy {
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20)
@@ -76,6 +79,13 @@ package struct SeccompPolicy: Equatable, Sendable {
         guard isPlain, !name.isEmpty, name.utf8.count <= 64 else {
             throw SandboxPolicyError(file: folder, "'\(name)' is no policy's name: write letters, digits, '-' and '_'")
         }
-        return try load("\(folder)/\(name).json")
+        let path = "\(folder)/\(name).json"
+        let bytes: [UInt8]
+        do throws(TrustError) {
+            bytes = try PathTrust.open(path, .policy, O_RDONLY).read(max: JSONLimits.fileBytesMax)
+        } catch {
+            throw SandboxPolicyError(file: path, error.cause == nil ? "is not used: it is \(error.reason)" : "\(error)")
+        }
+        return try parse(bytes, file: path)
     }
 }

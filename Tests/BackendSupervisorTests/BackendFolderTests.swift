@@ -70,7 +70,7 @@ struct BackendFolderTests {
     @Test("what is no backend is told with a remedy")
     func ignored() throws {
         folder.write("notes.txt")
-        folder.write("shared", permissions: 0o775)
+        folder.write("shared", permissions: 0o777)
         folder.write("setuid", permissions: 0o4755)
         folder.write("na me", permissions: 0o755)
         folder.write("lonely.json", "{}")
@@ -78,7 +78,7 @@ struct BackendFolderTests {
         let elsewhere = folder.write("real", permissions: 0o755)
         try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: elsewhere)
         try FileManager.default.createDirectory(atPath: folder.path + "/models", withIntermediateDirectories: false)
-        chmod(folder.path + "/shared", 0o775)
+        chmod(folder.path + "/shared", 0o777)
         chmod(folder.path + "/setuid", 0o4755)
         let found = try catalog()
         #expect(found.definitions.map(\.name) == ["real"])
@@ -149,5 +149,25 @@ struct BackendFolderTests {
         let found = try catalog(few)
         #expect(found.definitions.map(\.name) == ["a", "b"])
         #expect(found.ignored.count == 1)
+    }
+
+    @Test("the folder of backends, a folder above it, and a foreign executable are refused when they are looked at")
+    func scanned() throws {
+        let inner = "\(folder.path)/a/backends"
+        try FileManager.default.createDirectory(
+            atPath: inner, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        folder.write("a/backends/x", permissions: 0o755)
+        let found = try BackendFolder.scan(inner, limits: limits)
+        #expect(found.candidates.map(\.name) == ["x"])
+        chmod("\(folder.path)/a", 0o777)
+        let error = #expect(throws: SupervisorError.self) { try BackendFolder.scan(inner, limits: limits) }
+        #expect(error.map { "\($0)" }?.contains("chmod go-w '\(folder.path)/a'") == true)
+        chmod("\(folder.path)/a", 0o755)
+        guard geteuid() == 0 else { return print("not tried, because only root can: a foreign executable") }
+        chown("\(inner)/x", 12_345, 12_345)
+        let foreign = try BackendFolder.scan(inner, limits: limits)
+        #expect(foreign.candidates.isEmpty)
+        #expect(foreign.ignored.first?.reason.contains("owned by user 12345") == true)
+        #expect(throws: SandboxLaunchError.self) { try BackendExecutable.open(folder: inner, name: "x").digest }
     }
 }

@@ -9,7 +9,7 @@ struct LaunchPlanTests {
         var plan = LaunchPlan(arguments: ["echo", "--ünïcode"], tier: .full, filter: allowAll)
         plan.environment = ["A=1", "B="]
         plan.binds = [
-            ReadOnlyBind(source: "/usr/share/zoneinfo", target: "/zones"),
+            ReadOnlyBind(source: "/share/zoneinfo", root: "/usr/share", within: "zoneinfo", target: "/zones"),
             ReadOnlyBind(source: "/opt/python", target: "/opt/python", allowsExecution: true),
         ]
         plan.devices = ["/dev/dri/card0"]
@@ -88,6 +88,9 @@ struct LaunchPlanTests {
             { $0.handedOnCount = 17 },
             { $0.binds = [ReadOnlyBind(source: "relative", target: "/x")] },
             { $0.binds = [ReadOnlyBind(source: "/", target: "/x")] },
+            { $0.binds = [ReadOnlyBind(source: "/x", root: "/x/..", target: "/x")] },
+            { $0.binds = [ReadOnlyBind(source: "/x/y", root: "/x", within: "../y", target: "/x")] },
+            { $0.binds = [ReadOnlyBind(source: "/x/y", root: "/x", within: "/y", target: "/x")] },
             { $0.binds = [ReadOnlyBind(source: "/x", target: "/a/../b")] },
             { $0.binds = [ReadOnlyBind(source: "/x", target: "/a//b")] },
             { $0.binds = [ReadOnlyBind(source: "/x", target: "/a/")] },

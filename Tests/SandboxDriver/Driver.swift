@@ -51,7 +51,7 @@ struct Driver {
             case "--policies": policies = value
             case "--policy": policy = value
             case "--tier": tier = SandboxTier(rawValue: value) ?? .full
-            case "--bind": binds.append(ReadOnlyBind(source: value, target: value))
+            case "--bind": binds.append(Driver.bind(value))
             case "--executable-bind":
                 binds.append(ReadOnlyBind(source: value, target: value, allowsExecution: true))
             case "--device": devices.append(value)
@@ -65,6 +65,16 @@ struct Driver {
         }
         executable = rest.popFirst() ?? ""
         arguments = Array(rest)
+    }
+
+    /// A path, or "ROOT//REST": what the owner named, and what is asked for in it.
+    private static func bind(_ value: String) -> ReadOnlyBind {
+        let parts = value.split(separator: "//", maxSplits: 1)
+        guard let root = parts.first.map(String.init), let within = parts.dropFirst().first else {
+            return ReadOnlyBind(source: value, target: value)
+        }
+        let path = "\(root)/\(within)"
+        return ReadOnlyBind(source: path, root: root, within: String(within), target: path)
     }
 
     func run() throws -> CInt {

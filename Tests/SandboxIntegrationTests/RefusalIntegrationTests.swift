@@ -44,7 +44,7 @@ import Testing
         Refused(call: "rt_sigprocmask", layer: "lifeline", reduced: true),
         Refused(call: "setsid", layer: "clean-descriptors", reduced: true),
         Refused(call: "clone", layer: "", reduced: true), Refused(call: "ppoll", layer: "lifeline", reduced: true),
-        Refused(call: "execveat", layer: "", reduced: true),
+        Refused(call: "execveat", layer: "", reduced: true), Refused(call: "openat2", layer: "", reduced: true),
     ]
 
     /// A launcher for which the kernel refuses these calls, and for nobody else.

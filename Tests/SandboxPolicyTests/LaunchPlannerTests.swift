@@ -1,4 +1,5 @@
 import LaunchPlan
+import LinuxSystem
 import SandboxPolicy
 import StrictJSON
 import Testing
@@ -110,15 +111,31 @@ struct LaunchPlannerTests {
     }
 
     @Test("weights lie beside the manifest, or where the owner allows")
-    func weightsPath() throws {
+    func weightsPlace() throws {
         var owner = OwnerLimits(threads: 1)
-        #expect(try LaunchPlanner.weightsPath("m/x.gguf", folder: "/b", owner: owner) == "/b/m/x.gguf")
+        func place(_ file: String) throws -> PlaceWithin {
+            try LaunchPlanner.weightsPlace(file, folder: "/b", owner: owner)
+        }
+        #expect(try place("m/x.gguf") == PlaceWithin(root: "/b", within: "m/x.gguf"))
         for file in ["../x.gguf", "/home/u/.ssh/id", "a/../../x", ""] {
-            #expect(throws: SandboxPolicyError.self) {
-                try LaunchPlanner.weightsPath(file, folder: "/b", owner: owner)
-            }
+            #expect(throws: SandboxPolicyError.self) { try place(file) }
         }
         owner.readablePaths = ["/srv/models"]
-        #expect(try LaunchPlanner.weightsPath("/srv/models/x", folder: "/b", owner: owner) == "/srv/models/x")
+        #expect(try place("/srv/models/x") == PlaceWithin(root: "/srv/models", within: "x"))
+        #expect(throws: SandboxPolicyError.self) { try place("/srv/models2/x") }
+    }
+
+    @Test("what is read lies within the outermost path that the owner names, and the plan says where that ends")
+    func place() throws {
+        var owner = OwnerLimits(threads: 1)
+        owner.readablePaths = ["/srv/data/inner", "/srv/data"]
+        var manifest = BackendManifest(executableName: "echo")
+        manifest.readOnlyPaths = ["/srv/data/inner/x", "/usr"]
+        #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
+        owner.readablePaths.append("/usr")
+        let binds = try plan(manifest, owner).binds
+        #expect(binds.map(\.root) == ["/srv/data", "/usr"])
+        #expect(binds.map(\.within) == ["inner/x", ""])
+        #expect(binds.map(\.target) == ["/srv/data/inner/x", "/usr"])
     }
 }

@@ -24,7 +24,7 @@ int hearth_has_capabilities(void);
 
 // fsopen(2) and its family; open_tree(2), mount_setattr(2), move_mount(2), pivot_root(2).
 int hearth_make_tmpfs(const char *size, const char *inodes, const char *mode);
-int hearth_clone_tree(const char *path);
+int hearth_clone_tree(int place);
 int hearth_restrict_mount(int tree, int recursive, int executable, int writable, int devices);
 int hearth_attach_mount(int tree, int place);
 int hearth_make_mounts_private(void);
@@ -57,3 +57,7 @@ int hearth_unblock_signals(void);
 int hearth_executable_memfd(const char *name);
 // fcntl(2) F_GET_SEALS: 1 if nothing can change the memory file any more, 0 if something can.
 int hearth_is_sealed(int descriptor);
+
+// openat2(2), close-on-exec: `beneath` 1 refuses, with EXDEV, a path that leads out of the folder, by ".." or by a link;
+// 0 refuses, with ELOOP, a path with any link.
+int hearth_open_resolved(int folder, const char *path, int flags, int beneath);

@@ -1,0 +1,62 @@
+import Foundation
+import LaunchPlan
+import LinuxSystem
+import Testing
+
+@testable import LaunchSequence
+
+/// What the launcher opens for a bind: between the agent's look and the launch somebody may have planted a link.
+@Suite("ReadOnlyBind")
+struct ReadOnlyBindTests {
+    /// A folder that the owner named, and one beside it.
+    private final class Folders {
+        let base = "/tmp/hearth-bind-\(UUID().uuidString)"
+
+        init() throws {
+            for name in ["named/inner", "other/inner"] {
+                try FileManager.default.createDirectory(atPath: "\(base)/\(name)", withIntermediateDirectories: true)
+            }
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: base) }
+    }
+
+    private let folders: Folders
+    private var named: String { "\(folders.base)/named" }
+
+    init() throws { folders = try Folders() }
+
+    private func facts(_ bind: ReadOnlyBind) throws(LinuxError) -> FileFacts {
+        try FileFacts(of: bind.open(), name: bind.source)
+    }
+
+    private func code(_ bind: ReadOnlyBind) -> CInt? {
+        #expect(throws: LinuxError.self) { try facts(bind) }?.code
+    }
+
+    @Test("it opens what the agent found")
+    func found() throws {
+        let whole = ReadOnlyBind(source: named, target: named)
+        #expect(try facts(whole) == FileFacts(path: named))
+        let part = ReadOnlyBind(source: "\(named)/inner", root: named, within: "inner", target: "/x")
+        #expect(try facts(part) == FileFacts(path: "\(named)/inner"))
+    }
+
+    @Test("a link that was planted meanwhile is not followed out of what the owner named, nor on the way to it")
+    func planted() throws {
+        let part = ReadOnlyBind(source: "\(named)/inner", root: named, within: "inner", target: "/x")
+        rmdir("\(named)/inner")
+        for target in ["\(folders.base)/other", "../other"] {
+            symlink(target, "\(named)/inner")
+            // The control: whoever follows links gets there.
+            #expect(try FileFacts(following: "\(named)/inner") == FileFacts(path: "\(folders.base)/other"))
+            #expect(code(part) == EXDEV)
+            unlink("\(named)/inner")
+        }
+        rmdir(named)
+        symlink("other", named)
+        #expect(try FileFacts(following: "\(named)/inner").kind == .folder)
+        #expect(code(part) == ELOOP)
+        #expect(code(ReadOnlyBind(source: named, target: named)) == ELOOP)
+    }
+}
