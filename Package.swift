@@ -139,6 +139,9 @@ var targets: [Target] = [
         name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
 
+    // What the llama backend decides, without llama.cpp.
+    .target(name: "LlamaPlanning", path: "Backends/llama/Planning", swiftSettings: swiftSettings),
+
     // Tests mirror the targets; those that start processes are called integration tests.
     tests("WireFormatTests", ["InferenceMessages", "WireFormat", protobuf]),
     tests("BackendIPCTests", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
@@ -147,6 +150,7 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests",
         ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    tests("LlamaPlanningTests", ["LlamaPlanning"]),
     // What the sandbox is tested with: a hostile backend, which `hearth doctor` runs too, and an agent that starts it.
     .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
     .executableTarget(
@@ -230,7 +234,7 @@ if let llamaPrefix {
             name: "CLlama", path: "Backends/llama/Shim",
             cxxSettings: [.unsafeFlags(["-I\(llamaPrefix)/include", "-std=c++17"])]),
         .executableTarget(
-            name: "llama", dependencies: ["BackendKit", "CLlama"], path: "Backends/llama/Sources",
+            name: "llama", dependencies: ["BackendKit", "CLlama", "LlamaPlanning"], path: "Backends/llama/Sources",
             swiftSettings: swiftSettings,
             linkerSettings: staticExecutable + [
                 .unsafeFlags(["-L\(llamaPrefix)/lib"]),

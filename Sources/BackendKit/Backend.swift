@@ -10,8 +10,23 @@ public enum Backend {
     public static func run(_ engine: some Engine) -> Never {
         // A write to an agent that died returns EPIPE instead of a signal.
         signal(SIGPIPE, SIG_IGN)
-        exit(serve(engine, on: socketDescriptor))
+        let loop = BackendLoop(engine, descriptor: socketDescriptor)
+        lastWords = { loop.giveUp($0) }
+        let status = loop.run()
+        fflush(nil)
+        // Not exit(3): it would destroy what an engine's threads may still use.
+        _exit(status)
     }
+
+    /// Ends the process with words for the agent, from within a function of the engine that cannot throw: a C library's
+    /// handler of what it cannot go on from. Returns only when no engine is being served.
+    public static func end(_ fault: EngineFault) {
+        log(fault.message)
+        lastWords?(fault)
+    }
+
+    /// Written by `run`, before the engine runs, and not again.
+    nonisolated(unsafe) static var lastWords: ((EngineFault) -> Never)?
 
     /// Speaks the contract on any socket, and returns the status that `run` exits with.
     package static func serve(_ engine: some Engine, on descriptor: Int32) -> Int32 {

@@ -23,10 +23,20 @@ final class BackendLoop<Computing: Engine> {
     private var frameBytesMax = ContractLimits.backendFrameBytesMax
     /// When the grace of `Shutdown` is over.
     private var deadline: Monotonic?
+    /// What the agent said within a step, to be heard after it, and the bytes of it.
+    private var deferred: [AgentMessage] = []
+    private var deferredBytes = 0
+    private var attended = Monotonic(nanoseconds: 0)
+    /// Of the step before: what a `Pong` tells within a step, while the engine has `step`.
+    private var computed: (tokens: UInt64, sequences: Int) = (0, 0)
+    /// Queries that the engine has no answer to yet.
+    private var queries: [(query: UInt32, request: GenerateRequest)] = []
 
     init(_ engine: Computing, descriptor: CInt) {
         self.engine = engine
         socket = BackendSocket(descriptor: descriptor)
+        // The step is this object's own and dies with it.
+        step.attend = { [unowned self] in attend() }
     }
 
     /// Returns the status to exit with.
@@ -54,6 +64,7 @@ final class BackendLoop<Computing: Engine> {
         if let deadline, step.running.isEmpty || Monotonic.now() >= deadline { throw End(status: 0) }
         try exchange(waitingNanoseconds: waitNanoseconds())
         try takeFrames()
+        try askAgain()
         if waitNanoseconds() == 0 { try stepOnce() }
     }
 
@@ -67,6 +78,7 @@ final class BackendLoop<Computing: Engine> {
             case .idle: break
             }
         }
+        if !queries.isEmpty { wait = min(wait ?? .max, Limits.queryIntervalNanoseconds) }
         guard let deadline else { return wait }
         let grace = deadline.since(Monotonic.now())
         return min(wait ?? grace, grace)
@@ -88,6 +100,7 @@ final class BackendLoop<Computing: Engine> {
 // What the agent says.
 extension BackendLoop {
     private func takeFrames() throws(End) {
+        try takeDeferred()
         while let message = try nextMessage() { try take(message) }
         if socket.isClosed { throw End(status: 0) }
     }
@@ -119,12 +132,7 @@ extension BackendLoop {
             pace = .again
         case .cancel(let cancel): try self.cancel(Int(cancel.sequence))
         case .countTokens(let count): try answer(count)
-        case .ping(let ping):
-            try say(
-                .pong(
-                    Pong(
-                        nonce: ping.nonce, steps: steps, tokens: step.tokens,
-                        sequences: UInt32(step.running.count))))
+        case .ping(let ping): try answer(ping, tokens: step.tokens, sequences: step.running.count)
         case .shutdown(let shutdown):
             deadline = Monotonic.now().advanced(milliseconds: UInt64(shutdown.graceMilliseconds))
         }
@@ -179,8 +187,7 @@ extension BackendLoop {
             try takeFrames()
             if deadline != nil { throw End(status: 0) }
         } catch {
-            if let line = error.line { Backend.log("\(Computing.name): \(line)") }
-            exit(error.status)
+            finish(error)
         }
     }
 
@@ -208,21 +215,103 @@ extension BackendLoop {
         try sendRuns()
     }
 
+    private func answer(_ ping: Ping, tokens: UInt64, sequences: Int) throws(End) {
+        try say(.pong(Pong(nonce: ping.nonce, steps: steps, tokens: tokens, sequences: UInt32(sequences))))
+    }
+}
+
+// Queries.
+extension BackendLoop {
     private func answer(_ count: CountTokens) throws(End) {
+        let request: GenerateRequest
+        do throws(EngineFault) {
+            request = try GenerateRequest(decoding: count.request)
+        } catch {
+            return try say(.tokenCount(TokenCount(query: count.query, result: .failure(Fault(error)))))
+        }
+        if !(try isAnswered(count.query, request)) { queries.append((count.query, request)) }
+    }
+
+    private func askAgain() throws(End) {
+        guard !queries.isEmpty else { return }
+        var open: [(query: UInt32, request: GenerateRequest)] = []
+        for (query, request) in queries where !(try isAnswered(query, request)) { open.append((query, request)) }
+        queries = open
+    }
+
+    private func isAnswered(_ query: UInt32, _ request: GenerateRequest) throws(End) -> Bool {
         let result: Result<UInt32, Fault>
         do throws(EngineFault) {
-            let tokens = try engine.countTokens(try GenerateRequest(decoding: count.request))
+            guard let tokens = try engine.countTokens(Int(query), request) else { return false }
             result = .success(UInt32(clamping: tokens))
         } catch {
             result = .failure(Fault(error))
         }
-        try say(.tokenCount(TokenCount(query: count.query, result: result)))
+        try say(.tokenCount(TokenCount(query: query, result: result)))
+        return true
+    }
+}
+
+// In the middle of a step. The engine has `engine` and `step`, so nothing here may touch them.
+extension BackendLoop {
+    private func attend() {
+        let now = Monotonic.now()
+        guard now.since(attended) >= Limits.attentionIntervalNanoseconds, deferredBytes <= Limits.deferredBytesMax
+        else { return }
+        attended = now
+        do throws(End) {
+            var held = -1
+            while socket.input.count != held, deferredBytes <= Limits.deferredBytesMax {
+                held = socket.input.count
+                try exchange(waitingNanoseconds: 0)
+                while let message = try nextMessage() {
+                    if case .ping(let ping) = message {
+                        try answer(ping, tokens: computed.tokens, sequences: computed.sequences)
+                    } else {
+                        deferredBytes += message.contentBytes
+                        deferred.append(message)
+                    }
+                }
+            }
+            if socket.isClosed { throw End(status: 0) }
+            try exchange(waitingNanoseconds: 0)
+        } catch {
+            finish(error)
+        }
+    }
+
+    private func takeDeferred() throws(End) {
+        guard !deferred.isEmpty else { return }
+        let messages = deferred
+        deferred = []
+        deferredBytes = 0
+        for message in messages {
+            // The sequence may have ended in the step within which this came.
+            switch message {
+            case .credit(let credit) where !step.isRunning(Int(credit.sequence)): continue
+            case .cancel(let cancel) where !step.isRunning(Int(cancel.sequence)): continue
+            default: try take(message)
+            }
+        }
+    }
+
+    /// Ends the process from within the engine, with words for the agent.
+    func giveUp(_ fault: EngineFault) -> Never { finish(End(status: 1, fault: Fault(fault))) }
+
+    /// Ends the process from within the engine.
+    private func finish(_ end: End) -> Never {
+        if let fault = end.fault { BackendMessage.fatal(fault).appendFrame(to: &socket.output) }
+        if let line = end.line { Backend.log("\(Computing.name): \(line)") }
+        socket.flush(milliseconds: Limits.lastWordsMilliseconds)
+        fflush(nil)
+        _exit(end.status)
     }
 }
 
 // What the engine gives.
 extension BackendLoop {
     private func stepOnce() throws(End) {
+        computed = (step.tokens, step.running.count)
         do throws(EngineFault) {
             pace = try engine.step(&step)
         } catch {

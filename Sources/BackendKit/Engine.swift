@@ -29,26 +29,29 @@ public protocol Engine {
     /// 1 now and then, as often as you like. A fault ends the backend.
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel
 
-    /// How many tokens the prompt has, as `start` would count it; called only with the capability `.countTokens`.
-    mutating func countTokens(_ request: GenerateRequest) throws(EngineFault) -> Int
+    /// How many tokens the prompt has, as `start` would count it; called only with the capability `.countTokens`. nil
+    /// when counting takes long: the same query is asked again, some milliseconds and at most a step later, until it has
+    /// an answer or a fault. `query` differs from those of all other open queries.
+    mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int?
 
     /// Begins a sequence: a number from 0 to below `LoadedModel.maxSequences` that is free. Refuse a request here by
-    /// throwing, then the sequence is free again. Leave the computing to `step`.
+    /// throwing, then the sequence is free again. Leave the computing to `step`, also that of a long prompt's tokens.
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault)
 
     /// Drops a running sequence at once; its number is free again. Returns what its prompt cost.
     mutating func cancel(_ sequence: Int) -> PromptTokens
 
     /// Computes one decode step for the sequences in `step.sequences`, and gives it their tokens and endings. Called
-    /// only while some sequence has credit. Keep it short: cancels and pings are seen between steps. A fault here is the
-    /// whole backend's and ends it; one sequence's fault is given to `step.fail`.
+    /// only while some sequence has credit. Keep it short: cancels are seen between steps. Pings are, too: a step that may
+    /// take seconds calls `step.attend` in between, or the agent takes the backend for hung. A fault here is the whole
+    /// backend's and ends it; one sequence's fault is given to `step.fail`.
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace
 }
 
 extension Engine {
     public static var capabilities: [Capability] { [] }
 
-    public mutating func countTokens(_ request: GenerateRequest) throws(EngineFault) -> Int {
+    public mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         throw EngineFault(.unsupported, "\(Self.name) does not count tokens")
     }
 }

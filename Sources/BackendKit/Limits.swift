@@ -16,5 +16,11 @@ enum Limits {
     static let progressIntervalNanoseconds: UInt64 = 100_000_000
     /// How long last words may take to be written.
     static let lastWordsMilliseconds: UInt64 = 1_000
+    /// The least time between two looks at the socket within a step.
+    static let attentionIntervalNanoseconds: UInt64 = 100_000_000
+    /// Messages that came within a step and wait for its end may have this many bytes together; then no more is read.
+    static let deferredBytesMax = 64 << 20
+    /// How long a query that has no answer yet waits to be asked again while nothing is computed.
+    static let queryIntervalNanoseconds: UInt64 = 2_000_000
     static let faultBytesMax = ContractLimits.faultBytesMax
 }

@@ -21,6 +21,9 @@ public struct Step: ~Copyable {
 
     /// Running sequences that have credit, when the step began.
     public internal(set) var sequences: [Int] = []
+    /// Answers the agent's pings in the middle of a step; what else the agent says is heard after it. Call it as often as
+    /// you like, from the thread that called `Engine.step`; it returns at once, and does not return when the agent is gone.
+    public internal(set) var attend: () -> Void = {}
 
     var slots: [Slot] = []
     var running: [Int] = []
@@ -92,6 +95,8 @@ extension Step {
         slots[sequence] = Slot(isRunning: true, credit: credit)
         running.append(sequence)
     }
+
+    func isRunning(_ sequence: Int) -> Bool { slots.indices.contains(sequence) && slots[sequence].isRunning }
 
     mutating func grant(_ sequence: Int, tokens: UInt32) {
         slots[sequence].credit = UInt32(clamping: UInt64(slots[sequence].credit) + UInt64(tokens))

@@ -9,6 +9,7 @@ final class BackendHarness {
     var conversation = BackendConversation(end: .agent)
     private(set) var received: [String] = []
     private(set) var fatal: Fault?
+    private(set) var counts: [TokenCount] = []
     private(set) var finishes: [UInt32: Finish] = [:]
     private(set) var status: Int32?
     private var thread = pthread_t()
@@ -62,6 +63,7 @@ final class BackendHarness {
                 try conversation.backendSays(message)
                 received.append(message.name)
                 if case .fatal(let fault) = message { fatal = fault }
+                if case .tokenCount(let count) = message { counts.append(count) }
                 guard case .tokens(var batch) = message else { continue }
                 while let run = try conversation.next(&batch) {
                     if let finish = run.finish { finishes[run.sequence] = finish }

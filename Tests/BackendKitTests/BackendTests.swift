@@ -1,5 +1,7 @@
 import BackendIPC
 import BackendKit
+import Glibc
+import Synchronization
 import Testing
 
 /// An engine whose step is given by the test.
@@ -21,6 +23,34 @@ private struct ScriptedEngine: Engine, Sendable {
     }
     mutating func cancel(_ sequence: Int) -> PromptTokens { PromptTokens(total: 3, cached: 9) }
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace { try body(&step) }
+}
+
+/// Holds an engine in its step until the test lets it go.
+private final class Gate: Sendable {
+    let isInStep = Atomic(false)
+    let mayEnd = Atomic(false)
+}
+
+/// Counts only when it has been asked ten times, or at once.
+private struct CountingEngine: Engine, Sendable {
+    static let name = "counting"
+    static let version = "1"
+    static let capabilities: [Capability] = [.countTokens]
+    var asked: [Int: Int] = [:]
+
+    mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
+        LoadedModel(maxContextTokens: 100, maxSequences: 1)
+    }
+
+    mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
+        asked[query, default: 0] += 1
+        if request.prompt == .text("bad") { throw EngineFault(.invalidArgument, "bad text") }
+        return request.prompt == .text("slow") && asked[query] != 10 ? nil : asked[query]
+    }
+
+    mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {}
+    mutating func cancel(_ sequence: Int) -> PromptTokens { PromptTokens(total: 0) }
+    mutating func step(_ step: inout Step) throws(EngineFault) -> Pace { .idle }
 }
 
 @Suite("Backend")
@@ -122,6 +152,59 @@ struct BackendTests {
             }
             #expect(fault.message.hasPrefix(scope + ","))
         }
+        #expect(harness.end() == 0)
+    }
+
+    @Test("within a long step pings are answered, and what else is said is heard after it")
+    func attention() throws {
+        let gate = Gate()
+        let engine = ScriptedEngine(body: { step throws(EngineFault) in
+            guard step.sequences.contains(0) else { return .idle }
+            gate.isInStep.store(true, ordering: .releasing)
+            while !gate.mayEnd.load(ordering: .acquiring) {
+                step.attend()
+                sched_yield()
+            }
+            // Both sequences end within the step; of the second a cancel has come.
+            for sequence in step.sequences { step.finish(sequence, .endOfTurn, prompt: PromptTokens(total: 1)) }
+            return .again
+        })
+        let harness = try BackendHarness(engine)
+        try harness.listen { $0.conversation.phase == .ready }
+        try harness.say(.start(Start(sequence: 1, credit: 1, request: request)))
+        try harness.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        while !gate.isInStep.load(ordering: .acquiring) { sched_yield() }
+        for nonce in 0..<3 as Range<UInt64> { try harness.say(.ping(Ping(nonce: nonce))) }
+        try harness.say(.cancel(Cancel(sequence: 1)))
+        try harness.say(.credit(Credit(sequence: 0, tokens: 5)))
+        try harness.say(.ping(Ping(nonce: 3)))
+        try harness.listen { $0.received.last == "Pong" && $0.received.suffix(4).allSatisfy { $0 == "Pong" } }
+        #expect(harness.finishes.isEmpty)
+        gate.mayEnd.store(true, ordering: .releasing)
+        try harness.listen { $0.finishes.count == 2 }
+        #expect(
+            harness.finishes.values.allSatisfy { $0.outcome == .reason(.stop) },
+            "it had ended when the cancel was heard")
+        // The numbers serve again.
+        try harness.say(.start(Start(sequence: 1, credit: 1, request: request)))
+        try harness.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        try harness.listen { $0.conversation.runningSequences == 0 }
+        #expect(harness.end() == 0)
+    }
+
+    @Test("a query whose answer takes long is asked again until it has one, and others are answered meanwhile")
+    func slowQueries() throws {
+        let harness = try BackendHarness(CountingEngine())
+        try harness.listen { $0.conversation.phase == .ready }
+        for (query, text) in [(7, "slow"), (8, "x"), (9, "bad")] as [(UInt32, String)] {
+            let request = [0x22, UInt8(text.utf8.count)] + Array(text.utf8)
+            try harness.say(.countTokens(CountTokens(query: query, request: request)))
+        }
+        try harness.listen { $0.counts.count == 3 }
+        #expect(harness.counts.map(\.query) == [8, 9, 7])
+        #expect(harness.counts[0].result == .success(1))
+        #expect(harness.counts[1].result == .failure(Fault(.invalidArgument, "bad text")))
+        #expect(harness.counts[2].result == .success(10))
         #expect(harness.end() == 0)
     }
 

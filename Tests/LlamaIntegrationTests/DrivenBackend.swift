@@ -65,7 +65,9 @@ final class DrivenBackend {
         .appending(path: "llama").path
 
     /// Starts the backend with a file of weights, and has it load them.
-    init(weights: String = demoModel, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16) throws {
+    init(
+        weights: String = demoModel, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, dataMebibytes: UInt64? = nil
+    ) throws {
         var ends: [CInt] = [-1, -1]
         try checked("make a socket pair") { socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) }
         socket = Descriptor(owning: ends[0])
@@ -75,7 +77,7 @@ final class DrivenBackend {
             setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         }
         _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
-        pid = try Self.spawn(socket: theirs.raw, weights: weights)
+        pid = try Self.spawn(socket: theirs.raw, weights: weights, dataMebibytes: dataMebibytes)
         try load(weights, contextTokens: contextTokens, maxSequences: maxSequences)
     }
 
@@ -84,19 +86,22 @@ final class DrivenBackend {
         _ = wait()
     }
 
-    private static func spawn(socket: CInt, weights: String) throws -> pid_t {
+    /// RLIMIT_DATA, which the sandbox sets, is set by a shell here.
+    private static func spawn(socket: CInt, weights: String, dataMebibytes: UInt64?) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, socket, 3)
         posix_spawn_file_actions_addopen(&actions, weightsDescriptor, weights, O_RDONLY, 0)
-        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("llama"), nil]
-        defer { free(arguments[0]) }
+        let words = dataMebibytes.map { ["sh", "-c", "ulimit -d \($0 << 10) && exec \"$0\"", executable] } ?? ["llama"]
+        var arguments = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
         // An empty environment, as the sandbox gives it.
         var environment: [UnsafeMutablePointer<CChar>?] = [nil]
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, executable, &actions, nil, &arguments, &environment)
+        let code = posix_spawn(
+            &pid, dataMebibytes == nil ? executable : "/bin/sh", &actions, nil, &arguments, &environment)
         guard code == 0 else { throw LinuxError(code: code, operation: "start \(executable)") }
         return pid
     }
@@ -132,10 +137,11 @@ extension DrivenBackend {
     }
 
     func start(
-        _ sequence: UInt32, _ request: Hearth_V1_GenerateRequest, credit: UInt32 = 1_000_000
+        _ sequence: UInt32, _ request: Hearth_V1_GenerateRequest, credit: UInt32 = 1_000_000, scope: [UInt8] = []
     ) throws {
         completions[sequence] = Completion()
-        try say(.start(Start(sequence: sequence, credit: credit, request: try request.serializedBytes())))
+        let request: [UInt8] = try request.serializedBytes()
+        try say(.start(Start(sequence: sequence, credit: credit, request: request, cacheScope: scope)))
     }
 
     func say(_ message: AgentMessage) throws {
@@ -180,8 +186,8 @@ extension DrivenBackend {
     }
 
     /// One request on its own, from its start to its finish.
-    func complete(_ request: Hearth_V1_GenerateRequest) throws -> Completion {
-        try start(0, request)
+    func complete(_ request: Hearth_V1_GenerateRequest, scope: [UInt8] = []) throws -> Completion {
+        try start(0, request, scope: scope)
         return try finish([0])[0]
     }
 

@@ -42,16 +42,46 @@ struct LlamaControlTests {
     func prefixReuse() throws {
         let story = "Tell me a story about a wolf."
         let warm = try DrivenBackend()
-        let first = try warm.complete(.question(story))
+        let scope: [UInt8] = [1, 2, 3]
+        let first = try warm.complete(.question(story), scope: scope)
         let turns: [(Hearth_V1_Role, String)] = [
             (.user, story), (.assistant, first.text), (.user, "What is 3 plus 4?"),
         ]
-        let second = try warm.complete(.conversation(turns))
+        // Another conversation in between takes another cache, though its prompt begins with the same template.
+        _ = try warm.complete(.question("What is 3 plus 4?"), scope: scope)
+        let second = try warm.complete(.conversation(turns), scope: scope)
         let cold = try DrivenBackend().complete(.conversation(turns))
         #expect((second.finish?.cachedPromptTokens ?? 0) > (first.finish?.promptTokens ?? .max))
         #expect(cold.finish?.cachedPromptTokens == 0)
         #expect(second.finish?.promptTokens == cold.finish?.promptTokens)
         #expect(second.text == cold.text)
+    }
+
+    @Test("Nobody finds computed what another asked, and who has no scope finds nothing")
+    func scopes() throws {
+        // With one cache, the other's prompt is all that could be found.
+        let backend = try DrivenBackend(maxSequences: 1)
+        let question = Hearth_V1_GenerateRequest.question("Tell me a story about a wolf.")
+        func cached(_ scope: [UInt8]) throws -> UInt32? {
+            try backend.complete(question, scope: scope).finish?.cachedPromptTokens
+        }
+        #expect(try cached([1]) == 0)
+        #expect(try cached([2]) == 0)
+        #expect(try cached([2]) ?? 0 > 15, "its own it does find")
+        #expect(try cached([]) == 0)
+        #expect(try cached([]) == 0)
+        #expect(try cached([2]) == 0, "and after another has used the cache, not even that")
+    }
+
+    @Test("A short prompt is answered while a long one is still being computed")
+    func shortBesideLong() throws {
+        let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(32_768), in: &$0) }
+        let backend = try DrivenBackend(weights: model.path, contextTokens: 16_384, maxSequences: 4)
+        try backend.start(0, .tokens(Array(repeating: 100, count: 4_000)).endless(1))
+        try backend.start(1, .tokens([100, 101]).endless(1))
+        #expect(try backend.finish([1])[0].reason == .length)
+        #expect(backend.completions[0]?.finish == nil)
+        #expect(try backend.finish([0])[0].tokens.count == 1)
     }
 
     @Test("Counting tokens gives what a completion of the request counts")

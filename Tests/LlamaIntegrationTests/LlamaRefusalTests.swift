@@ -1,6 +1,4 @@
 import BackendIPC
-import Foundation
-import Glibc
 import InferenceMessages
 import Testing
 
@@ -66,29 +64,54 @@ struct LlamaRefusalTests {
     }
 
     @Test(
-        "Weights that are no model end the backend with a reason, not a crash",
-        arguments: ["empty", "noise", "cut", "bent"])
-    func badModel(kind: String) throws {
-        let model = try Data(contentsOf: URL(filePath: DrivenBackend.demoModel))
-        var bytes: Data
-        switch kind {
-        case "empty": bytes = Data()
-        case "noise": bytes = Data((0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 167) })
-        case "cut": bytes = model.prefix(model.count / 2)
-        default:
-            bytes = model
-            // Keys and their types begin here; their lengths become nonsense.
-            for index in 24..<400 { bytes[index] = 0xEE }
+        "Weights that are no model end the backend with the reason, not a crash",
+        arguments: [
+            ("empty", "empty file"), ("noise", "no GGUF file"), ("cut", "cut: 539808 of 1079616 bytes"),
+            ("head", "llama.cpp does not load the weights: "), ("bent", "llama.cpp does not load the weights: "),
+            ("page", "HTML page"), ("pointer", "git lfs pull"), ("architecture", "architecture is \"mamma\""),
+            ("big-endian", "big-endian"), ("version", "version 9"),
+        ])
+    func badModel(kind: String, part: String) throws {
+        let model = try ChangedModel { bytes in
+            switch kind {
+            case "empty": bytes = []
+            case "noise": bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 167) }
+            case "cut": bytes.removeLast(bytes.count - bytes.count / 2)
+            case "head": bytes.removeLast(bytes.count - 4_000)
+            case "page": bytes = Array("<!DOCTYPE html>\n<html><body>Sign in</body></html>".utf8)
+            case "pointer": bytes = Array("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n".utf8)
+            case "architecture": ChangedModel.set("general.architecture", to: "mamma", in: &bytes)
+            case "big-endian": bytes[4..<8] = [0, 0, 0, 3]
+            case "version": bytes[4] = 9
+            default:
+                // Keys and their types begin here; their lengths become nonsense.
+                for index in 24..<400 { bytes[index] = 0xEE }
+            }
         }
-        let path = FileManager.default.temporaryDirectory.appending(path: "hearth-\(getpid())-\(kind).gguf")
-        try bytes.write(to: path)
-        defer { try? FileManager.default.removeItem(at: path) }
-        do {
-            _ = try DrivenBackend(weights: path.path)
-            Issue.record("the backend loaded it")
-        } catch DrivenBackend.Failure.fatal(let fault) {
-            #expect(fault.code == .badModel)
-            #expect(fault.message.contains("GGUF"))
+        let fault = try #require(throws: DrivenBackend.Failure.self) { _ = try DrivenBackend(weights: model.path) }
+        guard case .fatal(let words) = fault else {
+            Issue.record("\(fault)")
+            return
         }
+        #expect(words.code == .badModel)
+        #expect(words.message.contains(part), "\(words.message)")
+    }
+
+    @Test("Without memory the backend shrinks what nobody asked for, and says what is missing of what somebody did")
+    func memory() throws {
+        let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(1 << 20), in: &$0) }
+        let shrunk = try DrivenBackend(weights: model.path, maxSequences: 64, dataMebibytes: 160)
+        #expect((1..<64).contains(shrunk.loaded.maxSequences))
+        #expect(try shrunk.complete(.question("What is 3 plus 4?")).text.contains("7"))
+        let failure = try #require(throws: DrivenBackend.Failure.self) {
+            _ = try DrivenBackend(weights: model.path, contextTokens: 1 << 20, dataMebibytes: 160)
+        }
+        guard case .fatal(let fault) = failure else {
+            Issue.record("\(failure)")
+            return
+        }
+        #expect(fault.code == .badModel)
+        #expect(fault.message.contains("of the 160 MiB"))
+        #expect(fault.message.contains("memoryMebibytes"))
     }
 }

@@ -50,7 +50,7 @@ struct EchoEngine: Engine {
         }
     }
 
-    mutating func countTokens(_ request: GenerateRequest) throws(EngineFault) -> Int {
+    mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         EchoPrompt(request.prompt).words.count
     }
 

@@ -11,23 +11,52 @@
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
 #include "ggml-cpu.h"
+#include "gguf.h"
 #include "llama.h"
 
 namespace {
 
-/// The last warning or error of the library, for whoever asks why a model did not load.
-std::string lastComplaint;
+/// The first error of the library on this thread since it was last cleared: what follows is mostly its consequence.
+thread_local std::string firstError;
+
+void noteError(const char *text) {
+    if (firstError.empty()) firstError = text;
+}
+
+void clearError() { firstError.clear(); }
 
 /// Warnings and errors to standard error, which is the backend's log; the rest is chatter.
 void logCallback(ggml_log_level level, const char *text, void *) {
-    static ggml_log_level last = GGML_LOG_LEVEL_NONE;
+    static thread_local ggml_log_level last = GGML_LOG_LEVEL_NONE;
     // A continuation belongs to the line before it.
     if (level != GGML_LOG_LEVEL_CONT) last = level;
     if (last < GGML_LOG_LEVEL_WARN) return;
     std::fputs(text, stderr);
-    if (last == GGML_LOG_LEVEL_ERROR) lastComplaint = text;
+    if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
+
+/// Who is told why the library cannot go on.
+void (*gaveUpCallback)(const char *) = nullptr;
+/// This thread turns text into tokens, and only reads meanwhile what others see: a failed assertion there is the text's.
+thread_local bool isTokenizing = false;
+
+/// A failed assertion of the library. It would abort the process, and with it every sequence, for one text.
+void abortCallback(const char *message) {
+    if (isTokenizing) throw std::runtime_error(message);
+    if (gaveUpCallback) gaveUpCallback(message);
+}
+
+struct TokenizingScope {
+    TokenizingScope() { isTokenizing = true; }
+    ~TokenizingScope() { isTokenizing = false; }
+};
 
 /// Runs `body`; what it throws becomes a line in the log and `failed`.
 template <typename Result, typename Body>
@@ -36,6 +65,7 @@ Result guarded(Result failed, Body body) noexcept {
         return body();
     } catch (const std::exception &error) {
         std::fprintf(stderr, "llama.cpp: %s\n", error.what());
+        noteError(error.what());
     } catch (...) {
         std::fputs("llama.cpp: an unknown exception\n", stderr);
     }
@@ -93,6 +123,9 @@ struct hearth_llama {
     std::unique_ptr<Batch> batch;
     /// Reused by every choice of a token: as long as the vocabulary.
     std::vector<llama_token_data> candidates;
+    /// Asked between the nodes of a graph while a batch is computed.
+    bool (*goesOn)(void *) = nullptr;
+    void *goesOnContext = nullptr;
 
     const llama_vocab *vocabulary() const { return llama_model_get_vocab(model.get()); }
     int32_t vocabularySize() const { return llama_vocab_n_tokens(vocabulary()); }
@@ -178,6 +211,12 @@ void tokenizeWhole(const llama_vocab *vocabulary, const char *chatTemplate, cons
     tokenize(vocabulary, applyTemplate(chatTemplate, chat), true, true, tokens);
 }
 
+/// What llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure.
+constexpr uint64_t graphBytes = 64 << 20;
+
+/// Beyond this a logit is no sensible number, and divided by a small temperature no number at all.
+constexpr float logitMax = 1e30F;
+
 uint32_t longestPiece(const llama_vocab *vocabulary) {
     char text[4096];
     int32_t longest = 1;
@@ -201,24 +240,58 @@ const char *hearth_llama_missing_feature(void) {
 
 const char *hearth_llama_version(void) { return llama_version(); }
 
-hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float, void *), void *context, char *reason,
-                                size_t reason_bytes) {
+void hearth_llama_begin(void (*gaveUp)(const char *)) {
+    // A failed assertion of ggml would fork a debugger; the sandbox has none.
+    setenv("GGML_NO_BACKTRACE", "1", 1);
+    llama_log_set(logCallback, nullptr);
+    gaveUpCallback = gaveUp;
+    ggml_set_abort_callback(abortCallback);
+    llama_backend_init();
+}
+
+void hearth_llama_first_error(char *text, size_t capacity) {
+    if (capacity > 0) std::snprintf(text, capacity, "%s", firstError.c_str());
+}
+
+hearth_llama_file_facts hearth_llama_inspect(int descriptor) {
+    hearth_llama_file_facts facts{};
+    struct stat status {};
+    if (fstat(descriptor, &status) == 0) facts.bytes = uint64_t(status.st_size);
+    facts.parts = 1;
+    clearError();
+    return guarded(facts, [&] {
+        const int copy = dup(descriptor);
+        std::unique_ptr<FILE, int (*)(FILE *)> file(fdopen(copy, "rb"), fclose);
+        if (!file) return facts;
+        rewind(file.get());
+        std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
+            gguf_init_from_file_ptr(file.get(), {/* no_alloc */ true, /* ctx */ nullptr}), gguf_free);
+        if (!header) return facts;
+        facts.has_header = true;
+        facts.wanted_bytes = gguf_get_data_offset(header.get());
+        for (int64_t i = 0; i < gguf_get_n_tensors(header.get()); i++) {
+            const uint64_t end = gguf_get_data_offset(header.get()) + gguf_get_tensor_offset(header.get(), i) +
+                                 gguf_get_tensor_size(header.get(), i);
+            facts.wanted_bytes = std::max(facts.wanted_bytes, end);
+        }
+        const int64_t split = gguf_find_key(header.get(), "split.count");
+        if (split >= 0 && gguf_get_kv_type(header.get(), split) == GGUF_TYPE_UINT16) {
+            facts.parts = std::max<uint32_t>(1, gguf_get_val_u16(header.get(), split));
+        }
+        return facts;
+    });
+}
+
+hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float, void *), void *context) {
     struct Progress {
         void (*tell)(float, void *);
         void *context;
     } teller{progress, context};
-    lastComplaint.clear();
-    auto *loaded = guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
-        // A failed assertion of ggml would fork a debugger; the sandbox has none.
-        setenv("GGML_NO_BACKTRACE", "1", 1);
-        llama_log_set(logCallback, nullptr);
-        llama_backend_init();
+    clearError();
+    return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
         // The stream takes the descriptor over, and closes it when the weights are mapped.
         std::unique_ptr<FILE, int (*)(FILE *)> file(fdopen(descriptor, "rb"), fclose);
-        if (!file) {
-            lastComplaint = "the descriptor of the weights is not open for reading";
-            return nullptr;
-        }
+        if (!file) throw std::runtime_error("the descriptor of the weights is not open for reading");
         rewind(file.get());
         llama_model_params parameters = llama_model_default_params();
         parameters.n_gpu_layers = 0;
@@ -232,17 +305,11 @@ hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float, void *),
         llama->model.reset(llama_model_load_from_file_ptr(file.get(), parameters));
         if (!llama->model) return nullptr;
         if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
-            lastComplaint = "the model does not continue text";
-            return nullptr;
+            throw std::runtime_error("the model does not continue text");
         }
         llama->candidates.resize(size_t(llama->vocabularySize()));
         return llama.release();
     });
-    if (reason_bytes > 0) {
-        while (!lastComplaint.empty() && lastComplaint.back() == '\n') lastComplaint.pop_back();
-        std::snprintf(reason, reason_bytes, "%s", lastComplaint.c_str());
-    }
-    return loaded;
 }
 
 void hearth_llama_free(hearth_llama *llama) { delete llama; }
@@ -256,6 +323,7 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
         facts.vocabulary = uint32_t(llama->vocabularySize());
         facts.weights_bytes = llama_model_size(llama->model.get());
         facts.longest_piece_bytes = longestPiece(llama->vocabulary());
+        facts.splits_text = llama_vocab_type(llama->vocabulary()) == LLAMA_VOCAB_TYPE_BPE;
         facts.has_chat_template =
             chatTemplate && llama_chat_apply_template(chatTemplate, &message, 1, true, nullptr, 0) > 0;
         return facts;
@@ -286,6 +354,47 @@ hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama) {
     return sampling;
 }
 
+size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *text, size_t capacity) {
+    return guarded<size_t>(0, [&] {
+        const int32_t length = llama_model_meta_val_str(llama->model.get(), key, text, capacity);
+        return length < 0 ? 0 : std::min(size_t(length), capacity > 0 ? capacity - 1 : 0);
+    });
+}
+
+hearth_llama_cost hearth_llama_context_cost(const hearth_llama *llama, uint32_t batch_tokens) {
+    const llama_model *model = llama->model.get();
+    const auto layers = uint64_t(std::max(1, llama_model_n_layer(model)));
+    const auto embedding = uint64_t(std::max(1, llama_model_n_embd(model)));
+    const auto heads = uint64_t(std::max(1, llama_model_n_head(model)));
+    const auto keyHeads = uint64_t(std::max(1, llama_model_n_head_kv(model)));
+    hearth_llama_cost cost{};
+    // Keys and values of 2 bytes each.
+    cost.bytes_per_token = layers * (embedding * keyHeads / heads) * 2 * 2;
+    // As the graph gives them and as they are kept.
+    cost.bytes_per_sequence = uint64_t(llama->vocabularySize()) * sizeof(float) * 2;
+    // The graph itself, and a handful of results as wide as the widest layer.
+    cost.fixed_bytes = graphBytes + uint64_t(batch_tokens) * embedding * sizeof(float) * 16;
+    return cost;
+}
+
+bool hearth_llama_has_room(uint64_t bytes) {
+    struct sysinfo machine {};
+    // Where a policy forbids the question, the limits of the process decide alone.
+    if (sysinfo(&machine) == 0 && bytes > uint64_t(machine.totalram) * machine.mem_unit) return false;
+    if (bytes > SIZE_MAX / 2) return false;
+    // Nothing of it is touched: only the limits (RLIMIT_DATA, RLIMIT_AS) and the kernel's bookkeeping are asked.
+    void *memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    munmap(memory, size_t(bytes));
+    return true;
+}
+
+uint64_t hearth_llama_memory_limit(void) {
+    struct rlimit data {};
+    if (getrlimit(RLIMIT_DATA, &data) != 0 || data.rlim_cur == RLIM_INFINITY) return 0;
+    return data.rlim_cur;
+}
+
 bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings) {
     return guarded(false, [&] {
         llama->batch.reset();
@@ -302,6 +411,12 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;
         parameters.no_perf = true;
+        parameters.abort_callback_data = llama;
+        parameters.abort_callback = [](void *user) {
+            auto *llama = static_cast<hearth_llama *>(user);
+            return llama->goesOn && !llama->goesOn(llama->goesOnContext);
+        };
+        clearError();
         llama->context.reset(llama_init_from_model(llama->model.get(), parameters));
         if (!llama->context) return false;
         if (settings.threads > 1) {
@@ -321,7 +436,9 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
 
 int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
                               int32_t capacity) {
+    clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        const TokenizingScope scope;
         std::vector<llama_token> ids;
         tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
         return copyOut(ids, tokens, capacity);
@@ -330,7 +447,9 @@ int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_
 
 int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
                                    int32_t *tokens, int32_t capacity) {
+    clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        const TokenizingScope scope;
         const llama_vocab *vocabulary = llama->vocabulary();
         std::vector<llama_token> ids;
         const char *chatTemplate = llama->chatTemplate();
@@ -342,6 +461,8 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
         return copyOut(ids, tokens, capacity);
     });
 }
+
+bool hearth_llama_join(pthread_t thread) { return pthread_tryjoin_np(thread, nullptr) == 0; }
 
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token) {
     return llama_vocab_is_eog(llama->vocabulary(), token);
@@ -360,9 +481,15 @@ int32_t hearth_llama_batch_add(hearth_llama *llama, int32_t token, int32_t posit
     return llama->batch->add(token, position, sequence, wants_logits);
 }
 
-int32_t hearth_llama_decode(hearth_llama *llama) {
-    return guarded(int32_t(HEARTH_LLAMA_FAILED),
-                   [&] { return llama_decode(llama->context.get(), llama->batch->raw()); });
+int32_t hearth_llama_decode(hearth_llama *llama, bool (*goesOn)(void *), void *context) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+        llama->goesOn = goesOn;
+        llama->goesOnContext = context;
+        clearError();
+        const int32_t result = llama_decode(llama->context.get(), llama->batch->raw());
+        llama->goesOn = nullptr;
+        return result;
+    });
 }
 
 bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_position) {
@@ -412,9 +539,15 @@ int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, 
         const float *logits = llama_get_logits_ith(llama->context.get(), index);
         if (!logits) return int32_t(HEARTH_LLAMA_FAILED);
         auto &candidates = llama->candidates;
+        bool isAnyLikely = false;
         for (size_t token = 0; token < candidates.size(); token++) {
-            candidates[token] = {llama_token(token), logits[token], 0};
+            const float logit = logits[token];
+            // Minus infinity is what masks a token. The comparison is false for what is not a number.
+            if (!(logit <= logitMax)) return int32_t(HEARTH_LLAMA_NOT_A_NUMBER);
+            isAnyLikely |= logit >= -logitMax;
+            candidates[token] = {llama_token(token), logit, 0};
         }
+        if (!isAnyLikely) return int32_t(HEARTH_LLAMA_NOT_A_NUMBER);
         llama_token_data_array choice{candidates.data(), candidates.size(), -1, false};
         llama_sampler_apply(sampler->chain.get(), &choice);
         if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return int32_t(HEARTH_LLAMA_FAILED);

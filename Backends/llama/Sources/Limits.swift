@@ -1,4 +1,5 @@
-/// What bounds the backend's memory and the length of a step.
+/// What bounds the backend's memory and the length of a step. `PrefillPace`, `PreTokenizer`, `CacheTable`, `MemoryPlan` and
+/// `TextQueue` have those of what they decide.
 enum Limits {
     /// The context of a model that was trained on more, when the manifest names none: caches cost memory.
     static let contextTokensDefaultMax = 8_192
@@ -6,17 +7,17 @@ enum Limits {
     static let sequencesMax = 256
     /// Tokens of one decode step; at least as many as sequences.
     static let batchTokens = 512
-    /// Prompt tokens of one step when prompts take long to compute: never less than this.
-    static let prefillTokensMin = 16
-    /// A step that computes prompts should take no longer: cancels and pings are seen between steps.
-    static let prefillStepNanoseconds: UInt64 = 200_000_000
-    /// A free cache is chosen for what it holds only if that saves at least this many tokens.
-    static let reusedTokensMin = 16
+    /// Text up to this long is turned into tokens at once, longer text on a thread of its own.
+    static let textAtOnceBytesMax = 4_096
+    /// How often a step without anything to compute looks whether long text has become tokens.
+    static let textIntervalNanoseconds: UInt64 = 1_000_000
     /// Weights that a processor's cache holds: reading them again within one step costs nothing, so that every sequence
     /// has a cache of its own. Beyond this the weights are the cost, and are read once for all sequences.
     static let separateCachesWeightsBytesMax: UInt64 = 32 << 20
+    /// Below this a temperature counts as 0: divided by it, logits leave the range of their type.
+    static let temperatureMin: Float = 1e-5
     /// No token's text is longer in a frame.
     static let pieceBytesMax = 1_024
-    /// What the library may say of why a model does not load.
-    static let reasonBytesMax = 512
+    /// What the library may say of why something failed.
+    static let errorBytesMax = 512
 }

@@ -1,52 +1,90 @@
 import BackendKit
+import LlamaPlanning
 
 // One decode step: plan a batch, compute it, choose a token for every sequence whose prompt is computed.
 extension LlamaEngine {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let model = try loadedModel()
-        let prefills = plan(step.sequences)
-        guard !planned.isEmpty else { return .idle }
+        let isTextPending = takeTexts(model, &step)
+        let promptTokens = plan(step.sequences)
+        guard !planned.isEmpty else {
+            return isTextPending ? .at(nanoseconds: Backend.nowNanoseconds + Limits.textIntervalNanoseconds) : .idle
+        }
+        let generating = planned.count - promptSequences
         fill(model)
-        let began = prefills ? Backend.nowNanoseconds : 0
-        switch model.decode() {
+        let began = Backend.nowNanoseconds
+        let attend = step.attend
+        let decoded = model.decode { [pace] in
+            attend()
+            return !pace.mustCut(
+                after: Backend.nowNanoseconds &- began, promptTokens: promptTokens, beside: generating)
+        }
+        switch decoded {
         case .done: break
         case .noRoom:
             makeRoom(&step)
             return .again
+        case .cut:
+            pace.wasCut(promptTokens: promptTokens)
+            forgetUnfinished(model)
+            return .again
         case .failed(let code):
-            throw EngineFault(.internal, "llama.cpp failed to compute a batch (code \(code)); its log says why")
+            throw failure(code)
         }
-        if prefills { followTime(Backend.nowNanoseconds &- began) }
+        if promptTokens > 0 { pace.took(Backend.nowNanoseconds &- began, promptTokens: promptTokens) }
         for share in planned {
             sequences[share.sequence]?.computed += share.tokens
-            if share.logitsIndex >= 0 { advance(share.sequence, logitsIndex: share.logitsIndex, model, &step) }
+            if share.logitsIndex >= 0 {
+                advance(share.sequence, logitsIndex: share.logitsIndex, model, &step)
+                attend()
+            }
         }
         return .again
     }
 
-    /// Shares the batch out: one token to each sequence that generates, the rest to new prompts in order of arrival.
-    /// True when some prompt has a share.
-    private mutating func plan(_ runnable: [Int]) -> Bool {
+    private func failure(_ code: Int32) -> EngineFault {
+        let error = LlamaModel.firstError
+        if LoadFailure.speaksOfMemory(error) {
+            return EngineFault(
+                .internal,
+                """
+                there was no memory to compute a batch (\(LoadFailure.plain(error))); raise memoryMebibytes in the manifest, \
+                or lower maxSequences
+                """)
+        }
+        let words = error.isEmpty ? "it did not say why" : LoadFailure.plain(error)
+        return EngineFault(.internal, "llama.cpp failed to compute a batch (code \(code)): \(words)")
+    }
+
+    /// Shares the batch out: one token to each sequence that generates, the rest to new prompts. Returns how many tokens
+    /// the prompts have of it.
+    private mutating func plan(_ runnable: [Int]) -> Int {
         planned.removeAll(keepingCapacity: true)
-        var prompts: [(arrival: UInt64, sequence: Int)] = []
+        var prompts: [PromptShares.Prompt] = []
         for number in runnable {
             guard let sequence = sequences[number] else { continue }
             if sequence.uncomputed == 1 {
                 planned.append(Planned(sequence: number, tokens: 1))
             } else {
-                prompts.append((sequence.arrival, number))
+                prompts.append(
+                    PromptShares.Prompt(sequence: number, arrival: sequence.arrival, tokens: sequence.uncomputed))
             }
         }
-        var left = min(prefillTokens, Limits.batchTokens - planned.count)
-        prompts.sort { $0.arrival < $1.arrival }
-        for (_, number) in prompts where left > 0 {
-            let tokens = min(left, sequences[number]?.uncomputed ?? 0)
-            planned.append(Planned(sequence: number, tokens: tokens))
-            left -= tokens
-        }
+        let room = min(pace.room(beside: planned.count), Limits.batchTokens - planned.count)
+        let shares = PromptShares(room: room, among: prompts).tokens
+        for (sequence, tokens) in shares { planned.append(Planned(sequence: sequence, tokens: tokens)) }
+        promptSequences = shares.count
         // llama.cpp computes neighbouring caches together only when they come in order.
         planned.sort { (sequences[$0.sequence]?.cache ?? 0) < (sequences[$1.sequence]?.cache ?? 0) }
-        return !prompts.isEmpty
+        return shares.values.reduce(0, +)
+    }
+
+    /// After a batch that was cut nobody knows which of its tokens the caches hold.
+    private mutating func forgetUnfinished(_ model: LlamaModel) {
+        for share in planned {
+            guard let sequence = sequences[share.sequence] else { continue }
+            if !model.forget(cache: sequence.cache, from: sequence.computed) { sequences[share.sequence]?.computed = 0 }
+        }
     }
 
     /// Puts what was planned into the batch. Logits only after the last known token of a sequence.
@@ -75,12 +113,17 @@ extension LlamaEngine {
         _ number: Int, logitsIndex: Int32, _ model: LlamaModel, _ step: inout Step
     ) {
         guard let sequence = sequences[number] else { return }
-        guard let token = model.sample(sequence.sampler, at: logitsIndex) else {
-            step.fail(
-                number, EngineFault(.internal, "no token could be chosen; the backend's log says why"),
-                prompt: sequence.promptTokens)
-            release(number)
-            return
+        let token: Int32
+        switch model.sample(sequence.sampler, at: logitsIndex) {
+        case .token(let chosen): token = chosen
+        case .notANumber:
+            return fail(
+                number,
+                """
+                "\(modelID)" computed something that is no number, so no token can be chosen; its weights are damaged, or \
+                made for another arithmetic
+                """, &step)
+        case .failed: return fail(number, "no token could be chosen; the backend's log says why", &step)
         }
         let id = UInt32(bitPattern: token)
         if sequence.stopTokenIDs.contains(id) { return finish(number, .stopToken(id), &step) }
@@ -95,26 +138,21 @@ extension LlamaEngine {
         step.finish(number, ending, prompt: ended.promptTokens)
     }
 
+    /// Ends a sequence with the backend's own failing, and forgets what it computed.
+    private mutating func fail(_ number: Int, _ sentence: String, _ step: inout Step) {
+        guard let ended = discard(number) else { return }
+        step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
+    }
+
     /// The caches are full, though each sequence has its share: a model with more state than its context. The youngest
     /// sequence gives way.
     private mutating func makeRoom(_ step: inout Step) {
         let numbers = planned.map(\.sequence)
         guard let youngest = numbers.max(by: { (sequences[$0]?.arrival ?? 0) < (sequences[$1]?.arrival ?? 0) }),
-            let ended = release(youngest)
+            let ended = discard(youngest)
         else { return }
-        _ = model?.forget(cache: ended.cache, from: 0)
-        caches.forget(ended.cache)
         step.fail(
             youngest, EngineFault(.overloaded, "the model's memory is full; try again when others have finished"),
             prompt: ended.promptTokens)
-    }
-
-    /// Lets a step compute more of the prompts while that is quick, and less while it is slow.
-    private mutating func followTime(_ nanoseconds: UInt64) {
-        if nanoseconds > Limits.prefillStepNanoseconds {
-            prefillTokens = max(Limits.prefillTokensMin, prefillTokens / 2)
-        } else if nanoseconds < Limits.prefillStepNanoseconds / 4 {
-            prefillTokens = min(Limits.batchTokens, prefillTokens * 2)
-        }
     }
 }

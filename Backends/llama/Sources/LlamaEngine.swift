@@ -1,5 +1,6 @@
 import BackendKit
 import CLlama
+import LlamaPlanning
 
 /// llama.cpp as an engine with continuous batching: every step computes one token of each sequence that generates, and
 /// as much of new prompts as its time allows.
@@ -11,14 +12,20 @@ struct LlamaEngine: Engine {
     var model: LlamaModel?
     var modelID = ""
     var contextTokens = 0
-    /// By number; nil while it is free.
+    /// By number; nil while it is free, or while its prompt is not yet tokens.
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
     var arrivals: UInt64 = 0
-    /// How many prompt tokens a step computes; follows the time that they take.
-    var prefillTokens = Limits.batchTokens
+    /// How many prompt tokens a step computes.
+    var pace = PrefillPace()
     /// Reused by every step: the sequences of the batch, and where each finds its logits (-1: nowhere yet).
     var planned: [Planned] = []
+    /// How many of `planned` compute their prompts.
+    var promptSequences = 0
+    /// Long texts on their way to tokens.
+    var texts = TextQueue<TextOwner>()
+    var pending: [TextOwner.Kind: PendingText] = [:]
+    var tokenizing: (owner: TextOwner, work: TextTokenizing)?
 
     /// A sequence's share of the batch.
     struct Planned {
@@ -27,61 +34,43 @@ struct LlamaEngine: Engine {
         var logitsIndex: Int32 = -1
     }
 
-    mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
-        if let feature = hearth_llama_missing_feature() {
-            throw EngineFault(
-                .badModel, "this processor has no \(String(cString: feature)), which the llama backend needs")
+    /// Whose text it is. A number may be used again while the text of its last owner is still being worked on; `arrival`
+    /// tells them apart.
+    struct TextOwner: Hashable {
+        enum Kind: Hashable {
+            case sequence(Int)
+            case query(Int)
         }
-        guard let descriptor = request.weightsDescriptor else {
-            throw EngineFault(
-                .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
-        }
-        let model = try LlamaModel(descriptor: descriptor, progress: progress)
-        let trained = Int(model.facts.context_tokens)
-        let wanted = request.contextTokens > 0 ? request.contextTokens : Limits.contextTokensDefaultMax
-        contextTokens = trained > 0 ? min(wanted, trained) : wanted
-        let count = try prepare(model, sequences: min(max(1, request.maxSequences), Limits.sequencesMax), request)
-        modelID = request.model
-        sequences = Array(repeating: nil, count: count)
-        caches = CacheTable(count: count)
-        self.model = model
-        return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+
+        var kind: Kind
+        var arrival: UInt64
     }
 
-    /// Makes caches for as many sequences as there is memory for, at most `sequences`.
-    private func prepare(
-        _ model: LlamaModel, sequences: Int, _ request: LoadRequest
-    ) throws(EngineFault) -> Int {
-        var count = sequences
-        while count > 0 {
-            let settings = hearth_llama_context_settings(
-                context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(count),
-                batch_tokens: UInt32(Limits.batchTokens), threads: UInt32(clamping: max(1, request.threads)),
-                separate_caches: model.facts.weights_bytes <= Limits.separateCachesWeightsBytesMax)
-            let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
-            if !cells.overflow, model.prepare(settings) { return count }
-            count /= 2
-            if count > 0 { Backend.log("no memory for \(count * 2) sequences; trying \(count)") }
-        }
-        throw EngineFault(
-            .badModel,
-            """
-            there is no memory for one context of \(contextTokens) tokens; lower contextTokens or raise \
-            memoryMebibytes in the manifest
-            """)
+    /// A long text that is not yet tokens, or whose tokens nobody has taken yet.
+    struct PendingText {
+        var owner: TextOwner
+        var request: GenerateRequest
+        var stackBytes: Int
+        var tokens: Result<LlamaModel.Tokens, EngineFault>?
     }
 
-    mutating func countTokens(_ request: GenerateRequest) throws(EngineFault) -> Int {
-        switch try tokenize(request.prompt) {
-        case .all(let tokens): tokens.count
-        case .tooMany(let count): count
+    mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
+        guard let tokens = try tokens(of: request, for: .query(query)) else { return nil }
+        switch tokens {
+        case .all(let tokens): return tokens.count
+        case .tooMany(let count): return count
         }
     }
 
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {
+        if let tokens = try tokens(of: request, for: .sequence(sequence)) { try begin(sequence, request, tokens) }
+    }
+
+    /// A sequence's prompt has become tokens.
+    mutating func begin(_ sequence: Int, _ request: GenerateRequest, _ tokens: LlamaModel.Tokens) throws(EngineFault) {
         let model = try loadedModel()
         let prompt: [Int32]
-        switch try tokenize(request.prompt) {
+        switch tokens {
         case .all(let tokens) where tokens.isEmpty:
             throw EngineFault(.invalidArgument, "the prompt has no tokens; say something")
         case .all(let tokens) where tokens.count < contextTokens: prompt = tokens
@@ -91,7 +80,8 @@ struct LlamaEngine: Engine {
         guard let sampler = model.sampler(request.sampling.merged(into: model.defaultSampling)) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }
-        guard sequences.indices.contains(sequence), sequences[sequence] == nil, let taken = caches.take(for: prompt)
+        guard sequences.indices.contains(sequence), sequences[sequence] == nil,
+            let taken = caches.take(for: prompt, scope: request.cacheScope)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
         // Penalties look back over the prompt too.
         for token in prompt.suffix(Int(HEARTH_LLAMA_PENALTY_WINDOW_TOKENS)) { sampler.accept(token) }
@@ -99,21 +89,36 @@ struct LlamaEngine: Engine {
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
-            cache: taken.cache, arrival: arrivals, tokens: prompt, computed: held,
+            cache: taken.cache, scope: request.cacheScope, arrival: arrivals, tokens: prompt, computed: held,
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
             sampler: sampler)
     }
 
-    mutating func cancel(_ sequence: Int) -> PromptTokens { release(sequence)?.promptTokens ?? PromptTokens(total: 0) }
+    mutating func cancel(_ sequence: Int) -> PromptTokens {
+        drop(.sequence(sequence))
+        return release(sequence)?.promptTokens ?? PromptTokens(total: 0)
+    }
 
     /// Frees a sequence; its cache keeps what it computed.
     @discardableResult
     mutating func release(_ sequence: Int) -> Sequence? {
         guard sequences.indices.contains(sequence), let ended = sequences[sequence] else { return nil }
         sequences[sequence] = nil
-        caches.giveBack(ended.cache, holding: Array(ended.tokens.prefix(ended.computed)))
+        caches.giveBack(
+            ended.cache,
+            holding: CacheTable.Kept(
+                scope: ended.scope, tokens: Array(ended.tokens.prefix(ended.computed)),
+                promptTokens: ended.promptTokens.total))
+        return ended
+    }
+
+    /// Frees a sequence; what it computed is forgotten.
+    mutating func discard(_ sequence: Int) -> Sequence? {
+        guard let ended = release(sequence) else { return nil }
+        _ = model?.forget(cache: ended.cache, from: 0)
+        caches.giveBackEmpty(ended.cache)
         return ended
     }
 
@@ -121,43 +126,8 @@ struct LlamaEngine: Engine {
         guard let model else { throw EngineFault(.internal, "no model is loaded") }
         return model
     }
-}
 
-// Prompts.
-extension LlamaEngine {
-    private func tokenize(_ prompt: GenerateRequest.Prompt) throws(EngineFault) -> LlamaModel.Tokens {
-        let model = try loadedModel()
-        switch prompt {
-        case .text(let text):
-            try checkLength(text.utf8.count)
-            return try model.tokenize(text, atMost: contextTokens)
-        case .messages(let messages):
-            guard model.facts.has_chat_template else {
-                throw EngineFault(
-                    .unsupported, "the model \"\(modelID)\" has no chat template that llama.cpp knows; send text")
-            }
-            try checkLength(messages.reduce(0) { $0 + $1.content.utf8.count })
-            if let index = messages.firstIndex(where: { $0.content.utf8.contains(0) }) {
-                throw EngineFault(.invalidArgument, "message \(index + 1) holds a NUL character; leave it out")
-            }
-            return try model.tokenize(messages, atMost: contextTokens)
-        case .tokenIDs(let ids):
-            if let id = ids.first(where: { $0 >= model.facts.vocabulary }) {
-                throw EngineFault(
-                    .invalidArgument, "\(id) is no token of \"\(modelID)\"; its ids are below \(model.facts.vocabulary)"
-                )
-            }
-            return ids.count <= contextTokens ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
-        }
-    }
-
-    /// Turning megabytes of text into tokens would hold up every other sequence; what cannot fit is not tried.
-    private func checkLength(_ bytes: Int) throws(EngineFault) {
-        let fewest = bytes / max(1, Int(try loadedModel().facts.longest_piece_bytes))
-        if fewest >= contextTokens { throw overflow("at least \(fewest)") }
-    }
-
-    private func overflow(_ count: String) -> EngineFault {
+    func overflow(_ count: String) -> EngineFault {
         EngineFault(
             .contextOverflow,
             """
@@ -168,14 +138,16 @@ extension LlamaEngine {
 }
 
 extension Sampling {
-    /// What the request leaves open is as the model's authors have it. The agent checked the ranges; here a wrong value
-    /// is only kept from ending the process.
+    /// What the request leaves open is as the model's authors have it. The agent checked the request's ranges, and nobody
+    /// the model's: a wrong value is brought into its range.
     fileprivate func merged(into defaults: hearth_llama_sampling) -> hearth_llama_sampling {
         var merged = defaults
         func set(_ field: inout Float, _ value: Float?, _ range: ClosedRange<Float>) {
-            if let value, value.isFinite { field = min(max(value, range.lowerBound), range.upperBound) }
+            let value = value.flatMap { $0.isFinite ? $0 : nil } ?? field
+            field = min(max(value, range.lowerBound), range.upperBound)
         }
         set(&merged.temperature, temperature, 0...100)
+        if merged.temperature < Limits.temperatureMin { merged.temperature = 0 }
         set(&merged.top_p, topP, 0...1)
         set(&merged.min_p, minP, 0...1)
         set(&merged.frequency_penalty, frequencyPenalty, -100...100)

@@ -1,23 +1,37 @@
 import BackendKit
 import CLlama
+import Glibc
+import LlamaPlanning
 
-/// A model with its context in llama.cpp; owns the C object, which dies with it. Used by one thread.
-final class LlamaModel {
+/// A model with its context in llama.cpp; owns the C object, which dies with it. Used by one thread, but for `tokenize`,
+/// which one other may call meanwhile: llama.cpp only reads the vocabulary there. That is what is `unchecked`.
+final class LlamaModel: @unchecked Sendable {
     /// What llama.cpp made of a batch.
     enum Decoded: Equatable {
         case done
         /// The caches have no room for the batch; nothing of it was kept.
         case noRoom
+        /// It was told to end; what of the batch was computed is unknown.
+        case cut
         case failed(code: Int32)
+    }
+
+    /// What was chosen after a token.
+    enum Choice: Equatable {
+        case token(Int32)
+        /// The logits hold something that is no number.
+        case notANumber
+        case failed
     }
 
     private let llama: OpaquePointer
     let facts: hearth_llama_facts
     let defaultSampling: hearth_llama_sampling
+    let preTokenizer: PreTokenizer
 
     /// Loads the weights behind a descriptor, which it takes over and closes.
     init(descriptor: Int32, progress: (Float) -> Void) throws(EngineFault) {
-        var reason = [CChar](repeating: 0, count: Limits.reasonBytesMax)
+        let file = try Self.inspect(descriptor)
         let loaded = withoutActuallyEscaping(progress) { progress in
             var progress = progress
             return withUnsafeMutablePointer(to: &progress) { context in
@@ -26,25 +40,26 @@ final class LlamaModel {
                     descriptor,
                     { fraction, context in
                         context?.assumingMemoryBound(to: ((Float) -> Void).self).pointee(fraction)
-                    },
-                    context, &reason, reason.count)
+                    }, context)
             }
         }
-        guard let loaded else {
-            let bytes = reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-            throw EngineFault(
-                .badModel,
-                """
-                the weights cannot be loaded (\(String(decoding: bytes, as: UTF8.self))); \
-                they must be one whole GGUF file of a model that llama.cpp knows
-                """)
-        }
+        guard let loaded else { throw Self.fault(file) }
         llama = loaded
         facts = hearth_llama_get_facts(loaded)
         defaultSampling = hearth_llama_default_sampling(loaded)
+        preTokenizer = PreTokenizer(
+            name: facts.splits_text ? Self.metadata(loaded, "tokenizer.ggml.pre") ?? "default" : nil)
     }
 
     deinit { hearth_llama_free(llama) }
+
+    /// What a context costs in memory, as far as the model's shape tells.
+    var contextCost: MemoryPlan.Cost {
+        let cost = hearth_llama_context_cost(llama, UInt32(Limits.batchTokens))
+        return MemoryPlan.Cost(
+            bytesPerToken: cost.bytes_per_token, bytesPerSequence: cost.bytes_per_sequence,
+            fixedBytes: cost.fixed_bytes)
+    }
 
     /// Makes the caches; false when there is no memory for them.
     func prepare(_ settings: hearth_llama_context_settings) -> Bool { hearth_llama_prepare(llama, settings) }
@@ -68,11 +83,22 @@ final class LlamaModel {
         return index < 0 ? nil : index
     }
 
-    func decode() -> Decoded {
-        switch hearth_llama_decode(llama) {
+    /// Computes the batch, and asks now and then whether to go on.
+    func decode(goesOn: () -> Bool) -> Decoded {
+        let code = withoutActuallyEscaping(goesOn) { goesOn in
+            var goesOn = goesOn
+            return withUnsafeMutablePointer(to: &goesOn) { context in
+                // The context outlives the call, and the callback runs only during it.
+                hearth_llama_decode(
+                    llama, { context in context?.assumingMemoryBound(to: (() -> Bool).self).pointee() ?? true }, context
+                )
+            }
+        }
+        return switch code {
         case 0: .done
         case Int32(HEARTH_LLAMA_NO_ROOM): .noRoom
-        case let code: .failed(code: code)
+        case Int32(HEARTH_LLAMA_CUT): .cut
+        default: .failed(code: code)
         }
     }
 
@@ -84,10 +110,56 @@ final class LlamaModel {
         hearth_llama_sampler_new(llama, sampling).map(TokenSampler.init)
     }
 
-    /// The token after the one at `index` of the batch; nil when none can be chosen.
-    func sample(_ sampler: TokenSampler, at index: Int32) -> Int32? {
-        let token = hearth_llama_sample(llama, sampler.pointer, index)
-        return token < 0 ? nil : token
+    /// The token after the one at `index` of the batch.
+    func sample(_ sampler: TokenSampler, at index: Int32) -> Choice {
+        switch hearth_llama_sample(llama, sampler.pointer, index) {
+        case Int32(HEARTH_LLAMA_NOT_A_NUMBER): .notANumber
+        case let token where token >= 0: .token(token)
+        default: .failed
+        }
+    }
+}
+
+// What the library says of a file.
+extension LlamaModel {
+    /// What llama.cpp said first as an error since it was last asked to do something; empty when it said nothing.
+    static var firstError: String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
+            hearth_llama_first_error(buffer.baseAddress, buffer.count)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
+
+    /// Looks at the file before llama.cpp does: of most that are no models it says something that helps nobody.
+    private static func inspect(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
+        let file = hearth_llama_inspect(descriptor)
+        var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
+        let count = pread(descriptor, &first, first.count, 0)
+        guard count >= 0 else {
+            throw EngineFault(.badModel, "the weights cannot be read (\(String(cString: strerror(errno))))")
+        }
+        if let flaw = WeightsFile.flaw(first: Array(first.prefix(count)), fileBytes: file.bytes) {
+            throw EngineFault(.badModel, flaw)
+        }
+        guard file.has_header, file.bytes >= file.wanted_bytes, file.parts == 1 else { throw fault(file) }
+        return file
+    }
+
+    /// Why a file does not load.
+    private static func fault(_ file: hearth_llama_file_facts) -> EngineFault {
+        EngineFault(
+            .badModel,
+            LoadFailure(
+                firstError: firstError, wantedBytes: file.has_header ? file.wanted_bytes : nil, fileBytes: file.bytes,
+                parts: Int(file.parts)
+            ).sentence)
+    }
+
+    private static func metadata(_ llama: OpaquePointer, _ key: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+            let count = hearth_llama_metadata(llama, key, buffer.baseAddress, buffer.count)
+            return count > 0 ? String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self) : nil
+        }
     }
 }
 
@@ -152,7 +224,12 @@ extension LlamaModel {
             used = min(buffer.count, Int(max(0, count)))
         }
         if count == HEARTH_LLAMA_FAILED {
-            throw EngineFault(.internal, "the prompt could not be turned into tokens; the backend's log says why")
+            let error = Self.firstError
+            throw LoadFailure.speaksOfMemory(error)
+                ? EngineFault(
+                    .overloaded, "there is no memory to turn so long a text into tokens; try again, or send less")
+                : EngineFault(
+                    .invalidArgument, "the model's vocabulary cannot take this text: \(LoadFailure.plain(error))")
         }
         return count < 0 ? .tooMany(-Int(count)) : .all(tokens)
     }

@@ -4,6 +4,8 @@ import BackendKit
 struct Sequence {
     /// The cache that holds its computed tokens.
     let cache: Int
+    /// For whom it is computed.
+    let scope: [UInt8]
     /// Order of arrival: earlier prompts are computed first.
     let arrival: UInt64
     /// Prompt and completion; all but the last token of a completion are computed before the next is chosen.

@@ -1,3 +1,4 @@
 import BackendKit
 
+LlamaEngine.begin()
 Backend.run(LlamaEngine())

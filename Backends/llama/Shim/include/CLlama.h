@@ -1,8 +1,10 @@
 // llama.cpp as the llama backend needs it: one model, one context, one batch. No C++ exception passes these functions;
-// all are called by one thread.
+// all are called by one thread, but for
+// tokenize and tokenize_chat, which one other thread may call meanwhile.
 #ifndef HEARTH_CLLAMA_H
 #define HEARTH_CLLAMA_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,8 @@ typedef struct hearth_llama_facts {
     uint32_t longest_piece_bytes;
     /// Size of all its weights.
     uint64_t weights_bytes;
+    /// Its vocabulary splits text before it merges the pieces (BPE), as `tokenizer.ggml.pre` names it.
+    bool splits_text;
     /// It holds a chat template that llama.cpp knows.
     bool has_chat_template;
 } hearth_llama_facts;
@@ -58,6 +62,10 @@ enum {
     HEARTH_LLAMA_NO_ROOM = 1,
     /// An exception was caught, or a call failed; it was written to standard error.
     HEARTH_LLAMA_FAILED = INT32_MIN,
+    /// `goes_on` said no; what of the batch was computed is unknown.
+    HEARTH_LLAMA_CUT = 2,
+    /// The logits hold something that is no number.
+    HEARTH_LLAMA_NOT_A_NUMBER = -2,
 };
 
 /// What this processor lacks of what the libraries were compiled for, or NULL.
@@ -66,10 +74,32 @@ const char *hearth_llama_missing_feature(void);
 /// "name/version" of the library.
 const char *hearth_llama_version(void);
 
-/// Loads the weights behind a descriptor, which it takes over and closes. NULL when they cannot be loaded: `reason`
-/// then holds the library's last complaint. `progress` is told fractions from 0 to 1.
-hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float fraction, void *context), void *context,
-                                char *reason, size_t reason_bytes);
+/// Called once, first. `gave_up` is told why the library cannot go on, on whatever thread that happens; when it returns
+/// the process is aborted.
+void hearth_llama_begin(void (*gave_up)(const char *message));
+
+/// The first error that the library wrote, or threw, on this thread since `inspect`, `load`, `prepare`, `decode` or
+/// `tokenize` began; empty when there was none.
+void hearth_llama_first_error(char *text, size_t capacity);
+
+/// What the header of a GGUF file says.
+typedef struct hearth_llama_file_facts {
+    /// The size of the file.
+    uint64_t bytes;
+    /// The header could be read, and what follows is set.
+    bool has_header;
+    /// The size that the file must have to hold its tensors.
+    uint64_t wanted_bytes;
+    /// How many files the model is split into; 1 when it is whole.
+    uint32_t parts;
+} hearth_llama_file_facts;
+
+/// Reads the header of the file behind a descriptor, which stays open.
+hearth_llama_file_facts hearth_llama_inspect(int descriptor);
+
+/// Loads the weights behind a descriptor, which it takes over and closes. NULL when they cannot be loaded. `progress` is
+/// told fractions from 0 to 1.
+hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float fraction, void *context), void *context);
 
 void hearth_llama_free(hearth_llama *llama);
 
@@ -77,6 +107,24 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama);
 
 /// How the model's authors would have its tokens chosen, and sensible values for what they left open. No seed.
 hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama);
+
+/// The model's metadata under a key, as text of at most `capacity` - 1 bytes; its length, 0 when there is none.
+size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *text, size_t capacity);
+
+/// What a context costs, estimated from the model's shape.
+typedef struct hearth_llama_cost {
+    uint64_t bytes_per_token;
+    uint64_t bytes_per_sequence;
+    uint64_t fixed_bytes;
+} hearth_llama_cost;
+
+hearth_llama_cost hearth_llama_context_cost(const hearth_llama *llama, uint32_t batch_tokens);
+
+/// Whether this much memory more can be had within the limits of the process. Touches none.
+bool hearth_llama_has_room(uint64_t bytes);
+
+/// RLIMIT_DATA, 0 when there is none.
+uint64_t hearth_llama_memory_limit(void);
 
 /// What the context is made for.
 typedef struct hearth_llama_context_settings {
@@ -104,6 +152,9 @@ int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_
 int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
                                    int32_t *tokens, int32_t capacity);
 
+/// Joins a thread that has ended; false while it runs. glibc's pthread_tryjoin_np(3), which Swift does not see.
+bool hearth_llama_join(pthread_t thread);
+
 /// The token ends the model's turn.
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token);
 
@@ -118,8 +169,9 @@ void hearth_llama_batch_clear(hearth_llama *llama);
 int32_t hearth_llama_batch_add(hearth_llama *llama, int32_t token, int32_t position, int32_t sequence,
                                bool wants_logits);
 
-/// Computes the batch. 0, HEARTH_LLAMA_NO_ROOM, or another number when it failed.
-int32_t hearth_llama_decode(hearth_llama *llama);
+/// Computes the batch. 0, HEARTH_LLAMA_NO_ROOM, HEARTH_LLAMA_CUT, or another number when it failed. `goes_on` is called
+/// now and then, on this thread; when it returns false the computing ends.
+int32_t hearth_llama_decode(hearth_llama *llama, bool (*goes_on)(void *context), void *context);
 
 /// Forgets what the cache has of a sequence from a position on. False when the model cannot forget a part: then all of
 /// the sequence was forgotten.
@@ -133,7 +185,8 @@ void hearth_llama_sampler_free(hearth_llama_sampler *sampler);
 /// Lets penalties know a token of the prompt.
 void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
 
-/// The next token after the batch's token `index`, which had `wants_logits`; or HEARTH_LLAMA_FAILED.
+/// The next token after the batch's token `index`, which had `wants_logits`; or HEARTH_LLAMA_FAILED, or
+/// HEARTH_LLAMA_NOT_A_NUMBER.
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
 
 #ifdef __cplusplus

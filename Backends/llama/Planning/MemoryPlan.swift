@@ -1,0 +1,57 @@
+/// How many sequences of how many tokens there is memory for.
+package struct MemoryPlan: Equatable, Sendable {
+    /// What a context costs, by the model's own figures.
+    package struct Cost: Equatable, Sendable {
+        /// Keys and values of one token in all layers.
+        package var bytesPerToken: UInt64
+        /// Logits of one sequence.
+        package var bytesPerSequence: UInt64
+        /// Graphs and intermediate results, whatever the number of sequences.
+        package var fixedBytes: UInt64
+
+        package init(bytesPerToken: UInt64, bytesPerSequence: UInt64, fixedBytes: UInt64) {
+            self.bytesPerToken = bytesPerToken
+            self.bytesPerSequence = bytesPerSequence
+            self.fixedBytes = fixedBytes
+        }
+
+        package func bytes(contextTokens: Int, sequences: Int) -> UInt64 {
+            let (cells, overflow) = UInt64(contextTokens).multipliedReportingOverflow(by: bytesPerToken)
+            let (sequence, more) = cells.addingReportingOverflow(bytesPerSequence)
+            let (all, most) = sequence.multipliedReportingOverflow(by: UInt64(sequences))
+            let (sum, last) = all.addingReportingOverflow(fixedBytes)
+            return overflow || more || most || last ? .max : sum
+        }
+    }
+
+    /// A context that nobody asked for is not made shorter than this.
+    package static let contextTokensMin = 512
+
+    package private(set) var contextTokens: Int
+    package private(set) var sequences: Int
+
+    /// The most sequences, up to `sequences`, that `fits` finds memory for. Where not even one has room, a context that the
+    /// owner did not ask for is halved until one has. nil when that does not help either.
+    package init?(
+        _ cost: Cost, contextTokens: Int, isContextWanted: Bool, sequences: Int, fits: (UInt64) -> Bool
+    ) {
+        self.contextTokens = contextTokens
+        self.sequences = max(1, sequences)
+        while !fits(cost.bytes(contextTokens: self.contextTokens, sequences: 1)) {
+            guard !isContextWanted, self.contextTokens / 2 >= Self.contextTokensMin else { return nil }
+            self.contextTokens /= 2
+        }
+        // The most that fits, between 1, which does, and one more than is wanted.
+        var fitting = 1
+        var tooMany = self.sequences + 1
+        while tooMany - fitting > 1 {
+            let middle = fitting + (tooMany - fitting) / 2
+            if fits(cost.bytes(contextTokens: self.contextTokens, sequences: middle)) {
+                fitting = middle
+            } else {
+                tooMany = middle
+            }
+        }
+        self.sequences = fitting
+    }
+}

@@ -1,0 +1,138 @@
+import BackendKit
+import CLlama
+import LlamaPlanning
+
+// Prompts.
+extension LlamaEngine {
+    /// The tokens of a prompt; nil while they are on their way, for who then asks again.
+    mutating func tokens(
+        of request: GenerateRequest, for kind: TextOwner.Kind
+    ) throws(EngineFault) -> LlamaModel.Tokens? {
+        let model = try loadedModel()
+        if pending[kind] != nil {
+            advanceTexts(model)
+            guard let tokens = pending[kind]?.tokens else { return nil }
+            pending[kind] = nil
+            return try tokens.get()
+        }
+        let (bytes, longestRun) = try measure(request.prompt)
+        guard bytes > Limits.textAtOnceBytesMax else { return try model.tokens(request.prompt, contextTokens) }
+        arrivals &+= 1
+        let owner = TextOwner(kind: kind, arrival: arrivals)
+        guard texts.append(owner, bytes: bytes) else {
+            throw EngineFault(
+                .overloaded, "\(TextQueue<TextOwner>.bytesMax >> 20) MiB of prompts wait already; try again later")
+        }
+        pending[kind] = PendingText(
+            owner: owner, request: request, stackBytes: model.preTokenizer.stackBytes(longestRun: longestRun))
+        advanceTexts(model)
+        return nil
+    }
+
+    /// Takes what has become tokens, and has the next text become tokens.
+    private mutating func advanceTexts(_ model: LlamaModel) {
+        if let (owner, work) = tokenizing {
+            guard let tokens = work.finished() else { return }
+            tokenizing = nil
+            if pending[owner.kind]?.owner == owner { pending[owner.kind]?.tokens = tokens }
+        }
+        while tokenizing == nil, let owner = texts.next() {
+            guard let text = pending[owner.kind], text.owner == owner else { continue }
+            let contextTokens = contextTokens
+            do throws(EngineFault) {
+                let work = try TextTokenizing(stackBytes: text.stackBytes) {
+                    Result { () throws(EngineFault) in try model.tokens(text.request.prompt, contextTokens) }
+                }
+                tokenizing = (owner, work)
+            } catch {
+                pending[owner.kind]?.tokens = .failure(error)
+            }
+        }
+    }
+
+    /// Begins the sequences whose prompts have become tokens. True while others have not.
+    mutating func takeTexts(_ model: LlamaModel, _ step: inout Step) -> Bool {
+        guard !pending.isEmpty else { return false }
+        advanceTexts(model)
+        var isWaiting = false
+        for number in step.sequences {
+            guard let text = pending[.sequence(number)] else { continue }
+            guard let tokens = text.tokens else {
+                isWaiting = true
+                continue
+            }
+            pending[.sequence(number)] = nil
+            do throws(EngineFault) {
+                try begin(number, text.request, try tokens.get())
+            } catch {
+                step.fail(number, error)
+            }
+        }
+        return isWaiting
+    }
+
+    /// Nobody waits for this text any more.
+    mutating func drop(_ kind: TextOwner.Kind) {
+        guard let text = pending.removeValue(forKey: kind) else { return }
+        texts.remove(text.owner)
+    }
+
+    /// The length of a prompt's text and of its longest run; a fault when it cannot fit, or is not tried.
+    private func measure(
+        _ prompt: GenerateRequest.Prompt
+    ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
+        let model = try loadedModel()
+        let texts = prompt.texts
+        let bytes = texts.reduce(0) { $0 + $1.utf8.count }
+        if case .messages(let messages) = prompt {
+            guard model.facts.has_chat_template else {
+                throw EngineFault(
+                    .unsupported, "the model \"\(modelID)\" has no chat template that llama.cpp knows; send text")
+            }
+            if let index = messages.firstIndex(where: { $0.content.utf8.contains(0) }) {
+                throw EngineFault(.invalidArgument, "message \(index + 1) holds a NUL character; leave it out")
+            }
+        }
+        // Turning megabytes of text into tokens takes seconds; what cannot fit is not tried. A message without a word has
+        // tokens, too: those of its template.
+        let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
+        if fewest >= contextTokens { throw overflow("at least \(fewest)") }
+        let longest = model.preTokenizer.longestRun(TextRuns(texts))
+        guard longest <= model.preTokenizer.runCharactersMax else {
+            throw EngineFault(
+                .invalidArgument,
+                """
+                the prompt has \(longest) characters in a row without a blank, or blanks without anything else; \
+                "\(modelID)" takes at most \(model.preTokenizer.runCharactersMax): break them up
+                """)
+        }
+        return (bytes, longest)
+    }
+}
+
+extension LlamaModel {
+    /// The tokens of a prompt; may be called by one other thread.
+    func tokens(_ prompt: GenerateRequest.Prompt, _ contextTokens: Int) throws(EngineFault) -> Tokens {
+        switch prompt {
+        case .text(let text): return try tokenize(text, atMost: contextTokens)
+        case .messages(let messages): return try tokenize(messages, atMost: contextTokens)
+        case .tokenIDs(let ids):
+            if let id = ids.first(where: { $0 >= facts.vocabulary }) {
+                throw EngineFault(
+                    .invalidArgument, "\(id) is no token of this model; its ids are below \(facts.vocabulary)")
+            }
+            return ids.count <= contextTokens ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
+        }
+    }
+}
+
+extension GenerateRequest.Prompt {
+    /// What of it must become tokens.
+    var texts: [String] {
+        switch self {
+        case .text(let text): [text]
+        case .messages(let messages): messages.map(\.content)
+        case .tokenIDs: []
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import BackendKit
+import CLlama
+import Glibc
+import LlamaPlanning
+
+/// A prompt that becomes tokens on a thread of its own, whose stack is as deep as its longest run needs: the steps go on
+/// meanwhile. Made and asked by one thread. The other thread writes `result` and ends; only when it was joined is that
+/// read, which is why this is `unchecked`.
+final class TextTokenizing: @unchecked Sendable {
+    private let body: () -> Result<LlamaModel.Tokens, EngineFault>
+    private var result: Result<LlamaModel.Tokens, EngineFault>?
+    private var thread = pthread_t()
+
+    /// Throws when there is no thread or no stack to be had.
+    init(
+        stackBytes: Int, _ body: @escaping @Sendable () -> Result<LlamaModel.Tokens, EngineFault>
+    ) throws(EngineFault) {
+        self.body = body
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setstacksize(&attributes, stackBytes)
+        // The thread owns what it is handed until it has taken it.
+        let work = Unmanaged.passRetained(self)
+        let code = pthread_create(
+            &thread, &attributes,
+            { context in
+                guard let context else { return nil }
+                let work = Unmanaged<TextTokenizing>.fromOpaque(context).takeRetainedValue()
+                work.result = work.body()
+                return nil
+            }, work.toOpaque())
+        guard code == 0 else {
+            work.release()
+            throw EngineFault(
+                .overloaded,
+                """
+                there is no thread with \(stackBytes >> 20) MiB of stack for so long a text now \
+                (\(String(cString: strerror(code)))); try again later, or send less
+                """)
+        }
+    }
+
+    /// The tokens once they are there. Not to be asked again after that.
+    func finished() -> Result<LlamaModel.Tokens, EngineFault>? {
+        hearth_llama_join(thread) ? result : nil
+    }
+}
