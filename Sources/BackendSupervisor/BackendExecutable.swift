@@ -44,7 +44,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
         do throws(TrustError) {
             return try PathTrust.open(path, .backendExecutable, O_RDONLY)
         } catch {
-            throw SandboxLaunchError(.executableRefused, error.description)
+            throw SandboxLaunchError(.executableRefused, error.description, isTransient: error.isTransient)
         }
     }
 
@@ -102,7 +102,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
         do throws(LinuxError) {
             return try body()
         } catch {
-            throw SandboxLaunchError(.executableRefused, error.description)
+            throw SandboxLaunchError(.executableRefused, error.description, isTransient: error.isTransient)
         }
     }
 }

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import EventLoop
 internal import Glibc
 internal import LaunchPlan
@@ -57,21 +56,31 @@ final class BackendHandles: Sendable {
         lifeline = launched.lifeline
         group = launched.group
     }
+
+    /// Ends a process that nobody watches, and takes its exit status, so that nothing of it is left. Returns at once.
+    func end() {
+        process.kill()
+        try? DetachedThread.run { _ = self.process.waitForExit() }
+    }
 }
 
 /// Why no process came to be.
 struct LaunchFailure: Error {
     let description: String
-    /// Trying again changes nothing.
+    /// No other attempt can succeed until something has been put right.
     let isForOwner: Bool
 
     init(_ error: any Error) {
         description = printable("\(error)")
+        // What is not known to be final is tried again.
         isForOwner =
             switch error {
-            case let error as SandboxLaunchError: error.code != .launchFailed
-            case let error as LinuxError: ![EAGAIN, ENOMEM, EMFILE, ENFILE].contains(error.code)
-            default: true
+            case let error as SandboxLaunchError: !error.isTransient
+            case let error as LinuxError: !error.isTransient
+            case let error as TrustError: !error.isTransient
+            case let error as SupervisorError: !error.isTransient
+            case is SandboxPolicyError: true
+            default: false
             }
     }
 }
@@ -85,15 +94,26 @@ struct Launch: Sendable {
     let addedRisks: [ResidualRisk]
 }
 
-/// Says to whoever works on another thread that the result is not wanted any more.
-final class CallOff: Sendable {
-    private let asked = Atomic(false)
+/// What the loop and the thread of one launch know of each other.
+final class LaunchControl: Sendable {
+    private let isCalledOff = Atomic(false)
+    private let stepsTaken = Atomic<UInt64>(0)
 
-    var isAsked: Bool { asked.load(ordering: .relaxed) }
-    func ask() { asked.store(true, ordering: .relaxed) }
+    /// Grows as the launch gets on.
+    var steps: UInt64 { stepsTaken.load(ordering: .relaxed) }
+
+    /// The result is not wanted any more.
+    func callOff() { isCalledOff.store(true, ordering: .relaxed) }
+
+    /// For the thread, after each piece of its work: whether to go no further.
+    func noteStep() -> Bool {
+        stepsTaken.add(1, ordering: .relaxed)
+        return isCalledOff.load(ordering: .relaxed)
+    }
 }
 
-/// Opens the weights and starts the process, off the I/O loop: reading gigabytes of weights takes seconds.
+/// Opens the weights and starts the process, on a thread of its own: reading gigabytes of weights takes seconds, and a disk
+/// that hangs takes for ever.
 struct LaunchPreparation: Sendable {
     let definition: BackendDefinition
     let owner: OwnerLimits
@@ -101,14 +121,18 @@ struct LaunchPreparation: Sendable {
     let digests: DigestCache
     let folder: String
     let policiesDirectory: String
-    let callOff = CallOff()
+    let control = LaunchControl()
 
     /// On the loop, so that its result comes there directly, however busy the other threads are.
     @IOLoop func run() async -> Result<Launch, LaunchFailure> {
         await withCheckedContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async {
-                let result = Result { try launch() }
-                continuation.resume(returning: result.mapError(LaunchFailure.init))
+            do throws(LinuxError) {
+                try DetachedThread.run {
+                    let result = Result { try launch() }
+                    continuation.resume(returning: result.mapError(LaunchFailure.init))
+                }
+            } catch {
+                continuation.resume(returning: .failure(LaunchFailure(error)))
             }
         }
     }
@@ -117,8 +141,9 @@ struct LaunchPreparation: Sendable {
         let weights = try definition.model.file.map { file in
             try ModelFile(
                 LaunchPlanner.weightsPlace(file, folder: folder, owner: owner), digests: digests,
-                isCalledOff: { callOff.isAsked })
+                isCalledOff: { control.noteStep() })
         }
+        _ = control.noteStep()
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))
         let policy = try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory)
         return Launch(

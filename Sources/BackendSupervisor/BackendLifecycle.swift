@@ -5,54 +5,6 @@ internal import LinuxSystem
 /// It holds the arithmetic of timeouts, watchdog, backoff and restart budget, and knows no descriptor, clock or process.
 /// Its driver carries every action out, and calls `tick` at `nextDeadline`.
 struct BackendLifecycle {
-    enum Phase: Equatable {
-        /// Nothing was asked for yet.
-        case idle
-        /// The executable and the weights are checked and the launcher is started.
-        case launching
-        /// The process runs; its `Hello` is due.
-        case greeting(until: Monotonic)
-        case loading(Load)
-        case ready(Watchdog)
-        /// It was killed, or closed its socket; its exit is due. Without a reason the exit's own words tell it.
-        case ending(reason: String?, killAt: Monotonic?)
-        case backingOff(until: Monotonic)
-        /// It was asked to end, and is killed at this moment.
-        case stopping(killAt: Monotonic)
-        case stopped
-        case failed
-    }
-
-    enum Action: Equatable {
-        case launch
-        case ping
-        case shutDown(graceMilliseconds: UInt64)
-        /// Hear no more from the process and kill it.
-        case kill
-        /// Its sequences and questions have come to nothing.
-        case lose(reason: String)
-    }
-
-    /// How far a load is.
-    struct Load: Equatable {
-        let since: Monotonic
-        let until: Monotonic
-        var percent = 0
-        /// How often it was told.
-        var messages: UInt64 = 0
-    }
-
-    /// What a ready backend has to show.
-    struct Watchdog: Equatable {
-        let readySince: Monotonic
-        var pingAt: Monotonic
-        var unanswered: UInt32 = 0
-        var progress: UInt64 = 0
-        /// When it last had nothing to do, or was seen to have done more than before.
-        var progressAt: Monotonic
-        var wasBusy = false
-    }
-
     private enum Afterwards { case start, stop }
 
     let limits: SupervisorConfiguration.Limits
@@ -72,6 +24,18 @@ struct BackendLifecycle {
     private var lossesInARow = 0
     private var recentRestarts: [Monotonic] = []
 
+    private var isLaunching: Bool {
+        if case .launching = phase { true } else { false }
+    }
+
+    /// Its end has begun, and why is known.
+    private var isEnding: Bool {
+        switch phase {
+        case .ending, .killed: true
+        default: false
+        }
+    }
+
     init(limits: SupervisorConfiguration.Limits, remedy: String) {
         self.limits = limits
         self.remedy = remedy
@@ -80,18 +44,20 @@ struct BackendLifecycle {
     /// When `tick` is due.
     var nextDeadline: Monotonic? {
         switch phase {
-        case .greeting(let until), .backingOff(let until), .stopping(let until): until
+        case .launching(let until), .greeting(let until), .backingOff(let until), .stopping(let until): until
         case .loading(let load): load.until
         case .ready(let watchdog): watchdog.pingAt
         case .ending(_, let killAt): killAt
-        case .idle, .launching, .stopped, .failed: nil
+        case .killed(_, let until): until
+        case .failed(let retryAt): retryAt
+        case .idle, .stopped: nil
         }
     }
 
     /// A process runs or is being started.
     var isAlive: Bool {
         switch phase {
-        case .launching, .greeting, .loading, .ready, .ending, .stopping: true
+        case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
         case .idle, .backingOff, .stopped, .failed: false
         }
     }
@@ -103,8 +69,8 @@ extension BackendLifecycle {
     mutating func start(at now: Monotonic) -> [Action] {
         switch phase {
         case .idle, .stopped, .failed:
-            return startAfresh()
-        case .stopping, .ending:
+            return startAfresh(at: now)
+        case .stopping, .ending, .killed:
             afterwards = .start
             return []
         case .launching where afterwards == .stop:
@@ -115,9 +81,17 @@ extension BackendLifecycle {
         }
     }
 
+    /// What kept it from running may be gone: it is started at once, as if for the first time, unless it runs.
+    mutating func obstacleChanged(at now: Monotonic) -> [Action] {
+        switch phase {
+        case .backingOff, .failed: startAfresh(at: now)
+        default: []
+        }
+    }
+
     /// Ends the process if there is one, within the grace, and then starts it as if for the first time.
     mutating func replace(graceMilliseconds: UInt64, at now: Monotonic) -> [Action] {
-        if !isAlive { return startAfresh() }
+        if !isAlive { return startAfresh(at: now) }
         return end(then: .start, graceMilliseconds: graceMilliseconds, at: now)
     }
 
@@ -134,23 +108,32 @@ extension BackendLifecycle {
     /// Leaves it failed; for what only its owner can put right.
     mutating func fail(why: String, at now: Monotonic) -> [Action] {
         guard !isAlive else { return [] }
-        phase = .failed
+        phase = .failed(retryAt: nil)
         detail = why
         return []
     }
 
-    private mutating func startAfresh() -> [Action] {
+    private mutating func startAfresh(at now: Monotonic) -> [Action] {
         lossesInARow = 0
         recentRestarts = []
         afterwards = nil
         detail = ""
-        phase = .launching
+        return launch(at: now)
+    }
+
+    private mutating func launch(at now: Monotonic) -> [Action] {
+        phase = .launching(until: now.advanced(milliseconds: limits.launchMilliseconds))
         return [.launch]
     }
 
     private mutating func end(then: Afterwards, graceMilliseconds: UInt64, at now: Monotonic) -> [Action] {
         afterwards = then
         switch phase {
+        case .launching(let until):
+            // One that gets on is over in a moment; one that hangs is not worth the grace.
+            let milliseconds = min(graceMilliseconds, limits.exitMilliseconds)
+            phase = .launching(until: min(until, now.advanced(milliseconds: milliseconds)))
+            return []
         case .greeting:
             return kill(because: "was stopped before it said Hello", at: now)
         case .loading, .ready:
@@ -160,7 +143,7 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .launching, .ending, .backingOff, .stopped, .failed:
+        case .idle, .ending, .killed, .backingOff, .stopped, .failed:
             return []
         }
     }
@@ -168,8 +151,15 @@ extension BackendLifecycle {
 
 // What happens to the process.
 extension BackendLifecycle {
+    /// The launch has not ended, and got on since this was last said.
+    mutating func launchProgressed(at now: Monotonic) -> [Action] {
+        guard isLaunching, afterwards == nil else { return [] }
+        phase = .launching(until: now.advanced(milliseconds: limits.launchMilliseconds))
+        return []
+    }
+
     mutating func launched(at now: Monotonic) -> [Action] {
-        guard phase == .launching else { return [] }
+        guard isLaunching else { return [] }
         if afterwards != nil { return kill(because: "was stopped while it was launched", at: now) }
         phase = .greeting(until: now.advanced(milliseconds: limits.helloMilliseconds))
         return []
@@ -177,8 +167,8 @@ extension BackendLifecycle {
 
     /// No process came to be. What another attempt cannot change is for its owner.
     mutating func launchFailed(_ why: String, forOwner: Bool, at now: Monotonic) -> [Action] {
-        guard phase == .launching else { return [] }
-        return wentAway(because: why, forOwner: forOwner, at: now)
+        guard isLaunching else { return [] }
+        return wentAway(because: why, forOwner: forOwner, retryMilliseconds: limits.backoffMaxMilliseconds, at: now)
     }
 
     /// A `Hello` that the agent can answer.
@@ -228,16 +218,15 @@ extension BackendLifecycle {
 
     /// It broke the contract, or cannot be talked to.
     mutating func broke(_ sentence: String, at now: Monotonic) -> [Action] {
-        guard isAlive, phase != .launching else { return [] }
-        if case .ending = phase { return [] }
+        guard isAlive, !isLaunching, !isEnding else { return [] }
         return kill(because: sentence, at: now)
     }
 
-    /// It said that it cannot go on; it may end by itself within the time for an exit.
+    /// It said that it cannot go on; it may end by itself within the time for an exit. Only before it was ready is it
+    /// believed that another start would end the same way: what was loaded once can be loaded.
     mutating func gaveUp(_ sentence: String, forOwner: Bool, at now: Monotonic) -> [Action] {
-        guard isAlive, phase != .launching else { return [] }
-        if case .ending = phase { return [] }
-        endsForOwner = forOwner
+        guard isAlive, !isLaunching, !isEnding else { return [] }
+        if case .ready = phase { endsForOwner = false } else { endsForOwner = forOwner }
         phase = .ending(reason: sentence, killAt: now.advanced(milliseconds: limits.exitMilliseconds))
         return [.lose(reason: sentence)]
     }
@@ -252,16 +241,18 @@ extension BackendLifecycle {
         return []
     }
 
-    /// The process is gone, and was reaped.
-    mutating func exited(_ words: String, forOwner: Bool, at now: Monotonic) -> [Action] {
+    /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner.
+    mutating func exited(
+        _ words: String, detail: String? = nil, forOwner: Bool, at now: Monotonic
+    ) -> [Action] {
         guard isAlive else { return [] }
         switch phase {
-        case .ending(let reason?, _):
+        case .ending(let reason?, _), .killed(let reason, _):
             return wentAway(because: reason, forOwner: endsForOwner || forOwner, at: now)
         case .stopping:
             return [.lose(reason: "was stopped")] + wentAway(because: words, forOwner: false, at: now)
         default:
-            return [.lose(reason: words)] + wentAway(because: words, forOwner: forOwner, at: now)
+            return [.lose(reason: words)] + wentAway(because: detail ?? words, forOwner: forOwner, at: now)
         }
     }
 
@@ -269,23 +260,30 @@ extension BackendLifecycle {
     mutating func tick(at now: Monotonic) -> [Action] {
         guard let due = nextDeadline, due <= now else { return [] }
         switch phase {
+        case .launching:
+            return abandonLaunch(at: now)
         case .greeting:
             return kill(because: "sent no Hello within \(limits.helloMilliseconds) ms", at: now)
         case .loading(let load):
             return kill(because: "did not load its model in time (it reached \(load.percent) %)", at: now)
         case .ready(let watchdog):
             return watch(watchdog, at: now)
-        case .backingOff:
+        case .backingOff, .failed:
             restarts &+= 1
-            phase = .launching
-            return [.launch]
+            return launch(at: now)
         case .stopping:
             return kill(because: "did not end within its grace", at: now)
-        case .ending(let reason, _):
-            phase = .ending(reason: reason, killAt: nil)
-            if reason != nil { return [.kill] }
+        case .ending(let reason?, _):
+            // What ran on it was lost when it gave up.
+            return Array(kill(because: reason, at: now).prefix(1))
+        case .ending(nil, _):
             return kill(because: "closed its socket and did not end", at: now)
-        case .idle, .launching, .stopped, .failed:
+        case .killed(let reason, _):
+            let words =
+                "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
+                + "or a device"
+            return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
+        case .idle, .stopped:
             return []
         }
     }
@@ -309,30 +307,45 @@ extension BackendLifecycle {
     }
 
     private mutating func kill(because reason: String, at now: Monotonic) -> [Action] {
-        phase = .ending(reason: reason, killAt: nil)
+        phase = .killed(reason: reason, until: now.advanced(milliseconds: limits.killedMilliseconds))
         return [.kill, .lose(reason: reason)]
     }
 
-    /// Nothing lives any more: what now?
-    private mutating func wentAway(because reason: String, forOwner: Bool, at now: Monotonic) -> [Action] {
+    private mutating func abandonLaunch(at now: Monotonic) -> [Action] {
+        let words =
+            "was not started: reading its files and starting the launcher got no further for "
+            + "\(limits.launchMilliseconds) ms; look at the disks that they are on"
+        return [.abandonLaunch] + launchFailed(words, forOwner: false, at: now)
+    }
+
+    /// Nothing lives any more: what now? Once it was restarted too often it is left alone for `retryMilliseconds`.
+    private mutating func wentAway(
+        because reason: String, forOwner: Bool, retryMilliseconds: UInt64? = nil, at now: Monotonic
+    ) -> [Action] {
         endsForOwner = false
         switch afterwards {
         case .start:
-            return startAfresh()
+            return startAfresh(at: now)
         case .stop:
             afterwards = nil
             phase = .stopped
             return []
         case nil:
-            return forOwner ? giveUp(reason) : backOff(reason, at: now)
+            if forOwner { return giveUp(reason, retryAt: nil) }
+            return backOff(
+                reason, retryMilliseconds: retryMilliseconds ?? limits.restartWindowMilliseconds, at: now)
         }
     }
 
-    private mutating func backOff(_ reason: String, at now: Monotonic) -> [Action] {
-        recentRestarts.removeAll { now.since($0) > limits.restartWindowMilliseconds &* 1_000_000 }
+    private mutating func backOff(
+        _ reason: String, retryMilliseconds: UInt64, at now: Monotonic
+    ) -> [Action] {
+        recentRestarts.removeAll { now.since($0) >= limits.restartWindowMilliseconds &* 1_000_000 }
         guard recentRestarts.count < limits.restartsMax else {
             let minutes = limits.restartWindowMilliseconds / 60_000
-            return giveUp("\(reason), after \(limits.restartsMax) restarts within \(minutes) min")
+            return giveUp(
+                "\(reason), after \(limits.restartsMax) restarts within \(minutes) min; the next is in "
+                    + "\(retryMilliseconds / 1_000) s", retryAt: now.advanced(milliseconds: retryMilliseconds))
         }
         // Past 20 doublings any first delay is above the greatest one.
         let doubled = limits.backoffFirstMilliseconds << UInt64(min(lossesInARow, 20))
@@ -344,8 +357,9 @@ extension BackendLifecycle {
         return []
     }
 
-    private mutating func giveUp(_ reason: String) -> [Action] {
-        phase = .failed
+    /// Only what no other start can mend is final, and it is final until what is amiss has changed.
+    private mutating func giveUp(_ reason: String, retryAt: Monotonic?) -> [Action] {
+        phase = .failed(retryAt: retryAt)
         detail = "\(reason); \(remedy)"
         return []
     }

@@ -1,4 +1,5 @@
-/// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written.
+/// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written, and in
+/// the work for each piece of output.
 struct BackendLog {
     private let bytesMax: Int
     private let linesMax: Int
@@ -10,6 +11,8 @@ struct BackendLog {
     private var keptBytes = 0
     private var partial: [UInt8] = []
     private(set) var droppedLines: UInt64 = 0
+    /// Lines that came before the process that writes now.
+    private var earlierLines: UInt64 = 0
 
     init(bytesMax: Int, linesMax: Int, lineBytesMax: Int) {
         self.bytesMax = bytesMax
@@ -25,12 +28,27 @@ struct BackendLog {
         return lines
     }
 
-    /// The last whole or partial line that is not empty.
-    var lastLine: String? { partial.isEmpty ? kept[first...].last { !$0.isEmpty } : printable(partial) }
+    /// The kept lines of the process that writes now.
+    var linesOfProcess: [String] {
+        let earlier = Int(clamping: earlierLines - min(earlierLines, droppedLines))
+        return kept[first...].dropFirst(earlier) + (partial.isEmpty ? [] : [printable(partial)])
+    }
 
-    /// Takes output as it comes; a line longer than the limit goes on in the next.
+    /// What comes from here on is another process's.
+    mutating func beginProcess() {
+        if !partial.isEmpty { endLine() }
+        earlierLines = droppedLines + UInt64(kept.count - first)
+    }
+
+    /// Takes output as it comes; a line longer than the limit goes on in the next. Lines that could not be kept anyway are
+    /// counted and not made.
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes[...]
+        if let last = lastOfTooMany(bytes) {
+            droppedLines += UInt64(bytes[...last].count { $0 == UInt8(ascii: "\n") })
+            partial.removeAll(keepingCapacity: true)
+            rest = bytes[(last + 1)...]
+        }
         while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
             extendPartial(rest[..<newline])
             endLine()
@@ -44,6 +62,16 @@ struct BackendLog {
         if !partial.isEmpty { endLine() }
         partial = Array(line.utf8.prefix(lineBytesMax))
         endLine()
+    }
+
+    /// The line end behind which there are as many lines as are kept; nil where there are fewer.
+    private func lastOfTooMany(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        var ends = 0
+        for index in bytes.indices.reversed() where bytes[index] == UInt8(ascii: "\n") {
+            if ends == linesMax { return index }
+            ends += 1
+        }
+        return nil
     }
 
     private mutating func extendPartial(_ bytes: Slice<UnsafeRawBufferPointer>) {

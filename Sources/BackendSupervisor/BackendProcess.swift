@@ -8,23 +8,33 @@ internal import LinuxSystem
 final class BackendProcess {
     private static let paceMilliseconds: UInt64 = 250
     private static let readBytesMax = 64 << 10
+    /// Of its output, in one turn; and once it has ended, when nobody writes any more and a pipe of its own making can
+    /// hold a mebibyte (fcntl(2), F_SETPIPE_SZ).
+    private static let readsPerTurnMax = 2
+    private static let lastReadsMax = 32
+    /// A pipe holds 64 KiB (pipe(7)).
+    private static let reportReadsMax = 16
 
     let handles: BackendHandles
     private let limits: SupervisorConfiguration.Limits
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
     private let denied: @IOLoop (SupervisedCall) -> Void
-    private let exited: @IOLoop (ExitStatus) -> Void
+    private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
+    /// Why its launcher could not do its work; nil as long as it does.
+    private(set) var verdict: LaunchVerdict?
 
     private var exitWatch: Watch?
     private var logWatch: Watch?
     private var logHandler: LogHandler?
-    /// Read from the output in this quarter of a second.
+    /// Read from the output in this quarter of a second; a read counts as a line, too.
     private var pacedBytes = 0
+    private var pacedLines = 0
     private var paceTimer: Timer?
     private var status: ExitStatus?
     private var lastTimer: Timer?
     private var reportWatch: Watch?
     private var reportHandler: ReportHandler?
+    private var reports = LaunchReport.Reader()
 
     /// `wrote` is called with each piece of output, valid during the call, `denied` with what the launcher tells of calls
     /// that the filter denied, each time with the whole count of a kind, and `exited` once, when the process is
@@ -32,7 +42,8 @@ final class BackendProcess {
     init(
         _ handles: BackendHandles, limits: SupervisorConfiguration.Limits,
         wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
-        denied: @escaping @IOLoop (SupervisedCall) -> Void, exited: @escaping @IOLoop (ExitStatus) -> Void
+        denied: @escaping @IOLoop (SupervisedCall) -> Void,
+        exited: @escaping @IOLoop (BackendProcess, ExitStatus) -> Void
     ) throws(LinuxError) {
         self.handles = handles
         self.limits = limits
@@ -41,12 +52,19 @@ final class BackendProcess {
         self.exited = exited
         let logHandler = LogHandler(process: self)
         self.logHandler = logHandler
-        try handles.log.setNonblocking(true)
-        logWatch = try IOLoop.watch(handles.log, .readable, handler: logHandler)
         let reportHandler = ReportHandler(process: self)
         self.reportHandler = reportHandler
-        reportWatch = try IOLoop.watch(handles.report, .readable, .first, handler: reportHandler)
-        exitWatch = try IOLoop.watch(handles.process, handler: self)
+        do throws(LinuxError) {
+            try handles.log.setNonblocking(true)
+            logWatch = try IOLoop.watch(handles.log, .readable, handler: logHandler)
+            reportWatch = try IOLoop.watch(handles.report, .readable, .first, handler: reportHandler)
+            exitWatch = try IOLoop.watch(handles.process, handler: self)
+        } catch {
+            // The handlers know this process, which will not be there.
+            unwatchLog()
+            unwatchReport()
+            throw error
+        }
     }
 
     /// The launcher's process.
@@ -68,7 +86,7 @@ extension BackendProcess: ReadinessHandler {
         paceTimer = nil
         readReport()
         // What is in the pipe now was written before the exit; its end tells that no descendant is left either.
-        if readLog(bytesMax: 16 * Self.readBytesMax) { return finish() }
+        if readLog(readsMax: Self.lastReadsMax) { return finish() }
         watchLog()
         lastTimer = IOLoop.schedule(afterMilliseconds: limits.exitMilliseconds) { [weak self] in self?.finish() }
     }
@@ -80,11 +98,11 @@ extension BackendProcess: ReadinessHandler {
         logHandler = nil
         lastTimer?.cancel()
         lastTimer = nil
-        exited(status)
+        exited(self, status)
     }
 }
 
-// What its filter denied, as the launcher tells it: never the backend, which does not have that pipe.
+// What the launcher tells: never the backend, which does not have that pipe.
 extension BackendProcess {
     @IOLoop
     fileprivate final class ReportHandler: ReadinessHandler {
@@ -93,14 +111,26 @@ extension BackendProcess {
         func ready(_ readiness: Readiness) { process.readReport() }
     }
 
-    /// Reads as many records as the launcher can have kinds; more wait for the next turn.
+    /// Reads what the pipe can hold at most; more waits for the next turn.
     private func readReport() {
-        var record = [UInt8](repeating: 0, count: SupervisedCall.byteCount)
-        for _ in 0...LaunchPlanLimits.callKindsMax {
-            let count = read(handles.report.raw, &record, record.count)
+        var bytes = [UInt8](repeating: 0, count: LaunchReport.byteCountMax)
+        for _ in 0..<Self.reportReadsMax {
+            let count = read(handles.report.raw, &bytes, bytes.count)
             if count < 0, errno == EAGAIN || errno == EINTR { return }
-            guard count > 0, let call = SupervisedCall(decoding: record.prefix(count)) else { return unwatchReport() }
-            denied(call)
+            guard count > 0 else { return unwatchReport() }
+            reports.append(bytes.prefix(count))
+            do throws(LaunchPlanError) {
+                while let report = try reports.next() { take(report) }
+            } catch {
+                return unwatchReport()
+            }
+        }
+    }
+
+    private func take(_ report: LaunchReport) {
+        switch report {
+        case .supervised(let call): denied(call)
+        case .failed(let verdict): self.verdict = verdict
         }
     }
 
@@ -121,41 +151,42 @@ extension BackendProcess {
     }
 
     private func logIsReadable() {
-        if readLog(bytesMax: Self.readBytesMax) {
+        if readLog(readsMax: Self.readsPerTurnMax) {
             unwatchLog()
             if status != nil { finish() }
-        } else if status == nil, pacedBytes >= limits.logReadBytesMax {
+        } else if status == nil, pacedBytes >= limits.logReadBytesMax || pacedLines >= limits.logReadLinesMax {
             // Its writes block until the pause is over. Unwatched, because a hang-up is reported whatever the interest.
             unwatchLog()
         }
     }
 
     /// Reads what is there, up to a bound; whether the end was reached.
-    private func readLog(bytesMax: Int) -> Bool {
+    private func readLog(readsMax: Int) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: Self.readBytesMax, alignment: 16) { buffer in
-            var bytesLeft = bytesMax
-            while bytesLeft > 0 {
+            for _ in 0..<readsMax {
                 let count = read(handles.log.raw, buffer.baseAddress, buffer.count)
                 if count == 0 { return true }
                 if count < 0 {
                     if errno == EINTR { continue }
                     return errno != EAGAIN
                 }
-                bytesLeft -= count
-                pace(count)
-                wrote(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                pace(bytes)
+                wrote(bytes)
             }
             return false
         }
     }
 
-    private func pace(_ count: Int) {
-        pacedBytes += count
+    private func pace(_ bytes: UnsafeRawBufferPointer) {
+        pacedBytes += bytes.count
+        pacedLines += 1 + bytes.count { $0 == UInt8(ascii: "\n") }
         if paceTimer != nil || status != nil { return }
         paceTimer = IOLoop.schedule(afterMilliseconds: Self.paceMilliseconds) { [weak self] in
             guard let self else { return }
             paceTimer = nil
             pacedBytes = 0
+            pacedLines = 0
             watchLog()
         }
     }
@@ -168,57 +199,5 @@ extension BackendProcess {
     private func unwatchLog() {
         logWatch?.unwatch()
         logWatch = nil
-    }
-}
-
-/// What a launcher's exit status says about the backend in it (`LaunchStatus`).
-struct BackendExit: Equatable {
-    /// As the end of a sentence about the backend.
-    let words: String
-    /// Starting it again would end the same way.
-    let isForOwner: Bool
-
-    init(_ status: ExitStatus, lastLogLine: String?) {
-        switch status {
-        case .exited(LaunchStatus.failed):
-            words = "was not started: \(lastLogLine ?? "the sandbox could not be set up")"
-            isForOwner = true
-        case .exited(let code) where (1...64).contains(code - LaunchStatus.signalBase):
-            words = Self.killed(by: code - LaunchStatus.signalBase)
-            isForOwner = false
-        case .exited(let code):
-            words = "exited with code \(code)"
-            isForOwner = false
-        case .signalled(let signal):
-            words = Self.killed(by: signal)
-            isForOwner = false
-        }
-    }
-
-    private static func killed(by signal: CInt) -> String {
-        "was killed by signal \(signal)" + (name(of: signal).map { " (\($0))" } ?? "")
-    }
-
-    /// Of the signals that commonly end processes (signal(7)).
-    private static func name(of signal: CInt) -> String? {
-        switch signal {
-        case SIGHUP: "SIGHUP"
-        case SIGINT: "SIGINT"
-        case SIGQUIT: "SIGQUIT"
-        case SIGILL: "SIGILL"
-        case SIGTRAP: "SIGTRAP"
-        case SIGABRT: "SIGABRT"
-        case SIGBUS: "SIGBUS"
-        case SIGFPE: "SIGFPE"
-        case SIGKILL: "SIGKILL"
-        case SIGSEGV: "SIGSEGV"
-        case SIGPIPE: "SIGPIPE"
-        case SIGALRM: "SIGALRM"
-        case SIGTERM: "SIGTERM"
-        case SIGXCPU: "SIGXCPU"
-        case SIGXFSZ: "SIGXFSZ"
-        case SIGSYS: "SIGSYS"
-        default: nil
-        }
     }
 }

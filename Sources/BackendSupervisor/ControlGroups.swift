@@ -157,6 +157,20 @@ package final class ControlGroup: Sendable {
     /// `cgroup.procs`, open for writing: whoever writes "0" is in the group.
     func openProcesses() throws(LinuxError) -> Descriptor { try Descriptor.open("\(path)/cgroup.procs", O_WRONLY) }
 
+    /// Whether the kernel killed in it because its memory.max was reached (memory.events, `oom_kill`).
+    var ranOutOfMemory: Bool {
+        guard let events = try? FileBytes.readPseudo("\(path)/memory.events", max: 4096) else { return false }
+        return ControlGroup.hasMemoryKill(String(decoding: events, as: UTF8.self))
+    }
+
+    /// Of the text of memory.events. Pure.
+    static func hasMemoryKill(_ events: String) -> Bool {
+        events.split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ")
+            return fields.count == 2 && fields[0] == "oom_kill" && fields[1] != "0"
+        }
+    }
+
     deinit {
         if let kill = try? Descriptor.open("\(path)/cgroup.kill", O_WRONLY) { _ = write(kill.raw, "1", 1) }
         if rmdir(path) != 0 { ControlGroup.leftovers.withLock { $0.append(path) } }

@@ -15,10 +15,16 @@ package struct DeniedCalls: Sendable {
 
     /// In the order in which the kinds were first seen.
     package private(set) var entries: [Entry] = []
+    /// The numbers of calls that this process was denied, the last one first; bounded as the entries are.
+    private(set) var ofProcess: [UInt32] = []
 
     /// Takes the launcher's word, which counts from the start of the process. The launcher tells a kind by its first
     /// call, which another process may make with other arguments: then it is another entry.
     mutating func note(_ call: SupervisedCall) {
+        if call.errno != 0, call.call.number != SupervisedCall.otherKinds {
+            ofProcess.removeAll { $0 == call.call.number }
+            ofProcess.insert(call.call.number, at: 0)
+        }
         if let index = entries.firstIndex(where: { $0.call.call == call.call && $0.call.errno == call.errno }) {
             entries[index].call.count = entries[index].earlierCount &+ call.count
         } else if entries.count <= LaunchPlanLimits.callKindsMax {
@@ -29,6 +35,7 @@ package struct DeniedCalls: Sendable {
 
     /// The process has ended; the next one counts from 0.
     mutating func processEnded() {
+        ofProcess = []
         for index in entries.indices { entries[index].earlierCount = entries[index].call.count }
     }
 }

@@ -1,6 +1,11 @@
 extension SupervisorConfiguration {
     /// Every bound and interval of this target; the agent shows them to its owner by name.
     package struct Limits: Sendable {
+        /// A launch whose files are read, or whose launcher is started, without getting any further; then nobody waits
+        /// for it any more.
+        package var launchMilliseconds: UInt64 = 30_000
+        /// Launches at once, those that hang included.
+        package var launchesMax: Int = 128
         /// From the start of a backend to its `Hello`.
         package var helloMilliseconds: UInt64 = 10_000
         /// For `Load`, where the manifest names no time.
@@ -21,11 +26,13 @@ extension SupervisorConfiguration {
         package var backoffMaxMilliseconds: UInt64 = 30_000
         /// Ready for this long, a backend counts as healthy and its next restart is a first one again.
         package var healthyMilliseconds: UInt64 = 60_000
-        /// Restarts within the window; one more, and the backend is left failed.
+        /// Restarts within the window; one more, and the backend is left failed for as long as the window is.
         package var restartsMax: Int = 10
         package var restartWindowMilliseconds: UInt64 = 600_000
         /// From a backend's closing of its socket, or the end of its launcher, until it has to be gone.
         package var exitMilliseconds: UInt64 = 1_000
+        /// From its kill until nobody waits for its exit any more.
+        package var killedMilliseconds: UInt64 = 5_000
         /// For a backend to end when its executable was removed or replaced while it runs.
         package var replaceGraceMilliseconds: UInt64 = 5_000
 
@@ -42,6 +49,7 @@ extension SupervisorConfiguration {
         package var logLinesMax: Int = 500
         package var logLineBytesMax: Int = 4 << 10
         package var logReadBytesMax: Int = 256 << 10
+        package var logReadLinesMax: Int = 2_000
 
         /// The longest frame that a backend may send.
         package var backendFrameBytesMax: Int = 1 << 20
@@ -69,6 +77,8 @@ extension SupervisorConfiguration {
         }
 
         private static let meanings = [
+            "launchMilliseconds": "For a launch to get any further; then the backend is launched again later.",
+            "launchesMax": "Launches at once, those that hang included.",
             "helloMilliseconds": "From a backend's start to its Hello; then it is restarted.",
             "loadMilliseconds": "For a model to load, where the manifest names no time; then it is restarted.",
             "progressMessagesMax": "Messages about a load at once; a backend that sends more is restarted.",
@@ -79,9 +89,10 @@ extension SupervisorConfiguration {
             "backoffFirstMilliseconds": "Before the first restart; doubles with each.",
             "backoffMaxMilliseconds": "And at most.",
             "healthyMilliseconds": "Ready for so long, its next restart counts as the first.",
-            "restartsMax": "Restarts within the window; then it is left failed.",
+            "restartsMax": "Restarts within the window; then it is left failed for that long.",
             "restartWindowMilliseconds": "The window.",
             "exitMilliseconds": "For a backend to end by itself; then it is killed.",
+            "killedMilliseconds": "For a killed backend to be gone; then the agent goes on without it.",
             "replaceGraceMilliseconds": "The same when its executable was replaced.",
             "rescanMilliseconds": "How often the backends folder is looked at.",
             "settledMilliseconds": "A file that changed more recently is not run yet.",
@@ -91,6 +102,7 @@ extension SupervisorConfiguration {
             "logLinesMax": "Its lines.",
             "logLineBytesMax": "One of them; longer ones are cut.",
             "logReadBytesMax": "Output read per quarter of a second; then the backend waits.",
+            "logReadLinesMax": "Lines of it, and pieces, likewise.",
             "backendFrameBytesMax": "A backend's message; one that sends a longer one is restarted.",
             "readBytesPerTurnMax": "Read from a backend before the others get their turn.",
             "outputBytesMax": "Unread by a backend; beyond it nothing new is begun.",

@@ -38,6 +38,8 @@ package final class ManagedBackend {
 
     /// How its last process ended; nil before one has.
     private(set) var lastExit: ExitStatus?
+    /// Why its last launcher could not do its work; nil when it did.
+    private(set) var lastVerdict: LaunchVerdict?
     /// What its filter denied.
     package private(set) var denied = DeniedCalls()
 
@@ -48,11 +50,15 @@ package final class ManagedBackend {
     private let logger: Logger
     private var lifecycle: BackendLifecycle
     private var deadline: Timer?
-    /// Of the launch that is under way.
-    private var launchCallOff: CallOff?
+    /// The launch that is waited for.
+    private var attempt: LaunchAttempt?
+    /// Launches that nobody waits for and that have not returned.
+    private var hung: [LaunchAttempt] = []
     private var process: BackendProcess?
     private var connection: BackendConnection?
     private var weightsBytes: UInt64?
+    /// The process has loaded its model.
+    private var wasReady = false
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var lastSerial: UInt64 = 0
@@ -77,6 +83,26 @@ package final class ManagedBackend {
     }
 }
 
+/// A launch that is under way.
+@IOLoop
+private final class LaunchAttempt {
+    let definition: BackendDefinition
+    let control: LaunchControl
+    /// As it was when somebody looked last.
+    private var steps: UInt64 = 0
+
+    init(_ preparation: LaunchPreparation) {
+        definition = preparation.definition
+        control = preparation.control
+    }
+
+    /// Whether it got on since this was asked last.
+    func hasProgressed() -> Bool {
+        defer { steps = control.steps }
+        return control.steps != steps
+    }
+}
+
 /// What all backends of one supervisor share.
 @IOLoop
 final class BackendSetting {
@@ -84,6 +110,8 @@ final class BackendSetting {
     let logger: Logger
     let launcher: any BackendLaunching
     let digests = DigestCache()
+    /// Launches of all backends that have not returned.
+    var launches = 0
     let residualRisks: [ResidualRisk]
     /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?
@@ -105,7 +133,7 @@ extension ManagedBackend {
         case .launching, .greeting: .starting
         case .loading: .loading
         case .ready: .ready
-        case .ending, .backingOff: .backingOff
+        case .ending, .killed, .backingOff: .backingOff
         case .idle, .stopping, .stopped: .stopped
         case .failed: .failed
         }
@@ -116,6 +144,7 @@ extension ManagedBackend {
         switch lifecycle.phase {
         case .loading(let load): "\(load.percent) % loaded"
         case .ending(let reason, _): reason ?? lifecycle.detail
+        case .killed(let reason, _): reason
         default: lifecycle.detail
         }
     }
@@ -169,6 +198,11 @@ extension ManagedBackend {
 extension ManagedBackend {
     func start() { apply { $0.start(at: $1) } }
 
+    /// What kept it from running may be gone: its weights, its policy or something of the machine has changed.
+    func obstacleChanged() {
+        if !hasRival { apply { $0.obstacleChanged(at: $1) } }
+    }
+
     /// Leaves it failed as long as another backend serves its model.
     func yield(to rival: String, _ definition: BackendDefinition) {
         self.definition = definition
@@ -180,7 +214,7 @@ extension ManagedBackend {
 
     /// Ends the process if there is one, within the grace.
     func stop(graceMilliseconds: UInt64, why: String) {
-        launchCallOff?.ask()
+        attempt?.control.callOff()
         apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
     }
 
@@ -188,7 +222,7 @@ extension ManagedBackend {
     func replace(_ definition: BackendDefinition) {
         self.definition = definition
         hasRival = false
-        launchCallOff?.ask()
+        attempt?.control.callOff()
         let grace = setting.configuration.limits.replaceGraceMilliseconds
         apply { $0.replace(graceMilliseconds: grace, at: $1) }
     }
@@ -208,7 +242,7 @@ extension ManagedBackend {
         deadline = lifecycle.nextDeadline.map { due in
             // Rounded up, so that the deadline is over when the timer fires.
             let wait = (due.since(.now()) + 999_999) / 1_000_000
-            return IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.apply { $0.tick(at: $1) } }
+            return IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.deadlinePassed() }
         }
         noteChange()
         if !lifecycle.isAlive {
@@ -218,14 +252,21 @@ extension ManagedBackend {
         }
     }
 
+    private func deadlinePassed() {
+        if let attempt, attempt.hasProgressed() { apply { $0.launchProgressed(at: $1) } }
+        apply { $0.tick(at: $1) }
+    }
+
     private func carryOut(_ action: BackendLifecycle.Action) {
         switch action {
         case .launch: launch()
+        case .abandonLaunch: abandonLaunch()
         case .ping: connection?.ping()
         case .shutDown(let graceMilliseconds): connection?.shutDown(graceMilliseconds: graceMilliseconds)
         case .kill:
             connection?.close()
             process?.kill()
+        case .letGo: letGo()
         case .lose(let reason): connection?.loseAll("the backend \(name) \(reason)")
         }
     }
@@ -235,13 +276,39 @@ extension ManagedBackend {
             definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
             digests: setting.digests, folder: setting.configuration.backendsDirectory,
             policiesDirectory: setting.configuration.policiesDirectory)
-        launchCallOff = preparation.callOff
+        let attempt = LaunchAttempt(preparation)
+        self.attempt = attempt
         // Keeps itself alive until then: a process must not come up with nobody to own it.
-        Task { launched(await preparation.run()) }
+        Task {
+            if let refusal = refusal(of: attempt) { return launched(attempt, .failure(LaunchFailure(refusal))) }
+            setting.launches += 1
+            let result = await preparation.run()
+            setting.launches -= 1
+            launched(attempt, result)
+        }
     }
 
-    private func launched(_ result: Result<Launch, LaunchFailure>) {
-        launchCallOff = nil
+    /// What hangs would hang again, and every launch that does keeps a thread.
+    private func refusal(of attempt: LaunchAttempt) -> SupervisorError? {
+        if hung.contains(where: { $0.definition == attempt.definition }) {
+            return SupervisorError(
+                "an earlier start still waits for the disk that its executable, its weights or the launcher are on",
+                isTransient: true)
+        }
+        let most = setting.configuration.limits.launchesMax
+        guard setting.launches >= most else { return nil }
+        return SupervisorError("\(most) launches are under way or hang; at most so many are begun", isTransient: true)
+    }
+
+    private func launched(_ attempt: LaunchAttempt, _ result: Result<Launch, LaunchFailure>) {
+        guard self.attempt === attempt else {
+            hung.removeAll { $0 === attempt }
+            if case .success(let launch) = result { launch.handles.end() }
+            // The disk that it hung on answers again.
+            if attempt.definition == definition { obstacleChanged() }
+            return
+        }
+        self.attempt = nil
         do {
             try adopt(try result.get())
             apply { $0.launched(at: $1) }
@@ -251,33 +318,69 @@ extension ManagedBackend {
         }
     }
 
+    private func abandonLaunch() {
+        guard let attempt else { return }
+        attempt.control.callOff()
+        hung.append(attempt)
+        self.attempt = nil
+    }
+
     private func adopt(_ launch: Launch) throws {
         modelDigest = launch.modelDigest
         weightsBytes = launch.weightsBytes
         addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
-        // Letting go of the handles on the way out ends the process by its lifeline.
-        let process = try BackendProcess(
-            launch.handles, limits: limits,
-            wrote: { [weak self] in self?.log.append($0) }, denied: { [weak self] in self?.denied.note($0) },
-            exited: { [weak self] in self?.exited($0) })
-        self.process = process
-        connection = try BackendConnection(launch.handles, limits: limits, owner: self)
-        logger.info("launched", metadata: ["pid": "\(process.pid)"])
+        do throws(LinuxError) {
+            connection = try BackendConnection(launch.handles, limits: limits, owner: self)
+            process = try BackendProcess(
+                launch.handles, limits: limits,
+                wrote: { [weak self] in self?.log.append($0) }, denied: { [weak self] in self?.denied.note($0) },
+                exited: { [weak self] in self?.exited($0, $1) })
+        } catch {
+            connection?.close()
+            connection = nil
+            launch.handles.end()
+            throw error
+        }
+        wasReady = false
+        log.beginProcess()
+        logger.info("launched", metadata: ["pid": "\(pid)"])
     }
 
-    private func exited(_ status: ExitStatus) {
+    private func exited(_ process: BackendProcess, _ status: ExitStatus) {
+        // Nobody waited for it any more.
+        guard process === self.process else { return }
         connection?.readRest()
         lastExit = status
-        let exit = BackendExit(status, lastLogLine: log.lastLine)
+        lastVerdict = process.verdict
+        let exit = BackendExit(status, circumstances(of: process))
         log.note("(the process \(exit.words))")
         connection?.close()
-        process = nil
+        self.process = nil
         denied.processEnded()
-        apply { $0.exited(exit.words, forOwner: exit.isForOwner, at: $1) }
+        apply { $0.exited(exit.words, detail: exit.detail, forOwner: exit.isForOwner, at: $1) }
         connection = nil
         steps = 0
         tokens = 0
+    }
+
+    private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
+        let mebibytes = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner) >> 20
+        return BackendExit.Circumstances(
+            verdict: process.verdict, wasReady: wasReady,
+            ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
+            memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
+            deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
+            lines: log.linesOfProcess)
+    }
+
+    /// Goes on without the process: its end, whenever it comes, means nothing any more.
+    private func letGo() {
+        log.note("(the process does not end; nobody waits for it any more)")
+        connection?.close()
+        connection = nil
+        process = nil
+        denied.processEnded()
     }
 }
 
@@ -316,6 +419,7 @@ extension ManagedBackend: BackendConnectionOwner {
     func heard(_ loaded: Loaded) {
         maxContextTokens = loaded.maxContextTokens
         maxSequences = loaded.maxSequences
+        wasReady = true
         apply { $0.loaded(at: $1) }
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])
     }

@@ -24,7 +24,8 @@ final class ModelFile: Sendable {
         }
         digest = try Self.digest(descriptor, path: path, isCalledOff)
         guard try FileFacts(of: descriptor, name: path) == facts else {
-            throw SupervisorError("the model file \(path) changed while it was read; put it in place with: mv")
+            throw SupervisorError(
+                "the model file \(path) changed while it was read; put it in place with: mv", isTransient: true)
         }
         digests[facts] = digest
     }
@@ -37,7 +38,9 @@ final class ModelFile: Sendable {
         var hash = SHA256()
         var offset = 0
         while true {
-            if isCalledOff() { throw SupervisorError("reading the model file \(path) was called off") }
+            if isCalledOff() {
+                throw SupervisorError("reading the model file \(path) was called off", isTransient: true)
+            }
             // pread leaves the descriptor's offset, which the backend shares, at the beginning.
             let count = try checked("read \(path)") { pread(file.raw, buffer.baseAddress, buffer.count, off_t(offset)) }
             if count == 0 { return hash.finalize() }

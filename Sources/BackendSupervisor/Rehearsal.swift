@@ -108,7 +108,7 @@ package final class Rehearsal {
         backend.start()
         await until { [.ready, .failed, .stopped].contains(backend.state) }
         let detail = backend.detail
-        let hasRun = backend.state == .ready || ![nil, .exited(LaunchStatus.failed)].contains(backend.lastExit)
+        let hasRun = backend.state == .ready || (backend.lastExit != nil && backend.lastVerdict == nil)
         if backend.state == .ready { await askOnce() }
         let exit = backend.lastExit
         backend.stop(graceMilliseconds: Rehearsal.graceMilliseconds, why: "the rehearsal is over")

@@ -75,7 +75,7 @@ package struct SandboxLauncher: Sendable {
     }
 
     /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
-    /// start in exit status `LaunchStatus.failed` and one line of the log. `handOver` is borrowed for the call; the
+    /// start in `LaunchReport.failed`. `handOver` is borrowed for the call; the
     /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
     /// plan has the layer `controlGroup`.
     package func launch(
@@ -120,7 +120,9 @@ package struct SandboxLauncher: Sendable {
                 binds[index].root = try PathTrust.open(bind.root, .readable).path
             }
         } catch {
-            throw SandboxLaunchError(.policyRefused, "\(name) asks to read what cannot be shown to it: \(error)")
+            throw SandboxLaunchError(
+                .policyRefused, "\(name) asks to read what cannot be shown to it: \(error)",
+                isTransient: error.isTransient)
         }
     }
 
@@ -129,7 +131,9 @@ package struct SandboxLauncher: Sendable {
         do throws(TrustError) {
             return try PathTrust.open(launcherPath, .launcher).path
         } catch {
-            throw SandboxLaunchError(.executableRefused, "the launcher \(error)")
+            // It is absent for a moment while a newer one is installed.
+            throw SandboxLaunchError(
+                .executableRefused, "the launcher \(error)", isTransient: error.isTransient || error.isAbsence)
         }
     }
 
@@ -210,9 +214,12 @@ package struct SandboxLaunchError: Error, Equatable, CustomStringConvertible {
 
     package let code: Code
     package let description: String
+    /// The same launch may succeed later although nobody puts anything right.
+    package let isTransient: Bool
 
-    package init(_ code: Code, _ description: String) {
+    package init(_ code: Code, _ description: String, isTransient: Bool = false) {
         self.code = code
         self.description = description
+        self.isTransient = isTransient || code == .launchFailed
     }
 }

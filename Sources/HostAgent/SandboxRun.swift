@@ -87,7 +87,7 @@ package struct SandboxRun: Sendable {
             case .exited(let status): status
             case .signalled(let signal): LaunchStatus.signalBase + signal
             }
-        return Outcome(status: status, denied: SupervisedCall.readAll(from: launched.report.raw))
+        return Outcome(status: status, denied: LaunchReport.supervisedCalls(from: launched.report.raw))
     }
 
     private static func discard(_ socket: CInt) {
@@ -141,18 +141,23 @@ private struct OutputStream: ~Copyable {
     }
 }
 
-extension SupervisedCall {
-    /// What a launcher that has ended told last of each kind.
-    fileprivate static func readAll(from report: CInt) -> [SupervisedCall] {
+extension LaunchReport {
+    /// What a launcher that has ended told last of each kind of call.
+    fileprivate static func supervisedCalls(from report: CInt) -> [SupervisedCall] {
+        var reader = Reader()
+        var bytes = [UInt8](repeating: 0, count: byteCountMax)
         var calls: [SupervisedCall] = []
-        var record = [UInt8](repeating: 0, count: SupervisedCall.byteCount)
-        while read(report, &record, record.count) == record.count, let call = SupervisedCall(decoding: record) {
-            if let index = calls.firstIndex(where: { $0.call == call.call }) {
-                calls[index] = call
-            } else {
-                calls.append(call)
+        while true {
+            let count = read(report, &bytes, bytes.count)
+            if count <= 0 { return calls }
+            reader.append(bytes.prefix(count))
+            while case .supervised(let call) = try? reader.next() {
+                if let index = calls.firstIndex(where: { $0.call == call.call }) {
+                    calls[index] = call
+                } else {
+                    calls.append(call)
+                }
             }
         }
-        return calls
     }
 }

@@ -112,7 +112,7 @@ package enum LaunchDescriptor {
     package static let plan: CInt = 5
     /// The backend's executable in a sealed memory file.
     package static let executable: CInt = 6
-    /// The write end of a pipe on which the launcher tells the agent of `SupervisedCall`s.
+    /// The write end of a pipe on which the launcher tells the agent what it knows: `LaunchReport` records.
     package static let report: CInt = 7
     /// The `cgroup.procs` of the backend's control group, open for writing; something else where the plan has no layer
     /// `controlGroup`.
@@ -123,11 +123,12 @@ package enum LaunchDescriptor {
     package static let firstHandedOn: CInt = 9
 }
 
-/// How the launcher's exit status reads; any other status is the backend's own.
+/// How the launcher's exit status reads; any other status is the backend's own. A backend can exit with each of these
+/// too, so nothing follows from them that `LaunchReport` does not say.
 package enum LaunchStatus {
     /// The agent died, and the backend was killed with it.
     package static let agentLost: CInt = 124
-    /// The launch failed before the backend ran; one line on standard error says why.
+    /// The launcher could not do its work; one line on standard error and `LaunchReport.failed` say why.
     package static let failed: CInt = 125
     /// A backend that a signal ended is reported as this plus the signal's number.
     package static let signalBase: CInt = 128

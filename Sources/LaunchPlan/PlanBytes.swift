@@ -6,6 +6,8 @@ struct PlanWriter {
         withUnsafeBytes(of: value.littleEndian) { output.append(contentsOf: $0) }
     }
 
+    mutating func raw(_ value: some Collection<UInt8>) { output.append(contentsOf: value) }
+
     mutating func bytes(_ value: some Collection<UInt8>) {
         integer(UInt32(value.count))
         output.append(contentsOf: value)

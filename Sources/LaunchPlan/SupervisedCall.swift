@@ -1,5 +1,5 @@
-/// System calls of one kind that a backend's filter denied or logged: what the launcher tells the agent on
-/// `LaunchDescriptor.report`, one record of `byteCount` bytes each time that a kind is new or its count has grown.
+/// System calls of one kind that a backend's filter denied or logged, as the launcher tells the agent
+/// (`LaunchReport.supervised`).
 package struct SupervisedCall: Equatable, Sendable {
     /// The first call of the kind. All of a kind have the same number and the same values of the arguments that the plan
     /// tells kinds apart by (`LaunchPlan.tellingArguments`).
@@ -18,7 +18,7 @@ package struct SupervisedCall: Equatable, Sendable {
     /// The number in the record that counts all kinds beyond `LaunchPlanLimits.callKindsMax`.
     package static let otherKinds = UInt32.max
 
-    /// Less than PIPE_BUF, so that a record arrives whole or not at all (pipe(7)).
+    /// Of the encoded form.
     package static let byteCount = 64
 
     package func encoded() -> [UInt8] {

@@ -14,7 +14,8 @@ struct CallSupervision: ~Copyable {
     private let listener: SeccompListener
     private let filter: FilterProgram
     private let executesOnce: Bool
-    private var hasExecuted = false
+    /// The backend runs: its exec was let pass.
+    private(set) var hasExecuted = false
     private var kinds: CallKinds
     private var lastReport = Monotonic.now()
 
@@ -81,7 +82,7 @@ struct CallSupervision: ~Copyable {
     mutating func report() {
         lastReport = .now()
         for index in kinds.indices where kinds.isNews(index) {
-            let record = kinds[index].encoded()
+            let record = LaunchReport.supervised(kinds[index]).encoded()
             guard write(LaunchDescriptor.report, record, record.count) == record.count else { return }
             kinds.told(index)
         }

@@ -156,7 +156,7 @@ package struct Launcher {
             _exit(try runBackend())
         }
         try layer(.cleanDescriptors) { () throws(LinuxError) in
-            try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, watch.raw])
+            try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, LaunchDescriptor.report, watch.raw])
         }
         switch try next(watch, child) {
         case .ended(let status): return Launcher.status(of: status)
@@ -183,7 +183,9 @@ package struct Launcher {
         if child == 0 { try becomeBackend(parent: parent) }
         try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.setPunctualWaits() }
         guard isSupervised else {
-            try layer(.cleanDescriptors) { () throws(LinuxError) in try leaveDescriptors(keeping: [watch.raw]) }
+            try layer(.cleanDescriptors) { () throws(LinuxError) in
+                try leaveDescriptors(keeping: [watch.raw])
+            }
             return try supervise(child, watch, listener: nil)
         }
         return try supervise(child, watch, listener: listener)
@@ -207,20 +209,32 @@ package struct Launcher {
         }
         var calls = CallSupervision(listener: listener, plan: plan, filter: filter)
         while true {
-            switch try next(watch, child, listener: calls.raw, nanoseconds: calls.nanosecondsToReport) {
-            case .ended(let status):
-                calls.report()
-                return Launcher.status(of: status)
-            case .lifelineLost: return end(child)
-            case .timeOver: calls.report()
-            case .supervision:
-                try layer(.seccomp) { () throws(LinuxError) in
-                    try calls.answer { () throws(LinuxError) in
-                        try leaveDescriptors(keeping: [watch.raw, listener, LaunchDescriptor.report])
-                    }
-                }
+            do throws(LaunchFailure) {
+                if let status = try superviseOnce(child, watch, &calls) { return status }
+            } catch {
+                throw calls.hasExecuted ? error.afterTheBeginning() : error
             }
         }
+    }
+
+    /// The exit status once there is one.
+    private func superviseOnce(
+        _ child: CInt, _ watch: borrowing ChildWatch, _ calls: inout CallSupervision
+    ) throws(LaunchFailure) -> CInt? {
+        let listener = calls.raw
+        switch try next(watch, child, listener: listener, nanoseconds: calls.nanosecondsToReport) {
+        case .ended(let status):
+            calls.report()
+            return Launcher.status(of: status)
+        case .lifelineLost: return end(child)
+        case .timeOver: calls.report()
+        case .supervision:
+            let kept = [watch.raw, listener]
+            try layer(.seccomp) { () throws(LinuxError) in
+                try calls.answer { () throws(LinuxError) in try leaveDescriptors(keeping: kept) }
+            }
+        }
+        return nil
     }
 
     private func next(
@@ -230,7 +244,7 @@ package struct Launcher {
             return try watch.next(
                 child: child, lifeline: LaunchDescriptor.lifeline, listener: listener, nanoseconds: nanoseconds)
         } catch {
-            throw LaunchFailure(.lifeline, error.description)
+            throw LaunchFailure(.lifeline, error)
         }
     }
 
@@ -239,7 +253,7 @@ package struct Launcher {
     private func leaveDescriptors(keeping kept: [CInt]) throws(LinuxError) {
         try SharedDescriptors.unshare()
         // The agent is to see the backend's socket close when the backend ends.
-        try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline] + kept)
+        try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, LaunchDescriptor.report] + kept)
     }
 
     private func keepOnly(_ kept: [CInt]) throws(LinuxError) {
@@ -287,7 +301,8 @@ package struct Launcher {
             supervisedFilter: isSupervised ? filter.supervised.bytes : nil)
         throw LaunchFailure(
             error.code == ENOENT
-                ? "\(error): its dynamic loader is not in the sandbox; link the backend statically" : error.description)
+                ? "\(error): its dynamic loader is not in the sandbox; link the backend statically" : error.description,
+            isTransient: error.isTransient)
     }
 }
 

@@ -18,6 +18,20 @@ package struct LinuxError: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(operation): \(String(cString: strerror(code)))" }
 }
 
+extension LinuxError {
+    /// Whether the same call may succeed later although nobody mends anything: the machine lacked something for the
+    /// moment (descriptors, memory, processes), or a disk or another process was in the way. False where errno(3) says
+    /// something of the thing itself, or of what this process may do.
+    package var isTransient: Bool {
+        switch code {
+        case EPERM, EACCES, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL, EBADF, ENOSYS, EOPNOTSUPP, ENOEXEC,
+            EFBIG, EROFS, ENXIO, ENODEV, ENOTTY, E2BIG, EXDEV, EOVERFLOW, ELIBBAD:
+            false
+        default: true
+        }
+    }
+}
+
 /// Passes a system call's result on, or throws its `errno`.
 @discardableResult
 package func checked<Value: FixedWidthInteger & SignedInteger>(

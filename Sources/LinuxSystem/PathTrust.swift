@@ -245,6 +245,9 @@ package struct TrustError: Error, Equatable, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// Another attempt may succeed although nobody puts anything right.
+    package var isTransient: Bool { cause?.isTransient ?? false }
+
     /// There is no such file.
     package var isAbsence: Bool { cause?.code == ENOENT || cause?.code == ENOTDIR }
 

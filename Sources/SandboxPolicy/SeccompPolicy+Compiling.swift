@@ -115,7 +115,7 @@ private struct SeccompFilter: ~Copyable {
             try checked("rewind the filter") { lseek(memory.raw, 0, SEEK_SET) }
             return try FileBytes.read(memory, max: LaunchPlanLimits.filterBytesMax, name: "the filter")
         } catch {
-            throw SandboxPolicyError(file: file, error.description)
+            throw SandboxPolicyError(file: file, error.description, isTransient: error.isTransient)
         }
     }
 }

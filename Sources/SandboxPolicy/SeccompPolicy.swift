@@ -84,7 +84,9 @@ package struct SeccompPolicy: Equatable, Sendable {
         do throws(TrustError) {
             bytes = try PathTrust.open(path, .policy, O_RDONLY).read(max: JSONLimits.fileBytesMax)
         } catch {
-            throw SandboxPolicyError(file: path, error.cause == nil ? "is not used: it is \(error.reason)" : "\(error)")
+            throw SandboxPolicyError(
+                file: path, error.cause == nil ? "is not used: it is \(error.reason)" : "\(error)",
+                isTransient: error.isTransient)
         }
         return try parse(bytes, file: path)
     }

@@ -5,11 +5,14 @@ package struct JSONError: Error, Equatable, CustomStringConvertible {
     /// From 1; 0 when the file as a whole is meant.
     package let line: Int
     package let message: String
+    /// The file could not be read just now: another attempt may succeed although nobody puts anything right.
+    package let isTransient: Bool
 
-    package init(file: String, line: Int = 0, _ message: String) {
+    package init(file: String, line: Int = 0, _ message: String, isTransient: Bool = false) {
         self.file = file
         self.line = line
         self.message = message
+        self.isTransient = isTransient
     }
 
     package var description: String {

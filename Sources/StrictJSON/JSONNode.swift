@@ -59,7 +59,7 @@ package struct JSONNode: Equatable, Sendable {
         do throws(LinuxError) {
             bytes = try FileBytes.read(file, max: JSONLimits.fileBytesMax)
         } catch {
-            throw JSONError(file: file, error.description)
+            throw JSONError(file: file, error.description, isTransient: error.isTransient)
         }
         return try parse(bytes, file: file)
     }

@@ -56,6 +56,8 @@ struct HostileBackendTests {
             ("foreign", "names the sequence 2147483648; 8 were offered"),
             ("pong-unasked", "is not the oldest unanswered Ping"), ("count-unasked", "the query 1, which is not open"),
             ("flood-progress", "send it at most ten times a second"), ("vanish", "exited with code 0"),
+            ("plays-launcher", "exited with code 125; its last words were 'hearth-sandbox: user-namespace"),
+            ("hoard", "it may have 1024 MiB beside its weights (memoryMebibytes in unruly-hoard.json)"),
         ])
     func broken(way: String, words: String) async throws {
         try await withBench { bench in
@@ -194,7 +196,8 @@ struct HostileBackendTests {
             let before = openDescriptors()
             let backend = try await bench.start(until: .failed)
             #expect(backend.restarts == 10)
-            #expect(backend.detail.contains("exited with code 0, after 10 restarts within 10 min"))
+            let words = "exited with code 0, after 10 restarts within 10 min; the next is in 600 s"
+            #expect(backend.detail.contains(words), "\(backend.detail)")
             #expect(backend.detail.contains("to try again: touch \(bench.folder)/unruly-vanish"))
             #expect(openDescriptors() <= before, "no start leaves a descriptor open")
         }
@@ -231,14 +234,15 @@ struct HostileBackendTests {
 
     @Test("one that sends all that it may, and one that fills its log, take no more than their share of a neighbour")
     func floods() async throws {
+        let loud = ["flood-log", "flood-lines", "drip-log"]
         try await withBench { bench in
             try bench.addEcho()
-            for way in ["flood", "flood-log"] { try bench.add("unruly", as: "unruly-\(way)") }
+            for way in ["flood"] + loud { try bench.add("unruly", as: "unruly-\(way)") }
             try bench.supervisor.start()
             await bench.until { bench.supervisor.backends.allSatisfy { $0.state == .ready } }
             let echo = try #require(bench.supervisor.backend(model: "echo"))
             let flood = try #require(bench.supervisor.backend(model: "unruly-flood"))
-            let log = try #require(bench.supervisor.backend(model: "unruly-flood-log"))
+            let logs = try loud.map { try #require(bench.supervisor.backend(model: "unruly-\($0)")) }
             let before = residentKibibytes()
             let greedy = try (0..<8).map { _ in try Greedy(flood) }
             let collector = bench.collect()
@@ -248,9 +252,12 @@ struct HostileBackendTests {
             #expect(collector.tokens.count == 100)
             #expect(collector.finish?.outcome == .reason(.length))
             #expect(greedy.allSatisfy { $0.tokens > 1_000 }, "the flood did flow")
-            #expect(flood.state == .ready && log.state == .ready)
-            #expect(log.recentLog.count <= 501)
-            #expect(log.recentLog.first?.contains("earlier lines were dropped") == true)
+            #expect(flood.state == .ready)
+            for log in logs {
+                #expect(log.state == .ready)
+                #expect(log.recentLog.count <= 501)
+                #expect(log.recentLog.first?.contains("earlier lines were dropped") == true, "\(log.name) did write")
+            }
             #expect(residentKibibytes() - before < Self.growthKibibytesMax)
         }
     }
@@ -296,6 +303,18 @@ struct UnsandboxedHostileBackendTests {
         }
         #expect(openDescriptors() == before)
         #expect(backend.pid == pid)
+        await bench.close()
+    }
+
+    @Test("a verdict that reaches the launcher's pipe is believed: what keeps a backend from it is that it has none")
+    func playsLauncher() async throws {
+        let bench = try Workbench()
+        try bench.write("weights", "abc")
+        try bench.add(
+            "unruly", as: "unruly-plays-launcher", manifest: #"{"models": [{"id": "m", "file": "weights"}]}"#)
+        let backend = try await bench.start(until: .failed)
+        #expect(backend.detail.hasPrefix("was not started: forged"))
+        #expect(backend.recentLog.contains("told on descriptor 7"))
         await bench.close()
     }
 }

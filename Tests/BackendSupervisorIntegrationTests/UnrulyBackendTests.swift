@@ -1,6 +1,7 @@
 import BackendIPC
 import EventLoop
 import Foundation
+import LaunchPlan
 import Testing
 
 @testable import BackendSupervisor
@@ -50,19 +51,54 @@ struct UnrulyBackendTests {
             try bench.addScript("echo no luck; exit 3")
             let backend = try await bench.start(until: .failed)
             #expect(backend.restarts == 2)
-            #expect(backend.detail.contains("exited with code 3, after 2 restarts"))
+            #expect(backend.detail.contains("exited with code 3; its last words were 'no luck', after 2 restarts"))
             #expect(backend.detail.contains("touch \(bench.folder)/script"))
             #expect(backend.recentLog.filter { $0 == "no luck" }.count == 3)
         }
     }
 
-    @Test("a launcher that refuses is quoted, and not asked again")
+    @Test("a launcher that refuses on its own pipe is quoted, and not asked again")
     func launcherRefuses() async throws {
         try await withBench { bench in
-            try bench.addScript("echo 'hearth-sandbox: no user namespaces' >&2; exit 125")
+            let verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
+            try bench.addLauncher(saying: verdict)
             let backend = try await bench.start(until: .failed)
-            #expect(backend.detail.hasPrefix("was not started: hearth-sandbox: no user namespaces"))
+            #expect(backend.detail.hasPrefix("was not started: user-namespace: unshare: Operation not permitted"))
             #expect(backend.restarts == 0)
+        }
+    }
+
+    @Test("a launcher that lacks something for the moment is asked again")
+    func launcherLacks() async throws {
+        try await withBench { bench in
+            try bench.addLauncher(saying: LaunchVerdict("fork: Cannot allocate memory", isTransient: true))
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail == "was not started: fork: Cannot allocate memory; restart 1 of 10")
+        }
+    }
+
+    @Test("a backend that ends as a launcher does, and says what a launcher says, has crashed and nothing else")
+    func playsLauncher() async throws {
+        try await withBench { bench in
+            try bench.addScript("echo 'hearth-sandbox: no user namespaces' >&2; exit 125")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.hasPrefix("exited with code 125; its last words were 'hearth-sandbox: no user"))
+            #expect(backend.detail.hasSuffix("restart 1 of 10"))
+        }
+    }
+
+    @Test("one that dies for lack of memory says so, with the memory that its manifest gives it")
+    func lacksMemory() async throws {
+        try await withBench { bench in
+            try bench.write("script.json", #"{"memoryMebibytes": 256}"#)
+            let line = "terminate called after throwing an instance of 'std::bad_alloc'"
+            try bench.addScript("echo \"\(line)\"; kill -ABRT $$")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.contains("(SIGABRT); it lacked memory ("))
+            #expect(backend.detail.contains("it may have 256 MiB beside its weights (memoryMebibytes in script.json)"))
         }
     }
 
@@ -130,6 +166,26 @@ struct UnrulyBackendTests {
         }
     }
 
+    @Test("a log of line ends, and one that is written byte by byte, are read no faster than others")
+    func logOfLineEnds() async throws {
+        try await withBench {
+            $0.logReadLinesMax = 50
+        } _: { bench in
+            try bench.addEcho()
+            try bench.addScript("exec yes ''")
+            try bench.supervisor.start()
+            let echo = try #require(bench.supervisor.backend(model: "echo"))
+            let script = try #require(bench.supervisor.backend(model: "script"))
+            await bench.until { echo.state == .ready }
+            let collector = bench.collect()
+            let paced = try request(maxTokens: 100, options: ["tokens_per_second": "200"])
+            _ = echo.begin(request: paced, credit: 100, handler: collector)
+            await bench.until { collector.finish != nil }
+            #expect(collector.tokens.count == 100)
+            #expect(script.recentLog.first?.contains("earlier lines were dropped") == true)
+        }
+    }
+
     @Test("one that does not read is given up, and what waits for it stays bounded")
     func neverReads() async throws {
         try await withBench {
@@ -177,7 +233,9 @@ struct UnrulyBackendTests {
     func terminalTricks() async throws {
         try await withBench { bench in
             try bench.addScript("printf '\\033[2Jfake: all is well\\n' >&2; exit 125")
-            let backend = try await bench.start(until: .failed)
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.contains("fake: all is well"))
             #expect(!backend.detail.unicodeScalars.contains("\u{1B}"))
             #expect(!backend.recentLog.joined().unicodeScalars.contains("\u{1B}"))
         }

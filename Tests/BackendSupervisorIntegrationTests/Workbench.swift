@@ -2,6 +2,7 @@ import BackendIPC
 import EventLoop
 import Foundation
 import InferenceMessages
+import LaunchPlan
 import LinuxSystem
 import Logging
 import SandboxPolicy
@@ -28,7 +29,7 @@ final class Workbench {
 
     /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
     init(
-        sandboxed: Bool = false, policies: String = Built.policies,
+        sandboxed: Bool = false, policies: String = Built.policies, launcher: any BackendLaunching = PlainLaunching(),
         _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
     ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
@@ -46,7 +47,7 @@ final class Workbench {
         supervisor =
             sandboxed
             ? Supervisor(configuration: configuration, logger: logger)
-            : Supervisor(configuration: configuration, logger: logger, launcher: PlainLaunching())
+            : Supervisor(configuration: configuration, logger: logger, launcher: launcher)
         supervisor.onChange = { [weak self] backend in
             guard let self else { return }
             story.append("\(backend.name)/\(backend.model): \(backend.state.rawValue) \(backend.detail)")
@@ -112,8 +113,7 @@ extension Workbench {
     }
 
     /// Puts a shell script there, which only an unsandboxed launch runs.
-    func addScript(_ text: String) throws {
-        let name = "script"
+    func addScript(_ text: String, as name: String = "script") throws {
         try write(name, "#!/bin/sh\n" + text)
         chmod("\(folder)/\(name)", 0o755)
     }
@@ -124,6 +124,14 @@ extension Workbench {
         for message in messages { message.appendFrame(to: &frames) }
         try Data(frames.bytes).write(to: URL(fileURLWithPath: "\(folder)/.frames"))
         try addScript("cat '\(folder)/.frames' >&3\n" + text)
+    }
+
+    /// Puts a script there that plays a launcher: it says this where only a launcher can, and exits as one does.
+    func addLauncher(saying verdict: LaunchVerdict) throws {
+        try write("weights", "abc")
+        try write("script.json", #"{"models": [{"id": "script", "file": "weights"}]}"#)
+        try Data(LaunchReport.failed(verdict).encoded()).write(to: URL(fileURLWithPath: "\(folder)/.record"))
+        try addScript("cat '\(folder)/.record' >&\(LaunchDescriptor.report); exit \(LaunchStatus.failed)")
     }
 
     func write(_ name: String, _ text: String) throws {

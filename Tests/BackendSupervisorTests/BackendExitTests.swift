@@ -1,3 +1,4 @@
+import LaunchPlan
 import LinuxSystem
 import Testing
 
@@ -5,26 +6,107 @@ import Testing
 
 @Suite("BackendExit")
 struct BackendExitTests {
+    private let memory = "256 MiB beside its weights (memoryMebibytes in llama.json)"
+
+    private func ending(
+        _ status: LinuxSystem.ExitStatus, _ adjust: (inout BackendExit.Circumstances) -> Void = { _ in }
+    ) -> BackendExit {
+        var known = BackendExit.Circumstances(memory: memory)
+        adjust(&known)
+        return BackendExit(status, known)
+    }
+
     @Test("a signal is named, whether the launcher or the backend in it was hit")
     func signals() {
         let words = "was killed by signal 11 (SIGSEGV)"
-        #expect(BackendExit(.signalled(11), lastLogLine: nil).words == words)
-        #expect(BackendExit(.exited(139), lastLogLine: nil).words == words)
-        #expect(BackendExit(.exited(128 + 40), lastLogLine: nil).words == "was killed by signal 40")
-        #expect(!BackendExit(.signalled(11), lastLogLine: nil).isForOwner)
+        #expect(ending(.signalled(11)).words == words)
+        #expect(ending(.exited(139)).words == words)
+        #expect(ending(.exited(128 + 40)).words == "was killed by signal 40")
+        #expect(!ending(.signalled(11)).isForOwner)
     }
 
-    @Test("a code of the backend's own is told as it is")
+    @Test("a code of the backend's own is told as it is, and so are those that the launcher uses")
     func codes() {
-        #expect(BackendExit(.exited(0), lastLogLine: "bye").words == "exited with code 0")
-        #expect(BackendExit(.exited(255), lastLogLine: nil).words == "exited with code 255")
+        for code in [0, 1, 124, 125, 255] as [CInt] {
+            let told = ending(.exited(code)) { $0.lines = ["hearth-sandbox: user-namespace: not permitted"] }
+            #expect(told.words == "exited with code \(code)")
+            #expect(!told.isForOwner, "a backend can exit with \(code) and write this line itself")
+        }
     }
 
-    @Test("a refusal of the sandbox is told in the launcher's words, and is for the owner")
-    func refusal() {
-        let exit = BackendExit(.exited(125), lastLogLine: "hearth-sandbox: unshare: Operation not permitted")
-        #expect(exit.words == "was not started: hearth-sandbox: unshare: Operation not permitted")
-        #expect(exit.isForOwner)
-        #expect(BackendExit(.exited(125), lastLogLine: nil).words.contains("the sandbox could not be set up"))
+    @Test("that it was not started says the launcher, on its own pipe, and whether another try may succeed")
+    func verdicts() {
+        let refused = ending(.exited(125)) {
+            $0.verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
+            $0.lines = ["it wrote this"]
+        }
+        #expect(refused.words == "was not started: user-namespace: unshare: Operation not permitted")
+        #expect(refused.detail == refused.words)
+        #expect(refused.isForOwner)
+        let lacking = ending(.exited(125)) { $0.verdict = LaunchVerdict("fork: Cannot allocate", isTransient: true) }
+        #expect(!lacking.isForOwner)
+        let later = ending(.exited(125)) {
+            $0.verdict = LaunchVerdict("lifeline: wait", isTransient: true, hasBegun: true)
+        }
+        #expect(later.words == "was ended by its launcher: lifeline: wait")
+    }
+
+    @Test("the owner reads what it wrote last; everybody else does not")
+    func lastWords() {
+        let told = ending(.exited(3)) { $0.lines = ["loading", "no such tensor: \u{1B}[2J", ""] }
+        #expect(told.words == "exited with code 3")
+        #expect(told.detail == "exited with code 3; its last words were 'no such tensor: \u{FFFD}[2J'")
+        let long = ending(.exited(3)) { $0.lines = [String(repeating: "x", count: 1_000)] }
+        #expect(long.detail.count < 300)
+    }
+
+    @Test(
+        "a death for lack of memory says so, with the memory in force, whoever told of it",
+        arguments: [
+            "terminate called after throwing an instance of 'std::bad_alloc'", "mmap: Cannot allocate memory",
+            "ggml: failed to allocate buffer of size 1073741824", "MemoryError", "Fatal error: OUT OF MEMORY",
+        ])
+    func memoryWords(line: String) {
+        let told = ending(.exited(134)) { $0.lines = ["loading", line, "Aborted"] }
+        #expect(told.words == "was killed by signal 6 (SIGABRT)")
+        #expect(told.detail == "\(told.words); it lacked memory ('\(line)'): it may have \(memory)")
+    }
+
+    @Test("a death of its control group is one of memory, and no line is needed to tell")
+    func controlGroup() {
+        let told = ending(.signalled(9)) { $0.ranOutOfMemory = true }
+        #expect(told.words == "ran out of memory")
+        #expect(told.detail == "ran out of memory: it may have \(memory)")
+        #expect(!told.isForOwner)
+    }
+
+    @Test("a silent abort while it loads names the memory that it may have; one of a loaded model does not guess")
+    func silentAbort() {
+        #expect(ending(.exited(134)).detail.hasSuffix("when they get no memory: it may have \(memory)"))
+        #expect(ending(.exited(139)).detail.contains(memory))
+        #expect(ending(.exited(134)) { $0.wasReady = true }.detail == "was killed by signal 6 (SIGABRT)")
+        #expect(ending(.exited(143)).detail == "was killed by signal 15 (SIGTERM)")
+    }
+
+    @Test("a kill that nobody here ordered may be the kernel's, for lack of memory")
+    func killed() {
+        #expect(ending(.exited(137)).detail.contains("dmesg"))
+    }
+
+    @Test("one that ends before it was ready names the calls that were denied to it, the last one first")
+    func deniedCalls() {
+        let told = ending(.exited(1)) { $0.deniedCalls = ["mbind", "io_uring_setup", "bpf", "ptrace"] }
+        #expect(told.detail == "exited with code 1; before, its filter denied mbind, io_uring_setup, bpf")
+        let ready = ending(.exited(1)) {
+            $0.deniedCalls = ["mbind"]
+            $0.wasReady = true
+        }
+        #expect(ready.detail == "exited with code 1")
+        #expect(ending(.exited(0)) { $0.deniedCalls = ["mbind"] }.detail == "exited with code 0")
+        let trapped = ending(.exited(159)) {
+            $0.deniedCalls = ["mbind"]
+            $0.wasReady = true
+        }
+        #expect(trapped.detail == "was killed by signal 31 (SIGSYS); before, its filter denied mbind")
     }
 }

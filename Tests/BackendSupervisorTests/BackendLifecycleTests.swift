@@ -175,10 +175,34 @@ struct BackendLifecycleTests {
             bringUp(&life, at: now)
         }
         _ = life.exited("died", forOwner: false, at: now)
-        #expect(life.phase == .failed)
-        #expect(life.detail == "died, after 10 restarts within 10 min; touch it")
-        #expect(life.nextDeadline == nil)
-        expect(life.start(at: now), [.launch])
+        let retry = now.advanced(milliseconds: 600_000)
+        #expect(life.phase == .failed(retryAt: retry))
+        #expect(life.detail == "died, after 10 restarts within 10 min; the next is in 600 s; touch it")
+        var byHand = life
+        expect(byHand.start(at: now), [.launch])
+        // What no start mended before may have mended itself: it is tried again, with the whole budget.
+        expect(life.tick(at: retry), [.launch])
+        #expect(life.restarts == 11)
+        bringUp(&life, at: retry)
+        _ = life.exited("died", forOwner: false, at: retry)
+        #expect(life.detail == "died; restart 1 of 10")
+    }
+
+    @Test("what a machine lacks for hours is asked for as long, at the greatest distance, and failed meanwhile")
+    func longLack() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        var now = begin
+        for _ in 0..<300 {
+            _ = life.launchFailed("found no free descriptor", forOwner: false, at: now)
+            #expect(life.detail.hasPrefix("found no free descriptor"))
+            guard let due = life.nextDeadline else { return #expect(Bool(false), "it is tried again") }
+            #expect(due.since(now) <= 30_000 * 1_000_000)
+            now = due
+            expect(life.tick(at: now), [.launch])
+        }
+        bringUp(&life, at: now)
+        #expect(isReady(life))
     }
 
     @Test("losses that lie further back than the window do not count against the budget")
@@ -200,13 +224,125 @@ struct BackendLifecycleTests {
         var life = lifecycle()
         _ = life.start(at: begin)
         _ = life.launchFailed("names the unknown policy 'lax'", forOwner: true, at: begin)
-        #expect(life.phase == .failed)
+        #expect(life.phase == .failed(retryAt: nil))
+        #expect(life.nextDeadline == nil)
         #expect(life.detail == "names the unknown policy 'lax'; touch it")
         var refused = lifecycle()
         _ = refused.start(at: begin)
         _ = refused.launched(at: begin)
         _ = refused.exited("was refused by the sandbox", forOwner: true, at: begin)
-        #expect(refused.phase == .failed)
+        #expect(refused.phase == .failed(retryAt: nil))
+    }
+
+    @Test("what is final is so until something has changed: then it starts with the whole budget")
+    func obstacles() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        _ = life.launchFailed("has no weights", forOwner: true, at: begin)
+        expect(life.obstacleChanged(at: moment(1)), [.launch])
+        #expect(life.detail == "")
+        bringUp(&life, at: moment(1))
+        _ = life.exited("died", forOwner: false, at: moment(2))
+        // It need not wait for the end of a backoff either.
+        expect(life.obstacleChanged(at: moment(3)), [.launch])
+        #expect(life.phase == .launching(until: moment(30_003)))
+    }
+
+    @Test("what changes while it runs, is being started or was stopped does nothing to it")
+    func obstaclesOfOthers() {
+        var idle = lifecycle()
+        expect(idle.obstacleChanged(at: begin), [])
+        var running = ready()
+        expect(running.obstacleChanged(at: begin), [])
+        #expect(isReady(running))
+        var launching = lifecycle()
+        _ = launching.start(at: begin)
+        expect(launching.obstacleChanged(at: moment(1)), [])
+        var stopped = ready()
+        _ = stopped.stop(graceMilliseconds: 1, why: "", at: begin)
+        _ = stopped.exited("exited with code 0", forOwner: false, at: begin)
+        expect(stopped.obstacleChanged(at: begin), [])
+        #expect(stopped.phase == .stopped)
+    }
+
+    @Test("a launch that gets no further is abandoned and tried again later; one that gets on is not")
+    func hangingLaunch() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        expect(life.tick(at: moment(29_999)), [])
+        expect(life.launchProgressed(at: moment(29_999)), [])
+        expect(life.tick(at: moment(30_000)), [])
+        #expect(life.nextDeadline == moment(59_999))
+        expect(life.tick(at: moment(59_999)), [.abandonLaunch])
+        #expect(life.phase == .backingOff(until: moment(60_249)))
+        #expect(life.detail.hasPrefix("was not started: reading its files"))
+        // What comes late is nobody's any more.
+        expect(life.launched(at: moment(60_000)), [])
+        expect(life.launchFailed("too late", forOwner: true, at: moment(60_000)), [])
+        expect(life.tick(at: moment(60_249)), [.launch])
+    }
+
+    @Test("a launch that hangs holds up neither a stop nor a replacement, whatever the grace")
+    func stopOfHangingLaunch() {
+        var stopped = lifecycle()
+        _ = stopped.start(at: begin)
+        expect(stopped.stop(graceMilliseconds: 60_000, why: "the host stops", at: begin), [])
+        // It was called off; that it gets on is no reason to wait longer.
+        expect(stopped.launchProgressed(at: moment(900)), [])
+        expect(stopped.tick(at: moment(1_000)), [.abandonLaunch])
+        #expect(stopped.phase == .stopped)
+        #expect(stopped.detail == "the host stops")
+
+        var replaced = lifecycle()
+        _ = replaced.start(at: begin)
+        expect(replaced.replace(graceMilliseconds: 60_000, at: begin), [])
+        expect(replaced.tick(at: moment(1_000)), [.abandonLaunch, .launch])
+        #expect(replaced.phase == .launching(until: moment(31_000)))
+
+        var hurried = lifecycle()
+        _ = hurried.start(at: begin)
+        _ = hurried.stop(graceMilliseconds: 0, why: "", at: begin)
+        expect(hurried.tick(at: begin), [.abandonLaunch])
+    }
+
+    @Test("a process that no kill ends is let go of: neither a stop nor the next start waits for it")
+    func unkillable() {
+        var life = ready()
+        _ = life.broke("sent a token without credit", at: begin)
+        #expect(life.nextDeadline == moment(5_000))
+        expect(life.tick(at: moment(5_000)), [.letGo])
+        #expect(life.phase == .backingOff(until: moment(5_250)))
+        #expect(life.detail.contains("sent a token without credit, and is not gone 5000 ms after it was killed"))
+
+        var stopped = ready()
+        _ = stopped.stop(graceMilliseconds: 100, why: "the host stops", at: begin)
+        expect(stopped.tick(at: moment(100)), startWith: .kill)
+        expect(stopped.tick(at: moment(5_100)), [.letGo])
+        #expect(stopped.phase == .stopped)
+    }
+
+    @Test("what was loaded once is not final, whatever it says of its model")
+    func badModelLater() {
+        var life = ready()
+        _ = life.gaveUp("the model is bad", forOwner: true, at: begin)
+        _ = life.exited("exited with code 1", forOwner: false, at: begin)
+        #expect(life.phase == .backingOff(until: moment(250)))
+        var loading = lifecycle()
+        _ = loading.start(at: begin)
+        _ = loading.launched(at: begin)
+        _ = loading.greeted(loadMilliseconds: 1_000, at: begin)
+        _ = loading.gaveUp("the model is bad", forOwner: true, at: begin)
+        _ = loading.exited("exited with code 1", forOwner: false, at: begin)
+        #expect(loading.phase == .failed(retryAt: nil))
+    }
+
+    @Test("consumers are told the words of an exit, and its owner the details")
+    func exitDetails() {
+        var life = ready()
+        expect(
+            life.exited("was killed", detail: "was killed; its last words were 'x'", forOwner: false, at: begin),
+            [.lose(reason: "was killed")])
+        #expect(life.detail == "was killed; its last words were 'x'; restart 1 of 10")
     }
 
     @Test("three unanswered pings end it")
@@ -271,13 +407,9 @@ struct BackendLifecycleTests {
         var life = ready()
         expect(life.gaveUp("has no memory", forOwner: false, at: begin), [.lose(reason: "has no memory")])
         expect(life.tick(at: moment(1_000)), [.kill])
-        #expect(life.nextDeadline == nil)
+        #expect(life.nextDeadline == moment(6_000))
         _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(1_001))
         #expect(life.detail == "has no memory; restart 1 of 10")
-        var bad = ready()
-        _ = bad.gaveUp("cannot read the model", forOwner: true, at: begin)
-        _ = bad.exited("exited with code 1", forOwner: false, at: begin)
-        #expect(bad.phase == .failed)
     }
 
     @Test("a stop asks first, kills after the grace, and does not start it again")

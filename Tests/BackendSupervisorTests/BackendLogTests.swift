@@ -52,10 +52,34 @@ struct BackendLogTests {
         #expect(printable([0x61, 0xff, 0x62]) == "a\u{FFFD}b")
     }
 
-    @Test("the last line that says something is found")
-    func lastLine() {
-        #expect(log("no user namespaces\n\n").lastLine == "no user namespaces")
-        #expect(log("a\nb").lastLine == "b")
-        #expect(log("\n").lastLine == nil)
+    @Test("of more lines at once than are kept the last ones are kept, and all others counted")
+    func tooManyAtOnce() {
+        var log = log("begun", linesMax: 3)
+        append(" before\n" + (1...50).map { "\($0)\n" }.joined() + "half", to: &log)
+        #expect(log.lines == ["(48 earlier lines were dropped)", "48", "49", "50", "half"])
+        append(" done\n", to: &log)
+        #expect(log.lines == ["(49 earlier lines were dropped)", "49", "50", "half done"])
+    }
+
+    @Test("exactly as many lines as are kept are kept, whether or not they come at once")
+    func justEnough() {
+        #expect(log("1\n2\n3\n", linesMax: 3).lines == ["1", "2", "3"])
+        #expect(log("0\n", "1\n2\n3\n", linesMax: 3).lines == ["(1 earlier lines were dropped)", "1", "2", "3"])
+        #expect(log("0\n1\n2\n3\n", linesMax: 3).lines == ["(1 earlier lines were dropped)", "1", "2", "3"])
+    }
+
+    @Test("the lines of one process are told from those of the one before it")
+    func linesOfProcess() {
+        var log = log("old\nhalf", linesMax: 3)
+        #expect(log.linesOfProcess == ["old", "half"])
+        log.beginProcess()
+        #expect(log.linesOfProcess == [])
+        append("a\nb", to: &log)
+        #expect(log.linesOfProcess == ["a", "b"])
+        append("\n" + (1...9).map { "\($0)\n" }.joined(), to: &log)
+        #expect(log.linesOfProcess == ["7", "8", "9"])
+        log.beginProcess()
+        #expect(log.linesOfProcess == [])
+        #expect(log.lines.suffix(3) == ["7", "8", "9"])
     }
 }

@@ -47,4 +47,13 @@ struct ControlGroupsTests {
             #expect(ControlGroups.ownFolder(cgroup: "0::/\n", mountinfo: mounts) == nil)
         }
     }
+
+    @Test("a kill for lack of memory is read from memory.events, and nothing else is")
+    func memoryEvents() {
+        let none = "low 0\nhigh 0\nmax 12\noom 1\noom_kill 0\noom_group_kill 0\n"
+        #expect(!ControlGroup.hasMemoryKill(none))
+        #expect(ControlGroup.hasMemoryKill(none.replacing("oom_kill 0", with: "oom_kill 3")))
+        #expect(!ControlGroup.hasMemoryKill(""))
+        #expect(!ControlGroup.hasMemoryKill("oom_kill\n"))
+    }
 }

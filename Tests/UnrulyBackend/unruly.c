@@ -477,6 +477,60 @@ static void daemonise(void) {
 
 static void vanish(void) { exit(0); }
 
+// Ends as a launcher that cannot do its work ends, and says so on whatever descriptor it finds.
+static void plays_launcher(void) {
+    static const char line[] = "hearth-sandbox: user-namespace: unshare: Operation not permitted\n";
+    // LaunchReport.failed: the record's length, its kind, final, before the backend ran, and the reason.
+    static const unsigned char record[] = {26, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0,
+                                           'f', 'o', 'r', 'g', 'e', 'd'};
+    if (write(2, line, sizeof line - 1) < 0) exit(1);
+    for (int number = agent + 1; number < 64; number++) {
+        if (write(number, record, sizeof record) == sizeof record) dprintf(2, "told on descriptor %d\n", number);
+    }
+    exit(125);
+}
+
+// Takes memory until there is no more, and dies as a C++ program does.
+static void hoard(void) {
+    for (;;) {
+        char *more = malloc(1 << 20);
+        if (!more) break;
+        memset(more, 1, 1 << 20);
+    }
+    static const char line[] = "terminate called after throwing an instance of 'std::bad_alloc'\n";
+    if (write(2, line, sizeof line - 1) < 0) exit(1);
+    abort();
+}
+
+// Writes a line end at a time, as fast as it can, beside its work.
+static void drip_log(void) {
+    offer();
+    for (unsigned round = 0;; round++) {
+        if (write(2, "\n", 1) < 0) hang();
+        struct pollfd watched = {.fd = agent, .events = POLLIN};
+        if (round % 64 || poll(&watched, 1, 0) <= 0) continue;
+        struct heard heard = hear();
+        if (heard.field == ping) answer(heard);
+        if (heard.field == start) send_run((unsigned)heard.first, 0, 0, 1);
+    }
+}
+
+// Writes line ends and nothing else, as many at once as it can, beside its work.
+static void flood_lines(void) {
+    static char ends[64 << 10];
+    memset(ends, '\n', sizeof ends);
+    offer();
+    for (;;) {
+        struct pollfd watched = {.fd = agent, .events = POLLIN};
+        if (poll(&watched, 1, 0) > 0) {
+            struct heard heard = hear();
+            if (heard.field == ping) answer(heard);
+            if (heard.field == start) send_run((unsigned)heard.first, 0, 0, 1);
+        }
+        if (write(2, ends, sizeof ends) < 0) hang();
+    }
+}
+
 static void closes(void) {
     offer();
     close(agent);
@@ -529,10 +583,10 @@ static const struct {
     {"text-bomb", text_bomb}, {"pong-unasked", pong_unasked}, {"count-unasked", count_unasked},
     // Too much, and too little.
     {"flood", flood}, {"flood-progress", flood_progress}, {"flood-log", flood_log},
-    {"flood-denied", flood_denied}, {"deaf", deaf},
+    {"flood-lines", flood_lines}, {"drip-log", drip_log}, {"flood-denied", flood_denied}, {"deaf", deaf},
     // The process.
     {"stubborn", stubborn}, {"stopped", stopped}, {"stopped-first", stopped_first}, {"daemonise", daemonise},
-    {"vanish", vanish}, {"closes", closes}, {"smuggle", smuggle}, {"behave", NULL},
+    {"vanish", vanish}, {"plays-launcher", plays_launcher}, {"hoard", hoard}, {"closes", closes}, {"smuggle", smuggle}, {"behave", NULL},
 };
 
 int main(int argc, char **argv) {
