@@ -79,7 +79,7 @@ struct LaunchFailure: Error {
             case let error as LinuxError: !error.isTransient
             case let error as TrustError: !error.isTransient
             case let error as SupervisorError: !error.isTransient
-            case is SandboxPolicyError: true
+            case let error as SandboxPolicyError: !error.isTransient
             default: false
             }
     }

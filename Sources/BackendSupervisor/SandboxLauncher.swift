@@ -70,7 +70,7 @@ package struct SandboxLauncher: Sendable {
             }
             return plan
         } catch {
-            throw SandboxLaunchError(.policyRefused, "\(error)")
+            throw SandboxLaunchError(.policyRefused, "\(error)", isTransient: error.isTransient)
         }
     }
 
