@@ -40,6 +40,14 @@ int hearth_seal(int descriptor) {
 
 int hearth_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
+int hearth_peer_user(int descriptor, uint32_t *user) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+    *user = credentials.uid;
+    return 0;
+}
+
 int hearth_prefer_newer_listener(int descriptor) {
     // The program's result is a place in the group, in the order of binding.
     struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};

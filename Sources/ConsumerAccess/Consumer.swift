@@ -7,11 +7,13 @@ internal import LinuxSystem
 @IOLoop
 package final class Consumer: Caller {
     package private(set) var token: AccessToken
+    package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var budget: TokenBudget?
 
     package init(_ token: AccessToken) {
         self.token = token
+        id = .key(sha256: token.digest)
         budget = token.limits.tokensPerMinute.map(TokenBudget.init)
     }
 

@@ -14,6 +14,9 @@ package protocol CallGate: AnyObject, Sendable {
 /// Whoever a gate let in. A service finds it as `ServerCall.caller`.
 @IOLoop
 package protocol Caller: AnyObject {
+    /// Whose work it is counted as.
+    var id: CallerID { get }
+
     /// A call that was let in is over, however it ended; exactly once for each.
     func callEnded(_ call: ServerCall)
 }

@@ -6,6 +6,8 @@ struct ConnectionAccount {
     /// zlib begins anew with each message, which costs about as much as so many bytes of its work.
     static let decompressionBeginBytes = 4 << 10
 
+    /// Who has opened it, as far as is known.
+    var caller: CallerID
     /// What is held of messages: those that are not whole, that wait to be read, or that handlers keep.
     var messageBytes = 0
     /// Calls for which the connection is spared when room is needed, and since when there have been none.
@@ -13,7 +15,8 @@ struct ConnectionAccount {
     private(set) var unkeptSince: Monotonic
     private var decompression: TokenBucket
 
-    init(_ limits: Limits, at now: Monotonic) {
+    init(_ limits: Limits, of caller: CallerID, at now: Monotonic) {
+        self.caller = caller
         unkeptSince = now
         decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondMax)
     }

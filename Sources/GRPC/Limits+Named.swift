@@ -2,7 +2,7 @@ internal import HTTP2Connection
 
 extension Limits {
     /// Every limit, for the owner. GOAWAY and RST_STREAM are HTTP/2's ends of a connection and of a stream.
-    package var named: [NamedLimit] { ofConnections + ofMemory + ofMessages + http2.named }
+    package var named: [NamedLimit] { ofConnections + ofCallers + ofMemory + ofMessages + http2.named }
 
     private var ofConnections: [NamedLimit] {
         [
@@ -24,6 +24,18 @@ extension Limits {
             NamedLimit(
                 "refusedBodyMilliseconds", refusedBodyMilliseconds, "For a request that is not gRPC to send its body."),
             NamedLimit("toldFailuresPerSecondMax", toldFailuresPerSecondMax, "Failed connections told to the log."),
+        ]
+    }
+
+    private var ofCallers: [NamedLimit] {
+        [
+            NamedLimit(
+                "callerStepsPerSecondMax", callerStepsPerSecondMax, counted: true,
+                "Work for one key, certificate or address, in 100 ns of a core; then what it newly asks for waits."),
+            NamedLimit("callerStepsAtOnceMax", callerStepsAtOnceMax, "The same at once, after a rest."),
+            NamedLimit(
+                "callersMax", callersMax,
+                "Callers whose work is counted one by one; more of them share with their neighbours."),
         ]
     }
 

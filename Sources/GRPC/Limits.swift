@@ -28,6 +28,14 @@ package struct Limits: Sendable {
     /// Connections that a server holds; for one more, those go that have had no call for longest, those that have not yet
     /// spoken HTTP/2 among them, then those with calls of nobody that a gate knows. If there are none it is closed at once.
     package var connectionsMax = 16_384
+    /// What one caller may cost in the long run, in steps of about 100 ns of one core (`WorkSteps`): half a core. What it
+    /// newly asks for waits then, and answers go on. All that share an address without keys are one caller.
+    package var callerStepsPerSecondMax = 5_000_000
+    /// And at once, after a rest: a tenth of a second.
+    package var callerStepsAtOnceMax = 1_000_000
+    /// Callers without a key or a certificate whose steps are counted one by one, and as many with; for more of them at the
+    /// same time, those share that come from the same part of the Internet.
+    package var callersMax = 16_384
     /// Failures of connections that a server tells of, for a log.
     package var toldFailuresPerSecondMax = 20
     /// Connections accepted in one turn of the loop.

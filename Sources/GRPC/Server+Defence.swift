@@ -1,5 +1,5 @@
 internal import EventLoop
-internal import HTTP2Connection
+package import HTTP2Connection
 internal import LinuxSystem
 
 /// What a server keeps in mind to stay within its limits while some of its peers mean it no good.
@@ -39,6 +39,15 @@ extension Server {
         guard let onConnectionFailure, defence.toldFailures.take(at: .now()) else { return }
         onConnectionFailure(peer, failure.description)
     }
+}
+
+// MARK: - Callers
+
+extension Server {
+    /// Who has opened a connection: the subject of its certificate, once that is known, else the peer's address or user.
+    package func callerID(of connection: HTTP2Connection) -> CallerID { callerID(of: ObjectIdentifier(connection)) }
+
+    func callerID(of connection: ObjectIdentifier) -> CallerID { accounts[connection]?.caller ?? .origin(.unknown) }
 }
 
 // MARK: - Room for connections

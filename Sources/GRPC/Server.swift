@@ -34,6 +34,7 @@ package final class Server {
     /// Why it drains; nil while it does not.
     private var drainReason: String?
     var defence = ServerDefence()
+    var work: ServerWork
 
     /// Calls begun since the server was made.
     package private(set) var callsBegun: UInt64 = 0
@@ -49,6 +50,7 @@ package final class Server {
     package init(limits: Limits = Limits(), priority: LoopPriority = .usual) {
         self.limits = limits
         self.priority = priority
+        work = ServerWork(limits)
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
         defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
@@ -166,13 +168,14 @@ extension Server: HTTP2ConnectionHandler {
             connectionsRefused += 1
             return  // The descriptor closes here.
         }
+        let caller = CallerID.origin(Socket.origin(of: socket.raw))
         do throws(ConnectionFailure) {
             let connection = try HTTP2Connection(
                 .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority)
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
-            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits, at: .now())
+            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits, of: caller, at: .now())
             watchHeldBytes()
             gates[ObjectIdentifier(connection)] = gate
         } catch {
@@ -181,6 +184,10 @@ extension Server: HTTP2ConnectionHandler {
     }
 
     func opened(_ connection: HTTP2Connection) {
+        // From here on it is known whom a certificate names, and calls can come.
+        if let subject = connection.peerCertificate.flatMap({ CallerID.subject($0.names) }) {
+            accounts[ObjectIdentifier(connection)]?.caller = subject
+        }
         if let drainReason { connection.drain(drainReason) }
     }
 
@@ -213,6 +220,7 @@ extension Server: HTTP2ConnectionHandler {
             do throws(Status) {
                 let gate = gates[ObjectIdentifier(connection)]
                 call.caller = try gate?.admit(call)
+                if let caller = call.caller { call.callerID = caller.id }
                 call.keepsConnection = call.caller != nil || gate?.namesCallers != true
             } catch {
                 throw .status(error)

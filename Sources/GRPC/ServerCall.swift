@@ -20,6 +20,8 @@ package final class ServerCall {
     package let peerCertificate: PeerCertificate?
     /// Whom the listener's gate let in; nil where it has none, or knows nobody in particular.
     package internal(set) var caller: (any Caller)?
+    /// Whose work the call is: the caller's that the gate let in, else whoever has opened the connection.
+    package internal(set) var callerID: CallerID
 
     /// Finished or cancelled; sends do nothing.
     package var isOver: Bool { delivery.isOver }
@@ -68,6 +70,7 @@ package final class ServerCall {
         peerCertificate = connection.peerCertificate
         deadline = head.timeoutNanoseconds.map { Monotonic.now().advanced(nanoseconds: $0) }
         connectionID = ObjectIdentifier(connection)
+        callerID = server.callerID(of: connection)
         acceptsGzip = head.acceptsGzip
         // A client that compresses what it sends wants it of the answers too, if it can read them.
         encoding = head.acceptsGzip ? head.encoding : .identity

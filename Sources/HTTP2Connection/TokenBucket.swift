@@ -34,6 +34,12 @@ package struct TokenBucket: Sendable {
         return max(level, 0) / TokenBucket.unit
     }
 
+    /// Whether nothing is missing.
+    package mutating func isFull(at now: Monotonic) -> Bool {
+        fill(at: now)
+        return level >= capacity
+    }
+
     /// Takes what has been used already, more than there was if it was more: that is made up for first.
     package mutating func charge(_ count: Int, at now: Monotonic) {
         fill(at: now)

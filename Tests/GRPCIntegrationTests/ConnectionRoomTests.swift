@@ -139,6 +139,7 @@ private final class NameGate: CallGate {
     nonisolated init() {}
 
     private final class Somebody: Caller {
+        let id = CallerID.key(sha256: [UInt8](repeating: 7, count: 32))
         nonisolated init() {}
         func callEnded(_ call: ServerCall) {}
     }

@@ -11,7 +11,7 @@ struct ConnectionAccountTests {
     func decompression() throws {
         var limits = Limits()
         limits.decompressedBytesPerSecondMax = 100_000
-        var account = ConnectionAccount(limits, at: now)
+        var account = ConnectionAccount(limits, of: .origin(.unknown), at: now)
         var left = account.decompressionLeft(at: now)
         #expect(left == 100_000)
         account.decompressed(cost: ConnectionAccount.costOfDecompressing(50_000, messages: 1), at: now)
@@ -34,7 +34,7 @@ struct ConnectionAccountTests {
 
     @Test("A connection is kept by the calls that count, and it is known since when there have been none")
     func keeping() {
-        var account = ConnectionAccount(Limits(), at: now)
+        var account = ConnectionAccount(Limits(), of: .origin(.unknown), at: now)
         #expect(account.keepingCalls == 0 && account.unkeptSince == now)
         account.keepingCallBegan()
         account.keepingCallBegan()

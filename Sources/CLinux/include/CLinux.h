@@ -21,6 +21,9 @@ int hearth_seal(int descriptor);
 // accept4(2) with SOCK_CLOEXEC | SOCK_NONBLOCK.
 int hearth_accept(int descriptor);
 
+// unix(7), SO_PEERCRED: the user who connected the other end of a Unix socket. 0, or -1 and errno.
+int hearth_peer_user(int descriptor, uint32_t *user);
+
 // Of the two sockets that share an address with SO_REUSEPORT, the one that was bound later gets every new connection
 // (socket(7), SO_ATTACH_REUSEPORT_CBPF).
 int hearth_prefer_newer_listener(int descriptor);

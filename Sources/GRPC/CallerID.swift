@@ -1,0 +1,85 @@
+package import LinuxSystem
+internal import TLSSession
+
+/// Who causes work: an access key; else the subject of a certificate; else the peer's address, or its user on a Unix socket.
+///
+/// A small value that stands for the caller in tables; it holds nothing secret. Keys and subjects are in it with the first
+/// 128 bits of their SHA-256: nobody finds two with the same.
+package struct CallerID: Hashable, Sendable {
+    /// What a caller is known by, those first that say more.
+    package enum Kind: UInt8, Sendable { case key, subject, network, address, user, unknown }
+
+    package let kind: Kind
+    private let high: UInt64
+    private let low: UInt64
+
+    private init(_ kind: Kind, _ high: UInt64, _ low: UInt64 = 0) {
+        self.kind = kind
+        self.high = high
+        self.low = low
+    }
+
+    private init(_ kind: Kind, digest: [UInt8]) {
+        (high, low) = digest.withUnsafeBytes { bytes in
+            precondition(bytes.count >= 16, "a SHA-256 has 32 bytes")
+            return (
+                UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            )
+        }
+        self.kind = kind
+    }
+
+    /// The holder of an access key, by the SHA-256 of its secret: a key that was made anew under its name is another one.
+    package static func key(sha256 digest: [UInt8]) -> CallerID { CallerID(.key, digest: digest) }
+
+    /// Whom a certificate that an authority vouches for names (`PeerCertificate.names`), however often it is issued anew;
+    /// nil: nobody.
+    package static func subject(_ names: [String]) -> CallerID? {
+        guard !names.isEmpty else { return nil }
+        // No name has a NUL in it.
+        return CallerID(.subject, digest: names.joined(separator: "\0").utf8Digest)
+    }
+
+    /// Without a port, which its owner chooses. An IPv6 address counts as its /64, whose other half is as free to choose;
+    /// who has a whole /48 is up to 65,536 callers, and `CallerAccounts` is made for that.
+    package static func origin(_ origin: PeerOrigin) -> CallerID {
+        switch origin {
+        case .ipv4(let address): CallerID(.address, UInt64(address))
+        case .ipv6(let network, let interface): CallerID(.network, network, UInt64(interface))
+        case .user(let user): CallerID(.user, UInt64(user))
+        case .unknown: CallerID(.unknown, 0)
+        }
+    }
+
+    /// Whether somebody vouches for the caller, so that there are not more of them than there are keys and certificates.
+    var isNamed: Bool { kind == .key || kind == .subject }
+
+    /// The part of the Internet that a caller comes from, for when there are too many of them: an IPv4 address's /16, an
+    /// IPv6 network's /32, which is what a provider gets.
+    var neighbourhood: UInt64 {
+        switch kind {
+        case .address: high >> 16
+        case .network: high >> 32
+        case .key, .subject, .user, .unknown: high
+        }
+    }
+}
+
+extension CallerID: CustomStringConvertible {
+    /// For a log: "address 192.0.2.1", "network 2001:db8:0:0::/64", "user 1000"; of keys and subjects a part of the digest.
+    package var description: String {
+        switch kind {
+        case .key, .subject: "\(kind) \(String(high, radix: 16))"
+        case .network:
+            "network " + [48, 32, 16, 0].map { String(high >> $0 & 0xffff, radix: 16) }.joined(separator: ":") + "::/64"
+        case .address: "address " + [24, 16, 8, 0].map { String(high >> $0 & 0xff) }.joined(separator: ".")
+        case .user: "user \(high)"
+        case .unknown: "unknown"
+        }
+    }
+}
+
+extension String {
+    fileprivate var utf8Digest: [UInt8] { Array(utf8).withUnsafeBytes { SHA256.digest($0) } }
+}

@@ -1,0 +1,59 @@
+internal import EventLoop
+internal import LinuxSystem
+
+/// What a server's callers cost it, and who waits because of that.
+struct ServerWork {
+    var accounts: CallerAccounts
+    /// By caller, for as long as somebody waits.
+    var waiting: [CallerID: WaitingLine<@IOLoop () -> Void>] = [:]
+
+    init(_ limits: Limits) {
+        accounts = CallerAccounts(
+            stepsPerSecondMax: limits.callerStepsPerSecondMax, stepsAtOnceMax: limits.callerStepsAtOnceMax,
+            callersMax: limits.callersMax)
+    }
+}
+
+/// A place among those of a caller's things that wait for steps.
+struct StepsTicket {
+    fileprivate let caller: CallerID
+    fileprivate let ticket: UInt64
+}
+
+extension Server {
+    /// Counts work that was done for a caller, in steps.
+    package func charge(_ steps: Int, to caller: CallerID) {
+        guard steps > 0 else { return }
+        work.accounts.charge(steps, to: caller, at: .now())
+    }
+
+    /// Steps that a caller may cost now; 0: what it newly asks for waits. Answers to what it has asked for do not.
+    package func stepsLeft(of caller: CallerID) -> Int { work.accounts.stepsLeft(of: caller, at: .now()) }
+
+    /// Calls back, once, when the caller has steps again, after those of it that have waited for longer. Counts that a
+    /// limit was met.
+    func awaitSteps(of caller: CallerID, _ resume: @escaping @IOLoop () -> Void) -> StepsTicket {
+        noteLimit("callerStepsPerSecondMax")
+        let isFirst = work.waiting[caller] == nil
+        let ticket = work.waiting[caller, default: WaitingLine()].append(resume)
+        if isFirst { scheduleSteps(of: caller) }
+        return StepsTicket(caller: caller, ticket: ticket)
+    }
+
+    /// Does nothing for who was called back already.
+    func stopAwaitingSteps(_ ticket: StepsTicket) { work.waiting[ticket.caller]?.remove(ticket.ticket) }
+
+    private func scheduleSteps(of caller: CallerID) {
+        let wait = work.accounts.millisecondsUntilSteps(of: caller, at: .now())
+        IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.resumeWork(of: caller) }
+    }
+
+    private func resumeWork(of caller: CallerID) {
+        while stepsLeft(of: caller) > 0, let resume = work.waiting[caller]?.popFirst() { resume() }
+        if work.waiting[caller]?.isEmpty == false {
+            scheduleSteps(of: caller)
+        } else {
+            work.waiting[caller] = nil
+        }
+    }
+}

@@ -1,0 +1,89 @@
+internal import Glibc
+internal import Synchronization
+
+extension FileBytes {
+    /// Puts these bytes in a file's place, as a whole: whoever reads it, and whoever finds it after the power failed, has
+    /// the old bytes or the new ones. They go to a file beside it first (fsync(2)), which then takes the name (rename(2)); a
+    /// symbolic link of that name is replaced, not followed.
+    ///
+    /// `mode`: of the new file, whatever the umask. `owner`: nil: this process's user and group. `overwriting` false: a file
+    /// that is there stays, and EEXIST is thrown (link(2)).
+    ///
+    /// Throws what is wrong with the file or its folder, and with the disk when that is full; what was there before is
+    /// there still, and nothing else is left behind. Blocks as long as the disk takes.
+    package static func replace(
+        _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, owner: FileOwner? = nil, overwriting: Bool = true
+    ) throws(LinuxError) {
+        let (folderPath, name) = split(path)
+        let folder = try Descriptor.open(folderPath, O_RDONLY | O_DIRECTORY)
+        let temporary = ".\(name).\(getpid()).\(temporaryNumber.add(1, ordering: .relaxed).newValue).new"
+        do throws(LinuxError) {
+            // Left by a process of this number that was ended in the middle of this.
+            unlinkat(folder.raw, temporary, 0)
+            // A name of its own is what the file has before it is whole, so nobody can have opened it meanwhile.
+            let file = try folder.openBelow(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+            if let owner { try checked("change the owner") { fchown(file.raw, owner.user, owner.group) } }
+            try checked("change the mode") { fchmod(file.raw, mode) }
+            try file.writeAll(bytes)
+            try checked("flush") { fsync(file.raw) }
+            if overwriting {
+                try checked("rename") { renameat(folder.raw, temporary, folder.raw, name) }
+            } else {
+                try checked("link") { linkat(folder.raw, temporary, folder.raw, name, 0) }
+                unlinkat(folder.raw, temporary, 0)
+            }
+        } catch {
+            unlinkat(folder.raw, temporary, 0)
+            throw LinuxError(code: error.code, operation: operation(error, path, folderPath))
+        }
+        // Not every file system can flush a folder (EINVAL, fsync(2)); the file is there either way.
+        if fsync(folder.raw) != 0, errno != EINVAL { throw LinuxError.last("flush the folder of \(path)") }
+    }
+
+    private static let temporaryNumber = Atomic<Int>(0)
+
+    private static func split(_ path: String) -> (folder: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+        let folder = path[..<slash]
+        return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
+    }
+
+    private static func operation(_ error: LinuxError, _ path: String, _ folder: String) -> String {
+        guard error.code == ENOSPC || error.code == EDQUOT else { return "write \(path)" }
+        return "write \(path), on the disk that is mounted at \(mountPoint(of: folder))"
+    }
+
+    /// The highest folder on the same file system: where that is mounted (stat(2)).
+    private static func mountPoint(of folder: String) -> String {
+        guard let resolved = realpath(folder, nil) else { return folder }
+        defer { free(resolved) }
+        var place = String(cString: resolved)
+        var status = stat()
+        guard stat(place, &status) == 0 else { return place }
+        while place != "/" {
+            let above = split(place).folder
+            var statusAbove = stat()
+            guard stat(above, &statusAbove) == 0, statusAbove.st_dev == status.st_dev else { return place }
+            place = above
+        }
+        return place
+    }
+}
+
+/// To whom a file belongs (chown(2)).
+package struct FileOwner: Sendable, Equatable {
+    package let user: UInt32
+    package let group: UInt32
+
+    package init(user: UInt32, group: UInt32) {
+        self.user = user
+        self.group = group
+    }
+
+    /// Whoever a file or folder belongs to now; nil when there is none.
+    package init?(of path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        (user, group) = (status.st_uid, status.st_gid)
+    }
+}

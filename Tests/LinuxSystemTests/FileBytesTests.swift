@@ -1,0 +1,79 @@
+import Foundation
+import LinuxSystem
+import Testing
+
+struct FileBytesTests {
+    private func inFolder(_ body: (String) throws -> Void) throws {
+        let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    private func names(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    }
+
+    private func mode(_ path: String) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    }
+
+    @Test("A file is made, and then replaced, with the mode that was asked for and nothing beside it")
+    func replace() throws {
+        try inFolder { folder in
+            let path = folder + "/a"
+            try FileBytes.replace(path, with: Array("one".utf8))
+            #expect(try FileBytes.read(path, max: 100) == Array("one".utf8))
+            #expect(try mode(path) == 0o600)
+            let before = try FileFacts(path: path)
+            try FileBytes.replace(path, with: Array("two".utf8), mode: 0o666)
+            #expect(try FileBytes.read(path, max: 100) == Array("two".utf8))
+            #expect(try mode(path) == 0o666)
+            #expect(try FileFacts(path: path).inode != before.inode)
+            #expect(try names(folder) == ["a"])
+        }
+    }
+
+    @Test("Whoever has the old file open goes on reading the old bytes")
+    func readersKeepTheirs() throws {
+        try inFolder { folder in
+            let path = folder + "/a"
+            try FileBytes.replace(path, with: Array("one".utf8))
+            let old = try Descriptor.open(path, O_RDONLY)
+            try FileBytes.replace(path, with: Array("longer than that".utf8))
+            #expect(try FileBytes.read(old, max: 100, name: "old") == Array("one".utf8))
+        }
+    }
+
+    @Test("A file that must not be replaced stays, and so does everything where the new one cannot go")
+    func refused() throws {
+        try inFolder { folder in
+            let path = folder + "/a"
+            try FileBytes.replace(path, with: Array("one".utf8), overwriting: false)
+            let exists = #expect(throws: LinuxError.self) {
+                try FileBytes.replace(path, with: Array("two".utf8), overwriting: false)
+            }
+            #expect(exists?.code == EEXIST)
+            #expect(exists?.description.contains(path) == true)
+            #expect(try FileBytes.read(path, max: 100) == Array("one".utf8))
+
+            // A folder of that name: the bytes have been written when the name cannot be had.
+            try FileManager.default.createDirectory(atPath: folder + "/b", withIntermediateDirectories: false)
+            #expect(throws: LinuxError.self) { try FileBytes.replace(folder + "/b", with: Array("two".utf8)) }
+            #expect(try names(folder) == ["a", "b"])
+
+            #expect(throws: LinuxError.self) { try FileBytes.replace(folder + "/none/a", with: []) }
+        }
+    }
+
+    @Test("A link's place is taken, and what it led to stays as it was")
+    func links() throws {
+        try inFolder { folder in
+            try FileBytes.replace(folder + "/target", with: Array("theirs".utf8))
+            try FileManager.default.createSymbolicLink(atPath: folder + "/a", withDestinationPath: folder + "/target")
+            try FileBytes.replace(folder + "/a", with: Array("ours".utf8))
+            #expect(try FileBytes.read(folder + "/target", max: 100) == Array("theirs".utf8))
+            #expect(try FileBytes.read(folder + "/a", max: 100) == Array("ours".utf8))
+        }
+    }
+}
