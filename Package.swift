@@ -68,7 +68,8 @@ var targets: [Target] = [
     library(
         "BackendSupervisor",
         [
-            "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "TLSSession", "WireFormat",
+            "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON", "TLSSession",
+            "WireFormat",
             logging,
         ]),
     // Attacks on the sandbox, for the tests and for `hearth doctor`.

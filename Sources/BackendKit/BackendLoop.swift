@@ -198,6 +198,7 @@ extension BackendLoop {
         do throws(EngineFault) {
             var request = try GenerateRequest(decoding: start.request)
             request.cacheScope = start.cacheScope
+            step.slots[sequence].hasStopStrings = request.stopping.hasStopStrings
             try engine.start(sequence, request)
         } catch {
             step.fail(sequence, error)

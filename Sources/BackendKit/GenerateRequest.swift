@@ -67,6 +67,8 @@ public struct Stopping: Equatable, Sendable {
     public var stopTokenIDs: [UInt32] = []
     /// Go on past the model's end-of-turn token.
     public var ignoresEndOfTurn = false
+    /// Whether the agent looks for any.
+    var hasStopStrings = false
 
     public init() {}
 }

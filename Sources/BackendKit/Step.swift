@@ -8,6 +8,9 @@ public struct Step: ~Copyable {
     struct Slot {
         var isRunning = false
         var credit: UInt32 = 0
+        /// Each token is a run of its own: the agent looks for strings at which the text ends, and has to know which token
+        /// completes one.
+        var hasStopStrings = false
     }
 
     /// One run whose ids and text lie in the shared buffers.
@@ -52,7 +55,7 @@ public struct Step: ~Copyable {
     }
 
     /// One more token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
-    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run.
+    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless its request has stop strings.
     public mutating func emit(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
         guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
             return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
@@ -130,6 +133,7 @@ extension Step {
         guard bytes.count <= ContractLimits.tokenTextBytesMax else {
             return noteMisuse("emitted a token of \(bytes.count) bytes for the sequence \(sequence)")
         }
+        if slots.indices.contains(sequence), slots[sequence].hasStopStrings { closeRun(nil) }
         open(sequence)
         ids.append(varint: UInt64(token))
         text.append(bytes)

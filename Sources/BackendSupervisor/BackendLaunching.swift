@@ -3,6 +3,7 @@ internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxPolicy
+internal import StrictJSON
 internal import Synchronization
 
 /// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.

@@ -2,6 +2,7 @@ internal import Glibc
 package import LaunchPlan
 internal import LinuxSystem
 package import SandboxPolicy
+internal import StrictJSON
 
 /// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, keeps the other ends.
 /// A plain value; any thread may use it.

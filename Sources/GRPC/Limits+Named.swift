@@ -53,6 +53,9 @@ extension Limits {
                 "decompressedBytesPerSecondMax", decompressedBytesPerSecondMax, counted: true,
                 "What gzip makes of one connection's messages; above it they wait, and the sender with them."),
             NamedLimit(
+                "decompressedBytesPerTurnMax", decompressedBytesPerTurnMax,
+                "What gzip makes of a call's messages before the others get their turn."),
+            NamedLimit(
                 "decompressedBytesPerSecondTotalMax", decompressedBytesPerSecondTotalMax, counted: true,
                 "The same for all connections together."),
         ]

@@ -17,7 +17,9 @@ package struct Limits: Sendable {
     /// What compressed messages of one connection hold, each second; the next ones wait, and the sender's windows close.
     /// Bounds the work that few bytes can ask for.
     package var decompressedBytesPerSecondMax = 32 << 20
-    /// The same for all connections together: a fraction of what one core can do.
+    /// What is decompressed of one call's messages before the others get their turn of the loop.
+    package var decompressedBytesPerTurnMax = 64 << 10
+    /// What is decompressed for all connections together, each second: a fraction of what one core can do.
     package var decompressedBytesPerSecondTotalMax = 128 << 20
     /// What all connections together make a server hold: what waits to be sent, messages as they are counted for one
     /// connection, header lists and 4 KiB for each stream. Above it the connections that hold most end, with

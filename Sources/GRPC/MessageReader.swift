@@ -13,9 +13,9 @@ struct MessageReader: ~Copyable {
     var encoding = MessageEncoding.identity
     /// Whether the message that was handed out last was compressed on the way.
     private(set) var isCompressed = false
-    /// Bytes that may still be decompressed before a compressed message has to wait; one that has begun may go beyond.
+    /// Bytes that may still be decompressed before a compressed message has to wait, perhaps in the middle.
     private var decompressionBytesLeft = Int.max
-    /// A whole message was not handed out, because nothing may be decompressed now.
+    /// A whole message was not handed out, because nothing more may be decompressed now.
     private(set) var isWaiting = false
     /// What was decompressed, in vain or not, since somebody set this to zero.
     var decompressedBytes = 0
@@ -23,7 +23,9 @@ struct MessageReader: ~Copyable {
 
     /// The longest message that is accepted, decompressed.
     var messageBytesMax: Int
-    /// The message that was handed out last, if it was compressed.
+    /// Of a message that has begun to be decompressed, and is not whole.
+    private var decompression: GzipDecompression?
+    /// That message as far as it is, or the one that was handed out last, if it was compressed.
     private var decompressed = ByteQueue()
     /// What came before and is not handed out yet; it goes before `current`.
     private var held = ByteQueue()
@@ -35,8 +37,11 @@ struct MessageReader: ~Copyable {
 
     init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
 
-    /// Bytes that are kept between receptions.
+    /// Bytes that are kept between receptions, as they came.
     var heldBytes: Int { held.count }
+
+    /// Bytes that are kept of a message that is not decompressed to its end.
+    var decompressedHeldBytes: Int { decompressed.count }
 
     /// From now on so many bytes may be decompressed.
     mutating func allowDecompression(ofBytes count: Int) {
@@ -53,8 +58,7 @@ struct MessageReader: ~Copyable {
     mutating func next() throws(Status) -> UnsafeRawBufferPointer? {
         if isCompressed { dropDecompressed() }
         // While something is handed out of `held`, it is not empty.
-        guard let message = held.isEmpty ? try nextReceived() : try nextHeld() else { return nil }
-        return isCompressed ? try decompress(message) : message
+        return held.isEmpty ? try nextReceived() : try nextHeld()
     }
 
     @inline(__always)
@@ -62,10 +66,16 @@ struct MessageReader: ~Copyable {
         let rest = current.count &- position
         guard rest >= MessageReader.prefixByteCount else { return nil }
         let length = try messageByteCount(current, at: position)
-        guard rest &- MessageReader.prefixByteCount >= length, !isCompressed || mayDecompress() else { return nil }
+        guard rest &- MessageReader.prefixByteCount >= length else { return nil }
         let start = position &+ MessageReader.prefixByteCount
+        let message = UnsafeRawBufferPointer(rebasing: current[start..<start &+ length])
+        guard isCompressed else {
+            position = start &+ length
+            return message
+        }
+        guard try decompress(message) else { return nil }
         position = start &+ length
-        return UnsafeRawBufferPointer(rebasing: current[start..<position])
+        return decompressed.bytes
     }
 
     /// Keeps what was not handed out.
@@ -85,36 +95,55 @@ struct MessageReader: ~Copyable {
         dropDecompressed()
     }
 
-    private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> UnsafeRawBufferPointer {
-        defer {
-            decompressionBytesLeft -= decompressed.count
-            decompressedBytes += decompressed.count
-            decompressedMessages += 1
-        }
-        do throws(Gzip.Failure) {
-            try Gzip.decompress(message, byteCountMax: messageBytesMax) { decompressed.append($0) }
-        } catch {
-            switch error {
-            case .corrupt: throw Status(.internalError, "a message that is marked as gzip is none")
-            case .tooLarge:
-                throw Status.limitMet(
-                    "messageBytesMax",
-                    "a compressed message holds more than the \(messageBytesMax) bytes that are accepted",
-                    subject: "message")
+    /// Whether the message is whole; otherwise it goes on where it was, when more may be decompressed.
+    private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> Bool {
+        isWaiting = decompressionBytesLeft <= 0
+        if !isWaiting {
+            do throws(Gzip.Failure) {
+                isWaiting = try !goOnDecompressing(message)
+            } catch {
+                throw refusal(of: error)
             }
         }
-        return decompressed.bytes
-    }
-
-    private mutating func mayDecompress() -> Bool {
-        isWaiting = decompressionBytesLeft <= 0
         // What it says of the message that is handed out is not this one's.
         if isWaiting { isCompressed = false }
         return !isWaiting
     }
 
+    private mutating func goOnDecompressing(_ message: UnsafeRawBufferPointer) throws(Gzip.Failure) -> Bool {
+        var running: GzipDecompression
+        if let begun = decompression.take() {
+            running = begun
+        } else {
+            running = try GzipDecompression(byteCountMax: messageBytesMax)
+            decompressedMessages += 1
+        }
+        let before = decompressed.count
+        let wanted = decompressionBytesLeft
+        // What comes before a failure was decompressed too.
+        defer {
+            decompressionBytesLeft -= decompressed.count - before
+            decompressedBytes += decompressed.count - before
+        }
+        let isDone = try running.goOn(message, atLeast: wanted) { decompressed.append($0) }
+        if !isDone { decompression = consume running }
+        return isDone
+    }
+
+    private func refusal(of failure: Gzip.Failure) -> Status {
+        switch failure {
+        case .corrupt: Status(.internalError, "a message that is marked as gzip is none")
+        case .tooLarge:
+            .limitMet(
+                "messageBytesMax",
+                "a compressed message holds more than the \(messageBytesMax) bytes that are accepted",
+                subject: "message")
+        }
+    }
+
     private mutating func dropDecompressed() {
         isCompressed = false
+        decompression = nil
         decompressed.removeAll()
     }
 
@@ -130,9 +159,13 @@ struct MessageReader: ~Copyable {
         guard take(upTo: MessageReader.prefixByteCount) else { return nil }
         let length = try messageByteCount(held.bytes, at: 0)
         let whole = MessageReader.prefixByteCount + length
-        guard take(upTo: whole), !isCompressed || mayDecompress() else { return nil }
+        guard take(upTo: whole) else { return nil }
+        let message = UnsafeRawBufferPointer(rebasing: held.bytes[MessageReader.prefixByteCount..<whole])
+        if isCompressed {
+            guard try decompress(message) else { return nil }
+        }
         handedOut = whole
-        return UnsafeRawBufferPointer(rebasing: held.bytes[MessageReader.prefixByteCount..<whole])
+        return isCompressed ? decompressed.bytes : message
     }
 
     /// Moves bytes from `current` to `held` until so many are held; whether there are.

@@ -311,10 +311,15 @@ extension ServerCall: HTTP2StreamHandler {
 
     private func deliverMessages() {
         delivery.beginDelivering()
-        defer { delivery.endDelivering() }
+        var waitsForDecompression = false
+        defer {
+            delivery.endDelivering()
+            if waitsForDecompression, !isOver { awaitDecompression() }
+        }
         let mayDecompress = messages.pointee.encoding != .identity
         if mayDecompress {
-            messages.pointee.allowDecompression(ofBytes: server.decompressionLeft(of: connectionID))
+            messages.pointee.allowDecompression(
+                ofBytes: min(server.decompressionLeft(of: connectionID), limits.decompressedBytesPerTurnMax))
         }
         defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
@@ -327,10 +332,19 @@ extension ServerCall: HTTP2StreamHandler {
             }
             if messages.pointee.isWaiting, delivery.wantsMessage {
                 delivery.holdBack()
-                server.awaitDecompression(self)
+                waitsForDecompression = true
             }
         } catch {
             abort(error)
+        }
+    }
+
+    /// What was decompressed has been counted by now.
+    private func awaitDecompression() {
+        if server.decompressionLeft(of: connectionID) > 0 {
+            IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.resumeDecompressing() }
+        } else {
+            server.awaitDecompression(self)
         }
     }
 
@@ -345,10 +359,11 @@ extension ServerCall: HTTP2StreamHandler {
     /// Gives the window back for what was taken; an incomplete message counts as taken unless nothing is taken now.
     private func noteHeld() {
         let held = messages.pointee.heldBytes
-        let total = server.noteMessageBytes(held - notedHeldBytes, of: connectionID)
-        notedHeldBytes = held
+        let decompressed = messages.pointee.decompressedHeldBytes
+        let total = server.noteMessageBytes(held + decompressed - notedHeldBytes, of: connectionID)
+        notedHeldBytes = held + decompressed
         // What is not taken is bounded by the windows.
-        let counted = keptBytes + (delivery.takesNothing ? 0 : held)
+        let counted = keptBytes + decompressed + (delivery.takesNothing ? 0 : held)
         let hasGrown = counted > countedBytes
         countedBytes = counted
         if hasGrown, total > server.limits.messageBytesPerConnectionMax {

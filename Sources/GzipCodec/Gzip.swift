@@ -1,6 +1,6 @@
 internal import CZlib
 
-/// One message at a time as gzip (RFC 1952), whole. Pure; keeps nothing between messages.
+/// Messages as gzip (RFC 1952), each a member of its own. Pure.
 package enum Gzip {
     /// Why bytes do not decompress.
     package enum Failure: Error, Hashable {
@@ -10,38 +10,8 @@ package enum Gzip {
         case tooLarge
     }
 
-    /// What is decompressed at a time: a message that is too large costs no more memory than that beyond its limit.
-    private static let pieceByteCount = 16 << 10
     /// zlib.h, `deflateInit2`: a window of 2^15 bytes, "add 16 to windowBits" for gzip.
-    private static let windowBits: Int32 = 15 + 16
-
-    /// Hands out what the bytes hold, piece by piece, each valid during the call; at most so many bytes in all.
-    package static func decompress(
-        _ bytes: UnsafeRawBufferPointer, byteCountMax: Int, _ take: (UnsafeRawBufferPointer) -> Void
-    ) throws(Failure) {
-        guard let byteCount = UInt32(exactly: bytes.count) else { throw .tooLarge }
-        var stream = z_stream()
-        let streamByteCount = Int32(MemoryLayout<z_stream>.size)
-        guard inflateInit2_(&stream, windowBits, ZLIB_VERSION, streamByteCount) == Z_OK else { throw .corrupt }
-        defer { inflateEnd(&stream) }
-        stream.next_in = bytes.bindMemory(to: UInt8.self).baseAddress
-        stream.avail_in = byteCount
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceByteCount, alignment: 1)
-        defer { piece.deallocate() }
-        var left = byteCountMax
-        while true {
-            stream.next_out = piece.bindMemory(to: UInt8.self).baseAddress
-            stream.avail_out = UInt32(pieceByteCount)
-            let result = inflate(&stream, Z_NO_FLUSH)
-            guard result == Z_OK || result == Z_STREAM_END else { throw .corrupt }
-            let made = pieceByteCount - Int(stream.avail_out)
-            guard made <= left else { throw .tooLarge }
-            left -= made
-            if made > 0 { take(UnsafeRawBufferPointer(rebasing: piece[..<made])) }
-            if result == Z_STREAM_END { break }
-        }
-        guard stream.avail_in == 0 else { throw .corrupt }
-    }
+    fileprivate static let windowBits: Int32 = 15 + 16
 
     /// The bytes as one gzip member; nil when zlib cannot, for want of memory or because there are 4 GiB or more.
     package static func compress(_ bytes: [UInt8]) -> [UInt8]? {
@@ -67,5 +37,62 @@ package enum Gzip {
             }
         }
         return result == Z_STREAM_END ? compressed : nil
+    }
+}
+
+/// One gzip member that is decompressed in as many pieces as whoever does it likes. Owns zlib's state, some 40 KiB.
+package struct GzipDecompression: ~Copyable {
+    /// What is decompressed at a time: a message that is too large costs no more memory than that beyond its limit.
+    private static let pieceByteCount = 16 << 10
+
+    // On the heap: zlib's state points back to it.
+    private let stream: UnsafeMutablePointer<z_stream>
+    private let byteCountMax: Int
+    private var taken = 0
+    private var made = 0
+
+    /// At most so many bytes are to come of it.
+    package init(byteCountMax: Int) throws(Gzip.Failure) {
+        self.byteCountMax = byteCountMax
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        let streamByteCount = Int32(MemoryLayout<z_stream>.size)
+        guard inflateInit2_(stream, Gzip.windowBits, ZLIB_VERSION, streamByteCount) == Z_OK else { throw .corrupt }
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
+    }
+
+    /// Goes on with the member, which is the same bytes each time, until at least so many bytes more came of it or it is at
+    /// its end. Hands them out piece by piece, each valid during the call. Returns whether that is all.
+    package mutating func goOn(
+        _ bytes: UnsafeRawBufferPointer, atLeast wanted: Int, _ take: (UnsafeRawBufferPointer) -> Void
+    ) throws(Gzip.Failure) -> Bool {
+        guard let left = UInt32(exactly: bytes.count - taken) else { throw .tooLarge }
+        stream.pointee.next_in = bytes.bindMemory(to: UInt8.self).baseAddress.map {
+            UnsafePointer($0 + taken)
+        }
+        stream.pointee.avail_in = left
+        defer { taken = bytes.count - Int(stream.pointee.avail_in) }
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceByteCount, alignment: 1)
+        defer { piece.deallocate() }
+        let before = made
+        while made - before < wanted {
+            stream.pointee.next_out = piece.bindMemory(to: UInt8.self).baseAddress
+            stream.pointee.avail_out = UInt32(Self.pieceByteCount)
+            let result = inflate(stream, Z_NO_FLUSH)
+            guard result == Z_OK || result == Z_STREAM_END else { throw .corrupt }
+            let count = Self.pieceByteCount - Int(stream.pointee.avail_out)
+            guard count <= byteCountMax - made else { throw .tooLarge }
+            made += count
+            if count > 0 { take(UnsafeRawBufferPointer(rebasing: piece[..<count])) }
+            if result == Z_STREAM_END {
+                guard stream.pointee.avail_in == 0 else { throw .corrupt }
+                return true
+            }
+        }
+        return false
     }
 }

@@ -601,7 +601,9 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   package var sequence: UInt32 = 0
 
   /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
-  /// had. A stop token and the end-of-turn token are left out. Packed, in one piece.
+  /// had. A stop token and the end-of-turn token are left out. Packed, in one piece. One token only, where the request has
+  /// stop strings: the host looks for them, and tokens behind the one that completes a string are neither sent nor counted.
+  /// Of a longer run all tokens count.
   package var tokenIds: [UInt32] = []
 
   /// Their text, UTF-8; may begin or end inside a scalar. At most 1,024 bytes for each token, and as many more with

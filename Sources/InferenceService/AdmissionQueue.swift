@@ -21,8 +21,6 @@ struct AdmissionQueue<Element: AnyObject> {
         return .queued(position: elements.count - 1)
     }
 
-    mutating func removeFirst() { elements.removeFirst() }
-
     /// Takes out one that no longer waits; says whether it did.
     mutating func remove(_ element: Element) -> Bool {
         guard let index = elements.firstIndex(where: { $0 === element }) else { return false }

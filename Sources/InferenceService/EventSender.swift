@@ -18,6 +18,9 @@ struct EventSender {
     private let wantsTokenIDs: Bool
     private let sent: SentTokens
     private var lastSeq: UInt64 = 0
+    /// So many tokens without text are told of even so.
+    private static let pendingTokensMax: UInt32 = 256
+
     /// Tokens whose text is still held back; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
     private var pendingIDs: [UInt8] = []
@@ -43,7 +46,7 @@ struct EventSender {
         if text.isEmpty || !pendingIDs.isEmpty {
             pendingTokens += tokens
             if wantsTokenIDs { pendingIDs.append(contentsOf: ids) }
-            if !text.isEmpty { flushDelta(text: text) }
+            if !text.isEmpty || pendingTokens >= Self.pendingTokensMax { flushDelta(text: text) }
             return
         }
         encode(text: text, tokens: pendingTokens + tokens, ids: wantsTokenIDs ? ids : nil)

@@ -66,7 +66,8 @@ final class ModelQueue {
         }
         var moved = false
         while let turn = queue.first, begin(turn, on: backend) {
-            queue.removeFirst()
+            // Unless it has left by beginning.
+            _ = queue.remove(turn)
             moved = true
         }
         if moved { announcePositions() }

@@ -10,6 +10,8 @@ final class BackendHarness {
     private(set) var received: [String] = []
     private(set) var fatal: Fault?
     private(set) var counts: [TokenCount] = []
+    /// The texts of the runs.
+    private(set) var runs: [String] = []
     private(set) var finishes: [UInt32: Finish] = [:]
     private(set) var status: Int32?
     private var thread = pthread_t()
@@ -66,6 +68,7 @@ final class BackendHarness {
                 if case .tokenCount(let count) = message { counts.append(count) }
                 guard case .tokens(var batch) = message else { continue }
                 while let run = try conversation.next(&batch) {
+                    runs.append(String(decoding: run.text, as: UTF8.self))
                     if let finish = run.finish { finishes[run.sequence] = finish }
                 }
             }

@@ -98,6 +98,23 @@ struct BackendTests {
         #expect(harness.end() == 1)
     }
 
+    @Test("tokens of a request with stop strings are runs of their own", arguments: [false, true])
+    func stopStrings(has: Bool) throws {
+        let harness = try BackendHarness(
+            ScriptedEngine(body: { step throws(EngineFault) in
+                guard step.credit(of: 0) == 3 else { return .idle }
+                for letter in ["a", "b", "c"] { step.emit(0, token: 1, text: letter) }
+                step.finish(0, .endOfTurn, prompt: PromptTokens(total: 1))
+                return .idle
+            }))
+        try harness.listen { $0.conversation.phase == .ready }
+        // Stopping { stop = "z" }
+        let request = request + (has ? [0x3a, 3, 0x12, 1, 0x7a] : [])
+        try harness.say(.start(Start(sequence: 0, credit: 3, request: request)))
+        try harness.listen { $0.finishes[0] != nil }
+        #expect(harness.runs == (has ? ["a", "b", "c"] : ["abc"]))
+    }
+
     @Test("a model that offers more sequences than allowed is the author's error")
     func badModel() throws {
         let engine = ScriptedEngine(model: LoadedModel(maxContextTokens: 1, maxSequences: 5))

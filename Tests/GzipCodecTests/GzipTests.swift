@@ -3,10 +3,17 @@ import Testing
 @testable import GzipCodec
 
 struct GzipTests {
-    private func decompress(_ bytes: [UInt8], max: Int = 1 << 20) throws -> [UInt8] {
+    private func decompress(_ bytes: [UInt8], max: Int = 1 << 20, atLeast: Int = .max) throws -> [UInt8] {
         var found: [UInt8] = []
-        try bytes.withUnsafeBytes { try Gzip.decompress($0, byteCountMax: max) { found += $0 } }
-        return found
+        var running = try GzipDecompression(byteCountMax: max)
+        while true {
+            let before = found.count
+            let isDone = try bytes.withUnsafeBytes { memory in
+                try running.goOn(memory, atLeast: atLeast) { found += $0 }
+            }
+            #expect(isDone || found.count - before >= atLeast)
+            if isDone { return found }
+        }
     }
 
     private func failure(_ bytes: [UInt8], max: Int = 1 << 20) -> Gzip.Failure? {
@@ -29,6 +36,13 @@ struct GzipTests {
             #expect(try decompress(compressed) == bytes)
         }
         #expect(try #require(Gzip.compress([UInt8](repeating: 7, count: 300_000))).count < 3_000)
+    }
+
+    @Test("It comes back however little is asked for at a time", arguments: [1, 16_384, 20_000, 100_000])
+    func inPieces(atLeast: Int) throws {
+        for bytes in [noise(100_000), [UInt8](repeating: 7, count: 100_000), []] {
+            #expect(try decompress(try #require(Gzip.compress(bytes)), atLeast: atLeast) == bytes)
+        }
     }
 
     @Test("What another gzip wrote is read")
@@ -54,8 +68,9 @@ struct GzipTests {
     func bomb() throws {
         let bomb = try #require(Gzip.compress([UInt8](repeating: 0, count: 50 << 20)))
         var taken = 0
+        var running = try GzipDecompression(byteCountMax: 1 << 20)
         #expect(throws: Gzip.Failure.tooLarge) {
-            try bomb.withUnsafeBytes { try Gzip.decompress($0, byteCountMax: 1 << 20) { taken += $0.count } }
+            _ = try bomb.withUnsafeBytes { memory in try running.goOn(memory, atLeast: .max) { taken += $0.count } }
         }
         #expect(taken <= 1 << 20)
     }

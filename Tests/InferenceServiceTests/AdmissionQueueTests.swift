@@ -11,7 +11,8 @@ struct AdmissionQueueTests {
         let admissions = [a, b, c].map { queue.append($0) }
         #expect(admissions == [.queued(position: 0), .queued(position: 1), .full])
         #expect(queue.first === a)
-        queue.removeFirst()
+        let removed = queue.remove(a)
+        #expect(removed)
         #expect(queue.first === b)
         let again = queue.append(c)
         #expect(again == .queued(position: 1))

@@ -148,7 +148,11 @@ struct RequestScanTests {
         var testDescription: String { name }
 
         var bytes: [UInt8] {
-            var content = Array(repeatElement(entry, count: (4 << 20) / entry.count).joined())
+            let count = (4 << 20) / entry.count * entry.count
+            var content = [UInt8](unsafeUninitializedCapacity: count) { memory, filled in
+                for index in 0..<count { memory[index] = entry[index % entry.count] }
+                filled = count
+            }
             for field in path.reversed() {
                 var outer = OutputBuffer(capacity: content.count + 16)
                 outer.append(byteCount: WireSize.field(field, byteCount: content.count)) {
