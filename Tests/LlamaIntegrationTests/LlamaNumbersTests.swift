@@ -17,6 +17,22 @@ struct LlamaNumbersTests {
         #expect(try backend.ping().sequences == 0)
     }
 
+    @Test("What llama.cpp cannot go on from is told before the process ends")
+    func assertion() throws {
+        let model = try ChangedModel {
+            ChangedModel.set("llama.attention.layer_norm_rms_epsilon", to: Float.nan, in: &$0)
+        }
+        let backend = try DrivenBackend(weights: model.path)
+        let failure = try #require(throws: DrivenBackend.Failure.self) { _ = try backend.complete(.question("Hello")) }
+        guard case .fatal(let fault) = failure else {
+            Issue.record("\(failure)")
+            return
+        }
+        #expect(fault.code == .internal)
+        #expect(fault.message.contains("llama.cpp gave up: "))
+        #expect(backend.wait() == 1 << 8, "it exits with 1, and is not ended by a signal")
+    }
+
     @Test("The smallest temperatures choose the likeliest token, as 0 does")
     func smallTemperatures() throws {
         let backend = try DrivenBackend()

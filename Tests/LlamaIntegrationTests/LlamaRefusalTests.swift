@@ -112,6 +112,6 @@ struct LlamaRefusalTests {
         }
         #expect(fault.code == .badModel)
         #expect(fault.message.contains("of the 160 MiB"))
-        #expect(fault.message.contains("memoryMebibytes"))
+        #expect(fault.message.contains("raise memoryMebibytes in the manifest by "))
     }
 }

@@ -19,6 +19,14 @@ struct MemoryPlanTests {
         #expect(plan(.max, context: 8_192, sequences: 1)?.sequences == 1)
     }
 
+    @Test("the most that fits is found")
+    func most() {
+        for limit in [0, 1, 2, 63, 99] as [UInt64] { #expect(MemoryPlan.most(below: 100) { $0 <= limit } == limit) }
+        #expect(MemoryPlan.most(below: 100) { _ in true } == 99)
+        #expect(MemoryPlan.most(below: 0) { _ in true } == 0)
+        #expect(MemoryPlan.most(below: .max) { $0 <= 12_345_678 } == 12_345_678)
+    }
+
     @Test("a context that nobody asked for shrinks, one that was asked for does not")
     func context() {
         #expect(plan(3_000_000, context: 8_192, wanted: false, sequences: 4)?.contextTokens == 2_048)

@@ -41,17 +41,21 @@ package struct MemoryPlan: Equatable, Sendable {
             guard !isContextWanted, self.contextTokens / 2 >= Self.contextTokensMin else { return nil }
             self.contextTokens /= 2
         }
-        // The most that fits, between 1, which does, and one more than is wanted.
-        var fitting = 1
-        var tooMany = self.sequences + 1
-        while tooMany - fitting > 1 {
-            let middle = fitting + (tooMany - fitting) / 2
-            if fits(cost.bytes(contextTokens: self.contextTokens, sequences: middle)) {
-                fitting = middle
-            } else {
-                tooMany = middle
-            }
+        let context = self.contextTokens
+        let extra = Self.most(below: UInt64(self.sequences)) {
+            $0 < 1 || fits(cost.bytes(contextTokens: context, sequences: Int($0) + 1))
         }
-        self.sequences = fitting
+        self.sequences = Int(extra) + 1
+    }
+
+    /// The highest number below `bound` that fits, where all fit that are lower than one that does; 0 when none does.
+    package static func most(below bound: UInt64, fits: (UInt64) -> Bool) -> UInt64 {
+        var fitting: UInt64 = 0
+        var tooMany = bound
+        while tooMany > fitting + 1 {
+            let middle = fitting + (tooMany - fitting) / 2
+            if fits(middle) { fitting = middle } else { tooMany = middle }
+        }
+        return fitting
     }
 }

@@ -52,7 +52,7 @@ extension LlamaEngine {
             let plan = MemoryPlan(
                 cost, contextTokens: contextTokens, isContextWanted: request.contextTokens > 0, sequences: sequences,
                 fits: hearth_llama_has_room)
-        else { throw noMemory(cost) }
+        else { throw noMemory(cost, isContextWanted: request.contextTokens > 0) }
         if plan.contextTokens < contextTokens || plan.sequences < sequences {
             Backend.log(
                 """
@@ -74,19 +74,22 @@ extension LlamaEngine {
         }
         let error = LlamaModel.firstError
         throw LoadFailure.speaksOfMemory(error) || error.isEmpty
-            ? noMemory(cost)
+            ? noMemory(cost, isContextWanted: request.contextTokens > 0)
             : EngineFault(.badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
     }
 
-    private func noMemory(_ cost: MemoryPlan.Cost) -> EngineFault {
-        let needed = cost.bytes(contextTokens: contextTokens, sequences: 1)
+    private func noMemory(_ cost: MemoryPlan.Cost, isContextWanted: Bool) -> EngineFault {
+        let tokens = isContextWanted ? contextTokens : min(contextTokens, MemoryPlan.contextTokensMin)
+        let needed = cost.bytes(contextTokens: tokens, sequences: 1)
+        let free = MemoryPlan.most(below: needed, fits: hearth_llama_has_room)
         let limit = hearth_llama_memory_limit()
         let allowed = limit > 0 ? "of the \(limit >> 20) MiB that the sandbox allows in all" : "on this machine"
         return EngineFault(
             .badModel,
             """
-            one context of \(contextTokens) tokens needs about \((needed >> 20) + 1) MiB beside the weights, which are not \
-            left \(allowed); raise memoryMebibytes in the manifest, or lower contextTokens
+            one context of \(tokens) tokens needs about \((needed >> 20) + 1) MiB beside the weights, and \(free >> 20) MiB \
+            are left \(allowed); raise memoryMebibytes in the manifest by \(((needed - free) >> 20) + 1) at least\
+            \(isContextWanted ? ", or lower contextTokens" : "")
             """)
     }
 }
