@@ -48,6 +48,7 @@ var targets: [Target] = [
     library("LinuxSystem", ["CLinux"]),
     library("WireFormat"),
     library("StrictJSON", ["LinuxSystem"]),
+    library("TerminalText"),
 
     // Layer 1: one owner for each C library, the event loop, pure formats.
     library("LaunchPlan"),
@@ -69,8 +70,7 @@ var targets: [Target] = [
         "BackendSupervisor",
         [
             "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON", "TLSSession",
-            "WireFormat",
-            logging,
+            "TerminalText", "WireFormat", logging,
         ]),
     // Attacks on the sandbox, for the tests and for `hearth doctor`.
     library("SandboxAudit", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
@@ -101,13 +101,13 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit",
             "SandboxPolicy",
-            "StrictJSON", "TLSSession", logging,
+            "StrictJSON", "TLSSession", "TerminalText", logging,
         ]),
     .executableTarget(
         name: "hearth",
         dependencies: [
             "ConsumerAccess", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "SandboxPolicy", "TLSSession",
+            "SandboxPolicy", "TLSSession", "TerminalText",
             arguments, logging, protobuf,
         ],
         swiftSettings: swiftSettings),
@@ -187,6 +187,7 @@ var targets: [Target] = [
     tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests("SandboxPolicyTests", ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
     tests("StrictJSONTests", ["StrictJSON"]),
+    tests("TerminalTextTests", ["TerminalText"]),
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
     tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),

@@ -66,6 +66,8 @@ package final class AdminService: Service {
             }
         case "ListDenied":
             .unary { (request: Hearth_Admin_V1_ListDeniedRequest, _) in try await self.listDenied(request) }
+        case "ReadLog":
+            .unary { (request: Hearth_Admin_V1_ReadLogRequest, _) in try await self.readLog(request) }
         case "HandOver":
             .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in try await self.handOver(request) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
@@ -167,6 +169,34 @@ package final class AdminService: Service {
             $0.name = risk.name
             $0.exposure = risk.exposure
             $0.remedy = risk.remedy
+        }
+    }
+}
+
+// MARK: - What a backend wrote
+
+extension AdminService {
+    private func readLog(_ request: Hearth_Admin_V1_ReadLogRequest) throws(Status) -> Hearth_Admin_V1_ReadLogResponse {
+        let all = supervisor.backends
+        guard let backend = all.first(where: { $0.name == request.backend && $0.model == request.model }) else {
+            let known = all.map { "'\($0.model)' of \($0.name)" }.joined(separator: ", ")
+            throw Status(
+                .notFound,
+                "there is no model '\(request.model)' of a backend '\(request.backend)'; there are: "
+                    + (known.isEmpty ? "none" : known))
+        }
+        let output = backend.output(after: request.after)
+        return .with {
+            $0.lines = output.lines.map { line in
+                .with {
+                    $0.number = line.number
+                    $0.timeMilliseconds = line.milliseconds
+                    $0.pid = line.pid
+                    $0.text = line.text
+                }
+            }
+            $0.lastNumber = output.lastNumber
+            $0.unfinished = output.unfinished
         }
     }
 }

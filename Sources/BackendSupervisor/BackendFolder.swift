@@ -1,4 +1,5 @@
 internal import LinuxSystem
+internal import TerminalText
 
 /// What one look at the backends folder found.
 struct BackendFolder: Equatable, Sendable {
@@ -71,6 +72,13 @@ struct BackendFolder: Equatable, Sendable {
     private mutating func examine(_ name: String, in path: String, isManifest: Bool) -> FileFacts? {
         guard name.utf8.count <= 64, name.utf8.allSatisfy(Self.isNameByte) else {
             ignore(printable(name), "a backend's name has 1 to 64 letters, digits, '.', '_' and '-'; rename it")
+            return nil
+        }
+        if name.hasSuffix(".json.new") {
+            ignore(
+                name,
+                "what an installation brought beside a manifest that you changed; take what you want of it, and remove it"
+            )
             return nil
         }
         guard let entry = try? FileFacts(path: path + "/" + name) else { return nil }

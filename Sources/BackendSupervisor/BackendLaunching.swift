@@ -5,6 +5,7 @@ internal import LinuxSystem
 internal import SandboxPolicy
 internal import StrictJSON
 internal import Synchronization
+internal import TerminalText
 
 /// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.
 protocol BackendLaunching: Sendable {

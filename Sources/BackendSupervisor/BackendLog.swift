@@ -1,3 +1,5 @@
+internal import TerminalText
+
 /// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written, and in
 /// the work for each piece of output.
 struct BackendLog {
@@ -5,7 +7,7 @@ struct BackendLog {
     private let linesMax: Int
     private let lineBytesMax: Int
 
-    private var kept: [String] = []
+    private var kept: [Line] = []
     /// Where the oldest kept line is; what lies before it is let go of from time to time.
     private var first = 0
     private var keptBytes = 0
@@ -13,6 +15,17 @@ struct BackendLog {
     private(set) var droppedLines: UInt64 = 0
     /// Lines that came before the process that writes now.
     private var earlierLines: UInt64 = 0
+    /// Which process writes now, and when its last output was read.
+    private var pid: Int32 = 0
+    private var milliseconds: UInt64 = 0
+
+    /// A whole line, who wrote it, and when its end was read.
+    struct Line: Equatable, Sendable {
+        let pid: Int32
+        /// Since 1970.
+        let milliseconds: UInt64
+        let text: String
+    }
 
     init(bytesMax: Int, linesMax: Int, lineBytesMax: Int) {
         self.bytesMax = bytesMax
@@ -22,7 +35,7 @@ struct BackendLog {
 
     /// The kept lines, oldest first, after a note of how many were dropped.
     var lines: [String] {
-        var lines = Array(kept[first...])
+        var lines = kept[first...].map(\.text)
         if !partial.isEmpty { lines.append(printable(partial)) }
         if droppedLines > 0 { lines.insert("(\(droppedLines) earlier lines were dropped)", at: 0) }
         return lines
@@ -31,18 +44,32 @@ struct BackendLog {
     /// The kept lines of the process that writes now.
     var linesOfProcess: [String] {
         let earlier = Int(clamping: earlierLines - min(earlierLines, droppedLines))
-        return kept[first...].dropFirst(earlier) + (partial.isEmpty ? [] : [printable(partial)])
+        return kept[first...].dropFirst(earlier).map(\.text) + (partial.isEmpty ? [] : [printable(partial)])
     }
 
-    /// What comes from here on is another process's.
-    mutating func beginProcess() {
+    /// Of the last whole line, counted from 1 and from the first that was ever written.
+    var lastNumber: UInt64 { droppedLines + UInt64(kept.count - first) }
+
+    /// What was written behind it.
+    var unfinished: String { printable(partial) }
+
+    /// The kept lines with higher numbers than `number`, oldest first; the first of them has the number
+    /// `lastNumber` less those that follow it.
+    func lines(after number: UInt64) -> ArraySlice<Line> {
+        kept[first...].suffix(Int(clamping: lastNumber - min(number, lastNumber)))
+    }
+
+    /// What comes from here on is written by this process.
+    mutating func beginProcess(_ pid: Int32) {
         if !partial.isEmpty { endLine() }
-        earlierLines = droppedLines + UInt64(kept.count - first)
+        self.pid = pid
+        earlierLines = lastNumber
     }
 
     /// Takes output as it comes; a line longer than the limit goes on in the next. Lines that could not be kept anyway are
     /// counted and not made.
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    mutating func append(_ bytes: UnsafeRawBufferPointer, at milliseconds: UInt64 = 0) {
+        self.milliseconds = milliseconds
         var rest = bytes[...]
         if let last = lastOfTooMany(bytes) {
             droppedLines += UInt64(bytes[...last].count { $0 == UInt8(ascii: "\n") })
@@ -58,8 +85,9 @@ struct BackendLog {
     }
 
     /// Adds a line of the host's own.
-    mutating func note(_ line: String) {
+    mutating func note(_ line: String, at milliseconds: UInt64 = 0) {
         if !partial.isEmpty { endLine() }
+        self.milliseconds = milliseconds
         partial = Array(line.utf8.prefix(lineBytesMax))
         endLine()
     }
@@ -88,11 +116,11 @@ struct BackendLog {
     private mutating func endLine() {
         let line = printable(partial)
         partial.removeAll(keepingCapacity: true)
-        kept.append(line)
+        kept.append(Line(pid: pid, milliseconds: milliseconds, text: line))
         keptBytes += line.utf8.count
         while keptBytes > bytesMax || kept.count - first > linesMax {
-            keptBytes -= kept[first].utf8.count
-            kept[first] = ""
+            keptBytes -= kept[first].text.utf8.count
+            kept[first] = Line(pid: 0, milliseconds: 0, text: "")
             first += 1
             droppedLines += 1
         }
@@ -101,27 +129,4 @@ struct BackendLog {
             first = 0
         }
     }
-}
-
-/// Bytes from a backend as text that cannot steer a terminal or forge a line: whatever is no text becomes U+FFFD.
-func printable(_ bytes: some Collection<UInt8>) -> String {
-    var text = String(decoding: bytes, as: UTF8.self)
-    if text.hasSuffix("\r") { text.removeLast() }
-    return printable(text)
-}
-
-/// Text from a backend without control characters.
-func printable(_ text: String) -> String {
-    let isHarmless = { (scalar: Unicode.Scalar) in
-        switch scalar.properties.generalCategory {
-        case .control: scalar == "\t"
-        // Format characters reorder or hide what stands around them.
-        case .format, .lineSeparator, .paragraphSeparator: false
-        default: true
-        }
-    }
-    if text.unicodeScalars.allSatisfy(isHarmless) { return text }
-    var clean = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars { clean.append(isHarmless(scalar) ? scalar : "\u{FFFD}") }
-    return String(clean)
 }

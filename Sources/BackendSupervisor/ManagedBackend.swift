@@ -4,6 +4,7 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import Logging
 package import SandboxPolicy
+internal import TerminalText
 
 /// One backend executable with one model: its process, watched and started again, and the sequences it runs.
 ///
@@ -164,6 +165,17 @@ extension ManagedBackend {
     package var runningSequences: UInt32 { UInt32(clamping: connection?.runningSequences ?? 0) }
     /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
     package var recentLog: [String] { log.lines }
+
+    /// What of its output has a higher number than this, and is kept.
+    package func output(after number: UInt64) -> BackendOutput {
+        let lines = log.lines(after: number)
+        let before = log.lastNumber - UInt64(lines.count)
+        return BackendOutput(
+            lines: zip(1..., lines).map { index, line in
+                BackendOutput.Line(
+                    number: before + index, pid: line.pid, milliseconds: line.milliseconds, text: line.text)
+            }, lastNumber: log.lastNumber, unfinished: log.unfinished)
+    }
 }
 
 // What consumers ask of it.
@@ -271,6 +283,9 @@ extension ManagedBackend {
         }
     }
 
+    /// Milliseconds since 1970.
+    private static var clock: UInt64 { UInt64(max(0, FileFacts.clockNanoseconds() / 1_000_000)) }
+
     private func launch() {
         let preparation = LaunchPreparation(
             definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
@@ -334,7 +349,8 @@ extension ManagedBackend {
             connection = try BackendConnection(launch.handles, limits: limits, owner: self)
             process = try BackendProcess(
                 launch.handles, limits: limits,
-                wrote: { [weak self] in self?.log.append($0) }, denied: { [weak self] in self?.denied.note($0) },
+                wrote: { [weak self] in self?.log.append($0, at: Self.clock) },
+                denied: { [weak self] in self?.denied.note($0) },
                 exited: { [weak self] in self?.exited($0, $1) })
         } catch {
             connection?.close()
@@ -343,7 +359,7 @@ extension ManagedBackend {
             throw error
         }
         wasReady = false
-        log.beginProcess()
+        log.beginProcess(pid)
         logger.info("launched", metadata: ["pid": "\(pid)"])
     }
 
@@ -354,7 +370,7 @@ extension ManagedBackend {
         lastExit = status
         lastVerdict = process.verdict
         let exit = BackendExit(status, circumstances(of: process))
-        log.note("(the process \(exit.words))")
+        log.note("(the process \(exit.words))", at: Self.clock)
         connection?.close()
         self.process = nil
         denied.processEnded()
@@ -376,7 +392,7 @@ extension ManagedBackend {
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
     private func letGo() {
-        log.note("(the process does not end; nobody waits for it any more)")
+        log.note("(the process does not end; nobody waits for it any more)", at: Self.clock)
         connection?.close()
         connection = nil
         process = nil

@@ -84,6 +84,13 @@ extension Status {
         return nil
     }
 
+    /// The fields of the request that `BadRequest` calls wrong, by their paths.
+    package var badFields: [String] {
+        details.filter { $0.typeURL.hasSuffix("/\(Google_Rpc_BadRequest.protoMessageName)") }.flatMap { detail in
+            (try? Google_Rpc_BadRequest(serializedBytes: detail.value))?.fieldViolations.map(\.field) ?? []
+        }
+    }
+
     /// The same, with as much of its message and details as may be sent.
     func fitting(_ limits: Limits) -> Status {
         var status = self

@@ -15,7 +15,11 @@ struct HostLayout: Sendable, Equatable {
         launcher = try InstalledParts.program("hearth-sandbox", executable: executable)
         policies = try InstalledParts.policies(asked: configuration.policies, executable: executable)
         backends = try HostLayout.backends(configuration, prefix: InstalledParts.prefix(of: executable))
-        state = HostLayout.state(configuration, environment: environment)
+        if let asked = configuration.state {
+            state = asked
+        } else {
+            state = try StateFolder.usual(environment: environment)
+        }
     }
 
     private static func backends(_ configuration: HostConfiguration, prefix: URL) throws(HostError) -> String {
@@ -26,24 +30,13 @@ struct HostLayout: Sendable, Equatable {
         }
         return path
     }
-
-    private static func state(_ configuration: HostConfiguration, environment: [String: String]) -> String {
-        configuration.state ?? defaultState(environment: environment, isRoot: SystemUser.currentIsRoot)
-    }
-
-    /// /var/lib/hearth for a service, otherwise as the XDG base directory specification says.
-    static func defaultState(environment: [String: String], isRoot: Bool) -> String {
-        if isRoot { return "/var/lib/hearth" }
-        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/hearth" }
-        return (environment["HOME"] ?? "/tmp") + "/.local/state/hearth"
-    }
 }
 
 /// Where the owner's command line finds the agent.
 package enum OwnerSocket {
     /// The Unix socket in a state folder; only its owner can open it.
     package static func address(state: String?, environment: [String: String]) throws(HostError) -> SocketAddress {
-        let folder = state ?? HostLayout.defaultState(environment: environment, isRoot: SystemUser.currentIsRoot)
+        let folder = try StateFolder.asked(state, environment: environment)
         do throws(SocketAddressError) {
             return try SocketAddress("unix:\(folder)/admin.sock")
         } catch {

@@ -3,6 +3,33 @@ internal import LinuxSystem
 
 /// The folder of what the agent keeps: mode 0700, owned by the user who serves.
 enum StateFolder {
+    /// The one that a command was told, by its flag or in the environment, or the usual one. Throws for an empty one.
+    static func asked(_ flag: String?, environment: [String: String]) throws(HostError) -> String {
+        if let flag {
+            guard !flag.isEmpty else { throw HostError("--state is empty: name the agent's folder, or leave it out") }
+            return flag
+        }
+        if let said = try SettingsEnvironment.text(of: .state, in: environment) { return said }
+        return try usual(environment: environment)
+    }
+
+    /// /var/lib/hearth for a service, otherwise as the XDG base directory specification says. `home`: what the account of who
+    /// runs it says, for where HOME says nothing. Throws where nobody has a home: what others can write to is no place for
+    /// keys.
+    static func usual(
+        environment: [String: String], isRoot: Bool = SystemUser.currentIsRoot,
+        home: String? = SystemUser.currentHome
+    ) throws(HostError) -> String {
+        if isRoot { return "/var/lib/hearth" }
+        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/hearth" }
+        let said = environment["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        guard let home = said ?? home else {
+            throw HostError(
+                "there is no home folder to keep the agent's state in: name a folder with --state, or set HOME")
+        }
+        return home + "/.local/state/hearth"
+    }
+
     /// Makes it if it is missing; as root, for another user. Throws if others could read it.
     static func prepare(_ path: String, for user: SystemUser?) throws(HostError) {
         let files = FileManager.default

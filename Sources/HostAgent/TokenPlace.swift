@@ -6,7 +6,7 @@ internal import LinuxSystem
 package enum TokenPlace {
     /// The file in a state folder that exists already. Throws when it does not.
     package static func file(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
-        let folder = folder(state, environment)
+        let folder = try StateFolder.asked(state, environment: environment)
         guard FileManager.default.fileExists(atPath: folder) else {
             throw HostError("there is no state folder \(folder): name the agent's with --state")
         }
@@ -15,7 +15,7 @@ package enum TokenPlace {
 
     /// The same, but makes the folder where there is none: for the service's user when called by root.
     package static func prepared(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
-        let folder = folder(state, environment)
+        let folder = try StateFolder.asked(state, environment: environment)
         if !FileManager.default.fileExists(atPath: folder) {
             var user: SystemUser?
             if SystemUser.currentIsRoot {
@@ -29,10 +29,5 @@ package enum TokenPlace {
             try StateFolder.prepare(folder, for: user)
         }
         return TokenFile(folder: folder)
-    }
-
-    private static func folder(_ state: String?, _ environment: [String: String]) -> String {
-        state ?? environment["HEARTH_STATE"]
-            ?? HostLayout.defaultState(environment: environment, isRoot: SystemUser.currentIsRoot)
     }
 }

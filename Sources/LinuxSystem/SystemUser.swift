@@ -48,6 +48,13 @@ package struct SystemUser: Sendable, Equatable {
         return String(cString: entry.pointee.pw_name)
     }
 
+    /// The home folder that passwd(5) has for who this process is; nil without an account, or where that is no absolute path.
+    package static var currentHome: String? {
+        guard let entry = getpwuid(geteuid()), let folder = entry.pointee.pw_dir else { return nil }
+        let home = String(cString: folder)
+        return home.hasPrefix("/") ? home : nil
+    }
+
     /// Becomes this user for good, in every thread (setgroups(2), setgid(2), setuid(2) as root); throws if root could be
     /// regained.
     package func become() throws(LinuxError) {

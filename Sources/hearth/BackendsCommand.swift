@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import InferenceMessages
 internal import SwiftProtobuf
+internal import TerminalText
 
 struct BackendsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,38 +26,37 @@ struct ListBackendsCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let list = try await owner.ask(
             "ListBackends", Hearth_Admin_V1_ListBackendsRequest(), Hearth_Admin_V1_ListBackendsResponse.self)
-        if owner.json { return print(try list.jsonString()) }
+        if owner.json { return Output.json(try list.jsonString()) }
         if list.backends.isEmpty {
-            print("No backend was found. Put an executable into the backends folder; it starts by itself.")
+            Output.print("No backend was found. Put an executable into the backends folder; it starts by itself.")
         } else {
-            print(Self.table(list.backends))
+            Output.table(Self.rows(list.backends))
         }
-        for file in list.ignored { print("\n\(file.name) is not run: it is \(file.reason)") }
+        for file in list.ignored { Output.print("\n" + printable("\(file.name) is not run: it is \(file.reason)")) }
         for backend in list.backends where !backend.detail.isEmpty {
-            print("\n\(backend.name): \(backend.detail)")
+            Output.print("\n" + printable("\(backend.name): \(backend.detail)"))
         }
         for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {
             if let first = layers.first(where: { !$0.sandboxLayers.isEmpty }) {
-                print("\nsandbox tier \(tier): \(first.sandboxLayers.joined(separator: ", "))")
-                for risk in first.residualRisks { print("  remains open: \(risk.name): \(risk.exposure)") }
+                Output.print("\nsandbox tier \(tier): \(first.sandboxLayers.joined(separator: ", "))")
+                for risk in first.residualRisks { Output.print("  remains open: \(risk.name): \(risk.exposure)") }
             }
         }
     }
 
-    static func table(_ backends: [Hearth_Admin_V1_Backend]) -> String {
+    static func rows(_ backends: [Hearth_Admin_V1_Backend]) -> [[String]] {
         let header = [
             "BACKEND", "MODEL", "STATE", "SANDBOX", "POLICY", "SEQUENCES", "WAITING", "TOKENS", "DENIED", "RESTARTS",
             "PID",
         ]
-        return TextTable.render(
-            [header]
-                + backends.map {
-                    [
-                        $0.name, $0.model, $0.state, $0.sandboxTier, $0.policy, "\($0.running)/\($0.maxSequences)",
-                        "\($0.waiting)", "\($0.tokens)", "\($0.deniedCalls)", "\($0.restarts)",
-                        $0.pid == 0 ? "-" : "\($0.pid)",
-                    ]
-                })
+        return [header]
+            + backends.map {
+                [
+                    $0.name, $0.model, $0.state, $0.sandboxTier, $0.policy, "\($0.running)/\($0.maxSequences)",
+                    "\($0.waiting)", "\($0.tokens)", "\($0.deniedCalls)", "\($0.restarts)",
+                    $0.pid == 0 ? "-" : "\($0.pid)",
+                ]
+            }
     }
 }
 
@@ -82,9 +82,9 @@ struct DeniedCommand: AsyncParsableCommand {
         let list = try await owner.ask(
             "ListDenied", Hearth_Admin_V1_ListDeniedRequest.with { $0.backend = name },
             Hearth_Admin_V1_ListDeniedResponse.self)
-        if owner.json { return print(try list.jsonString()) }
-        if list.calls.isEmpty { return print("Nothing was denied to \(name).") }
-        print(Self.table(list.calls))
+        if owner.json { return Output.json(try list.jsonString()) }
+        if list.calls.isEmpty { return Output.print("Nothing was denied to \(name).") }
+        Output.print(Self.table(list.calls))
     }
 
     static func table(_ calls: [Hearth_Admin_V1_DeniedCall]) -> String {
@@ -93,21 +93,15 @@ struct DeniedCommand: AsyncParsableCommand {
             [
                 call.argument.isEmpty ? call.name : "\(call.name)(\(call.argument))", "\(call.count)",
                 call.errno == 0 ? "let pass" : String(cString: strerror(CInt(call.errno))),
-                Self.time(call.firstSeenMilliseconds),
+                Timestamp.text(milliseconds: call.firstSeenMilliseconds),
                 call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "), call.model,
             ]
         }
-        var text = TextTable.render([header] + rows)
+        var text = TextTable.render([header] + rows, columns: Output.columns)
         var told: Set<String> = []
         for call in calls where !call.meaning.isEmpty && told.insert(call.name).inserted {
             text += "\n\n\(call.name): \(call.meaning)"
         }
         return text
-    }
-
-    private static func time(_ milliseconds: UInt64) -> String {
-        Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(
-            Date.ISO8601FormatStyle(timeZone: .current).year().month().day().dateSeparator(.dash)
-                .time(includingFractionalSeconds: false).timeSeparator(.colon).dateTimeSeparator(.space))
     }
 }

@@ -9,8 +9,11 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         abstract: "Talk to a model of a host.",
         discussion: """
             With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal \
-            without a prompt it goes on turn by turn; the model sees the conversation so far. Ctrl-C ends the answer, not \
-            the conversation; Ctrl-D ends the conversation.
+            without a prompt it goes on turn by turn; the model sees the conversation so far, or, where that is longer than \
+            its context, the latest of it. Ctrl-C ends the answer, not the conversation, and so does an error; Ctrl-D ends \
+            the conversation. '/save FILE' writes all of it to a new file.
+
+            On a terminal a model's text is shown without what could steer the terminal; a pipe or a file gets it as it is.
 
             EXAMPLES
               hearth chat "Tell me a story about a fox."
@@ -20,6 +23,9 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...' "Hello"
               hearth chat --to host.example:50051 --tls-certificate me.pem --tls-key me.key "Hello"
             """)
+
+    /// More than any host takes in one message.
+    private static let promptBytesMax = 16 << 20
 
     @OptionGroup var consumer: ConsumerOptions
     @Option(help: ArgumentHelp("The model; may be left out where the host lends one only.", valueName: "name"))
@@ -42,30 +48,27 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     var prompt: String?
 
     mutating func run() async throws {
-        let template = try template()
-        let host = try await consumer.connect()
-        let stream = await host.client.bidirectional(
-            "/hearth.v1.Inference/Chat", requests: Hearth_V1_ChatRequest.self, answers: Hearth_V1_ChatEvent.self,
-            options: host.options)
-        let session = ChatSession(stream: stream, template: template, system: system, showsStats: stats)
+        let session = ChatSession(consumer: consumer, template: try template(), system: system, showsStats: stats)
+        let isConversation = prompt == nil && isatty(STDIN_FILENO) == 1
         let interrupts = Task {
             for await number in try await SignalStream.make() {
-                if number == SIGINT { await session.interrupt() } else { Foundation.exit(128 + number) }
+                guard number == SIGINT else { Foundation.exit(128 + number) }
+                // Before there is anything to cancel, and when the host does not heed it, Ctrl-C is the end.
+                if await !session.interrupt(), !isConversation { Foundation.exit(Failure.interrupted.rawValue) }
             }
         }
         defer { interrupts.cancel() }
-        if prompt == nil, isatty(STDIN_FILENO) == 1 {
-            try await session.converse()
+        if isConversation {
+            try await session.connect()
+            await session.converse()
         } else {
-            let text = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+            let text = try prompt ?? StandardStreams.readAll(bytesMax: ChatCommand.promptBytesMax)
             guard !text.isEmpty else {
                 throw ValidationError("the prompt is empty: give it as an argument or on standard input")
             }
-            let wasCancelled = try await session.ask(text)
-            try await session.finish()
-            if wasCancelled { throw Failure.interrupted }
+            if try await session.ask(text) { throw Failure.interrupted }
         }
-        await host.client.close()
+        await session.close()
     }
 
     /// Everything of a request but its messages.

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import HostAgent
 internal import LaunchPlan
+internal import TerminalText
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,9 +50,9 @@ struct DoctorCommand: ParsableCommand {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            Output.json(String(decoding: try encoder.encode(report), as: UTF8.self))
         } else {
-            print(DoctorText(report).text)
+            Output.print(DoctorText(report).text)
         }
         throw ExitCode(report.exitStatus)
     }

@@ -3,6 +3,7 @@ internal import ConsumerAccess
 internal import Foundation
 internal import GRPC
 internal import HostAgent
+internal import TerminalText
 
 /// Turns what went wrong into one line on standard error and an exit code (sysexits(3) where one fits).
 enum Failure {
@@ -16,6 +17,7 @@ enum Failure {
         switch error {
         case let error as HostError: return report("\(error)", badSetting)
         case let error as AccessError: return report("\(error)", requestFailed)
+        case let error as Refusal: return report("\(error)", requestFailed)
         case let error as Unreachable: return report("\(error)", unreachable)
         case let status as Status: return report("\(status.code.name): \(status.message)", requestFailed)
         // The parser's own: help, a wrong flag, an exit code.
@@ -23,8 +25,9 @@ enum Failure {
         }
     }
 
+    /// Whoever the words are of, they are one line.
     static func report(_ line: String, _ code: ExitCode) -> ExitCode {
-        Output.note("hearth: \(line)")
+        Output.note("hearth: \(printable(line))")
         return code
     }
 }

@@ -14,19 +14,22 @@ struct Hearth: AsyncParsableCommand {
               hearth chat "Tell me a story about a fox."     ask it something
               hearth token create laptop                     let another machine use it
               hearth status                                  see what it does
+              hearth logs llama -f                           see what a backend writes
               hearth doctor                                  see how strongly it can hold a backend
 
             EXIT CODES
               0    all went well
-              1    the request failed; the gRPC status is printed
+              1    the request failed, or what it answers cannot be written; one line says why
               64   the command line is wrong
               69   the agent cannot be reached
               78   a setting is wrong, or the agent cannot serve with it
               130  Ctrl-C ended it
+              141  who read its output has gone
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, StatusCommand.self,
+            ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, LogsCommand.self,
+            StatusCommand.self,
             LimitsCommand.self, MetricsCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
             DoctorCommand.self,
         ])
@@ -40,11 +43,12 @@ enum Main {
     /// Signals are blocked before the first thread starts, so `main` is synchronous; the command runs in a task, which
     /// parses it anew, because it is no value that could be handed to one.
     static func main() {
+        StandardStreams.fillClosed()
         do {
             CommandLineSecrets.hide()
             if try Hearth.parseAsRoot() is any HandlesSignals { TerminationSignals.block() }
         } catch {
-            Hearth.exit(withError: error)
+            end(error)
         }
         // Detached: `main` is isolated to the main actor, whose thread waits below.
         Task.detached {
@@ -57,11 +61,21 @@ enum Main {
                     try command.run()
                 }
             } catch {
-                Hearth.exit(withError: Failure.described(error))
+                end(Failure.described(error))
             }
-            Hearth.exit()
+            exit(0)
         }
         // Not dispatchMain: it waits with an empty signal mask, and SIGTERM would end the process on the spot.
         while true { pause() }
+    }
+
+    /// Prints what the parser has to say: help on standard output, like any answer, and what is wrong on standard error.
+    private static func end(_ error: any Error) -> Never {
+        let code = Hearth.exitCode(for: error)
+        let message = Hearth.fullMessage(for: error)
+        if !message.isEmpty {
+            if code.isSuccess { Output.print(message) } else { Output.note(message) }
+        }
+        exit(code.rawValue)
     }
 }

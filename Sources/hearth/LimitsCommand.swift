@@ -24,11 +24,11 @@ struct LimitsCommand: AsyncParsableCommand {
         var list = try await owner.ask(
             "ListLimits", Hearth_Admin_V1_ListLimitsRequest(), Hearth_Admin_V1_ListLimitsResponse.self)
         if met { list.limits.removeAll { $0.timesMet == 0 } }
-        if owner.json { return print(try list.jsonString()) }
-        if list.limits.isEmpty { return print("No limit was met since the agent began.") }
+        if owner.json { return Output.json(try list.jsonString()) }
+        if list.limits.isEmpty { return Output.print("No limit was met since the agent began.") }
         let rows = list.limits.map {
             [$0.name, "\($0.value)", $0.unit, $0.hasTimesMet ? "\($0.timesMet)" : "-", $0.meaning]
         }
-        print(TextTable.render([["LIMIT", "VALUE", "UNIT", "MET", "WHAT IT BOUNDS"]] + rows))
+        Output.table([["LIMIT", "VALUE", "UNIT", "MET", "WHAT IT BOUNDS"]] + rows)
     }
 }

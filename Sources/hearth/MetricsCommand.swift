@@ -23,6 +23,6 @@ struct MetricsCommand: AsyncParsableCommand {
             state, "GetStatus", Hearth_Admin_V1_GetStatusRequest(), Hearth_Admin_V1_Status.self)
         let limits = try await OwnerOptions.ask(
             state, "ListLimits", Hearth_Admin_V1_ListLimitsRequest(), Hearth_Admin_V1_ListLimitsResponse.self)
-        print(MetricsText(status: status, limits: limits.limits).text, terminator: "")
+        Output.print(MetricsText(status: status, limits: limits.limits).text, terminator: "")
     }
 }

@@ -28,7 +28,7 @@ struct ModelsCommand: AsyncParsableCommand {
                 "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = token },
                 options: host.options)
             for model in page.models {
-                if json { print(try model.jsonString()) }
+                if json { Output.json(try model.jsonString()) }
                 let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
                 rows.append([
                     model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
@@ -40,7 +40,7 @@ struct ModelsCommand: AsyncParsableCommand {
             token = page.nextPageToken
         } while !token.isEmpty
         if json { return }
-        print(rows.count == 1 ? "This host lends no model now." : TextTable.render(rows))
+        if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
     }
 
     private static func word(_ state: Hearth_V1_ModelState) -> String {

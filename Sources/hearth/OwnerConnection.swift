@@ -25,13 +25,46 @@ struct OwnerOptions: ParsableArguments {
     static func ask<Request: Message & Sendable, Response: Message & Sendable>(
         _ state: String?, _ method: String, _ request: Request, _ type: Response.Type
     ) async throws -> Response {
-        let environment = ProcessInfo.processInfo.environment
-        let folder = state ?? environment["HEARTH_STATE"]
-        let address = try OwnerSocket.address(state: folder, environment: environment)
-        let client = try await Connection.open(address, security: .plaintext)
-        defer { Task { await client.close() } }
-        return try await client.unary("/hearth.admin.v1.Admin/\(method)", request)
+        let agent = try await OwnerConnection.open(state: state)
+        let response: Response = try await agent.ask(method, request)
+        await agent.close()
+        return response
     }
+}
+
+/// A connection to the agent's socket for its owner.
+struct OwnerConnection: Sendable {
+    /// The agent has all that it is asked for at hand.
+    private static let answerMilliseconds: UInt64 = 20_000
+
+    private let client: Client
+
+    static func open(state: String?) async throws -> OwnerConnection {
+        let address = try OwnerSocket.address(state: state, environment: ProcessInfo.processInfo.environment)
+        return OwnerConnection(client: try await Connection.open(address, security: .plaintext))
+    }
+
+    func ask<Request: Message & Sendable, Response: Message & Sendable>(
+        _ method: String, _ request: Request
+    ) async throws -> Response {
+        var options = CallOptions()
+        options.timeoutMilliseconds = OwnerConnection.answerMilliseconds
+        do {
+            return try await client.unary("/hearth.admin.v1.Admin/\(method)", request, options: options)
+        } catch let status as Status where status.code == .deadlineExceeded {
+            throw Unreachable(
+                description: "the agent at \(client.address) does not answer within "
+                    + "\(OwnerConnection.answerMilliseconds / 1_000) s: see whether its process was stopped")
+        } catch let status as Status where status.code == .unavailable {
+            throw Unreachable(description: "the agent at \(client.address) has gone: \(status.message)")
+        } catch let status as Status where status.code == .unimplemented {
+            throw Refusal(
+                "the agent at \(client.address) is of another version and does not know this (\(method)): start it anew with "
+                    + "this one, 'hearth serve --take-over'")
+        }
+    }
+
+    func close() async { await client.close() }
 }
 
 /// Opens a connection, or says what to do when nobody answers.
@@ -57,6 +90,10 @@ enum Connection {
         case .tls where reason.contains("certificate"):
             "trust it with --fingerprint and the SHA-256 that 'hearth serve' logs, or with --authorities"
         case .plaintext where reason.contains("closed the connection"): "if it serves TLS, add --tls"
+        case .plaintext where reason.contains("Permission denied"):
+            "only the user who runs the agent can ask it: run this as that user, or as root"
+        case .plaintext where reason.contains("handshakeMilliseconds") || reason.contains("no HTTP/2"):
+            "another program listens there, or the agent was stopped (SIGSTOP) or hangs"
         case .tls, .plaintext:
             "start one with 'hearth serve', or say where it is with --state (the owner's commands) or --to"
         }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import HostAgent
 internal import SandboxPolicy
+internal import TerminalText
 
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,7 +25,8 @@ struct PolicyOptions: ParsableArguments {
 
     /// The folder that `hearth serve` would take without a configuration file.
     func folder() throws -> PolicyFolder {
-        let asked = policies ?? ProcessInfo.processInfo.environment["HEARTH_POLICIES"]
+        let environment = ProcessInfo.processInfo.environment
+        let asked = try policies ?? SettingsEnvironment.text(of: .policies, in: environment)
         return PolicyFolder(
             try InstalledParts.policies(asked: asked, executable: InstalledParts.ownExecutable()))
     }
@@ -63,7 +65,7 @@ struct PolicyListCommand: ParsableCommand {
                 rows.append((score, [name, "\(score.text) \(score.word)", beyond.isEmpty ? "-" : beyond]))
             }
             rows.sort { $0.score.value < $1.score.value }
-            print(TextTable.render([["POLICY", "EXPOSURE", "ALLOWS BESIDE THE HARMLESS"]] + rows.map(\.cells)))
+            Output.table([["POLICY", "EXPOSURE", "ALLOWS BESIDE THE HARMLESS"]] + rows.map(\.cells))
         } catch let error as SandboxPolicyError {
             throw HostError("\(error)")
         }
@@ -102,15 +104,17 @@ struct PolicyCheckCommand: ParsableCommand {
                 let isInstalled = !word.contains("/") && !word.hasSuffix(".json")
                 let file = folder.file(meant: word)
                 let check = PolicyCheck(file: file, demandsComments: isInstalled)
-                if !quiet { for warning in check.warnings { print(PolicyCheckCommand.marked(warning, file)) } }
+                if !quiet {
+                    for warning in check.warnings { Output.print(printable(PolicyCheckCommand.marked(warning, file))) }
+                }
                 if var error = check.error {
                     failures += 1
                     if isInstalled, !installed.contains(word) {
                         do { _ = try folder.policy(meant: word) } catch let unknown { error = "\(unknown)" }
                     }
-                    Output.note("\(error)")
+                    Output.note(printable("\(error)"))
                 } else if !quiet {
-                    print("\(file): ok")
+                    Output.print(printable("\(file): ok"))
                 }
             }
             if failures > 0 { throw Failure.requestFailed }

@@ -2,7 +2,9 @@ internal import ArgumentParser
 internal import Foundation
 internal import HostAgent
 internal import InferenceMessages
+internal import LinuxSystem
 internal import SwiftProtobuf
+internal import TerminalText
 
 struct PolicyLearnCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -72,7 +74,7 @@ struct PolicyLearnCommand: AsyncParsableCommand {
         lesson.user = user
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         let report = try await lesson.learn(executable: InstalledParts.ownExecutable(), path: path)
-        print(Self.render(report))
+        Output.print(Self.render(report))
         if let output { try write(report, to: output) }
         if !report.isConfirmed { throw ExitCode(1) }
     }
@@ -98,11 +100,11 @@ struct PolicyLearnCommand: AsyncParsableCommand {
     }
 
     private func write(_ report: PolicyLesson.Report, to file: String) throws {
-        do {
-            try Data((report.smallest.joined(separator: "\n") + "\n").utf8)
-                .write(to: URL(fileURLWithPath: file), options: .withoutOverwriting)
+        do throws(LinuxError) {
+            let text = report.smallest.joined(separator: "\n") + "\n"
+            try FileBytes.replace(file, with: Array(text.utf8), mode: 0o644, overwriting: false)
         } catch {
-            throw HostError("cannot write \(file): \(error.localizedDescription); name a file that does not exist yet")
+            throw HostError("cannot \(error)\(error.code == EEXIST ? "; name a file that does not exist yet" : "")")
         }
     }
 }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import HostAgent
 internal import SandboxPolicy
+internal import TerminalText
 
 struct PolicyShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,7 +26,7 @@ struct PolicyShowCommand: ParsableCommand {
     func run() throws {
         let effective = try options.effective(word)
         let summary = PolicySummary(effective)
-        print(json ? try summary.json() : PolicyShowCommand.text(summary))
+        if json { Output.json(try summary.json()) } else { Output.print(PolicyShowCommand.text(summary)) }
     }
 
     private static func text(_ summary: PolicySummary) -> String {
@@ -86,7 +87,7 @@ struct PolicyExplainCommand: ParsableCommand {
 
     func run() throws {
         let summary = PolicySummary(try options.effective(word))
-        print(json ? try summary.json() : PolicyExplainCommand.text(summary))
+        if json { Output.json(try summary.json()) } else { Output.print(PolicyExplainCommand.text(summary)) }
     }
 
     private static func text(_ summary: PolicySummary) -> String {

@@ -3,6 +3,7 @@ internal import Foundation
 internal import HostAgent
 internal import LaunchPlan
 internal import SandboxPolicy
+internal import TerminalText
 
 struct SandboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

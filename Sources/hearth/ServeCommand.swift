@@ -86,10 +86,15 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     @Flag(help: "Take over from the agent that runs with the same state folder, without its consumers noticing.")
     var takeOver = false
 
+    /// How long the end waits for who reads the log.
+    private static let logFlushMilliseconds = 1_000
+
     mutating func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let settings = try SettingsReader.read(flags: flags, environment: environment, file: config)
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let log = LogStream()
+        defer { log.flush(milliseconds: ServeCommand.logFlushMilliseconds) }
+        LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log, metadataProvider: nil) }
         let executable = try InstalledParts.ownExecutable()
         let logger = Logger(label: "hearth")
         for variable in SettingsEnvironment.unknown(in: environment) {

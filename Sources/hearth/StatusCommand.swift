@@ -17,11 +17,11 @@ struct StatusCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let status = try await owner.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest(), Hearth_Admin_V1_Status.self)
-        if owner.json { return print(try status.jsonString()) }
+        if owner.json { return Output.json(try status.jsonString()) }
         let listeners = status.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         let ready = status.backends.count { $0.state == "ready" }
-        print(
-            TextTable.render([
+        Output.table(
+            [
                 [
                     "agent",
                     "hearth \(status.version), pid \(status.pid), up \(Self.duration(status.uptimeMilliseconds))",
@@ -33,8 +33,11 @@ struct StatusCommand: AsyncParsableCommand {
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],
-            ]))
-        if !status.backends.isEmpty { print("\n" + ListBackendsCommand.table(status.backends)) }
+            ], hasHeader: false)
+        if !status.backends.isEmpty {
+            Output.print("")
+            Output.table(ListBackendsCommand.rows(status.backends))
+        }
     }
 
     private static func duration(_ milliseconds: UInt64) -> String {

@@ -64,7 +64,8 @@ struct CreateTokenCommand: ParsableCommand {
         try file.change { (book) throws(AccessError) in
             try book.create(name, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
         }
-        print(secret.text)
+        // Nobody could use a token that nobody has seen.
+        try Output.print(secret.text) { try file.change { (book) throws(AccessError) in try book.revoke(name) } }
         Output.note("hearth: this is the token '\(name)', shown this once; keep it where nobody else can read it")
     }
 }
@@ -81,10 +82,12 @@ struct ListTokensCommand: ParsableCommand {
         let file = try TokenPlace.file(state: options.state, environment: ProcessInfo.processInfo.environment)
         let tokens = try file.read()?.tokens ?? []
         if json {
-            for token in tokens { print(try Self.line(token)) }
+            for token in tokens { Output.json(try Self.line(token)) }
             return
         }
-        guard !tokens.isEmpty else { return print("There are no tokens. Make one with: hearth token create NAME") }
+        guard !tokens.isEmpty else {
+            return Output.print("There are no tokens. Make one with: hearth token create NAME")
+        }
         var rows = [["NAME", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
         for token in tokens {
             let expires = token.expires.map { $0.formatted(.iso8601) } ?? "never"
@@ -95,7 +98,7 @@ struct ListTokensCommand: ParsableCommand {
                 token.limits.models.isEmpty ? "all" : token.limits.models.joined(separator: ", "),
             ])
         }
-        print(TextTable.render(rows))
+        Output.table(rows)
     }
 
     private struct Line: Encodable {

@@ -12,9 +12,9 @@ struct BackendLogTests {
         return log
     }
 
-    private func append(_ text: String, to log: inout BackendLog) {
+    private func append(_ text: String, to log: inout BackendLog, at milliseconds: UInt64 = 0) {
         var text = text
-        text.withUTF8 { log.append(UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { log.append(UnsafeRawBufferPointer($0), at: milliseconds) }
     }
 
     @Test("lines come out whole however they were cut")
@@ -48,8 +48,22 @@ struct BackendLogTests {
     @Test("what could steer a terminal is made harmless")
     func controlCharacters() {
         #expect(log("\u{1B}[2Jred\u{7}\n").lines == ["\u{FFFD}[2Jred\u{FFFD}"])
-        #expect(printable("a\u{202E}b\u{2028}c\td") == "a\u{FFFD}b\u{FFFD}c\td")
-        #expect(printable([0x61, 0xff, 0x62]) == "a\u{FFFD}b")
+    }
+
+    @Test("each line keeps its number, its process and its time, whatever is dropped before it")
+    func numbers() {
+        var log = log(linesMax: 3)
+        log.beginProcess(7)
+        append("1\n2\nhalf", to: &log, at: 10)
+        #expect(log.lastNumber == 2 && log.unfinished == "half")
+        log.beginProcess(8)
+        append("4\n5\n", to: &log, at: 20)
+        #expect(log.lastNumber == 5 && log.unfinished == "")
+        #expect(log.lines(after: 0).map(\.text) == ["half", "4", "5"])
+        #expect(log.lines(after: 0).map(\.pid) == [7, 8, 8])
+        #expect(log.lines(after: 4).map(\.text) == ["5"])
+        #expect(log.lines(after: 4).map(\.milliseconds) == [20])
+        #expect(log.lines(after: 5).isEmpty && log.lines(after: 100).isEmpty)
     }
 
     @Test("of more lines at once than are kept the last ones are kept, and all others counted")
@@ -72,13 +86,13 @@ struct BackendLogTests {
     func linesOfProcess() {
         var log = log("old\nhalf", linesMax: 3)
         #expect(log.linesOfProcess == ["old", "half"])
-        log.beginProcess()
+        log.beginProcess(1)
         #expect(log.linesOfProcess == [])
         append("a\nb", to: &log)
         #expect(log.linesOfProcess == ["a", "b"])
         append("\n" + (1...9).map { "\($0)\n" }.joined(), to: &log)
         #expect(log.linesOfProcess == ["7", "8", "9"])
-        log.beginProcess()
+        log.beginProcess(1)
         #expect(log.linesOfProcess == [])
         #expect(log.lines.suffix(3) == ["7", "8", "9"])
     }

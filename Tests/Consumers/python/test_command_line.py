@@ -1,10 +1,20 @@
 """The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
 
+import fcntl
 import os
+import pty
+import select
+import shutil
+import signal
+import socket
+import struct
 import subprocess
+import tempfile
+import termios
+import threading
 
 import pytest
-from agent import PREFIX, Agent
+from agent import PREFIX, Agent, wait_until
 
 
 def hearth(*words, **options):
@@ -94,3 +104,285 @@ def test_a_file_that_is_not_run_is_named_with_the_reason_and_the_remedy():
         assert "notes is not run" in told and "chmod +x" in told
         assert "loose is not run" in told and "chmod go-w" in told
         assert set(agent.backends()) == {"echo"}
+
+
+AGENTLESS = [
+    ["policy", "list"], ["policy", "show", "strict"], ["policy", "explain", "strict"], ["policy", "check"], ["--help"],
+    ["serve", "--help"], ["--version"],
+]
+
+
+def asking(state):
+    """Every command that asks a running agent for something and prints it."""
+    owner = [[*words.split(), "--state", state] for words in (
+        "status|status --json|backends|backends --json|backends denied echo|limits|limits --json|metrics|logs|logs echo"
+    ).split("|")]
+    return [*owner, ["token", "list", "--state", state]]
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with Agent(backends={"echo": {"models": [{"id": "echo", "contextTokens": 24}]}}) as running:
+        os.kill(running.number("echo", "pid"), signal.SIGKILL)  # there is something in its log then
+        wait_until(lambda: running.number("echo", "restarts") == 1, "it was started again")
+        running.wait_ready("echo")
+        yield running
+
+
+def everything(agent):
+    consumer = [["models", "--to", agent.address], ["models", "--json", "--to", agent.address],
+                ["chat", "--to", agent.address, "Hello"]]
+    return [*AGENTLESS, *asking(agent.state), *consumer]
+
+
+def test_a_full_disk_is_told_of_and_is_a_failure(agent):
+    for words in everything(agent):
+        with open("/dev/full", "w") as full:
+            answer = subprocess.run(
+                [PREFIX / "bin/hearth", *map(str, words)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert answer.returncode == 1, words
+        assert answer.stderr.count("\n") == 1 and "No space left on device" in answer.stderr, words
+
+
+def test_a_token_that_could_not_be_shown_is_not_kept(agent):
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(
+            [PREFIX / "bin/hearth", "token", "create", "lost", "--state", agent.state], stdout=full, timeout=60,
+            stderr=subprocess.DEVNULL).returncode == 1
+    assert "lost" not in agent.command_line("token", "list", "--state", agent.state)
+
+
+def test_a_reader_that_has_gone_ends_a_command_quietly(agent):
+    for words in everything(agent):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as pipe:
+            answer = subprocess.run(
+                [PREFIX / "bin/hearth", *map(str, words)], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert answer.returncode == 141 and answer.stderr == "", words
+
+
+def test_closed_standard_streams_are_no_surprise(agent):
+    """No socket becomes a standard stream, and no command ends in a trap."""
+    for words in everything(agent):
+        for closed in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+            line = f'exec "$0" "$@" {closed}'
+            answer = subprocess.run(
+                ["bash", "-c", line, str(PREFIX / "bin/hearth"), *map(str, words)], capture_output=True, text=True, timeout=60)
+            assert answer.returncode == 1, (words, closed)
+            if "2>" not in closed:
+                assert answer.stderr.count("\n") == 1 and "cannot be written" in answer.stderr, (words, closed)
+
+
+@pytest.mark.parametrize("redirection, says", [("<&-", "Bad file descriptor"), ("</tmp", "Is a directory")])
+def test_standard_input_that_cannot_be_read_is_told_of(agent, redirection, says):
+    line = f'exec "$0" chat --to "$1" {redirection}'
+    answer = subprocess.run(
+        ["bash", "-c", line, PREFIX / "bin/hearth", agent.address], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1 and says in answer.stderr
+
+
+def test_standard_input_that_is_no_text_is_told_of(agent):
+    answer = subprocess.run(
+        [PREFIX / "bin/hearth", "chat", "--to", agent.address], input=b"\xff\xfe\0", capture_output=True, timeout=60)
+    assert answer.returncode == 1 and b"UTF-8" in answer.stderr
+
+
+def environment(**variables):
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("XDG_", "HEARTH_")) and name != "HOME"}
+    return {**kept, **variables}
+
+
+@pytest.mark.parametrize("variables", [{}, {"HOME": ""}, {"HOME": "relative"}, {"LANG": "C", "NO_COLOR": "1"}])
+def test_without_a_home_nothing_of_the_owner_lies_where_others_write(variables):
+    answer = hearth("status", env=environment(**variables))
+    assert answer.returncode in (69, 78)
+    assert "/tmp" not in answer.stderr and answer.stderr.count("\n") == 1
+
+
+def test_an_empty_state_folder_is_no_folder():
+    assert hearth("status", "--state", "").returncode == 78
+    assert "HEARTH_STATE" in hearth("status", env=environment(HEARTH_STATE="")).stderr
+
+
+def test_an_agent_that_was_stopped_is_told_of():
+    with Agent() as agent:
+        os.kill(agent.pid, signal.SIGSTOP)
+        try:
+            answer = hearth("status", "--state", agent.state)
+        finally:
+            os.kill(agent.pid, signal.SIGCONT)
+        assert answer.returncode == 69
+        assert answer.stderr.count("\n") == 1 and "stopped" in answer.stderr
+
+
+def test_a_socket_of_another_program_is_no_agent(tmp_path):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "admin.sock"))
+        other.listen()
+        thread = threading.Thread(target=lambda: other.accept()[0].sendall(b"SSH-2.0-no\r\n"), daemon=True)
+        thread.start()
+        answer = hearth("status", "--state", tmp_path)
+    assert answer.returncode == 69 and answer.stderr.count("\n") == 1
+
+
+class Terminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, *words, columns=80):
+        self.text = ""
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            os.execv(PREFIX / "bin/hearth", ["hearth", *map(str, words)])
+
+    def read_until(self, text):
+        def seen():
+            if select.select([self.descriptor], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.descriptor, 65536).decode(errors="replace")
+                except OSError:
+                    pass
+            return text in self.text
+
+        wait_until(seen, f"{text!r} on the terminal", 30, 0)
+        before, _, self.text = self.text.partition(text)
+        return before
+
+    def type(self, text):
+        os.write(self.descriptor, text.encode())
+
+    def end(self):
+        """Reads the rest; the exit status."""
+        rest = ""
+        while True:
+            try:
+                rest += os.read(self.descriptor, 65536).decode(errors="replace")
+            except OSError:
+                break
+            if not rest:
+                break
+        self.text += rest
+        status = os.waitpid(self.pid, 0)[1]
+        os.close(self.descriptor)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path):
+    terminal = Terminal("chat", "--to", agent.address, "--max-tokens", "3")
+    for number in range(8):
+        terminal.read_until("> ")
+        terminal.type(f"word{number} and more\n")
+        terminal.read_until("cut at the longest length")
+    terminal.read_until("> ")
+    terminal.type(" ".join(["word"] * 40) + "\n")
+    assert "no longer seen" not in terminal.read_until("even without what was said before")
+    terminal.read_until("> ")
+    terminal.type("again\n")
+    terminal.read_until("cut at the longest length")
+    terminal.read_until("> ")
+    saved = tmp_path / "saved"
+    terminal.type(f"/save {saved}\n")
+    terminal.read_until("saved in")
+    terminal.read_until("> ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    text = saved.read_text()
+    assert all(f"> word{number} and more" in text for number in range(8)) and "> again" in text
+
+
+def test_a_conversation_outlives_the_agent():
+    folder = tempfile.mkdtemp(prefix="hearth-consumer-")
+    os.chmod(folder, 0o777)
+    address = f"unix:{folder}/socket"
+    first = Agent(listen=[address])
+    with first:
+        terminal = Terminal("chat", "--to", address, "--max-tokens", "3")
+        terminal.read_until("> ")
+        terminal.type("first\n")
+        terminal.read_until("cut at the longest length")
+        terminal.read_until("> ")
+    terminal.type("second\n")
+    terminal.read_until("hearth serve")
+    terminal.read_until("> ")
+    with Agent(listen=[address]):
+        terminal.type("third\n")
+        terminal.read_until("cut at the longest length")
+        terminal.read_until("> ")
+        terminal.type("\x04")
+        assert terminal.end() == 0
+    shutil.rmtree(folder)
+
+
+def test_control_c_ends_the_answer_and_not_the_conversation(agent):
+    terminal = Terminal("chat", "--to", agent.address, "--option", "tokens_per_second=5")
+    terminal.read_until("> ")
+    terminal.type("slowly\n")
+    terminal.read_until(" ")
+    terminal.type("\x03")
+    terminal.read_until("[cancelled]")
+    terminal.read_until("> ")
+    terminal.type("\x03")
+    terminal.read_until("Ctrl-D ends")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
+def test_what_a_model_says_cannot_steer_the_terminal_and_a_pipe_gets_it_as_it_is(agent):
+    words = ["chat", "--to", agent.address, "--option", "echo=1", "a\x1b]52;c;aGk=\x07b"]
+    terminal = Terminal(*words)
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.text and "]52;c;aGk=" in terminal.text
+    assert "\x1b]52;c;aGk=\x07" in agent.command_line(*words)
+
+
+def test_a_table_fits_a_narrow_terminal(agent):
+    terminal = Terminal("backends", "--state", agent.state, columns=40)
+    assert terminal.end() == 0
+    assert "BACKEND    echo\r\n" in terminal.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_every_command_at_once(tmp_path, number):
+    """Against something that never answers."""
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "admin.sock"))
+        silent.listen()
+        to = f"unix:{tmp_path}/admin.sock"
+        for words in (["status", "--state", tmp_path], ["logs", "-f", "--state", tmp_path], ["metrics", "--state", tmp_path],
+                      ["chat", "--to", to, "x"], ["models", "--to", to]):
+            process = subprocess.Popen([PREFIX / "bin/hearth", *map(str, words)], stderr=subprocess.DEVNULL)
+            silent.accept()
+            process.send_signal(number)
+            assert process.wait(timeout=8) in (-number, 128 + number), words
+
+
+def test_a_log_is_followed_until_control_c():
+    with Agent() as agent:
+        process = subprocess.Popen(
+            [PREFIX / "bin/hearth", "logs", "-f", "--state", agent.state], stdout=subprocess.PIPE, text=True)
+        assert agent.command_line("logs", "--state", agent.state) == ""
+        for round in (1, 2):
+            pid = agent.number("echo", "pid")
+            os.kill(pid, signal.SIGKILL)
+            assert f"echo[{pid}]: (the process was killed" in process.stdout.readline()
+            wait_until(lambda: agent.number("echo", "restarts") == round, "it was started again")
+            agent.wait_ready("echo")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "" and process.wait(timeout=10) == -signal.SIGINT
+
+
+def test_logs_show_what_a_backend_wrote_across_restarts():
+    agent = Agent()
+    with agent:
+        pid = agent.number("echo", "pid")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: agent.number("echo", "restarts") == 1, "it was started again")
+        agent.wait_ready("echo")
+        lines = agent.command_line("logs", "echo", "--state", agent.state).splitlines()
+        assert any(f"echo[{pid}]: (the process was killed" in line for line in lines), lines
+        assert agent.command_line("logs", "echo", "-n", "0", "--state", agent.state) == ""
+        for words, names in ((["ecco"], "echo"), (["echo", "--model", "none"], "echo"), (["--model", "none"], "echo")):
+            answer = hearth("logs", *words, "--state", agent.state)
+            assert answer.returncode == 1 and names in answer.stderr.split("there are:")[1]

@@ -1,7 +1,9 @@
 """What Scripts/install puts on a machine, and that removing it leaves what was there before."""
 
+import hashlib
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -87,3 +89,62 @@ def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path
         assert f"\n{setting}\n" in unit
     for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):
         assert f"\n{setting}" not in unit
+
+
+@pytest.mark.parametrize("scope", ["--user", "--system"])
+def test_what_its_owner_changed_is_kept_and_what_was_not_is_replaced(tmp_path, executables, scope):
+    root = tmp_path / "root"
+    install(root, scope, "--from", executables)
+    prefix = root / ("usr/local" if scope == "--system" else "home/person/.local")
+    unit = root / "etc/systemd/system/hearth.service" if scope == "--system" else (
+        next(root.rglob("hearth.service")))
+    echo, strict = prefix / "lib/hearth/backends/echo.json", prefix / "share/hearth/policies/strict.json"
+    mine = {echo: '{"policy": "strict", "threads": 1}', unit: unit.read_text() + "Nice=5\n"}
+    for path, text in mine.items():
+        path.write_text(text)
+    shipped = strict.read_text()
+    said = install(root, scope, "--from", executables)
+    for path, text in mine.items():
+        assert path.read_text() == text and f"Kept {path}" in said
+        assert (path.parent / f"{path.name}.new").exists()
+    assert strict.read_text() == shipped and "strict.json" not in said
+    # An older version's, which nobody changed, gives way.
+    record = prefix / "share/hearth/manifest"
+    old = "# an older version's\n" + shipped
+    strict.write_text(old)
+    digest = hashlib.sha256(old.encode()).hexdigest()
+    name = "/" + str(strict.relative_to(root))
+    record.write_text(re.sub(f"sha256 [0-9a-f]+ {re.escape(name)}\n", f"sha256 {digest} {name}\n", record.read_text()))
+    said = install(root, scope, "--from", executables)
+    assert strict.read_text() == shipped and "strict.json" not in said
+    # Once the owner has taken the new version over, it is replaced as before.
+    echo.write_text((echo.parent / "echo.json.new").read_text())
+    assert "echo.json" not in install(root, scope, "--from", executables)
+    assert not (echo.parent / "echo.json.new").exists()
+    said = install(root, scope, "--uninstall")
+    assert [path for path in root.rglob("*") if path.is_file()] == [unit]
+    assert unit.read_text() == mine[unit] and f"Kept {unit}" in said
+
+
+def test_an_installation_from_before_digests_is_understood(tmp_path, executables):
+    """What it shipped is replaced, and what its owner changed is kept."""
+    root = tmp_path / "root"
+    install(root, "--system", "--from", executables)
+    record = root / "usr/local/share/hearth/manifest"
+    record.write_text("".join(line for line in record.read_text().splitlines(True) if not line.startswith("sha256 ")))
+    echo = root / "usr/local/lib/hearth/backends/echo.json"
+    echo.write_text("{}")
+    said = install(root, "--system", "--from", executables)
+    assert said.count("Kept") == 1 and echo.read_text() == "{}"
+
+
+def test_a_settings_file_that_is_a_link_of_its_owner_stays_one(tmp_path, executables):
+    root = tmp_path / "root"
+    install(root, "--system", "--from", executables)
+    echo = root / "usr/local/lib/hearth/backends/echo.json"
+    mine = tmp_path / "mine.json"
+    mine.write_text("{}")
+    echo.unlink()
+    echo.symlink_to(mine)
+    install(root, "--system", "--from", executables)
+    assert echo.is_symlink() and mine.read_text() == "{}"

@@ -1,0 +1,164 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GRPC
+internal import InferenceMessages
+internal import SwiftProtobuf
+internal import TerminalText
+
+struct LogsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs",
+        abstract: "Show what backends wrote to their standard output and error.",
+        discussion: """
+            Oldest first, each line with its time, backend, model and process. What a backend wrote before it was started \
+            again is there too, as far as it is kept ('hearth limits': logBytesMax, logLinesMax); lines in parentheses are \
+            the agent's own. With -f it goes on until Ctrl-C; where a backend writes more than can be shown, it says how \
+            many lines are missing.
+
+            EXAMPLES
+              hearth logs
+              hearth logs llama
+              hearth logs llama --model hearth-demo -n 20 -f
+            """)
+
+    @Argument(help: "The backend's file name; without it, all of them.")
+    var backend: String?
+    @Option(help: ArgumentHelp("Only the process of this model.", valueName: "id"))
+    var model: String?
+    @Flag(name: .shortAndLong, help: "Go on with what is written from now on, until Ctrl-C.")
+    var follow = false
+    @Option(
+        name: [.customShort("n"), .customLong("lines")],
+        help: ArgumentHelp("Begin with the last lines only, of each backend and model.", valueName: "count"))
+    var lineCount: UInt32?
+    @OptionGroup var owner: OwnerOptions
+
+    /// How often a followed agent is asked.
+    private static let followNanoseconds: UInt64 = 250_000_000
+
+    mutating func run() async throws {
+        let agent = try await OwnerConnection.open(state: owner.state)
+        var reader = LogReader(lineCount: lineCount.map { Int($0) })
+        while true {
+            let backends = try await chosen(agent, mustExist: reader.isFresh)
+            var lines: [LogReader.Shown] = []
+            for entry in backends {
+                let request = reader.request(for: entry, isFollowing: follow)
+                do {
+                    let response: Hearth_Admin_V1_ReadLogResponse = try await agent.ask("ReadLog", request)
+                    lines += reader.take(response, to: request, isFollowing: follow)
+                } catch let status as Status where status.code == .notFound {
+                    // It was taken away since it was listed.
+                }
+            }
+            show(
+                lines.sorted { ($0.line.timeMilliseconds, $0.line.number) < ($1.line.timeMilliseconds, $1.line.number) }
+            )
+            reader.isFresh = false
+            if !follow {
+                if lines.isEmpty, lineCount != 0 {
+                    Output.note("Nothing has been written yet; 'hearth backends' says how they are.")
+                }
+                break
+            }
+            try await Task.sleep(nanoseconds: LogsCommand.followNanoseconds)
+        }
+        await agent.close()
+    }
+
+    private func chosen(_ agent: OwnerConnection, mustExist: Bool) async throws -> [Hearth_Admin_V1_Backend] {
+        let list: Hearth_Admin_V1_ListBackendsResponse = try await agent.ask(
+            "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
+        let named = list.backends.filter { backend == nil || $0.name == backend }
+        let chosen = named.filter { model == nil || $0.model == model }
+        guard chosen.isEmpty, mustExist, backend != nil || model != nil else { return chosen }
+        if let backend, named.isEmpty {
+            throw Refusal("there is no backend '\(backend)'; there are: \(Self.words(list.backends.map(\.name)))")
+        }
+        throw Refusal("there is no model '\(model ?? "")'; there are: \(Self.words(named.map(\.model)))")
+    }
+
+    private static func words(_ names: [String]) -> String {
+        names.isEmpty ? "none" : Set(names).sorted().joined(separator: ", ")
+    }
+
+    private func show(_ lines: [LogReader.Shown]) {
+        for shown in lines {
+            if shown.missing > 0 {
+                Output.note("(\(shown.missing) lines of \(printable(shown.source)) are missing here)")
+            }
+            guard shown.hasLine else { continue }
+            if owner.json, let json = try? shown.line.jsonString() {
+                Output.json(json)
+            } else {
+                let time = Timestamp.text(milliseconds: shown.line.timeMilliseconds)
+                Output.print(printable("\(time) \(shown.source)[\(shown.line.pid)]: \(shown.line.text)"))
+            }
+        }
+    }
+}
+
+/// Which lines of which backend were shown. Pure.
+struct LogReader {
+    /// A line to show, and how many before it can be shown no more.
+    struct Shown {
+        let source: String
+        let missing: UInt64
+        /// False where only the missing ones are to be told of.
+        let hasLine: Bool
+        let line: Hearth_Admin_V1_LogLine
+    }
+
+    var isFresh = true
+    private let lineCount: Int?
+    private var read: [String: UInt64] = [:]
+
+    init(lineCount: Int?) { self.lineCount = lineCount }
+
+    func request(for backend: Hearth_Admin_V1_Backend, isFollowing: Bool) -> Hearth_Admin_V1_ReadLogRequest {
+        .with {
+            $0.backend = backend.name
+            $0.model = backend.model
+            $0.after = read[Self.source(backend.name, backend.model)] ?? 0
+        }
+    }
+
+    mutating func take(
+        _ response: Hearth_Admin_V1_ReadLogResponse, to request: Hearth_Admin_V1_ReadLogRequest, isFollowing: Bool
+    ) -> [Shown] {
+        let source = Self.source(request.backend, request.model)
+        let before = read[source]
+        read[source] = response.lastNumber
+        var lines = response.lines
+        // Only what was asked for was asked of a log that has been read before.
+        var missing: UInt64 = 0
+        if let before, response.lastNumber >= before {
+            missing = response.lastNumber - before - min(UInt64(lines.count), response.lastNumber - before)
+        } else if before == nil, let lineCount {
+            lines = lines.suffix(lineCount)
+        }
+        if !isFollowing, !response.unfinished.isEmpty, lineCount != 0 {
+            if let lineCount { lines = lines.suffix(lineCount - 1) }
+            lines.append(
+                .with {
+                    $0.number = response.lastNumber + 1
+                    $0.timeMilliseconds = UInt64(Date().timeIntervalSince1970 * 1000)
+                    $0.pid = response.lines.last?.pid ?? 0
+                    $0.text = response.unfinished
+                })
+        }
+        var shown: [Shown] = []
+        for line in lines {
+            shown.append(Shown(source: source, missing: shown.isEmpty ? missing : 0, hasLine: true, line: line))
+        }
+        if shown.isEmpty, missing > 0 {
+            shown.append(Shown(source: source, missing: missing, hasLine: false, line: .init()))
+        }
+        return shown
+    }
+
+    /// A backend of one model has often its name.
+    private static func source(_ backend: String, _ model: String) -> String {
+        backend == model ? backend : "\(backend)/\(model)"
+    }
+}
