@@ -85,7 +85,7 @@ var targets: [Target] = [
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "InferenceMessages",
             "LinuxSystem", "SandboxPolicy",
-            "WireFormat", protobuf,
+            "TLSSession", "WireFormat", protobuf,
         ]),
     library(
         "AdminService",

@@ -96,11 +96,13 @@ extension BackendConnection {
     }
 
     /// Nil when no sequence is free, or when the backend does not read what was sent before.
-    func begin(request: [UInt8], credit: UInt32, serial: UInt64, handler: any SequenceHandler) -> SequenceID? {
+    func begin(
+        request: [UInt8], credit: UInt32, cacheScope: [UInt8], serial: UInt64, handler: any SequenceHandler
+    ) -> SequenceID? {
         guard output.count < limits.outputBytesMax, let id = sequences.insert(handler, serial: serial) else {
             return nil
         }
-        guard say(.start(Start(sequence: id.number, credit: credit, request: request))) else {
+        guard say(.start(Start(sequence: id.number, credit: credit, request: request, cacheScope: cacheScope))) else {
             _ = sequences.remove(id.number)
             return nil
         }

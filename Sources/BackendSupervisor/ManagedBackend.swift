@@ -181,11 +181,15 @@ extension ManagedBackend {
 // What consumers ask of it.
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
-    /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again.
-    package func begin(request: [UInt8], credit: UInt32, handler: any SequenceHandler) -> SequenceID? {
+    /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. What is computed is shared within
+    /// `cacheScope` only (`Start.cacheScope`).
+    package func begin(
+        request: [UInt8], credit: UInt32, cacheScope: [UInt8] = [], handler: any SequenceHandler
+    ) -> SequenceID? {
         guard case .ready = lifecycle.phase, let connection else { return nil }
         lastSerial += 1
-        return connection.begin(request: request, credit: credit, serial: lastSerial, handler: handler)
+        return connection.begin(
+            request: request, credit: credit, cacheScope: cacheScope, serial: lastSerial, handler: handler)
     }
 
     /// Lets the sequence compute so many tokens more. Does nothing once it has ended or was cancelled.

@@ -52,6 +52,11 @@ package struct CallerID: Hashable, Sendable {
         }
     }
 
+    /// The same for the same caller, in 17 bytes; to be hashed with a secret before anybody else sees it.
+    package var bytes: [UInt8] {
+        [kind.rawValue] + [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian, Array.init) }
+    }
+
     /// Whether somebody vouches for the caller, so that there are not more of them than there are keys and certificates.
     var isNamed: Bool { kind == .key || kind == .subject }
 

@@ -106,9 +106,10 @@ extension Server {
     }
 
     /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
-    func awaitDecompression(_ call: ServerCall) {
+    /// One that has begun does not count as another time that the limit was met.
+    func awaitDecompression(_ call: ServerCall, hasBegun: Bool) {
         let isOwn = accounts[call.connectionID]?.decompressionLeft(at: .now()) ?? 0 <= 0
-        noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax")
+        if !hasBegun { noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax") }
         defence.waiting[call.connectionID, default: ServerDefence.WaitingCalls()].calls.append(call)
         scheduleDecompression(of: call.connectionID)
     }

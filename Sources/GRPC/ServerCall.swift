@@ -203,6 +203,9 @@ extension ServerCall {
         over()
     }
 
+    /// Counts work that was done for this call, in steps (`WorkSteps`), for whoever caused it.
+    package func charge(_ steps: Int) { server.charge(steps, to: callerID) }
+
     /// What the handler keeps of the messages that it was given, in bytes, until it says otherwise or the call ends: their
     /// window has been given back, so that only this bounds it. Every handler that keeps more than some hundred bytes says
     /// so; a call that makes its connection's sum too large ends once the message has been handed over.
@@ -270,6 +273,15 @@ extension ServerCall {
         server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connectionID)
         server.callEnded(self)
         caller?.callEnded(self)
+    }
+}
+
+extension ServerCall: UnfinishedWork {
+    /// A message that was too much for one turn.
+    package func goOn(steps: Int) -> Int {
+        guard !isOver else { return 0 }
+        resumeDecompressing()
+        return WorkSteps.decompressing(limits.decompressedBytesPerTurnMax)
     }
 }
 
@@ -342,16 +354,17 @@ extension ServerCall: HTTP2StreamHandler {
     /// What was decompressed has been counted by now.
     private func awaitDecompression() {
         if server.decompressionLeft(of: connectionID) > 0 {
-            IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.resumeDecompressing() }
+            IOLoop.goOnLater(self, of: callerID)
         } else {
-            server.awaitDecompression(self)
+            server.awaitDecompression(self, hasBegun: messages.pointee.decompressedHeldBytes > 0)
         }
     }
 
     private func noteDecompressed() {
-        guard messages.pointee.decompressedMessages > 0 else { return }
-        server.noteDecompressed(
-            messages.pointee.decompressedBytes, messages: messages.pointee.decompressedMessages, of: connectionID)
+        let (byteCount, count) = (messages.pointee.decompressedBytes, messages.pointee.decompressedMessages)
+        guard byteCount > 0 || count > 0 else { return }
+        server.noteDecompressed(byteCount, messages: count, of: connectionID)
+        charge(WorkSteps.decompressing(byteCount, messages: count))
         messages.pointee.decompressedBytes = 0
         messages.pointee.decompressedMessages = 0
     }

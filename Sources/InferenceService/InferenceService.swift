@@ -23,6 +23,7 @@ package final class InferenceService: Service {
     private let sent = SentTokens()
     private var queues: [String: ModelQueue] = [:]
     private var requestsNamed: UInt64 = 0
+    private let cacheScopes = CacheScopes()
 
     package init(supervisor: Supervisor, limits: InferenceLimits) {
         self.supervisor = supervisor
@@ -66,7 +67,9 @@ extension InferenceService {
         try consumer?.checkTurn()
         try checkCapabilities(request, backend)
         return Turn(
-            request, encoded: encoded, model: backend.model, call: call, limits: limits, sent: sent, ended: ended)
+            request, encoded: encoded, cacheScope: cacheScopes.scope(of: call.callerID), model: backend.model,
+            call: call,
+            limits: limits, sent: sent, ended: ended)
     }
 
     func admit(_ turn: Turn) {

@@ -4,7 +4,7 @@ internal import GRPC
 /// Reads a call's requests, one at a time: a short one at once, a long one over several turns of the loop, while the call
 /// takes no more messages. On the loop; owned by the call's handler.
 @IOLoop
-final class RequestReading {
+final class RequestReading: UnfinishedWork {
     /// What came, with the bytes that its backend gets.
     enum Arrival {
         case generate(TurnRequest, encoded: [UInt8])
@@ -31,7 +31,9 @@ final class RequestReading {
     ) {
         var scan = scan
         do throws(Status) {
-            var steps = service.limits.requestStepsPerTurnMax
+            let most = service.limits.requestStepsPerTurnMax
+            var steps = most
+            defer { call.charge(most - steps) }
             if let outcome = try scan.advance(message, steps: &steps) {
                 return completion(.success(arrival(outcome, scan, message)))
             }
@@ -51,15 +53,14 @@ final class RequestReading {
         completion = nil
     }
 
-    private func goOnLater() {
-        IOLoop.schedule(afterMilliseconds: 0) { [weak self] in self?.goOn() }
-    }
+    private func goOnLater() { IOLoop.goOnLater(self, of: call.callerID) }
 
-    private func goOn() {
-        guard let (suspended, bytes) = unfinished else { return }
+    func goOn(steps most: Int) -> Int {
+        guard let (suspended, bytes) = unfinished else { return 0 }
         unfinished = nil
         var scan = suspended
-        var steps = service.limits.requestStepsPerTurnMax
+        var steps = most
+        defer { call.charge(most - steps) }
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(Status) in
                 try scan.advance(memory, steps: &steps).map { arrival($0, scan, memory) }
@@ -72,6 +73,7 @@ final class RequestReading {
         case .success(let arrival?): finish(.success(arrival))
         case .failure(let status): finish(.failure(status))
         }
+        return most - steps
     }
 
     private func finish(_ result: Result<Arrival, Status>) {

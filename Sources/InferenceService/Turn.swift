@@ -36,6 +36,8 @@ final class Turn: SequenceHandler {
     private let queueTime: TurnRequest.Duration?
     /// The request as the backend gets it; nothing once it has it.
     private var encoded: [UInt8]
+    /// Who may share what is computed for it.
+    private let cacheScope: [UInt8]
     private let limits: InferenceLimits
     private let ended: @IOLoop (Ending) -> Void
     private var sender: EventSender
@@ -58,10 +60,11 @@ final class Turn: SequenceHandler {
 
     /// `encoded` is the request as its backend gets it.
     init(
-        _ request: TurnRequest, encoded: [UInt8], model: String, call: ServerCall, limits: InferenceLimits,
-        sent: SentTokens, ended: @escaping @IOLoop (Ending) -> Void
+        _ request: TurnRequest, encoded: [UInt8], cacheScope: [UInt8], model: String, call: ServerCall,
+        limits: InferenceLimits, sent: SentTokens, ended: @escaping @IOLoop (Ending) -> Void
     ) {
         self.encoded = encoded
+        self.cacheScope = cacheScope
         self.model = model
         self.call = call
         requestID = request.requestID
@@ -114,7 +117,9 @@ extension Turn {
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
         let wanted = credit.wanted(isCongested: call.isCongested)
         let tokens = consumer?.take(upTo: wanted) ?? wanted
-        guard let sequence = backend.begin(request: encoded, credit: tokens, handler: self) else {
+        guard
+            let sequence = backend.begin(request: encoded, credit: tokens, cacheScope: cacheScope, handler: self)
+        else {
             consumer?.giveBack(tokens)
             return false
         }
