@@ -90,7 +90,7 @@ package final class Client {
     }
 
     /// Whether new calls can be made.
-    package var isOpen: Bool { connection.map { !$0.isDraining && !$0.isClosed } ?? false }
+    package var isOpen: Bool { connection.map { !$0.peerIsDraining && !$0.isClosed } ?? false }
 
     package var bytesReceived: UInt64 { connection?.bytesReceived ?? closedBytes.received }
     package var bytesSent: UInt64 { connection?.bytesSent ?? closedBytes.sent }

@@ -137,6 +137,9 @@ extension HTTP2Limits {
                 "PINGs that come sooner; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings."),
             NamedLimit("drainNoticeMilliseconds", drainNoticeMilliseconds, "From GOAWAY's notice to its last word."),
             NamedLimit(
+                "drainUnreadMilliseconds", drainUnreadMilliseconds, counted: true,
+                "For a call that is over to be read on after GOAWAY, again and again; then it is reset."),
+            NamedLimit(
                 "drainLingerMilliseconds", drainLingerMilliseconds,
                 "For it to close after GOAWAY and the last stream's end, or the connection is closed."),
         ]

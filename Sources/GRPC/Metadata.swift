@@ -66,6 +66,17 @@ package struct Metadata: Hashable, Sendable {
             }
     }
 
+    /// A field's name in HTTP/2, which may have more signs than a key of gRPC's (RFC 9110, section 5.6.2).
+    private static func isToken(_ name: String) -> Bool {
+        !name.isEmpty
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+            }
+    }
+
     /// Names that belong to gRPC or HTTP/2 themselves.
     static func isReserved(_ name: String) -> Bool {
         switch name {
@@ -79,10 +90,13 @@ package struct Metadata: Hashable, Sendable {
 }
 
 extension Metadata {
-    /// Takes the custom metadata out of a header list. Throws INTERNAL for values that are not what they should be, and
+    /// Takes the custom metadata out of a header list. Throws INTERNAL for names and values that are not what they should be, and
     /// RESOURCE_EXHAUSTED for more of them than a header list may have fields: in a binary one each comma makes a value.
     init(headers: [HTTP2Header], limits: HTTP2Limits = HTTP2Limits()) throws(Status) {
         for header in headers where !Metadata.isReserved(header.name) {
+            guard Metadata.isToken(header.name) else {
+                throw Status(.internalError, "'\(header.name.prefix(64))' is no metadata key: it is no name in HTTP")
+            }
             if header.name.hasSuffix("-bin") {
                 // Equal keys may have been joined with commas on the way.
                 let parts = header.value.split(

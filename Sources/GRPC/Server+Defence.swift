@@ -6,7 +6,7 @@ internal import LinuxSystem
 struct ServerDefence {
     /// Connections that were told to go and close at this turn's end.
     var leaving: Set<ObjectIdentifier> = []
-    /// Of all connections together, as in their accounts.
+    /// Of all connections that are not leaving together, as in their accounts.
     var messageBytes = 0
     /// Calls whose compressed messages have to wait, by connection.
     var waiting: [ObjectIdentifier: WaitingCalls] = [:]
@@ -81,7 +81,7 @@ extension Server {
         .sorted { $0.hasStreams == $1.hasStreams ? $0.since < $1.since : $1.hasStreams }
         if unkept.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
         for (connection, _, _) in unkept.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
-            defence.leaving.insert(ObjectIdentifier(connection))
+            noteLeaving(ObjectIdentifier(connection))
             connection.close(
                 .noError,
                 ConnectionFailure(.timedOut, "connectionsMax: it had been without a call for longest when another came")
@@ -150,9 +150,33 @@ extension Server {
     func noteMessageBytes(_ change: Int, of connection: ObjectIdentifier) -> Int {
         guard change != 0, accounts[connection] != nil else { return accounts[connection]?.messageBytes ?? 0 }
         accounts[connection]?.messageBytes += change
+        guard !defence.leaving.contains(connection) else { return accounts[connection]?.messageBytes ?? 0 }
         defence.messageBytes += change
+        // Messages alone are a part of what is held: where they are too much, so is the whole, and some end.
         if change > 0, defence.messageBytes > limits.heldBytesMax { endWorst() }
         return accounts[connection]?.messageBytes ?? 0
+    }
+
+    /// A connection was told to go at this turn's end: from here on nothing of it counts.
+    private func noteLeaving(_ connection: ObjectIdentifier) {
+        guard defence.leaving.insert(connection).inserted else { return }
+        defence.messageBytes -= accounts[connection]?.messageBytes ?? 0
+    }
+
+    /// The last of a connection.
+    func forget(_ connection: ObjectIdentifier) {
+        noteLeaving(connection)
+        defence.leaving.remove(connection)
+        defence.waiting[connection] = nil
+        connections[connection] = nil
+        accounts[connection] = nil
+    }
+
+    /// What is held for all connections together, as `heldBytesMax` bounds it. Looks at every connection.
+    package var heldBytes: Int {
+        connections.reduce(0) { sum, entry in
+            defence.leaving.contains(entry.key) ? sum : sum + heldBytes(entry.key, entry.value)
+        }
     }
 
     /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
@@ -174,9 +198,7 @@ extension Server {
 
     /// Ends the connections that hold most until the rest is within the limit.
     private func endWorst() {
-        var held = connections.reduce(0) { sum, entry in
-            defence.leaving.contains(entry.key) ? sum : sum + heldBytes(entry.key, entry.value)
-        }
+        var held = heldBytes
         guard held > limits.heldBytesMax else { return }
         let worst = connections.filter { !defence.leaving.contains($0.key) }
             .map { (connection: $0.value, bytes: heldBytes($0.key, $0.value)) }
@@ -184,7 +206,7 @@ extension Server {
         for (connection, bytes) in worst {
             guard held > limits.heldBytesMax else { return }
             held -= bytes
-            defence.leaving.insert(ObjectIdentifier(connection))
+            noteLeaving(ObjectIdentifier(connection))
             noteLimit("heldBytesMax")
             connection.close(
                 .enhanceYourCalm,

@@ -196,11 +196,8 @@ extension Server: HTTP2ConnectionHandler {
     func draining(_ connection: HTTP2Connection) {}
 
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
-        connections[ObjectIdentifier(connection)] = nil
+        forget(ObjectIdentifier(connection))
         gates[ObjectIdentifier(connection)] = nil
-        defence.leaving.remove(ObjectIdentifier(connection))
-        defence.waiting[ObjectIdentifier(connection)] = nil
-        defence.messageBytes -= accounts.removeValue(forKey: ObjectIdentifier(connection))?.messageBytes ?? 0
         if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent

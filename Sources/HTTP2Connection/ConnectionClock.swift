@@ -20,11 +20,13 @@ struct ConnectionClock {
     var ageGraceEnds: Monotonic?
     /// GOAWAY's last word must be said; nil when none is due.
     var drainEnds: Monotonic?
+    /// Calls that are over must have been read on; nil while it takes new ones.
+    var unreadEnds: Monotonic?
     /// The peer must have closed, all being said; nil until then.
     var lingerEnds: Monotonic?
 
     enum Due: Equatable, CaseIterable {
-        case handshake, headers, stall, keepalive, quiet, idle, age, ageGrace, drain, linger
+        case handshake, headers, stall, keepalive, quiet, idle, age, ageGrace, drain, unread, linger
     }
 
     subscript(due: Due) -> Monotonic? {
@@ -38,6 +40,7 @@ struct ConnectionClock {
         case .age: ageEnds
         case .ageGrace: ageGraceEnds
         case .drain: drainEnds
+        case .unread: unreadEnds
         case .linger: lingerEnds
         }
     }

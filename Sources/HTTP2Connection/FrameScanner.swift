@@ -27,6 +27,10 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// END_STREAM, on DATA and HEADERS.
     package var endsStream: Bool { flags & 0x1 != 0 && (kind == .data || kind == .headers) }
+    /// END_HEADERS, on HEADERS and CONTINUATION.
+    package var endsHeaders: Bool { flags & 0x4 != 0 && (kind == .headers || kind == .continuation) }
+    /// PRIORITY, on HEADERS.
+    package var hasPriority: Bool { flags & 0x20 != 0 && kind == .headers }
     /// PADDED, on DATA and HEADERS.
     package var isPadded: Bool { flags & 0x8 != 0 && (kind == .data || kind == .headers) }
     /// ACK, on SETTINGS and PING.
@@ -69,6 +73,12 @@ package struct FrameScanner: Sendable {
             return finishHeader(lastByte: byte)
         }
         return nil
+    }
+
+    /// Passes over a part of the payload that somebody else has looked at; `next` passes over the rest.
+    mutating func pass(_ byteCount: Int) {
+        assert(begun == 0 && byteCount <= passing)
+        passing -= byteCount
     }
 
     private mutating func finishHeader(lastByte: UInt8) -> FrameHeader {

@@ -52,7 +52,23 @@ extension HTTP2Connection {
         try give(bytes)
     }
 
+    /// Gives nghttp2 what may pass, and strings of header blocks that it would refuse in a form that it takes.
     private func give(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
+        // The read buffer's, which nobody else looks at.
+        let bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
+        var position = 0
+        while position < bytes.count, !isClosed, ending == nil {
+            let end = headerBlocks.next(in: bytes, from: position)
+            guard !headerBlocks.isBeyond else {
+                _ = refuse(.headerBlockBytesMax, "a field is longer than a header block may be")
+                return
+            }
+            try decode(UnsafeRawBufferPointer(rebasing: bytes[position..<end]))
+            position = end
+        }
+    }
+
+    private func decode(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
         let taken = nghttp2_session_mem_recv(
             session.pointer, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
         guard !isClosed else { return }
@@ -140,6 +156,11 @@ extension HTTP2Connection {
 
     func receivedHeader(_ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> CInt {
         guard let stream = stream(id) else { return 0 }
+        if headerBlocks.isReplacing {
+            // Not what the peer sent, which is above the limit in any case.
+            stream.headersTooLarge = true
+            return 0
+        }
         stream.headerBytes += name.count + value.count + 32
         if stream.headerBytes > limits.headerListBytesMax || stream.headers.count >= limits.headerCountMax {
             stream.headersTooLarge = true
@@ -152,6 +173,14 @@ extension HTTP2Connection {
         stream.headers.append(
             HTTP2Header(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
         return 0
+    }
+
+    /// A field that is no HTTP. Of a request it comes to the handler as it is: a stream's reset would not say what is wrong.
+    func receivedInvalidHeader(
+        _ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>
+    ) -> CInt {
+        guard role == .server else { return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue }
+        return receivedHeader(id, name: name, value: value)
     }
 
     func receivedData(_ id: Int32, _ bytes: UnsafeRawBufferPointer) -> CInt {
@@ -187,7 +216,7 @@ extension HTTP2Connection {
         case NGHTTP2_PING.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
             if PingPurpose(frame.ping.opaque_data) == .drain { finishDrain() }
         case NGHTTP2_GOAWAY.rawValue:
-            isDraining = true
+            peerIsDraining = true
             notePeerReason(frame.goaway)
             handler?.draining(self)
             closeIfDone()

@@ -34,7 +34,7 @@ extension HTTP2Connection: TurnEndHandler {
         do throws(ConnectionFailure) {
             if !isBlocked { try send() }
             if let ending, !isClosed, !hasMoreToSend || isBlocked {
-                if !hasSaidLastStream || ending.code != .noError {
+                if drainPhase != .said || ending.code != .noError {
                     submitGoAway(ending.code, debugData: ending.debugData)
                 }
                 if !isBlocked { try send() }
@@ -57,6 +57,7 @@ extension HTTP2Connection: TurnEndHandler {
         hasMoreToSend = false
         defer { noteProgress() }
         try sendUnsent()
+        if !isBlocked { sayLastStream() }
         var share = limits.sentBytesPerTurnMax
         while !isBlocked, !isClosed {
             defer { frames.queue.removeAll() }
@@ -73,7 +74,7 @@ extension HTTP2Connection: TurnEndHandler {
         }
     }
 
-    /// Fills `frames`, up to the limit.
+    /// Fills `frames`, up to the limit and one frame.
     private func pull() throws(ConnectionFailure) {
         while frames.queue.count < limits.unsentBytesMax, !isClosed {
             var bytes: UnsafePointer<UInt8>?
@@ -154,7 +155,8 @@ extension HTTP2Connection {
         frames.queue.append(frameHeader)
         frames.queue.append(UnsafeRawBufferPointer(rebasing: output.pointee.bytes.bytes.prefix(count)))
         if output.pointee.removeFirst(count) { drainedStreams.append(stream) }
-        return 0
+        // Left to itself nghttp2 goes on with the next frame, for as long as the peer's windows let it.
+        return frames.queue.count < limits.unsentBytesMax ? 0 : NGHTTP2_ERR_PAUSE.rawValue
     }
 
     func sentFrame(_ frame: nghttp2_frame) -> CInt {
@@ -208,7 +210,7 @@ extension HTTP2Connection {
 
     /// Begins a request; only on a client. Nil when the connection takes no more of them.
     package func request(_ headers: [HTTP2Header], handler: any HTTP2StreamHandler) -> HTTP2Stream? {
-        guard !isClosed, !isDraining, ending == nil else { return nil }
+        guard !isClosed, !peerIsDraining, ending == nil else { return nil }
         let stream = HTTP2Stream(id: 0, connection: self)
         stream.handler = handler
         stream.begin()
@@ -218,7 +220,7 @@ extension HTTP2Connection {
                 session.pointer, nil, fields, count, &provider, Unmanaged.passUnretained(stream).toOpaque())
         }
         guard id > 0 else {
-            stream.connection = nil
+            stream.leaveConnection()
             stream.handler = nil
             return nil
         }

@@ -62,6 +62,8 @@ extension HTTP2Connection {
                     .closed, "the connection had reached its age, and \(limits.ageGraceMilliseconds) ms of grace"))
         case .drain:
             finishDrain()
+        case .unread:
+            endUnread()
         case .linger:
             close(.noError, ConnectionFailure(.closed, "the connection was drained"))
         case nil:

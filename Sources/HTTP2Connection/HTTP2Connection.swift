@@ -32,6 +32,18 @@ struct Ending {
     }
 }
 
+/// How far it has come that a server takes no new streams (RFC 9113, section 6.8).
+enum DrainPhase {
+    /// It takes them.
+    case none
+    /// GOAWAY has announced it; streams that are under way are still taken.
+    case noticed
+    /// GOAWAY's last word is to be said as soon as the socket takes it.
+    case due
+    /// It was said.
+    case said
+}
+
 /// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
 ///
 /// Owns both, and its streams. On the loop it lives from `start` until it closes; whoever closes it from within one of
@@ -53,6 +65,9 @@ package final class HTTP2Connection {
 
     /// What the socket did not take yet; bounded by `unsentBytesMax` and one frame.
     var unsent = ByteQueue()
+    /// What its streams hold, kept up to date where that changes: behind a pointer, which spares each message the run-time
+    /// checks of a class's properties. Proof: used on the loop only, but for `deinit`, which has the last reference.
+    nonisolated(unsafe) let heldByStreams: UnsafeMutablePointer<Int>
     var isBlocked = false
     /// More waits to be sent than one turn may send.
     var hasMoreToSend = false
@@ -71,17 +86,18 @@ package final class HTTP2Connection {
     var pings: PingStrikes
     var scanner: FrameScanner
     var flood: FloodBudget
+    var headerBlocks: HeaderBlockFilter
     /// Of a client's streams; a server's follow from them.
     var order: StreamOrder
 
     package private(set) var isClosed = false
     /// The peer's SETTINGS have come.
     package internal(set) var hasOpened = false
-    package internal(set) var isDraining = false
-    /// Why it drains, for GOAWAY's last word.
+    /// How far a drain has come, and why there is one, for GOAWAY's last word.
+    var drainPhase = DrainPhase.none
     var drainReason = ""
-    /// GOAWAY's last word was said, without an error.
-    var hasSaidLastStream = false
+    /// The peer has sent GOAWAY: it takes no new streams.
+    package internal(set) var peerIsDraining = false
     /// What the peer's GOAWAY said, if it named an error.
     var peerReason: String?
     /// How the connection ends at this turn's end; nothing is read any more.
@@ -101,8 +117,11 @@ package final class HTTP2Connection {
         self.limits = limits
         self.priority = priority
         self.isConnecting = isConnecting
+        heldByStreams = .allocate(capacity: 1)
+        heldByStreams.initialize(to: 0)
         scanner = FrameScanner(expectsPreface: role == .server)
         flood = FloodBudget(limits)
+        headerBlocks = HeaderBlockFilter(expectsPreface: role == .server)
         pings = PingStrikes(limits)
         order = StreamOrder(abandonedMax: Int(limits.concurrentStreamsMax))
         transport = try Transport(socket: socket, tls: tls)
@@ -110,20 +129,18 @@ package final class HTTP2Connection {
         session.setContext(Unmanaged.passUnretained(self).toOpaque())
     }
 
+    deinit { heldByStreams.deallocate() }
+
     /// Whom the client's certificate names, on a server that asks for one.
     package var peerCertificate: PeerCertificate? { transport.peerCertificate }
 
     package var openStreams: Int { streams.count }
 
-    /// What its peer makes us keep, in bytes: what waits to be sent, header lists, and what a stream costs as such. Looks
-    /// at every stream.
-    package var heldBytes: Int {
-        streams.values.reduce(unsent.count) { sum, stream in
-            // Of a request's header list a copy goes with the call, and trailers come besides it.
-            sum + stream.output.pointee.bytes.count + 2 * stream.requestHeaderBytes + 2 * stream.headerBytes
-                + HTTP2Limits.streamBytes
-        }
-    }
+    /// What its peer makes us keep, in bytes: what waits to be sent, header lists, and what a stream costs as such. Of a
+    /// header block that has begun nghttp2 keeps what it decodes, which is at most twice as much, all but a field's end.
+    package var heldBytes: Int { heldByStreams.pointee + unsent.count + 2 * headerBlocks.blockBytes }
+
+    func noteHeld(_ change: Int) { heldByStreams.pointee += change }
 
     /// Begins to serve or to connect; `handler` is kept until the connection closes.
     package func start(_ handler: any HTTP2ConnectionHandler) throws(ConnectionFailure) {
@@ -213,14 +230,16 @@ extension HTTP2Connection {
         scheduleFlush()
     }
 
-    /// Sends GOAWAY (RFC 9113, section 6.8); it covers the streams that were seen so far.
-    func submitGoAway(_ code: HTTP2ErrorCode, debugData: String) {
+    /// Sends GOAWAY (RFC 9113, section 6.8); it covers the streams that were seen so far, the last of which it returns.
+    @discardableResult
+    func submitGoAway(_ code: HTTP2ErrorCode, debugData: String) -> Int32 {
         let last = nghttp2_session_get_last_proc_stream_id(session.pointer)
         var text = debugData
         text.withUTF8 { text in
             _ = nghttp2_submit_goaway(
                 session.pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, text.baseAddress, text.count)
         }
+        return last
     }
 
     /// The connection is over: tells every stream and the handler.
@@ -245,44 +264,64 @@ extension HTTP2Connection {
 
     /// A stream's last moment: it lets go of everything that points back to it.
     func forget(_ stream: HTTP2Stream, _ end: HTTP2StreamEnd) {
-        stream.connection = nil
-        stream.output.pointee.close()
+        stream.leaveConnection()
         let handler = stream.handler
         stream.handler = nil
         handler?.ended(end)
     }
 
-    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). The reason is for the
-    /// peer's log. On a server before `opened` it does nothing: that is the time to ask for it.
+    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). Only on a server. The
+    /// reason is for the peer's log. Before `opened` it does nothing: that is the time to ask for it.
     package func drain(_ reason: String) {
-        guard !isClosed, !isDraining, hasOpened || role == .client else { return }
-        isDraining = true
+        guard !isClosed, drainPhase == .none, hasOpened, role == .server else { return }
         drainReason = reason
-        guard role == .server else {
-            if streams.isEmpty { close() }
-            return
+        let now = Monotonic.now()
+        // A peer that ends the connection itself is not given notice, and nghttp2 would not send it.
+        if peerIsDraining {
+            drainPhase = .due
+        } else {
+            drainPhase = .noticed
+            nghttp2_submit_shutdown_notice(session.pointer)
+            submitPing(.drain)
+            clock.drainEnds = now.advanced(milliseconds: limits.drainNoticeMilliseconds)
         }
-        nghttp2_submit_shutdown_notice(session.pointer)
-        submitPing(.drain)
-        clock.drainEnds = Monotonic.now().advanced(milliseconds: limits.drainNoticeMilliseconds)
+        clock.unreadEnds = now.advanced(milliseconds: limits.drainUnreadMilliseconds)
         armTimer()
         scheduleFlush()
     }
 
-    /// The streams that were under way when the notice left have come by now.
+    /// The streams that were under way when the notice left have come by now, or come in what is being read.
     func finishDrain() {
-        guard clock.drainEnds != nil else { return }
+        guard drainPhase == .noticed else { return }
+        drainPhase = .due
         clock.drainEnds = nil
-        submitGoAway(.noError, debugData: drainReason)
-        hasSaidLastStream = true
         scheduleFlush()
+    }
+
+    /// Says which stream is the last that is served. Only when it leaves at once: what is begun in between would be served,
+    /// and begun again elsewhere by a client that was told that it is not.
+    func sayLastStream() {
+        guard drainPhase == .due else { return }
+        drainPhase = .said
+        order.refuse(above: submitGoAway(.noError, debugData: drainReason))
         closeIfDone()
+    }
+
+    /// Whoever has ended its call does not wait for ever for a client that does not read: such a call ends when nothing of
+    /// it was taken between two looks.
+    func endUnread() {
+        for stream in streams.values where stream.output.pointee.hasStopped() {
+            handler?.met(.drainUnreadMilliseconds)
+            stream.reset(.cancel)
+        }
+        clock.unreadEnds = Monotonic.now().advanced(milliseconds: limits.drainUnreadMilliseconds)
     }
 
     /// After GOAWAY, the last stream's end is the connection's. A server leaves it to the client to close first, for a while:
     /// some (HAProxy 2.6) cut short what they are still passing on when they see the connection's end behind it.
     func closeIfDone() {
-        guard isDraining, clock.drainEnds == nil, streams.isEmpty, clock.lingerEnds == nil else { return }
+        let isLast = drainPhase == .said || drainPhase == .none && peerIsDraining
+        guard isLast, streams.isEmpty, clock.lingerEnds == nil else { return }
         guard role == .server, limits.drainLingerMilliseconds > 0 else {
             close(.noError, ConnectionFailure(.closed, "the connection was drained"))
             return

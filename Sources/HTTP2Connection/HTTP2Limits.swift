@@ -52,6 +52,9 @@ package struct HTTP2Limits: Sendable {
     package var pingStrikesMax = 2
     /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
     package var drainNoticeMilliseconds: UInt64 = 1_000
+    /// How long, once it takes no new streams, nothing need be read of a stream on which all is said; then it is reset, at the
+    /// latest after twice as long.
+    package var drainUnreadMilliseconds: UInt64 = 5_000
     /// How long a server waits for the client to close after GOAWAY and the last stream's end; 0: it does not.
     package var drainLingerMilliseconds: UInt64 = 500
 
@@ -100,7 +103,7 @@ extension HTTP2Limits {
     package enum Name: String, CaseIterable, Sendable {
         case concurrentStreamsMax, headerListBytesMax, streamBufferBytesMax, queuedFramesMax
         case handshakeMilliseconds, headersMilliseconds, writeStallMilliseconds, idleMilliseconds
-        case keepaliveTimeoutMilliseconds, pingStrikesMax
+        case keepaliveTimeoutMilliseconds, pingStrikesMax, drainUnreadMilliseconds
         case continuationsMax, headerBlockBytesMax, settingsPerSecondMax, settingsEntriesMax
         case acknowledgementsPerSecondMax, prioritiesPerSecondMax, windowUpdatesPerSecondMax
         case emptyDataPerSecondMax, smallDataPerSecondMax, otherFramesPerSecondMax, resetsPerSecondMax

@@ -10,6 +10,8 @@ struct HTTP2Session: ~Copyable {
         nghttp2_option_new(&option)
         nghttp2_option_set_no_auto_window_update(option, 1)
         nghttp2_option_set_no_closed_streams(option, 1)
+        // gRPC has blanks at the ends of a value stripped, where HTTP/2 refuses them (PROTOCOL-HTTP2.md, "ASCII-Value").
+        nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1)
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
         // Its own budgets, which answer with other codes, stand behind ours: so far that they are not reached.
         nghttp2_option_set_stream_reset_rate_limit(option, 1 << 32, 1 << 32)

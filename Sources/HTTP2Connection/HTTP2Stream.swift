@@ -39,10 +39,11 @@ package final class HTTP2Stream {
     package internal(set) var remoteEnded = false
 
     // What is being received.
+    // Of a header list a copy goes with the call, so each counts twice.
     var headers: [HTTP2Header] = []
-    var headerBytes = 0
+    var headerBytes = 0 { didSet { connection?.noteHeld(2 * (headerBytes - oldValue)) } }
     /// Of the request's header list, which is kept with its call while trailers come.
-    var requestHeaderBytes = 0
+    var requestHeaderBytes = 0 { didSet { connection?.noteHeld(2 * (requestHeaderBytes - oldValue)) } }
     var headersTooLarge = false
     var unconsumedBytes = 0
 
@@ -56,7 +57,8 @@ package final class HTTP2Stream {
         self.id = id
         self.connection = connection
         output = .allocate(capacity: 1)
-        output.initialize(to: StreamOutput(connection.limits))
+        output.initialize(to: StreamOutput(connection.limits, countedIn: connection.heldByStreams))
+        connection.noteHeld(HTTP2Limits.streamBytes)
     }
 
     deinit {
@@ -66,6 +68,16 @@ package final class HTTP2Stream {
 }
 
 extension HTTP2Stream {
+    /// Lets go of the connection, which counts nothing of it any more.
+    func leaveConnection() {
+        guard let connection else { return }
+        output.pointee.close()
+        headerBytes = 0
+        requestHeaderBytes = 0
+        connection.noteHeld(-HTTP2Limits.streamBytes)
+        self.connection = nil
+    }
+
     /// Bytes not yet taken into frames.
     package var bufferedBytes: Int { output.pointee.bytes.count }
 

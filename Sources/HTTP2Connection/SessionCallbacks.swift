@@ -23,8 +23,15 @@ enum SessionCallbacks {
             _, frame, name, nameCount, value, valueCount, _, context in
             let id = frame!.pointee.hd.stream_id
             nonisolated(unsafe) let name = UnsafeBufferPointer(start: name, count: nameCount)
-            nonisolated(unsafe) let value = UnsafeBufferPointer(start: value, count: valueCount)
+            nonisolated(unsafe) let value = stripped(UnsafeBufferPointer(start: value, count: valueCount))
             return enter(context) { $0.receivedHeader(id, name: name, value: value) }
+        }
+        nghttp2_session_callbacks_set_on_invalid_header_callback(table) {
+            _, frame, name, nameCount, value, valueCount, _, context in
+            let id = frame!.pointee.hd.stream_id
+            nonisolated(unsafe) let name = UnsafeBufferPointer(start: name, count: nameCount)
+            nonisolated(unsafe) let value = stripped(UnsafeBufferPointer(start: value, count: valueCount))
+            return enter(context) { $0.receivedInvalidHeader(id, name: name, value: value) }
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { session, _, id, bytes, count, context in
             nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
@@ -64,6 +71,14 @@ enum SessionCallbacks {
 }
 
 // A C callback's pointers are the caller's for the time of the call, which runs on the loop: nothing is sent anywhere.
+
+/// A field's value without the spaces and tabs at its ends.
+private func stripped(_ value: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+    func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+    guard let first = value.firstIndex(where: { !isBlank($0) }), let last = value.lastIndex(where: { !isBlank($0) })
+    else { return UnsafeBufferPointer(rebasing: value[0..<0]) }
+    return UnsafeBufferPointer(rebasing: value[first...last])
+}
 
 private func sourceStream(_ pointer: UnsafeMutableRawPointer?) -> HTTP2Stream {
     Unmanaged<HTTP2Stream>.fromOpaque(pointer!).takeUnretainedValue()

@@ -16,12 +16,18 @@ struct StreamOutput: ~Copyable {
     var isDeferred = false
     /// Above the high mark, and not yet back at the low one.
     var isAboveHighMark = false
+    /// `takenBytes` when `hasStopped` was asked last; nil before that, and when more was to come.
+    private var takenBefore: UInt64?
     let highBytes: Int
     let lowBytes: Int
     /// 0 once something was refused: what follows a gap is not sent.
     private var bytesMax: Int
+    /// The sum of what the streams of the connection hold, in which `bytes` is counted.
+    private let sum: UnsafeMutablePointer<Int>
 
-    init(_ limits: HTTP2Limits) {
+    /// `sum` is the connection's, and lives until `close` at least; after that it is not touched.
+    init(_ limits: HTTP2Limits, countedIn sum: UnsafeMutablePointer<Int>) {
+        self.sum = sum
         highBytes = limits.streamBufferHighBytes
         lowBytes = limits.streamBufferLowBytes
         bytesMax = limits.streamBufferBytesMax
@@ -36,6 +42,7 @@ struct StreamOutput: ~Copyable {
             return false
         }
         bytes.append(byteCount: byteCount, fill)
+        sum.pointee &+= byteCount
         if bytes.count > highBytes { isAboveHighMark = true }
         return true
     }
@@ -44,15 +51,24 @@ struct StreamOutput: ~Copyable {
     mutating func removeFirst(_ count: Int) -> Bool {
         bytes.removeFirst(count)
         takenBytes &+= UInt64(count)
+        sum.pointee &-= count
         guard isAboveHighMark, bytes.count <= lowBytes else { return false }
         isAboveHighMark = false
         return true
+    }
+
+    /// Whether no bytes follow, and none were taken since this was last asked.
+    mutating func hasStopped() -> Bool {
+        defer { takenBefore = isEnding ? takenBytes : nil }
+        return isEnding && takenBefore == takenBytes
     }
 
     /// Takes no more, and drops what is there.
     mutating func close() {
         isOpen = false
         isEnding = true
+        guard !bytes.isEmpty else { return }
+        sum.pointee &-= bytes.count
         bytes.removeAll()
     }
 }

@@ -96,6 +96,55 @@ struct FlowControlTests {
         }
     }
 
+    @Test("A peer that opens its windows all at once, and does not read, is sent a part of what waits")
+    func windowsAtOnce() async throws {
+        var limits = Limits()
+        limits.http2.unsentBytesMax = 32 << 10
+        // Its buffer is as small as the kernel's setting, and does not grow.
+        try await withServer(.unix, limits: limits) { server in
+            let raw = try RawSocket(to: server.address)
+            let streams = 60
+            let request: [UInt8] = [0, 0, 0, 0, 6, 0x08, 0xff, 0xff, 0xff, 0xff, 0x07]
+            try raw.send(Frame.preface + Frame.settings([(4, 0)]))
+            for stream in 0..<UInt32(streams) {
+                try raw.send(
+                    Frame.headers(stream: 2 * stream + 1, "/test.Echo/Flood")
+                        + Frame.data(stream: 2 * stream + 1, request, end: true))
+            }
+            let waiting = streams * limits.http2.streamBufferHighBytes
+            while await server.server.heldBytes < waiting { await Task.yield() }
+            try raw.send(Frame.settings([(4, 0x7fff_ffff)]) + Frame.windowUpdate(stream: 0, 0x7fff_0000))
+            // The sources go on until their streams are full again, behind what is on its way to the socket.
+            while await server.server.bytesSent < 100_000 { await Task.yield() }
+            while await server.server.heldBytes < waiting { await Task.yield() }
+            let held = await server.server.heldBytes
+            // 4 KiB and twice a header list of less than 512 bytes for each, a message above its mark, and one frame.
+            #expect(held < waiting + streams * (5 << 10) + (32 << 10) + (17 << 10), "\(held - waiting) bytes more")
+            raw.close()
+        }
+    }
+
+    @Test("What is held is nothing when all streams have ended, however they did")
+    func heldBytes() async throws {
+        try await withServer { server in
+            let client = try await server.connect()
+            let answer: Text = try await client.unary("/test.Echo/Unary", Text(String(repeating: "x", count: 300_000)))
+            #expect(answer.value.count == 300_000)
+            let reader = await StoppedReader.start(client, count: 200_000)
+            await reader.waitForFirst()
+            #expect(await server.server.heldBytes > 64 << 10)
+            let refused = await #expect(throws: Status.self) {
+                let _: Text = try await client.unary("/test.None/None", Text("x"))
+            }
+            #expect(refused?.code == .unimplemented)
+            await reader.cancel()
+            while await server.server.openCalls > 0 { await Task.yield() }
+            while await server.server.heldBytes != 0 { await Task.yield() }
+            #expect(await server.server.openConnections == 1)
+            await client.close()
+        }
+    }
+
     @Test("A connection that drains lets its calls end, and then closes")
     func drain() async throws {
         try await withServer { server in
@@ -183,6 +232,8 @@ final class StoppedReader: ClientCallHandler {
         if next > 0 || end != nil { return }
         await withCheckedContinuation { firstWaiter = $0 }
     }
+
+    func cancel() { call?.cancel() }
 
     func goOn() { call?.resumeReceiving() }
 

@@ -23,6 +23,7 @@ struct ConnectionClockTests {
             case .age: clock.ageEnds = moment
             case .ageGrace: clock.ageGraceEnds = moment
             case .drain: clock.drainEnds = moment
+            case .unread: clock.unreadEnds = moment
             case .linger: clock.lingerEnds = moment
             }
         }

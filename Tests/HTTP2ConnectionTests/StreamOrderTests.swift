@@ -87,6 +87,46 @@ struct StreamOrderTests {
         #expect(order.count == 16)
     }
 
+    @Test("Those that the client ends itself meanwhile make room, in any order, and leave nothing behind")
+    func abandonedAndEnded() {
+        var order = StreamOrder(abandonedMax: 3)
+        var open: [Int32] = []
+        for index: Int32 in 0..<10_000 {
+            let stream = 2 * index + 1
+            #expect(order.received(frame(.headers, stream)) == nil)
+            order.ended(stream)
+            open.append(stream)
+            if open.count > 3 { open.removeFirst() }
+            // Two of three are ended from the middle; the third is left until it is the oldest.
+            if index % 3 != 0 {
+                let ended = open.remove(at: open.count / 2)
+                #expect(order.received(frame(.data, ended, end: true)) == nil)
+            }
+            #expect(order.count == open.count)
+        }
+        for stream in open { #expect(order.received(frame(.data, stream, end: true)) == nil) }
+        #expect(order.count == 0)
+    }
+
+    @Test("After GOAWAY's last word, what the client begins is ignored and leaves nothing behind")
+    func refusedAfterGoAway() {
+        var order = StreamOrder(abandonedMax: 8)
+        for stream: Int32 in [1, 3] { #expect(order.received(frame(.headers, stream)) == nil) }
+        order.refuse(above: 3)
+        for stream: Int32 in stride(from: 5, to: 20_001, by: 2) {
+            #expect(order.received(frame(.headers, stream)) == nil)
+            #expect(order.received(frame(.data, stream)) == nil)
+        }
+        // Also out of order: it is all on its way to nowhere.
+        #expect(order.received(frame(.data, 5, end: true)) == nil)
+        #expect(order.received(frame(.data, 5)) == nil)
+        #expect(order.count == 2)
+        // What is served is still held to the rules.
+        #expect(order.received(frame(.data, 1, end: true)) == nil)
+        #expect(order.received(frame(.data, 1)) == Self.streamClosed)
+        #expect(order.received(frame(.data, 3)) == nil)
+    }
+
     @Test("What nghttp2 judges by itself is left to it: even numbers, and streams that have not begun")
     func leftAlone() {
         var order = StreamOrder(abandonedMax: 8)
