@@ -142,6 +142,11 @@ extension HTTP2Limits {
             NamedLimit(
                 "drainLingerMilliseconds", drainLingerMilliseconds,
                 "For it to close after GOAWAY and the last stream's end, or the connection is closed."),
+            NamedLimit(
+                "closingMilliseconds", closingMilliseconds,
+                "For a peer that was cut off to read why, while what it sends is dropped."),
+            NamedLimit("closingBytesMax", closingBytesMax, "Bytes that are dropped of such a peer."),
+            NamedLimit("closingConnectionsMax", closingConnectionsMax, "Such peers at once; one more ends the oldest."),
         ]
     }
 

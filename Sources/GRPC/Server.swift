@@ -33,6 +33,7 @@ package final class Server {
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
     /// Why it drains; nil while it does not.
     private var drainReason: String?
+    private let closingSockets: ClosingSockets
     var defence = ServerDefence()
     var work: ServerWork
 
@@ -51,6 +52,7 @@ package final class Server {
         self.limits = limits
         self.priority = priority
         work = ServerWork(limits)
+        closingSockets = ClosingSockets(limits.http2)
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
         defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
@@ -171,7 +173,8 @@ extension Server: HTTP2ConnectionHandler {
         let caller = CallerID.origin(Socket.origin(of: socket.raw))
         do throws(ConnectionFailure) {
             let connection = try HTTP2Connection(
-                .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority)
+                .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority,
+                closingSockets: closingSockets)
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection

@@ -57,6 +57,8 @@ package final class HTTP2Connection {
     package let peer: SocketAddress
     let limits: HTTP2Limits
     let priority: LoopPriority
+    /// Where its socket goes for a while when the connection is over; nil: nowhere.
+    private let closingSockets: ClosingSockets?
     var handler: (any HTTP2ConnectionHandler)?
 
     var transport: Transport
@@ -110,12 +112,13 @@ package final class HTTP2Connection {
     /// Takes a connected socket, or one that is being connected. Throws when TLS cannot be set up.
     package init(
         _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits,
-        priority: LoopPriority = .usual, isConnecting: Bool = false
+        priority: LoopPriority = .usual, closingSockets: ClosingSockets? = nil, isConnecting: Bool = false
     ) throws(ConnectionFailure) {
         self.role = role
         self.peer = peer
         self.limits = limits
         self.priority = priority
+        self.closingSockets = closingSockets
         self.isConnecting = isConnecting
         heldByStreams = .allocate(capacity: 1)
         heldByStreams.initialize(to: 0)
@@ -251,6 +254,7 @@ extension HTTP2Connection {
         timer?.cancel()
         timer = nil
         transport.finish()
+        readOn(after: failure)
         // Parked until the turn's end: a callback of nghttp2 may be on the stack.
         IOLoop.atTurnEnd(self)
         isFlushScheduled = true
@@ -260,6 +264,14 @@ extension HTTP2Connection {
         let handler = self.handler
         self.handler = nil
         handler?.closed(self, failure)
+    }
+
+    /// Lets the peer read what was said last, unless it is gone or has not taken what was said before.
+    private func readOn(after failure: ConnectionFailure) {
+        guard let closingSockets, failure.code != .lost, transport.isReady, !isBlocked, unsent.isEmpty,
+            let socket = try? transport.socket.duplicate()
+        else { return }
+        closingSockets.take(socket)
     }
 
     /// A stream's last moment: it lets go of everything that points back to it.

@@ -57,6 +57,11 @@ package struct HTTP2Limits: Sendable {
     package var drainUnreadMilliseconds: UInt64 = 5_000
     /// How long a server waits for the client to close after GOAWAY and the last stream's end; 0: it does not.
     package var drainLingerMilliseconds: UInt64 = 500
+    /// A server reads on, for so long and so many bytes, on a connection that it has ended, so that its peer can read why.
+    /// So many at once, the youngest: they take no part in what bounds connections.
+    package var closingMilliseconds: UInt64 = 1_000
+    package var closingBytesMax = 8 << 20
+    package var closingConnectionsMax = 256
 
     // Frames of one connection that cost the peer less than us; above it the connection ends (RFC 9113, section 10.5).
     // Each is what may come at once, and as many come back every second.

@@ -1,4 +1,5 @@
 internal import GRPC
+internal import HTTP2Connection
 internal import LinuxSystem
 
 /// Who may have how many of the agent's descriptors: consumers must not be able to take those that backends and the owner
@@ -15,16 +16,21 @@ struct DescriptorBudget: Equatable {
 
     /// Raises the process's limit as far as consumers could need it and the machine allows.
     static func claimed() -> DescriptorBudget {
-        let wanted = Limits().connectionsMax + reserveMax
+        let wanted = Limits().connectionsMax + Limits().http2.closingConnectionsMax + reserveMax
         return DescriptorBudget(descriptors: Int(clamping: DescriptorLimit.raise(to: UInt64(wanted))))
     }
 
     var reserve: Int { min(max(descriptors / 4, Self.reserveMin), Self.reserveMax) }
 
+    /// For connections that are over, until their peers have read why.
+    var closing: Int { min(Limits().http2.closingConnectionsMax, descriptors / 16) }
+
     /// Limits as they are for consumers; a few may connect even where there is hardly any room.
     func consumers(_ limits: Limits) -> Limits {
         var limits = limits
-        limits.connectionsMax = min(limits.connectionsMax, max(descriptors - reserve, 8))
+        limits.http2.closingConnectionsMax = closing
+        let left = descriptors - reserve - closing
+        limits.connectionsMax = min(limits.connectionsMax, max(left, 8))
         return limits
     }
 

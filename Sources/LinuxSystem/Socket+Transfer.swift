@@ -15,8 +15,21 @@ extension Socket {
     package static func receive(
         _ socket: CInt, into buffer: UnsafeMutableRawBufferPointer
     ) throws(LinuxError) -> Transfer {
+        try receive(socket, buffer, flags: 0)
+    }
+
+    /// Drops as much as a buffer could take, which it may be used for: TCP does so without copying (tcp(7), MSG_TRUNC).
+    package static func discard(
+        _ socket: CInt, using buffer: UnsafeMutableRawBufferPointer
+    ) throws(LinuxError) -> Transfer {
+        try receive(socket, buffer, flags: CInt(MSG_TRUNC))
+    }
+
+    private static func receive(
+        _ socket: CInt, _ buffer: UnsafeMutableRawBufferPointer, flags: CInt
+    ) throws(LinuxError) -> Transfer {
         while true {
-            let count = recv(socket, buffer.baseAddress, buffer.count, 0)
+            let count = recv(socket, buffer.baseAddress, buffer.count, flags)
             if count > 0 { return .moved(count) }
             if count == 0 { return .ended }
             if errno == EINTR { continue }
