@@ -1,15 +1,19 @@
 internal import SwiftProtobuf
 
-/// Which file declares what, for the files of some services and what they import. Pure.
+/// Which file declares what, for the files of some services, of the details of statuses, and of what they import. Pure.
 struct DescriptorIndex {
+    /// What any status may hold as a `google.protobuf.Any`, which no service's own file names.
+    private static let details = ["google/rpc/status.proto", "google/rpc/error_details.proto"]
+
     private var files: [String: Google_Protobuf_FileDescriptorProto] = [:]
     private var fileOfSymbol: [String: String] = [:]
 
-    /// Of all the files, those that are needed to call these services.
+    /// Of all the files, those that are needed to call these services and to read their errors.
     init(_ all: Google_Protobuf_FileDescriptorSet, services: some Sequence<String>) {
         let byName = Dictionary(all.file.map { ($0.name, $0) }) { first, _ in first }
         let wanted = Set(services)
         var open = all.file.filter { file in file.service.contains { wanted.contains(file.qualified($0.name)) } }
+        open += Self.details.compactMap { byName[$0] }
         while let file = open.popLast() {
             guard files.updateValue(file, forKey: file.name) == nil else { continue }
             for symbol in file.symbols { fileOfSymbol[symbol] = file.name }

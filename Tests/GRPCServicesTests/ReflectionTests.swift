@@ -106,6 +106,16 @@ struct ReflectionTests {
         }
     }
 
+    @Test("What a status may hold is known, whatever the server serves: a tool can read the details of any error")
+    func statusDetails() async throws {
+        let names = ["Status", "RetryInfo", "QuotaFailure", "QuotaFailure.Violation", "BadRequest"]
+        let answers = try await ask(.v1, names.map { .fileContainingSymbol("google.rpc.\($0)") })
+        #expect(try files(answers[0]) == ["google/rpc/status.proto", "google/protobuf/any.proto"])
+        for answer in answers[1...] {
+            #expect(try files(answer) == ["google/rpc/error_details.proto", "google/protobuf/duration.proto"])
+        }
+    }
+
     @Test("Descriptors that are none are refused")
     func damaged() async {
         let error = await #expect(throws: Status.self) {

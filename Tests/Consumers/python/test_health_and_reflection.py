@@ -76,6 +76,9 @@ def test_everything_is_listed_and_called_without_protos():
         for name in database.get_services():
             service = pool.FindServiceByName(name)
             assert service.methods, name
+        # Whatever the details of an error are, a tool can show them.
+        for name in ["Status", "RetryInfo", "QuotaFailure", "BadRequest"]:
+            assert pool.FindMessageTypeByName(f"google.rpc.{name}").fields, name
         inference = pool.FindServiceByName("hearth.v1.Inference")
         method = inference.FindMethodByName("ListModels")
         answer = channel.unary_unary(
