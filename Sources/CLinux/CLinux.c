@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -74,5 +75,7 @@ int hearth_unix_address(const char *path, void *address, uint32_t *length) {
     *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1);
     return 0;
 }
+
+void hearth_trim_memory(void) { malloc_trim(0); }
 
 int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

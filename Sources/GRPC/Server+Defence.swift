@@ -13,6 +13,7 @@ struct ServerDefence {
     /// No connection could be found that may go; until then nobody looks again.
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
+    var ebb = MemoryEbb()
     var toldFailures = TokenBucket(atOnce: 0)
     /// What may be decompressed for all connections together.
     var decompression = TokenBucket(atOnce: 0)
@@ -179,8 +180,11 @@ extension Server {
         }
     }
 
+    /// About what a connection costs besides what it holds.
+    private static let connectionBytes = 32 << 10
+
     /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
-    /// and then, for as long as there are connections.
+    /// and then, for as long as there are connections, or memory of theirs to be given back.
     func watchHeldBytes() {
         guard !defence.isWatching else { return }
         defence.isWatching = true
@@ -188,7 +192,9 @@ extension Server {
             guard let self else { return }
             defence.isWatching = false
             endWorst()
-            if !connections.isEmpty { watchHeldBytes() }
+            let held = heldBytes + connections.count * Self.connectionBytes
+            if defence.ebb.look(heldBytes: held) { FreedMemory.giveBack() }
+            if !connections.isEmpty || defence.ebb.isHigh { watchHeldBytes() }
         }
     }
 

@@ -22,7 +22,10 @@ extension HTTP2Connection {
         guard !isClosed else { return }
         switch clock.due(at: .now()) {
         case .handshake:
-            fail(
+            clock.handshakeEnds = nil
+            // Where TLS is not done there is no GOAWAY.
+            close(
+                .settingsTimeout,
                 ConnectionFailure(
                     .timedOut, .handshakeMilliseconds, "no HTTP/2 within \(limits.handshakeMilliseconds) ms"))
         case .headers:

@@ -35,5 +35,8 @@ int hearth_set_nonblocking(int descriptor, int nonblocking);
 // module only, or which one it comes from depends on the order of compilation.
 int hearth_unix_address(const char *path, void *address, uint32_t *length);
 
+// malloc_trim(3): gives the system what was freed, of all arenas.
+void hearth_trim_memory(void);
+
 // pipe2(2) with O_CLOEXEC.
 int hearth_pipe(int ends[2]);
