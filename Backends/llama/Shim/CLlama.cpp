@@ -1,6 +1,7 @@
 #include "CLlama.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -41,6 +42,13 @@ void logCallback(ggml_log_level level, const char *text, void *) {
     std::fputs(text, stderr);
     if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
+
+struct FileDeleter {
+    void operator()(FILE *file) const { std::fclose(file); }
+};
+
+/// The weights, from `open` until they are loaded.
+std::unique_ptr<FILE, FileDeleter> weights;
 
 /// Who is told why the library cannot go on.
 void (*gaveUpCallback)(const char *) = nullptr;
@@ -253,19 +261,33 @@ void hearth_llama_first_error(char *text, size_t capacity) {
     if (capacity > 0) std::snprintf(text, capacity, "%s", firstError.c_str());
 }
 
-hearth_llama_file_facts hearth_llama_inspect(int descriptor) {
+size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
+    clearError();
+    return guarded<size_t>(0, [&]() -> size_t {
+        // Reads and seeks, which every policy allows; pread and dup some do not.
+        weights.reset(fdopen(descriptor, "rb"));
+        if (!weights) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
+        rewind(weights.get());
+        const size_t count = std::fread(first, 1, capacity, weights.get());
+        if (std::ferror(weights.get())) {
+            throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
+        }
+        return count;
+    });
+}
+
+hearth_llama_file_facts hearth_llama_inspect(void) {
     hearth_llama_file_facts facts{};
-    struct stat status {};
-    if (fstat(descriptor, &status) == 0) facts.bytes = uint64_t(status.st_size);
     facts.parts = 1;
     clearError();
     return guarded(facts, [&] {
-        const int copy = dup(descriptor);
-        std::unique_ptr<FILE, int (*)(FILE *)> file(fdopen(copy, "rb"), fclose);
-        if (!file) return facts;
-        rewind(file.get());
+        FILE *file = weights.get();
+        struct stat status {};
+        if (!file || fstat(fileno(file), &status) != 0) return facts;
+        facts.bytes = uint64_t(status.st_size);
+        rewind(file);
         std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
-            gguf_init_from_file_ptr(file.get(), {/* no_alloc */ true, /* ctx */ nullptr}), gguf_free);
+            gguf_init_from_file_ptr(file, {/* no_alloc */ true, /* ctx */ nullptr}), gguf_free);
         if (!header) return facts;
         facts.has_header = true;
         facts.wanted_bytes = gguf_get_data_offset(header.get());
@@ -282,16 +304,16 @@ hearth_llama_file_facts hearth_llama_inspect(int descriptor) {
     });
 }
 
-hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float, void *), void *context) {
+hearth_llama *hearth_llama_load(void (*progress)(float, void *), void *context) {
     struct Progress {
         void (*tell)(float, void *);
         void *context;
     } teller{progress, context};
     clearError();
     return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
-        // The stream takes the descriptor over, and closes it when the weights are mapped.
-        std::unique_ptr<FILE, int (*)(FILE *)> file(fdopen(descriptor, "rb"), fclose);
-        if (!file) throw std::runtime_error("the descriptor of the weights is not open for reading");
+        // Closed when the weights are mapped.
+        const auto file = std::move(weights);
+        if (!file) throw std::runtime_error("no weights were opened");
         rewind(file.get());
         llama_model_params parameters = llama_model_default_params();
         parameters.n_gpu_layers = 0;

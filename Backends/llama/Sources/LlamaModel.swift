@@ -1,6 +1,5 @@
 import BackendKit
 import CLlama
-import Glibc
 import LlamaPlanning
 
 /// A model with its context in llama.cpp; owns the C object, which dies with it. Used by one thread, but for `tokenize`,
@@ -37,7 +36,6 @@ final class LlamaModel: @unchecked Sendable {
             return withUnsafeMutablePointer(to: &progress) { context in
                 // The context outlives the call, and the callback runs only during it.
                 hearth_llama_load(
-                    descriptor,
                     { fraction, context in
                         context?.assumingMemoryBound(to: ((Float) -> Void).self).pointee(fraction)
                     }, context)
@@ -132,12 +130,11 @@ extension LlamaModel {
 
     /// Looks at the file before llama.cpp does: of most that are no models it says something that helps nobody.
     private static func inspect(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
-        let file = hearth_llama_inspect(descriptor)
         var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
-        let count = pread(descriptor, &first, first.count, 0)
-        guard count >= 0 else {
-            throw EngineFault(.badModel, "the weights cannot be read (\(String(cString: strerror(errno))))")
-        }
+        let count = hearth_llama_open(descriptor, &first, first.count)
+        let error = firstError
+        guard error.isEmpty else { throw EngineFault(.badModel, error) }
+        let file = hearth_llama_inspect()
         if let flaw = WeightsFile.flaw(first: Array(first.prefix(count)), fileBytes: file.bytes) {
             throw EngineFault(.badModel, flaw)
         }

@@ -78,7 +78,7 @@ const char *hearth_llama_version(void);
 /// the process is aborted.
 void hearth_llama_begin(void (*gave_up)(const char *message));
 
-/// The first error that the library wrote, or threw, on this thread since `inspect`, `load`, `prepare`, `decode` or
+/// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `prepare`, `decode` or
 /// `tokenize` began; empty when there was none.
 void hearth_llama_first_error(char *text, size_t capacity);
 
@@ -94,12 +94,16 @@ typedef struct hearth_llama_file_facts {
     uint32_t parts;
 } hearth_llama_file_facts;
 
-/// Reads the header of the file behind a descriptor, which stays open.
-hearth_llama_file_facts hearth_llama_inspect(int descriptor);
+/// Opens the weights behind a descriptor, which it takes over, and reads their first bytes. Returns how many there are: 0
+/// also when they cannot be read, and `hearth_llama_first_error` then says why.
+size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity);
 
-/// Loads the weights behind a descriptor, which it takes over and closes. NULL when they cannot be loaded. `progress` is
-/// told fractions from 0 to 1.
-hearth_llama *hearth_llama_load(int descriptor, void (*progress)(float fraction, void *context), void *context);
+/// Reads the header of the file that was opened.
+hearth_llama_file_facts hearth_llama_inspect(void);
+
+/// Loads the weights that were opened, and closes them. NULL when they cannot be loaded. `progress` is told fractions from
+/// 0 to 1.
+hearth_llama *hearth_llama_load(void (*progress)(float fraction, void *context), void *context);
 
 void hearth_llama_free(hearth_llama *llama);
 
