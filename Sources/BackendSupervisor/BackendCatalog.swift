@@ -1,52 +1,155 @@
+internal import Glibc
+internal import LinuxSystem
 internal import SandboxPolicy
+internal import StrictJSON
+internal import TerminalText
 
-/// One process that is to run: an executable and one of its models.
-struct BackendDefinition: Equatable, Sendable {
-    let candidate: BackendFolder.Candidate
-    let manifest: BackendManifest
-    let model: BackendManifest.Model
-
-    var name: String { candidate.name }
-}
-
-/// What a backends folder asks for: its executables, read together with their manifests.
+/// What a backends folder asks for: what is in force of its executables and manifests, and the files that these need.
 struct BackendCatalog: Sendable {
+    /// One backend, by its executable's name and its model's id.
+    struct Key: Hashable, Sendable {
+        let name: String
+        let model: String
+    }
+
     var folder = BackendFolder()
+    /// By the executable's name.
+    var entries: [String: BackendEntry] = [:]
     /// Ordered by name, then as in the manifest.
     var definitions: [BackendDefinition] = []
+    var files: [Key: BackendFiles] = [:]
+    /// What the weights that running backends have open look like now.
+    var held: [Key: FileFacts] = [:]
     var ignored: [IgnoredFile] = []
+    /// Files are being written or replaced: look again soon.
+    var isSettling = false
+}
 
-    /// Looks at the folder, and reads the manifests if anything in it changed; blocks. Throws when the folder cannot be
-    /// used.
-    static func read(
-        _ path: String, limits: SupervisorConfiguration.Limits, before: BackendCatalog
-    ) throws -> BackendCatalog {
-        let folder = try BackendFolder.scan(path, limits: limits)
-        if folder == before.folder { return before }
-        var catalog = BackendCatalog(folder: folder, ignored: folder.ignored)
-        for candidate in folder.candidates {
-            do {
-                let manifest =
-                    try candidate.manifestPath.map { try BackendManifest.load($0, executableName: candidate.name) }
-                    ?? BackendManifest(executableName: candidate.name)
-                for model in manifest.models {
-                    catalog.definitions.append(
-                        BackendDefinition(candidate: candidate, manifest: manifest, model: model))
-                }
-            } catch {
-                catalog.ignored.append(IgnoredFile(name: candidate.name, reason: "its manifest is refused: \(error)"))
-            }
+/// Reads a backends folder. Blocks, except for what it does not do unless asked to.
+struct CatalogReader: Sendable {
+    /// What has changed so recently may have changed once more with the same time.
+    private static let certainMilliseconds: UInt64 = 2 * DigestCache.quietMilliseconds
+
+    let path: String
+    let policiesDirectory: String
+    let owner: OwnerLimits
+    let limits: SupervisorConfiguration.Limits
+    let digests: DigestCache
+    /// Whether to read executables, and to look at weights and policies: what makes a look take long.
+    var isThorough = true
+    /// The weights that running backends have open.
+    var held: [BackendCatalog.Key: ModelFile] = [:]
+
+    /// Throws when the folder cannot be used.
+    func read(before: BackendCatalog) throws -> BackendCatalog {
+        var catalog = BackendCatalog(folder: try BackendFolder.scan(path, limits: limits, before: before.folder))
+        catalog.ignored = catalog.folder.ignored
+        for name in Set(catalog.folder.executables.keys).union(before.entries.keys).sorted() {
+            take(name, into: &catalog, before: before.entries[name])
         }
+        for (name, file) in catalog.folder.manifests {
+            guard let refusal = file.refusal, catalog.folder.executables[name] != nil else { continue }
+            catalog.ignored.append(IgnoredFile(name: "\(name).json", reason: refusal))
+        }
+        catalog.definitions = catalog.entries.sorted { $0.key < $1.key }.flatMap(\.value.definitions)
+        // The weights that a manifest names lie here by right, and are no backends, whatever their mode.
+        let weights = Set(catalog.definitions.compactMap(\.model.file))
+        catalog.definitions.removeAll { weights.contains($0.name) }
+        catalog.ignored.removeAll { weights.contains($0.name) }
         let excess = catalog.definitions.count - limits.backendsMax
         if excess > 0 {
             catalog.definitions.removeLast(excess)
             catalog.ignored.append(
                 IgnoredFile(name: "...", reason: "\(excess) more; at most \(limits.backendsMax) processes are run"))
         }
-        // The weights that a manifest names lie here by right.
-        let weights = Set(catalog.definitions.compactMap(\.model.file))
-        catalog.ignored.removeAll { weights.contains($0.name) }
         catalog.ignored.sort { $0.name < $1.name }
+        for definition in catalog.definitions {
+            let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
+            catalog.files[key] = files(of: definition, in: catalog, before: before.files[key])
+        }
+        for (key, weights) in held { catalog.held[key] = weights.currentFacts() }
         return catalog
+    }
+
+    private func take(_ name: String, into catalog: inout BackendCatalog, before: BackendEntry?) {
+        let executable = executable(name, in: catalog.folder, before)
+        let manifest = manifest(name, in: catalog.folder, before)
+        let outcome = BackendEntry.merged(
+            name, path: "\(path)/\(name)", before: before, executable: executable, manifest: manifest, now: .now(),
+            missingMilliseconds: limits.settledMilliseconds)
+        if executable == .unsettled || manifest == .unsettled { catalog.isSettling = true }
+        switch outcome {
+        case .inForce(let entry):
+            catalog.entries[name] = entry
+            if entry.missingSince != nil { catalog.isSettling = true }
+        case .ignored(let reason): catalog.ignored.append(IgnoredFile(name: name, reason: reason))
+        case .nothing: break
+        }
+    }
+
+    private func executable(
+        _ name: String, in folder: BackendFolder, _ before: BackendEntry?
+    ) -> BackendEntry.Finding<ExecutableVersion> {
+        guard let file = folder.executables[name] else { return .absent }
+        if let refusal = file.refusal {
+            // Of what is just being put there nobody need hear.
+            return before == nil && !file.isSettled ? .unsettled : .refused(refusal)
+        }
+        guard file.isSettled else { return .unsettled }
+        let known = before?.executable
+        if let known, known.facts == file.facts, known.digest != nil || !isThorough { return .usable(known) }
+        let unread = ExecutableVersion(facts: file.facts, digest: nil)
+        guard isThorough else { return .usable(unread) }
+        do {
+            return .usable(try BackendExecutable.version(path: "\(path)/\(name)", digests: digests))
+        } catch {
+            // Of one that was not run before its launch tells.
+            return known == nil || known?.facts == file.facts ? .usable(unread) : .unreadable(printable("\(error)"))
+        }
+    }
+
+    private func manifest(
+        _ name: String, in folder: BackendFolder, _ before: BackendEntry?
+    ) -> BackendEntry.Finding<BackendEntry.ReadManifest> {
+        guard let file = folder.manifests[name] else { return .absent }
+        if let refusal = file.refusal { return .refused(refusal) }
+        guard file.isSettled else { return .unsettled }
+        if let before, before.manifestFacts == file.facts,
+            file.facts.wasQuiet(forMilliseconds: Self.certainMilliseconds, at: FileFacts.clockNanoseconds())
+        {
+            return .usable(BackendEntry.ReadManifest(facts: file.facts, manifest: before.manifest))
+        }
+        do {
+            return .usable(try read("\(path)/\(name).json", of: name))
+        } catch {
+            return .unreadable(printable("\(error)"))
+        }
+    }
+
+    private func read(_ file: String, of name: String) throws -> BackendEntry.ReadManifest {
+        let opened = try PathTrust.open(file, .backendManifest, O_RDONLY)
+        let bytes = try opened.read(max: SandboxPolicyLimits.manifestBytesMax)
+        return BackendEntry.ReadManifest(
+            facts: opened.facts, manifest: try BackendManifest.parse(bytes, executableName: name, file: file))
+    }
+
+    private func files(
+        of definition: BackendDefinition, in catalog: BackendCatalog, before: BackendFiles?
+    ) -> BackendFiles {
+        var files = BackendFiles(
+            executable: definition.executable.facts, manifest: catalog.entries[definition.name]?.manifestFacts,
+            isComplete: isThorough)
+        guard isThorough else { return files }
+        files.policy = try? FileFacts(following: "\(policiesDirectory)/\(definition.manifest.policy).json")
+        if let file = definition.model.file {
+            do throws(SandboxPolicyError) {
+                files.weights = WeightsLook.look(
+                    at: try LaunchPlanner.weightsPlace(file, folder: path, owner: owner),
+                    settledMilliseconds: limits.weightsSettledMilliseconds, before: before?.weights ?? .none)
+            } catch {
+                files.weights = .refused(error.description)
+            }
+        }
+        return files
     }
 }

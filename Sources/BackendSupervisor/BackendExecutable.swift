@@ -26,11 +26,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
         }
         let path = "\(folder)/\(name)"
         let file = try openTrusted(path)
-        guard file.facts.byteCount <= byteCountMax else {
-            throw SandboxLaunchError(
-                .executableRefused, "\(path) has \(file.facts.byteCount) bytes; at most \(byteCountMax)")
-        }
-        let header = try readHeader(of: file.descriptor, path: path)
+        let header = try checkedHeader(of: file, path: path)
         let memory = try attempt { () throws(LinuxError) in try Descriptor.executableMemoryFile(name) }
         let (digest, byteCount) = try attempt { () throws(LinuxError) in
             try copy(file.descriptor, to: memory, path: path)
@@ -38,6 +34,31 @@ package struct BackendExecutable: ~Copyable, Sendable {
         return BackendExecutable(
             name: name, path: path, digest: digest, byteCount: byteCount, interpreter: header.interpreter,
             memory: memory)
+    }
+
+    /// Which content an executable has that could be opened as a backend, as far as can be seen without running it. Reads
+    /// all of it unless its digest is known.
+    static func version(path: String, digests: DigestCache) throws -> ExecutableVersion {
+        let file = try openTrusted(path)
+        _ = try checkedHeader(of: file, path: path)
+        let digest = try FileDigest.sha256(file.descriptor, file.facts, path: path, digests: digests)
+        return ExecutableVersion(facts: file.facts, digest: digest)
+    }
+
+    private static func checkedHeader(
+        of file: borrowing TrustedFile, path: String
+    ) throws(SandboxLaunchError) -> ExecutableHeader {
+        let byteCount = file.facts.byteCount
+        guard byteCount <= byteCountMax else {
+            throw SandboxLaunchError(.executableRefused, "\(path) has \(byteCount) bytes; at most \(byteCountMax)")
+        }
+        let header = try readHeader(of: file.descriptor, path: path)
+        guard byteCount >= header.segmentsEnd else {
+            throw SandboxLaunchError(
+                .executableRefused,
+                "\(path) is not whole: it has \(byteCount) bytes of at least \(header.segmentsEnd); copy it again")
+        }
+        return header
     }
 
     private static func openTrusted(_ path: String) throws(SandboxLaunchError) -> TrustedFile {

@@ -19,6 +19,8 @@ struct BackendExit: Equatable {
         var deniedCalls: [String] = []
         /// What it wrote, line by line.
         var lines: [String] = []
+        /// The path of the weights that it had; nil: it had none.
+        var weights: String?
     }
 
     /// As the end of a sentence about the backend. Of what the backend wrote there is nothing in it, so everybody may see
@@ -71,6 +73,9 @@ struct BackendExit: Equatable {
             hints.append("it lacked memory (\(quoted(line))): it may have \(known.memory)")
         } else if let last = known.lines.last(where: { !$0.isEmpty }) {
             hints.append("its last words were \(quoted(last))")
+        }
+        if signal == SIGBUS, let weights = known.weights {
+            hints.insert("its weights, \(weights), changed under it or could not be read", at: 0)
         }
         if signal == SIGKILL {
             hints.append("the kernel does this where the machine has no memory left: see dmesg")

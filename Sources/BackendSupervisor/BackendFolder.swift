@@ -1,98 +1,85 @@
 internal import LinuxSystem
 internal import TerminalText
 
-/// What one look at the backends folder found.
+/// What one look at the backends folder found: its files as they are now, with no memory of what they were.
 struct BackendFolder: Equatable, Sendable {
-    /// An executable that is to be run, and its manifest's file if there is one.
-    struct Candidate: Equatable, Sendable {
-        let name: String
-        let path: String
-        let executable: FileFacts
-        /// Nil without a manifest.
-        let manifest: FileFacts?
-
-        var manifestPath: String? { manifest == nil ? nil : path + ".json" }
+    /// A file that may be an executable or a manifest.
+    struct File: Equatable, Sendable {
+        let facts: FileFacts
+        /// Nobody has changed it for a while: it is not being written any more.
+        let isSettled: Bool
+        /// Why it may not be used, as the end of a sentence about it.
+        let refusal: String?
     }
 
-    /// Ordered by name.
-    var candidates: [Candidate] = []
+    /// By name.
+    var executables: [String: File] = [:]
+    /// By the name of the executable that they are for.
+    var manifests: [String: File] = [:]
     /// Ordered by name.
     var ignored: [IgnoredFile] = []
-    /// Names of executables that are, or whose manifest is, still being written; look again soon.
-    var settling: Set<String> = []
 
     /// Looks at a folder; blocks. Throws when it cannot be read or others may write to it.
-    static func scan(_ path: String, limits: SupervisorConfiguration.Limits) throws -> BackendFolder {
+    /// - Parameter before: what an earlier look found, at least `settledMilliseconds` ago.
+    static func scan(
+        _ path: String, limits: SupervisorConfiguration.Limits, before: BackendFolder = BackendFolder()
+    ) throws -> BackendFolder {
         do throws(TrustError) {
             _ = try PathTrust.open(path, .backendsFolder).facts
         } catch {
-            throw SupervisorError("the backends folder \(error)")
+            throw SupervisorError("the backends folder \(error)", isTransient: error.isTransient)
         }
-        var names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax)
-        names.removeAll { $0.hasPrefix(".") }
-        names.sort()
-        return look(at: names, in: path, limits: limits)
-    }
-
-    private static func look(
-        at names: [String], in path: String, limits: SupervisorConfiguration.Limits
-    ) -> BackendFolder {
+        let names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax)
         var folder = BackendFolder()
-        let settledBefore = FileFacts.clockNanoseconds() - Int64(limits.settledMilliseconds) * 1_000_000
-        var manifests: [String: FileFacts] = [:]
-        var refusedManifests: Set<String> = []
-        for name in names where name.hasSuffix(".json") {
-            let owner = String(name.dropLast(".json".count))
-            if !names.contains(owner) {
-                folder.ignore(printable(name), "a manifest without an executable '\(printable(owner))' beside it")
-            } else if let entry = folder.examine(name, in: path, isManifest: true) {
-                if entry.changedNanoseconds > settledBefore { folder.settling.insert(owner) }
-                manifests[owner] = entry
-            } else {
-                refusedManifests.insert(owner)
-            }
+        for name in names.sorted() where !isTemporary(name) {
+            folder.take(name, in: path, limits: limits, before)
         }
-        for name in names where !name.hasSuffix(".json") {
-            guard let entry = folder.examine(name, in: path, isManifest: false) else { continue }
-            if entry.changedNanoseconds > settledBefore { folder.settling.insert(name) }
-            // Without the manifest that its owner meant for it, an executable is not run at all.
-            if refusedManifests.contains(name) {
-                folder.ignore(name, "not run, because its manifest is refused")
-            } else if !folder.settling.contains(name) {
-                folder.candidates.append(
-                    Candidate(
-                        name: name, path: path + "/" + name, executable: entry, manifest: manifests[name]))
-            }
+        for (name, _) in folder.manifests where folder.executables[name] == nil {
+            folder.ignored.append(
+                IgnoredFile(name: "\(name).json", reason: "a manifest without an executable '\(name)' beside it"))
         }
         folder.ignored.sort { $0.name < $1.name }
         return folder
     }
 
-    /// An entry that may be used; nil after recording why not.
-    private mutating func examine(_ name: String, in path: String, isManifest: Bool) -> FileFacts? {
-        guard name.utf8.count <= 64, name.utf8.allSatisfy(Self.isNameByte) else {
-            ignore(printable(name), "a backend's name has 1 to 64 letters, digits, '.', '_' and '-'; rename it")
-            return nil
-        }
-        if name.hasSuffix(".json.new") {
-            ignore(
-                name,
-                "what an installation brought beside a manifest that you changed; take what you want of it, and remove it"
-            )
-            return nil
-        }
-        guard let entry = try? FileFacts(path: path + "/" + name) else { return nil }
-        do throws(TrustError) {
-            try PathTrust.check(entry, isManifest ? .backendManifest : .backendExecutable, path + "/" + name)
-            return entry
-        } catch {
-            ignore(name, error.reason)
-            return nil
-        }
+    /// Hidden files, and those that editors make beside the file that is edited: `x~`, `#x#`, and vim's trial `4913`.
+    private static func isTemporary(_ name: String) -> Bool {
+        name.hasPrefix(".") || name.hasSuffix("~") || (name.hasPrefix("#") && name.hasSuffix("#")) || name == "4913"
     }
 
-    private mutating func ignore(_ name: String, _ reason: String) {
-        ignored.append(IgnoredFile(name: name, reason: reason))
+    private mutating func take(
+        _ name: String, in path: String, limits: SupervisorConfiguration.Limits, _ before: BackendFolder
+    ) {
+        guard name.utf8.count <= 64, name.utf8.allSatisfy(Self.isNameByte) else {
+            ignored.append(
+                IgnoredFile(
+                    name: printable(name),
+                    reason: "a backend's name has 1 to 64 letters, digits, '.', '_' and '-'; rename it"))
+            return
+        }
+        if name.hasSuffix(".json.new") {
+            ignored.append(
+                IgnoredFile(
+                    name: name,
+                    reason: "what an installation brought beside a manifest that you changed; take what you want "
+                        + "of it, and remove it"))
+            return
+        }
+        // One that is gone by now was not there.
+        guard let facts = try? FileFacts(path: "\(path)/\(name)") else { return }
+        let isManifest = name.hasSuffix(".json")
+        let owner = isManifest ? String(name.dropLast(".json".count)) : name
+        let isSettled = facts.wasQuiet(
+            forMilliseconds: limits.settledMilliseconds, at: FileFacts.clockNanoseconds(),
+            before: (isManifest ? before.manifests : before.executables)[owner]?.facts)
+        var refusal: TrustError?
+        do throws(TrustError) {
+            try PathTrust.check(facts, isManifest ? .backendManifest : .backendExecutable, "\(path)/\(name)")
+        } catch {
+            refusal = error
+        }
+        let file = File(facts: facts, isSettled: isSettled, refusal: refusal?.reason)
+        if isManifest { manifests[owner] = file } else { executables[owner] = file }
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {

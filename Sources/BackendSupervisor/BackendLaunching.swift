@@ -71,9 +71,12 @@ struct LaunchFailure: Error {
     let description: String
     /// No other attempt can succeed until something has been put right.
     let isForOwner: Bool
+    /// Weights are awaited, which whoever looks at the folder sees come.
+    let isWaiting: Bool
 
     init(_ error: any Error) {
-        description = printable("\(error)")
+        isWaiting = error is WeightsAwaited
+        description = printable((error as? WeightsAwaited)?.description ?? "\(error)")
         // What is not known to be final is tried again.
         isForOwner =
             switch error {
@@ -90,8 +93,7 @@ struct LaunchFailure: Error {
 /// What a launch gave.
 struct Launch: Sendable {
     let handles: BackendHandles
-    let modelDigest: [UInt8]
-    let weightsBytes: UInt64?
+    let weights: ModelFile?
     /// What its policy and its devices leave open beside what its tier does.
     let addedRisks: [ResidualRisk]
 }
@@ -123,6 +125,7 @@ struct LaunchPreparation: Sendable {
     let digests: DigestCache
     let folder: String
     let policiesDirectory: String
+    let weightsSettledMilliseconds: UInt64
     let control = LaunchControl()
 
     /// On the loop, so that its result comes there directly, however busy the other threads are.
@@ -140,16 +143,29 @@ struct LaunchPreparation: Sendable {
     }
 
     private func launch() throws -> Launch {
-        let weights = try definition.model.file.map { file in
-            try ModelFile(
-                LaunchPlanner.weightsPlace(file, folder: folder, owner: owner), digests: digests,
-                isCalledOff: { control.noteStep() })
-        }
+        let weights = try definition.model.file.map { try openWeights($0) }
         _ = control.noteStep()
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))
         let policy = try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory)
         return Launch(
-            handles: handles, modelDigest: weights?.digest ?? [], weightsBytes: weights?.byteCount,
+            handles: handles, weights: weights,
             addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
+    }
+
+    private func openWeights(_ file: String) throws -> ModelFile {
+        let place = try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner)
+        func wait() -> WeightsAwaited? {
+            let found = WeightsLook.look(at: place, settledMilliseconds: weightsSettledMilliseconds)
+            // By a clock that was set back they would never settle; a change of them is noticed afterwards.
+            if case .found(let facts, _) = found, facts.changedNanoseconds > FileFacts.clockNanoseconds() { return nil }
+            return found.wait(for: place.path).map { WeightsAwaited(description: $0) }
+        }
+        if let wait = wait() { throw wait }
+        do {
+            return try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
+        } catch {
+            // They may have gone, or begun to change, while they were read.
+            throw wait() ?? error
+        }
     }
 }

@@ -19,6 +19,8 @@ extension BackendLifecycle {
         /// It was asked to end, and is killed at this moment.
         case stopping(killAt: Monotonic)
         case stopped
+        /// What it is to load is not there, or not whole; whoever sees that change says so.
+        case waiting
         /// It is left alone until its owner, or a change of what it needs, starts it again. With a moment: until then.
         case failed(retryAt: Monotonic?)
     }
@@ -35,6 +37,15 @@ extension BackendLifecycle {
         case letGo
         /// Its sequences and questions have come to nothing.
         case lose(reason: String)
+    }
+
+    /// What comes after the end of a process.
+    enum Afterwards: Equatable { case start, stop }
+
+    /// How long what runs may go on before a ready backend ends; nothing is begun.
+    struct Drain: Equatable {
+        let until: Monotonic
+        let why: String
     }
 
     /// How far a load is.

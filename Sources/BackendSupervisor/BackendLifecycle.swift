@@ -5,8 +5,6 @@ internal import LinuxSystem
 /// It holds the arithmetic of timeouts, watchdog, backoff and restart budget, and knows no descriptor, clock or process.
 /// Its driver carries every action out, and calls `tick` at `nextDeadline`.
 struct BackendLifecycle {
-    private enum Afterwards { case start, stop }
-
     let limits: SupervisorConfiguration.Limits
     /// What to do to start it by hand after it failed; ends a sentence.
     let remedy: String
@@ -14,6 +12,8 @@ struct BackendLifecycle {
     private(set) var phase = Phase.idle
     /// What the owner should know about the phase; empty when all is well.
     private(set) var detail = ""
+    /// While it is ready: what runs goes on, nothing new begins.
+    private(set) var drain: Drain?
     /// Starts after a loss.
     private(set) var restarts: UInt32 = 0
 
@@ -46,19 +46,22 @@ struct BackendLifecycle {
         switch phase {
         case .launching(let until), .greeting(let until), .backingOff(let until), .stopping(let until): until
         case .loading(let load): load.until
-        case .ready(let watchdog): watchdog.pingAt
+        case .ready(let watchdog): drain.map { min($0.until, watchdog.pingAt) } ?? watchdog.pingAt
         case .ending(_, let killAt): killAt
         case .killed(_, let until): until
         case .failed(let retryAt): retryAt
-        case .idle, .stopped: nil
+        case .idle, .stopped, .waiting: nil
         }
     }
+
+    /// What ends now is started again.
+    var startsAgain: Bool { afterwards == .start }
 
     /// A process runs or is being started.
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
-        case .idle, .backingOff, .stopped, .failed: false
+        case .idle, .backingOff, .stopped, .waiting, .failed: false
         }
     }
 }
@@ -68,8 +71,11 @@ extension BackendLifecycle {
     /// Starts it unless it runs or is about to.
     mutating func start(at now: Monotonic) -> [Action] {
         switch phase {
-        case .idle, .stopped, .failed:
+        case .idle, .stopped, .waiting, .failed:
             return startAfresh(at: now)
+        case .ready where drain != nil:
+            resume()
+            return []
         case .stopping, .ending, .killed:
             afterwards = .start
             return []
@@ -84,7 +90,7 @@ extension BackendLifecycle {
     /// What kept it from running may be gone: it is started at once, as if for the first time, unless it runs.
     mutating func obstacleChanged(at now: Monotonic) -> [Action] {
         switch phase {
-        case .backingOff, .failed: startAfresh(at: now)
+        case .backingOff, .waiting, .failed: startAfresh(at: now)
         default: []
         }
     }
@@ -105,6 +111,46 @@ extension BackendLifecycle {
         return end(then: .stop, graceMilliseconds: graceMilliseconds, at: now)
     }
 
+    /// Ends the process at once, and then starts it as if for the first time.
+    mutating func replaceNow(because reason: String, at now: Monotonic) -> [Action] {
+        guard isAlive else { return startAfresh(at: now) }
+        if afterwards != .stop { afterwards = .start }
+        switch phase {
+        case .greeting, .loading, .ready, .stopping: return kill(because: reason, at: now)
+        default: return []
+        }
+    }
+
+    /// Ends the process once nothing runs on it any more, or within `drainMilliseconds`, to start another or for good. One
+    /// that is not ready ends at once.
+    mutating func drain(then next: Afterwards, isIdle: Bool, why: String, at now: Monotonic) -> [Action] {
+        guard case .ready = phase, !isIdle else { return finishDrain(then: next, why: why, at: now) }
+        afterwards = next
+        drain = Drain(until: drain?.until ?? now.advanced(milliseconds: limits.drainMilliseconds), why: why)
+        return []
+    }
+
+    /// Nothing runs on it any more.
+    mutating func becameIdle(at now: Monotonic) -> [Action] {
+        guard let drain, let afterwards else { return [] }
+        return finishDrain(then: afterwards, why: drain.why, at: now)
+    }
+
+    /// What it was to be replaced by is what it is.
+    private mutating func resume() {
+        drain = nil
+        afterwards = nil
+    }
+
+    private mutating func finishDrain(then next: Afterwards, why: String, at now: Monotonic) -> [Action] {
+        drain = nil
+        let grace = limits.replaceGraceMilliseconds
+        switch next {
+        case .start: return replace(graceMilliseconds: grace, at: now)
+        case .stop: return stop(graceMilliseconds: grace, why: why, at: now)
+        }
+    }
+
     /// Leaves it failed; for what only its owner can put right.
     mutating func fail(why: String, at now: Monotonic) -> [Action] {
         guard !isAlive else { return [] }
@@ -117,6 +163,7 @@ extension BackendLifecycle {
         lossesInARow = 0
         recentRestarts = []
         afterwards = nil
+        drain = nil
         detail = ""
         return launch(at: now)
     }
@@ -128,6 +175,7 @@ extension BackendLifecycle {
 
     private mutating func end(then: Afterwards, graceMilliseconds: UInt64, at now: Monotonic) -> [Action] {
         afterwards = then
+        drain = nil
         switch phase {
         case .launching(let until):
             // One that gets on is over in a moment; one that hangs is not worth the grace.
@@ -143,7 +191,7 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .ending, .killed, .backingOff, .stopped, .failed:
+        case .idle, .ending, .killed, .backingOff, .stopped, .waiting, .failed:
             return []
         }
     }
@@ -169,6 +217,21 @@ extension BackendLifecycle {
     mutating func launchFailed(_ why: String, forOwner: Bool, at now: Monotonic) -> [Action] {
         guard isLaunching else { return [] }
         return wentAway(because: why, forOwner: forOwner, retryMilliseconds: limits.backoffMaxMilliseconds, at: now)
+    }
+
+    /// No process came to be, because what it is to load is not there, or not whole.
+    mutating func launchWaits(_ why: String, at now: Monotonic) -> [Action] {
+        guard isLaunching else { return [] }
+        guard afterwards == nil else { return wentAway(because: why, forOwner: false, at: now) }
+        phase = .waiting
+        detail = why
+        return []
+    }
+
+    /// It still is not; `why` may have changed.
+    mutating func goesOnWaiting(_ why: String) -> [Action] {
+        if case .waiting = phase { detail = why }
+        return []
     }
 
     /// A `Hello` that the agent can answer.
@@ -267,6 +330,7 @@ extension BackendLifecycle {
         case .loading(let load):
             return kill(because: "did not load its model in time (it reached \(load.percent) %)", at: now)
         case .ready(let watchdog):
+            if let drain, drain.until <= now { return becameIdle(at: now) }
             return watch(watchdog, at: now)
         case .backingOff, .failed:
             restarts &+= 1
@@ -283,7 +347,7 @@ extension BackendLifecycle {
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
                 + "or a device"
             return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
-        case .idle, .stopped:
+        case .idle, .stopped, .waiting:
             return []
         }
     }
@@ -323,6 +387,7 @@ extension BackendLifecycle {
         because reason: String, forOwner: Bool, retryMilliseconds: UInt64? = nil, at now: Monotonic
     ) -> [Action] {
         endsForOwner = false
+        drain = nil
         switch afterwards {
         case .start:
             return startAfresh(at: now)

@@ -4,6 +4,8 @@
 struct ExecutableHeader: Equatable {
     /// The dynamic loader that it names; nil for a static executable.
     let interpreter: String?
+    /// Where the last of the segments that are loaded ends in the file: a file that is shorter is not whole.
+    let segmentsEnd: UInt64
 
     /// Why a file cannot be a backend.
     enum Refusal: Error, Equatable {
@@ -31,27 +33,43 @@ struct ExecutableHeader: Equatable {
         else { throw .otherArchitecture }
         guard (2...3).contains(try ExecutableHeader.integer(bytes, at: 16, size: 2)) else { throw .notELF }
         interpreter = try ExecutableHeader.interpreter(bytes)
+        segmentsEnd = try ExecutableHeader.programHeaders(bytes).filter { $0.type == 1 }
+            .map { $0.offset.addingReportingOverflow($0.byteCount) }
+            .reduce(0) { max($0, $1.overflow ? .max : $1.partialValue) }
     }
 
-    /// The text of the program header of type PT_INTERP, if there is one.
-    private static func interpreter(_ bytes: [UInt8]) throws(Refusal) -> String? {
+    private struct ProgramHeader {
+        let type: UInt64
+        let offset: UInt64
+        let byteCount: UInt64
+    }
+
+    private static func programHeaders(_ bytes: [UInt8]) throws(Refusal) -> [ProgramHeader] {
         let start = try integer(bytes, at: 32, size: 8)
         let size = try integer(bytes, at: 54, size: 2)
         let count = try integer(bytes, at: 56, size: 2)
         guard size >= 56 else { throw .damaged }
+        var headers: [ProgramHeader] = []
         for number in 0..<count {
             let entry = start.addingReportingOverflow(number * size)
             guard !entry.overflow else { throw .damaged }
-            guard try integer(bytes, at: entry.partialValue, size: 4) == 3 else { continue }
-            let offset = try integer(bytes, at: entry.partialValue + 8, size: 8)
-            let length = try integer(bytes, at: entry.partialValue + 32, size: 8)
-            guard length <= 4096, offset <= UInt64(bytes.count), length <= UInt64(bytes.count) - offset else {
-                throw .damaged
-            }
-            let text = bytes[Int(offset)..<Int(offset + length)].prefix { $0 != 0 }
-            return String(decoding: text, as: UTF8.self)
+            headers.append(
+                ProgramHeader(
+                    type: try integer(bytes, at: entry.partialValue, size: 4),
+                    offset: try integer(bytes, at: entry.partialValue + 8, size: 8),
+                    byteCount: try integer(bytes, at: entry.partialValue + 32, size: 8)))
         }
-        return nil
+        return headers
+    }
+
+    /// The text of the program header of type PT_INTERP, if there is one.
+    private static func interpreter(_ bytes: [UInt8]) throws(Refusal) -> String? {
+        guard let header = try programHeaders(bytes).first(where: { $0.type == 3 }) else { return nil }
+        guard header.byteCount <= 4096, header.offset <= UInt64(bytes.count),
+            header.byteCount <= UInt64(bytes.count) - header.offset
+        else { throw .damaged }
+        let text = bytes[Int(header.offset)..<Int(header.offset + header.byteCount)].prefix { $0 != 0 }
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static func integer(_ bytes: [UInt8], at offset: UInt64, size: Int) throws(Refusal) -> UInt64 {

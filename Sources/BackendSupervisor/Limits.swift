@@ -33,13 +33,20 @@ extension SupervisorConfiguration {
         package var exitMilliseconds: UInt64 = 1_000
         /// From its kill until nobody waits for its exit any more.
         package var killedMilliseconds: UInt64 = 5_000
-        /// For a backend to end when its executable was removed or replaced while it runs.
+        /// For a backend to end when its executable was removed while it runs, or once it is drained.
         package var replaceGraceMilliseconds: UInt64 = 5_000
 
+        /// For what runs on a backend whose executable or settings were changed; then it ends, and the new one starts.
+        package var drainMilliseconds: UInt64 = 300_000
+
         /// How often the backends folder is looked at; 0: only when asked to.
-        package var rescanMilliseconds: UInt64 = 2_000
-        /// A file that changed more recently than this is still being written.
+        package var rescanMilliseconds: UInt64 = 1_000
+        /// An executable or a manifest that changed more recently than this is still being written.
         package var settledMilliseconds: UInt64 = 500
+        /// The same of weights, which are copied for longer, with longer pauses.
+        package var weightsSettledMilliseconds: UInt64 = 2_000
+        /// To read weights that may have changed under a running backend, before they count as changed.
+        package var weightsCheckMilliseconds: UInt64 = 750
         /// Entries of the folder that are looked at, and processes that may come of them.
         package var folderEntriesMax: Int = 1_024
         package var backendsMax: Int = 64
@@ -93,9 +100,12 @@ extension SupervisorConfiguration {
             "restartWindowMilliseconds": "The window.",
             "exitMilliseconds": "For a backend to end by itself; then it is killed.",
             "killedMilliseconds": "For a killed backend to be gone; then the agent goes on without it.",
-            "replaceGraceMilliseconds": "The same when its executable was replaced.",
+            "replaceGraceMilliseconds": "The same when it was removed, or is replaced after its drain.",
+            "drainMilliseconds": "For what runs on a backend that is to be replaced; then it ends.",
             "rescanMilliseconds": "How often the backends folder is looked at.",
             "settledMilliseconds": "A file that changed more recently is not run yet.",
+            "weightsSettledMilliseconds": "Weights that changed more recently are not loaded yet.",
+            "weightsCheckMilliseconds": "To read touched weights; then they count as changed.",
             "folderEntriesMax": "Entries of the folder that are looked at.",
             "backendsMax": "Processes that come of them.",
             "logBytesMax": "A backend's output that is kept.",

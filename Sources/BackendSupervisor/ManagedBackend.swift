@@ -13,7 +13,11 @@ internal import TerminalText
 package final class ManagedBackend {
     package enum State: String, Sendable {
         case starting, loading, ready
+        /// What runs on it goes on; then it is replaced by what its owner has changed. Requests wait for that one.
+        case draining
         case backingOff = "backing off"
+        /// Its weights are not there, or not whole; it starts by itself once they are.
+        case waiting
         case stopped, failed
     }
 
@@ -44,7 +48,15 @@ package final class ManagedBackend {
     /// What its filter denied.
     package private(set) var denied = DeniedCalls()
 
+    /// What is to run.
     private(set) var definition: BackendDefinition
+    /// What runs, or ran last.
+    private(set) var launched: BackendDefinition
+    /// The files that it needs, as the last look found them, and as they were when it was launched.
+    private var files: BackendFiles?
+    private var filesAtLaunch: BackendFiles?
+    /// What of the folder is not in force for it; empty when all is.
+    private var notice = ""
     /// Another backend serves its model; it is not started until that one is gone.
     private(set) var hasRival = false
     private let setting: BackendSetting
@@ -57,7 +69,11 @@ package final class ManagedBackend {
     private var hung: [LaunchAttempt] = []
     private var process: BackendProcess?
     private var connection: BackendConnection?
-    private var weightsBytes: UInt64?
+    /// What the process has open.
+    private(set) var weights: ModelFile?
+    private var weightsWatch: WeightsWatch?
+    /// Of weights that may have changed.
+    private var reading: LaunchControl?
     /// The process has loaded its model.
     private var wasReady = false
     private var addedRisks: [ResidualRisk] = []
@@ -72,13 +88,14 @@ package final class ManagedBackend {
         name = definition.name
         model = definition.model.id
         self.definition = definition
+        launched = definition
         self.setting = setting
         var logger = setting.logger
         logger[metadataKey: "backend"] = "\(definition.name)"
         logger[metadataKey: "model"] = "\(definition.model.id)"
         self.logger = logger
         let limits = setting.configuration.limits
-        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.candidate.path)")
+        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.path)")
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
     }
@@ -110,7 +127,7 @@ final class BackendSetting {
     let configuration: SupervisorConfiguration
     let logger: Logger
     let launcher: any BackendLaunching
-    let digests = DigestCache()
+    let digests: DigestCache
     /// Launches of all backends that have not returned.
     var launches = 0
     let residualRisks: [ResidualRisk]
@@ -123,6 +140,7 @@ final class BackendSetting {
         self.configuration = configuration
         self.logger = logger
         self.launcher = launcher
+        digests = DigestCache(path: configuration.stateDirectory.map { "\($0)/digests" })
         residualRisks = configuration.host.residualRisks(of: configuration.tier)
     }
 }
@@ -133,22 +151,33 @@ extension ManagedBackend {
         switch lifecycle.phase {
         case .launching, .greeting: .starting
         case .loading: .loading
-        case .ready: .ready
+        case .ready: lifecycle.drain == nil ? .ready : .draining
         case .ending, .killed, .backingOff: .backingOff
-        case .idle, .stopping, .stopped: .stopped
+        case .stopping: lifecycle.startsAgain ? .starting : .stopped
+        case .idle, .stopped: .stopped
+        case .waiting: .waiting
         case .failed: .failed
         }
     }
 
     /// What its owner should know about the state; empty when all is well.
     package var detail: String {
+        [phaseDetail, weightsWatch?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    private var phaseDetail: String {
         switch lifecycle.phase {
+        case .ready where lifecycle.drain != nil:
+            "\(lifecycle.drain?.why ?? ""); what runs on it goes on, for "
+                + "\(setting.configuration.limits.drainMilliseconds / 1_000) s at most"
         case .loading(let load): "\(load.percent) % loaded"
         case .ending(let reason, _): reason ?? lifecycle.detail
         case .killed(let reason, _): reason
         default: lifecycle.detail
         }
     }
+
+    nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
 
     /// The launcher's process; 0 when none runs.
     package var pid: Int32 { process?.pid ?? 0 }
@@ -159,7 +188,7 @@ extension ManagedBackend {
     /// What remains open as they are held.
     package var residualRisks: [ResidualRisk] { setting.residualRisks + addedRisks }
     /// The seccomp policy's name.
-    package var policyName: String { definition.manifest.policy }
+    package var policyName: String { launched.manifest.policy }
     /// Times it was started again after it was lost.
     package var restarts: UInt32 { lifecycle.restarts }
     package var runningSequences: UInt32 { UInt32(clamping: connection?.runningSequences ?? 0) }
@@ -186,7 +215,7 @@ extension ManagedBackend {
     package func begin(
         request: [UInt8], credit: UInt32, cacheScope: [UInt8] = [], handler: any SequenceHandler
     ) -> SequenceID? {
-        guard case .ready = lifecycle.phase, let connection else { return nil }
+        guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
         lastSerial += 1
         return connection.begin(
             request: request, credit: credit, cacheScope: cacheScope, serial: lastSerial, handler: handler)
@@ -212,6 +241,7 @@ extension ManagedBackend {
 
 // What the supervisor asks of it.
 extension ManagedBackend {
+    /// Starts it; a rehearsal has no folder that would say so.
     func start() { apply { $0.start(at: $1) } }
 
     /// What kept it from running may be gone: its weights, its policy or something of the machine has changed.
@@ -220,8 +250,7 @@ extension ManagedBackend {
     }
 
     /// Leaves it failed as long as another backend serves its model.
-    func yield(to rival: String, _ definition: BackendDefinition) {
-        self.definition = definition
+    private func yield(to rival: String) {
         hasRival = true
         let why =
             "the model '\(model)' of \(name) is served by \(rival) already; give it another id in \(name).json"
@@ -234,14 +263,59 @@ extension ManagedBackend {
         apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
     }
 
-    /// Runs what the folder now holds instead.
-    func replace(_ definition: BackendDefinition) {
-        self.definition = definition
-        hasRival = false
+    /// Lets what runs on it end, and ends it then for good.
+    func drainAndStop(why: String) {
         attempt?.control.callOff()
-        let grace = setting.configuration.limits.replaceGraceMilliseconds
-        apply { $0.replace(graceMilliseconds: grace, at: $1) }
+        apply { $0.drain(then: .stop, isIdle: self.isIdle, why: why, at: $1) }
     }
+
+    /// Does what a look at the folder means for it.
+    func follow(_ decision: FolderDecision, _ definition: BackendDefinition) {
+        self.definition = definition
+        switch decision {
+        case .keep: break
+        case .yield(let rival): yield(to: rival)
+        case .start:
+            hasRival = false
+            apply { $0.start(at: $1) }
+        case .drain:
+            attempt?.control.callOff()
+            apply { $0.drain(then: .start, isIdle: self.isIdle, why: "its owner has changed it", at: $1) }
+        case .startAnew:
+            hasRival = false
+            apply { $0.replace(graceMilliseconds: 0, at: $1) }
+        case .retry: apply { $0.obstacleChanged(at: $1) }
+        }
+    }
+
+    /// What a look at the folder found of the files that it needs, and of what is not in force for it.
+    func saw(_ files: BackendFiles, held: FileFacts?, notice: String) {
+        self.files = files
+        if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
+        self.notice = notice
+        if let path = weightsPath, let why = files.weights.wait(for: path) {
+            apply { life, _ in life.goesOnWaiting(why) }
+        }
+        if process != nil, let action = weightsWatch?.look(files.weights, held: held) { carryOut(action) }
+        noteChange()
+    }
+
+    /// How it stands when a look at the folder is to mean something for it.
+    var standing: FolderDecision.Standing {
+        switch lifecycle.phase {
+        case .idle, .stopped: .idle
+        case .launching, .greeting, .loading, .ending, .killed: .running
+        case .ready: lifecycle.drain == nil ? .running : .draining
+        case .stopping: lifecycle.startsAgain ? .running : .leaving
+        case .waiting: .waiting
+        case .backingOff, .failed: .failed
+        }
+    }
+
+    /// A file that it needs is not as it was when it was launched.
+    var filesHaveChanged: Bool { filesAtLaunch?.isComplete == true && files != filesAtLaunch }
+
+    private var isIdle: Bool { connection?.runningSequences ?? 0 == 0 }
 
     /// Calls back once no process runs or is being started.
     func whenEnded(_ body: @escaping @IOLoop () -> Void) {
@@ -294,9 +368,12 @@ extension ManagedBackend {
         let preparation = LaunchPreparation(
             definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
             digests: setting.digests, folder: setting.configuration.backendsDirectory,
-            policiesDirectory: setting.configuration.policiesDirectory)
+            policiesDirectory: setting.configuration.policiesDirectory,
+            weightsSettledMilliseconds: setting.configuration.limits.weightsSettledMilliseconds)
         let attempt = LaunchAttempt(preparation)
         self.attempt = attempt
+        launched = definition
+        filesAtLaunch = files
         // Keeps itself alive until then: a process must not come up with nobody to own it.
         Task {
             if let refusal = refusal(of: attempt) { return launched(attempt, .failure(LaunchFailure(refusal))) }
@@ -333,6 +410,7 @@ extension ManagedBackend {
             apply { $0.launched(at: $1) }
         } catch {
             let failure = error as? LaunchFailure ?? LaunchFailure(error)
+            if failure.isWaiting { return apply { $0.launchWaits(failure.description, at: $1) } }
             apply { $0.launchFailed(failure.description, forOwner: failure.isForOwner, at: $1) }
         }
     }
@@ -345,8 +423,13 @@ extension ManagedBackend {
     }
 
     private func adopt(_ launch: Launch) throws {
-        modelDigest = launch.modelDigest
-        weightsBytes = launch.weightsBytes
+        modelDigest = launch.weights?.digest ?? []
+        weights = launch.weights
+        weightsWatch = launch.weights.map { weights in
+            WeightsWatch(
+                path: weights.path, facts: weights.facts, digest: weights.digest,
+                checkMilliseconds: setting.configuration.limits.weightsCheckMilliseconds)
+        }
         addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
         do throws(LinuxError) {
@@ -377,6 +460,7 @@ extension ManagedBackend {
         log.note("(the process \(exit.words))", at: Self.clock)
         connection?.close()
         self.process = nil
+        forgetWeights()
         denied.processEnded()
         apply { $0.exited(exit.words, detail: exit.detail, forOwner: exit.isForOwner, at: $1) }
         connection = nil
@@ -385,13 +469,13 @@ extension ManagedBackend {
     }
 
     private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
-        let mebibytes = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner) >> 20
+        let mebibytes = LaunchPlanner.memoryBytes(launched.manifest, setting.configuration.owner) >> 20
         return BackendExit.Circumstances(
             verdict: process.verdict, wasReady: wasReady,
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
             deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
-            lines: log.linesOfProcess)
+            lines: log.linesOfProcess, weights: weights?.path)
     }
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
@@ -400,7 +484,71 @@ extension ManagedBackend {
         connection?.close()
         connection = nil
         process = nil
+        forgetWeights()
         denied.processEnded()
+    }
+}
+
+// Its weights, while it runs.
+extension ManagedBackend {
+    /// As an owner knows the file; nil for a model without weights, or where they may not lie.
+    private var weightsPath: String? { weightsPlace?.path }
+
+    private var weightsPlace: PlaceWithin? {
+        guard let file = definition.model.file else { return nil }
+        let configuration = setting.configuration
+        return try? LaunchPlanner.weightsPlace(
+            file, folder: configuration.backendsDirectory, owner: configuration.owner)
+    }
+
+    private func carryOut(_ action: WeightsWatch.Action) {
+        switch action {
+        case .nothing: break
+        case .replace:
+            let reason = weightsWatch?.reason ?? "was ended because its weights changed"
+            logger.notice("\(reason)")
+            apply { $0.replaceNow(because: reason, at: $1) }
+        case .read(let milliseconds): readWeights(withinMilliseconds: milliseconds)
+        }
+    }
+
+    /// Reads what lies where the weights were, beside the process that goes on with what it has.
+    private func readWeights(withinMilliseconds milliseconds: UInt64?) {
+        guard let place = weightsPlace else { return }
+        let control = LaunchControl()
+        reading?.callOff()
+        reading = control
+        let digests = setting.digests
+        Task { [weak self] in
+            let read = await DetachedThread.result { () throws in
+                let begun = FileFacts.clockNanoseconds()
+                let file = try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
+                let isCertain = file.facts.wasQuiet(forMilliseconds: DigestCache.quietMilliseconds, at: begun)
+                return (facts: file.facts, digest: file.digest, isCertain: isCertain)
+            }
+            guard let self, reading === control else { return }
+            reading = nil
+            let found = try? read.get()
+            guard let loaded = weights?.facts else { return }
+            let action = weightsWatch?.read(
+                found?.facts ?? loaded, digest: found?.digest, isCertain: found?.isCertain ?? false)
+            if let action { carryOut(action) }
+            noteChange()
+        }
+        guard let milliseconds else { return }
+        IOLoop.schedule(afterMilliseconds: milliseconds) { [weak self] in
+            guard let self, reading === control else { return }
+            control.callOff()
+            reading = nil
+            if let action = weightsWatch?.tooSlow() { carryOut(action) }
+        }
+    }
+
+    private func forgetWeights() {
+        reading?.callOff()
+        reading = nil
+        weights = nil
+        weightsWatch = nil
     }
 }
 
@@ -417,11 +565,11 @@ extension ManagedBackend: BackendConnectionOwner {
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
             Load(
-                model: model, weightsDescriptor: weightsBytes.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },
-                weightsBytes: weightsBytes ?? 0, contextTokens: definition.model.contextTokens ?? 0,
-                maxSequences: min(definition.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
-                threads: LaunchPlanner.threads(definition.manifest, owner), options: definition.model.options))
-        let (milliseconds, overflow) = definition.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
+                model: model, weightsDescriptor: weights.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },
+                weightsBytes: weights?.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
+                maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
+                threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))
+        let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
         apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
     }
 
@@ -487,6 +635,7 @@ extension ManagedBackend: TurnEndHandler {
 
     package func turnEnded() {
         turnEndIsDue = false
+        if lifecycle.drain != nil, isIdle { apply { $0.becameIdle(at: $1) } }
         let stateChanged = state != shown.state
         let changed = (state, detail, pid) != shown
         shown = (state, detail, pid)

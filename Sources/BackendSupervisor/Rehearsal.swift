@@ -92,21 +92,22 @@ package final class Rehearsal {
             owner: play.owner)
         configuration.limits.helloMilliseconds = play.helloMilliseconds
         configuration.limits.restartsMax = 0
+        configuration.limits.weightsSettledMilliseconds = 0
         let path = "\(play.folder)/\(play.name)"
-        let candidate = BackendFolder.Candidate(
-            name: play.name, path: path, executable: try FileFacts(path: path), manifest: nil)
         let setting = BackendSetting(
             configuration: configuration, logger: Logger(label: "rehearsal") { _ in SwiftLogNoOpLogHandler() },
             launcher: RehearsalLaunching(play: play))
         let model = play.manifest.models.first ?? BackendManifest.Model(id: play.name)
         backend = ManagedBackend(
-            BackendDefinition(candidate: candidate, manifest: play.manifest, model: model), setting: setting)
+            BackendDefinition(
+                name: play.name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
+                manifest: play.manifest, model: model), setting: setting)
         setting.changed = { [weak self] _ in self?.wake() }
     }
 
     private func run() async throws -> Outcome {
         backend.start()
-        await until { [.ready, .failed, .stopped].contains(backend.state) }
+        await until { [.ready, .failed, .stopped, .waiting].contains(backend.state) }
         let detail = backend.detail
         let hasRun = backend.state == .ready || (backend.lastExit != nil && backend.lastVerdict == nil)
         if backend.state == .ready { await askOnce() }

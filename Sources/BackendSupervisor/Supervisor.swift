@@ -1,5 +1,5 @@
-internal import Dispatch
 package import EventLoop
+internal import LinuxSystem
 package import Logging
 package import SandboxPolicy
 
@@ -39,6 +39,8 @@ package final class Supervisor {
     /// Removed from the folder, and not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
+    /// Why the folder could not be looked at last time; empty when it could.
+    private var lastFailure = ""
     private var isStopping = false
 
     /// Every backend is started in the sandbox; there is no other way.
@@ -66,26 +68,37 @@ package final class Supervisor {
         // his models to be there. A file that is still being written is started anew once it is whole.
         var limits = limits
         limits.settledMilliseconds = 0
-        adopt(try BackendCatalog.read(directory, limits: limits, before: catalog))
+        var reader = reader(limits)
+        reader.isThorough = false
+        adopt(try reader.read(before: catalog))
         scheduleRescan()
     }
 
     /// Looks at the folder now, and returns once what runs was told to be as the folder is.
     package func rescan() async {
         guard !isStopping else { return }
-        let (directory, limits, before) = (directory, limits, catalog)
-        let result = await withCheckedContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async {
-                continuation.resume(
-                    returning: Result { try BackendCatalog.read(directory, limits: limits, before: before) })
-            }
-        }
+        var reader = reader(limits)
+        for backend in backends { reader.held[backend.key] = backend.weights }
+        let (look, before) = (reader, catalog)
+        let result = await DetachedThread.result { try look.read(before: before) }
         guard !isStopping else { return }
-        switch result {
-        case .success(let catalog): adopt(catalog)
-        // What runs goes on: a folder that cannot be read just now is no wish to stop everything.
-        case .failure(let error): logger.warning("cannot look for backends", metadata: ["reason": "\(error)"])
+        do {
+            adopt(try result.get())
+            lastFailure = ""
+        } catch {
+            // What runs goes on: a folder that cannot be read just now is no wish to stop everything.
+            if lastFailure != "\(error)" {
+                logger.warning("cannot look for backends", metadata: ["reason": "\(error)"])
+            }
+            lastFailure = "\(error)"
         }
+    }
+
+    private func reader(_ limits: SupervisorConfiguration.Limits) -> CatalogReader {
+        let configuration = setting.configuration
+        return CatalogReader(
+            path: configuration.backendsDirectory, policiesDirectory: configuration.policiesDirectory,
+            owner: configuration.owner, limits: limits, digests: setting.digests)
     }
 
     /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
@@ -99,7 +112,6 @@ package final class Supervisor {
         }
     }
 
-    private var directory: String { setting.configuration.backendsDirectory }
     private var limits: SupervisorConfiguration.Limits { setting.configuration.limits }
 }
 
@@ -108,7 +120,7 @@ extension Supervisor {
     private func scheduleRescan() {
         guard limits.rescanMilliseconds > 0 else { return }
         let wait =
-            !catalog.folder.settling.isEmpty
+            catalog.isSettling
             ? min(limits.settledMilliseconds, limits.rescanMilliseconds) : limits.rescanMilliseconds
         rescanTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
             Task {
@@ -122,6 +134,10 @@ extension Supervisor {
         for file in catalog.ignored where !self.catalog.ignored.contains(file) {
             logger.info("not a backend: \(file.name) is \(file.reason)")
         }
+        for (name, entry) in catalog.entries {
+            guard !entry.notice.isEmpty, self.catalog.entries[name]?.notice != entry.notice else { continue }
+            logger.warning("not in force", metadata: ["backend": "\(name)", "reason": "\(entry.notice)"])
+        }
         self.catalog = catalog
         let before = Set(backends.map(\.model))
         removeMissing()
@@ -134,33 +150,42 @@ extension Supervisor {
         for model in before.union(backends.map(\.model)) { setting.available?(model) }
     }
 
+    /// What is gone from the folder ends soon, for its owner wants it gone; what was taken out of a manifest, when nothing
+    /// runs on it any more.
     private func removeMissing() {
-        let wanted = Set(catalog.definitions.map { [$0.name, $0.model.id] })
-        let missing = backends.filter {
-            !wanted.contains([$0.name, $0.model]) && !catalog.folder.settling.contains($0.name)
-        }
+        let missing = backends.filter { catalog.files[$0.key] == nil }
         backends.removeAll { backend in missing.contains { $0 === backend } }
         for backend in missing {
             leaving.append(backend)
-            backend.stop(graceMilliseconds: limits.replaceGraceMilliseconds, why: "it was removed from the folder")
+            if catalog.entries[backend.name] != nil {
+                backend.drainAndStop(why: "its manifest does not name it any more")
+            } else {
+                backend.stop(
+                    graceMilliseconds: limits.replaceGraceMilliseconds, why: "it was removed from the folder")
+            }
             backend.whenEnded { [weak self] in self?.leaving.removeAll { $0 === backend } }
         }
     }
 
     private func take(_ definition: BackendDefinition, owners: inout [String: String]) {
-        let model = definition.model.id
-        let existing = backends.first { $0.name == definition.name && $0.model == model }
-        let backend = existing ?? ManagedBackend(definition, setting: setting)
-        if existing == nil { backends.append(backend) }
-        if let owner = owners[model], owner != definition.name {
-            backend.yield(to: owner, definition)
-            return
-        }
-        owners[model] = definition.name
-        if existing == nil {
-            backend.start()
-        } else if backend.definition != definition || backend.hasRival {
-            backend.replace(definition)
-        }
+        let backend = existing(definition) ?? ManagedBackend(definition, setting: setting)
+        if !backends.contains(where: { $0 === backend }) { backends.append(backend) }
+        let rival = owners[definition.model.id].flatMap { $0 == definition.name ? nil : $0 }
+        if rival == nil { owners[definition.model.id] = definition.name }
+        guard let files = catalog.files[backend.key] else { return }
+        backend.saw(files, held: catalog.held[backend.key], notice: catalog.entries[backend.name]?.notice ?? "")
+        let decision = FolderDecision(
+            backend.standing, isSame: backend.definition.isSame(as: definition),
+            isSameAsRuns: backend.launched.isSame(as: definition), hadRival: backend.hasRival, rival: rival,
+            filesHaveChanged: backend.filesHaveChanged, weightsAreThere: files.weights.areThere)
+        backend.follow(decision, definition)
+    }
+
+    /// The backend that a definition is for, even one that was to end.
+    private func existing(_ definition: BackendDefinition) -> ManagedBackend? {
+        let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
+        if let backend = backends.first(where: { $0.key == key }) { return backend }
+        guard let index = leaving.lastIndex(where: { $0.key == key }) else { return nil }
+        return leaving.remove(at: index)
     }
 }

@@ -15,6 +15,8 @@ package struct SupervisorConfiguration: Sendable {
     package var host: SandboxHost
     /// What a manifest cannot exceed.
     package var owner: OwnerLimits
+    /// Where to remember the digests of weights; nil: nowhere.
+    package var stateDirectory: String?
     package var limits = Limits()
 
     package init(

@@ -319,11 +319,11 @@ package final class HostAgent {
         var limits = OwnerLimits(threads: UInt32(clamping: threads))
         limits.readablePaths = configuration.readable
         limits.devices = Set(configuration.devices)
-        return Supervisor(
-            configuration: SupervisorConfiguration(
-                backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
-                tier: tier, host: host, owner: limits),
-            logger: logger)
+        var supervision = SupervisorConfiguration(
+            backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
+            tier: tier, host: host, owner: limits)
+        supervision.stateDirectory = layout.state
+        return Supervisor(configuration: supervision, logger: logger)
     }
 }
 

@@ -173,8 +173,8 @@ extension InferenceService {
             $0.residualRisks = backend.residualRisks.map(\.line)
             switch backend.state {
             case .ready: $0.state = .ready
-            case .starting, .loading, .backingOff: $0.state = .loading
-            case .stopped, .failed: $0.state = .unavailable
+            case .starting, .loading, .draining, .backingOff: $0.state = .loading
+            case .waiting, .stopped, .failed: $0.state = .unavailable
             }
         }
     }

@@ -109,8 +109,8 @@ extension ManagedBackend.State {
     /// Whether a request may wait for it: it serves, or will without anybody's doing.
     var mayServe: Bool {
         switch self {
-        case .starting, .loading, .ready, .backingOff: true
-        case .stopped, .failed: false
+        case .starting, .loading, .ready, .draining, .backingOff: true
+        case .waiting, .stopped, .failed: false
         }
     }
 }

@@ -5,6 +5,7 @@ package typealias SandboxPolicyError = JSONError
 
 /// The bounds of what this target reads.
 package enum SandboxPolicyLimits {
+    package static let manifestBytesMax = 1 << 20
     package static let rulesMax = 1024
     package static let modelsMax = 64
     package static let optionsMax = 64

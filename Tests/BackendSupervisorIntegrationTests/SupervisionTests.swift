@@ -189,7 +189,7 @@ struct SupervisionTests {
     func missingWeights() async throws {
         try await withBench { bench in
             try bench.addEcho(manifest: #"{"models": [{"id": "m", "file": "none.bin"}]}"#)
-            let backend = try await bench.start(until: .failed)
+            let backend = try await bench.start(until: .waiting)
             #expect(backend.detail.contains("none.bin"))
         }
     }

@@ -40,6 +40,7 @@ final class Workbench {
             host: .find(claimingControlGroups: false),
             owner: OwnerLimits(threads: 1))
         configuration.limits.settledMilliseconds = 0
+        configuration.limits.weightsSettledMilliseconds = 0
         configuration.limits.rescanMilliseconds = 0
         configuration.limits.backoffFirstMilliseconds = 10
         adjust(&configuration.limits)
@@ -204,7 +205,7 @@ struct PlainLaunching: BackendLaunching {
         while true {
             let spawned = Result { () throws(LinuxError) in
                 try ProcessSpawn.spawn(
-                    definition.candidate.path, arguments: [definition.name], environment: ["PATH=/usr/bin:/bin"],
+                    definition.path, arguments: [definition.name], environment: ["PATH=/usr/bin:/bin"],
                     descriptors: descriptors)
             }
             guard case .failure(let error) = spawned, error.code == ETXTBSY else { return try spawned.get() }

@@ -38,8 +38,20 @@ struct BackendFolderTests {
         return limits
     }
 
-    private func catalog(_ limits: SupervisorConfiguration.Limits? = nil) throws -> BackendCatalog {
-        try BackendCatalog.read(folder.path, limits: limits ?? self.limits, before: BackendCatalog())
+    private func catalog(
+        _ limits: SupervisorConfiguration.Limits? = nil, before: BackendCatalog = BackendCatalog()
+    ) throws -> BackendCatalog {
+        let reader = CatalogReader(
+            path: folder.path, policiesDirectory: "/none", owner: OwnerLimits(threads: 1),
+            limits: limits ?? self.limits,
+            digests: DigestCache())
+        return try reader.read(before: before)
+    }
+
+    /// The models that run as they did before, of those that run now.
+    private func same(_ catalog: BackendCatalog, as before: BackendCatalog) -> [String] {
+        catalog.definitions.filter { definition in before.definitions.contains { $0.isSame(as: definition) } }
+            .map(\.model.id)
     }
 
     private func reason(_ name: String, in catalog: BackendCatalog) -> String? {
@@ -61,7 +73,7 @@ struct BackendFolderTests {
         folder.write("b", permissions: 0o755)
         folder.write("a", permissions: 0o755)
         folder.write("a.json", #"{"models": [{"id": "two", "file": "two.gguf"}, {"id": "one"}]}"#)
-        folder.write("two.gguf", "weights")
+        folder.write("two.gguf", "weights", permissions: 0o755)
         let found = try catalog()
         #expect(found.definitions.map(\.model.id) == ["two", "one", "b"])
         #expect(found.ignored.isEmpty, "weights that a manifest names are nothing to wonder about")
@@ -103,7 +115,7 @@ struct BackendFolderTests {
         let found = try catalog()
         #expect(found.definitions.isEmpty)
         #expect(reason("a", in: found)?.contains("a.json") == true)
-        #expect(reason("b", in: found)?.contains("its manifest is refused") == true)
+        #expect(reason("b", in: found)?.contains("whose manifest is refused") == true)
         #expect(reason("b.json", in: found)?.contains("chmod go-w") == true)
     }
 
@@ -114,20 +126,83 @@ struct BackendFolderTests {
         patient.settledMilliseconds = 3_600_000
         let found = try catalog(patient)
         #expect(found.definitions.isEmpty)
-        #expect(found.folder.settling == ["echo"])
+        #expect(found.isSettling)
         #expect(found.ignored.isEmpty)
     }
 
-    @Test("a changed executable or manifest is told from the old one")
+    @Test("what was only touched is the same; what means something else is not, and only that")
     func changes() throws {
-        folder.write("echo", "1", permissions: 0o755)
+        folder.write("a", "1", permissions: 0o755)
+        folder.write("a.json", #"{"models": [{"id": "x"}, {"id": "y"}]}"#)
+        folder.write("b", "1", permissions: 0o755)
         let first = try catalog()
-        #expect(try catalog().definitions == first.definitions)
-        folder.write("echo.json", "{}")
-        let second = try catalog()
-        #expect(second.definitions != first.definitions)
-        folder.write("echo", "22", permissions: 0o755)
-        #expect(try catalog().definitions != second.definitions)
+        #expect(first.definitions.map(\.model.id) == ["x", "y", "b"])
+        utimes(folder.path + "/a", nil)
+        utimes(folder.path + "/a.json", nil)
+        let touched = try catalog(before: first)
+        #expect(same(touched, as: first) == ["x", "y", "b"])
+        #expect(touched.files.map(\.value) != first.files.map(\.value), "whoever failed is tried again")
+        folder.write("a.json", #"{ "models":[{"id":"x"},{"id":"y", "contextTokens": 9},{"id":"z"}] }"#)
+        let edited = try catalog(before: touched)
+        #expect(edited.definitions.map(\.model.id) == ["x", "y", "z", "b"])
+        #expect(same(edited, as: touched) == ["x", "b"])
+        folder.write("a.json", #"{"threads": 2, "models": [{"id": "x"}]}"#)
+        #expect(same(try catalog(before: edited), as: edited) == ["b"])
+        folder.write("b", "2", permissions: 0o755)
+        let text = try catalog(before: edited)
+        #expect(same(text, as: edited) == ["b"], "what cannot be run replaces nothing")
+        #expect(text.entries["b"]?.notice.contains("no ELF executable") == true)
+    }
+
+    @Test("a manifest that was saved half, mistyped or opened to others leaves the earlier one in force, and says why")
+    func lastGoodManifest() throws {
+        folder.write("a", "1", permissions: 0o755)
+        folder.write("a.json", #"{"models": [{"id": "x"}]}"#)
+        let first = try catalog()
+        for (text, mode, reason) in [
+            (#"{"models": [{"id": "x"}"#, 0o644, "a.json:1: "), ("", 0o644, "a.json:1: "),
+            (#"{"modles": []}"#, 0o644, "unknown key 'modles'"),
+            (#"{"models": [{"id": "y"}]}"#, 0o666, "writable by others"),
+        ] as [(String, mode_t, String)] {
+            folder.write("a.json", text)
+            chmod(folder.path + "/a.json", mode)
+            let found = try catalog(before: first)
+            #expect(same(found, as: first) == ["x"])
+            let notice = try #require(found.entries["a"]?.notice)
+            #expect(notice.contains(reason) && notice.hasSuffix("the earlier settings are in force"), "\(notice)")
+            folder.remove("a.json")
+        }
+        folder.write("a.json", #"{"models": [{"id": "x"}]}"#)
+        #expect(try catalog(before: first).entries["a"]?.notice == "")
+    }
+
+    @Test("a file that is away for a moment, as editors replace it, changes nothing; one that stays away is gone")
+    func replacedByEditor() throws {
+        folder.write("a", "1", permissions: 0o755)
+        folder.write("a.json", #"{"models": [{"id": "x"}]}"#)
+        let first = try catalog()
+        var patient = limits
+        patient.settledMilliseconds = 3_600_000
+        for name in ["a.json", "a"] {
+            folder.remove(name)
+            let found = try catalog(patient, before: first)
+            #expect(same(found, as: first) == ["x"])
+            #expect(found.isSettling)
+        }
+        #expect(try catalog(before: first).definitions.isEmpty)
+        folder.write("a", "1", permissions: 0o755)
+        #expect(try catalog(before: first).definitions.map(\.model.id) == ["a"])
+    }
+
+    @Test("what editors put beside the file that they edit is nothing to wonder about")
+    func temporaryFiles() throws {
+        folder.write("a", permissions: 0o755)
+        for name in [".a.json.swp", "a.json~", "#a.json#", "4913", ".#a.json", "a~"] {
+            folder.write(name, permissions: 0o755)
+        }
+        let found = try catalog()
+        #expect(found.definitions.map(\.name) == ["a"])
+        #expect(found.ignored.isEmpty)
     }
 
     @Test("a folder that is missing, no folder, or open to others is refused")
@@ -158,7 +233,7 @@ struct BackendFolderTests {
             atPath: inner, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         folder.write("a/backends/x", permissions: 0o755)
         let found = try BackendFolder.scan(inner, limits: limits)
-        #expect(found.candidates.map(\.name) == ["x"])
+        #expect(found.executables.filter { $0.value.refusal == nil }.map(\.key) == ["x"])
         chmod("\(folder.path)/a", 0o777)
         let error = #expect(throws: SupervisorError.self) { try BackendFolder.scan(inner, limits: limits) }
         #expect(error.map { "\($0)" }?.contains("chmod go-w '\(folder.path)/a'") == true)
@@ -166,8 +241,7 @@ struct BackendFolderTests {
         guard geteuid() == 0 else { return print("not tried, because only root can: a foreign executable") }
         chown("\(inner)/x", 12_345, 12_345)
         let foreign = try BackendFolder.scan(inner, limits: limits)
-        #expect(foreign.candidates.isEmpty)
-        #expect(foreign.ignored.first?.reason.contains("owned by user 12345") == true)
+        #expect(foreign.executables["x"]?.refusal?.contains("owned by user 12345") == true)
         #expect(throws: SandboxLaunchError.self) { try BackendExecutable.open(folder: inner, name: "x").digest }
     }
 }

@@ -1,0 +1,66 @@
+internal import LinuxSystem
+internal import SandboxPolicy
+
+/// One process that is to run: an executable with one of its models, told by what they mean. A manifest that was only
+/// touched, or that another model was added to, gives the same definitions as before.
+struct BackendDefinition: Equatable, Sendable {
+    /// The executable's file name.
+    let name: String
+    let path: String
+    var executable: ExecutableVersion
+    /// With this model alone.
+    let manifest: BackendManifest
+    let model: BackendManifest.Model
+
+    init(
+        name: String, path: String, executable: ExecutableVersion, manifest: BackendManifest,
+        model: BackendManifest.Model
+    ) {
+        self.name = name
+        self.path = path
+        self.executable = executable
+        var manifest = manifest
+        manifest.models = [model]
+        self.manifest = manifest
+        self.model = model
+    }
+
+    /// Whether a process of the one would be like a process of the other.
+    func isSame(as other: BackendDefinition) -> Bool {
+        name == other.name && path == other.path && manifest == other.manifest
+            && executable.hasSameContent(as: other.executable)
+    }
+}
+
+/// Which content an executable has.
+struct ExecutableVersion: Equatable, Sendable {
+    let facts: FileFacts
+    /// SHA-256; nil before it was read.
+    var digest: [UInt8]?
+
+    init(facts: FileFacts, digest: [UInt8]? = nil) {
+        self.facts = facts
+        self.digest = digest
+    }
+
+    func hasSameContent(as other: ExecutableVersion) -> Bool {
+        facts == other.facts || (digest != nil && digest == other.digest)
+    }
+}
+
+/// The files that a backend needs, as one look found them: when it failed, and one of these has changed since, it may not fail
+/// again.
+struct BackendFiles: Equatable, Sendable {
+    let executable: FileFacts
+    let manifest: FileFacts?
+    var policy: FileFacts?
+    var weights = WeightsLook.none
+    /// Policy and weights were looked at.
+    let isComplete: Bool
+
+    init(executable: FileFacts, manifest: FileFacts?, isComplete: Bool = true) {
+        self.executable = executable
+        self.manifest = manifest
+        self.isComplete = isComplete
+    }
+}

@@ -1,0 +1,16 @@
+internal import LinuxSystem
+
+extension DetachedThread {
+    /// What the body gives that runs on a thread of its own.
+    static func result<Value: Sendable>(
+        _ body: @escaping @Sendable () throws -> Value
+    ) async -> Result<Value, any Error> {
+        await withCheckedContinuation { continuation in
+            do throws(LinuxError) {
+                try run { continuation.resume(returning: Result { try body() }) }
+            } catch {
+                continuation.resume(returning: .failure(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Testing
+
+@testable import BackendSupervisor
+
+@Suite("FolderDecision")
+struct FolderDecisionTests {
+    private let standings: [FolderDecision.Standing] = [.idle, .running, .draining, .waiting, .failed, .leaving]
+
+    @Test("what did not change goes on as it stands")
+    func unchanged() {
+        let decisions = standings.map { FolderDecision($0, isSame: true, isSameAsRuns: true, weightsAreThere: false) }
+        #expect(decisions == [.start, .keep, .start, .keep, .keep, .start])
+    }
+
+    @Test("what changed is drained where it runs, and started anew where nothing runs")
+    func changed() {
+        let decisions = standings.map { FolderDecision($0, isSame: false, isSameAsRuns: false) }
+        #expect(decisions == [.start, .drain, .drain, .startAnew, .startAnew, .drain])
+    }
+
+    @Test("what drains goes on when it is again to be what it is, and else goes on draining")
+    func revoked() {
+        #expect(FolderDecision(.draining, isSame: false, isSameAsRuns: true) == .start)
+        #expect(FolderDecision(.draining, isSame: true, isSameAsRuns: false) == .drain)
+    }
+
+    @Test("what failed is tried again once a file that it needs has changed")
+    func failed() {
+        #expect(FolderDecision(.failed, isSame: true, isSameAsRuns: true, filesHaveChanged: true) == .retry)
+        #expect(FolderDecision(.running, isSame: true, isSameAsRuns: true, filesHaveChanged: true) == .keep)
+    }
+
+    @Test("what waits for its weights starts once they are there and whole")
+    func waiting() {
+        #expect(FolderDecision(.waiting, isSame: true, isSameAsRuns: true, weightsAreThere: true) == .retry)
+        #expect(FolderDecision(.waiting, isSame: true, isSameAsRuns: true, weightsAreThere: false) == .keep)
+    }
+
+    @Test("of two that claim a model the one yields for as long as the other serves it")
+    func rivals() {
+        for standing in standings {
+            #expect(FolderDecision(standing, isSame: true, isSameAsRuns: true, rival: "b") == .yield(to: "b"))
+        }
+        #expect(FolderDecision(.failed, isSame: true, isSameAsRuns: true, hadRival: true) == .startAnew)
+    }
+}
