@@ -107,10 +107,10 @@ extension Server {
     }
 
     /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
-    /// One that has begun does not count as another time that the limit was met.
-    func awaitDecompression(_ call: ServerCall, hasBegun: Bool) {
+    /// That the limit was met counts once for each message.
+    func awaitDecompression(_ call: ServerCall, isFirstTime: Bool) {
         let isOwn = accounts[call.connectionID]?.decompressionLeft(at: .now()) ?? 0 <= 0
-        if !hasBegun { noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax") }
+        if isFirstTime { noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax") }
         defence.waiting[call.connectionID, default: ServerDefence.WaitingCalls()].calls.append(call)
         scheduleDecompression(of: call.connectionID)
     }

@@ -54,6 +54,8 @@ package final class ServerCall {
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
     nonisolated(unsafe) private let messages: UnsafeMutablePointer<MessageReader>
     private var delivery = CallDelivery()
+    /// The next message had to wait until more could be decompressed.
+    private var hasMessageWaited = false
     /// Received bytes whose window has not been given back.
     private var unreleasedBytes = 0
     /// What the server was told that this call holds of messages that are not handed over.
@@ -340,6 +342,7 @@ extension ServerCall: HTTP2StreamHandler {
                     hasAsked = true
                     server.callAsked(self)
                 }
+                hasMessageWaited = false
                 handler?.received(message)
             }
             if messages.pointee.isWaiting, delivery.wantsMessage {
@@ -356,7 +359,8 @@ extension ServerCall: HTTP2StreamHandler {
         if server.decompressionLeft(of: connectionID) > 0 {
             IOLoop.goOnLater(self, of: callerID)
         } else {
-            server.awaitDecompression(self, hasBegun: messages.pointee.decompressedHeldBytes > 0)
+            server.awaitDecompression(self, isFirstTime: !hasMessageWaited)
+            hasMessageWaited = true
         }
     }
 
