@@ -190,12 +190,14 @@ var targets: [Target] = [
     tests("TerminalTextTests", ["TerminalText"]),
     tests("PolicyCommandIntegrationTests", []),
     tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
-    tests("HTTP2ConnectionTests", ["HTTP2Connection", "LinuxSystem"]),
+    tests("HTTP2ConnectionTests", ["EventLoop", "HTTP2Connection", "LinuxSystem"]),
     tests("ConsumerAccessTests", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
     tests("GzipCodecTests", ["GzipCodec"]),
     tests(
         "GRPCTests",
-        ["GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+        [
+            "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf,
+        ]),
     tests(
         "GRPCIntegrationTests",
         ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),

@@ -51,5 +51,5 @@ struct Backlog<Work> {
     /// What the last one used. One that had nothing to do costs something, too.
     mutating func used(_ steps: Int) { stepsLeft -= max(steps, Self.stepsOfGoingOn) }
 
-    private static var stepsOfGoingOn: Int { 5 }
+    private static var stepsOfGoingOn: Int { 10 }
 }

@@ -39,7 +39,7 @@ package enum LoopPriority: Sendable {
 package protocol ReadinessHandler: AnyObject {
     /// The descriptor is ready; called at most once per turn. Errors and hang-ups are reported whatever the interest.
     ///
-    /// What is done within it is little, and bounded whatever has come: some hundred steps (`LoopLimits`). Who has more to
+    /// What is done within it is little, and bounded whatever has come: a thousand steps or two (`WorkSteps`). Who has more to
     /// do goes on later (`UnfinishedWork`), and takes nothing more meanwhile.
     func ready(_ readiness: Readiness)
 }

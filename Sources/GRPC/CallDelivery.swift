@@ -16,7 +16,7 @@ struct CallDelivery: Hashable {
     private(set) var isHeldBack = false
     /// The call is over: nothing is handed over any more.
     private(set) var isOver = false
-    private var isDelivering = false
+    private(set) var isDelivering = false
     private var peerHasEnded = false
     private var hasToldEnd = false
 

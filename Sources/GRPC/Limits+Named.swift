@@ -34,6 +34,12 @@ extension Limits {
                 "Work for one key, certificate or address, in 100 ns of a core; then what it newly asks for waits."),
             NamedLimit("callerStepsAtOnceMax", callerStepsAtOnceMax, "The same at once, after a rest."),
             NamedLimit(
+                "handshakesPerTurnMax", handshakesPerTurnMax,
+                "Steps of TLS handshakes before the others get their turn."),
+            NamedLimit(
+                "handshakesPerSecondMax", handshakesPerSecondMax, counted: true,
+                "TLS handshakes begun for one address; more of them wait."),
+            NamedLimit(
                 "callersMax", callersMax,
                 "Callers whose work is counted one by one; more of them share with their neighbours."),
         ]
@@ -100,7 +106,9 @@ extension HTTP2Limits {
                 "Unsent bytes of a stream at which its call ends RESOURCE_EXHAUSTED."),
             NamedLimit("unsentBytesMax", unsentBytesMax, "Bytes of a connection made ready for its socket."),
             NamedLimit("sentBytesPerTurnMax", sentBytesPerTurnMax, "Bytes sent before the others get their turn."),
-            NamedLimit("readsPerTurnMax", readsPerTurnMax, "Reads of 64 KiB before the others get their turn."),
+            NamedLimit(
+                "stepsPerTurnMax", stepsPerTurnMax,
+                "Work of about 100 ns each that reading asks for before the others get their turn."),
             NamedLimit(
                 "queuedFramesMax", queuedFramesMax, counted: true,
                 "Frames that wait for a peer that does not read; then nothing more of it is read."),
@@ -188,6 +196,9 @@ extension HTTP2Limits {
             NamedLimit(
                 "refusedStreamsPerSecondMax", refusedStreamsPerSecondMax, counted: true,
                 "Streams opened above concurrentStreamsMax. \(one)"),
+            NamedLimit(
+                "refusedHeaderListsPerSecondMax", refusedHeaderListsPerSecondMax, counted: true,
+                "Header lists above headerListBytesMax or headerCountMax. \(one)"),
             NamedLimit(
                 "keyUpdatesPerSecondMax", keyUpdatesPerSecondMax, counted: true, "KeyUpdate messages of TLS. \(one)"),
         ]

@@ -38,10 +38,15 @@ package struct Limits: Sendable {
     /// Callers without a key or a certificate whose steps are counted one by one, and as many with; for more of them at the
     /// same time, those share that come from the same part of the Internet.
     package var callersMax = 16_384
+    /// Steps of TLS handshakes in one turn of the loop, those of all addresses by turns: each may hold a signature, which
+    /// cannot be cut and takes from 30 µs (P-256) to some milliseconds (RSA with 4,096 bits).
+    package var handshakesPerTurnMax = 2
+    /// TLS handshakes begun for one address, which may come at once; those above it wait.
+    package var handshakesPerSecondMax = 200
     /// Failures of connections that a server tells of, for a log.
     package var toldFailuresPerSecondMax = 20
     /// Connections accepted in one turn of the loop.
-    package var acceptsPerTurnMax = 64
+    package var acceptsPerTurnMax = 16
     /// How long a server that ran out of descriptors waits before it accepts again.
     package var acceptPauseMilliseconds: UInt64 = 100
     /// A peer that answers nothing at all for so long, not even on TCP, is lost.

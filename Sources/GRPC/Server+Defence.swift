@@ -132,7 +132,7 @@ extension Server {
     private func resumeDecompression(of connection: ObjectIdentifier) {
         while decompressionLeft(of: connection) > 0, let call = defence.waiting[connection]?.calls.first {
             defence.waiting[connection]?.calls.removeFirst()
-            call.resumeDecompressing()
+            call.resumeHeldBack()
         }
         defence.waiting[connection]?.isScheduled = false
         if defence.waiting[connection]?.calls.isEmpty == false {

@@ -1,4 +1,5 @@
 internal import EventLoop
+package import HTTP2Connection
 internal import LinuxSystem
 
 /// What a server's callers cost it, and who waits because of that.
@@ -6,6 +7,8 @@ struct ServerWork {
     var accounts: CallerAccounts
     /// By caller, for as long as somebody waits.
     var waiting: [CallerID: WaitingLine<@IOLoop () -> Void>] = [:]
+    /// Connections that are not read because of their callers.
+    var heldUp: [ObjectIdentifier: StepsTicket] = [:]
 
     init(_ limits: Limits) {
         accounts = CallerAccounts(
@@ -21,6 +24,9 @@ struct StepsTicket {
 }
 
 extension Server {
+    /// Who waits is called back in so many at once, before others get their turn of the loop.
+    private static let resumedAtOnceMax = 64
+
     /// Counts work that was done for a caller, in steps.
     package func charge(_ steps: Int, to caller: CallerID) {
         guard steps > 0 else { return }
@@ -43,13 +49,35 @@ extension Server {
     /// Does nothing for who was called back already.
     func stopAwaitingSteps(_ ticket: StepsTicket) { work.waiting[ticket.caller]?.remove(ticket.ticket) }
 
+    /// What was read of a connection is its caller's work, and the next waits for steps of it. Not the owner's.
+    package func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool {
+        guard priority == .usual else { return true }
+        let id = ObjectIdentifier(connection)
+        let caller = callerID(of: id)
+        charge(steps, to: caller)
+        guard stepsLeft(of: caller) <= 0 else { return true }
+        work.heldUp[id] = awaitSteps(of: caller) { [weak self, weak connection] in
+            self?.work.heldUp[id] = nil
+            connection?.resumeReading()
+        }
+        return false
+    }
+
+    /// A connection has closed.
+    func stopHoldingUp(_ connection: ObjectIdentifier) {
+        if let ticket = work.heldUp.removeValue(forKey: connection) { stopAwaitingSteps(ticket) }
+    }
+
     private func scheduleSteps(of caller: CallerID) {
         let wait = work.accounts.millisecondsUntilSteps(of: caller, at: .now())
         IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.resumeWork(of: caller) }
     }
 
     private func resumeWork(of caller: CallerID) {
-        while stepsLeft(of: caller) > 0, let resume = work.waiting[caller]?.popFirst() { resume() }
+        for _ in 0..<Self.resumedAtOnceMax {
+            guard stepsLeft(of: caller) > 0, let resume = work.waiting[caller]?.popFirst() else { break }
+            resume()
+        }
         if work.waiting[caller]?.isEmpty == false {
             scheduleSteps(of: caller)
         } else {

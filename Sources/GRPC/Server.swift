@@ -36,6 +36,7 @@ package final class Server {
     private let closingSockets: ClosingSockets
     var defence = ServerDefence()
     var work: ServerWork
+    var handshakes: ServerHandshakes
 
     /// Calls begun since the server was made.
     package private(set) var callsBegun: UInt64 = 0
@@ -53,6 +54,7 @@ package final class Server {
         self.priority = priority
         work = ServerWork(limits)
         closingSockets = ClosingSockets(limits.http2)
+        handshakes = ServerHandshakes(limits)
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
         defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
@@ -175,6 +177,7 @@ extension Server: HTTP2ConnectionHandler {
             let connection = try HTTP2Connection(
                 .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority,
                 closingSockets: closingSockets)
+            connection.workSource = caller
             try connection.start(self)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
@@ -190,6 +193,7 @@ extension Server: HTTP2ConnectionHandler {
         // From here on it is known whom a certificate names, and calls can come.
         if let subject = connection.peerCertificate.flatMap({ CallerID.subject($0.names) }) {
             accounts[ObjectIdentifier(connection)]?.caller = subject
+            connection.workSource = subject
         }
         if let drainReason { connection.drain(drainReason) }
     }
@@ -201,6 +205,8 @@ extension Server: HTTP2ConnectionHandler {
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
         forget(ObjectIdentifier(connection))
         gates[ObjectIdentifier(connection)] = nil
+        stopHoldingUp(ObjectIdentifier(connection))
+        leaveHandshakeLine(ObjectIdentifier(connection))
         if let limit = failure.limit { noteLimit(limit.rawValue) }
         closedBytesReceived &+= connection.bytesReceived
         closedBytesSent &+= connection.bytesSent
@@ -214,6 +220,7 @@ extension Server: HTTP2ConnectionHandler {
     func received(
         request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
     ) {
+        connection.charge(WorkSteps.perCall)
         do throws(RequestHead.Rejection) {
             let head = try RequestHead(request, tooLarge: tooLarge, limits: limits.http2)
             let call = ServerCall(head, stream: stream, connection: connection, server: self)

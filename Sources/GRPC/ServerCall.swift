@@ -64,6 +64,9 @@ package final class ServerCall {
     private var keptBytes = 0
     /// What of both counted against the connection's bound when that was looked at last.
     private var countedBytes = 0
+    /// What its messages may still cost in this turn of the loop (`WorkSteps`), while they are handed over.
+    package private(set) var stepsLeft = 0
+    private var isToGoOn = false
 
     init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
         path = head.path
@@ -205,9 +208,6 @@ extension ServerCall {
         over()
     }
 
-    /// Counts work that was done for this call, in steps (`WorkSteps`), for whoever caused it.
-    package func charge(_ steps: Int) { server.charge(steps, to: callerID) }
-
     /// What the handler keeps of the messages that it was given, in bytes, until it says otherwise or the call ends: their
     /// window has been given back, so that only this bounds it. Every handler that keeps more than some hundred bytes says
     /// so; a call that makes its connection's sum too large ends once the message has been handed over.
@@ -225,17 +225,34 @@ extension ServerCall {
         if delivery.resume() == .deliver { deliverAnew() }
     }
 
-    /// Compressed messages of this connection had to wait, and may be read again.
-    func resumeDecompressing() {
+    /// Messages had to wait, and may be read again.
+    func resumeHeldBack() {
         if delivery.release() == .deliver { deliverAnew() }
     }
 
     private func deliverAnew() {
-        deliverMessages()
-        if isOver { return }
+        let steps = limits.http2.stepsPerTurnMax
+        server.charge(deliverAnew(steps: steps), to: callerID)
+    }
+
+    /// What it cost.
+    private func deliverAnew(steps: Int) -> Int {
+        let used = deliverMessages(steps: steps)
+        if isOver { return used }
         messages.pointee.end()
         noteHeld()
         if delivery.endIfDue(holdsMessages: true) == .end { endReceiving() }
+        return used
+    }
+
+    /// Counts work that was done for this call, in steps (`WorkSteps`), for whoever caused it.
+    package func charge(_ steps: Int) {
+        if delivery.isDelivering { stepsLeft -= steps } else { server.charge(steps, to: callerID) }
+    }
+
+    /// Goes on with the call's work in a later turn of the loop, beside that of its caller's other calls.
+    package func goOnLater(_ work: any UnfinishedWork) {
+        IOLoop.goOnLater(work, of: callerID, server.priority)
     }
 
     /// For a method with one request: ends the call when `requestCame` is not called within `requestMilliseconds`.
@@ -279,11 +296,13 @@ extension ServerCall {
 }
 
 extension ServerCall: UnfinishedWork {
-    /// A message that was too much for one turn.
+    /// Messages that were too much for one turn.
     package func goOn(steps: Int) -> Int {
-        guard !isOver else { return 0 }
-        resumeDecompressing()
-        return WorkSteps.decompressing(limits.decompressedBytesPerTurnMax)
+        isToGoOn = false
+        guard !isOver, delivery.release() == .deliver else { return 0 }
+        let used = deliverAnew(steps: steps)
+        server.charge(used, to: callerID)
+        return used
     }
 }
 
@@ -299,7 +318,8 @@ extension ServerCall: HTTP2StreamHandler {
     func received(data: UnsafeRawBufferPointer) {
         unreleasedBytes += data.count
         messages.pointee.begin(data)
-        deliverMessages()
+        let used = deliverMessages(steps: stream.connection?.stepsLeft ?? 0)
+        stream.connection?.charge(used)
         if isOver { return }
         messages.pointee.end()
         noteHeld()
@@ -323,21 +343,17 @@ extension ServerCall: HTTP2StreamHandler {
         }
     }
 
-    private func deliverMessages() {
+    /// Hands over messages for as long as steps are left, and goes on with the others later; the steps that it took.
+    private func deliverMessages(steps: Int) -> Int {
+        stepsLeft = steps
         delivery.beginDelivering()
-        var waitsForDecompression = false
-        defer {
-            delivery.endDelivering()
-            if waitsForDecompression, !isOver { awaitDecompression() }
-        }
         let mayDecompress = messages.pointee.encoding != .identity
         if mayDecompress {
-            messages.pointee.allowDecompression(
-                ofBytes: min(server.decompressionLeft(of: connectionID), limits.decompressedBytesPerTurnMax))
+            messages.pointee.allowDecompression(ofBytes: decompressionLeft)
         }
-        defer { if mayDecompress { noteDecompressed() } }
         do throws(Status) {
-            while delivery.wantsMessage, let message = try messages.pointee.next() {
+            while delivery.wantsMessage, stepsLeft > 0, let message = try messages.pointee.next() {
+                stepsLeft -= WorkSteps.perMessage + WorkSteps.copying(message.count)
                 if !hasAsked {
                     hasAsked = true
                     server.callAsked(self)
@@ -345,22 +361,31 @@ extension ServerCall: HTTP2StreamHandler {
                 hasMessageWaited = false
                 handler?.received(message)
             }
-            if messages.pointee.isWaiting, delivery.wantsMessage {
-                delivery.holdBack()
-                waitsForDecompression = true
-            }
         } catch {
             abort(error)
         }
+        if mayDecompress { noteDecompressed() }
+        let mustWait = delivery.wantsMessage && (messages.pointee.isWaiting || stepsLeft <= 0)
+        if mustWait { delivery.holdBack() }
+        delivery.endDelivering()
+        if mustWait { goOnWhenPossible() }
+        return steps - stepsLeft
     }
 
-    /// What was decompressed has been counted by now.
-    private func awaitDecompression() {
-        if server.decompressionLeft(of: connectionID) > 0 {
-            IOLoop.goOnLater(self, of: callerID)
-        } else {
+    /// Bytes that may be decompressed in this turn.
+    private var decompressionLeft: Int {
+        min(
+            server.decompressionLeft(of: connectionID), limits.decompressedBytesPerTurnMax,
+            max(stepsLeft, 0) * WorkSteps.bytesDecompressedPerStep)
+    }
+
+    private func goOnWhenPossible() {
+        if messages.pointee.isWaiting, server.decompressionLeft(of: connectionID) <= 0 {
             server.awaitDecompression(self, isFirstTime: !hasMessageWaited)
             hasMessageWaited = true
+        } else if !isToGoOn {
+            isToGoOn = true
+            goOnLater(self)
         }
     }
 
@@ -368,7 +393,7 @@ extension ServerCall: HTTP2StreamHandler {
         let (byteCount, count) = (messages.pointee.decompressedBytes, messages.pointee.decompressedMessages)
         guard byteCount > 0 || count > 0 else { return }
         server.noteDecompressed(byteCount, messages: count, of: connectionID)
-        charge(WorkSteps.decompressing(byteCount, messages: count))
+        stepsLeft -= WorkSteps.decompressing(byteCount, messages: count)
         messages.pointee.decompressedBytes = 0
         messages.pointee.decompressedMessages = 0
     }

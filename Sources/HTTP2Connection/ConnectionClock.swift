@@ -45,6 +45,16 @@ struct ConnectionClock {
         }
     }
 
+    /// What the peer must send by then may be there, and was not looked at: waits longer for it.
+    mutating func putOff(_ due: Due, until moment: Monotonic) {
+        switch due {
+        case .handshake: handshakeEnds = moment
+        case .headers: headersEnd = moment
+        case .keepalive: keepaliveEnds = moment
+        case .stall, .quiet, .idle, .age, .ageGrace, .drain, .unread, .linger: break
+        }
+    }
+
     /// The next moment to look again.
     var next: Monotonic? { Due.allCases.compactMap { self[$0] }.min() }
 

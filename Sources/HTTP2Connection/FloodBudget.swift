@@ -12,6 +12,8 @@ package struct FloodBudget: Sendable {
         case reset, lateReset
         /// A reset that the peer made us send: for a stream that it broke, or that it opened above the limit.
         case brokenStream, refusedStream
+        /// A header list that is too large to be taken.
+        case refusedHeaderList
         /// A KeyUpdate message of TLS.
         case keyUpdate
 
@@ -29,6 +31,7 @@ package struct FloodBudget: Sendable {
             case .lateReset: .lateResetsPerSecondMax
             case .brokenStream: .brokenStreamsPerSecondMax
             case .refusedStream: .refusedStreamsPerSecondMax
+            case .refusedHeaderList: .refusedHeaderListsPerSecondMax
             case .keyUpdate: .keyUpdatesPerSecondMax
             }
         }
@@ -81,6 +84,7 @@ package struct FloodBudget: Sendable {
                     perSecond: limits.lateResetsPerSecondMax)
             case .brokenStream: TokenBucket(atOnce: limits.brokenStreamsPerSecondMax)
             case .refusedStream: TokenBucket(atOnce: limits.refusedStreamsPerSecondMax)
+            case .refusedHeaderList: TokenBucket(atOnce: limits.refusedHeaderListsPerSecondMax)
             case .keyUpdate: TokenBucket(atOnce: limits.keyUpdatesPerSecondMax)
             }
         }

@@ -1,3 +1,5 @@
+internal import EventLoop
+
 /// The nine bytes before a frame's payload (RFC 9113, section 4.1).
 package struct FrameHeader: Equatable, Sendable {
     package static let byteCount = 9
@@ -48,6 +50,10 @@ package struct FrameScanner: Sendable {
     /// The header that has begun: how much of it has come, and its bytes, the first one highest.
     private var begun = 0
     private var high: UInt64 = 0
+    /// The payload is a part of a header block, padding included.
+    private var isHeaderBlock = false
+    /// Bytes of header blocks that were passed, in all.
+    private(set) var headerBlockBytes = 0
 
     /// `expectsPreface`: the peer is a client, and its bytes begin with a preface (RFC 9113, section 3.4), which is not
     /// looked at.
@@ -56,11 +62,18 @@ package struct FrameScanner: Sendable {
     /// The next header that ends in `bytes`, from `position` on, which is moved past it; nil when there is none, with
     /// all of `bytes` taken. The payload is passed over by the next call.
     package mutating func next(in bytes: UnsafeRawBufferPointer, at position: inout Int) -> FrameHeader? {
-        while position < bytes.count {
+        var steps = Int.max
+        return next(in: bytes, at: &position, within: &steps)
+    }
+
+    /// The same, but nil also where what was passed may cost `steps`, which are counted down: at most so many are asked
+    /// for by what comes of it, each byte of a header block being a field, and each block a call.
+    package mutating func next(
+        in bytes: UnsafeRawBufferPointer, at position: inout Int, within steps: inout Int
+    ) -> FrameHeader? {
+        while position < bytes.count, steps > 0 {
             if passing > 0 {
-                let passed = min(passing, bytes.count - position)
-                passing -= passed
-                position += passed
+                pass(in: bytes, at: &position, within: &steps)
                 continue
             }
             let byte = bytes[position]
@@ -70,9 +83,24 @@ package struct FrameScanner: Sendable {
                 begun += 1
                 continue
             }
-            return finishHeader(lastByte: byte)
+            let header = finishHeader(lastByte: byte)
+            steps -= header.kind == .headers ? WorkSteps.perCall : WorkSteps.perFrame
+            return header
         }
         return nil
+    }
+
+    private mutating func pass(in bytes: UnsafeRawBufferPointer, at position: inout Int, within steps: inout Int) {
+        var passed = min(passing, bytes.count - position)
+        if isHeaderBlock {
+            passed = min(passed, max(steps / WorkSteps.perHeaderField, 1))
+            steps -= passed * WorkSteps.perHeaderField
+            headerBlockBytes += passed
+        } else {
+            steps -= WorkSteps.copying(passed)
+        }
+        passing -= passed
+        position += passed
     }
 
     /// Passes over a part of the payload that somebody else has looked at; `next` passes over the rest.
@@ -87,6 +115,7 @@ package struct FrameScanner: Sendable {
             flags: UInt8(truncatingIfNeeded: high >> 24),
             stream: Int32(truncatingIfNeeded: (high & 0x7f_ffff) << 8 | UInt64(lastByte)))
         passing = header.length
+        isHeaderBlock = header.kind == .headers || header.kind == .continuation
         begun = 0
         high = 0
         return header

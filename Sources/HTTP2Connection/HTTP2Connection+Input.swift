@@ -5,57 +5,133 @@ internal import LinuxSystem
 /// One buffer for all connections: it is full only between a read and the parsing that follows at once.
 @IOLoop private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
-extension HTTP2Connection {
+extension HTTP2Connection: UnfinishedWork {
     /// Reads what is there, within a turn's share.
     func read() throws(ConnectionFailure) {
-        reading: for _ in 0..<limits.readsPerTurnMax {
-            let step = try transport.read(into: readBuffer)
-            for _ in 0..<transport.takeKeyUpdates() {
-                guard spend(.keyUpdate) else { return }
-            }
-            switch step {
-            case .wouldBlock:
-                finishReading()
-                return
-            case .ended:
-                throw ConnectionFailure(
-                    .lost, "the peer closed the connection" + (peerReason.map { ": \($0)" } ?? ""))
-            case .moved(let count):
-                noteReceived()
-                bytesReceived &+= UInt64(count)
-                try parse(UnsafeRawBufferPointer(rebasing: readBuffer[..<count]))
-                if isClosed || ending != nil { return }
-                // What was asked for leaves before more can be asked for.
-                if session.queuedFrames > limits.queuedFramesMax { break reading }
-                if count < readBuffer.count, !transport.hasPending {
-                    finishReading()
-                    return
-                }
-            }
+        // What came before goes on by itself, and before what comes now.
+        guard !hasUnfinishedInput, !isHeldUp else { return }
+        try takeInput(steps: limits.stepsPerTurnMax)
+    }
+
+    package func goOn(steps: Int) -> Int {
+        isToGoOn = false
+        guard !isClosed, ending == nil, !isHeldUp else { return 0 }
+        do throws(ConnectionFailure) {
+            try takeInput(steps: steps)
+        } catch {
+            fail(error)
         }
+        return steps - stepsLeft
+    }
+
+    /// Something was taken from the socket that nghttp2 has not been given.
+    var hasUnfinishedInput: Bool { !pendingInput.isEmpty || hasPendingRecords }
+
+    private func takeInput(steps: Int) throws(ConnectionFailure) {
+        stepsLeft = steps
+        isTakingInput = true
+        defer {
+            isTakingInput = false
+            if isClosed || ending != nil { pendingInput.removeAll() }
+        }
+        try takeInput()
         finishReading()
+    }
+
+    /// Takes first what was left, then from the socket, until there is no more or the steps are used.
+    private func takeInput() throws(ConnectionFailure) {
+        let steps = stepsLeft
+        defer { if handler?.worked(steps - stepsLeft, for: self) == false { isHeldUp = true } }
+        hasPendingRecords = false
+        if !pendingInput.isEmpty {
+            let taken = try parse(UnsafeMutableRawBufferPointer(mutating: pendingInput.bytes))
+            pendingInput.removeFirst(taken)
+        }
+        while mayTakeMore, pendingInput.isEmpty {
+            guard try takeFromSocket() else { return }
+        }
         // epoll announces what the socket holds, not what TLS has already taken from it.
-        if transport.hasPending {
-            IOLoop.schedule(afterMilliseconds: 0) { self.ready(.readable) }
+        hasPendingRecords = ending == nil && !isClosed && transport.hasPending
+    }
+
+    /// What was asked for leaves before more can be asked for.
+    private var mayTakeMore: Bool {
+        stepsLeft > 0 && !isClosed && ending == nil && session.queuedFrames <= limits.queuedFramesMax
+    }
+
+    /// False: there is no more for now.
+    private func takeFromSocket() throws(ConnectionFailure) -> Bool {
+        let step = try transport.read(into: readBuffer)
+        stepsLeft -= WorkSteps.perRead
+        for _ in 0..<transport.takeKeyUpdates() {
+            guard spend(.keyUpdate) else { return true }
+        }
+        switch step {
+        case .wouldBlock:
+            return false
+        case .ended:
+            // What was asked for before is answered as far as it can be: the peer may still read.
+            flush()
+            throw ConnectionFailure(
+                .lost, "the peer closed the connection" + (peerReason.map { ": \($0)" } ?? ""))
+        case .moved(let count):
+            noteReceived()
+            bytesReceived &+= UInt64(count)
+            stepsLeft -= WorkSteps.copying(count)
+            let received = UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count])
+            let taken = try parse(received)
+            pendingInput.append(UnsafeRawBufferPointer(rebasing: received[taken...]))
+            return count == readBuffer.count || transport.hasPending || taken < count
         }
     }
 
-    private func parse(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
+    /// Gives nghttp2 what came, slice by slice, until the steps are used; how much was taken. What ends the connection takes
+    /// all.
+    private func parse(_ bytes: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) -> Int {
         var position = 0
-        while let frame = scanner.next(in: bytes, at: &position) {
+        while position < bytes.count {
+            position = try parseSlice(bytes, from: position)
+            if isClosed || ending != nil { return bytes.count }
+            if !mayTakeMore { break }
+        }
+        return position
+    }
+
+    /// The end of a slice which, whatever is in it, asks for little more than the steps that are left.
+    private func parseSlice(
+        _ bytes: UnsafeMutableRawBufferPointer, from start: Int
+    ) throws(ConnectionFailure) -> Int {
+        var position = start
+        var stepsOfSlice = max(stepsLeft, Self.stepsOfSliceMin)
+        let headerBytes = scanner.headerBlockBytes
+        while let frame = scanner.next(in: UnsafeRawBufferPointer(bytes), at: &position, within: &stepsOfSlice) {
+            stepsLeft -= WorkSteps.perFrame
             guard let ending = judge(frame) else { continue }
             // What came before this frame counts, and nothing from its header on.
-            try give(UnsafeRawBufferPointer(rebasing: bytes[..<max(position - FrameHeader.byteCount, 0)]))
-            end(ending)
-            return
+            let end = max(position - FrameHeader.byteCount, start)
+            try give(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]))
+            self.end(ending)
+            return position
         }
-        try give(bytes)
+        stepsLeft -= (scanner.headerBlockBytes - headerBytes) / WorkSteps.headerBlockBytesPerStep
+        try give(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<position]))
+        return position
     }
 
+    /// Slices are not cut smaller than so many steps may be asked for by, for each costs something by itself.
+    private static var stepsOfSliceMin: Int { 300 }
+
+    /// Whoever the work is done for may cost something again.
+    package func resumeReading() {
+        isHeldUp = false
+        updateInterest()
+    }
+
+    /// What reading asks for costs so much besides what is counted here.
+    package func charge(_ steps: Int) { stepsLeft -= steps }
+
     /// Gives nghttp2 what may pass, and strings of header blocks that it would refuse in a form that it takes.
-    private func give(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
-        // The read buffer's, which nobody else looks at.
-        let bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
+    private func give(_ bytes: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) {
         var position = 0
         while position < bytes.count, !isClosed, ending == nil {
             let end = headerBlocks.next(in: bytes, from: position)
@@ -84,13 +160,14 @@ extension HTTP2Connection {
     }
 
     private func finishReading() {
-        guard !isClosed else { return }
+        guard !isClosed, ending == nil else { return }
         if clock.headersEnd != nil { armTimer() }
-        if !session.wantsRead && !session.wantsWrite && clock.lingerEnds == nil {
+        if !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil, pendingInput.isEmpty {
             close(.noError, ConnectionFailure(.closed, "the connection has ended"))
         } else if session.wantsWrite {
             scheduleFlush()
         }
+        updateInterest()
     }
 
     private func stream(_ id: Int32) -> HTTP2Stream? {
@@ -150,11 +227,13 @@ extension HTTP2Connection {
         if let stream = stream(id) {
             stream.headers.removeAll()
             stream.headerBytes = 0
+            stream.headersTooLarge = false
         }
         return 0
     }
 
     func receivedHeader(_ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> CInt {
+        stepsLeft -= WorkSteps.perHeaderField
         guard let stream = stream(id) else { return 0 }
         if headerBlocks.isReplacing {
             // Not what the peer sent, which is above the limit in any case.
@@ -201,6 +280,9 @@ extension HTTP2Connection {
                 // Known before the headers are handed over: trailers end the stream.
                 let isLast = frame.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
                 stream.remoteEnded = isLast
+                guard role == .client || !stream.headersTooLarge || spend(.refusedHeaderList) else {
+                    return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+                }
                 receivedHeaders(stream, isRequest: frame.headers.cat == NGHTTP2_HCAT_REQUEST)
                 if isLast { stream.handler?.receivedEnd() }
             }

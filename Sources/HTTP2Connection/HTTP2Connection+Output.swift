@@ -45,7 +45,9 @@ extension HTTP2Connection: TurnEndHandler {
             return
         }
         if isClosed { return }
-        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil {
+        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil,
+            pendingInput.isEmpty
+        {
             fail(ConnectionFailure(.closed, "the connection has ended"))
             return
         }

@@ -3,6 +3,9 @@ internal import EventLoop
 internal import LinuxSystem
 
 extension HTTP2Connection {
+    /// How long a peer is not held to what it may have sent already.
+    private static let putOffMilliseconds: UInt64 = 1_000
+
     /// Sees to it that the timer fires no later than the clock's next moment. A timer that fires early looks and waits
     /// again, which is cheaper than moving it with every request. It holds the connection until it fires or the
     /// connection closes; a weak reference would slow down every use of the connection.
@@ -20,7 +23,14 @@ extension HTTP2Connection {
     private func timerFired() {
         timer = nil
         guard !isClosed else { return }
-        switch clock.due(at: .now()) {
+        let now = Monotonic.now()
+        if hasUnfinishedInput || isHeldUp {
+            let dues: [ConnectionClock.Due] = [.handshake, .headers, .keepalive]
+            for due in dues where clock[due].map({ $0 <= now }) == true {
+                clock.putOff(due, until: now.advanced(milliseconds: Self.putOffMilliseconds))
+            }
+        }
+        switch clock.due(at: now) {
         case .handshake:
             clock.handshakeEnds = nil
             // Where TLS is not done there is no GOAWAY.

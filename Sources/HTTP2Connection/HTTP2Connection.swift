@@ -12,10 +12,21 @@ package protocol HTTP2ConnectionHandler: AnyObject {
     func received(request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection)
     /// The peer takes no new streams; those that it has begun go on.
     func draining(_ connection: HTTP2Connection)
+    /// The next step of a TLS handshake is to be taken, with `goOnWithHandshake`, when it is the connection's turn; only on
+    /// a server. Nothing is read before. At once, unless the handler says otherwise.
+    func awaitHandshake(of connection: HTTP2Connection)
+    /// What was read has cost so many steps (`WorkSteps`). False: nothing more is read until `resumeReading`.
+    func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool
     /// The peer met a limit, and not one that ends the connection: `closed` tells of those.
     func met(_ limit: HTTP2Limits.Name)
     /// The last call; every stream has been told before.
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure)
+}
+
+extension HTTP2ConnectionHandler {
+    package func awaitHandshake(of connection: HTTP2Connection) { connection.goOnWithHandshake() }
+
+    package func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool { true }
 }
 
 /// What GOAWAY says when a connection is closed, and what its streams hear.
@@ -70,6 +81,23 @@ package final class HTTP2Connection {
     /// What its streams hold, kept up to date where that changes: behind a pointer, which spares each message the run-time
     /// checks of a class's properties. Proof: used on the loop only, but for `deinit`, which has the last reference.
     nonisolated(unsafe) let heldByStreams: UnsafeMutablePointer<Int>
+    /// What the socket gave and nghttp2 did not get yet, because the turn's steps were used; at most one read buffer.
+    var pendingInput = ByteQueue()
+    /// TLS may hold more, which epoll does not announce.
+    var hasPendingRecords = false
+    /// Steps of the turn that are not used; below zero when what could not be cut took more.
+    package internal(set) var stepsLeft = 0
+    var isTakingInput = false
+    /// The loop was asked to go on with the input.
+    var isToGoOn = false
+    /// Whoever the work is done for has used up its steps: nothing is read, and nothing goes on, before `resumeReading`.
+    var isHeldUp = false
+    /// Its next step of the TLS handshake waits for its turn.
+    var isInHandshakeLine = false
+    package private(set) var hasBegunHandshake = false
+    /// Whoever the work is done for: connections with the same one share what the loop has for unfinished work.
+    package var workSource: AnyHashable?
+
     var isBlocked = false
     /// More waits to be sent than one turn may send.
     var hasMoreToSend = false
@@ -139,9 +167,11 @@ package final class HTTP2Connection {
 
     package var openStreams: Int { streams.count }
 
-    /// What its peer makes us keep, in bytes: what waits to be sent, header lists, and what a stream costs as such. Of a
+    /// What its peer makes us keep, in bytes: what waits to be sent or looked at, header lists, and what a stream costs as such. Of a
     /// header block that has begun nghttp2 keeps what it decodes, which is at most twice as much, all but a field's end.
-    package var heldBytes: Int { heldByStreams.pointee + unsent.count + 2 * headerBlocks.blockBytes }
+    package var heldBytes: Int {
+        heldByStreams.pointee + unsent.count + pendingInput.count + 2 * headerBlocks.blockBytes
+    }
 
     func noteHeld(_ change: Int) { heldByStreams.pointee += change }
 
@@ -167,7 +197,11 @@ extension HTTP2Connection: ReadinessHandler {
         guard !isClosed else { return }
         do throws(ConnectionFailure) {
             if isConnecting { guard try finishConnecting() else { return } }
-            if !transport.isReady { guard try goOnWithHandshake() else { return } }
+            if !transport.isReady { guard try mayGoOnAfterHandshake(readiness) else { return } }
+            if readiness.contains(.error), role == .server, hasUnfinishedInput {
+                // Nobody is there to be answered.
+                throw ConnectionFailure(.lost, "the peer closed the connection")
+            }
             if !readiness.isDisjoint(with: [.readable, .hangUp, .error]), ending == nil { try read() }
             if readiness.contains(.writable), !isClosed {
                 isBlocked = false
@@ -191,7 +225,31 @@ extension HTTP2Connection: ReadinessHandler {
     }
 
     /// Whether TLS is ready to carry bytes.
-    private func goOnWithHandshake() throws(ConnectionFailure) -> Bool {
+    private func mayGoOnAfterHandshake(_ readiness: Readiness) throws(ConnectionFailure) -> Bool {
+        guard role == .server else { return try stepInHandshake() }
+        if !readiness.isDisjoint(with: [.error, .hangUp]) {
+            throw ConnectionFailure(.lost, "the peer closed the connection in the middle of the TLS handshake")
+        }
+        guard !isInHandshakeLine else { return false }
+        isInHandshakeLine = true
+        setInterest([])
+        handler?.awaitHandshake(of: self)
+        return false
+    }
+
+    /// Takes the next step of the TLS handshake.
+    package func goOnWithHandshake() {
+        isInHandshakeLine = false
+        hasBegunHandshake = true
+        guard !isClosed, ending == nil else { return }
+        do throws(ConnectionFailure) {
+            if try stepInHandshake() { try read() }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func stepInHandshake() throws(ConnectionFailure) -> Bool {
         if let wanted = try transport.handshake() {
             setInterest(wanted)
             return false
@@ -202,12 +260,20 @@ extension HTTP2Connection: ReadinessHandler {
     }
 
     func updateInterest() {
-        guard transport.isReady, !isConnecting else { return }
+        guard transport.isReady, !isConnecting, !isClosed else { return }
         var wanted: Readiness = []
         // A peer that takes nothing is not listened to for ever: what it asks for would pile up.
-        if !isBlocked || session.queuedFrames <= limits.queuedFramesMax { wanted.insert(.readable) }
+        if !isHeldUp, !isBlocked || session.queuedFrames <= limits.queuedFramesMax {
+            if hasUnfinishedInput { askToGoOn() } else { wanted.insert(.readable) }
+        }
         if isBlocked || hasMoreToSend { wanted.insert(.writable) }
         setInterest(wanted)
+    }
+
+    private func askToGoOn() {
+        guard !isToGoOn, ending == nil else { return }
+        isToGoOn = true
+        IOLoop.goOnLater(self, of: workSource, priority)
     }
 
     private func setInterest(_ wanted: Readiness) {
@@ -255,6 +321,7 @@ extension HTTP2Connection {
         timer = nil
         transport.finish()
         readOn(after: failure)
+        if !isTakingInput { pendingInput.removeAll() }
         // Parked until the turn's end: a callback of nghttp2 may be on the stack.
         IOLoop.atTurnEnd(self)
         isFlushScheduled = true

@@ -24,8 +24,9 @@ package struct HTTP2Limits: Sendable {
     package var unsentBytesMax = 256 << 10
     /// Bytes sent on one connection in one turn of the loop, before the others get theirs.
     package var sentBytesPerTurnMax = 1 << 20
-    /// Reads from one connection in one turn of the loop, of at most 64 KiB each.
-    package var readsPerTurnMax = 8
+    /// What comes of reading from one connection in one turn of the loop, in steps of about 100 ns (`WorkSteps`), before
+    /// the others get theirs; the rest, of at most 64 KiB, goes on when nothing lighter is to be done.
+    package var stepsPerTurnMax = 1_500
     /// Frames waiting to be sent above which nothing more is read while the socket is blocked.
     package var queuedFramesMax = 4_096
     /// From the connection's beginning to the peer's SETTINGS, TLS included.
@@ -97,6 +98,9 @@ package struct HTTP2Limits: Sendable {
     package var brokenStreamsPerSecondMax = 100
     /// Streams that it opens above `concurrentStreamsMax`.
     package var refusedStreamsPerSecondMax = 100
+    /// Header lists above `headerListBytesMax` or with more fields than `headerCountMax`, each of which may be as costly to
+    /// decode as a thousand frames.
+    package var refusedHeaderListsPerSecondMax = 20
     /// KeyUpdate messages of TLS, which nobody needs but once in millions of records.
     package var keyUpdatesPerSecondMax = 100
 
@@ -113,6 +117,6 @@ extension HTTP2Limits {
         case acknowledgementsPerSecondMax, prioritiesPerSecondMax, windowUpdatesPerSecondMax
         case emptyDataPerSecondMax, smallDataPerSecondMax, otherFramesPerSecondMax, resetsPerSecondMax
         case lateResetsPerSecondMax, brokenStreamsPerSecondMax, refusedStreamsPerSecondMax
-        case keyUpdatesPerSecondMax
+        case keyUpdatesPerSecondMax, refusedHeaderListsPerSecondMax
     }
 }

@@ -284,8 +284,8 @@ package final class HostAgent {
     private var limits: [AdminService.Limit] {
         let ofBackends = limitsOfBackends.named.map { NamedLimit($0.name, $0.value, $0.meaning) }
         let all =
-            descriptors.named + consumers.limits.named + inference.limits.named + HealthService.limits
-            + ReflectionService.limits + AccessLimits.named + ofBackends
+            descriptors.named + IOLoop.limits.named + consumers.limits.named + inference.limits.named
+            + HealthService.limits + ReflectionService.limits + AccessLimits.named + ofBackends
         return all.map {
             AdminService.Limit($0, timesMet: $0.isCounted ? consumers.limitsMet[$0.name] ?? 0 : nil)
         }

@@ -13,6 +13,9 @@ final class RequestReading: UnfinishedWork {
         case nothing
     }
 
+    /// A request is looked at for so long even where its connection's share of the turn is used: most are shorter.
+    private static let stepsMin = 100
+
     private let call: ServerCall
     private let service: InferenceService
     /// A request that one turn of the loop was too short for.
@@ -31,9 +34,9 @@ final class RequestReading: UnfinishedWork {
     ) {
         var scan = scan
         do throws(Status) {
-            let most = service.limits.requestStepsPerTurnMax
-            var steps = most
-            defer { call.charge(most - steps) }
+            var steps = min(max(call.stepsLeft, Self.stepsMin), service.limits.requestStepsPerTurnMax)
+            let given = steps
+            defer { call.charge(given - steps) }
             if let outcome = try scan.advance(message, steps: &steps) {
                 return completion(.success(arrival(outcome, scan, message)))
             }
@@ -44,7 +47,7 @@ final class RequestReading: UnfinishedWork {
         self.completion = completion
         call.keep(message.count)
         call.pauseReceiving()
-        goOnLater()
+        call.goOnLater(self)
     }
 
     /// Nobody wants to know any more.
@@ -53,27 +56,25 @@ final class RequestReading: UnfinishedWork {
         completion = nil
     }
 
-    private func goOnLater() { IOLoop.goOnLater(self, of: call.callerID) }
-
-    func goOn(steps most: Int) -> Int {
+    func goOn(steps: Int) -> Int {
         guard let (suspended, bytes) = unfinished else { return 0 }
         unfinished = nil
         var scan = suspended
-        var steps = most
-        defer { call.charge(most - steps) }
+        var left = steps
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(Status) in
-                try scan.advance(memory, steps: &steps).map { arrival($0, scan, memory) }
+                try scan.advance(memory, steps: &left).map { arrival($0, scan, memory) }
             }
         }
+        call.charge(steps - left)
         switch result {
         case .success(nil):
             unfinished = (scan, bytes)
-            goOnLater()
+            call.goOnLater(self)
         case .success(let arrival?): finish(.success(arrival))
         case .failure(let status): finish(.failure(status))
         }
-        return most - steps
+        return steps - left
     }
 
     private func finish(_ result: Result<Arrival, Status>) {

@@ -85,8 +85,8 @@ struct BacklogTests {
             served += 1
             backlog.used(0)
         }
-        #expect(served == 200)
-        #expect(backlog.count == 9_800)
+        #expect(served == 100)
+        #expect(backlog.count == 9_900)
     }
 
     @Test func `an empty backlog has nobody to serve`() {

@@ -70,4 +70,14 @@ struct ConnectionClockTests {
             }
         }
     }
+
+    @Test("What the peer must send can be waited for longer; what it must take, and what only we do, cannot")
+    func putOff() {
+        for due in Due.allCases {
+            var clock = Self.clock([due: 10])
+            clock.putOff(due, until: Self.moment(20))
+            let isFromPeer = [.handshake, .headers, .keepalive].contains(due)
+            #expect(clock[due] == Self.moment(isFromPeer ? 20 : 10), "\(due)")
+        }
+    }
 }

@@ -110,6 +110,7 @@ struct FloodBudgetTests {
             (.reset, limits.resetsAtOnceMax), (.lateReset, limits.lateResetsPerSecondMax),
             (.brokenStream, limits.brokenStreamsPerSecondMax), (.refusedStream, limits.refusedStreamsPerSecondMax),
             (.keyUpdate, limits.keyUpdatesPerSecondMax),
+            (.refusedHeaderList, limits.refusedHeaderListsPerSecondMax),
         ]
         for (kind, most) in cases {
             let budget = Budget(limits)

@@ -1,3 +1,4 @@
+import EventLoop
 import HTTP2Connection
 import Testing
 
@@ -76,5 +77,45 @@ struct FrameScannerTests {
             #expect(!header(type, 0xfe).isAcknowledgement)
             #expect((header(type, 0).kind == nil) == !(type <= 9 || type == 16))
         }
+    }
+
+    /// How many slices bytes are cut into, none of which may cost more than these steps, and the headers found.
+    private func slices(_ bytes: [UInt8], steps: Int) -> (lengths: [Int], headers: [FrameHeader]) {
+        var scanner = FrameScanner(expectsPreface: false)
+        var lengths: [Int] = []
+        var headers: [FrameHeader] = []
+        bytes.withUnsafeBytes { bytes in
+            var position = 0
+            while position < bytes.count {
+                let start = position
+                var left = steps
+                while let header = scanner.next(in: bytes, at: &position, within: &left) { headers.append(header) }
+                lengths.append(position - start)
+            }
+        }
+        return (lengths, headers)
+    }
+
+    @Test("Bytes are cut where what is in them may cost enough, and nothing is lost", arguments: [1, 7, 100, 5_000])
+    func slices(steps: Int) {
+        let bytes = Self.headers.flatMap { Self.bytes(of: $0) }
+        let (lengths, headers) = slices(bytes, steps: steps)
+        #expect(headers == Self.headers)
+        #expect(lengths.reduce(0, +) == bytes.count)
+        #expect(lengths.allSatisfy { $0 > 0 })
+    }
+
+    @Test("Each byte of a header block may be a field, other bytes are cheap, and each frame costs something")
+    func costs() {
+        func frame(_ type: UInt8, _ length: Int) -> [UInt8] {
+            Self.bytes(of: FrameHeader(length: length, type: type, flags: 0, stream: 1))
+        }
+        let block = slices(frame(9, 10_000), steps: 300).lengths
+        #expect(block.max().map { $0 <= FrameHeader.byteCount + 300 / WorkSteps.perHeaderField } == true)
+        #expect(slices(frame(0, 10_000), steps: 300).lengths.count == 1)
+        let frames = slices((0..<1_000).flatMap { _ in frame(6, 0) }, steps: 300).lengths
+        #expect(frames.max().map { $0 <= FrameHeader.byteCount * (300 / WorkSteps.perFrame) } == true)
+        let calls = slices((0..<100).flatMap { _ in frame(1, 0) }, steps: 300).lengths
+        #expect(calls.max().map { $0 <= FrameHeader.byteCount * (300 / WorkSteps.perCall) } == true)
     }
 }

@@ -3,10 +3,16 @@
 package enum WorkSteps {
     /// A frame: its header is scanned, nghttp2 takes it apart, and somebody hears of it.
     package static let perFrame = 3
+    /// A read from a socket, whatever it gives.
+    package static let perRead = 10
     /// A header field, decoded and kept as two strings.
     package static let perHeaderField = 3
+    /// Bytes of a header block as they came, decoded whether or not somebody hears of their fields: so many make a step.
+    package static let headerBlockBytesPerStep = 4
     /// A field of a message that is decoded into an object, or a group of one.
     package static let perMessageField = 3
+    /// A message that is handed over, whatever is in it.
+    package static let perMessage = 20
     /// Received bytes that are copied, scanned and compared on their way to whoever they are for: so many make a step.
     package static let bytesCopiedPerStep = 256
     /// Bytes that come out of gzip: so many make a step.

@@ -1,0 +1,77 @@
+internal import EventLoop
+package import HTTP2Connection
+internal import LinuxSystem
+
+/// TLS handshakes, which have a share of each turn of their own: a signature cannot be cut.
+struct ServerHandshakes {
+    var line = HandshakeLine<HTTP2Connection>()
+    var tickets: [ObjectIdentifier: HandshakeLine<HTTP2Connection>.Ticket] = [:]
+    /// Handshakes that may be begun for a caller.
+    var allowances: CallerAccounts
+    var isScheduled = false
+
+    init(_ limits: Limits) {
+        allowances = CallerAccounts(
+            stepsPerSecondMax: limits.handshakesPerSecondMax, stepsAtOnceMax: limits.handshakesPerSecondMax,
+            callersMax: limits.callersMax)
+    }
+}
+
+extension Server: UnfinishedWork {
+    package func awaitHandshake(of connection: HTTP2Connection) {
+        let id = ObjectIdentifier(connection)
+        handshakes.tickets[id] = handshakes.line.append(connection, of: callerID(of: id))
+        scheduleHandshakes()
+    }
+
+    func leaveHandshakeLine(_ connection: ObjectIdentifier) {
+        if let ticket = handshakes.tickets.removeValue(forKey: connection) { handshakes.line.remove(ticket) }
+    }
+
+    private func scheduleHandshakes() {
+        guard !handshakes.isScheduled, handshakes.line.hasNext else { return }
+        handshakes.isScheduled = true
+        // Served in each turn: what else is unfinished is a matter of others.
+        IOLoop.goOnLater(self, .first)
+    }
+
+    package func goOn(steps: Int) -> Int {
+        handshakes.isScheduled = false
+        var taken = 0
+        for _ in 0..<limits.handshakesPerTurnMax {
+            guard let caller = handshakes.line.nextCaller() else { break }
+            if mayHandshake(caller) {
+                guard let connection = handshakes.line.popFirst(of: caller) else { continue }
+                handshakes.tickets[ObjectIdentifier(connection)] = nil
+                handshake(connection, caller)
+                taken += WorkSteps.perHandshake
+            } else {
+                park(caller)
+            }
+        }
+        scheduleHandshakes()
+        return taken
+    }
+
+    private func mayHandshake(_ caller: CallerID) -> Bool {
+        priority == .first || handshakes.allowances.stepsLeft(of: caller, at: .now()) > 0
+    }
+
+    private func handshake(_ connection: HTTP2Connection, _ caller: CallerID) {
+        if !connection.hasBegunHandshake {
+            handshakes.allowances.charge(1, to: caller, at: .now())
+            charge(WorkSteps.perHandshake, to: caller)
+        }
+        connection.goOnWithHandshake()
+    }
+
+    private func park(_ caller: CallerID) {
+        noteLimit("handshakesPerSecondMax")
+        handshakes.line.park(caller)
+        let wait = handshakes.allowances.millisecondsUntilSteps(of: caller, at: .now())
+        IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
+            self?.handshakes.line.unpark(caller)
+            self?.scheduleHandshakes()
+        }
+    }
+}
