@@ -41,7 +41,8 @@ package struct BackendConversation: Sendable {
     package private(set) var loaded: Loaded?
     /// As of the last `Pong`.
     package private(set) var steps: UInt64 = 0
-    private var sequences = SequenceTable()
+    private var tokens: UInt64 = 0
+    var sequences = SequenceTable()
     private var queries: Set<UInt32> = []
     private var pings: [UInt64] = []
 
@@ -70,6 +71,7 @@ package struct BackendConversation: Sendable {
 extension BackendConversation {
     /// Holds a message of the backend against the contract. The runs of a `TokenBatch` are judged one by one by `next`.
     package mutating func backendSays(_ message: borrowing BackendMessage) throws(ContractViolation) {
+        guard phase != .over else { throw ContractViolation("\(message.name) came after the conversation's end") }
         switch message {
         case .hello(let hello): try heard(hello)
         case .loadProgress(let progress): try heard(progress)
@@ -109,6 +111,9 @@ extension BackendConversation {
                 "Hello.capabilities holds more than \(ContractLimits.capabilitiesMax) names,"
                     + " or one that is not 1 to \(ContractLimits.capabilityBytesMax) bytes")
         }
+        guard Set(hello.capabilities).count == hello.capabilities.count else {
+            throw ContractViolation("Hello.capabilities holds a name twice")
+        }
         self.hello = hello
         phase = .awaitingWelcome
     }
@@ -137,6 +142,11 @@ extension BackendConversation {
             throw ContractViolation("Loaded came while nothing was being loaded")
         }
         guard loaded.maxContextTokens >= 1 else { throw ContractViolation("Loaded.max_context_tokens is 0") }
+        guard load.contextTokens == 0 || loaded.maxContextTokens <= load.contextTokens else {
+            throw ContractViolation(
+                "Loaded.max_context_tokens is \(loaded.maxContextTokens);"
+                    + " it is at most Load.context_tokens, here \(load.contextTokens)")
+        }
         guard loaded.maxSequences >= 1, loaded.maxSequences <= load.maxSequences else {
             throw ContractViolation(
                 "Loaded.max_sequences is \(loaded.maxSequences);"
@@ -167,80 +177,20 @@ extension BackendConversation {
         guard pong.steps >= steps else {
             throw ContractViolation("Pong.steps went back from \(steps) to \(pong.steps)")
         }
+        guard pong.tokens >= tokens else {
+            throw ContractViolation("Pong.tokens went back from \(tokens) to \(pong.tokens)")
+        }
+        guard pong.sequences <= sequences.count else {
+            throw ContractViolation("Pong.sequences is \(pong.sequences); \(sequences.count) were offered")
+        }
         pings.removeFirst()
         steps = pong.steps
+        tokens = pong.tokens
     }
 
-    private func check(_ fault: Fault) throws(ContractViolation) {
+    func check(_ fault: Fault) throws(ContractViolation) {
         guard fault.message.utf8.count <= ContractLimits.faultBytesMax else {
             throw ContractViolation("a Fault's message is longer than \(ContractLimits.faultBytesMax) bytes")
-        }
-    }
-}
-
-// Tokens.
-extension BackendConversation {
-    /// The next run of a batch, decoded in place and held against the sequence's credit; nil after the last. Allocates
-    /// nothing unless the run ends with a fault or breaks the contract.
-    package mutating func next(_ batch: inout TokenBatchView) throws(ContractViolation) -> TokenRunView? {
-        let run: TokenRunView?
-        do throws(WireError) {
-            run = try batch.next()
-        } catch {
-            throw ContractViolation(error, in: "a TokenRun")
-        }
-        if let run { try backendRan(run) }
-        return run
-    }
-
-    /// Holds one run against the contract and takes its tokens off the credit.
-    package mutating func backendRan(_ run: borrowing TokenRunView) throws(ContractViolation) {
-        let sequence = run.sequence
-        guard let entry = sequences[sequence] else {
-            throw ContractViolation(
-                "a TokenRun names the sequence \(sequence); \(sequences.count) were offered, counted from 0")
-        }
-        guard entry.isRunning else {
-            throw ContractViolation(
-                "a TokenRun came for the sequence \(sequence), which is not running (never started, or finished)")
-        }
-        guard run.tokenCount <= Int(entry.credit) else {
-            throw ContractViolation(
-                "the sequence \(sequence) sent \(run.tokenCount) tokens with a credit of \(entry.credit);"
-                    + " without credit compute nothing")
-        }
-        let textBytesMax = (run.tokenCount + (run.finish == nil ? 0 : 1)) * ContractLimits.tokenTextBytesMax
-        guard run.text.count <= textBytesMax else {
-            throw ContractViolation(
-                "the sequence \(sequence) sent \(run.text.count) bytes of text for \(run.tokenCount) tokens;"
-                    + " at most \(ContractLimits.tokenTextBytesMax) a token")
-        }
-        guard let finish = run.finish else {
-            guard run.tokenCount > 0 else {
-                throw ContractViolation("the sequence \(sequence) sent a TokenRun without tokens and without finish")
-            }
-            sequences.spend(sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
-            return
-        }
-        try check(finish, of: sequence, entry)
-        sequences.end(sequence)
-    }
-
-    private func check(
-        _ finish: Finish, of sequence: UInt32, _ entry: SequenceTable.Entry
-    ) throws(ContractViolation) {
-        switch finish.outcome {
-        case .unspecified:
-            throw ContractViolation("the sequence \(sequence) finished without a reason that this revision knows")
-        case .reason(.cancelled) where !entry.cancelSent && !isShuttingDown:
-            throw ContractViolation("the sequence \(sequence) finished as cancelled, but no Cancel was sent for it")
-        case .fault(let fault): try check(fault)
-        case .reason: break
-        }
-        guard finish.cachedPromptTokens <= finish.promptTokens else {
-            throw ContractViolation(
-                "the sequence \(sequence) finished with \(finish.cachedPromptTokens) cached prompt tokens"
-                    + " of \(finish.promptTokens)")
         }
     }
 }
@@ -309,7 +259,7 @@ extension BackendConversation {
             throw ContractViolation(
                 "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)")
         }
-        sequences.start(start.sequence, credit: start.credit)
+        sequences.start(start.sequence, credit: start.credit, SequenceBounds(request: start.request))
     }
 
     private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {

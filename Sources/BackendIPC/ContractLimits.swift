@@ -17,6 +17,13 @@ package enum ContractLimits {
     package static let tokenTextBytesMax = 1_024
     /// The longest name of those for whom a sequence is computed.
     package static let cacheScopeBytesMax = 32
+    /// The longest message of a backend that is no `TokenBatch`, and the longest `Finish`.
+    package static let messageBytesMax = 4_096
+    /// Fields that this revision does not know: in an envelope and in a batch, and in a run for each of its tokens and its
+    /// finish. A later revision may add some; a flood of them is work for nothing.
+    package static let unknownBytesMax = 1_024
+    /// A context counts as full when at most so many of its tokens are unused: some engines keep a few for themselves.
+    package static let contextSlackTokens = 8
     /// Queries and pings that wait for their answers.
     package static let unansweredMax = 1_024
 }

@@ -76,6 +76,11 @@ package enum BackendMessage {
     /// Decodes the payload of a frame, a `hearth.backend.v1.BackendEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
         let body = try EnvelopeBody(bytes, known: 1...7, name: "a BackendEnvelope")
+        guard body.field == 4 || body.content.count <= ContractLimits.messageBytesMax else {
+            throw ContractViolation(
+                "a message that is no TokenBatch has \(body.content.count) bytes;"
+                    + " at most \(ContractLimits.messageBytesMax)")
+        }
         do throws(WireError) {
             switch body.field {
             case 1: self = .hello(try Hello(decoding: body.content))
@@ -120,7 +125,7 @@ package enum BackendMessage {
 }
 
 /// The one body of an envelope. Stricter than protobuf, which takes the last of several: two bodies in one frame are
-/// never meant.
+/// never meant. What is not known is passed over, up to `ContractLimits.unknownBytesMax` bytes.
 struct EnvelopeBody {
     let field: Int
     let content: UnsafeRawBufferPointer
@@ -129,11 +134,14 @@ struct EnvelopeBody {
         _ bytes: UnsafeRawBufferPointer, known: ClosedRange<Int>, name: String
     ) throws(ContractViolation) {
         var found: (field: Int, content: UnsafeRawBufferPointer)?
+        var unknown = UnknownFields()
         do throws(WireError) {
             var reader = WireReader(bytes)
-            while let field = try reader.next() {
+            while true {
+                let start = reader.position
+                guard let field = try reader.next() else { break }
                 guard known.contains(field.number), field.type == .bytes else {
-                    try reader.skip(field.type)
+                    try unknown.skip(field, from: start, in: &reader, max: ContractLimits.unknownBytesMax)
                     continue
                 }
                 if found != nil { throw .repeated(field: field.number) }
@@ -144,6 +152,20 @@ struct EnvelopeBody {
         }
         guard let found else { throw ContractViolation("\(name) holds no message that this revision knows") }
         (field, content) = found
+    }
+}
+
+/// Passes over fields that nobody here knows, and counts their bytes.
+struct UnknownFields {
+    private(set) var byteCount = 0
+
+    /// Skips the value of a field whose tag began at `start`. Throws once more than `max` bytes were passed over.
+    mutating func skip(
+        _ field: WireField, from start: Int, in reader: inout WireReader, max: Int
+    ) throws(WireError) {
+        try reader.skip(field.type)
+        byteCount &+= reader.position &- start
+        guard byteCount <= max else { throw .unknownFields(byteCountMax: max) }
     }
 }
 

@@ -12,6 +12,11 @@ package struct TokenRunView: WireMessage {
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Set on the last run of a sequence.
     package var finish: Finish?
+    /// Bytes of fields that this revision does not know.
+    package private(set) var unknownBytes = 0
+
+    /// What a run of any length may have of them.
+    private static let unknownBytesMax = 16 * ContractLimits.unknownBytesMax
 
     package init(
         sequence: UInt32, tokenCount: Int = 0,
@@ -42,22 +47,39 @@ package struct TokenRunView: WireMessage {
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(bytes)
-        while let field = try reader.next() {
+        var unknown = UnknownFields()
+        // Stricter than protobuf, which takes the last of several: a field that comes again is work for nothing.
+        var seen: UInt8 = 0
+        while true {
+            let start = reader.position
+            guard let field = try reader.next() else { break }
             switch (field.number, field.type) {
-            case (1, .varint): sequence = try reader.uint32()
+            case (1, .varint):
+                if seen & 1 != 0 { throw .repeated(field: 1) }
+                seen |= 1
+                sequence = try reader.uint32()
             case (2, .bytes):
-                if packedTokenIDs.count > 0 { throw .notPacked(field: 2) }
+                if seen & 2 != 0 { throw .notPacked(field: 2) }
+                seen |= 2
                 packedTokenIDs = try reader.bytes()
                 tokenCount = try Self.countPacked(packedTokenIDs)
             // An unpacked list has no place of its own in the frame that could be passed on as it is.
             case (2, _): throw .notPacked(field: 2)
-            case (3, .bytes): text = try reader.bytes()
+            case (3, .bytes):
+                if seen & 4 != 0 { throw .repeated(field: 3) }
+                seen |= 4
+                text = try reader.bytes()
             case (4, .bytes):
                 if finish != nil { throw .repeated(field: 4) }
-                finish = try Finish(decoding: try reader.bytes())
-            default: try reader.skip(field.type)
+                let content = try reader.bytes()
+                guard content.count <= ContractLimits.messageBytesMax else {
+                    throw .unknownFields(byteCountMax: ContractLimits.messageBytesMax)
+                }
+                finish = try Finish(decoding: content)
+            default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }
+        unknownBytes = unknown.byteCount
     }
 
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.

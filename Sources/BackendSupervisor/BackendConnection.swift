@@ -33,6 +33,10 @@ final class BackendConnection {
 
     private var watch: Watch?
     private var input: FrameBuffer
+    /// A batch whose runs were not all visited. It lies in `input`, which nothing is read into meanwhile.
+    private var unfinished: TokenBatchView?
+    /// `goOn` is due.
+    private var goesOnLater = false
     private var output = OutputBuffer()
     private var outputFlow = Flow.open
     private var flushIsDue = false
@@ -190,35 +194,38 @@ extension BackendConnection: TurnEndHandler {
 }
 
 // Reading.
-extension BackendConnection: ReadinessHandler {
+extension BackendConnection: ReadinessHandler, UnfinishedWork {
     func ready(_ readiness: Readiness) {
         if outputFlow == .blocked, readiness.contains(.writable) {
             outputFlow = .open
             watch?.setInterest(.readable)
             flush()
         }
-        if !readiness.isDisjoint(with: [.readable, .hangUp, .error]) { read(bytesMax: limits.readBytesPerTurnMax) }
+        // What was read and not visited comes first.
+        guard !goesOnLater, !readiness.isDisjoint(with: [.readable, .hangUp, .error]) else { return }
+        _ = read(stepsMax: limits.readStepsPerTurnMax)
     }
 
-    /// What the process said before it ended.
-    func readRest() { read(bytesMax: 16 * limits.readBytesPerTurnMax) }
+    func goOn(steps: Int) -> Int {
+        goesOnLater = false
+        return watch == nil ? 0 : read(stepsMax: steps)
+    }
 
-    private func read(bytesMax: Int) {
-        var bytesLeft = bytesMax
+    /// What the process said before it ended: what the socket and `input` hold, which is bounded.
+    func readRest() { _ = read(stepsMax: 16 * limits.readStepsPerTurnMax) }
+
+    /// Reads until there is no more, or so many steps are used; how many were.
+    private func read(stepsMax: Int) -> Int {
+        var visits = Visits(stepsMax: stepsMax)
         do {
-            while bytesLeft > 0, watch != nil {
-                switch try input.read(from: handles.socket.raw) {
-                case .bytes(let count):
-                    bytesLeft -= count
-                    try visitFrames()
-                    // A short read has emptied the socket; the loop tells of what comes next.
-                    if count < FrameBuffer.readBytesMax / 2 { return }
-                case .wouldBlock:
-                    return
-                case .end:
-                    close()
-                    owner?.connectionEnded()
+            while watch != nil {
+                guard try visitFrames(&visits) else {
+                    goesOnLater = true
+                    IOLoop.goOnLater(self, .first)
+                    break
                 }
+                // What the socket still has the loop tells in the next turn.
+                guard !visits.areUsed, try readOnce(&visits) else { break }
             }
         } catch let violation as ContractViolation {
             close()
@@ -227,14 +234,34 @@ extension BackendConnection: ReadinessHandler {
             close()
             owner?.connectionEnded()
         }
+        return visits.steps
     }
 
-    private func visitFrames() throws {
-        while watch != nil, let frame = try input.next() {
+    /// Whether there may be more.
+    private func readOnce(_ visits: inout Visits) throws -> Bool {
+        switch try input.read(from: handles.socket.raw) {
+        case .bytes(let count):
+            visits.use(bytes: count)
+            return true
+        case .wouldBlock: return false
+        case .end:
+            close()
+            owner?.connectionEnded()
+            return false
+        }
+    }
+
+    /// Whether every whole frame was visited.
+    private func visitFrames(_ visits: inout Visits) throws -> Bool {
+        while watch != nil {
+            if let batch = unfinished, !(try visitRuns(batch, &visits)) { return false }
+            if visits.areUsed { return input.count == 0 }
+            guard let frame = try input.next() else { return true }
+            visits.use()
             let message = try BackendMessage(decoding: frame)
             try conversation.backendSays(message)
             switch message {
-            case .tokens(var batch): try visitRuns(&batch)
+            case .tokens(let batch): unfinished = batch
             case .hello(let hello): owner?.heard(hello)
             case .loadProgress(let progress): owner?.heard(progress)
             case .loaded(let loaded):
@@ -246,15 +273,17 @@ extension BackendConnection: ReadinessHandler {
             case .fatal(let fault): owner?.gaveUp(fault)
             }
         }
+        return true
     }
 
     /// The token path. A handler may call back into this connection at any point; no exclusive access is held while it
-    /// runs, and the frame's memory stays until the next read.
-    private func visitRuns(_ batch: inout TokenBatchView) throws {
-        guard batch.remaining.count > 0 else {
-            throw ContractViolation("a TokenBatch holds no run; when a step gives nothing, send nothing")
-        }
-        while let run = try conversation.next(&batch) {
+    /// runs, and the frame's memory stays until the next read. Whether every run was visited.
+    private func visitRuns(_ batch: TokenBatchView, _ visits: inout Visits) throws -> Bool {
+        var batch = batch
+        unfinished = nil
+        while !visits.areUsed {
+            guard let run = try conversation.next(&batch) else { return true }
+            visits.use()
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
             guard let finish = run.finish else {
                 sequences.handler(run.sequence)?.received(run)
@@ -265,5 +294,25 @@ extension BackendConnection: ReadinessHandler {
             handler?.finished(finish)
             owner?.roomFreed()
         }
+        if watch != nil { unfinished = batch }
+        return false
     }
+}
+
+/// The work of reading a backend, in frames, runs and bytes.
+private struct Visits {
+    /// To a step of `LoopLimits`: a run costs a quarter of a microsecond.
+    static let perStep = 4
+    private static let bytesPerVisit = 128
+
+    private let max: Int
+    private var used = 0
+
+    init(stepsMax: Int) { max = stepsMax * Visits.perStep }
+
+    var areUsed: Bool { used >= max }
+    var steps: Int { used / Visits.perStep + 1 }
+
+    mutating func use() { used &+= 1 }
+    mutating func use(bytes: Int) { used &+= 1 &+ bytes / Visits.bytesPerVisit }
 }

@@ -60,8 +60,9 @@ extension SupervisorConfiguration {
 
         /// The longest frame that a backend may send.
         package var backendFrameBytesMax: Int = 1 << 20
-        /// Read from one backend before the others have their turn.
-        package var readBytesPerTurnMax: Int = 512 << 10
+        /// Read from one backend before the others have their turn, in steps of about a microsecond: four frames or runs of
+        /// tokens, or 512 bytes.
+        package var readStepsPerTurnMax: Int = 1_000
         /// Waiting to be read by a backend; beyond it nothing new is begun. A Ping waits behind it, and a backend that has
         /// long prompts to read must not be taken for dead.
         package var outputBytesMax: Int = 4 << 20
@@ -114,7 +115,7 @@ extension SupervisorConfiguration {
             "logReadBytesMax": "Output read per quarter of a second; then the backend waits.",
             "logReadLinesMax": "Lines of it, and pieces, likewise.",
             "backendFrameBytesMax": "A backend's message; one that sends a longer one is restarted.",
-            "readBytesPerTurnMax": "Read from a backend before the others get their turn.",
+            "readStepsPerTurnMax": "Steps of reading a backend before the others get their turn.",
             "outputBytesMax": "Unread by a backend; beyond it nothing new is begun.",
             "sequencesDefault": "Sequences of a backend, where the manifest names no number.",
             "sequencesMax": "And at most.",

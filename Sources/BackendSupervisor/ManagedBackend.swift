@@ -38,8 +38,8 @@ package final class ManagedBackend {
     package private(set) var maxSequences: UInt32 = 0
     /// Decode steps of this process, as of its last Pong.
     package private(set) var steps: UInt64 = 0
-    /// Tokens computed by this process, as of its last Pong.
-    package private(set) var tokens: UInt64 = 0
+    /// Tokens that this process has sent: counted here, whatever its Pongs say.
+    package var tokens: UInt64 { connection?.tokensReceived ?? 0 }
 
     /// How its last process ended; nil before one has.
     private(set) var lastExit: ExitStatus?
@@ -465,7 +465,6 @@ extension ManagedBackend {
         apply { $0.exited(exit.words, detail: exit.detail, forOwner: exit.isForOwner, at: $1) }
         connection = nil
         steps = 0
-        tokens = 0
     }
 
     private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
@@ -594,7 +593,6 @@ extension ManagedBackend: BackendConnectionOwner {
 
     func heard(_ pong: Pong) {
         steps = pong.steps
-        tokens = pong.tokens
         guard let connection else { return }
         // A backend that delivers makes progress, whatever it counts as a step.
         let progress = pong.steps &+ connection.tokensReceived

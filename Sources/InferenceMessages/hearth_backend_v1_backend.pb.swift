@@ -21,8 +21,15 @@
 ///   agent:   Start, Credit, Cancel, CountTokens, Ping     in any order from now on
 ///   backend: TokenBatch, TokenCount, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
-/// Stricter than protobuf itself: an envelope holds exactly one body. Anything else, or a message at the wrong time, breaks
-/// the contract; a backend that breaks it is killed, and why is recorded.
+/// Stricter than protobuf itself: an envelope holds exactly one body, and a run holds no field twice. Anything else, or
+/// a message at the wrong time, breaks the contract; a backend that breaks it is killed, and why is recorded.
+///
+/// Every message of a backend is of use. One that is no TokenBatch has at most 4,096 bytes, as a Finish has. Fields
+/// that the agent does not know take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as
+/// many for each token and the finish, 16 KiB in all.
+///
+/// The agent believes nothing that it can check: a number that cannot be true breaks the contract. How a process exits
+/// is told to its owner and decides nothing.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials
@@ -270,7 +277,7 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   package var version: String = String()
 
   /// What it can do beyond text completion: "chat", "count_tokens". What is not named is never asked of it.
-  /// At most 32 names of at most 64 bytes.
+  /// At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -380,7 +387,8 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Tokens of prompt and completion together that one sequence may have.
+  /// Tokens of prompt and completion together that one sequence may have; at least 1, and at most `Load.context_tokens`
+  /// where that is not 0.
   package var maxContextTokens: UInt32 = 0
 
   /// The most sequences that the backend will run at once; at most `Load.max_sequences`, at least 1.
@@ -549,13 +557,14 @@ package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   /// As in `Ping`.
   package var nonce: UInt64 = 0
 
-  /// Decode steps since the process began: progress, not mere liveness.
+  /// Decode steps since the process began: progress, not mere liveness. Never less than before.
   package var steps: UInt64 = 0
 
-  /// Tokens computed since the process began, of all sequences.
+  /// Tokens computed since the process began, of all sequences. Never less than before; what is shown and counted is
+  /// what the agent has received.
   package var tokens: UInt64 = 0
 
-  /// Sequences begun and not finished.
+  /// Sequences begun and not finished; at most `Loaded.max_sequences`.
   package var sequences: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -601,9 +610,10 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   package var sequence: UInt32 = 0
 
   /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
-  /// had. A stop token and the end-of-turn token are left out. Packed, in one piece. One token only, where the request has
-  /// stop strings: the host looks for them, and tokens behind the one that completes a string are neither sent nor counted.
-  /// Of a longer run all tokens count.
+  /// had, and all runs together never more than its `stopping.max_tokens` and the context. A stop token and the
+  /// end-of-turn token are left out. Packed, in one piece. One token only, where the request has stop strings: the host
+  /// looks for them, and tokens behind the one that completes a string are neither sent nor counted. Of a longer run all
+  /// tokens count.
   package var tokenIds: [UInt32] = []
 
   /// Their text, UTF-8; may begin or end inside a scalar. At most 1,024 bytes for each token, and as many more with
@@ -635,7 +645,8 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   package var result: Hearth_Backend_V1_Finish.OneOf_Result? = nil
 
-  /// It ended well. CANCELLED only after `Cancel` or `Shutdown`.
+  /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+  /// sent, or when prompt and completion fill the context up to its last 8 tokens.
   package var reason: Hearth_V1_FinishReason {
     get {
       if case .reason(let v)? = result {return v}
@@ -653,7 +664,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
     set {result = .fault(newValue)}
   }
 
-  /// The stop token of the request that ended it.
+  /// The stop token that ended it, one of the request's `stopping.stop_token_ids`; only with STOP.
   package var stopTokenID: UInt32 {
     get {_stopTokenID ?? 0}
     set {_stopTokenID = newValue}
@@ -663,16 +674,18 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   /// Clears the value of `stopTokenID`. Subsequent reads from it will return its default value.
   package mutating func clearStopTokenID() {self._stopTokenID = nil}
 
-  /// Tokens of the prompt, template included.
+  /// Tokens of the prompt, template included; with a reason at most what the completion leaves of the context. The
+  /// consumer is charged for them.
   package var promptTokens: UInt32 = 0
 
-  /// Of these, how many did not have to be computed.
+  /// Of these, how many did not have to be computed; never more.
   package var cachedPromptTokens: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
-    /// It ended well. CANCELLED only after `Cancel` or `Shutdown`.
+    /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+    /// sent, or when prompt and completion fill the context up to its last 8 tokens.
     case reason(Hearth_V1_FinishReason)
     /// It failed.
     case fault(Hearth_Backend_V1_Fault)
@@ -718,7 +731,7 @@ package nonisolated struct Hearth_Backend_V1_Fault: Sendable {
     /// The backend's own failing. The consumer sees INTERNAL.
     case `internal` // = 5
 
-    /// The weights cannot be loaded. Ends the backend.
+    /// The weights cannot be loaded. Ends the backend; before `Loaded` it is not started again until they have changed.
     case badModel // = 6
     case UNRECOGNIZED(Int)
 

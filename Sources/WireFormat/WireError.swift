@@ -12,6 +12,8 @@ public enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     case notUTF8(field: Int)
     /// A field that may be there once came twice.
     case repeated(field: Int)
+    /// Fields that the reader does not know take more bytes than it lets pass.
+    case unknownFields(byteCountMax: Int)
     /// Token ids that are not packed in one piece, as proto3 writes them.
     case notPacked(field: Int)
 
@@ -23,6 +25,7 @@ public enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         case .wireType: "a field has a wire type that proto3 does not have"
         case .notUTF8(let field): "field \(field) is a string but not UTF-8"
         case .repeated(let field): "field \(field) appears twice"
+        case .unknownFields(let max): "fields that this revision does not know take more than \(max) bytes"
         case .notPacked(let field): "field \(field) is not packed in one piece, as proto3 writes it"
         }
     }

@@ -28,6 +28,10 @@ public struct WireReader {
     @inlinable
     public init(_ bytes: UnsafeRawBufferPointer) { source = bytes }
 
+    /// How many bytes of the message were read.
+    @inlinable
+    public var position: Int { offset }
+
     /// Whether the whole message was read.
     @inlinable
     public var isAtEnd: Bool { offset == source.count }

@@ -31,6 +31,36 @@ struct ConversationTests {
         }
     }
 
+    /// A GenerateRequest { text = "hi", stopping = { max_tokens = 2, stop_token_ids = [7, 300] } }.
+    private let stopping: [UInt8] = [0x22, 2, 0x68, 0x69, 0x3a, 7, 0x08, 2, 0x1a, 3, 7, 0xac, 2]
+
+    @Test("what a request lets come does come, to its last token, and its ends are believed")
+    func honestEnds() throws {
+        let ends: [(tokens: Int, finish: Finish)] = [
+            (2, Finish(.reason(.length), promptTokens: 5)), (1, Finish(.reason(.stop), promptTokens: 5)),
+            (0, Finish(.reason(.stop), stopTokenID: 7, promptTokens: 5)),
+            (1, Finish(.reason(.stop), stopTokenID: 300, promptTokens: 99)),
+            // The context has 100 tokens; some engines keep a few of them.
+            (1, Finish(.reason(.length), promptTokens: 99)), (1, Finish(.reason(.length), promptTokens: 91)),
+            // A prompt that does not fit is refused with its length.
+            (0, Finish(.fault(Fault(.contextOverflow, "too long")), promptTokens: 5_000)),
+        ]
+        for (tokens, finish) in ends {
+            var conversation = try ready()
+            try conversation.agentSays(.start(Start(sequence: 0, credit: 50, request: stopping)))
+            if tokens > 0 { try run(&conversation, 0, tokens: tokens) }
+            try run(&conversation, 0, finish: finish)
+            #expect(!conversation.isRunning(0), "\(finish)")
+        }
+        var unbounded = try ready()
+        try unbounded.agentSays(.start(Start(sequence: 0, credit: 500, request: [])))
+        try run(&unbounded, 0, tokens: 99)
+        try run(&unbounded, 0, finish: Finish(.reason(.length), promptTokens: 1))
+        // The next sequence of this number is another one's.
+        try unbounded.agentSays(.start(Start(sequence: 0, credit: 500, request: stopping)))
+        #expect(sentence { try run(&unbounded, 0, tokens: 3) }.contains("at most 2"))
+    }
+
     private func sentence(_ body: () throws -> Void) -> String {
         do {
             try body()
@@ -92,6 +122,8 @@ struct ConversationTests {
         let conversation = try {
             var conversation = try ready()
             try conversation.agentSays(.start(Start(sequence: 1, credit: 2, request: [])))
+            try conversation.agentSays(.start(Start(sequence: 2, credit: 50, request: stopping)))
+            try conversation.agentSays(.start(Start(sequence: 3, credit: 500, request: [])))
             return conversation
         }()
         let cases: [(String, (inout BackendConversation) throws -> Void)] = [
@@ -102,6 +134,31 @@ struct ConversationTests {
             ("bytes of text for 1 tokens", { try run(&$0, 1, tokens: 1, text: 1_025) }),
             ("bytes of text for 0 tokens", { try run(&$0, 1, text: 1) }),
             ("without a reason", { try run(&$0, 1, finish: Finish(.unspecified)) }),
+            ("sent 3 tokens of at most 2, its stopping.max_tokens", { try run(&$0, 2, tokens: 3) }),
+            ("sent 101 tokens in a context of 100", { try run(&$0, 3, tokens: 101) }),
+            (
+                "100 prompt tokens and 1 of the completion in a context of 100",
+                { try run(&$0, 1, tokens: 1, finish: Finish(.reason(.stop), promptTokens: 100)) }
+            ),
+            (
+                "4294967295 prompt tokens and 0",
+                {
+                    try $0.agentSays(.cancel(Cancel(sequence: 1)))
+                    try run(&$0, 1, finish: Finish(.reason(.cancelled), promptTokens: .max))
+                }
+            ),
+            (
+                "for its length after 1 tokens; neither",
+                { try run(&$0, 2, tokens: 1, finish: Finish(.reason(.length), promptTokens: 90)) }
+            ),
+            (
+                "at the stop token 9, which is none",
+                { try run(&$0, 2, finish: Finish(.reason(.stop), stopTokenID: 9)) }
+            ),
+            (
+                "with a stop_token_id, and not with FINISH_REASON_STOP",
+                { try run(&$0, 2, tokens: 2, finish: Finish(.reason(.length), stopTokenID: 7)) }
+            ),
             ("no Cancel was sent", { try run(&$0, 1, finish: Finish(.reason(.cancelled))) }),
             (
                 "9 cached prompt tokens of 8",
@@ -163,6 +220,7 @@ struct ConversationTests {
             Hello(minRevision: 0, maxRevision: 1, name: "a", version: ""),
             Hello(minRevision: 3, maxRevision: 2, name: "a", version: ""),
             Hello(name: "a", version: "", capabilities: [""]),
+            Hello(name: "a", version: "", capabilities: ["chat", "count_tokens", "chat"]),
             Hello(name: "a", version: "", capabilities: [long]),
             Hello(name: "a", version: "", capabilities: [String](repeating: "x", count: 33)),
         ]
@@ -198,6 +256,24 @@ struct ConversationTests {
                     .loaded(Loaded(maxContextTokens: context, maxSequences: sequences)))
             }
         }
+    }
+
+    @Test("a context is no longer than was asked for, where it was")
+    func contextBounds() throws {
+        func loading(asked: UInt32, offered: UInt32) -> String {
+            sentence {
+                var conversation = BackendConversation(end: .agent)
+                try conversation.backendSays(.hello(Hello(name: "b", version: "1")))
+                try conversation.agentSays(
+                    .welcome(Welcome(revision: 1, maxFrameBytes: 1, pingIntervalMilliseconds: 1)))
+                try conversation.agentSays(.load(Load(model: "m", contextTokens: asked, maxSequences: 8)))
+                try conversation.backendSays(.loaded(Loaded(maxContextTokens: offered, maxSequences: 1)))
+            }
+        }
+        #expect(loading(asked: 0, offered: .max) == "accepted")
+        #expect(loading(asked: 100, offered: 100) == "accepted")
+        #expect(loading(asked: 100, offered: 64) == "accepted")
+        #expect(loading(asked: 100, offered: 101).contains("is 101; it is at most Load.context_tokens, here 100"))
     }
 
     @Test("progress outside 0 to 1 is refused")
@@ -245,13 +321,16 @@ struct ConversationTests {
         var conversation = try ready()
         try conversation.agentSays(.ping(Ping(nonce: 5)))
         try conversation.agentSays(.ping(Ping(nonce: 6)))
-        func pong(_ nonce: UInt64, _ steps: UInt64) -> BackendMessage {
-            .pong(Pong(nonce: nonce, steps: steps, tokens: 0, sequences: 0))
+        func pong(_ nonce: UInt64, _ steps: UInt64, tokens: UInt64 = 5, sequences: UInt32 = 0) -> BackendMessage {
+            .pong(Pong(nonce: nonce, steps: steps, tokens: tokens, sequences: sequences))
         }
         #expect(throws: ContractViolation.self) { try conversation.backendSays(pong(6, 1)) }
         try conversation.backendSays(pong(5, 10))
         #expect(throws: ContractViolation.self) { try conversation.backendSays(pong(6, 9)) }
-        try conversation.backendSays(pong(6, 10))
+        #expect(
+            sentence { try conversation.backendSays(pong(6, 10, tokens: 4)) } == "Pong.tokens went back from 5 to 4")
+        #expect(sentence { try conversation.backendSays(pong(6, 10, sequences: 5)) }.contains("is 5; 4 were offered"))
+        try conversation.backendSays(pong(6, 10, sequences: 4))
         #expect(conversation.steps == 10)
     }
 
@@ -260,6 +339,9 @@ struct ConversationTests {
         var conversation = try ready()
         try conversation.backendSays(.fatal(Fault(.badModel, "torn")))
         #expect(conversation.phase == .over)
+        #expect(
+            sentence { try conversation.backendSays(.fatal(Fault(.internal, "again"))) }
+                == "Fault came after the conversation's end")
         #expect(throws: ContractViolation.self) {
             try conversation.backendSays(.tokens(TokenBatchView(UnsafeRawBufferPointer(start: nil, count: 0))))
         }

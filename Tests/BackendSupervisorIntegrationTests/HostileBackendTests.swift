@@ -55,6 +55,8 @@ struct HostileBackendTests {
             ("finish-unknown", "for the sequence 5, which is not running"),
             ("foreign", "names the sequence 2147483648; 8 were offered"),
             ("pong-unasked", "is not the oldest unanswered Ping"), ("count-unasked", "the query 1, which is not open"),
+            ("empty-batches", "a TokenBatch holds no run"), ("long-hello", "no TokenBatch has"),
+            ("faults", "gave up: "),
             ("flood-progress", "send it at most ten times a second"), ("vanish", "exited with code 0"),
             ("plays-launcher", "exited with code 125; its last words were 'hearth-sandbox: user-namespace"),
             ("hoard", "it may have 1024 MiB beside its weights (memoryMebibytes in unruly-hoard.json)"),
@@ -76,6 +78,13 @@ struct HostileBackendTests {
             ("finish-twice", "for the sequence 0, which is not running"),
             ("after-cancel", "for the sequence 0, which is not running"),
             ("text-bomb", "524288 bytes of text for 1 tokens; at most 1024 a token"),
+            ("pad-envelope", "fields that this revision does not know take more than 1024 bytes"),
+            ("pad-batch", "fields that this revision does not know take more than 1024 bytes"),
+            ("pad-run", "fields that this revision does not know take more than 16384 bytes"),
+            ("repeat-field", "field 1 appears twice"),
+            ("long-prompt", "1048576 prompt tokens and 1 of the completion in a context of 1048576"),
+            ("early-length", "finished for its length after 1 tokens"),
+            ("foreign-stop", "finished at the stop token 7, which is none of its stopping.stop_token_ids"),
         ])
     func beyond(way: String, words: String) async throws {
         try await withBench { bench in
@@ -92,6 +101,30 @@ struct HostileBackendTests {
             #expect(collector.ends == 1, "an end is told once")
             #expect(collector.tokens.count <= 1, "nothing of what broke the contract is passed on")
             #expect(residentKibibytes() - before < Self.growthKibibytesMax)
+        }
+    }
+
+    @Test("one that computes more than was asked for is ended before a consumer pays for it")
+    func beyondMaxTokens() async throws {
+        try await withBench { bench in
+            try bench.add("unruly", as: "unruly-beyond-max-tokens")
+            let backend = try await bench.start()
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(maxTokens: 10), credit: 100, handler: collector)
+            await expectEnded(backend, in: bench, "sent 100 tokens of at most 10, its stopping.max_tokens")
+            #expect(collector.tokens.isEmpty)
+            #expect(collector.ends == 1)
+        }
+    }
+
+    @Test("one that offers a longer context than was asked for is ended")
+    func longContext() async throws {
+        try await withBench { bench in
+            try bench.add(
+                "unruly", as: "unruly-long-context",
+                manifest: #"{"models": [{"id": "m", "contextTokens": 100}]}"#)
+            let backend = try await bench.start(until: .backingOff)
+            await expectEnded(backend, in: bench, "Loaded.max_context_tokens is 101; it is at most Load.context_tokens")
         }
     }
 
@@ -272,7 +305,7 @@ private final class Greedy: SequenceHandler {
 
     init(_ backend: ManagedBackend) throws {
         self.backend = backend
-        sequence = backend.begin(request: try request(), credit: 1_024, handler: self)
+        sequence = backend.begin(request: try request(maxTokens: 1 << 20), credit: 1_024, handler: self)
     }
 
     func received(_ run: TokenRunView) {

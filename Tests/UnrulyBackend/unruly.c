@@ -351,6 +351,105 @@ static void text_bomb(void) {
     hang();
 }
 
+// Batches without a run, each with a field that nobody knows.
+static void empty_batches(void) {
+    static char said[64 << 10];
+    static const unsigned char frame[] = {0, 0, 0, 4, 0x22, 2, 0x78, 1};
+    size_t count = 0;
+    for (; count + sizeof frame <= sizeof said; count += sizeof frame) memcpy(said + count, frame, sizeof frame);
+    offer();
+    for (;;) send_raw(said, count);
+}
+
+// One token, and a mebibyte of fields that nobody knows: beside the body, in the batch, in the run.
+static void send_padded(unsigned where) {
+    static const unsigned char honest_run[] = {8, 0, 18, 1, 'a', 26, 1, 'a'};
+    static struct bytes padding, envelope;
+    padding.count = envelope.count = run.count = body.count = 0;
+    while (padding.count < (1 << 20) - 64) put_number(&padding, 15, 1);
+    put(&run, honest_run, sizeof honest_run);
+    if (where == 2) put(&run, padding.at, padding.count);
+    put_text(&body, 1, run.at, run.count);
+    if (where == 1) put(&body, padding.at, padding.count);
+    put_text(&envelope, tokens, body.at, body.count);
+    if (where == 0) put(&envelope, padding.at, padding.count);
+    offer();
+    await(start);
+    send_frame(envelope.at, envelope.count);
+    hang();
+}
+
+static void pad_envelope(void) { send_padded(0); }
+static void pad_batch(void) { send_padded(1); }
+static void pad_run(void) { send_padded(2); }
+
+// The number of its sequence again and again, which protobuf itself would take.
+static void repeat_field(void) {
+    offer();
+    await(start);
+    run.count = body.count = 0;
+    while (run.count < 1 << 16) put_number(&run, 1, 0);
+    put_text(&run, 2, "a", 1);
+    put_text(&body, 1, run.at, run.count);
+    send_message(tokens, &body);
+    hang();
+}
+
+// A Hello of as many names as a frame holds.
+static void long_hello(void) {
+    body.count = 0;
+    while (body.count < (1 << 20) - 64) put_text(&body, 5, "x", 1);
+    send_message(hello, &body);
+    hang();
+}
+
+// Says that it gives up, and says it again.
+static void faults(void) {
+    static char said[64 << 10];
+    static const unsigned char frame[] = {0, 0, 0, 6, 0x3a, 4, 8, 5, 18, 0};
+    size_t count = 0;
+    for (; count + sizeof frame <= sizeof said; count += sizeof frame) memcpy(said + count, frame, sizeof frame);
+    offer();
+    for (;;) send_raw(said, count);
+}
+
+// Its first message after `start`: as many tokens as it has credit for, whatever was asked for.
+static void beyond_max_tokens(void) {
+    offer();
+    struct heard began = await(start);
+    send_run((unsigned)began.first, (size_t)began.second, 1, 0);
+    hang();
+}
+
+static void send_finish(const char *finish, size_t count) {
+    offer();
+    await(start);
+    run.count = body.count = 0;
+    put_number(&run, 1, 0);
+    put_text(&run, 2, "a", 1);
+    put_text(&run, 4, finish, count);
+    put_text(&body, 1, run.at, run.count);
+    send_message(tokens, &body);
+    hang();
+}
+
+// FINISH_REASON_STOP with a prompt of 1,048,576 tokens, as many as the context has, and a token more.
+static void long_prompt(void) { send_finish("\x08\x01\x20\x80\x80\x40", 6); }
+// FINISH_REASON_LENGTH after one token.
+static void early_length(void) { send_finish("\x08\x02", 2); }
+// A stop token that nobody asked for.
+static void foreign_stop(void) { send_finish("\x08\x01\x18\x07", 4); }
+
+// A context that is longer than was asked for.
+static void long_context(void) {
+    greet();
+    body.count = 0;
+    put_number(&body, 1, 101);
+    put_number(&body, 2, 8);
+    send_message(loaded, &body);
+    hang();
+}
+
 static void pong_unasked(void) {
     offer();
     body.count = 0;
@@ -580,13 +679,21 @@ static const struct {
     {"tokens-first", tokens_first}, {"loaded-first", loaded_first}, {"hello-twice", hello_twice},
     {"loaded-twice", loaded_twice}, {"finish-unknown", finish_unknown}, {"foreign", foreign},
     {"finish-twice", finish_twice}, {"beyond-credit", beyond_credit}, {"after-cancel", after_cancel},
-    {"text-bomb", text_bomb}, {"pong-unasked", pong_unasked}, {"count-unasked", count_unasked},
+    {"text-bomb", text_bomb}, {"empty-batches", empty_batches}, {"pad-envelope", pad_envelope},
+    {"pad-batch", pad_batch}, {"pad-run", pad_run}, {"repeat-field", repeat_field}, {"long-hello", long_hello},
+    {"faults", faults},
+    // Lies.
+    {"beyond-max-tokens", beyond_max_tokens}, {"long-prompt", long_prompt}, {"early-length", early_length},
+    {"foreign-stop", foreign_stop}, {"long-context", long_context},
+    // Unasked.
+    {"pong-unasked", pong_unasked}, {"count-unasked", count_unasked},
     // Too much, and too little.
     {"flood", flood}, {"flood-progress", flood_progress}, {"flood-log", flood_log},
     {"flood-lines", flood_lines}, {"drip-log", drip_log}, {"flood-denied", flood_denied}, {"deaf", deaf},
     // The process.
     {"stubborn", stubborn}, {"stopped", stopped}, {"stopped-first", stopped_first}, {"daemonise", daemonise},
-    {"vanish", vanish}, {"plays-launcher", plays_launcher}, {"hoard", hoard}, {"closes", closes}, {"smuggle", smuggle}, {"behave", NULL},
+    {"vanish", vanish}, {"plays-launcher", plays_launcher}, {"hoard", hoard}, {"closes", closes},
+    {"smuggle", smuggle}, {"behave", NULL},
 };
 
 int main(int argc, char **argv) {

@@ -1,0 +1,131 @@
+internal import WireFormat
+
+// Tokens.
+extension BackendConversation {
+    /// The next run of a batch, decoded in place and held against the sequence's credit; nil after the last. Allocates
+    /// nothing unless the run ends with a fault or breaks the contract.
+    package mutating func next(_ batch: inout TokenBatchView) throws(ContractViolation) -> TokenRunView? {
+        let run: TokenRunView?
+        do throws(WireError) {
+            run = try batch.next()
+        } catch {
+            throw ContractViolation(error, in: "a TokenRun")
+        }
+        guard let run else {
+            guard batch.runs > 0 else {
+                throw ContractViolation("a TokenBatch holds no run; when a step gives nothing, send nothing")
+            }
+            return nil
+        }
+        try backendRan(run)
+        return run
+    }
+
+    /// Holds one run against the contract and takes its tokens off the credit.
+    package mutating func backendRan(_ run: borrowing TokenRunView) throws(ContractViolation) {
+        let sequence = run.sequence
+        guard let entry = sequences[sequence] else {
+            throw ContractViolation(
+                "a TokenRun names the sequence \(sequence); \(sequences.count) were offered, counted from 0")
+        }
+        guard entry.isRunning else {
+            throw ContractViolation(
+                "a TokenRun came for the sequence \(sequence), which is not running (never started, or finished)")
+        }
+        guard run.tokenCount <= Int(entry.credit) else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(run.tokenCount) tokens with a credit of \(entry.credit);"
+                    + " without credit compute nothing")
+        }
+        try checkLength(of: sequence, entry, with: run.tokenCount)
+        let parts = run.tokenCount + (run.finish == nil ? 0 : 1)
+        guard run.text.count <= parts * ContractLimits.tokenTextBytesMax else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(run.text.count) bytes of text for \(run.tokenCount) tokens;"
+                    + " at most \(ContractLimits.tokenTextBytesMax) a token")
+        }
+        guard run.unknownBytes <= max(parts, 1) * ContractLimits.unknownBytesMax else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
+                    + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
+        }
+        guard let finish = run.finish else {
+            guard run.tokenCount > 0 else {
+                throw ContractViolation("the sequence \(sequence) sent a TokenRun without tokens and without finish")
+            }
+            sequences.spend(sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
+            return
+        }
+        try check(finish, of: sequence, entry, tokens: entry.tokens + UInt64(run.tokenCount))
+        sequences.end(sequence)
+    }
+
+    /// Neither more tokens than the request lets come, nor more than fit in the context.
+    private func checkLength(
+        of sequence: UInt32, _ entry: SequenceTable.Entry, with more: Int
+    ) throws(ContractViolation) {
+        let tokens = entry.tokens + UInt64(more)
+        if let tokensMax = entry.tokensMax, tokens > UInt64(tokensMax) {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(tokens) tokens of at most \(tokensMax), its stopping.max_tokens")
+        }
+        guard tokens <= contextTokens else {
+            throw ContractViolation(
+                "the sequence \(sequence) sent \(tokens) tokens in a context of \(contextTokens), its"
+                    + " Loaded.max_context_tokens")
+        }
+    }
+
+    private var contextTokens: UInt64 { UInt64(loaded?.maxContextTokens ?? 0) }
+
+    /// - Parameter tokens: those of the whole completion.
+    private func check(
+        _ finish: Finish, of sequence: UInt32, _ entry: SequenceTable.Entry, tokens: UInt64
+    ) throws(ContractViolation) {
+        try checkCounts(finish, of: sequence, tokens: tokens)
+        try checkStopToken(finish, of: sequence)
+        switch finish.outcome {
+        case .unspecified:
+            throw ContractViolation("the sequence \(sequence) finished without a reason that this revision knows")
+        case .reason(.cancelled) where !entry.cancelSent && !isShuttingDown:
+            throw ContractViolation("the sequence \(sequence) finished as cancelled, but no Cancel was sent for it")
+        case .reason(.length):
+            let isFull =
+                UInt64(finish.promptTokens) + tokens + UInt64(ContractLimits.contextSlackTokens) >= contextTokens
+            guard isFull || entry.tokensMax.map({ tokens >= UInt64($0) }) == true else {
+                throw ContractViolation(
+                    "the sequence \(sequence) finished for its length after \(tokens) tokens; neither its"
+                        + " stopping.max_tokens nor the end of the context was reached")
+            }
+        case .fault(let fault): try check(fault)
+        case .reason: break
+        }
+    }
+
+    private func checkStopToken(_ finish: Finish, of sequence: UInt32) throws(ContractViolation) {
+        guard let id = finish.stopTokenID else { return }
+        guard case .reason(.stop) = finish.outcome else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with a stop_token_id, and not with FINISH_REASON_STOP")
+        }
+        guard sequences.isStopToken(id, of: sequence) else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished at the stop token \(id), which is none of its"
+                    + " stopping.stop_token_ids")
+        }
+    }
+
+    /// What is charged to a consumer. A prompt that was refused because it does not fit is told with its true length.
+    private func checkCounts(_ finish: Finish, of sequence: UInt32, tokens: UInt64) throws(ContractViolation) {
+        if case .reason = finish.outcome, UInt64(finish.promptTokens) + tokens > contextTokens {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with \(finish.promptTokens) prompt tokens and \(tokens) of the"
+                    + " completion in a context of \(contextTokens), its Loaded.max_context_tokens")
+        }
+        guard finish.cachedPromptTokens <= finish.promptTokens else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with \(finish.cachedPromptTokens) cached prompt tokens"
+                    + " of \(finish.promptTokens)")
+        }
+    }
+}
