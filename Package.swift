@@ -132,7 +132,7 @@ var targets: [Target] = [
         ]),
     tests(
         "HostAgentTests",
-        ["GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
+        ["EventLoop", "GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
 
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),

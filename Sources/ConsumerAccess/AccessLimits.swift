@@ -2,8 +2,8 @@ package import GRPC
 
 /// What bounds tokens and the file that holds them.
 package enum AccessLimits {
-    package static let tokensMax = 4096
-    package static let tokenFileBytesMax = 8 << 20
+    package static let tokensMax = 100_000
+    package static let tokenFileBytesMax = 64 << 20
     package static let nameBytesMax = 64
     package static let modelsPerTokenMax = 256
     package static let modelBytesMax = 256

@@ -16,27 +16,45 @@ package struct TokenLimits: Sendable, Equatable, Codable {
     }
 
     package func allows(model: String) -> Bool { models.isEmpty || models.contains(model) }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable { case streams, tokensPerMinute, models }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        streams = try container.decodeIfPresent(UInt32.self, forKey: .streams)
+        tokensPerMinute = try container.decodeIfPresent(UInt32.self, forKey: .tokensPerMinute)
+        models = try container.decode([String].self, forKey: .models)
+    }
 }
 
 /// A consumer's right to call, without the secret that proves it: only that one's SHA-256 is kept.
 package struct AccessToken: Sendable, Equatable, Codable {
     package let name: String
-    /// 64 hexadecimal digits.
-    package let sha256: String
+    package let sha256: SecretDigest
     package let created: Date
     /// From then on it is refused; nil: never.
     package let expires: Date?
     package var limits: TokenLimits
 
+    init(name: String, sha256: SecretDigest, created: Date, expires: Date?, limits: TokenLimits) {
+        self.name = name
+        self.sha256 = sha256
+        self.created = created
+        self.expires = expires
+        self.limits = limits
+    }
+
     package func isExpired(at now: Date) -> Bool { expires.map { $0 <= now } ?? false }
 
-    /// The digest's bytes; empty for what are no 64 digits, which no digest equals.
-    var digest: [UInt8] {
-        let digits = Array(sha256.utf8)
-        guard digits.count == 64 else { return [] }
-        return stride(from: 0, to: 64, by: 2).compactMap { start in
-            UInt8(String(decoding: digits[start..<start + 2], as: UTF8.self), radix: 16)
-        }
+    private enum CodingKeys: String, CodingKey, CaseIterable { case name, sha256, created, expires, limits }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.strictContainer(CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        sha256 = try container.decode(SecretDigest.self, forKey: .sha256)
+        created = try container.decode(Date.self, forKey: .created)
+        expires = try container.decodeIfPresent(Date.self, forKey: .expires)
+        limits = try container.decode(TokenLimits.self, forKey: .limits)
     }
 
     /// Throws what is wrong with a token that came from a file or a command line.
@@ -45,7 +63,6 @@ package struct AccessToken: Sendable, Equatable, Codable {
             throw AccessError(
                 "token '\(name)': a name has 1 to \(AccessLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
         }
-        guard digest.count == 32 else { throw AccessError("token '\(name)': its sha256 is not 64 hexadecimal digits") }
         guard limits.streams != 0 else { throw AccessError("token '\(name)': allow at least one stream, or revoke it") }
         guard limits.tokensPerMinute != 0 else {
             throw AccessError("token '\(name)': allow at least one token a minute, or revoke it")

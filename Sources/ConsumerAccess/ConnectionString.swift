@@ -64,19 +64,7 @@ package enum Fingerprint {
     package static func parse(_ text: some StringProtocol) -> [UInt8]? {
         let prefix = "sha256:"
         let rest = text.lowercased().hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : String(text)
-        let digits = Array(rest.utf8.filter { $0 != UInt8(ascii: ":") })
-        guard digits.count == 64 else { return nil }
-        let values = digits.map(Self.value)
-        guard values.allSatisfy({ $0 < 16 }) else { return nil }
-        return stride(from: 0, to: 64, by: 2).map { values[$0] << 4 | values[$0 + 1] }
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8 {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: .max
-        }
+        let digest = fromHexadecimal(rest.utf8.filter { $0 != UInt8(ascii: ":") })
+        return digest?.count == SHA256.byteCount ? digest : nil
     }
 }

@@ -10,14 +10,24 @@ package final class Consumer: Caller {
     package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var budget: TokenBudget?
+    private let rests: @IOLoop (Consumer) -> Void
+    /// For its register: it will look whether this one can be forgotten.
+    var isBeingForgotten = false
 
-    package init(_ token: AccessToken) {
+    /// `rests`: its last open call has ended.
+    init(_ token: AccessToken, rests: @escaping @IOLoop (Consumer) -> Void) {
         self.token = token
-        id = .key(sha256: token.digest)
+        self.rests = rests
+        id = .key(sha256: token.sha256.bytes)
         budget = token.limits.tokensPerMinute.map(TokenBudget.init)
     }
 
     package var openCalls: Int { calls.count }
+
+    var hasBudget: Bool { budget != nil }
+
+    /// Nothing of the last minute counts any more.
+    var hasUsedNothing: Bool { budget?.isUnused(at: Self.second) ?? true }
 
     /// Throws RESOURCE_EXHAUSTED when as many calls are open as the token allows.
     func begin(_ call: ServerCall) throws(Status) {
@@ -30,7 +40,10 @@ package final class Consumer: Caller {
         calls[ObjectIdentifier(call)] = call
     }
 
-    package func callEnded(_ call: ServerCall) { calls[ObjectIdentifier(call)] = nil }
+    package func callEnded(_ call: ServerCall) {
+        guard calls.removeValue(forKey: ObjectIdentifier(call)) != nil, calls.isEmpty else { return }
+        rests(self)
+    }
 
     /// The owner has changed what the token allows; what was used in the last minute still counts.
     func update(_ token: AccessToken) {
@@ -42,11 +55,13 @@ package final class Consumer: Caller {
         if budget == nil { budget = TokenBudget(perMinute: perMinute) } else { budget?.perMinute = perMinute }
     }
 
-    /// Ends every call: the token is no longer one.
-    func revoke() {
+    /// Ends calls, at most so many: the token is no longer one. Returns how many.
+    func revoke(callsMax: Int) -> Int {
         let status = Status(
             .unauthenticated, "the token '\(token.name)' was revoked: ask the host's owner for another one")
-        for call in Array(calls.values) { call.abort(status) }
+        let ended = Array(calls.values.prefix(callsMax))
+        for call in ended { call.abort(status) }
+        return ended.count
     }
 }
 

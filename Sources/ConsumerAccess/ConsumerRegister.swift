@@ -1,78 +1,90 @@
 package import EventLoop
 internal import Foundation
-package import GRPC
-internal import TLSSession
+internal import GRPC
 
 /// The tokens in force and the consumers that use them, for every listener of an agent. On the loop.
 @IOLoop
 package final class ConsumerRegister {
-    private var book: TokenBook
-    /// By the digest of their secret: a token that was revoked and made anew under its name is another one.
-    private var consumers: [String: Consumer] = [:]
+    package private(set) var book: TokenBook
+    /// Those that have calls, or had some of late.
+    private var consumers: [SecretDigest: Consumer] = [:]
+    /// Tokens whose consumers have still to hear that they are gone or have changed.
+    private var changes: [SecretDigest] = []
+
+    /// Longer than what was used of a minute's tokens counts.
+    private static let restMilliseconds: UInt64 = 62_000
 
     package init(_ book: TokenBook) { self.book = book }
 
-    package var tokenCount: Int { book.tokens.count }
-
-    /// From now on these are the tokens. Calls of those that are gone end UNAUTHENTICATED.
-    package func replace(_ book: TokenBook) {
+    /// From now on these are the tokens, and `changes` those that are gone or have changed (`TokenBook.changes`, which looks
+    /// at all of them and so is for another thread). Calls of those that are gone end UNAUTHENTICATED, in this turn of
+    /// the loop or, where they are very many, in the next ones.
+    package func replace(_ book: TokenBook, changes: [SecretDigest]) {
         self.book = book
-        let current = Dictionary(book.tokens.map { ($0.sha256, $0) }, uniquingKeysWith: { $1 })
-        for (digest, consumer) in consumers {
-            if let token = current[digest] {
-                consumer.update(token)
-            } else {
-                consumers[digest] = nil
-                consumer.revoke()
-            }
-        }
+        if self.changes.isEmpty, !changes.isEmpty { IOLoop.goOnLater(self, .first) }
+        self.changes += changes
     }
 
     /// The consumer that brings this secret. Throws UNAUTHENTICATED when its token is not known or has expired.
     func consumer(_ secret: TokenSecret) throws(Status) -> Consumer {
         guard let token = book.token(of: secret) else { throw AccessRefusal.unknown }
         try AccessRefusal.check(token, at: Date())
-        if let known = consumers[token.sha256] { return known }
-        let consumer = Consumer(token)
+        if let known = consumers[token.sha256] {
+            // It may not have heard yet.
+            if known.token != token { known.update(token) }
+            return known
+        }
+        let consumer = Consumer(token) { [weak self] in self?.rests($0) }
         consumers[token.sha256] = consumer
         return consumer
     }
+
+    /// Its last call has ended. Who may have used something of a minute's tokens is remembered for as long as that counts,
+    /// and while what was computed for its last call may still be told.
+    private func rests(_ consumer: Consumer) {
+        guard consumer.hasBudget else { return forget(consumer) }
+        guard !consumer.isBeingForgotten else { return }
+        consumer.isBeingForgotten = true
+        IOLoop.schedule(afterMilliseconds: Self.restMilliseconds) { [weak self] in
+            consumer.isBeingForgotten = false
+            guard consumer.openCalls == 0 else { return }
+            if consumer.hasUsedNothing { self?.forget(consumer) } else { self?.rests(consumer) }
+        }
+    }
+
+    private func forget(_ consumer: Consumer) {
+        let digest = consumer.token.sha256
+        if consumers[digest] === consumer { consumers[digest] = nil }
+    }
 }
 
-/// Who may call on one listener. A token is asked for where the listener requires one, and looked at wherever one is sent.
-@IOLoop
-package final class ListenerGate: CallGate {
-    private let register: ConsumerRegister
-    private let requiresToken: Bool
-    /// All may call where no token is asked for.
-    package var namesCallers: Bool { requiresToken }
-    private let clientSubjects: Set<String>
-
-    /// `clientSubjects`: the only names of client certificates that may call; empty: all that an authority vouches for.
-    package init(_ register: ConsumerRegister, requiresToken: Bool, clientSubjects: [String] = []) {
-        self.register = register
-        self.requiresToken = requiresToken
-        self.clientSubjects = Set(clientSubjects)
+extension ConsumerRegister: UnfinishedWork {
+    /// Tells consumers what became of their tokens.
+    package func goOn(steps: Int) -> Int {
+        var used = 0
+        while used < steps, let digest = changes.last {
+            used += 1
+            if let consumer = consumers[digest] {
+                used += tell(consumer, digest, steps: steps - used)
+                if book.token(digest) == nil, consumer.openCalls > 0 { continue }
+            }
+            changes.removeLast()
+        }
+        if !changes.isEmpty { IOLoop.goOnLater(self, .first) }
+        return used
     }
 
-    package func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
-        // Load balancers ask without a token, and learn which models there are and whether to send calls here.
-        if call.path.hasPrefix("/grpc.health.v1.Health/") { return nil }
-        if !clientSubjects.isEmpty {
-            let names = call.peerCertificate?.names ?? []
-            guard !clientSubjects.isDisjoint(with: names) else { throw AccessRefusal.subject(names) }
+    /// What became of its token; returns what that took. Of one that is gone calls may be left.
+    private func tell(_ consumer: Consumer, _ digest: SecretDigest, steps: Int) -> Int {
+        if let token = book.token(digest) {
+            consumer.update(token)
+            return 0
         }
-        let headers = call.metadata.entries.filter { $0.key == "authorization" }
-        guard let first = headers.first else {
-            if requiresToken { throw AccessRefusal.missing }
-            return nil
-        }
-        guard headers.count == 1, case .ascii(let text) = first.value, let secret = AccessRefusal.secret(in: text)
-        else {
-            throw AccessRefusal.malformed
-        }
-        let consumer = try register.consumer(secret)
-        try consumer.begin(call)
-        return consumer
+        let ended = consumer.revoke(callsMax: max(steps / Self.stepsPerRevokedCall, 1))
+        if consumer.openCalls == 0 { forget(consumer) }
+        return ended * Self.stepsPerRevokedCall
     }
+
+    /// A call's end is told to its client, to its handler and to whoever computes for it.
+    private static let stepsPerRevokedCall = 50
 }

@@ -24,6 +24,12 @@ package struct TokenBudget: Sendable, Equatable {
         return total >= UInt64(perMinute) ? 0 : perMinute - UInt32(clamping: total)
     }
 
+    /// Whether nothing that was taken counts any more.
+    package mutating func isUnused(at second: UInt64) -> Bool {
+        advance(to: second)
+        return total == 0
+    }
+
     /// Counts what was computed whether or not it was left; what is above the limit is waited for.
     package mutating func charge(_ count: UInt64, at second: UInt64) {
         advance(to: second)

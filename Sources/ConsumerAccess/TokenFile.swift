@@ -2,8 +2,8 @@ internal import Foundation
 internal import Glibc
 internal import LinuxSystem
 
-/// The file of a host's tokens, `tokens.json` in the state folder: mode 0600, replaced as a whole (rename(2)), so that a
-/// reader sees the old tokens or the new ones and never a part.
+/// The file of a host's tokens, `tokens.json` in the state folder: mode 0600, replaced as a whole
+/// (`FileBytes.replace`), so that a reader sees the old tokens or the new ones and never a part.
 package struct TokenFile: Sendable {
     package let path: String
     private let folder: String
@@ -26,22 +26,37 @@ package struct TokenFile: Sendable {
             bytes = try FileBytes.read(file, max: AccessLimits.tokenFileBytesMax, name: path)
         } catch {
             if error.code == ENOENT { return nil }
-            throw AccessError("the tokens cannot be read: \(error)")
+            throw AccessError("the tokens cannot be read: \(error)", isTransient: error.isTransient)
         }
-        let book: TokenBook
+        guard !bytes.isEmpty else {
+            throw AccessError("\(path) is empty; \(Self.remedy)")
+        }
         do {
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
-            book = try decoder.decode(TokenBook.self, from: Data(bytes))
-        } catch {
-            throw AccessError("\(path) is no file of tokens; put it right, or remove it and make the tokens anew")
-        }
-        do throws(AccessError) {
-            try book.validate()
-        } catch {
+            return try decoder.decode(TokenBook.self, from: Data(bytes))
+        } catch let error as AccessError {
             throw AccessError("\(path): \(error)")
+        } catch {
+            throw AccessError("\(path) is no file of tokens\(Self.where(error)); \(Self.remedy)")
         }
-        return book
+    }
+
+    private static let remedy =
+        "put back a copy of it, or put it right, or remove it and make the tokens anew with 'hearth token create'"
+
+    /// What is wrong and where: " (tokens, 3, limits: it is unknown)".
+    private static func `where`(_ error: any Error) -> String {
+        let context: DecodingError.Context
+        switch error as? DecodingError {
+        case .dataCorrupted(let found), .keyNotFound(_, let found), .typeMismatch(_, let found),
+            .valueNotFound(_, let found):
+            context = found
+        default: return ""
+        }
+        let place = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ", ")
+        let what = context.debugDescription
+        return place.isEmpty ? " (\(what))" : " (\(place): \(what))"
     }
 
     /// Reads, changes and replaces the file, one process at a time (flock(2) on the folder).
@@ -86,19 +101,11 @@ package struct TokenFile: Sendable {
         encoder.dateEncodingStrategy = .iso8601
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(book) else { throw AccessError("the tokens cannot be written as JSON") }
-        let temporary = folder + "/.tokens.\(getpid()).new"
         do throws(LinuxError) {
-            unlink(temporary)
-            let file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
             // Root makes tokens for the agent that it started as another user, to which the folder belongs.
-            if geteuid() == 0 {
-                var status = stat()
-                if stat(folder, &status) == 0 { _ = fchown(file.raw, status.st_uid, status.st_gid) }
-            }
-            try file.writeAll(Array(data) + [UInt8(ascii: "\n")])
-            guard fsync(file.raw) == 0, rename(temporary, path) == 0 else { throw LinuxError.last("write \(path)") }
+            let owner = SystemUser.currentIsRoot ? FileOwner(of: folder) : nil
+            try FileBytes.replace(path, with: Array(data) + [UInt8(ascii: "\n")], owner: owner)
         } catch {
-            unlink(temporary)
             throw AccessError("the tokens cannot be kept: \(error)")
         }
     }

@@ -108,12 +108,15 @@ package final class Server {
         for listener in listeners { try listener.start() }
     }
 
-    /// Reads every listener's TLS files again, for the connections that come from now on; those that are there go on with
-    /// what they have. Throws what is wrong with a file, and then changes nothing.
-    package func reloadTLS() throws(TLSError) {
-        var fresh: [TLSContext] = []
-        for tls in tlsOfListeners { fresh.append(try TLSContext(server: tls.files)) }
-        for (tls, context) in zip(tlsOfListeners, fresh) { tls.context = context }
+    /// The TLS files of its listeners.
+    package var tlsFiles: Set<ServerTLS> { Set(tlsOfListeners.map { $0.files }) }
+
+    /// What was read of TLS files on another thread is shown to the connections that come from now on; those that are there
+    /// go on with what they have.
+    package func replaceTLS(_ contexts: [ServerTLS: TLSContext]) {
+        for tls in tlsOfListeners {
+            if let context = contexts[tls.files] { tls.context = context }
+        }
     }
 
     /// Accepts no more, lets the calls that are open end for at most so long, then ends them UNAVAILABLE and closes.

@@ -11,10 +11,12 @@ final class AccessControl {
     /// What the first start calls the token that it makes.
     static let firstTokenName = "default"
 
-    private let file: TokenFile
     private let register: ConsumerRegister
     private let logger: Logger
-    private var watch: FileWatch?
+    private let watch: FileWatch
+    private let reading: FileReading<Result<Change, AccessError>>
+    /// What the last reading failed with, which is told once.
+    private var failure: AccessError?
 
     /// Reads the tokens; makes the first one, which is returned, where an address asks for tokens and there is no file of
     /// them yet, unless it could only be shown in a journal. Whoever revokes it is not given another.
@@ -34,23 +36,45 @@ final class AccessControl {
                     return secret
                 }
             }
-            if configuration.listen.contains(where: configuration.requiresToken), try file.read() == nil {
+            let watch = FileWatch([file.path], everyMilliseconds: AccessLimits.fileCheckMilliseconds)
+            let book = try file.read()
+            if configuration.listen.contains(where: configuration.requiresToken), book == nil {
                 logger.notice("nobody can call yet: make a token with 'hearth token create NAME --state \(state)'")
             }
-            return (try AccessControl(file, logger: logger), first)
+            return (AccessControl(file, book ?? TokenBook(), watch, logger: logger), first)
         } catch {
             throw HostError(error.description)
         }
     }
 
-    private init(_ file: TokenFile, logger: Logger) throws(AccessError) {
-        self.file = file
+    /// `watch` was made before the book was read.
+    private init(_ file: TokenFile, _ book: TokenBook, _ watch: FileWatch, logger: Logger) {
+        self.watch = watch
         self.logger = logger
-        register = ConsumerRegister(TokenBook())
-        watch = FileWatch([file.path], everyMilliseconds: AccessLimits.fileCheckMilliseconds) { [weak self] in
-            self?.reload()
+        let register = ConsumerRegister(book)
+        self.register = register
+        reading = FileReading {
+            let inForce = register.book
+            return { AccessControl.read(file, inForce) }
         }
-        register.replace(try file.read() ?? TokenBook())
+        reading.done = { [weak self] in self?.take($0) }
+        watch.changed = { [weak self] in self?.reload() }
+    }
+
+    /// A book, and what is not any more as it was in the one before.
+    private struct Change: Sendable {
+        let book: TokenBook
+        let changes: [SecretDigest]
+    }
+
+    /// Looks at every token, twice, and so is not done on the loop.
+    nonisolated private static func read(_ file: TokenFile, _ before: TokenBook) -> Result<Change, AccessError> {
+        do throws(AccessError) {
+            let book = try file.read() ?? TokenBook()
+            return .success(Change(book: book, changes: before.changes(in: book)))
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// Who may call on one listener.
@@ -58,19 +82,26 @@ final class AccessControl {
         ListenerGate(register, requiresToken: requiresToken, clientSubjects: clientSubjects)
     }
 
-    /// Takes over what the file says now. One that cannot be read changes nothing.
-    func reload() {
-        do throws(AccessError) {
-            register.replace(try file.read() ?? TokenBook())
-            logger.info("tokens read again: \(register.tokenCount)")
-        } catch {
-            logger.error("the tokens stay as they are: \(error)")
+    /// Takes over what the file says now, once it is read. One that cannot be read changes nothing.
+    func reload() { reading.begin() }
+
+    private func take(_ result: Result<Change, AccessError>) {
+        switch result {
+        case .success(let change):
+            register.replace(change.book, changes: change.changes)
+            failure = nil
+            logger.info("tokens read again: \(change.book.tokens.count)")
+        case .failure(let error):
+            // Whoever was revoked must not stay because descriptors had run out for a moment.
+            if error.isTransient { watch.forget() }
+            if failure != error { logger.error("the tokens stay as they are: \(error)") }
+            failure = error
         }
     }
 
     func stop() {
-        watch?.stop()
-        watch = nil
+        watch.stop()
+        reading.stop()
     }
 }
 

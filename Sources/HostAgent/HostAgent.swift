@@ -45,7 +45,7 @@ package final class HostAgent {
     private let access: AccessControl
     private let firstToken: TokenSecret?
     private let security: ListenerSecurity
-    private var certificateWatch: FileWatch?
+    private var certificates: CertificateFollower?
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private var isStopping = false
     private let logger: Logger
@@ -234,7 +234,7 @@ package final class HostAgent {
         isStopping = true
         health.end()
         access.stop()
-        certificateWatch?.stop()
+        certificates?.stop()
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await end(graceMilliseconds: graceMilliseconds)
     }
@@ -243,7 +243,7 @@ package final class HostAgent {
     /// stops as `stop` does, which ends it sooner.
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
-        certificateWatch?.stop()
+        certificates?.stop()
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         access.stop()
         await end(graceMilliseconds: graceMilliseconds)
@@ -257,26 +257,14 @@ package final class HostAgent {
 
     /// Reads certificates and tokens again, whether or not their files have changed.
     package func reload() {
-        reloadCertificates()
+        certificates?.reload()
         access.reload()
     }
 
     private func watchCertificates() {
         guard !security.files.isEmpty else { return }
-        certificateWatch = FileWatch(security.files, everyMilliseconds: AccessLimits.fileCheckMilliseconds) {
-            [weak self] in self?.reloadCertificates()
-        }
-    }
-
-    /// New connections get what the files hold now; where that cannot be served, they go on getting what they got.
-    private func reloadCertificates() {
-        guard !security.files.isEmpty else { return }
-        do throws(TLSError) {
-            try consumers.reloadTLS()
-            certificateFingerprint = try security.currentFingerprint()
-            logger.notice("certificate read again, SHA-256 \(certificateFingerprint ?? "")")
-        } catch {
-            logger.error("the certificate in use stays: \(error)")
+        certificates = CertificateFollower(of: consumers, files: security.files, logger: logger) { [weak self] in
+            self?.certificateFingerprint = $0
         }
     }
 

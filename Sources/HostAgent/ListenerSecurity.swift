@@ -15,12 +15,6 @@ struct ListenerSecurity {
         return [tls.certificateChainFile, tls.privateKeyFile] + (tls.clientAuthorityFile.map { [$0] } ?? [])
     }
 
-    /// SHA-256 of the certificate as it is in its file now.
-    func currentFingerprint() throws(TLSError) -> String? {
-        guard let tls else { return nil }
-        return hexadecimal(try SelfSignedCertificate.fingerprint(ofCertificateFile: tls.certificateChainFile))
-    }
-
     /// Generates certificate.pem and key.pem in the state folder when TLS is needed and the owner gave none.
     init(_ configuration: HostConfiguration, state: String) throws(HostError) {
         guard configuration.listen.contains(where: configuration.usesTLS) else {
@@ -31,17 +25,24 @@ struct ListenerSecurity {
             certificateChainFile: configuration.tlsCertificate ?? state + "/certificate.pem",
             privateKeyFile: configuration.tlsKey ?? state + "/key.pem",
             clientAuthorityFile: configuration.tlsClientAuthority, acceptsTLS12: configuration.tlsMinimum == "1.2")
+        let isGenerated = configuration.tlsCertificate == nil
         do throws(TLSError) {
-            if configuration.tlsCertificate == nil, !FileManager.default.fileExists(atPath: tls.privateKeyFile) {
+            // Its key was written first: without a certificate, nobody has ever been shown either of them.
+            if isGenerated, !FileManager.default.fileExists(atPath: tls.certificateChainFile) {
                 _ = try SelfSignedCertificate.generate(
                     hosts: ["localhost", "127.0.0.1", "::1"] + configuration.listen.compactMap(\.hostWithoutInterface),
                     certificateFile: tls.certificateChainFile, privateKeyFile: tls.privateKeyFile)
             }
-            let digest = try SelfSignedCertificate.fingerprint(ofCertificateFile: tls.certificateChainFile)
-            fingerprint = digest.map { String(format: "%02x", $0) }.joined()
+            // What can be told of the files is told before an address is taken.
+            fingerprint = hexadecimal(try TLSContext(server: tls).certificateSHA256())
         } catch {
-            throw HostError(
-                "TLS cannot be served: \(error); check --tls-certificate and --tls-key, or the state folder")
+            let remedy =
+                isGenerated
+                ? "make room on that disk if it is full; if a file is damaged, put back copies of both, or remove "
+                    + "\(tls.certificateChainFile) and \(tls.privateKeyFile), so that new ones are made, whose "
+                    + "fingerprint consumers then need"
+                : "check --tls-certificate and --tls-key"
+            throw HostError("TLS cannot be served: \(error); \(remedy)")
         }
         self.tls = tls
     }

@@ -7,12 +7,19 @@ package enum SelfSignedCertificate {
     /// Long enough that a host is not cut off by a date; a pinned certificate is replaced on purpose, not by expiry.
     private static let validDays = 3_650
 
-    /// Makes an EC P-256 key and a certificate for `hosts` (names or addresses), and writes both as PEM files that
-    /// only their owner can read. Files that are there already are refused. Returns the certificate's SHA-256.
+    /// Makes an EC P-256 key and a certificate for `hosts` (names or addresses), and writes both as PEM files that only
+    /// their owner can read, each as a whole. Returns the certificate's SHA-256.
+    ///
+    /// A certificate that is there already is refused. The key is written first; so a key alone is what is left of an attempt
+    /// that was cut short: it is taken if it is whole, and replaced if not.
     package static func generate(
         hosts: [String], certificateFile: String, privateKeyFile: String
     ) throws(TLSError) -> [UInt8] {
-        guard let key = hearth_generate_p256() else { throw TLSError.last(.configuration, "generate a key") }
+        guard access(certificateFile, F_OK) != 0 else {
+            throw TLSError(.configuration, "write \(certificateFile): there is such a file already")
+        }
+        let left = readKey(in: privateKeyFile)
+        guard let key = left ?? hearth_generate_p256() else { throw TLSError.last(.configuration, "generate a key") }
         defer { EVP_PKEY_free(key) }
         guard let certificate = X509_new() else { throw TLSError.last(.configuration, "make a certificate") }
         defer { X509_free(certificate) }
@@ -20,25 +27,17 @@ package enum SelfSignedCertificate {
         guard X509_sign(certificate, key, EVP_sha256()) > 0 else {
             throw TLSError.last(.configuration, "sign a certificate")
         }
-        try write(to: privateKeyFile) { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) }
-        do throws(TLSError) {
-            try write(to: certificateFile) { PEM_write_bio_X509($0, certificate) }
-        } catch {
-            unlink(privateKeyFile)
-            throw error
-        }
+        if left == nil { try write(to: privateKeyFile) { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) } }
+        try write(to: certificateFile, overwriting: false) { PEM_write_bio_X509($0, certificate) }
         return try SHA256.fingerprint(of: certificate)
     }
 
-    /// The SHA-256 of the first certificate in a PEM file.
-    package static func fingerprint(ofCertificateFile file: String) throws(TLSError) -> [UInt8] {
-        guard let bio = BIO_new_file(file, "r") else { throw TLSError.last(.configuration, "read \(file)") }
+    /// The key of a PEM file that has one, unencrypted; nil: it has none. The caller frees it.
+    private static func readKey(in file: String) -> OpaquePointer? {
+        defer { ERR_clear_error() }
+        guard let bio = BIO_new_file(file, "r") else { return nil }
         defer { BIO_free(bio) }
-        guard let certificate = PEM_read_bio_X509(bio, nil, nil, nil) else {
-            throw TLSError.last(.configuration, "read the certificate \(file)")
-        }
-        defer { X509_free(certificate) }
-        return try SHA256.fingerprint(of: certificate)
+        return PEM_read_bio_PrivateKey(bio, nil, { _, _, _, _ in -1 }, nil)
     }
 
     private static func describe(
@@ -76,17 +75,19 @@ package enum SelfSignedCertificate {
     }
 
     /// Encodes in memory first, so that the file is made by us, with the mode it must have from birth.
-    private static func write(to path: String, _ encode: (OpaquePointer) -> CInt) throws(TLSError) {
+    private static func write(
+        to path: String, overwriting: Bool = true, _ encode: (OpaquePointer) -> CInt
+    ) throws(TLSError) {
         guard let memory = BIO_new(BIO_s_mem()) else { throw TLSError.last(.configuration, "encode \(path)") }
         defer { BIO_free(memory) }
         guard encode(memory) == 1 else { throw TLSError.last(.configuration, "encode \(path)") }
         var bytes: UnsafeMutablePointer<CChar>?
         let count = BIO_ctrl(memory, BIO_CTRL_INFO, 0, &bytes)
         do throws(LinuxError) {
-            let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-            try file.writeAll(UnsafeRawBufferPointer(start: bytes, count: count))
+            try FileBytes.replace(
+                path, with: Array(UnsafeRawBufferPointer(start: bytes, count: count)), overwriting: overwriting)
         } catch {
-            throw TLSError(.configuration, "write \(path): \(error)")
+            throw TLSError(.configuration, error.description)
         }
     }
 }

@@ -1,5 +1,5 @@
 /// What a TLS server shows: a certificate chain and its key, both PEM files.
-package struct ServerTLS: Sendable, Equatable {
+package struct ServerTLS: Sendable, Hashable {
     /// The server's own certificate first, then those that lead to a root.
     package var certificateChainFile: String
     /// The first certificate's key, unencrypted.

@@ -26,6 +26,14 @@ package final class TLSContext: Sendable {
         if let file = server.clientAuthorityFile { try requireClientCertificate(authorities: file) }
     }
 
+    /// The SHA-256 of the certificate that it shows. Throws when it shows none.
+    package func certificateSHA256() throws(TLSError) -> [UInt8] {
+        guard let certificate = SSL_CTX_get0_certificate(context) else {
+            throw TLSError(.configuration, "there is no certificate")
+        }
+        return try SHA256.fingerprint(of: certificate)
+    }
+
     private func show(certificateChain: String, privateKey: String) throws(TLSError) {
         guard SSL_CTX_use_certificate_chain_file(context, certificateChain) == 1 else {
             throw TLSError.last(.configuration, "read the certificate chain \(certificateChain)")

@@ -1,6 +1,7 @@
-import ConsumerAccess
 import Foundation
 import Testing
+
+@testable import ConsumerAccess
 
 struct TokenBookTests {
     private let now = Date(timeIntervalSince1970: 1_000_000)
@@ -41,6 +42,81 @@ struct TokenBookTests {
         var (book, _) = try book("one", "two")
         let error = #expect(throws: AccessError.self) { try book.revoke("three") }
         #expect(error?.description.contains("one, two") == true)
+    }
+
+    /// A book of so many tokens that nobody has, and then one for this secret.
+    private func book(of count: Int, and secret: TokenSecret) throws -> TokenBook {
+        var tokens = try (0..<count - 1).map { number in
+            let bytes = withUnsafeBytes(of: UInt64(number).bigEndian) { [UInt8]($0) }
+            let digest = try #require(SecretDigest([UInt8](repeating: 0, count: 24) + bytes))
+            return AccessToken(
+                name: "key-\(number)", sha256: digest, created: now, expires: nil, limits: TokenLimits())
+        }
+        tokens.append(
+            AccessToken(
+                name: "mine", sha256: SecretDigest(of: secret), created: now, expires: nil, limits: TokenLimits()))
+        return try TokenBook(tokens)
+    }
+
+    @Test(arguments: [1, 100, AccessLimits.tokensMax])
+    func `a secret is compared with one token, and one that is unknown with none, however many there are`(
+        count: Int
+    ) throws {
+        let secret = TokenSecret.random()
+        let book = try book(of: count, and: secret)
+        #expect(book.tokens.count == count)
+        var comparisons = 0
+        func areEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+            comparisons += 1
+            return one == other
+        }
+        #expect(book.token(of: secret, areEqual: areEqual)?.name == "mine")
+        #expect(comparisons == 1)
+        #expect(book.token(of: .random(), areEqual: areEqual) == nil)
+        #expect(comparisons == 1)
+        #expect(book.token(of: secret) { _, _ in false } == nil)
+    }
+
+    @Test func `a book is full at its limit, and says so`() throws {
+        var book = try book(of: AccessLimits.tokensMax, and: .random())
+        let error = #expect(throws: AccessError.self) {
+            try book.create("more", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+        }
+        #expect(error?.description.contains("\(AccessLimits.tokensMax)") == true)
+        let missing = #expect(throws: AccessError.self) { try book.revoke("more") }
+        #expect((missing?.description.utf8.count ?? 0) < 1_000)
+        try book.revoke("key-7")
+        try book.create("more", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+    }
+
+    @Test func `a token is found after those before it are gone`() throws {
+        var (book, secrets) = try book("one", "two", "three")
+        try book.revoke("one")
+        #expect(book.token(of: secrets[0]) == nil)
+        #expect(book.token(of: secrets[1])?.name == "two")
+        #expect(book.token(of: secrets[2])?.name == "three")
+    }
+
+    @Test func `what has changed from one book to the next is known, and what was added is not in it`() throws {
+        let (before, secrets) = try book("gone", "same", "other")
+        var after = before
+        try after.revoke("gone")
+        try after.revoke("other")
+        try after.create("new", secret: .random(), limits: TokenLimits(), now: now, lifetimeSeconds: nil)
+        try after.create(
+            "other", secret: secrets[2], limits: TokenLimits(streams: 1), now: now, lifetimeSeconds: nil)
+        #expect(Set(before.changes(in: after)) == [SecretDigest(of: secrets[0]), SecretDigest(of: secrets[2])])
+        #expect(before.changes(in: before).isEmpty)
+    }
+
+    @Test func `two tokens with one digest are refused by name`() throws {
+        let (book, _) = try book("one")
+        let token = book.tokens[0]
+        let double = AccessToken(
+            name: "two", sha256: token.sha256, created: now, expires: nil, limits: TokenLimits())
+        let error = #expect(throws: AccessError.self) { try TokenBook([token, double]) }
+        #expect(error?.description.contains("'one' and 'two'") == true)
+        #expect(throws: AccessError.self) { try TokenBook([token, token]) }
     }
 
     @Test(arguments: ["", "a b", "naïve", "a/b", "a\"b", String(repeating: "a", count: 65), "a\n"])

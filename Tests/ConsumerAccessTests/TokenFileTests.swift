@@ -1,5 +1,6 @@
 import ConsumerAccess
 import Foundation
+import LinuxSystem
 import Testing
 
 struct TokenFileTests {
@@ -84,6 +85,69 @@ struct TokenFileTests {
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
             let error = #expect(throws: AccessError.self) { try file.read() }
             #expect(error?.description.contains(file.path) == true)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"tokens": [], "limit": 1}"#, "limit"),
+        (TokenFileTests.token(#""limits": {"models": []}, "expire": "2026-01-01T00:00:00Z""#), "expire"),
+        (TokenFileTests.token(#""limits": {"models": [], "tokens-per-minute": 10}"#), "tokens-per-minute"),
+        (TokenFileTests.token(#""limits": {"models": [], "streams": "2"}"#), "streams"),
+        (TokenFileTests.token(#""limits": {"models": [], "streams": -1}"#), "streams"),
+        (TokenFileTests.token(#""limits": {"models": "echo"}"#), "models"),
+    ])
+    func `a member that nobody reads, or of another kind, is refused by its name`(text: String, named: String) throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            try text.write(toFile: file.path, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            let error = #expect(throws: AccessError.self) { try file.read() }
+            #expect(error?.description.contains(named) == true)
+        }
+    }
+
+    fileprivate static func token(_ rest: String) -> String {
+        let digest = String(repeating: "0", count: 64)
+        return #"{"tokens": [{"name": "a", "sha256": "\#(digest)", "created": "2026-01-01T00:00:00Z", \#(rest)}]}"#
+    }
+
+    @Test func `what earlier versions wrote is read, digests in capitals included`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            let text = TokenFileTests.token(#""limits": {"models": [], "streams": 2}"#)
+                .replacingOccurrences(of: "000000", with: "0000Af")
+            try text.write(toFile: file.path, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            #expect(try file.read()?.tokens.first?.limits.streams == 2)
+        }
+    }
+
+    @Test func `an empty file says what to do`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            try "".write(toFile: file.path, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            let error = #expect(throws: AccessError.self) { try file.read() }
+            #expect(error?.description.contains("\(file.path) is empty; put back a copy") == true)
+        }
+    }
+
+    @Test func `as many tokens as there may be fit into their file`() throws {
+        try inFolder { folder in
+            let file = TokenFile(folder: folder)
+            let long = String(repeating: "n", count: AccessLimits.nameBytesMax - 6)
+            var tokens: [String] = []
+            for number in 0..<AccessLimits.tokensMax {
+                let digits = String(format: "%064x", number)
+                tokens.append(
+                    #"{"name":"\#(long)\#(number)","sha256":"\#(digits)","created":"2026-01-01T00:00:00Z","#
+                        + #""expires":"2126-01-01T00:00:00Z","limits":{"models":["a/model"],"streams":10,"tokensPerMinute":1000}}"#
+                )
+            }
+            let text = #"{"tokens":["# + tokens.joined(separator: ",") + "]}"
+            try FileBytes.replace(file.path, with: Array(text.utf8))
+            try file.change { (book) throws(AccessError) in try book.revoke(long + "0") }
+            #expect(try file.read()?.tokens.count == AccessLimits.tokensMax - 1)
         }
     }
 

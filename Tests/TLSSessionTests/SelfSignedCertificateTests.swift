@@ -18,12 +18,12 @@ struct SelfSignedCertificateTests {
             let fingerprint = try SelfSignedCertificate.generate(
                 hosts: ["localhost", "127.0.0.1", "::1"], certificateFile: certificate, privateKeyFile: key)
             #expect(fingerprint.count == 32)
-            #expect(try SelfSignedCertificate.fingerprint(ofCertificateFile: certificate) == fingerprint)
             for file in [certificate, key] {
                 let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
                 #expect(mode == 0o600)
             }
-            _ = try TLSContext(server: ServerTLS(certificateChainFile: certificate, privateKeyFile: key))
+            let context = try TLSContext(server: ServerTLS(certificateChainFile: certificate, privateKeyFile: key))
+            #expect(try context.certificateSHA256() == fingerprint)
         }
     }
 
@@ -39,6 +39,33 @@ struct SelfSignedCertificateTests {
             #expect(error?.description.contains(certificate) == true)
             #expect(try String(contentsOfFile: certificate, encoding: .utf8) == "mine")
             #expect(!FileManager.default.fileExists(atPath: key))
+        }
+    }
+
+    @Test("What is left of an attempt that was cut short is mended: a whole key is kept, and half a one replaced")
+    func mended() throws {
+        try inDirectory { directory in
+            let certificate = directory.appending(path: "certificate.pem").path
+            let key = directory.appending(path: "key.pem").path
+            func generate() throws {
+                _ = try SelfSignedCertificate.generate(
+                    hosts: ["x"], certificateFile: certificate, privateKeyFile: key)
+                _ = try TLSContext(server: ServerTLS(certificateChainFile: certificate, privateKeyFile: key))
+            }
+            try generate()
+            let whole = try String(contentsOfFile: key, encoding: .utf8)
+            try FileManager.default.removeItem(atPath: certificate)
+            try generate()
+            #expect(try String(contentsOfFile: key, encoding: .utf8) == whole)
+            for cut in ["", String(whole.prefix(100))] {
+                try FileManager.default.removeItem(atPath: certificate)
+                try cut.write(toFile: key, atomically: true, encoding: .utf8)
+                try generate()
+                #expect(try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions] as? Int == 0o600)
+            }
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+                    == ["certificate.pem", "key.pem"])
         }
     }
 

@@ -1,6 +1,7 @@
 """Who may call, and how much: bearer tokens as stock clients send them."""
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import time
 
 import echo
 import grpc
+import pytest
 from agent import PREFIX, Agent, wait_until
 from closed_agent import ClosedAgent
 from consumer import OWN_CONNECTION, detail, failure, first_failure, pb, read_turn, rpc, run
@@ -294,6 +296,73 @@ def test_the_owner_lists_tokens_without_their_secrets_and_a_second_start_makes_n
                     await models(channel)
 
         run(scenario())
+
+
+def test_a_revoked_token_among_a_hundred_thousand_ends_at_once_and_others_go_on():
+    async def scenario(agent):
+        guest = await asyncio.to_thread(agent.create, "guest")
+        assert await until_known(agent, guest) == ["echo"]
+        request = echo.request("long", max_tokens=100_000, tokens_per_second=50)
+        async with agent.channel(guest) as theirs, agent.channel(agent.first_token) as ours:
+            calls = [rpc.InferenceStub(channel).Generate(request) for channel in (theirs, ours)]
+            turns = [await read_turn(call, until=lambda turn: turn.tokens > 0) for call in calls]
+            fill(agent, 99_998)
+            await asyncio.to_thread(wait_until, lambda: "tokens read again: 100000" in agent.log(), "they are read")
+            assert "not known" in await refused(agent, "hearth_" + "A" * 43)
+            await asyncio.to_thread(agent.revoke, "guest")
+            error = await failure(read_turn(calls[0], turns[0]))
+            assert error.code() == UNAUTHENTICATED and "revoked" in error.details()
+            before = turns[1].tokens
+            await read_turn(calls[1], turns[1], until=lambda turn: turn.tokens > before + 5)
+            calls[1].cancel()
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
+def fill(agent, count):
+    """Adds keys that nobody uses."""
+    path = agent.state / "tokens.json"
+    book, facts = json.loads(path.read_text()), path.stat()
+    first = book["tokens"][0]
+    for index in range(count):
+        digest = hashlib.sha256(str(index).encode()).hexdigest()
+        book["tokens"].append({**first, "name": f"key-{index}", "sha256": digest})
+    fresh = path.with_name("tokens.new")
+    fresh.write_text(json.dumps(book))
+    fresh.chmod(0o600)
+    os.chown(fresh, facts.st_uid, facts.st_gid)
+    fresh.rename(path)
+
+
+def test_on_a_full_disk_no_token_is_made_and_those_that_there_are_stay(tmp_path):
+    script = """
+        set -e
+        mount -t tmpfs -o size=64k,mode=700 tmpfs "$0"
+        "$1" token create --state "$0" first >/dev/null
+        cp "$0/tokens.json" "$2/before"
+        ! dd if=/dev/zero of="$0/filling" bs=1k 2>"$2/dd"
+        ! "$1" token create --state "$0" second >"$2/out" 2>"$2/error"
+        cmp "$0/tokens.json" "$2/before"
+        ls -A "$0" >"$2/left"
+    """
+    state, told = tmp_path / "state", tmp_path / "told"
+    state.mkdir()
+    told.mkdir()
+    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if subprocess.run([*namespace, "mount", "-t", "tmpfs", "tmpfs", str(state)], capture_output=True).returncode != 0:
+        pytest.skip("no disk of its own can be made here (unshare --mount)")
+    done = subprocess.run(
+        [*namespace, "bash", "-c", script, str(state), str(PREFIX / "bin/hearth"), str(told)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    error = (told / "error").read_text()
+    assert "No space left on device" in error and f"the disk that is mounted at {state}" in error
+    assert (told / "out").read_text() == ""
+    assert (told / "left").read_text().split() == ["filling", "tokens.json"]
 
 
 def test_on_loopback_a_token_is_asked_for_only_on_request_but_a_wrong_one_is_refused():
