@@ -13,7 +13,7 @@ import echo
 import grpc
 import pytest
 import raw_http2 as h2
-from agent import Agent, peak_kibibytes, reset_peak, resident_kibibytes, wait_until
+from agent import SANITIZED, Agent, peak_kibibytes, reset_peak, resident_kibibytes, wait_until
 from hearth.v1 import inference_pb2 as pb
 from hearth.v1 import inference_pb2_grpc as rpc
 
@@ -38,11 +38,11 @@ class Honest:
 
     def __init__(self, agent, token=None, asks_as_owner=False):
         self.count, self.is_whole = 0, False
-        # (tokens, moment) of each delta, and (asked, answered, (connections, calls)) of each question of the owner's.
+        # (tokens, moment, the agent's work) of each delta, and (asked, answered, (connections, calls)) of each question of the owner's.
         self.arrivals, self.answers = [], []
         options = ["--certificate", agent.state / "certificate.pem"] if uses_tls(agent) else []
         options += ["--token", token] if token else []
-        options += ["--owner", agent.state / "admin.sock"] if asks_as_owner else []
+        options += ["--owner", agent.state / "admin.sock", "--agent", agent.pid] if asks_as_owner else []
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(os.path.dirname(__file__), "honest.py"), agent.address, *map(str, options)],
             stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ class Honest:
             kind, *values = line.split()
             if kind == "tokens":
                 self.count = int(values[0])
-                self.arrivals.append((self.count, float(values[1])))
+                self.arrivals.append((self.count, float(values[1]), float(values[2])))
             elif kind == "owner":
                 self.answers.append((float(values[0]), float(values[1]), (int(values[2]), int(values[3]))))
             elif kind == "whole":
@@ -84,7 +84,7 @@ class Honest:
             self.wait_for(count + TOKENS_MEASURED - self.count)
         beside = (self.count - count) / (time.monotonic() - began)
         print(f"the honest stream: {without:.0f} tokens/s without, {beside:.0f} beside")
-        assert beside >= SHARE_KEPT_MIN * without
+        assert SANITIZED or beside >= SHARE_KEPT_MIN * without
 
     def finish(self):
         self.process.stdin.close()
@@ -123,7 +123,7 @@ def attacked(growth_kibibytes_max=FLOOD_KIBIBYTES_MAX, agent=None):
         # Where the mark of the past cannot be taken back, one that has not moved says that less was held.
         worst = peak if was_reset or peak > peak_before else resident_kibibytes(agent.pid)
         print(f"resident memory {before} KiB, at worst {worst - before} more; {honest.count} honest tokens")
-        assert worst - before < growth_kibibytes_max
+        assert SANITIZED or worst - before < growth_kibibytes_max
         # Whoever comes now is served at once.
         with new_channel(agent) as channel:
             assert rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10).models

@@ -1,9 +1,9 @@
 """A well-behaved consumer in a process of its own: one turn without end, every token checked, until its input closes.
 
-    honest.py ADDRESS [--certificate FILE] [--token TOKEN] [--owner SOCKET]
+    honest.py ADDRESS [--certificate FILE] [--token TOKEN] [--owner SOCKET] [--agent PID]
 
-Prints "tokens COUNT MOMENT" after each delta; and "whole" at the end, when all of them were right. With the owner's
-socket it also asks for the agent's status again and again, and prints "owner MOMENT MOMENT CONNECTIONS CALLS", asked and
+Prints "tokens COUNT MOMENT WORK" after each delta, where work is the processor time that the agent has used, in seconds;
+and "whole" at the end, when all of them were right. With the owner's socket it also asks for the agent's status again and again, and prints "owner MOMENT MOMENT CONNECTIONS CALLS", asked and
 answered. Moments are seconds of the monotonic clock, which all processes share.
 """
 
@@ -16,6 +16,7 @@ import time
 import echo
 import grpc
 import wire
+from agent import processor_seconds
 from consumer import Turn
 from hearth.v1 import inference_pb2 as pb
 from hearth.v1 import inference_pb2_grpc as rpc
@@ -48,7 +49,7 @@ def ask_as_owner(socket, closing):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
-    for option in ("--certificate", "--token", "--owner"):
+    for option in ("--certificate", "--token", "--owner", "--agent"):
         parser.add_argument(option)
     options = parser.parse_args()
     closing = threading.Event()
@@ -70,7 +71,7 @@ def main():
     ) as channel:
         for event in rpc.InferenceStub(channel).Chat(requests(), metadata=metadata):
             turn.receive(event)
-            tell("tokens", turn.tokens, time.monotonic())
+            tell("tokens", turn.tokens, time.monotonic(), processor_seconds(options.agent)[0] if options.agent else 0)
             if turn.is_over:
                 break
     echo.check(turn, request)

@@ -1,7 +1,8 @@
 """One attack after the other on the same `hearth serve`, with an honest stream and its owner's questions beside each.
 
-Each is told in a line: the largest gap of the honest stream, its rate without and beside, how much of the time it had
-tokens at all; how often the owner was answered, and how late; the agent's memory and processor time.
+Each is told in a line: the largest gap of the honest stream and the most that the agent worked in one, its rate without
+and beside, for how much of the time it did not stand still for others; how often the owner was answered, and how late;
+the agent's memory and processor time.
 """
 
 import hashlib
@@ -10,19 +11,20 @@ import os
 import time
 
 import pytest
-from agent import Agent, is_alive, peak_kibibytes, reset_peak, resident_kibibytes, wait_until
+from agent import SANITIZED, Agent, is_alive, peak_kibibytes, processor_seconds, reset_peak, resident_kibibytes, wait_until
 from attack import FLOOD_KIBIBYTES_MAX, SHARE_KEPT_MIN, Honest, times_met
 from attacks_of_calls import CALLS
 from attacks_of_frames import FRAMES
 from attacks_of_messages import MESSAGES
 from attacks_of_strangers import STRANGERS
 from closed_agent import ClosedAgent
+from honest import RATE
 
 ATTACKS = [*MESSAGES, *FRAMES, *CALLS, *STRANGERS]
 SECONDS = float(os.environ.get("HEARTH_ATTACK_SECONDS", "0.6"))
 KEYS = int(os.environ.get("HEARTH_KEYS", "4000"))
 MANY = {"models": [{"id": "echo", "maxSequences": 256}]}
-# A stream of a hundred tokens a second that is served has some in each of these.
+# A stream of a hundred tokens a second has some in each of these while it is served.
 SLOT_SECONDS = 0.1
 
 
@@ -49,7 +51,7 @@ class Arena:
         agent, self.agent = self.agent, None
         grown = lambda: resident_kibibytes(agent.pid) - self.resident
         try:
-            wait_until(lambda: grown() < FLOOD_KIBIBYTES_MAX, "what the attacks took is given back", 10)
+            wait_until(lambda: SANITIZED or grown() < FLOOD_KIBIBYTES_MAX, "what the attacks took is given back", 10)
         finally:
             print(f"after all attacks {grown()} KiB more are resident than before")
             self.honest.finish()
@@ -92,12 +94,6 @@ def arenas():
         arena.leave()
 
 
-def processor_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Clock:
     """True while an attack is to go on; what it must do first is done whatever the time."""
 
@@ -112,26 +108,33 @@ class Clock:
 
 
 class Beside:
-    """What an honest stream and the owner noticed between two moments."""
+    """What an honest stream and the owner noticed between two moments, each with the agent's work so far.
+
+    The stream stands still where it has nothing for longer than a slot while the agent works. That is held against the
+    part of the time that the agent would have had by itself: what the machine gives to others meanwhile is not its fault.
+    """
 
     def __init__(self, honest, began, ended):
-        moments = [moment for _, moment in honest.arrivals if began <= moment <= ended]
-        edges = [began, *moments, ended]
-        self.gap = max(after - before for before, after in zip(edges, edges[1:]))
-        counts = [count for count, moment in honest.arrivals if began <= moment <= ended]
-        self.rate = (counts[-1] - counts[0]) / (ended - began) if counts else 0
-        slots = max(int((ended - began) / SLOT_SECONDS), 1)
-        self.share = len({min(int((moment - began) / SLOT_SECONDS), slots - 1) for moment in moments}) / slots
-        asked = [answered - asked for asked, answered, _ in honest.answers if answered >= began and asked <= ended]
-        self.answers, self.slowest = len(asked), max(asked, default=0)
+        ran, waited = ended[1] - began[1], ended[2] - began[2]
+        own = ran / (ran + waited) if ran > 0 else 1
+        arrivals = [arrival for arrival in honest.arrivals if began[0] <= arrival[1] <= ended[0]]
+        seconds, points = ended[0] - began[0], [began[:2], *(arrival[1:] for arrival in arrivals), ended[:2]]
+        gaps = [(after[0] - before[0], after[1] - before[1]) for before, after in zip(points, points[1:])]
+        self.gap = max(time for time, _ in gaps)
+        self.work = max(work for _, work in gaps)
+        self.share = 1 - sum(work for time, work in gaps if time > SLOT_SECONDS) / (seconds * own)
+        self.rate = (arrivals[-1][0] - arrivals[0][0]) / seconds if arrivals else 0
+        times = [answered - asked for asked, answered, _ in honest.answers if answered >= began[0] and asked <= ended[0]]
+        self.answers, self.slowest = len(times), max(times, default=0)
 
 
 def attacked(agent, honest, attack):
-    without = honest.rate(tokens=15)
+    # What had to wait before may still come in at once.
+    without = min(honest.rate(tokens=15), RATE)
     met = times_met(agent, attack.limit) if attack.limit else 0
     before = resident_kibibytes(agent.pid)
     was_reset, peak_before = reset_peak(agent.pid), peak_kibibytes(agent.pid)
-    processor, began = processor_seconds(agent.pid), time.monotonic()
+    began = time.monotonic(), *processor_seconds(agent.pid)
     note = attack.run(agent, Clock())
     ended = time.monotonic()
     assert is_alive(agent.pid), "the agent is gone"
@@ -139,17 +142,19 @@ def attacked(agent, honest, attack):
     honest.wait_for(3, 60)
     wait_until(lambda: honest.answers[-1][0] > ended, "the owner is answered", 60)
     wait_until(lambda: honest.answers[-1][2] == (1, 1), "the honest stream alone is left", 30)
-    beside = Beside(honest, began, max(ended, min(honest.arrivals[-1][1], honest.answers[-1][1])))
+    over = time.monotonic(), *processor_seconds(agent.pid)
+    beside = Beside(honest, began, over)
     peak = peak_kibibytes(agent.pid)
     worst = (peak if was_reset or peak > peak_before else resident_kibibytes(agent.pid)) - before
-    work = (processor_seconds(agent.pid) - processor) / (ended - began)
     print(
-        f"{attack.name}: gap {beside.gap * 1000:.0f} ms, {without:.0f} -> {beside.rate:.0f} tokens/s, {beside.share:.0%}"
-        f" of the time; owner {beside.answers} answers, {beside.slowest * 1000:.0f} ms at most; {worst} KiB more at"
-        f" worst, {resident_kibibytes(agent.pid) - before} after; {work:.0%} of a core; {note}"
+        f"{attack.name}: gap {beside.gap * 1000:.0f} ms with {beside.work * 1000:.0f} ms of work, {without:.0f} ->"
+        f" {beside.rate:.0f} tokens/s, {beside.share:.0%} of the time; owner {beside.answers} answers,"
+        f" {beside.slowest * 1000:.0f} ms at most; {worst} KiB more at worst, {resident_kibibytes(agent.pid) - before} after;"
+        f" {(over[1] - began[1]) / (over[0] - began[0]):.0%} of a core in {over[0] - began[0]:.1f} s; {note}"
     )
-    assert worst < attack.kibibytes
-    assert beside.rate >= SHARE_KEPT_MIN * without and beside.share >= SHARE_KEPT_MIN
+    if not SANITIZED:
+        assert worst < attack.kibibytes
+        assert beside.rate >= SHARE_KEPT_MIN * without and beside.share >= SHARE_KEPT_MIN
     assert beside.answers > 0
     if attack.limit:
         assert times_met(agent, attack.limit) > met
