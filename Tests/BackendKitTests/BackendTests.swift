@@ -252,12 +252,15 @@ struct BackendTests {
 
     @Test("while the agent does not read, the backend stops computing, still hears, and goes on later")
     func agentThatDoesNotRead() throws {
-        let engine = ScriptedEngine(body: { step throws(EngineFault) in
-            for sequence in step.sequences {
-                while step.credit(of: sequence) > 0 { step.emit(sequence, token: 1, text: "some text") }
-            }
-            return .again
-        })
+        let model = LoadedModel(maxContextTokens: 3_000_000, maxSequences: 2)
+        let engine = ScriptedEngine(
+            model: model,
+            body: { step throws(EngineFault) in
+                for sequence in step.sequences {
+                    while step.credit(of: sequence) > 0 { step.emit(sequence, token: 1, text: "some text") }
+                }
+                return .again
+            })
         let harness = try BackendHarness(engine)
         try harness.listen { $0.conversation.phase == .ready }
         try harness.say(.start(Start(sequence: 0, credit: 10_000, request: request)))

@@ -33,8 +33,6 @@ class Attack:
     kibibytes: int = FLOOD_KIBIBYTES_MAX
     # Which agent is attacked: "open", in plaintext, or "closed", with TLS, where tokens are asked for.
     arena: str = "open"
-    # Why it does not pass yet.
-    fails: str | None = None
 
 
 def in_bursts(make, count=16, first=WIDE):

@@ -6,7 +6,6 @@ import socket
 import time
 
 import echo
-import pytest
 import raw_http2 as h2
 from agent import Agent, wait_until
 from attack import CHAT, connect, generate, streams, usage
@@ -30,7 +29,6 @@ def last_stream(peer):
     return int.from_bytes(payload[:4], "big")
 
 
-@pytest.mark.xfail(strict=True, reason="a client's GOAWAY keeps the server from draining")
 def test_a_client_that_said_goodbye_is_told_to_go_all_the_same():
     with Agent(options=AGED) as agent, connect(agent) as peer:
         watch = h2.call(1, h2.request(WATCH), h2.message(b""), h2.END_STREAM)
@@ -52,7 +50,6 @@ def test_calls_after_the_last_word_are_not_begun_and_end_nothing_else():
         peer.read_to_end()
 
 
-@pytest.mark.xfail(strict=True, reason="trailers that are not read hold a drain")
 def test_an_answer_that_is_not_read_does_not_hold_a_connection_that_is_to_end():
     with Agent(options=AGED) as agent, connect(agent) as peer:
         turn = echo.request("unread", max_tokens=5)
