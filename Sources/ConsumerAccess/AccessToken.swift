@@ -21,8 +21,8 @@ package struct TokenLimits: Sendable, Equatable, Codable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self)
-        streams = try container.decodeIfPresent(UInt32.self, forKey: .streams)
-        tokensPerMinute = try container.decodeIfPresent(UInt32.self, forKey: .tokensPerMinute)
+        streams = try container.decodeCount(forKey: .streams)
+        tokensPerMinute = try container.decodeCount(forKey: .tokensPerMinute)
         models = try container.decode([String].self, forKey: .models)
     }
 }

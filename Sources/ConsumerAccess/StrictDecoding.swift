@@ -13,6 +13,18 @@ extension Decoder {
     }
 }
 
+extension KeyedDecodingContainer {
+    /// A count, if there is one; a number that is none is refused by its name.
+    func decodeCount(forKey key: Key) throws -> UInt32? {
+        guard let number = try decodeIfPresent(Int.self, forKey: key) else { return nil }
+        guard let count = UInt32(exactly: number) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: self, debugDescription: "it is \(number); write 0 to \(UInt32.max)")
+        }
+        return count
+    }
+}
+
 /// A member's key, whatever it is.
 private struct AnyKey: CodingKey {
     let stringValue: String
