@@ -100,7 +100,7 @@ package struct HTTP2Limits: Sendable {
     package var refusedStreamsPerSecondMax = 100
     /// Header lists above `headerListBytesMax` or with more fields than `headerCountMax`, each of which may be as costly to
     /// decode as a thousand frames.
-    package var refusedHeaderListsPerSecondMax = 20
+    package var refusedHeaderListsPerSecondMax = 100
     /// KeyUpdate messages of TLS, which nobody needs but once in millions of records.
     package var keyUpdatesPerSecondMax = 100
 

@@ -2,6 +2,7 @@
 
 import echo
 import grpc
+import pytest
 from agent import Agent
 from consumer import OWN_CONNECTION, pb, rpc
 
@@ -28,9 +29,11 @@ def test_any_text_comes_back_in_a_message():
 
 def test_a_message_of_any_length_can_be_read():
     with Agent() as agent, connect(agent) as channel:
-        error = refusal(rpc.InferenceStub(channel), pb.GenerateRequest(model="ü" * 100_000, text="x"))
-        assert error.code() == grpc.StatusCode.NOT_FOUND
-        assert error.details().endswith("ü…")
+        # What is too long is cut, with a character that is no ASCII.
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(f"/{'x' * 3_000}/Chat")(b"", timeout=10)
+        assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert refused.value.details().endswith("x…")
 
 
 def test_binary_metadata_is_taken_and_too_much_metadata_is_resource_exhausted():

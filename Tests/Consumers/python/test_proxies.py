@@ -248,9 +248,9 @@ def test_a_refusal_keeps_its_code_its_words_and_its_details(proxy):
             error, events = await first_failure(stub.Generate(crash, metadata=proxy.token))
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
             assert "delta" in [event.WhichOneof("event") for event in events]
-            long = pb.GenerateRequest(model="ü" * 100_000, text="x")
-            error = await failure(stub.CountTokens(long, metadata=proxy.token))
-            assert error.code() == grpc.StatusCode.NOT_FOUND and error.details().endswith("ü…")
+            # What is too long is cut, with a character that is no ASCII.
+            error = await failure(channel.unary_unary(f"/{'x' * 3_000}/Chat")(b"", metadata=proxy.token))
+            assert error.code() == grpc.StatusCode.UNIMPLEMENTED and error.details().endswith("x…")
             error = await failure(channel.unary_unary("/hearth.v1.Missing/Chat")(b"", metadata=proxy.token))
             assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
