@@ -139,10 +139,13 @@ def key_updates(agent, clock):
     return f"{count} updates"
 
 
+# What some 2,500 connections take whose handshakes wait for their turn, with TLS begun on each.
+WAITING_KIBIBYTES_MAX = 96 << 10
+
 STRANGERS = [
     Attack("whole handshakes", handshakes, arena="closed"),
-    Attack("first messages of handshakes", hellos, arena="closed"),
-    Attack("handshakes that break", broken_handshakes, arena="closed"),
+    Attack("first messages of handshakes", hellos, arena="closed", kibibytes=WAITING_KIBIBYTES_MAX),
+    Attack("handshakes that break", broken_handshakes, arena="closed", kibibytes=WAITING_KIBIBYTES_MAX),
     Attack("handshakes byte by byte", hello_bytewise, arena="closed"),
     Attack("TLS records of a byte", records_of_a_byte, arena="closed"),
     Attack("updates of keys", key_updates, arena="closed"),
