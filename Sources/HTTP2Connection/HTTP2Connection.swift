@@ -155,7 +155,7 @@ package final class HTTP2Connection {
         headerBlocks = HeaderBlockFilter(expectsPreface: role == .server)
         pings = PingStrikes(limits)
         order = StreamOrder(abandonedMax: Int(limits.concurrentStreamsMax))
-        transport = try Transport(socket: socket, tls: tls)
+        transport = Transport(socket: socket, tls: tls)
         session = HTTP2Session(isServer: role == .server, limits: limits)
         session.setContext(Unmanaged.passUnretained(self).toOpaque())
     }

@@ -11,15 +11,13 @@ struct Transport: ~Copyable {
     }
 
     let socket: Descriptor
-    private let tls: TLSSession?
+    /// What TLS is to be begun with, by the first step of the handshake: until it is a connection's turn, TLS costs nothing.
+    private var unbegun: TLSContext?
+    private var tls: TLSSession?
     private(set) var isReady: Bool
 
-    init(socket: consuming Descriptor, tls: TLSContext?) throws(ConnectionFailure) {
-        do throws(TLSError) {
-            self.tls = if let tls { try TLSSession(tls, on: socket) } else { nil }
-        } catch {
-            throw ConnectionFailure(.security, error.description)
-        }
+    init(socket: consuming Descriptor, tls: TLSContext?) {
+        unbegun = tls
         isReady = tls == nil
         self.socket = socket
     }
@@ -35,8 +33,13 @@ struct Transport: ~Copyable {
 
     /// What the handshake waits for, nil once it is over.
     mutating func handshake() throws(ConnectionFailure) -> Readiness? {
-        guard let tls, !isReady else { return nil }
+        guard !isReady else { return nil }
         do throws(TLSError) {
+            if let context = unbegun {
+                tls = try TLSSession(context, on: socket)
+                unbegun = nil
+            }
+            guard let tls else { return nil }
             switch try tls.handshake() {
             case .moved:
                 isReady = true
@@ -51,6 +54,8 @@ struct Transport: ~Copyable {
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) -> Step {
+        // Nothing goes in plaintext where TLS is to come.
+        guard isReady else { return .wouldBlock }
         guard let tls else {
             do throws(LinuxError) {
                 switch try Socket.receive(socket.raw, into: buffer) {
@@ -74,6 +79,7 @@ struct Transport: ~Copyable {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) -> Step {
+        guard isReady else { return .wouldBlock }
         guard let tls else {
             do throws(LinuxError) {
                 switch try Socket.send(socket.raw, bytes) {
