@@ -271,6 +271,12 @@ def raced(stream):
 
 
 FRAMES = [
+    flood(
+        "header blocks of 3,700 references, from one connection",
+        blocks(REFERENCES),
+        connections=1,
+        limit="refusedHeaderListsPerSecondMax",
+    ),
     flood("header blocks of 3,700 references", blocks(REFERENCES), connections=16),
     flood("header blocks of 3,700 references, from 256 connections", blocks(REFERENCES), connections=256),
     flood("header blocks of 110 entries that evict", blocks(EVICTIONS), connections=32),

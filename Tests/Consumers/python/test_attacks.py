@@ -22,7 +22,6 @@ from honest import RATE
 
 ATTACKS = [*MESSAGES, *FRAMES, *CALLS, *STRANGERS]
 SECONDS = float(os.environ.get("HEARTH_ATTACK_SECONDS", "0.6"))
-HOLDS_SHARE = os.environ.get("HEARTH_ATTACK_SHARE") == "1"
 KEYS = int(os.environ.get("HEARTH_KEYS", "4000"))
 MANY = {"models": [{"id": "echo", "maxSequences": 256}]}
 # A stream of a hundred tokens a second has some in each of these while it is served.
@@ -155,8 +154,6 @@ def attacked(agent, honest, attack):
     )
     if not SANITIZED:
         assert worst < attack.kibibytes
-    # On a machine that does nothing else; elsewhere the figures above are for whoever reads them.
-    if HOLDS_SHARE:
         assert beside.rate >= SHARE_KEPT_MIN * without and beside.share >= SHARE_KEPT_MIN
     assert beside.answers > 0
     if attack.limit:
@@ -164,7 +161,7 @@ def attacked(agent, honest, attack):
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_an_attack_takes_nothing_from_an_honest_stream_and_the_owner(arenas, attack):
+def test_an_attack_leaves_an_honest_stream_its_share(arenas, attack):
     arena = arenas[attack.arena]
     agent, honest = arena.ready()
     try:
