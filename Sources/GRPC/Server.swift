@@ -230,7 +230,10 @@ extension Server: HTTP2ConnectionHandler {
             do throws(Status) {
                 let gate = gates[ObjectIdentifier(connection)]
                 call.caller = try gate?.admit(call)
-                if let caller = call.caller { call.callerID = caller.id }
+                if let caller = call.caller {
+                    call.callerID = caller.id
+                    charge(WorkSteps.perCall, to: caller.id)
+                }
                 call.keepsConnection = call.caller != nil || gate?.namesCallers != true
             } catch {
                 throw .status(error)

@@ -67,6 +67,8 @@ package final class ServerCall {
     /// What its messages may still cost in this turn of the loop (`WorkSteps`), while they are handed over.
     package private(set) var stepsLeft = 0
     private var isToGoOn = false
+    /// Its messages wait until its caller has steps again.
+    private var stepsTicket: StepsTicket?
 
     init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
         path = head.path
@@ -289,6 +291,8 @@ extension ServerCall {
         deadlineTimer = nil
         requestCame()
         if delivery.isHeldBack { server.stopAwaitingDecompression(self) }
+        if let stepsTicket { server.stopAwaitingSteps(stepsTicket) }
+        stepsTicket = nil
         server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connectionID)
         server.callEnded(self)
         caller?.callEnded(self)
@@ -319,7 +323,9 @@ extension ServerCall: HTTP2StreamHandler {
         unreleasedBytes += data.count
         messages.pointee.begin(data)
         let used = deliverMessages(steps: stream.connection?.stepsLeft ?? 0)
+        // Of the connection's share of the turn and its caller's of the second; and of the call's own, if that is another.
         stream.connection?.charge(used)
+        if caller != nil { server.charge(used, to: callerID) }
         if isOver { return }
         messages.pointee.end()
         noteHeld()
@@ -345,6 +351,7 @@ extension ServerCall: HTTP2StreamHandler {
 
     /// Hands over messages for as long as steps are left, and goes on with the others later; the steps that it took.
     private func deliverMessages(steps: Int) -> Int {
+        if mustAwaitSteps() { return 0 }
         stepsLeft = steps
         delivery.beginDelivering()
         let mayDecompress = messages.pointee.encoding != .identity
@@ -370,6 +377,17 @@ extension ServerCall: HTTP2StreamHandler {
         delivery.endDelivering()
         if mustWait { goOnWhenPossible() }
         return steps - stepsLeft
+    }
+
+    /// Whether its caller has used up what it may cost for now. A connection waits for its own caller by itself.
+    private func mustAwaitSteps() -> Bool {
+        guard caller != nil, delivery.wantsMessage, server.stepsLeft(of: callerID) <= 0 else { return false }
+        delivery.holdBack()
+        stepsTicket = server.awaitSteps(of: callerID) { [weak self] in
+            self?.stepsTicket = nil
+            self?.resumeHeldBack()
+        }
+        return true
     }
 
     /// Bytes that may be decompressed in this turn.

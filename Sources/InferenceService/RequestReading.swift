@@ -80,6 +80,8 @@ final class RequestReading: UnfinishedWork {
     private func finish(_ result: Result<Arrival, Status>) {
         let completion = completion
         self.completion = nil
+        // Whoever keeps of it what it has become says so.
+        call.keep(0)
         completion?(result)
         call.resumeReceiving()
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import Foundation
 import GRPC
 import LinuxSystem
 import SwiftProtobuf
@@ -32,6 +33,51 @@ struct CallerTests {
     }
 }
 
+extension CallerTests {
+    private static let key = CallerID.key(sha256: [UInt8](repeating: 7, count: 32))
+
+    private func options() throws -> CallOptions {
+        var metadata = Metadata()
+        try metadata.add("key", "mine")
+        return CallOptions(metadata: metadata)
+    }
+
+    @Test("What a key asks for beyond its steps waits, and is not lost")
+    func stepsOfAKey() async throws {
+        var limits = Limits()
+        limits.callerStepsPerSecondMax = 100_000
+        limits.callerStepsAtOnceMax = 100_000
+        try await withServer(.plaintext, limits: limits, gate: RecordingGate(letsIn: Self.key)) { server in
+            let client = try await server.connect()
+            await server.server.charge(120_000, to: Self.key)
+            let late: Text = try await client.unary("/test.Echo/Unary", Text("late"), options: try options())
+            #expect(late == Text("late"))
+            #expect(await server.server.limitsMet == ["callerStepsPerSecondMax": 1])
+            await client.close()
+        }
+    }
+
+    @Test("While a key waits its connection's other callers do not, and its call can be cancelled")
+    func besideAKeyThatWaits() async throws {
+        let gate = RecordingGate(letsIn: Self.key, whereMetadataHas: "key")
+        try await withServer(.plaintext, gate: gate) { server in
+            let client = try await server.connect()
+            // A debt of minutes.
+            await server.server.charge(1_000_000_000, to: Self.key)
+            let call = await client.bidirectional(
+                "/test.Echo/Echo", requests: Bytes.self, answers: Bytes.self, options: try options())
+            try await call.send(Bytes(Data([1])))
+            while await server.server.limitsMet["callerStepsPerSecondMax"] == nil { await Task.yield() }
+            let other: Text = try await client.unary("/test.Echo/Unary", Text("other"))
+            #expect(other == Text("other"))
+            #expect(await gate.handled.isEmpty, "the one with the key goes on")
+            await call.cancel()
+            while await gate.handled != [Self.key] { await Task.yield() }
+            await client.close()
+        }
+    }
+}
+
 /// Remembers whose calls it saw, as they came and as they ended.
 @IOLoop
 private final class RecordingGate: CallGate {
@@ -39,8 +85,13 @@ private final class RecordingGate: CallGate {
     private(set) var seen: [CallerID] = []
     private(set) var handled: [CallerID] = []
     private let letsIn: CallerID?
+    /// Only calls with this metadata are anybody's.
+    private let required: String?
 
-    nonisolated init(letsIn: CallerID? = nil) { self.letsIn = letsIn }
+    nonisolated init(letsIn: CallerID? = nil, whereMetadataHas required: String? = nil) {
+        self.letsIn = letsIn
+        self.required = required
+    }
 
     @IOLoop
     private final class Holder: Caller {
@@ -57,6 +108,7 @@ private final class RecordingGate: CallGate {
 
     func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
         seen.append(call.callerID)
+        if let required, call.metadata[required] == nil { return nil }
         return Holder(letsIn ?? call.callerID) { self.handled.append($0) }
     }
 }
