@@ -94,9 +94,11 @@ static void send_hello(void) {
     send_message(hello, &body);
 }
 
-static void send_loaded(void) {
+enum { context_tokens = 1 << 20 };
+
+static void send_loaded(unsigned context) {
     body.count = 0;
-    put_number(&body, 1, 1 << 20);
+    put_number(&body, 1, context);
     put_number(&body, 2, 8);
     send_message(loaded, &body);
 }
@@ -186,7 +188,7 @@ static void greet(void) {
 
 static void offer(void) {
     greet();
-    send_loaded();
+    send_loaded(context_tokens);
 }
 
 static void hang(void) {
@@ -252,7 +254,7 @@ static void drip(void) {
 static void garbage(void) {
     greet();
     send_raw("GET / HTTP/1.1\r\n\r\n", 18);
-    send_loaded();
+    send_loaded(context_tokens);
     hang();
 }
 
@@ -291,7 +293,7 @@ static void tokens_first(void) {
 }
 
 static void loaded_first(void) {
-    send_loaded();
+    send_loaded(context_tokens);
     hang();
 }
 
@@ -303,7 +305,7 @@ static void hello_twice(void) {
 
 static void loaded_twice(void) {
     offer();
-    send_loaded();
+    send_loaded(context_tokens);
     hang();
 }
 
@@ -443,10 +445,7 @@ static void foreign_stop(void) { send_finish("\x08\x01\x18\x07", 4); }
 // A context that is longer than was asked for.
 static void long_context(void) {
     greet();
-    body.count = 0;
-    put_number(&body, 1, 101);
-    put_number(&body, 2, 8);
-    send_message(loaded, &body);
+    send_loaded(101);
     hang();
 }
 
@@ -466,10 +465,11 @@ static void count_unasked(void) {
     hang();
 }
 
-// Within its credit and with all the text that a token may have, as fast as it goes.
+// Within its credit and with all the text that a token may have, as fast as it goes, in a context that does not end.
 static void flood(void) {
     enum { step = 64 };
-    offer();
+    greet();
+    send_loaded(1 << 30);
     uint64_t left[8] = {0};
     int running[8] = {0};
     for (;;) {
@@ -660,7 +660,7 @@ static void smuggle(void) {
         fprintf(stderr, "sent descriptors\n");
         send_raw(rest, sizeof rest);
         await(load);
-        send_loaded();
+        send_loaded(context_tokens);
     }
     behave();
 }
