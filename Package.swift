@@ -28,191 +28,208 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// A library target of ours: layer order is the order below, imports point strictly up this list.
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+/// A library target of ours in a part of the house, `Sources/PART`. Layer order is the order below; imports point strictly
+/// up this list.
+func library(_ name: String, in part: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(part)/\(name)", swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+/// A C library that lies on the machine. One target of ours imports it.
+func system(_ name: String, in part: String, pkgConfig: String, package: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/\(part)/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+/// A program that a person or the agent starts.
+func command(
+    _ name: String, in part: String, _ dependencies: [Target.Dependency] = [], linkerSettings: [LinkerSetting] = []
+) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/\(part)/\(name)", swiftSettings: swiftSettings,
+        linkerSettings: linkerSettings)
+}
+
+/// The tests of a part's target; those that start processes are called integration tests.
+func tests(_ name: String, of part: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestPlaces"], path: "Tests/\(part)/\(name)",
+        swiftSettings: swiftSettings)
+}
+
+/// A program that tests start, or a part of one.
+func testProgram(
+    _ name: String, _ dependencies: [Target.Dependency] = [], linkerSettings: [LinkerSetting] = []
+) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Tests/Programs/\(name)", swiftSettings: swiftSettings,
+        linkerSettings: linkerSettings)
 }
 
 var targets: [Target] = [
-    // Layer 0: the kernel and the C libraries.
-    .target(name: "CLinux"),
-    .systemLibrary(
-        name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
-    library("LinuxSystem", ["CLinux"]),
-    library("WireFormat"),
-    library("StrictJSON", ["LinuxSystem"]),
-    library("TerminalText"),
+    // The kernel, and what every part stands on.
+    .target(name: "CLinux", path: "Sources/System/CLinux"),
+    library("LinuxSystem", in: "System", ["CLinux"]),
+    library("EventLoop", in: "System", ["LinuxSystem"]),
+    library("TerminalText", in: "System"),
 
-    // Layer 1: one owner for each C library, the event loop, pure formats.
-    library("LaunchPlan"),
-    library("LaunchSequence", ["LaunchPlan", "LinuxSystem"]),
-    library("EventLoop", ["LinuxSystem"]),
-    library("TLSSession", ["COpenSSL", "LinuxSystem"]),
-    library("GzipCodec", ["CZlib"]),
-    library("HTTP2Connection", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
-    library("SandboxPolicy", ["CSeccomp", "LaunchPlan", "LinuxSystem", "StrictJSON"]),
-    library("InferenceMessages", [protobuf]),
-    library("GRPCMessages", [protobuf]),
+    // Formats: what is written in files and on wires.
+    library("WireFormat", in: "Messages"),
+    library("StrictJSON", in: "Messages", ["LinuxSystem"]),
+    library("InferenceMessages", in: "Messages", [protobuf]),
+    library("GRPCMessages", in: "Messages", [protobuf]),
 
-    // Layer 2: gRPC, and the life of a backend.
+    // gRPC, from the socket up: one owner for each C library.
+    system("CNghttp2", in: "Transport", pkgConfig: "libnghttp2", package: "libnghttp2-dev"),
+    system("COpenSSL", in: "Transport", pkgConfig: "openssl", package: "libssl-dev"),
+    system("CZlib", in: "Transport", pkgConfig: "zlib", package: "zlib1g-dev"),
+    library("TLSSession", in: "Transport", ["COpenSSL", "LinuxSystem"]),
+    library("GzipCodec", in: "Transport", ["CZlib"]),
+    library("HTTP2Connection", in: "Transport", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
     library(
-        "GRPC", ["EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
-    library("BackendIPC", ["LinuxSystem", "WireFormat"]),
-    library("BackendKit", ["BackendIPC", "LinuxSystem", "WireFormat"]),
+        "GRPC", in: "Transport",
+        ["EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+
+    // The sandbox: from a policy to a plan, and the launcher that applies it.
+    system("CSeccomp", in: "Sandbox", pkgConfig: "libseccomp", package: "libseccomp-dev"),
+    library("LaunchPlan", in: "Sandbox"),
+    library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem"]),
+    library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "StrictJSON"]),
+    command("hearth-sandbox", in: "Sandbox", ["LaunchSequence"], linkerSettings: staticExecutable),
+
+    // A backend: its contract, for both ends, and its life.
+    library("BackendIPC", in: "Backends", ["LinuxSystem", "WireFormat"]),
+    library("BackendKit", in: "Backends", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     library(
-        "BackendSupervisor",
+        "BackendSupervisor", in: "Backends",
         [
             "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON", "TLSSession",
             "TerminalText", "WireFormat", logging,
         ]),
-    // Attacks on the sandbox, for the tests and for `hearth doctor`.
-    library("SandboxAudit", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
 
-    // Who may call: tokens and what they allow.
-    library("ConsumerAccess", ["EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
-
-    // Layer 3: the services, first those that any gRPC server has.
-    library("GRPCServices", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
+    // Attacks on the sandbox, for the tests and for `hearth doctor`; the hostile backend of both is installed.
     library(
-        "InferenceService",
+        "SandboxAudit", in: "Sandbox", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
+    .executableTarget(
+        name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
+
+    // What can be called, and by whom.
+    library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
+    library("ConsumerAccess", in: "Services", ["EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+    library(
+        "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "InferenceMessages",
-            "LinuxSystem", "SandboxPolicy",
-            "TLSSession", "WireFormat", protobuf,
+            "LinuxSystem", "SandboxPolicy", "TLSSession", "WireFormat", protobuf,
         ]),
     library(
-        "AdminService",
+        "AdminService", in: "Services",
         [
             "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
             "LinuxSystem", "SandboxPolicy", protobuf,
         ]),
 
-    // Layer 4 and 5: wiring, and what a person runs.
+    // The agent, and what a person runs.
     library(
-        "HostAgent",
+        "HostAgent", in: "Agent",
         [
             "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit",
-            "SandboxPolicy",
-            "StrictJSON", "TLSSession", "TerminalText", logging,
+            "SandboxPolicy", "StrictJSON", "TLSSession", "TerminalText", logging,
         ]),
-    .executableTarget(
-        name: "hearth",
-        dependencies: [
+    command(
+        "hearth", in: "Commands",
+        [
             "ConsumerAccess", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "SandboxPolicy", "TLSSession", "TerminalText",
-            arguments, logging, protobuf,
-        ],
-        swiftSettings: swiftSettings),
-    .executableTarget(
-        name: "hearth-sandbox", dependencies: ["LaunchSequence"],
-        swiftSettings: swiftSettings, linkerSettings: staticExecutable),
-
-    .executableTarget(
-        name: "hearth-bench",
-        dependencies: [
+            "SandboxPolicy", "TLSSession", "TerminalText", arguments, logging, protobuf,
+        ]),
+    command(
+        "hearth-bench", in: "Commands",
+        [
             "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
             arguments, protobuf,
-        ],
-        swiftSettings: swiftSettings),
-    tests("LinuxSystemTests", ["LinuxSystem"]),
-    tests("EventLoopTests", ["EventLoop", "LinuxSystem"]),
-    tests(
-        "InferenceServiceTests",
-        [
-            "BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem", "WireFormat",
-            protobuf,
         ]),
-    tests(
-        "HostAgentTests",
-        ["EventLoop", "GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
 
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
     .executableTarget(
         name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
-
     // What the llama backend decides, without llama.cpp.
     .target(name: "LlamaPlanning", path: "Backends/llama/Planning", swiftSettings: swiftSettings),
 
-    // Tests mirror the targets; those that start processes are called integration tests.
-    tests("WireFormatTests", ["InferenceMessages", "WireFormat", protobuf]),
-    tests("BackendIPCTests", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    // Where tests find what the repository holds and what the build has made.
+    .target(name: "TestPlaces", path: "Tests/Support/TestPlaces", swiftSettings: swiftSettings),
+    tests("LinuxSystemTests", of: "System", ["LinuxSystem"]),
+    tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
+    tests("TerminalTextTests", of: "System", ["TerminalText"]),
+    tests("WireFormatTests", of: "Messages", ["InferenceMessages", "WireFormat", protobuf]),
+    tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
+    tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
+    tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
+    tests("HTTP2ConnectionTests", of: "Transport", ["EventLoop", "HTTP2Connection", "LinuxSystem"]),
     tests(
-        "BackendKitTests", ["BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        "GRPCTests", of: "Transport",
+        ["EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests(
-        "EchoIntegrationTests",
-        ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
-    tests("LlamaPlanningTests", ["LlamaPlanning"]),
-    // What the sandbox is tested with: a hostile backend, which `hearth doctor` runs too, and an agent that starts it.
-    .executableTarget(name: "sandbox-probe", path: "Tests/SandboxProbe", linkerSettings: staticExecutable),
-    .executableTarget(
-        name: "sandbox-ablation", dependencies: ["LaunchSequence"], path: "Tests/SandboxAblation",
-        swiftSettings: swiftSettings, linkerSettings: staticExecutable),
-    .executableTarget(
-        name: "sandbox-driver",
-        dependencies: ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"],
-        path: "Tests/SandboxDriver", swiftSettings: swiftSettings),
-    // A backend that breaks its contract in every way, and a kernel that refuses system calls.
-    .executableTarget(name: "unruly", path: "Tests/UnrulyBackend", linkerSettings: staticExecutable),
-    .executableTarget(name: "refuse-calls", path: "Tests/RefuseCalls", linkerSettings: staticExecutable),
-    .executableTarget(
-        name: "runtime-probe", path: "Tests/RuntimeProbe", swiftSettings: swiftSettings,
-        linkerSettings: staticExecutable + foundationLibraries),
-    // Says what policies mean, to be held against libseccomp's simulator.
-    .executableTarget(
-        name: "policy-verdicts", dependencies: ["LaunchPlan", "LinuxSystem", "SandboxPolicy"],
-        path: "Tests/PolicyVerdicts", swiftSettings: swiftSettings),
-    // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
-    .target(
-        name: "InteropMessages", dependencies: [protobuf], path: "Tests/InteropMessages", swiftSettings: swiftSettings),
-    .executableTarget(
-        name: "interop-server",
-        dependencies: ["EventLoop", "GRPC", "InteropMessages", "TLSSession", arguments, protobuf],
-        path: "Tests/InteropServer", swiftSettings: swiftSettings),
-    .executableTarget(
-        name: "interop-client",
-        dependencies: ["EventLoop", "GRPC", "InteropMessages", "LinuxSystem", "TLSSession", arguments, protobuf],
-        path: "Tests/InteropClient", swiftSettings: swiftSettings),
-    tests("LaunchPlanTests", ["LaunchPlan"]),
-    tests("LaunchSequenceTests", ["LaunchPlan", "LaunchSequence", "LinuxSystem"]),
-    tests("SandboxAuditTests", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
-    tests("SandboxPolicyTests", ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
-    tests("StrictJSONTests", ["StrictJSON"]),
-    tests("TerminalTextTests", ["TerminalText"]),
-    tests("PolicyCommandIntegrationTests", []),
-    tests("TLSSessionTests", ["LinuxSystem", "TLSSession"]),
-    tests("HTTP2ConnectionTests", ["EventLoop", "HTTP2Connection", "LinuxSystem"]),
-    tests("ConsumerAccessTests", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
-    tests("GzipCodecTests", ["GzipCodec"]),
-    tests(
-        "GRPCTests",
-        [
-            "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf,
-        ]),
-    tests(
-        "GRPCIntegrationTests",
+        "GRPCIntegrationTests", of: "Transport",
         ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+    tests("LaunchPlanTests", of: "Sandbox", ["LaunchPlan"]),
+    tests("LaunchSequenceTests", of: "Sandbox", ["LaunchPlan", "LaunchSequence", "LinuxSystem"]),
+    tests("SandboxPolicyTests", of: "Sandbox", ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
+    tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
-        "GRPCServicesTests",
-        ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),
+        "SandboxIntegrationTests", of: "Sandbox",
+        ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
     tests(
-        "SandboxIntegrationTests", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
-    tests("BackendSupervisorTests", ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
+        "BackendIPCTests", of: "Backends", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests(
-        "BackendSupervisorIntegrationTests",
+        "BackendKitTests", of: "Backends",
+        ["BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    tests(
+        "BackendSupervisorTests", of: "Backends",
+        ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
+    tests(
+        "BackendSupervisorIntegrationTests", of: "Backends",
         [
             "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LaunchPlan", "LinuxSystem",
             "SandboxPolicy", "WireFormat", logging, protobuf,
         ]),
+    tests(
+        "EchoIntegrationTests", of: "Backends",
+        ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+    tests("LlamaPlanningTests", of: "Backends", ["LlamaPlanning"]),
+    tests(
+        "GRPCServicesTests", of: "Services",
+        ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),
+    tests("ConsumerAccessTests", of: "Services", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
+    tests(
+        "InferenceServiceTests", of: "Services",
+        [
+            "BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem", "WireFormat",
+            protobuf,
+        ]),
+    tests(
+        "HostAgentTests", of: "Agent",
+        ["EventLoop", "GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
+    tests("PolicyCommandIntegrationTests", of: "Commands", []),
+
+    // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.
+    testProgram("sandbox-ablation", ["LaunchSequence"], linkerSettings: staticExecutable),
+    testProgram(
+        "sandbox-driver", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
+    // A backend that breaks its contract in every way, and a kernel that refuses system calls.
+    .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
+    .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),
+    testProgram("runtime-probe", linkerSettings: staticExecutable + foundationLibraries),
+    // Says what policies mean, to be held against libseccomp's simulator.
+    testProgram("policy-verdicts", ["LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
+    // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
+    .target(
+        name: "InteropMessages", dependencies: [protobuf], path: "Tests/Programs/InteropMessages",
+        swiftSettings: swiftSettings),
+    testProgram("interop-server", ["EventLoop", "GRPC", "InteropMessages", "TLSSession", arguments, protobuf]),
+    testProgram(
+        "interop-client", ["EventLoop", "GRPC", "InteropMessages", "LinuxSystem", "TLSSession", arguments, protobuf]),
 ]
 
 // The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
@@ -246,7 +263,9 @@ if let llamaPrefix {
                 .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
                 .linkedLibrary("pthread"),
             ]),
-        tests("LlamaIntegrationTests", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        tests(
+            "LlamaIntegrationTests", of: "Backends",
+            ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     ]
 }
 
@@ -259,12 +278,13 @@ let package = Package(
         .executable(name: "sandbox-probe", targets: ["sandbox-probe"]),
         .executable(name: "echo", targets: ["echo"]),
     ],
+    // Exact versions: no lock file is committed, and the same commit builds the same program everywhere.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // Without its traits, which are not used here: SwiftPM passes several on in any order, and when the order is
         // another one than last time everything that imports it is compiled anew.
-        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
     ],
     targets: targets,
     swiftLanguageModes: [.v6]

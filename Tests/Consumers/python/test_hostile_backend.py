@@ -13,7 +13,7 @@ import pytest
 from agent import Agent, resident_kibibytes, wait_until
 from consumer import LENGTH, connect, pb, read_turn, rpc, run
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / "UnrulyBackend/unruly.c"
+SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Programs/unruly/unruly.c"
 BUILT = pathlib.Path(os.environ["HEARTH_CONSUMER_WORK"]) / "unruly"
 
 STREAMS = 200

@@ -1,0 +1,123 @@
+internal import Glibc
+internal import LinuxSystem
+
+/// What a machine has that a hostile program might want: another process of the same user with its memory, files,
+/// sockets and keys; descriptors that were leaked; this process, as the agent. All of it is made for the probes, so that
+/// none of them touches anything else. Used by one thread.
+final class Offer {
+    /// What every secret on offer begins with (Sources/Sandbox/sandbox-probe/means.c).
+    static let secret = "a secret of the owner"
+    /// How the probes' environment has it.
+    static let environment = ["HEARTH_PROBE_SECRET=\(secret)"]
+    /// Leaked descriptors are put above those that programs use.
+    private static let leakedFrom: CInt = 60
+    private static let wordBytesMax = 16 << 10
+    private static let startNanoseconds: UInt64 = 10_000_000_000
+    private static let endNanoseconds: UInt64 = 2_000_000_000
+
+    /// The weights, open to be read, as a backend is given them.
+    let model: Descriptor
+    /// Open in this process, and inherited by whoever does not close them.
+    private let leaked: [(key: String, descriptor: CInt)]
+    private let peer: Descriptor
+    private let words: [String]
+    private let bystander: ProcessHandle
+    /// Its end is the bystander's, which takes away what outlives processes.
+    private var bystanderInput: Descriptor?
+    private let memory: UnsafeMutableBufferPointer<UInt8>
+
+    /// Starts the bystander, which makes its files in `folder`: an absolute path of an empty folder of this user.
+    init(probePath: String, folder: String) throws(AuditError) {
+        do throws(LinuxError) {
+            let input = try Descriptor.pipe()
+            let output = try Descriptor.pipe()
+            let null = try Descriptor.open("/dev/null", O_RDWR)
+            let process = try ProcessSpawn.spawn(
+                probePath, arguments: ["sandbox-probe", "bystander", "folder=\(folder)"],
+                environment: Offer.environment, descriptors: [input.first.raw, output.second.raw, null.raw])
+            bystander = try ProcessHandle(child: process)
+            bystanderInput = input.takeSecond()
+            words = try Offer.readWords(output.takeFirst())
+            let values = Dictionary(
+                words.compactMap { word in
+                    word.firstIndex(of: "=").map { (word[..<$0], String(word[word.index(after: $0)...])) }
+                }, uniquingKeysWith: { first, _ in first })
+            model = try Descriptor.open(values["model"] ?? "", O_RDONLY)
+            let pair = try Descriptor.socketPair()
+            var leaked: [(String, CInt)] = []
+            func leak(_ key: String, _ descriptor: borrowing Descriptor) throws(LinuxError) {
+                // Not close-on-exec, on purpose.
+                let number = try checked("leak a descriptor") { fcntl(descriptor.raw, F_DUPFD, Offer.leakedFrom) }
+                leaked.append((key, number))
+            }
+            try leak("leaked-file", Descriptor.open(values["secret"] ?? "", O_RDONLY))
+            try leak("leaked-folder", Descriptor.open(folder, O_RDONLY | O_DIRECTORY))
+            try leak("leaked-socket", pair.first)
+            if let path = values["terminal-path"] { try leak("terminal", Descriptor.open(path, O_RDWR | O_NOCTTY)) }
+            self.leaked = leaked
+            peer = pair.takeSecond()
+        } catch {
+            throw AuditError("cannot make what the probes attack: \(error)")
+        }
+        memory = .allocate(capacity: Offer.secret.utf8.count)
+        _ = memory.initialize(from: Offer.secret.utf8)
+    }
+
+    deinit {
+        bystanderInput = nil
+        _ = try? Poll.wait(bystander.raw, for: .readable, nanoseconds: Offer.endNanoseconds)
+        bystander.kill()
+        _ = bystander.waitForExit()
+        for (_, descriptor) in leaked { close(descriptor) }
+        memory.deallocate()
+    }
+
+    /// What the bystander offers: a word a line, then an empty one.
+    private static func readWords(_ output: consuming Descriptor) throws(LinuxError) -> [String] {
+        var text: [UInt8] = []
+        while !text.suffix(2).elementsEqual([0x0a, 0x0a]) {
+            let ready = try Poll.wait(output.raw, for: .readable, nanoseconds: startNanoseconds)
+            var chunk = [UInt8](repeating: 0, count: 4096)
+            let count =
+                ready.isEmpty ? 0 : try checked("read what is on offer") { read(output.raw, &chunk, chunk.count) }
+            guard count > 0, text.count < wordBytesMax else {
+                throw LinuxError(code: EIO, operation: "learn from sandbox-probe what is on offer")
+            }
+            text += chunk[..<count]
+        }
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+
+    /// What a probe is told that has `descriptors` from this number on.
+    func words(descriptorsFrom first: CInt) -> [String] {
+        words + ["agent=\(getpid())", "agent-address=\(UInt(bitPattern: memory.baseAddress))"]
+            + ["model-descriptor=\(first)"] + leaked.enumerated().map { "\($1.key)=\(Int(first) + 1 + $0)" }
+    }
+
+    /// What leaks: a file, a folder, a socket, a terminal.
+    var leakedDescriptors: [CInt] { leaked.map(\.descriptor) }
+
+    /// Sends the secret's descriptor over a socket, to wait there for whoever receives messages (cmsg(3)).
+    func sendSecret(over socket: CInt) throws(LinuxError) {
+        // A header of 16 bytes (length, level, type), the descriptor, and padding to 24.
+        var ancillary: [UInt64] = [
+            20, UInt64(UInt32(SOL_SOCKET)) | UInt64(SCM_RIGHTS) << 32, UInt64(leaked.first?.descriptor ?? 0),
+        ]
+        var byte: UInt8 = 0
+        try checked("send a descriptor") {
+            withUnsafeMutablePointer(to: &byte) { byte in
+                ancillary.withUnsafeMutableBytes { ancillary in
+                    var bytes = iovec(iov_base: byte, iov_len: 1)
+                    return withUnsafeMutablePointer(to: &bytes) { bytes in
+                        var message = msghdr()
+                        message.msg_iov = bytes
+                        message.msg_iovlen = 1
+                        message.msg_control = ancillary.baseAddress
+                        message.msg_controllen = ancillary.count
+                        return sendmsg(socket, &message, CInt(MSG_NOSIGNAL))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Glibc
+import TestPlaces
+
+/// The demo model with something in its metadata changed, as a file that goes when this does.
+final class ChangedModel {
+    let path: String
+    private static let original = Array((try? Data(contentsOf: URL(filePath: Repository.demoModel))) ?? Data())
+    /// Any file's name is used once.
+    nonisolated(unsafe) private static var count = 0
+    private static let lock = NSLock()
+
+    /// GGUF's numbers of types, as far as they are needed here.
+    private enum Kind: UInt32 {
+        case uint32 = 4
+        case float32 = 6
+        case string = 8
+    }
+
+    init(_ change: (inout [UInt8]) -> Void) throws {
+        let number = Self.lock.withLock {
+            Self.count += 1
+            return Self.count
+        }
+        path = FileManager.default.temporaryDirectory.appending(path: "hearth-\(getpid())-\(number).gguf").path
+        var bytes = Self.original
+        change(&bytes)
+        try Data(bytes).write(to: URL(filePath: path))
+    }
+
+    /// A model whose vocabulary names another pre-tokenizer, with room for long prompts.
+    convenience init(preTokenizer: String) throws {
+        try self.init { bytes in
+            Self.set("llama.context_length", to: UInt32(32_768), in: &bytes)
+            let difference = preTokenizer.utf8.count - Self.string("tokenizer.ggml.pre", in: bytes).utf8.count
+            Self.set("tokenizer.ggml.pre", to: preTokenizer, in: &bytes)
+            // Tensors lie where they lay: what one text gains another loses.
+            let description = Self.string("general.description", in: bytes)
+            let padded =
+                difference > 0
+                ? String(description.dropLast(difference)) : description + String(repeating: " ", count: -difference)
+            Self.set("general.description", to: padded, in: &bytes)
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    static func set(_ key: String, to value: UInt32, in bytes: inout [UInt8]) {
+        let place = place(of: key, .uint32, in: bytes)
+        withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(place..<place + 4, with: $0) }
+    }
+
+    static func set(_ key: String, to value: Float, in bytes: inout [UInt8]) {
+        let place = place(of: key, .float32, in: bytes)
+        withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.replaceSubrange(place..<place + 4, with: $0) }
+    }
+
+    static func set(_ key: String, to value: String, in bytes: inout [UInt8]) {
+        let place = place(of: key, .string, in: bytes)
+        let length = string(key, in: bytes).utf8.count
+        bytes.replaceSubrange(place..<place + 8 + length, with: counted(value))
+    }
+
+    private static func string(_ key: String, in bytes: [UInt8]) -> String {
+        let place = place(of: key, .string, in: bytes)
+        let length = bytes[place..<place + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+        return String(decoding: bytes[place + 8..<place + 8 + length], as: UTF8.self)
+    }
+
+    /// A text as GGUF has it: its length, 8 bytes little-endian, and its bytes.
+    private static func counted(_ text: String) -> [UInt8] {
+        withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8)
+    }
+
+    /// Where the value of a key begins, behind the key and its type.
+    private static func place(of key: String, _ kind: Kind, in bytes: [UInt8]) -> Int {
+        let opening = counted(key) + withUnsafeBytes(of: kind.rawValue.littleEndian) { Array($0) }
+        guard let range = Data(bytes.prefix(100_000)).range(of: Data(opening)) else {
+            preconditionFailure("the demo model has no \(key)")
+        }
+        return range.upperBound
+    }
+}
