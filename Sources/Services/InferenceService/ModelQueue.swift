@@ -86,8 +86,12 @@ final class ModelQueue {
     }
 
     private func endUnread(at now: Monotonic) {
-        let unread = running.values.compactMap { turn in turn.unreadSince(at: now).map { (turn: turn, since: $0) } }
-            .filter { $0.since.advanced(milliseconds: limits.unreadMilliseconds) <= now }
+        let still = running.values.compactMap { turn in turn.unreadSince(at: now).map { (turn: turn, since: $0) } }
+        // A library may tell only of what fills half of its window, which takes a slow reader longer than there is.
+        for (turn, since) in still where since.advanced(milliseconds: limits.unreadMilliseconds / 2) <= now {
+            turn.askWhatWasRead()
+        }
+        let unread = still.filter { $0.since.advanced(milliseconds: limits.unreadMilliseconds) <= now }
             .sorted { $0.since < $1.since }
         for (turn, _) in unread.prefix(queue.count) {
             turn.fail(StatusMapping.unread(model: model, milliseconds: limits.unreadMilliseconds))

@@ -88,6 +88,9 @@ final class Turn: SequenceHandler {
         unread.look(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
         return unread.since
     }
+
+    /// Has the consumer's library say what was read.
+    func askWhatWasRead() { call.askForWindow() }
 }
 
 // MARK: - Waiting

@@ -39,12 +39,13 @@ struct RequestHead: Equatable {
             default: break
             }
         }
-        guard RequestHead.isGRPC(contentType) else {
+        // What is missing from a head that is too large was perhaps left out of it.
+        guard RequestHead.isGRPC(contentType) || tooLarge && contentType.isEmpty else {
             // The answer to a HEAD has no body (RFC 9110, section 9.3.2).
             let text = "This port speaks gRPC: send content-type application/grpc.\n"
             throw .http(status: 415, text: method == "HEAD" ? "" : text)
         }
-        guard method == "POST" else {
+        guard method == "POST" || tooLarge && method.isEmpty else {
             throw .http(status: 405, text: method == "HEAD" ? "" : "gRPC calls are POST requests.\n")
         }
         guard !tooLarge else {

@@ -124,6 +124,9 @@ extension ServerCall {
     /// Bytes that the client's window and the connection have taken since the call began.
     package var takenBytes: UInt64 { stream.takenBytes }
 
+    /// Has the client say what it has read, if it waits with that; `takenBytes` tells later.
+    package func askForWindow() { stream.askForWindow() }
+
     /// How what is sent may be compressed, which is otherwise as the client compresses what it sends. For before the
     /// initial metadata and the first message; later, and to a client that does not accept it, it does nothing.
     package func setResponseEncoding(_ encoding: MessageEncoding) {

@@ -141,7 +141,12 @@ extension HTTP2Connection: UnfinishedWork {
             }
             try decode(UnsafeRawBufferPointer(rebasing: bytes[position..<end]))
             position = end
+            guard let stream = answeredAhead, !isClosed else { continue }
+            answeredAhead = nil
+            try takeAnswer(of: stream)
         }
+        // Also where nghttp2 has given up the stream, and tells of no end of its block.
+        if !headerBlocks.isInBlock { clock.headersEnd = nil }
     }
 
     private func decode(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
@@ -238,6 +243,11 @@ extension HTTP2Connection: UnfinishedWork {
         if headerBlocks.isReplacing {
             // Not what the peer sent, which is above the limit in any case.
             stream.headersTooLarge = true
+            guard role == .server, name.first == UInt8(ascii: ":") else { return 0 }
+            // What fills up its place may not stand before the next of a request's own fields: nghttp2 will reset the stream.
+            guard spend(.refusedHeaderList) else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+            receivedHeaders(stream, isRequest: true)
+            answeredAhead = id
             return 0
         }
         stream.headerBytes += name.count + value.count + 32
@@ -275,7 +285,6 @@ extension HTTP2Connection: UnfinishedWork {
     func receivedFrame(_ frame: nghttp2_frame) -> CInt {
         switch UInt32(frame.hd.type) {
         case NGHTTP2_HEADERS.rawValue:
-            clock.headersEnd = nil
             if let stream = stream(frame.hd.stream_id) {
                 // Known before the headers are handed over: trailers end the stream.
                 let isLast = frame.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
@@ -296,7 +305,11 @@ extension HTTP2Connection: UnfinishedWork {
         case NGHTTP2_SETTINGS.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0:
             open()
         case NGHTTP2_PING.rawValue where frame.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
-            if PingPurpose(frame.ping.opaque_data) == .drain { finishDrain() }
+            switch PingPurpose(frame.ping.opaque_data) {
+            case .drain: finishDrain()
+            case .window: awaitsWindows = false
+            case .keepalive, nil: break
+            }
         case NGHTTP2_GOAWAY.rawValue:
             peerIsDraining = true
             notePeerReason(frame.goaway)

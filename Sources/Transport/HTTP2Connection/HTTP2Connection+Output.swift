@@ -78,17 +78,28 @@ extension HTTP2Connection: TurnEndHandler {
 
     /// Fills `frames`, up to the limit and one frame.
     private func pull() throws(ConnectionFailure) {
-        while frames.queue.count < limits.unsentBytesMax, !isClosed {
-            var bytes: UnsafePointer<UInt8>?
-            // DATA goes past `bytes`, in `takeData`.
-            let before = frames.queue.count
-            let count = nghttp2_session_mem_send(session.pointer, &bytes)
-            if count < 0 {
-                throw ConnectionFailure(.violation, "HTTP/2: \(String(cString: nghttp2_strerror(Int32(count))))")
-            }
-            if count > 0 { frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count)) }
-            if frames.queue.count == before { return }
+        while frames.queue.count < limits.unsentBytesMax, !isClosed, try pullFrame() {}
+    }
+
+    /// False: there was none.
+    private func pullFrame() throws(ConnectionFailure) -> Bool {
+        var bytes: UnsafePointer<UInt8>?
+        // DATA goes past `bytes`, in `takeData`.
+        let before = frames.queue.count
+        let count = nghttp2_session_mem_send(session.pointer, &bytes)
+        if count < 0 {
+            throw ConnectionFailure(.violation, "HTTP/2: \(String(cString: nghttp2_strerror(Int32(count))))")
         }
+        if count > 0 { frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count)) }
+        return frames.queue.count > before
+    }
+
+    /// Takes the whole answer to a request out of nghttp2, before what follows of the request makes it drop that. It goes to
+    /// the socket at the turn's end. Frames with data come after it, so that few others are taken.
+    func takeAnswer(of stream: Int32) throws(ConnectionFailure) {
+        defer { frames.queue.removeAll() }
+        while streams[stream] != nil, !isClosed, try pullFrame() {}
+        unsent.append(frames.queue.bytes)
     }
 
     /// What an earlier flush left.

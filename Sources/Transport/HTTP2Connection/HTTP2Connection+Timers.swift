@@ -134,6 +134,15 @@ extension HTTP2Connection {
         armTimer()
     }
 
+    /// Has the peer send something, with which it says what of its streams has been read. A library that widens a window
+    /// only when half of it was read does so earlier when it has a frame to send in any case (gRPC's C core). One at a time.
+    func askForWindows() {
+        guard hasOpened, !isClosed, !awaitsWindows else { return }
+        awaitsWindows = true
+        submitPing(.window)
+        scheduleFlush()
+    }
+
     func submitPing(_ purpose: PingPurpose) {
         withUnsafeBytes(of: purpose.rawValue) { bytes in
             _ = nghttp2_submit_ping(
@@ -147,6 +156,8 @@ extension HTTP2Connection {
 enum PingPurpose: UInt64 {
     case drain = 1
     case keepalive
+    /// What the peer has read and not told yet may come with its acknowledgement.
+    case window
 
     init?(_ bytes: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8)) {
         self.init(rawValue: withUnsafeBytes(of: bytes) { $0.loadUnaligned(as: UInt64.self) })

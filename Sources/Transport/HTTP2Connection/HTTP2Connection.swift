@@ -76,7 +76,7 @@ package final class HTTP2Connection {
     let session: HTTP2Session
     var streams: [Int32: HTTP2Stream] = [:]
 
-    /// What the socket did not take yet; bounded by `unsentBytesMax` and one frame.
+    /// What the socket did not take yet; bounded by `unsentBytesMax` and one frame, and frames without data.
     var unsent = ByteQueue()
     /// What its streams hold, kept up to date where that changes: behind a pointer, which spares each message the run-time
     /// checks of a class's properties. Proof: used on the loop only, but for `deinit`, which has the last reference.
@@ -123,6 +123,10 @@ package final class HTTP2Connection {
     package private(set) var isClosed = false
     /// The peer's SETTINGS have come.
     package internal(set) var hasOpened = false
+    /// A stream whose request was refused before its header block has ended.
+    var answeredAhead: Int32?
+    /// A PING of `askForWindows` has not been acknowledged.
+    var awaitsWindows = false
     /// How far a drain has come, and why there is one, for GOAWAY's last word.
     var drainPhase = DrainPhase.none
     var drainReason = ""

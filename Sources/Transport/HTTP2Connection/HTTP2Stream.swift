@@ -90,6 +90,9 @@ extension HTTP2Stream {
     /// All that is to be said was taken into frames.
     package var hasSentAll: Bool { output.pointee.isEnding && output.pointee.bytes.isEmpty }
 
+    /// Has the peer say what it has read of its streams, where it waits with that until there is more to be said.
+    package func askForWindow() { connection?.askForWindows() }
+
     /// Begins the response; with `end`, it is the whole of it.
     package func respond(_ headers: [HTTP2Header], end: Bool) {
         guard let connection, !hasBegun else { return }

@@ -6,7 +6,7 @@
 /// refused whatever it says; only the dynamic table must stay the same on both ends. Encoded in more than 64 KiB, a string has more than 17 KiB, for no
 /// code of Huffman's is longer than 30 bits, and the table has 4 KiB: an entry that is longer empties it (section 4.4),
 /// and so does its substitute, which has 16 KiB at least. The rest of its bytes becomes fields that are in no table. (In the
-/// place of a path they come too early, and nghttp2 resets the stream: nobody has a method with such a name.)
+/// place of a path they come too early, and nghttp2 resets the stream: its call is answered before.)
 ///
 /// Nothing is held back: the length of a string is changed in the byte in which it goes beyond the bound, and what comes
 /// after it is overwritten where it is.
@@ -34,7 +34,8 @@ package struct HeaderBlockFilter: Sendable {
     private var prefixHasPadding = false
     private var fragmentLeft = 0
     private var endsBlock = false
-    private var isInBlock = false
+    /// A header block has begun and not ended.
+    package private(set) var isInBlock = false
 
     private var place = Place.representation
     private var isHuffman = false

@@ -48,17 +48,27 @@ EVICTIONS = h2.request(MISSING) + b"".join(h2.field(f"k{index}", "v" * 200, inde
 JUST_TOO_LARGE = h2.request(MISSING) + h2.field("x", "y" * 4000, indexed=True) + h2.FROM_DYNAMIC_TABLE * 20
 
 
-def one_large_field(agent, clock):
+def one_large_field(name):
     """gRPC's own clients send this when a user's metadata is that long: it costs the call, not the connection."""
-    for size in (64 << 10, 96 << 10, 120 << 10):
-        with connect(agent) as peer:
-            block = h2.request(CHECK) + h2.field("x", "y" * size)
-            peer.send(WIDE + in_frames(1, block), lambda: peer.has_ended(1))
-            assert not peer.goaways and peer.grpc_status(1) == RESOURCE_EXHAUSTED, f"{size} bytes: {peer.goaways}"
-            peer.send(h2.call(3, h2.request(CHECK), h2.message(b""), h2.END_STREAM), lambda: peer.has_ended(3))
-            assert peer.grpc_status(3) == 0, "the connection goes on"
-    block = h2.request(MISSING) + h2.field("x", "y" * (100 << 10))
-    return Blast(agent, blocks(block), 4).run(clock)
+
+    first = "/" if name == ":path" else "y"
+
+    def run(agent, clock):
+        for size in (60 << 10, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 96 << 10, 127 << 10):
+            with connect(agent) as peer:
+                peer.send(WIDE + in_frames(1, head({name: first + "y" * (size - 1)})), lambda: peer.has_ended(1))
+                assert not peer.goaways and peer.grpc_status(1) == RESOURCE_EXHAUSTED, f"{size} bytes: {peer.goaways}"
+                assert "headerListBytesMax" in peer.fields[1]["grpc-message"]
+                peer.send(h2.call(3, h2.request(CHECK), h2.message(b""), h2.END_STREAM), lambda: peer.has_ended(3))
+                assert peer.grpc_status(3) == 0, "the connection goes on"
+        for size in (128 << 10, 200 << 10):
+            with connect(agent) as peer:
+                peer.send(WIDE + in_frames(1, head({name: first + "y" * size})), lambda: peer.goaways)
+                ((code, reason),) = peer.goaways
+                assert code == h2.ENHANCE_YOUR_CALM and reason.startswith("headerBlockBytesMax"), reason
+        return Blast(agent, blocks(head({name: first + "y" * (100 << 10)})), 4).run(clock)
+
+    return run
 
 
 def blank_ends(agent, clock):
@@ -282,7 +292,9 @@ FRAMES = [
     flood("header blocks of 110 entries that evict", blocks(EVICTIONS), connections=32),
     flood("header blocks of 110 entries that evict, from 256 connections", blocks(EVICTIONS), connections=256),
     flood("header lists just above the limit", blocks(JUST_TOO_LARGE), connections=16),
-    Attack("one metadata field of 64 to 120 KiB", one_large_field),
+    Attack("one metadata field of 60 to 200 KiB", one_large_field("x")),
+    Attack("a path of 60 to 200 KiB", one_large_field(":path")),
+    Attack("an authority of 60 to 200 KiB", one_large_field(":authority")),
     Attack("values with blanks at their ends", blank_ends),
     storm("calls of what there is not", call_of(MISSING, h2.message(b"")), count=64, expect=(UNIMPLEMENTED,)),
     storm("calls of nothing that are not ended", abandoned, count=64),

@@ -17,6 +17,8 @@ TOKENS = 40_000
 COUNTER_AGE_SECONDS = 7
 UNREAD_SECONDS = 30
 GROWTH_KIBIBYTES_MAX = 8 * 1024
+# How slowly one reads that is no consumer who does not read.
+SLOW_SECONDS_PER_EVENT = 0.025
 
 
 def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
@@ -111,6 +113,38 @@ def test_a_consumer_that_does_not_read_gives_way_to_those_who_wait():
                 await read_turn(unread, turn)
             assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert "unreadMilliseconds" in refusal.value.details()
+
+    with Agent({"one": {"models": [{"id": "one", "maxSequences": 1}]}}) as agent:
+        run(scenario(agent))
+
+
+def test_a_consumer_that_reads_slowly_keeps_its_turn_and_then_gives_way_to_those_who_wait():
+    async def scenario(agent):
+        narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
+        async with connect(agent, **narrow) as slow, connect(agent) as busy:
+            request = echo.request("slow", model="one", max_tokens=1_000_000, ids=True)
+            call = rpc.InferenceStub(slow).Chat()
+            await call.write(pb.ChatRequest(generate=request))
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+
+            following = echo.request("next", model="one", max_tokens=5)
+            waiting = rpc.InferenceStub(busy).Chat()
+            await waiting.write(pb.ChatRequest(generate=following))
+            waiter = await read_turn(waiting, until=lambda turn: turn.queued > 0)
+            until = time.monotonic() + UNREAD_SECONDS + 5
+            while time.monotonic() < until:
+                await asyncio.sleep(SLOW_SECONDS_PER_EVENT)
+                event = await call.read()
+                assert event is not grpc.aio.EOF, f"ended: {await call.details()}"
+                turn.receive(event)
+            print(f"read slowly: {turn.deltas} deltas with {turn.tokens} tokens")
+            # It stood still for most of this time: more is there than it has read.
+            assert await asyncio.to_thread(agent.number, "one", "running") == 1
+            assert waiter.accepted is None and not turn.is_over
+
+            await call.write(pb.ChatRequest(cancel=pb.Cancel()))
+            echo.check(await read_turn(call, turn), request)
+            echo.check(await read_turn(waiting, waiter), following)
 
     with Agent({"one": {"models": [{"id": "one", "maxSequences": 1}]}}) as agent:
         run(scenario(agent))

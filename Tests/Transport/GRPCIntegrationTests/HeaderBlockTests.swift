@@ -53,9 +53,11 @@ struct HeaderBlockTests {
 
     /// A field that nghttp2 would not decode, and whether it empties the dynamic table.
     enum Long: CaseIterable {
-        case literal, indexed, neverIndexed, huffman, indexedHuffman, name, indexedName, path
+        case literal, indexed, neverIndexed, huffman, indexedHuffman, name, indexedName, path, plainPath
 
-        var emptiesTable: Bool { self == .indexed || self == .indexedHuffman || self == .indexedName || self == .path }
+        var isPath: Bool { self == .path || self == .plainPath }
+
+        var emptiesTable: Bool { [.indexed, .indexedHuffman, .indexedName, .path, .plainPath].contains(self) }
 
         var field: [UInt8] {
             let text = [UInt8](repeating: UInt8(ascii: "y"), count: 65_537)
@@ -74,6 +76,7 @@ struct HeaderBlockTests {
             case .name: [0x00] + long + [1, UInt8(ascii: "v")]
             case .indexedName: [0x40] + huffman + [1, UInt8(ascii: "v")]
             case .path: [0x44] + huffman
+            case .plainPath: [0x40, 5] + Array(":path".utf8) + long
             }
         }
     }
@@ -87,7 +90,7 @@ struct HeaderBlockTests {
                 let older = Frame.field("some", "older", indexed: true)
                 let younger = Frame.field("some", "younger", indexed: true)
                 let first =
-                    long == .path
+                    long.isPath
                     ? Self.request(1, path: long.field, younger)
                     : Self.request(1, older + long.field + younger)
                 try raw.send(Frame.preface + Frame.settings() + first + Self.request(3, [0x80 | 62]))
@@ -105,9 +108,11 @@ struct HeaderBlockTests {
                     return emptiesTable ? !Frame.goAways(in: bytes).isEmpty : Self.ends(bytes, [5])
                 }
                 let frames = Frame.all(in: answer)
-                // A path that nobody serves is no metadata; its stream is reset, and the connection goes on as well.
+                // One that is answered before it has ended may stop.
                 let resets = frames.filter { $0.stream == 1 }.compactMap(\.resetCode)
-                #expect(resets == (long == .path ? [.protocolError] : []), "\(long)")
+                #expect(resets == (long.isPath ? [.noError] : []), "\(long)")
+                let ends = frames.filter { $0.stream == 1 && $0.type == 1 && $0.flags & 1 != 0 }
+                #expect(ends.count == 1, "\(long)")
                 func body(_ stream: UInt32) -> String {
                     let bytes = frames.filter { $0.stream == stream && $0.type == 0 }.flatMap(\.payload)
                     return String(decoding: bytes.dropFirst(7), as: UTF8.self)
@@ -117,8 +122,7 @@ struct HeaderBlockTests {
                 #expect(body(5) == (emptiesTable ? "" : "older"), "\(long)")
                 let codes = Frame.goAways(in: answer).map(\.code)
                 #expect(codes == (emptiesTable ? [.compressionError] : []), "\(long)")
-                let met: [String: UInt64] = long == .path ? [:] : ["headerListBytesMax": 1]
-                #expect(await server.server.limitsMet == met, "\(long)")
+                #expect(await server.server.limitsMet == ["headerListBytesMax": 1], "\(long)")
             }
         }
     }
@@ -152,6 +156,26 @@ struct HeaderBlockTests {
                 #expect(goAways.map(\.code) == [.enhanceYourCalm])
                 #expect(goAways.first?.debugData.hasPrefix("headerBlockBytesMax") == true)
             }
+        }
+    }
+
+    @Test("A request that is no HTTP costs its stream, and not its connection once there was time for it")
+    func malformedRequests() async throws {
+        var limits = Limits()
+        limits.http2.headersMilliseconds = 50
+        try await withServer(limits: limits) { server in
+            let raw = try RawSocket(to: server.address)
+            // The first one's deadline comes well after that time; the second one's path comes too late in it.
+            let first = Self.request(1, Frame.field("grpc-timeout", "300m")).dropLast(9 + 15)
+            let second = Self.request(3, path: Frame.field("some", "x") + Frame.field(":path", "/test.Echo/Unary"), [])
+            try raw.send(Frame.preface + Frame.settings() + first + second)
+            var answer: [UInt8] = []
+            try raw.readUntil { bytes in
+                answer = bytes
+                return Self.ends(bytes, [1])
+            }
+            #expect(Frame.goAways(in: answer).isEmpty)
+            #expect(Frame.all(in: answer).filter { $0.stream == 3 }.compactMap(\.resetCode) == [.protocolError])
         }
     }
 
