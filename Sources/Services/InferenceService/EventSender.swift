@@ -24,6 +24,8 @@ struct EventSender {
     /// Tokens whose text is still held back; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
     private var pendingIDs: [UInt8] = []
+    /// No sum of a turn's tokens overflows: `BackendConversation` takes no more of a sequence than its context has, whose
+    /// length is a UInt32 too.
     private(set) var tokensSent: UInt32 = 0
 
     init(call: ServerCall, wantsTokenIDs: Bool, sent: SentTokens) {

@@ -5,14 +5,16 @@ import WireFormat
 @Suite("BackendConversation")
 struct ConversationTests {
     /// A conversation after `Loaded`, with four sequences.
-    private func ready(_ end: BackendConversation.End = .agent) throws -> BackendConversation {
+    private func ready(
+        _ end: BackendConversation.End = .agent, contextTokens: UInt32 = 100
+    ) throws -> BackendConversation {
         var conversation = BackendConversation(end: end)
         try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: ["count_tokens"])))
         try conversation.agentSays(
             .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
         try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
         try conversation.backendSays(.loadProgress(LoadProgress(fraction: 0.5)))
-        try conversation.backendSays(.loaded(Loaded(maxContextTokens: 100, maxSequences: 4)))
+        try conversation.backendSays(.loaded(Loaded(maxContextTokens: contextTokens, maxSequences: 4)))
         return conversation
     }
 
@@ -89,6 +91,24 @@ struct ConversationTests {
         #expect(conversation.credit(of: 2) == 0)
         try conversation.agentSays(.start(Start(sequence: 2, credit: 1, request: [])))
         #expect(conversation.credit(of: 2) == 1)
+    }
+
+    @Test("the tokens of a sequence can be counted in 32 bits, whatever context its backend offers")
+    func longestSequence() throws {
+        var conversation = try ready(contextTokens: .max)
+        try conversation.agentSays(.start(Start(sequence: 0, credit: .max, request: [])))
+        func computed(_ count: UInt32) -> TokenRunView { TokenRunView(sequence: 0, tokenCount: Int(count)) }
+        try conversation.backendRan(computed(.max - 1))
+        #expect(sentence { try conversation.backendRan(computed(2)) }.contains("with a credit of 1"))
+        try conversation.backendRan(computed(1))
+        try conversation.agentSays(.credit(Credit(sequence: 0, tokens: .max)))
+        #expect(sentence { try conversation.backendRan(computed(1)) }.contains("4294967296 tokens in a context"))
+        #expect(conversation.tokens(of: 0) == UInt64(UInt32.max))
+        #expect(
+            sentence {
+                let end = Finish(.reason(.length), promptTokens: .max)
+                try conversation.backendRan(TokenRunView(sequence: 0, finish: end))
+            }.contains("4294967295 prompt tokens"))
     }
 
     @Test("a cache scope has at most 32 bytes")

@@ -22,7 +22,7 @@ from honest import RATE
 
 ATTACKS = [*MESSAGES, *FRAMES, *CALLS, *STRANGERS]
 SECONDS = float(os.environ.get("HEARTH_ATTACK_SECONDS", "0.6"))
-KEYS = int(os.environ.get("HEARTH_KEYS", "4000"))
+KEYS = int(os.environ.get("HEARTH_KEYS", "100000"))
 MANY = {"models": [{"id": "echo", "maxSequences": 256}]}
 # A stream of a hundred tokens a second has some in each of these while it is served.
 SLOT_SECONDS = 0.1
@@ -62,7 +62,8 @@ class Arena:
         if self.agent is None:
             return
         agent, self.agent = self.agent, None
-        self.honest.process.kill()
+        if self.honest:
+            self.honest.process.kill()
         agent.process.kill()
         agent.process.wait()
         print(f"--- the agent's log\n{agent.log()[-6000:]}")
@@ -70,11 +71,11 @@ class Arena:
 
 
 def fill_with_keys(agent):
-    """Adds keys that nobody uses, as an agent for many has them; gives the first one, which is in force all along."""
+    """Adds keys that nobody uses, as many as an agent can have; gives the first one, which is in force all along."""
     path = agent.state / "tokens.json"
     book, facts = json.loads(path.read_text()), path.stat()
     (first,) = book["tokens"]
-    for index in range(KEYS):
+    for index in range(1, KEYS):
         digest = hashlib.sha256(str(index).encode()).hexdigest()
         book["tokens"].append({**first, "name": f"key-{index}", "sha256": digest})
     fresh = path.with_name("tokens.new")
@@ -82,7 +83,7 @@ def fill_with_keys(agent):
     fresh.chmod(0o600)
     os.chown(fresh, facts.st_uid, facts.st_gid)
     fresh.rename(path)
-    wait_until(lambda: f"tokens read again: {KEYS + 1}" in agent.log(), "the keys are read")
+    wait_until(lambda: f"tokens read again: {KEYS}\n" in agent.log(), "the keys are read")
     return agent.first_token
 
 
@@ -163,8 +164,8 @@ def attacked(agent, honest, attack):
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_leaves_an_honest_stream_its_share(arenas, attack):
     arena = arenas[attack.arena]
-    agent, honest = arena.ready()
     try:
+        agent, honest = arena.ready()
         attacked(agent, honest, attack)
     except BaseException:
         arena.give_up()

@@ -11,10 +11,15 @@ import echo
 import grpc
 import pytest
 from agent import Agent, resident_kibibytes, wait_until
-from consumer import LENGTH, connect, pb, read_turn, rpc, run
+from attack import attacked, new_channel
+from consumer import LENGTH, Turn, connect, pb, read_turn, rpc, run
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Programs/unruly/unruly.c"
 BUILT = pathlib.Path(os.environ["HEARTH_CONSUMER_WORK"]) / "unruly"
+
+# What `unruly-mumble` says again and again, a byte a token: a letter, two scalars, and beginnings and other parts of scalars.
+NOISE = b"\xff\xe2\x82a\xf0\x9f\x98\xf0\x9f\x98\x80\xed\xa0\x80\xc3\xa9\xc3"
+NOISE_TOKENS = 100_000
 
 STREAMS = 200
 STREAMS_PER_CONNECTION = 50
@@ -75,7 +80,7 @@ REASONS = {
     "closes": "closed its socket and did not end",
 }
 # These do nothing that the contract forbids, however little it is worth.
-RUNNING = {"flood", "flood-log", "flood-lines", "drip-log", "flood-denied", "stubborn", "smuggle", "behave"}
+RUNNING = {"flood", "mumble", "flood-log", "flood-lines", "drip-log", "flood-denied", "stubborn", "smuggle", "behave"}
 # These wait for a sequence before they do it.
 ASKED = [
     "nested-length", "finish-twice", "beyond-credit", "after-cancel", "text-bomb", "pad-envelope", "pad-batch", "pad-run",
@@ -94,6 +99,12 @@ def unruly():
     ways = subprocess.run([BUILT], capture_output=True, text=True).stderr.split(": ")[-1].split()
     assert sorted(ways) == sorted([*REASONS, *RUNNING])
     return BUILT
+
+
+def add_unruly(agent, executable, way):
+    target = agent.backend_folder / f"unruly-{way}"
+    target.write_bytes(executable.read_bytes())
+    target.chmod(0o755)
 
 
 class Watch:
@@ -135,9 +146,7 @@ class Watch:
 def test_honest_streams_are_whole_while_every_hostile_backend_does_its_worst(unruly):
     honest = Agent({"echo": {"models": [{"id": "echo", "maxSequences": STREAMS}]}})
     for way in [*REASONS, *RUNNING]:
-        target = honest.backend_folder / f"unruly-{way}"
-        target.write_bytes(unruly.read_bytes())
-        target.chmod(0o755)
+        add_unruly(honest, unruly, way)
     for way, manifest in MANIFESTS.items():
         (honest.backend_folder / f"unruly-{way}.json").write_text(json.dumps(manifest))
 
@@ -214,3 +223,29 @@ def test_honest_streams_are_whole_while_every_hostile_backend_does_its_worst(unr
             assert backends[f"unruly-{way}"]["state"] == "ready", backends[f"unruly-{way}"]
         wait_until(
             lambda: all(agent.number(f"unruly-{way}", "restarts") > 0 for way in REASONS), "all started again", 60, 0.5)
+
+
+def test_what_is_no_text_becomes_text_without_end_and_stops_where_it_should(unruly):
+    whole = (NOISE * (NOISE_TOKENS // len(NOISE) + 1)).decode(errors="replace")
+    # No stop, one that never comes, one that nearly comes again and again, and some that come, over a cut and in a scalar.
+    stops = [[], ["never"], ["\ufffd" * 80, "\ufffda\ufffd\U0001f600b"], ["\u00e9\ufffd\ufffd"], ["\ufffd\ufffda\ufffd"]]
+    prepared = Agent()
+    add_unruly(prepared, unruly, "mumble")
+    with attacked(agent=prepared) as agent, new_channel(agent) as channel:
+        agent.wait_ready("unruly-mumble")
+        with agent.honest.keeps_its_rate():
+            for stop in stops:
+                request = echo.request("noise", model="unruly-mumble", max_tokens=1 << 30)
+                request.stopping.stop.extend(stop)
+                call, turn = rpc.InferenceStub(channel).Generate(request), Turn()
+                for event in call:
+                    turn.receive(event)
+                    if turn.is_over or turn.tokens >= NOISE_TOKENS:
+                        break
+                call.cancel()
+                ends = [end for end in map(whole.find, stop) if end >= 0]
+                if ends:
+                    assert turn.text == whole[: min(ends)] and turn.finished.stop in stop
+                else:
+                    assert not turn.is_over and len(turn.text) > NOISE_TOKENS / 2 and whole.startswith(turn.text)
+            agent.wait_idle("unruly-mumble")

@@ -103,20 +103,29 @@ static void send_loaded(unsigned context) {
     send_message(loaded, &body);
 }
 
-// `count` tokens with their text, and after them the end with a reason (0: none).
-static void send_run(unsigned sequence, size_t count, size_t text_bytes, unsigned reason) {
+// `count` tokens with this text, and after them the end with a reason (0: none).
+static void send_text(unsigned sequence, size_t count, const void *text, size_t text_bytes, unsigned reason) {
     static unsigned char ones[payload_max];
-    memset(ones, 'a', sizeof ones);
+    memset(ones, 'a', count);
     run.count = 0;
     put_number(&run, 1, sequence);
     if (count) put_text(&run, 2, ones, count);
-    if (text_bytes) put_text(&run, 3, ones, text_bytes);
+    if (text_bytes) put_text(&run, 3, text, text_bytes);
     unsigned char finish[2] = {1 << 3, (unsigned char)reason};
     if (reason) put_text(&run, 4, finish, sizeof finish);
     body.count = 0;
     put_text(&body, 1, run.at, run.count);
     send_message(tokens, &body);
 }
+
+static void send_run(unsigned sequence, size_t count, size_t text_bytes, unsigned reason) {
+    static unsigned char letters[payload_max];
+    memset(letters, 'a', text_bytes);
+    send_text(sequence, count, letters, text_bytes, reason);
+}
+
+// Bytes that were said to each of the sequences.
+static uint64_t spoken[8];
 
 // ---- What is read ----
 
@@ -465,9 +474,8 @@ static void count_unasked(void) {
     hang();
 }
 
-// Within its credit and with all the text that a token may have, as fast as it goes, in a context that does not end.
-static void flood(void) {
-    enum { step = 64 };
+// Computes without end for whoever asks, as many tokens at once as the credit lets it and `step` allows.
+static void compute(size_t step, void (*say)(unsigned sequence, size_t count)) {
     greet();
     send_loaded(1 << 30);
     uint64_t left[8] = {0};
@@ -479,7 +487,7 @@ static void flood(void) {
             if (!running[sequence] || !count) continue;
             left[sequence] -= count;
             busy = 1;
-            send_run(sequence, count, count * 1024, 0);
+            say(sequence, count);
         }
         struct pollfd watched = {.fd = agent, .events = POLLIN};
         if (poll(&watched, 1, busy ? 0 : -1) <= 0) continue;
@@ -489,6 +497,7 @@ static void flood(void) {
         if (heard.field == start) {
             left[heard.first] = heard.second;
             running[heard.first] = 1;
+            spoken[heard.first] = 0;
         }
         if (heard.field == credit) left[heard.first] += heard.second;
         if (heard.field == cancel && running[heard.first]) {
@@ -497,6 +506,27 @@ static void flood(void) {
         }
     }
 }
+
+static void say_much(unsigned sequence, size_t count) { send_run(sequence, count, count * 1024, 0); }
+
+// Within its credit and with all the text that a token may have, as fast as it goes, in a context that does not end.
+static void flood(void) { compute(64, say_much); }
+
+// A letter, a scalar, and beginnings and other parts of scalars: no text, in a circle.
+static void say_noise(unsigned sequence, size_t count) {
+    static const unsigned char noise[] = {0xff, 0xe2, 0x82, 'a',  0xf0, 0x9f, 0x98, 0xf0, 0x9f,
+                                          0x98, 0x80, 0xed, 0xa0, 0x80, 0xc3, 0xa9, 0xc3};
+    unsigned char said[8];
+    // A byte a token, cut after one, two, up to seven of them, so that in time every cut is made.
+    while (count > 0) {
+        size_t most = 1 + spoken[sequence] % 7, next = count < most ? count : most;
+        for (size_t i = 0; i < next; i++) said[i] = noise[spoken[sequence]++ % sizeof noise];
+        send_text(sequence, next, said, next, 0);
+        count -= next;
+    }
+}
+
+static void mumble(void) { compute(64, say_noise); }
 
 // Loads without end, and says so as often as it can.
 static void flood_progress(void) {
@@ -688,7 +718,7 @@ static const struct {
     // Unasked.
     {"pong-unasked", pong_unasked}, {"count-unasked", count_unasked},
     // Too much, and too little.
-    {"flood", flood}, {"flood-progress", flood_progress}, {"flood-log", flood_log},
+    {"flood", flood}, {"mumble", mumble}, {"flood-progress", flood_progress}, {"flood-log", flood_log},
     {"flood-lines", flood_lines}, {"drip-log", drip_log}, {"flood-denied", flood_denied}, {"deaf", deaf},
     // The process.
     {"stubborn", stubborn}, {"stopped", stopped}, {"stopped-first", stopped_first}, {"daemonise", daemonise},

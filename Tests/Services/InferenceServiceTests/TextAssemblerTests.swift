@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import InferenceService
@@ -71,6 +72,25 @@ struct TextAssemblerTests {
                 let result = assemble([Array(text[..<cut]), Array(text[cut...])], stops: ["nothing", stop])
                 #expect(result.text == "some text")
                 #expect(result.stop == stop)
+            }
+        }
+    }
+
+    @Test func `bytes that are no text meet a stop of what they become, wherever they are cut`() {
+        let noise: [UInt8] = [
+            0xff, 0xe2, 0x82, 0x61, 0xf0, 0x9f, 0x98, 0xf0, 0x9f, 0x98, 0x80, 0xed, 0xa0, 0x80, 0xc3, 0xa9, 0xc3,
+        ]
+        let bytes = noise + noise + [0x62] + noise
+        let whole = String(decoding: bytes, as: UTF8.self)
+        for stop in ["\u{fffd}\u{fffd}b", "é\u{fffd}b", "\u{fffd}a\u{fffd}😀", "a\u{fffd}é"] {
+            let end = whole.range(of: stop)?.lowerBound ?? whole.endIndex
+            for first in bytes.indices {
+                for second in first..<bytes.count {
+                    let pieces = [Array(bytes[..<first]), Array(bytes[first..<second]), Array(bytes[second...])]
+                    let result = assemble(pieces, stops: ["nothing", stop])
+                    #expect(result.text == whole[..<end], "\(stop), cut at \(first) and \(second)")
+                    #expect(result.stop == (end < whole.endIndex ? stop : nil))
+                }
             }
         }
     }
