@@ -223,6 +223,13 @@ var targets: [Target] = [
     testProgram("runtime-probe", linkerSettings: staticExecutable + foundationLibraries),
     // Says what policies mean, to be held against libseccomp's simulator.
     testProgram("policy-verdicts", ["LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
+    // The way of a token without sandbox and clock, for Tests/Cost.
+    testProgram(
+        "token-path",
+        [
+            "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
+            logging,
+        ]),
     // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
     .target(
         name: "InteropMessages", dependencies: [protobuf], path: "Tests/Programs/InteropMessages",
