@@ -8,7 +8,8 @@ package enum SettingsEnvironment {
     /// Variables of other parts: the consumer's commands, and the scripts that build and test Hearth.
     static let ofOthers: Set<String> = [
         "HEARTH_TOKEN", "HEARTH_PREFIX", "HEARTH_LLAMA_PREFIX", "HEARTH_WARNINGS_AS_ERRORS", "HEARTH_CONSUMER_WORK",
-        "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS", "HEARTH_FUZZ",
+        "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS", "HEARTH_ATTACK_SECONDS", "HEARTH_KEYS",
+        "HEARTH_SANITIZER", "HEARTH_FUZZ",
     ]
 
     /// What the variables say of settings. Throws for one that is empty, and for one that is no setting but was

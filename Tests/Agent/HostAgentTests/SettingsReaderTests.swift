@@ -198,7 +198,8 @@ struct SettingsReaderTests {
 
     @Test func `variables of other parts, and of the machine that runs containers, are no settings`() throws {
         let environment = [
-            "HEARTH_TOKEN": "x", "HEARTH_LLAMA_PREFIX": "/x", "HEARTH_PORT": "tcp://10.0.0.1:50051",
+            "HEARTH_TOKEN": "x", "HEARTH_LLAMA_PREFIX": "/x", "HEARTH_KEYS": "1", "HEARTH_ATTACK_SECONDS": "1",
+            "HEARTH_SANITIZER": "thread", "HEARTH_PORT": "tcp://10.0.0.1:50051",
             "HEARTH_SERVICE_HOST": "10.0.0.1", "HEARTH_SERVICE_PORT": "50051", "HEARTH_SERVICE_PORT_GRPC": "50051",
             "HEARTH_PORT_50051_TCP": "tcp://10.0.0.1:50051", "HEARTH_PORT_50051_TCP_ADDR": "10.0.0.1",
             "HEARTHSTONE": "",
