@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import HostAgent
 internal import LinuxSystem
+internal import TLSSession
 
 /// The command line: one subcommand for each thing that a person does.
 struct Hearth: AsyncParsableCommand {
@@ -43,6 +44,8 @@ enum Main {
     /// Signals are blocked before the first thread starts, so `main` is synchronous; the command runs in a task, which
     /// parses it anew, because it is no value that could be handed to one.
     static func main() {
+        // Threads that read files and start backends are not waited for at the end: a disk may hang.
+        OpenSSLLifetime.endsWithProcess()
         StandardStreams.fillClosed()
         do {
             CommandLineSecrets.hide()
