@@ -9,7 +9,7 @@ import time
 import echo
 import pytest
 import raw_http2 as h2
-from agent import Agent, resident_kibibytes, wait_until
+from agent import SANITIZED, Agent, resident_kibibytes, wait_until
 from attack import (
     CHAT,
     GENERATE,
@@ -130,14 +130,14 @@ def test_readers_whose_windows_stay_closed_hold_a_fixed_amount_each():
         calls = READERS * STREAMS_OF_A_READER + 1
         wait_until(lambda: usage(agent) == (READERS + 1, calls), f"{calls} calls")
         held, looks, deadline = 0, 0, time.monotonic() + 60
-        while looks < 3:
+        while looks < 3 and not SANITIZED:
             now = resident_kibibytes(agent.pid)
             held, looks = (now, 0) if now > held + 512 else (held, looks + 1)
             assert time.monotonic() < deadline, "memory goes on growing"
             agent.honest.wait_for(50)
         grown = resident_kibibytes(agent.pid) - before
         print(f"{calls - 1} streams that are not read hold {grown} KiB together")
-        assert grown < limit
+        assert SANITIZED or grown < limit
 
 
 def test_what_all_peers_make_the_agent_hold_is_bounded():
@@ -151,7 +151,7 @@ def test_what_all_peers_make_the_agent_hold_is_bounded():
             assert len(peers) < 10, "the agent holds more than it may"
             peers.append(stack.enter_context(connect(agent)))
             peers[-1].send(h2.BEGIN + hoard)
-            assert resident_kibibytes(agent.pid) < HELD_KIBIBYTES_MAX
+            assert SANITIZED or resident_kibibytes(agent.pid) < HELD_KIBIBYTES_MAX
             agent.honest.wait_for(5)
         for peer in peers:
             peer.step()

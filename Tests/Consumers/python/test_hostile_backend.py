@@ -10,7 +10,7 @@ import threading
 import echo
 import grpc
 import pytest
-from agent import Agent, resident_kibibytes, wait_until
+from agent import SANITIZED, Agent, resident_kibibytes, wait_until
 from attack import attacked, new_channel
 from consumer import LENGTH, Turn, connect, pb, read_turn, rpc, run
 
@@ -215,7 +215,7 @@ def test_honest_streams_are_whole_while_every_hostile_backend_does_its_worst(unr
     with honest as agent, Watch(agent) as watch:
         run(scenario(agent), 240)
         print(f"the agent took at most {watch.peak} KiB")
-        assert watch.peak < RESIDENT_KIBIBYTES_MAX
+        assert SANITIZED or watch.peak < RESIDENT_KIBIBYTES_MAX
         wait_until(lambda: not watch.missing(), "every hostile backend shown with its reason", 60, 0.2)
         backends = agent.backends()
         assert backends["echo"]["state"] == "ready" and backends["echo"].get("restarts", 0) == 0

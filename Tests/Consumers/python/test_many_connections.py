@@ -6,7 +6,7 @@ import socket
 import echo
 import pytest
 import raw_http2
-from agent import Agent, resident_kibibytes, wait_until
+from agent import SANITIZED, Agent, resident_kibibytes, wait_until
 from consumer import connect, read_turn, rpc, run
 
 CONNECTIONS = 10_000
@@ -47,7 +47,7 @@ def test_ten_thousand_connections_are_open_at_once():
         wait_until(lambda: number(agent, "openCalls") == CONNECTIONS, f"{CONNECTIONS} open calls", 60, 0.2)
         grown = resident_kibibytes(agent.pid) - before
         print(f"{CONNECTIONS} connections, {grown / CONNECTIONS:.1f} KiB each")
-        assert grown < CONNECTIONS * KIBIBYTES_EACH
+        assert SANITIZED or grown < CONNECTIONS * KIBIBYTES_EACH
         run(one_turn(agent))
         for consumer in consumers:
             consumer.close()

@@ -7,7 +7,7 @@ import time
 import echo
 import grpc
 import pytest
-from agent import Agent, resident_kibibytes
+from agent import SANITIZED, Agent, resident_kibibytes
 from consumer import connect, pb, read_turn, rpc, run
 
 STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
@@ -77,8 +77,8 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
                 f" neighbours {rate_before:.0f} -> {rate_during:.0f} tokens/s"
             )
             assert computed_after == computed < TOKENS
-            assert resident_after - resident_before < GROWTH_KIBIBYTES_MAX
-            assert rate_during > rate_before * 0.8
+            assert SANITIZED or resident_after - resident_before < GROWTH_KIBIBYTES_MAX
+            assert SANITIZED or rate_during > rate_before * 0.8
 
             turn = await read_turn(call, turn)
             echo.check(turn, request)
