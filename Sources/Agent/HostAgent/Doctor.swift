@@ -26,18 +26,22 @@ package struct Doctor: Sendable {
         let observation: LayerObservation
     }
 
-    /// Throws when it cannot look at all: a part of Hearth is missing, or nobody is there to probe as.
+    /// Throws when it cannot look at all: a part of Hearth is missing, or nobody is there to probe as. What it makes and
+    /// starts is gone when it returns, also when one of the `TerminationSignals` that the process holds keeps it from going
+    /// on.
     package func examine(executable hearth: String) throws(HostError) -> DoctorReport {
         // Root of a container is an ordinary user outside, and may have no other user to become.
         if user != nil || Namespaces.isMachineRoot() {
             try PrivilegeDrop.apply(user: user ?? Doctor.unprivilegedUser()) { (_) throws(HostError) in }
         }
         let probePath = try InstalledParts.program("sandbox-probe", executable: hearth)
-        let folder = try TemporaryFolder(prefix: "hearth-doctor-")
-        do throws(AuditError) {
-            return try examine(hearth, SandboxAudit(probePath: probePath, folder: folder.path))
-        } catch {
-            throw HostError(error.description)
+        return try Doctor.withTemporaryFolder(prefix: "hearth-doctor-") { (folder) throws(HostError) in
+            do {
+                let signals = try TerminationSignals()
+                return try examine(hearth, probePath, folder, until: signals)
+            } catch {
+                throw HostError("\(error)")
+            }
         }
     }
 
@@ -46,7 +50,11 @@ package struct Doctor: Sendable {
         SystemUser(named: PrivilegeDrop.serviceUser) == nil ? "nobody" : PrivilegeDrop.serviceUser
     }
 
-    private func examine(_ hearth: String, _ audit: consuming SandboxAudit) throws(AuditError) -> DoctorReport {
+    private func examine(
+        _ hearth: String, _ probePath: String, _ folder: String, until signals: borrowing TerminationSignals
+    ) throws(AuditError) -> DoctorReport {
+        let audit = try SandboxAudit(
+            probePath: probePath, folder: folder, interruption: signals.descriptor.raw)
         let shared = InstalledParts.prefix(of: hearth).appending(path: "share/hearth")
         let facts = HostFacts.read(shippedAppArmorProfile: shared.appending(path: "apparmor-profile").path)
         let host = SandboxHost.find(claimingControlGroups: false)
@@ -143,15 +151,13 @@ package struct Doctor: Sendable {
 
     private static let failingRemedy =
         "stop lending this machine, and report it with the output of: hearth doctor --json"
-}
 
-/// A folder of this user's own that is removed with everything in it.
-private final class TemporaryFolder {
-    let path: String
-
-    init(prefix: String) throws(HostError) {
+    /// Lends a folder of this user's own that is removed with everything in it.
+    private static func withTemporaryFolder<Value>(
+        prefix: String, _ body: (String) throws(HostError) -> Value
+    ) throws(HostError) -> Value {
         let base = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
-        path = "\(base)/\(prefix)\(UUID().uuidString.prefix(8).lowercased())"
+        let path = "\(base)/\(prefix)\(UUID().uuidString.prefix(8).lowercased())"
         do {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
@@ -159,7 +165,7 @@ private final class TemporaryFolder {
             throw HostError(
                 "cannot make the folder \(path) (\(error.localizedDescription)); set TMPDIR to a folder of yours")
         }
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -2,9 +2,10 @@ internal import ArgumentParser
 internal import Foundation
 internal import HostAgent
 internal import LaunchPlan
+internal import LinuxSystem
 internal import TerminalText
 
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: ParsableCommand, HoldsSignals {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "See how strongly this machine can hold a backend.",
@@ -46,7 +47,7 @@ struct DoctorCommand: ParsableCommand {
         if isatty(STDERR_FILENO) == 1 {
             Output.note("Trying what a hostile backend could try; this takes some seconds.")
         }
-        let report = try doctor.examine(executable: InstalledParts.ownExecutable())
+        let report = try examine(doctor)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -55,6 +56,15 @@ struct DoctorCommand: ParsableCommand {
             Output.print(DoctorText(report).text)
         }
         throw ExitCode(report.exitStatus)
+    }
+}
+
+extension DoctorCommand {
+    /// A signal that comes meanwhile ends this process once nothing of the examination is left.
+    private func examine(_ doctor: Doctor) throws -> DoctorReport {
+        // Printing waits for its reader, and a signal must not wait with it.
+        defer { TerminationSignals.release() }
+        return try doctor.examine(executable: InstalledParts.ownExecutable())
     }
 }
 

@@ -39,6 +39,9 @@ struct Hearth: AsyncParsableCommand {
 /// A command that takes Ctrl-C as a request, not as its end.
 protocol HandlesSignals {}
 
+/// A command that has things to put in order before a signal may end it; it calls `TerminationSignals.release`.
+protocol HoldsSignals {}
+
 @main
 enum Main {
     /// Signals are blocked before the first thread starts, so `main` is synchronous; the command runs in a task, which
@@ -49,7 +52,9 @@ enum Main {
         StandardStreams.fillClosed()
         do {
             CommandLineSecrets.hide()
-            if try Hearth.parseAsRoot() is any HandlesSignals { TerminationSignals.block() }
+            let command = try Hearth.parseAsRoot()
+            if command is any HandlesSignals { TerminationSignals.block() }
+            if command is any HoldsSignals { TerminationSignals.hold() }
         } catch {
             end(error)
         }

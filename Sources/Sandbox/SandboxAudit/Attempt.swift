@@ -10,19 +10,24 @@ struct Attempt {
     /// What an attempt may write; a pipe holds it, so it is read at the end.
     private static let outputBytesMax = 64 << 10
 
-    /// Waits for the end of `process`, with its whole session when it leads one, and reads what is left in `output`.
+    /// Waits for the end of `process`, with its whole session when it leads one, and reads what is left in `output`. Throws
+    /// EINTR when `interruption` can be read; then they have ended as well.
     init(
-        _ process: borrowing ProcessHandle, output: borrowing Descriptor, seconds: UInt64
+        _ process: borrowing ProcessHandle, output: borrowing Descriptor, seconds: UInt64, interruption: CInt? = nil
     ) throws(LinuxError) {
         let deadline = Monotonic.now().advanced(milliseconds: seconds * 1000)
-        var hasEnded = false
-        while !hasEnded, case let left = deadline.since(Monotonic.now()), left > 0 {
-            hasEnded = try !Poll.wait(process.raw, for: .readable, nanoseconds: left).isEmpty
+        let hasEnded = Result { () throws(LinuxError) in
+            while case let left = deadline.since(Monotonic.now()), left > 0 {
+                let ready = try Poll.wait(
+                    process.raw, for: .readable, nanoseconds: left, interruption: interruption)
+                if !ready.isEmpty { return true }
+            }
+            return false
         }
         // Those that it has started, too.
         kill(-process.processID, SIGKILL)
         let ended = process.waitForExit()
-        status = hasEnded ? ended : nil
+        status = try hasEnded.get() ? ended : nil
         text = try Attempt.rest(of: output)
     }
 
@@ -43,7 +48,8 @@ struct Attempt {
     /// Runs a program as a child of this process, in a session of its own. Its descriptors are /dev/null, a pipe twice,
     /// and `descriptors` from 3 on.
     static func run(
-        _ path: String, _ arguments: [String], environment: [String] = [], descriptors: [CInt] = [], seconds: UInt64
+        _ path: String, _ arguments: [String], environment: [String] = [], descriptors: [CInt] = [], seconds: UInt64,
+        interruption: CInt? = nil
     ) throws(LinuxError) -> Attempt {
         let output = try Descriptor.pipe()
         let null = try Descriptor.open("/dev/null", O_RDONLY)
@@ -51,7 +57,7 @@ struct Attempt {
             path, arguments: arguments, environment: environment,
             descriptors: [null.raw, output.second.raw, output.second.raw] + descriptors)
         let process = try ProcessHandle(child: started)
-        return try Attempt(process, output: output.first, seconds: seconds)
+        return try Attempt(process, output: output.first, seconds: seconds, interruption: interruption)
     }
 
     /// What the probe's end says of the probe, or nil when it says nothing (Sources/Sandbox/sandbox-probe/probe.c).

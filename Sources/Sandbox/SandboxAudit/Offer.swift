@@ -13,7 +13,6 @@ final class Offer {
     private static let leakedFrom: CInt = 60
     private static let wordBytesMax = 16 << 10
     private static let startNanoseconds: UInt64 = 10_000_000_000
-    private static let endNanoseconds: UInt64 = 2_000_000_000
 
     /// The weights, open to be read, as a backend is given them.
     let model: Descriptor
@@ -21,13 +20,11 @@ final class Offer {
     private let leaked: [(key: String, descriptor: CInt)]
     private let peer: Descriptor
     private let words: [String]
-    private let bystander: ProcessHandle
-    /// Its end is the bystander's, which takes away what outlives processes.
-    private var bystanderInput: Descriptor?
+    private let bystander: Bystander
     private let memory: UnsafeMutableBufferPointer<UInt8>
 
     /// Starts the bystander, which makes its files in `folder`: an absolute path of an empty folder of this user.
-    init(probePath: String, folder: String) throws(AuditError) {
+    init(probePath: String, folder: String, interruption: CInt? = nil) throws(AuditError) {
         do throws(LinuxError) {
             let input = try Descriptor.pipe()
             let output = try Descriptor.pipe()
@@ -35,9 +32,8 @@ final class Offer {
             let process = try ProcessSpawn.spawn(
                 probePath, arguments: ["sandbox-probe", "bystander", "folder=\(folder)"],
                 environment: Offer.environment, descriptors: [input.first.raw, output.second.raw, null.raw])
-            bystander = try ProcessHandle(child: process)
-            bystanderInput = input.takeSecond()
-            words = try Offer.readWords(output.takeFirst())
+            bystander = Bystander(process: try ProcessHandle(child: process), input: input.takeSecond())
+            words = try Offer.readWords(output.takeFirst(), interruption: interruption)
             let values = Dictionary(
                 words.compactMap { word in
                     word.firstIndex(of: "=").map { (word[..<$0], String(word[word.index(after: $0)...])) }
@@ -64,19 +60,18 @@ final class Offer {
     }
 
     deinit {
-        bystanderInput = nil
-        _ = try? Poll.wait(bystander.raw, for: .readable, nanoseconds: Offer.endNanoseconds)
-        bystander.kill()
-        _ = bystander.waitForExit()
         for (_, descriptor) in leaked { close(descriptor) }
         memory.deallocate()
     }
 
     /// What the bystander offers: a word a line, then an empty one.
-    private static func readWords(_ output: consuming Descriptor) throws(LinuxError) -> [String] {
+    private static func readWords(
+        _ output: consuming Descriptor, interruption: CInt?
+    ) throws(LinuxError) -> [String] {
         var text: [UInt8] = []
         while !text.suffix(2).elementsEqual([0x0a, 0x0a]) {
-            let ready = try Poll.wait(output.raw, for: .readable, nanoseconds: startNanoseconds)
+            let ready = try Poll.wait(
+                output.raw, for: .readable, nanoseconds: startNanoseconds, interruption: interruption)
             var chunk = [UInt8](repeating: 0, count: 4096)
             let count =
                 ready.isEmpty ? 0 : try checked("read what is on offer") { read(output.raw, &chunk, chunk.count) }
@@ -119,5 +114,26 @@ final class Offer {
                 }
             }
         }
+    }
+}
+
+/// Another process of the same user, which ends with this value.
+private struct Bystander: ~Copyable {
+    private static let endNanoseconds: UInt64 = 2_000_000_000
+
+    private let process: ProcessHandle
+    /// A descriptor whose end is the bystander's, which takes away what outlives processes.
+    private let input: CInt
+
+    init(process: consuming ProcessHandle, input: consuming Descriptor) {
+        self.process = process
+        self.input = input.release()
+    }
+
+    deinit {
+        close(input)
+        _ = try? Poll.wait(process.raw, for: .readable, nanoseconds: Self.endNanoseconds)
+        process.kill()
+        _ = process.waitForExit()
     }
 }

@@ -15,8 +15,11 @@ extension SandboxAudit {
         var observation = LayerObservation()
         do {
             let launched = try launchLaidOpen(plan, launcher)
-            guard try !Poll.wait(launched.log.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax).isEmpty
-            else { throw AuditError("hearth-sandbox did not start a program within \(SandboxAudit.secondsMax) s") }
+            let said = try Poll.wait(
+                launched.log.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax, interruption: interruption)
+            guard !said.isEmpty else {
+                throw AuditError("hearth-sandbox did not start a program within \(SandboxAudit.secondsMax) s")
+            }
             let text = try Attempt.rest(of: launched.log)
             // The launcher's complaint is one line, too.
             guard text == "running\n" else {
@@ -28,7 +31,8 @@ extension SandboxAudit {
             let ending = try ProcessHandle(child: launched.processID)
             // The launcher's end of the lifeline goes with this value.
             _ = consume launched
-            let ended = try Poll.wait(ending.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax)
+            let ended = try Poll.wait(
+                ending.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax, interruption: interruption)
             observation.note(.lifeline, !ended.isEmpty)
             ending.kill()
             _ = ending.waitForExit()

@@ -19,19 +19,25 @@ package struct SandboxAudit: ~Copyable {
     package let probes: [Probe]
     private let executable: BackendExecutable
     private let offer: Offer
+    let interruption: CInt?
 
     /// - Parameters:
     ///   - probePath: the absolute path of `sandbox-probe`, which is held to what is demanded of backends.
     ///   - folder: the absolute path of an empty folder of this user, where what is attacked is put. The caller removes
     ///     it afterwards.
-    package init(probePath: String, folder: String) throws(AuditError) {
+    ///   - interruption: a descriptor, borrowed for as long as the audit lasts: once it can be read, what runs is ended, and
+    ///     what waits for it throws.
+    package init(probePath: String, folder: String, interruption: CInt? = nil) throws(AuditError) {
         let probes = try SandboxAudit.list(probePath)
-        let offer = try Offer(probePath: probePath, folder: folder)
-        self.init(executable: try SandboxAudit.executable(probePath), probes: probes, offer: offer)
+        let offer = try Offer(probePath: probePath, folder: folder, interruption: interruption)
+        self.init(
+            executable: try SandboxAudit.executable(probePath), probes: probes, offer: offer,
+            interruption: interruption)
     }
 
-    private init(executable: consuming BackendExecutable, probes: [Probe], offer: Offer) {
+    private init(executable: consuming BackendExecutable, probes: [Probe], offer: Offer, interruption: CInt?) {
         self.executable = executable
+        self.interruption = interruption
         self.probes = probes
         self.offer = offer
     }
@@ -81,7 +87,7 @@ package struct SandboxAudit: ~Copyable {
                 executable.path, ["sandbox-probe", "act", probe.name] + offer.words(descriptorsFrom: 4),
                 environment: Offer.environment,
                 descriptors: [sockets.second.raw, offer.model.raw] + offer.leakedDescriptors,
-                seconds: SandboxAudit.secondsMax)
+                seconds: SandboxAudit.secondsMax, interruption: interruption)
         } catch {
             throw AuditError("\(probe.name), outside: \(error)")
         }
@@ -100,7 +106,8 @@ package struct SandboxAudit: ~Copyable {
             let launched = try launchLaidOpen(plan, launcher)
             // One that has ended already did not want it.
             try? offer.sendSecret(over: launched.socket.raw)
-            attempt = try Attempt(launched.process, output: launched.log, seconds: SandboxAudit.secondsMax)
+            attempt = try Attempt(
+                launched.process, output: launched.log, seconds: SandboxAudit.secondsMax, interruption: interruption)
         } catch {
             throw AuditError("\(probe.name), inside: \(error)")
         }

@@ -1,15 +1,18 @@
 internal import CLinux
 internal import Glibc
 
-/// ppoll(2) on one descriptor, for code that has no event loop. The bits are those of epoll.
+/// ppoll(2) on one descriptor, and on one that ends the wait, for code that has no event loop. The bits are those of epoll.
 package enum Poll {
     /// Waits for at most `nanoseconds` (nil: for ever). Returns what the descriptor is ready for: nothing when the time
-    /// is over or a signal came.
+    /// is over or a signal came. Throws EINTR once `interruption`, borrowed for the call, can be read.
     package static func wait(
-        _ descriptor: CInt, for events: Readiness, nanoseconds: UInt64?
+        _ descriptor: CInt, for events: Readiness, nanoseconds: UInt64?, interruption: CInt? = nil
     ) throws(LinuxError) -> Readiness {
         let timeout = nanoseconds.map { Int64(min($0, 1 << 62)) } ?? -1
-        let ready = hearth_poll(descriptor, Int16(truncatingIfNeeded: events.rawValue), timeout)
+        var isInterrupted: CInt = 0
+        let ready = hearth_poll(
+            descriptor, Int16(truncatingIfNeeded: events.rawValue), interruption ?? -1, timeout, &isInterrupted)
+        if ready >= 0, isInterrupted != 0 { throw LinuxError(code: EINTR, operation: "wait for a descriptor") }
         if ready >= 0 { return Readiness(rawValue: UInt32(ready)) }
         if errno == EINTR { return [] }
         throw LinuxError.last("wait for a descriptor")

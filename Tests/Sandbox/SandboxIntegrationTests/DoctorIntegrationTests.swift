@@ -111,6 +111,43 @@ import Testing
         #expect(report.layers.allSatisfy { $0.state == "missing" && $0.remedy != nil })
     }
 
+    /// The folders that doctors of this stage have made.
+    private func folders() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "\(stage.folder)/writable")
+    }
+
+    /// Processes that were told of a path in the stage: the bystander, and the probes outside.
+    private func probes() -> [Int32] { stage.processes(token: "\(stage.folder)/writable") }
+
+    @Test(
+        "a signal ends it in the middle, as signals end programs, and nothing of it remains",
+        arguments: [SIGINT, SIGTERM, SIGHUP])
+    func signalled(signal: Int32) throws {
+        let doctor = try stage.program(
+            "hearth", ["doctor", "--json"], within: ["env", "TMPDIR=\(stage.folder)/writable"])
+        while probes().count < 2 { try #require(!doctor.hasEnded) }
+        #expect(try folders().count == 1)
+        doctor.send(signal: signal)
+        let output = try doctor.readToEnd()
+        #expect(doctor.waitForExit() == 128 + signal)
+        #expect(output == "")
+        #expect(try folders() == [])
+        #expect(probes() == [])
+        #expect(stage.processes(token: stage.folder) == [])
+    }
+
+    @Test("a signal that the process was told to ignore does not end it")
+    func ignored() throws {
+        let doctor = try stage.program(
+            "hearth", ["doctor", "--json"],
+            within: ["env", "TMPDIR=\(stage.folder)/writable", "sh", "-c", "trap '' HUP; exec \"$@\"", "sh"])
+        while probes().isEmpty { try #require(!doctor.hasEnded) }
+        doctor.send(signal: SIGHUP)
+        let output = try doctor.readToEnd()
+        #expect(doctor.waitForExit() == 0)
+        #expect(output.hasSuffix("}\n"))
+    }
+
     /// As root where the tests are root: then it probes as somebody else.
     @Test("for a person it prints who it probed as, a line a layer, the probes by group, and the exposure")
     func text() throws {

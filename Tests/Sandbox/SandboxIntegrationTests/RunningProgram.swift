@@ -51,6 +51,10 @@ final class RunningProgram: Sendable {
         }
     }
 
+    var hasEnded: Bool { (try? Poll.wait(process.raw, for: .readable, nanoseconds: 0).isEmpty) != true }
+
+    func send(signal: Int32) { process.send(signal: signal) }
+
     func kill() {
         process.kill()
         _ = process.waitForExit()
