@@ -3,8 +3,9 @@ internal import Synchronization
 
 extension FileBytes {
     /// Puts these bytes in a file's place, as a whole: whoever reads it, and whoever finds it after the power failed, has
-    /// the old bytes or the new ones. They go to a file beside it first (fsync(2)), which then takes the name (rename(2)); a
-    /// symbolic link of that name is replaced, not followed.
+    /// the old bytes or the new ones. They go to a file first that has no name (open(2), O_TMPFILE) where the file system has
+    /// such files, so that of a process that is ended meanwhile nothing remains, and else another name beside it; once it is
+    /// on the disk (fsync(2)) it takes the name (rename(2)). A symbolic link of that name is replaced, not followed.
     ///
     /// `mode`: of the new file, whatever the umask. `owner`: nil: this process's user and group. `overwriting` false: a file
     /// that is there stays, and EEXIST is thrown (link(2)).
@@ -20,15 +21,20 @@ extension FileBytes {
         do throws(LinuxError) {
             // Left by a process of this number that was ended in the middle of this.
             unlinkat(folder.raw, temporary, 0)
-            // A name of its own is what the file has before it is whole, so nobody can have opened it meanwhile.
-            let file = try folder.openBelow(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+            // Nobody can open it before it is whole: it has no name, or one of its own.
+            let file = try newFile(in: folder, name: temporary, mode: mode)
+            var status = stat()
+            try checked("look at the new file") { fstat(file.raw, &status) }
+            let isNameless = status.st_nlink == 0
             if let owner { try checked("change the owner") { fchown(file.raw, owner.user, owner.group) } }
             try checked("change the mode") { fchmod(file.raw, mode) }
             try file.writeAll(bytes)
             try checked("flush") { fsync(file.raw) }
+            // For names in a folder there is no call that replaces one by a file that has none.
+            if isNameless { try link(file, in: folder, as: overwriting ? temporary : name) }
             if overwriting {
                 try checked("rename") { renameat(folder.raw, temporary, folder.raw, name) }
-            } else {
+            } else if !isNameless {
                 try checked("link") { linkat(folder.raw, temporary, folder.raw, name, 0) }
                 unlinkat(folder.raw, temporary, 0)
             }
@@ -38,6 +44,25 @@ extension FileBytes {
         }
         // Not every file system can flush a folder (EINVAL, fsync(2)); the file is there either way.
         if fsync(folder.raw) != 0, errno != EINVAL { throw LinuxError.last("flush the folder of \(path)") }
+    }
+
+    /// Without a name; with this one where the file system has no such files, or no /proc shows them.
+    private static func newFile(
+        in folder: borrowing Descriptor, name: String, mode: UInt32
+    ) throws(LinuxError) -> Descriptor {
+        if access("/proc/self/fd", X_OK) == 0 {
+            // O_TMPFILE, a macro of macros; the same number on x86-64 and arm64 but for O_DIRECTORY (asm-generic/fcntl.h).
+            let raw = openat(folder.raw, ".", O_WRONLY | 0o20000000 | O_DIRECTORY | O_CLOEXEC, mode)
+            if raw >= 0 { return Descriptor(owning: raw) }
+        }
+        return try folder.openBelow(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+    }
+
+    private static func link(
+        _ file: borrowing Descriptor, in folder: borrowing Descriptor, as name: String
+    ) throws(LinuxError) {
+        let (number, place) = (file.raw, folder.raw)
+        try checked("link") { linkat(AT_FDCWD, "/proc/self/fd/\(number)", place, name, AT_SYMLINK_FOLLOW) }
     }
 
     private static let temporaryNumber = Atomic<Int>(0)

@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import Synchronization
 import Testing
 
 struct FileBytesTests {
@@ -31,6 +32,40 @@ struct FileBytesTests {
             #expect(try mode(path) == 0o666)
             #expect(try FileFacts(path: path).inode != before.inode)
             #expect(try names(folder) == ["a"])
+        }
+    }
+
+    @Test("A file that is being written has no name that could be left behind")
+    func nameless() throws {
+        try inFolder { folder in
+            let probe = open(folder, O_WRONLY | 0o20000000 | O_DIRECTORY, 0o600)
+            guard probe >= 0 else { return print("skipped: this file system has no files without a name") }
+            close(probe)
+            let bytes = [UInt8](repeating: 1, count: 64 << 20)
+            for overwriting in [true, false] {
+                let path = folder + "/a"
+                try? FileManager.default.removeItem(atPath: path)
+                let isDone = Atomic(false)
+                let failure = Mutex<LinuxError?>(nil)
+                DispatchQueue.concurrentPerform(iterations: 2) { side in
+                    if side == 0 {
+                        do throws(LinuxError) {
+                            try FileBytes.replace(path, with: bytes, overwriting: overwriting)
+                        } catch {
+                            failure.withLock { $0 = error }
+                        }
+                        isDone.store(true, ordering: .releasing)
+                    }
+                    while !isDone.load(ordering: .acquiring) {
+                        // Its last name, or the one that it has for the moment of a rename.
+                        for name in (try? names(folder)) ?? [] {
+                            guard let facts = try? FileFacts(path: "\(folder)/\(name)") else { continue }
+                            #expect(facts.byteCount == bytes.count)
+                        }
+                    }
+                }
+                if let error = failure.withLock({ $0 }) { throw error }
+            }
         }
     }
 
