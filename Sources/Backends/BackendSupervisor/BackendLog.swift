@@ -3,6 +3,8 @@ internal import TerminalText
 /// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written, and in
 /// the work for each piece of output.
 struct BackendLog {
+    /// Which log it is, never 0; no other one of this agent or of one before it has the same.
+    let identity = UInt64.random(in: 1...UInt64.max)
     private let bytesMax: Int
     private let linesMax: Int
     private let lineBytesMax: Int
@@ -53,10 +55,11 @@ struct BackendLog {
     /// What was written behind it.
     var unfinished: String { printable(partial) }
 
-    /// The kept lines with higher numbers than `number`, oldest first; the first of them has the number
-    /// `lastNumber` less those that follow it.
-    func lines(after number: UInt64) -> ArraySlice<Line> {
-        kept[first...].suffix(Int(clamping: lastNumber - min(number, lastNumber)))
+    /// The kept lines with higher numbers than `number`, if that counts in this log, and else all of them; oldest first. The
+    /// first of them has the number `lastNumber` less those that follow it.
+    func lines(after number: UInt64, of log: UInt64) -> ArraySlice<Line> {
+        let number = log == identity ? number : 0
+        return kept[first...].suffix(Int(clamping: lastNumber - min(number, lastNumber)))
     }
 
     /// What comes from here on is written by this process.

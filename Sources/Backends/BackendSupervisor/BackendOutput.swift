@@ -1,5 +1,8 @@
 /// What one backend wrote to its standard output and error, as far as it is kept; bounded by the limits `log…`.
 package struct BackendOutput: Sendable {
+    /// Which log the numbers count in, never 0: a backend that is found anew has another.
+    package let log: UInt64
+
     /// A line that it wrote, or, in parentheses, one that the agent says of it. Fit for a terminal.
     package struct Line: Sendable {
         /// From 1, and from the first that was ever written.

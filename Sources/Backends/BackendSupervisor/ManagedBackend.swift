@@ -195,15 +195,16 @@ extension ManagedBackend {
     /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
     package var recentLog: [String] { log.lines }
 
-    /// What of its output has a higher number than this, and is kept.
-    package func output(after number: UInt64) -> BackendOutput {
-        let lines = log.lines(after: number)
-        let before = log.lastNumber - UInt64(lines.count)
+    /// What of its output is kept, and has a higher number than this if that counts in its log (`BackendOutput.log`).
+    package func output(after number: UInt64, ofLog log: UInt64) -> BackendOutput {
+        let lines = self.log.lines(after: number, of: log)
+        let before = self.log.lastNumber - UInt64(lines.count)
         return BackendOutput(
+            log: self.log.identity,
             lines: zip(1..., lines).map { index, line in
                 BackendOutput.Line(
                     number: before + index, pid: line.pid, milliseconds: line.milliseconds, text: line.text)
-            }, lastNumber: log.lastNumber, unfinished: log.unfinished)
+            }, lastNumber: self.log.lastNumber, unfinished: self.log.unfinished)
     }
 }
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GRPC
+internal import HostAgent
 internal import InferenceMessages
 internal import SwiftProtobuf
 internal import TerminalText
@@ -43,7 +44,7 @@ struct LogsCommand: AsyncParsableCommand {
             let backends = try await chosen(agent, mustExist: reader.isFresh)
             var lines: [LogReader.Shown] = []
             for entry in backends {
-                let request = reader.request(for: entry, isFollowing: follow)
+                let request = reader.request(for: entry)
                 do {
                     let response: Hearth_Admin_V1_ReadLogResponse = try await agent.ask("ReadLog", request)
                     lines += reader.take(response, to: request, isFollowing: follow)
@@ -61,6 +62,7 @@ struct LogsCommand: AsyncParsableCommand {
                 }
                 break
             }
+            if Output.readerIsGone { Output.end() }
             try await Task.sleep(nanoseconds: LogsCommand.followNanoseconds)
         }
         await agent.close()
@@ -95,70 +97,5 @@ struct LogsCommand: AsyncParsableCommand {
                 Output.print(printable("\(time) \(shown.source)[\(shown.line.pid)]: \(shown.line.text)"))
             }
         }
-    }
-}
-
-/// Which lines of which backend were shown. Pure.
-struct LogReader {
-    /// A line to show, and how many before it can be shown no more.
-    struct Shown {
-        let source: String
-        let missing: UInt64
-        /// False where only the missing ones are to be told of.
-        let hasLine: Bool
-        let line: Hearth_Admin_V1_LogLine
-    }
-
-    var isFresh = true
-    private let lineCount: Int?
-    private var read: [String: UInt64] = [:]
-
-    init(lineCount: Int?) { self.lineCount = lineCount }
-
-    func request(for backend: Hearth_Admin_V1_Backend, isFollowing: Bool) -> Hearth_Admin_V1_ReadLogRequest {
-        .with {
-            $0.backend = backend.name
-            $0.model = backend.model
-            $0.after = read[Self.source(backend.name, backend.model)] ?? 0
-        }
-    }
-
-    mutating func take(
-        _ response: Hearth_Admin_V1_ReadLogResponse, to request: Hearth_Admin_V1_ReadLogRequest, isFollowing: Bool
-    ) -> [Shown] {
-        let source = Self.source(request.backend, request.model)
-        let before = read[source]
-        read[source] = response.lastNumber
-        var lines = response.lines
-        // Only what was asked for was asked of a log that has been read before.
-        var missing: UInt64 = 0
-        if let before, response.lastNumber >= before {
-            missing = response.lastNumber - before - min(UInt64(lines.count), response.lastNumber - before)
-        } else if before == nil, let lineCount {
-            lines = lines.suffix(lineCount)
-        }
-        if !isFollowing, !response.unfinished.isEmpty, lineCount != 0 {
-            if let lineCount { lines = lines.suffix(lineCount - 1) }
-            lines.append(
-                .with {
-                    $0.number = response.lastNumber + 1
-                    $0.timeMilliseconds = UInt64(Date().timeIntervalSince1970 * 1000)
-                    $0.pid = response.lines.last?.pid ?? 0
-                    $0.text = response.unfinished
-                })
-        }
-        var shown: [Shown] = []
-        for line in lines {
-            shown.append(Shown(source: source, missing: shown.isEmpty ? missing : 0, hasLine: true, line: line))
-        }
-        if shown.isEmpty, missing > 0 {
-            shown.append(Shown(source: source, missing: missing, hasLine: false, line: .init()))
-        }
-        return shown
-    }
-
-    /// A backend of one model has often its name.
-    private static func source(_ backend: String, _ model: String) -> String {
-        backend == model ? backend : "\(backend)/\(model)"
     }
 }

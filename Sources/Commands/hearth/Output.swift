@@ -42,6 +42,15 @@ enum Output {
         end(for: error)
     }
 
+    /// Whoever read standard output reads it no more; what is written next would end the command.
+    static var readerIsGone: Bool {
+        var asked = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        return poll(&asked, 1, 0) == 1 && asked.revents & Int16(POLLERR) != 0
+    }
+
+    /// Ends the command quietly, because nobody reads what it writes.
+    static func end() -> Never { exit(readerGone) }
+
     private static func end(for error: LinuxError) -> Never {
         if error.code != EPIPE {
             note("hearth: standard output cannot be written: \(String(cString: strerror(error.code)))")

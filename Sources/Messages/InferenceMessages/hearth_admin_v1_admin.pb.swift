@@ -443,8 +443,11 @@ package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
   /// The model's id.
   package var model: String = String()
 
-  /// Only lines with higher numbers.
+  /// Only lines with higher numbers, if they are of the log `log`; of another one all that is kept.
   package var after: UInt64 = 0
+
+  /// Which log `after` counts in, as `ReadLogResponse` told it; 0: of none.
+  package var log: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -460,11 +463,14 @@ package nonisolated struct Hearth_Admin_V1_ReadLogResponse: Sendable {
   /// Oldest first. Numbers that are missing at the start are of lines that are no longer kept.
   package var lines: [Hearth_Admin_V1_LogLine] = []
 
-  /// Of the last line that was written. Lower than `after` when the agent has found the backend anew.
+  /// Of the last line that was written.
   package var lastNumber: UInt64 = 0
 
   /// What was written behind it, without a line end yet.
   package var unfinished: String = String()
+
+  /// Which log this is, never 0. A backend that was gone and is found anew has another one, whose numbers begin again.
+  package var log: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -477,7 +483,7 @@ package nonisolated struct Hearth_Admin_V1_LogLine: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// From 1, for each backend and model.
+  /// From 1, in each log.
   package var number: UInt64 = 0
 
   /// When it was read, in milliseconds since 1970.
@@ -1239,7 +1245,7 @@ nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadLogRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0\u{1}model\0\u{1}after\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0\u{1}model\0\u{1}after\0\u{1}log\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1250,6 +1256,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
       case 1: try { try decoder.decodeSingularStringField(value: &self.backend) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.model) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.after) }()
+      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.log) }()
       default: break
       }
     }
@@ -1265,6 +1272,9 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
     if self.after != 0 {
       try visitor.visitSingularUInt64Field(value: self.after, fieldNumber: 3)
     }
+    if self.log != 0 {
+      try visitor.visitSingularFixed64Field(value: self.log, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1272,6 +1282,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
     if lhs.backend != rhs.backend {return false}
     if lhs.model != rhs.model {return false}
     if lhs.after != rhs.after {return false}
+    if lhs.log != rhs.log {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1279,7 +1290,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension Hearth_Admin_V1_ReadLogResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadLogResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}lines\0\u{3}last_number\0\u{1}unfinished\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}lines\0\u{3}last_number\0\u{1}unfinished\0\u{1}log\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1290,6 +1301,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogResponse: SwiftProtobuf.Message, Sw
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.lines) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.lastNumber) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.unfinished) }()
+      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.log) }()
       default: break
       }
     }
@@ -1305,6 +1317,9 @@ nonisolated extension Hearth_Admin_V1_ReadLogResponse: SwiftProtobuf.Message, Sw
     if !self.unfinished.isEmpty {
       try visitor.visitSingularStringField(value: self.unfinished, fieldNumber: 3)
     }
+    if self.log != 0 {
+      try visitor.visitSingularFixed64Field(value: self.log, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1312,6 +1327,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogResponse: SwiftProtobuf.Message, Sw
     if lhs.lines != rhs.lines {return false}
     if lhs.lastNumber != rhs.lastNumber {return false}
     if lhs.unfinished != rhs.unfinished {return false}
+    if lhs.log != rhs.log {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -185,7 +185,7 @@ extension AdminService {
                 "there is no model '\(request.model)' of a backend '\(request.backend)'; there are: "
                     + (known.isEmpty ? "none" : known))
         }
-        let output = backend.output(after: request.after)
+        let output = backend.output(after: request.after, ofLog: request.log)
         return .with {
             $0.lines = output.lines.map { line in
                 .with {
@@ -197,6 +197,7 @@ extension AdminService {
             }
             $0.lastNumber = output.lastNumber
             $0.unfinished = output.unfinished
+            $0.log = output.log
         }
     }
 }

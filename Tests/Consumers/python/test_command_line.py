@@ -14,7 +14,7 @@ import termios
 import threading
 
 import pytest
-from agent import PREFIX, Agent, wait_until
+from agent import PREFIX, Agent, is_alive, wait_until
 
 
 def hearth(*words, **options):
@@ -372,6 +372,45 @@ def test_a_log_is_followed_until_control_c():
             agent.wait_ready("echo")
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "" and process.wait(timeout=10) == -signal.SIGINT
+
+
+def test_a_log_is_followed_when_its_backend_is_removed_and_comes_back():
+    with Agent() as agent:
+        process = subprocess.Popen(
+            [PREFIX / "bin/hearth", "logs", "echo", "-f", "--state", agent.state], stdout=subprocess.PIPE, text=True)
+
+        def end_it_and_read_so():
+            pid = agent.number("echo", "pid")
+            os.kill(pid, signal.SIGKILL)
+            assert f"echo[{pid}]: (the process was killed" in process.stdout.readline()
+            wait_until(lambda: agent.number("echo", "pid") not in (0, pid), "it was started again")
+            agent.wait_ready("echo")
+            return pid
+
+        for lines_before in (1, 2):
+            for _ in range(lines_before):
+                end_it_and_read_so()
+            pid = agent.number("echo", "pid")
+            (agent.backend_folder / "echo").unlink()
+            wait_until(lambda: "echo" not in agent.backends() and not is_alive(pid), "it is gone")
+            agent.add_backend("echo", None)
+            wait_until(lambda: "echo" in agent.backends(), "it is found anew")
+            agent.wait_ready("echo")
+            # Its lines have the numbers again that those of the one before had.
+            for _ in range(lines_before + 1):
+                end_it_and_read_so()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "" and process.wait(timeout=10) == -signal.SIGINT
+
+
+def test_a_followed_log_whose_reader_goes_ends_quietly_although_nothing_is_written():
+    with Agent() as agent:
+        process = subprocess.Popen(
+            [PREFIX / "bin/hearth", "logs", "-f", "--state", agent.state],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        assert process.wait(timeout=30) == 141 and process.stderr.read() == b""
+        process.stderr.close()
 
 
 def test_logs_show_what_a_backend_wrote_across_restarts():

@@ -1,0 +1,85 @@
+internal import Foundation
+package import InferenceMessages
+internal import SwiftProtobuf
+
+/// Which lines of which backend's log were shown: what is to be asked for next comes out, what was answered goes in. A value
+/// without a clock but for the moment of a line that has no end yet.
+package struct LogReader {
+    /// A line to show, and how many before it can be shown no more.
+    package struct Shown {
+        /// The backend and its model.
+        package let source: String
+        package let missing: UInt64
+        /// False where only the missing ones are to be told of.
+        package let hasLine: Bool
+        package let line: Hearth_Admin_V1_LogLine
+    }
+
+    /// How far one backend's log was shown.
+    private struct Position {
+        /// Which log; a backend that is found anew has another one (`ReadLogResponse.log`).
+        let log: UInt64
+        let number: UInt64
+    }
+
+    /// Nothing was asked for yet.
+    package var isFresh = true
+    private let lineCount: Int?
+    private var positions: [String: Position] = [:]
+
+    /// - Parameter lineCount: with how many of the last lines of each log that is there already to begin; nil: all.
+    package init(lineCount: Int?) { self.lineCount = lineCount }
+
+    package func request(for backend: Hearth_Admin_V1_Backend) -> Hearth_Admin_V1_ReadLogRequest {
+        .with {
+            $0.backend = backend.name
+            $0.model = backend.model
+            let position = positions[Self.source(backend.name, backend.model)]
+            $0.after = position?.number ?? 0
+            $0.log = position?.log ?? 0
+        }
+    }
+
+    /// What to show of an answer to `request`, oldest first.
+    /// - Parameter isFollowing: the end of a line that has none yet will come.
+    package mutating func take(
+        _ response: Hearth_Admin_V1_ReadLogResponse, to request: Hearth_Admin_V1_ReadLogRequest, isFollowing: Bool
+    ) -> [Shown] {
+        let source = Self.source(request.backend, request.model)
+        let before = positions[source]
+        positions[source] = Position(log: response.log, number: response.lastNumber)
+        var lines = response.lines
+        var missing: UInt64 = 0
+        if let before {
+            // Of another log than the one that was read nothing was shown.
+            let shown = before.log == response.log ? before.number : 0
+            let new = response.lastNumber - min(shown, response.lastNumber)
+            missing = new - min(UInt64(lines.count), new)
+        } else if isFresh, let lineCount {
+            lines = lines.suffix(lineCount)
+        }
+        if !isFollowing, !response.unfinished.isEmpty, lineCount != 0 {
+            if let lineCount { lines = lines.suffix(lineCount - 1) }
+            lines.append(
+                .with {
+                    $0.number = response.lastNumber + 1
+                    $0.timeMilliseconds = UInt64(Date().timeIntervalSince1970 * 1000)
+                    $0.pid = response.lines.last?.pid ?? 0
+                    $0.text = response.unfinished
+                })
+        }
+        var shown: [Shown] = []
+        for line in lines {
+            shown.append(Shown(source: source, missing: shown.isEmpty ? missing : 0, hasLine: true, line: line))
+        }
+        if shown.isEmpty, missing > 0 {
+            shown.append(Shown(source: source, missing: missing, hasLine: false, line: .init()))
+        }
+        return shown
+    }
+
+    /// A backend of one model has often its name.
+    private static func source(_ backend: String, _ model: String) -> String {
+        backend == model ? backend : "\(backend)/\(model)"
+    }
+}
