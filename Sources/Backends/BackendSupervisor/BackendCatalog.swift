@@ -15,6 +15,8 @@ struct BackendCatalog: Sendable {
     var folder = BackendFolder()
     /// By the executable's name.
     var entries: [String: BackendEntry] = [:]
+    /// Those that the manifests in force name, by name.
+    var policies: [String: PolicyEntry] = [:]
     /// Ordered by name, then as in the manifest.
     var definitions: [BackendDefinition] = []
     var files: [Key: BackendFiles] = [:]
@@ -35,7 +37,8 @@ struct CatalogReader: Sendable {
     let owner: OwnerLimits
     let limits: SupervisorConfiguration.Limits
     let digests: DigestCache
-    /// Whether to read executables, and to look at weights and policies: what makes a look take long.
+    var hostSettings = HostSettings.paths
+    /// Whether to read executables, and to look at weights: what makes a look take long.
     var isThorough = true
     /// The weights that running backends have open.
     var held: [BackendCatalog.Key: ModelFile] = [:]
@@ -47,11 +50,14 @@ struct CatalogReader: Sendable {
         for name in Set(catalog.folder.executables.keys).union(before.entries.keys).sorted() {
             take(name, into: &catalog, before: before.entries[name])
         }
+        takePolicies(into: &catalog, before: before)
         for (name, file) in catalog.folder.manifests {
             guard let refusal = file.refusal, catalog.folder.executables[name] != nil else { continue }
             catalog.ignored.append(IgnoredFile(name: "\(name).json", reason: refusal))
         }
-        catalog.definitions = catalog.entries.sorted { $0.key < $1.key }.flatMap(\.value.definitions)
+        catalog.definitions = catalog.entries.sorted { $0.key < $1.key }.flatMap {
+            $0.value.definitions(policy: catalog.policies[$0.value.manifest.policy]?.inForce)
+        }
         // The weights that a manifest names lie here by right, and are no backends, whatever their mode.
         let weights = Set(catalog.definitions.compactMap(\.model.file))
         catalog.definitions.removeAll { weights.contains($0.name) }
@@ -63,9 +69,11 @@ struct CatalogReader: Sendable {
                 IgnoredFile(name: "...", reason: "\(excess) more; at most \(limits.backendsMax) processes are run"))
         }
         catalog.ignored.sort { $0.name < $1.name }
+        let host = isThorough ? HostSettings(hostSettings) : nil
         for definition in catalog.definitions {
             let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
             catalog.files[key] = files(of: definition, in: catalog, before: before.files[key])
+            catalog.files[key]?.host = host
         }
         for (key, weights) in held { catalog.held[key] = weights.currentFacts() }
         return catalog
@@ -84,6 +92,67 @@ struct CatalogReader: Sendable {
             if entry.missingSince != nil { catalog.isSettling = true }
         case .ignored(let reason): catalog.ignored.append(IgnoredFile(name: name, reason: reason))
         case .nothing: break
+        }
+    }
+
+    private func takePolicies(into catalog: inout BackendCatalog, before: BackendCatalog) {
+        for (name, entry) in catalog.entries {
+            let policy = take(policy: entry.manifest.policy, into: &catalog, before: before)
+            // One that was never whole takes nobody's sandbox away: whoever is held by another stays so.
+            guard policy.inForce == nil, let earlier = before.entries[name],
+                earlier.manifest.policy != entry.manifest.policy,
+                take(policy: earlier.manifest.policy, into: &catalog, before: before).inForce != nil
+            else { continue }
+            var entry = entry
+            entry.keepManifest(of: earlier, because: refusal(of: entry.manifest.policy))
+            catalog.entries[name] = entry
+        }
+    }
+
+    private func take(
+        policy name: String, into catalog: inout BackendCatalog, before: BackendCatalog
+    ) -> PolicyEntry {
+        if let entry = catalog.policies[name] { return entry }
+        let path = "\(policiesDirectory)/\(name).json"
+        let known = before.policies[name]
+        let facts = try? FileFacts(following: path)
+        let finding = facts.map { policy(name, $0, known) } ?? .absent
+        if finding == .unsettled { catalog.isSettling = true }
+        let entry = PolicyEntry.merged(path: path, before: known, facts: facts, finding: finding)
+        catalog.policies[name] = entry
+        return entry
+    }
+
+    private func policy(
+        _ name: String, _ facts: FileFacts, _ before: PolicyEntry?
+    ) -> BackendEntry.Finding<PolicyVersion> {
+        let now = FileFacts.clockNanoseconds()
+        if let known = before?.inForce {
+            if known.facts == facts, facts.wasQuiet(forMilliseconds: Self.certainMilliseconds, at: now) {
+                return .usable(known)
+            }
+            guard facts.wasQuiet(forMilliseconds: limits.settledMilliseconds, at: now, before: before?.facts) else {
+                return .unsettled
+            }
+        }
+        do throws(SandboxPolicyError) {
+            let policy = try SeccompPolicy.named(name, in: policiesDirectory)
+            if let known = before?.inForce, known.policy == policy {
+                return .usable(PolicyVersion(facts: facts, policy: policy, filter: known.filter))
+            }
+            return .usable(PolicyVersion(facts: facts, policy: policy, filter: try policy.compile()))
+        } catch {
+            return .unreadable(printable("\(error)"))
+        }
+    }
+
+    /// Why a policy cannot be used, as a sentence.
+    private func refusal(of name: String) -> String {
+        do throws(SandboxPolicyError) {
+            _ = try SeccompPolicy.named(name, in: policiesDirectory).compile()
+            return "its policy '\(name)' was refused a moment ago"
+        } catch {
+            return printable("\(error)")
         }
     }
 
@@ -140,7 +209,7 @@ struct CatalogReader: Sendable {
             executable: definition.executable.facts, manifest: catalog.entries[definition.name]?.manifestFacts,
             isComplete: isThorough)
         guard isThorough else { return files }
-        files.policy = try? FileFacts(following: "\(policiesDirectory)/\(definition.manifest.policy).json")
+        files.policy = catalog.policies[definition.manifest.policy]?.facts
         if let file = definition.model.file {
             do throws(SandboxPolicyError) {
                 files.weights = WeightsLook.look(

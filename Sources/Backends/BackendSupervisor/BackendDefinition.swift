@@ -1,8 +1,9 @@
 internal import LinuxSystem
 internal import SandboxPolicy
 
-/// One process that is to run: an executable with one of its models, told by what they mean. A manifest that was only
-/// touched, or that another model was added to, gives the same definitions as before.
+/// One process that is to run: an executable with one of its models and its policy, told by what they mean. A manifest that
+/// was only touched, or that another model was added to, and a policy with another comment, give the same definitions as
+/// before.
 struct BackendDefinition: Equatable, Sendable {
     /// The executable's file name.
     let name: String
@@ -10,11 +11,13 @@ struct BackendDefinition: Equatable, Sendable {
     var executable: ExecutableVersion
     /// With this model alone.
     let manifest: BackendManifest
+    /// What it is launched with; nil: what the policy's file says then.
+    let policy: PolicyVersion?
     let model: BackendManifest.Model
 
     init(
         name: String, path: String, executable: ExecutableVersion, manifest: BackendManifest,
-        model: BackendManifest.Model
+        policy: PolicyVersion? = nil, model: BackendManifest.Model
     ) {
         self.name = name
         self.path = path
@@ -22,13 +25,19 @@ struct BackendDefinition: Equatable, Sendable {
         var manifest = manifest
         manifest.models = [model]
         self.manifest = manifest
+        self.policy = policy
         self.model = model
     }
 
     /// Whether a process of the one would be like a process of the other.
     func isSame(as other: BackendDefinition) -> Bool {
         name == other.name && path == other.path && manifest == other.manifest
-            && executable.hasSameContent(as: other.executable)
+            && executable.hasSameContent(as: other.executable) && hasSamePolicy(as: other)
+    }
+
+    private func hasSamePolicy(as other: BackendDefinition) -> Bool {
+        guard let policy, let theirs = other.policy else { return policy == other.policy }
+        return policy.hasSameMeaning(as: theirs)
     }
 }
 
@@ -55,7 +64,9 @@ struct BackendFiles: Equatable, Sendable {
     let manifest: FileFacts?
     var policy: FileFacts?
     var weights = WeightsLook.none
-    /// Policy and weights were looked at.
+    /// Not a file of its own, but what it may have failed for.
+    var host: HostSettings?
+    /// Policy, weights and host were looked at.
     let isComplete: Bool
 
     init(executable: FileFacts, manifest: FileFacts?, isComplete: Bool = true) {

@@ -113,9 +113,19 @@ struct BackendEntry: Equatable, Sendable {
         notice = notice.isEmpty ? sentence : "\(notice); \(sentence)"
     }
 
-    var definitions: [BackendDefinition] {
+    /// - Parameter policy: what is in force of the policy that its manifest names.
+    func definitions(policy: PolicyVersion?) -> [BackendDefinition] {
         manifest.models.map {
-            BackendDefinition(name: name, path: path, executable: executable, manifest: manifest, model: $0)
+            BackendDefinition(
+                name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: $0)
         }
+    }
+
+    /// Goes on with the manifest that was in force, because what this one asks for cannot be had.
+    mutating func keepManifest(of before: BackendEntry, because reason: String) {
+        manifest = before.manifest
+        // Read again with every look, until it can be.
+        manifestFacts = before.manifestFacts
+        addNotice("its manifest is refused: \(reason); the earlier settings are in force")
     }
 }

@@ -30,6 +30,8 @@ struct BackendExit: Equatable {
     let detail: String
     /// Starting it again would end the same way.
     let isForOwner: Bool
+    /// Until something of the machine has changed, which not every machine shows: it is seen by trying.
+    let isOfHost: Bool
 
     private static let deniedCallsMax = 3
     private static let quotedCharactersMax = 200
@@ -40,9 +42,11 @@ struct BackendExit: Equatable {
             words = "\(what): \(printable(verdict.reason))"
             detail = words
             isForOwner = !verdict.isTransient
+            isOfHost = isForOwner
             return
         }
         isForOwner = false
+        isOfHost = false
         if known.ranOutOfMemory {
             words = "ran out of memory"
             detail = "\(words): it may have \(known.memory)"

@@ -30,7 +30,8 @@ struct SandboxedLaunching: BackendLaunching {
     func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
         let executable = try BackendExecutable.open(folder: folder, name: definition.name)
         let plan = try launcher.plan(
-            executable: executable, manifest: definition.manifest, owner: owner, weightBytes: weights?.byteCount ?? 0)
+            executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
+            weightBytes: weights?.byteCount ?? 0)
         return try withExtendedLifetime(weights) {
             try launcher.launch(
                 executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [],
@@ -146,7 +147,8 @@ struct LaunchPreparation: Sendable {
         let weights = try definition.model.file.map { try openWeights($0) }
         _ = control.noteStep()
         let handles = BackendHandles(try launcher.launch(definition, weights: weights))
-        let policy = try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory)
+        let policy =
+            definition.policy?.policy ?? (try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory))
         return Launch(
             handles: handles, weights: weights,
             addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])

@@ -304,18 +304,20 @@ extension BackendLifecycle {
         return []
     }
 
-    /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner.
+    /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner. What
+    /// the host stands in the way of is tried again at a slow pace, for not every obstacle shows that it has gone.
     mutating func exited(
-        _ words: String, detail: String? = nil, forOwner: Bool, at now: Monotonic
+        _ words: String, detail: String? = nil, forOwner: Bool, ofHost: Bool = false, at now: Monotonic
     ) -> [Action] {
         guard isAlive else { return [] }
         switch phase {
         case .ending(let reason?, _), .killed(let reason, _):
-            return wentAway(because: reason, forOwner: endsForOwner || forOwner, at: now)
+            return wentAway(because: reason, forOwner: endsForOwner || forOwner, ofHost: ofHost, at: now)
         case .stopping:
             return [.lose(reason: "was stopped")] + wentAway(because: words, forOwner: false, at: now)
         default:
-            return [.lose(reason: words)] + wentAway(because: detail ?? words, forOwner: forOwner, at: now)
+            return [.lose(reason: words)]
+                + wentAway(because: detail ?? words, forOwner: forOwner, ofHost: ofHost, at: now)
         }
     }
 
@@ -384,7 +386,8 @@ extension BackendLifecycle {
 
     /// Nothing lives any more: what now? Once it was restarted too often it is left alone for `retryMilliseconds`.
     private mutating func wentAway(
-        because reason: String, forOwner: Bool, retryMilliseconds: UInt64? = nil, at now: Monotonic
+        because reason: String, forOwner: Bool, ofHost: Bool = false, retryMilliseconds: UInt64? = nil,
+        at now: Monotonic
     ) -> [Action] {
         endsForOwner = false
         drain = nil
@@ -396,6 +399,12 @@ extension BackendLifecycle {
             phase = .stopped
             return []
         case nil:
+            if forOwner, ofHost {
+                let milliseconds = limits.hostRetryMilliseconds
+                return giveUp(
+                    "\(reason); the next try is in \(milliseconds / 1_000) s",
+                    retryAt: now.advanced(milliseconds: milliseconds))
+            }
             if forOwner { return giveUp(reason, retryAt: nil) }
             return backOff(
                 reason, retryMilliseconds: retryMilliseconds ?? limits.restartWindowMilliseconds, at: now)

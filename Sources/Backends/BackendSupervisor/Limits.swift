@@ -29,6 +29,8 @@ extension SupervisorConfiguration {
         /// Restarts within the window; one more, and the backend is left failed for as long as the window is.
         package var restartsMax: Int = 10
         package var restartWindowMilliseconds: UInt64 = 600_000
+        /// Until a backend that this machine cannot hold as demanded is tried again, unless one of its settings changes before.
+        package var hostRetryMilliseconds: UInt64 = 60_000
         /// From a backend's closing of its socket, or the end of its launcher, until it has to be gone.
         package var exitMilliseconds: UInt64 = 1_000
         /// From its kill until nobody waits for its exit any more.
@@ -99,6 +101,7 @@ extension SupervisorConfiguration {
             "healthyMilliseconds": "Ready for so long, its next restart counts as the first.",
             "restartsMax": "Restarts within the window; then it is left failed for that long.",
             "restartWindowMilliseconds": "The window.",
+            "hostRetryMilliseconds": "Until a backend that this machine cannot hold is tried again.",
             "exitMilliseconds": "For a backend to end by itself; then it is killed.",
             "killedMilliseconds": "For a killed backend to be gone; then the agent goes on without it.",
             "replaceGraceMilliseconds": "The same when it was removed, or is replaced after its drain.",

@@ -463,7 +463,10 @@ extension ManagedBackend {
         self.process = nil
         forgetWeights()
         denied.processEnded()
-        apply { $0.exited(exit.words, detail: exit.detail, forOwner: exit.isForOwner, at: $1) }
+        apply {
+            $0.exited(
+                exit.words, detail: exit.detail, forOwner: exit.isForOwner, ofHost: exit.isOfHost, at: $1)
+        }
         connection = nil
         steps = 0
     }

@@ -98,7 +98,8 @@ package final class Supervisor {
         let configuration = setting.configuration
         return CatalogReader(
             path: configuration.backendsDirectory, policiesDirectory: configuration.policiesDirectory,
-            owner: configuration.owner, limits: limits, digests: setting.digests)
+            owner: configuration.owner, limits: limits, digests: setting.digests,
+            hostSettings: configuration.hostSettings)
     }
 
     /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
@@ -138,6 +139,10 @@ extension Supervisor {
             guard !entry.notice.isEmpty, self.catalog.entries[name]?.notice != entry.notice else { continue }
             logger.warning("not in force", metadata: ["backend": "\(name)", "reason": "\(entry.notice)"])
         }
+        for (name, policy) in catalog.policies {
+            guard !policy.notice.isEmpty, self.catalog.policies[name]?.notice != policy.notice else { continue }
+            logger.warning("not in force", metadata: ["policy": "\(name)", "reason": "\(policy.notice)"])
+        }
         self.catalog = catalog
         let before = Set(backends.map(\.model))
         removeMissing()
@@ -173,7 +178,12 @@ extension Supervisor {
         let rival = owners[definition.model.id].flatMap { $0 == definition.name ? nil : $0 }
         if rival == nil { owners[definition.model.id] = definition.name }
         guard let files = catalog.files[backend.key] else { return }
-        backend.saw(files, held: catalog.held[backend.key], notice: catalog.entries[backend.name]?.notice ?? "")
+        let notices = [
+            catalog.entries[backend.name]?.notice, catalog.policies[definition.manifest.policy]?.notice,
+        ]
+        backend.saw(
+            files, held: catalog.held[backend.key],
+            notice: notices.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; "))
         let decision = FolderDecision(
             backend.standing, isSame: backend.definition.isSame(as: definition),
             isSameAsRuns: backend.launched.isSame(as: definition), hadRival: backend.hasRival, rival: rival,

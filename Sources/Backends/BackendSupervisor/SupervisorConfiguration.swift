@@ -18,6 +18,8 @@ package struct SupervisorConfiguration: Sendable {
     /// Where to remember the digests of weights; nil: nowhere.
     package var stateDirectory: String?
     package var limits = Limits()
+    /// The kernel's settings that decide whether a tier can be had; tests have their own.
+    var hostSettings = HostSettings.paths
 
     package init(
         backendsDirectory: String, policiesDirectory: String, launcherPath: String, tier: SandboxTier = .full,

@@ -207,6 +207,26 @@ struct HostileBackendTests {
         return folder.path
     }
 
+    @Test("one whose weights are cut short under it is ended by SIGBUS, and its owner reads why")
+    func weightsCutShort() async throws {
+        try await withBench { bench in
+            let manifest = #"{"models": [{"id": "m", "file": "weights.bin"}]}"#
+            try bench.write("weights.bin", String(repeating: "w", count: 1 << 16))
+            try bench.add("unruly", as: "unruly-maps-weights", manifest: manifest)
+            let backend = try await bench.start()
+            let collector = bench.collect()
+            #expect(backend.begin(request: try request(), credit: 3, handler: collector) != nil)
+            await bench.until { collector.tokens.count == 1 }
+            #expect(truncate("\(bench.folder)/weights.bin", 0) == 0)
+            await bench.until { collector.ends == 1 && backend.pid == 0 }
+            let reason = "was killed by signal 7 (SIGBUS)"
+            #expect(collector.lossReason == "the backend unruly-maps-weights \(reason)", "consumers learn no path")
+            let path = "\(bench.folder)/weights.bin"
+            let told = "\(reason); its weights, \(path), changed under it or could not be read"
+            await bench.until { bench.story.contains { $0.contains(told) } }
+        }
+    }
+
     @Test("one that ignores every signal and request is killed once its grace is over")
     func stubborn() async throws {
         try await withBench { bench in

@@ -10,10 +10,10 @@ import Testing
 @IOLoop
 struct LifeInTheFolderTests {
     private func withBench(
-        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        policies: String = Repository.policies, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
-        let bench = try Workbench(adjust)
+        let bench = try Workbench(policies: policies, adjust)
         do {
             try await body(bench)
         } catch {
@@ -116,6 +116,71 @@ struct LifeInTheFolderTests {
             await expectUndisturbed(["m", "n", "o"])
             #expect(backend.detail == "")
             await bench.until { bench.supervisor.backend(model: "o")?.state == .ready }
+        }
+    }
+
+    @Test("a policy that means something else replaces what it holds, and one that means the same does not")
+    func policyChanged() async throws {
+        let policies = try PolicyPlace()
+        let strict = try PolicyPlace.strict()
+        try policies.write("own", strict)
+        try await withBench(policies: policies.path) { bench in
+            try bench.addEcho(manifest: #"{"policy": "own", "models": [{"id": "m"}]}"#)
+            try bench.addEcho("other", manifest: #"{"policy": "unshipped", "models": [{"id": "n"}]}"#)
+            _ = try await bench.start()
+            await bench.until { bench.supervisor.backends.allSatisfy { $0.state == .ready } }
+            let backend = try #require(bench.supervisor.backend(model: "m"))
+            let unnamed = try #require(bench.supervisor.backend(model: "n"))
+            let (pid, unnamedPid) = (backend.pid, unnamed.pid)
+            let stream = bench.collect()
+            let long = try request(maxTokens: 1_000_000, options: ["tokens_per_second": "200"])
+            let sequence = try #require(backend.begin(request: long, credit: .max, handler: stream))
+            await bench.supervisor.rescan()
+            try policies.write("own", strict + "\n")
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready && backend.pid == pid)
+            try policies.write("own", "{")
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready && backend.pid == pid)
+            #expect(backend.detail.contains("own.json:1") && backend.detail.contains("the earlier one is in force"))
+            policies.remove("own")
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready && backend.detail.contains("own.json, is gone"))
+            let rule = #"{"comment": "A session.", "names": ["setsid"], "action": "SCMP_ACT_ALLOW"},"#
+            let other = strict.replacingOccurrences(of: #""syscalls": ["#, with: #""syscalls": ["# + rule)
+            try #require(other != strict)
+            try policies.write("own", other)
+            await bench.supervisor.rescan()
+            #expect(backend.state == .draining, "\(backend.detail)")
+            await goesOn(stream, bench)
+            try policies.write("own", strict)
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready && backend.pid == pid && backend.detail == "", "it was taken back")
+            try policies.write("own", other)
+            await bench.supervisor.rescan()
+            backend.cancel(sequence)
+            await bench.until { backend.state == .ready && backend.pid != pid }
+            #expect(unnamed.pid == unnamedPid)
+        }
+    }
+
+    @Test("a manifest that names a policy which cannot be read leaves what runs as it is, until it can")
+    func policyNamed() async throws {
+        let policies = try PolicyPlace()
+        try policies.write("own", try PolicyPlace.strict())
+        try await withBench(policies: policies.path) { bench in
+            try bench.addEcho(manifest: #"{"policy": "own"}"#)
+            let backend = try await bench.start()
+            let pid = backend.pid
+            try bench.write("echo.json", #"{"policy": "better"}"#)
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready && backend.pid == pid)
+            #expect(backend.detail.contains("better.json"))
+            #expect(backend.detail.contains("the earlier settings are in force"))
+            try policies.write("better", try PolicyPlace.strict())
+            await bench.supervisor.rescan()
+            await bench.until { backend.state == .ready && backend.pid != pid }
+            #expect(backend.policyName == "better" && backend.detail == "")
         }
     }
 

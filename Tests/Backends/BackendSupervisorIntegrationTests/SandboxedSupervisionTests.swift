@@ -12,10 +12,10 @@ import Testing
 @IOLoop
 struct SandboxedSupervisionTests {
     private func withBench(
-        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        policies: String = Repository.policies, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
-        let bench = try Workbench(sandboxed: true, adjust)
+        let bench = try Workbench(sandboxed: true, policies: policies, adjust)
         do {
             try await body(bench)
         } catch {
@@ -104,6 +104,29 @@ struct SandboxedSupervisionTests {
         }
     }
 
+    @Test("a policy that appears is taken, and what crashes meanwhile has the last good one")
+    func policyAppears() async throws {
+        let policies = try PolicyPlace()
+        try await withBench(policies: policies.path) { bench in
+            try bench.addEcho(manifest: #"{"policy": "own"}"#)
+            let backend = try await bench.start(until: .failed)
+            #expect(backend.detail.contains("own.json"))
+            await bench.supervisor.rescan()
+            #expect(backend.state == .failed)
+            try policies.write("own", try PolicyPlace.strict())
+            await bench.supervisor.rescan()
+            await bench.until { backend.state == .ready }
+            try policies.write("own", "{")
+            await bench.supervisor.rescan()
+            #expect(backend.state == .ready)
+            let pid = backend.pid
+            kill(pid, SIGKILL)
+            await bench.until { backend.state == .ready && backend.pid != pid }
+            #expect(backend.detail.contains("own.json:1"))
+            #expect(backend.detail.contains("the earlier one is in force"))
+        }
+    }
+
     @Test("what cannot run in the sandbox is refused before it starts")
     func script() async throws {
         try await withBench { bench in
@@ -135,6 +158,14 @@ struct RunAsRootTests {
         "what runs in the sandbox works for an ordinary user",
         arguments: [
             ("SandboxedSupervisionTests", "a held backend serves its tokens to the last, with its weights handed over"),
+            (
+                "HostileBackendTests",
+                "one whose weights are cut short under it is ended by SIGBUS, and its owner reads why"
+            ),
+            (
+                "SandboxedSupervisionTests",
+                "a policy that appears is taken, and what crashes meanwhile has the last good one"
+            ),
             ("HostileBackendTests", "one that ignores every signal and request is killed once its grace is over"),
             ("ExecutableTrustTests", "the memory that runs can be changed by nobody, not even by the agent"),
         ])

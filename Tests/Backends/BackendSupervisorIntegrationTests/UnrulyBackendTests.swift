@@ -57,7 +57,40 @@ struct UnrulyBackendTests {
         }
     }
 
-    @Test("a launcher that refuses on its own pipe is quoted, and not asked again")
+    @Test("what the host stands in the way of is tried again at a slow pace, with the reason and the time")
+    func hostObstacle() async throws {
+        try await withBench {
+            $0.hostRetryMilliseconds = 20
+        } _: { bench in
+            let verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
+            try bench.addLauncher(saying: verdict)
+            let backend = try await bench.start(until: .failed)
+            await bench.until { backend.recentLog.count >= 3 }
+            let words = "Operation not permitted; the next try is in 0 s; to try again: touch"
+            #expect(bench.story.contains { $0.contains(words) })
+        }
+    }
+
+    @Test("a setting of the kernel that changes has what failed tried again at once")
+    func hostSetting() async throws {
+        let folder = FileManager.default.temporaryDirectory
+        let setting = folder.appendingPathComponent("hearth-\(UUID().uuidString)")
+        try Data("0".utf8).write(to: setting)
+        defer { try? FileManager.default.removeItem(at: setting) }
+        let bench = try Workbench(hostSettings: [setting.path])
+        try bench.addLauncher(saying: LaunchVerdict("user-namespace: unshare: not permitted", isTransient: false))
+        let backend = try await bench.start(until: .failed)
+        await bench.supervisor.rescan()
+        await bench.supervisor.rescan()
+        #expect(backend.state == .failed && backend.recentLog.count == 1, "nothing changed")
+        try Data("100".utf8).write(to: setting)
+        await bench.supervisor.rescan()
+        #expect(backend.state == .starting)
+        await bench.until { backend.state == .failed && backend.recentLog.count == 2 }
+        await bench.close()
+    }
+
+    @Test("a launcher that refuses on its own pipe is quoted, and not asked again in a hurry")
     func launcherRefuses() async throws {
         try await withBench { bench in
             let verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
@@ -65,6 +98,26 @@ struct UnrulyBackendTests {
             let backend = try await bench.start(until: .failed)
             #expect(backend.detail.hasPrefix("was not started: user-namespace: unshare: Operation not permitted"))
             #expect(backend.restarts == 0)
+        }
+    }
+
+    @Test("one whose weights are cut short under it is ended by SIGBUS, and its owner reads why")
+    func weightsCutShort() async throws {
+        try await withBench { bench in
+            let manifest = #"{"models": [{"id": "m", "file": "weights.bin"}]}"#
+            try bench.write("weights.bin", String(repeating: "w", count: 1 << 16))
+            try bench.add("unruly", as: "unruly-maps-weights", manifest: manifest)
+            let backend = try await bench.start()
+            let collector = bench.collect()
+            #expect(backend.begin(request: try request(), credit: 3, handler: collector) != nil)
+            await bench.until { collector.tokens.count == 1 }
+            #expect(truncate("\(bench.folder)/weights.bin", 0) == 0)
+            await bench.until { collector.ends == 1 && backend.pid == 0 }
+            let reason = "was killed by signal 7 (SIGBUS)"
+            #expect(collector.lossReason == "the backend unruly-maps-weights \(reason)", "consumers learn no path")
+            let path = "\(bench.folder)/weights.bin"
+            let told = "\(reason); its weights, \(path), changed under it or could not be read"
+            await bench.until { bench.story.contains { $0.contains(told) } }
         }
     }
 

@@ -32,6 +32,7 @@ final class Workbench {
     init(
         sandboxed: Bool = false, policies: String = Repository.policies,
         launcher: any BackendLaunching = PlainLaunching(),
+        hostSettings: [String] = HostSettings.paths,
         _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
     ) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
@@ -41,6 +42,7 @@ final class Workbench {
             backendsDirectory: folder, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
             host: .find(claimingControlGroups: false),
             owner: OwnerLimits(threads: 1))
+        configuration.hostSettings = hostSettings
         configuration.limits.settledMilliseconds = 0
         configuration.limits.weightsSettledMilliseconds = 0
         configuration.limits.rescanMilliseconds = 0
@@ -214,6 +216,31 @@ struct PlainLaunching: BackendLaunching {
             sched_yield()
         }
     }
+}
+
+/// A folder of policies of a test's own, removed with its last reference.
+final class PolicyPlace: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// The text of the shipped policy `strict`.
+    static func strict() throws -> String {
+        try String(contentsOfFile: Repository.policies + "/strict.json", encoding: .utf8)
+    }
+
+    func write(_ name: String, _ text: String) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name).json"))
+        chmod("\(path)/\(name).json", 0o644)
+    }
+
+    func remove(_ name: String) { unlink("\(path)/\(name).json") }
 }
 
 /// A request in the form in which it is passed on.

@@ -42,9 +42,9 @@ struct BackendExitTests {
         }
         #expect(refused.words == "was not started: user-namespace: unshare: Operation not permitted")
         #expect(refused.detail == refused.words)
-        #expect(refused.isForOwner)
+        #expect(refused.isForOwner && refused.isOfHost)
         let lacking = ending(.exited(125)) { $0.verdict = LaunchVerdict("fork: Cannot allocate", isTransient: true) }
-        #expect(!lacking.isForOwner)
+        #expect(!lacking.isForOwner && !lacking.isOfHost)
         let later = ending(.exited(125)) {
             $0.verdict = LaunchVerdict("lifeline: wait", isTransient: true, hasBegun: true)
         }
@@ -86,6 +86,17 @@ struct BackendExitTests {
         #expect(ending(.exited(139)).detail.contains(memory))
         #expect(ending(.exited(134)) { $0.wasReady = true }.detail == "was killed by signal 6 (SIGABRT)")
         #expect(ending(.exited(143)).detail == "was killed by signal 15 (SIGTERM)")
+    }
+
+    @Test("an end by SIGBUS is that of a file that changed under it, where it had one")
+    func bus() {
+        let words = "was killed by signal 7 (SIGBUS)"
+        let told = ending(.exited(135)) { $0.weights = "/b/w.gguf" }
+        #expect(told.words == words, "whoever is no owner reads no path")
+        #expect(told.detail == "\(words); its weights, /b/w.gguf, changed under it or could not be read")
+        #expect(ending(.signalled(7)) { $0.weights = "/b/w.gguf" }.detail == told.detail)
+        #expect(ending(.exited(135)).detail == words)
+        #expect(!ending(.exited(139)) { $0.weights = "/b/w.gguf" }.detail.contains("w.gguf"))
     }
 
     @Test("a kill that nobody here ordered may be the kernel's, for lack of memory")

@@ -234,6 +234,21 @@ struct BackendLifecycleTests {
         #expect(refused.phase == .failed(retryAt: nil))
     }
 
+    @Test("what the host stands in the way of is tried again at a slow pace, for as long as it takes")
+    func hostObstacle() {
+        var life = lifecycle()
+        _ = life.start(at: begin)
+        for round: UInt64 in 0..<30 {
+            let now = moment(round * 60_000)
+            _ = life.launched(at: now)
+            _ = life.exited("was not started: user-namespace", forOwner: true, ofHost: true, at: now)
+            #expect(life.phase == .failed(retryAt: now.advanced(milliseconds: 60_000)))
+            #expect(life.detail == "was not started: user-namespace; the next try is in 60 s; touch it")
+            expect(life.tick(at: now.advanced(milliseconds: 59_999)), [])
+            expect(life.tick(at: now.advanced(milliseconds: 60_000)), [.launch])
+        }
+    }
+
     @Test("what is final is so until something has changed: then it starts with the whole budget")
     func obstacles() {
         var life = lifecycle()

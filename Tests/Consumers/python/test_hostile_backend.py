@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import threading
 
 import echo
 import grpc
 import pytest
-from agent import SANITIZED, Agent, resident_kibibytes, wait_until
+from agent import PREFIX, SANITIZED, Agent, resident_kibibytes, wait_until
 from attack import attacked, new_channel
 from consumer import LENGTH, Turn, connect, pb, read_turn, rpc, run
 
@@ -27,6 +28,9 @@ TOKENS = 150
 TOKENS_PER_SECOND = 10
 # What the agent may take up at any moment of it, all backends and streams together.
 RESIDENT_KIBIBYTES_MAX = 128 * 1024
+# Lines of a flood that nobody reads, after which it is looked at what they cost, and what they may have cost.
+UNREAD_LINES = 50_000
+UNREAD_KIBIBYTES_MAX = 8 * 1024
 
 # What the owner is told of each, wherever it is not that the backend runs.
 REASONS = {
@@ -71,6 +75,7 @@ REASONS = {
     "long-context": "it is at most Load.context_tokens",
     "plays-launcher": "exited with code 125; its last words were",
     "hoard": "beside its weights (memoryMebibytes in unruly-hoard.json)",
+    "maps-weights": "exited with code 71",
     "flood-progress": "send it at most ten times a second",
     "deaf": "answered no Ping",
     "stopped": "answered no Ping",
@@ -249,3 +254,56 @@ def test_what_is_no_text_becomes_text_without_end_and_stops_where_it_should(unru
                 else:
                     assert not turn.is_over and len(turn.text) > NOISE_TOKENS / 2 and whole.startswith(turn.text)
             agent.wait_idle("unruly-mumble")
+
+
+@pytest.mark.parametrize("reader", ["none", "never reads", "stopped", "closed"])
+def test_a_log_that_nobody_reads_stops_nothing(unruly, reader):
+    agent = Agent()
+    target = agent.backend_folder / "unruly-flood-log"
+    target.write_bytes(unruly.read_bytes())
+    target.chmod(0o755)
+    agent.models.append("unruly-flood-log")
+
+    def lines_written():
+        last = agent.command_line("logs", "unruly-flood-log", "-n", "1", "--json", "--state", agent.state)
+        return int(json.loads(last.splitlines()[-1])["number"])
+
+    async def stream():
+        async with connect(agent) as channel:
+            request = echo.request("honest", seed=7, max_tokens=TOKENS, ids=True)
+            call = rpc.InferenceStub(channel).Chat()
+            await call.write(pb.ChatRequest(generate=request))
+            turn = await read_turn(call)
+            await call.done_writing()
+            assert await call.read() is grpc.aio.EOF and await call.code() == grpc.StatusCode.OK
+            echo.check(turn, request)
+            assert turn.finished.reason == LENGTH and turn.tokens == TOKENS
+
+    with agent:
+        follower = None
+        if reader != "none":
+            follower = subprocess.Popen(
+                [PREFIX / "bin/hearth", "logs", "-f", "--state", agent.state],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            assert b"unruly-flood-log[" in follower.stdout.readline()
+        if reader == "stopped":
+            follower.send_signal(signal.SIGSTOP)
+        if reader == "closed":
+            follower.stdout.close()
+            assert follower.wait(timeout=30) == 141 and follower.stderr.read() == b"", "it ends quietly"
+        try:
+            run(stream())
+            before, first = resident_kibibytes(agent.pid), lines_written()
+            wait_until(lambda: lines_written() > first + UNREAD_LINES, "the flood goes on", 120, 0.2)
+            run(stream())
+            grown = resident_kibibytes(agent.pid) - before
+            print(f"{lines_written()} lines came, the agent took {grown} KiB more for {UNREAD_LINES} of them")
+            if not SANITIZED:
+                assert grown < UNREAD_KIBIBYTES_MAX
+            backends = agent.backends()
+            assert all(entry["state"] == "ready" and not entry.get("restarts") for entry in backends.values()), backends
+        finally:
+            if follower:
+                follower.kill()
+                follower.wait()
+                follower.stderr.close()

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -631,6 +632,21 @@ static void hoard(void) {
     abort();
 }
 
+// Reads its weights again and again through a mapping, as an engine does that does not copy them.
+static void maps_weights(void) {
+    enum { weights = 9, bytes = 1 << 16 };
+    offer();
+    volatile const char *mapped = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, weights, 0);
+    if (mapped == MAP_FAILED) exit(71);
+    struct heard asked = await(start);
+    (void)mapped[bytes - 1];
+    send_run((unsigned)asked.first, 1, 1, 0);
+    for (;;) {
+        (void)mapped[bytes - 1];
+        wait_milliseconds(1);
+    }
+}
+
 // Writes a line end at a time, as fast as it can, beside its work.
 static void drip_log(void) {
     offer();
@@ -722,7 +738,7 @@ static const struct {
     {"flood-lines", flood_lines}, {"drip-log", drip_log}, {"flood-denied", flood_denied}, {"deaf", deaf},
     // The process.
     {"stubborn", stubborn}, {"stopped", stopped}, {"stopped-first", stopped_first}, {"daemonise", daemonise},
-    {"vanish", vanish}, {"plays-launcher", plays_launcher}, {"hoard", hoard}, {"closes", closes},
+    {"vanish", vanish}, {"plays-launcher", plays_launcher}, {"hoard", hoard}, {"maps-weights", maps_weights}, {"closes", closes},
     {"smuggle", smuggle}, {"behave", NULL},
 };
 
