@@ -5,11 +5,11 @@ internal import GRPC
 internal import LinuxSystem
 internal import Logging
 
-/// The tokens of an agent: read from its state folder, followed while it runs, asked for by its listeners. On the loop.
+/// The keys of an agent: read from its state folder, followed while it runs, asked for by its listeners. On the loop.
 @IOLoop
 final class AccessControl {
-    /// What the first start calls the token that it makes.
-    static let firstTokenName = "default"
+    /// What the first start calls the key that it makes.
+    static let firstKeyName = "default"
 
     private let register: ConsumerRegister
     private let logger: Logger
@@ -18,37 +18,37 @@ final class AccessControl {
     /// What the last reading failed with, which is told once.
     private var failure: AccessError?
 
-    /// Reads the tokens; makes the first one, which is returned, where an address asks for tokens and there is no file of
+    /// Reads the keys; makes the first one, which is returned, where an address asks for keys and there is no file of
     /// them yet, unless it could only be shown in a journal. Whoever revokes it is not given another.
     static func prepared(
         _ configuration: HostConfiguration, state: String, environment: [String: String], logger: Logger
-    ) throws(HostError) -> (AccessControl, first: TokenSecret?) {
-        let file = TokenFile(folder: state)
-        var first: TokenSecret?
+    ) throws(HostError) -> (AccessControl, first: KeySecret?) {
+        let file = KeyFile(folder: state)
+        var first: KeySecret?
         do throws(AccessError) {
-            if configuration.listen.contains(where: configuration.requiresToken),
+            if configuration.listen.contains(where: configuration.requiresKey),
                 !SystemJournal.receivesStandardOutput(environment: environment)
             {
                 first = try file.createFirst { (book) throws(AccessError) in
-                    let secret = TokenSecret.random()
+                    let secret = KeySecret.random()
                     try book.create(
-                        firstTokenName, secret: secret, limits: TokenLimits(), now: Date(), lifetimeSeconds: nil)
+                        firstKeyName, secret: secret, limits: KeyLimits(), now: Date(), lifetimeSeconds: nil)
                     return secret
                 }
             }
-            let watch = FileWatch([file.path], everyMilliseconds: AccessLimits.fileCheckMilliseconds)
+            let watch = FileWatch(file.paths, everyMilliseconds: AccessLimits.fileCheckMilliseconds)
             let book = try file.read()
-            if configuration.listen.contains(where: configuration.requiresToken), book == nil {
-                logger.notice("nobody can call yet: make a token with 'hearth token create NAME --state \(state)'")
+            if configuration.listen.contains(where: configuration.requiresKey), book == nil {
+                logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")
             }
-            return (AccessControl(file, book ?? TokenBook(), watch, logger: logger), first)
+            return (AccessControl(file, book ?? KeyBook(), watch, logger: logger), first)
         } catch {
             throw HostError(error.description)
         }
     }
 
     /// `watch` was made before the book was read.
-    private init(_ file: TokenFile, _ book: TokenBook, _ watch: FileWatch, logger: Logger) {
+    private init(_ file: KeyFile, _ book: KeyBook, _ watch: FileWatch, logger: Logger) {
         self.watch = watch
         self.logger = logger
         let register = ConsumerRegister(book)
@@ -63,14 +63,14 @@ final class AccessControl {
 
     /// A book, and what is not any more as it was in the one before.
     private struct Change: Sendable {
-        let book: TokenBook
+        let book: KeyBook
         let changes: [SecretDigest]
     }
 
-    /// Looks at every token, twice, and so is not done on the loop.
-    nonisolated private static func read(_ file: TokenFile, _ before: TokenBook) -> Result<Change, AccessError> {
+    /// Looks at every key, twice, and so is not done on the loop.
+    nonisolated private static func read(_ file: KeyFile, _ before: KeyBook) -> Result<Change, AccessError> {
         do throws(AccessError) {
-            let book = try file.read() ?? TokenBook()
+            let book = try file.read() ?? KeyBook()
             return .success(Change(book: book, changes: before.changes(in: book)))
         } catch {
             return .failure(error)
@@ -78,8 +78,8 @@ final class AccessControl {
     }
 
     /// Who may call on one listener.
-    func gate(requiresToken: Bool, clientSubjects: [String]) -> any CallGate {
-        ListenerGate(register, requiresToken: requiresToken, clientSubjects: clientSubjects)
+    func gate(requiresKey: Bool, clientSubjects: [String]) -> any CallGate {
+        ListenerGate(register, requiresKey: requiresKey, clientSubjects: clientSubjects)
     }
 
     /// Takes over what the file says now, once it is read. One that cannot be read changes nothing.
@@ -90,11 +90,11 @@ final class AccessControl {
         case .success(let change):
             register.replace(change.book, changes: change.changes)
             failure = nil
-            logger.info("tokens read again: \(change.book.tokens.count)")
+            logger.info("keys read again: \(change.book.keys.count)")
         case .failure(let error):
             // Whoever was revoked must not stay because descriptors had run out for a moment.
             if error.isTransient { watch.forget() }
-            if failure != error { logger.error("the tokens stay as they are: \(error)") }
+            if failure != error { logger.error("the keys stay as they are: \(error)") }
             failure = error
         }
     }

@@ -20,7 +20,7 @@ package final class HostAgent {
     package struct Listener: Sendable {
         package let address: SocketAddress
         package let security: String
-        let requiresToken: Bool
+        let requiresKey: Bool
     }
 
     package let configuration: HostConfiguration
@@ -29,13 +29,13 @@ package final class HostAgent {
     /// SHA-256 of the certificate, when an address has TLS.
     package private(set) var certificateFingerprint: String?
 
-    /// What a consumer connects with to each address that asks for a token, when this start made the first token; holds
+    /// What a consumer connects with to each address that asks for a key, when this start made the first key; holds
     /// it, so it is for its owner's eyes only.
     package var firstConnections: [String] {
-        guard let firstToken else { return [] }
-        return listeners.filter(\.requiresToken).map { listener in
+        guard let firstKey else { return [] }
+        return listeners.filter(\.requiresKey).map { listener in
             ConnectionString(
-                address: listener.address.forConsumers, token: firstToken,
+                address: listener.address.forConsumers, key: firstKey,
                 fingerprint: listener.security == "tls" ? certificateFingerprint.flatMap(Fingerprint.parse) : nil
             ).text
         }
@@ -43,7 +43,7 @@ package final class HostAgent {
 
     private let layout: HostLayout
     private let access: AccessControl
-    private let firstToken: TokenSecret?
+    private let firstKey: KeySecret?
     private let security: ListenerSecurity
     private var certificates: CertificateFollower?
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
@@ -76,7 +76,7 @@ package final class HostAgent {
         inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
         consumers = Server(limits: descriptors.consumers(configuration.connectionTimes.limits))
         owner = Server(limits: descriptors.owner, priority: .first)
-        (access, firstToken) = try AccessControl.prepared(
+        (access, firstKey) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
     }
 
@@ -156,14 +156,14 @@ package final class HostAgent {
     private func bindForConsumers(succeeding: Bool) throws(HostError) {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
-            let requiresToken = configuration.requiresToken(on: address)
+            let requiresKey = configuration.requiresKey(on: address)
             let bound = try bind(
                 consumers, to: address, security,
-                gate: access.gate(requiresToken: requiresToken, clientSubjects: configuration.tlsClientSubjects),
+                gate: access.gate(requiresKey: requiresKey, clientSubjects: configuration.tlsClientSubjects),
                 succeeding: succeeding)
             listeners.append(
                 Listener(
-                    address: bound, security: security.isTLS ? "tls" : "plaintext", requiresToken: requiresToken))
+                    address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey))
         }
     }
 
@@ -255,7 +255,7 @@ package final class HostAgent {
         owner.close()
     }
 
-    /// Reads certificates and tokens again, whether or not their files have changed.
+    /// Reads certificates and keys again, whether or not their files have changed.
     package func reload() {
         certificates?.reload()
         access.reload()

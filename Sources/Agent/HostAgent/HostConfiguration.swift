@@ -17,8 +17,10 @@ package struct HostConfiguration: Sendable, Equatable {
     package var tlsClientSubjects: [String] = []
     /// "1.3", or "1.2" to accept that too.
     package var tlsMinimum = "1.3"
-    /// Asks for a token on local addresses too; elsewhere it is always asked for.
-    package var requireToken = false
+    /// Asks for a key on local addresses too; elsewhere it is always asked for.
+    package var requireKey = false
+    /// Settings that were given by a name that they had in earlier versions: one line each, with where and the new name.
+    package var olderNames: [String] = []
     /// The folder of backend executables.
     package var backends: String?
     /// What the agent keeps: the generated certificate, the owner's socket.
@@ -47,7 +49,7 @@ package struct HostConfiguration: Sendable, Equatable {
         case tlsClientAuthority = "tls-client-authority"
         case tlsClientSubjects = "tls-client-subject"
         case tlsMinimum = "tls-minimum"
-        case requireToken = "require-token"
+        case requireKey = "require-key"
         case backends, state, policies, tier, user, readable, devices
         case keepaliveTime = "keepalive-time"
         case keepaliveTimeout = "keepalive-timeout"
@@ -55,6 +57,15 @@ package struct HostConfiguration: Sendable, Equatable {
         case maxConnectionIdle = "max-connection-idle"
         case maxConnectionAge = "max-connection-age"
         case maxConnectionAgeGrace = "max-connection-age-grace"
+
+        /// Names that settings had in earlier versions.
+        static let older: [String: Key] = ["require-token": .requireKey]
+
+        /// A setting by its name, or by the one that it had before.
+        init?(name: String) {
+            guard let key = Key(rawValue: name) ?? Key.older[name] else { return nil }
+            self = key
+        }
     }
 }
 
@@ -99,9 +110,9 @@ extension HostConfiguration {
         return self
     }
 
-    /// Whether consumers must bring a token to call on this address. A client's certificate says as much as a token.
-    package func requiresToken(on address: SocketAddress) -> Bool {
-        requireToken || (!address.isLocal && tlsClientAuthority == nil)
+    /// Whether consumers must bring a key to call on this address. A client's certificate says as much as a key.
+    package func requiresKey(on address: SocketAddress) -> Bool {
+        requireKey || (!address.isLocal && tlsClientAuthority == nil)
     }
 
     /// Whether this address is served with TLS.

@@ -59,10 +59,10 @@ extension HostConfiguration.Key {
                 "Let only such a certificate call: its common name, or a DNS or URI alternative name; may be repeated.")
         case .tlsMinimum:
             Setting(self, .choice(["1.3", "1.2"], \.tlsMinimum), "The oldest TLS to accept: 1.3, or 1.2.")
-        case .requireToken:
+        case .requireKey:
             Setting(
-                self, .toggle(\.requireToken),
-                "Ask for a token on loopback and Unix sockets too; elsewhere it is always asked for.")
+                self, .toggle(\.requireKey),
+                "Ask for a key on loopback and Unix sockets too; elsewhere it is always asked for.")
         case .backends: Setting(self, .folder(\.backends, "/srv/backends"), "The folder of backend executables.")
         case .state: Setting(self, .folder(\.state, "/var/lib/hearth"), "The folder of what the agent keeps.")
         case .policies:

@@ -7,23 +7,26 @@ package enum SettingsEnvironment {
 
     /// Variables of other parts: the consumer's commands, and the scripts that build and test Hearth.
     static let ofOthers: Set<String> = [
-        "HEARTH_TOKEN", "HEARTH_PREFIX", "HEARTH_LLAMA_PREFIX", "HEARTH_WARNINGS_AS_ERRORS", "HEARTH_CONSUMER_WORK",
-        "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS", "HEARTH_ATTACK_SECONDS", "HEARTH_KEYS",
-        "HEARTH_SANITIZER", "HEARTH_FUZZ",
+        "HEARTH_KEY", "HEARTH_TOKEN", "HEARTH_PREFIX", "HEARTH_LLAMA_PREFIX", "HEARTH_WARNINGS_AS_ERRORS",
+        "HEARTH_CONSUMER_WORK", "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS",
+        "HEARTH_ATTACK_SECONDS", "HEARTH_KEYS", "HEARTH_SANITIZER", "HEARTH_FUZZ",
     ]
 
     /// What the variables say of settings. Throws for one that is empty, and for one that is no setting but was
     /// probably meant to be: its name is near a setting's, or has a word of one in it.
     static func settings(
         in environment: [String: String]
-    ) throws(HostError) -> [(key: HostConfiguration.Key, text: String)] {
-        var settings: [(key: HostConfiguration.Key, text: String)] = []
+    ) throws(HostError) -> [(key: HostConfiguration.Key, variable: String, text: String)] {
+        var settings: [(key: HostConfiguration.Key, variable: String, text: String)] = []
         for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix(prefix) {
-            guard let key = HostConfiguration.Key.allCases.first(where: { $0.variable == variable }) else {
+            guard let key = key(of: variable) else {
                 if isProbablyMeant(variable, text) { throw refusal(of: variable) }
                 continue
             }
-            settings.append((key, try checked(text, key)))
+            if let other = settings.first(where: { $0.key == key }) {
+                throw HostError("\(other.variable) and \(variable) are one setting: unset the older name")
+            }
+            settings.append((key, variable, try checked(text, key)))
         }
         return settings
     }
@@ -40,7 +43,7 @@ package enum SettingsEnvironment {
     package static func unknown(in environment: [String: String]) -> [String] {
         environment.filter { variable, text in
             variable.hasPrefix(prefix) && !ofOthers.contains(variable) && !isOfOrchestrator(variable, text)
-                && !HostConfiguration.Key.allCases.contains { $0.variable == variable }
+                && key(of: variable) == nil
         }.keys.sorted()
     }
 
@@ -67,6 +70,13 @@ package enum SettingsEnvironment {
             || NearestName.nearest(to: name, among: known, distanceMax: max(1, name.utf8.count / 3)) != nil
     }
 
+    /// The setting that a variable is for, by its present name or an older one.
+    private static func key(of variable: String) -> HostConfiguration.Key? {
+        HostConfiguration.Key.allCases.first { $0.variable == variable }
+            ?? HostConfiguration.Key.older.first { prefix + $0.key.uppercased().replacing("-", with: "_") == variable }?
+            .value
+    }
+
     private static var known: [String] { HostConfiguration.Key.allCases.map(\.rawValue).sorted() }
 
     /// As a flag or a file would have it.
@@ -83,7 +93,7 @@ package enum SettingsEnvironment {
             return HostError("\(variable) is no setting: give --\(name) on the command line, and unset it")
         }
         let meant = NearestName.nearest(to: name, among: known, distanceMax: max(2, name.utf8.count / 3))
-        let hint = meant.flatMap(HostConfiguration.Key.init).map { " (did you mean '\($0.variable)'?)" } ?? ""
+        let hint = meant.flatMap(HostConfiguration.Key.init(rawValue:)).map { " (did you mean '\($0.variable)'?)" } ?? ""
         return HostError(
             "there is no setting '\(variable)'\(hint), so unset it; there are \(prefix) and one of "
                 + known.map { $0.uppercased().replacing("-", with: "_") }.joined(separator: ", "))

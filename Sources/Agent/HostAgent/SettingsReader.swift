@@ -11,17 +11,25 @@ package enum SettingsReader {
     ) throws(HostError) -> HostConfiguration {
         var configuration = HostConfiguration()
         if let file {
+            var given: Set<HostConfiguration.Key> = []
             for member in try members(of: file) {
                 let setting = try setting(member, file: file)
+                guard given.insert(setting.key).inserted else {
+                    throw HostError(
+                        "\(file):\(member.line): '\(setting.key.rawValue)' is given twice, once by an older name; "
+                            + "keep one of them")
+                }
+                configuration.note(name: member.key, setting.key.rawValue, in: "\(file):\(member.line)")
                 try setting.set(
                     setting.texts(of: member, file: file), in: &configuration,
                     place: "\(file):\(member.node.line): '\(member.key)'", .json)
             }
         }
-        for (key, text) in try SettingsEnvironment.settings(in: environment) {
+        for (key, variable, text) in try SettingsEnvironment.settings(in: environment) {
+            configuration.note(name: variable, key.variable, in: "the environment")
             try key.setting.set(
                 key.setting.takesSeveral ? SettingsEnvironment.list(text) : [text], in: &configuration,
-                place: key.variable, .variable)
+                place: variable, .variable)
         }
         for (key, texts) in flags.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             try key.setting.set(texts, in: &configuration, place: key.flag, .flag)
@@ -42,11 +50,18 @@ package enum SettingsReader {
     }
 
     private static func setting(_ member: JSONNode.Member, file: String) throws(HostError) -> Setting {
-        guard let key = HostConfiguration.Key(rawValue: member.key) else {
+        guard let key = HostConfiguration.Key(name: member.key) else {
             throw HostError(
                 "\(file):\(member.line): there is no setting \(HostConfiguration.Key.refusal(of: member.key))")
         }
         return key.setting
+    }
+}
+
+extension HostConfiguration {
+    /// Keeps that a setting was given by another name than it has.
+    fileprivate mutating func note(name: String, _ present: String, in place: String) {
+        if name != present { olderNames.append("\(place): '\(name)' is called '\(present)' now") }
     }
 }
 

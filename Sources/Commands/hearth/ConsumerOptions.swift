@@ -20,7 +20,10 @@ struct ConsumerOptions: ParsableArguments {
     var fingerprint: String?
     @Option(
         help: ArgumentHelp(
-            "A file that holds the token; or put the token into HEARTH_TOKEN.", valueName: "file"))
+            "A file that holds the key; or put the key into HEARTH_KEY.", valueName: "file"))
+    var keyFile: String?
+    /// Its name in earlier versions.
+    @Option(help: .hidden)
     var tokenFile: String?
     @Option(
         help: ArgumentHelp("The certificate to show, PEM, where a host asks its clients for one.", valueName: "file"))
@@ -37,7 +40,7 @@ struct ConsumerOptions: ParsableArguments {
     func connect() async throws -> Host {
         let target = try target()
         var options = CallOptions()
-        if let token = try token(in: target) { try options.metadata.add("authorization", "Bearer \(token.text)") }
+        if let key = try key(in: target) { try options.metadata.add("authorization", "Bearer \(key.text)") }
         let client = try await Connection.open(target.address, security: try security(for: target))
         return Host(client: client, options: options)
     }
@@ -45,7 +48,7 @@ struct ConsumerOptions: ParsableArguments {
     private func target() throws -> ConnectionString {
         guard to.hasPrefix(ConnectionString.scheme) else {
             do throws(SocketAddressError) {
-                return ConnectionString(address: try SocketAddress(to), token: nil, fingerprint: nil)
+                return ConnectionString(address: try SocketAddress(to), key: nil, fingerprint: nil)
             } catch {
                 throw ValidationError("--to \(error)")
             }
@@ -57,25 +60,30 @@ struct ConsumerOptions: ParsableArguments {
         }
     }
 
-    /// --token-file over the connection string over the environment.
-    private func token(in target: ConnectionString) throws -> TokenSecret? {
+    /// --key-file over the connection string over the environment.
+    private func key(in target: ConnectionString) throws -> KeySecret? {
         let text: String
-        if let tokenFile {
+        let environment = ProcessInfo.processInfo.environment
+        if tokenFile != nil { Output.note("hearth: --token-file is called --key-file now") }
+        if let keyFile = keyFile ?? tokenFile {
             do throws(LinuxError) {
-                text = String(decoding: try FileBytes.read(tokenFile, max: 4096), as: UTF8.self)
+                text = String(decoding: try FileBytes.read(keyFile, max: 4096), as: UTF8.self)
             } catch {
-                throw ValidationError("--token-file: \(error)")
+                throw ValidationError("--key-file: \(error)")
             }
-        } else if let token = target.token {
-            return token
-        } else if let value = ProcessInfo.processInfo.environment["HEARTH_TOKEN"], !value.isEmpty {
+        } else if let key = target.key {
+            return key
+        } else if let value = environment["HEARTH_KEY"], !value.isEmpty {
+            text = value
+        } else if let value = environment["HEARTH_TOKEN"], !value.isEmpty {
+            Output.note("hearth: HEARTH_TOKEN is called HEARTH_KEY now")
             text = value
         } else {
             return nil
         }
-        guard let secret = TokenSecret(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+        guard let secret = KeySecret(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
             throw ValidationError(
-                "\(tokenFile.map { "--token-file \($0)" } ?? "HEARTH_TOKEN") holds no token: one begins with 'hearth_' "
+                "\(keyFile.map { "--key-file \($0)" } ?? "HEARTH_KEY") holds no key: one begins with 'hearth_' "
                     + "and is whole only to its last letter")
         }
         return secret

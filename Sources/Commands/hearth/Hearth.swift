@@ -13,7 +13,7 @@ struct Hearth: AsyncParsableCommand {
             EXAMPLES
               hearth serve --backends ~/backends             lend this machine
               hearth chat "Tell me a story about a fox."     ask it something
-              hearth token create laptop                     let another machine use it
+              hearth key create laptop                       let another machine use it
               hearth status                                  see what it does
               hearth logs llama -f                           see what a backend writes
               hearth doctor                                  see how strongly it can hold a backend
@@ -31,7 +31,7 @@ struct Hearth: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, LogsCommand.self,
             StatusCommand.self,
-            LimitsCommand.self, MetricsCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
+            LimitsCommand.self, MetricsCommand.self, KeyCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
             DoctorCommand.self,
         ])
 }

@@ -15,11 +15,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 
             Addresses that other machines can reach are always served with TLS, by default with a certificate generated \
             in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given. \
-            They also ask for a token (see 'hearth token --help'). The first start of an agent with such an address makes \
+            They also ask for a key (see 'hearth key --help'). The first start of an agent with such an address makes \
             one, 'default', and prints on standard output what to connect with, once:
-              hearth chat --to 'hearth://HOST:PORT?token=...&fingerprint=sha256:...'
-            With --tls-client-authority a client's certificate takes the token's place, unless --require-token is given.
-            On loopback and Unix sockets whoever can reach them can use the models, unless --require-token is given.
+              hearth chat --to 'hearth://HOST:PORT?key=...&fingerprint=sha256:...'
+            With --tls-client-authority a client's certificate takes the key's place, unless --require-key is given.
+            On loopback and Unix sockets whoever can reach them can use the models, unless --require-key is given.
 
             IPv6 addresses stand in brackets, a link-local one with its interface: [::1]:50051, [fe80::1%eth0]:50051. [::] \
             accepts IPv4 too, so 0.0.0.0 with the same port beside it is in use.
@@ -62,7 +62,10 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var tlsClientSubjects: [String] = []
     @Option(help: .setting(.tlsMinimum, "version"))
     var tlsMinimum: String?
-    @Flag(help: .setting(.requireToken))
+    @Flag(help: .setting(.requireKey))
+    var requireKey = false
+    /// Its name in earlier versions.
+    @Flag(help: .hidden)
     var requireToken = false
     @Option(help: .setting(.backends, "dir"))
     var backends: String?
@@ -100,6 +103,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         for variable in SettingsEnvironment.unknown(in: environment) {
             logger.warning("\(variable) in the environment is no setting, and means nothing to the agent")
         }
+        for name in settings.olderNames + (requireToken ? ["'--require-token' is called '--require-key' now"] : []) {
+            logger.warning("\(name)")
+        }
         let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
         try await ServeSession(agent: agent, logger: logger, graceSeconds: grace).run(takingOver: takeOver)
     }
@@ -108,7 +114,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         var flags = connectionTimes.flags
         flags[.plaintext] = plaintext ? ["true"] : nil
         flags[.tls] = tls ? ["true"] : nil
-        flags[.requireToken] = requireToken ? ["true"] : nil
+        flags[.requireKey] = requireKey || requireToken ? ["true"] : nil
         for (key, texts) in [
             (HostConfiguration.Key.listen, listen), (.readable, readable), (.devices, devices),
             (.tlsClientSubjects, tlsClientSubjects),

@@ -51,7 +51,7 @@ struct ServeSession {
             case .refused where isStopping: break
             case .refused(let error): throw error
             case .signal(SIGHUP) where !terminal.isGone:
-                logger.notice("SIGHUP: reading certificates and tokens again")
+                logger.notice("SIGHUP: reading certificates and keys again")
                 await agent.reload()
             case .signal(SIGHUP) where isStopping: break
             case .signal where isStopping:

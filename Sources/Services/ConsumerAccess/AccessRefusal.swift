@@ -5,19 +5,19 @@ internal import GRPC
 enum AccessRefusal {
     static let missing = Status(
         .unauthenticated,
-        "this host asks for a token: send the metadata 'authorization: Bearer TOKEN' (hearth chat: HEARTH_TOKEN or "
-            + "--token-file); its owner makes one with 'hearth token create NAME'")
+        "this host asks for a key: send the metadata 'authorization: Bearer KEY' (hearth chat: HEARTH_KEY or "
+            + "--key-file); its owner makes one with 'hearth key create NAME'")
     static let unknown = Status(
-        .unauthenticated, "the token is not known here, or was revoked: ask the host's owner for another one")
+        .unauthenticated, "the key is not known here, or was revoked: ask the host's owner for another one")
     static let malformed = Status(
         .unauthenticated, "the metadata 'authorization' is none of ours: send it once, as 'Bearer hearth_...'")
 
-    /// Throws UNAUTHENTICATED once the token has expired.
-    static func check(_ token: AccessToken, at now: Date) throws(Status) {
-        guard token.isExpired(at: now), let expires = token.expires else { return }
+    /// Throws UNAUTHENTICATED once the key has expired.
+    static func check(_ key: AccessKey, at now: Date) throws(Status) {
+        guard key.isExpired(at: now), let expires = key.expires else { return }
         throw Status(
             .unauthenticated,
-            "the token '\(token.name)' expired at \(expires.formatted(.iso8601)): ask the host's owner for another one")
+            "the key '\(key.name)' expired at \(expires.formatted(.iso8601)): ask the host's owner for another one")
     }
 
     static func subject(_ names: [String]) -> Status {
@@ -27,21 +27,21 @@ enum AccessRefusal {
             "the client certificate \(shown), which this host does not allow; its owner can with --tls-client-subject")
     }
 
-    static func rate(_ token: AccessToken, seconds: UInt64) -> Status {
+    static func rate(_ key: AccessKey, seconds: UInt64) -> Status {
         Status(
             .resourceExhausted,
-            "the token '\(token.name)' has used its \(token.limits.tokensPerMinute ?? 0) tokens of this minute; "
+            "the key '\(key.name)' has used its \(key.limits.tokensPerMinute ?? 0) tokens of this minute; "
                 + "try again in \(seconds) s",
             details: [
                 .retry(afterMilliseconds: seconds * 1000),
-                .quotaFailure(subject: "token:\(token.name)", description: "tokens per minute"),
+                .quotaFailure(subject: "key:\(key.name)", description: "tokens per minute"),
             ])
     }
 
     /// The secret in an authorization header's value, RFC 6750, section 2.1; the scheme in any case.
-    static func secret(in header: String) -> TokenSecret? {
+    static func secret(in header: String) -> KeySecret? {
         let parts = header.split(separator: " ")
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        return TokenSecret(parts[1])
+        return KeySecret(parts[1])
     }
 }

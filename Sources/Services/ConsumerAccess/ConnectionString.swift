@@ -1,24 +1,24 @@
 package import LinuxSystem
 internal import TLSSession
 
-/// Everything that a consumer needs to connect, in one text: `hearth://HOST:PORT?token=…&fingerprint=sha256:…`, or with
-/// `unix:PATH` instead of the host. Token and fingerprint may be missing; without a fingerprint, TLS is a matter of the
+/// Everything that a consumer needs to connect, in one text: `hearth://HOST:PORT?key=…&fingerprint=sha256:…`, or with
+/// `unix:PATH` instead of the host. Key and fingerprint may be missing; without a fingerprint, TLS is a matter of the
 /// address.
 package struct ConnectionString: Sendable {
     package var address: SocketAddress
-    package var token: TokenSecret?
+    package var key: KeySecret?
     /// SHA-256 of the only certificate to trust.
     package var fingerprint: [UInt8]?
 
     package static let scheme = "hearth://"
 
-    package init(address: SocketAddress, token: TokenSecret?, fingerprint: [UInt8]?) {
+    package init(address: SocketAddress, key: KeySecret?, fingerprint: [UInt8]?) {
         self.address = address
-        self.token = token
+        self.key = key
         self.fingerprint = fingerprint
     }
 
-    /// Throws what is wrong with it; no error repeats the token.
+    /// Throws what is wrong with it; no error repeats the key.
     package init(_ text: String) throws(AccessError) {
         guard text.hasPrefix(Self.scheme) else { throw AccessError("a connection string begins with \(Self.scheme)") }
         let parts = text.dropFirst(Self.scheme.count).split(
@@ -32,27 +32,28 @@ package struct ConnectionString: Sendable {
         for field in parts[1].split(separator: "&", omittingEmptySubsequences: false) {
             let pair = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             switch (pair[0], pair.count) {
-            case ("token", 2):
-                guard token == nil, let secret = TokenSecret(pair[1]) else {
+            // Earlier versions wrote "token".
+            case ("key", 2), ("token", 2):
+                guard key == nil, let secret = KeySecret(pair[1]) else {
                     throw AccessError(
-                        "the connection string's token is not whole: copy it again, from hearth:// to its end")
+                        "the connection string's key is not whole: copy it again, from hearth:// to its end")
                 }
-                token = secret
+                key = secret
             case ("fingerprint", 2):
                 guard fingerprint == nil, let digest = Fingerprint.parse(pair[1]) else {
                     throw AccessError("the connection string's fingerprint is not 'sha256:' and 64 hexadecimal digits")
                 }
                 fingerprint = digest
             default:
-                throw AccessError("a connection string holds token=... and fingerprint=..., each once, after the '?'")
+                throw AccessError("a connection string holds key=... and fingerprint=..., each once, after the '?'")
             }
         }
     }
 
-    /// With the token, in full.
+    /// With the key, in full.
     package var text: String {
         var fields: [String] = []
-        if let token { fields.append("token=\(token.text)") }
+        if let key { fields.append("key=\(key.text)") }
         if let fingerprint { fields.append("fingerprint=sha256:\(hexadecimal(fingerprint))") }
         return Self.scheme + address.description + (fields.isEmpty ? "" : "?" + fields.joined(separator: "&"))
     }

@@ -3,10 +3,10 @@ internal import Foundation
 package import GRPC
 internal import LinuxSystem
 
-/// A token's holder: what it has open and what it may still have computed. On the loop; one for each token that is used.
+/// A key's holder: what it has open and what it may still have computed. On the loop; one for each key that is used.
 @IOLoop
 package final class Consumer: Caller {
-    package private(set) var token: AccessToken
+    package private(set) var key: AccessKey
     package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var budget: TokenBudget?
@@ -15,11 +15,11 @@ package final class Consumer: Caller {
     var isBeingForgotten = false
 
     /// `rests`: its last open call has ended.
-    init(_ token: AccessToken, rests: @escaping @IOLoop (Consumer) -> Void) {
-        self.token = token
+    init(_ key: AccessKey, rests: @escaping @IOLoop (Consumer) -> Void) {
+        self.key = key
         self.rests = rests
-        id = .key(sha256: token.sha256.bytes)
-        budget = token.limits.tokensPerMinute.map(TokenBudget.init)
+        id = .key(sha256: key.sha256.bytes)
+        budget = key.limits.tokensPerMinute.map(TokenBudget.init)
     }
 
     package var openCalls: Int { calls.count }
@@ -29,13 +29,13 @@ package final class Consumer: Caller {
     /// Nothing of the last minute counts any more.
     var hasUsedNothing: Bool { budget?.isUnused(at: Self.second) ?? true }
 
-    /// Throws RESOURCE_EXHAUSTED when as many calls are open as the token allows.
+    /// Throws RESOURCE_EXHAUSTED when as many calls are open as the key allows.
     func begin(_ call: ServerCall) throws(Status) {
-        if let most = token.limits.streams, calls.count >= Int(most) {
+        if let most = key.limits.streams, calls.count >= Int(most) {
             throw Status(
                 .resourceExhausted,
-                "the token '\(token.name)' allows \(most) calls at once, and they are open; end one of them first",
-                details: [.quotaFailure(subject: "token:\(token.name)", description: "concurrent calls")])
+                "the key '\(key.name)' allows \(most) calls at once, and they are open; end one of them first",
+                details: [.quotaFailure(subject: "key:\(key.name)", description: "concurrent calls")])
         }
         calls[ObjectIdentifier(call)] = call
     }
@@ -45,20 +45,20 @@ package final class Consumer: Caller {
         rests(self)
     }
 
-    /// The owner has changed what the token allows; what was used in the last minute still counts.
-    func update(_ token: AccessToken) {
-        self.token = token
-        guard let perMinute = token.limits.tokensPerMinute else {
+    /// The owner has changed what the key allows; what was used in the last minute still counts.
+    func update(_ key: AccessKey) {
+        self.key = key
+        guard let perMinute = key.limits.tokensPerMinute else {
             budget = nil
             return
         }
         if budget == nil { budget = TokenBudget(perMinute: perMinute) } else { budget?.perMinute = perMinute }
     }
 
-    /// Ends calls, at most so many: the token is no longer one. Returns how many.
+    /// Ends calls, at most so many: the key is no longer one. Returns how many.
     func revoke(callsMax: Int) -> Int {
         let status = Status(
-            .unauthenticated, "the token '\(token.name)' was revoked: ask the host's owner for another one")
+            .unauthenticated, "the key '\(key.name)' was revoked: ask the host's owner for another one")
         let ended = Array(calls.values.prefix(callsMax))
         for call in ended { call.abort(status) }
         return ended.count
@@ -66,27 +66,27 @@ package final class Consumer: Caller {
 }
 
 extension Consumer {
-    /// Whether a turn may begin. Throws UNAUTHENTICATED when the token has expired since the call began, and
+    /// Whether a turn may begin. Throws UNAUTHENTICATED when the key has expired since the call began, and
     /// RESOURCE_EXHAUSTED with the time to wait when its tokens of this minute are used up.
     package func checkTurn() throws(Status) {
-        try AccessRefusal.check(token, at: Date())
+        try AccessRefusal.check(key, at: Date())
         let seconds = budget?.secondsUntilAvailable(at: Self.second) ?? 0
-        if seconds > 0 { throw AccessRefusal.rate(token, seconds: seconds) }
+        if seconds > 0 { throw AccessRefusal.rate(key, seconds: seconds) }
     }
 
-    /// Throws PERMISSION_DENIED for a model that the token does not allow.
+    /// Throws PERMISSION_DENIED for a model that the key does not allow.
     package func check(model: String) throws(Status) {
-        guard token.limits.allows(model: model) else {
+        guard key.limits.allows(model: model) else {
             throw Status(
                 .permissionDenied,
-                "the token '\(token.name)' does not allow the model '\(model)'; it allows: "
-                    + token.limits.models.joined(separator: ", "))
+                "the key '\(key.name)' does not allow the model '\(model)'; it allows: "
+                    + key.limits.models.joined(separator: ", "))
         }
     }
 
-    /// How far ahead a backend may compute for one of several turns that share this token's minute.
+    /// How far ahead a backend may compute for one of several turns that share this key's minute.
     package func creditTokens(atMost most: UInt32) -> UInt32 {
-        token.limits.tokensPerMinute.map { min(most, max($0 / 8, 1)) } ?? most
+        key.limits.tokensPerMinute.map { min(most, max($0 / 8, 1)) } ?? most
     }
 
     /// Takes as many of these tokens as may be computed now.

@@ -2,40 +2,40 @@ package import EventLoop
 internal import Foundation
 internal import GRPC
 
-/// The tokens in force and the consumers that use them, for every listener of an agent. On the loop.
+/// The keys in force and the consumers that use them, for every listener of an agent. On the loop.
 @IOLoop
 package final class ConsumerRegister {
-    package private(set) var book: TokenBook
+    package private(set) var book: KeyBook
     /// Those that have calls, or had some of late.
     private var consumers: [SecretDigest: Consumer] = [:]
-    /// Tokens whose consumers have still to hear that they are gone or have changed.
+    /// Keys whose consumers have still to hear that they are gone or have changed.
     private var changes: [SecretDigest] = []
 
     /// Longer than what was used of a minute's tokens counts.
     private static let restMilliseconds: UInt64 = 62_000
 
-    package init(_ book: TokenBook) { self.book = book }
+    package init(_ book: KeyBook) { self.book = book }
 
-    /// From now on these are the tokens, and `changes` those that are gone or have changed (`TokenBook.changes`, which looks
+    /// From now on these are the keys, and `changes` those that are gone or have changed (`KeyBook.changes`, which looks
     /// at all of them and so is for another thread). Calls of those that are gone end UNAUTHENTICATED, in this turn of
     /// the loop or, where they are very many, in the next ones.
-    package func replace(_ book: TokenBook, changes: [SecretDigest]) {
+    package func replace(_ book: KeyBook, changes: [SecretDigest]) {
         self.book = book
         if self.changes.isEmpty, !changes.isEmpty { IOLoop.goOnLater(self, .first) }
         self.changes += changes
     }
 
-    /// The consumer that brings this secret. Throws UNAUTHENTICATED when its token is not known or has expired.
-    func consumer(_ secret: TokenSecret) throws(Status) -> Consumer {
-        guard let token = book.token(of: secret) else { throw AccessRefusal.unknown }
-        try AccessRefusal.check(token, at: Date())
-        if let known = consumers[token.sha256] {
+    /// The consumer that brings this secret. Throws UNAUTHENTICATED when its key is not known or has expired.
+    func consumer(_ secret: KeySecret) throws(Status) -> Consumer {
+        guard let key = book.key(of: secret) else { throw AccessRefusal.unknown }
+        try AccessRefusal.check(key, at: Date())
+        if let known = consumers[key.sha256] {
             // It may not have heard yet.
-            if known.token != token { known.update(token) }
+            if known.key != key { known.update(key) }
             return known
         }
-        let consumer = Consumer(token) { [weak self] in self?.rests($0) }
-        consumers[token.sha256] = consumer
+        let consumer = Consumer(key) { [weak self] in self?.rests($0) }
+        consumers[key.sha256] = consumer
         return consumer
     }
 
@@ -53,20 +53,20 @@ package final class ConsumerRegister {
     }
 
     private func forget(_ consumer: Consumer) {
-        let digest = consumer.token.sha256
+        let digest = consumer.key.sha256
         if consumers[digest] === consumer { consumers[digest] = nil }
     }
 }
 
 extension ConsumerRegister: UnfinishedWork {
-    /// Tells consumers what became of their tokens.
+    /// Tells consumers what became of their keys.
     package func goOn(steps: Int) -> Int {
         var used = 0
         while used < steps, let digest = changes.last {
             used += 1
             if let consumer = consumers[digest] {
                 used += tell(consumer, digest, steps: steps - used)
-                if book.token(digest) == nil, consumer.openCalls > 0 { continue }
+                if book.key(digest) == nil, consumer.openCalls > 0 { continue }
             }
             changes.removeLast()
         }
@@ -74,10 +74,10 @@ extension ConsumerRegister: UnfinishedWork {
         return used
     }
 
-    /// What became of its token; returns what that took. Of one that is gone calls may be left.
+    /// What became of its key; returns what that took. Of one that is gone calls may be left.
     private func tell(_ consumer: Consumer, _ digest: SecretDigest, steps: Int) -> Int {
-        if let token = book.token(digest) {
-            consumer.update(token)
+        if let key = book.key(digest) {
+            consumer.update(key)
             return 0
         }
         let ended = consumer.revoke(callsMax: max(steps / Self.stepsPerRevokedCall, 1))

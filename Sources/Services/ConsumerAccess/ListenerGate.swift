@@ -2,24 +2,24 @@ package import EventLoop
 package import GRPC
 internal import TLSSession
 
-/// Who may call on one listener. A token is asked for where the listener requires one, and looked at wherever one is sent.
+/// Who may call on one listener. A key is asked for where the listener requires one, and looked at wherever one is sent.
 @IOLoop
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
-    private let requiresToken: Bool
-    /// All may call where no token is asked for.
-    package var namesCallers: Bool { requiresToken }
+    private let requiresKey: Bool
+    /// All may call where no key is asked for.
+    package var namesCallers: Bool { requiresKey }
     private let clientSubjects: Set<String>
 
     /// `clientSubjects`: the only names of client certificates that may call; empty: all that an authority vouches for.
-    package init(_ register: ConsumerRegister, requiresToken: Bool, clientSubjects: [String] = []) {
+    package init(_ register: ConsumerRegister, requiresKey: Bool, clientSubjects: [String] = []) {
         self.register = register
-        self.requiresToken = requiresToken
+        self.requiresKey = requiresKey
         self.clientSubjects = Set(clientSubjects)
     }
 
     package func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
-        // Load balancers ask without a token, and learn which models there are and whether to send calls here.
+        // Load balancers ask without a key, and learn which models there are and whether to send calls here.
         if call.path.hasPrefix("/grpc.health.v1.Health/") { return nil }
         if !clientSubjects.isEmpty {
             let names = call.peerCertificate?.names ?? []
@@ -27,7 +27,7 @@ package final class ListenerGate: CallGate {
         }
         let headers = call.metadata.entries.filter { $0.key == "authorization" }
         guard let first = headers.first else {
-            if requiresToken { throw AccessRefusal.missing }
+            if requiresKey { throw AccessRefusal.missing }
             return nil
         }
         guard headers.count == 1, case .ascii(let text) = first.value, let secret = AccessRefusal.secret(in: text)

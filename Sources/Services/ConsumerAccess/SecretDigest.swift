@@ -1,6 +1,6 @@
 internal import TLSSession
 
-/// The SHA-256 of a token's secret, which is all that is ever kept of it. In files it is 64 hexadecimal digits.
+/// The SHA-256 of a key's secret, which is all that is ever kept of it. In files it is 64 hexadecimal digits.
 package struct SecretDigest: Hashable, Sendable {
     // Four numbers rather than a list of bytes: a hundred thousand of them are kept.
     private let words: (UInt64, UInt64, UInt64, UInt64)
@@ -16,8 +16,8 @@ package struct SecretDigest: Hashable, Sendable {
         }
     }
 
-    /// Of the text that a token's holder sends.
-    package init(of secret: TokenSecret) {
+    /// Of the text that a key's holder sends.
+    package init(of secret: KeySecret) {
         guard let digest = SecretDigest(secret.digest) else { preconditionFailure("a SHA-256 has 32 bytes") }
         self = digest
     }

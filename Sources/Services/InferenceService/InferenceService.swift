@@ -93,7 +93,7 @@ extension InferenceService {
 
     /// The backends whose models a consumer may see.
     private func backends(for consumer: Consumer?) -> [ManagedBackend] {
-        guard let limits = consumer?.token.limits else { return supervisor.backends }
+        guard let limits = consumer?.key.limits else { return supervisor.backends }
         return supervisor.backends.filter { limits.allows(model: $0.model) }
     }
 

@@ -44,6 +44,22 @@ struct SettingsReaderTests {
         #expect(settings.tlsKey == "k")
     }
 
+    @Test func `a setting's name of earlier versions is read, and answered with the new one`() throws {
+        let file = try load(file: #"{"require-token": true}"#)
+        #expect(file.requireKey)
+        #expect(file.olderNames.count == 1)
+        #expect(file.olderNames[0].hasSuffix(":1: 'require-token' is called 'require-key' now"))
+        let environment = try load(environment: ["HEARTH_REQUIRE_TOKEN": "true"])
+        #expect(environment.requireKey)
+        #expect(
+            environment.olderNames == ["the environment: 'HEARTH_REQUIRE_TOKEN' is called 'HEARTH_REQUIRE_KEY' now"])
+        #expect(try load(file: #"{"require-key": true}"#).olderNames == [])
+        let both = refusal(file: #"{"require-token": false, "require-key": true}"#)
+        #expect(both?.contains("'require-key' is given twice") == true)
+        let twice = refusal(environment: ["HEARTH_REQUIRE_TOKEN": "true", "HEARTH_REQUIRE_KEY": "false"])
+        #expect(twice?.contains("HEARTH_REQUIRE_KEY and HEARTH_REQUIRE_TOKEN are one setting") == true)
+    }
+
     @Test func `several addresses come from each source`() throws {
         let expected: [SocketAddress] = [.internet(host: "::1", port: 1), .unix(path: "/x")]
         #expect(try load(flags: [.listen: ["[::1]:1", "unix:/x"]]).listen == expected)
@@ -62,24 +78,24 @@ struct SettingsReaderTests {
         #expect(settings.listen.map(settings.usesTLS) == [true, false])
     }
 
-    @Test func `a token is asked for on every address that other machines can reach, and on others on request`() throws
+    @Test func `a key is asked for on every address that other machines can reach, and on others on request`() throws
     {
         let listen = ["0.0.0.0:1", "127.0.0.1:1", "unix:/x"]
         let settings = try load(flags: [.listen: listen])
-        #expect(settings.listen.map(settings.requiresToken) == [true, false, false])
-        let strict = try load(flags: [.listen: listen], environment: ["HEARTH_REQUIRE_TOKEN": "true"])
-        #expect(strict.listen.map(strict.requiresToken) == [true, true, true])
+        #expect(settings.listen.map(settings.requiresKey) == [true, false, false])
+        let strict = try load(flags: [.listen: listen], environment: ["HEARTH_REQUIRE_KEY": "true"])
+        #expect(strict.listen.map(strict.requiresKey) == [true, true, true])
     }
 
-    @Test func `a client's certificate takes the token's place, unless both are asked for`() throws {
+    @Test func `a client's certificate takes the key's place, unless both are asked for`() throws {
         let file =
             #"{"listen": ["0.0.0.0:1", "127.0.0.1:1"], "tls-client-authority": "ca", "tls-client-subject": ["a"]}"#
         let settings = try load(file: file)
         #expect(settings.tlsClientSubjects == ["a"])
         #expect(settings.listen.map(settings.usesTLS) == [true, true])
-        #expect(settings.listen.map(settings.requiresToken) == [false, false])
-        let both = try load(flags: [.requireToken: ["true"]], file: file)
-        #expect(both.listen.map(both.requiresToken) == [true, true])
+        #expect(settings.listen.map(settings.requiresKey) == [false, false])
+        let both = try load(flags: [.requireKey: ["true"]], file: file)
+        #expect(both.listen.map(both.requiresKey) == [true, true])
     }
 
     @Test func `how long connections live can be said in flags, in the environment and in the file`() throws {
@@ -102,7 +118,7 @@ struct SettingsReaderTests {
         (#"{"listen": ["x"]}"#, "HOST:PORT"),
         (#"{"tls-minimum": "1.1"}"#, "1.2"), (#"{"tls-client-subject": ["a"]}"#, "tls-client-authority"),
         (#"{"plaintext": true, "tls-client-authority": "ca"}"#, "contradict"),
-        (#"{"require-token": "x"}"#, "true or false"), (#"{"keepalive-time": "soon"}"#, "seconds"),
+        (#"{"require-key": "x"}"#, "true or false"), (#"{"keepalive-time": "soon"}"#, "seconds"),
         (#"{"max-connection-age": -1}"#, "from 0"),
         (#"{"keepalive-timeout": 0}"#, "at least 1"), (#"{"min-ping-interval": 0}"#, "at least 1"),
         (#"{"tls-key": "k"}"#, "tls-certificate"), (#"{"plaintext": "maybe"}"#, "true or false"),
@@ -124,8 +140,8 @@ struct SettingsReaderTests {
                 #"must be a list of addresses, such as ["127.0.0.1:50051"], not the string "127.0.0.1:50099""#
             ),
             (#""tier": 5"#, #"'tier' must be "full" or "reduced", not the number 5"#),
-            (#""require-token": null"#, "'require-token' must be true or false, not null"),
-            (#""require-token": "true""#, #"must be true or false, not the string "true""#),
+            (#""require-key": null"#, "'require-key' must be true or false, not null"),
+            (#""require-key": "true""#, #"must be true or false, not the string "true""#),
             (#""plaintext": 1"#, "must be true or false, not the number 1"), (#""tls": []"#, "not an empty list"),
             (#""keepalive-time": "30""#, #"must be seconds, a whole number from 0 to 4294967295, not the string "30""#),
             (#""keepalive-time": 1.5"#, "must be seconds, a whole number from 0 to 4294967295, not '1.5'"),
@@ -173,7 +189,7 @@ struct SettingsReaderTests {
             ("HEARTH_LISTEN", "127.0.0.1:1,,127.0.0.1:2", "HEARTH_LISTEN has an empty entry"),
             ("HEARTH_TLS_CLIENT_SUBJECT", "alice,", "HEARTH_TLS_CLIENT_SUBJECT has an empty entry"),
             ("HEARTH_TIER", "Full", "HEARTH_TIER must be full or reduced, not 'Full'"),
-            ("HEARTH_REQUIRE_TOKEN", "on", "HEARTH_REQUIRE_TOKEN must be true or false, not 'on'"),
+            ("HEARTH_REQUIRE_KEY", "on", "HEARTH_REQUIRE_KEY must be true or false, not 'on'"),
             ("HEARTH_KEEPALIVE_TIME", "+5", "HEARTH_KEEPALIVE_TIME must be seconds"),
             ("HEARTH_LISTEN", "nowhere", "HEARTH_LISTEN 'nowhere'"),
         ])
@@ -186,10 +202,10 @@ struct SettingsReaderTests {
         "a variable that was meant to be a setting is refused with what would be right",
         arguments: [
             ("HEARTH_LISSTEN", "did you mean 'HEARTH_LISTEN'?"), ("HEARTH_TEIR", "did you mean 'HEARTH_TIER'?"),
-            ("HEARTH_REQUIRE_TOKENS", "did you mean 'HEARTH_REQUIRE_TOKEN'?"), ("HEARTH_REQUIRE_AUTH", "REQUIRE_TOKEN"),
+            ("HEARTH_REQUIRE_KEYS", "did you mean 'HEARTH_REQUIRE_KEY'?"), ("HEARTH_REQUIRE_AUTH", "REQUIRE_KEY"),
             ("HEARTH_CONFIG", "--config"), ("HEARTH_TAKE_OVER", "--take-over"),
             ("HEARTH_TLS_CLIENT", "TLS_CLIENT_SUBJECT"),
-            ("HEARTH_TOKEN_FILE", "no setting"),
+            ("HEARTH_KEY_FILE", "no setting"),
         ])
     func nearVariables(variable: String, says: String) {
         let refusal = refusal(environment: [variable: "x"])
@@ -198,7 +214,7 @@ struct SettingsReaderTests {
 
     @Test func `variables of other parts, and of the machine that runs containers, are no settings`() throws {
         let environment = [
-            "HEARTH_TOKEN": "x", "HEARTH_LLAMA_PREFIX": "/x", "HEARTH_KEYS": "1", "HEARTH_ATTACK_SECONDS": "1",
+            "HEARTH_KEY": "x", "HEARTH_LLAMA_PREFIX": "/x", "HEARTH_KEYS": "1", "HEARTH_ATTACK_SECONDS": "1",
             "HEARTH_SANITIZER": "thread", "HEARTH_PORT": "tcp://10.0.0.1:50051",
             "HEARTH_SERVICE_HOST": "10.0.0.1", "HEARTH_SERVICE_PORT": "50051", "HEARTH_SERVICE_PORT_GRPC": "50051",
             "HEARTH_PORT_50051_TCP": "tcp://10.0.0.1:50051", "HEARTH_PORT_50051_TCP_ADDR": "10.0.0.1",

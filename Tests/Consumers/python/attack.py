@@ -36,12 +36,12 @@ HELD_KIBIBYTES_MAX = 256 * 1024 + 160 * 1024
 class Honest:
     """`honest.py` against an agent: a stream that must notice nothing."""
 
-    def __init__(self, agent, token=None, asks_as_owner=False):
+    def __init__(self, agent, key=None, asks_as_owner=False):
         self.count, self.is_whole = 0, False
         # (tokens, moment, the agent's work) of each delta, and (asked, answered, (connections, calls)) of each question of the owner's.
         self.arrivals, self.answers = [], []
         options = ["--certificate", agent.state / "certificate.pem"] if uses_tls(agent) else []
-        options += ["--token", token] if token else []
+        options += ["--key", key] if key else []
         options += ["--owner", agent.state / "admin.sock", "--agent", agent.pid] if asks_as_owner else []
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(os.path.dirname(__file__), "honest.py"), agent.address, *map(str, options)],

@@ -1,4 +1,4 @@
-"""An agent that asks for tokens."""
+"""An agent that asks for keys."""
 
 import re
 
@@ -8,11 +8,11 @@ from consumer import OWN_CONNECTION
 
 
 class ClosedAgent(Agent):
-    """Asks for tokens; its first lines are read, and the connection string kept. With TLS, or without on loopback."""
+    """Asks for keys; its first lines are read, and the connection string kept. With TLS, or without on loopback."""
 
     def __init__(self, backends=None, options=(), tls=True, **rest):
         self.uses_tls = tls
-        options = [*(["--tls"] if tls else []), "--require-token", *options]
+        options = [*(["--tls"] if tls else []), "--require-key", *options]
         super().__init__(backends, plaintext=not tls, options=options, **rest)
 
     def __enter__(self):
@@ -21,19 +21,19 @@ class ClosedAgent(Agent):
         match = re.fullmatch(r"hearth: connect with \(shown this once\): (hearth://\S+)\n", line)
         assert match, f"no connection string, but {line!r}"
         self.connection = match.group(1)
-        self.first_token = re.search(r"token=([^&]+)", self.connection).group(1)
+        self.first_key = re.search(r"key=([^&]+)", self.connection).group(1)
         if self.uses_tls:
             self.trusted = grpc.ssl_channel_credentials((self.state / "certificate.pem").read_bytes())
         return self
 
     def create(self, name, *options):
-        return self.command_line("token", "create", "--state", self.state, name, *options).strip()
+        return self.command_line("key", "create", "--state", self.state, name, *options).strip()
 
     def revoke(self, name):
-        self.command_line("token", "revoke", "--state", self.state, name)
+        self.command_line("key", "revoke", "--state", self.state, name)
 
-    def channel(self, token=None):
+    def channel(self, key=None):
         credentials = self.trusted
-        if token is not None:
-            credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(token))
+        if key is not None:
+            credentials = grpc.composite_channel_credentials(credentials, grpc.access_token_call_credentials(key))
         return grpc.aio.secure_channel(self.address, credentials, options=OWN_CONNECTION)

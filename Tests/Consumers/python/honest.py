@@ -1,6 +1,6 @@
 """A well-behaved consumer in a process of its own: one turn without end, every token checked, until its input closes.
 
-    honest.py ADDRESS [--certificate FILE] [--token TOKEN] [--owner SOCKET] [--agent PID]
+    honest.py ADDRESS [--certificate FILE] [--key KEY] [--owner SOCKET] [--agent PID]
 
 Prints "tokens COUNT MOMENT WORK" after each delta, where work is the processor time that the agent has used, in seconds;
 and "whole" at the end, when all of them were right. With the owner's socket it also asks for the agent's status again and again, and prints "owner MOMENT MOMENT CONNECTIONS CALLS", asked and
@@ -49,7 +49,7 @@ def ask_as_owner(socket, closing):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
-    for option in ("--certificate", "--token", "--owner", "--agent"):
+    for option in ("--certificate", "--key", "--owner", "--agent"):
         parser.add_argument(option)
     options = parser.parse_args()
     closing = threading.Event()
@@ -65,7 +65,7 @@ def main():
 
     turn = Turn()
     trusted = options.certificate and grpc.ssl_channel_credentials(pathlib.Path(options.certificate).read_bytes())
-    metadata = [("authorization", f"Bearer {options.token}")] if options.token else []
+    metadata = [("authorization", f"Bearer {options.key}")] if options.key else []
     with (
         grpc.secure_channel(options.address, trusted) if trusted else grpc.insecure_channel(options.address)
     ) as channel:

@@ -38,8 +38,8 @@ class Arena:
         if self.agent is None:
             self.agent = self.make()
             self.agent.__enter__()
-            token = fill_with_keys(self.agent) if isinstance(self.agent, ClosedAgent) else None
-            self.honest = Honest(self.agent, token, asks_as_owner=True)
+            key = fill_with_keys(self.agent) if isinstance(self.agent, ClosedAgent) else None
+            self.honest = Honest(self.agent, key, asks_as_owner=True)
             wait_until(lambda: self.honest.answers, "the owner is answered")
             self.resident = resident_kibibytes(self.agent.pid)
         return self.agent, self.honest
@@ -72,19 +72,19 @@ class Arena:
 
 def fill_with_keys(agent):
     """Adds keys that nobody uses, as many as an agent can have; gives the first one, which is in force all along."""
-    path = agent.state / "tokens.json"
+    path = agent.state / "keys.json"
     book, facts = json.loads(path.read_text()), path.stat()
-    (first,) = book["tokens"]
+    (first,) = book["keys"]
     for index in range(1, KEYS):
         digest = hashlib.sha256(str(index).encode()).hexdigest()
-        book["tokens"].append({**first, "name": f"key-{index}", "sha256": digest})
-    fresh = path.with_name("tokens.new")
+        book["keys"].append({**first, "name": f"key-{index}", "sha256": digest})
+    fresh = path.with_name("keys.new")
     fresh.write_text(json.dumps(book))
     fresh.chmod(0o600)
     os.chown(fresh, facts.st_uid, facts.st_gid)
     fresh.rename(path)
-    wait_until(lambda: f"tokens read again: {KEYS}\n" in agent.log(), "the keys are read")
-    return agent.first_token
+    wait_until(lambda: f"keys read again: {KEYS}\n" in agent.log(), "the keys are read")
+    return agent.first_key
 
 
 @pytest.fixture(scope="module")

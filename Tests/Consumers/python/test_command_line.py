@@ -23,7 +23,7 @@ def hearth(*words, **options):
     )
 
 
-COMMANDS = "serve|chat|models|backends|backends denied|status|limits|metrics|token|doctor|sandbox run|policy learn"
+COMMANDS = "serve|chat|models|backends|backends denied|status|limits|metrics|key|doctor|sandbox run|policy learn"
 
 
 @pytest.mark.parametrize("command", [[], *(words.split() for words in COMMANDS.split("|"))])
@@ -57,8 +57,8 @@ def test_a_setting_that_cannot_be_is_told_in_one_line(tmp_path):
         ('"tls-client-subject": "alice"', "a list of names", '"alice"'),
         ('"listen": "127.0.0.1:50099"', "a list of addresses", '"127.0.0.1:50099"'),
         ('"tier": 5', "full", "5"),
-        ('"require-token": null', "true or false", "null"),
-        ('"require-token": true, "require-token": false', "twice", "require-token"),
+        ('"require-key": null', "true or false", "null"),
+        ('"require-key": true, "require-key": false', "twice", "require-key"),
     ],
 )
 def test_a_setting_of_another_type_stops_the_start(tmp_path, member, expected, found):
@@ -90,6 +90,9 @@ def test_every_setting_has_a_flag_that_the_help_explains(tmp_path):
 
 def test_a_wrong_flag_is_a_usage_error():
     assert hearth("chat", "--nonsense").returncode == 64
+    # A command's old name is answered with the new one.
+    older = hearth("token", "create", "guest", "--expires", "30d")
+    assert older.returncode == 64 and "hearth key create" in older.stderr
     assert hearth("chat", "--to", "nowhere").returncode == 64
 
 
@@ -117,7 +120,7 @@ def asking(state):
     owner = [[*words.split(), "--state", state] for words in (
         "status|status --json|backends|backends --json|backends denied echo|limits|limits --json|metrics|logs|logs echo"
     ).split("|")]
-    return [*owner, ["token", "list", "--state", state]]
+    return [*owner, ["key", "list", "--state", state]]
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +147,12 @@ def test_a_full_disk_is_told_of_and_is_a_failure(agent):
         assert answer.stderr.count("\n") == 1 and "No space left on device" in answer.stderr, words
 
 
-def test_a_token_that_could_not_be_shown_is_not_kept(agent):
+def test_a_key_that_could_not_be_shown_is_not_kept(agent):
     with open("/dev/full", "w") as full:
         assert subprocess.run(
-            [PREFIX / "bin/hearth", "token", "create", "lost", "--state", agent.state], stdout=full, timeout=60,
+            [PREFIX / "bin/hearth", "key", "create", "lost", "--state", agent.state], stdout=full, timeout=60,
             stderr=subprocess.DEVNULL).returncode == 1
-    assert "lost" not in agent.command_line("token", "list", "--state", agent.state)
+    assert "lost" not in agent.command_line("key", "list", "--state", agent.state)
 
 
 def test_a_reader_that_has_gone_ends_a_command_quietly(agent):

@@ -170,8 +170,8 @@ def of_gzip(service):
 
 
 @pytest.mark.parametrize("path", [CHECK, WATCH])
-def test_messages_without_a_token_are_refused_however_small_they_are_on_the_wire(path):
-    """Each is 4 MiB for 4 KiB. Health asks for no token, and takes short questions only: nothing is held."""
+def test_messages_without_a_key_are_refused_however_small_they_are_on_the_wire(path):
+    """Each is 4 MiB for 4 KiB. Health asks for no key, and takes short questions only: nothing is held."""
     body, count = of_gzip("x" * ((4 << 20) - 100)), 24
     met = "messageBytesMax"
     with attacked(FLOOD_KIBIBYTES_MAX) as agent, connect(agent) as peer:

@@ -110,7 +110,7 @@ def test_an_agent_takes_over_and_no_consumer_notices():
 
 def test_generation_follows_generation_with_the_same_certificate_and_tokens():
     async def turn(agent):
-        async with agent.channel(agent.first_token) as channel:
+        async with agent.channel(agent.first_key) as channel:
             await one_turn(channel)
 
     with ClosedAgent() as first:
@@ -121,7 +121,7 @@ def test_generation_follows_generation_with_the_same_certificate_and_tokens():
             Agent.__enter__(successor)
             assert before.process.wait(timeout=30) == 0
             assert successor.status()["pid"] == successor.pid
-            # By the first one's certificate and token.
+            # By the first one's certificate and key.
             run(turn(first))
             if number == 3:
                 successor.__exit__(None, None, None)

@@ -95,12 +95,12 @@ def test_the_ipv6_wildcard_accepts_ipv4_too():
         connection = agent.process.stdout.readline().decode()
         port = agent.address.rpartition(":")[2]
         fingerprint = re.search(r"fingerprint=sha256:(\w+)", connection).group(1)
-        token = agent.folder / "token"
-        token.write_text(re.search(r"token=([^&]+)&", connection).group(1))
+        key = agent.folder / "key"
+        key.write_text(re.search(r"key=([^&]+)&", connection).group(1))
         for host in ("127.0.0.1", "[::1]"):
-            command_line_answers(f"{host}:{port}", "--fingerprint", fingerprint, "--token-file", token)
+            command_line_answers(f"{host}:{port}", "--fingerprint", fingerprint, "--key-file", key)
         trusted = grpc.ssl_channel_credentials((agent.state / "certificate.pem").read_bytes())
-        called = grpc.composite_channel_credentials(trusted, grpc.access_token_call_credentials(token.read_text()))
+        called = grpc.composite_channel_credentials(trusted, grpc.access_token_call_credentials(key.read_text()))
         for host in ("ipv4:127.0.0.1", "ipv6:[::1]"):
             options = [*OWN_CONNECTION, ("grpc.ssl_target_name_override", "localhost")]
             exchange(lambda host=host: grpc.aio.secure_channel(f"{host}:{port}", called, options=options))

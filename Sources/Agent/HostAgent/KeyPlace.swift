@@ -2,19 +2,19 @@ package import ConsumerAccess
 internal import Foundation
 internal import LinuxSystem
 
-/// Where an agent keeps its tokens, for the owner's commands, which work whether or not it runs.
-package enum TokenPlace {
+/// Where an agent keeps its keys, for the owner's commands, which work whether or not it runs.
+package enum KeyPlace {
     /// The file in a state folder that exists already. Throws when it does not.
-    package static func file(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
+    package static func file(state: String?, environment: [String: String]) throws(HostError) -> KeyFile {
         let folder = try StateFolder.asked(state, environment: environment)
         guard FileManager.default.fileExists(atPath: folder) else {
             throw HostError("there is no state folder \(folder): name the agent's with --state")
         }
-        return TokenFile(folder: folder)
+        return KeyFile(folder: folder)
     }
 
     /// The same, but makes the folder where there is none: for the service's user when called by root.
-    package static func prepared(state: String?, environment: [String: String]) throws(HostError) -> TokenFile {
+    package static func prepared(state: String?, environment: [String: String]) throws(HostError) -> KeyFile {
         let folder = try StateFolder.asked(state, environment: environment)
         if !FileManager.default.fileExists(atPath: folder) {
             var user: SystemUser?
@@ -28,6 +28,6 @@ package enum TokenPlace {
             }
             try StateFolder.prepare(folder, for: user)
         }
-        return TokenFile(folder: folder)
+        return KeyFile(folder: folder)
     }
 }

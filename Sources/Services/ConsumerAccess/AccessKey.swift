@@ -1,7 +1,7 @@
 package import struct Foundation.Date
 
-/// What a token allows; nil and empty: no limit of its own.
-package struct TokenLimits: Sendable, Equatable, Codable {
+/// What a key allows; nil and empty: no limit of its own.
+package struct KeyLimits: Sendable, Equatable, Codable {
     /// Calls that are open at once.
     package var streams: UInt32?
     /// Tokens computed in any minute: those of answers, and of prompts as far as they were not cached.
@@ -28,15 +28,15 @@ package struct TokenLimits: Sendable, Equatable, Codable {
 }
 
 /// A consumer's right to call, without the secret that proves it: only that one's SHA-256 is kept.
-package struct AccessToken: Sendable, Equatable, Codable {
+package struct AccessKey: Sendable, Equatable, Codable {
     package let name: String
     package let sha256: SecretDigest
     package let created: Date
     /// From then on it is refused; nil: never.
     package let expires: Date?
-    package var limits: TokenLimits
+    package var limits: KeyLimits
 
-    init(name: String, sha256: SecretDigest, created: Date, expires: Date?, limits: TokenLimits) {
+    init(name: String, sha256: SecretDigest, created: Date, expires: Date?, limits: KeyLimits) {
         self.name = name
         self.sha256 = sha256
         self.created = created
@@ -54,24 +54,24 @@ package struct AccessToken: Sendable, Equatable, Codable {
         sha256 = try container.decode(SecretDigest.self, forKey: .sha256)
         created = try container.decode(Date.self, forKey: .created)
         expires = try container.decodeIfPresent(Date.self, forKey: .expires)
-        limits = try container.decode(TokenLimits.self, forKey: .limits)
+        limits = try container.decode(KeyLimits.self, forKey: .limits)
     }
 
-    /// Throws what is wrong with a token that came from a file or a command line.
+    /// Throws what is wrong with a key that came from a file or a command line.
     func validate() throws(AccessError) {
         guard (1...AccessLimits.nameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
             throw AccessError(
-                "token '\(name)': a name has 1 to \(AccessLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
+                "key '\(name)': a name has 1 to \(AccessLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
         }
-        guard limits.streams != 0 else { throw AccessError("token '\(name)': allow at least one stream, or revoke it") }
+        guard limits.streams != 0 else { throw AccessError("key '\(name)': allow at least one stream, or revoke it") }
         guard limits.tokensPerMinute != 0 else {
-            throw AccessError("token '\(name)': allow at least one token a minute, or revoke it")
+            throw AccessError("key '\(name)': allow at least one token a minute, or revoke it")
         }
-        guard limits.models.count <= AccessLimits.modelsPerTokenMax else {
-            throw AccessError("token '\(name)': more than \(AccessLimits.modelsPerTokenMax) models are named")
+        guard limits.models.count <= AccessLimits.modelsPerKeyMax else {
+            throw AccessError("key '\(name)': more than \(AccessLimits.modelsPerKeyMax) models are named")
         }
         guard limits.models.allSatisfy({ (1...AccessLimits.modelBytesMax).contains($0.utf8.count) }) else {
-            throw AccessError("token '\(name)': a model's name has 1 to \(AccessLimits.modelBytesMax) bytes")
+            throw AccessError("key '\(name)': a model's name has 1 to \(AccessLimits.modelBytesMax) bytes")
         }
     }
 
@@ -86,7 +86,7 @@ package struct AccessToken: Sendable, Equatable, Codable {
 }
 
 /// "90s", "15m", "12h", "30d" or "4w" as seconds.
-package enum TokenLifetime {
+package enum KeyLifetime {
     /// Throws for anything else, for none at all, and for more than a hundred years.
     package static func seconds(_ text: String) throws(AccessError) -> UInt64 {
         let units: [Character: UInt64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]

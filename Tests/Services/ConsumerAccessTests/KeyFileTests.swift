@@ -3,7 +3,7 @@ import Foundation
 import LinuxSystem
 import Testing
 
-struct TokenFileTests {
+struct KeyFileTests {
     private func inFolder(_ body: (String) throws -> Void) throws {
         let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -14,31 +14,31 @@ struct TokenFileTests {
     @Test func `what was kept is read again, from a file that only its owner can read and that holds no secret`() throws
     {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             #expect(try file.read() == nil)
-            let secret = TokenSecret.random()
-            let limits = TokenLimits(streams: 2, tokensPerMinute: 600, models: ["a/b", "ü"])
-            let kept = try file.change { (book) throws(AccessError) -> TokenBook in
+            let secret = KeySecret.random()
+            let limits = KeyLimits(streams: 2, tokensPerMinute: 600, models: ["a/b", "ü"])
+            let kept = try file.change { (book) throws(AccessError) -> KeyBook in
                 try book.create("one", secret: secret, limits: limits, now: Date(), lifetimeSeconds: 60)
                 return book
             }
             #expect(try file.read() == kept)
-            #expect(try file.read()?.token(of: secret)?.limits == limits)
+            #expect(try file.read()?.key(of: secret)?.limits == limits)
             let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
             #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
             let text = try String(contentsOfFile: file.path, encoding: .utf8)
             #expect(!text.contains(secret.text) && !text.contains(secret.text.dropFirst(7)))
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["tokens.json"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["keys.json"])
         }
     }
 
-    @Test func `the first tokens are made once, even when all of them were revoked`() throws {
+    @Test func `the first keys are made once, even when all of them were revoked`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             func first() throws -> Bool? {
                 try file.createFirst { (book) throws(AccessError) in
                     try book.create(
-                        "default", secret: .random(), limits: TokenLimits(), now: Date(), lifetimeSeconds: nil)
+                        "default", secret: .random(), limits: KeyLimits(), now: Date(), lifetimeSeconds: nil)
                     return true
                 }
             }
@@ -46,13 +46,33 @@ struct TokenFileTests {
             #expect(try first() == nil)
             try file.change { (book) throws(AccessError) in try book.revoke("default") }
             #expect(try first() == nil)
-            #expect(try file.read()?.tokens.isEmpty == true)
+            #expect(try file.read()?.keys.isEmpty == true)
+        }
+    }
+
+    @Test func `what earlier versions kept as tokens is read, and gone once the keys are written`() throws {
+        try inFolder { folder in
+            let file = KeyFile(folder: folder)
+            let secret = KeySecret.random()
+            try file.change { (book) throws(AccessError) in
+                try book.create("one", secret: secret, limits: KeyLimits(), now: Date(), lifetimeSeconds: nil)
+            }
+            let older = folder + "/tokens.json"
+            let text = try String(contentsOfFile: file.path, encoding: .utf8)
+            try FileManager.default.removeItem(atPath: file.path)
+            try text.replacing("\"keys\"", with: "\"tokens\"").write(toFile: older, atomically: false, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: older)
+            #expect(try file.read()?.key(of: secret)?.name == "one")
+            #expect(try file.createFirst { (_) throws(AccessError) in true } == nil, "there are keys already")
+            try file.change { (book) throws(AccessError) in try book.revoke("one") }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["keys.json"])
+            #expect(try file.read()?.key(of: secret) == nil, "one that is revoked does not come back")
         }
     }
 
     @Test func `a change that is refused leaves the file as it was`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             #expect(throws: AccessError.self) {
                 try file.change { (book) throws(AccessError) in try book.revoke("none") }
             }
@@ -63,10 +83,10 @@ struct TokenFileTests {
 
     @Test func `a file that others can read is not trusted`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
-            try #"{"tokens": []}"#.write(toFile: file.path, atomically: false, encoding: .utf8)
+            let file = KeyFile(folder: folder)
+            try #"{"keys": []}"#.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
-            #expect(try file.read() == TokenBook())
+            #expect(try file.read() == KeyBook())
             try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file.path)
             let error = #expect(throws: AccessError.self) { try file.read() }
             #expect(error?.description.contains("chmod 600") == true)
@@ -74,13 +94,13 @@ struct TokenFileTests {
     }
 
     @Test(arguments: [
-        "", "{", "[]", "{}", #"{"tokens": 1}"#, #"{"tokens": [{}]}"#, "\u{0}\u{1}",
-        #"{"tokens": [{"name": "a", "sha256": "00", "created": "2026-01-01T00:00:00Z", "limits": {"models": []}}]}"#,
-        #"{"tokens": [{"name": "a", "sha256": "zz", "created": 1, "limits": {"models": []}}]}"#,
+        "", "{", "[]", "{}", #"{"keys": 1}"#, #"{"keys": [{}]}"#, "\u{0}\u{1}",
+        #"{"keys": [{"name": "a", "sha256": "00", "created": "2026-01-01T00:00:00Z", "limits": {"models": []}}]}"#,
+        #"{"keys": [{"name": "a", "sha256": "zz", "created": 1, "limits": {"models": []}}]}"#,
     ])
-    func `what is no book of tokens is refused, with the file's name`(text: String) throws {
+    func `what is no book of keys is refused, with the file's name`(text: String) throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             try text.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
             let error = #expect(throws: AccessError.self) { try file.read() }
@@ -89,16 +109,16 @@ struct TokenFileTests {
     }
 
     @Test(arguments: [
-        (#"{"tokens": [], "limit": 1}"#, "limit"),
-        (TokenFileTests.token(#""limits": {"models": []}, "expire": "2026-01-01T00:00:00Z""#), "expire"),
-        (TokenFileTests.token(#""limits": {"models": [], "tokens-per-minute": 10}"#), "tokens-per-minute"),
-        (TokenFileTests.token(#""limits": {"models": [], "streams": "2"}"#), "streams"),
-        (TokenFileTests.token(#""limits": {"models": [], "streams": -1}"#), "streams"),
-        (TokenFileTests.token(#""limits": {"models": "echo"}"#), "models"),
+        (#"{"keys": [], "limit": 1}"#, "limit"),
+        (KeyFileTests.key(#""limits": {"models": []}, "expire": "2026-01-01T00:00:00Z""#), "expire"),
+        (KeyFileTests.key(#""limits": {"models": [], "tokens-per-minute": 10}"#), "tokens-per-minute"),
+        (KeyFileTests.key(#""limits": {"models": [], "streams": "2"}"#), "streams"),
+        (KeyFileTests.key(#""limits": {"models": [], "streams": -1}"#), "streams"),
+        (KeyFileTests.key(#""limits": {"models": "echo"}"#), "models"),
     ])
     func `a member that nobody reads, or of another kind, is refused by its name`(text: String, named: String) throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             try text.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
             let error = #expect(throws: AccessError.self) { try file.read() }
@@ -106,25 +126,25 @@ struct TokenFileTests {
         }
     }
 
-    fileprivate static func token(_ rest: String) -> String {
+    fileprivate static func key(_ rest: String) -> String {
         let digest = String(repeating: "0", count: 64)
-        return #"{"tokens": [{"name": "a", "sha256": "\#(digest)", "created": "2026-01-01T00:00:00Z", \#(rest)}]}"#
+        return #"{"keys": [{"name": "a", "sha256": "\#(digest)", "created": "2026-01-01T00:00:00Z", \#(rest)}]}"#
     }
 
     @Test func `what earlier versions wrote is read, digests in capitals included`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
-            let text = TokenFileTests.token(#""limits": {"models": [], "streams": 2}"#)
+            let file = KeyFile(folder: folder)
+            let text = KeyFileTests.key(#""limits": {"models": [], "streams": 2}"#)
                 .replacingOccurrences(of: "000000", with: "0000Af")
             try text.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
-            #expect(try file.read()?.tokens.first?.limits.streams == 2)
+            #expect(try file.read()?.keys.first?.limits.streams == 2)
         }
     }
 
     @Test func `an empty file says what to do`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             try "".write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
             let error = #expect(throws: AccessError.self) { try file.read() }
@@ -132,28 +152,28 @@ struct TokenFileTests {
         }
     }
 
-    @Test func `as many tokens as there may be fit into their file`() throws {
+    @Test func `as many keys as there may be fit into their file`() throws {
         try inFolder { folder in
-            let file = TokenFile(folder: folder)
+            let file = KeyFile(folder: folder)
             let long = String(repeating: "n", count: AccessLimits.nameBytesMax - 6)
-            var tokens: [String] = []
-            for number in 0..<AccessLimits.tokensMax {
+            var keys: [String] = []
+            for number in 0..<AccessLimits.keysMax {
                 let digits = String(format: "%064x", number)
-                tokens.append(
+                keys.append(
                     #"{"name":"\#(long)\#(number)","sha256":"\#(digits)","created":"2026-01-01T00:00:00Z","#
                         + #""expires":"2126-01-01T00:00:00Z","limits":{"models":["a/model"],"streams":10,"tokensPerMinute":1000}}"#
                 )
             }
-            let text = #"{"tokens":["# + tokens.joined(separator: ",") + "]}"
+            let text = #"{"keys":["# + keys.joined(separator: ",") + "]}"
             try FileBytes.replace(file.path, with: Array(text.utf8))
             try file.change { (book) throws(AccessError) in try book.revoke(long + "0") }
-            #expect(try file.read()?.tokens.count == AccessLimits.tokensMax - 1)
+            #expect(try file.read()?.keys.count == AccessLimits.keysMax - 1)
         }
     }
 
     @Test func `a folder that is not there is named`() {
         let error = #expect(throws: AccessError.self) {
-            try TokenFile(folder: "/nonexistent/hearth").change { (_) throws(AccessError) in }
+            try KeyFile(folder: "/nonexistent/hearth").change { (_) throws(AccessError) in }
         }
         #expect(error?.description.contains("/nonexistent/hearth") == true)
     }

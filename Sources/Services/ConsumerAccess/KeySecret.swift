@@ -1,8 +1,8 @@
 internal import TLSSession
 
-/// What the holder of a token sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only its digest is
+/// What the holder of a key sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only its digest is
 /// ever kept, and it does not describe itself, so that it cannot get into a log by accident.
-package struct TokenSecret: Sendable, CustomStringConvertible {
+package struct KeySecret: Sendable, CustomStringConvertible {
     /// The whole text, to be shown to its holder once.
     package let text: String
 
@@ -12,8 +12,8 @@ package struct TokenSecret: Sendable, CustomStringConvertible {
     private static let digitCount = 43
 
     /// A new one, which nobody has seen.
-    package static func random() -> TokenSecret {
-        TokenSecret(text: prefix + base64URL(SecretBytes.random(byteCount)))
+    package static func random() -> KeySecret {
+        KeySecret(text: prefix + base64URL(SecretBytes.random(byteCount)))
     }
 
     /// Nil for a text that cannot be a secret of ours.

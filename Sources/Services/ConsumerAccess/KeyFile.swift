@@ -2,19 +2,35 @@ internal import Foundation
 internal import Glibc
 internal import LinuxSystem
 
-/// The file of a host's tokens, `tokens.json` in the state folder: mode 0600, replaced as a whole
-/// (`FileBytes.replace`), so that a reader sees the old tokens or the new ones and never a part.
-package struct TokenFile: Sendable {
+/// The file of a host's keys, `keys.json` in the state folder: mode 0600, replaced as a whole
+/// (`FileBytes.replace`), so that a reader sees the old keys or the new ones and never a part.
+///
+/// Earlier versions called them tokens and kept them in `tokens.json`. That file is read while there is no other, and gone once the
+/// keys are written.
+package struct KeyFile: Sendable {
     package let path: String
+    private let olderPath: String
     private let folder: String
+
+    /// Every file whose change may be one of the keys.
+    package var paths: [String] { [path, olderPath] }
 
     package init(folder: String) {
         self.folder = folder
-        path = folder + "/tokens.json"
+        path = folder + "/keys.json"
+        olderPath = folder + "/tokens.json"
     }
 
-    /// Nil when there is no such file. Throws when others could read it, or when it is no book of tokens.
-    package func read() throws(AccessError) -> TokenBook? {
+    /// Nil when there is no such file. Throws when others could read it, or when it is no book of keys.
+    package func read() throws(AccessError) -> KeyBook? {
+        // Twice: between the first two the keys may have been written anew, and the older file removed.
+        for place in [path, olderPath, path] {
+            if let book = try read(place) { return book }
+        }
+        return nil
+    }
+
+    private func read(_ path: String) throws(AccessError) -> KeyBook? {
         let bytes: [UInt8]
         do throws(LinuxError) {
             let file = try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
@@ -23,10 +39,10 @@ package struct TokenFile: Sendable {
             guard status.permissions & 0o077 == 0 else {
                 throw LinuxError(code: EPERM, operation: "trust \(path), which is open to others (chmod 600 it)")
             }
-            bytes = try FileBytes.read(file, max: AccessLimits.tokenFileBytesMax, name: path)
+            bytes = try FileBytes.read(file, max: AccessLimits.keyFileBytesMax, name: path)
         } catch {
             if error.code == ENOENT { return nil }
-            throw AccessError("the tokens cannot be read: \(error)", isTransient: error.isTransient)
+            throw AccessError("the keys cannot be read: \(error)", isTransient: error.isTransient)
         }
         guard !bytes.isEmpty else {
             throw AccessError("\(path) is empty; \(Self.remedy)")
@@ -34,18 +50,18 @@ package struct TokenFile: Sendable {
         do {
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
-            return try decoder.decode(TokenBook.self, from: Data(bytes))
+            return try decoder.decode(KeyBook.self, from: Data(bytes))
         } catch let error as AccessError {
             throw AccessError("\(path): \(error)")
         } catch {
-            throw AccessError("\(path) is no file of tokens\(Self.where(error)); \(Self.remedy)")
+            throw AccessError("\(path) is no file of keys\(Self.where(error)); \(Self.remedy)")
         }
     }
 
     private static let remedy =
-        "put back a copy of it, or put it right, or remove it and make the tokens anew with 'hearth token create'"
+        "put back a copy of it, or put it right, or remove it and make the keys anew with 'hearth key create'"
 
-    /// What is wrong and where: " (tokens, 3, limits: it is unknown)".
+    /// What is wrong and where: " (keys, 3, limits: it is unknown)".
     private static func `where`(_ error: any Error) -> String {
         let context: DecodingError.Context
         switch error as? DecodingError {
@@ -61,11 +77,11 @@ package struct TokenFile: Sendable {
 
     /// Reads, changes and replaces the file, one process at a time (flock(2) on the folder).
     package func change<Result>(
-        _ change: (inout TokenBook) throws(AccessError) -> Result
+        _ change: (inout KeyBook) throws(AccessError) -> Result
     ) throws(AccessError) -> Result {
         let lock = try locked()
         defer { _ = flock(lock.raw, LOCK_UN) }
-        var book = try read() ?? TokenBook()
+        var book = try read() ?? KeyBook()
         let result = try change(&book)
         try write(book)
         return result
@@ -73,12 +89,12 @@ package struct TokenFile: Sendable {
 
     /// What `make` puts into a book where there is no file yet; nil, and nothing done, where there is one.
     package func createFirst<Result>(
-        _ make: (inout TokenBook) throws(AccessError) -> Result
+        _ make: (inout KeyBook) throws(AccessError) -> Result
     ) throws(AccessError) -> Result? {
         let lock = try locked()
         defer { _ = flock(lock.raw, LOCK_UN) }
         guard try read() == nil else { return nil }
-        var book = TokenBook()
+        var book = KeyBook()
         let result = try make(&book)
         try write(book)
         return result
@@ -92,21 +108,23 @@ package struct TokenFile: Sendable {
             }
             return descriptor
         } catch {
-            throw AccessError("the folder of tokens cannot be used: \(error); name the agent's with --state")
+            throw AccessError("the folder of keys cannot be used: \(error); name the agent's with --state")
         }
     }
 
-    private func write(_ book: TokenBook) throws(AccessError) {
+    private func write(_ book: KeyBook) throws(AccessError) {
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .iso8601
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(book) else { throw AccessError("the tokens cannot be written as JSON") }
+        guard let data = try? encoder.encode(book) else { throw AccessError("the keys cannot be written as JSON") }
         do throws(LinuxError) {
-            // Root makes tokens for the agent that it started as another user, to which the folder belongs.
+            // Root makes keys for the agent that it started as another user, to which the folder belongs.
             let owner = SystemUser.currentIsRoot ? FileOwner(of: folder) : nil
             try FileBytes.replace(path, with: Array(data) + [UInt8(ascii: "\n")], owner: owner)
+            // A key that is revoked must not come back from there.
+            guard unlink(olderPath) == 0 || errno == ENOENT else { throw LinuxError.last("remove \(olderPath)") }
         } catch {
-            throw AccessError("the tokens cannot be kept: \(error)")
+            throw AccessError("the keys cannot be kept: \(error)")
         }
     }
 }

@@ -1,4 +1,4 @@
-"""Who may call, and how much: bearer tokens as stock clients send them."""
+"""Who may call, and how much: access keys as stock clients send them."""
 
 import asyncio
 import hashlib
@@ -26,9 +26,9 @@ async def models(channel):
     return [model.id for model in answer.models]
 
 
-async def refused(agent, token, code=UNAUTHENTICATED):
+async def refused(agent, key, code=UNAUTHENTICATED):
     """The words with which every kind of call is refused; no handler may have seen any of them."""
-    async with agent.channel(token) as channel:
+    async with agent.channel(key) as channel:
         stub = rpc.InferenceStub(channel)
         errors = [await failure(models(channel)), await failure(stub.CountTokens(echo.request("no"), timeout=20))]
         for call in (stub.Generate(echo.request("no", max_tokens=1), timeout=20), stub.Chat(timeout=20)):
@@ -37,40 +37,40 @@ async def refused(agent, token, code=UNAUTHENTICATED):
             errors.append(error)
     for error in errors:
         assert error.code() == code, error
-        assert token is None or token not in error.details()
+        assert key is None or key not in error.details()
     return errors[0].details()
 
 
-async def until_known(agent, token):
-    """A token that was made a moment ago is in force within seconds."""
+async def until_known(agent, key):
+    """A key that was made a moment ago is in force within seconds."""
     deadline = time.monotonic() + 10
     while True:
         try:
-            async with agent.channel(token) as channel:
+            async with agent.channel(key) as channel:
                 return await models(channel)
         except grpc.aio.AioRpcError as error:
             assert error.code() == UNAUTHENTICATED and time.monotonic() < deadline, error
         await asyncio.sleep(0.1)
 
 
-def test_a_call_without_a_token_or_with_a_wrong_one_is_unauthenticated_and_one_with_a_token_is_served():
+def test_a_call_without_a_key_or_with_a_wrong_one_is_unauthenticated_and_one_with_a_key_is_served():
     async def scenario(agent):
-        assert "hearth token create" in await refused(agent, None)
+        assert "hearth key create" in await refused(agent, None)
         assert "not known" in await refused(agent, "hearth_" + "A" * 43)
         assert "Bearer" in await refused(agent, "nonsense")
         request = echo.request("served", max_tokens=20, ids=True)
-        async with agent.channel(agent.first_token) as channel:
+        async with agent.channel(agent.first_key) as channel:
             echo.check(await read_turn(rpc.InferenceStub(channel).Generate(request)), request)
         async with agent.channel() as channel:
             for metadata in (
-                [("authorization", f"bearer {agent.first_token}")],
-                [("authorization", f"BEARER  {agent.first_token}")],
+                [("authorization", f"bearer {agent.first_key}")],
+                [("authorization", f"BEARER  {agent.first_key}")],
             ):
                 await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=metadata)
             for metadata in (
-                [("authorization", f"Basic {agent.first_token}")],
-                [("authorization", agent.first_token)],
-                [("authorization", f"Bearer {agent.first_token}")] * 2,
+                [("authorization", f"Basic {agent.first_key}")],
+                [("authorization", agent.first_key)],
+                [("authorization", f"Bearer {agent.first_key}")] * 2,
                 [("authorization", "")],
             ):
                 error = await failure(rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=metadata))
@@ -81,24 +81,24 @@ def test_a_call_without_a_token_or_with_a_wrong_one_is_unauthenticated_and_one_w
 
     with ClosedAgent() as agent:
         run(scenario(agent))
-        assert agent.first_token not in agent.log()
+        assert agent.first_key not in agent.log()
 
 
-def test_a_token_works_while_it_is_there_and_not_expired_without_a_restart():
+def test_a_key_works_while_it_is_there_and_not_expired_without_a_restart():
     async def scenario(agent):
-        token = await asyncio.to_thread(agent.create, "guest")
-        assert await until_known(agent, token) == ["echo"]
+        key = await asyncio.to_thread(agent.create, "guest")
+        assert await until_known(agent, key) == ["echo"]
         short = await asyncio.to_thread(agent.create, "short", "--expires", "5s")
         assert await until_known(agent, short) == ["echo"]
-        async with agent.channel(token) as channel:
+        async with agent.channel(key) as channel:
             call = rpc.InferenceStub(channel).Generate(echo.request("long", max_tokens=100_000, tokens_per_second=50))
             turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
             await asyncio.to_thread(agent.revoke, "guest")
             error = await failure(read_turn(call, turn))
             assert error.code() == UNAUTHENTICATED and "revoked" in error.details()
         await asyncio.to_thread(agent.wait_idle, "echo")
-        assert "not known" in await refused(agent, token)
-        async with agent.channel(agent.first_token) as channel:
+        assert "not known" in await refused(agent, key)
+        async with agent.channel(agent.first_key) as channel:
             assert await models(channel) == ["echo"]
         deadline = time.monotonic() + 20
         while True:
@@ -115,11 +115,11 @@ def test_a_token_works_while_it_is_there_and_not_expired_without_a_restart():
         run(scenario(agent))
 
 
-def test_a_token_sees_and_uses_its_models_only():
+def test_a_key_sees_and_uses_its_models_only():
     async def scenario(agent):
-        token = await asyncio.to_thread(agent.create, "narrow", "--model", "echo")
-        assert await until_known(agent, token) == ["echo"]
-        async with agent.channel(token) as channel:
+        key = await asyncio.to_thread(agent.create, "narrow", "--model", "echo")
+        assert await until_known(agent, key) == ["echo"]
+        async with agent.channel(key) as channel:
             stub = rpc.InferenceStub(channel)
             for model in ("other", "nothing"):
                 error, events = await first_failure(stub.Generate(echo.request("no", model=model, max_tokens=1)))
@@ -130,26 +130,26 @@ def test_a_token_sees_and_uses_its_models_only():
             # With one model to choose from, none need be named.
             request = echo.request("yes", model="", max_tokens=3, ids=True)
             echo.check(await read_turn(stub.Generate(request)), request)
-        async with agent.channel(agent.first_token) as channel:
+        async with agent.channel(agent.first_key) as channel:
             assert await models(channel) == ["echo", "other"]
 
     with ClosedAgent({"echo": None, "other": None}) as agent:
         run(scenario(agent))
 
 
-def test_a_token_opens_no_more_streams_at_once_than_it_allows():
+def test_a_key_opens_no_more_streams_at_once_than_it_allows():
     async def scenario(agent):
-        token = await asyncio.to_thread(agent.create, "two", "--streams", "2")
-        await until_known(agent, token)
+        key = await asyncio.to_thread(agent.create, "two", "--streams", "2")
+        await until_known(agent, key)
         request = echo.request("open", max_tokens=100_000, tokens_per_second=50)
-        async with agent.channel(token) as first, agent.channel(token) as second:
+        async with agent.channel(key) as first, agent.channel(key) as second:
             calls = [rpc.InferenceStub(channel).Generate(request) for channel in (first, second)]
             for call in calls:
                 await read_turn(call, until=lambda turn: turn.tokens > 0)
             error, events = await first_failure(rpc.InferenceStub(second).Generate(request))
             assert error.code() == RESOURCE_EXHAUSTED and "2 calls" in error.details() and not events
-            # Another token is not held by this one's limit.
-            async with agent.channel(agent.first_token) as channel:
+            # Another key is not held by this one's limit.
+            async with agent.channel(agent.first_key) as channel:
                 assert await models(channel) == ["echo"]
             calls[0].cancel()
             await asyncio.to_thread(wait_until, lambda: agent.number("echo", "running") == 1, "one is cancelled")
@@ -162,9 +162,9 @@ def test_a_token_opens_no_more_streams_at_once_than_it_allows():
 
 def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_with_the_time_to_wait():
     async def scenario(agent):
-        token = await asyncio.to_thread(agent.create, "slow", "--tokens-per-minute", "100")
-        await until_known(agent, token)
-        async with agent.channel(token) as channel:
+        key = await asyncio.to_thread(agent.create, "slow", "--tokens-per-minute", "100")
+        await until_known(agent, key)
+        async with agent.channel(key) as channel:
             stub = rpc.InferenceStub(channel)
             began = time.monotonic()
             call = stub.Generate(echo.request("much", max_tokens=120, ids=True))
@@ -177,7 +177,7 @@ def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_wit
             assert_same_wait(error, wait)
             # The others are not held by it.
             request = echo.request("other", max_tokens=500, ids=True)
-            async with agent.channel(agent.first_token) as other:
+            async with agent.channel(agent.first_key) as other:
                 echo.check(await read_turn(rpc.InferenceStub(other).Generate(request)), request)
             # What has begun goes on once there is room again, and is whole.
             turn = await read_turn(call, turn)
@@ -198,7 +198,7 @@ def assert_same_wait(error, seconds):
     assert "type.googleapis.com/google.rpc.RetryInfo" in names, names
 
 
-def test_health_needs_no_token_and_everything_else_does():
+def test_health_needs_no_key_and_everything_else_does():
     async def scenario(agent):
         async with agent.channel() as channel:
             health = health_pb2_grpc.HealthStub(channel)
@@ -223,7 +223,7 @@ def test_health_needs_no_token_and_everything_else_does():
 def test_the_connection_string_is_shown_once_and_opens_the_way_for_the_command_line():
     with ClosedAgent() as agent:
         hearth = str(PREFIX / "bin/hearth")
-        environment = {key: value for key, value in os.environ.items() if key != "HEARTH_TOKEN"}
+        environment = {key: value for key, value in os.environ.items() if key != "HEARTH_KEY"}
 
         def ask(*arguments, **extra):
             return subprocess.run(
@@ -235,22 +235,22 @@ def test_the_connection_string_is_shown_once_and_opens_the_way_for_the_command_l
         answer = ask("chat", "--to", agent.connection, "--max-tokens", "5", "Hello")
         assert answer.returncode == 0 and answer.stdout.strip(), answer.stderr
         # Every part of it is needed.
-        without_token = re.sub(r"token=[^&]+&", "", agent.connection)
-        answer = ask("models", "--to", without_token)
-        assert answer.returncode == 1 and "UNAUTHENTICATED" in answer.stderr and "hearth token create" in answer.stderr
-        answer = ask("models", "--to", without_token, HEARTH_TOKEN=agent.first_token)
+        without_key = re.sub(r"key=[^&]+&", "", agent.connection)
+        answer = ask("models", "--to", without_key)
+        assert answer.returncode == 1 and "UNAUTHENTICATED" in answer.stderr and "hearth key create" in answer.stderr
+        answer = ask("models", "--to", without_key, HEARTH_KEY=agent.first_key)
         assert answer.returncode == 0, answer.stderr
-        file = agent.folder / "token"
-        file.write_text(agent.first_token + "\n")
-        assert ask("models", "--to", without_token, "--token-file", file).returncode == 0
+        file = agent.folder / "key"
+        file.write_text(agent.first_key + "\n")
+        assert ask("models", "--to", without_key, "--key-file", file).returncode == 0
         other = re.sub(r"sha256:..", "sha256:" + ("00" if "sha256:00" not in agent.connection else "11"), agent.connection)
         answer = ask("models", "--to", other)
         assert answer.returncode == 69 and "not the pinned one" in answer.stderr
         answer = ask("models", "--to", agent.connection[:-4])
-        assert answer.returncode == 64 and agent.first_token not in answer.stderr
-        assert agent.first_token not in agent.log()
-        assert agent.first_token not in (agent.state / "tokens.json").read_text()
-        # One that talks keeps the token out of what other users see of its arguments.
+        assert answer.returncode == 64 and agent.first_key not in answer.stderr
+        assert agent.first_key not in agent.log()
+        assert agent.first_key not in (agent.state / "keys.json").read_text()
+        # One that talks keeps the key out of what other users see of its arguments.
         talking = subprocess.Popen(
             [hearth, "chat", "--to", agent.connection, "--option", "tokens_per_second=20", "--max-tokens", "200", "Hi"],
             stdout=subprocess.PIPE,
@@ -259,55 +259,55 @@ def test_the_connection_string_is_shown_once_and_opens_the_way_for_the_command_l
         try:
             assert talking.stdout.read(1)
             shown = open(f"/proc/{talking.pid}/cmdline", "rb").read()
-            assert agent.connection[:20].encode() in shown and agent.first_token.encode() not in shown
+            assert agent.connection[:20].encode() in shown and agent.first_key.encode() not in shown
         finally:
             talking.kill()
             talking.wait()
 
 
-def test_the_owner_lists_tokens_without_their_secrets_and_a_second_start_makes_none():
+def test_the_owner_lists_keys_without_their_secrets_and_a_second_start_makes_none():
     with ClosedAgent() as agent:
-        token = agent.create("guest", "--expires", "30d", "--streams", "3", "--tokens-per-minute", "60", "--model", "a")
-        assert re.fullmatch(r"hearth_[A-Za-z0-9_-]{43}", token)
-        table = agent.command_line("token", "list", "--state", agent.state)
-        assert "default" in table and "guest" in table and token not in table and agent.first_token not in table
+        key = agent.create("guest", "--expires", "30d", "--streams", "3", "--tokens-per-minute", "60", "--model", "a")
+        assert re.fullmatch(r"hearth_[A-Za-z0-9_-]{43}", key)
+        table = agent.command_line("key", "list", "--state", agent.state)
+        assert "default" in table and "guest" in table and key not in table and agent.first_key not in table
         lines = [
             json.loads(line)
-            for line in agent.command_line("token", "list", "--state", agent.state, "--json").splitlines()
+            for line in agent.command_line("key", "list", "--state", agent.state, "--json").splitlines()
         ]
         assert [line["name"] for line in lines] == ["default", "guest"]
         assert lines[1]["streams"] == 3 and lines[1]["tokensPerMinute"] == 60 and lines[1]["models"] == ["a"]
-        assert (agent.state / "tokens.json").stat().st_mode & 0o777 == 0o600
+        assert (agent.state / "keys.json").stat().st_mode & 0o777 == 0o600
         taken = subprocess.run(
-            [str(PREFIX / "bin/hearth"), "token", "create", "--state", str(agent.state), "guest"],
+            [str(PREFIX / "bin/hearth"), "key", "create", "--state", str(agent.state), "guest"],
             capture_output=True,
             text=True,
             timeout=60,
         )
         assert taken.returncode == 1 and "guest" in taken.stderr and not taken.stdout
-        # Started again with the same folder: it holds its tokens, and shows none.
+        # Started again with the same folder: it holds its keys, and shows none.
         agent.process.terminate()
         assert agent.process.wait(timeout=30) == 0
         Agent.__enter__(agent)
 
         async def scenario():
-            for known in (agent.first_token, token):
+            for known in (agent.first_key, key):
                 async with agent.channel(known) as channel:
                     await models(channel)
 
         run(scenario())
 
 
-def test_a_revoked_token_among_a_hundred_thousand_ends_at_once_and_others_go_on():
+def test_a_revoked_key_among_a_hundred_thousand_ends_at_once_and_others_go_on():
     async def scenario(agent):
         guest = await asyncio.to_thread(agent.create, "guest")
         assert await until_known(agent, guest) == ["echo"]
         request = echo.request("long", max_tokens=100_000, tokens_per_second=50)
-        async with agent.channel(guest) as theirs, agent.channel(agent.first_token) as ours:
+        async with agent.channel(guest) as theirs, agent.channel(agent.first_key) as ours:
             calls = [rpc.InferenceStub(channel).Generate(request) for channel in (theirs, ours)]
             turns = [await read_turn(call, until=lambda turn: turn.tokens > 0) for call in calls]
             fill(agent, 99_998)
-            await asyncio.to_thread(wait_until, lambda: "tokens read again: 100000" in agent.log(), "they are read")
+            await asyncio.to_thread(wait_until, lambda: "keys read again: 100000" in agent.log(), "they are read")
             assert "not known" in await refused(agent, "hearth_" + "A" * 43)
             await asyncio.to_thread(agent.revoke, "guest")
             error = await failure(read_turn(calls[0], turns[0]))
@@ -322,28 +322,28 @@ def test_a_revoked_token_among_a_hundred_thousand_ends_at_once_and_others_go_on(
 
 def fill(agent, count):
     """Adds keys that nobody uses."""
-    path = agent.state / "tokens.json"
+    path = agent.state / "keys.json"
     book, facts = json.loads(path.read_text()), path.stat()
-    first = book["tokens"][0]
+    first = book["keys"][0]
     for index in range(count):
         digest = hashlib.sha256(str(index).encode()).hexdigest()
-        book["tokens"].append({**first, "name": f"key-{index}", "sha256": digest})
-    fresh = path.with_name("tokens.new")
+        book["keys"].append({**first, "name": f"key-{index}", "sha256": digest})
+    fresh = path.with_name("keys.new")
     fresh.write_text(json.dumps(book))
     fresh.chmod(0o600)
     os.chown(fresh, facts.st_uid, facts.st_gid)
     fresh.rename(path)
 
 
-def test_on_a_full_disk_no_token_is_made_and_those_that_there_are_stay(tmp_path):
+def test_on_a_full_disk_no_key_is_made_and_those_that_there_are_stay(tmp_path):
     script = """
         set -e
         mount -t tmpfs -o size=64k,mode=700 tmpfs "$0"
-        "$1" token create --state "$0" first >/dev/null
-        cp "$0/tokens.json" "$2/before"
+        "$1" key create --state "$0" first >/dev/null
+        cp "$0/keys.json" "$2/before"
         ! dd if=/dev/zero of="$0/filling" bs=1k 2>"$2/dd"
-        ! "$1" token create --state "$0" second >"$2/out" 2>"$2/error"
-        cmp "$0/tokens.json" "$2/before"
+        ! "$1" key create --state "$0" second >"$2/out" 2>"$2/error"
+        cmp "$0/keys.json" "$2/before"
         ls -A "$0" >"$2/left"
     """
     state, told = tmp_path / "state", tmp_path / "told"
@@ -362,10 +362,10 @@ def test_on_a_full_disk_no_token_is_made_and_those_that_there_are_stay(tmp_path)
     error = (told / "error").read_text()
     assert "No space left on device" in error and f"the disk that is mounted at {state}" in error
     assert (told / "out").read_text() == ""
-    assert (told / "left").read_text().split() == ["filling", "tokens.json"]
+    assert (told / "left").read_text().split() == ["filling", "keys.json"]
 
 
-def test_on_loopback_a_token_is_asked_for_only_on_request_but_a_wrong_one_is_refused():
+def test_on_loopback_a_key_is_asked_for_only_on_request_but_a_wrong_one_is_refused():
     with Agent() as agent:
 
         async def scenario():
@@ -377,4 +377,4 @@ def test_on_loopback_a_token_is_asked_for_only_on_request_but_a_wrong_one_is_ref
                 assert error.code() == UNAUTHENTICATED
 
         run(scenario())
-        assert not (agent.state / "tokens.json").exists()
+        assert not (agent.state / "keys.json").exists()

@@ -1,0 +1,151 @@
+internal import ArgumentParser
+internal import ConsumerAccess
+internal import Foundation
+internal import HostAgent
+
+struct KeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key",
+        abstract: "Say who may use this host, and how much.",
+        discussion: """
+            A consumer shows its key with each call, as 'authorization: Bearer KEY'. Addresses that other machines can \
+            reach ask for one always, loopback and Unix sockets with 'hearth serve --require-key'. The host keeps only a \
+            digest of it (keys.json in the state folder). A running agent takes a change over within two seconds: calls of \
+            a key that was revoked end at once; one that expires lets what runs end, and begins nothing new.
+
+            EXAMPLES
+              hearth key create laptop
+              hearth key create guest --expires 30d --streams 2 --tokens-per-minute 6000 --model hearth-demo
+              hearth key list
+              hearth key revoke guest
+            """,
+        subcommands: [CreateKeyCommand.self, ListKeysCommand.self, RevokeKeyCommand.self])
+}
+
+/// Which host's keys.
+struct KeyOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The state folder of the agent.", valueName: "dir"))
+    var state: String?
+}
+
+struct CreateKeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Make a key, and print it this once.",
+        discussion: """
+            Prints nothing but the key on standard output, so that it can be put where it is needed:
+              hearth key create laptop >key
+            """)
+
+    @OptionGroup var options: KeyOptions
+    @Option(help: ArgumentHelp("When it ends: 90s, 15m, 12h, 30d, 4w. Without this, never.", valueName: "time"))
+    var expires: String?
+    @Option(help: ArgumentHelp("Calls that may be open at once.", valueName: "count"))
+    var streams: UInt32?
+    @Option(
+        help: ArgumentHelp(
+            "Tokens computed in any minute, of prompts and answers. Beyond it requests are refused with the time to wait, "
+                + "and answers that have begun go on when there is room again.",
+            valueName: "count"))
+    var tokensPerMinute: UInt32?
+    @Option(
+        name: .customLong("model"),
+        help: ArgumentHelp("A model that it may see and use; may be repeated. Without this, all.", valueName: "id"))
+    var models: [String] = []
+    @Argument(help: "What you call it: letters, digits, '.', '_' and '-'.")
+    var name: String
+
+    mutating func run() throws {
+        let file = try KeyPlace.prepared(state: options.state, environment: ProcessInfo.processInfo.environment)
+        let secret = KeySecret.random()
+        let lifetime = try expires.map(KeyLifetime.seconds)
+        let limits = KeyLimits(streams: streams, tokensPerMinute: tokensPerMinute, models: models)
+        let name = name
+        try file.change { (book) throws(AccessError) in
+            try book.create(name, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
+        }
+        // Nobody could use a key that nobody has seen.
+        try Output.print(secret.text) { try file.change { (book) throws(AccessError) in try book.revoke(name) } }
+        Output.note("hearth: this is the key '\(name)', shown this once; keep it where nobody else can read it")
+    }
+}
+
+struct ListKeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the keys and what they allow, without the secrets.")
+
+    @OptionGroup var options: KeyOptions
+    @Flag(help: "Print JSON, one key a line.")
+    var json = false
+
+    mutating func run() throws {
+        let file = try KeyPlace.file(state: options.state, environment: ProcessInfo.processInfo.environment)
+        let keys = try file.read()?.keys ?? []
+        if json {
+            for key in keys { Output.json(try Self.line(key)) }
+            return
+        }
+        guard !keys.isEmpty else {
+            return Output.print("There are no keys. Make one with: hearth key create NAME")
+        }
+        var rows = [["NAME", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
+        for key in keys {
+            let expires = key.expires.map { $0.formatted(.iso8601) } ?? "never"
+            rows.append([
+                key.name, key.created.formatted(.iso8601),
+                key.isExpired(at: Date()) ? expires + " (over)" : expires,
+                key.limits.streams.map { "\($0)" } ?? "any", key.limits.tokensPerMinute.map { "\($0)" } ?? "any",
+                key.limits.models.isEmpty ? "all" : key.limits.models.joined(separator: ", "),
+            ])
+        }
+        Output.table(rows)
+    }
+
+    private struct Line: Encodable {
+        let name: String
+        let created: Date
+        let expires: Date?
+        let expired: Bool
+        let streams: UInt32?
+        let tokensPerMinute: UInt32?
+        let models: [String]
+    }
+
+    private static func line(_ key: AccessKey) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.dateEncodingStrategy = .iso8601
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let line = Line(
+            name: key.name, created: key.created, expires: key.expires, expired: key.isExpired(at: Date()),
+            streams: key.limits.streams, tokensPerMinute: key.limits.tokensPerMinute, models: key.limits.models)
+        return String(decoding: try encoder.encode(line), as: UTF8.self)
+    }
+}
+
+struct RevokeKeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revoke",
+        abstract: "End a key: its calls end, and nobody can call with it any more.")
+
+    @OptionGroup var options: KeyOptions
+    @Argument(help: "Its name.")
+    var name: String
+
+    mutating func run() throws {
+        let file = try KeyPlace.file(state: options.state, environment: ProcessInfo.processInfo.environment)
+        let name = name
+        try file.change { (book) throws(AccessError) in try book.revoke(name) }
+    }
+}
+
+/// What `hearth key` was called in earlier versions: answers with the new name.
+struct TokenCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "token", shouldDisplay: false)
+
+    @Argument(parsing: .captureForPassthrough)
+    var arguments: [String] = []
+
+    mutating func run() throws {
+        throw ValidationError("'hearth token' is called 'hearth key' now: hearth key create, list or revoke")
+    }
+}
