@@ -19,7 +19,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat "Tell me a story about a fox."
               echo "What is two plus three?" | hearth chat --model hearth-demo
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
-              hearth chat --to host.example:50051 --fingerprint 3f5a... --token-file ~/token "Hello"
+              hearth chat --to host.example:50051 --fingerprint 3f5a... --key-file ~/key "Hello"
               hearth chat --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...' "Hello"
               hearth chat --to host.example:50051 --tls-certificate me.pem --tls-key me.key "Hello"
             """)

@@ -31,7 +31,8 @@ struct Hearth: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, LogsCommand.self,
             StatusCommand.self,
-            LimitsCommand.self, MetricsCommand.self, KeyCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
+            LimitsCommand.self, MetricsCommand.self, KeyCommand.self, TokenCommand.self, SandboxCommand.self,
+            PolicyCommand.self,
             DoctorCommand.self,
         ])
 }

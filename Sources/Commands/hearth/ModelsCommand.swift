@@ -10,7 +10,7 @@ struct ModelsCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               hearth models
-              hearth models --to host.example:50051 --fingerprint 3f5a... --token-file ~/token
+              hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
               hearth models --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...'
             """)
 

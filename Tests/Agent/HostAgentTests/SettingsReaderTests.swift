@@ -78,8 +78,7 @@ struct SettingsReaderTests {
         #expect(settings.listen.map(settings.usesTLS) == [true, false])
     }
 
-    @Test func `a key is asked for on every address that other machines can reach, and on others on request`() throws
-    {
+    @Test func `a key is asked for on every address that other machines can reach, and on others on request`() throws {
         let listen = ["0.0.0.0:1", "127.0.0.1:1", "unix:/x"]
         let settings = try load(flags: [.listen: listen])
         #expect(settings.listen.map(settings.requiresKey) == [true, false, false])
