@@ -93,7 +93,8 @@ package enum SettingsEnvironment {
             return HostError("\(variable) is no setting: give --\(name) on the command line, and unset it")
         }
         let meant = NearestName.nearest(to: name, among: known, distanceMax: max(2, name.utf8.count / 3))
-        let hint = meant.flatMap(HostConfiguration.Key.init(rawValue:)).map { " (did you mean '\($0.variable)'?)" } ?? ""
+        let hint =
+            meant.flatMap(HostConfiguration.Key.init(rawValue:)).map { " (did you mean '\($0.variable)'?)" } ?? ""
         return HostError(
             "there is no setting '\(variable)'\(hint), so unset it; there are \(prefix) and one of "
                 + known.map { $0.uppercased().replacing("-", with: "_") }.joined(separator: ", "))
