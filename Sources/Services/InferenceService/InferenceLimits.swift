@@ -6,6 +6,10 @@ package struct InferenceLimits: Sendable, Equatable {
     package var queuedRequestsMax = 1024
     /// Tokens that a backend may compute ahead of what its consumer has taken.
     package var creditTokens: UInt32 = 1024
+    /// What is kept of a turn until its consumer takes it, in bytes and in events: the tokens of twice `creditTokens`, each
+    /// an event of its own with as much text as the contract lets it have.
+    package var turnBytesMax = 8 << 20
+    package var turnEventsMax = 4_096
     /// A turn that stands still because its consumer has taken next to nothing for so long ends, if another waits for its
     /// sequence.
     package var unreadMilliseconds: UInt64 = 30_000
@@ -42,6 +46,12 @@ package struct InferenceLimits: Sendable, Equatable {
                 "queuedRequestsMax", queuedRequestsMax, counted: true,
                 "Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED."),
             NamedLimit("creditTokens", creditTokens, "Tokens computed ahead of what the consumer has taken."),
+            NamedLimit(
+                "turnBytesMax", turnBytesMax, counted: true,
+                "Of a turn's events, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED."),
+            NamedLimit(
+                "turnEventsMax", turnEventsMax, counted: true,
+                "Events of a turn, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED."),
             NamedLimit(
                 "unreadMilliseconds", unreadMilliseconds, counted: true,
                 "For a full stream to be read while another waits; then the turn ends RESOURCE_EXHAUSTED."),

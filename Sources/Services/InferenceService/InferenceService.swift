@@ -14,13 +14,13 @@ package final class InferenceService: Service {
     nonisolated package let name = "hearth.v1.Inference"
     package let limits: InferenceLimits
     /// Completion tokens sent to consumers, those of turns that go on included.
-    package var tokensSent: UInt64 { sent.tokens }
+    package var tokensSent: UInt64 { queues.values.reduce(tokensOfEndedTurns) { $0 + $1.tokensSent } }
     /// Turns that ended with `Usage`, and that did not.
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
     private let supervisor: Supervisor
-    private let sent = SentTokens()
+    private var tokensOfEndedTurns: UInt64 = 0
     private var queues: [String: ModelQueue] = [:]
     private var requestsNamed: UInt64 = 0
     private let cacheScopes = CacheScopes()
@@ -33,9 +33,9 @@ package final class InferenceService: Service {
 
     nonisolated package func method(_ name: String) -> Method? {
         switch name {
-        case "Chat": Method { call in ChatHandler(call: call, service: self) }
-        case "Generate": Method { call in GenerateHandler(call: call, service: self) }
-        case "CountTokens": Method { call in CountTokensHandler(call: call, service: self) }
+        case "Chat": Method { call in RequestHandler(.chat, call, self) }
+        case "Generate": Method { call in RequestHandler(.generate, call, self) }
+        case "CountTokens": Method { call in RequestHandler(.countTokens, call, self) }
         case "ListModels":
             Method.unary { request, context in try await self.listModels(request, context.call) }
                 .taking(messageBytesMax: limits.listRequestBytesMax)
@@ -59,18 +59,18 @@ extension InferenceService {
     /// Checks a request and makes its turn; throws the status that refuses it. `encoded` is what its backend gets.
     func turn(
         for request: TurnRequest, _ encoded: [UInt8], on call: ServerCall,
-        ended: @escaping @IOLoop (Turn.Ending) -> Void
+        ended: @escaping @IOLoop (TurnState.Ending) -> Void
     ) throws(Status) -> Turn {
         try RequestValidation.check(request)
         let consumer = call.caller as? Consumer
         let backend = try resolve(request.model, for: consumer)
         try consumer?.checkTurn()
         try checkCapabilities(request, backend)
-        return Turn(
-            request, encoded: encoded, cacheScope: cacheScopes.scope(of: call.callerID), model: backend.model,
-            call: call,
-            limits: limits, sent: sent, ended: ended)
+        return Turn(request, encoded: encoded, model: backend.model, call: call, service: self, ended: ended)
     }
+
+    /// Who may share what is computed for a call.
+    func cacheScope(of call: ServerCall) -> [UInt8] { cacheScopes.scope(of: call.callerID) }
 
     func admit(_ turn: Turn) {
         let model = turn.model
@@ -83,11 +83,12 @@ extension InferenceService {
     }
 
     /// Every turn ends here once, whatever ended it.
-    func ended(_ turn: Turn, _ ending: Turn.Ending) {
+    func ended(_ turn: Turn, _ ending: TurnState.Ending) {
         queues[turn.model]?.forget(turn)
+        tokensOfEndedTurns += UInt64(turn.tokensSent)
         switch ending {
         case .complete: turnsFinished += 1
-        case .failed: turnsFailed += 1
+        case .failed, .abandoned: turnsFailed += 1
         }
     }
 

@@ -3,108 +3,98 @@ internal import EventLoop
 internal import GRPC
 internal import LinuxSystem
 
-/// Admission to one model: gives its free sequences to whoever has waited longest.
+/// Gives the free sequences of one model to whoever has waited longest: does what `AdmissionQueue` decides.
 @IOLoop
 final class ModelQueue {
     private let model: String
     private let limits: InferenceLimits
     private let backend: @IOLoop () -> ManagedBackend?
     private var queue: AdmissionQueue<Turn>
-    private var running: [ObjectIdentifier: Turn] = [:]
-    private var positionTimer: Timer?
-    private var unreadTimer: Timer?
 
     init(model: String, limits: InferenceLimits, backend: @escaping @IOLoop () -> ManagedBackend?) {
         self.model = model
         self.limits = limits
         self.backend = backend
-        queue = AdmissionQueue(capacity: limits.queuedRequestsMax)
+        queue = AdmissionQueue(limits)
     }
 
-    var count: Int { queue.count }
+    /// How many wait.
+    var count: Int { queue.waiting.count }
+
+    /// What the turns that run have told of.
+    var tokensSent: UInt64 { queue.running.values.reduce(0) { $0 + UInt64($1.tokensSent) } }
 
     /// Starts the turn, or lets it wait, or fails it.
     func admit(_ turn: Turn) {
-        guard let backend = backend() else { return turn.fail(StatusMapping.unknown(model: model, known: [])) }
-        guard backend.state.mayServe else { return turn.fail(StatusMapping.unavailable(backend)) }
-        if queue.count == 0, begin(turn, on: backend) { return }
-        switch queue.append(turn) {
-        case .full: turn.fail(StatusMapping.queueFull(model: model, waiting: queue.count))
-        case .queued(let position):
-            turn.queued(position: position)
-            watchUnread()
-            turn.limitWait { [weak self] turn in
-                guard let self, queue.remove(turn) else { return }
-                turn.fail(StatusMapping.queueTimeOver(model: self.model))
-            }
+        let backend = backend()
+        do throws(AdmissionQueue<Turn>.Refusal) {
+            if try queue.admit(prospect(of: backend)), let backend, begin(turn, on: backend) { return }
+            turn.queued(position: try queue.wait(turn))
+        } catch {
+            return turn.fail(status(of: error, backend))
         }
+        watchUnread()
+        turn.limitWait { [model] turn in turn.fail(StatusMapping.queueTimeOver(model: model)) }
     }
 
     private func begin(_ turn: Turn, on backend: ManagedBackend) -> Bool {
         guard turn.begin(on: backend) else { return false }
-        // One that nobody wants any more has ended by beginning.
-        if !turn.isOver { running[ObjectIdentifier(turn)] = turn }
+        queue.began(turn, isOver: turn.isOver)
         return true
     }
 
     /// A turn that ended.
     func forget(_ turn: Turn) {
-        running[ObjectIdentifier(turn)] = nil
-        if queue.remove(turn) { announcePositions() }
+        if queue.forget(turn) { announcePositions() }
     }
 
     /// A sequence was freed, or the state of the model's backend changed, or another one serves it now.
     func advance() {
-        guard queue.count > 0 else { return }
-        guard let backend = backend() else {
-            for turn in queue.removeAll() { turn.fail(StatusMapping.unknown(model: model, known: [])) }
-            return
+        guard queue.next != nil else { return }
+        let backend = backend()
+        if let (turns, refusal) = queue.dismiss(prospect(of: backend)) {
+            for turn in turns { turn.fail(status(of: refusal, backend)) }
         }
-        guard backend.state.mayServe else {
-            for turn in queue.removeAll() { turn.fail(StatusMapping.unavailable(backend)) }
-            return
-        }
-        var moved = false
-        while let turn = queue.first, begin(turn, on: backend) {
-            // Unless it has left by beginning.
-            _ = queue.remove(turn)
-            moved = true
-        }
-        if moved { announcePositions() }
+        guard let backend else { return }
+        let before = count
+        while let turn = queue.next, begin(turn, on: backend) {}
+        if count != before { announcePositions() }
     }
 
-    /// A consumer that does not read may take its time, but not from others: while some wait for a sequence, turns that
-    /// have stood still for too long end, no more of them than wait.
+    private func prospect(of backend: ManagedBackend?) -> AdmissionQueue<Turn>.Prospect {
+        guard let backend else { return .unknown }
+        return backend.state.mayServe ? .serves : .unavailable
+    }
+
+    private func status(of refusal: AdmissionQueue<Turn>.Refusal, _ backend: ManagedBackend?) -> Status {
+        switch refusal {
+        case .full(let waiting): return StatusMapping.queueFull(model: model, waiting: waiting)
+        case .unavailable:
+            if let backend { return StatusMapping.unavailable(backend) }
+            fallthrough
+        case .unknown: return StatusMapping.unknown(model: model, known: [])
+        }
+    }
+
     private func watchUnread() {
-        guard unreadTimer == nil, queue.count > 0 else { return }
-        unreadTimer = IOLoop.schedule(afterMilliseconds: limits.unreadCheckMilliseconds) { [weak self] in
+        guard queue.watch() else { return }
+        IOLoop.schedule(afterMilliseconds: limits.unreadCheckMilliseconds) { [weak self] in
             guard let self else { return }
-            unreadTimer = nil
-            endUnread(at: .now())
+            let now = Monotonic.now()
+            let unread = queue.unread(at: now) { $0.unreadSince(at: now) }
+            for turn in unread.asked { turn.askWhatWasRead() }
+            for turn in unread.ended {
+                turn.fail(StatusMapping.unread(model: model, milliseconds: limits.unreadMilliseconds))
+            }
             watchUnread()
         }
     }
 
-    private func endUnread(at now: Monotonic) {
-        let still = running.values.compactMap { turn in turn.unreadSince(at: now).map { (turn: turn, since: $0) } }
-        // A library may tell only of what fills half of its window, which takes a slow reader longer than there is.
-        for (turn, since) in still where since.advanced(milliseconds: limits.unreadMilliseconds / 2) <= now {
-            turn.askWhatWasRead()
-        }
-        let unread = still.filter { $0.since.advanced(milliseconds: limits.unreadMilliseconds) <= now }
-            .sorted { $0.since < $1.since }
-        for (turn, _) in unread.prefix(queue.count) {
-            turn.fail(StatusMapping.unread(model: model, milliseconds: limits.unreadMilliseconds))
-        }
-    }
-
-    /// Not at each change: with a thousand waiting that would be a thousand messages for every one that moves up.
     private func announcePositions() {
-        guard positionTimer == nil, queue.count > 0 else { return }
-        positionTimer = IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
+        guard queue.moved() else { return }
+        IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
             guard let self else { return }
-            positionTimer = nil
-            for (position, turn) in queue.waiting.enumerated() { turn.queued(position: position) }
+            for (position, turn) in queue.announce().enumerated() { turn.queued(position: position) }
         }
     }
 }

@@ -58,6 +58,11 @@ enum StatusMapping {
             subject: "stream", details: [retry])
     }
 
+    /// `limit` is the name of one of `InferenceLimits`.
+    static func ringFull(_ limit: String, _ value: Int) -> Status {
+        .limitMet(limit, "more of the answer waits to be read than the host keeps, \(value)", subject: "turn")
+    }
+
     static func queueTimeOver(model: String) -> Status {
         Status(
             .resourceExhausted,

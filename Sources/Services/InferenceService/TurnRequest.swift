@@ -42,3 +42,12 @@ struct TurnRequest: Equatable {
     var optionCount = 0
     var optionBytes = 0
 }
+
+extension TurnRequest.Duration {
+    /// Whole milliseconds, at most what fits. It is not negative.
+    var milliseconds: UInt64 {
+        let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000)
+        let (sum, overflow2) = whole.addingReportingOverflow(UInt64(clamping: nanoseconds) / 1_000_000)
+        return overflow || overflow2 ? .max : sum
+    }
+}

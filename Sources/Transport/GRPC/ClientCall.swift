@@ -103,9 +103,9 @@ extension ClientCall {
     @inline(__always)
     private func send(_ byteCount: Int, isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         guard !isOver, let stream, !hasEndedSending else { return }
-        let appended = stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
-            writePrefix(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
-            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
+        let appended = stream.append(byteCount: byteCount &+ MessagePrefix.byteCount) { buffer in
+            MessagePrefix.write(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
+            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessagePrefix.byteCount...]))
         }
         if !appended {
             failAtTurnEnd(

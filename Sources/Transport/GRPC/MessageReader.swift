@@ -7,8 +7,6 @@ internal import HTTP2Connection
 /// A message that lies whole in what was just received is handed out where it lies; only what is cut is copied and kept.
 /// Between `begin` and `end` the received bytes must stay where they are.
 struct MessageReader: ~Copyable {
-    static let prefixByteCount = 5
-
     /// What the header said of the messages that are marked as compressed.
     var encoding = MessageEncoding.identity
     /// Whether the message that was handed out last was compressed on the way.
@@ -64,10 +62,10 @@ struct MessageReader: ~Copyable {
     @inline(__always)
     private mutating func nextReceived() throws(Status) -> UnsafeRawBufferPointer? {
         let rest = current.count &- position
-        guard rest >= MessageReader.prefixByteCount else { return nil }
+        guard rest >= MessagePrefix.byteCount else { return nil }
         let length = try messageByteCount(current, at: position)
-        guard rest &- MessageReader.prefixByteCount >= length else { return nil }
-        let start = position &+ MessageReader.prefixByteCount
+        guard rest &- MessagePrefix.byteCount >= length else { return nil }
+        let start = position &+ MessagePrefix.byteCount
         let message = UnsafeRawBufferPointer(rebasing: current[start..<start &+ length])
         guard isCompressed else {
             position = start &+ length
@@ -156,11 +154,11 @@ struct MessageReader: ~Copyable {
     private mutating func nextHeld() throws(Status) -> UnsafeRawBufferPointer? {
         dropHandedOut()
         if held.isEmpty { return try nextReceived() }
-        guard take(upTo: MessageReader.prefixByteCount) else { return nil }
+        guard take(upTo: MessagePrefix.byteCount) else { return nil }
         let length = try messageByteCount(held.bytes, at: 0)
-        let whole = MessageReader.prefixByteCount + length
+        let whole = MessagePrefix.byteCount + length
         guard take(upTo: whole) else { return nil }
-        let message = UnsafeRawBufferPointer(rebasing: held.bytes[MessageReader.prefixByteCount..<whole])
+        let message = UnsafeRawBufferPointer(rebasing: held.bytes[MessagePrefix.byteCount..<whole])
         if isCompressed {
             guard try decompress(message) else { return nil }
         }
@@ -201,11 +199,4 @@ struct MessageReader: ~Copyable {
         default: Status(.internalError, "a message begins with the flag \(flag); only 0 and 1 are defined")
         }
     }
-}
-
-/// Writes the five bytes before a message.
-@inline(__always)
-func writePrefix(_ buffer: UnsafeMutableRawBufferPointer, messageByteCount: Int, isCompressed: Bool = false) {
-    buffer[0] = isCompressed ? 1 : 0
-    buffer.storeBytes(of: UInt32(truncatingIfNeeded: messageByteCount).bigEndian, toByteOffset: 1, as: UInt32.self)
 }

@@ -121,6 +121,9 @@ extension ServerCall {
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream.isAboveHighMark }
 
+    /// As many bytes make it congested; 0 while it is.
+    package var roomBytes: Int { isCongested ? 0 : stream.bytesToHighMark }
+
     /// Bytes that the client's window and the connection have taken since the call began.
     package var takenBytes: UInt64 { stream.takenBytes }
 
@@ -146,6 +149,16 @@ extension ServerCall {
     /// From within a handler's `received`: whether this message was compressed on the way.
     package var isMessageCompressed: Bool { messages.pointee.isCompressed }
 
+    /// Sends whole messages, each with its `MessagePrefix` and not compressed, in one copy; otherwise like `send`.
+    package func send(prefixed messages: UnsafeRawBufferPointer) {
+        if messages.isEmpty || stream.append(messages) || isOver || failure != nil { return }
+        if !hasResponded {
+            sendInitialMetadata()
+            if stream.append(messages) { return }
+        }
+        failAtTurnEnd(streamIsFull)
+    }
+
     /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
     /// call meanwhile. Such a message is never compressed. No send calls its handler back: one that meets the stream's bound
     /// ends the call at this turn's end.
@@ -160,20 +173,23 @@ extension ServerCall {
             sendInitialMetadata()
             if append(byteCount, isCompressed, fill) { return }
         }
-        failAtTurnEnd(
-            .limitMet(
-                HTTP2Limits.Name.streamBufferBytesMax.rawValue,
-                "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client",
-                subject: "stream"))
+        failAtTurnEnd(streamIsFull)
+    }
+
+    private var streamIsFull: Status {
+        .limitMet(
+            HTTP2Limits.Name.streamBufferBytesMax.rawValue,
+            "more than \(server.limits.http2.streamBufferBytesMax) bytes wait to be read by the client",
+            subject: "stream")
     }
 
     @inline(__always)
     private func append(
         _ byteCount: Int, _ isCompressed: Bool, _ fill: (UnsafeMutableRawBufferPointer) -> Void
     ) -> Bool {
-        stream.append(byteCount: byteCount &+ MessageReader.prefixByteCount) { buffer in
-            writePrefix(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
-            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessageReader.prefixByteCount...]))
+        stream.append(byteCount: byteCount &+ MessagePrefix.byteCount) { buffer in
+            MessagePrefix.write(buffer, messageByteCount: byteCount, isCompressed: isCompressed)
+            fill(UnsafeMutableRawBufferPointer(rebasing: buffer[MessagePrefix.byteCount...]))
         }
     }
 
@@ -221,6 +237,12 @@ extension ServerCall {
         let change = byteCount - keptBytes
         keptBytes = byteCount
         server.noteMessageBytes(change, of: connectionID)
+    }
+
+    /// What the handler keeps that is to be sent once the call is not congested, in bytes, until it says otherwise or the
+    /// call ends. It counts as what the connection holds (`heldBytesMax`); what bounds it is the handler's.
+    package func keepForClient(_ byteCount: Int) {
+        if !isOver { stream.keptBytes = byteCount }
     }
 
     /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
@@ -290,6 +312,7 @@ extension ServerCall {
     private func over() {
         delivery.over()
         handler = nil
+        stream.keptBytes = 0
         deadlineTimer?.cancel()
         deadlineTimer = nil
         requestCame()

@@ -51,6 +51,8 @@ package final class HTTP2Stream {
     // Proof: used on the loop only, but for `deinit`, which has the last reference.
     nonisolated(unsafe) let output: UnsafeMutablePointer<StreamOutput>
     var trailers: [HTTP2Header]?
+    /// What whoever handles the stream keeps until it has room for that.
+    package var keptBytes = 0 { didSet { connection?.noteHeld(keptBytes - oldValue) } }
     private var hasBegun = false
 
     init(id: Int32, connection: HTTP2Connection) {
@@ -74,6 +76,7 @@ extension HTTP2Stream {
         output.pointee.close()
         headerBytes = 0
         requestHeaderBytes = 0
+        keptBytes = 0
         connection.noteHeld(-HTTP2Limits.streamBytes)
         self.connection = nil
     }
@@ -86,6 +89,9 @@ extension HTTP2Stream {
 
     /// `bufferedBytes` went above the high mark and has not yet come back to the low one.
     package var isAboveHighMark: Bool { output.pointee.isAboveHighMark }
+
+    /// As many bytes, appended, bring it above the high mark.
+    package var bytesToHighMark: Int { max(output.pointee.highBytes &- output.pointee.bytes.count &+ 1, 0) }
 
     /// All that is to be said was taken into frames.
     package var hasSentAll: Bool { output.pointee.isEnding && output.pointee.bytes.isEmpty }
@@ -114,6 +120,13 @@ extension HTTP2Stream {
     /// call: what one turn appends leaves at its end.
     package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
         guard output.pointee.append(byteCount: byteCount, fill) else { return false }
+        if output.pointee.isDeferred { wake() }
+        return true
+    }
+
+    /// The same for bytes that lie elsewhere, in one copy.
+    package func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard output.pointee.append(byteCount: bytes.count, { $0.copyMemory(from: bytes) }) else { return false }
         if output.pointee.isDeferred { wake() }
         return true
     }

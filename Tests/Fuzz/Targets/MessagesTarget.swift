@@ -23,9 +23,9 @@ enum MessagesTarget {
     }
 
     private static func framed(_ message: EncodedMessage) -> [UInt8] {
-        var prefix = [UInt8](repeating: 0, count: MessageReader.prefixByteCount)
+        var prefix = [UInt8](repeating: 0, count: MessagePrefix.byteCount)
         prefix.withUnsafeMutableBytes {
-            writePrefix($0, messageByteCount: message.bytes.count, isCompressed: message.isCompressed)
+            MessagePrefix.write($0, messageByteCount: message.bytes.count, isCompressed: message.isCompressed)
         }
         return prefix + message.bytes
     }
@@ -74,7 +74,7 @@ enum MessagesTarget {
                 reading.failure = error
                 messages.removeAll()
             }
-            let most = messageBytesMax + MessageReader.prefixByteCount
+            let most = messageBytesMax + MessagePrefix.byteCount
             try promise(messages.heldBytes < most, "\(messages.heldBytes) bytes are kept of less than a message")
             try promise(reading.messages.allSatisfy { $0.count <= messageBytesMax }, "a message is above the limit")
         }

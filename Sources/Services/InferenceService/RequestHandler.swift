@@ -1,0 +1,105 @@
+internal import EventLoop
+internal import GRPC
+internal import InferenceMessages
+
+/// A call of `Chat`, `Generate` or `CountTokens`: reads its requests and answers them in the order that `RequestOrder` knows.
+@IOLoop
+final class RequestHandler: CallHandler {
+    private let call: ServerCall
+    private let service: InferenceService
+    private let reading: RequestReading
+    private var order: RequestOrder
+    private var turn: Turn?
+
+    init(_ method: RequestOrder.Method, _ call: ServerCall, _ service: InferenceService) {
+        self.call = call
+        self.service = service
+        reading = RequestReading(call, service)
+        order = RequestOrder(method, turnsMax: service.limits.turnsPerStreamMax)
+        if method != .chat { call.awaitRequest() }
+    }
+
+    func received(_ message: UnsafeRawBufferPointer) {
+        call.requestCame()
+        perform(order.messageCame())
+        guard !order.isOver else { return }
+        let scan: RequestScan =
+            order.method == .chat
+            ? .chat(byteCount: message.count, limits: service.limits)
+            : .generate(byteCount: message.count, limits: service.limits)
+        reading.read(message, scan) { [weak self] result in self?.read(result) }
+    }
+
+    private func read(_ result: Result<RequestReading.Arrival, Status>) {
+        switch result {
+        case .success(.generate(let request, let encoded)):
+            let action = order.requestCame()
+            if action == .answer { answer(request, encoded) } else { perform(action) }
+        case .success(.cancel): perform(order.cancelCame())
+        case .success(.nothing):
+            perform(
+                order.refuse(
+                    RequestValidation.invalid("request", "holds neither generate nor cancel; send one of them")))
+        case .failure(let status): perform(order.refuse(status))
+        }
+    }
+
+    private func answer(_ request: TurnRequest, _ encoded: [UInt8]) {
+        do throws(Status) {
+            if order.method == .countTokens {
+                try service.countTokens(request, encoded, call) { [weak self] result in self?.counted(result) }
+            } else {
+                let turn = try service.turn(for: request, encoded, on: call) { [weak self] in self?.turnEnded($0) }
+                self.turn = turn
+                service.admit(turn)
+            }
+        } catch {
+            perform(order.refuse(error))
+        }
+    }
+
+    private func counted(_ result: Result<Hearth_V1_CountTokensResponse, Status>) {
+        switch result {
+        case .success(let tokens):
+            call.send(tokens)
+            perform(order.answered())
+        case .failure(let status): perform(order.refuse(status))
+        }
+    }
+
+    private func turnEnded(_ ending: TurnState.Ending) {
+        turn = nil
+        switch ending {
+        case .complete: perform(order.answered())
+        case .failed(let status): perform(order.refuse(status))
+        case .abandoned: break
+        }
+    }
+
+    func receivedEnd() { perform(order.endCame()) }
+
+    func sendBufferDrained() { turn?.sendBufferDrained() }
+
+    func cancelled(_ status: Status) {
+        order.gone()
+        drop()
+    }
+
+    private func perform(_ action: RequestOrder.Action) {
+        switch action {
+        case .nothing, .answer: break
+        case .cancelAnswer: turn?.cancel()
+        case .end(let status):
+            drop()
+            call.finish(status)
+        }
+    }
+
+    /// Nothing that was begun for the call is wanted any more.
+    private func drop() {
+        reading.stop()
+        let turn = turn
+        self.turn = nil
+        turn?.abandon()
+    }
+}

@@ -1,0 +1,331 @@
+internal import BackendIPC
+internal import GRPC
+internal import InferenceMessages
+internal import LinuxSystem
+internal import SwiftProtobuf
+internal import WireFormat
+
+/// One turn of one consumer, from the request to `Usage`: what it has said, and what is to be done next. Pure: its driver
+/// (`Turn`) tells it what happened and when, does what it returns, and passes on what is in the ring.
+///
+/// An input that means nothing in the phase it comes in does nothing: what the backend still sends for a turn that is over, a
+/// cancel that comes twice.
+struct TurnState {
+    enum Phase: Equatable { case waiting, running, over }
+
+    /// How a turn ends.
+    enum Ending: Equatable {
+        /// `Usage` is its last event.
+        case complete
+        /// It has no `Finished` and no `Usage`; the call ends with this status.
+        case failed(Status)
+        /// Its call is gone: nobody is to be told.
+        case abandoned
+    }
+
+    /// What its driver is to do, in this order.
+    struct Actions: Equatable {
+        /// The backend is to end the sequence.
+        var cancelsSequence = false
+        /// Tokens of the consumer's minute that were taken for this turn and not computed, or not asked for.
+        var givenBack: UInt32 = 0
+        /// Tokens that count against the minute without having been taken from it: the prompt's.
+        var charged: UInt32 = 0
+        /// The turn is over; what is in the ring is its last.
+        var ending: Ending?
+    }
+
+    /// So many tokens without text are told of even so.
+    static let pendingTokensMax: UInt32 = 256
+
+    private(set) var phase = Phase.waiting
+    private(set) var ring: EventRing
+    /// Tokens that its deltas have told of. No sum of a turn's tokens overflows: `BackendConversation` takes no more of a
+    /// sequence than its context has, whose length is a UInt32 too.
+    private(set) var tokensSent: UInt32 = 0
+
+    private let requestID: String
+    private let model: String
+    private let wantsTokenIDs: Bool
+    private var text: TextAssembler
+    private var credit: TurnCredit
+    private var unread: UnreadWatch
+    /// Set by a stop string: what the backend still sends is neither sent on nor counted.
+    private var matchedStop: String?
+    private var isCancelled = false
+    /// Tokens whose text is still held back, and their ids as packed varints; the next delta accounts for them.
+    private var pendingTokens: UInt32 = 0
+    private var pendingIDs: [UInt8] = []
+
+    private let arrived: Monotonic
+    private var begun: Monotonic?
+    private var firstToken: Monotonic?
+    private var lastToken: Monotonic?
+
+    /// `creditTokens`: how far a backend may compute ahead of this consumer.
+    init(
+        _ request: TurnRequest, model: String, creditTokens: UInt32, limits: InferenceLimits, arrived: Monotonic
+    ) {
+        requestID = request.requestID
+        self.model = model
+        wantsTokenIDs = request.wantsTokenIDs
+        text = TextAssembler(stops: request.stopping.stop)
+        credit = TurnCredit(most: creditTokens)
+        unread = UnreadWatch(bytesMin: limits.unreadBytesMin)
+        ring = EventRing(bytesMax: limits.turnBytesMax, eventsMax: limits.turnEventsMax)
+        self.arrived = arrived
+    }
+}
+
+// MARK: - Waiting
+
+extension TurnState {
+    /// Tells the consumer its place in the queue, unless it has not taken what it was told before.
+    mutating func queued(position: Int) {
+        guard phase == .waiting, ring.isEmpty else { return }
+        _ = append(.queued(.with { $0.position = UInt32(clamping: position) }))
+    }
+
+    /// A backend has taken the request, and may compute `granted` of the tokens that were `wanted`. `accepted` says who
+    /// it is; the request's own fields are added here.
+    mutating func begun(_ accepted: Hearth_V1_Accepted, granted: UInt32, at now: Monotonic) -> Actions {
+        guard phase == .waiting else { return Actions() }
+        phase = .running
+        begun = now
+        credit.granted(granted)
+        var accepted = accepted
+        accepted.requestID = requestID
+        accepted.model = model
+        return append(.accepted(accepted)) ? Actions() : overflowed()
+    }
+}
+
+// MARK: - Tokens
+
+extension TurnState {
+    /// The backend has sent tokens of this turn.
+    mutating func came(_ run: TokenRunView, at now: Monotonic) -> Actions {
+        guard phase == .running else { return Actions() }
+        let count = UInt32(clamping: run.tokenCount)
+        credit.came(count)
+        // Computed before the backend heard of the stop: nobody asked for it, and nobody pays.
+        guard matchedStop == nil else { return Actions(givenBack: count) }
+        if firstToken == nil { firstToken = now }
+        lastToken = now
+        let hasRoom: Bool
+        switch text.append(run.text) {
+        case .asGiven: hasRoom = appendDelta(run.text, tokens: count, ids: run.packedTokenIDs)
+        case .text(let bytes):
+            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: count, ids: run.packedTokenIDs) }
+        case .stopped(let bytes, let stop):
+            matchedStop = stop
+            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: count, ids: run.packedTokenIDs) }
+            if hasRoom { return Actions(cancelsSequence: true) }
+        }
+        return hasRoom ? Actions() : overflowed()
+    }
+
+    /// How many tokens more the backend should be let compute; 0: none, now. `isCongested` and `takenBytes` are those of
+    /// the call that reads the ring, after it was given what it takes.
+    mutating func wanted(isCongested: Bool, takenBytes: UInt64, at now: Monotonic) -> UInt32 {
+        guard phase != .over, matchedStop == nil, !isCancelled else { return 0 }
+        if phase == .running { unread.look(isCongested: isCongested, takenBytes: takenBytes, at: now) }
+        return credit.wanted(isCongested: isCongested || ring.isHalfFull)
+    }
+
+    /// So many of those that were wanted may be computed.
+    mutating func granted(_ tokens: UInt32) { credit.granted(tokens) }
+
+    /// Nothing is being computed. Where that is so although more was wanted, the turn goes on when the consumer's minute has
+    /// tokens again.
+    var hasNoCredit: Bool { phase == .running && credit.outstanding == 0 }
+
+    /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
+    mutating func unreadSince(isCongested: Bool, takenBytes: UInt64, at now: Monotonic) -> Monotonic? {
+        guard phase == .running else { return nil }
+        unread.look(isCongested: isCongested, takenBytes: takenBytes, at: now)
+        return unread.since
+    }
+
+    /// Hands out the fewest events behind `seq` that have so many bytes, or all, and forgets them: they have one reader.
+    /// Returns the last one's number.
+    @inline(__always)
+    mutating func take(after seq: UInt64, byteCount: Int, _ body: (UnsafeRawBufferPointer) -> Void) -> UInt64 {
+        guard let last = ring.read(after: seq, byteCount: byteCount, body) else { return seq }
+        ring.release(through: last)
+        return last
+    }
+}
+
+// MARK: - The end
+
+extension TurnState {
+    /// The consumer's `Cancel`: `Finished` and `Usage` follow, at once or when the backend has ended the sequence.
+    mutating func cancel(at now: Monotonic) -> Actions {
+        switch phase {
+        case .waiting: return complete(.cancelled, nil, at: now)
+        case .running where !isCancelled && matchedStop == nil:
+            isCancelled = true
+            return Actions(cancelsSequence: true)
+        case .running, .over: return Actions()
+        }
+    }
+
+    /// The backend has ended the sequence.
+    mutating func finished(_ finish: Finish, at now: Monotonic) -> Actions {
+        guard phase == .running else { return Actions() }
+        switch finish.outcome {
+        case .reason(let reason): return complete(reason, finish, at: now)
+        // The text was complete before the backend failed.
+        case .fault where matchedStop != nil, .unspecified where matchedStop != nil:
+            return complete(.stop, finish, at: now)
+        case .fault(let fault): return over(.failed(StatusMapping.status(of: fault, model: model)))
+        case .unspecified: return over(.failed(StatusMapping.lost(model: model)))
+        }
+    }
+
+    /// The backend is gone, and the sequence with it.
+    mutating func lost() -> Actions {
+        phase == .running ? over(.failed(StatusMapping.lost(model: model))) : Actions()
+    }
+
+    /// The turn cannot go on, for a reason that is not its backend's.
+    mutating func fail(_ status: Status) -> Actions { stop(.failed(status)) }
+
+    /// The call is gone.
+    mutating func abandon() -> Actions { stop(.abandoned) }
+
+    private mutating func stop(_ ending: Ending) -> Actions {
+        guard phase != .over else { return Actions() }
+        let isRunning = phase == .running
+        var actions = over(ending)
+        actions.cancelsSequence = isRunning
+        return actions
+    }
+
+    /// The ring has no room, which the credit and its bounds should not let happen: a turn with a gap is none.
+    private mutating func overflowed() -> Actions {
+        stop(
+            .failed(
+                ring.eventCount < ring.eventsMax
+                    ? StatusMapping.ringFull("turnBytesMax", ring.bytesMax)
+                    : StatusMapping.ringFull("turnEventsMax", ring.eventsMax)))
+    }
+
+    private mutating func over(_ ending: Ending) -> Actions {
+        phase = .over
+        return Actions(givenBack: credit.takeBack(), ending: ending)
+    }
+
+    private mutating func complete(_ reason: FinishReason, _ finish: Finish?, at now: Monotonic) -> Actions {
+        // Tokens whose text was held back, and was then part of a stop, count all the same.
+        let rest = matchedStop == nil ? text.finish() : []
+        guard rest.withUnsafeBytes({ flushDelta($0) }), append(.finished(finished(reason, finish))),
+            append(.usage(usage(finish, at: now)))
+        else { return overflowed() }
+        var actions = over(.complete)
+        if let finish { actions.charged = finish.promptTokens - min(finish.cachedPromptTokens, finish.promptTokens) }
+        return actions
+    }
+
+    private func finished(_ reason: FinishReason, _ finish: Finish?) -> Hearth_V1_Finished {
+        .with {
+            switch matchedStop == nil ? reason : .stop {
+            case .stop: $0.reason = .stop
+            case .length: $0.reason = .length
+            case .cancelled: $0.reason = .cancelled
+            }
+            if let matchedStop {
+                $0.stop = matchedStop
+            } else if let id = finish?.stopTokenID {
+                $0.stopTokenID = id
+            }
+        }
+    }
+
+    private func usage(_ finish: Finish?, at now: Monotonic) -> Hearth_V1_Usage {
+        .with {
+            $0.promptTokens = finish?.promptTokens ?? 0
+            $0.cachedPromptTokens = finish?.cachedPromptTokens ?? 0
+            $0.completionTokens = tokensSent
+            $0.queueTime = .init(nanosecondsBetween: arrived, begun ?? now)
+            if let firstToken {
+                $0.timeToFirstToken = .init(nanosecondsBetween: arrived, firstToken)
+                $0.decodeTime = .init(nanosecondsBetween: firstToken, lastToken ?? firstToken)
+            }
+        }
+    }
+}
+
+extension Google_Protobuf_Duration {
+    fileprivate init(nanosecondsBetween start: Monotonic, _ end: Monotonic) {
+        let nanoseconds = end.since(start)
+        self.init(seconds: Int64(nanoseconds / 1_000_000_000), nanos: Int32(nanoseconds % 1_000_000_000))
+    }
+}
+
+// MARK: - Events
+
+extension TurnState {
+    /// False: there is no room for it.
+    private mutating func append(_ event: Hearth_V1_ChatEvent.OneOf_Event) -> Bool {
+        let message = Hearth_V1_ChatEvent.with {
+            $0.seq = ring.lastSeq + 1
+            $0.event = event
+        }
+        // Fails for what is longer than any event can be.
+        guard let bytes: [UInt8] = try? message.serializedBytes() else { return false }
+        return ring.append(byteCount: bytes.count) { writer in bytes.withUnsafeBytes { writer.raw($0) } }
+    }
+
+    /// Appends the text of so many tokens; without text they wait for the next delta. `ids` are packed varints. False: there
+    /// is no room.
+    @inline(__always)
+    private mutating func appendDelta(
+        _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
+    ) -> Bool {
+        if text.isEmpty || !pendingIDs.isEmpty { return delay(text, tokens: tokens, ids: ids) }
+        let all = pendingTokens + tokens
+        pendingTokens = 0
+        return encodeDelta(text, tokens: all, ids: wantsTokenIDs ? ids : UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    private mutating func delay(
+        _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
+    ) -> Bool {
+        pendingTokens += tokens
+        if wantsTokenIDs { pendingIDs.append(contentsOf: ids) }
+        return text.isEmpty && pendingTokens < Self.pendingTokensMax || flushDelta(text)
+    }
+
+    /// Appends this text and accounts for all tokens that wait; nothing when there is neither.
+    private mutating func flushDelta(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard !text.isEmpty || pendingTokens > 0 else { return true }
+        let (ids, tokens) = (pendingIDs, pendingTokens)
+        pendingIDs.removeAll(keepingCapacity: true)
+        pendingTokens = 0
+        return ids.withUnsafeBytes { encodeDelta(text, tokens: tokens, ids: $0) }
+    }
+
+    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed] } }` in inference.proto: the
+    /// hot path, encoded in place.
+    @inline(__always)
+    private mutating func encodeDelta(
+        _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
+    ) -> Bool {
+        let seq = ring.lastSeq + 1
+        var delta = WireSize.field(2, varint: UInt64(tokens))
+        if !text.isEmpty { delta += WireSize.field(1, byteCount: text.count) }
+        if !ids.isEmpty { delta += WireSize.field(3, byteCount: ids.count) }
+        let byteCount = WireSize.field(1, varint: seq) + WireSize.field(4, byteCount: delta)
+        let hasRoom = ring.append(byteCount: byteCount) { writer in
+            writer.field(1, varint: seq)
+            writer.field(4, byteCount: delta)
+            if !text.isEmpty { writer.field(1, bytes: text) }
+            writer.field(2, varint: UInt64(tokens))
+            if !ids.isEmpty { writer.field(3, bytes: ids) }
+        }
+        if hasRoom { tokensSent += tokens }
+        return hasRoom
+    }
+}

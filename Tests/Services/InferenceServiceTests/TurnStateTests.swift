@@ -1,0 +1,509 @@
+import BackendIPC
+import GRPC
+import InferenceMessages
+import LinuxSystem
+import SwiftProtobuf
+import Testing
+
+@testable import InferenceService
+
+struct TurnStateTests {
+    private let limits = InferenceLimits()
+
+    private func at(_ milliseconds: UInt64) -> Monotonic { Monotonic(nanoseconds: milliseconds * 1_000_000) }
+
+    /// One that came at the moment 1,000 and waits.
+    private func turn(
+        stops: [String] = [], ids: Bool = false, credit: UInt32 = 8, limits: InferenceLimits? = nil
+    ) -> TurnState {
+        var request = TurnRequest()
+        request.requestID = "r"
+        request.wantsTokenIDs = ids
+        request.stopping.stop = stops
+        return TurnState(
+            request, model: "m", creditTokens: credit, limits: limits ?? self.limits, arrived: at(1_000))
+    }
+
+    /// One that has begun at the moment 2,000, with its whole credit, and whose `Accepted` was taken.
+    private func running(
+        stops: [String] = [], ids: Bool = false, credit: UInt32 = 8, limits: InferenceLimits? = nil
+    ) -> TurnState {
+        var turn = turn(stops: stops, ids: ids, credit: credit, limits: limits)
+        expect(turn.begun(Hearth_V1_Accepted(), granted: credit, at: at(2_000)), .init())
+        _ = take(&turn)
+        return turn
+    }
+
+    private enum Phase: CaseIterable { case waiting, running, stopped, cancelled, over }
+
+    private func turn(in phase: Phase) -> TurnState {
+        switch phase {
+        case .waiting: return turn()
+        case .running: return running()
+        case .stopped:
+            var turn = running(stops: ["x"])
+            _ = came(&turn, "x")
+            return turn
+        case .cancelled:
+            var turn = running()
+            _ = turn.cancel(at: at(2_500))
+            return turn
+        case .over:
+            var turn = running()
+            _ = turn.lost()
+            return turn
+        }
+    }
+
+    /// `#expect` cannot call what mutates.
+    private func expect<Value: Equatable>(
+        _ value: Value, _ expected: Value, at location: SourceLocation = #_sourceLocation
+    ) {
+        #expect(value == expected, sourceLocation: location)
+    }
+
+    /// Tokens with ids that count from 7, each of one byte.
+    private func came(
+        _ turn: inout TurnState, _ text: String, tokens: Int = 1, at milliseconds: UInt64 = 3_000
+    ) -> TurnState.Actions {
+        came(&turn, Array(text.utf8), tokens: tokens, at: milliseconds)
+    }
+
+    private func came(
+        _ turn: inout TurnState, _ text: [UInt8], tokens: Int = 1, at milliseconds: UInt64 = 3_000
+    ) -> TurnState.Actions {
+        text.withUnsafeBytes { text in
+            (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
+                turn.came(
+                    TokenRunView(sequence: 0, tokenCount: tokens, packedTokenIDs: ids, text: text), at: at(milliseconds)
+                )
+            }
+        }
+    }
+
+    private func wanted(_ turn: inout TurnState, isCongested: Bool = false) -> UInt32 {
+        turn.wanted(isCongested: isCongested, takenBytes: 0, at: at(3_000))
+    }
+
+    /// Takes what is in the ring, as a call does.
+    private func take(_ turn: inout TurnState, byteCount: Int = .max) -> [Hearth_V1_ChatEvent] {
+        var events: [Hearth_V1_ChatEvent] = []
+        _ = turn.take(after: turn.ring.releasedSeq, byteCount: byteCount) { bytes in
+            var rest = bytes
+            while !rest.isEmpty {
+                let end = MessagePrefix.byteCount + MessagePrefix.messageByteCount(rest)
+                let message = Array(rest[MessagePrefix.byteCount..<end])
+                do {
+                    events.append(try Hearth_V1_ChatEvent(serializedBytes: message))
+                } catch {
+                    Issue.record("\(message) is no event: \(error)")
+                }
+                rest = UnsafeRawBufferPointer(rebasing: rest[end...])
+            }
+        }
+        return events
+    }
+
+    private func finish(_ reason: FinishReason = .stop, prompt: UInt32 = 0, cached: UInt32 = 0) -> Finish {
+        Finish(.reason(reason), promptTokens: prompt, cachedPromptTokens: cached)
+    }
+
+    private func code(_ actions: TurnState.Actions) -> Status.Code? {
+        if case .failed(let status) = actions.ending { status.code } else { nil }
+    }
+}
+
+// MARK: - From the request to Usage
+
+extension TurnStateTests {
+    @Test func `a turn tells its place, who has taken it, its text, its end and what it cost`() {
+        var turn = turn()
+        turn.queued(position: 3)
+        var accepted = Hearth_V1_Accepted()
+        accepted.backend = "echo/1"
+        expect(turn.begun(accepted, granted: 8, at: at(1_500)), .init())
+        expect(came(&turn, "héllo", tokens: 2, at: 1_700), .init())
+        expect(came(&turn, " you", tokens: 3, at: 1_950), .init())
+        let end = turn.finished(finish(.length, prompt: 10, cached: 4), at: at(2_000))
+        expect(end, .init(givenBack: 3, charged: 6, ending: .complete))
+        #expect(turn.phase == .over)
+
+        let events = take(&turn)
+        #expect(events.map(\.seq) == Array(1...6))
+        #expect(events[0].queued.position == 3)
+        #expect(events[1].accepted.requestID == "r")
+        #expect(events[1].accepted.model == "m")
+        #expect(events[1].accepted.backend == "echo/1")
+        #expect(events[2].delta.text == "héllo")
+        #expect(events[2].delta.tokenCount == 2)
+        #expect(events[2].delta.tokenIds.isEmpty)
+        #expect(events[3].delta.tokenCount == 3)
+        #expect(events[4].finished.reason == .length)
+        let usage = events[5].usage
+        #expect(usage.promptTokens == 10)
+        #expect(usage.cachedPromptTokens == 4)
+        #expect(usage.completionTokens == 5)
+        #expect(usage.queueTime.nanos == 500_000_000)
+        #expect(usage.timeToFirstToken.nanos == 700_000_000)
+        #expect(usage.decodeTime.nanos == 250_000_000)
+    }
+
+    @Test func `who asks for ids gets those of every token, once`() {
+        var turn = running(ids: true)
+        _ = came(&turn, "ab", tokens: 2)
+        // The first has a part of a character only; both are told with the rest of it.
+        _ = came(&turn, [0xc3])
+        _ = came(&turn, [0xa9], tokens: 2)
+        let deltas = take(&turn).map(\.delta)
+        #expect(deltas.map(\.text) == ["ab", "é"])
+        #expect(deltas.map(\.tokenCount) == [2, 3])
+        #expect(deltas.map(\.tokenIds) == [[7, 8], [7, 7, 8]])
+    }
+
+    @Test func `tokens without text wait for the next that has some, but not for ever`() {
+        var turn = running(credit: 10_000)
+        for _ in 1..<TurnState.pendingTokensMax { _ = came(&turn, "") }
+        #expect(take(&turn).isEmpty)
+        _ = came(&turn, "")
+        _ = came(&turn, "")
+        _ = came(&turn, "a", tokens: 2)
+        let deltas = take(&turn).map(\.delta)
+        #expect(deltas.map(\.tokenCount) == [TurnState.pendingTokensMax, 3])
+        #expect(deltas.map(\.text) == ["", "a"])
+    }
+
+    @Test func `what is held back is told at the end`() {
+        var turn = running(stops: ["abc"])
+        _ = came(&turn, "xab", tokens: 3)
+        _ = came(&turn, [0xe2, 0x82])
+        _ = turn.finished(finish(), at: at(4_000))
+        let events = take(&turn)
+        #expect(events.map(\.delta.text).joined() == "xab\u{fffd}")
+        #expect(events.last?.usage.completionTokens == 4)
+    }
+
+    @Test func `times that did not come are not told`() {
+        var turn = running()
+        _ = turn.finished(finish(), at: at(4_000))
+        let usage = take(&turn).last?.usage
+        #expect(usage?.hasTimeToFirstToken == false)
+        #expect(usage?.hasDecodeTime == false)
+        #expect(usage?.queueTime.seconds == 1)
+    }
+
+    @Test func `a stop token that ended it is named`() {
+        var turn = running()
+        _ = turn.finished(Finish(.reason(.stop), stopTokenID: 42), at: at(4_000))
+        #expect(take(&turn).first?.finished.stopTokenID == 42)
+    }
+}
+
+// MARK: - Waiting
+
+extension TurnStateTests {
+    @Test func `a place is told only when the one before was taken, and only while it waits`() {
+        var turn = turn()
+        turn.queued(position: 5)
+        turn.queued(position: 4)
+        #expect(take(&turn).map(\.queued.position) == [5])
+        turn.queued(position: 3)
+        #expect(take(&turn).map(\.queued.position) == [3])
+        for phase in Phase.allCases where phase != .waiting {
+            var turn = self.turn(in: phase)
+            _ = take(&turn)
+            turn.queued(position: 1)
+            #expect(turn.ring.isEmpty, "\(phase)")
+        }
+    }
+
+    @Test func `one that is cancelled before it begins ends at once, and does not begin`() {
+        var turn = turn()
+        expect(turn.cancel(at: at(1_250)), .init(ending: .complete))
+        expect(turn.begun(Hearth_V1_Accepted(), granted: 8, at: at(2_000)), .init())
+        let events = take(&turn)
+        #expect(events.count == 2)
+        #expect(events.first?.finished.reason == .cancelled)
+        #expect(events.last?.usage.completionTokens == 0)
+        #expect(events.last?.usage.queueTime.nanos == 250_000_000)
+    }
+
+    @Test func `one whose time is over, or whose call is gone, computes nothing that would have to be cancelled`() {
+        var late = turn()
+        let status = Status(.resourceExhausted, "max_queue_time")
+        expect(late.fail(status), .init(ending: .failed(status)))
+        var gone = turn()
+        expect(gone.abandon(), .init(ending: .abandoned))
+        #expect(gone.ring.isEmpty)
+    }
+}
+
+// MARK: - Credit
+
+extension TurnStateTests {
+    @Test func `a turn begins without credit on a call that is congested, and gets it when the call is not`() {
+        var turn = turn()
+        expect(wanted(&turn, isCongested: true), 0)
+        expect(turn.begun(Hearth_V1_Accepted(), granted: 0, at: at(2_000)), .init())
+        #expect(turn.hasNoCredit)
+        expect(wanted(&turn, isCongested: true), 0)
+        expect(wanted(&turn), 8)
+        turn.granted(8)
+        #expect(!turn.hasNoCredit)
+        expect(wanted(&turn), 0)
+    }
+
+    @Test func `it computes as far ahead as it may, in steps of half of that, and not while its consumer lags`() {
+        var turn = running()
+        _ = came(&turn, "abc", tokens: 3)
+        expect(wanted(&turn), 0)
+        _ = came(&turn, "d")
+        expect(wanted(&turn, isCongested: true), 0)
+        expect(wanted(&turn), 4)
+        turn.granted(1)
+        expect(wanted(&turn), 0)
+    }
+
+    @Test func `a minute that is used up stops it, and one that has room lets it go on`() {
+        var turn = running(credit: 2)
+        _ = came(&turn, "ab", tokens: 2)
+        expect(wanted(&turn), 2)
+        turn.granted(0)
+        #expect(turn.hasNoCredit)
+        expect(wanted(&turn), 2)
+        turn.granted(2)
+        #expect(!turn.hasNoCredit)
+    }
+
+    @Test func `a ring that nobody reads gives no credit once it is half full`() {
+        var limits = limits
+        limits.turnEventsMax = 8
+        var turn = running(credit: 1, limits: limits)
+        for _ in 0..<4 {
+            _ = came(&turn, "a")
+            expect(wanted(&turn), 1)
+            turn.granted(1)
+        }
+        _ = came(&turn, "a")
+        expect(wanted(&turn), 0)
+        _ = take(&turn, byteCount: 1)
+        expect(wanted(&turn), 1)
+    }
+
+    @Test(arguments: [Phase.stopped, .cancelled, .over])
+    private func `a turn that comes to its end wants nothing more`(_ phase: Phase) {
+        var turn = turn(in: phase)
+        expect(wanted(&turn), 0)
+    }
+
+    @Test func `what was granted and did not come is given back, once`() {
+        for phase in Phase.allCases {
+            var turn = turn(in: phase)
+            let granted: UInt32 =
+                switch phase {
+                case .waiting, .over: 0
+                case .stopped: 7
+                case .running, .cancelled: 8
+                }
+            expect(turn.abandon().givenBack, granted)
+            expect(turn.abandon().givenBack, 0)
+        }
+    }
+}
+
+// MARK: - Unread
+
+extension TurnStateTests {
+    private func unread(
+        _ turn: inout TurnState, _ isCongested: Bool, taken: UInt64 = 0, at milliseconds: UInt64
+    ) -> Monotonic? {
+        turn.unreadSince(isCongested: isCongested, takenBytes: taken, at: at(milliseconds))
+    }
+
+    @Test func `the time in which a turn stands still begins with what makes it stand still`() {
+        var turn = running()
+        _ = turn.wanted(isCongested: true, takenBytes: 0, at: at(3_000))
+        expect(unread(&turn, true, at: 9_000), at(3_000))
+        expect(unread(&turn, true, taken: UInt64(limits.unreadBytesMin), at: 9_500), at(9_500))
+        expect(unread(&turn, false, at: 9_600), nil)
+    }
+
+    @Test func `while it waits it stands in nobody's way`() {
+        var turn = turn()
+        expect(wanted(&turn, isCongested: true), 0)
+        expect(unread(&turn, true, at: 3_000), nil)
+        _ = turn.begun(Hearth_V1_Accepted(), granted: 0, at: at(5_000))
+        expect(unread(&turn, true, at: 6_000), at(6_000))
+        _ = turn.lost()
+        expect(unread(&turn, true, at: 7_000), nil)
+    }
+}
+
+// MARK: - Stops
+
+extension TurnStateTests {
+    @Test func `a stop ends the text at once, and what comes after it is neither told nor paid`() {
+        var turn = running(stops: ["END"])
+        expect(came(&turn, "ab E"), .init())
+        expect(came(&turn, "NDxyz", tokens: 2), .init(cancelsSequence: true))
+        expect(came(&turn, "more", tokens: 3), .init(givenBack: 3))
+        // The consumer's own cancel finds nothing to do.
+        expect(turn.cancel(at: at(3_500)), .init())
+        expect(turn.finished(finish(.cancelled), at: at(4_000)), .init(givenBack: 2, ending: .complete))
+        let events = take(&turn)
+        #expect(events.map(\.delta.text).joined() == "ab ")
+        let finished = events[events.count - 2].finished
+        #expect(finished.reason == .stop)
+        #expect(finished.stop == "END")
+        #expect(events.last?.usage.completionTokens == 3)
+    }
+
+    @Test(arguments: [Finish.Outcome.fault(Fault(.internal, "broke")), .unspecified])
+    func `a backend that fails after the stop has failed in nothing`(_ outcome: Finish.Outcome) {
+        var turn = running(stops: ["x"])
+        _ = came(&turn, "x")
+        expect(turn.finished(Finish(outcome), at: at(4_000)).ending, .complete)
+        #expect(take(&turn).dropLast().last?.finished.reason == .stop)
+    }
+
+    @Test func `a backend that is lost after the stop has not said what the turn cost`() {
+        var turn = running(stops: ["x"])
+        _ = came(&turn, "x")
+        expect(code(turn.lost()), .unavailable)
+    }
+}
+
+// MARK: - The end
+
+extension TurnStateTests {
+    @Test func `a cancel is said once, and the turn ends when the backend has heard it`() {
+        var turn = running()
+        _ = came(&turn, "a")
+        expect(turn.cancel(at: at(3_000)), .init(cancelsSequence: true))
+        expect(turn.cancel(at: at(3_001)), .init())
+        // On its way already: it was computed, and is told.
+        expect(came(&turn, "b"), .init())
+        expect(
+            turn.finished(finish(.cancelled, prompt: 3), at: at(4_000)),
+            .init(givenBack: 6, charged: 3, ending: .complete))
+        let events = take(&turn)
+        #expect(events.map(\.delta.text).joined() == "ab")
+        #expect(events.dropLast().last?.finished.reason == .cancelled)
+    }
+
+    @Test(arguments: [
+        (Finish.Outcome.fault(Fault(.contextOverflow, "too long")), Status.Code.invalidArgument),
+        (.fault(Fault(.overloaded, "full")), .resourceExhausted),
+        (.unspecified, .unavailable),
+    ])
+    func `a turn that fails has neither Finished nor Usage`(_ outcome: Finish.Outcome, _ expected: Status.Code) {
+        var turn = running()
+        _ = came(&turn, "a")
+        let end = turn.finished(Finish(outcome), at: at(4_000))
+        expect(code(end), expected)
+        expect(end.cancelsSequence, false)
+        expect(end.givenBack, 7)
+        #expect(take(&turn).map(\.delta.text) == ["a"])
+    }
+
+    @Test(arguments: [Phase.running, .cancelled])
+    private func `a turn whose backend is lost never looks finished`(_ phase: Phase) {
+        var turn = turn(in: phase)
+        let end = turn.lost()
+        expect(code(end), .unavailable)
+        expect(end.cancelsSequence, false)
+        #expect(turn.ring.isEmpty)
+    }
+
+    @Test(arguments: [Phase.running, .stopped, .cancelled])
+    private func `one that cannot go on, or whose call is gone, is computed no further`(_ phase: Phase) {
+        var failed = turn(in: phase)
+        expect(failed.fail(Status(.resourceExhausted)).cancelsSequence, true)
+        var gone = turn(in: phase)
+        expect(gone.abandon().cancelsSequence, true)
+        expect(gone.abandon(), .init())
+    }
+
+    @Test func `what comes when a turn is over does nothing`() {
+        for end in ["complete", "failed", "abandoned"] {
+            var turn = running()
+            switch end {
+            case "complete": _ = turn.finished(finish(), at: at(3_000))
+            case "failed": _ = turn.fail(Status(.resourceExhausted))
+            default: _ = turn.abandon()
+            }
+            _ = take(&turn)
+            expect(came(&turn, "late"), .init())
+            expect(turn.cancel(at: at(4_000)), .init())
+            expect(turn.finished(finish(), at: at(4_000)), .init())
+            expect(turn.lost(), .init())
+            expect(turn.fail(Status(.unavailable)), .init())
+            expect(turn.abandon(), .init())
+            expect(turn.begun(Hearth_V1_Accepted(), granted: 1, at: at(4_000)), .init())
+            expect(wanted(&turn), 0)
+            #expect(turn.ring.isEmpty, "\(end)")
+        }
+    }
+
+    @Test func `a backend's word about a turn that has not begun means nothing`() {
+        var turn = turn()
+        expect(came(&turn, "early"), .init())
+        expect(turn.finished(finish(), at: at(1_100)), .init())
+        expect(turn.lost(), .init())
+        #expect(turn.phase == .waiting)
+        #expect(turn.ring.isEmpty)
+    }
+}
+
+// MARK: - The ring
+
+extension TurnStateTests {
+    @Test(arguments: ["turnBytesMax", "turnEventsMax"])
+    func `a turn that goes beyond its ring ends with the limit's name and without a gap`(_ limit: String) {
+        var limits = limits
+        if limit == "turnBytesMax" { limits.turnBytesMax = 100 } else { limits.turnEventsMax = 3 }
+        var turn = running(limits: limits)
+        var end = TurnState.Actions()
+        while end.ending == nil { end = came(&turn, "a long text without end") }
+        guard case .failed(let status) = end.ending else {
+            Issue.record("\(end)")
+            return
+        }
+        #expect(status.limit == limit)
+        #expect(end.cancelsSequence)
+        let events = take(&turn)
+        #expect(events.map(\.seq) == (0..<events.count).map { UInt64($0 + 2) })
+        #expect(events.allSatisfy { $0.delta.text == "a long text without end" })
+    }
+
+    @Test func `one whose end has no room is not finished`() {
+        var limits = limits
+        limits.turnEventsMax = 2
+        var turn = running(limits: limits)
+        _ = came(&turn, "a")
+        let end = turn.finished(finish(), at: at(4_000))
+        expect(code(end), .resourceExhausted)
+        #expect(turn.phase == .over)
+    }
+
+    @Test func `a reader takes as much as it has room for, and the rest stays`() {
+        var turn = running()
+        for text in ["a", "b", "c"] { _ = came(&turn, text) }
+        #expect(take(&turn, byteCount: 1).map(\.delta.text) == ["a"])
+        #expect(turn.ring.eventCount == 2)
+        _ = came(&turn, "d")
+        let rest = take(&turn)
+        #expect(rest.map(\.delta.text) == ["b", "c", "d"])
+        #expect(rest.map(\.seq) == [3, 4, 5])
+        #expect(turn.ring.isEmpty)
+    }
+
+    @Test func `the longest wait is as long as the request says`() {
+        func wait(_ seconds: Int64, _ nanoseconds: Int32) -> UInt64 {
+            TurnRequest.Duration(seconds: seconds, nanoseconds: nanoseconds).milliseconds
+        }
+        #expect(wait(0, 0) == 0)
+        #expect(wait(0, 999_999) == 0)
+        #expect(wait(1, 500_000_000) == 1_500)
+        #expect(wait(.max, 999_999_999) == .max)
+    }
+}
