@@ -69,6 +69,8 @@ var targets: [Target] = [
     // The kernel, and what every part stands on.
     .target(name: "CLinux", path: "Sources/System/CLinux"),
     library("LinuxSystem", in: "System", ["CLinux"]),
+    system("CCrypto", in: "System", pkgConfig: "libcrypto", package: "libssl-dev"),
+    library("Cryptography", in: "System", ["CCrypto"]),
     library("EventLoop", in: "System", ["LinuxSystem"]),
     library("TerminalText", in: "System"),
 
@@ -82,19 +84,32 @@ var targets: [Target] = [
     system("CNghttp2", in: "Transport", pkgConfig: "libnghttp2", package: "libnghttp2-dev"),
     system("COpenSSL", in: "Transport", pkgConfig: "openssl", package: "libssl-dev"),
     system("CZlib", in: "Transport", pkgConfig: "zlib", package: "zlib1g-dev"),
-    library("TLSSession", in: "Transport", ["COpenSSL", "LinuxSystem"]),
+    library("TLSSession", in: "Transport", ["COpenSSL", "Cryptography", "LinuxSystem"]),
     library("GzipCodec", in: "Transport", ["CZlib"]),
     library("HTTP2Connection", in: "Transport", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
     library(
         "GRPC", in: "Transport",
-        ["EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+        [
+            "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession",
+            protobuf,
+        ]),
 
-    // The sandbox: from a policy to a plan, and the launcher that applies it.
+    // The sandbox: from a policy to a plan, the launcher that applies it, and what starts that.
     system("CSeccomp", in: "Sandbox", pkgConfig: "libseccomp", package: "libseccomp-dev"),
-    library("LaunchPlan", in: "Sandbox"),
-    library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem"]),
-    library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "StrictJSON"]),
+    library("SeccompFilter", in: "Sandbox"),
+    library("LaunchPlan", in: "Sandbox", ["SeccompFilter"]),
+    library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem", "SeccompFilter"]),
     command("hearth-sandbox", in: "Sandbox", ["LaunchSequence"], linkerSettings: staticExecutable),
+    library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
+    library("PolicyExplanation", in: "Sandbox", ["LaunchPlan", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
+    library(
+        "SandboxLaunch", in: "Sandbox", ["Cryptography", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
+    // Attacks on the sandbox, for the tests and for `hearth doctor`; the hostile backend of both is installed.
+    library(
+        "SandboxAudit", in: "Sandbox",
+        ["LaunchPlan", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "SeccompFilter"]),
+    .executableTarget(
+        name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // A backend: its contract, for both ends, and its life.
     library("BackendIPC", in: "Backends", ["LinuxSystem", "WireFormat"]),
@@ -102,51 +117,57 @@ var targets: [Target] = [
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON", "TLSSession",
-            "TerminalText", "WireFormat", logging,
+            "BackendIPC", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch", "SandboxPolicy",
+            "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
         ]),
-
-    // Attacks on the sandbox, for the tests and for `hearth doctor`; the hostile backend of both is installed.
-    library(
-        "SandboxAudit", in: "Sandbox", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
-    .executableTarget(
-        name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // What can be called, and by whom.
     library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
-    library("ConsumerAccess", in: "Services", ["EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+    library("ConsumerAccess", in: "Services", ["Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
     library(
         "InferenceService", in: "Services",
         [
-            "BackendIPC", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "InferenceMessages",
-            "LinuxSystem", "SandboxPolicy", "TLSSession", "WireFormat", protobuf,
+            "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
+            "InferenceMessages", "LinuxSystem", "SandboxPolicy", "WireFormat", protobuf,
         ]),
     library(
         "AdminService", in: "Services",
         [
             "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
-            "LinuxSystem", "SandboxPolicy", protobuf,
+            "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
 
     // The agent, and what a person runs.
+    library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
+    library("Installation", in: "Agent", ["LinuxSystem", "Settings"]),
     library(
         "HostAgent", in: "Agent",
         [
-            "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "InferenceMessages", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxAudit",
-            "SandboxPolicy", "StrictJSON", "TLSSession", "TerminalText", logging,
+            "AdminService", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "GRPCServices",
+            "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan", "LinuxSystem",
+            "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
+        ]),
+    // What the owner's commands do without an agent.
+    library(
+        "OwnerTools", in: "Agent",
+        [
+            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem",
+            "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
+            protobuf,
         ]),
     command(
         "hearth", in: "Commands",
         [
-            "ConsumerAccess", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "SandboxPolicy", "TLSSession", "TerminalText", arguments, logging, protobuf,
+            "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "Installation",
+            "LaunchPlan", "LinuxSystem", "OwnerTools", "PolicyExplanation", "SandboxPolicy", "SeccompFilter",
+            "Settings",
+            "TLSSession", "TerminalText", arguments, logging, protobuf,
         ]),
     command(
         "hearth-bench", in: "Commands",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
-            arguments, protobuf,
+            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
+            "SandboxPolicy", arguments, protobuf,
         ]),
 
     // The shipped backends.
@@ -161,6 +182,7 @@ var targets: [Target] = [
     .target(name: "TestPlaces", path: "Tests/Support/TestPlaces", swiftSettings: swiftSettings),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
+    tests("CryptographyTests", of: "System", ["Cryptography", "LinuxSystem"]),
     tests("TerminalTextTests", of: "System", ["TerminalText"]),
     tests("WireFormatTests", of: "Messages", ["InferenceMessages", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
@@ -173,13 +195,19 @@ var targets: [Target] = [
     tests(
         "GRPCIntegrationTests", of: "Transport",
         ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
-    tests("LaunchPlanTests", of: "Sandbox", ["LaunchPlan"]),
-    tests("LaunchSequenceTests", of: "Sandbox", ["LaunchPlan", "LaunchSequence", "LinuxSystem"]),
-    tests("SandboxPolicyTests", of: "Sandbox", ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
+    tests("SeccompFilterTests", of: "Sandbox", ["SeccompFilter"]),
+    tests("LaunchPlanTests", of: "Sandbox", ["LaunchPlan", "SeccompFilter"]),
+    tests("LaunchSequenceTests", of: "Sandbox", ["LaunchPlan", "LaunchSequence", "LinuxSystem", "SeccompFilter"]),
+    tests(
+        "SandboxPolicyTests", of: "Sandbox",
+        ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
+    tests(
+        "PolicyExplanationTests", of: "Sandbox", ["PolicyExplanation", "SandboxPolicy", "SeccompFilter"]),
+    tests("SandboxLaunchTests", of: "Sandbox", ["SandboxLaunch"]),
     tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
         "SandboxIntegrationTests", of: "Sandbox",
-        ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
+        ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
     tests(
         "BackendIPCTests", of: "Backends", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests(
@@ -187,12 +215,15 @@ var targets: [Target] = [
         ["BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests(
         "BackendSupervisorTests", of: "Backends",
-        ["BackendIPC", "BackendSupervisor", "EventLoop", "LinuxSystem", "SandboxPolicy"]),
+        [
+            "BackendIPC", "BackendSupervisor", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
+            "SandboxPolicy",
+        ]),
     tests(
         "BackendSupervisorIntegrationTests", of: "Backends",
         [
             "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "SandboxPolicy", "WireFormat", logging, protobuf,
+            "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "WireFormat", logging, protobuf,
         ]),
     tests(
         "EchoIntegrationTests", of: "Backends",
@@ -201,7 +232,7 @@ var targets: [Target] = [
     tests(
         "GRPCServicesTests", of: "Services",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),
-    tests("ConsumerAccessTests", of: "Services", ["ConsumerAccess", "GRPC", "LinuxSystem"]),
+    tests("ConsumerAccessTests", of: "Services", ["ConsumerAccess", "Cryptography", "GRPC", "LinuxSystem"]),
     tests(
         "InferenceServiceTests", of: "Services",
         [
@@ -210,25 +241,28 @@ var targets: [Target] = [
         ]),
     tests(
         "HostAgentTests", of: "Agent",
-        ["EventLoop", "GRPCServices", "HostAgent", "InferenceMessages", "LinuxSystem", protobuf]),
+        ["EventLoop", "GRPCServices", "HostAgent", "LinuxSystem", "Settings"]),
+    tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
+    tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
+    tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "OwnerTools", protobuf]),
     tests("PolicyCommandIntegrationTests", of: "Commands", []),
 
     // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.
     testProgram("sandbox-ablation", ["LaunchSequence"], linkerSettings: staticExecutable),
     testProgram(
-        "sandbox-driver", ["BackendSupervisor", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxPolicy"]),
+        "sandbox-driver", ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.
     .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),
     testProgram("runtime-probe", linkerSettings: staticExecutable + foundationLibraries),
     // Says what policies mean, to be held against libseccomp's simulator.
-    testProgram("policy-verdicts", ["LaunchPlan", "LinuxSystem", "SandboxPolicy"]),
+    testProgram("policy-verdicts", ["LinuxSystem", "SandboxPolicy", "SeccompFilter"]),
     // The way of a token without sandbox and clock, for Tests/Cost.
     testProgram(
         "token-path",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxPolicy",
-            logging,
+            "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
+            "SandboxPolicy", logging,
         ]),
     // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
     .target(

@@ -4,6 +4,7 @@ internal import Foundation
 internal import GRPC
 internal import LinuxSystem
 internal import Logging
+internal import Settings
 
 /// The keys of an agent: read from its state folder, followed while it runs, asked for by its listeners. On the loop.
 @IOLoop

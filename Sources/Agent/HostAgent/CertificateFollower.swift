@@ -1,4 +1,5 @@
 internal import ConsumerAccess
+internal import Cryptography
 internal import EventLoop
 internal import GRPC
 internal import Logging

@@ -7,10 +7,13 @@ internal import GRPC
 internal import GRPCServices
 internal import InferenceMessages
 internal import InferenceService
+internal import Installation
 internal import LaunchPlan
 package import LinuxSystem
 package import Logging
+internal import SandboxLaunch
 internal import SandboxPolicy
+package import Settings
 internal import TLSSession
 
 /// The agent: everything that runs between `start` and `stop`, on the I/O loop.

@@ -1,5 +1,7 @@
 internal import Foundation
+internal import Installation
 package import LinuxSystem
+package import Settings
 
 /// What an agent works with: its parts, and the folders that are its owner's choice.
 struct HostLayout: Sendable, Equatable {

@@ -1,6 +1,8 @@
 package import ConsumerAccess
 internal import Foundation
+internal import Installation
 internal import LinuxSystem
+package import Settings
 
 /// Where an agent keeps its keys, for the owner's commands, which work whether or not it runs.
 package enum KeyPlace {

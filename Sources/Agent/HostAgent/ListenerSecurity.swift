@@ -1,6 +1,8 @@
+internal import Cryptography
 internal import Foundation
 internal import GRPC
 internal import LinuxSystem
+internal import Settings
 internal import TLSSession
 
 /// What protects each address: TLS everywhere but on this machine, with the owner's certificate or a generated one.

@@ -2,6 +2,7 @@ internal import GRPC
 internal import Glibc
 internal import InferenceMessages
 internal import LinuxSystem
+internal import Settings
 internal import SwiftProtobuf
 
 /// The agent that runs already and is to make way for this one; reached on its owner's socket, which it keeps open until

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import LinuxSystem
+internal import Settings
 
 /// The folder of what the agent keeps: mode 0700, owned by the user who serves.
 enum StateFolder {

@@ -170,7 +170,7 @@ struct CatalogReader: Sendable {
         let unread = ExecutableVersion(facts: file.facts, digest: nil)
         guard isThorough else { return .usable(unread) }
         do {
-            return .usable(try BackendExecutable.version(path: "\(path)/\(name)", digests: digests))
+            return .usable(try ExecutableVersion(path: "\(path)/\(name)", digests: digests))
         } catch {
             // Of one that was not run before its launch tells.
             return known == nil || known?.facts == file.facts ? .usable(unread) : .unreadable(printable("\(error)"))

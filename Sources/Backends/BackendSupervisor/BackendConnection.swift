@@ -2,6 +2,7 @@ internal import BackendIPC
 internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
+internal import SandboxLaunch
 internal import WireFormat
 
 /// What a connection hears from its backend besides tokens. Called on the I/O loop; a connection that was closed says
@@ -27,7 +28,7 @@ protocol BackendConnectionOwner: AnyObject {
 final class BackendConnection {
     private enum Flow { case open, blocked, closed }
 
-    private let handles: BackendHandles
+    private let handles: SandboxedProcess
     private let limits: SupervisorConfiguration.Limits
     private weak var owner: (any BackendConnectionOwner)?
 
@@ -49,7 +50,7 @@ final class BackendConnection {
     private(set) var tokensReceived: UInt64 = 0
 
     init(
-        _ handles: BackendHandles, limits: SupervisorConfiguration.Limits, owner: any BackendConnectionOwner
+        _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits, owner: any BackendConnectionOwner
     ) throws(LinuxError) {
         self.handles = handles
         self.limits = limits

@@ -1,4 +1,5 @@
 internal import LinuxSystem
+internal import SandboxLaunch
 internal import SandboxPolicy
 
 /// One process that is to run: an executable with one of its models and its policy, told by what they mean. A manifest that
@@ -50,6 +51,14 @@ struct ExecutableVersion: Equatable, Sendable {
     init(facts: FileFacts, digest: [UInt8]? = nil) {
         self.facts = facts
         self.digest = digest
+    }
+
+    /// Of an executable that could be opened as a backend, as far as can be seen without running it. Reads all of it unless
+    /// its digest is known.
+    init(path: String, digests: DigestCache) throws {
+        let file = try BackendExecutable.checkedFile(path)
+        digest = try FileDigest.sha256(file.descriptor, file.facts, path: path, digests: digests)
+        facts = file.facts
     }
 
     func hasSameContent(as other: ExecutableVersion) -> Bool {

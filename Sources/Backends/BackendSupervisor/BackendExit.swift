@@ -1,6 +1,7 @@
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxLaunch
 internal import TerminalText
 
 /// How a backend's process ended, in words: of its exit status, of what its launcher says, and of what the machine knows.

@@ -2,6 +2,7 @@ internal import EventLoop
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxLaunch
 internal import SandboxPolicy
 internal import StrictJSON
 internal import Synchronization
@@ -10,7 +11,7 @@ internal import TerminalText
 /// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.
 protocol BackendLaunching: Sendable {
     /// Starts the process, handing the weights on as `LaunchDescriptor.firstHandedOn`; blocks, on any thread.
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess
 }
 
 /// Starts backends in the sandbox.
@@ -27,7 +28,7 @@ struct SandboxedLaunching: BackendLaunching {
         owner = configuration.owner
     }
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let executable = try BackendExecutable.open(folder: folder, name: definition.name)
         let plan = try launcher.plan(
             executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
@@ -39,31 +40,6 @@ struct SandboxedLaunching: BackendLaunching {
                     definition.manifest, owner, weightBytes: weights?.byteCount ?? 0,
                     executableBytes: executable.byteCount))
         }
-    }
-}
-
-/// A launched process that several owners share; its lifeline and all else is closed when the last lets go.
-final class BackendHandles: Sendable {
-    let process: ProcessHandle
-    let socket: Descriptor
-    let log: Descriptor
-    let report: Descriptor
-    let lifeline: Descriptor
-    let group: ControlGroup?
-
-    init(_ launched: consuming LaunchedProcess) {
-        process = launched.process
-        socket = launched.socket
-        log = launched.log
-        report = launched.report
-        lifeline = launched.lifeline
-        group = launched.group
-    }
-
-    /// Ends a process that nobody watches, and takes its exit status, so that nothing of it is left. Returns at once.
-    func end() {
-        process.kill()
-        try? DetachedThread.run { _ = self.process.waitForExit() }
     }
 }
 
@@ -93,7 +69,7 @@ struct LaunchFailure: Error {
 
 /// What a launch gave.
 struct Launch: Sendable {
-    let handles: BackendHandles
+    let process: SandboxedProcess
     let weights: ModelFile?
     /// What its policy and its devices leave open beside what its tier does.
     let addedRisks: [ResidualRisk]
@@ -146,11 +122,11 @@ struct LaunchPreparation: Sendable {
     private func launch() throws -> Launch {
         let weights = try definition.model.file.map { try openWeights($0) }
         _ = control.noteStep()
-        let handles = BackendHandles(try launcher.launch(definition, weights: weights))
+        let process = try launcher.launch(definition, weights: weights)
         let policy =
             definition.policy?.policy ?? (try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory))
         return Launch(
-            handles: handles, weights: weights,
+            process: process, weights: weights,
             addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
     }
 

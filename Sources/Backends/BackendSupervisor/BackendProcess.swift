@@ -2,6 +2,7 @@ internal import EventLoop
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxLaunch
 
 /// Watches one backend process: its output and its exit. Owned by its `ManagedBackend`; the I/O loop's own.
 @IOLoop
@@ -15,7 +16,7 @@ final class BackendProcess {
     /// A pipe holds 64 KiB (pipe(7)).
     private static let reportReadsMax = 16
 
-    let handles: BackendHandles
+    let handles: SandboxedProcess
     private let limits: SupervisorConfiguration.Limits
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
     private let denied: @IOLoop (SupervisedCall) -> Void
@@ -40,7 +41,7 @@ final class BackendProcess {
     /// that the filter denied, each time with the whole count of a kind, and `exited` once, when the process is
     /// reaped, nobody holds its output open any more (or does for too long), and all of it was read.
     init(
-        _ handles: BackendHandles, limits: SupervisorConfiguration.Limits,
+        _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits,
         wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
         denied: @escaping @IOLoop (SupervisedCall) -> Void,
         exited: @escaping @IOLoop (BackendProcess, ExitStatus) -> Void

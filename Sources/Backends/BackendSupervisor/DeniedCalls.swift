@@ -1,5 +1,6 @@
 package import LaunchPlan
 internal import LinuxSystem
+internal import SeccompFilter
 
 /// What the filter denied to one backend since the agent began, over all of its processes; bounded in kinds.
 package struct DeniedCalls: Sendable {

@@ -1,6 +1,6 @@
+internal import Cryptography
 internal import Glibc
 internal import LinuxSystem
-internal import TLSSession
 
 /// The SHA-256 of files.
 enum FileDigest {

@@ -3,6 +3,7 @@ package import EventLoop
 internal import LaunchPlan
 internal import LinuxSystem
 internal import Logging
+internal import SandboxLaunch
 package import SandboxPolicy
 internal import TerminalText
 
@@ -400,7 +401,7 @@ extension ManagedBackend {
     private func launched(_ attempt: LaunchAttempt, _ result: Result<Launch, LaunchFailure>) {
         guard self.attempt === attempt else {
             hung.removeAll { $0 === attempt }
-            if case .success(let launch) = result { launch.handles.end() }
+            if case .success(let launch) = result { launch.process.end() }
             // The disk that it hung on answers again.
             if attempt.definition == definition { obstacleChanged() }
             return
@@ -434,16 +435,16 @@ extension ManagedBackend {
         addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
         do throws(LinuxError) {
-            connection = try BackendConnection(launch.handles, limits: limits, owner: self)
+            connection = try BackendConnection(launch.process, limits: limits, owner: self)
             process = try BackendProcess(
-                launch.handles, limits: limits,
+                launch.process, limits: limits,
                 wrote: { [weak self] in self?.log.append($0, at: Self.clock) },
                 denied: { [weak self] in self?.denied.note($0) },
                 exited: { [weak self] in self?.exited($0, $1) })
         } catch {
             connection?.close()
             connection = nil
-            launch.handles.end()
+            launch.process.end()
             throw error
         }
         wasReady = false

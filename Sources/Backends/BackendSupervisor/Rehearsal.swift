@@ -4,6 +4,7 @@ internal import Glibc
 package import LaunchPlan
 package import LinuxSystem
 internal import Logging
+package import SandboxLaunch
 package import SandboxPolicy
 
 /// Runs one backend once, outside of any folder that is served: starts it, lets it load its first model and answer one
@@ -173,7 +174,7 @@ extension Rehearsal: SequenceHandler {
 private struct RehearsalLaunching: BackendLaunching {
     let play: Rehearsal.Play
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let executable = try BackendExecutable.open(folder: play.folder, name: play.name)
         var plan = try play.launcher.plan(
             executable: executable, manifest: play.manifest, owner: play.owner, policy: play.policy,

@@ -1,4 +1,5 @@
 package import LaunchPlan
+package import SandboxLaunch
 package import SandboxPolicy
 
 /// What a supervisor needs to know of its machine and its owner's wishes.

@@ -4,6 +4,7 @@ internal import Foundation
 internal import InferenceMessages
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SandboxLaunch
 internal import SandboxPolicy
 internal import SwiftProtobuf
 

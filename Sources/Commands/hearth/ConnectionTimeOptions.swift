@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import HostAgent
+internal import Settings
 
 /// How long consumers' connections live; part of `hearth serve`.
 struct ConnectionTimeOptions: ParsableArguments {

@@ -1,8 +1,9 @@
 internal import ArgumentParser
 internal import Foundation
-internal import HostAgent
+internal import Installation
 internal import LaunchPlan
 internal import LinuxSystem
+internal import OwnerTools
 internal import TerminalText
 
 struct DoctorCommand: ParsableCommand, HoldsSignals {

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import ConsumerAccess
 internal import Foundation
 internal import GRPC
-internal import HostAgent
+internal import Settings
 internal import TerminalText
 
 /// Turns what went wrong into one line on standard error and an exit code (sysexits(3) where one fits).

@@ -1,8 +1,8 @@
 internal import ArgumentParser
+internal import Cryptography
 internal import Glibc
-internal import HostAgent
+internal import Installation
 internal import LinuxSystem
-internal import TLSSession
 
 /// The command line: one subcommand for each thing that a person does.
 struct Hearth: AsyncParsableCommand {

@@ -1,8 +1,8 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GRPC
-internal import HostAgent
 internal import InferenceMessages
+internal import OwnerTools
 internal import SwiftProtobuf
 internal import TerminalText
 

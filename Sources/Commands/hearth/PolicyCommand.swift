@@ -1,7 +1,9 @@
 internal import ArgumentParser
 internal import Foundation
-internal import HostAgent
+internal import Installation
+internal import PolicyExplanation
 internal import SandboxPolicy
+internal import Settings
 internal import TerminalText
 
 struct PolicyCommand: AsyncParsableCommand {

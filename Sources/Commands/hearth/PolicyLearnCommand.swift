@@ -1,8 +1,10 @@
 internal import ArgumentParser
 internal import Foundation
-internal import HostAgent
 internal import InferenceMessages
+internal import Installation
 internal import LinuxSystem
+internal import OwnerTools
+internal import Settings
 internal import SwiftProtobuf
 internal import TerminalText
 

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Foundation
-internal import HostAgent
 internal import SandboxPolicy
 internal import TerminalText
 

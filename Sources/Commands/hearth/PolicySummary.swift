@@ -1,4 +1,5 @@
 internal import Foundation
+internal import PolicyExplanation
 internal import SandboxPolicy
 
 /// A policy as the command line tells of it, in text and in JSON.

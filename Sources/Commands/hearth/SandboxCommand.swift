@@ -1,8 +1,11 @@
 internal import ArgumentParser
 internal import Foundation
-internal import HostAgent
+internal import Installation
 internal import LaunchPlan
+internal import OwnerTools
+internal import PolicyExplanation
 internal import SandboxPolicy
+internal import SeccompFilter
 internal import TerminalText
 
 struct SandboxCommand: AsyncParsableCommand {

@@ -2,8 +2,10 @@ internal import ArgumentParser
 internal import EventLoop
 internal import Foundation
 internal import HostAgent
+internal import Installation
 internal import LinuxSystem
 internal import Logging
+internal import Settings
 
 struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(

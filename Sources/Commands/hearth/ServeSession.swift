@@ -3,6 +3,7 @@ internal import Foundation
 internal import HostAgent
 internal import LinuxSystem
 internal import Logging
+internal import Settings
 
 /// The life of `hearth serve`: everything that happens to it comes as one stream of events.
 struct ServeSession {

@@ -1,3 +1,5 @@
+internal import SeccompFilter
+
 /// A plan that cannot be encoded or read; says which part and why.
 package struct LaunchPlanError: Error, Equatable, CustomStringConvertible {
     package let description: String
@@ -89,7 +91,7 @@ extension LaunchPlan {
             }
             limits.append(ResourceLimit(resource, try reader.integer(UInt64.self, "limit value")))
         }
-        filter = try reader.bytes("filter", max: LaunchPlanLimits.filterBytesMax)
+        filter = try reader.bytes("filter", max: FilterProgram.byteCountMax)
         userID = try reader.integer(UInt32.self, "user id")
         groupID = try reader.integer(UInt32.self, "group id")
         for _ in 0..<(try reader.count("telling arguments")) {

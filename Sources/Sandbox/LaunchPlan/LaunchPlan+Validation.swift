@@ -1,3 +1,5 @@
+internal import SeccompFilter
+
 extension LaunchPlan {
     /// What must hold of every plan: a tier has all its layers, nobody is root, every path is a whole one, every size
     /// is within its bound.
@@ -7,7 +9,11 @@ extension LaunchPlan {
             let missing = tier.layers.subtracting(layers).names.joined(separator: ", ")
             throw LaunchPlanError("tier \(tier.rawValue) must have exactly its layers; missing: \(missing)")
         }
-        _ = try FilterProgram(filter)
+        do throws(FilterError) {
+            _ = try FilterProgram(filter)
+        } catch {
+            throw LaunchPlanError(error.description)
+        }
         guard userID != 0, groupID != 0, userID != .max, groupID != .max else {
             throw LaunchPlanError("user and group inside must not be 0")
         }

@@ -139,8 +139,6 @@ package enum LaunchPlanLimits {
     package static let planBytesMax = 1 << 20
     package static let stringBytesMax = 4096
     package static let listCountMax = 256
-    /// BPF_MAXINSNS instructions of 8 bytes (linux/bpf_common.h).
-    package static let filterBytesMax = 4096 * 8
     /// Kinds of supervised calls that are told apart for one backend; beyond it only their number is counted.
     package static let callKindsMax = 256
     /// The parts of a bind's path.

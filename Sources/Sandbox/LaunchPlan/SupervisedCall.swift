@@ -1,3 +1,5 @@
+package import SeccompFilter
+
 /// System calls of one kind that a backend's filter denied or logged, as the launcher tells the agent
 /// (`LaunchReport.supervised`).
 package struct SupervisedCall: Equatable, Sendable {

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SeccompFilter
 
 /// Decides the system calls that a backend's filter does not decide alone, and tells the agent of those that it denies.
 ///

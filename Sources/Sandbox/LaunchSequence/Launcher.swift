@@ -1,6 +1,7 @@
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SeccompFilter
 
 /// The order of a launch. Every step that fails ends it before the backend has run an instruction.
 ///
@@ -35,6 +36,10 @@ package struct Launcher {
         }
         do throws(LaunchPlanError) {
             plan = try LaunchPlan(decoding: bytes, anyLayers: anyLayers)
+        } catch {
+            throw LaunchFailure("launch plan: \(error)")
+        }
+        do throws(FilterError) {
             filter = try plan.layers.contains(.seccomp) ? FilterProgram(plan.filter) : .executionSupervised
         } catch {
             throw LaunchFailure("launch plan: \(error)")

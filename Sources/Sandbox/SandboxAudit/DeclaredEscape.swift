@@ -1,5 +1,5 @@
-package import LaunchPlan
 package import SandboxPolicy
+package import SeccompFilter
 
 /// A probe that may succeed inside because it is said to: the tier has a residual risk, or the policy is there to let it.
 /// Whatever else succeeds is a hole.
@@ -11,7 +11,7 @@ package struct DeclaredEscape: Sendable {
     private let call: (name: String, arguments: [UInt64])?
 
     /// The probes that may succeed with these risks and this filter. Pure.
-    package static func probes(risks: [ResidualRisk], filter: [UInt8]) throws(LaunchPlanError) -> Set<String> {
+    package static func probes(risks: [ResidualRisk], filter: [UInt8]) throws(FilterError) -> Set<String> {
         let program = try FilterProgram(filter)
         let names = Set(risks.map(\.name))
         let declared = all.filter { escape in

@@ -1,6 +1,6 @@
-internal import BackendSupervisor
 internal import Glibc
 internal import LinuxSystem
+internal import SandboxLaunch
 
 extension HostFacts {
     private static let textBytesMax = 1 << 20

@@ -1,7 +1,7 @@
-package import BackendSupervisor
 internal import Glibc
 package import LaunchPlan
 internal import LinuxSystem
+package import SandboxLaunch
 
 extension SandboxAudit {
     private static let textBytesMax = 64 << 10

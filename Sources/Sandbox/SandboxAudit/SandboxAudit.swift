@@ -1,7 +1,7 @@
-package import BackendSupervisor
 internal import Glibc
 package import LaunchPlan
 internal import LinuxSystem
+package import SandboxLaunch
 internal import SandboxPolicy
 
 /// Tries what a hostile backend could try, outside and inside the sandbox, with a real launcher and a real policy.
@@ -126,7 +126,8 @@ package struct SandboxAudit: ~Copyable {
 
     /// Launches the probe with the weights handed over, and with secrets in the launcher's environment and descriptors:
     /// the layers that withhold these are tried, not the agent's care.
-    func launchLaidOpen(_ plan: LaunchPlan, _ launcher: SandboxLauncher) throws(SandboxLaunchError) -> LaunchedProcess {
+    func launchLaidOpen(_ plan: LaunchPlan, _ launcher: SandboxLauncher) throws(SandboxLaunchError) -> SandboxedProcess
+    {
         var launcher = launcher
         launcher.laidOpen = .init(environment: Offer.environment, descriptors: offer.leakedDescriptors)
         return try launcher.launch(executable: executable, plan: plan, handOver: [offer.model.raw])

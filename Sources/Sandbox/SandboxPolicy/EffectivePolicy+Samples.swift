@@ -1,4 +1,4 @@
-package import LaunchPlan
+package import SeccompFilter
 
 extension EffectivePolicy {
     /// Calls on which a filter of this policy can be told from a wrong one: every call of this machine, numbers that no

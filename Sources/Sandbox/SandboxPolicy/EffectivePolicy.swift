@@ -1,4 +1,4 @@
-package import LaunchPlan
+package import SeccompFilter
 internal import StrictJSON
 
 /// What a policy comes to on this machine, call by call: the meaning that its filter must have.

@@ -1,5 +1,6 @@
 package import LaunchPlan
 package import LinuxSystem
+internal import SeccompFilter
 internal import StrictJSON
 
 /// What the owner of the machine allows one backend; a manifest can only ask for less.
@@ -92,7 +93,7 @@ package enum LaunchPlanner {
     }
 
     /// By what the calls that a filter denies are told apart.
-    static let tellingArguments: [TellingArguments] = SyscallNames.all.compactMap { call in
+    package static let tellingArguments: [TellingArguments] = SyscallNames.all.compactMap { call in
         ArgumentClass.index(ofCall: call.number).map { TellingArguments(call: call.number, mask: 1 << UInt8($0)) }
     }
 
@@ -101,7 +102,7 @@ package enum LaunchPlanner {
     package static func mapsFilesAsCode(_ filter: [UInt8]) throws(SandboxPolicyError) -> Bool {
         let readAndExecute: UInt64 = 1 | 4
         let mapPrivate: UInt64 = 2
-        do throws(LaunchPlanError) {
+        do throws(FilterError) {
             let mmap = SystemCall(SyscallNames.number(of: "mmap") ?? .max, [0, 4096, readAndExecute, mapPrivate, 4, 0])
             return [.allow, .log].contains(try FilterProgram(filter).verdict(on: mmap))
         } catch {

@@ -1,4 +1,4 @@
-internal import LaunchPlan
+internal import SeccompFilter
 internal import StrictJSON
 
 /// What is to be said about a policy's file before anybody relies on it.
@@ -48,7 +48,7 @@ package struct PolicyCheck: Equatable, Sendable {
         let written = try EffectivePolicy(policy, asWritten: true)
         let bytes = try policy.compileAsWritten()
         let program: FilterProgram
-        do throws(LaunchPlanError) {
+        do throws(FilterError) {
             program = try FilterProgram(bytes)
         } catch {
             throw SandboxPolicyError(file: policy.file, "its filter cannot be used: \(error)")

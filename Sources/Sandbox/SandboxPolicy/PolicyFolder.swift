@@ -1,5 +1,4 @@
 internal import Glibc
-package import LaunchPlan
 internal import StrictJSON
 
 /// The policies that are installed: the files `NAME.json` of one folder. Reads them anew each time.
@@ -39,16 +38,5 @@ package struct PolicyFolder: Sendable {
                 file: path, "no policy '\(word)'\(hint); there are \(names.joined(separator: ", "))")
         }
         return try SeccompPolicy.named(word, in: path)
-    }
-
-    /// For each call those that would let it pass, the least exposing first. A policy that cannot be read allows nothing.
-    package func allowing(_ calls: [SystemCall]) -> [[String]] {
-        let names = (try? names()) ?? []
-        let effective = names.compactMap { name in
-            (try? EffectivePolicy(SeccompPolicy.named(name, in: path))).map {
-                (name: name, policy: $0, score: PolicyScore($0).value)
-            }
-        }.sorted { ($0.score, $0.name) < ($1.score, $1.name) }
-        return calls.map { call in effective.filter { $0.policy.action(on: call).letsPass }.map(\.name) }
     }
 }

@@ -105,3 +105,27 @@ package struct ResidualRisk: Hashable, Sendable {
     private static let tierFull =
         "let hearth-sandbox make user namespaces ('hearth doctor' says what keeps it from that), and ask for tier full"
 }
+
+extension SeccompPolicy.Rule {
+    /// What its comment says after "Risk:", up to the next one: what whoever wrote the policy takes upon themselves.
+    package var declaredRisks: [String] {
+        guard let comment else { return [] }
+        return comment.components(after: "Risk: ").map { String($0.last == " " ? $0.dropLast() : $0) }
+    }
+}
+
+extension String {
+    /// The parts that follow each `mark`.
+    fileprivate func components(after mark: String) -> [Substring] {
+        var parts: [Substring] = []
+        var rest = self[...]
+        var isInPart = false
+        while let range = rest.firstRange(of: mark) {
+            if isInPart { parts.append(rest[..<range.lowerBound]) }
+            isInPart = true
+            rest = rest[range.upperBound...]
+        }
+        if isInPart { parts.append(rest) }
+        return parts
+    }
+}

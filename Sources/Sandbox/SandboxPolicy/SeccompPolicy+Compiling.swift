@@ -2,6 +2,7 @@ internal import CSeccomp
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
+internal import SeccompFilter
 internal import StrictJSON
 
 extension SeccompPolicy {
@@ -113,7 +114,7 @@ private struct SeccompFilter: ~Copyable {
             let result = seccomp_export_bpf(context, memory.raw)
             guard result == 0 else { throw LinuxError(code: -result, operation: "export the filter") }
             try checked("rewind the filter") { lseek(memory.raw, 0, SEEK_SET) }
-            return try FileBytes.read(memory, max: LaunchPlanLimits.filterBytesMax, name: "the filter")
+            return try FileBytes.read(memory, max: FilterProgram.byteCountMax, name: "the filter")
         } catch {
             throw SandboxPolicyError(file: file, error.description, isTransient: error.isTransient)
         }

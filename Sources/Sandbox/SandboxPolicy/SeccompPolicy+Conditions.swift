@@ -85,7 +85,7 @@ extension SeccompPolicy.Rule {
     }
 
     /// Whether no call meets both these conditions and those.
-    func excludes(_ others: [SeccompPolicy.Condition]) -> Bool {
+    package func excludes(_ others: [SeccompPolicy.Condition]) -> Bool {
         conditions.contains { condition in others.contains(where: condition.excludes) }
     }
 }

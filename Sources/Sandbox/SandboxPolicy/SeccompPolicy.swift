@@ -15,6 +15,14 @@ package struct SeccompPolicy: Equatable, Sendable {
     /// Those that apply on the machine that the policy was read for.
     package let rules: [Rule]
 
+    package init(name: String, file: String, defaultAction: Action, architectures: [String], rules: [Rule]) {
+        self.name = name
+        self.file = file
+        self.defaultAction = defaultAction
+        self.architectures = architectures
+        self.rules = rules
+    }
+
     /// One entry of `syscalls`: these calls, if all conditions hold, end in this action.
     package struct Rule: Equatable, Sendable {
         package let names: [String]
@@ -22,6 +30,14 @@ package struct SeccompPolicy: Equatable, Sendable {
         package let conditions: [Condition]
         package let comment: String?
         package let line: Int
+
+        package init(names: [String], action: Action, conditions: [Condition], comment: String?, line: Int) {
+            self.names = names
+            self.action = action
+            self.conditions = conditions
+            self.comment = comment
+            self.line = line
+        }
     }
 
     package enum Action: Equatable, Sendable {

@@ -6,7 +6,9 @@ internal import InferenceMessages
 package import InferenceService
 internal import LaunchPlan
 internal import LinuxSystem
+internal import PolicyExplanation
 internal import SandboxPolicy
+internal import SeccompFilter
 internal import SwiftProtobuf
 
 /// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on

@@ -1,4 +1,4 @@
-internal import TLSSession
+internal import Cryptography
 
 package import struct Foundation.Date
 

@@ -1,4 +1,4 @@
-internal import TLSSession
+internal import Cryptography
 
 /// What the holder of a key sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only its digest is
 /// ever kept, and it does not describe itself, so that it cannot get into a log by accident.

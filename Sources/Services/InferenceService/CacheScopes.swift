@@ -1,5 +1,5 @@
+internal import Cryptography
 internal import GRPC
-internal import TLSSession
 
 /// For whom a backend computes, told apart by texts that tell it nothing else: a prompt that one caller had computed must not
 /// be answered faster for another, who could find out so what others ask.

@@ -1,5 +1,5 @@
+internal import Cryptography
 package import LinuxSystem
-internal import TLSSession
 
 /// Who causes work: an access key; else the subject of a certificate; else the peer's address, or its user on a Unix socket.
 ///

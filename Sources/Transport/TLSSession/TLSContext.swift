@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Cryptography
 
 /// The settings of TLS sessions, with the certificates read; TLS 1.3 and ALPN `h2` only.
 ///

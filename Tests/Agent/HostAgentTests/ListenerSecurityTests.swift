@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import Settings
 import Testing
 
 @testable import HostAgent

@@ -3,6 +3,7 @@ import EventLoop
 import Foundation
 import LaunchPlan
 import LinuxSystem
+import SandboxLaunch
 import SandboxPolicy
 import TestPlaces
 import Testing

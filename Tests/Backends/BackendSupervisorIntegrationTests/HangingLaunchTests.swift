@@ -1,6 +1,7 @@
 import EventLoop
 import Foundation
 import LinuxSystem
+import SandboxLaunch
 import Synchronization
 import Testing
 
@@ -128,7 +129,7 @@ private final class HangingLaunching: BackendLaunching {
     /// The next launches of this name do not hang.
     func spare(_ name: String) { state.withLock { _ = $0.spared.insert(name) } }
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let hangs = definition.name.hasPrefix("hung")
         if hangs, !state.withLock({ $0.spared.contains(definition.name) }) { waitForGate() }
         let process = try PlainLaunching().launch(definition, weights: weights)

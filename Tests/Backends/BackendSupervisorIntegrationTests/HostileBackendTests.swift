@@ -2,6 +2,7 @@ import BackendIPC
 import EventLoop
 import Foundation
 import LaunchPlan
+import SeccompFilter
 import TestPlaces
 import Testing
 

@@ -5,6 +5,7 @@ import InferenceMessages
 import LaunchPlan
 import LinuxSystem
 import Logging
+import SandboxLaunch
 import SandboxPolicy
 import SwiftProtobuf
 import TestPlaces
@@ -184,7 +185,7 @@ final class Collector: SequenceHandler {
 
 /// Starts a backend without any sandbox: for tests of the supervisor alone. The agent has nothing like it.
 struct PlainLaunching: BackendLaunching {
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> LaunchedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
@@ -198,7 +199,7 @@ struct PlainLaunching: BackendLaunching {
             ?? []
         let descriptors = [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver
         let pid = try Self.spawn(definition, descriptors)
-        return LaunchedProcess(
+        return SandboxedProcess(
             process: try ProcessHandle(child: pid), socket: sockets.takeFirst(), log: log.takeFirst(),
             report: report.takeFirst(), lifeline: lifeline.takeSecond(), group: nil)
     }

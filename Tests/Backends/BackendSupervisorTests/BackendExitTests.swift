@@ -1,5 +1,6 @@
 import LaunchPlan
 import LinuxSystem
+import SandboxLaunch
 import Testing
 
 @testable import BackendSupervisor

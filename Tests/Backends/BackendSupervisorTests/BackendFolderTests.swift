@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import SandboxLaunch
 import SandboxPolicy
 import Testing
 

@@ -1,7 +1,7 @@
 internal import Glibc
-internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxPolicy
+internal import SeccompFilter
 
 // Says what a policy's filter must answer, for libseccomp's simulator to be held against: Tests/Sandbox/Simulator/run.
 //

@@ -1,8 +1,8 @@
-internal import BackendSupervisor
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxAudit
+internal import SandboxLaunch
 internal import SandboxPolicy
 
 struct Usage: Error, CustomStringConvertible {
@@ -113,7 +113,7 @@ struct Driver {
         return plan
     }
 
-    private func launch(_ arguments: [String]) throws -> LaunchedProcess {
+    private func launch(_ arguments: [String]) throws -> SandboxedProcess {
         let backend = try openExecutable()
         let plan = try plan(backend, arguments)
         let files = try handOver.map { try Descriptor.open($0, O_RDONLY).release() }
@@ -125,7 +125,7 @@ struct Driver {
     }
 
     /// Prints what the backend writes until it ends.
-    private func follow(_ launched: borrowing LaunchedProcess) throws -> CInt {
+    private func follow(_ launched: SandboxedProcess) throws -> CInt {
         try launched.log.setNonblocking(false)
         var bytes = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -209,8 +209,8 @@ struct Driver {
         while true { pause() }
     }
 
-    private func holdForever(_ launched: consuming LaunchedProcess) {
-        let box = UnsafeMutablePointer<LaunchedProcess>.allocate(capacity: 1)
+    private func holdForever(_ launched: SandboxedProcess) {
+        let box = UnsafeMutablePointer<SandboxedProcess>.allocate(capacity: 1)
         box.initialize(to: launched)
     }
 

@@ -1,4 +1,3 @@
-internal import BackendSupervisor
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem

@@ -6,6 +6,7 @@ internal import InferenceService
 internal import LaunchPlan
 internal import LinuxSystem
 internal import Logging
+internal import SandboxLaunch
 internal import SandboxPolicy
 
 // The way of a token and nothing else: one backend, one address, no clock that would do something in between. Ends with its

@@ -1,4 +1,5 @@
 import LaunchPlan
+import SeccompFilter
 import Testing
 
 @Suite("LaunchReport")

@@ -1,7 +1,7 @@
-import BackendSupervisor
 import Foundation
 import LaunchPlan
 import SandboxAudit
+import SandboxLaunch
 import SandboxPolicy
 import TestPlaces
 import Testing

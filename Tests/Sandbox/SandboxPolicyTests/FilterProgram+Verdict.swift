@@ -1,4 +1,5 @@
 import LaunchPlan
+import SeccompFilter
 
 extension FilterProgram {
     func verdict(

@@ -42,4 +42,15 @@ struct ResidualRiskTests {
             for bad in ["sysctl", "sudo", "disable", "root"] { #expect(!risk.remedy.contains(bad), "\(risk.name)") }
         }
     }
+
+    @Test("risks are declared in comments")
+    func risks() throws {
+        func risks(_ comment: String) throws -> [String] {
+            let rule = #"{"names": ["read"], "action": "SCMP_ACT_ALLOW", "comment": "\#(comment)"}"#
+            return try SeccompPolicy.parse(SeccompPolicyTests.policy(rule), file: "p.json").rules.flatMap(
+                \.declaredRisks)
+        }
+        #expect(try risks("Reading. Risk: one thing. Risk: another.") == ["one thing.", "another."])
+        #expect(try risks("Reading without Risks.") == [])
+    }
 }

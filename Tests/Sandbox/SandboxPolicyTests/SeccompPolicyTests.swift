@@ -1,5 +1,6 @@
 import LaunchPlan
 import SandboxPolicy
+import SeccompFilter
 import StrictJSON
 import Testing
 

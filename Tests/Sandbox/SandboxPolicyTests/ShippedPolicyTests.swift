@@ -1,5 +1,6 @@
 import LaunchPlan
 import SandboxPolicy
+import SeccompFilter
 import TestPlaces
 import Testing
 
@@ -153,23 +154,5 @@ struct ShippedPolicyTests {
             #expect(try policy(name).rules.flatMap(\.declaredRisks).isEmpty != isForDevices)
         }
         #expect(try filter("inference-gpu").verdict(Call.mmap, [0, 4096, 3, 1, 7]) == .allow)
-    }
-
-    @Test("the less a policy is for, the less it exposes")
-    func scores() throws {
-        let scores = try ShippedPolicyTests.names.map { PolicyScore(try EffectivePolicy(policy($0))).value }
-        #expect(scores == scores.sorted() && Set(scores).count == scores.count, "\(scores)")
-        #expect(scores[0] < 1 && scores[3] < 3 && scores[4] > 5)
-    }
-
-    @Test("which policies would let a call pass")
-    func allowing() throws {
-        let folder = PolicyFolder(Repository.policies)
-        #expect(folder.allowing([SystemCall(Call.socket, [2])]) == [[]])
-        #expect(folder.allowing([SystemCall(Call.ioctl, [0, 0xc020_462a])]) == [["inference-gpu"]])
-        #expect(folder.allowing([SystemCall(Call.ioctl, [0, 0x5401])]) == [["python", "inference-gpu"]])
-        #expect(folder.allowing([SystemCall(Call.read)]) == [ShippedPolicyTests.names])
-        #expect(folder.allowing([SystemCall(Call.execve)]) == [[]])
-        #expect(PolicyFolder("/nowhere").allowing([SystemCall(Call.read)]) == [[]])
     }
 }

@@ -1,4 +1,5 @@
 import ConsumerAccess
+import Cryptography
 import LinuxSystem
 import Testing
 

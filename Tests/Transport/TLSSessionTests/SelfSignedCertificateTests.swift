@@ -113,9 +113,4 @@ struct SelfSignedCertificateTests {
             try TLSContext(client: ClientTLS(trust: .pinned(sha256: [1, 2])), host: nil)
         }
     }
-
-    @Test("Digits are hexadecimal and lower case")
-    func digits() {
-        #expect(hexadecimal([0, 1, 171, 255] as [UInt8]) == "0001abff")
-    }
 }

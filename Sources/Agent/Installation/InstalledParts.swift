@@ -1,0 +1,63 @@
+package import Foundation
+internal import LinuxSystem
+package import Settings
+
+/// Where the parts of an installed or a freshly built Hearth lie, seen from the running executable.
+///
+/// Installed: PREFIX/bin/hearth, PREFIX/libexec/hearth/… and PREFIX/share/hearth/policies. Built: all products in one folder,
+/// Policies/ in a folder above it.
+package enum InstalledParts {
+    /// The path of this process's executable.
+    package static func ownExecutable() throws(HostError) -> String {
+        do {
+            return try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        } catch {
+            throw HostError("cannot find the running executable: /proc must be mounted (\(error.localizedDescription))")
+        }
+    }
+
+    /// A program that hearth starts, such as hearth-sandbox. Throws where it is missing.
+    package static func program(_ name: String, executable: String) throws(HostError) -> String {
+        let bin = folder(of: executable)
+        let candidates = [
+            bin.appending(path: name), prefix(of: executable).appending(path: "libexec/hearth/\(name)"),
+        ]
+        guard let found = candidates.map(\.path).first(where: FileManager.default.isExecutableFile) else {
+            throw HostError(
+                "\(name) is missing: it belongs beside \(executable) or in \(candidates[1].path); install Hearth again")
+        }
+        return found
+    }
+
+    /// The folder of seccomp policies: the one that was asked for, or the one with strict.json in it.
+    package static func policies(asked: String?, executable: String) throws(HostError) -> String {
+        if let asked { return asked }
+        var candidates = [prefix(of: executable).appending(path: "share/hearth/policies")]
+        var above = folder(of: executable)
+        for _ in 0..<4 {
+            candidates.append(above.appending(path: "Policies"))
+            above.deleteLastPathComponent()
+        }
+        let holdsStrict = { (url: URL) in
+            FileManager.default.fileExists(atPath: url.appending(path: "strict.json").path)
+        }
+        guard let found = candidates.first(where: holdsStrict) else {
+            throw HostError("the policies are not in \(candidates[0].path): say with --policies where strict.json lies")
+        }
+        return found.path
+    }
+
+    /// Throws where others than root and this process's user could change what every sandbox is made with; for after root was
+    /// given up.
+    package static func demandTrust(launcher: String, policies: String) throws(HostError) {
+        let doubt =
+            PathTrust.doubt(about: launcher, .launcher) ?? PathTrust.doubt(about: "\(policies)/strict.json", .policy)
+        if let doubt { throw HostError("the sandbox cannot be made with what anybody could change: \(doubt)") }
+    }
+
+    package static func prefix(of executable: String) -> URL { folder(of: executable).deletingLastPathComponent() }
+
+    private static func folder(of executable: String) -> URL {
+        URL(fileURLWithPath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
+    }
+}

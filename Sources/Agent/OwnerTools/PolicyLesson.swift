@@ -1,0 +1,201 @@
+internal import BackendSupervisor
+internal import Foundation
+internal import Installation
+internal import LaunchPlan
+internal import LinuxSystem
+internal import PolicyExplanation
+internal import SandboxLaunch
+internal import SandboxPolicy
+internal import SeccompFilter
+package import Settings
+
+/// Learns which policy a program needs: runs it with every call told of, finds the smallest policy that allows what it
+/// did, and runs it again under that.
+///
+/// While it learns the filter lets calls pass, so a hostile program is held by the other layers of tier full only: no
+/// file but the binds, no network, no other process.
+package struct PolicyLesson: Sendable {
+    /// A path, or a name that is looked up in PATH.
+    package var program: String
+    package var arguments: [String] = []
+    package var policies: String?
+    package var binds: [String] = []
+    package var memoryMebibytes: UInt64 = 1024
+    package var threads: UInt32 = 4
+    /// How long a program that says nothing as a backend may run.
+    package var seconds: UInt64 = 10
+    /// A serialized `hearth.v1.GenerateRequest`, asked of a backend once it has loaded.
+    package var request: [UInt8]
+    /// Who to become when this process is root.
+    package var user: String?
+
+    package init(program: String, request: [UInt8]) {
+        self.program = program
+        self.request = request
+    }
+
+    package struct Report: Sendable {
+        /// The program's file name.
+        package let name: String
+        /// What it did while it learned, and what it did under the smallest policy: a sentence each.
+        package let lesson: String
+        package let check: String
+        /// Whether it did as well under the smallest policy.
+        package let isConfirmed: Bool
+        package let nearest: String
+        /// Calls that the nearest policy denies and the program needs, in words.
+        package let missing: [String]
+        /// Those that it made and can do without.
+        package let dispensable: [String]
+        /// Calls that it allows and that were not made.
+        package let unused: [String]
+        /// Lines of the smallest policy's file.
+        package let smallest: [String]
+        /// How its lines differ from the nearest policy's.
+        package let difference: [String]
+        package let executions: Int
+    }
+
+    /// Throws when the program cannot be started, naming the remedy.
+    package func learn(executable hearth: String, path: String) async throws(HostError) -> Report {
+        try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
+        let policiesFolder = try InstalledParts.policies(asked: policies, executable: hearth)
+        let folder = PolicyFolder(policiesFolder)
+        let launcher = SandboxLauncher(
+            launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
+            policiesDirectory: policiesFolder, tier: .full, host: .find(claimingControlGroups: false))
+        let named = try NamedProgram(program, path: path)
+        do {
+            let strict = try SeccompPolicy.named("strict", in: policiesFolder)
+            let manifest = try manifest(of: named)
+            var owner = OwnerLimits(threads: threads)
+            owner.memoryMebibytes = max(memoryMebibytes, manifest.memoryMebibytes ?? 0)
+            owner.readablePaths = binds + manifest.readOnlyPaths
+            var play = Rehearsal.Play(
+                launcher: launcher, folder: named.folder, name: named.name, manifest: manifest, owner: owner,
+                policy: PolicyLearning.telling(base: strict, .asDenied), request: request)
+            play.arguments = arguments
+            play.helloMilliseconds = seconds * 1000
+            play.tellingArguments = PolicyLearning.tellingArguments
+            var lesson = try await Rehearsal.run(play)
+            if !lesson.isWell {
+                // It may not know how to go on without what was denied.
+                play.policy = PolicyLearning.telling(base: strict, .asUnimplemented)
+                lesson = try await Rehearsal.run(play)
+            }
+            let calls = lesson.calls.filter { $0.errno == 0 }.map(\.call)
+            let learning = PolicyLearning(installed: try folder.names().map { try folder.policy(meant: $0) })
+            play.tellingArguments = nil
+            let trials = Trials(
+                comparisons: try learning.comparisons(with: calls, name: named.name), play: play, lesson: lesson)
+            let found = try await trials.find()
+            let smallest = found.nearest.smallest(with: found.needed)
+            let policy = found.nearest.policy
+            return Report(
+                name: named.name, lesson: lesson.sentence, check: found.check.sentence,
+                isConfirmed: found.check.isAsWell(as: lesson), nearest: policy.name,
+                missing: PolicyLesson.words(found.needed),
+                dispensable: PolicyLesson.words(found.nearest.missing.filter { !found.needed.contains($0) }),
+                unused: found.nearest.unused, smallest: smallest.lines,
+                difference: LineDifference.lines(policy.lines, smallest.lines),
+                executions: calls.count(where: PolicyLearning.isExecution))
+        } catch let error as HostError {
+            throw error
+        } catch {
+            throw HostError("\(error)")
+        }
+    }
+
+    /// The one beside the program, as in a backends folder, and the binds of the command line.
+    private func manifest(of named: NamedProgram) throws -> BackendManifest {
+        let path = "\(named.folder)/\(named.name).json"
+        var manifest =
+            FileManager.default.fileExists(atPath: path)
+            ? try BackendManifest.load(path, executableName: named.name)
+            : BackendManifest(executableName: named.name)
+        manifest.readOnlyPaths += binds.filter { !manifest.readOnlyPaths.contains($0) }
+        manifest.memoryMebibytes = max(manifest.memoryMebibytes ?? 0, memoryMebibytes)
+        manifest.threads = manifest.threads ?? threads
+        return manifest
+    }
+
+    private static func words(_ calls: [SystemCall]) -> [String] {
+        var words: [String] = []
+        for call in calls {
+            let description = CallDescription(call)
+            let text = description.argument.isEmpty ? description.name : "\(description.name)(\(description.argument))"
+            if !words.contains(text) { words.append(text) }
+        }
+        return words.sorted()
+    }
+}
+
+/// Runs the program under smaller policies than it was seen to need, to find out what it does need.
+private struct Trials {
+    /// Calls that the program is tried without, one after the other.
+    private static let callsMax = 16
+
+    /// The least exposing policy first.
+    let comparisons: [PolicyLearning.Comparison]
+    let play: Rehearsal.Play
+    /// What it did when it could do everything.
+    let lesson: Rehearsal.Outcome
+
+    struct Found {
+        let nearest: PolicyLearning.Comparison
+        var needed: [SystemCall]
+        /// What it did under the smallest policy.
+        var check: Rehearsal.Outcome
+    }
+
+    /// The least exposing installed policy under which it does as well; where there is none, the one that lacks least, with
+    /// those of the missing calls that it cannot do without.
+    func find() async throws -> Found {
+        for comparison in comparisons {
+            if let outcome = await run(comparison, with: []) {
+                return Found(nearest: comparison, needed: [], check: outcome)
+            }
+        }
+        guard let nearest = comparisons.min(by: { $0.missing.count < $1.missing.count }) else {
+            throw HostError("no policy is installed to compare with")
+        }
+        guard let outcome = await run(nearest, with: nearest.missing) else {
+            var last = play
+            last.policy = nearest.smallest(with: nearest.missing)
+            return Found(nearest: nearest, needed: nearest.missing, check: try await Rehearsal.run(last))
+        }
+        var found = Found(nearest: nearest, needed: nearest.missing, check: outcome)
+        for call in nearest.missing.prefix(Trials.callsMax) {
+            let others = found.needed.filter { $0 != call }
+            if let outcome = await run(nearest, with: others) { (found.needed, found.check) = (others, outcome) }
+        }
+        return found
+    }
+
+    /// What it did, if it did as well. Under a policy that lets too little it may not even be launched.
+    private func run(
+        _ comparison: PolicyLearning.Comparison, with missing: [SystemCall]
+    ) async -> Rehearsal.Outcome? {
+        var play = play
+        play.policy = comparison.smallest(with: missing)
+        guard let outcome = try? await Rehearsal.run(play), outcome.isAsWell(as: lesson) else { return nil }
+        return outcome
+    }
+}
+
+extension Rehearsal.Outcome {
+    fileprivate func isAsWell(as other: Rehearsal.Outcome) -> Bool { act >= other.act && isWell == other.isWell }
+
+    fileprivate var sentence: String {
+        let ending = detail.isEmpty ? "" : " (\(detail))"
+        return switch act {
+        case .answered: "it loaded its model and answered a request"
+        case .loaded: "it loaded its model, but did not answer a request\(ending)"
+        case .greeted: "it greeted, but loaded no model\(ending)"
+        case .started:
+            exit == .exited(0)
+                ? "it ended with exit status 0 and said nothing as a backend"
+                : "it said nothing as a backend\(ending)"
+        }
+    }
+}

@@ -1,0 +1,26 @@
+internal import LaunchPlan
+internal import SandboxPolicy
+package import SeccompFilter
+
+/// A system call in words, for whoever looks at what was denied.
+package struct CallDescription: Sendable {
+    /// The call's name, or "number N"; "(others)" for the kinds beyond the limit.
+    package let name: String
+    /// What the argument that tells kinds apart says, such as "AF_INET"; empty where none does.
+    package let argument: String
+
+    package init(_ call: SystemCall) {
+        if call.number == SupervisedCall.otherKinds {
+            name = "(others)"
+            argument = ""
+            return
+        }
+        name = SyscallNames.name(of: call.number) ?? "number \(call.number)"
+        if let index = ArgumentClass.index(ofCall: call.number), index < call.arguments.count {
+            let value = call.arguments[index]
+            argument = ArgumentClass.words(call: call.number, value: value) ?? "0x\(String(value, radix: 16))"
+        } else {
+            argument = ""
+        }
+    }
+}

@@ -1,0 +1,182 @@
+internal import Glibc
+internal import LaunchPlan
+internal import LinuxSystem
+internal import Synchronization
+
+/// The part of the cgroup v2 tree that was delegated to this agent, where every backend gets a group with limits of its
+/// own (kernel: admin-guide/cgroup-v2, "Delegation"). A plain value; any thread may use it.
+package struct ControlGroups: Sendable {
+    /// The controllers that an agent demands.
+    package static let demanded = ["memory", "cpu", "pids"]
+
+    /// The folder below which the groups are.
+    private let folder: String
+    private let controllers: [String]
+
+    /// Why the agent has no control groups, in words for its owner.
+    package struct Absent: Error, Equatable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// The group of the agent itself: a group with limits for others may hold no process (the "no internal process" rule).
+    private static let ownGroup = "agent"
+    private static let textBytesMax = 1 << 20
+    private static let made = Atomic<UInt64>(0)
+
+    /// Finds this process's group, moves the process into a group below it, and lets the groups of backends have limits.
+    /// Throws where the group was not delegated to this user with these controllers, and leaves everything as it is then.
+    package static func claim(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
+        let groups = try find(controllers: controllers)
+        do throws(LinuxError) {
+            try groups.prepare()
+        } catch {
+            throw groups.absent(error)
+        }
+        return groups
+    }
+
+    /// Finds this process's group and changes nothing. Throws where it was not delegated.
+    package static func find(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
+        guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
+            let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
+            let place = ownFolder(
+                cgroup: String(decoding: own, as: UTF8.self), mountinfo: String(decoding: mounts, as: UTF8.self))
+        else { throw Absent(description: "there is no cgroup v2 tree that this process is in") }
+        // Where the agent was started anew in its own leaf, or put there by systemd (DelegateSubgroup=).
+        let folder =
+            place.hasSuffix("/" + ownGroup) ? String(place.dropLast(ownGroup.utf8.count + 1)) : place
+        let groups = ControlGroups(folder: folder, controllers: controllers)
+        do throws(LinuxError) {
+            try groups.refuseUndelegated()
+        } catch {
+            throw groups.absent(error)
+        }
+        return groups
+    }
+
+    private func absent(_ error: LinuxError) -> Absent {
+        Absent(description: "the cgroup \(folder) was not delegated to hearth (\(error))")
+    }
+
+    /// The folder of the process's own cgroup v2, of /proc/self/cgroup and /proc/self/mountinfo (cgroups(7),
+    /// proc_pid_mountinfo(5)); nil when there is none. Pure.
+    static func ownFolder(cgroup: String, mountinfo: String) -> String? {
+        guard let line = cgroup.split(separator: "\n").first(where: { $0.hasPrefix("0::/") }) else { return nil }
+        let path = line.dropFirst("0::".count)
+        for mount in mountinfo.split(separator: "\n") {
+            let fields = mount.split(separator: " ")
+            guard let dash = fields.firstIndex(of: "-"), dash + 1 < fields.endIndex, fields[dash + 1] == "cgroup2",
+                fields.count > 4
+            else { continue }
+            let (root, point) = (fields[3], fields[4])
+            guard root == "/" || path == root || path.hasPrefix(root + "/") else { continue }
+            let below = root == "/" ? path : path.dropFirst(root.count)
+            return below == "/" ? String(point) : String(point + below)
+        }
+        return nil
+    }
+
+    private func refuseUndelegated() throws(LinuxError) {
+        for file in ["", "/cgroup.procs", "/cgroup.subtree_control"] {
+            try checked("write \(folder)\(file)") { access(folder + file, W_OK) }
+        }
+        let offered = try read("cgroup.controllers").split(separator: " ").map(String.init)
+        for controller in controllers where !offered.contains(controller) {
+            throw LinuxError(code: ENOTSUP, operation: "use the controller '\(controller)'")
+        }
+    }
+
+    private func prepare() throws(LinuxError) {
+        try makeFolder(ControlGroups.ownGroup)
+        try write("\(getpid())", "\(ControlGroups.ownGroup)/cgroup.procs")
+        do throws(LinuxError) {
+            try write(controllers.map { "+" + $0 }.joined(separator: " "), "cgroup.subtree_control")
+        } catch {
+            // Somebody else is in the group, so that it cannot have limits for groups below it.
+            try write("\(getpid())", "cgroup.procs")
+            rmdir("\(folder)/\(ControlGroups.ownGroup)")
+            throw error
+        }
+        sweep()
+    }
+
+    /// Makes a group with these limits. Its folder goes with it.
+    func makeGroup(_ limits: ControlGroupLimits) throws(LinuxError) -> ControlGroup {
+        ControlGroup.removeLeftovers()
+        // Two agents share the folder while one hands over to the other.
+        let name = "backend-\(getpid())-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
+        try makeFolder(name)
+        let group = ControlGroup(path: "\(folder)/\(name)")
+        if controllers.contains("memory") {
+            try write("\(limits.memoryBytes)", "\(name)/memory.max")
+            // Kernels without swap accounting have no such file.
+            if access("\(folder)/\(name)/memory.swap.max", F_OK) == 0 { try write("0", "\(name)/memory.swap.max") }
+            try write("1", "\(name)/memory.oom.group")
+        }
+        if controllers.contains("pids") { try write("\(limits.processes)", "\(name)/pids.max") }
+        if controllers.contains("cpu") {
+            try write("\(UInt64(limits.processors) * 100_000) 100000", "\(name)/cpu.max")
+        }
+        return group
+    }
+
+    /// Removes what an earlier agent left: a group that is in use cannot be removed.
+    private func sweep() {
+        let names = (try? FolderNames.names(inFolder: folder, limit: 4096)) ?? []
+        for name in names where name.hasPrefix("backend-") { rmdir("\(folder)/\(name)") }
+    }
+
+    private func makeFolder(_ name: String) throws(LinuxError) {
+        let path = "\(folder)/\(name)"
+        if mkdir(path, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make \(path)") }
+    }
+
+    private func read(_ file: String) throws(LinuxError) -> String {
+        String(
+            decoding: try FileBytes.readPseudo("\(folder)/\(file)", max: ControlGroups.textBytesMax), as: UTF8.self
+        ).filter { $0 != "\n" }
+    }
+
+    private func write(_ text: String, _ file: String) throws(LinuxError) {
+        let path = "\(folder)/\(file)"
+        let opened = try Descriptor.open(path, O_WRONLY)
+        let bytes = Array(text.utf8)
+        try checked("write '\(text)' to \(path)") { Glibc.write(opened.raw, bytes, bytes.count) }
+    }
+}
+
+/// The control group of one backend. Whatever is still in it is killed when the last reference goes.
+package final class ControlGroup: Sendable {
+    /// Groups whose last process had not gone when they should have.
+    private static let leftovers = Mutex<[String]>([])
+
+    package let path: String
+
+    fileprivate init(path: String) { self.path = path }
+
+    /// `cgroup.procs`, open for writing: whoever writes "0" is in the group.
+    func openProcesses() throws(LinuxError) -> Descriptor { try Descriptor.open("\(path)/cgroup.procs", O_WRONLY) }
+
+    /// Whether the kernel killed in it because its memory.max was reached (memory.events, `oom_kill`).
+    package var ranOutOfMemory: Bool {
+        guard let events = try? FileBytes.readPseudo("\(path)/memory.events", max: 4096) else { return false }
+        return ControlGroup.hasMemoryKill(String(decoding: events, as: UTF8.self))
+    }
+
+    /// Of the text of memory.events. Pure.
+    static func hasMemoryKill(_ events: String) -> Bool {
+        events.split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ")
+            return fields.count == 2 && fields[0] == "oom_kill" && fields[1] != "0"
+        }
+    }
+
+    deinit {
+        if let kill = try? Descriptor.open("\(path)/cgroup.kill", O_WRONLY) { _ = write(kill.raw, "1", 1) }
+        if rmdir(path) != 0 { ControlGroup.leftovers.withLock { $0.append(path) } }
+    }
+
+    static func removeLeftovers() {
+        leftovers.withLock { paths in paths.removeAll { rmdir($0) == 0 || errno == ENOENT } }
+    }
+}

@@ -1,0 +1,226 @@
+internal import Glibc
+package import LaunchPlan
+internal import LinuxSystem
+package import SandboxPolicy
+internal import StrictJSON
+
+/// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, keeps the other ends.
+/// A plain value; any thread may use it.
+package struct SandboxLauncher: Sendable {
+    /// The launcher's executable.
+    package let launcherPath: String
+    /// The folder of the seccomp policies.
+    package let policiesDirectory: String
+    /// What the owner asked for. A machine that cannot reach it starts nothing.
+    package let tier: SandboxTier
+    /// What the machine offers beyond the tier.
+    package let host: SandboxHost
+
+    /// The launcher's own: Swift's runtime would look for its backtracer in a dozen places before the launch begins.
+    private static let environment = ["SWIFT_BACKTRACE=enable=no,swift-backtrace=/none"]
+
+    /// Only to measure what a layer stops, with a launcher that takes any subset of them.
+    package var laidOpen: LaidOpen?
+
+    /// What a launch hands to the launcher although its layers are there to withhold it from the backend.
+    package struct LaidOpen: Sendable {
+        package var environment: [String]
+        package var descriptors: [CInt]
+        /// Layers of the tier that its plans lack.
+        package var without: SandboxLayers
+
+        package init(environment: [String] = [], descriptors: [CInt] = [], without: SandboxLayers = []) {
+            self.environment = environment
+            self.descriptors = descriptors
+            self.without = without
+        }
+    }
+
+    /// What becomes of a backend's standard streams.
+    package enum StandardStreams: Sendable {
+        /// Input is empty, both outputs are `SandboxedProcess.log`.
+        case logged
+        /// These descriptors, borrowed for the launch.
+        case given(input: CInt, output: CInt, error: CInt)
+    }
+
+    package init(launcherPath: String, policiesDirectory: String, tier: SandboxTier, host: SandboxHost) {
+        self.launcherPath = launcherPath
+        self.policiesDirectory = policiesDirectory
+        self.tier = tier
+        self.host = host
+    }
+
+    /// The plan for one process of a backend: reads and compiles the policy that its manifest asks for, or takes another.
+    package func plan(
+        executable: borrowing BackendExecutable, manifest: BackendManifest, owner: OwnerLimits,
+        policy: SeccompPolicy? = nil, weightBytes: UInt64 = 0
+    ) throws(SandboxLaunchError) -> LaunchPlan {
+        do throws(SandboxPolicyError) {
+            let asked =
+                if let policy { policy } else { try SeccompPolicy.named(manifest.policy, in: policiesDirectory) }
+            let filter = try asked.compile()
+            var plan = try LaunchPlanner.plan(
+                name: executable.name, manifest: manifest, owner: owner, tier: tier, layers: host.layers(of: tier),
+                filter: filter, weightBytes: weightBytes)
+            if let laidOpen { plan.layers.subtract(laidOpen.without) }
+            if tier == .full, plan.binds.contains(where: { $0.target == "/usr" }) {
+                plan.links = MergedUsr.links.filter { link in
+                    !plan.binds.contains { ($0.target + "/").hasPrefix("/\(link.name)/") }
+                }
+            }
+            return plan
+        } catch {
+            throw SandboxLaunchError(.policyRefused, "\(error)", isTransient: error.isTransient)
+        }
+    }
+
+    /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
+    /// start in `LaunchReport.failed`. `handOver` is borrowed for the call; the
+    /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
+    /// plan has the layer `controlGroup`.
+    package func launch(
+        executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
+        groupLimits: ControlGroupLimits? = nil, streams: StandardStreams = .logged
+    ) throws(SandboxLaunchError) -> SandboxedProcess {
+        if let interpreter = executable.interpreter, !plan.shows(interpreter) {
+            throw SandboxLaunchError(
+                .executableRefused,
+                "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
+                    + "link it statically (Swift: -static-executable, C and C++: -static), or show the folders of its "
+                    + "loader and libraries under a policy that lets files be mapped as code, such as python")
+        }
+        var plan = plan
+        try resolve(&plan.binds, of: executable.name)
+        plan.handedOnCount = UInt32(clamping: handOver.count)
+        let encoded: [UInt8]
+        do throws(LaunchPlanError) {
+            encoded = try plan.encoded(anyLayers: laidOpen != nil)
+        } catch {
+            throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
+        }
+        let trusted = try trustedLauncher()
+        do throws(LinuxError) {
+            var group: ControlGroup?
+            if plan.layers.contains(.controlGroup), let groups = host.controlGroups, let groupLimits {
+                group = try groups.makeGroup(groupLimits)
+            }
+            return try start(trusted, executable, encodedPlan: encoded, handOver: handOver, group, streams)
+        } catch {
+            throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
+        }
+    }
+
+    /// Walks to what the owner lets backends read, as its links are now, and looks whether what is asked for lies in it. The
+    /// launcher follows no other link to it.
+    private func resolve(_ binds: inout [ReadOnlyBind], of name: String) throws(SandboxLaunchError) {
+        do throws(TrustError) {
+            for index in binds.indices {
+                let bind = binds[index]
+                _ = try PlaceWithin(root: bind.root, within: bind.within).open().facts
+                binds[index].root = try PathTrust.open(bind.root, .readable).path
+            }
+        } catch {
+            throw SandboxLaunchError(
+                .policyRefused, "\(name) asks to read what cannot be shown to it: \(error)",
+                isTransient: error.isTransient)
+        }
+    }
+
+    /// The launcher's own file, which nobody but root and this user may be able to change or replace.
+    private func trustedLauncher() throws(SandboxLaunchError) -> String {
+        do throws(TrustError) {
+            return try PathTrust.open(launcherPath, .launcher).path
+        } catch {
+            // It is absent for a moment while a newer one is installed.
+            throw SandboxLaunchError(
+                .executableRefused, "the launcher \(error)", isTransient: error.isTransient || error.isAbsence)
+        }
+    }
+
+    private func start(
+        _ launcherPath: String, _ executable: borrowing BackendExecutable, encodedPlan: [UInt8], handOver: [CInt],
+        _ group: ControlGroup?, _ streams: StandardStreams
+    ) throws(LinuxError) -> SandboxedProcess {
+        let planFile = try Descriptor.memoryFile("plan")
+        try planFile.writeAll(encodedPlan)
+        try planFile.seal()
+        let null = try Descriptor.open("/dev/null", O_RDONLY)
+        let sockets = try Descriptor.socketPair()
+        let log = try Descriptor.pipe()
+        let lifeline = try Descriptor.pipe()
+        let report = try Descriptor.pipe()
+        // Without a group nobody reads this descriptor, and a launcher whose plan demands one fails at /dev/null.
+        let groupProcesses =
+            if let group { try group.openProcesses() } else { try Descriptor.open("/dev/null", O_RDONLY) }
+        for end in [sockets.first.raw, log.first.raw, report.first.raw, report.second.raw] {
+            try Descriptor.setNonblocking(end)
+        }
+        let standard =
+            switch streams {
+            case .logged: [null.raw, log.second.raw, log.second.raw]
+            case .given(let input, let output, let error): [input, output, error]
+            }
+        // The order is that of `LaunchDescriptor`.
+        let descriptors =
+            standard
+            + [
+                sockets.second.raw, lifeline.first.raw, planFile.raw, executable.memory.raw, report.second.raw,
+                groupProcesses.raw,
+            ]
+            + handOver + (laidOpen?.descriptors ?? [])
+        let processID = try ProcessSpawn.spawn(
+            launcherPath, arguments: ["hearth-sandbox"],
+            environment: SandboxLauncher.environment + (laidOpen?.environment ?? []),
+            descriptors: descriptors)
+        let process = try ProcessHandle(child: processID)
+        return SandboxedProcess(
+            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), report: report.takeFirst(),
+            lifeline: lifeline.takeSecond(), group: group)
+    }
+}
+
+extension LaunchPlan {
+    /// Whether the file at `path` is there for the backend, and may be executed.
+    fileprivate func shows(_ path: String) -> Bool {
+        guard var parts = ReadOnlyBind.components(of: path) else { return false }
+        if let link = links.first(where: { $0.name == parts[0] }) {
+            parts = (ReadOnlyBind.components(of: "/" + link.target) ?? []) + parts.dropFirst()
+        }
+        return binds.contains { bind in
+            bind.allowsExecution && parts.starts(with: ReadOnlyBind.components(of: bind.target) ?? parts + ["?"])
+        }
+    }
+}
+
+/// The links by which a system with a merged /usr keeps the old names of its folders (file-hierarchy(7)).
+private enum MergedUsr {
+    /// Those that this machine has.
+    static let links: [RootLink] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"].compactMap { name in
+        guard let target = FolderNames.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
+        return RootLink(name: name, target: target)
+    }
+}
+
+/// A backend that cannot be started: what is wrong and what to do about it.
+package struct SandboxLaunchError: Error, Equatable, CustomStringConvertible {
+    package enum Code: Equatable, Sendable {
+        /// The executable is not one that may run.
+        case executableRefused
+        /// The policy or the manifest is not one that may be applied.
+        case policyRefused
+        /// The system refused to start the launcher.
+        case launchFailed
+    }
+
+    package let code: Code
+    package let description: String
+    /// The same launch may succeed later although nobody puts anything right.
+    package let isTransient: Bool
+
+    package init(_ code: Code, _ description: String, isTransient: Bool = false) {
+        self.code = code
+        self.description = description
+        self.isTransient = isTransient || code == .launchFailed
+    }
+}
