@@ -28,10 +28,20 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// The targets of a token's way, of which Docs/decisions/0011-what-a-token-costs.md tells.
+let onTokensWay: Set = ["BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "HTTP2Connection", "InferenceService"]
+
+/// Not in debug builds, where tests run.
+let uncheckedExclusivity: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 /// A library target of ours in a part of the house, `Sources/PART`. Layer order is the order below; imports point strictly
 /// up this list.
 func library(_ name: String, in part: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(part)/\(name)", swiftSettings: swiftSettings)
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(part)/\(name)",
+        swiftSettings: swiftSettings + (onTokensWay.contains(name) ? uncheckedExclusivity : []))
 }
 
 /// A C library that lies on the machine. One target of ours imports it.

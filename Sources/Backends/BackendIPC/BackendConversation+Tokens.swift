@@ -17,12 +17,17 @@ extension BackendConversation {
             }
             return nil
         }
-        try backendRan(run)
+        try backendRan(run, finish: run.isLast ? run.finish : nil)
         return run
     }
 
     /// Holds one run against the contract and takes its tokens off the credit.
-    package mutating func backendRan(_ run: borrowing TokenRunView) throws(ContractViolation) {
+    package mutating func backendRan(_ run: TokenRun) throws(ContractViolation) {
+        try backendRan(run.view, finish: run.finish)
+    }
+
+    @inline(__always)
+    private mutating func backendRan(_ run: borrowing TokenRunView, finish: Finish?) throws(ContractViolation) {
         let sequence = run.sequence
         guard let entry = sequences[sequence] else {
             throw ContractViolation(
@@ -38,7 +43,7 @@ extension BackendConversation {
                     + " without credit compute nothing")
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
-        let parts = run.tokenCount + (run.finish == nil ? 0 : 1)
+        let parts = run.tokenCount + (finish == nil ? 0 : 1)
         guard run.text.count <= parts * ContractLimits.tokenTextBytesMax else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(run.text.count) bytes of text for \(run.tokenCount) tokens;"
@@ -49,7 +54,7 @@ extension BackendConversation {
                 "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
                     + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
         }
-        guard let finish = run.finish else {
+        guard let finish else {
             guard run.tokenCount > 0 else {
                 throw ContractViolation("the sequence \(sequence) sent a TokenRun without tokens and without finish")
             }
@@ -61,6 +66,7 @@ extension BackendConversation {
     }
 
     /// Neither more tokens than the request lets come, nor more than fit in the context.
+    @inline(__always)
     private func checkLength(
         of sequence: UInt32, _ entry: SequenceTable.Entry, with more: Int
     ) throws(ContractViolation) {

@@ -86,6 +86,13 @@ extension BackendConversation {
         }
     }
 
+    /// The same for a `TokenBatch` alone. It changes nothing, and is `mutating` so that nobody copies the conversation to ask.
+    package mutating func backendSaysTokens() throws(ContractViolation) {
+        if phase == .ready { return }
+        guard phase != .over else { throw ContractViolation("TokenBatch came after the conversation's end") }
+        try demandReady("TokenBatch")
+    }
+
     private func demandReady(_ name: String) throws(ContractViolation) {
         if phase == .awaitingHello { throw ContractViolation("the first message must be Hello, not \(name)") }
         guard phase == .ready else { throw ContractViolation("\(name) came before Loaded") }

@@ -96,6 +96,20 @@ package enum BackendMessage {
         }
     }
 
+    /// The batch of a frame that holds one and nothing else, as backends write it. Nil for any other frame, which
+    /// `init(decoding:)` judges: what passes here passes there, at a third of the cost, and most frames are these.
+    package static func tokens(in frame: UnsafeRawBufferPointer) -> TokenBatchView? {
+        // Field 4, length-delimited; the length of a short one is a byte, that of a longer one two or more.
+        guard frame.count >= 2, frame[0] == 4 << 3 | WireType.bytes.rawValue else { return nil }
+        if frame[1] < 0x80 {
+            guard Int(frame[1]) == frame.count &- 2 else { return nil }
+            return TokenBatchView(UnsafeRawBufferPointer(rebasing: frame[2...]))
+        }
+        var reader = WireReader(UnsafeRawBufferPointer(rebasing: frame[1...]))
+        guard let content = try? reader.bytes(), reader.isAtEnd else { return nil }
+        return TokenBatchView(content)
+    }
+
     /// Appends the message as one frame, length first.
     package func appendFrame(to output: inout OutputBuffer) {
         switch self {

@@ -37,6 +37,9 @@ package struct FrameBuffer: ~Copyable {
     /// Bytes that were read and not given out.
     package var count: Int { end - start }
 
+    /// The last read took all that there was room for: there may be more.
+    package var isFull: Bool { end == memory.count }
+
     /// One read(2) into the free part. Frames given out before are invalid afterwards; so read only when `next` has
     /// returned nil.
     package mutating func read(from descriptor: CInt) throws(LinuxError) -> ReadOutcome {

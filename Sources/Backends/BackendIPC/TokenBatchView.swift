@@ -16,6 +16,7 @@ package struct TokenBatchView {
 
     /// The next run, or nil after the last. On the agent's side use `BackendConversation.next`, which also holds the run
     /// against the credit. Throws for more bytes of unknown fields than the contract lets pass.
+    @inline(__always)
     package mutating func next() throws(WireError) -> TokenRunView? {
         while true {
             let start = reader.position

@@ -1,8 +1,9 @@
 package import WireFormat
 
 /// What one step gave one sequence, in place: its slices lie in the frame (or in the encoder's buffers) and are valid
-/// as long as those are. Decoding allocates nothing unless there is a fault.
-package struct TokenRunView: WireMessage {
+/// as long as those are. Nothing but numbers and pointers, so that it is copied without counting references: each token is
+/// such a run. Decoding allocates nothing unless there is a fault.
+package struct TokenRunView {
     package var sequence: UInt32 = 0
     /// How many ids `packedTokenIDs` holds.
     package var tokenCount = 0
@@ -10,41 +11,33 @@ package struct TokenRunView: WireMessage {
     package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// Set on the last run of a sequence.
-    package var finish: Finish?
+    /// It is the last run of its sequence: `finish` is there.
+    package private(set) var isLast = false
+    /// What `finish` is decoded from; it was decoded once already.
+    private var finishContent = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Bytes of fields that this revision does not know.
     package private(set) var unknownBytes = 0
 
     /// What a run of any length may have of them.
     private static let unknownBytesMax = 16 * ContractLimits.unknownBytesMax
 
+    /// One that is not the last of its sequence.
     package init(
         sequence: UInt32, tokenCount: Int = 0,
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), finish: Finish? = nil
+        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.sequence = sequence
         self.tokenCount = tokenCount
         self.packedTokenIDs = packedTokenIDs
         self.text = text
-        self.finish = finish
     }
 
-    package var encodedSize: Int {
-        var size = WireSize.field(1, varint: UInt64(sequence))
-        if packedTokenIDs.count > 0 { size += WireSize.field(2, byteCount: packedTokenIDs.count) }
-        if text.count > 0 { size += WireSize.field(3, byteCount: text.count) }
-        if let finish { size += WireSize.field(4, message: finish) }
-        return size
-    }
+    /// How the sequence ended, decoded anew each time; nil before its last run.
+    package var finish: Finish? { isLast ? try? Finish(decoding: finishContent) : nil }
 
-    package func encode(to writer: inout WireWriter) {
-        writer.field(1, varint: UInt64(sequence))
-        if packedTokenIDs.count > 0 { writer.field(2, bytes: packedTokenIDs) }
-        if text.count > 0 { writer.field(3, bytes: text) }
-        if let finish { writer.field(4, message: finish) }
-    }
-
+    /// Inlined into its one caller on a token's way, which spares copies of the run.
+    @inline(__always)
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(bytes)
         var unknown = UnknownFields()
@@ -70,12 +63,14 @@ package struct TokenRunView: WireMessage {
                 seen |= 4
                 text = try reader.bytes()
             case (4, .bytes):
-                if finish != nil { throw .repeated(field: 4) }
+                if isLast { throw .repeated(field: 4) }
                 let content = try reader.bytes()
                 guard content.count <= ContractLimits.messageBytesMax else {
                     throw .unknownFields(byteCountMax: ContractLimits.messageBytesMax)
                 }
-                finish = try Finish(decoding: content)
+                _ = try Finish(decoding: content)
+                isLast = true
+                finishContent = content
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }

@@ -350,7 +350,7 @@ extension BackendLoop {
     }
 
     /// Holds a run against the contract, as the agent will.
-    private func check(_ run: borrowing TokenRunView) throws(End) {
+    private func check(_ run: TokenRun) throws(End) {
         do throws(ContractViolation) {
             try conversation.backendRan(run)
         } catch {
@@ -367,11 +367,12 @@ extension BackendLoop {
 
 extension Step {
     /// A run as the codec takes it; valid until the buffers change.
-    func view(_ index: Int) -> TokenRunView {
+    func view(_ index: Int) -> TokenRun {
         let run = runs[index]
-        return TokenRunView(
-            sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
-            packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
-            text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]), finish: run.finish)
+        return TokenRun(
+            TokenRunView(
+                sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
+                packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
+                text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text])), finish: run.finish)
     }
 }

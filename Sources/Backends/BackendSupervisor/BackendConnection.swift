@@ -203,7 +203,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             flush()
         }
         // What was read and not visited comes first.
-        guard !goesOnLater, !readiness.isDisjoint(with: [.readable, .hangUp, .error]) else { return }
+        guard !goesOnLater, readiness.hasAny(of: .input) else { return }
         _ = read(stepsMax: limits.readStepsPerTurnMax)
     }
 
@@ -213,11 +213,14 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
     }
 
     /// What the process said before it ended: what the socket and `input` hold, which is bounded.
-    func readRest() { _ = read(stepsMax: 16 * limits.readStepsPerTurnMax) }
+    func readRest() { _ = read(stepsMax: 16 * limits.readStepsPerTurnMax, toTheEnd: true) }
 
     /// Reads until there is no more, or so many steps are used; how many were.
-    private func read(stepsMax: Int) -> Int {
+    private func read(stepsMax: Int, toTheEnd: Bool = false) -> Int {
         var visits = Visits(stepsMax: stepsMax)
+        // The socket gave less than there was room for. What comes after it, the end too, the loop tells in the next turn:
+        // a token that comes alone costs one read.
+        var isEmptied = false
         do {
             while watch != nil {
                 guard try visitFrames(&visits) else {
@@ -226,7 +229,8 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                     break
                 }
                 // What the socket still has the loop tells in the next turn.
-                guard !visits.areUsed, try readOnce(&visits) else { break }
+                guard !visits.areUsed, !isEmptied, try readOnce(&visits) else { break }
+                isEmptied = !toTheEnd && !input.isFull
             }
         } catch let violation as ContractViolation {
             close()
@@ -259,6 +263,11 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             if visits.areUsed { return input.count == 0 }
             guard let frame = try input.next() else { return true }
             visits.use()
+            if let batch = BackendMessage.tokens(in: frame) {
+                try conversation.backendSaysTokens()
+                unfinished = batch
+                continue
+            }
             let message = try BackendMessage(decoding: frame)
             try conversation.backendSays(message)
             switch message {
@@ -286,7 +295,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             guard let run = try conversation.next(&batch) else { return true }
             visits.use()
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
-            guard let finish = run.finish else {
+            guard run.isLast, let finish = run.finish else {
                 sequences.handler(run.sequence)?.received(run)
                 continue
             }

@@ -14,7 +14,6 @@ package final class EventLoopExecutor: SerialExecutor {
         /// The thread may be asleep in epoll and nobody has woken it yet.
         var needsWake = false
 
-        mutating func popFirst() -> UnownedJob? { firstJobs.popFirst() ?? jobs.popFirst() }
         var isEmpty: Bool { jobs.isEmpty && firstJobs.isEmpty }
     }
 
@@ -89,27 +88,46 @@ package final class EventLoopExecutor: SerialExecutor {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
         let executor = asUnownedSerialExecutor()
         while true {
-            IOLoop.assumeIsolated {
-                waitForEvents()
-                fireTimers()
-            }
+            IOLoop.assumeIsolated(self, ()) { executor, _ in executor.beginTurn() }
             for _ in 0..<limits.jobsPerTurnMax {
-                guard let job = inbox.withLock({ $0.popFirst() }) else { break }
+                guard let job = takeJob() else { break }
                 job.runSynchronously(on: executor)
             }
-            IOLoop.assumeIsolated {
-                // What is light leaves before anything heavy goes on.
-                endTurn()
-                guard state.isBusy else { return }
-                goOnWithUnfinished()
-                endTurn()
-            }
+            IOLoop.assumeIsolated(self, ()) { executor, _ in executor.finishTurn() }
+        }
+    }
+
+    @IOLoop private func beginTurn() {
+        waitForEvents()
+        fireTimers()
+    }
+
+    @IOLoop private func finishTurn() {
+        // What is light leaves before anything heavy goes on.
+        endTurn()
+        guard state.isBusy else { return }
+        goOnWithUnfinished()
+        endTurn()
+    }
+
+    // The inbox is looked into from functions that belong to no actor: a closure of the loop's in `withLock` would ask the
+    // runtime each time whether it is on the loop, 400 instructions.
+
+    private func takeJob() -> UnownedJob? { inbox.withLock { $0.firstJobs.popFirst() ?? $0.jobs.popFirst() } }
+
+    private func noteAwake() { inbox.withLock { $0.needsWake = false } }
+
+    /// Whether jobs wait; if none do, and the loop is not busy, whoever brings one wakes it from now on.
+    private func hasJobs(isBusy: Bool) -> Bool {
+        inbox.withLock { inbox in
+            inbox.needsWake = inbox.isEmpty && !isBusy
+            return !inbox.isEmpty
         }
     }
 
     @IOLoop private func waitForEvents() {
         ready.wait(for: epoll, timeoutMilliseconds: timeoutMilliseconds())
-        inbox.withLock { $0.needsWake = false }
+        noteAwake()
         // Where there is no room for all, the others may have taken that of the first.
         if ready.contains(OwnTag.first) || ready.isFull {
             firstReady.wait(for: firstEpoll, timeoutMilliseconds: 0)
@@ -121,11 +139,7 @@ package final class EventLoopExecutor: SerialExecutor {
     /// How long to wait for something to happen: -1 for ever.
     @IOLoop private func timeoutMilliseconds() -> CInt {
         let isBusy = state.isBusy
-        let hasJobs = inbox.withLock { inbox in
-            inbox.needsWake = inbox.isEmpty && !isBusy
-            return !inbox.isEmpty
-        }
-        if isBusy || hasJobs { return 0 }
+        if hasJobs(isBusy: isBusy) || isBusy { return 0 }
         return state.timeoutMilliseconds(at: .now())
     }
 

@@ -15,15 +15,20 @@ package actor IOLoop {
 
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Calls a function of the loop's from a C callback that is known to run on the loop's thread. Enter once per
-    /// event, not per token; the check is made in debug builds only.
-    package nonisolated static func assumeIsolated<Result>(_ body: @IOLoop () throws -> Result) rethrows -> Result {
-        assert(shared.executor.isCurrent, "this callback must run on the loop's thread")
-        return try withoutActuallyEscaping(body) { escaping in
-            // Proof: only the isolation is dropped from the type, and the caller is on the loop's thread.
-            try unsafeBitCast(escaping, to: (() throws -> Result).self)()
-        }
+    /// Calls a function of the loop's from a C callback that is known to run on the loop's thread; the check is made in debug
+    /// builds only. What the function needs is handed to it: one that captures nothing costs no allocation, where a
+    /// closure of the callback's own would make a context each time.
+    @inlinable @inline(__always)
+    package nonisolated static func assumeIsolated<First, Second, Result>(
+        _ first: First, _ second: Second, _ body: @escaping @IOLoop (First, Second) -> Result
+    ) -> Result {
+        assert(isCurrent, "this callback must run on the loop's thread")
+        // Proof: only the isolation is dropped from the type, and the caller is on the loop's thread.
+        return unsafeBitCast(body, to: ((First, Second) -> Result).self)(first, second)
     }
+
+    @usableFromInline
+    nonisolated package static var isCurrent: Bool { shared.executor.isCurrent }
 }
 
 /// Who is served first in every turn.

@@ -46,6 +46,18 @@ package struct Readiness: OptionSet, Sendable {
     package static let writable = Readiness(rawValue: 0x004)
     package static let error = Readiness(rawValue: 0x008)
     package static let hangUp = Readiness(rawValue: 0x010)
+
+    /// Something is to be read, were it an error or the end.
+    package static let input = Readiness(rawValue: 0x019)
+
+    /// Neither, one of them, or both. Not a literal: outside of this module `[.readable, .writable]` is an array whose elements
+    /// the protocol's own initializer asks for one by one, 1,500 instructions and two allocations each time.
+    package init(readable: Bool, writable: Bool) {
+        rawValue = (readable ? 0x001 : 0) | (writable ? 0x004 : 0)
+    }
+
+    /// Whether any of those is among these.
+    package func hasAny(of other: Readiness) -> Bool { rawValue & other.rawValue != 0 }
 }
 
 /// eventfd(2): wakes a thread that waits in epoll.

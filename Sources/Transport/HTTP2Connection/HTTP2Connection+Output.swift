@@ -63,11 +63,12 @@ extension HTTP2Connection: TurnEndHandler {
         var share = limits.sentBytesPerTurnMax
         while !isBlocked, !isClosed {
             defer { frames.queue.removeAll() }
-            try pull()
+            let mayHaveMore = try pull()
             if frames.queue.isEmpty { return }
             let count = frames.queue.count
             let sent = try write(frames.queue.bytes)
             if sent < count { unsent.append(UnsafeRawBufferPointer(rebasing: frames.queue.bytes[sent...])) }
+            if !mayHaveMore { return }
             share -= sent
             if share <= 0 {
                 hasMoreToSend = true
@@ -76,12 +77,15 @@ extension HTTP2Connection: TurnEndHandler {
         }
     }
 
-    /// Fills `frames`, up to the limit and one frame.
-    private func pull() throws(ConnectionFailure) {
-        while frames.queue.count < limits.unsentBytesMax, !isClosed, try pullFrame() {}
+    /// Fills `frames`, up to the limit and one frame; whether nghttp2 may have more.
+    private func pull() throws(ConnectionFailure) -> Bool {
+        while frames.queue.count < limits.unsentBytesMax, !isClosed {
+            guard try pullFrame() else { return false }
+        }
+        return true
     }
 
-    /// False: there was none.
+    /// False: nghttp2 has nothing more.
     private func pullFrame() throws(ConnectionFailure) -> Bool {
         var bytes: UnsafePointer<UInt8>?
         // DATA goes past `bytes`, in `takeData`.
@@ -90,8 +94,12 @@ extension HTTP2Connection: TurnEndHandler {
         if count < 0 {
             throw ConnectionFailure(.violation, "HTTP/2: \(String(cString: nghttp2_strerror(Int32(count))))")
         }
-        if count > 0 { frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count)) }
-        return frames.queue.count > before
+        if count > 0 {
+            frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count))
+            return true
+        }
+        // After DATA it goes on to the next frame by itself, unless `takeData` has paused it.
+        return frames.queue.count > before && frames.queue.count >= limits.unsentBytesMax
     }
 
     /// Takes the whole answer to a request out of nghttp2, before what follows of the request makes it drop that. It goes to

@@ -206,7 +206,7 @@ extension HTTP2Connection: ReadinessHandler {
                 // Nobody is there to be answered.
                 throw ConnectionFailure(.lost, "the peer closed the connection")
             }
-            if !readiness.isDisjoint(with: [.readable, .hangUp, .error]), ending == nil { try read() }
+            if readiness.hasAny(of: .input), ending == nil { try read() }
             if readiness.contains(.writable), !isClosed {
                 isBlocked = false
                 flush()
@@ -265,13 +265,12 @@ extension HTTP2Connection: ReadinessHandler {
 
     func updateInterest() {
         guard transport.isReady, !isConnecting, !isClosed else { return }
-        var wanted: Readiness = []
+        var isToRead = false
         // A peer that takes nothing is not listened to for ever: what it asks for would pile up.
         if !isHeldUp, !isBlocked || session.queuedFrames <= limits.queuedFramesMax {
-            if hasUnfinishedInput { askToGoOn() } else { wanted.insert(.readable) }
+            if hasUnfinishedInput { askToGoOn() } else { isToRead = true }
         }
-        if isBlocked || hasMoreToSend { wanted.insert(.writable) }
-        setInterest(wanted)
+        setInterest(Readiness(readable: isToRead, writable: isBlocked || hasMoreToSend))
     }
 
     private func askToGoOn() {

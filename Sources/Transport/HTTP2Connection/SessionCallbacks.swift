@@ -15,43 +15,39 @@ enum SessionCallbacks {
         var table: OpaquePointer?
         nghttp2_session_callbacks_new(&table)
         nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, context in
-            let id = frame!.pointee.hd.stream_id
-            let isRequest = frame!.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
-            return enter(context) { $0.beganHeaders(id, isRequest: isRequest) }
+            enter(context, frame!.pointee.headers) {
+                $0.beganHeaders($1.hd.stream_id, isRequest: $1.cat == NGHTTP2_HCAT_REQUEST)
+            }
         }
         nghttp2_session_callbacks_set_on_header_callback(table) {
             _, frame, name, nameCount, value, valueCount, _, context in
-            let id = frame!.pointee.hd.stream_id
-            nonisolated(unsafe) let name = UnsafeBufferPointer(start: name, count: nameCount)
-            nonisolated(unsafe) let value = stripped(UnsafeBufferPointer(start: value, count: valueCount))
-            return enter(context) { $0.receivedHeader(id, name: name, value: value) }
+            enter(context, Field(frame!.pointee.hd.stream_id, name, nameCount, value, valueCount)) {
+                $0.receivedHeader($1.stream, name: $1.name, value: $1.value)
+            }
         }
         nghttp2_session_callbacks_set_on_invalid_header_callback(table) {
             _, frame, name, nameCount, value, valueCount, _, context in
-            let id = frame!.pointee.hd.stream_id
-            nonisolated(unsafe) let name = UnsafeBufferPointer(start: name, count: nameCount)
-            nonisolated(unsafe) let value = stripped(UnsafeBufferPointer(start: value, count: valueCount))
-            return enter(context) { $0.receivedInvalidHeader(id, name: name, value: value) }
+            enter(context, Field(frame!.pointee.hd.stream_id, name, nameCount, value, valueCount)) {
+                $0.receivedInvalidHeader($1.stream, name: $1.name, value: $1.value)
+            }
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { session, _, id, bytes, count, context in
-            nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
-            return enter(context) { $0.receivedData(id, bytes) }
+            enter(context, (id, UnsafeRawBufferPointer(start: bytes, count: count))) { $0.receivedData($1.0, $1.1) }
         }
         nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, context in
-            let frame = frame!.pointee
-            return enter(context) { $0.receivedFrame(frame) }
+            enter(context, frame!) { $0.receivedFrame($1.pointee) }
         }
         nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, context in
-            let frame = frame!.pointee
-            return enter(context) { $0.sentFrame(frame) }
+            enter(context, frame!) { $0.sentFrame($1.pointee) }
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, id, code, context in
-            return enter(context) { $0.streamClosed(id, HTTP2ErrorCode(rawValue: code)) }
+            enter(context, (id, code)) { $0.streamClosed($1.0, HTTP2ErrorCode(rawValue: $1.1)) }
         }
         nghttp2_session_callbacks_set_send_data_callback(table) { _, _, header, count, source, context in
-            let owner = sourceStream(source!.pointee.ptr)
-            nonisolated(unsafe) let header = UnsafeRawBufferPointer(start: header, count: 9)
-            return enter(context) { $0.takeData(of: owner, frameHeader: header, count: count) }
+            let header = UnsafeRawBufferPointer(start: header, count: FrameHeader.byteCount)
+            return enter(context, (sourceStream(source!.pointee.ptr), header, count)) {
+                $0.takeData(of: $1.0, frameHeader: $1.1, count: $1.2)
+            }
         }
         return table
     }
@@ -61,16 +57,29 @@ enum SessionCallbacks {
         var provider = nghttp2_data_provider()
         provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
         provider.read_callback = { session, _, _, capacity, flags, source, context in
-            let owner = sourceStream(source!.pointee.ptr)
-            nonisolated(unsafe) let flags = flags!
-            let connection = contextConnection(context)
-            return IOLoop.assumeIsolated { connection.nextData(of: owner, capacity: capacity, flags: flags) }
+            enter(context, (sourceStream(source!.pointee.ptr), capacity, flags!)) {
+                $0.nextData(of: $1.0, capacity: $1.1, flags: $1.2)
+            }
         }
         return provider
     }
 }
 
-// A C callback's pointers are the caller's for the time of the call, which runs on the loop: nothing is sent anywhere.
+/// A header field as nghttp2 tells it, valid during the call.
+private struct Field {
+    let stream: Int32
+    let name: UnsafeBufferPointer<UInt8>
+    let value: UnsafeBufferPointer<UInt8>
+
+    init(
+        _ stream: Int32, _ name: UnsafePointer<UInt8>?, _ nameCount: Int, _ value: UnsafePointer<UInt8>?,
+        _ valueCount: Int
+    ) {
+        self.stream = stream
+        self.name = UnsafeBufferPointer(start: name, count: nameCount)
+        self.value = stripped(UnsafeBufferPointer(start: value, count: valueCount))
+    }
+}
 
 /// A field's value without the spaces and tabs at its ends.
 private func stripped(_ value: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
@@ -84,11 +93,13 @@ private func sourceStream(_ pointer: UnsafeMutableRawPointer?) -> HTTP2Stream {
     Unmanaged<HTTP2Stream>.fromOpaque(pointer!).takeUnretainedValue()
 }
 
-private func contextConnection(_ context: UnsafeMutableRawPointer?) -> HTTP2Connection {
-    Unmanaged<HTTP2Connection>.fromOpaque(context!).takeUnretainedValue()
-}
-
-private func enter(_ context: UnsafeMutableRawPointer?, _ body: @IOLoop (HTTP2Connection) -> CInt) -> CInt {
-    let connection = contextConnection(context)
-    return IOLoop.assumeIsolated { body(connection) }
+/// `body` gets what it needs as an argument, and captures nothing. A C callback's pointers are the caller's for the time of the
+/// call, which runs on the loop: nothing is sent anywhere.
+@inline(__always)
+private func enter<Argument, Result>(
+    _ context: UnsafeMutableRawPointer?, _ argument: Argument,
+    _ body: @escaping @IOLoop (HTTP2Connection, Argument) -> Result
+) -> Result {
+    let connection = Unmanaged<HTTP2Connection>.fromOpaque(context!).takeUnretainedValue()
+    return IOLoop.assumeIsolated(connection, argument, body)
 }

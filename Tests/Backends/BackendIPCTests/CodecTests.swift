@@ -28,8 +28,9 @@ struct CodecTests {
                 return payload(output)
             }
             var runs = OutputBuffer()
-            while let run = try batch.next() {
-                #expect(run.tokenIDs.count == run.tokenCount)
+            while let view = try batch.next() {
+                #expect(view.tokenIDs.count == view.tokenCount)
+                let run = TokenRun(view, finish: view.finish)
                 runs.append(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }
             let content = runs.bytes
@@ -159,6 +160,42 @@ struct CodecStrictnessTests {
     func unusualTokenIDs() {
         for bytes in [[0x10, 5], [0x12, 1, 5, 0x12, 1, 6], [0x12, 6, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]] as [[UInt8]] {
             #expect(throws: WireError.self) { try bytes.withUnsafeBytes { _ = try TokenRunView(decoding: $0) } }
+        }
+    }
+
+    @Test("what is taken for a batch at first sight is one, byte for byte, and nothing that is refused is")
+    func firstSight() throws {
+        var random = SeededRandom(seed: 11)
+        var recognized = 0
+        for _ in 0..<20_000 {
+            var bytes = [0x22] + random.bytes()
+            // Half of them with a length that is right, also written in more bytes than it needs.
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: bytes.insert(UInt8(bytes.count - 1), at: 1)
+            case 1: bytes.insert(contentsOf: [UInt8(bytes.count - 1) | 0x80, 0], at: 1)
+            default: break
+            }
+            bytes.withUnsafeBytes { memory in
+                guard let batch = BackendMessage.tokens(in: memory) else { return }
+                recognized += 1
+                guard case .tokens(let same)? = try? BackendMessage(decoding: memory) else {
+                    Issue.record("refused, or no batch: \(bytes)")
+                    return
+                }
+                #expect(batch.remaining.baseAddress == same.remaining.baseAddress)
+                #expect(batch.remaining.count == same.remaining.count)
+            }
+        }
+        #expect(recognized > 5_000)
+        // A batch after a field that nobody knows is one too, and judged the long way.
+        for bytes in [[0xc0, 0x3e, 1, 0x22, 0], [0x22, 0, 0xc0, 0x3e, 1]] as [[UInt8]] {
+            bytes.withUnsafeBytes { #expect(BackendMessage.tokens(in: $0).map { _ in () } == nil) }
+            try bytes.withUnsafeBytes { memory in
+                guard case .tokens = try BackendMessage(decoding: memory) else {
+                    Issue.record("no batch: \(bytes)")
+                    return
+                }
+            }
         }
     }
 

@@ -27,8 +27,10 @@ struct ConversationTests {
         try ids.withUnsafeBytes { ids in
             try characters.withUnsafeBytes { characters in
                 try conversation.backendRan(
-                    TokenRunView(
-                        sequence: sequence, tokenCount: tokens, packedTokenIDs: ids, text: characters, finish: finish))
+                    TokenRun(
+                        TokenRunView(
+                            sequence: sequence, tokenCount: tokens, packedTokenIDs: ids, text: characters),
+                        finish: finish))
             }
         }
     }
@@ -97,7 +99,7 @@ struct ConversationTests {
     func longestSequence() throws {
         var conversation = try ready(contextTokens: .max)
         try conversation.agentSays(.start(Start(sequence: 0, credit: .max, request: [])))
-        func computed(_ count: UInt32) -> TokenRunView { TokenRunView(sequence: 0, tokenCount: Int(count)) }
+        func computed(_ count: UInt32) -> TokenRun { TokenRun(TokenRunView(sequence: 0, tokenCount: Int(count))) }
         try conversation.backendRan(computed(.max - 1))
         #expect(sentence { try conversation.backendRan(computed(2)) }.contains("with a credit of 1"))
         try conversation.backendRan(computed(1))
@@ -107,7 +109,7 @@ struct ConversationTests {
         #expect(
             sentence {
                 let end = Finish(.reason(.length), promptTokens: .max)
-                try conversation.backendRan(TokenRunView(sequence: 0, finish: end))
+                try conversation.backendRan(TokenRun(TokenRunView(sequence: 0), finish: end))
             }.contains("4294967295 prompt tokens"))
     }
 

@@ -22,10 +22,11 @@ enum BackendTarget {
         ids.withUnsafeBytes { ids in
             text.withUnsafeBytes { text in
                 let runs = [
-                    TokenRunView(sequence: 0, tokenCount: 3, packedTokenIDs: ids, text: text),
-                    TokenRunView(
-                        sequence: 1, tokenCount: 3, packedTokenIDs: ids, text: text, finish: Finish(.reason(.stop))),
-                    TokenRunView(sequence: 2, finish: Finish(.fault(Fault(.internal, "no")))),
+                    TokenRun(TokenRunView(sequence: 0, tokenCount: 3, packedTokenIDs: ids, text: text)),
+                    TokenRun(
+                        TokenRunView(sequence: 1, tokenCount: 3, packedTokenIDs: ids, text: text),
+                        finish: Finish(.reason(.stop))),
+                    TokenRun(TokenRunView(sequence: 2), finish: Finish(.fault(Fault(.internal, "no")))),
                 ]
                 var content = OutputBuffer()
                 for run in runs {

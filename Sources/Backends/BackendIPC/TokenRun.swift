@@ -1,0 +1,33 @@
+package import WireFormat
+
+/// What one step gave one sequence, as whoever computes says it: a run, and how the sequence ended if it is its last.
+package struct TokenRun: WireMessage {
+    package let view: TokenRunView
+    package let finish: Finish?
+
+    package init(_ view: TokenRunView, finish: Finish? = nil) {
+        self.view = view
+        self.finish = finish
+    }
+
+    package var encodedSize: Int {
+        var size = WireSize.field(1, varint: UInt64(view.sequence))
+        if view.packedTokenIDs.count > 0 { size += WireSize.field(2, byteCount: view.packedTokenIDs.count) }
+        if view.text.count > 0 { size += WireSize.field(3, byteCount: view.text.count) }
+        if let finish { size += WireSize.field(4, message: finish) }
+        return size
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, varint: UInt64(view.sequence))
+        if view.packedTokenIDs.count > 0 { writer.field(2, bytes: view.packedTokenIDs) }
+        if view.text.count > 0 { writer.field(3, bytes: view.text) }
+        if let finish { writer.field(4, message: finish) }
+    }
+
+    /// Valid as long as `bytes`.
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        view = try TokenRunView(decoding: bytes)
+        finish = view.finish
+    }
+}
