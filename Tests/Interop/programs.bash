@@ -1,5 +1,5 @@
 # The gRPC project's own interoperability clients and servers, made ready in .build/interop for Scripts/interop, which
-# sources this after Scripts/archive.bash. Each function does its work once. Their servers would listen on all
+# sources this after Scripts/shared/archive.bash. Each function does its work once. Their servers would listen on all
 # addresses; what is built here listens on loopback.
 
 place="$PWD/.build/interop"
