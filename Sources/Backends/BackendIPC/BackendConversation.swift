@@ -266,7 +266,7 @@ extension BackendConversation {
             throw ContractViolation(
                 "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)")
         }
-        sequences.start(start.sequence, credit: start.credit, SequenceBounds(request: start.request))
+        sequences.start(start.sequence, credit: start.credit, start.bounds ?? SequenceBounds(request: start.request))
     }
 
     private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {

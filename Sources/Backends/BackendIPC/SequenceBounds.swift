@@ -1,13 +1,16 @@
 internal import WireFormat
 
 /// What a request asks of the end of its completion, and the backend's answer is held against.
-struct SequenceBounds: Equatable, Sendable {
+package struct SequenceBounds: Equatable, Sendable {
     /// The most tokens; nil: what is left of the context.
-    var tokensMax: UInt32?
+    package var tokensMax: UInt32?
     /// The tokens that may be told as the one that ended it.
-    var stopTokenIDs: [UInt32] = []
+    package var stopTokenIDs: [UInt32] = []
 
-    init() {}
+    package init(tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = []) {
+        self.tokensMax = tokensMax
+        self.stopTokenIDs = stopTokenIDs
+    }
 
     /// Reads a serialized `hearth.v1.GenerateRequest` and passes over everything but its `stopping`. The agent has checked
     /// the request; of bytes that are none nothing is known.

@@ -9,12 +9,17 @@ package struct Start: WireMessage, Equatable, Sendable {
     /// For whom the sequence is computed: what was computed for one scope is never used for another. Empty: nothing is
     /// shared. At most `ContractLimits.cacheScopeBytesMax`.
     package var cacheScope: [UInt8] = []
+    /// What the request asks of its end, where whoever says this knows; nil: it is to be read out of the request. Not sent.
+    package var bounds: SequenceBounds?
 
-    package init(sequence: UInt32, credit: UInt32, request: [UInt8], cacheScope: [UInt8] = []) {
+    package init(
+        sequence: UInt32, credit: UInt32, request: [UInt8], cacheScope: [UInt8] = [], bounds: SequenceBounds? = nil
+    ) {
         self.sequence = sequence
         self.credit = credit
         self.request = request
         self.cacheScope = cacheScope
+        self.bounds = bounds
     }
 
     package var encodedSize: Int {

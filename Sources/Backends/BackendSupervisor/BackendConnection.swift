@@ -102,12 +102,15 @@ extension BackendConnection {
 
     /// Nil when no sequence is free, or when the backend does not read what was sent before.
     func begin(
-        request: [UInt8], credit: UInt32, cacheScope: [UInt8], serial: UInt64, handler: any SequenceHandler
+        request: [UInt8], bounds: SequenceBounds?, credit: UInt32, cacheScope: [UInt8], serial: UInt64,
+        handler: any SequenceHandler
     ) -> SequenceID? {
         guard output.count < limits.outputBytesMax, let id = sequences.insert(handler, serial: serial) else {
             return nil
         }
-        guard say(.start(Start(sequence: id.number, credit: credit, request: request, cacheScope: cacheScope))) else {
+        let start = Start(
+            sequence: id.number, credit: credit, request: request, cacheScope: cacheScope, bounds: bounds)
+        guard say(.start(start)) else {
             _ = sequences.remove(id.number)
             return nil
         }

@@ -1,4 +1,4 @@
-internal import BackendIPC
+package import BackendIPC
 package import EventLoop
 internal import LaunchPlan
 internal import LinuxSystem
@@ -213,14 +213,16 @@ extension ManagedBackend {
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
     /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. What is computed is shared within
-    /// `cacheScope` only (`Start.cacheScope`).
+    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request.
     package func begin(
-        request: [UInt8], credit: UInt32, cacheScope: [UInt8] = [], handler: any SequenceHandler
+        request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
+        handler: any SequenceHandler
     ) -> SequenceID? {
         guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
         lastSerial += 1
         return connection.begin(
-            request: request, credit: credit, cacheScope: cacheScope, serial: lastSerial, handler: handler)
+            request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, serial: lastSerial,
+            handler: handler)
     }
 
     /// Lets the sequence compute so many tokens more. Does nothing once it has ended or was cancelled.

@@ -24,6 +24,8 @@ final class Turn: SequenceHandler {
     private var countedBytes = 0
     /// The request as the backend gets it; nothing once it has it.
     private var encoded: [UInt8]
+    /// What it asks of its end.
+    private let bounds: SequenceBounds
     /// How long it may wait; nil: for as long as it takes.
     private let queueTime: TurnRequest.Duration?
     private let limits: InferenceLimits
@@ -45,6 +47,7 @@ final class Turn: SequenceHandler {
         self.call = call
         self.service = service
         self.ended = ended
+        bounds = request.stopping.bounds
         queueTime = request.queueTime
         limits = service.limits
         let consumer = call.caller as? Consumer
@@ -96,7 +99,8 @@ extension Turn {
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         guard
             let sequence = backend.begin(
-                request: encoded, credit: tokens, cacheScope: service.cacheScope(of: call), handler: self)
+                request: encoded, bounds: bounds, credit: tokens, cacheScope: service.cacheScope(of: call),
+                handler: self)
         else {
             consumer?.giveBack(tokens)
             return false

@@ -1,3 +1,5 @@
+internal import BackendIPC
+
 /// What the agent itself has to know of a `hearth.v1.GenerateRequest`; the prompt is the backend's, which gets the bytes as
 /// they came.
 struct TurnRequest: Equatable {
@@ -41,6 +43,11 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     var optionCount = 0
     var optionBytes = 0
+}
+
+extension TurnRequest.Stopping {
+    /// What the backend's answer is held against.
+    var bounds: SequenceBounds { SequenceBounds(tokensMax: maxTokens, stopTokenIDs: stopTokenIDs) }
 }
 
 extension TurnRequest.Duration {

@@ -65,6 +65,21 @@ struct ConversationTests {
         #expect(sentence { try run(&unbounded, 0, tokens: 3) }.contains("at most 2"))
     }
 
+    @Test("bounds that are handed over hold instead of those that would be read out of the request")
+    func handedOver() throws {
+        var conversation = try ready()
+        let bounds = SequenceBounds(tokensMax: 3, stopTokenIDs: [9])
+        try conversation.agentSays(.start(Start(sequence: 0, credit: 50, request: stopping, bounds: bounds)))
+        try run(&conversation, 0, tokens: 3)
+        #expect(sentence { try run(&conversation, 0, tokens: 1) }.contains("at most 3"))
+        var stopped = try ready()
+        try stopped.agentSays(.start(Start(sequence: 0, credit: 50, request: stopping, bounds: bounds)))
+        #expect(
+            sentence { try run(&stopped, 0, finish: Finish(.reason(.stop), stopTokenID: 7, promptTokens: 5)) }
+                != "accepted")
+        try run(&stopped, 0, finish: Finish(.reason(.stop), stopTokenID: 9, promptTokens: 5))
+    }
+
     private func sentence(_ body: () throws -> Void) -> String {
         do {
             try body()

@@ -4,6 +4,7 @@ import SwiftProtobuf
 import Testing
 import WireFormat
 
+@testable import BackendIPC
 @testable import InferenceService
 
 /// Reads a whole message, so many steps at a time.
@@ -123,6 +124,19 @@ struct RequestScanTests {
         let decoded = try Hearth_V1_GenerateRequest(serializedBytes: named)
         #expect(decoded.requestID == "made-up")
         #expect(decoded.text == "t")
+    }
+
+    @Test func `what a request asks of its end is what its backend reads in it`() throws {
+        let piece: [UInt8] = try Hearth_V1_GenerateRequest.with { $0.stopping.stopTokenIds = [9, 10] }.serializedBytes()
+        for request in [Hearth_V1_GenerateRequest(), everything] {
+            let bytes = piece + (try request.serializedBytes() as [UInt8])
+            guard case .generate(let found) = try scan(bytes, .generate(byteCount: bytes.count, limits: limits)) else {
+                Issue.record("it is a request")
+                return
+            }
+            #expect(found.stopping.bounds == SequenceBounds(request: bytes))
+            #expect(found.stopping.bounds.stopTokenIDs.starts(with: [9, 10]))
+        }
     }
 
     @Test func `cancel is told from generate, and of both the last one counts`() throws {
