@@ -250,6 +250,12 @@ var targets: [Target] = [
             protobuf,
         ]),
     tests(
+        "AdminServiceTests", of: "Services",
+        [
+            "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "SandboxPolicy",
+            "SeccompFilter", protobuf,
+        ]),
+    tests(
         "HostAgentTests", of: "Agent",
         ["EventLoop", "GRPCServices", "HostAgent", "LinuxSystem", "Settings"]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),

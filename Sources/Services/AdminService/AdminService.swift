@@ -50,7 +50,7 @@ package final class AdminService: Service {
     private let started = Monotonic.now()
     /// The agent is to make way for the process of this number.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
-    private var successor: Int32?
+    private var successor = Successor()
 
     package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
         self.supervisor = supervisor
@@ -80,10 +80,7 @@ package final class AdminService: Service {
     private func handOver(
         _ request: Hearth_Admin_V1_HandOverRequest
     ) throws(Status) -> Hearth_Admin_V1_HandOverResponse {
-        if let successor {
-            throw Status(.failedPrecondition, "this agent makes way for the one with pid \(successor) already")
-        }
-        successor = request.successorPid
+        try successor.become(request.successorPid)
         onHandOver?(request.successorPid)
         return .with { $0.openCalls = UInt32(clamping: consumers.openCalls) }
     }
@@ -99,35 +96,19 @@ package final class AdminService: Service {
                     $0.security = listener.security
                 }
             }
-            $0.sandboxTier = weakestTier
+            $0.sandboxTier = AdminAnswers.weakest(of: supervisor.backends.filter { $0.pid != 0 }.map(\.tier))
             $0.openCalls = UInt32(clamping: consumers.openCalls)
             $0.openConnections = UInt32(clamping: consumers.openConnections)
             $0.tokensSent = inference.tokensSent
             $0.turnsFinished = inference.turnsFinished
             $0.turnsFailed = inference.turnsFailed
-            $0.residualRisks = supervisor.residualRisks.map(Self.described)
+            $0.residualRisks = supervisor.residualRisks.map(AdminAnswers.described)
             $0.backends = backends()
         }
     }
 
     private func listLimits() -> Hearth_Admin_V1_ListLimitsResponse {
-        .with {
-            $0.limits = facts.limits().map { fact in
-                .with {
-                    $0.name = fact.limit.name
-                    $0.value = fact.limit.value
-                    $0.unit = fact.limit.unit
-                    $0.meaning = fact.limit.meaning
-                    if let timesMet = fact.timesMet { $0.timesMet = timesMet }
-                }
-            }
-        }
-    }
-
-    /// "full" only if every running backend is held so.
-    private var weakestTier: String {
-        let tiers = supervisor.backends.filter { $0.pid != 0 }.map(\.tier)
-        return tiers.first { $0 != "full" } ?? tiers.first ?? ""
+        .with { $0.limits = facts.limits().map(AdminAnswers.described) }
     }
 
     private func listBackends() -> Hearth_Admin_V1_ListBackendsResponse {
@@ -160,17 +141,9 @@ package final class AdminService: Service {
                 $0.steps = backend.steps
                 $0.tokens = backend.tokens
                 $0.version = backend.version
-                $0.residualRisks = backend.residualRisks.map(Self.described)
+                $0.residualRisks = backend.residualRisks.map(AdminAnswers.described)
                 $0.deniedCalls = backend.denied.entries.reduce(0) { $0 &+ $1.call.count }
             }
-        }
-    }
-
-    private static func described(_ risk: ResidualRisk) -> Hearth_Admin_V1_ResidualRisk {
-        .with {
-            $0.name = risk.name
-            $0.exposure = risk.exposure
-            $0.remedy = risk.remedy
         }
     }
 }
@@ -181,26 +154,10 @@ extension AdminService {
     private func readLog(_ request: Hearth_Admin_V1_ReadLogRequest) throws(Status) -> Hearth_Admin_V1_ReadLogResponse {
         let all = supervisor.backends
         guard let backend = all.first(where: { $0.name == request.backend && $0.model == request.model }) else {
-            let known = all.map { "'\($0.model)' of \($0.name)" }.joined(separator: ", ")
-            throw Status(
-                .notFound,
-                "there is no model '\(request.model)' of a backend '\(request.backend)'; there are: "
-                    + (known.isEmpty ? "none" : known))
+            throw AdminAnswers.unknown(
+                model: request.model, of: request.backend, known: all.map { ($0.model, $0.name) })
         }
-        let output = backend.output(after: request.after, ofLog: request.log)
-        return .with {
-            $0.lines = output.lines.map { line in
-                .with {
-                    $0.number = line.number
-                    $0.timeMilliseconds = line.milliseconds
-                    $0.pid = line.pid
-                    $0.text = line.text
-                }
-            }
-            $0.lastNumber = output.lastNumber
-            $0.unfinished = output.unfinished
-            $0.log = output.log
-        }
+        return AdminAnswers.described(backend.output(after: request.after, ofLog: request.log))
     }
 }
 
@@ -212,9 +169,7 @@ extension AdminService {
     ) async throws(Status) -> Hearth_Admin_V1_ListDeniedResponse {
         let asked = supervisor.backends.filter { $0.name == request.backend }
         guard !asked.isEmpty else {
-            let names = Set(supervisor.backends.map(\.name)).sorted().joined(separator: ", ")
-            throw Status(
-                .notFound, "there is no backend '\(request.backend)'; there are: \(names.isEmpty ? "none" : names)")
+            throw AdminAnswers.unknown(backend: request.backend, known: supervisor.backends.map(\.name))
         }
         let entries = asked.flatMap { backend in backend.denied.entries.map { (model: backend.model, entry: $0) } }
         let policies = supervisor.policies
@@ -222,27 +177,7 @@ extension AdminService {
         // Reads files, so not on the loop.
         let allowing = await Task.detached { policies.allowing(calls) }.value
         return .with {
-            $0.calls = zip(entries, allowing).map { Self.describe($0.entry, model: $0.model, allowedBy: $1) }
-        }
-    }
-
-    private static func describe(
-        _ entry: DeniedCalls.Entry, model: String, allowedBy: [String]
-    ) -> Hearth_Admin_V1_DeniedCall {
-        let call = entry.call.call
-        let description = CallDescription(call)
-        return .with {
-            $0.model = model
-            $0.name = description.name
-            $0.argument = description.argument
-            $0.arguments = call.arguments
-            $0.errno = UInt32(entry.call.errno)
-            $0.count = entry.call.count
-            $0.firstSeenMilliseconds = entry.firstSeenMilliseconds
-            if call.number != SupervisedCall.otherKinds {
-                $0.meaning = SyscallMeaning(call).phrase
-                $0.allowedBy = allowedBy
-            }
+            $0.calls = zip(entries, allowing).map { AdminAnswers.described($0.entry, model: $0.model, allowedBy: $1) }
         }
     }
 }

@@ -1,0 +1,87 @@
+internal import BackendSupervisor
+internal import GRPC
+internal import InferenceMessages
+internal import LaunchPlan
+internal import PolicyExplanation
+internal import SandboxPolicy
+internal import SeccompFilter
+internal import SwiftProtobuf
+
+/// What the owner is told, of values: the words of `AdminService`. Pure.
+enum AdminAnswers {
+    /// Of the tiers that hold the running backends the one to be told: "full" only if every one of them is held so; empty
+    /// when none runs.
+    static func weakest(of tiers: [String]) -> String { tiers.first { $0 != "full" } ?? tiers.first ?? "" }
+
+    /// NOT_FOUND, with the names that there are.
+    static func unknown(backend: String, known: [String]) -> Status {
+        Status(
+            .notFound, "there is no backend '\(backend)'; there are: \(list(Set(known).sorted()))")
+    }
+
+    /// NOT_FOUND, with the models that there are and their backends.
+    static func unknown(model: String, of backend: String, known: [(model: String, backend: String)]) -> Status {
+        Status(
+            .notFound,
+            "there is no model '\(model)' of a backend '\(backend)'; there are: "
+                + list(known.map { "'\($0.model)' of \($0.backend)" }))
+    }
+
+    private static func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
+
+    static func described(_ fact: AdminService.Limit) -> Hearth_Admin_V1_Limit {
+        .with {
+            $0.name = fact.limit.name
+            $0.value = fact.limit.value
+            $0.unit = fact.limit.unit
+            $0.meaning = fact.limit.meaning
+            if let timesMet = fact.timesMet { $0.timesMet = timesMet }
+        }
+    }
+
+    static func described(_ risk: ResidualRisk) -> Hearth_Admin_V1_ResidualRisk {
+        .with {
+            $0.name = risk.name
+            $0.exposure = risk.exposure
+            $0.remedy = risk.remedy
+        }
+    }
+
+    static func described(_ output: BackendOutput) -> Hearth_Admin_V1_ReadLogResponse {
+        .with {
+            $0.lines = output.lines.map { line in
+                .with {
+                    $0.number = line.number
+                    $0.timeMilliseconds = line.milliseconds
+                    $0.pid = line.pid
+                    $0.text = line.text
+                }
+            }
+            $0.lastNumber = output.lastNumber
+            $0.unfinished = output.unfinished
+            $0.log = output.log
+        }
+    }
+
+    /// `allowedBy`: the policies that would let it pass. What the sum of the kinds that were not told apart means, and who
+    /// would allow it, cannot be said.
+    static func described(
+        _ entry: DeniedCalls.Entry, model: String, allowedBy: [String]
+    ) -> Hearth_Admin_V1_DeniedCall {
+        let call = entry.call.call
+        let description = CallDescription(call)
+        return .with {
+            $0.model = model
+            $0.name = description.name
+            $0.argument = description.argument
+            $0.arguments = call.arguments
+            $0.errno = UInt32(entry.call.errno)
+            $0.count = entry.call.count
+            $0.firstSeenMilliseconds = entry.firstSeenMilliseconds
+            if call.number != SupervisedCall.otherKinds {
+                $0.meaning = SyscallMeaning(call).phrase
+                $0.allowedBy = allowedBy
+            }
+        }
+    }
+}
