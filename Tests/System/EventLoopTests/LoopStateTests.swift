@@ -66,6 +66,63 @@ struct LoopStateTests {
         #expect(state.takeDueTimer(at: Self.moment(5)) == nil)
     }
 
+    @Test @IOLoop func `of many timers that were set and cancelled the others are due, each at its moment`() {
+        var state = LoopState(LoopLimits())
+        var fired: [Int] = []
+        var kept: [Int] = []
+        // Hours away and cancelled at once, as deadlines are; among them some that stay, set in no order.
+        for index in 0..<2_000 {
+            let number = (index * 7_919) % 2_003
+            let timer = state.addTimer(at: Self.moment(number)) { fired.append(number) }
+            if index % 20 == 0 { kept.append(number) } else { state.cancel(timer) }
+        }
+        kept.sort()
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == kept[0])
+        for moment in [500, 1_000, 3_000] {
+            while let action = state.takeDueTimer(at: Self.moment(moment)) { action() }
+            #expect(fired == kept.filter { $0 <= moment })
+        }
+        #expect(state.timeoutMilliseconds(at: Self.moment(3_000)) == -1)
+    }
+
+    @Test @IOLoop func `a timer that a timer sets is due in its own time`() {
+        var state = LoopState(LoopLimits())
+        var fired: [String] = []
+        _ = state.addTimer(at: Self.moment(1)) { fired.append("first") }
+        _ = state.addTimer(at: Self.moment(4)) { fired.append("last") }
+        state.takeDueTimer(at: Self.moment(2))?()
+        _ = state.addTimer(at: Self.moment(3)) { fired.append("set") }
+        let overdue = state.addTimer(at: Self.moment(1)) { fired.append("overdue") }
+        #expect(state.timeoutMilliseconds(at: Self.moment(2)) == 0)
+        state.takeDueTimer(at: Self.moment(2))?()
+        // It has fired: that it is cancelled now takes nobody else's place.
+        state.cancel(overdue)
+        #expect(state.takeDueTimer(at: Self.moment(2)) == nil)
+        while let action = state.takeDueTimer(at: Self.moment(9)) { action() }
+        #expect(fired == ["first", "overdue", "set", "last"])
+    }
+
+    @Test @IOLoop func `an hour is the longest that is waited at once`() {
+        var state = LoopState(LoopLimits())
+        _ = state.addTimer(at: Monotonic(nanoseconds: .max)) {}
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 3_600_000)
+    }
+
+    @Test @IOLoop func `places are used again, the last that was freed first, and each has one owner`() {
+        var state = LoopState(LoopLimits())
+        let handlers = (0..<8).map { _ in Handler() }
+        var tags = handlers.map { state.insert($0) }
+        #expect(Set(tags).count == 8)
+        for index in [2, 5] { state.remove(tag: tags[index]) }
+        for index in [2, 5] { tags[index] = state.insert(handlers[index]) }
+        #expect(Set(tags.map { $0 & 0xffff_ffff }).count == 8)
+        for (tag, handler) in zip(tags, handlers) { #expect(state.handler(tag: tag) === handler) }
+        // Removed twice it is free once.
+        state.remove(tag: tags[0])
+        state.remove(tag: tags[0])
+        #expect(state.insert(Handler()) & 0xffff_ffff != state.insert(Handler()) & 0xffff_ffff)
+    }
+
     @Test @IOLoop func `an overdue timer is not waited for, and a part of a millisecond is a whole one`() {
         var state = LoopState(LoopLimits())
         _ = state.addTimer(at: Monotonic(nanoseconds: 1_000_001)) {}
