@@ -15,7 +15,7 @@ from agent import PREFIX, SANITIZED, Agent, resident_kibibytes, wait_until
 from attack import attacked, new_channel
 from consumer import LENGTH, Turn, connect, pb, read_turn, rpc, run
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Programs/unruly/unruly.c"
+SOURCES = pathlib.Path(__file__).resolve().parents[2] / "Programs/unruly"
 BUILT = pathlib.Path(os.environ["HEARTH_CONSUMER_WORK"]) / "unruly"
 
 # What `unruly-mumble` says again and again, a byte a token: a letter, two scalars, and beginnings and other parts of scalars.
@@ -97,8 +97,9 @@ MANIFESTS = {"long-context": {"models": [{"id": "unruly-long-context", "contextT
 
 @pytest.fixture(scope="module")
 def unruly():
-    """The hostile executable, made from its one file; every way that it knows has its line above."""
-    command = ["cc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", BUILT, SOURCE]
+    """The hostile executable, made from its folder; every way that it knows has its line above."""
+    command = ["cc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-I", SOURCES / "include", "-o", BUILT]
+    command += sorted(SOURCES.glob("*.c"))
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ways = subprocess.run([BUILT], capture_output=True, text=True).stderr.split(": ")[-1].split()
