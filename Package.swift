@@ -66,6 +66,11 @@ func tests(_ name: String, of part: String, _ dependencies: [Target.Dependency])
         swiftSettings: swiftSettings)
 }
 
+/// What several targets of tests share.
+func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/Support/\(name)", swiftSettings: swiftSettings)
+}
+
 /// A program that tests start, or a part of one.
 func testProgram(
     _ name: String, _ dependencies: [Target.Dependency] = [], linkerSettings: [LinkerSetting] = []
@@ -189,7 +194,9 @@ var targets: [Target] = [
     .target(name: "LlamaPlanning", path: "Backends/llama/Planning", swiftSettings: swiftSettings),
 
     // Where tests find what the repository holds and what the build has made.
-    .target(name: "TestPlaces", path: "Tests/Support/TestPlaces", swiftSettings: swiftSettings),
+    support("TestPlaces"),
+    // The agent's end of a backend's socket.
+    support("BackendDriver", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
     tests("CryptographyTests", of: "System", ["Cryptography", "LinuxSystem"]),
@@ -222,7 +229,7 @@ var targets: [Target] = [
         "BackendIPCTests", of: "Backends", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests(
         "BackendKitTests", of: "Backends",
-        ["BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        ["BackendDriver", "BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
     tests(
         "BackendSupervisorTests", of: "Backends",
         [
@@ -237,7 +244,7 @@ var targets: [Target] = [
         ]),
     tests(
         "EchoIntegrationTests", of: "Backends",
-        ["BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        ["BackendDriver", "BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", protobuf]),
     tests("LlamaPlanningTests", of: "Backends", ["LlamaPlanning"]),
     tests(
         "GRPCServicesTests", of: "Services",
@@ -322,7 +329,7 @@ if let llamaPrefix {
             ]),
         tests(
             "LlamaIntegrationTests", of: "Backends",
-            ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", protobuf]),
     ]
 }
 

@@ -1,3 +1,4 @@
+import BackendDriver
 import BackendIPC
 import BackendKit
 import Glibc
@@ -53,16 +54,21 @@ private struct CountingEngine: Engine, Sendable {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace { .idle }
 }
 
+extension BackendDriver {
+    /// How each sequence ended that has.
+    fileprivate var finishes: [UInt32: Finish] { completions.compactMapValues(\.finish) }
+}
+
 @Suite("Backend")
 struct BackendTests {
     /// A GenerateRequest with the text "x".
     private let request: [UInt8] = [0x22, 1, 0x78]
 
-    private func start(_ body: @escaping @Sendable (inout Step) throws(EngineFault) -> Pace) throws -> BackendHarness {
-        let harness = try BackendHarness(ScriptedEngine(body: body))
-        try harness.listen { $0.conversation.phase == .ready }
-        try harness.say(.start(Start(sequence: 0, credit: 3, request: request)))
-        return harness
+    private func start(_ body: @escaping @Sendable (inout Step) throws(EngineFault) -> Pace) throws -> ServedEngine {
+        let backend = try ServedEngine(ScriptedEngine(body: body))
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 0, credit: 3, request: request)))
+        return backend
     }
 
     @Test(
@@ -72,7 +78,7 @@ struct BackendTests {
             (4, "which is not running"), (5, "has no credit"),
         ])
     func misuse(kind: Int, part: String) throws {
-        let harness = try start { step throws(EngineFault) in
+        let backend = try start { step throws(EngineFault) in
             switch kind {
             case 0: for _ in 0..<4 { step.emit(0, token: 1, text: "a") }
             case 1: step.emit(1, token: 1, text: "a")
@@ -85,91 +91,91 @@ struct BackendTests {
             }
             return .again
         }
-        try harness.listen { $0.fatal != nil }
-        #expect(harness.fatal?.message.contains(part) == true, "\(harness.fatal?.message ?? "")")
-        #expect(harness.end() == 1)
+        try backend.agent.listen { $0.fatal != nil }
+        #expect(backend.agent.fatal?.message.contains(part) == true, "\(backend.agent.fatal?.message ?? "")")
+        #expect(backend.end() == 1)
     }
 
     @Test("an engine's fault in a step ends the backend with its words")
     func stepFault() throws {
-        let harness = try start { _ throws(EngineFault) in throw EngineFault(.internal, "the model is broken") }
-        try harness.listen { $0.fatal != nil }
-        #expect(harness.fatal == Fault(.internal, "the model is broken"))
-        #expect(harness.end() == 1)
+        let backend = try start { _ throws(EngineFault) in throw EngineFault(.internal, "the model is broken") }
+        try backend.agent.listen { $0.fatal != nil }
+        #expect(backend.agent.fatal == Fault(.internal, "the model is broken"))
+        #expect(backend.end() == 1)
     }
 
     @Test("tokens of a request with stop strings are runs of their own", arguments: [false, true])
     func stopStrings(has: Bool) throws {
-        let harness = try BackendHarness(
+        let backend = try ServedEngine(
             ScriptedEngine(body: { step throws(EngineFault) in
                 guard step.credit(of: 0) == 3 else { return .idle }
                 for letter in ["a", "b", "c"] { step.emit(0, token: 1, text: letter) }
                 step.finish(0, .endOfTurn, prompt: PromptTokens(total: 1))
                 return .idle
             }))
-        try harness.listen { $0.conversation.phase == .ready }
+        try backend.agent.listen { $0.conversation.phase == .ready }
         // Stopping { stop = "z" }
         let request = request + (has ? [0x3a, 3, 0x12, 1, 0x7a] : [])
-        try harness.say(.start(Start(sequence: 0, credit: 3, request: request)))
-        try harness.listen { $0.finishes[0] != nil }
-        #expect(harness.runs == (has ? ["a", "b", "c"] : ["abc"]))
+        try backend.agent.say(.start(Start(sequence: 0, credit: 3, request: request)))
+        try backend.agent.listen { $0.finishes[0] != nil }
+        #expect(backend.agent.completions[0]?.runs == (has ? ["a", "b", "c"] : ["abc"]).map { Array($0.utf8) })
     }
 
     @Test("a model that offers more sequences than allowed is the author's error")
     func badModel() throws {
         let engine = ScriptedEngine(model: LoadedModel(maxContextTokens: 1, maxSequences: 5))
-        let harness = try BackendHarness(engine)
-        try harness.listen { $0.fatal != nil }
-        #expect(harness.fatal?.message.contains("Loaded.max_sequences is 5") == true)
-        #expect(harness.end() == 1)
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.fatal != nil }
+        #expect(backend.agent.fatal?.message.contains("Loaded.max_sequences is 5") == true)
+        #expect(backend.end() == 1)
     }
 
     @Test("a long message is cut at a whole character")
     func longFault() throws {
-        let harness = try start { step throws(EngineFault) in
+        let backend = try start { step throws(EngineFault) in
             step.fail(0, EngineFault(.internal, String(repeating: "🔥", count: 1_000)))
             return .idle
         }
-        try harness.listen { $0.finishes[0] != nil }
-        guard case .fault(let fault)? = harness.finishes[0]?.outcome else {
+        try backend.agent.listen { $0.finishes[0] != nil }
+        guard case .fault(let fault)? = backend.agent.finishes[0]?.outcome else {
             Issue.record("there was no fault")
             return
         }
         #expect(fault.message.utf8.count <= 1_024)
         #expect(fault.message.utf8.count > 900)
         #expect(fault.message.allSatisfy { $0 == "🔥" })
-        #expect(harness.end() == 0)
+        #expect(backend.end() == 0)
     }
 
     @Test("a request that cannot be decoded finishes its sequence with a fault")
     func malformedRequest() throws {
-        let harness = try start { _ throws(EngineFault) in .idle }
-        try harness.say(.start(Start(sequence: 1, credit: 1, request: [0xff])))
-        try harness.listen { $0.finishes[1] != nil }
-        guard case .fault(let fault)? = harness.finishes[1]?.outcome else {
+        let backend = try start { _ throws(EngineFault) in .idle }
+        try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: [0xff])))
+        try backend.agent.listen { $0.finishes[1] != nil }
+        guard case .fault(let fault)? = backend.agent.finishes[1]?.outcome else {
             Issue.record("there was no fault")
             return
         }
         #expect(fault.code == .invalidArgument)
-        #expect(harness.end() == 0)
+        #expect(backend.end() == 0)
     }
 
     @Test("an engine hears for whom a sequence is computed, and nothing that a consumer wrote")
     func cacheScope() throws {
         let engine = ScriptedEngine(refusal: { EngineFault(.internal, "scope \($0.cacheScope), text \($0.prompt)") })
-        let harness = try BackendHarness(engine)
-        try harness.listen { $0.conversation.phase == .ready }
-        try harness.say(.start(Start(sequence: 0, credit: 3, request: request, cacheScope: [1, 2, 255])))
-        try harness.say(.start(Start(sequence: 1, credit: 3, request: request)))
-        try harness.listen { $0.finishes.count == 2 }
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 0, credit: 3, request: request, cacheScope: [1, 2, 255])))
+        try backend.agent.say(.start(Start(sequence: 1, credit: 3, request: request)))
+        try backend.agent.listen { $0.finishes.count == 2 }
         for (sequence, scope) in [(0, "scope [1, 2, 255]"), (1, "scope []")] as [(UInt32, String)] {
-            guard case .fault(let fault)? = harness.finishes[sequence]?.outcome else {
+            guard case .fault(let fault)? = backend.agent.finishes[sequence]?.outcome else {
                 Issue.record("there was no fault")
                 return
             }
             #expect(fault.message.hasPrefix(scope + ","))
         }
-        #expect(harness.end() == 0)
+        #expect(backend.end() == 0)
     }
 
     @Test("within a long step pings are answered, and what else is said is heard after it")
@@ -186,57 +192,57 @@ struct BackendTests {
             for sequence in step.sequences { step.finish(sequence, .endOfTurn, prompt: PromptTokens(total: 1)) }
             return .again
         })
-        let harness = try BackendHarness(engine)
-        try harness.listen { $0.conversation.phase == .ready }
-        try harness.say(.start(Start(sequence: 1, credit: 1, request: request)))
-        try harness.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: request)))
+        try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
         while !gate.isInStep.load(ordering: .acquiring) { sched_yield() }
-        for nonce in 0..<3 as Range<UInt64> { try harness.say(.ping(Ping(nonce: nonce))) }
-        try harness.say(.cancel(Cancel(sequence: 1)))
-        try harness.say(.credit(Credit(sequence: 0, tokens: 5)))
-        try harness.say(.ping(Ping(nonce: 3)))
-        try harness.listen { $0.received.last == "Pong" && $0.received.suffix(4).allSatisfy { $0 == "Pong" } }
-        #expect(harness.finishes.isEmpty)
+        for nonce in 0..<3 as Range<UInt64> { try backend.agent.say(.ping(Ping(nonce: nonce))) }
+        try backend.agent.say(.cancel(Cancel(sequence: 1)))
+        try backend.agent.say(.credit(Credit(sequence: 0, tokens: 5)))
+        try backend.agent.say(.ping(Ping(nonce: 3)))
+        try backend.agent.listen { $0.received.last == "Pong" && $0.received.suffix(4).allSatisfy { $0 == "Pong" } }
+        #expect(backend.agent.finishes.isEmpty)
         gate.mayEnd.store(true, ordering: .releasing)
-        try harness.listen { $0.finishes.count == 2 }
+        try backend.agent.listen { $0.finishes.count == 2 }
         #expect(
-            harness.finishes.values.allSatisfy { $0.outcome == .reason(.stop) },
+            backend.agent.finishes.values.allSatisfy { $0.outcome == .reason(.stop) },
             "it had ended when the cancel was heard")
         // The numbers serve again.
-        try harness.say(.start(Start(sequence: 1, credit: 1, request: request)))
-        try harness.say(.start(Start(sequence: 0, credit: 1, request: request)))
-        try harness.listen { $0.conversation.runningSequences == 0 }
-        #expect(harness.end() == 0)
+        try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: request)))
+        try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        try backend.agent.listen { $0.conversation.runningSequences == 0 }
+        #expect(backend.end() == 0)
     }
 
     @Test("a query whose answer takes long is asked again until it has one, and others are answered meanwhile")
     func slowQueries() throws {
-        let harness = try BackendHarness(CountingEngine())
-        try harness.listen { $0.conversation.phase == .ready }
+        let backend = try ServedEngine(CountingEngine())
+        try backend.agent.listen { $0.conversation.phase == .ready }
         for (query, text) in [(7, "slow"), (8, "x"), (9, "bad")] as [(UInt32, String)] {
             let request = [0x22, UInt8(text.utf8.count)] + Array(text.utf8)
-            try harness.say(.countTokens(CountTokens(query: query, request: request)))
+            try backend.agent.say(.countTokens(CountTokens(query: query, request: request)))
         }
-        try harness.listen { $0.counts.count == 3 }
-        #expect(harness.counts.map(\.query) == [8, 9, 7])
-        #expect(harness.counts[0].result == .success(1))
-        #expect(harness.counts[1].result == .failure(Fault(.invalidArgument, "bad text")))
-        #expect(harness.counts[2].result == .success(10))
-        #expect(harness.end() == 0)
+        try backend.agent.listen { $0.counts.count == 3 }
+        #expect(backend.agent.counts.map(\.query) == [8, 9, 7])
+        #expect(backend.agent.counts[0].result == .success(1))
+        #expect(backend.agent.counts[1].result == .failure(Fault(.invalidArgument, "bad text")))
+        #expect(backend.agent.counts[2].result == .success(10))
+        #expect(backend.end() == 0)
     }
 
     @Test("cached tokens of a prompt are never more than its tokens")
     func cachedTokens() throws {
-        let harness = try start { _ throws(EngineFault) in .idle }
-        try harness.say(.cancel(Cancel(sequence: 0)))
-        try harness.listen { $0.finishes[0] != nil }
-        #expect(harness.finishes[0] == Finish(.reason(.cancelled), promptTokens: 3, cachedPromptTokens: 3))
-        #expect(harness.end() == 0)
+        let backend = try start { _ throws(EngineFault) in .idle }
+        try backend.agent.say(.cancel(Cancel(sequence: 0)))
+        try backend.agent.listen { $0.finishes[0] != nil }
+        #expect(backend.agent.finishes[0] == Finish(.reason(.cancelled), promptTokens: 3, cachedPromptTokens: 3))
+        #expect(backend.end() == 0)
     }
 
     @Test("the tokens of one step leave in one frame, and alternating sequences are put in order")
     func oneFrame() throws {
-        let harness = try start { step throws(EngineFault) in
+        let backend = try start { step throws(EngineFault) in
             guard step.sequences.count == 2 else { return .idle }
             for token in 0..<3 as Range<UInt32> {
                 step.emit(0, token: token, text: "a")
@@ -244,10 +250,10 @@ struct BackendTests {
             }
             return .again
         }
-        try harness.say(.start(Start(sequence: 1, credit: 3, request: request)))
-        try harness.listen { $0.conversation.tokens(of: 0) == 3 && $0.conversation.tokens(of: 1) == 3 }
-        #expect(harness.received.filter { $0 == "TokenBatch" }.count == 1)
-        #expect(harness.end() == 0)
+        try backend.agent.say(.start(Start(sequence: 1, credit: 3, request: request)))
+        try backend.agent.listen { $0.conversation.tokens(of: 0) == 3 && $0.conversation.tokens(of: 1) == 3 }
+        #expect(backend.agent.received.filter { $0 == "TokenBatch" }.count == 1)
+        #expect(backend.end() == 0)
     }
 
     @Test("while the agent does not read, the backend stops computing, still hears, and goes on later")
@@ -261,13 +267,13 @@ struct BackendTests {
                 }
                 return .again
             })
-        let harness = try BackendHarness(engine)
-        try harness.listen { $0.conversation.phase == .ready }
-        try harness.say(.start(Start(sequence: 0, credit: 10_000, request: request)))
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 0, credit: 10_000, request: request)))
         // Far more than every buffer on the way holds: were the backend not reading, these writes would never end.
-        for _ in 0..<20_000 { try harness.say(.credit(Credit(sequence: 0, tokens: 100))) }
-        for nonce in 0..<500 as Range<UInt64> { try harness.say(.ping(Ping(nonce: nonce))) }
-        try harness.listen { $0.conversation.tokens(of: 0) == 2_010_000 }
-        #expect(harness.end() == 0)
+        for _ in 0..<20_000 { try backend.agent.say(.credit(Credit(sequence: 0, tokens: 100))) }
+        for nonce in 0..<500 as Range<UInt64> { try backend.agent.say(.ping(Ping(nonce: nonce))) }
+        try backend.agent.listen { $0.conversation.tokens(of: 0) == 2_010_000 }
+        #expect(backend.end() == 0)
     }
 }

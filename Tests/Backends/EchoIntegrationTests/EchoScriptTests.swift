@@ -1,50 +1,52 @@
+import BackendDriver
 import BackendIPC
 import EchoTokens
 import Glibc
+import LinuxSystem
 import Testing
 
 @Suite("echo follows its script")
 struct EchoScriptTests {
     @Test("a rate and a delay change when tokens come, not which")
     func rate() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         let options = ["tokens_per_second": "500", "delay_ms": "20"]
         try echo.start(0, try request(maxTokens: 20, options: options))
         try echo.start(1, try request(maxTokens: 20, options: options.merging(["spread": "1"]) { $1 }))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids == expectedIDs(0..<20))
-        #expect(heard.runs >= 20)
-        #expect(try echo.listen(toFinish: 1).ids == expectedIDs(0..<20))
+        let heard = try echo.finish(0)
+        #expect(heard.tokens == expectedIDs(0..<20))
+        #expect(heard.runs.count >= 20)
+        #expect(try echo.finish(1).tokens == expectedIDs(0..<20))
     }
 
     @Test("a burst sends many tokens in one run")
     func burst() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 1_000, options: ["burst": "250"]))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids == expectedIDs(0..<1_000))
-        #expect(heard.runs <= 5)
+        let heard = try echo.finish(0)
+        #expect(heard.tokens == expectedIDs(0..<1_000))
+        #expect(heard.runs.count <= 5)
     }
 
     @Test("a burst too long for one frame is cut in several")
     func longBurst() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 400_000, options: ["burst": "65536"]))
-        #expect(try echo.listen(toFinish: 0).ids == expectedIDs(0..<400_000))
+        #expect(try echo.finish(0).tokens == expectedIDs(0..<400_000))
     }
 
     @Test("it crashes at the token asked for, with the tokens before it sent")
     func crash() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: ["crash_at": "5", "burst": "3"]))
         try echo.listen { $0.conversation.tokens(of: 0) == 5 }
-        #expect(throws: EchoProcess.Unexpected.self) { try echo.listen { _ in false } }
-        #expect(echo.awaitEnd() & 0x7f == SIGABRT)
+        #expect(throws: BackendDriver.Failure.closed) { try echo.listen { _ in false } }
+        #expect(try echo.awaitEnd() == .signalled(SIGABRT))
     }
 
     @Test("it hangs at the token asked for and answers no ping")
     func hang() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: ["hang_at": "5"]))
         try echo.listen { $0.conversation.tokens(of: 0) == 5 }
         try echo.say(.ping(Ping(nonce: 1)))
@@ -53,60 +55,60 @@ struct EchoScriptTests {
 
     @Test("it falls silent at the token asked for, but answers pings without progress")
     func silent() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: ["silent_at": "5"]))
         try echo.listen { $0.conversation.tokens(of: 0) == 5 }
-        let steps = try echo.ping(1).steps
-        #expect(try echo.ping(2).steps == steps)
+        let steps = try echo.ping().steps
+        #expect(try echo.ping().steps == steps)
         try echo.say(.cancel(Cancel(sequence: 0)))
-        #expect(try echo.listen(toFinish: 0).finish?.outcome == .reason(.cancelled))
+        #expect(try echo.finish(0).finish?.outcome == .reason(.cancelled))
     }
 
     @Test("a malformed frame comes after the tokens before it", arguments: ["envelope", "length", "zero", "hello"])
     func malformed(kind: String) throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: ["malformed_at": "5", "malformed": kind]))
-        #expect(throws: ContractViolation.self) { try echo.listen { $0.heard[0]?.finish != nil } }
+        #expect(throws: ContractViolation.self) { try echo.listen { $0.completions[0]?.finish != nil } }
         #expect(echo.conversation.tokens(of: 0) >= 5)
     }
 
     @Test("a flood goes beyond the credit and is noticed")
     func flood() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 1_000, options: ["flood": "3"]), credit: 5)
-        let error = #expect(throws: ContractViolation.self) { try echo.listen { $0.heard[0]?.finish != nil } }
+        let error = #expect(throws: ContractViolation.self) { try echo.listen { $0.completions[0]?.finish != nil } }
         #expect(error?.sentence.contains("with a credit of") == true)
     }
 
     @Test("split scalars are whole again when the text is put together")
     func splitScalars() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 5, options: ["split_scalars": "1"]))
-        let heard = try echo.listen(toFinish: 0)
+        let heard = try echo.finish(0)
         let words = (0..<5 as Range<UInt64>).map { expectedText($0..<$0 + 1) + "🔥" }
-        #expect(String(validating: heard.text, as: UTF8.self) == words.joined())
-        #expect(heard.ids == expectedIDs(0..<5))
+        #expect(String(validating: heard.bytes, as: UTF8.self) == words.joined())
+        #expect(heard.tokens == expectedIDs(0..<5))
     }
 
     @Test("it repeats the prompt's words when asked to")
     func repeatsPrompt() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request("grüße an alle", options: ["echo": "1"]))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(String(decoding: heard.text, as: UTF8.self) == " grüße an alle")
-        #expect(heard.ids == [0, 1, 2])
+        let heard = try echo.finish(0)
+        #expect(heard.text == " grüße an alle")
+        #expect(heard.tokens == [0, 1, 2])
         #expect(heard.finish?.outcome == .reason(.stop))
     }
 
     @Test("a fault comes at once or after some tokens")
     func fault() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: ["fault": "overloaded"]))
         try echo.start(1, try request(options: ["fault": "internal", "fault_at": "4"]))
-        let first = try echo.listen(toFinish: 0)
-        let second = try echo.listen(toFinish: 1)
-        #expect(first.ids.isEmpty)
-        #expect(second.ids == expectedIDs(0..<4))
+        let first = try echo.finish(0)
+        let second = try echo.finish(1)
+        #expect(first.tokens.isEmpty)
+        #expect(second.tokens == expectedIDs(0..<4))
         guard case .fault(let one)? = first.finish?.outcome, case .fault(let other)? = second.finish?.outcome else {
             Issue.record("there was no fault")
             return
@@ -122,9 +124,9 @@ struct EchoScriptTests {
             ("spread", "maybe"), ("malformed", "nicely"), ("fault", "none"), ("crash_at", ""),
         ])
     func badValue(key: String, value: String) throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(options: [key: value]))
-        guard case .fault(let fault)? = try echo.listen(toFinish: 0).finish?.outcome else {
+        guard case .fault(let fault)? = try echo.finish(0).finish?.outcome else {
             Issue.record("\(key)=\(value) was accepted")
             return
         }
@@ -134,8 +136,8 @@ struct EchoScriptTests {
 
     @Test("an unknown option is ignored")
     func unknownOption() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 2, options: ["no_such_option": "1"]))
-        #expect(try echo.listen(toFinish: 0).ids.count == 2)
+        #expect(try echo.finish(0).tokens.count == 2)
     }
 }

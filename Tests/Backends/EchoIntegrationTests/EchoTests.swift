@@ -1,7 +1,8 @@
+import BackendDriver
 import BackendIPC
 import EchoTokens
-import Glibc
 import InferenceMessages
+import LinuxSystem
 import SwiftProtobuf
 import Testing
 
@@ -9,26 +10,26 @@ import Testing
 struct EchoTests {
     @Test("a completion is exactly the tokens that the function gives, and its usage")
     func exactTokens() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(3, try request(seed: 42, maxTokens: 500))
-        let heard = try echo.listen(toFinish: 3)
-        #expect(heard.ids == expectedIDs(seed: 42, 0..<500))
-        #expect(String(decoding: heard.text, as: UTF8.self) == expectedText(seed: 42, 0..<500))
+        let heard = try echo.finish(3)
+        #expect(heard.tokens == expectedIDs(seed: 42, 0..<500))
+        #expect(heard.text == expectedText(seed: 42, 0..<500))
         #expect(heard.finish == Finish(.reason(.length), promptTokens: 4))
     }
 
     @Test("without a limit a turn ends by itself after 64 tokens")
     func endOfTurn() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request())
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids == expectedIDs(0..<64))
+        let heard = try echo.finish(0)
+        #expect(heard.tokens == expectedIDs(0..<64))
         #expect(heard.finish?.outcome == .reason(.stop))
     }
 
     @Test("a conversation and token ids are prompts too")
     func otherPrompts() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         let conversation = Hearth_V1_GenerateRequest.with {
             $0.messages.messages = [
                 .with {
@@ -43,104 +44,104 @@ struct EchoTests {
         }
         try echo.start(0, try conversation.serializedBytes())
         try echo.start(1, try Hearth_V1_GenerateRequest.with { $0.tokenIds.ids = [1, 2, 70_000] }.serializedBytes())
-        let first = try echo.listen(toFinish: 0)
-        let second = try echo.listen(toFinish: 1)
+        let first = try echo.finish(0)
+        let second = try echo.finish(1)
         let messages = EchoPrompt(messages: [(1, "be brief"), (2, "who  are\tyou")])
         #expect(first.finish?.promptTokens == 5)
-        #expect(first.ids.first == EchoTokens(seed: 0, prompt: messages).id(at: 0))
+        #expect(first.tokens.first == EchoTokens(seed: 0, prompt: messages).id(at: 0))
         #expect(second.finish?.promptTokens == 3)
-        #expect(second.ids.first == EchoTokens(seed: 0, prompt: EchoPrompt(tokenIDs: [1, 2, 70_000])).id(at: 0))
+        #expect(second.tokens.first == EchoTokens(seed: 0, prompt: EchoPrompt(tokenIDs: [1, 2, 70_000])).id(at: 0))
     }
 
     @Test("a stop token ends the completion and is neither sent nor counted")
     func stopToken() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         let stop = expectedIDs(0..<11)[10]
         try echo.start(0, try request(maxTokens: 100, stopTokenIDs: [stop]))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids == expectedIDs(0..<10))
+        let heard = try echo.finish(0)
+        #expect(heard.tokens == expectedIDs(0..<10))
         #expect(heard.finish == Finish(.reason(.stop), stopTokenID: stop, promptTokens: 4))
     }
 
     @Test("a thousand sequences at once each get their own tokens, in order")
     func manySequences() throws {
-        let echo = try EchoProcess.ready(sequences: 1_000)
+        let echo = try BackendDriver.readyEcho(sequences: 1_000)
         for sequence in 0..<1_000 as Range<UInt32> {
             try echo.start(sequence, try request(seed: UInt64(sequence), maxTokens: 50), credit: 50)
         }
         for sequence in 0..<1_000 as Range<UInt32> {
-            let heard = try echo.listen(toFinish: sequence)
-            #expect(heard.ids == expectedIDs(seed: UInt64(sequence), 0..<50))
+            let heard = try echo.finish(sequence)
+            #expect(heard.tokens == expectedIDs(seed: UInt64(sequence), 0..<50))
         }
     }
 
     @Test("nothing is computed without credit, and every grant is used up exactly")
     func credit() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 100), credit: 10)
         try echo.start(1, try request(maxTokens: 100), credit: 0)
         try echo.listen { $0.conversation.tokens(of: 0) == 10 }
-        let before = try echo.ping(1)
-        let after = try echo.ping(2)
+        let before = try echo.ping()
+        let after = try echo.ping()
         #expect(before.tokens == 10)
         #expect(after.tokens == 10)
         #expect(after.steps == before.steps)
         #expect(after.sequences == 2)
         try echo.say(.credit(Credit(sequence: 1, tokens: 5)))
         try echo.listen { $0.conversation.tokens(of: 1) == 5 }
-        #expect(try echo.ping(3).tokens == 15)
+        #expect(try echo.ping().tokens == 15)
     }
 
     @Test("a cancel ends its sequence as cancelled and leaves the others alone")
     func cancel() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 1_000_000), credit: 5)
         try echo.start(1, try request(maxTokens: 200))
         try echo.listen { $0.conversation.tokens(of: 0) == 5 }
         try echo.say(.cancel(Cancel(sequence: 0)))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids == expectedIDs(0..<5))
+        let heard = try echo.finish(0)
+        #expect(heard.tokens == expectedIDs(0..<5))
         #expect(heard.finish == Finish(.reason(.cancelled), promptTokens: 4))
-        #expect(try echo.listen(toFinish: 1).ids.count == 200)
+        #expect(try echo.finish(1).tokens.count == 200)
         // The number is free again.
         try echo.start(0, try request(maxTokens: 3))
-        #expect(try echo.listen(toFinish: 0).ids == expectedIDs(0..<3))
+        #expect(try echo.finish(0).tokens == expectedIDs(0..<3))
     }
 
     @Test("a cancel that crosses the ending is ignored")
     func crossingCancel() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 1))
         try echo.say(.cancel(Cancel(sequence: 0)))
-        _ = try echo.listen(toFinish: 0)
-        #expect(try echo.ping(1).sequences == 0)
+        _ = try echo.finish(0)
+        #expect(try echo.ping().sequences == 0)
     }
 
     @Test("a prompt that does not fit is refused with both numbers")
     func contextOverflow() throws {
-        let echo = try EchoProcess.ready(contextTokens: 4)
+        let echo = try BackendDriver.readyEcho(contextTokens: 4)
         try echo.start(0, try request("one two three four"))
-        guard case .fault(let fault)? = try echo.listen(toFinish: 0).finish?.outcome else {
+        guard case .fault(let fault)? = try echo.finish(0).finish?.outcome else {
             Issue.record("it was not refused")
             return
         }
         #expect(fault.code == .contextOverflow)
         #expect(fault.message.contains("4 tokens and the context 4"))
         try echo.start(0, try request("one two three"))
-        let heard = try echo.listen(toFinish: 0)
-        #expect(heard.ids.count == 1)
+        let heard = try echo.finish(0)
+        #expect(heard.tokens.count == 1)
         #expect(heard.finish?.outcome == .reason(.length))
     }
 
     @Test("tokens are counted as a completion would count them")
     func countTokens() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.say(.countTokens(CountTokens(query: 7, request: try request("a b  c\nd"))))
-        try echo.listen { $0.lastCount != nil }
-        #expect(echo.lastCount == TokenCount(query: 7, result: .success(4)))
+        try echo.listen { !$0.counts.isEmpty }
+        #expect(echo.counts == [TokenCount(query: 7, result: .success(4))])
         try echo.say(.countTokens(CountTokens(query: 8, request: [0xff])))
-        try echo.listen { $0.lastCount?.query == 8 }
-        guard case .failure(let fault)? = echo.lastCount?.result else {
+        try echo.listen { $0.counts.last?.query == 8 }
+        guard case .failure(let fault)? = echo.counts.last?.result else {
             Issue.record("a malformed request was counted")
             return
         }
@@ -149,13 +150,13 @@ struct EchoTests {
 
     @Test("a socket that blocks does as well")
     func blockingSocket() throws {
-        let echo = try EchoProcess.ready(nonblocking: false)
+        let echo = try BackendDriver.readyEcho(socketBlocks: true)
         try echo.start(0, try request(maxTokens: 200_000, options: ["burst": "500"]))
         // The socket fills up; then the backend must still hear this.
         _ = try echo.saysNothing(forMilliseconds: 0)
         for sequence in 1..<10 as Range<UInt32> { try echo.start(sequence, try request(maxTokens: 3)) }
-        #expect(try echo.listen(toFinish: 0).ids.count == 200_000)
-        #expect(try echo.listen(toFinish: 9).ids.count == 3)
+        #expect(try echo.finish(0).tokens.count == 200_000)
+        #expect(try echo.finish(9).tokens.count == 3)
     }
 }
 
@@ -163,7 +164,7 @@ struct EchoTests {
 struct EchoLifeTests {
     @Test("it says Hello with its name and its capabilities")
     func hello() throws {
-        let echo = try EchoProcess()
+        let echo = try BackendDriver(.echo)
         try echo.listen { $0.conversation.hello != nil }
         #expect(echo.conversation.hello?.name == "echo")
         #expect(echo.conversation.hello?.capabilities == ["chat", "count_tokens"])
@@ -171,60 +172,60 @@ struct EchoLifeTests {
 
     @Test("it ends with status 0 when the agent closes the socket")
     func endOfSocket() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 1_000_000), credit: 1_000_000)
         echo.closeSocket()
-        #expect(echo.awaitEnd() == 0)
+        #expect(try echo.awaitEnd() == .exited(0))
     }
 
     @Test("it ends with status 1 when it is refused")
     func reject() throws {
-        let echo = try EchoProcess()
+        let echo = try BackendDriver(.echo)
         try echo.listen { $0.conversation.hello != nil }
         try echo.say(.reject(Reject(reason: "too old")))
-        #expect(echo.awaitEnd() == 1 << 8)
+        #expect(try echo.awaitEnd() == .exited(1))
     }
 
     @Test("Shutdown lets what runs finish, then the process ends with status 0")
     func shutdown() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(maxTokens: 300, options: ["tokens_per_second": "1000"]))
         try echo.say(.shutdown(Shutdown(graceMilliseconds: 20_000)))
-        #expect(try echo.listen(toFinish: 0).ids.count == 300)
-        #expect(echo.awaitEnd() == 0)
+        #expect(try echo.finish(0).tokens.count == 300)
+        #expect(try echo.awaitEnd() == .exited(0))
     }
 
     @Test("Shutdown without grace ends the process although a sequence runs")
     func shutdownNow() throws {
-        let echo = try EchoProcess.ready()
+        let echo = try BackendDriver.readyEcho()
         try echo.start(0, try request(), credit: 0)
         try echo.say(.shutdown(Shutdown(graceMilliseconds: 0)))
-        #expect(echo.awaitEnd() == 0)
+        #expect(try echo.awaitEnd() == .exited(0))
     }
 
     @Test("a slow load reports its progress")
     func slowLoad() throws {
-        let echo = try EchoProcess.ready(options: ["load_delay_ms": "350"])
-        #expect(echo.progressReports >= 2)
+        let echo = try BackendDriver.readyEcho(options: ["load_delay_ms": "350"])
+        #expect(echo.received.count { $0 == "LoadProgress" } >= 2)
     }
 
     @Test("it ends while it loads when the agent says so or is gone", arguments: [true, false])
     func endWhileLoading(saysSo: Bool) throws {
-        let echo = try EchoProcess()
+        let echo = try BackendDriver(.echo)
         try echo.shakeHands()
-        try echo.say(.load(Load(model: "echo", maxSequences: 1, options: ["load_delay_ms": "3600000"])))
-        try echo.listen { $0.progressReports > 0 }
+        try echo.askToLoad(model: "echo", maxSequences: 1, options: ["load_delay_ms": "3600000"])
+        try echo.listen { $0.received.contains("LoadProgress") }
         if saysSo { try echo.say(.shutdown(Shutdown(graceMilliseconds: 0))) } else { echo.closeSocket() }
-        #expect(echo.awaitEnd() == 0)
+        #expect(try echo.awaitEnd() == .exited(0))
     }
 
     @Test("a load that fails says why and ends with status 1")
     func failedLoad() throws {
-        let echo = try EchoProcess()
+        let echo = try BackendDriver(.echo)
         try echo.shakeHands()
-        try echo.say(.load(Load(model: "echo", maxSequences: 1, options: ["load_fault": "bad_model"])))
+        try echo.askToLoad(model: "echo", maxSequences: 1, options: ["load_fault": "bad_model"])
         try echo.listen { $0.fatal != nil }
         #expect(echo.fatal?.code == .badModel)
-        #expect(echo.awaitEnd() == 1 << 8)
+        #expect(try echo.awaitEnd() == .exited(1))
     }
 }

@@ -1,3 +1,4 @@
+import BackendDriver
 import BackendIPC
 import InferenceMessages
 import Testing
@@ -6,12 +7,12 @@ import Testing
 struct LlamaControlTests {
     @Test("Without credit nothing is computed; with more it goes on where it was")
     func credit() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let request = Hearth_V1_GenerateRequest.question("Tell me a story about a dragon.")
         let whole = try backend.complete(request)
         let before = try backend.ping().tokens
         try backend.start(1, request, credit: 5)
-        while (backend.completions[1]?.tokens.count ?? 0) < 5 { try backend.receive() }
+        try backend.listen(toTokens: 5, of: 1)
         let stalled = try backend.ping()
         #expect(stalled.tokens == before + 5)
         #expect(stalled.sequences == 1)
@@ -20,16 +21,16 @@ struct LlamaControlTests {
         #expect(neighbour.reason == .stop)
         #expect(try backend.ping().tokens == before + 5 + UInt64(neighbour.tokens.count))
         try backend.say(.credit(Credit(sequence: 1, tokens: 1_000)))
-        #expect(try backend.finish([1])[0].tokens == whole.tokens)
+        #expect(try backend.finish(1).tokens == whole.tokens)
     }
 
     @Test("A cancelled sequence finishes, computes no more, and its number serves the next")
     func cancel() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         try backend.start(0, .question("Tell me a story.").endless(100_000))
-        while (backend.completions[0]?.tokens.count ?? 0) < 3 { try backend.receive() }
+        try backend.listen(toTokens: 3, of: 0)
         try backend.say(.cancel(Cancel(sequence: 0)))
-        let cancelled = try backend.finish([0])[0]
+        let cancelled = try backend.finish(0)
         #expect(cancelled.reason == .cancelled)
         #expect((cancelled.finish?.promptTokens ?? 0) > 0)
         let pong = try backend.ping()
@@ -41,7 +42,7 @@ struct LlamaControlTests {
     @Test("The next turn of a conversation finds its beginning computed, and answers the same")
     func prefixReuse() throws {
         let story = "Tell me a story about a wolf."
-        let warm = try DrivenBackend()
+        let warm = try BackendDriver.llama()
         let scope: [UInt8] = [1, 2, 3]
         let first = try warm.complete(.question(story), scope: scope)
         let turns: [(Hearth_V1_Role, String)] = [
@@ -50,7 +51,7 @@ struct LlamaControlTests {
         // Another conversation in between takes another cache, though its prompt begins with the same template.
         _ = try warm.complete(.question("What is 3 plus 4?"), scope: scope)
         let second = try warm.complete(.conversation(turns), scope: scope)
-        let cold = try DrivenBackend().complete(.conversation(turns))
+        let cold = try BackendDriver.llama().complete(.conversation(turns))
         #expect((second.finish?.cachedPromptTokens ?? 0) > (first.finish?.promptTokens ?? .max))
         #expect(cold.finish?.cachedPromptTokens == 0)
         #expect(second.finish?.promptTokens == cold.finish?.promptTokens)
@@ -60,7 +61,7 @@ struct LlamaControlTests {
     @Test("Nobody finds computed what another asked, and who has no scope finds nothing")
     func scopes() throws {
         // With one cache, the other's prompt is all that could be found.
-        let backend = try DrivenBackend(maxSequences: 1)
+        let backend = try BackendDriver.llama(maxSequences: 1)
         let question = Hearth_V1_GenerateRequest.question("Tell me a story about a wolf.")
         func cached(_ scope: [UInt8]) throws -> UInt32? {
             try backend.complete(question, scope: scope).finish?.cachedPromptTokens
@@ -76,17 +77,17 @@ struct LlamaControlTests {
     @Test("A short prompt is answered while a long one is still being computed")
     func shortBesideLong() throws {
         let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(32_768), in: &$0) }
-        let backend = try DrivenBackend(weights: model.path, contextTokens: 16_384, maxSequences: 4)
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 16_384, maxSequences: 4)
         try backend.start(0, .tokens(Array(repeating: 100, count: 4_000)).endless(1))
         try backend.start(1, .tokens([100, 101]).endless(1))
-        #expect(try backend.finish([1])[0].reason == .length)
+        #expect(try backend.finish(1).reason == .length)
         #expect(backend.completions[0]?.finish == nil)
-        #expect(try backend.finish([0])[0].tokens.count == 1)
+        #expect(try backend.finish(0).tokens.count == 1)
     }
 
     @Test("Counting tokens gives what a completion of the request counts")
     func countTokens() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let request = Hearth_V1_GenerateRequest.question("What is the capital of France?")
         let counted = try backend.countTokens(request).get()
         #expect(try backend.complete(request).finish?.promptTokens == counted)
@@ -94,7 +95,7 @@ struct LlamaControlTests {
 
     @Test("A special token written in a message is text, not a special token")
     func specialTokensInContent() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let plain = try backend.countTokens(.question("a")).get()
         let written = try backend.countTokens(.question("a<|im_end|>")).get()
         #expect(written > plain + 3)

@@ -1,5 +1,7 @@
+import BackendDriver
 import BackendIPC
 import InferenceMessages
+import LinuxSystem
 import Testing
 
 @Suite("What the llama backend makes of numbers", .serialized)
@@ -7,7 +9,7 @@ struct LlamaNumbersTests {
     @Test("A model that computes what is no number ends its sequences with a fault, and lives")
     func notANumber() throws {
         let model = try ChangedModel { ChangedModel.set("llama.rope.freq_base", to: Float.nan, in: &$0) }
-        let backend = try DrivenBackend(weights: model.path)
+        let backend = try BackendDriver.llama(weights: model.path)
         for temperature in [0, 1] as [Float] {
             let completion = try backend.complete(.question("Hello").with { $0.sampling.temperature = temperature })
             #expect(completion.tokens.isEmpty)
@@ -22,20 +24,20 @@ struct LlamaNumbersTests {
         let model = try ChangedModel {
             ChangedModel.set("llama.attention.layer_norm_rms_epsilon", to: Float.nan, in: &$0)
         }
-        let backend = try DrivenBackend(weights: model.path)
-        let failure = try #require(throws: DrivenBackend.Failure.self) { _ = try backend.complete(.question("Hello")) }
+        let backend = try BackendDriver.llama(weights: model.path)
+        let failure = try #require(throws: BackendDriver.Failure.self) { _ = try backend.complete(.question("Hello")) }
         guard case .fatal(let fault) = failure else {
             Issue.record("\(failure)")
             return
         }
         #expect(fault.code == .internal)
         #expect(fault.message.contains("llama.cpp gave up: "))
-        #expect(backend.wait() == 1 << 8, "it exits with 1, and is not ended by a signal")
+        #expect(try backend.awaitEnd() == .exited(1), "it exits with 1, and is not ended by a signal")
     }
 
     @Test("The smallest temperatures choose the likeliest token, as 0 does")
     func smallTemperatures() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let question = Hearth_V1_GenerateRequest.question("Tell me a story about a fox.").endless(40)
         let likeliest = try backend.complete(question).tokens
         for temperature in [
@@ -58,7 +60,7 @@ struct LlamaNumbersTests {
 
     @Test("A top_p next to nothing, a min_p of 1 and a top_k of 1 leave the likeliest token, at any temperature")
     func narrowest() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let question = Hearth_V1_GenerateRequest.question("Tell me a story about a fox.").endless(40)
         let likeliest = try backend.complete(question).tokens
         let narrowings: [(inout Hearth_V1_Sampling) -> Void] = [
@@ -76,7 +78,7 @@ struct LlamaNumbersTests {
 
     @Test("The widest penalties still choose tokens of the vocabulary, and end with the length that was asked for")
     func widestPenalties() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         for value in [-100, -2, 2, 100] as [Float] {
             let completion = try backend.complete(
                 .question("Hello").endless(40).with {

@@ -1,3 +1,4 @@
+import BackendDriver
 import BackendIPC
 import InferenceMessages
 import Testing
@@ -6,8 +7,8 @@ import Testing
 struct LlamaRefusalTests {
     @Test("A prompt that does not fit is refused with both numbers, and the next one is served")
     func promptTooLong() throws {
-        let backend = try DrivenBackend()
-        let limit = backend.loaded.maxContextTokens
+        let backend = try BackendDriver.llama()
+        let limit = try #require(backend.conversation.loaded).maxContextTokens
         let fault = try #require(try backend.complete(.tokens(Array(repeating: 100, count: Int(limit)))).fault)
         #expect(fault.code == .contextOverflow)
         #expect(fault.message.contains("\(limit) tokens and the context of \"demo\" holds \(limit)"))
@@ -20,7 +21,7 @@ struct LlamaRefusalTests {
 
     @Test("Megabytes of text are refused without being read")
     func hugePrompt() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let fault = try #require(try backend.complete(.question(String(repeating: "x", count: 3_000_000))).fault)
         #expect(fault.code == .contextOverflow)
         #expect(fault.message.contains("at least"))
@@ -28,7 +29,7 @@ struct LlamaRefusalTests {
 
     @Test("A token id outside the vocabulary is refused by name")
     func unknownToken() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         for id in [1_024, UInt32.max] {
             let fault = try #require(try backend.complete(.tokens([5, id])).fault)
             #expect(fault.code == .invalidArgument)
@@ -38,7 +39,7 @@ struct LlamaRefusalTests {
 
     @Test("An empty prompt and a NUL are refused")
     func emptyPrompt() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         #expect(try backend.complete(.text("")).fault?.code == .invalidArgument)
         #expect(try backend.complete(.tokens([])).fault?.code == .invalidArgument)
         #expect(try backend.complete(.question("a\0b")).fault?.code == .invalidArgument)
@@ -46,7 +47,7 @@ struct LlamaRefusalTests {
 
     @Test("Sampling values out of every range do not end the process")
     func wildSampling() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         for value in [Float.nan, .infinity, -.infinity, -1, 0, 1e30] {
             let completion = try backend.complete(
                 .question("Hello").endless(5).with {
@@ -88,7 +89,9 @@ struct LlamaRefusalTests {
                 for index in 24..<400 { bytes[index] = 0xEE }
             }
         }
-        let fault = try #require(throws: DrivenBackend.Failure.self) { _ = try DrivenBackend(weights: model.path) }
+        let fault = try #require(throws: BackendDriver.Failure.self) {
+            _ = try BackendDriver.llama(weights: model.path)
+        }
         guard case .fatal(let words) = fault else {
             Issue.record("\(fault)")
             return
@@ -100,11 +103,12 @@ struct LlamaRefusalTests {
     @Test("Without memory the backend shrinks what nobody asked for, and says what is missing of what somebody did")
     func memory() throws {
         let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(1 << 20), in: &$0) }
-        let shrunk = try DrivenBackend(weights: model.path, maxSequences: 64, dataMebibytes: 160)
-        #expect((1..<64).contains(shrunk.loaded.maxSequences))
+        let shrunk = try BackendDriver.llama(weights: model.path, maxSequences: 64, dataMebibytes: 160)
+        let offered = try #require(shrunk.conversation.loaded).maxSequences
+        #expect((1..<64).contains(offered))
         #expect(try shrunk.complete(.question("What is 3 plus 4?")).text.contains("7"))
-        let failure = try #require(throws: DrivenBackend.Failure.self) {
-            _ = try DrivenBackend(weights: model.path, contextTokens: 1 << 20, dataMebibytes: 160)
+        let failure = try #require(throws: BackendDriver.Failure.self) {
+            _ = try BackendDriver.llama(weights: model.path, contextTokens: 1 << 20, dataMebibytes: 160)
         }
         guard case .fatal(let fault) = failure else {
             Issue.record("\(failure)")

@@ -1,3 +1,4 @@
+import BackendDriver
 import BackendIPC
 import InferenceMessages
 import Testing
@@ -19,7 +20,7 @@ struct LlamaTextTests {
         arguments: preTokenizers)
     func longRuns(preTokenizer: String) throws {
         let model = try ChangedModel(preTokenizer: preTokenizer)
-        let backend = try DrivenBackend(weights: model.path, contextTokens: 16_384, maxSequences: 1)
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 16_384, maxSequences: 1)
         for run in Self.runs {
             guard case .failure(let fault) = try backend.countTokens(.text(run)) else { continue }
             switch preTokenizer {
@@ -40,7 +41,7 @@ struct LlamaTextTests {
         arguments: [("gpt-4o", "a"), ("tekken", "!"), ("deepseek-v3", "\n"), ("exaone-moe", "a ")])
     func longestRun(preTokenizer: String, unit: String) throws {
         let model = try ChangedModel(preTokenizer: preTokenizer)
-        let backend = try DrivenBackend(weights: model.path, contextTokens: 32_768, maxSequences: 1)
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 32_768, maxSequences: 1)
         let longest = String(repeating: unit, count: 65_536 / unit.utf8.count)
         for request in [Hearth_V1_GenerateRequest.text(longest), .question(longest)] {
             if case .failure(let fault) = try backend.countTokens(request) { #expect(fault.code == .contextOverflow) }
@@ -54,13 +55,13 @@ struct LlamaTextTests {
     @Test("While a long text becomes tokens, others get theirs, pings are answered, and it can be cancelled")
     func longTextsWait() throws {
         let model = try ChangedModel(preTokenizer: "superbpe")
-        let backend = try DrivenBackend(weights: model.path, contextTokens: 16_384, maxSequences: 4)
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 16_384, maxSequences: 4)
         // Each of the runs is looked at in a time that grows with its square.
         let slow = String(repeating: String(repeating: "1", count: 4_000) + " ", count: 10)
         try backend.start(0, .text(slow))
         try backend.start(1, .text(slow + "2"))
         try backend.start(2, .text("Once upon a time").endless(3))
-        #expect(try backend.finish([2])[0].tokens.count == 3)
+        #expect(try backend.finish(2).tokens.count == 3)
         #expect(backend.completions[0]?.finish == nil)
         _ = try backend.ping()
         for sequence in [0, 1] as [UInt32] { try backend.say(.cancel(Cancel(sequence: sequence))) }
@@ -71,7 +72,7 @@ struct LlamaTextTests {
 
     @Test("Messages without a word are counted before they are put into the template")
     func manyEmptyMessages() throws {
-        let backend = try DrivenBackend()
+        let backend = try BackendDriver.llama()
         let messages = Array(repeating: (Hearth_V1_Role.user, ""), count: 500_000)
         let fault = try #require(try backend.complete(.conversation(messages)).fault)
         #expect(fault.code == .contextOverflow)

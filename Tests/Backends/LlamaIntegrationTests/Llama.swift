@@ -1,0 +1,45 @@
+import BackendDriver
+import BackendIPC
+import InferenceMessages
+import SwiftProtobuf
+import TestPlaces
+
+// The built backend `llama`, and requests as a consumer's generated code writes them.
+extension BackendDriver {
+    /// A process with a file of weights, which it has loaded.
+    static func llama(
+        weights: String = Repository.demoModel, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16,
+        dataMebibytes: UInt64? = nil
+    ) throws -> BackendDriver {
+        var program = BackendProgram(path: Built.path("llama"))
+        program.weights = weights
+        program.dataMebibytes = dataMebibytes
+        program.isQuiet = true
+        let backend = try BackendDriver(program, patienceSeconds: 60)
+        try backend.load(model: "demo", contextTokens: contextTokens, maxSequences: maxSequences)
+        return backend
+    }
+
+    func start(
+        _ sequence: UInt32, _ request: Hearth_V1_GenerateRequest, credit: UInt32 = 1_000_000, scope: [UInt8] = []
+    ) throws {
+        let request: [UInt8] = try request.serializedBytes()
+        try start(sequence, request, credit: credit, scope: scope)
+    }
+
+    /// One request on its own, from its start to its finish.
+    func complete(_ request: Hearth_V1_GenerateRequest, scope: [UInt8] = []) throws -> Completion {
+        try start(0, request, scope: scope)
+        return try finish(0)
+    }
+
+    func countTokens(_ request: Hearth_V1_GenerateRequest) throws -> Result<UInt32, Fault> {
+        let request: [UInt8] = try request.serializedBytes()
+        return try countTokens(request)
+    }
+
+    /// Waits until so many tokens of a sequence have come.
+    func listen(toTokens count: Int, of sequence: UInt32) throws {
+        try listen { ($0.completions[sequence]?.tokens.count ?? 0) >= count }
+    }
+}

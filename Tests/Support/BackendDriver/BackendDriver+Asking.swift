@@ -1,0 +1,68 @@
+package import BackendIPC
+internal import LinuxSystem
+
+// What an agent asks of a backend, each to its answer.
+extension BackendDriver {
+    /// Awaits its `Hello`, and welcomes it.
+    package func shakeHands(frameBytesMax: UInt32 = UInt32(ContractLimits.backendFrameBytesMax)) throws {
+        try listen { $0.conversation.phase == .awaitingWelcome }
+        try say(
+            .welcome(Welcome(revision: 1, maxFrameBytes: frameBytesMax, pingIntervalMilliseconds: 1_000)))
+    }
+
+    /// Asks for a model, with the weights that its program names.
+    package func askToLoad(
+        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:]
+    ) throws {
+        var load = Load(model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options)
+        if let weights = program?.weights {
+            load.weightsDescriptor = BackendProcess.weightsDescriptor
+            load.weightsBytes = try FileFacts(following: weights).byteCount
+        }
+        try say(.load(load))
+    }
+
+    /// Brings it from its start to where sequences run.
+    package func load(
+        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:]
+    ) throws {
+        try shakeHands()
+        try askToLoad(model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options)
+        try listen { $0.conversation.phase == .ready }
+    }
+
+    /// Starts a sequence with an encoded `GenerateRequest`.
+    package func start(
+        _ sequence: UInt32, _ request: [UInt8], credit: UInt32 = 1_000_000, scope: [UInt8] = []
+    ) throws {
+        try say(.start(Start(sequence: sequence, credit: credit, request: request, cacheScope: scope)))
+    }
+
+    /// Waits until a sequence has finished; all that came for it.
+    package func finish(_ sequence: UInt32) throws -> Completion {
+        try listen { $0.completions[sequence]?.finish != nil }
+        return completions[sequence] ?? Completion()
+    }
+
+    /// Waits until every one of these sequences has finished.
+    package func finish(_ sequences: some Swift.Sequence<UInt32>) throws -> [Completion] {
+        try sequences.map { try finish($0) }
+    }
+
+    /// Asks and awaits the answer: everything said before has then been taken notice of.
+    @discardableResult
+    package func ping() throws -> Pong {
+        let nonce = UInt64(pongs.count) + 1
+        try say(.ping(Ping(nonce: nonce)))
+        try listen { $0.pongs.last?.nonce == nonce }
+        return pongs[pongs.count - 1]
+    }
+
+    /// Asks how many tokens an encoded `GenerateRequest` has.
+    package func countTokens(_ request: [UInt8]) throws -> Result<UInt32, Fault> {
+        let query = UInt32(counts.count)
+        try say(.countTokens(CountTokens(query: query, request: request)))
+        try listen { $0.counts.last?.query == query }
+        return counts[counts.count - 1].result ?? .failure(Fault(.internal, "no result"))
+    }
+}

@@ -1,0 +1,54 @@
+internal import Glibc
+package import LinuxSystem
+
+/// A backend as a child process. It owns the process, which ends with it. One thread uses it.
+package final class BackendProcess {
+    /// The descriptor that the weights are in the process; its socket is 3.
+    package static let weightsDescriptor: UInt32 = 4
+
+    package var pid: CInt { handle.processID }
+    /// How it ended, once that was waited for.
+    package private(set) var status: ExitStatus?
+    private let handle: ProcessHandle
+
+    /// Starts a program with this end of a socket, which is borrowed for the call. Its input and output are /dev/null.
+    package init(_ program: BackendProgram, socket: CInt) throws(LinuxError) {
+        let null = try Descriptor.open("/dev/null", O_RDWR)
+        var descriptors = [null.raw, null.raw, program.isQuiet ? null.raw : STDERR_FILENO, socket]
+        let pid: CInt
+        if let path = program.weights {
+            let weights = try Descriptor.open(path, O_RDONLY)
+            descriptors.append(weights.raw)
+            pid = try Self.spawn(program, descriptors)
+        } else {
+            pid = try Self.spawn(program, descriptors)
+        }
+        handle = try ProcessHandle(child: pid)
+    }
+
+    deinit {
+        guard status == nil else { return }
+        handle.kill()
+        _ = handle.waitForExit()
+    }
+
+    /// The limit that the sandbox sets is set by a shell here.
+    private static func spawn(_ program: BackendProgram, _ descriptors: [CInt]) throws(LinuxError) -> CInt {
+        let limit = program.dataMebibytes.map { ["sh", "-c", "ulimit -d \($0 << 10) && exec \"$0\"", program.path] }
+        return try ProcessSpawn.spawn(
+            limit == nil ? program.path : "/bin/sh", arguments: limit ?? [program.path],
+            environment: program.environment, descriptors: descriptors)
+    }
+
+    /// Waits for it to end, for so many seconds at the most. Nil: it runs on.
+    package func awaitEnd(seconds: UInt64) throws(LinuxError) -> ExitStatus? {
+        let deadline = Monotonic.now().advanced(milliseconds: seconds * 1_000)
+        while status == nil {
+            status = handle.reap()
+            let rest = deadline.since(Monotonic.now())
+            guard status == nil, rest > 0 else { break }
+            _ = try Poll.wait(handle.raw, for: .readable, nanoseconds: rest)
+        }
+        return status
+    }
+}

@@ -1,0 +1,34 @@
+package import BackendIPC
+
+/// What came for one sequence since its start.
+package struct Completion: Equatable, Sendable {
+    package var tokens: [UInt32] = []
+    /// The text of each run; a run may begin and end within a scalar.
+    package var runs: [[UInt8]] = []
+    /// Nil: it runs.
+    package var finish: Finish?
+
+    package init() {}
+
+    package var bytes: [UInt8] { Array(runs.joined()) }
+    /// With U+FFFD for what is no UTF-8.
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// Why it ended; nil: it runs, or it failed.
+    package var reason: FinishReason? {
+        if case .reason(let reason)? = finish?.outcome { return reason }
+        return nil
+    }
+
+    /// What it failed with.
+    package var fault: Fault? {
+        if case .fault(let fault)? = finish?.outcome { return fault }
+        return nil
+    }
+
+    mutating func add(_ run: TokenRunView) {
+        tokens += run.tokenIDs
+        runs.append(Array(run.text))
+        finish = run.finish
+    }
+}
