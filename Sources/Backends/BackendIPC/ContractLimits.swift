@@ -1,7 +1,7 @@
 /// The limits of the backend contract that both ends hold each other to. `backend.proto` names the same figures.
 package enum ContractLimits {
     /// The revisions of the contract that this code speaks.
-    package static let revisions: ClosedRange<UInt32> = 1...1
+    package static let revisions: ClosedRange<UInt32> = 1...2
     /// The longest frame from the agent to a backend.
     package static let agentFrameBytesMax = 8 << 20
     /// The longest frame from a backend to the agent, unless `Welcome.max_frame_bytes` names another.

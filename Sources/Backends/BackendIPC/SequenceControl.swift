@@ -22,6 +22,13 @@ package struct Start: WireMessage, Equatable, Sendable {
         self.bounds = bounds
     }
 
+    /// Without what a backend of this revision does not know.
+    package func spoken(in revision: UInt32) -> Start {
+        var start = self
+        if revision < 2 { start.cacheScope = [] }
+        return start
+    }
+
     package var encodedSize: Int {
         WireSize.field(1, varint: UInt64(sequence)) + WireSize.field(2, varint: UInt64(credit))
             + WireSize.field(3, byteCount: request.count)

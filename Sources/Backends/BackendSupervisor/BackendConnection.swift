@@ -110,7 +110,7 @@ extension BackendConnection {
         }
         let start = Start(
             sequence: id.number, credit: credit, request: request, cacheScope: cacheScope, bounds: bounds)
-        guard say(.start(start)) else {
+        guard say(.start(start.spoken(in: conversation.revision ?? 1))) else {
             _ = sequences.remove(id.number)
             return nil
         }

@@ -28,6 +28,9 @@
 /// that the agent does not know take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as
 /// many for each token and the finish, 16 KiB in all.
 ///
+/// Revisions. The agent and a backend speak the highest that both know; each field of a later one says so. Revision 1 is
+/// everything else. Revision 2 has `Start.cache_scope`; it may still grow until a release numbers it.
+///
 /// The agent believes nothing that it can check: a number that cannot be true breaks the contract. How a process exits
 /// is told to its owner and decides nothing.
 
@@ -424,7 +427,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
 
   /// For whom the sequence is computed, at most 32 bytes that mean nothing but themselves. What was computed for one scope
   /// is never used for another: else the time of an answer, and `cached_prompt_tokens`, would tell one consumer what
-  /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one.
+  /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one. Revision 2; a
+  /// backend that speaks revision 1 only is not told it.
   package var cacheScope: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -140,6 +140,18 @@ struct ConversationTests {
             .start(Start(sequence: 2, credit: 1, request: [], cacheScope: Array(scope.dropLast()))))
     }
 
+    @Test("a backend of revision 1 is not told what came with revision 2")
+    func olderBackend() {
+        let start = Start(sequence: 2, credit: 1, request: [9], cacheScope: [7])
+        #expect(start.spoken(in: 2) == start)
+        #expect(start.spoken(in: 1) == Start(sequence: 2, credit: 1, request: [9]))
+        #expect(ContractLimits.revisions == 1...2)
+        for (most, common) in [(1, 1), (2, 2), (9, 2)] as [(UInt32, UInt32)] {
+            let hello = Hello(minRevision: 1, maxRevision: most, name: "a", version: "")
+            #expect(BackendConversation.commonRevision(hello) == common)
+        }
+    }
+
     @Test("a batch is walked and held against the credit run by run")
     func batch() throws {
         var conversation = try ready()
