@@ -105,8 +105,8 @@ var targets: [Target] = [
     library(
         "GRPC", in: "Transport",
         [
-            "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession",
-            protobuf,
+            "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
+            "TLSSession", protobuf,
         ]),
 
     // The sandbox: from a policy to a plan, the launcher that applies it, and what starts that.
@@ -118,7 +118,8 @@ var targets: [Target] = [
     library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
     library("PolicyExplanation", in: "Sandbox", ["LaunchPlan", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     library(
-        "SandboxLaunch", in: "Sandbox", ["Cryptography", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
+        "SandboxLaunch", in: "Sandbox",
+        ["Cryptography", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
     // Attacks on the sandbox, for the tests and for `hearth doctor`; the hostile backend of both is installed.
     library(
         "SandboxAudit", in: "Sandbox",
@@ -132,13 +133,15 @@ var targets: [Target] = [
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch", "SandboxPolicy",
-            "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
+            "BackendIPC", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
+            "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
         ]),
 
     // What can be called, and by whom.
     library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
-    library("ConsumerAccess", in: "Services", ["Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+    library(
+        "ConsumerAccess", in: "Services",
+        ["Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
     library(
         "InferenceService", in: "Services",
         [
@@ -158,7 +161,7 @@ var targets: [Target] = [
     library(
         "HostAgent", in: "Agent",
         [
-            "AdminService", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "GRPCServices",
+            "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan", "LinuxSystem",
             "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
         ]),
@@ -195,20 +198,26 @@ var targets: [Target] = [
 
     // Where tests find what the repository holds and what the build has made.
     support("TestPlaces"),
+    // Looks again and again, with an end; and draws the same every time.
+    support("Polling"),
+    support("SeededRandom"),
     // The agent's end of a backend's socket.
     support("BackendDriver", ["BackendIPC", "LinuxSystem", "WireFormat"]),
-    tests("LinuxSystemTests", of: "System", ["LinuxSystem"]),
+    tests("LinuxSystemTests", of: "System", ["LinuxSystem", "Polling"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
     tests("CryptographyTests", of: "System", ["Cryptography", "LinuxSystem"]),
     tests("TerminalTextTests", of: "System", ["TerminalText"]),
-    tests("WireFormatTests", of: "Messages", ["InferenceMessages", "WireFormat", protobuf]),
+    tests("WireFormatTests", of: "Messages", ["InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
     tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
     tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
     tests("HTTP2ConnectionTests", of: "Transport", ["EventLoop", "HTTP2Connection", "LinuxSystem"]),
     tests(
         "GRPCTests", of: "Transport",
-        ["EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
+        [
+            "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
+            "TLSSession", protobuf,
+        ]),
     tests(
         "GRPCIntegrationTests", of: "Transport",
         ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
@@ -224,23 +233,27 @@ var targets: [Target] = [
     tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
         "SandboxIntegrationTests", of: "Sandbox",
-        ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
+        ["LaunchPlan", "LinuxSystem", "Polling", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
     tests(
-        "BackendIPCTests", of: "Backends", ["BackendIPC", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        "BackendIPCTests", of: "Backends",
+        ["BackendIPC", "InferenceMessages", "LinuxSystem", "SeededRandom", "WireFormat", protobuf]),
     tests(
         "BackendKitTests", of: "Backends",
-        ["BackendDriver", "BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "WireFormat", protobuf]),
+        [
+            "BackendDriver", "BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "Polling", "WireFormat",
+            protobuf,
+        ]),
     tests(
         "BackendSupervisorTests", of: "Backends",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
-            "SandboxPolicy",
+            "BackendIPC", "BackendSupervisor", "EventLoop", "LaunchPlan", "LinuxSystem", "Polling",
+            "SandboxLaunch", "SandboxPolicy",
         ]),
     tests(
         "BackendSupervisorIntegrationTests", of: "Backends",
         [
             "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "WireFormat", logging, protobuf,
+            "Polling", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "WireFormat", logging, protobuf,
         ]),
     tests(
         "EchoIntegrationTests", of: "Backends",
@@ -249,7 +262,9 @@ var targets: [Target] = [
     tests(
         "GRPCServicesTests", of: "Services",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),
-    tests("ConsumerAccessTests", of: "Services", ["ConsumerAccess", "Cryptography", "GRPC", "LinuxSystem"]),
+    tests(
+        "ConsumerAccessTests", of: "Services",
+        ["ConsumerAccess", "Cryptography", "GRPC", "LinuxSystem", "SeededRandom"]),
     tests(
         "InferenceServiceTests", of: "Services",
         [
@@ -299,7 +314,7 @@ var targets: [Target] = [
 // The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
 // a folder can be part of one target only.
 let fuzzed: [Target.Dependency] = [
-    "BackendIPC", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "WireFormat", protobuf,
+    "BackendIPC", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling", "WireFormat", protobuf,
 ]
 if Context.environment["HEARTH_FUZZ"] == "1" {
     targets.append(
@@ -309,7 +324,7 @@ if Context.environment["HEARTH_FUZZ"] == "1" {
 } else {
     targets.append(
         .testTarget(
-            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["LibFuzzer"],
+            name: "FuzzTests", dependencies: fuzzed + ["SeededRandom"], path: "Tests/Fuzz", exclude: ["LibFuzzer"],
             swiftSettings: swiftSettings))
 }
 

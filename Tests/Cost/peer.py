@@ -19,19 +19,9 @@ CONTEXT_TOKENS = 1 << 20
 def fields(message):
     """The fields of a message, by number; of several the last. Numbers and bytes only."""
     at, found = 0, {}
-
-    def number():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at, value, shift = at + 1, value | (byte & 127) << shift, shift + 7
-            if byte < 128:
-                return value
-
     while at < len(message):
-        key = number()
-        value = number()
+        key, at = wire.varint_at(message, at)
+        value, at = wire.varint_at(message, at)
         if key & 7 == wire.BYTES:
             value, at = message[at : at + value], at + value
         found[key >> 3] = value

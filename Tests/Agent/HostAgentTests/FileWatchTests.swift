@@ -1,6 +1,7 @@
 import EventLoop
-import Foundation
+import Glibc
 import LinuxSystem
+import TestPlaces
 import Testing
 
 @testable import HostAgent
@@ -28,8 +29,9 @@ struct FileWatchTests {
 
     @Test("A file that is written, replaced, removed or could not be taken over is told of")
     func changes() async throws {
-        let path = NSTemporaryDirectory() + "hearth-watch-\(UUID().uuidString)"
-        defer { unlink(path) }
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.file("watched")
         let changes = Changes()
         let watch = await FileWatch([path], everyMilliseconds: 5)
         await IOLoop.run { watch.changed = { changes.add() } }

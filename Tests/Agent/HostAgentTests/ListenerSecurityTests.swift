@@ -1,18 +1,12 @@
 import Foundation
 import LinuxSystem
 import Settings
+import TestPlaces
 import Testing
 
 @testable import HostAgent
 
 struct ListenerSecurityTests {
-    private func inFolder(_ body: (String) throws -> Void) throws {
-        let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try body(folder)
-    }
-
     private func security(_ folder: String) throws -> ListenerSecurity {
         var configuration = HostConfiguration()
         configuration.listen = [.internet(host: "0.0.0.0", port: 0)]
@@ -25,7 +19,7 @@ struct ListenerSecurityTests {
 
     @Test("A certificate is made once, and is the same at the next start")
     func once() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let first = try security(folder).fingerprint
             #expect(first?.count == 64)
             #expect(try security(folder).fingerprint == first)
@@ -35,7 +29,7 @@ struct ListenerSecurityTests {
     @Test(
         "A start that was cut short between the key and its certificate is mended by the next one", arguments: [0, 100])
     func mended(keyBytes: Int) throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             _ = try security(folder)
             let key = try String(contentsOfFile: folder + "/key.pem", encoding: .utf8)
             try FileManager.default.removeItem(atPath: folder + "/certificate.pem")
@@ -46,7 +40,7 @@ struct ListenerSecurityTests {
 
     @Test("Files that are damaged are told of, with what to do", arguments: ["certificate.pem", "key.pem"])
     func damaged(file: String) throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             _ = try security(folder)
             let whole = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
             for cut in ["", String(whole.prefix(100))] {

@@ -1,33 +1,30 @@
 import Foundation
 import Installation
 import Settings
+import TestPlaces
 import Testing
 
 @Suite("InstalledParts")
 struct InstalledPartsTests {
     @Test("a launcher or policies that anybody could change are refused with the remedy")
     func trust() throws {
-        let files = FileManager.default
-        let folder = files.temporaryDirectory.resolvingSymlinksInPath().appending(path: "hearth-\(UUID().uuidString)")
-        defer { try? files.removeItem(at: folder) }
-        let policies = folder.appending(path: "policies")
-        try files.createDirectory(
-            at: policies, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        let launcher = folder.appending(path: "hearth-sandbox").path
-        let strict = policies.appending(path: "strict.json").path
-        for path in [launcher, strict] {
-            _ = files.createFile(atPath: path, contents: Data(), attributes: [.posixPermissions: 0o755])
-        }
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        let policies = folder.file("policies")
+        try FileManager.default.createDirectory(
+            atPath: policies, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+        let launcher = folder.write("hearth-sandbox", permissions: 0o755)
+        let strict = folder.write("policies/strict.json", permissions: 0o755)
         func refusal() -> String? {
             do throws(HostError) {
-                try InstalledParts.demandTrust(launcher: launcher, policies: policies.path)
+                try InstalledParts.demandTrust(launcher: launcher, policies: policies)
                 return nil
             } catch {
                 return error.description
             }
         }
         #expect(refusal() == nil)
-        for path in [launcher, strict, policies.path, folder.path] {
+        for path in [launcher, strict, policies, folder.path] {
             chmod(path, 0o777)
             #expect(refusal()?.hasSuffix("chmod go-w '\(path)'") == true)
             chmod(path, 0o755)

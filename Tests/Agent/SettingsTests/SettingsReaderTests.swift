@@ -1,6 +1,7 @@
 import Foundation
 import LinuxSystem
 import Settings
+import TestPlaces
 import Testing
 
 struct SettingsReaderTests {
@@ -10,9 +11,9 @@ struct SettingsReaderTests {
         guard let file else {
             return try SettingsReader.read(flags: flags, environment: environment, file: nil)
         }
-        let path = NSTemporaryDirectory() + "hearth-\(UUID().uuidString).json"
-        _ = FileManager.default.createFile(atPath: path, contents: Data(file.utf8))
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.write("settings.json", file)
         return try SettingsReader.read(flags: flags, environment: environment, file: path)
     }
 

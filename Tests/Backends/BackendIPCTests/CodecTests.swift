@@ -1,5 +1,6 @@
 import BackendIPC
 import InferenceMessages
+import SeededRandom
 import SwiftProtobuf
 import Testing
 import WireFormat

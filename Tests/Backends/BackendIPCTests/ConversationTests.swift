@@ -80,17 +80,6 @@ struct ConversationTests {
         try run(&stopped, 0, finish: Finish(.reason(.stop), stopTokenID: 9, promptTokens: 5))
     }
 
-    private func sentence(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return "accepted"
-        } catch let error as ContractViolation {
-            return error.sentence
-        } catch {
-            return "another error: \(error)"
-        }
-    }
-
     @Test("credit is spent by tokens, refilled by Credit, and forgotten at the end")
     func credit() throws {
         var conversation = try ready()

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import InferenceMessages
+import SeededRandom
 import SwiftProtobuf
 
 // Generated messages with random content, for the comparison with the hand-written codecs.

@@ -17,17 +17,6 @@ struct UselessBytesTests {
         return conversation
     }
 
-    private func sentence(_ body: () throws -> Void) -> String {
-        do {
-            try body()
-            return "accepted"
-        } catch let error as ContractViolation {
-            return error.sentence
-        } catch {
-            return "another error: \(error)"
-        }
-    }
-
     @Test("a batch without a run is none, whatever fields are in it, and fields that nobody knows are few")
     func uselessBytes() throws {
         let conversation = try running()

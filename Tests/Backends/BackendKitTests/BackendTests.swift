@@ -2,6 +2,7 @@ import BackendDriver
 import BackendIPC
 import BackendKit
 import Glibc
+import Polling
 import Synchronization
 import Testing
 
@@ -196,7 +197,8 @@ struct BackendTests {
         try backend.agent.listen { $0.conversation.phase == .ready }
         try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: request)))
         try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
-        while !gate.isInStep.load(ordering: .acquiring) { sched_yield() }
+        let isInStep = eventuallyBlocking { gate.isInStep.load(ordering: .acquiring) }
+        try #require(isInStep)
         for nonce in 0..<3 as Range<UInt64> { try backend.agent.say(.ping(Ping(nonce: nonce))) }
         try backend.agent.say(.cancel(Cancel(sequence: 1)))
         try backend.agent.say(.credit(Credit(sequence: 0, tokens: 5)))

@@ -3,6 +3,7 @@ import EventLoop
 import Foundation
 import LaunchPlan
 import LinuxSystem
+import Polling
 import SandboxLaunch
 import SandboxPolicy
 import TestPlaces
@@ -16,13 +17,7 @@ import Testing
 struct ExecutableTrustTests {
     private func withBench(_ body: @IOLoop (Workbench) async throws -> Void) async throws {
         let bench = try Workbench(sandboxed: true) { $0.replaceGraceMilliseconds = 200 }
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     /// What an opened executable's log says once it was launched and has ended.

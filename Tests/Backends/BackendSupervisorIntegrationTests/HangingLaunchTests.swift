@@ -1,6 +1,7 @@
 import EventLoop
 import Foundation
 import LinuxSystem
+import Polling
 import SandboxLaunch
 import Synchronization
 import Testing

@@ -2,6 +2,7 @@ import BackendIPC
 import EventLoop
 import Foundation
 import LaunchPlan
+import Polling
 import SeccompFilter
 import TestPlaces
 import Testing
@@ -25,13 +26,7 @@ struct HostileBackendTests {
             $0.backoffFirstMilliseconds = 60_000
             adjust(&$0)
         }
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     /// It is not running, its reason holds these words, and no process of it is left.
@@ -187,8 +182,8 @@ struct HostileBackendTests {
             #expect(backend.denied.entries.contains { $0.call.errno == UInt16(EPERM) })
         }
         let policies = try forkingPolicies()
-        defer { try? FileManager.default.removeItem(atPath: policies) }
-        try await withBench(policies: policies) { bench in
+        defer { policies.remove() }
+        try await withBench(policies: policies.path) { bench in
             try bench.add("unruly", as: "unruly-daemonise", manifest: #"{"policy": "forking"}"#)
             let backend = try await bench.start(until: .backingOff)
             await expectEnded(backend, in: bench, "exited with code 0")
@@ -197,35 +192,18 @@ struct HostileBackendTests {
     }
 
     /// `strict`, and the right to fork: what then ends a daemon is the namespace that it is in.
-    private func forkingPolicies() throws -> String {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let strict = try String(contentsOfFile: Repository.policies + "/strict.json", encoding: .utf8)
+    private func forkingPolicies() throws -> PolicyPlace {
+        let policies = PolicyPlace()
+        let strict = try PolicyPlace.strict()
         let open = try #require(strict.range(of: #""syscalls": ["#))
         let rule = #"{"comment": "A daemon.", "names": ["clone", "fork", "setsid"], "action": "SCMP_ACT_ALLOW"},"#
-        try strict.replacingCharacters(in: open, with: strict[open] + rule)
-            .write(to: folder.appendingPathComponent("forking.json"), atomically: false, encoding: .utf8)
-        return folder.path
+        policies.write("forking", strict.replacingCharacters(in: open, with: strict[open] + rule))
+        return policies
     }
 
     @Test("one whose weights are cut short under it is ended by SIGBUS, and its owner reads why")
     func weightsCutShort() async throws {
-        try await withBench { bench in
-            let manifest = #"{"models": [{"id": "m", "file": "weights.bin"}]}"#
-            try bench.write("weights.bin", String(repeating: "w", count: 1 << 16))
-            try bench.add("unruly", as: "unruly-maps-weights", manifest: manifest)
-            let backend = try await bench.start()
-            let collector = bench.collect()
-            #expect(backend.begin(request: try request(), credit: 3, handler: collector) != nil)
-            await bench.until { collector.tokens.count == 1 }
-            #expect(truncate("\(bench.folder)/weights.bin", 0) == 0)
-            await bench.until { collector.ends == 1 && backend.pid == 0 }
-            let reason = "was killed by signal 7 (SIGBUS)"
-            #expect(collector.lossReason == "the backend unruly-maps-weights \(reason)", "consumers learn no path")
-            let path = "\(bench.folder)/weights.bin"
-            let told = "\(reason); its weights, \(path), changed under it or could not be read"
-            await bench.until { bench.story.contains { $0.contains(told) } }
-        }
+        try await withBench { try await $0.expectCutWeightsAreTold() }
     }
 
     @Test("one that ignores every signal and request is killed once its grace is over")

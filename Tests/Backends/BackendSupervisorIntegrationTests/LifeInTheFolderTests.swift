@@ -14,13 +14,7 @@ struct LifeInTheFolderTests {
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
         let bench = try Workbench(policies: policies, adjust)
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     @Test("an executable that is dropped in is started by itself")
@@ -121,9 +115,9 @@ struct LifeInTheFolderTests {
 
     @Test("a policy that means something else replaces what it holds, and one that means the same does not")
     func policyChanged() async throws {
-        let policies = try PolicyPlace()
+        let policies = PolicyPlace()
         let strict = try PolicyPlace.strict()
-        try policies.write("own", strict)
+        policies.write("own", strict)
         try await withBench(policies: policies.path) { bench in
             try bench.addEcho(manifest: #"{"policy": "own", "models": [{"id": "m"}]}"#)
             try bench.addEcho("other", manifest: #"{"policy": "unshipped", "models": [{"id": "n"}]}"#)
@@ -136,10 +130,10 @@ struct LifeInTheFolderTests {
             let long = try request(maxTokens: 1_000_000, options: ["tokens_per_second": "200"])
             let sequence = try #require(backend.begin(request: long, credit: .max, handler: stream))
             await bench.supervisor.rescan()
-            try policies.write("own", strict + "\n")
+            policies.write("own", strict + "\n")
             await bench.supervisor.rescan()
             #expect(backend.state == .ready && backend.pid == pid)
-            try policies.write("own", "{")
+            policies.write("own", "{")
             await bench.supervisor.rescan()
             #expect(backend.state == .ready && backend.pid == pid)
             #expect(backend.detail.contains("own.json:1") && backend.detail.contains("the earlier one is in force"))
@@ -149,14 +143,14 @@ struct LifeInTheFolderTests {
             let rule = #"{"comment": "A session.", "names": ["setsid"], "action": "SCMP_ACT_ALLOW"},"#
             let other = strict.replacingOccurrences(of: #""syscalls": ["#, with: #""syscalls": ["# + rule)
             try #require(other != strict)
-            try policies.write("own", other)
+            policies.write("own", other)
             await bench.supervisor.rescan()
             #expect(backend.state == .draining, "\(backend.detail)")
             await goesOn(stream, bench)
-            try policies.write("own", strict)
+            policies.write("own", strict)
             await bench.supervisor.rescan()
             #expect(backend.state == .ready && backend.pid == pid && backend.detail == "", "it was taken back")
-            try policies.write("own", other)
+            policies.write("own", other)
             await bench.supervisor.rescan()
             backend.cancel(sequence)
             await bench.until { backend.state == .ready && backend.pid != pid }
@@ -166,8 +160,8 @@ struct LifeInTheFolderTests {
 
     @Test("a manifest that names a policy which cannot be read leaves what runs as it is, until it can")
     func policyNamed() async throws {
-        let policies = try PolicyPlace()
-        try policies.write("own", try PolicyPlace.strict())
+        let policies = PolicyPlace()
+        policies.write("own", try PolicyPlace.strict())
         try await withBench(policies: policies.path) { bench in
             try bench.addEcho(manifest: #"{"policy": "own"}"#)
             let backend = try await bench.start()
@@ -177,7 +171,7 @@ struct LifeInTheFolderTests {
             #expect(backend.state == .ready && backend.pid == pid)
             #expect(backend.detail.contains("better.json"))
             #expect(backend.detail.contains("the earlier settings are in force"))
-            try policies.write("better", try PolicyPlace.strict())
+            policies.write("better", try PolicyPlace.strict())
             await bench.supervisor.rescan()
             await bench.until { backend.state == .ready && backend.pid != pid }
             #expect(backend.policyName == "better" && backend.detail == "")

@@ -1,4 +1,3 @@
-import EventLoop
 import Foundation
 
 /// Whether a process with this number is there.
@@ -21,13 +20,6 @@ func descendants(of pid: Int32) -> [Int32] {
 func processes(named name: String) -> [Int32] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
     return all.filter { FileManager.default.contents(atPath: "/proc/\($0)/cmdline")?.starts(with: name.utf8) == true }
-}
-
-/// Whether it comes to hold within half a minute; for what nobody tells of, such as the end of a process that init reaps.
-@IOLoop
-func eventually(_ condition: @IOLoop () -> Bool) async throws -> Bool {
-    for _ in 0..<3_000 where !condition() { try await Task.sleep(for: .milliseconds(10)) }
-    return condition()
 }
 
 /// The memory that this process has in use (proc_pid_status(5), VmRSS).

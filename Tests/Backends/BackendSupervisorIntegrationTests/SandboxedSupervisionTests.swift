@@ -16,13 +16,7 @@ struct SandboxedSupervisionTests {
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
         let bench = try Workbench(sandboxed: true, policies: policies, adjust)
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     /// Starts what is in the folder; fails with the supervisor's own words if it does not come up.
@@ -106,17 +100,17 @@ struct SandboxedSupervisionTests {
 
     @Test("a policy that appears is taken, and what crashes meanwhile has the last good one")
     func policyAppears() async throws {
-        let policies = try PolicyPlace()
+        let policies = PolicyPlace()
         try await withBench(policies: policies.path) { bench in
             try bench.addEcho(manifest: #"{"policy": "own"}"#)
             let backend = try await bench.start(until: .failed)
             #expect(backend.detail.contains("own.json"))
             await bench.supervisor.rescan()
             #expect(backend.state == .failed)
-            try policies.write("own", try PolicyPlace.strict())
+            policies.write("own", try PolicyPlace.strict())
             await bench.supervisor.rescan()
             await bench.until { backend.state == .ready }
-            try policies.write("own", "{")
+            policies.write("own", "{")
             await bench.supervisor.rescan()
             #expect(backend.state == .ready)
             let pid = backend.pid
@@ -170,11 +164,11 @@ struct RunAsRootTests {
             ("ExecutableTrustTests", "the memory that runs can be changed by nobody, not even by the agent"),
         ])
     func ordinaryUser(suite: String, test: String) async throws {
-        let log = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString).log")
-        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-        defer { try? FileManager.default.removeItem(at: log) }
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        let log = folder.write("log")
         let null = try Descriptor.open("/dev/null", O_RDONLY)
-        let output = try Descriptor.open(log.path, O_WRONLY)
+        let output = try Descriptor.open(log, O_WRONLY)
         let child = try ProcessHandle(
             child: ProcessSpawn.spawn(
                 "/usr/bin/setpriv",
@@ -190,7 +184,7 @@ struct RunAsRootTests {
                 continuation.resume(returning: (try? ProcessHandle(child: processID))?.waitForExit() ?? .exited(1))
             }
         }
-        let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
         if status == .exited(126) || status == .exited(127) {
             print("skipped: an ordinary user cannot run \(Built.bundle): \(text)")
             return

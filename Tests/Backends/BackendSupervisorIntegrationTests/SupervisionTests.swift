@@ -13,13 +13,7 @@ struct SupervisionTests {
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
         let bench = try Workbench(adjust)
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     /// Runs one sequence that the options make end badly; what its handler was told, and the backend once it is back.

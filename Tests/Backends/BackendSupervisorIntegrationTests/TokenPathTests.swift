@@ -16,13 +16,7 @@ struct TokenPathTests {
         let bench = try Workbench(adjust)
         try bench.addEcho(manifest: manifest)
         let backend = try await bench.start()
-        do {
-            try await body(bench, backend)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use { try await body($0, backend) }
     }
 
     @Test("they arrive in order and complete, with grants along the way")

@@ -2,6 +2,7 @@ import BackendIPC
 import EventLoop
 import Foundation
 import LaunchPlan
+import TestPlaces
 import Testing
 
 @testable import BackendSupervisor
@@ -21,13 +22,7 @@ struct UnrulyBackendTests {
             $0.backoffFirstMilliseconds = 60_000
             adjust(&$0)
         }
-        do {
-            try await body(bench)
-        } catch {
-            await bench.close()
-            throw error
-        }
-        await bench.close()
+        try await bench.use(body)
     }
 
     @Test("one that never says Hello is ended in time")
@@ -73,17 +68,15 @@ struct UnrulyBackendTests {
 
     @Test("a setting of the kernel that changes has what failed tried again at once")
     func hostSetting() async throws {
-        let folder = FileManager.default.temporaryDirectory
-        let setting = folder.appendingPathComponent("hearth-\(UUID().uuidString)")
-        try Data("0".utf8).write(to: setting)
-        defer { try? FileManager.default.removeItem(at: setting) }
-        let bench = try Workbench(hostSettings: [setting.path])
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        let bench = try Workbench(hostSettings: [folder.write("setting", "0")])
         try bench.addLauncher(saying: LaunchVerdict("user-namespace: unshare: not permitted", isTransient: false))
         let backend = try await bench.start(until: .failed)
         await bench.supervisor.rescan()
         await bench.supervisor.rescan()
         #expect(backend.state == .failed && backend.recentLog.count == 1, "nothing changed")
-        try Data("100".utf8).write(to: setting)
+        folder.write("setting", "100")
         await bench.supervisor.rescan()
         #expect(backend.state == .starting)
         await bench.until { backend.state == .failed && backend.recentLog.count == 2 }
@@ -103,22 +96,7 @@ struct UnrulyBackendTests {
 
     @Test("one whose weights are cut short under it is ended by SIGBUS, and its owner reads why")
     func weightsCutShort() async throws {
-        try await withBench { bench in
-            let manifest = #"{"models": [{"id": "m", "file": "weights.bin"}]}"#
-            try bench.write("weights.bin", String(repeating: "w", count: 1 << 16))
-            try bench.add("unruly", as: "unruly-maps-weights", manifest: manifest)
-            let backend = try await bench.start()
-            let collector = bench.collect()
-            #expect(backend.begin(request: try request(), credit: 3, handler: collector) != nil)
-            await bench.until { collector.tokens.count == 1 }
-            #expect(truncate("\(bench.folder)/weights.bin", 0) == 0)
-            await bench.until { collector.ends == 1 && backend.pid == 0 }
-            let reason = "was killed by signal 7 (SIGBUS)"
-            #expect(collector.lossReason == "the backend unruly-maps-weights \(reason)", "consumers learn no path")
-            let path = "\(bench.folder)/weights.bin"
-            let told = "\(reason); its weights, \(path), changed under it or could not be read"
-            await bench.until { bench.story.contains { $0.contains(told) } }
-        }
+        try await withBench { try await $0.expectCutWeightsAreTold() }
     }
 
     @Test("a launcher that lacks something for the moment is asked again")

@@ -17,7 +17,8 @@ import WireFormat
 /// A backends folder of a test's own and a supervisor over it. Its processes are ended by `close`.
 @IOLoop
 final class Workbench {
-    let folder: String
+    private let place = TemporaryFolder()
+    var folder: String { place.path }
     let supervisor: Supervisor
     /// Everything that was told of any backend, for the test that fails.
     private(set) var story: [String] = []
@@ -36,11 +37,8 @@ final class Workbench {
         hostSettings: [String] = HostSettings.paths,
         _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
     ) throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         var configuration = SupervisorConfiguration(
-            backendsDirectory: folder, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
+            backendsDirectory: place.path, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
             host: .find(claimingControlGroups: false),
             owner: OwnerLimits(threads: 1))
         configuration.hostSettings = hostSettings
@@ -63,7 +61,18 @@ final class Workbench {
 
     func close() async {
         await supervisor.stop(graceMilliseconds: 0)
-        try? FileManager.default.removeItem(atPath: folder)
+        place.remove()
+    }
+
+    /// Closes it whatever happens in the body.
+    func use(_ body: @IOLoop (Workbench) async throws -> Void) async throws {
+        do {
+            try await body(self)
+        } catch {
+            await close()
+            throw error
+        }
+        await close()
     }
 
     /// Waits until it holds; looked at whenever a backend or a sequence changes. Tells the whole story when it never
@@ -220,28 +229,20 @@ struct PlainLaunching: BackendLaunching {
 }
 
 /// A folder of policies of a test's own, removed with its last reference.
-final class PolicyPlace: Sendable {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+struct PolicyPlace {
+    private let folder = TemporaryFolder()
+    var path: String { folder.path }
 
     /// The text of the shipped policy `strict`.
     static func strict() throws -> String {
         try String(contentsOfFile: Repository.policies + "/strict.json", encoding: .utf8)
     }
 
-    func write(_ name: String, _ text: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name).json"))
-        chmod("\(path)/\(name).json", 0o644)
-    }
+    func remove() { folder.remove() }
 
-    func remove(_ name: String) { unlink("\(path)/\(name).json") }
+    func write(_ name: String, _ text: String) { folder.write("\(name).json", text) }
+
+    func remove(_ name: String) { folder.remove("\(name).json") }
 }
 
 /// A request in the form in which it is passed on.

@@ -2,33 +2,10 @@ import Foundation
 import LinuxSystem
 import SandboxLaunch
 import SandboxPolicy
+import TestPlaces
 import Testing
 
 @testable import BackendSupervisor
-
-/// A folder that is removed with its last reference.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("hearth-\(UUID().uuidString)").path
-        // A test that cannot make its folder has nothing to say.
-        try! FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    @discardableResult
-    func write(_ name: String, _ text: String = "", permissions: Int = 0o644) -> String {
-        let file = path + "/" + name
-        _ = FileManager.default.createFile(
-            atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: permissions])
-        return file
-    }
-
-    func remove(_ name: String) { try? FileManager.default.removeItem(atPath: path + "/" + name) }
-}
 
 @Suite("BackendFolder and BackendCatalog")
 struct BackendFolderTests {

@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import TestPlaces
 import Testing
 
 @testable import BackendSupervisor

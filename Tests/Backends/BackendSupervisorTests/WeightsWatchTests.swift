@@ -1,5 +1,7 @@
 import Foundation
 import LinuxSystem
+import Polling
+import TestPlaces
 import Testing
 
 @testable import BackendSupervisor
@@ -26,10 +28,11 @@ struct WeightsWatchTests {
 
     /// The file after something was done to it, in another tick of the clock.
     private func facts(after change: () throws -> Void) throws -> FileFacts {
-        repeat {
-            usleep(1_000)
+        let isAnother = try eventuallyBlocking {
             try change()
-        } while try FileFacts(path: path).changedNanoseconds == loaded.changedNanoseconds
+            return try FileFacts(path: path).changedNanoseconds != loaded.changedNanoseconds
+        }
+        try #require(isAnother)
         return try FileFacts(path: path)
     }
 

@@ -1,14 +1,11 @@
 import Foundation
-import Glibc
 import TestPlaces
 
 /// The demo model with something in its metadata changed, as a file that goes when this does.
 final class ChangedModel {
+    private let folder = TemporaryFolder()
     let path: String
     private static let original = Array((try? Data(contentsOf: URL(filePath: Repository.demoModel))) ?? Data())
-    /// Any file's name is used once.
-    nonisolated(unsafe) private static var count = 0
-    private static let lock = NSLock()
 
     /// GGUF's numbers of types, as far as they are needed here.
     private enum Kind: UInt32 {
@@ -18,11 +15,7 @@ final class ChangedModel {
     }
 
     init(_ change: (inout [UInt8]) -> Void) throws {
-        let number = Self.lock.withLock {
-            Self.count += 1
-            return Self.count
-        }
-        path = FileManager.default.temporaryDirectory.appending(path: "hearth-\(getpid())-\(number).gguf").path
+        path = folder.file("changed.gguf")
         var bytes = Self.original
         change(&bytes)
         try Data(bytes).write(to: URL(filePath: path))
@@ -42,8 +35,6 @@ final class ChangedModel {
             Self.set("general.description", to: padded, in: &bytes)
         }
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     static func set(_ key: String, to value: UInt32, in bytes: inout [UInt8]) {
         let place = place(of: key, .uint32, in: bytes)

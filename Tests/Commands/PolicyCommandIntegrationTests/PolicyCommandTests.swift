@@ -32,10 +32,9 @@ struct PolicyCommandTests {
 
     /// A file that is gone after `body`.
     private func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
-        let path = FileManager.default.temporaryDirectory.path + "/policy-\(UUID().uuidString).json"
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        return try body(path)
+        let folder = TemporaryFolder()
+        defer { folder.remove() }
+        return try body(folder.write("policy.json", text))
     }
 
     @Test("list names every policy, the least exposing first")

@@ -1,5 +1,8 @@
 """An agent that asks for keys."""
 
+import hashlib
+import json
+import os
 import re
 
 import grpc
@@ -31,6 +34,20 @@ class ClosedAgent(Agent):
 
     def revoke(self, name):
         self.command_line("key", "revoke", "--state", self.state, name)
+
+    def add_unused_keys(self, count):
+        """Adds keys that nobody uses to those that there are, as fast as a file is written."""
+        path = self.state / "keys.json"
+        book, facts = json.loads(path.read_text()), path.stat()
+        first = book["keys"][0]
+        for index in range(count):
+            digest = hashlib.sha256(str(index).encode()).hexdigest()
+            book["keys"].append({**first, "name": f"key-{index}", "sha256": digest})
+        fresh = path.with_name("keys.new")
+        fresh.write_text(json.dumps(book))
+        fresh.chmod(0o600)
+        os.chown(fresh, facts.st_uid, facts.st_gid)
+        fresh.rename(path)
 
     def channel(self, key=None):
         credentials = self.trusted

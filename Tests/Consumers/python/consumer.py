@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import inspect
+import time
 
 import grpc
 import grpc.aio
@@ -111,6 +113,20 @@ class Call:
 
     def __init__(self, error):
         self.code, self.details, self.trailing_metadata = error.code, error.details, error.trailing_metadata
+
+
+async def eventually(condition, what, seconds=120.0, interval=0.02):
+    """Polls until `condition`, which may have to be awaited, gives something true, which is returned; fails with `what`
+    after `seconds`. What `agent.wait_until` is to a test that has no tasks."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        await asyncio.sleep(interval)
 
 
 def run(coroutine, seconds=120):

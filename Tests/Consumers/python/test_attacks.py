@@ -5,8 +5,6 @@ and beside, for how much of the time it did not stand still for others; how ofte
 the agent's memory and processor time.
 """
 
-import hashlib
-import json
 import os
 import time
 
@@ -72,17 +70,7 @@ class Arena:
 
 def fill_with_keys(agent):
     """Adds keys that nobody uses, as many as an agent can have; gives the first one, which is in force all along."""
-    path = agent.state / "keys.json"
-    book, facts = json.loads(path.read_text()), path.stat()
-    (first,) = book["keys"]
-    for index in range(1, KEYS):
-        digest = hashlib.sha256(str(index).encode()).hexdigest()
-        book["keys"].append({**first, "name": f"key-{index}", "sha256": digest})
-    fresh = path.with_name("keys.new")
-    fresh.write_text(json.dumps(book))
-    fresh.chmod(0o600)
-    os.chown(fresh, facts.st_uid, facts.st_gid)
-    fresh.rename(path)
+    agent.add_unused_keys(KEYS - 1)
     wait_until(lambda: f"keys read again: {KEYS}\n" in agent.log(), "the keys are read")
     return agent.first_key
 

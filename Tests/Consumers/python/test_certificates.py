@@ -12,7 +12,7 @@ import grpc
 import pytest
 from agent import PREFIX, Agent, wait_until
 from certificates import new_pair, openssl
-from consumer import OWN_CONNECTION, failure, pb, read_turn, rpc, run
+from consumer import OWN_CONNECTION, eventually, failure, pb, read_turn, rpc, run
 
 
 @pytest.fixture
@@ -226,8 +226,9 @@ def test_streams_begin_and_end_all_the_time_while_certificates_are_replaced_and_
             put(pair)
             await asyncio.to_thread(wait_until, lambda: shown(agent) == in_file(pair), f"{pair[1]} is shown")
             before = dict(whole)
-            while whole["old"] < before["old"] + 70 or whole["new"] < before["new"] + 30:
-                await asyncio.sleep(0.05)
+            await eventually(
+                lambda: whole["old"] >= before["old"] + 70 and whole["new"] >= before["new"] + 30,
+                "every connection had a stream since", interval=0.05)
         over.set()
 
     async def scenario(agent):

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from agent import Agent, is_alive, wait_until
 from closed_agent import ClosedAgent
-from consumer import OWN_CONNECTION, connect, pb, read_turn, rpc, run
+from consumer import OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
 
 STREAMS = 12
 # More than a connection's window takes while nobody reads: a stream of so many tokens stays open for as long as a test
@@ -36,11 +36,6 @@ class Successor(Agent):
 
     def clean_up(self):
         pass
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.02)
 
 
 async def one_turn(channel, prompt="a few words"):
@@ -84,17 +79,17 @@ def test_an_agent_takes_over_and_no_consumer_notices():
         streams = [asyncio.create_task(stay_in_the_middle(old, index, began)) for index in range(STREAMS)]
         visitors = [asyncio.create_task(come_and_go(old, address)) for address in old.addresses]
         visitors += [asyncio.create_task(call_and_call(old)) for _ in range(4)]
-        await until(lambda: len(began) == STREAMS and visits > 5)
+        await eventually(lambda: len(began) == STREAMS and visits > 5, "all streams began, and others came and went")
         new = await asyncio.to_thread(Successor(old, "--take-over").__enter__)
         try:
             assert new.addresses == old.addresses
-            await until(lambda: "making way" in old.log())
+            await eventually(lambda: "making way" in old.log(), "the old agent makes way")
             seen = visits, calls
-            await until(lambda: visits > seen[0] + 20 and calls > seen[1] + 20)
+            await eventually(lambda: visits > seen[0] + 20 and calls > seen[1] + 20, "others came and went")
             assert is_alive(old.pid) and not any(task.done() for task in streams)
             handed_over.set()
             await asyncio.gather(*streams)
-            await until(lambda: not is_alive(old.pid))
+            await eventually(lambda: not is_alive(old.pid), "the old agent ends")
             assert await asyncio.to_thread(old.process.wait) == 0
             is_over = True
             await asyncio.gather(*visitors)

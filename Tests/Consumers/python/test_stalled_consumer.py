@@ -8,7 +8,7 @@ import echo
 import grpc
 import pytest
 from agent import SANITIZED, Agent, resident_kibibytes
-from consumer import connect, pb, read_turn, rpc, run
+from consumer import connect, eventually, pb, read_turn, rpc, run
 
 STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
 NEIGHBOURS = 100
@@ -52,8 +52,7 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
         narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
         async with connect(agent) as shared, connect(agent, **narrow) as own:
             neighbours = [asyncio.ensure_future(neighbour(index, shared)) for index in range(NEIGHBOURS)]
-            while received < NEIGHBOURS * 3:
-                await asyncio.sleep(0.05)
+            await eventually(lambda: received >= NEIGHBOURS * 3, "the neighbours receive", interval=0.05)
             rate_before = await rate_over(3)
 
             request = echo.request("stalled", model="stalled", max_tokens=TOKENS, ids=True)

@@ -11,6 +11,16 @@ def varint(value):
     return bytes([*out, value])
 
 
+def varint_at(message, at):
+    """The number that begins there, and where the next thing does."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at, value, shift = at + 1, value | (byte & 127) << shift, shift + 7
+        if byte < 128:
+            return value, at
+
+
 def tag(number, kind):
     return varint(number << 3 | kind)
 
@@ -31,21 +41,11 @@ def filled(piece, byte_count, before=b""):
 def numbers(message):
     """The fields of a message that are numbers, (number, value)."""
     at = 0
-
-    def take():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at, value, shift = at + 1, value | (byte & 127) << shift, shift + 7
-            if byte < 128:
-                return value
-
     while at < len(message):
-        key = take()
+        key, at = varint_at(message, at)
         kind = key & 7
         assert kind in (VARINT, BYTES), f"a field of kind {kind}"
-        value = take()
+        value, at = varint_at(message, at)
         if kind == VARINT:
             yield key >> 3, value
         else:

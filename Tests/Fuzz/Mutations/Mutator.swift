@@ -1,17 +1,13 @@
-/// Changes inputs as fuzzers do, the same for the same seed (SplitMix64).
+import SeededRandom
+
+/// Changes inputs as fuzzers do, the same for the same seed.
 struct Mutator {
-    private var state: UInt64
+    private var random: SeededRandom
     private static let notable: [UInt8] = [0, 1, 0x7f, 0x80, 0xff, 0x20, 0x25, 0x2c]
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
-    private mutating func draw(_ bound: Int) -> Int {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return Int((z ^ (z >> 31)) % UInt64(max(bound, 1)))
-    }
+    private mutating func draw(_ bound: Int) -> Int { Int(random.next() % UInt64(max(bound, 1))) }
 
     /// One to eight changes; others to take pieces from.
     mutating func changed(_ input: [UInt8], _ others: [[UInt8]]) -> [UInt8] {

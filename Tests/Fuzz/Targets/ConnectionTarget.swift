@@ -3,6 +3,7 @@ import EventLoop
 import Foundation
 import GRPC
 import LinuxSystem
+import Polling
 import SwiftProtobuf
 
 /// An input's first byte says what the rest is: bits 0 and 1 zero, all that the client sends; 1, what it sends after its
@@ -165,13 +166,12 @@ struct FuzzedServer: Sendable {
 
     /// The end of a connection reaches its client a moment before the server has counted it.
     func forgets() throws {
-        let deadline = Monotonic.now().advanced(milliseconds: 10_000)
-        while true {
-            let (connections, calls) = try FuzzedServer.onLoop { (server.openConnections, server.openCalls) }.get()
-            if connections == 0, calls == 0 { return }
-            try promise(Monotonic.now() < deadline, "\(connections) connections and \(calls) calls stay behind")
-            usleep(100)
+        var left = (connections: 0, calls: 0)
+        let isForgotten = try eventuallyBlocking(within: 10) {
+            left = try FuzzedServer.onLoop { (server.openConnections, server.openCalls) }.get()
+            return left == (0, 0)
         }
+        try promise(isForgotten, "\(left.connections) connections and \(left.calls) calls stay behind")
     }
 
     private static func onLoop<Value: Sendable>(

@@ -1,4 +1,5 @@
 import InferenceMessages
+import SeededRandom
 import SwiftProtobuf
 import Testing
 import WireFormat

@@ -1,6 +1,7 @@
 import Foundation
 import LaunchPlan
 import LinuxSystem
+import TestPlaces
 import Testing
 
 @testable import LaunchSequence
@@ -8,23 +9,15 @@ import Testing
 /// What the launcher opens for a bind: between the agent's look and the launch somebody may have planted a link.
 @Suite("ReadOnlyBind")
 struct ReadOnlyBindTests {
-    /// A folder that the owner named, and one beside it.
-    private final class Folders {
-        let base = "/tmp/hearth-bind-\(UUID().uuidString)"
+    /// With a folder that the owner named, and one beside it.
+    private let folder = TemporaryFolder()
+    private var named: String { folder.file("named") }
 
-        init() throws {
-            for name in ["named/inner", "other/inner"] {
-                try FileManager.default.createDirectory(atPath: "\(base)/\(name)", withIntermediateDirectories: true)
-            }
+    init() throws {
+        for name in ["named/inner", "other/inner"] {
+            try FileManager.default.createDirectory(atPath: folder.file(name), withIntermediateDirectories: true)
         }
-
-        deinit { try? FileManager.default.removeItem(atPath: base) }
     }
-
-    private let folders: Folders
-    private var named: String { "\(folders.base)/named" }
-
-    init() throws { folders = try Folders() }
 
     private func facts(_ bind: ReadOnlyBind) throws(LinuxError) -> FileFacts {
         try FileFacts(of: bind.open(), name: bind.source)
@@ -46,10 +39,10 @@ struct ReadOnlyBindTests {
     func planted() throws {
         let part = ReadOnlyBind(source: "\(named)/inner", root: named, within: "inner", target: "/x")
         rmdir("\(named)/inner")
-        for target in ["\(folders.base)/other", "../other"] {
+        for target in ["\(folder.path)/other", "../other"] {
             symlink(target, "\(named)/inner")
             // The control: whoever follows links gets there.
-            #expect(try FileFacts(following: "\(named)/inner") == FileFacts(path: "\(folders.base)/other"))
+            #expect(try FileFacts(following: "\(named)/inner") == FileFacts(path: "\(folder.path)/other"))
             #expect(code(part) == EXDEV)
             unlink("\(named)/inner")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Polling
 import Testing
 
 /// A backend in a delegated control group. Only root can delegate one, and only where the kernel offers the controllers in a
@@ -45,7 +46,8 @@ struct ControlGroupTests {
         if controllers.contains("cpu") { #expect(try read(backend + "/cpu.max") == "200000 100000") }
         driver.kill()
         for folder in [backend, group + "/agent", group] {
-            while try read(folder + "/cgroup.events").contains("populated 1") { usleep(1000) }
+            let isEmpty = try eventuallyBlocking { try !read(folder + "/cgroup.events").contains("populated 1") }
+            #expect(isEmpty, "\(folder) still has processes")
             #expect(rmdir(folder) == 0)
         }
     }

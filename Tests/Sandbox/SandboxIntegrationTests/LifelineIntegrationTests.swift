@@ -1,4 +1,5 @@
 import Foundation
+import Polling
 import Testing
 
 /// No backend outlives the agent, whatever moment its death comes at.
@@ -15,10 +16,7 @@ import Testing
 
     /// Waits for as long as a test may; how fast it is belongs to the benchmark.
     private func waitUntilGone() async throws -> [Int32] {
-        for _ in 0..<1000 {
-            if stage.processes(token: token).isEmpty { return [] }
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        _ = try await eventually(within: 10) { stage.processes(token: token).isEmpty }
         return stage.processes(token: token)
     }
 

@@ -6,10 +6,11 @@ import Testing
 
 struct PolicyCheckTests {
     private func check(_ rules: String, demandsComments: Bool = false) throws -> PolicyCheck {
-        let path = FileManager.default.temporaryDirectory.path + "/check-\(UUID().uuidString).json"
-        try Data(SeccompPolicyTests.policy(rules)).write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        return PolicyCheck(file: path, demandsComments: demandsComments)
+        try inTemporaryFolder { folder in
+            let path = folder + "/check.json"
+            try Data(SeccompPolicyTests.policy(rules)).write(to: URL(fileURLWithPath: path))
+            return PolicyCheck(file: path, demandsComments: demandsComments)
+        }
     }
 
     @Test("what has no effect is a warning with its line")

@@ -1,19 +1,13 @@
 import ConsumerAccess
 import Foundation
 import LinuxSystem
+import TestPlaces
 import Testing
 
 struct KeyFileTests {
-    private func inFolder(_ body: (String) throws -> Void) throws {
-        let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try body(folder)
-    }
-
     @Test func `what was kept is read again, from a file that only its owner can read and that holds no secret`() throws
     {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             #expect(try file.read() == nil)
             let secret = KeySecret.random()
@@ -33,7 +27,7 @@ struct KeyFileTests {
     }
 
     @Test func `the first keys are made once, even when all of them were revoked`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             func first() throws -> Bool? {
                 try file.createFirst { (book) throws(AccessError) in
@@ -51,7 +45,7 @@ struct KeyFileTests {
     }
 
     @Test func `what earlier versions kept as tokens is read, and gone once the keys are written`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             let secret = KeySecret.random()
             try file.change { (book) throws(AccessError) in
@@ -71,7 +65,7 @@ struct KeyFileTests {
     }
 
     @Test func `a change that is refused leaves the file as it was`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             #expect(throws: AccessError.self) {
                 try file.change { (book) throws(AccessError) in try book.revoke("none") }
@@ -82,7 +76,7 @@ struct KeyFileTests {
     }
 
     @Test func `a file that others can read is not trusted`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             try #"{"keys": []}"#.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
@@ -99,7 +93,7 @@ struct KeyFileTests {
         #"{"keys": [{"name": "a", "sha256": "zz", "created": 1, "limits": {"models": []}}]}"#,
     ])
     func `what is no book of keys is refused, with the file's name`(text: String) throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             try text.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
@@ -117,7 +111,7 @@ struct KeyFileTests {
         (KeyFileTests.key(#""limits": {"models": "echo"}"#), "models"),
     ])
     func `a member that nobody reads, or of another kind, is refused by its name`(text: String, named: String) throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             try text.write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
@@ -132,7 +126,7 @@ struct KeyFileTests {
     }
 
     @Test func `what earlier versions wrote is read, digests in capitals included`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             let text = KeyFileTests.key(#""limits": {"models": [], "streams": 2}"#)
                 .replacingOccurrences(of: "000000", with: "0000Af")
@@ -143,7 +137,7 @@ struct KeyFileTests {
     }
 
     @Test func `an empty file says what to do`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             try "".write(toFile: file.path, atomically: false, encoding: .utf8)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
@@ -153,7 +147,7 @@ struct KeyFileTests {
     }
 
     @Test func `as many keys as there may be fit into their file`() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
             let long = String(repeating: "n", count: AccessLimits.nameBytesMax - 6)
             var keys: [String] = []

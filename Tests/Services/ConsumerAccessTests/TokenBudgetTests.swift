@@ -1,4 +1,5 @@
 import ConsumerAccess
+import SeededRandom
 import Testing
 
 struct TokenBudgetTests {
@@ -68,7 +69,7 @@ struct TokenBudgetTests {
     }
 
     @Test(arguments: 0..<20) func `whatever is asked for, no minute has more than its limit`(seed: Int) {
-        var random = SplitMix(state: UInt64(seed))
+        var random = SeededRandom(seed: UInt64(seed))
         var budget = TokenBudget(perMinute: 100)
         var taken: [(second: UInt64, count: UInt64)] = []
         var second: UInt64 = random.next() % 1000
@@ -81,17 +82,5 @@ struct TokenBudgetTests {
             #expect(sum <= 100)
         }
         #expect(taken.contains { $0.count > 0 })
-    }
-}
-
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,16 +1,10 @@
 import Foundation
 import LinuxSystem
 import Synchronization
+import TestPlaces
 import Testing
 
 struct FileBytesTests {
-    private func inFolder(_ body: (String) throws -> Void) throws {
-        let folder = NSTemporaryDirectory() + "hearth-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try body(folder)
-    }
-
     private func names(_ folder: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     }
@@ -21,7 +15,7 @@ struct FileBytesTests {
 
     @Test("A file is made, and then replaced, with the mode that was asked for and nothing beside it")
     func replace() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let path = folder + "/a"
             try FileBytes.replace(path, with: Array("one".utf8))
             #expect(try FileBytes.read(path, max: 100) == Array("one".utf8))
@@ -37,7 +31,7 @@ struct FileBytesTests {
 
     @Test("A file that is being written has no name that could be left behind")
     func nameless() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let probe = open(folder, O_WRONLY | 0o20000000 | O_DIRECTORY, 0o600)
             guard probe >= 0 else { return print("skipped: this file system has no files without a name") }
             close(probe)
@@ -71,7 +65,7 @@ struct FileBytesTests {
 
     @Test("Whoever has the old file open goes on reading the old bytes")
     func readersKeepTheirs() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let path = folder + "/a"
             try FileBytes.replace(path, with: Array("one".utf8))
             let old = try Descriptor.open(path, O_RDONLY)
@@ -82,7 +76,7 @@ struct FileBytesTests {
 
     @Test("A file that must not be replaced stays, and so does everything where the new one cannot go")
     func refused() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             let path = folder + "/a"
             try FileBytes.replace(path, with: Array("one".utf8), overwriting: false)
             let exists = #expect(throws: LinuxError.self) {
@@ -103,7 +97,7 @@ struct FileBytesTests {
 
     @Test("A link's place is taken, and what it led to stays as it was")
     func links() throws {
-        try inFolder { folder in
+        try inTemporaryFolder { folder in
             try FileBytes.replace(folder + "/target", with: Array("theirs".utf8))
             try FileManager.default.createSymbolicLink(atPath: folder + "/a", withDestinationPath: folder + "/target")
             try FileBytes.replace(folder + "/a", with: Array("ours".utf8))

@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import TestPlaces
 import Testing
 
 @Suite("PathTrust")
@@ -176,21 +177,4 @@ struct PathTrustTests {
         let through = #expect(throws: TrustError.self) { _ = try PathTrust.open("\(file)/x", .policy).facts }
         #expect(through?.isAbsence == true)
     }
-}
-
-/// A folder that is removed with its last reference.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() {
-        // /tmp may be a link; the tests compare paths.
-        path =
-            FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
-            .appendingPathComponent("hearth-\(UUID().uuidString)").path
-        // A test that cannot make its folder has nothing to say.
-        try! FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -1,8 +1,8 @@
 import EventLoop
-import Foundation
 import GRPC
 import LinuxSystem
 import TLSSession
+import TestPlaces
 import Testing
 
 /// How a test's client and server reach each other.
@@ -18,13 +18,12 @@ struct TestServer {
     let service: EchoService
     let address: SocketAddress
     let clientSecurity: ClientSecurity
-    private let directory: URL
+    private let folder: TemporaryFolder
 
     static func start(
         _ path: Path = .plaintext, limits: Limits = Limits(), gate: (any CallGate)? = nil
     ) async throws -> TestServer {
-        let directory = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "hearth-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let folder = TemporaryFolder()
         let service = EchoService()
         let server = await Server(limits: limits)
         await server.register(service)
@@ -34,11 +33,11 @@ struct TestServer {
         case .plaintext:
             address = try await server.listen(on: .internet(host: "127.0.0.1", port: 0), gate: gate)
         case .unix:
-            address = try await server.listen(on: .unix(path: directory.appending(path: "s").path), gate: gate)
+            address = try await server.listen(on: .unix(path: folder.file("s")), gate: gate)
         case .tls:
             let files = ServerTLS(
-                certificateChainFile: directory.appending(path: "certificate.pem").path,
-                privateKeyFile: directory.appending(path: "key.pem").path)
+                certificateChainFile: folder.file("certificate.pem"),
+                privateKeyFile: folder.file("key.pem"))
             let fingerprint = try SelfSignedCertificate.generate(
                 hosts: ["localhost", "127.0.0.1"], certificateFile: files.certificateChainFile,
                 privateKeyFile: files.privateKeyFile)
@@ -47,19 +46,19 @@ struct TestServer {
                 on: .internet(host: "127.0.0.1", port: 0), security: .tls(files), gate: gate)
         }
         return TestServer(
-            server: server, service: service, address: address, clientSecurity: clientSecurity, directory: directory)
+            server: server, service: service, address: address, clientSecurity: clientSecurity, folder: folder)
     }
 
     func connect(limits: Limits = .client) async throws -> Client {
         try await Client.connect(to: address, security: clientSecurity, limits: limits)
     }
 
-    func file(_ name: String) -> String { directory.appending(path: name).path }
+    func file(_ name: String) -> String { folder.file(name) }
 
     func stop() async {
         await server.close()
         await service.log.forget()
-        try? FileManager.default.removeItem(at: directory)
+        folder.remove()
     }
 }
 

@@ -1,20 +1,14 @@
 import Foundation
 import TLSSession
+import TestPlaces
 import Testing
 
 struct SelfSignedCertificateTests {
-    private func inDirectory(_ body: (URL) throws -> Void) throws {
-        let directory = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "hearth-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        try body(directory)
-    }
-
     @Test("A generated certificate has the fingerprint that was returned, and only its owner can read it and its key")
     func generate() throws {
-        try inDirectory { directory in
-            let certificate = directory.appending(path: "certificate.pem").path
-            let key = directory.appending(path: "key.pem").path
+        try inTemporaryFolder { folder in
+            let certificate = folder + "/certificate.pem"
+            let key = folder + "/key.pem"
             let fingerprint = try SelfSignedCertificate.generate(
                 hosts: ["localhost", "127.0.0.1", "::1"], certificateFile: certificate, privateKeyFile: key)
             #expect(fingerprint.count == 32)
@@ -29,9 +23,9 @@ struct SelfSignedCertificateTests {
 
     @Test("A file that is there already is not overwritten, and no key is left without its certificate")
     func existing() throws {
-        try inDirectory { directory in
-            let certificate = directory.appending(path: "certificate.pem").path
-            let key = directory.appending(path: "key.pem").path
+        try inTemporaryFolder { folder in
+            let certificate = folder + "/certificate.pem"
+            let key = folder + "/key.pem"
             try "mine".write(toFile: certificate, atomically: true, encoding: .utf8)
             let error = #expect(throws: TLSError.self) {
                 try SelfSignedCertificate.generate(hosts: ["x"], certificateFile: certificate, privateKeyFile: key)
@@ -44,9 +38,9 @@ struct SelfSignedCertificateTests {
 
     @Test("What is left of an attempt that was cut short is mended: a whole key is kept, and half a one replaced")
     func mended() throws {
-        try inDirectory { directory in
-            let certificate = directory.appending(path: "certificate.pem").path
-            let key = directory.appending(path: "key.pem").path
+        try inTemporaryFolder { folder in
+            let certificate = folder + "/certificate.pem"
+            let key = folder + "/key.pem"
             func generate() throws {
                 _ = try SelfSignedCertificate.generate(
                     hosts: ["x"], certificateFile: certificate, privateKeyFile: key)
@@ -64,26 +58,26 @@ struct SelfSignedCertificateTests {
                 #expect(try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions] as? Int == 0o600)
             }
             #expect(
-                try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+                try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
                     == ["certificate.pem", "key.pem"])
         }
     }
 
     @Test("A host that cannot stand in a certificate is named")
-    func badHost() throws {
-        try inDirectory { directory in
+    func badHost() {
+        inTemporaryFolder { folder in
             #expect(throws: TLSError.self) {
                 try SelfSignedCertificate.generate(
-                    hosts: ["a,IP:nonsense"], certificateFile: directory.appending(path: "c").path,
-                    privateKeyFile: directory.appending(path: "k").path)
+                    hosts: ["a,IP:nonsense"], certificateFile: folder + "/c",
+                    privateKeyFile: folder + "/k")
             }
         }
     }
 
     @Test("Files that are missing, empty, or of another pair are refused by name")
     func badFiles() throws {
-        try inDirectory { directory in
-            func path(_ name: String) -> String { directory.appending(path: name).path }
+        try inTemporaryFolder { folder in
+            func path(_ name: String) -> String { "\(folder)/\(name)" }
             _ = try SelfSignedCertificate.generate(
                 hosts: ["x"], certificateFile: path("c1"), privateKeyFile: path("k1"))
             _ = try SelfSignedCertificate.generate(

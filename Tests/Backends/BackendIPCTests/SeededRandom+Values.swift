@@ -1,17 +1,7 @@
-/// SplitMix64, so that every run of a test draws the same.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
+import SeededRandom
 
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
+// Values as messages hold them.
+extension SeededRandom {
     /// Small numbers, borders and large ones alike.
     mutating func number() -> UInt64 {
         [0, 1, 127, 128, UInt64(UInt32.max), .max, next() >> 40, next() >> 20, next()].randomElement(using: &self) ?? 0
