@@ -1,15 +1,13 @@
 internal import EventLoop
-package import HTTP2Connection
+internal import HTTP2Connection
 internal import LinuxSystem
 
 /// What a server keeps in mind to stay within its limits while some of its peers mean it no good.
 struct ServerDefence {
-    /// Connections that were told to go and close at this turn's end.
-    var leaving: Set<ObjectIdentifier> = []
+    /// How many connections were told to go and close at this turn's end.
+    var leavingCount = 0
     /// Of all connections that are not leaving together, as in their accounts.
     var messageBytes = 0
-    /// Calls whose compressed messages have to wait, by connection.
-    var waiting: [ObjectIdentifier: WaitingCalls] = [:]
     /// No connection could be found that may go; until then nobody looks again.
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
@@ -17,12 +15,6 @@ struct ServerDefence {
     var toldFailures = TokenBucket(atOnce: 0)
     /// What may be decompressed for all connections together.
     var decompression = TokenBucket(atOnce: 0)
-
-    struct WaitingCalls {
-        /// Those first that have waited for longest.
-        var calls: [ServerCall] = []
-        var isScheduled = false
-    }
 }
 
 // MARK: - Counting
@@ -42,15 +34,6 @@ extension Server {
     }
 }
 
-// MARK: - Callers
-
-extension Server {
-    /// Who has opened a connection: the subject of its certificate, once that is known, else the peer's address or user.
-    package func callerID(of connection: HTTP2Connection) -> CallerID { callerID(of: ObjectIdentifier(connection)) }
-
-    func callerID(of connection: ObjectIdentifier) -> CallerID { accounts[connection]?.caller ?? .origin(.unknown) }
-}
-
 // MARK: - Room for connections
 
 extension Server {
@@ -68,22 +51,19 @@ extension Server {
         return present < limits.connectionsMax
     }
 
-    private var present: Int { connections.count - defence.leaving.count }
+    private var present: Int { connections.count - defence.leavingCount }
 
     private func dismissUnkept() {
         let now = Monotonic.now()
         guard defence.nextSearch <= now else { return }
-        let unkept = connections.compactMap { id, connection in
-            accounts[id].flatMap { account in
-                account.keepingCalls > 0 || defence.leaving.contains(id)
-                    ? nil : (connection: connection, hasStreams: connection.openStreams > 0, since: account.unkeptSince)
-            }
+        let unkept = connections.values.filter { $0.account.keepingCalls == 0 && !$0.isLeaving }.map {
+            (connection: $0, hasStreams: $0.http2?.openStreams ?? 0 > 0, since: $0.account.unkeptSince)
         }
         .sorted { $0.hasStreams == $1.hasStreams ? $0.since < $1.since : $1.hasStreams }
         if unkept.isEmpty { defence.nextSearch = now.advanced(milliseconds: limits.acceptPauseMilliseconds) }
         for (connection, _, _) in unkept.prefix(max(limits.connectionsMax / Self.shareThatGoes, 1)) {
-            noteLeaving(ObjectIdentifier(connection))
-            connection.close(
+            noteLeaving(connection)
+            connection.http2?.close(
                 .noError,
                 ConnectionFailure(.timedOut, "connectionsMax: it had been without a call for longest when another came")
             )
@@ -94,52 +74,50 @@ extension Server {
 // MARK: - Decompression
 
 extension Server {
-    func decompressionLeft(of connection: ObjectIdentifier) -> Int {
+    func decompressionLeft(of connection: ServerConnection) -> Int {
         let now = Monotonic.now()
-        return min(accounts[connection]?.decompressionLeft(at: now) ?? 0, defence.decompression.left(at: now))
+        return min(connection.account.decompressionLeft(at: now), defence.decompression.left(at: now))
     }
 
-    func noteDecompressed(_ byteCount: Int, messages: Int, of connection: ObjectIdentifier) {
+    func noteDecompressed(_ byteCount: Int, messages: Int, of connection: ServerConnection) {
         let now = Monotonic.now()
         let cost = ConnectionAccount.costOfDecompressing(byteCount, messages: messages)
-        accounts[connection]?.decompressed(cost: cost, at: now)
+        connection.account.decompressed(cost: cost, at: now)
         defence.decompression.charge(cost, at: now)
     }
 
     /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
     /// That the limit was met counts once for each message.
     func awaitDecompression(_ call: ServerCall, isFirstTime: Bool) {
-        let isOwn = accounts[call.connectionID]?.decompressionLeft(at: .now()) ?? 0 <= 0
+        let isOwn = call.connection.account.decompressionLeft(at: .now()) <= 0
         if isFirstTime { noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax") }
-        defence.waiting[call.connectionID, default: ServerDefence.WaitingCalls()].calls.append(call)
-        scheduleDecompression(of: call.connectionID)
+        call.connection.undecompressed.append(call)
+        scheduleDecompression(of: call.connection)
     }
 
     func stopAwaitingDecompression(_ call: ServerCall) {
-        defence.waiting[call.connectionID]?.calls.removeAll { $0 === call }
+        call.connection.undecompressed.removeAll { $0 === call }
     }
 
-    private func scheduleDecompression(of connection: ObjectIdentifier) {
-        guard defence.waiting[connection]?.isScheduled == false else { return }
-        defence.waiting[connection]?.isScheduled = true
+    private func scheduleDecompression(of connection: ServerConnection) {
+        guard !connection.isDecompressionScheduled else { return }
+        connection.isDecompressionScheduled = true
         let now = Monotonic.now()
         let wait = max(
-            accounts[connection]?.millisecondsUntilDecompression(at: now) ?? 1_000,
+            connection.account.millisecondsUntilDecompression(at: now) ?? 1_000,
             defence.decompression.millisecondsUntilOne(at: now) ?? 1_000)
-        IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.resumeDecompression(of: connection) }
+        IOLoop.schedule(afterMilliseconds: wait) { [weak self, weak connection] in
+            if let connection { self?.resumeDecompression(of: connection) }
+        }
     }
 
-    private func resumeDecompression(of connection: ObjectIdentifier) {
-        while decompressionLeft(of: connection) > 0, let call = defence.waiting[connection]?.calls.first {
-            defence.waiting[connection]?.calls.removeFirst()
+    private func resumeDecompression(of connection: ServerConnection) {
+        while decompressionLeft(of: connection) > 0, let call = connection.undecompressed.first {
+            connection.undecompressed.removeFirst()
             call.resumeHeldBack()
         }
-        defence.waiting[connection]?.isScheduled = false
-        if defence.waiting[connection]?.calls.isEmpty == false {
-            scheduleDecompression(of: connection)
-        } else {
-            defence.waiting[connection] = nil
-        }
+        connection.isDecompressionScheduled = false
+        if !connection.undecompressed.isEmpty { scheduleDecompression(of: connection) }
     }
 }
 
@@ -148,36 +126,33 @@ extension Server {
 extension Server {
     /// Counts what the calls of a connection hold of messages; returns the sum.
     @discardableResult
-    func noteMessageBytes(_ change: Int, of connection: ObjectIdentifier) -> Int {
-        guard change != 0, accounts[connection] != nil else { return accounts[connection]?.messageBytes ?? 0 }
-        accounts[connection]?.messageBytes += change
-        guard !defence.leaving.contains(connection) else { return accounts[connection]?.messageBytes ?? 0 }
+    func noteMessageBytes(_ change: Int, of connection: ServerConnection) -> Int {
+        connection.account.messageBytes += change
+        guard change != 0, !connection.isLeaving else { return connection.account.messageBytes }
         defence.messageBytes += change
         // Messages alone are a part of what is held: where they are too much, so is the whole, and some end.
         if change > 0, defence.messageBytes > limits.heldBytesMax { endWorst() }
-        return accounts[connection]?.messageBytes ?? 0
+        return connection.account.messageBytes
     }
 
     /// A connection was told to go at this turn's end: from here on nothing of it counts.
-    private func noteLeaving(_ connection: ObjectIdentifier) {
-        guard defence.leaving.insert(connection).inserted else { return }
-        defence.messageBytes -= accounts[connection]?.messageBytes ?? 0
+    private func noteLeaving(_ connection: ServerConnection) {
+        guard !connection.isLeaving else { return }
+        connection.isLeaving = true
+        defence.leavingCount += 1
+        defence.messageBytes -= connection.account.messageBytes
     }
 
-    /// The last of a connection.
-    func forget(_ connection: ObjectIdentifier) {
+    /// It has closed. From here on it is left out of the sums as one that leaves, but not counted among those.
+    func noteGone(_ connection: ServerConnection) {
         noteLeaving(connection)
-        defence.leaving.remove(connection)
-        defence.waiting[connection] = nil
-        connections[connection] = nil
-        accounts[connection] = nil
+        defence.leavingCount -= 1
+        connection.undecompressed = []
     }
 
     /// What is held for all connections together, as `heldBytesMax` bounds it. Looks at every connection.
     package var heldBytes: Int {
-        connections.reduce(0) { sum, entry in
-            defence.leaving.contains(entry.key) ? sum : sum + heldBytes(entry.key, entry.value)
-        }
+        connections.values.reduce(0) { $0 + ($1.isLeaving ? 0 : $1.heldBytes) }
     }
 
     /// About what a connection costs besides what it holds.
@@ -198,23 +173,19 @@ extension Server {
         }
     }
 
-    private func heldBytes(_ id: ObjectIdentifier, _ connection: HTTP2Connection) -> Int {
-        connection.heldBytes + (accounts[id]?.messageBytes ?? 0)
-    }
-
     /// Ends the connections that hold most until the rest is within the limit.
     private func endWorst() {
         var held = heldBytes
         guard held > limits.heldBytesMax else { return }
-        let worst = connections.filter { !defence.leaving.contains($0.key) }
-            .map { (connection: $0.value, bytes: heldBytes($0.key, $0.value)) }
+        let worst = connections.values.filter { !$0.isLeaving }
+            .map { (connection: $0, bytes: $0.heldBytes) }
             .sorted { $0.bytes > $1.bytes }
         for (connection, bytes) in worst {
             guard held > limits.heldBytesMax else { return }
             held -= bytes
-            noteLeaving(ObjectIdentifier(connection))
+            noteLeaving(connection)
             noteLimit("heldBytesMax")
-            connection.close(
+            connection.http2?.close(
                 .enhanceYourCalm,
                 ConnectionFailure(.flooded, "heldBytesMax: it held \(bytes) bytes, more than any other"))
         }

@@ -1,11 +1,10 @@
 internal import EventLoop
-package import HTTP2Connection
+internal import HTTP2Connection
 internal import LinuxSystem
 
 /// TLS handshakes, which have a share of each turn of their own: a signature cannot be cut.
 struct ServerHandshakes {
-    var line = HandshakeLine<HTTP2Connection>()
-    var tickets: [ObjectIdentifier: HandshakeLine<HTTP2Connection>.Ticket] = [:]
+    var line = HandshakeLine<ServerConnection>()
     /// Handshakes that may be begun for a caller.
     var allowances: CallerAccounts
     var isScheduled = false
@@ -18,14 +17,14 @@ struct ServerHandshakes {
 }
 
 extension Server: UnfinishedWork {
-    package func awaitHandshake(of connection: HTTP2Connection) {
-        let id = ObjectIdentifier(connection)
-        handshakes.tickets[id] = handshakes.line.append(connection, of: callerID(of: id))
+    func awaitHandshake(of connection: ServerConnection) {
+        connection.handshake = handshakes.line.append(connection, of: connection.callerID)
         scheduleHandshakes()
     }
 
-    func leaveHandshakeLine(_ connection: ObjectIdentifier) {
-        if let ticket = handshakes.tickets.removeValue(forKey: connection) { handshakes.line.remove(ticket) }
+    func leaveHandshakeLine(_ connection: ServerConnection) {
+        if let ticket = connection.handshake { handshakes.line.remove(ticket) }
+        connection.handshake = nil
     }
 
     private func scheduleHandshakes() {
@@ -42,7 +41,7 @@ extension Server: UnfinishedWork {
             guard let caller = handshakes.line.nextCaller() else { break }
             if mayHandshake(caller) {
                 guard let connection = handshakes.line.popFirst(of: caller) else { continue }
-                handshakes.tickets[ObjectIdentifier(connection)] = nil
+                connection.handshake = nil
                 handshake(connection, caller)
                 taken += WorkSteps.perHandshake
             } else {
@@ -57,12 +56,13 @@ extension Server: UnfinishedWork {
         priority == .first || handshakes.allowances.stepsLeft(of: caller, at: .now()) > 0
     }
 
-    private func handshake(_ connection: HTTP2Connection, _ caller: CallerID) {
-        if !connection.hasBegunHandshake {
+    private func handshake(_ connection: ServerConnection, _ caller: CallerID) {
+        guard let http2 = connection.http2 else { return }
+        if !http2.hasBegunHandshake {
             handshakes.allowances.charge(1, to: caller, at: .now())
             charge(WorkSteps.perHandshake, to: caller)
         }
-        connection.goOnWithHandshake()
+        http2.goOnWithHandshake()
     }
 
     private func park(_ caller: CallerID) {

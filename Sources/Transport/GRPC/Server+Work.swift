@@ -1,5 +1,5 @@
 internal import EventLoop
-package import HTTP2Connection
+internal import HTTP2Connection
 internal import LinuxSystem
 
 /// What a server's callers cost it, and who waits because of that.
@@ -7,8 +7,6 @@ struct ServerWork {
     var accounts: CallerAccounts
     /// By caller, for as long as somebody waits.
     var waiting: [CallerID: WaitingLine<@IOLoop () -> Void>] = [:]
-    /// Connections that are not read because of their callers.
-    var heldUp: [ObjectIdentifier: StepsTicket] = [:]
 
     init(_ limits: Limits) {
         accounts = CallerAccounts(
@@ -50,22 +48,22 @@ extension Server {
     func stopAwaitingSteps(_ ticket: StepsTicket) { work.waiting[ticket.caller]?.remove(ticket.ticket) }
 
     /// What was read of a connection is its caller's work, and the next waits for steps of it. Not the owner's.
-    package func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool {
+    func worked(_ steps: Int, for connection: ServerConnection) -> Bool {
         guard priority == .usual else { return true }
-        let id = ObjectIdentifier(connection)
-        let caller = callerID(of: id)
+        let caller = connection.callerID
         charge(steps, to: caller)
         guard stepsLeft(of: caller) <= 0 else { return true }
-        work.heldUp[id] = awaitSteps(of: caller) { [weak self, weak connection] in
-            self?.work.heldUp[id] = nil
-            connection?.resumeReading()
+        connection.heldUp = awaitSteps(of: caller) { [weak connection] in
+            connection?.heldUp = nil
+            connection?.http2?.resumeReading()
         }
         return false
     }
 
     /// A connection has closed.
-    func stopHoldingUp(_ connection: ObjectIdentifier) {
-        if let ticket = work.heldUp.removeValue(forKey: connection) { stopAwaitingSteps(ticket) }
+    func stopHoldingUp(_ connection: ServerConnection) {
+        if let ticket = connection.heldUp { stopAwaitingSteps(ticket) }
+        connection.heldUp = nil
     }
 
     private func scheduleSteps(of caller: CallerID) {

@@ -23,16 +23,14 @@ package final class Server {
     private var services: [String: any Service] = [:]
     private var listeners: [Listener] = []
     private var tlsOfListeners: [ListenerTLS] = []
-    var connections: [ObjectIdentifier: HTTP2Connection] = [:]
-    /// Has an entry for each of `connections`.
-    var accounts: [ObjectIdentifier: ConnectionAccount] = [:]
+    /// Those that have not closed, by themselves.
+    private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
     private var calls: [ObjectIdentifier: ServerCall] = [:]
-    private var gates: [ObjectIdentifier: any CallGate] = [:]
     private var closedBytesReceived: UInt64 = 0
     private var closedBytesSent: UInt64 = 0
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
     /// Why it drains; nil while it does not.
-    private var drainReason: String?
+    private(set) var drainReason: String?
     private let closingSockets: ClosingSockets
     var defence = ServerDefence()
     var work: ServerWork
@@ -61,8 +59,10 @@ package final class Server {
 
     package var openConnections: Int { connections.count }
     package var openCalls: Int { calls.count }
-    package var bytesReceived: UInt64 { connections.values.reduce(closedBytesReceived) { $0 &+ $1.bytesReceived } }
-    package var bytesSent: UInt64 { connections.values.reduce(closedBytesSent) { $0 &+ $1.bytesSent } }
+    package var bytesReceived: UInt64 {
+        connections.values.reduce(closedBytesReceived) { $0 &+ ($1.http2?.bytesReceived ?? 0) }
+    }
+    package var bytesSent: UInt64 { connections.values.reduce(closedBytesSent) { $0 &+ ($1.http2?.bytesSent ?? 0) } }
 
     /// Serves it from now on; a service of the same name is replaced.
     package func register(_ service: any Service) { services[service.name] = service }
@@ -123,7 +123,9 @@ package final class Server {
     package func drain(graceMilliseconds: UInt64) async {
         closeListeners()
         // They have no calls, and whoever does not finish his handshake is not waited for.
-        for connection in connections.values where !connection.hasOpened { connection.close() }
+        for connection in connections.values {
+            if let http2 = connection.http2, !http2.hasOpened { http2.close() }
+        }
         await drain("the server is shutting down", graceMilliseconds: graceMilliseconds)
     }
 
@@ -139,7 +141,7 @@ package final class Server {
 
     private func drain(_ reason: String, graceMilliseconds: UInt64) async {
         drainReason = reason
-        for connection in connections.values { connection.drain(reason) }
+        for connection in connections.values { connection.http2?.drain(reason) }
         let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.close() }
         if !isDrained { await withCheckedContinuation { drainWaiters.append($0) } }
         timer.cancel()
@@ -158,7 +160,7 @@ package final class Server {
     package func close() {
         closeListeners()
         for call in calls.values { call.abort(Status(.unavailable, "the server is shutting down")) }
-        for connection in connections.values { connection.close() }
+        for connection in connections.values { connection.http2?.close() }
     }
 
     private func closeListeners() {
@@ -167,7 +169,7 @@ package final class Server {
     }
 }
 
-extension Server: HTTP2ConnectionHandler {
+extension Server {
     private func accepted(
         _ socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, gate: (any CallGate)?
     ) {
@@ -177,79 +179,38 @@ extension Server: HTTP2ConnectionHandler {
         }
         let caller = CallerID.origin(Socket.origin(of: socket.raw))
         do throws(ConnectionFailure) {
-            let connection = try HTTP2Connection(
+            let http2 = try HTTP2Connection(
                 .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority,
                 closingSockets: closingSockets)
-            connection.workSource = caller
-            try connection.start(self)
+            http2.workSource = caller
+            let connection = ServerConnection(
+                http2, of: self, gate: gate, account: ConnectionAccount(limits, of: caller, at: .now()))
+            try http2.start(connection)
             connectionsAccepted += 1
             connections[ObjectIdentifier(connection)] = connection
-            accounts[ObjectIdentifier(connection)] = ConnectionAccount(limits, of: caller, at: .now())
             watchHeldBytes()
-            gates[ObjectIdentifier(connection)] = gate
         } catch {
             tell(peer, error)
         }
     }
 
-    func opened(_ connection: HTTP2Connection) {
-        // From here on it is known whom a certificate names, and calls can come.
-        if let subject = connection.peerCertificate.flatMap({ CallerID.subject($0.names) }) {
-            accounts[ObjectIdentifier(connection)]?.caller = subject
-            connection.workSource = subject
-        }
-        if let drainReason { connection.drain(drainReason) }
-    }
-
-    func met(_ limit: HTTP2Limits.Name) { noteLimit(limit.rawValue) }
-
-    func draining(_ connection: HTTP2Connection) {}
-
-    func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
-        forget(ObjectIdentifier(connection))
-        gates[ObjectIdentifier(connection)] = nil
-        stopHoldingUp(ObjectIdentifier(connection))
-        leaveHandshakeLine(ObjectIdentifier(connection))
+    /// The last of a connection; its calls have ended before.
+    func closed(_ connection: ServerConnection, _ http2: HTTP2Connection, _ failure: ConnectionFailure) {
+        noteGone(connection)
+        connections[ObjectIdentifier(connection)] = nil
+        stopHoldingUp(connection)
+        leaveHandshakeLine(connection)
         if let limit = failure.limit { noteLimit(limit.rawValue) }
-        closedBytesReceived &+= connection.bytesReceived
-        closedBytesSent &+= connection.bytesSent
+        closedBytesReceived &+= http2.bytesReceived
+        closedBytesSent &+= http2.bytesSent
         switch failure.code {
         case .closed, .lost: break
-        default: tell(connection.peer, failure)
+        default: tell(http2.peer, failure)
         }
         endDrainIfDone()
     }
 
-    func received(
-        request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
-    ) {
-        connection.charge(WorkSteps.perCall)
-        do throws(RequestHead.Rejection) {
-            let head = try RequestHead(request, tooLarge: tooLarge, limits: limits.http2)
-            let call = ServerCall(head, stream: stream, connection: connection, server: self)
-            do throws(Status) {
-                let gate = gates[ObjectIdentifier(connection)]
-                call.caller = try gate?.admit(call)
-                if let caller = call.caller {
-                    call.callerID = caller.id
-                    charge(WorkSteps.perCall, to: caller.id)
-                }
-                call.keepsConnection = call.caller != nil || gate?.namesCallers != true
-            } catch {
-                throw .status(error)
-            }
-            do throws(RequestHead.Rejection) {
-                call.start(try method(for: head))
-            } catch {
-                call.caller?.callEnded(call)
-                throw error
-            }
-        } catch {
-            reject(stream, error)
-        }
-    }
-
-    private func method(for head: RequestHead) throws(RequestHead.Rejection) -> Method {
+    func method(for head: RequestHead) throws(RequestHead.Rejection) -> Method {
         guard let service = services[head.service] else {
             throw .status(Status(.unimplemented, "this server has no service '\(head.service)'"))
         }
@@ -259,7 +220,7 @@ extension Server: HTTP2ConnectionHandler {
         return method
     }
 
-    private func reject(_ stream: HTTP2Stream, _ rejection: RequestHead.Rejection) {
+    func reject(_ stream: HTTP2Stream, _ rejection: RequestHead.Rejection) {
         switch rejection {
         case .status(let status):
             noteLimit(of: status)
@@ -279,11 +240,11 @@ extension Server {
 
     func callEnded(_ call: ServerCall) {
         calls[ObjectIdentifier(call)] = nil
-        if call.keepsConnection, call.hasAsked { accounts[call.connectionID]?.keepingCallEnded(at: .now()) }
+        if call.keepsConnection, call.hasAsked { call.connection.account.keepingCallEnded(at: .now()) }
     }
 
     /// The call's first message has come.
     func callAsked(_ call: ServerCall) {
-        if call.keepsConnection { accounts[call.connectionID]?.keepingCallBegan() }
+        if call.keepsConnection { call.connection.account.keepingCallBegan() }
     }
 }

@@ -36,7 +36,7 @@ package final class ServerCall {
 
     private let stream: HTTP2Stream
     private let server: Server
-    let connectionID: ObjectIdentifier
+    let connection: ServerConnection
     /// A whole message has come.
     private(set) var hasAsked = false
     private var handler: (any CallHandler)?
@@ -70,19 +70,19 @@ package final class ServerCall {
     /// Its messages wait until its caller has steps again.
     private var stepsTicket: StepsTicket?
 
-    init(_ head: RequestHead, stream: HTTP2Stream, connection: HTTP2Connection, server: Server) {
+    init(_ head: RequestHead, stream: HTTP2Stream, http2: HTTP2Connection, connection: ServerConnection) {
         path = head.path
         metadata = head.metadata
-        peer = connection.peer
-        peerCertificate = connection.peerCertificate
+        peer = http2.peer
+        peerCertificate = http2.peerCertificate
         deadline = head.timeoutNanoseconds.map { Monotonic.now().advanced(nanoseconds: $0) }
-        connectionID = ObjectIdentifier(connection)
-        callerID = server.callerID(of: connection)
+        self.connection = connection
+        callerID = connection.callerID
         acceptsGzip = head.acceptsGzip
         // A client that compresses what it sends wants it of the answers too, if it can read them.
         encoding = head.acceptsGzip ? head.encoding : .identity
         self.stream = stream
-        self.server = server
+        server = connection.server
         messages = .allocate(capacity: 1)
         messages.initialize(to: MessageReader(messageBytesMax: server.limits.messageBytesMax))
         messages.pointee.encoding = head.encoding
@@ -236,7 +236,7 @@ extension ServerCall {
         guard !isOver, byteCount != keptBytes else { return }
         let change = byteCount - keptBytes
         keptBytes = byteCount
-        server.noteMessageBytes(change, of: connectionID)
+        server.noteMessageBytes(change, of: connection)
     }
 
     /// What the handler keeps that is to be sent once the call is not congested, in bytes, until it says otherwise or the
@@ -319,7 +319,7 @@ extension ServerCall {
         if delivery.isHeldBack { server.stopAwaitingDecompression(self) }
         if let stepsTicket { server.stopAwaitingSteps(stepsTicket) }
         stepsTicket = nil
-        server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connectionID)
+        server.noteMessageBytes(-notedHeldBytes - keptBytes, of: connection)
         server.callEnded(self)
         caller?.callEnded(self)
     }
@@ -419,12 +419,12 @@ extension ServerCall: HTTP2StreamHandler {
     /// Bytes that may be decompressed in this turn.
     private var decompressionLeft: Int {
         min(
-            server.decompressionLeft(of: connectionID), limits.decompressedBytesPerTurnMax,
+            server.decompressionLeft(of: connection), limits.decompressedBytesPerTurnMax,
             max(stepsLeft, 0) * WorkSteps.bytesDecompressedPerStep)
     }
 
     private func goOnWhenPossible() {
-        if messages.pointee.isWaiting, server.decompressionLeft(of: connectionID) <= 0 {
+        if messages.pointee.isWaiting, server.decompressionLeft(of: connection) <= 0 {
             server.awaitDecompression(self, isFirstTime: !hasMessageWaited)
             hasMessageWaited = true
         } else if !isToGoOn {
@@ -436,7 +436,7 @@ extension ServerCall: HTTP2StreamHandler {
     private func noteDecompressed() {
         let (byteCount, count) = (messages.pointee.decompressedBytes, messages.pointee.decompressedMessages)
         guard byteCount > 0 || count > 0 else { return }
-        server.noteDecompressed(byteCount, messages: count, of: connectionID)
+        server.noteDecompressed(byteCount, messages: count, of: connection)
         stepsLeft -= WorkSteps.decompressing(byteCount, messages: count)
         messages.pointee.decompressedBytes = 0
         messages.pointee.decompressedMessages = 0
@@ -446,7 +446,7 @@ extension ServerCall: HTTP2StreamHandler {
     private func noteHeld() {
         let held = messages.pointee.heldBytes
         let decompressed = messages.pointee.decompressedHeldBytes
-        let total = server.noteMessageBytes(held + decompressed - notedHeldBytes, of: connectionID)
+        let total = server.noteMessageBytes(held + decompressed - notedHeldBytes, of: connection)
         notedHeldBytes = held + decompressed
         // What is not taken is bounded by the windows.
         let counted = keptBytes + decompressed + (delivery.takesNothing ? 0 : held)

@@ -186,6 +186,7 @@ package final class HTTP2Connection {
         do throws(LinuxError) {
             watch = try IOLoop.watch(transport.socket, interest, priority, handler: self)
         } catch {
+            self.handler = nil
             throw ConnectionFailure(.lost, error.description)
         }
         session.announce(isServer: role == .server, limits: limits)

@@ -1,0 +1,91 @@
+internal import EventLoop
+internal import HTTP2Connection
+internal import LinuxSystem
+internal import TLSSession
+
+/// One of a server's connections, and all that the server keeps in mind for it.
+///
+/// Owned by the server until it has closed, and by its calls. What counts for all connections together is the server's.
+@IOLoop
+final class ServerConnection {
+    let server: Server
+    /// Nil once it has closed: a call whose handler goes on does not keep the socket.
+    private(set) var http2: HTTP2Connection?
+    /// Whom every call must pass; nil: nobody.
+    private let gate: (any CallGate)?
+    var account: ConnectionAccount
+    /// It was told to go and closes at this turn's end: nothing of it counts any more.
+    var isLeaving = false
+    /// It is not read before its caller has steps again.
+    var heldUp: StepsTicket?
+    /// Its place among those whose TLS handshake waits for its turn.
+    var handshake: HandshakeLine<ServerConnection>.Ticket?
+    /// Calls whose compressed messages have to wait, those first that have waited for longest.
+    var undecompressed: [ServerCall] = []
+    var isDecompressionScheduled = false
+
+    init(_ http2: HTTP2Connection, of server: Server, gate: (any CallGate)?, account: ConnectionAccount) {
+        self.http2 = http2
+        self.server = server
+        self.gate = gate
+        self.account = account
+    }
+
+    /// Who has opened it: the subject of its certificate, once that is known, else the peer's address or user.
+    var callerID: CallerID { account.caller }
+
+    /// What its peer makes the server hold.
+    var heldBytes: Int { (http2?.heldBytes ?? 0) + account.messageBytes }
+}
+
+extension ServerConnection: HTTP2ConnectionHandler {
+    func opened(_ connection: HTTP2Connection) {
+        // From here on it is known whom a certificate names, and calls can come.
+        if let subject = connection.peerCertificate.flatMap({ CallerID.subject($0.names) }) {
+            account.caller = subject
+            connection.workSource = subject
+        }
+        if let reason = server.drainReason { connection.drain(reason) }
+    }
+
+    func met(_ limit: HTTP2Limits.Name) { server.noteLimit(limit.rawValue) }
+
+    func draining(_ connection: HTTP2Connection) {}
+
+    func awaitHandshake(of connection: HTTP2Connection) { server.awaitHandshake(of: self) }
+
+    func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool { server.worked(steps, for: self) }
+
+    func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure) {
+        http2 = nil
+        server.closed(self, connection, failure)
+    }
+
+    func received(
+        request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
+    ) {
+        connection.charge(WorkSteps.perCall)
+        do throws(RequestHead.Rejection) {
+            let head = try RequestHead(request, tooLarge: tooLarge, limits: server.limits.http2)
+            let call = ServerCall(head, stream: stream, http2: connection, connection: self)
+            do throws(Status) {
+                call.caller = try gate?.admit(call)
+                if let caller = call.caller {
+                    call.callerID = caller.id
+                    server.charge(WorkSteps.perCall, to: caller.id)
+                }
+                call.keepsConnection = call.caller != nil || gate?.namesCallers != true
+            } catch {
+                throw .status(error)
+            }
+            do throws(RequestHead.Rejection) {
+                call.start(try server.method(for: head))
+            } catch {
+                call.caller?.callEnded(call)
+                throw error
+            }
+        } catch {
+            server.reject(stream, error)
+        }
+    }
+}
