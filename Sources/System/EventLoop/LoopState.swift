@@ -14,6 +14,8 @@ struct LoopState {
     private var timers: [Timer] = []
     private var actions: [UInt64: @IOLoop () -> Void] = [:]
     private var nextTimer: UInt64 = 0
+    /// A timer that was first and not cancelled when it was last looked at: it is looked up once, and not in every turn.
+    private var liveTimer: UInt64?
     var turnEndHandlers = Queue<any TurnEndHandler>()
     /// The owner's, before that of all others.
     var firstBacklog: Backlog<any UnfinishedWork>
@@ -67,6 +69,7 @@ extension LoopState {
 
     mutating func cancel(_ timer: Timer) {
         guard actions.removeValue(forKey: timer.id) != nil else { return }
+        if liveTimer == timer.id { liveTimer = nil }
         // Cancelled timers must not pile up: a deadline an hour away is set and cancelled a thousand times a second.
         if timers.count > 64, actions.count * 2 < timers.count {
             timers = timers.filter { actions[$0.id] != nil }.sorted { $0.moment < $1.moment }
@@ -75,8 +78,9 @@ extension LoopState {
 
     /// How long to wait for the next timer: -1 for ever, otherwise rounded up, so that no turn comes too early.
     mutating func timeoutMilliseconds(at now: Monotonic) -> CInt {
-        while let first = timers.first, actions[first.id] == nil { removeFirst() }
+        while let first = timers.first, first.id != liveTimer, actions[first.id] == nil { removeFirst() }
         guard let first = timers.first else { return -1 }
+        liveTimer = first.id
         let nanoseconds = first.moment.since(now)
         return CInt(min(nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1), 3_600_000))
     }

@@ -46,6 +46,21 @@ struct LoopStateTests {
         #expect(state.timeoutMilliseconds(at: Self.moment(9)) == -1)
     }
 
+    @Test @IOLoop func `a timer that the loop has waited for is waited for no more once it is cancelled`() {
+        var state = LoopState(LoopLimits())
+        let first = state.addTimer(at: Self.moment(1)) {}
+        let second = state.addTimer(at: Self.moment(5)) {}
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 1)
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 1)
+        state.cancel(first)
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 5)
+        _ = state.addTimer(at: Self.moment(3)) {}
+        #expect(state.timeoutMilliseconds(at: Self.moment(0)) == 3)
+        #expect(state.takeDueTimer(at: Self.moment(3)) != nil)
+        state.cancel(second)
+        #expect(state.timeoutMilliseconds(at: Self.moment(3)) == -1)
+    }
+
     @Test @IOLoop func `a cancelled timer is neither due nor waited for, and its action is let go`() {
         var state = LoopState(LoopLimits())
         weak var kept: Handler?
