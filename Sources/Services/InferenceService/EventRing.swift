@@ -8,8 +8,9 @@ internal import WireFormat
 /// readers can be at different places. What is in it is one piece of memory: an event that does not fit at the end moves
 /// what is kept to the front. Bounded in bytes and in events; an empty one keeps `idleBytesMax`.
 struct EventRing {
-    /// An empty ring gives its memory back when that is more than this: thousands of turns wait or are paced.
-    private static let idleBytesMax = 8 << 10
+    /// An empty ring gives its memory back when that is more than this: thousands of turns stand still or are paced, and a
+    /// paced token needs less.
+    private static let idleBytesMax = 512
 
     /// The most bytes that it holds, prefixes included, and the most events.
     let bytesMax: Int
