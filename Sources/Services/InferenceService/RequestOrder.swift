@@ -27,17 +27,18 @@ struct RequestOrder {
     private enum Phase: Equatable { case idle, answering, over }
 
     let method: Method
-    private let turnsMax: Int
     private var phase = Phase.idle
-    /// Messages that came, and answers that were begun.
-    private var messages = 0
-    private var answers = 0
+    /// A message has come.
+    private var hasMessage = false
     /// The client sends nothing more.
     private var hasAll = false
+    /// Answers that were begun, and how many may be: in few bytes, for idle streams come in thousands.
+    private var answers: UInt32 = 0
+    private let turnsMax: UInt32
 
     init(_ method: Method, turnsMax: Int) {
         self.method = method
-        self.turnsMax = turnsMax
+        self.turnsMax = UInt32(clamping: turnsMax)
     }
 
     var isOver: Bool { phase == .over }
@@ -45,8 +46,8 @@ struct RequestOrder {
     /// A message came, of which nothing is known yet. `.nothing`: it is to be read.
     mutating func messageCame() -> Action {
         guard phase != .over else { return .nothing }
-        messages += 1
-        guard method == .chat || messages == 1 else {
+        defer { hasMessage = true }
+        guard method == .chat || !hasMessage else {
             return end(Status(.internalError, "this method takes one request, and a second one was sent"))
         }
         return .nothing
@@ -80,7 +81,7 @@ struct RequestOrder {
         case .over, .answering: return .nothing
         case .idle where method == .chat: return end(.ok)
         // What has come is being read.
-        case .idle where messages > 0: return .nothing
+        case .idle where hasMessage: return .nothing
         case .idle: return end(Status(.internalError, "this method takes one request, and none was sent"))
         }
     }
