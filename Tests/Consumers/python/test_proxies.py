@@ -169,7 +169,7 @@ class Proxy:
         )
 
     @property
-    def key(self):
+    def authorization(self):
         return [("authorization", f"Bearer {self.agent.first_key}")]
 
 
@@ -190,7 +190,7 @@ def proxy(request):
 def test_tokens_pass_one_by_one_in_several_turns_of_one_stream(proxy):
     async def scenario():
         async with proxy.channel() as channel:
-            call = rpc.InferenceStub(channel).Chat(metadata=proxy.key)
+            call = rpc.InferenceStub(channel).Chat(metadata=proxy.authorization)
             # Falls silent and never ends: whatever a proxy held back would never come.
             await call.write(pb.ChatRequest(generate=echo.request("one", silent_at=1, max_tokens=9, ids=True)))
             turn = await read_turn(call, until=lambda turn: turn.tokens == 1)
@@ -212,17 +212,17 @@ def test_a_cancelled_call_and_one_past_its_deadline_stop_the_computation(proxy):
     async def scenario():
         async with proxy.channel() as channel:
             stub = rpc.InferenceStub(channel)
-            call = stub.Generate(echo.request("cut", **ENDLESS), metadata=proxy.key)
+            call = stub.Generate(echo.request("cut", **ENDLESS), metadata=proxy.authorization)
             await read_turn(call, until=lambda turn: turn.tokens >= 3)
             assert proxy.agent.number("echo", "running") == 1
             call.cancel()
             await asyncio.to_thread(proxy.agent.wait_idle, "echo")
-            call = stub.Generate(echo.request("late", **ENDLESS), metadata=proxy.key, timeout=1)
+            call = stub.Generate(echo.request("late", **ENDLESS), metadata=proxy.authorization, timeout=1)
             error, events = await first_failure(call)
             assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert "delta" in [event.WhichOneof("event") for event in events]
             await asyncio.to_thread(proxy.agent.wait_idle, "echo")
-            left = stub.Generate(echo.request("left", **ENDLESS), metadata=proxy.key)
+            left = stub.Generate(echo.request("left", **ENDLESS), metadata=proxy.authorization)
             await read_turn(left, until=lambda turn: turn.tokens >= 3)
         # The connection closed with the call in progress.
         await asyncio.to_thread(proxy.agent.wait_idle, "echo")
@@ -235,23 +235,23 @@ def test_a_refusal_keeps_its_code_its_words_and_its_details(proxy):
         async with proxy.channel() as channel:
             stub = rpc.InferenceStub(channel)
             name = "100 % ü \U0001f525\nreally"
-            error = await failure(stub.CountTokens(pb.GenerateRequest(model=name, text="x"), metadata=proxy.key))
+            error = await failure(stub.CountTokens(pb.GenerateRequest(model=name, text="x"), metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.NOT_FOUND and name in error.details()
             request = echo.request("hot", max_tokens=1)
             request.sampling.temperature = 3
-            error, events = await first_failure(stub.Generate(request, metadata=proxy.key))
+            error, events = await first_failure(stub.Generate(request, metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and not events
             (violation,) = detail(error, error_details_pb2.BadRequest).field_violations
             assert violation.field == "sampling.temperature"
             # After the first tokens, in trailers that come long after the headers.
             crash = echo.request("fault", max_tokens=50, fault="overloaded", fault_at=5)
-            error, events = await first_failure(stub.Generate(crash, metadata=proxy.key))
+            error, events = await first_failure(stub.Generate(crash, metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
             assert "delta" in [event.WhichOneof("event") for event in events]
             # What is too long is cut, with a character that is no ASCII.
-            error = await failure(channel.unary_unary(f"/{'x' * 3_000}/Chat")(b"", metadata=proxy.key))
+            error = await failure(channel.unary_unary(f"/{'x' * 3_000}/Chat")(b"", metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.UNIMPLEMENTED and error.details().endswith("x…")
-            error = await failure(channel.unary_unary("/hearth.v1.Missing/Chat")(b"", metadata=proxy.key))
+            error = await failure(channel.unary_unary("/hearth.v1.Missing/Chat")(b"", metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
     run(scenario())
@@ -266,11 +266,11 @@ def test_metadata_passes_whatever_its_name_and_up_to_the_agents_own_limit(proxy)
             odd = [("some-bin", bytes(range(256))), ("some_name", "a"), ("some.name", "b"), ("some", "text, with commas")]
             large = [(f"large-{n}", "y" * 4_000) for n in range(6)]
             for metadata in ([], odd, large, [("large", "y" * 24_000)]):
-                answer = await stub.ListModels(question, metadata=[*proxy.key, *metadata])
+                answer = await stub.ListModels(question, metadata=[*proxy.authorization, *metadata])
                 assert [model.id for model in answer.models] == ["echo"]
             # What is beyond the agent's limit has reached it when it says so, whatever its name.
             for name in ("large", "large_name", "large.name"):
-                error = await failure(stub.ListModels(question, metadata=[*proxy.key, (name, "y" * 36_000)]))
+                error = await failure(stub.ListModels(question, metadata=[*proxy.authorization, (name, "y" * 36_000)]))
                 assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
 
     run(scenario())
@@ -282,7 +282,7 @@ def test_large_messages_pass_compressed_or_not(proxy):
             request = echo.request("word " * 300_000)
             for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
                 counted = await rpc.InferenceStub(channel).CountTokens(
-                    request, metadata=proxy.key, compression=compression
+                    request, metadata=proxy.authorization, compression=compression
                 )
                 assert counted.tokens == 300_000
 
@@ -308,7 +308,7 @@ def test_many_consumers_stream_at_once(proxy):
 
         async def one(number):
             request = echo.request(f"stream {number}", max_tokens=30, tokens_per_second=30, ids=True)
-            call = rpc.InferenceStub(channels[number % 8]).Generate(request, metadata=proxy.key)
+            call = rpc.InferenceStub(channels[number % 8]).Generate(request, metadata=proxy.authorization)
             echo.check(await read_turn(call), request)
 
         await asyncio.gather(*(one(number) for number in range(160)))
@@ -323,9 +323,9 @@ def test_no_two_consumers_share_a_connection_to_the_agent(proxy):
         channels = [proxy.channel() for _ in range(3)]
         # A proxy may share a connection once it has served a consumer's first call.
         for channel in [*channels, *channels]:
-            await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=proxy.key)
+            await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=proxy.authorization)
         request = echo.request("one of three", **ENDLESS)
-        calls = [rpc.InferenceStub(channel).Generate(request, metadata=proxy.key) for channel in channels]
+        calls = [rpc.InferenceStub(channel).Generate(request, metadata=proxy.authorization) for channel in channels]
         for call in calls:
             await read_turn(call, until=lambda turn: turn.tokens > 0)
         status = json.loads(proxy.agent.command_line("status", "--state", proxy.agent.state, "--json"))
@@ -342,7 +342,7 @@ def test_streams_that_are_open_when_the_agent_stops_end_well(way):
         async with proxy.channel() as channel:
             stub = rpc.InferenceStub(channel)
             request = echo.request("last words", max_tokens=100, tokens_per_second=50, ids=True)
-            call = stub.Chat(metadata=proxy.key)
+            call = stub.Chat(metadata=proxy.authorization)
             await call.write(pb.ChatRequest(generate=request))
             turn = await read_turn(call, until=lambda turn: turn.tokens >= 3)
             proxy.agent.process.send_signal(signal.SIGTERM)
@@ -354,7 +354,7 @@ def test_streams_that_are_open_when_the_agent_stops_end_well(way):
             assert await call.read() is grpc.aio.EOF
             assert await call.code() == grpc.StatusCode.OK
             assert await asyncio.to_thread(proxy.agent.process.wait, 20) == 0
-            error = await failure(stub.ListModels(pb.ListModelsRequest(), metadata=proxy.key))
+            error = await failure(stub.ListModels(pb.ListModelsRequest(), metadata=proxy.authorization))
             assert error.code() == grpc.StatusCode.UNAVAILABLE, error
 
     with behind(way) as proxy:
@@ -371,7 +371,7 @@ def test_connections_that_grow_old_lose_no_call(way):
             nonlocal whole
             while not over.is_set():
                 request = echo.request(f"stream {number}", seed=whole, max_tokens=6, tokens_per_second=30, ids=True)
-                call = rpc.InferenceStub(channels[number % 4]).Generate(request, metadata=proxy.key)
+                call = rpc.InferenceStub(channels[number % 4]).Generate(request, metadata=proxy.authorization)
                 echo.check(await read_turn(call), request)
                 whole += 1
 
@@ -407,7 +407,7 @@ def test_a_proxy_that_dies_leaves_nothing_running(way):
     async def scenario(proxy):
         channels = [proxy.channel() for _ in range(2)]
         request = echo.request("gone", **ENDLESS)
-        calls = [rpc.InferenceStub(channels[n % 2]).Generate(request, metadata=proxy.key) for n in range(6)]
+        calls = [rpc.InferenceStub(channels[n % 2]).Generate(request, metadata=proxy.authorization) for n in range(6)]
         turns = [await read_turn(call, until=lambda turn: turn.tokens >= 3) for call in calls]
         assert proxy.agent.number("echo", "running") == 6
         proxy.kill()

@@ -51,6 +51,8 @@ final class RunningProgram: Sendable {
         }
     }
 
+    var processID: Int32 { process.processID }
+
     var hasEnded: Bool { (try? Poll.wait(process.raw, for: .readable, nanoseconds: 0).isEmpty) != true }
 
     func send(signal: Int32) { process.send(signal: signal) }

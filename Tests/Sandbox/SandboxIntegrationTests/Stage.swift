@@ -103,15 +103,16 @@ final class Stage: Sendable {
         return Outcome(status: driver.waitForExit(), output: output)
     }
 
-    /// The processes of this stage: launchers by their name, backends by `token` among their arguments.
-    func processes(token: String) -> [Int32] {
+    /// The processes of this stage: launchers by their name, and whoever has `token` among its arguments, but for the
+    /// program that was started with it. A child of that program has its arguments until it becomes a launcher.
+    func processes(token: String, besides program: RunningProgram? = nil) -> [Int32] {
         let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return all.compactMap { Int32($0) }.filter { process in
+            guard process != program?.processID else { return false }
             let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
             if name == launcherName + "\n" { return !isZombie(process) }
             let words = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
-            let text = String(decoding: words, as: UTF8.self)
-            return text.contains(token) && !text.contains("sandbox-driver")
+            return String(decoding: words, as: UTF8.self).contains(token)
         }
     }
 
