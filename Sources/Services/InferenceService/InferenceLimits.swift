@@ -11,8 +11,8 @@ package struct InferenceLimits: Sendable, Equatable {
     package var turnBytesMax = 8 << 20
     package var turnEventsMax = 4_096
     /// A turn that stands still because its consumer has taken next to nothing for so long ends, if another waits for its
-    /// sequence.
-    package var unreadMilliseconds: UInt64 = 30_000
+    /// sequence. A library of the consumer's may tell of nothing before half of its window was read, and 64 KiB are common.
+    package var unreadMilliseconds: UInt64 = 60_000
     /// Less than this, taken in that time, is next to nothing.
     package var unreadBytesMin = 1_024
     /// How often that is looked at while one waits.

@@ -15,10 +15,13 @@ NEIGHBOURS = 100
 NEIGHBOUR_RATE = 10
 TOKENS = 40_000
 COUNTER_AGE_SECONDS = 7
-UNREAD_SECONDS = 30
+UNREAD_SECONDS = 60
 GROWTH_KIBIBYTES_MAX = 8 * 1024
 # How slowly one reads that is no consumer who does not read.
 SLOW_SECONDS_PER_EVENT = 0.025
+# A library that takes in 64 KiB ahead of what is read, and does not widen this when the connection is fast. gRPC's C core
+# tells what was read once it is half of that.
+NARROW = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
 
 
 def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
@@ -48,9 +51,7 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
             await asyncio.sleep(seconds)
             return (received - count) / (time.monotonic() - began)
 
-        # Its library takes in 64 KiB ahead of what it reads, and does not widen this when the connection is fast.
-        narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
-        async with connect(agent) as shared, connect(agent, **narrow) as own:
+        async with connect(agent) as shared, connect(agent, **NARROW) as own:
             neighbours = [asyncio.ensure_future(neighbour(index, shared)) for index in range(NEIGHBOURS)]
             await eventually(lambda: received >= NEIGHBOURS * 3, "the neighbours receive", interval=0.05)
             rate_before = await rate_over(3)
@@ -90,61 +91,59 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
         run(scenario(agent), STALL_SECONDS + 180)
 
 
-def test_a_consumer_that_does_not_read_gives_way_to_those_who_wait():
+async def does_not_read(agent, model):
+    """A consumer that reads nothing keeps its turn while nobody waits, and gives way to who does."""
+    async with connect(agent, **NARROW) as idle, connect(agent) as busy:
+        request = echo.request("unread", model=model, max_tokens=TOKENS)
+        unread = rpc.InferenceStub(idle).Chat()
+        await unread.write(pb.ChatRequest(generate=request))
+        turn = await read_turn(unread, until=lambda turn: turn.tokens > 0)
+        await asyncio.sleep(UNREAD_SECONDS + 2)
+        assert await asyncio.to_thread(agent.number, model, "running") == 1
+
+        request = echo.request("next", model=model, max_tokens=5)
+        began = time.monotonic()
+        call = rpc.InferenceStub(busy).Chat()
+        await call.write(pb.ChatRequest(generate=request))
+        echo.check(await read_turn(call), request)
+        assert time.monotonic() - began < UNREAD_SECONDS
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await read_turn(unread, turn)
+        assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "unreadMilliseconds" in refusal.value.details()
+
+
+async def reads_slowly(agent, model):
+    """A consumer that reads a little all the time keeps its turn, whoever waits."""
+    async with connect(agent, **NARROW) as slow, connect(agent) as busy:
+        request = echo.request("slow", model=model, max_tokens=1_000_000, ids=True)
+        call = rpc.InferenceStub(slow).Chat()
+        await call.write(pb.ChatRequest(generate=request))
+        turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+
+        following = echo.request("next", model=model, max_tokens=5)
+        waiting = rpc.InferenceStub(busy).Chat()
+        await waiting.write(pb.ChatRequest(generate=following))
+        waiter = await read_turn(waiting, until=lambda turn: turn.queued > 0)
+        until = time.monotonic() + UNREAD_SECONDS + 5
+        while time.monotonic() < until:
+            await asyncio.sleep(SLOW_SECONDS_PER_EVENT)
+            event = await call.read()
+            assert event is not grpc.aio.EOF, f"ended: {await call.details()}"
+            turn.receive(event)
+        print(f"read slowly: {turn.deltas} deltas with {turn.tokens} tokens")
+        # It stood still for most of this time: more is there than it has read.
+        assert await asyncio.to_thread(agent.number, model, "running") == 1
+        assert waiter.accepted is None and not turn.is_over
+
+        await call.write(pb.ChatRequest(cancel=pb.Cancel()))
+        echo.check(await read_turn(call, turn), request)
+        echo.check(await read_turn(waiting, waiter), following)
+
+
+def test_a_consumer_gives_way_to_those_who_wait_if_it_reads_nothing_and_not_if_it_reads_slowly():
     async def scenario(agent):
-        narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
-        async with connect(agent, **narrow) as idle, connect(agent) as busy:
-            request = echo.request("unread", model="one", max_tokens=TOKENS)
-            unread = rpc.InferenceStub(idle).Chat()
-            await unread.write(pb.ChatRequest(generate=request))
-            turn = await read_turn(unread, until=lambda turn: turn.tokens > 0)
-            # While nobody waits it may take its time.
-            await asyncio.sleep(UNREAD_SECONDS + 2)
-            assert await asyncio.to_thread(agent.number, "one", "running") == 1
+        await asyncio.gather(does_not_read(agent, "one"), reads_slowly(agent, "two"))
 
-            request = echo.request("next", model="one", max_tokens=5)
-            began = time.monotonic()
-            call = rpc.InferenceStub(busy).Chat()
-            await call.write(pb.ChatRequest(generate=request))
-            echo.check(await read_turn(call), request)
-            assert time.monotonic() - began < UNREAD_SECONDS
-            with pytest.raises(grpc.aio.AioRpcError) as refusal:
-                await read_turn(unread, turn)
-            assert refusal.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "unreadMilliseconds" in refusal.value.details()
-
-    with Agent({"one": {"models": [{"id": "one", "maxSequences": 1}]}}) as agent:
-        run(scenario(agent))
-
-
-def test_a_consumer_that_reads_slowly_keeps_its_turn_and_then_gives_way_to_those_who_wait():
-    async def scenario(agent):
-        # gRPC's C core tells what was read once it is half of this window, which must take less than the time that counts.
-        narrow = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 16384}
-        async with connect(agent, **narrow) as slow, connect(agent) as busy:
-            request = echo.request("slow", model="one", max_tokens=1_000_000, ids=True)
-            call = rpc.InferenceStub(slow).Chat()
-            await call.write(pb.ChatRequest(generate=request))
-            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
-
-            following = echo.request("next", model="one", max_tokens=5)
-            waiting = rpc.InferenceStub(busy).Chat()
-            await waiting.write(pb.ChatRequest(generate=following))
-            waiter = await read_turn(waiting, until=lambda turn: turn.queued > 0)
-            until = time.monotonic() + UNREAD_SECONDS + 5
-            while time.monotonic() < until:
-                await asyncio.sleep(SLOW_SECONDS_PER_EVENT)
-                event = await call.read()
-                assert event is not grpc.aio.EOF, f"ended: {await call.details()}"
-                turn.receive(event)
-            print(f"read slowly: {turn.deltas} deltas with {turn.tokens} tokens")
-            # It stood still for most of this time: more is there than it has read.
-            assert await asyncio.to_thread(agent.number, "one", "running") == 1
-            assert waiter.accepted is None and not turn.is_over
-
-            await call.write(pb.ChatRequest(cancel=pb.Cancel()))
-            echo.check(await read_turn(call, turn), request)
-            echo.check(await read_turn(waiting, waiter), following)
-
-    with Agent({"one": {"models": [{"id": "one", "maxSequences": 1}]}}) as agent:
-        run(scenario(agent))
+    with Agent({name: {"models": [{"id": name, "maxSequences": 1}]} for name in ("one", "two")}) as agent:
+        run(scenario(agent), 2 * UNREAD_SECONDS + 60)
