@@ -97,7 +97,7 @@ struct DeniedCommand: AsyncParsableCommand {
                 call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "), call.model,
             ]
         }
-        var text = TextTable.render([header] + rows, columns: Output.columns)
+        var text = TextTable([header] + rows).text(columns: Output.columns)
         var told: Set<String> = []
         for call in calls where !call.meaning.isEmpty && told.insert(call.name).inserted {
             text += "\n\n\(call.name): \(call.meaning)"

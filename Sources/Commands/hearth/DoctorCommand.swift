@@ -113,8 +113,8 @@ private struct DoctorText {
     }
 
     private mutating func section(_ header: [String], _ rows: [Row]) {
-        let table = TextTable.render([header] + rows.map(\.cells)).split(separator: "\n").map(Self.trimmed)
-        lines += ["", "    " + (table.first ?? "")]
+        let table = TextTable([header] + rows.map(\.cells)).lines
+        lines += ["", "    " + table[0]]
         for (index, line) in zip(rows.indices, table.dropFirst()) {
             lines.append("  \(rows[index].mark) \(line)")
             // Once for neighbours that share it.
@@ -124,10 +124,6 @@ private struct DoctorText {
     }
 
     private func remedy(_ text: String) -> String { "      → \(text)" }
-
-    private static func trimmed(_ line: Substring) -> String {
-        String(line.reversed().drop { $0 == " " }.reversed())
-    }
 
     private mutating func probes() {
         guard !report.probes.isEmpty else { return }

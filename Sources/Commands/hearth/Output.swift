@@ -27,7 +27,7 @@ enum Output {
 
     /// Writes a table, with a header unless told otherwise.
     static func table(_ rows: [[String]], hasHeader: Bool = true) {
-        print(TextTable.render(rows, hasHeader: hasHeader, columns: columns))
+        print(TextTable(rows, hasHeader: hasHeader).text(columns: columns))
     }
 
     /// Writes to standard output; where that cannot be done, ends the command.

@@ -98,7 +98,7 @@ struct PolicyLearnCommand: AsyncParsableCommand {
             report.difference.isEmpty
             ? "The smallest policy is \(report.nearest) itself."
             : (["--- \(report.nearest)", "+++ \(report.name)"] + report.difference).joined(separator: "\n")
-        return TextTable.render(rows) + "\n\n" + difference
+        return TextTable(rows, hasHeader: false).text() + "\n\n" + difference
     }
 
     private func write(_ report: PolicyLesson.Report, to file: String) throws {

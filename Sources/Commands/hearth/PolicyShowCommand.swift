@@ -31,25 +31,23 @@ struct PolicyShowCommand: ParsableCommand {
     private static func text(_ summary: PolicySummary) -> String {
         let allowed = summary.calls.filter(\.isAllowed)
         let denied = Dictionary(grouping: summary.calls.filter { !$0.isAllowed }, by: \.answer)
-        var text = TextTable.render([
-            ["policy", "\(summary.name), \(summary.file)"],
-            ["exposure", "\(summary.exposure) of 10"],
-            ["any other call", summary.otherCalls],
-            ["newer calls", "ENOSYS"],
-            ["exec", "once, by the launcher"],
-            ["other tables", "calls of another architecture kill the backend"],
-        ])
+        var text = TextTable(
+            [
+                ["policy", "\(summary.name), \(summary.file)"],
+                ["exposure", "\(summary.exposure) of 10"],
+                ["any other call", summary.otherCalls],
+                ["newer calls", "ENOSYS"],
+                ["exec", "once, by the launcher"],
+                ["other tables", "calls of another architecture kill the backend"],
+            ], hasHeader: false
+        ).text()
         text += "\n\n"
-        text += TextTable.render(
-            [["ALLOWED", "ONLY WITH"]]
-                + allowed.map { [$0.answer == "allowed" ? $0.name : "\($0.name) (\($0.answer))", $0.conditions] })
+        let rows = allowed.map { [$0.answer == "allowed" ? $0.name : "\($0.name) (\($0.answer))", $0.conditions] }
+        text += TextTable([["ALLOWED", "ONLY WITH"]] + rows).text()
         for (answer, calls) in denied.sorted(by: { $0.key < $1.key }) {
             text += "\n\nANSWERED WITH \(answer)\n" + lines(calls).joined(separator: "\n")
         }
-        // The last column of a table is empty where there are no conditions.
-        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            String(line.reversed().drop { $0 == " " }.reversed())
-        }.joined(separator: "\n")
+        return text
     }
 
     /// The names, as many to a line as fit.
@@ -61,7 +59,7 @@ struct PolicyShowCommand: ParsableCommand {
             if lines[lines.count - 1].count + text.count > 100 { lines.append("") }
             lines[lines.count - 1] += text
         }
-        return lines
+        return lines.map { $0.hasSuffix(" ") ? String($0.dropLast()) : $0 }
     }
 }
 
@@ -115,6 +113,6 @@ struct PolicyExplainCommand: ParsableCommand {
     }
 
     private static func table(_ rows: [[String]]) -> String {
-        TextTable.render(rows.map { ["  " + $0[0]] + $0.dropFirst() })
+        TextTable(rows.map { ["  " + $0[0]] + $0.dropFirst() }, hasHeader: false).text()
     }
 }

@@ -84,7 +84,7 @@ struct SandboxRunCommand: AsyncParsableCommand {
                 return [name, "\(call.count)", String(cString: strerror(CInt(call.errno)))]
             }
             let table =
-                rows.isEmpty ? "Nothing was denied." : TextTable.render([["DENIED CALL", "TIMES", "ANSWER"]] + rows)
+                rows.isEmpty ? "Nothing was denied." : TextTable([["DENIED CALL", "TIMES", "ANSWER"]] + rows).text()
             Output.note(table)
         }
         throw ExitCode(outcome.status)
