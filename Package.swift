@@ -84,6 +84,7 @@ var targets: [Target] = [
     // The kernel, and what every part stands on.
     .target(name: "CLinux", path: "Sources/System/CLinux"),
     library("LinuxSystem", in: "System", ["CLinux"]),
+    library("BaseEncodings", in: "System"),
     system("CCrypto", in: "System", pkgConfig: "libcrypto", package: "libssl-dev"),
     library("Cryptography", in: "System", ["CCrypto"]),
     library("EventLoop", in: "System", ["LinuxSystem"]),
@@ -99,13 +100,13 @@ var targets: [Target] = [
     system("CNghttp2", in: "Transport", pkgConfig: "libnghttp2", package: "libnghttp2-dev"),
     system("COpenSSL", in: "Transport", pkgConfig: "openssl", package: "libssl-dev"),
     system("CZlib", in: "Transport", pkgConfig: "zlib", package: "zlib1g-dev"),
-    library("TLSSession", in: "Transport", ["COpenSSL", "Cryptography", "LinuxSystem"]),
+    library("TLSSession", in: "Transport", ["BaseEncodings", "COpenSSL", "Cryptography", "LinuxSystem"]),
     library("GzipCodec", in: "Transport", ["CZlib"]),
     library("HTTP2Connection", in: "Transport", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
     library(
         "GRPC", in: "Transport",
         [
-            "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
+            "BaseEncodings", "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
             "TLSSession", protobuf,
         ]),
 
@@ -119,7 +120,7 @@ var targets: [Target] = [
     library("PolicyExplanation", in: "Sandbox", ["LaunchPlan", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     library(
         "SandboxLaunch", in: "Sandbox",
-        ["Cryptography", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
+        ["BaseEncodings", "Cryptography", "LaunchPlan", "LinuxSystem", "SandboxPolicy", "StrictJSON"]),
     // Attacks on the sandbox, for the tests and for `hearth doctor`; the hostile backend of both is installed.
     library(
         "SandboxAudit", in: "Sandbox",
@@ -133,7 +134,7 @@ var targets: [Target] = [
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
+            "BackendIPC", "BaseEncodings", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
             "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
         ]),
 
@@ -141,7 +142,7 @@ var targets: [Target] = [
     library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
     library(
         "ConsumerAccess", in: "Services",
-        ["Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+        ["BaseEncodings", "Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
     library(
         "InferenceService", in: "Services",
         [
@@ -161,7 +162,7 @@ var targets: [Target] = [
     library(
         "HostAgent", in: "Agent",
         [
-            "AdminService", "BackendSupervisor", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
+            "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan", "LinuxSystem",
             "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
         ]),
@@ -205,7 +206,8 @@ var targets: [Target] = [
     support("BackendDriver", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem", "Polling"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
-    tests("CryptographyTests", of: "System", ["Cryptography", "LinuxSystem"]),
+    tests("BaseEncodingsTests", of: "System", ["BaseEncodings"]),
+    tests("CryptographyTests", of: "System", ["BaseEncodings", "Cryptography", "LinuxSystem"]),
     tests("TerminalTextTests", of: "System", ["TerminalText"]),
     tests("WireFormatTests", of: "Messages", ["InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
@@ -215,7 +217,7 @@ var targets: [Target] = [
     tests(
         "GRPCTests", of: "Transport",
         [
-            "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
+            "BaseEncodings", "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
             "TLSSession", protobuf,
         ]),
     tests(
@@ -246,7 +248,7 @@ var targets: [Target] = [
     tests(
         "BackendSupervisorTests", of: "Backends",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "LaunchPlan", "LinuxSystem", "Polling",
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "LaunchPlan", "LinuxSystem", "Polling",
             "SandboxLaunch", "SandboxPolicy",
         ]),
     tests(
@@ -314,7 +316,8 @@ var targets: [Target] = [
 // The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
 // a folder can be part of one target only.
 let fuzzed: [Target.Dependency] = [
-    "BackendIPC", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling", "WireFormat", protobuf,
+    "BackendIPC", "BaseEncodings", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling",
+    "WireFormat", protobuf,
 ]
 if Context.environment["HEARTH_FUZZ"] == "1" {
     targets.append(

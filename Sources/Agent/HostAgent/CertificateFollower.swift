@@ -1,5 +1,5 @@
+internal import BaseEncodings
 internal import ConsumerAccess
-internal import Cryptography
 internal import EventLoop
 internal import GRPC
 internal import Logging

@@ -1,4 +1,4 @@
-internal import Cryptography
+internal import BaseEncodings
 internal import Foundation
 internal import GRPC
 internal import LinuxSystem

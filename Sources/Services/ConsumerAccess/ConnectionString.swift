@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import Cryptography
 package import LinuxSystem
 internal import TLSSession

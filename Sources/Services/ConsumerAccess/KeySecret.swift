@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import Cryptography
 
 /// What the holder of a key sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only its digest is
@@ -13,15 +14,14 @@ package struct KeySecret: Sendable, CustomStringConvertible {
 
     /// A new one, which nobody has seen.
     package static func random() -> KeySecret {
-        KeySecret(text: prefix + base64URL(SecretBytes.random(byteCount)))
+        KeySecret(text: prefix + Base64.encode(SecretBytes.random(byteCount), .url))
     }
 
     /// Nil for a text that cannot be a secret of ours.
     package init?(_ text: some StringProtocol) {
-        let digits = text.utf8.dropFirst(Self.prefix.utf8.count)
-        guard text.hasPrefix(Self.prefix), digits.count == Self.digitCount, digits.allSatisfy(Self.isDigit) else {
-            return nil
-        }
+        let digits = text.dropFirst(Self.prefix.count)
+        guard text.hasPrefix(Self.prefix), digits.utf8.count == Self.digitCount, Base64.decode(digits, .url) != nil
+        else { return nil }
         self.text = String(text)
     }
 
@@ -31,30 +31,4 @@ package struct KeySecret: Sendable, CustomStringConvertible {
     package var digest: [UInt8] { Array(text.utf8).withUnsafeBytes { SHA256.digest($0) } }
 
     package var description: String { "hearth_..." }
-
-    private static func isDigit(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
-    }
-
-    private static func base64URL(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        var text: [UInt8] = []
-        var bits: UInt32 = 0
-        var bitCount = 0
-        for byte in bytes {
-            bits = bits << 8 | UInt32(byte)
-            bitCount += 8
-            while bitCount >= 6 {
-                bitCount -= 6
-                text.append(alphabet[Int(bits >> UInt32(bitCount) & 63)])
-            }
-        }
-        if bitCount > 0 { text.append(alphabet[Int(bits << UInt32(6 - bitCount) & 63)]) }
-        return String(decoding: text, as: UTF8.self)
-    }
 }

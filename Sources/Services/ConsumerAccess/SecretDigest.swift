@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import Cryptography
 
 /// The SHA-256 of a key's secret, which is all that is ever kept of it. In files it is 64 hexadecimal digits.

@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import HTTP2Connection
 
 /// What travels with a call beside its messages: keys with ASCII values, and keys ending in "-bin" with bytes.

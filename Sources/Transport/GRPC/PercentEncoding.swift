@@ -1,3 +1,5 @@
+internal import BaseEncodings
+
 /// The form of `grpc-message`: UTF-8 with everything but printable ASCII, and "%", as %XX
 /// (grpc/doc/PROTOCOL-HTTP2.md, "Responses"). Pure.
 enum PercentEncoding {
@@ -39,7 +41,7 @@ enum PercentEncoding {
         var index = 0
         while index < bytes.count {
             if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-                let high = hexDigit(bytes[index + 1]), let low = hexDigit(bytes[index + 2])
+                let high = valueOfHexadecimal(bytes[index + 1]), let low = valueOfHexadecimal(bytes[index + 2])
             {
                 decoded.append(high << 4 | low)
                 index += 3
@@ -49,14 +51,5 @@ enum PercentEncoding {
             }
         }
         return String(decoding: decoded, as: UTF8.self)
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

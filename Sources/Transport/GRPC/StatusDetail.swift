@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import GRPCMessages
 internal import SwiftProtobuf
 

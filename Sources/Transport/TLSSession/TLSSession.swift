@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import COpenSSL
 internal import Cryptography
 internal import Glibc

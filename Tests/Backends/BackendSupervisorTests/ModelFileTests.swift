@@ -1,3 +1,4 @@
+import BaseEncodings
 import Foundation
 import LinuxSystem
 import TestPlaces
@@ -9,10 +10,6 @@ import Testing
 struct ModelFileTests {
     private let folder = TemporaryFolder()
     private let digests = DigestCache()
-
-    private func hexadecimal(_ bytes: [UInt8]) -> String {
-        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-    }
 
     /// The weights of that name beside a manifest.
     private func model(_ name: String, isCalledOff: () -> Bool = { false }) throws -> ModelFile {

@@ -1,3 +1,4 @@
+import BaseEncodings
 import Foundation
 import Testing
 
@@ -39,9 +40,9 @@ struct MutationTests {
             do {
                 try target.run(input)
             } catch {
-                let hexadecimal = input.map { String(format: "%02x", $0) }.joined()
                 throw BrokenPromise(
-                    description: "\(error); target \(target), seed \(seed), case \(number), input \(hexadecimal)")
+                    description: "\(error); target \(target), seed \(seed), case \(number), "
+                        + "input \(hexadecimal(input))")
             }
         }
     }

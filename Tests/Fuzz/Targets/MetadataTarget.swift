@@ -1,3 +1,4 @@
+import BaseEncodings
 import HTTP2Connection
 
 @testable import GRPC

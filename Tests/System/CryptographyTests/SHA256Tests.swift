@@ -1,3 +1,4 @@
+import BaseEncodings
 import Cryptography
 import Testing
 

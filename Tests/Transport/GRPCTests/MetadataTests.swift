@@ -68,17 +68,4 @@ struct MetadataTests {
         ]
         #expect(try Metadata(headers: headers).entries.map(\.key) == ["user-agent", "grpc-status-details-bin"])
     }
-
-    @Test("Base64 is read with and without padding, and refused when it is none")
-    func base64() {
-        for count in 0...50 {
-            let bytes = (0..<count).map { UInt8($0 * 37 & 255) }
-            let text = Base64.encode(bytes)
-            #expect(Base64.decode(text) == bytes)
-            #expect(Base64.decode(text + String(repeating: "=", count: (4 - text.count % 4) % 4)) == bytes)
-        }
-        for bad in ["A", "AQ=", "A===", "====", "A Q", "AQ\n", "ü", "A-_B", "AAAAA"] {
-            #expect(Base64.decode(bad) == nil, "\(bad)")
-        }
-    }
 }

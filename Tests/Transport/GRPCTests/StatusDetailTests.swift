@@ -1,3 +1,4 @@
+import BaseEncodings
 import GRPCMessages
 import HTTP2Connection
 import SwiftProtobuf

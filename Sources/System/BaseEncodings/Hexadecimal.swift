@@ -1,11 +1,11 @@
-/// The bytes that pairs of hexadecimal digits stand for, in either case; nil: it is something else.
+/// The bytes that pairs of hexadecimal digits stand for, in either case (RFC 4648, section 8); nil: it is something else.
 package func fromHexadecimal(_ digits: some Collection<UInt8>) -> [UInt8]? {
     guard digits.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(digits.count / 2)
     var high: UInt8?
     for digit in digits {
-        guard let value = value(ofHexadecimal: digit) else { return nil }
+        guard let value = valueOfHexadecimal(digit) else { return nil }
         if let first = high {
             bytes.append(first << 4 | value)
             high = nil
@@ -16,7 +16,8 @@ package func fromHexadecimal(_ digits: some Collection<UInt8>) -> [UInt8]? {
     return bytes
 }
 
-private func value(ofHexadecimal digit: UInt8) -> UInt8? {
+/// What one hexadecimal digit stands for, in either case; nil: it is none.
+package func valueOfHexadecimal(_ digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
     case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
