@@ -1,4 +1,4 @@
-internal import Cryptography
+internal import BaseEncodings
 internal import Glibc
 internal import LinuxSystem
 internal import Synchronization
@@ -73,7 +73,7 @@ extension DigestCache {
         guard lines.first == Substring(Self.header), lines.last == "" else { return }
         for line in lines.dropFirst().dropLast() {
             let words = line.split(separator: " ")
-            guard words.count == 6, let digest = Self.bytes(hexadecimal: words[5]), digest.count == Self.digestBytes
+            guard words.count == 6, let digest = fromHexadecimal(words[5].utf8), digest.count == Self.digestBytes
             else {
                 state.digests = [:]
                 state.order = []
@@ -83,35 +83,11 @@ extension DigestCache {
         }
     }
 
-    /// A digest that cannot be kept is computed again; no reason to trouble anybody.
+    /// A digest that cannot be kept, or is lost with the power, is computed again: no reason to wait for the disk.
     private func writeFile(_ state: State) {
         guard let path else { return }
-        let lines = state.order.map { key in
-            "\(key) " + (state.digests[key] ?? []).map { hexadecimal($0) }.joined()
-        }
+        let lines = state.order.map { "\($0) \(hexadecimal(state.digests[$0] ?? []))" }
         let text = ([Self.header] + lines).map { $0 + "\n" }.joined()
-        let temporary = "\(path).\(getpid()).new"
-        unlink(temporary)
-        do throws(LinuxError) {
-            let file = try Descriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-            try file.writeAll(Array(text.utf8))
-            guard rename(temporary, path) == 0 else { throw LinuxError.last("write \(path)") }
-        } catch {
-            unlink(temporary)
-        }
-    }
-
-    private func hexadecimal(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
-
-    private static func bytes(hexadecimal text: Substring) -> [UInt8]? {
-        guard text.utf8.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        var rest = text[...]
-        while !rest.isEmpty {
-            guard let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
-            bytes.append(byte)
-            rest = rest.dropFirst(2)
-        }
-        return bytes
+        try? FileBytes.replace(path, with: Array(text.utf8), isFlushed: false)
     }
 }

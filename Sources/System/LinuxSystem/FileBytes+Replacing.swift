@@ -8,12 +8,14 @@ extension FileBytes {
     /// on the disk (fsync(2)) it takes the name (rename(2)). A symbolic link of that name is replaced, not followed.
     ///
     /// `mode`: of the new file, whatever the umask. `owner`: nil: this process's user and group. `overwriting` false: a file
-    /// that is there stays, and EEXIST is thrown (link(2)).
+    /// that is there stays, and EEXIST is thrown (link(2)). `isFlushed` false: it does not wait for the disk, and after a loss of
+    /// power the file may be empty or cut.
     ///
     /// Throws what is wrong with the file or its folder, and with the disk when that is full; what was there before is
     /// there still, and nothing else is left behind. Blocks as long as the disk takes.
     package static func replace(
-        _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, owner: FileOwner? = nil, overwriting: Bool = true
+        _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, owner: FileOwner? = nil, overwriting: Bool = true,
+        isFlushed: Bool = true
     ) throws(LinuxError) {
         let (folderPath, name) = split(path)
         let folder = try Descriptor.open(folderPath, O_RDONLY | O_DIRECTORY)
@@ -29,7 +31,7 @@ extension FileBytes {
             if let owner { try checked("change the owner") { fchown(file.raw, owner.user, owner.group) } }
             try checked("change the mode") { fchmod(file.raw, mode) }
             try file.writeAll(bytes)
-            try checked("flush") { fsync(file.raw) }
+            if isFlushed { try checked("flush") { fsync(file.raw) } }
             // For names in a folder there is no call that replaces one by a file that has none.
             if isNameless { try link(file, in: folder, as: overwriting ? temporary : name) }
             if overwriting {
@@ -43,7 +45,7 @@ extension FileBytes {
             throw LinuxError(code: error.code, operation: operation(error, path, folderPath))
         }
         // Not every file system can flush a folder (EINVAL, fsync(2)); the file is there either way.
-        if fsync(folder.raw) != 0, errno != EINVAL { throw LinuxError.last("flush the folder of \(path)") }
+        if isFlushed, fsync(folder.raw) != 0, errno != EINVAL { throw LinuxError.last("flush the folder of \(path)") }
     }
 
     /// Without a name; with this one where the file system has no such files, or no /proc shows them.
