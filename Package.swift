@@ -87,7 +87,8 @@ var targets: [Target] = [
     library("BaseEncodings", in: "System"),
     system("CCrypto", in: "System", pkgConfig: "libcrypto", package: "libssl-dev"),
     library("Cryptography", in: "System", ["CCrypto"]),
-    library("EventLoop", in: "System", ["LinuxSystem"]),
+    library("LimitDeclaration", in: "System"),
+    library("EventLoop", in: "System", ["LimitDeclaration", "LinuxSystem"]),
     library("TerminalText", in: "System"),
 
     // Formats: what is written in files and on wires.
@@ -102,12 +103,14 @@ var targets: [Target] = [
     system("CZlib", in: "Transport", pkgConfig: "zlib", package: "zlib1g-dev"),
     library("TLSSession", in: "Transport", ["BaseEncodings", "COpenSSL", "Cryptography", "LinuxSystem"]),
     library("GzipCodec", in: "Transport", ["CZlib"]),
-    library("HTTP2Connection", in: "Transport", ["CNghttp2", "EventLoop", "LinuxSystem", "TLSSession"]),
+    library(
+        "HTTP2Connection", in: "Transport",
+        ["CNghttp2", "EventLoop", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
     library(
         "GRPC", in: "Transport",
         [
-            "BaseEncodings", "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
-            "TLSSession", protobuf,
+            "BaseEncodings", "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection",
+            "LimitDeclaration", "LinuxSystem", "TLSSession", protobuf,
         ]),
 
     // The sandbox: from a policy to a plan, the launcher that applies it, and what starts that.
@@ -134,26 +137,26 @@ var targets: [Target] = [
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "BaseEncodings", "Cryptography", "EventLoop", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
-            "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
+            "BackendIPC", "BaseEncodings", "Cryptography", "EventLoop", "LaunchPlan", "LimitDeclaration", "LinuxSystem",
+            "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
         ]),
 
     // What can be called, and by whom.
-    library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", protobuf]),
+    library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", "LimitDeclaration", protobuf]),
     library(
         "ConsumerAccess", in: "Services",
-        ["BaseEncodings", "Cryptography", "EventLoop", "GRPC", "LinuxSystem", "TLSSession"]),
+        ["BaseEncodings", "Cryptography", "EventLoop", "GRPC", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
     library(
         "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
-            "InferenceMessages", "LinuxSystem", "SandboxPolicy", "WireFormat", protobuf,
+            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "SandboxPolicy", "WireFormat", protobuf,
         ]),
     library(
         "AdminService", in: "Services",
         [
             "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
-            "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
+            "LimitDeclaration", "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
 
     // The agent, and what a person runs.
@@ -163,8 +166,8 @@ var targets: [Target] = [
         "HostAgent", in: "Agent",
         [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan", "LinuxSystem",
-            "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
+            "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
+            "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
         ]),
     // What the owner's commands do without an agent.
     library(
@@ -205,6 +208,7 @@ var targets: [Target] = [
     // The agent's end of a backend's socket.
     support("BackendDriver", ["BackendIPC", "LinuxSystem", "WireFormat"]),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem", "Polling"]),
+    tests("LimitDeclarationTests", of: "System", ["LimitDeclaration"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
     tests("BaseEncodingsTests", of: "System", ["BaseEncodings"]),
     tests("CryptographyTests", of: "System", ["BaseEncodings", "Cryptography", "LinuxSystem"]),
@@ -213,12 +217,14 @@ var targets: [Target] = [
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
     tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
     tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
-    tests("HTTP2ConnectionTests", of: "Transport", ["EventLoop", "HTTP2Connection", "LinuxSystem"]),
+    tests(
+        "HTTP2ConnectionTests", of: "Transport",
+        ["EventLoop", "HTTP2Connection", "LimitDeclaration", "LinuxSystem"]),
     tests(
         "GRPCTests", of: "Transport",
         [
-            "BaseEncodings", "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LinuxSystem",
-            "TLSSession", protobuf,
+            "BaseEncodings", "EventLoop", "GRPC", "GRPCMessages", "GzipCodec", "HTTP2Connection", "LimitDeclaration",
+            "LinuxSystem", "TLSSession", protobuf,
         ]),
     tests(
         "GRPCIntegrationTests", of: "Transport",
@@ -276,12 +282,12 @@ var targets: [Target] = [
     tests(
         "AdminServiceTests", of: "Services",
         [
-            "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "SandboxPolicy",
-            "SeccompFilter", protobuf,
+            "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "LimitDeclaration",
+            "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
     tests(
         "HostAgentTests", of: "Agent",
-        ["EventLoop", "GRPCServices", "HostAgent", "LinuxSystem", "Settings"]),
+        ["EventLoop", "GRPC", "GRPCServices", "HostAgent", "LimitDeclaration", "LinuxSystem", "Settings"]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
     tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "OwnerTools", protobuf]),

@@ -37,7 +37,7 @@ final class AccessControl {
                     return secret
                 }
             }
-            let watch = FileWatch(file.paths, everyMilliseconds: AccessLimits.fileCheckMilliseconds)
+            let watch = FileWatch(file.paths, everyMilliseconds: AccessLimits.inForce.fileCheckMilliseconds)
             let book = try file.read()
             if configuration.listen.contains(where: configuration.requiresKey), book == nil {
                 logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")

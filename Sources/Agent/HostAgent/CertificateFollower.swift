@@ -28,7 +28,7 @@ final class CertificateFollower {
         self.server = server
         self.logger = logger
         self.took = took
-        watch = FileWatch(files, everyMilliseconds: AccessLimits.fileCheckMilliseconds)
+        watch = FileWatch(files, everyMilliseconds: AccessLimits.inForce.fileCheckMilliseconds)
         reading = FileReading {
             let files = server.tlsFiles
             return { CertificateFollower.read(files) }

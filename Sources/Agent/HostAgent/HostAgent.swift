@@ -9,6 +9,7 @@ internal import InferenceMessages
 internal import InferenceService
 internal import Installation
 internal import LaunchPlan
+internal import LimitDeclaration
 package import LinuxSystem
 package import Logging
 internal import SandboxLaunch
@@ -52,9 +53,8 @@ package final class HostAgent {
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private var isStopping = false
     private let logger: Logger
-    private let descriptors = DescriptorBudget.claimed()
+    private let limits: AgentLimits
     private let supervisor: Supervisor
-    private let limitsOfBackends = SupervisorConfiguration.Limits()
     private let inference: InferenceService
     private let health = HealthService()
     private let consumers: Server
@@ -64,6 +64,7 @@ package final class HostAgent {
     package init(
         _ configuration: HostConfiguration, executable: String, environment: [String: String], logger: Logger
     ) throws(HostError) {
+        let descriptors = DescriptorBudget.claimed()
         let layout = try HostLayout(configuration, executable: executable, environment: environment)
         try PrivilegeDrop.apply(user: configuration.user) { (user) throws(HostError) in
             try StateFolder.prepare(layout.state, for: user)
@@ -75,9 +76,11 @@ package final class HostAgent {
         self.logger = logger
         security = try ListenerSecurity(configuration, state: layout.state)
         certificateFingerprint = security.fingerprint
-        supervisor = try HostAgent.supervisor(layout, configuration, logger: logger)
-        inference = InferenceService(supervisor: supervisor, limits: InferenceLimits())
-        consumers = Server(limits: descriptors.consumers(configuration.connectionTimes.limits))
+        limits = AgentLimits(
+            descriptors: descriptors, consumers: descriptors.consumers(configuration.connectionTimes.limits))
+        supervisor = try HostAgent.supervisor(layout, configuration, limits.backends, logger: logger)
+        inference = InferenceService(supervisor: supervisor, limits: limits.inference)
+        consumers = Server(limits: limits.consumers)
         owner = Server(limits: descriptors.owner, priority: .first)
         (access, firstKey) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
@@ -141,7 +144,7 @@ package final class HostAgent {
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers,
             facts: AdminService.Facts(
-                version: HearthVersion.current, limits: { [weak self] in self?.limits ?? [] },
+                version: HearthVersion.current, limits: limits.named,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } }))
         admin.onHandOver = onHandOver
         owner.register(admin)
@@ -271,17 +274,6 @@ package final class HostAgent {
         }
     }
 
-    /// Every limit in force, and how often consumers met it.
-    private var limits: [AdminService.Limit] {
-        let ofBackends = limitsOfBackends.named.map { NamedLimit($0.name, $0.value, $0.meaning) }
-        let all =
-            descriptors.named + IOLoop.limits.named + consumers.limits.named + inference.limits.named
-            + HealthService.limits + ReflectionService.limits + AccessLimits.named + ofBackends
-        return all.map {
-            AdminService.Limit($0, timesMet: $0.isCounted ? consumers.limitsMet[$0.name] ?? 0 : nil)
-        }
-    }
-
     private func bind(
         _ server: Server, to address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil,
         succeeding: Bool
@@ -296,7 +288,8 @@ package final class HostAgent {
     }
 
     private static func supervisor(
-        _ layout: HostLayout, _ configuration: HostConfiguration, logger: Logger
+        _ layout: HostLayout, _ configuration: HostConfiguration, _ limits: SupervisorConfiguration.Limits,
+        logger: Logger
     ) throws(HostError) -> Supervisor {
         guard let tier = SandboxTier(rawValue: configuration.tier) else {
             throw HostError("there is no sandbox tier '\(configuration.tier)'")
@@ -307,13 +300,14 @@ package final class HostAgent {
         }
         // One core stays its owner's.
         let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
-        var limits = OwnerLimits(threads: UInt32(clamping: threads))
-        limits.readablePaths = configuration.readable
-        limits.devices = Set(configuration.devices)
+        var owner = OwnerLimits(threads: UInt32(clamping: threads))
+        owner.readablePaths = configuration.readable
+        owner.devices = Set(configuration.devices)
         var supervision = SupervisorConfiguration(
             backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
-            tier: tier, host: host, owner: limits)
+            tier: tier, host: host, owner: owner)
         supervision.stateDirectory = layout.state
+        supervision.limits = limits
         return Supervisor(configuration: supervision, logger: logger)
     }
 }

@@ -2,6 +2,7 @@ internal import BackendSupervisor
 internal import GRPC
 internal import InferenceMessages
 internal import LaunchPlan
+internal import LimitDeclaration
 internal import PolicyExplanation
 internal import SandboxPolicy
 internal import SeccompFilter
@@ -29,13 +30,14 @@ enum AdminAnswers {
 
     private static func list(_ names: [String]) -> String { names.isEmpty ? "none" : names.joined(separator: ", ") }
 
-    static func described(_ fact: AdminService.Limit) -> Hearth_Admin_V1_Limit {
+    /// `timesMet`: how often consumers met it; nil where that is not counted.
+    static func described(_ limit: NamedLimit, timesMet: UInt64?) -> Hearth_Admin_V1_Limit {
         .with {
-            $0.name = fact.limit.name
-            $0.value = fact.limit.value
-            $0.unit = fact.limit.unit
-            $0.meaning = fact.limit.meaning
-            if let timesMet = fact.timesMet { $0.timesMet = timesMet }
+            $0.name = limit.name
+            $0.value = limit.value
+            $0.unit = limit.unit
+            $0.meaning = limit.meaning
+            if let timesMet { $0.timesMet = timesMet }
         }
     }
 

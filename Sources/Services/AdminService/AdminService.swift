@@ -5,6 +5,7 @@ internal import Glibc
 internal import InferenceMessages
 package import InferenceService
 internal import LaunchPlan
+package import LimitDeclaration
 internal import LinuxSystem
 internal import PolicyExplanation
 internal import SandboxPolicy
@@ -18,27 +19,17 @@ package final class AdminService: Service {
     /// What only the wiring knows.
     package struct Facts: Sendable {
         let version: String
-        let limits: @IOLoop @Sendable () -> [Limit]
+        /// Those in force, in the order in which they are told.
+        let limits: [NamedLimit]
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
 
         package init(
-            version: String, limits: @escaping @IOLoop @Sendable () -> [Limit],
+            version: String, limits: [NamedLimit],
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)]
         ) {
             self.version = version
             self.limits = limits
             self.listeners = listeners
-        }
-    }
-
-    /// A limit in force, and how often consumers met it; nil where that is not counted.
-    package struct Limit: Sendable {
-        let limit: NamedLimit
-        let timesMet: UInt64?
-
-        package init(_ limit: NamedLimit, timesMet: UInt64?) {
-            self.limit = limit
-            self.timesMet = timesMet
         }
     }
 
@@ -108,7 +99,11 @@ package final class AdminService: Service {
     }
 
     private func listLimits() -> Hearth_Admin_V1_ListLimitsResponse {
-        .with { $0.limits = facts.limits().map(AdminAnswers.described) }
+        .with {
+            $0.limits = facts.limits.map { limit in
+                AdminAnswers.described(limit, timesMet: limit.isCounted ? consumers.limitsMet[limit.name] ?? 0 : nil)
+            }
+        }
     }
 
     private func listBackends() -> Hearth_Admin_V1_ListBackendsResponse {

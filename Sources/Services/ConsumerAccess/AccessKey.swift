@@ -59,16 +59,17 @@ package struct AccessKey: Sendable, Equatable, Codable {
 
     /// Throws what is wrong with a key that came from a file or a command line.
     func validate() throws(AccessError) {
-        guard (1...AccessLimits.nameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
+        let most = AccessLimits.inForce
+        guard (1...most.keyNameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
             throw AccessError(
-                "key '\(name)': a name has 1 to \(AccessLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
+                "key '\(name)': a name has 1 to \(most.keyNameBytesMax) letters, digits, '.', '_' or '-'")
         }
         guard limits.streams != 0 else { throw AccessError("key '\(name)': allow at least one stream, or revoke it") }
         guard limits.tokensPerMinute != 0 else {
             throw AccessError("key '\(name)': allow at least one token a minute, or revoke it")
         }
-        guard limits.models.count <= AccessLimits.modelsPerKeyMax else {
-            throw AccessError("key '\(name)': more than \(AccessLimits.modelsPerKeyMax) models are named")
+        guard limits.models.count <= most.modelsPerKeyMax else {
+            throw AccessError("key '\(name)': more than \(most.modelsPerKeyMax) models are named")
         }
         guard limits.models.allSatisfy({ (1...AccessLimits.modelBytesMax).contains($0.utf8.count) }) else {
             throw AccessError("key '\(name)': a model's name has 1 to \(AccessLimits.modelBytesMax) bytes")

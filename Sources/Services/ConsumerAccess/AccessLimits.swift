@@ -1,26 +1,22 @@
-package import GRPC
+package import LimitDeclaration
 
 /// What bounds keys and the file that holds them.
-package enum AccessLimits {
-    package static let keysMax = 100_000
-    package static let keyFileBytesMax = 64 << 20
-    package static let nameBytesMax = 64
-    package static let modelsPerKeyMax = 256
-    package static let modelBytesMax = 256
-    /// A hundred years: more is a typing error.
-    package static let lifetimeSecondsMax: UInt64 = 100 * 365 * 86_400
-    /// How often files that may change are looked at.
-    package static let fileCheckMilliseconds: UInt64 = 1000
+package struct AccessLimits: LimitGroup {
+    @Limit("Keys; no more are made.")
+    package var keysMax = 100_000
+    @Limit("Their file; a larger one is not read.")
+    package var keyFileBytesMax = 64 << 20
+    @Limit("A key's name.")
+    package var keyNameBytesMax = 64
+    @Limit("Models that one key names.")
+    package var modelsPerKeyMax = 256
+    @Limit("How often keys and certificates are looked at.")
+    package var fileCheckMilliseconds: UInt64 = 1000
 
-    /// Every limit with its name, for the owner.
-    package static var named: [NamedLimit] {
-        [
-            NamedLimit("keysMax", keysMax, "Keys; no more are made."),
-            NamedLimit("keyFileBytesMax", keyFileBytesMax, "Their file; a larger one is not read."),
-            NamedLimit("keyNameBytesMax", nameBytesMax, "A key's name."),
-            NamedLimit("modelsPerKeyMax", modelsPerKeyMax, "Models that one key names."),
-            NamedLimit(
-                "fileCheckMilliseconds", fileCheckMilliseconds, "How often keys and certificates are looked at."),
-        ]
-    }
+    package static let inForce = AccessLimits()
+
+    /// Of each of a key's models.
+    static let modelBytesMax = 256
+    /// A hundred years: more is a typing error.
+    static let lifetimeSecondsMax: UInt64 = 100 * 365 * 86_400
 }

@@ -68,8 +68,8 @@ package struct KeyBook: Sendable {
     }
 
     private static func checkCount(_ count: Int) throws(AccessError) {
-        guard count <= AccessLimits.keysMax else {
-            throw AccessError("there are \(AccessLimits.keysMax) keys already: revoke one first")
+        guard count <= AccessLimits.inForce.keysMax else {
+            throw AccessError("there are \(AccessLimits.inForce.keysMax) keys already: revoke one first")
         }
     }
 

@@ -39,7 +39,7 @@ package struct KeyFile: Sendable {
             guard status.permissions & 0o077 == 0 else {
                 throw LinuxError(code: EPERM, operation: "trust \(path), which is open to others (chmod 600 it)")
             }
-            bytes = try FileBytes.read(file, max: AccessLimits.keyFileBytesMax, name: path)
+            bytes = try FileBytes.read(file, max: AccessLimits.inForce.keyFileBytesMax, name: path)
         } catch {
             if error.code == ENOENT { return nil }
             throw AccessError("the keys cannot be read: \(error)", isTransient: error.isTransient)

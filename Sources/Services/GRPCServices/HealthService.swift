@@ -11,12 +11,6 @@ package final class HealthService: Service {
         case serving, notServing
     }
 
-    /// A service's name in a request, in bytes of UTF-8; no service has a longer one. Whoever watches makes it be kept.
-    nonisolated package static let serviceNameBytesMax = 256
-
-    /// A request; a longer one ends its call RESOURCE_EXHAUSTED.
-    nonisolated package static let requestBytesMax = 4 << 10
-
     nonisolated package let name = "grpc.health.v1.Health"
     private var table = HealthTable()
     private var watchers: [String: [ObjectIdentifier: HealthWatch]] = [:]
@@ -26,15 +20,16 @@ package final class HealthService: Service {
     nonisolated package init() {}
 
     nonisolated package func method(_ name: String) -> Method? {
-        switch name {
+        let limits = GRPCServicesLimits.inForce
+        return switch name {
         case "Check":
             Method.unary { (request: Grpc_Health_V1_HealthCheckRequest, _) in try await self.check(request) }
-                .taking(messageBytesMax: Self.requestBytesMax)
+                .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "List":
             Method.unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
-                .taking(messageBytesMax: Self.requestBytesMax)
+                .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "Watch":
-            Method { call in HealthWatch(call, service: self) }.taking(messageBytesMax: Self.requestBytesMax)
+            Method { call in HealthWatch(call, service: self) }.taking(messageBytesMax: limits.healthRequestBytesMax)
         default: nil
         }
     }
@@ -80,20 +75,11 @@ package final class HealthService: Service {
     }
 
     fileprivate static func refusal(ofName name: String) -> Status? {
-        guard name.utf8.count > serviceNameBytesMax else { return nil }
-        let description = "a service's name has at most \(serviceNameBytesMax) bytes (serviceNameBytesMax)"
+        let most = GRPCServicesLimits.inForce.serviceNameBytesMax
+        guard name.utf8.count > most else { return nil }
+        let description = "a service's name has at most \(most) bytes (serviceNameBytesMax)"
         return Status(
             .invalidArgument, description, details: [.badRequest(field: "service", description: description)])
-    }
-
-    /// Its limit, for the owner.
-    nonisolated package static var limits: [NamedLimit] {
-        [
-            NamedLimit(
-                "serviceNameBytesMax", serviceNameBytesMax,
-                "A service's name in a question about health; a longer one is an INVALID_ARGUMENT."),
-            NamedLimit("healthRequestBytesMax", requestBytesMax, "The whole question; then RESOURCE_EXHAUSTED."),
-        ]
     }
 
     private func list() -> Grpc_Health_V1_HealthListResponse {

@@ -13,17 +13,6 @@ package final class ReflectionService: Service {
         case v1, v1alpha
     }
 
-    /// A request; a longer one ends its call RESOURCE_EXHAUSTED.
-    nonisolated private static let requestBytesMax = 4 << 10
-
-    /// Every limit with its name, for the owner.
-    nonisolated package static var limits: [NamedLimit] {
-        [
-            NamedLimit(
-                "reflectionRequestBytesMax", requestBytesMax, "A question about the protos; then RESOURCE_EXHAUSTED.")
-        ]
-    }
-
     nonisolated package let name: String
     private let descriptors: Google_Protobuf_FileDescriptorSet
     private let serviceNames: @IOLoop () -> [String]
@@ -53,7 +42,7 @@ package final class ReflectionService: Service {
                 ) in
                 for try await request in requests { try await writer.send(await self.answer(request)) }
             }
-            .taking(messageBytesMax: Self.requestBytesMax)
+            .taking(messageBytesMax: GRPCServicesLimits.inForce.reflectionRequestBytesMax)
         default: nil
         }
     }

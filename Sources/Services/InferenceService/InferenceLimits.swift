@@ -1,81 +1,54 @@
-package import GRPC
+package import LimitDeclaration
 
 /// What bounds the inference service. Each is a status when reached, never growth.
-package struct InferenceLimits: Sendable, Equatable {
-    /// Requests that wait for a sequence of one model; the next is refused with RESOURCE_EXHAUSTED.
+package struct InferenceLimits: LimitGroup {
+    @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
-    /// Tokens that a backend may compute ahead of what its consumer has taken.
+    @Limit("Tokens computed ahead of what the consumer has taken.")
     package var creditTokens: UInt32 = 1024
-    /// What is kept of a turn until its consumer takes it, in bytes and in events: the tokens of twice `creditTokens`, each
-    /// an event of its own with as much text as the contract lets it have.
+    /// The tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it have.
+    @Limit("Of a turn's events, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnBytesMax = 8 << 20
+    @Limit("Events of a turn, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnEventsMax = 4_096
-    /// A turn that stands still because its consumer has taken next to nothing for so long ends, if another waits for its
-    /// sequence. A library of the consumer's may tell of nothing before half of its window was read, and 64 KiB are common.
+    /// The other waits for its sequence. A library of the consumer's may tell of nothing before half of its window was read,
+    /// and 64 KiB are common.
+    @Limit("For a full stream to be read while another waits; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var unreadMilliseconds: UInt64 = 60_000
-    /// Less than this, taken in that time, is next to nothing.
+    @Limit("Fewer bytes read in that time count as none.")
     package var unreadBytesMin = 1_024
-    /// How often that is looked at while one waits.
+    /// While one waits.
+    @Limit("How often that is looked at.")
     package var unreadCheckMilliseconds: UInt64 = 1_000
-    /// Turns on one stream of `Chat`.
+    @Limit("Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnsPerStreamMax = 10_000
-    /// A `ListModelsRequest`; a longer one ends RESOURCE_EXHAUSTED.
+    @Limit("A request of ListModels; then RESOURCE_EXHAUSTED.")
     package var listRequestBytesMax = 4 << 10
-    /// Fields, or what costs as much, that are read of one request in one turn of the loop.
+    @Limit("Fields of a request, or as much text as costs the same, read before the others get their turn.")
     package var requestStepsPerTurnMax = 4_096
-    /// Fields of one request, those of its parts included.
+    /// Those of its parts included.
+    @Limit("Fields of a request; more are an INVALID_ARGUMENT.")
     package var requestFieldsMax = 65_536
+    @Limit("request_id; a longer one is an INVALID_ARGUMENT.")
     package var requestIDBytesMax = 128
+    @Limit("model; a longer one is an INVALID_ARGUMENT.")
     package var modelBytesMax = 256
+    @Limit("token_ids; more are an INVALID_ARGUMENT.")
     package var promptTokenIDsMax = 1 << 20
+    @Limit("Messages of a prompt; more are an INVALID_ARGUMENT.")
     package var messagesMax = 4096
+    @Limit("Stop strings; more are an INVALID_ARGUMENT.")
     package var stopStringsMax = 16
+    @Limit("Each of them; a longer one is an INVALID_ARGUMENT.")
     package var stopStringBytesMax = 256
+    @Limit("Stop tokens; more are an INVALID_ARGUMENT.")
     package var stopTokenIDsMax = 64
+    @Limit("Options for a backend; more are an INVALID_ARGUMENT.")
     package var backendOptionsMax = 64
+    @Limit("All of them; more are an INVALID_ARGUMENT.")
     package var backendOptionsBytesMax = 16 * 1024
-    /// How often a waiting consumer hears of its place.
+    @Limit("How often who waits hears of its place.")
     package var queuePositionMilliseconds: UInt64 = 500
 
     package init() {}
-
-    /// Every limit with its name, for the owner.
-    package var named: [NamedLimit] {
-        [
-            NamedLimit(
-                "queuedRequestsMax", queuedRequestsMax, counted: true,
-                "Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED."),
-            NamedLimit("creditTokens", creditTokens, "Tokens computed ahead of what the consumer has taken."),
-            NamedLimit(
-                "turnBytesMax", turnBytesMax, counted: true,
-                "Of a turn's events, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED."),
-            NamedLimit(
-                "turnEventsMax", turnEventsMax, counted: true,
-                "Events of a turn, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED."),
-            NamedLimit(
-                "unreadMilliseconds", unreadMilliseconds, counted: true,
-                "For a full stream to be read while another waits; then the turn ends RESOURCE_EXHAUSTED."),
-            NamedLimit("unreadBytesMin", unreadBytesMin, "Fewer bytes read in that time count as none."),
-            NamedLimit("unreadCheckMilliseconds", unreadCheckMilliseconds, "How often that is looked at."),
-            NamedLimit(
-                "turnsPerStreamMax", turnsPerStreamMax, counted: true,
-                "Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED."),
-            NamedLimit("listRequestBytesMax", listRequestBytesMax, "A request of ListModels; then RESOURCE_EXHAUSTED."),
-            NamedLimit(
-                "requestStepsPerTurnMax", requestStepsPerTurnMax,
-                "Fields of a request, or as much text as costs the same, read before the others get their turn."),
-            NamedLimit("requestFieldsMax", requestFieldsMax, "Fields of a request; more are an INVALID_ARGUMENT."),
-            NamedLimit("requestIDBytesMax", requestIDBytesMax, "request_id; a longer one is an INVALID_ARGUMENT."),
-            NamedLimit("modelBytesMax", modelBytesMax, "model; a longer one is an INVALID_ARGUMENT."),
-            NamedLimit("promptTokenIDsMax", promptTokenIDsMax, "token_ids; more are an INVALID_ARGUMENT."),
-            NamedLimit("messagesMax", messagesMax, "Messages of a prompt; more are an INVALID_ARGUMENT."),
-            NamedLimit("stopStringsMax", stopStringsMax, "Stop strings; more are an INVALID_ARGUMENT."),
-            NamedLimit("stopStringBytesMax", stopStringBytesMax, "Each of them; a longer one is an INVALID_ARGUMENT."),
-            NamedLimit("stopTokenIDsMax", stopTokenIDsMax, "Stop tokens; more are an INVALID_ARGUMENT."),
-            NamedLimit("backendOptionsMax", backendOptionsMax, "Options for a backend; more are an INVALID_ARGUMENT."),
-            NamedLimit("backendOptionsBytesMax", backendOptionsBytesMax, "All of them; more are an INVALID_ARGUMENT."),
-            NamedLimit(
-                "queuePositionMilliseconds", queuePositionMilliseconds, "How often who waits hears of its place."),
-        ]
-    }
 }

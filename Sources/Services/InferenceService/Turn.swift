@@ -28,7 +28,6 @@ final class Turn: SequenceHandler {
     private let bounds: SequenceBounds
     /// How long it may wait; nil: for as long as it takes.
     private let queueTime: TurnRequest.Duration?
-    private let limits: InferenceLimits
     private let ended: @IOLoop (TurnState.Ending) -> Void
     private var place: (backend: ManagedBackend, sequence: SequenceID)?
     /// Whose tokens of the minute are used up by this; nil: nobody counts.
@@ -49,7 +48,7 @@ final class Turn: SequenceHandler {
         self.ended = ended
         bounds = request.stopping.bounds
         queueTime = request.queueTime
-        limits = service.limits
+        let limits = service.limits
         let consumer = call.caller as? Consumer
         self.consumer = consumer
         state = TurnState(

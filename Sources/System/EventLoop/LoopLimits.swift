@@ -1,20 +1,24 @@
+package import LimitDeclaration
+
 /// What bounds a turn of the I/O loop, so that whatever many sources do, none of them waits for long.
 ///
 /// Work is counted in steps of about 100 ns (`WorkSteps`).
-package struct LoopLimits: Sendable {
-    /// Descriptors that are served in a turn, of those watched as `.first` and of the others; the rest comes in the next
-    /// turns, those first that have waited for longest.
-    package var eventsPerTurnMax = 64
-    /// Timers that fire in a turn; those that are overdue go on in the next.
-    package var timersPerTurnMax = 128
-    /// Pieces of asynchronous functions that run in a turn.
-    package var jobsPerTurnMax = 64
-    /// Connections that send, or close, at a turn's end.
-    package var flushesPerTurnMax = 128
-    /// What is spent in a turn on work that earlier turns left unfinished, for all sources together.
-    package var unfinishedStepsPerTurnMax = 20_000
-    /// The least that one source gets of it at once. Fewer sources get more.
-    package var unfinishedStepsAtOnceMin = 2_500
+package struct LoopLimits: LimitGroup {
+    /// Those watched as `.first` come first. The rest comes in the next turns, those first that have waited for longest.
+    @Limit("Sockets served in a turn of the loop, and as many of the owner and of backends, which come first.")
+    package var eventsPerTurnMax: Int = 64
+    /// Those that are overdue go on in the next.
+    @Limit("Timers that fire in a turn.")
+    package var timersPerTurnMax: Int = 128
+    @Limit("Pieces of asynchronous work in a turn.")
+    package var jobsPerTurnMax: Int = 64
+    @Limit("Connections that send or close at a turn's end.")
+    package var flushesPerTurnMax: Int = 128
+    @Limit("Work in a turn, in 100 ns of a core, that earlier turns were too short for, of all callers together.")
+    package var unfinishedStepsPerTurnMax: Int = 20_000
+    /// Fewer sources get more.
+    @Limit("The least of it that one gets at once.")
+    package var unfinishedStepsAtOnceMin: Int = 2_500
 
     package init() {}
 }

@@ -58,7 +58,8 @@ package final class Client {
         scheme = tls == nil ? "http" : "https"
         self.authority = authority
         connection = try HTTP2Connection(
-            .client, socket: socket, tls: tls, peer: address, limits: limits.http2, isConnecting: true)
+            .client, socket: socket, tls: tls, peer: address, limits: HTTP2Limits.Shared(limits.http2),
+            isConnecting: true)
     }
 
     /// Whom a client asks: the host that it checks the certificate for, where that is named, or who is at the address.

@@ -1,68 +1,100 @@
 package import HTTP2Connection
+package import LimitDeclaration
 
-/// What bounds a gRPC server or client.
-package struct Limits: Sendable {
-    /// A message that is received, decompressed; above it the call ends RESOURCE_EXHAUSTED.
-    package var messageBytesMax = 4 << 20
-    /// A message that is sent; one that is shorter is compressed only when its sender says so.
-    package var compressedBytesMin = 1_024
-    /// The message of a status that is sent, percent-encoded; what is longer is cut. With the details it stays below the
-    /// 8 KiB of metadata that gRPC's own clients accept unless they are told otherwise.
-    package var statusMessageBytesMax = 2 << 10
-    /// The details of a status that is sent, in base64; those that do not fit are left out, the last first.
-    package var statusDetailsBytesMax = 4 << 10
-    /// What is held of messages of all calls of one connection together: those that are not whole, that wait to be read, and
-    /// that handlers keep. A call that goes above it ends RESOURCE_EXHAUSTED.
-    package var messageBytesPerConnectionMax = 64 << 20
-    /// What compressed messages of one connection hold, each second; the next ones wait, and the sender's windows close.
-    /// Bounds the work that few bytes can ask for.
-    package var decompressedBytesPerSecondMax = 32 << 20
-    /// What is decompressed of one call's messages before the others get their turn of the loop.
-    package var decompressedBytesPerTurnMax = 64 << 10
-    /// What is decompressed for all connections together, each second: a fraction of what one core can do.
-    package var decompressedBytesPerSecondTotalMax = 128 << 20
-    /// What all connections together make a server hold: what waits to be sent, messages as they are counted for one
-    /// connection, header lists and 4 KiB for each stream. Above it the connections that hold most end, with
-    /// ENHANCE_YOUR_CALM.
-    package var heldBytesMax = 256 << 20
-    /// How often that is looked at.
-    package var heldBytesCheckMilliseconds: UInt64 = 250
-    /// Connections that a server holds; for one more, those go that have had no call for longest, those that have not yet
-    /// spoken HTTP/2 among them, then those with calls of nobody that a gate knows. If there are none it is closed at once.
+/// What bounds a gRPC server or client. GOAWAY and RST_STREAM are HTTP/2's ends of a connection and of a stream.
+package struct Limits: LimitGroup {
+    // Connections.
+
+    /// Those that have not yet spoken HTTP/2 among them, then those with calls of nobody that a gate knows. If there are none
+    /// the new one is closed at once.
+    @Limit("Connections; for one more, those that have had no call for longest are closed.", counted: true)
     package var connectionsMax = 16_384
-    /// What one caller may cost in the long run, in steps of about 100 ns of one core (`WorkSteps`): half a core. What it
-    /// newly asks for waits then, and answers go on. All that share an address without keys are one caller.
-    package var callerStepsPerSecondMax = 5_000_000
-    /// And at once, after a rest: a tenth of a second.
-    package var callerStepsAtOnceMax = 1_000_000
-    /// Callers without a key or a certificate whose steps are counted one by one, and as many with; for more of them at the
-    /// same time, those share that come from the same part of the Internet.
-    package var callersMax = 16_384
-    /// Steps of TLS handshakes in one turn of the loop, those of all addresses by turns: each may hold a signature, which
-    /// cannot be cut and takes from 30 µs (P-256) to some milliseconds (RSA with 4,096 bits).
-    package var handshakesPerTurnMax = 2
-    /// TLS handshakes begun for one address, which may come at once; those above it wait.
-    package var handshakesPerSecondMax = 200
-    /// Failures of connections that a server tells of, for a log.
-    package var toldFailuresPerSecondMax = 20
-    /// Connections accepted in one turn of the loop.
+    @Limit("Connections accepted before the others get their turn.")
     package var acceptsPerTurnMax = 16
-    /// How long a server that ran out of descriptors waits before it accepts again.
-    package var acceptPauseMilliseconds: UInt64 = 100
-    /// A peer that answers nothing at all for so long, not even on TCP, is lost.
-    package var lostPeerSeconds: Int32 = 120
-    /// From a call's beginning to its request, whole, where a method takes one.
-    package var requestMilliseconds: UInt64 = 60_000
-    /// How long a call that the server ended early may take to hand over what it has already sent.
-    package var lingerMilliseconds: UInt64 = 5_000
-    /// How long a request that is not gRPC may go on sending its body before it is answered; until then it is dropped.
-    package var refusedBodyMilliseconds: UInt64 = 1_000
-    /// How long a server that hands over to another process goes on accepting what was on its way to it.
+    /// The server that hands over goes on accepting for so long.
+    @Limit("For connections on their way to a process that hands over to another.")
     package var handOverMilliseconds: UInt64 = 1_000
-    /// Messages, and their bytes, that wait for a typed handler or reader before the peer's window closes.
+    @Limit("Rest after descriptors have run out.")
+    package var acceptPauseMilliseconds: UInt64 = 100
+    @Limit("Silence on TCP after which a peer is taken for lost.")
+    package var lostPeerSeconds: Int32 = 120
+    /// Where a method takes one.
+    @Limit("From a call's beginning to the end of its one request; then RESOURCE_EXHAUSTED.", counted: true)
+    package var requestMilliseconds: UInt64 = 60_000
+    /// The client has so long to take what was already sent.
+    @Limit("For a call that was ended early to be read to its end.")
+    package var lingerMilliseconds: UInt64 = 5_000
+    /// It is dropped, and answered then.
+    @Limit("For a request that is not gRPC to send its body.")
+    package var refusedBodyMilliseconds: UInt64 = 1_000
+    @Limit("Failed connections told to the log.")
+    package var toldFailuresPerSecondMax = 20
+
+    // Callers. All that share an address without keys are one.
+
+    /// Half a core, in steps (`WorkSteps`). Answers go on.
+    @Limit(
+        "Work for one key, certificate or address, in 100 ns of a core; then what it newly asks for waits.",
+        counted: true)
+    package var callerStepsPerSecondMax = 5_000_000
+    /// A tenth of a second.
+    @Limit("The same at once, after a rest.")
+    package var callerStepsAtOnceMax = 1_000_000
+    /// Those of all addresses by turns: each may hold a signature, which cannot be cut and takes from 30 µs (P-256) to some
+    /// milliseconds (RSA with 4,096 bits).
+    @Limit("Steps of TLS handshakes before the others get their turn.")
+    package var handshakesPerTurnMax = 2
+    /// They may come at once.
+    @Limit("TLS handshakes begun for one address; more of them wait.", counted: true)
+    package var handshakesPerSecondMax = 200
+    /// So many without a key or a certificate, and as many with. Neighbours come from the same part of the Internet.
+    @Limit("Callers whose work is counted one by one; more of them share with their neighbours.")
+    package var callersMax = 16_384
+
+    // Memory, and the work that few bytes can ask for.
+
+    /// Of all connections together: what waits to be sent, messages as they are counted for one connection, header lists and
+    /// 4 KiB for each stream.
+    @Limit(
+        "Answers, messages, header lists and streams; above it who holds most gets GOAWAY ENHANCE_YOUR_CALM.",
+        counted: true)
+    package var heldBytesMax = 256 << 20
+    @Limit("How often that is added up.")
+    package var heldBytesCheckMilliseconds: UInt64 = 250
+    /// Those of all its calls: that are not whole, that wait to be read, and that handlers keep.
+    @Limit(
+        "Messages of one connection that are not done with; the call that goes above it ends RESOURCE_EXHAUSTED.",
+        counted: true)
+    package var messageBytesPerConnectionMax = 64 << 20
+    @Limit("What gzip makes of one connection's messages; above it they wait, and the sender with them.", counted: true)
+    package var decompressedBytesPerSecondMax = 32 << 20
+    @Limit("What gzip makes of a call's messages before the others get their turn.")
+    package var decompressedBytesPerTurnMax = 64 << 10
+    /// A fraction of what one core can do.
+    @Limit("The same for all connections together.", counted: true)
+    package var decompressedBytesPerSecondTotalMax = 128 << 20
+
+    // Messages.
+
+    @Limit("A message that is received, decompressed; a longer one ends its call RESOURCE_EXHAUSTED.", counted: true)
+    package var messageBytesMax = 4 << 20
+    /// Unless their sender says otherwise.
+    @Limit("Shorter messages are sent as they are.")
+    package var compressedBytesMin = 1_024
+    /// Percent-encoded. With the details it stays below the 8 KiB of metadata that gRPC's own clients accept unless they are
+    /// told otherwise.
+    @Limit("The message of a status; longer ones are cut.")
+    package var statusMessageBytesMax = 2 << 10
+    /// In base64; the last ones are left out first.
+    @Limit("Its details; those that do not fit are left out.")
+    package var statusDetailsBytesMax = 4 << 10
+    /// Those that wait for a typed handler or reader.
+    @Limit("Unread messages of a call before its window closes.")
     package var queuedMessagesMax = 64
+    @Limit("Their bytes.")
     package var queuedBytesMax = 64 << 10
-    /// Of each connection. A stream's high mark is 64 KiB, its low mark 16 KiB.
+
+    /// Of each connection.
     package var http2 = HTTP2Limits()
 
     package init() {}

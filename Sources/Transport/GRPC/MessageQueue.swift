@@ -12,7 +12,8 @@ final class MessageQueue<Element: Sendable> {
     private var readBytes = 0
     private var end: Status?
     private var waiter: CheckedContinuation<Element?, any Error>?
-    private let limits: Limits
+    private let messagesMax: Int
+    private let bytesMax: Int
     /// Whether the element that was handed out last was compressed on the way.
     private(set) var isLastCompressed = false
 
@@ -23,11 +24,12 @@ final class MessageQueue<Element: Sendable> {
     /// The task that awaits was cancelled.
     var onCancel: (@IOLoop () -> Void)?
 
-    nonisolated init(limits: Limits) { self.limits = limits }
-
-    var isFull: Bool {
-        elements.count - first >= limits.queuedMessagesMax || queuedBytes >= limits.queuedBytesMax
+    nonisolated init(limits: Limits) {
+        messagesMax = limits.queuedMessagesMax
+        bytesMax = limits.queuedBytesMax
     }
+
+    var isFull: Bool { elements.count - first >= messagesMax || queuedBytes >= bytesMax }
 
     func push(_ element: Element, byteCount: Int, isCompressed: Bool) {
         guard end == nil else { return }

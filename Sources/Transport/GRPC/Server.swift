@@ -32,6 +32,7 @@ package final class Server {
     /// Why it drains; nil while it does not.
     private(set) var drainReason: String?
     private let closingSockets: ClosingSockets
+    private let limitsOfConnections: HTTP2Limits.Shared
     var defence = ServerDefence()
     var work: ServerWork
     var handshakes: ServerHandshakes
@@ -52,6 +53,7 @@ package final class Server {
         self.priority = priority
         work = ServerWork(limits)
         closingSockets = ClosingSockets(limits.http2)
+        limitsOfConnections = HTTP2Limits.Shared(limits.http2)
         handshakes = ServerHandshakes(limits)
         defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
         defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
@@ -180,7 +182,7 @@ extension Server {
         let caller = CallerID.origin(Socket.origin(of: socket.raw))
         do throws(ConnectionFailure) {
             let http2 = try HTTP2Connection(
-                .server, socket: socket, tls: tls, peer: peer, limits: limits.http2, priority: priority,
+                .server, socket: socket, tls: tls, peer: peer, limits: limitsOfConnections, priority: priority,
                 closingSockets: closingSockets)
             http2.workSource = caller
             let connection = ServerConnection(

@@ -66,7 +66,9 @@ package final class HTTP2Connection {
 
     package let role: Role
     package let peer: SocketAddress
-    let limits: HTTP2Limits
+    /// Its server's, which all its connections share, or its client's.
+    private let sharedLimits: HTTP2Limits.Shared
+    var limits: HTTP2Limits { sharedLimits.values }
     let priority: LoopPriority
     /// Where its socket goes for a while when the connection is over; nil: nowhere.
     private let closingSockets: ClosingSockets?
@@ -143,12 +145,13 @@ package final class HTTP2Connection {
 
     /// Takes a connected socket, or one that is being connected. Throws when TLS cannot be set up.
     package init(
-        _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits,
+        _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits.Shared,
         priority: LoopPriority = .usual, closingSockets: ClosingSockets? = nil, isConnecting: Bool = false
     ) throws(ConnectionFailure) {
         self.role = role
         self.peer = peer
-        self.limits = limits
+        sharedLimits = limits
+        let limits = limits.values
         self.priority = priority
         self.closingSockets = closingSockets
         self.isConnecting = isConnecting

@@ -1,113 +1,157 @@
+package import LimitDeclaration
+
 /// What bounds one HTTP/2 connection, in either role.
-package struct HTTP2Limits: Sendable {
+package struct HTTP2Limits: LimitGroup {
     /// About what a stream and its call cost besides what they hold.
     static let streamBytes = 4 << 10
 
-    /// Streams that the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
+    // Streams.
+
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    @Limit("Streams of a connection; more get REFUSED_STREAM, or PROTOCOL_ERROR once the peer knows.", counted: true)
     package var concurrentStreamsMax: UInt32 = 2_048
-    /// Bytes that the peer may send on a stream before they are taken (SETTINGS_INITIAL_WINDOW_SIZE).
+    /// SETTINGS_INITIAL_WINDOW_SIZE.
+    @Limit("Unread bytes of a stream before its sender must wait.")
     package var streamWindowBytes: UInt32 = 256 << 10
-    /// The same for all streams of the connection together; bounds what a connection may make us hold.
+    /// Bounds what a connection may make us hold.
+    @Limit("The same for a connection.")
     package var connectionWindowBytes: UInt32 = 8 << 20
-    /// A frame's payload that we accept (SETTINGS_MAX_FRAME_SIZE); the protocol's own least, which requests never fill.
+    /// SETTINGS_MAX_FRAME_SIZE, of payloads; the protocol's own least, which requests never fill.
+    @Limit("A frame; a longer one ends the connection with FRAME_SIZE_ERROR.")
     package var frameBytesMax: UInt32 = 16 << 10
-    /// A header list as RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
+    /// As RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
+    @Limit("Metadata of a call; above it RESOURCE_EXHAUSTED, above four times as much GOAWAY.", counted: true)
     package var headerListBytesMax = 32 << 10
-    /// Fields in a header list.
+    @Limit("Its fields; above it RESOURCE_EXHAUSTED.", counted: true)
     package var headerCountMax = 128
-    /// A stream tells its producer to stop above the high mark and to go on at the low one.
+    @Limit("Unsent bytes of a stream at which its source stops.")
     package var streamBufferHighBytes = 64 << 10
+    @Limit("And at which it goes on.")
     package var streamBufferLowBytes = 16 << 10
-    /// What a producer that does not stop can make a stream hold; then the stream is reset.
+    /// Of a source that does not stop.
+    @Limit("Unsent bytes of a stream at which its call ends RESOURCE_EXHAUSTED.", counted: true)
     package var streamBufferBytesMax = 12 << 20
-    /// Bytes taken out of the streams before they are offered to the socket.
+    /// Taken out of the streams before they are offered to it.
+    @Limit("Bytes of a connection made ready for its socket.")
     package var unsentBytesMax = 256 << 10
-    /// Bytes sent on one connection in one turn of the loop, before the others get theirs.
+    @Limit("Bytes sent before the others get their turn.")
     package var sentBytesPerTurnMax = 1 << 20
-    /// What comes of reading from one connection in one turn of the loop, in steps of about 100 ns (`WorkSteps`), before
-    /// the others get theirs; the rest, of at most 64 KiB, goes on when nothing lighter is to be done.
+    /// In steps (`WorkSteps`); the rest, of at most 64 KiB, goes on when nothing lighter is to be done.
+    @Limit("Work of about 100 ns each that reading asks for before the others get their turn.")
     package var stepsPerTurnMax = 1_500
-    /// Frames waiting to be sent above which nothing more is read while the socket is blocked.
+    @Limit("Frames that wait for a peer that does not read; then nothing more of it is read.", counted: true)
     package var queuedFramesMax = 4_096
-    /// From the connection's beginning to the peer's SETTINGS, TLS included.
+
+    // Time.
+
+    @Limit("For TLS and the first SETTINGS; then the connection is closed.", counted: true)
     package var handshakeMilliseconds: UInt64 = 10_000
-    /// From a header block's first byte to its last.
+    @Limit("From a header block's first byte to its last; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
     package var headersMilliseconds: UInt64 = 10_000
-    /// A socket that takes nothing for so long, while bytes wait for it, is closed. A closed HTTP/2 window is not this.
+    /// A closed HTTP/2 window is not this.
+    @Limit("Without a byte taken by a socket that bytes wait for; then the connection is closed.", counted: true)
     package var writeStallMilliseconds: UInt64 = 120_000
-    /// A connection without a stream is closed after so long; 0: never.
+    /// 0: for ever.
+    @Limit("Without a stream; then GOAWAY NO_ERROR.", counted: true)
     package var idleMilliseconds: UInt64 = 30 * 60_000
-    /// A connection takes no new streams after so long, give or take a tenth, so that load spreads anew; 0: never.
+    /// Give or take a tenth, so that load spreads anew.
+    @Limit("A connection's age at which it takes no new streams; 0: none.")
     package var ageMilliseconds: UInt64 = 0
-    /// How long the streams that are open then may go on, before the connection is closed; 0: for ever.
+    @Limit("For its streams to end then; 0: for ever.")
     package var ageGraceMilliseconds: UInt64 = 0
-    /// A peer that has sent nothing for so long is sent a PING; 0: never. A client sends one only while it has streams.
+    /// 0: none. A client sends one only while it has streams.
+    @Limit("Silence after which a peer is sent a PING.")
     package var keepaliveMilliseconds: UInt64 = 2 * 3_600_000
-    /// It must send something within so long then, or the connection is closed.
+    @Limit("For it to send anything then, or the connection is closed.", counted: true)
     package var keepaliveTimeoutMilliseconds: UInt64 = 20_000
-    /// A client's PINGs may be so near to each other, unless we send HEADERS or DATA between them.
+    /// HEADERS or DATA.
+    @Limit("Between PINGs, unless we have sent something meanwhile.")
     package var pingIntervalMillisecondsMin: UInt64 = 10_000
-    /// The same while it has no stream.
+    @Limit("The same without a stream.")
     package var idlePingIntervalMillisecondsMin: UInt64 = 60_000
-    /// How many of them may come sooner, before the connection ends with "too_many_pings".
+    @Limit("PINGs that come sooner; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings.", counted: true)
     package var pingStrikesMax = 2
-    /// From GOAWAY's announcement to its last word, if the peer does not answer the PING between them.
+    /// If the peer does not answer the PING between them.
+    @Limit("From GOAWAY's notice to its last word.")
     package var drainNoticeMilliseconds: UInt64 = 1_000
-    /// How long, once it takes no new streams, nothing need be read of a stream on which all is said; then it is reset, at the
-    /// latest after twice as long.
+    /// Nothing need be read of it for so long; it is reset at the latest after twice as long.
+    @Limit("For a call that is over to be read on after GOAWAY, again and again; then it is reset.", counted: true)
     package var drainUnreadMilliseconds: UInt64 = 5_000
-    /// How long a server waits for the client to close after GOAWAY and the last stream's end; 0: it does not.
+    /// The client closes; 0: nobody waits for it.
+    @Limit("For it to close after GOAWAY and the last stream's end, or the connection is closed.")
     package var drainLingerMilliseconds: UInt64 = 500
-    /// A server reads on, for so long and so many bytes, on a connection that it has ended, so that its peer can read why.
-    /// So many at once, the youngest: they take no part in what bounds connections.
+    @Limit("For a peer that was cut off to read why, while what it sends is dropped.")
     package var closingMilliseconds: UInt64 = 1_000
+    @Limit("Bytes that are dropped of such a peer.")
     package var closingBytesMax = 8 << 20
+    /// They take no part in what bounds connections.
+    @Limit("Such peers at once; one more ends the oldest.")
     package var closingConnectionsMax = 256
 
-    // Frames of one connection that cost the peer less than us; above it the connection ends (RFC 9113, section 10.5).
-    // Each is what may come at once, and as many come back every second.
+    // Frames of one connection that cost the peer less than us; above it the connection ends with GOAWAY ENHANCE_YOUR_CALM
+    // (RFC 9113, section 10.5). What is counted per second may come at once, and as many come back every second.
 
-    /// CONTINUATION frames of one header block, and its bytes as they are on the wire.
+    @Limit("CONTINUATION frames of one header block. One more ends the connection.", counted: true)
     package var continuationsMax = 8
+    @Limit("A header block on the wire, compressed. One more ends the connection.", counted: true)
     package var headerBlockBytesMax = 128 << 10
-    package var settingsPerSecondMax = 100
-    /// Values in one SETTINGS frame.
+    @Limit("Values in a SETTINGS frame. One more ends the connection.", counted: true)
     package var settingsEntriesMax = 32
-    /// Acknowledgements of SETTINGS and PING; we send few that could be acknowledged.
+    @Limit("SETTINGS frames. One more ends the connection.", counted: true)
+    package var settingsPerSecondMax = 100
+    /// We send few that could be acknowledged.
+    @Limit("Acknowledgements of SETTINGS and PING. One more ends the connection.", counted: true)
     package var acknowledgementsPerSecondMax = 100
+    @Limit("PRIORITY frames. One more ends the connection.", counted: true)
     package var prioritiesPerSecondMax = 1_000
-    /// What a peer may send in answer to our frames, besides the following: four WINDOW_UPDATE and one RST_STREAM on a stream
-    /// that has ended, for each DATA and HEADERS frame. So many of either kind are kept for it.
-    package var earnedFramesMax = 64 << 10
-    /// Besides four for each DATA and HEADERS frame that we send: two for each stream that may be begun at once.
+    /// Two for each stream that may be begun at once.
+    @Limit(
+        "WINDOW_UPDATE frames, besides four for each frame that we send. One more ends the connection.", counted: true)
     package var windowUpdatesPerSecondMax = 4_096
-    /// DATA frames without a byte, that do not end a stream.
+    /// Four WINDOW_UPDATE, and one RST_STREAM on a stream that has ended, for each DATA and HEADERS frame. So many of either
+    /// kind are kept for the peer.
+    @Limit("WINDOW_UPDATE, and late RST_STREAM, that our frames allow besides and that have not come yet.")
+    package var earnedFramesMax = 64 << 10
+    /// One that ends a stream is not meant, nor in the next.
+    @Limit("DATA without a byte. One more ends the connection.", counted: true)
     package var emptyDataPerSecondMax = 1_000
-    /// DATA frames of less than 16 bytes, that do not end a stream.
+    @Limit("DATA of less than 16 bytes. One more ends the connection.", counted: true)
     package var smallDataPerSecondMax = 20_000
-    /// Frames that nobody needs to send often: GOAWAY, and those of unknown types.
+    /// Nobody needs to send them often.
+    @Limit("GOAWAY, and frames of unknown types. One more ends the connection.", counted: true)
     package var otherFramesPerSecondMax = 100
-    /// Streams that the peer gives up before they have ended: so many at once, so many more per second. A proxy brings
-    /// those of all its clients.
+    /// Before they have ended. A proxy brings those of all its clients.
+    @Limit("Streams that a client gives up at once. One more ends the connection.")
     package var resetsAtOnceMax = 2_048
+    @Limit("And in the long run. One more ends the connection.", counted: true)
     package var resetsPerSecondMax = 1_000
-    /// RST_STREAM on streams that have ended, besides one for each frame that we send: all that are open may end at once,
-    /// by both ends.
+    /// All that are open may end at once, by both ends.
+    @Limit(
+        "RST_STREAM on streams that have ended, besides one for each frame that we send. One more ends the connection.",
+        counted: true)
     package var lateResetsPerSecondMax = 4_096
-    /// Streams that the peer breaks, so that we must reset them.
+    @Limit("Streams that a client breaks, so that we must reset them. One more ends the connection.", counted: true)
     package var brokenStreamsPerSecondMax = 100
-    /// Streams that it opens above `concurrentStreamsMax`.
+    @Limit("Streams opened above concurrentStreamsMax. One more ends the connection.", counted: true)
     package var refusedStreamsPerSecondMax = 100
-    /// Header lists above `headerListBytesMax` or with more fields than `headerCountMax`, each of which may be as costly to
-    /// decode as a thousand frames.
+    /// Each may be as costly to decode as a thousand frames.
+    @Limit("Header lists above headerListBytesMax or headerCountMax. One more ends the connection.", counted: true)
     package var refusedHeaderListsPerSecondMax = 100
-    /// KeyUpdate messages of TLS, which nobody needs but once in millions of records.
+    /// Nobody needs them but once in millions of records.
+    @Limit("KeyUpdate messages of TLS. One more ends the connection.", counted: true)
     package var keyUpdatesPerSecondMax = 100
 
     package init() {}
 }
 
 extension HTTP2Limits {
+    /// The same for all connections of a server, each of which holds a reference.
+    package final class Shared: Sendable {
+        let values: HTTP2Limits
+
+        package init(_ values: HTTP2Limits) { self.values = values }
+    }
+
     /// The limits that end or refuse something when they are met, named as above.
     package enum Name: String, CaseIterable, Sendable {
         case concurrentStreamsMax, headerListBytesMax, streamBufferBytesMax, queuedFramesMax

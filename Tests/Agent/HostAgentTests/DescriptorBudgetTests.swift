@@ -7,8 +7,8 @@ struct DescriptorBudgetTests {
     @Test(arguments: [200, 256, 1_024, 4_096, 65_536, 1 << 30])
     func `consumers leave descriptors for backends, files and the owner`(descriptors: Int) {
         let budget = DescriptorBudget(descriptors: descriptors)
-        #expect(budget.consumers(Limits()).connectionsMax + budget.closing + budget.reserve <= descriptors)
-        #expect(budget.owner.connectionsMax < budget.reserve)
+        #expect(budget.consumers(Limits()).connectionsMax + budget.closing + budget.descriptorsReserved <= descriptors)
+        #expect(budget.owner.connectionsMax < budget.descriptorsReserved)
     }
 
     @Test func `where there are enough, consumers get what a server holds by default`() {

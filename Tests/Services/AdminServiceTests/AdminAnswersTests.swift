@@ -1,6 +1,7 @@
 import GRPC
 import InferenceMessages
 import LaunchPlan
+import LimitDeclaration
 import SandboxPolicy
 import SeccompFilter
 import Testing
@@ -29,11 +30,11 @@ struct AdminAnswersTests {
 
     @Test func `a limit that is not counted was not met zero times`() {
         let limit = NamedLimit("fieldsMax", 7, "Fields.")
-        let uncounted = AdminAnswers.described(AdminService.Limit(limit, timesMet: nil))
+        let uncounted = AdminAnswers.described(limit, timesMet: nil)
         #expect(uncounted.name == "fieldsMax")
         #expect(uncounted.value == 7)
         #expect(!uncounted.hasTimesMet)
-        let unmet = AdminAnswers.described(AdminService.Limit(limit, timesMet: 0))
+        let unmet = AdminAnswers.described(limit, timesMet: 0)
         #expect(unmet.hasTimesMet)
         #expect(unmet.timesMet == 0)
     }

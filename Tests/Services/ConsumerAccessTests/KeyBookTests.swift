@@ -58,7 +58,7 @@ struct KeyBookTests {
         return try KeyBook(keys)
     }
 
-    @Test(arguments: [1, 100, AccessLimits.keysMax])
+    @Test(arguments: [1, 100, AccessLimits.inForce.keysMax])
     func `a secret is compared with one key, and one that is unknown with none, however many there are`(
         count: Int
     ) throws {
@@ -78,11 +78,11 @@ struct KeyBookTests {
     }
 
     @Test func `a book is full at its limit, and says so`() throws {
-        var book = try book(of: AccessLimits.keysMax, and: .random())
+        var book = try book(of: AccessLimits.inForce.keysMax, and: .random())
         let error = #expect(throws: AccessError.self) {
             try book.create("more", secret: .random(), limits: KeyLimits(), now: now, lifetimeSeconds: nil)
         }
-        #expect(error?.description.contains("\(AccessLimits.keysMax)") == true)
+        #expect(error?.description.contains("\(AccessLimits.inForce.keysMax)") == true)
         let missing = #expect(throws: AccessError.self) { try book.revoke("more") }
         #expect((missing?.description.utf8.count ?? 0) < 1_000)
         try book.revoke("key-7")

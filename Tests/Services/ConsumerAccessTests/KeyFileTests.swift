@@ -149,9 +149,9 @@ struct KeyFileTests {
     @Test func `as many keys as there may be fit into their file`() throws {
         try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)
-            let long = String(repeating: "n", count: AccessLimits.nameBytesMax - 6)
+            let long = String(repeating: "n", count: AccessLimits.inForce.keyNameBytesMax - 6)
             var keys: [String] = []
-            for number in 0..<AccessLimits.keysMax {
+            for number in 0..<AccessLimits.inForce.keysMax {
                 let digits = String(format: "%064x", number)
                 keys.append(
                     #"{"name":"\#(long)\#(number)","sha256":"\#(digits)","created":"2026-01-01T00:00:00Z","#
@@ -161,7 +161,7 @@ struct KeyFileTests {
             let text = #"{"keys":["# + keys.joined(separator: ",") + "]}"
             try FileBytes.replace(file.path, with: Array(text.utf8))
             try file.change { (book) throws(AccessError) in try book.revoke(long + "0") }
-            #expect(try file.read()?.keys.count == AccessLimits.keysMax - 1)
+            #expect(try file.read()?.keys.count == AccessLimits.inForce.keysMax - 1)
         }
     }
 

@@ -11,7 +11,8 @@ final class RawClient: HTTP2ConnectionHandler {
 
     init(to address: SocketAddress) throws {
         connection = try HTTP2Connection(
-            .client, socket: try Socket.connect(to: address), tls: nil, peer: address, limits: HTTP2Limits(),
+            .client, socket: try Socket.connect(to: address), tls: nil, peer: address,
+            limits: HTTP2Limits.Shared(HTTP2Limits()),
             isConnecting: true)
         try connection.start(self)
     }

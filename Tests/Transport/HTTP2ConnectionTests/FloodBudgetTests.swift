@@ -1,4 +1,5 @@
 import HTTP2Connection
+import LimitDeclaration
 import LinuxSystem
 import Testing
 
@@ -160,7 +161,7 @@ struct FloodBudgetTests {
 
     @Test("Every name of a limit is a property of the limits")
     func names() {
-        let properties = Set(Mirror(reflecting: HTTP2Limits()).children.compactMap(\.label))
+        let properties = Set(HTTP2Limits().named.map(\.name))
         for name in Name.allCases { #expect(properties.contains(name.rawValue), "\(name)") }
         #expect(Set(FloodBudget.Kind.allCases.map(\.limit)).count == FloodBudget.Kind.allCases.count)
     }

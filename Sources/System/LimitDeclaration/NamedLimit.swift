@@ -1,11 +1,10 @@
 /// A limit in force, as its owner sees it.
 package struct NamedLimit: Sendable, Equatable {
-    /// Ends with its unit, or with Max for a number of things: "headersMilliseconds".
     package let name: String
     package let value: UInt64
     /// What it bounds, and what happens at it, in a line.
     package let meaning: String
-    /// Whether the times that it was met are counted, as `Server.limitsMet`; others only pace or delay.
+    /// Whether the times that it was met are counted.
     package let isCounted: Bool
 
     package init(_ name: String, _ value: some BinaryInteger, counted: Bool = false, _ meaning: String) {

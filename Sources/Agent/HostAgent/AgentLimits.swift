@@ -1,0 +1,19 @@
+internal import BackendSupervisor
+internal import ConsumerAccess
+internal import EventLoop
+internal import GRPC
+internal import GRPCServices
+internal import InferenceService
+internal import LimitDeclaration
+
+/// Every limit of an agent: what `hearth limits` shows, in this order.
+struct AgentLimits: LimitGroup {
+    let descriptors: DescriptorBudget
+    let loop = IOLoop.limits
+    /// Of the server that consumers connect to.
+    let consumers: Limits
+    let inference = InferenceLimits()
+    let services = GRPCServicesLimits.inForce
+    let access = AccessLimits.inForce
+    let backends = SupervisorConfiguration.Limits()
+}
