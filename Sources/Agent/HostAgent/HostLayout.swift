@@ -1,7 +1,6 @@
 internal import Foundation
 internal import Installation
-package import LinuxSystem
-package import Settings
+internal import Settings
 
 /// What an agent works with: its parts, and the folders that are its owner's choice.
 struct HostLayout: Sendable, Equatable {
@@ -31,19 +30,5 @@ struct HostLayout: Sendable, Equatable {
             throw HostError("the folder of backends, \(path), does not exist: make it, or name another with --backends")
         }
         return path
-    }
-}
-
-/// Where the owner's command line finds the agent.
-package enum OwnerSocket {
-    /// The Unix socket in a state folder; only its owner can open it.
-    package static func address(state: String?, environment: [String: String]) throws(HostError) -> SocketAddress {
-        let folder = try StateFolder.asked(state, environment: environment)
-        do throws(SocketAddressError) {
-            return try SocketAddress("unix:\(folder)/admin.sock")
-        } catch {
-            throw HostError(
-                "--state \(folder): the path is too long for a Unix socket (107 bytes); choose a shorter one")
-        }
     }
 }

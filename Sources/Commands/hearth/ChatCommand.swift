@@ -20,7 +20,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               echo "What is two plus three?" | hearth chat --model hearth-demo
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
               hearth chat --to host.example:50051 --fingerprint 3f5a... --key-file ~/key "Hello"
-              hearth chat --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...' "Hello"
+              hearth chat --to 'hearth://host.example:50051?key=...&fingerprint=sha256:...' "Hello"
               hearth chat --to host.example:50051 --tls-certificate me.pem --tls-key me.key "Hello"
             """)
 

@@ -11,7 +11,7 @@ struct ModelsCommand: AsyncParsableCommand {
             EXAMPLES
               hearth models
               hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
-              hearth models --to 'hearth://host.example:50051?token=...&fingerprint=sha256:...'
+              hearth models --to 'hearth://host.example:50051?key=...&fingerprint=sha256:...'
             """)
 
     @OptionGroup var consumer: ConsumerOptions
@@ -22,10 +22,10 @@ struct ModelsCommand: AsyncParsableCommand {
         let host = try await consumer.connect()
         defer { Task { await host.client.close() } }
         var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX", "WHAT REMAINS OPEN"]]
-        var token = ""
+        var pageToken = ""
         repeat {
             let page: Hearth_V1_ListModelsResponse = try await host.client.unary(
-                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = token },
+                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = pageToken },
                 options: host.options)
             for model in page.models {
                 if json { Output.json(try model.jsonString()) }
@@ -37,8 +37,8 @@ struct ModelsCommand: AsyncParsableCommand {
                     model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
                 ])
             }
-            token = page.nextPageToken
-        } while !token.isEmpty
+            pageToken = page.nextPageToken
+        } while !pageToken.isEmpty
         if json { return }
         if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
     }

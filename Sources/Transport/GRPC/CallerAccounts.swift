@@ -9,13 +9,13 @@ package import LinuxSystem
 /// whoever has a million addresses spoils it for those near to him and for nobody else. Every operation looks at a few
 /// entries at most, however many there are.
 package struct CallerAccounts: Sendable {
-    private let fullAllowance: TokenBucket
+    private let fullAllowance: Allowance
     private var named: Table
     private var unnamed: Table
 
     /// `stepsPerSecondMax`: of one caller in the long run. `stepsAtOnceMax`: after a rest.
     package init(stepsPerSecondMax: Int, stepsAtOnceMax: Int, callersMax: Int) {
-        fullAllowance = TokenBucket(atOnce: stepsAtOnceMax, perSecond: stepsPerSecondMax)
+        fullAllowance = Allowance(atOnce: stepsAtOnceMax, perSecond: stepsPerSecondMax)
         named = Table(entriesMax: callersMax)
         unnamed = named
     }
@@ -39,7 +39,7 @@ package struct CallerAccounts: Sendable {
     }
 
     private mutating func withAllowance<Result>(
-        of caller: CallerID, isNeeded: Bool, at now: Monotonic, _ body: (inout TokenBucket) -> Result
+        of caller: CallerID, isNeeded: Bool, at now: Monotonic, _ body: (inout Allowance) -> Result
     ) -> Result {
         caller.isNamed
             ? named.withAllowance(of: caller, isNeeded: isNeeded, full: fullAllowance, at: now, body)
@@ -50,7 +50,7 @@ package struct CallerAccounts: Sendable {
 extension CallerAccounts {
     private struct Entry: Sendable {
         let caller: CallerID
-        var allowance: TokenBucket
+        var allowance: Allowance
     }
 
     private struct Table: Sendable {
@@ -66,14 +66,14 @@ extension CallerAccounts {
         /// The next entry to be looked at.
         private var hand = 0
         /// Empty until the table has been full.
-        private var shared: [TokenBucket] = []
+        private var shared: [Allowance] = []
 
         init(entriesMax: Int) { self.entriesMax = max(entriesMax, 1) }
 
         /// `isNeeded`: what is done to the allowance is to be remembered.
         mutating func withAllowance<Result>(
-            of caller: CallerID, isNeeded: Bool, full: TokenBucket, at now: Monotonic,
-            _ body: (inout TokenBucket) -> Result
+            of caller: CallerID, isNeeded: Bool, full: Allowance, at now: Monotonic,
+            _ body: (inout Allowance) -> Result
         ) -> Result {
             if let place = places[caller] { return body(&entries[place].allowance) }
             takeOutFull(at: now)
@@ -86,7 +86,7 @@ extension CallerAccounts {
                 }
                 return result
             }
-            if shared.isEmpty { shared = [TokenBucket](repeating: full, count: Self.sharedCount) }
+            if shared.isEmpty { shared = [Allowance](repeating: full, count: Self.sharedCount) }
             var hasher = Hasher()
             hasher.combine(caller.kind)
             hasher.combine(caller.neighbourhood)

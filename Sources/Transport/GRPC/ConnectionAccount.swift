@@ -13,12 +13,12 @@ struct ConnectionAccount {
     /// Calls for which the connection is spared when room is needed, and since when there have been none.
     private(set) var keepingCalls = 0
     private(set) var unkeptSince: Monotonic
-    private var decompression: TokenBucket
+    private var decompression: Allowance
 
     init(_ limits: Limits, of caller: CallerID, at now: Monotonic) {
         self.caller = caller
         unkeptSince = now
-        decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondMax)
+        decompression = Allowance(atOnce: limits.decompressedBytesPerSecondMax)
     }
 
     mutating func keepingCallBegan() { keepingCalls += 1 }

@@ -12,9 +12,9 @@ struct ServerDefence {
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
     var ebb = MemoryEbb()
-    var toldFailures = TokenBucket(atOnce: 0)
+    var toldFailures = Allowance(atOnce: 0)
     /// What may be decompressed for all connections together.
-    var decompression = TokenBucket(atOnce: 0)
+    var decompression = Allowance(atOnce: 0)
 }
 
 // MARK: - Counting

@@ -55,8 +55,8 @@ package final class Server {
         closingSockets = ClosingSockets(limits.http2)
         limitsOfConnections = HTTP2Limits.Shared(limits.http2)
         handshakes = ServerHandshakes(limits)
-        defence.toldFailures = TokenBucket(atOnce: limits.toldFailuresPerSecondMax)
-        defence.decompression = TokenBucket(atOnce: limits.decompressedBytesPerSecondTotalMax)
+        defence.toldFailures = Allowance(atOnce: limits.toldFailuresPerSecondMax)
+        defence.decompression = Allowance(atOnce: limits.decompressedBytesPerSecondTotalMax)
     }
 
     package var openConnections: Int { connections.count }

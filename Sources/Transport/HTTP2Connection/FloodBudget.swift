@@ -50,7 +50,7 @@ package struct FloodBudget: Sendable {
     private let continuationsMax: Int
     private let headerBlockBytesMax: Int
     private let earnedFramesMax: Int
-    private var buckets: [TokenBucket]
+    private var allowances: [Allowance]
     /// What the peer may send besides, in answer to what it was sent. It may come in long after it was earned, all at once.
     private var earned: [Int]
     /// Of the header block that is being received.
@@ -63,29 +63,29 @@ package struct FloodBudget: Sendable {
         headerBlockBytesMax = limits.headerBlockBytesMax
         earnedFramesMax = limits.earnedFramesMax
         earned = Kind.allCases.map { _ in 0 }
-        buckets = Kind.allCases.map { kind in
+        allowances = Kind.allCases.map { kind in
             switch kind {
-            case .settings: TokenBucket(atOnce: limits.settingsPerSecondMax)
-            case .acknowledgement: TokenBucket(atOnce: limits.acknowledgementsPerSecondMax)
-            case .priority: TokenBucket(atOnce: limits.prioritiesPerSecondMax)
-            case .windowUpdate: TokenBucket(atOnce: limits.windowUpdatesPerSecondMax)
-            case .emptyData: TokenBucket(atOnce: limits.emptyDataPerSecondMax)
-            case .smallData: TokenBucket(atOnce: limits.smallDataPerSecondMax)
-            case .other: TokenBucket(atOnce: limits.otherFramesPerSecondMax)
+            case .settings: Allowance(atOnce: limits.settingsPerSecondMax)
+            case .acknowledgement: Allowance(atOnce: limits.acknowledgementsPerSecondMax)
+            case .priority: Allowance(atOnce: limits.prioritiesPerSecondMax)
+            case .windowUpdate: Allowance(atOnce: limits.windowUpdatesPerSecondMax)
+            case .emptyData: Allowance(atOnce: limits.emptyDataPerSecondMax)
+            case .smallData: Allowance(atOnce: limits.smallDataPerSecondMax)
+            case .other: Allowance(atOnce: limits.otherFramesPerSecondMax)
             // All streams that may be open can be given up at once.
             case .reset:
-                TokenBucket(
+                Allowance(
                     atOnce: min(Int(limits.concurrentStreamsMax), limits.resetsAtOnceMax),
                     perSecond: limits.resetsPerSecondMax)
             // All streams that are open may end at once, by both ends.
             case .lateReset:
-                TokenBucket(
+                Allowance(
                     atOnce: max(Int(limits.concurrentStreamsMax), limits.lateResetsPerSecondMax),
                     perSecond: limits.lateResetsPerSecondMax)
-            case .brokenStream: TokenBucket(atOnce: limits.brokenStreamsPerSecondMax)
-            case .refusedStream: TokenBucket(atOnce: limits.refusedStreamsPerSecondMax)
-            case .refusedHeaderList: TokenBucket(atOnce: limits.refusedHeaderListsPerSecondMax)
-            case .keyUpdate: TokenBucket(atOnce: limits.keyUpdatesPerSecondMax)
+            case .brokenStream: Allowance(atOnce: limits.brokenStreamsPerSecondMax)
+            case .refusedStream: Allowance(atOnce: limits.refusedStreamsPerSecondMax)
+            case .refusedHeaderList: Allowance(atOnce: limits.refusedHeaderListsPerSecondMax)
+            case .keyUpdate: Allowance(atOnce: limits.keyUpdatesPerSecondMax)
             }
         }
     }
@@ -116,7 +116,7 @@ package struct FloodBudget: Sendable {
             earned[kind.rawValue] -= 1
             return true
         }
-        return buckets[kind.rawValue].take(at: now)
+        return allowances[kind.rawValue].take(at: now)
     }
 
     /// DATA or HEADERS was sent. A peer may answer it with updates of its windows, and with a reset of a stream that this

@@ -1,7 +1,8 @@
 package import LinuxSystem
 
-/// An allowance that fills up again with time: so much at once, and so much per second in the long run. Pure.
-package struct TokenBucket: Sendable {
+/// An allowance that fills up again with time: so much at once, and so much per second in the long run. Elsewhere it is called
+/// a token bucket; here tokens are a model's. Pure.
+package struct Allowance: Sendable {
     /// What it counts in, so that a short while fills it by a fraction: 10⁻⁹ of what it hands out.
     private static let unit = 1_000_000_000
     /// Above this a unit of each would not be counted in 63 bits.
@@ -15,23 +16,23 @@ package struct TokenBucket: Sendable {
 
     /// Full at first. `perSecond` nil: as much as at once.
     package init(atOnce: Int, perSecond: Int? = nil) {
-        capacity = min(max(atOnce, 0), TokenBucket.most) * TokenBucket.unit
-        self.perSecond = min(max(perSecond ?? atOnce, 0), TokenBucket.most)
+        capacity = min(max(atOnce, 0), Allowance.most) * Allowance.unit
+        self.perSecond = min(max(perSecond ?? atOnce, 0), Allowance.most)
         level = capacity
     }
 
     /// Takes one; false when there is not one left, and then takes nothing.
     package mutating func take(at now: Monotonic) -> Bool {
         fill(at: now)
-        guard level >= TokenBucket.unit else { return false }
-        level -= TokenBucket.unit
+        guard level >= Allowance.unit else { return false }
+        level -= Allowance.unit
         return true
     }
 
     /// What is left, whole; none in debt.
     package mutating func left(at now: Monotonic) -> Int {
         fill(at: now)
-        return max(level, 0) / TokenBucket.unit
+        return max(level, 0) / Allowance.unit
     }
 
     /// Whether nothing is missing.
@@ -43,7 +44,7 @@ package struct TokenBucket: Sendable {
     /// Takes what has been used already, more than there was if it was more: that is made up for first.
     package mutating func charge(_ count: Int, at now: Monotonic) {
         fill(at: now)
-        let (product, overflow) = min(max(count, 0), TokenBucket.most).multipliedReportingOverflow(by: TokenBucket.unit)
+        let (product, overflow) = min(max(count, 0), Allowance.most).multipliedReportingOverflow(by: Allowance.unit)
         let (difference, underflow) = level.subtractingReportingOverflow(overflow ? .max : product)
         level = underflow ? .min : difference
     }
@@ -51,9 +52,9 @@ package struct TokenBucket: Sendable {
     /// When there is one again; 0 when there is one now. Nil: never.
     package mutating func millisecondsUntilOne(at now: Monotonic) -> UInt64? {
         fill(at: now)
-        let (lacking, overflow) = TokenBucket.unit.subtractingReportingOverflow(level)
+        let (lacking, overflow) = Allowance.unit.subtractingReportingOverflow(level)
         guard lacking > 0 || overflow else { return 0 }
-        guard perSecond > 0, capacity >= TokenBucket.unit else { return nil }
+        guard perSecond > 0, capacity >= Allowance.unit else { return nil }
         let nanoseconds = (overflow ? .max : lacking) / perSecond + 1
         return UInt64(nanoseconds) / 1_000_000 + 1
     }

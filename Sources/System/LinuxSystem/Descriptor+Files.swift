@@ -1,0 +1,49 @@
+internal import CLinux
+internal import Glibc
+
+// Files and folders by their descriptors.
+extension Descriptor {
+    /// Writes all of it; for blocking descriptors.
+    package func writeAll(_ bytes: [UInt8]) throws(LinuxError) {
+        var written = 0
+        while written < bytes.count {
+            written += try checked("write") {
+                bytes.withUnsafeBytes { Glibc.write(raw, $0.baseAddress! + written, $0.count - written) }
+            }
+        }
+    }
+
+    /// Goes back to the first byte (lseek(2)).
+    package func rewind() throws(LinuxError) { try checked("rewind descriptor \(raw)") { lseek(raw, 0, SEEK_SET) } }
+
+    /// O_PATH of open(2), which Glibc's module leaves out: a place in the tree, not to be read. The same number on
+    /// x86-64 and arm64 (asm-generic/fcntl.h).
+    package static let pathOnly: CInt = 0o10000000
+
+    /// openat(2) with O_CLOEXEC, below this folder.
+    package func openBelow(_ name: String, _ flags: CInt, mode: UInt32 = 0o600) throws(LinuxError) -> Descriptor {
+        Descriptor(owning: try checked("open \(name)") { openat(raw, name, flags | O_CLOEXEC, mode) })
+    }
+
+    /// What a relative path leads to from this folder, without leaving it by ".." or by a link, wherever the folder is
+    /// moved meanwhile (openat2(2), RESOLVE_BENEATH). Throws EXDEV for a path that leads out, ENOSYS before Linux 5.6.
+    package func openBeneath(_ path: String, _ flags: CInt) throws(LinuxError) -> Descriptor {
+        Descriptor(owning: try checked("open \(path)") { hearth_open_resolved(raw, path, flags, 1) })
+    }
+
+    /// What an absolute path without any link leads to (openat2(2), RESOLVE_NO_SYMLINKS). Throws ELOOP for one with a link,
+    /// ENOSYS before Linux 5.6.
+    package static func openWithoutLinks(_ path: String, _ flags: CInt) throws(LinuxError) -> Descriptor {
+        Descriptor(owning: try checked("open \(path)") { hearth_open_resolved(-1, path, flags, 0) })
+    }
+
+    /// symlinkat(2).
+    package func makeLink(_ name: String, to target: String) throws(LinuxError) {
+        try checked("link \(name) to \(target)") { symlinkat(target, raw, name) }
+    }
+
+    /// mkdirat(2); one that is there already is fine.
+    package func makeFolder(_ name: String) throws(LinuxError) {
+        if mkdirat(raw, name, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make folder \(name)") }
+    }
+}
