@@ -187,10 +187,10 @@ package final class HostAgent {
     private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
         while true {
             guard !isStopping else { throw HostError("stopped before it had taken over") }
-            let missing = predecessor.readyModels.filter { supervisor.backend(model: $0)?.state != .ready }
+            let missing = predecessor.readyModels.filter { supervisor.models[$0]?.state != .ready }
             if missing.isEmpty { return }
             for model in missing.sorted() {
-                let backend = supervisor.backend(model: model)
+                let backend = supervisor.models[model]?.backend
                 guard let backend, backend.state != .failed else {
                     throw HostError(
                         "the model '\(model)' is not ready here (\(backend?.detail ?? "no backend has it")), so the agent "
@@ -229,9 +229,7 @@ package final class HostAgent {
     }
 
     private func reportHealth() {
-        let models = supervisor.backends.map { backend in
-            (id: backend.model, isReady: supervisor.backend(model: backend.model)?.state == .ready)
-        }
+        let models = supervisor.models.values.map { (id: $0.id, isReady: $0.state == .ready) }
         health.update(HealthReport.health(inference: inference.name, models: models))
     }
 

@@ -21,6 +21,8 @@ extension BackendLifecycle {
         case stopped
         /// What it is to load is not there, or not whole; whoever sees that change says so.
         case waiting
+        /// Another backend serves its model; whoever sees that change says so.
+        case yielding
         /// It is left alone until its owner, or a change of what it needs, starts it again. With a moment: until then.
         case failed(retryAt: Monotonic?)
     }

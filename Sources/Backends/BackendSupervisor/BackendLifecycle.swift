@@ -50,7 +50,7 @@ struct BackendLifecycle {
         case .ending(_, let killAt): killAt
         case .killed(_, let until): until
         case .failed(let retryAt): retryAt
-        case .idle, .stopped, .waiting: nil
+        case .idle, .stopped, .waiting, .yielding: nil
         }
     }
 
@@ -61,7 +61,7 @@ struct BackendLifecycle {
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
-        case .idle, .backingOff, .stopped, .waiting, .failed: false
+        case .idle, .backingOff, .stopped, .waiting, .yielding, .failed: false
         }
     }
 }
@@ -71,7 +71,7 @@ extension BackendLifecycle {
     /// Starts it unless it runs or is about to.
     mutating func start(at now: Monotonic) -> [Action] {
         switch phase {
-        case .idle, .stopped, .waiting, .failed:
+        case .idle, .stopped, .waiting, .yielding, .failed:
             return startAfresh(at: now)
         case .ready where drain != nil:
             resume()
@@ -151,10 +151,11 @@ extension BackendLifecycle {
         }
     }
 
-    /// Leaves it failed; for what only its owner can put right.
-    mutating func fail(why: String, at now: Monotonic) -> [Action] {
+    /// Another backend serves its model: nothing but a start, or a replacement, starts it. A process that is about to end goes
+    /// on to its end.
+    mutating func yield(why: String, at now: Monotonic) -> [Action] {
         guard !isAlive else { return [] }
-        phase = .failed(retryAt: nil)
+        phase = .yielding
         detail = why
         return []
     }
@@ -191,7 +192,7 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .ending, .killed, .backingOff, .stopped, .waiting, .failed:
+        case .idle, .ending, .killed, .backingOff, .stopped, .waiting, .yielding, .failed:
             return []
         }
     }
@@ -349,7 +350,7 @@ extension BackendLifecycle {
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
                 + "or a device"
             return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
-        case .idle, .stopped, .waiting:
+        case .idle, .stopped, .waiting, .yielding:
             return []
         }
     }

@@ -62,6 +62,18 @@ struct BackendLog {
         return kept[first...].suffix(Int(clamping: lastNumber - min(number, lastNumber)))
     }
 
+    /// The same, and how far the log is.
+    func output(after number: UInt64, of log: UInt64) -> BackendOutput {
+        let lines = self.lines(after: number, of: log)
+        let before = lastNumber - UInt64(lines.count)
+        return BackendOutput(
+            log: identity,
+            lines: zip(1..., lines).map { index, line in
+                BackendOutput.Line(
+                    number: before + index, pid: line.pid, milliseconds: line.milliseconds, text: line.text)
+            }, lastNumber: lastNumber, unfinished: unfinished)
+    }
+
     /// What comes from here on is written by this process.
     mutating func beginProcess(_ pid: Int32) {
         if !partial.isEmpty { endLine() }

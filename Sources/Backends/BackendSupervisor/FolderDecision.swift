@@ -21,6 +21,8 @@ enum FolderDecision: Equatable {
         case draining
         /// For its weights.
         case waiting
+        /// Another backend served its model when somebody looked last.
+        case yielding
         /// It failed, or is to be started again after a loss.
         case failed
         /// It was asked to end for good, and has not ended.
@@ -30,13 +32,12 @@ enum FolderDecision: Equatable {
     /// - Parameters:
     ///   - isSame: whether it is to be what it was to be before.
     ///   - isSameAsRuns: whether it is to be what runs now.
-    ///   - hadRival: another backend served its model until now.
     ///   - rival: the backend that serves its model.
     ///   - filesHaveChanged: a file that it needs is not as it was when it was launched.
     ///   - weightsAreThere: whole, or there need be none.
     init(
-        _ standing: Standing, isSame: Bool, isSameAsRuns: Bool, hadRival: Bool = false, rival: String? = nil,
-        filesHaveChanged: Bool = false, weightsAreThere: Bool = true
+        _ standing: Standing, isSame: Bool, isSameAsRuns: Bool, rival: String? = nil, filesHaveChanged: Bool = false,
+        weightsAreThere: Bool = true
     ) {
         if let rival {
             self = .yield(to: rival)
@@ -48,7 +49,8 @@ enum FolderDecision: Equatable {
         case .draining: self = isSameAsRuns ? .start : .drain
         case .running: self = isSame ? .keep : .drain
         case .waiting: self = !isSame ? .startAnew : weightsAreThere ? .retry : .keep
-        case .failed: self = !isSame || hadRival ? .startAnew : filesHaveChanged ? .retry : .keep
+        case .yielding: self = .startAnew
+        case .failed: self = !isSame ? .startAnew : filesHaveChanged ? .retry : .keep
         }
     }
 }

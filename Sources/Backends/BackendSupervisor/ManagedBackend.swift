@@ -7,24 +7,15 @@ internal import SandboxLaunch
 package import SandboxPolicy
 internal import TerminalText
 
-/// One backend executable with one model: its process, watched and started again, and the sequences it runs.
+/// What runs: a backend's process for one model, watched and started again, and the sequences on it. What consumers ask for
+/// is a `ServedModel`.
 ///
-/// Made and kept by the `Supervisor`; the I/O loop's own.
+/// Made and kept by the `Supervisor`; the I/O loop's own. `BackendLifecycle` decides, and this does what it says.
 @IOLoop
 package final class ManagedBackend {
-    package enum State: String, Sendable {
-        case starting, loading, ready
-        /// What runs on it goes on; then it is replaced by what its owner has changed. Requests wait for that one.
-        case draining
-        case backingOff = "backing off"
-        /// Its weights are not there, or not whole; it starts by itself once they are.
-        case waiting
-        case stopped, failed
-    }
-
     /// The executable's file name.
     nonisolated package let name: String
-    /// The model's id, as consumers name it.
+    /// The id of the model that its manifest offers.
     nonisolated package let model: String
 
     /// "name/version" from its Hello; empty before the first.
@@ -50,31 +41,23 @@ package final class ManagedBackend {
     package private(set) var denied = DeniedCalls()
 
     /// What is to run.
-    private(set) var definition: BackendDefinition
+    private var definition: BackendDefinition
     /// What runs, or ran last.
-    private(set) var launched: BackendDefinition
+    private var launched: BackendDefinition
     /// The files that it needs, as the last look found them, and as they were when it was launched.
     private var files: BackendFiles?
     private var filesAtLaunch: BackendFiles?
     /// What of the folder is not in force for it; empty when all is.
     private var notice = ""
-    /// Another backend serves its model; it is not started until that one is gone.
-    private(set) var hasRival = false
     private let setting: BackendSetting
     private let logger: Logger
     private var lifecycle: BackendLifecycle
     private var deadline: Timer?
-    /// The launch that is waited for.
-    private var attempt: LaunchAttempt?
-    /// Launches that nobody waits for and that have not returned.
-    private var hung: [LaunchAttempt] = []
+    private let launches: Launches
     private var process: BackendProcess?
     private var connection: BackendConnection?
     /// What the process has open.
-    private(set) var weights: ModelFile?
-    private var weightsWatch: WeightsWatch?
-    /// Of weights that may have changed.
-    private var reading: LaunchControl?
+    private(set) var weights: LoadedWeights?
     /// The process has loaded its model.
     private var wasReady = false
     private var addedRisks: [ResidualRisk] = []
@@ -91,6 +74,7 @@ package final class ManagedBackend {
         self.definition = definition
         launched = definition
         self.setting = setting
+        launches = Launches(setting)
         var logger = setting.logger
         logger[metadataKey: "backend"] = "\(definition.name)"
         logger[metadataKey: "model"] = "\(definition.model.id)"
@@ -102,80 +86,13 @@ package final class ManagedBackend {
     }
 }
 
-/// A launch that is under way.
-@IOLoop
-private final class LaunchAttempt {
-    let definition: BackendDefinition
-    let control: LaunchControl
-    /// As it was when somebody looked last.
-    private var steps: UInt64 = 0
-
-    init(_ preparation: LaunchPreparation) {
-        definition = preparation.definition
-        control = preparation.control
-    }
-
-    /// Whether it got on since this was asked last.
-    func hasProgressed() -> Bool {
-        defer { steps = control.steps }
-        return control.steps != steps
-    }
-}
-
-/// What all backends of one supervisor share.
-@IOLoop
-final class BackendSetting {
-    let configuration: SupervisorConfiguration
-    let logger: Logger
-    let launcher: any BackendLaunching
-    let digests: DigestCache
-    /// Launches of all backends that have not returned.
-    var launches = 0
-    let residualRisks: [ResidualRisk]
-    /// A state, its detail or its process changed; called at most once a turn for each backend.
-    var changed: (@IOLoop (ManagedBackend) -> Void)?
-    /// A backend of this model has room for a sequence again, or another state; at most once a turn for each backend.
-    var available: (@IOLoop (String) -> Void)?
-
-    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
-        self.configuration = configuration
-        self.logger = logger
-        self.launcher = launcher
-        digests = DigestCache(path: configuration.stateDirectory.map { "\($0)/digests" })
-        residualRisks = configuration.host.residualRisks(of: configuration.tier)
-    }
-}
-
 // What is known of it.
 extension ManagedBackend {
-    package var state: State {
-        switch lifecycle.phase {
-        case .launching, .greeting: .starting
-        case .loading: .loading
-        case .ready: lifecycle.drain == nil ? .ready : .draining
-        case .ending, .killed, .backingOff: .backingOff
-        case .stopping: lifecycle.startsAgain ? .starting : .stopped
-        case .idle, .stopped: .stopped
-        case .waiting: .waiting
-        case .failed: .failed
-        }
-    }
+    package var state: State { lifecycle.state }
 
     /// What its owner should know about the state; empty when all is well.
     package var detail: String {
-        [phaseDetail, weightsWatch?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
-    }
-
-    private var phaseDetail: String {
-        switch lifecycle.phase {
-        case .ready where lifecycle.drain != nil:
-            "\(lifecycle.drain?.why ?? ""); what runs on it goes on, for "
-                + "\(setting.configuration.limits.drainMilliseconds / 1_000) s at most"
-        case .loading(let load): "\(load.percent) % loaded"
-        case .ending(let reason, _): reason ?? lifecycle.detail
-        case .killed(let reason, _): reason
-        default: lifecycle.detail
-        }
+        [lifecycle.stateDetail, weights?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
@@ -198,18 +115,11 @@ extension ManagedBackend {
 
     /// What of its output is kept, and has a higher number than this if that counts in its log (`BackendOutput.log`).
     package func output(after number: UInt64, ofLog log: UInt64) -> BackendOutput {
-        let lines = self.log.lines(after: number, of: log)
-        let before = self.log.lastNumber - UInt64(lines.count)
-        return BackendOutput(
-            log: self.log.identity,
-            lines: zip(1..., lines).map { index, line in
-                BackendOutput.Line(
-                    number: before + index, pid: line.pid, milliseconds: line.milliseconds, text: line.text)
-            }, lastNumber: self.log.lastNumber, unfinished: self.log.unfinished)
+        self.log.output(after: number, of: log)
     }
 }
 
-// What consumers ask of it.
+// What is asked of its process for consumers.
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
     /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. What is computed is shared within
@@ -248,76 +158,58 @@ extension ManagedBackend {
     /// Starts it; a rehearsal has no folder that would say so.
     func start() { apply { $0.start(at: $1) } }
 
-    /// What kept it from running may be gone: its weights, its policy or something of the machine has changed.
-    func obstacleChanged() {
-        if !hasRival { apply { $0.obstacleChanged(at: $1) } }
-    }
-
-    /// Leaves it failed as long as another backend serves its model.
-    private func yield(to rival: String) {
-        hasRival = true
-        let why =
-            "the model '\(model)' of \(name) is served by \(rival) already; give it another id in \(name).json"
-        apply { $0.fail(why: why, at: $1) }
-    }
-
     /// Ends the process if there is one, within the grace.
     func stop(graceMilliseconds: UInt64, why: String) {
-        attempt?.control.callOff()
+        launches.callOff()
         apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
     }
 
     /// Lets what runs on it end, and ends it then for good.
     func drainAndStop(why: String) {
-        attempt?.control.callOff()
+        launches.callOff()
         apply { $0.drain(then: .stop, isIdle: self.isIdle, why: why, at: $1) }
     }
 
-    /// Does what a look at the folder means for it.
-    func follow(_ decision: FolderDecision, _ definition: BackendDefinition) {
+    /// Does what a look at the folder means for it: what it is to be, the files that it needs, what the weights that it has
+    /// open look like, and what is not in force. `rival` serves its model in its stead.
+    func follow(
+        _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: FileFacts?, notice: String
+    ) {
+        let isSame = self.definition.isSame(as: definition)
         self.definition = definition
+        saw(files, held: held, notice: notice)
+        let decision = FolderDecision(
+            lifecycle.standing, isSame: isSame, isSameAsRuns: launched.isSame(as: definition), rival: rival,
+            filesHaveChanged: filesHaveChanged, weightsAreThere: files.weights.areThere)
         switch decision {
         case .keep: break
-        case .yield(let rival): yield(to: rival)
-        case .start:
-            hasRival = false
-            apply { $0.start(at: $1) }
+        case .yield(let rival):
+            let why =
+                "the model '\(model)' of \(name) is served by \(rival) already; give it another id in \(name).json"
+            apply { $0.yield(why: why, at: $1) }
+        case .start: start()
         case .drain:
-            attempt?.control.callOff()
+            launches.callOff()
             apply { $0.drain(then: .start, isIdle: self.isIdle, why: "its owner has changed it", at: $1) }
-        case .startAnew:
-            hasRival = false
-            apply { $0.replace(graceMilliseconds: 0, at: $1) }
+        case .startAnew: apply { $0.replace(graceMilliseconds: 0, at: $1) }
         case .retry: apply { $0.obstacleChanged(at: $1) }
         }
     }
 
-    /// What a look at the folder found of the files that it needs, and of what is not in force for it.
-    func saw(_ files: BackendFiles, held: FileFacts?, notice: String) {
+    private func saw(_ files: BackendFiles, held: FileFacts?, notice: String) {
         self.files = files
         if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
         self.notice = notice
-        if let path = weightsPath, let why = files.weights.wait(for: path) {
+        if let path = weightsPlace?.path, let why = files.weights.wait(for: path) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
-        if process != nil, let action = weightsWatch?.look(files.weights, held: held) { carryOut(action) }
+        // What it is to load when it starts again may lie elsewhere.
+        weights?.look(weights?.file.place == weightsPlace ? files.weights : .none, held: held)
         noteChange()
     }
 
-    /// How it stands when a look at the folder is to mean something for it.
-    var standing: FolderDecision.Standing {
-        switch lifecycle.phase {
-        case .idle, .stopped: .idle
-        case .launching, .greeting, .loading, .ending, .killed: .running
-        case .ready: lifecycle.drain == nil ? .running : .draining
-        case .stopping: lifecycle.startsAgain ? .running : .leaving
-        case .waiting: .waiting
-        case .backingOff, .failed: .failed
-        }
-    }
-
     /// A file that it needs is not as it was when it was launched.
-    var filesHaveChanged: Bool { filesAtLaunch?.isComplete == true && files != filesAtLaunch }
+    private var filesHaveChanged: Bool { filesAtLaunch?.isComplete == true && files != filesAtLaunch }
 
     private var isIdle: Bool { connection?.runningSequences ?? 0 == 0 }
 
@@ -347,14 +239,14 @@ extension ManagedBackend {
     }
 
     private func deadlinePassed() {
-        if let attempt, attempt.hasProgressed() { apply { $0.launchProgressed(at: $1) } }
+        if launches.haveProgressed() { apply { $0.launchProgressed(at: $1) } }
         apply { $0.tick(at: $1) }
     }
 
     private func carryOut(_ action: BackendLifecycle.Action) {
         switch action {
         case .launch: launch()
-        case .abandonLaunch: abandonLaunch()
+        case .abandonLaunch: launches.abandon()
         case .ping: connection?.ping()
         case .shutDown(let graceMilliseconds): connection?.shutDown(graceMilliseconds: graceMilliseconds)
         case .kill:
@@ -369,46 +261,17 @@ extension ManagedBackend {
     private static var clock: UInt64 { UInt64(max(0, FileFacts.clockNanoseconds() / 1_000_000)) }
 
     private func launch() {
-        let preparation = LaunchPreparation(
-            definition: definition, owner: setting.configuration.owner, launcher: setting.launcher,
-            digests: setting.digests, folder: setting.configuration.backendsDirectory,
-            policiesDirectory: setting.configuration.policiesDirectory,
-            weightsSettledMilliseconds: setting.configuration.limits.weightsSettledMilliseconds)
-        let attempt = LaunchAttempt(preparation)
-        self.attempt = attempt
         launched = definition
         filesAtLaunch = files
-        // Keeps itself alive until then: a process must not come up with nobody to own it.
-        Task {
-            if let refusal = refusal(of: attempt) { return launched(attempt, .failure(LaunchFailure(refusal))) }
-            setting.launches += 1
-            let result = await preparation.run()
-            setting.launches -= 1
-            launched(attempt, result)
-        }
-    }
-
-    /// What hangs would hang again, and every launch that does keeps a thread.
-    private func refusal(of attempt: LaunchAttempt) -> SupervisorError? {
-        if hung.contains(where: { $0.definition == attempt.definition }) {
-            return SupervisorError(
-                "an earlier start still waits for the disk that its executable, its weights or the launcher are on",
-                isTransient: true)
-        }
-        let most = setting.configuration.limits.launchesMax
-        guard setting.launches >= most else { return nil }
-        return SupervisorError("\(most) launches are under way or hang; at most so many are begun", isTransient: true)
-    }
-
-    private func launched(_ attempt: LaunchAttempt, _ result: Result<Launch, LaunchFailure>) {
-        guard self.attempt === attempt else {
-            hung.removeAll { $0 === attempt }
-            if case .success(let launch) = result { launch.process.end() }
+        launches.begin(definition) { result in
+            self.launchEnded(result)
+        } hungUntilNow: { definition in
             // The disk that it hung on answers again.
-            if attempt.definition == definition { obstacleChanged() }
-            return
+            if definition == self.definition { self.apply { $0.obstacleChanged(at: $1) } }
         }
-        self.attempt = nil
+    }
+
+    private func launchEnded(_ result: Result<Launch, LaunchFailure>) {
         do {
             try adopt(try result.get())
             apply { $0.launched(at: $1) }
@@ -419,21 +282,8 @@ extension ManagedBackend {
         }
     }
 
-    private func abandonLaunch() {
-        guard let attempt else { return }
-        attempt.control.callOff()
-        hung.append(attempt)
-        self.attempt = nil
-    }
-
     private func adopt(_ launch: Launch) throws {
         modelDigest = launch.weights?.digest ?? []
-        weights = launch.weights
-        weightsWatch = launch.weights.map { weights in
-            WeightsWatch(
-                path: weights.path, facts: weights.facts, digest: weights.digest,
-                checkMilliseconds: setting.configuration.limits.weightsCheckMilliseconds)
-        }
         addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
         do throws(LinuxError) {
@@ -449,6 +299,11 @@ extension ManagedBackend {
             launch.process.end()
             throw error
         }
+        weights = launch.weights.map { file in
+            LoadedWeights(
+                file, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
+                noticed: { [weak self] in self?.noteChange() }, changed: { [weak self] in self?.weightsChanged($0) })
+        }
         wasReady = false
         log.beginProcess(pid)
         logger.info("launched", metadata: ["pid": "\(pid)"])
@@ -462,10 +317,7 @@ extension ManagedBackend {
         lastVerdict = process.verdict
         let exit = BackendExit(status, circumstances(of: process))
         log.note("(the process \(exit.words))", at: Self.clock)
-        connection?.close()
-        self.process = nil
-        forgetWeights()
-        denied.processEnded()
+        forgetProcess()
         apply {
             $0.exited(
                 exit.words, detail: exit.detail, forOwner: exit.isForOwner, ofHost: exit.isOfHost, at: $1)
@@ -481,80 +333,35 @@ extension ManagedBackend {
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
             deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
-            lines: log.linesOfProcess, weights: weights?.path)
+            lines: log.linesOfProcess, weights: weights?.file.path)
     }
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
     private func letGo() {
         log.note("(the process does not end; nobody waits for it any more)", at: Self.clock)
-        connection?.close()
+        forgetProcess()
         connection = nil
+    }
+
+    private func forgetProcess() {
+        connection?.close()
         process = nil
-        forgetWeights()
+        weights?.forget()
+        weights = nil
         denied.processEnded()
     }
-}
 
-// Its weights, while it runs.
-extension ManagedBackend {
-    /// As an owner knows the file; nil for a model without weights, or where they may not lie.
-    private var weightsPath: String? { weightsPlace?.path }
+    private func weightsChanged(_ reason: String) {
+        logger.notice("\(reason)")
+        apply { $0.replaceNow(because: reason, at: $1) }
+    }
 
+    /// Where its weights lie; nil for a model without any, or where they may not lie.
     private var weightsPlace: PlaceWithin? {
         guard let file = definition.model.file else { return nil }
         let configuration = setting.configuration
         return try? LaunchPlanner.weightsPlace(
             file, folder: configuration.backendsDirectory, owner: configuration.owner)
-    }
-
-    private func carryOut(_ action: WeightsWatch.Action) {
-        switch action {
-        case .nothing: break
-        case .replace:
-            let reason = weightsWatch?.reason ?? "was ended because its weights changed"
-            logger.notice("\(reason)")
-            apply { $0.replaceNow(because: reason, at: $1) }
-        case .read(let milliseconds): readWeights(withinMilliseconds: milliseconds)
-        }
-    }
-
-    /// Reads what lies where the weights were, beside the process that goes on with what it has.
-    private func readWeights(withinMilliseconds milliseconds: UInt64?) {
-        guard let place = weightsPlace else { return }
-        let control = LaunchControl()
-        reading?.callOff()
-        reading = control
-        let digests = setting.digests
-        Task { [weak self] in
-            let read = await DetachedThread.result { () throws in
-                let begun = FileFacts.clockNanoseconds()
-                let file = try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
-                let isCertain = file.facts.wasQuiet(forMilliseconds: DigestCache.quietMilliseconds, at: begun)
-                return (facts: file.facts, digest: file.digest, isCertain: isCertain)
-            }
-            guard let self, reading === control else { return }
-            reading = nil
-            let found = try? read.get()
-            guard let loaded = weights?.facts else { return }
-            let action = weightsWatch?.read(
-                found?.facts ?? loaded, digest: found?.digest, isCertain: found?.isCertain ?? false)
-            if let action { carryOut(action) }
-            noteChange()
-        }
-        guard let milliseconds else { return }
-        IOLoop.schedule(afterMilliseconds: milliseconds) { [weak self] in
-            guard let self, reading === control else { return }
-            control.callOff()
-            reading = nil
-            if let action = weightsWatch?.tooSlow() { carryOut(action) }
-        }
-    }
-
-    private func forgetWeights() {
-        reading?.callOff()
-        reading = nil
-        weights = nil
-        weightsWatch = nil
     }
 }
 
@@ -572,7 +379,7 @@ extension ManagedBackend: BackendConnectionOwner {
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
             Load(
                 model: model, weightsDescriptor: weights.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },
-                weightsBytes: weights?.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
+                weightsBytes: weights?.file.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
                 maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
                 threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)

@@ -8,18 +8,19 @@ final class ModelFile: Sendable {
     let facts: FileFacts
     /// SHA-256, 32 bytes.
     let digest: [UInt8]
-    let path: String
+    let place: PlaceWithin
 
+    var path: String { place.path }
     var byteCount: UInt64 { facts.byteCount }
 
     /// Opens and digests a file as weights have to be (`PathTrust.Demands.weights`); blocks for as long as reading all of it
     /// takes, unless its digest is known or it is called off.
     init(_ place: PlaceWithin, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
-        path = place.path
+        self.place = place
         let file = try place.open(.weights, O_RDONLY)
         facts = file.facts
         descriptor = try file.descriptor.duplicate()
-        digest = try FileDigest.sha256(descriptor, facts, path: path, digests: digests, isCalledOff: isCalledOff)
+        digest = try FileDigest.sha256(descriptor, facts, path: place.path, digests: digests, isCalledOff: isCalledOff)
     }
 
     /// What the open file looks like now, wherever it lies; blocks for as long as the disk does.

@@ -22,7 +22,9 @@ package final class Supervisor {
         set { setting.available = newValue }
     }
 
-    /// What there is, ordered by name and model.
+    /// What consumers can ask for, by the model's id.
+    package private(set) var models: [String: ServedModel] = [:]
+    /// What there is to run, ordered by name and model; of those that offer the same model only one runs.
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
     package var ignored: [IgnoredFile] { catalog.ignored }
@@ -55,12 +57,6 @@ package final class Supervisor {
         setting = BackendSetting(configuration: configuration, logger: logger, launcher: launcher)
     }
 
-    /// The backend that serves a model, in whatever state; of two that claim it the one that runs.
-    package func backend(model: String) -> ManagedBackend? {
-        let claims = backends.filter { $0.model == model }
-        return claims.first { $0.state != .failed } ?? claims.first
-    }
-
     /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for
     /// a look at the folder; the backends come up afterwards.
     package func start() throws {
@@ -78,7 +74,7 @@ package final class Supervisor {
     package func rescan() async {
         guard !isStopping else { return }
         var reader = reader(limits)
-        for backend in backends { reader.held[backend.key] = backend.weights }
+        for backend in backends { reader.held[backend.key] = backend.weights?.file }
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
         guard !isStopping else { return }
@@ -144,15 +140,17 @@ extension Supervisor {
             logger.warning("not in force", metadata: ["policy": "\(name)", "reason": "\(policy.notice)"])
         }
         self.catalog = catalog
-        let before = Set(backends.map(\.model))
         removeMissing()
-        var owners: [String: String] = [:]
-        // Whoever serves a model already keeps it; of newcomers the first by name gets it.
-        for backend in backends where backend.state != .failed { owners[backend.model] = backend.name }
-        for definition in catalog.definitions { take(definition, owners: &owners) }
-        backends.sort { ($0.name, $0.model) < ($1.name, $1.model) }
+        let offered = catalog.definitions.map { ($0, backend(for: $0)) }
+        backends = offered.map(\.1).sorted { ($0.name, $0.model) < ($1.name, $1.model) }
+        let before = models
+        models = [:]
+        for (id, all) in Dictionary(grouping: backends, by: \.model) {
+            models[id] = ServedModel(id, offeredBy: all, before: before[id])
+        }
+        for (definition, backend) in offered { tell(backend, definition) }
         // Whoever waits for a model that is gone, or is another backend's now, must not wait for the old one.
-        for model in before.union(backends.map(\.model)) { setting.available?(model) }
+        for model in Set(before.keys).union(models.keys) { setting.available?(model) }
     }
 
     /// What is gone from the folder ends soon, for its owner wants it gone; what was taken out of a manifest, when nothing
@@ -172,30 +170,24 @@ extension Supervisor {
         }
     }
 
-    private func take(_ definition: BackendDefinition, owners: inout [String: String]) {
-        let backend = existing(definition) ?? ManagedBackend(definition, setting: setting)
-        if !backends.contains(where: { $0 === backend }) { backends.append(backend) }
-        let rival = owners[definition.model.id].flatMap { $0 == definition.name ? nil : $0 }
-        if rival == nil { owners[definition.model.id] = definition.name }
+    private func tell(_ backend: ManagedBackend, _ definition: BackendDefinition) {
         guard let files = catalog.files[backend.key] else { return }
         let notices = [
             catalog.entries[backend.name]?.notice, catalog.policies[definition.manifest.policy]?.notice,
         ]
-        backend.saw(
-            files, held: catalog.held[backend.key],
+        backend.follow(
+            definition, rival: models[backend.model]?.offers.rival(of: backend.name), files: files,
+            held: catalog.held[backend.key],
             notice: notices.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; "))
-        let decision = FolderDecision(
-            backend.standing, isSame: backend.definition.isSame(as: definition),
-            isSameAsRuns: backend.launched.isSame(as: definition), hadRival: backend.hasRival, rival: rival,
-            filesHaveChanged: backend.filesHaveChanged, weightsAreThere: files.weights.areThere)
-        backend.follow(decision, definition)
     }
 
-    /// The backend that a definition is for, even one that was to end.
-    private func existing(_ definition: BackendDefinition) -> ManagedBackend? {
+    /// The backend that a definition is for, even one that was to end; a new one where there is none.
+    private func backend(for definition: BackendDefinition) -> ManagedBackend {
         let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
         if let backend = backends.first(where: { $0.key == key }) { return backend }
-        guard let index = leaving.lastIndex(where: { $0.key == key }) else { return nil }
+        guard let index = leaving.lastIndex(where: { $0.key == key }) else {
+            return ManagedBackend(definition, setting: setting)
+        }
         return leaving.remove(at: index)
     }
 }

@@ -36,11 +36,13 @@ struct WeightsWatch: Equatable {
     /// Why it is replaced, as the end of a sentence about the backend.
     var reason: String { "was ended because its weights, \(path), changed" }
 
-    /// - Parameter held: the facts of the file that the backend has open, wherever it lies now; nil: not known.
+    /// - Parameters:
+    ///   - found: where the weights lie; `none` once the backend is to load other ones, or none, when it starts again.
+    ///   - held: the facts of the file that the backend has open, wherever it lies now; nil: not known.
     mutating func look(_ found: WeightsLook, held: FileFacts?) -> Action {
         notice = ""
         switch found {
-        case .none: return .nothing
+        case .none: return isChangedUnderBackend(held) ? .replace : .nothing
         case .found(let facts, let isSettled):
             if facts == loaded { return .nothing }
             if facts.isSameFile(as: loaded) { return changedInPlace(facts) }

@@ -63,10 +63,10 @@ extension InferenceService {
     ) throws(Status) -> Turn {
         try RequestValidation.check(request)
         let consumer = call.caller as? Consumer
-        let backend = try resolve(request.model, for: consumer)
+        let model = try resolve(request.model, for: consumer)
         try consumer?.checkTurn()
-        try checkCapabilities(request, backend)
-        return Turn(request, encoded: encoded, model: backend.model, call: call, service: self, ended: ended)
+        try checkCapabilities(request, model)
+        return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
     }
 
     /// Who may share what is computed for a call.
@@ -75,9 +75,7 @@ extension InferenceService {
     func admit(_ turn: Turn) {
         let model = turn.model
         if queues[model] == nil {
-            queues[model] = ModelQueue(model: model, limits: limits) { [supervisor] in
-                supervisor.backend(model: model)
-            }
+            queues[model] = ModelQueue(model: model, limits: limits, supervisor: supervisor)
         }
         queues[model]?.admit(turn)
     }
@@ -92,36 +90,31 @@ extension InferenceService {
         }
     }
 
-    /// The backends whose models a consumer may see.
-    private func backends(for consumer: Consumer?) -> [ManagedBackend] {
-        guard let limits = consumer?.key.limits else { return supervisor.backends }
-        return supervisor.backends.filter { limits.allows(model: $0.model) }
+    /// Those that a consumer may see, ordered by id.
+    private func models(for consumer: Consumer?) -> [ServedModel] {
+        let limits = consumer?.key.limits
+        return supervisor.models.values.filter { limits?.allows(model: $0.id) ?? true }.sorted { $0.id < $1.id }
     }
 
-    private func resolve(_ model: String, for consumer: Consumer?) throws(Status) -> ManagedBackend {
-        if !model.isEmpty { try consumer?.check(model: model) }
-        let allowed = backends(for: consumer)
-        let known = allowed.map(\.model)
-        if model.isEmpty {
-            guard known.count == 1, let only = allowed.first else {
-                let list =
-                    known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
-                throw RequestValidation.invalid("model", "is empty; \(list)")
-            }
-            return only
+    private func resolve(_ id: String, for consumer: Consumer?) throws(Status) -> ServedModel {
+        if !id.isEmpty { try consumer?.check(model: id) }
+        if let model = supervisor.models[id] { return model }
+        let allowed = models(for: consumer)
+        let known = allowed.map(\.id)
+        guard id.isEmpty else { throw StatusMapping.unknown(model: id, known: known) }
+        guard known.count == 1, let only = allowed.first else {
+            let list =
+                known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
+            throw RequestValidation.invalid("model", "is empty; \(list)")
         }
-        guard let backend = supervisor.backend(model: model) else {
-            throw StatusMapping.unknown(model: model, known: known)
-        }
-        return backend
+        return only
     }
 
-    /// What the backend can do is known once it has said Hello; before that the request waits and is checked by it.
-    private func checkCapabilities(_ request: TurnRequest, _ backend: ManagedBackend) throws(Status) {
-        guard case .messages = request.prompt, backend.state == .ready, !backend.capabilities.contains("chat") else {
-            return
-        }
-        throw StatusMapping.lacks("chat", model: backend.model, remedy: "send text or token_ids instead of messages")
+    /// What its backend can do is known once that has said Hello; before that the request waits and is checked by it.
+    private func checkCapabilities(_ request: TurnRequest, _ model: ServedModel) throws(Status) {
+        guard case .messages = request.prompt, model.state == .ready, !model.backend.capabilities.contains("chat")
+        else { return }
+        throw StatusMapping.lacks("chat", model: model.id, remedy: "send text or token_ids instead of messages")
     }
 }
 
@@ -134,19 +127,18 @@ extension InferenceService {
         completion: @escaping @IOLoop (Result<Hearth_V1_CountTokensResponse, Status>) -> Void
     ) throws(Status) {
         try RequestValidation.check(request)
-        let backend = try resolve(request.model, for: call.caller as? Consumer)
-        guard backend.state == .ready else { throw StatusMapping.unavailable(backend) }
-        guard backend.capabilities.contains("count_tokens") else {
+        let model = try resolve(request.model, for: call.caller as? Consumer)
+        guard model.state == .ready else { throw StatusMapping.unavailable(model) }
+        guard model.backend.capabilities.contains("count_tokens") else {
             throw StatusMapping.lacks(
-                "count_tokens", model: backend.model, remedy: "read Usage.prompt_tokens of a turn instead")
+                "count_tokens", model: model.id, remedy: "read Usage.prompt_tokens of a turn instead")
         }
-        try checkCapabilities(request, backend)
-        let model = backend.model
-        backend.countTokens(request: encoded) { result in
+        try checkCapabilities(request, model)
+        model.backend.countTokens(request: encoded) { [id = model.id] result in
             switch result {
             case .success(let tokens): completion(.success(.with { $0.tokens = tokens }))
-            case .failure(.refused(let fault)): completion(.failure(StatusMapping.status(of: fault, model: model)))
-            case .failure(.lost): completion(.failure(StatusMapping.lost(model: model)))
+            case .failure(.refused(let fault)): completion(.failure(StatusMapping.status(of: fault, model: id)))
+            case .failure(.lost): completion(.failure(StatusMapping.lost(model: id)))
             }
         }
     }
@@ -155,27 +147,29 @@ extension InferenceService {
         _ request: Hearth_V1_ListModelsRequest, _ call: ServerCall
     ) throws(Status) -> Hearth_V1_ListModelsResponse {
         let size = request.pageSize == 0 ? 1000 : min(Int(request.pageSize), 1000)
-        let sorted = backends(for: call.caller as? Consumer).sorted { $0.model < $1.model }
         // The token of a page is the last id of the one before: pages stay right while models come and go.
-        let rest = sorted.drop { !request.pageToken.isEmpty && $0.model <= request.pageToken }
+        let rest = models(for: call.caller as? Consumer).drop {
+            !request.pageToken.isEmpty && $0.id <= request.pageToken
+        }
         return .with {
             $0.models = rest.prefix(size).map(describe)
             if rest.count > size { $0.nextPageToken = $0.models.last?.id ?? "" }
         }
     }
 
-    private func describe(_ backend: ManagedBackend) -> Hearth_V1_Model {
-        .with {
-            $0.id = backend.model
+    private func describe(_ model: ServedModel) -> Hearth_V1_Model {
+        let backend = model.backend
+        return .with {
+            $0.id = model.id
             $0.digest = Data(backend.modelDigest)
             $0.maxContextTokens = backend.maxContextTokens
             $0.capabilities = backend.capabilities.sorted()
             $0.sandboxTier = backend.tier
             $0.residualRisks = backend.residualRisks.map(\.line)
-            switch backend.state {
+            switch model.state {
             case .ready: $0.state = .ready
-            case .starting, .loading, .draining, .backingOff: $0.state = .loading
-            case .waiting, .stopped, .failed: $0.state = .unavailable
+            case .loading: $0.state = .loading
+            case .unavailable: $0.state = .unavailable
             }
         }
     }

@@ -6,15 +6,17 @@ internal import LinuxSystem
 /// Gives the free sequences of one model to whoever has waited longest: does what `AdmissionQueue` decides.
 @IOLoop
 final class ModelQueue {
-    private let model: String
+    private let id: String
     private let limits: InferenceLimits
-    private let backend: @IOLoop () -> ManagedBackend?
+    private let supervisor: Supervisor
     private var queue: AdmissionQueue<Turn>
+    /// Nil when it is not offered any more.
+    private var model: ServedModel? { supervisor.models[id] }
 
-    init(model: String, limits: InferenceLimits, backend: @escaping @IOLoop () -> ManagedBackend?) {
-        self.model = model
+    init(model id: String, limits: InferenceLimits, supervisor: Supervisor) {
+        self.id = id
         self.limits = limits
-        self.backend = backend
+        self.supervisor = supervisor
         queue = AdmissionQueue(limits)
     }
 
@@ -26,19 +28,19 @@ final class ModelQueue {
 
     /// Starts the turn, or lets it wait, or fails it.
     func admit(_ turn: Turn) {
-        let backend = backend()
+        let model = model
         do throws(AdmissionQueue<Turn>.Refusal) {
-            if try queue.admit(prospect(of: backend)), let backend, begin(turn, on: backend) { return }
+            if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
             turn.queued(position: try queue.wait(turn))
         } catch {
-            return turn.fail(status(of: error, backend))
+            return turn.fail(status(of: error, model))
         }
         watchUnread()
-        turn.limitWait { [model] turn in turn.fail(StatusMapping.queueTimeOver(model: model)) }
+        turn.limitWait { [id] turn in turn.fail(StatusMapping.queueTimeOver(model: id)) }
     }
 
-    private func begin(_ turn: Turn, on backend: ManagedBackend) -> Bool {
-        guard turn.begin(on: backend) else { return false }
+    private func begin(_ turn: Turn, _ model: ServedModel) -> Bool {
+        guard turn.begin(on: model.backend) else { return false }
         queue.began(turn, isOver: turn.isOver)
         return true
     }
@@ -48,31 +50,34 @@ final class ModelQueue {
         if queue.forget(turn) { announcePositions() }
     }
 
-    /// A sequence was freed, or the state of the model's backend changed, or another one serves it now.
+    /// A sequence was freed, or the model's state changed, or another backend serves it now.
     func advance() {
         guard queue.next != nil else { return }
-        let backend = backend()
-        if let (turns, refusal) = queue.dismiss(prospect(of: backend)) {
-            for turn in turns { turn.fail(status(of: refusal, backend)) }
+        let model = model
+        if let (turns, refusal) = queue.dismiss(prospect(of: model)) {
+            for turn in turns { turn.fail(status(of: refusal, model)) }
         }
-        guard let backend else { return }
+        guard let model else { return }
         let before = count
-        while let turn = queue.next, begin(turn, on: backend) {}
+        while let turn = queue.next, begin(turn, model) {}
         if count != before { announcePositions() }
     }
 
-    private func prospect(of backend: ManagedBackend?) -> AdmissionQueue<Turn>.Prospect {
-        guard let backend else { return .unknown }
-        return backend.state.mayServe ? .serves : .unavailable
+    private func prospect(of model: ServedModel?) -> AdmissionQueue<Turn>.Prospect {
+        switch model?.state {
+        case .ready, .loading: .serves
+        case .unavailable: .unavailable
+        case nil: .unknown
+        }
     }
 
-    private func status(of refusal: AdmissionQueue<Turn>.Refusal, _ backend: ManagedBackend?) -> Status {
+    private func status(of refusal: AdmissionQueue<Turn>.Refusal, _ model: ServedModel?) -> Status {
         switch refusal {
-        case .full(let waiting): return StatusMapping.queueFull(model: model, waiting: waiting)
+        case .full(let waiting): return StatusMapping.queueFull(model: id, waiting: waiting)
         case .unavailable:
-            if let backend { return StatusMapping.unavailable(backend) }
+            if let model { return StatusMapping.unavailable(model) }
             fallthrough
-        case .unknown: return StatusMapping.unknown(model: model, known: [])
+        case .unknown: return StatusMapping.unknown(model: id, known: [])
         }
     }
 
@@ -84,7 +89,7 @@ final class ModelQueue {
             let unread = queue.unread(at: now) { $0.unreadSince(at: now) }
             for turn in unread.asked { turn.askWhatWasRead() }
             for turn in unread.ended {
-                turn.fail(StatusMapping.unread(model: model, milliseconds: limits.unreadMilliseconds))
+                turn.fail(StatusMapping.unread(model: id, milliseconds: limits.unreadMilliseconds))
             }
             watchUnread()
         }
@@ -95,16 +100,6 @@ final class ModelQueue {
         IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
             guard let self else { return }
             for (position, turn) in queue.announce().enumerated() { turn.queued(position: position) }
-        }
-    }
-}
-
-extension ManagedBackend.State {
-    /// Whether a request may wait for it: it serves, or will without anybody's doing.
-    var mayServe: Bool {
-        switch self {
-        case .starting, .loading, .ready, .draining, .backingOff: true
-        case .waiting, .stopped, .failed: false
         }
     }
 }

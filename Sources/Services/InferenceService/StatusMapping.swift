@@ -31,12 +31,12 @@ enum StatusMapping {
 
     /// A retry makes sense only where the backend comes up without anybody's doing.
     @IOLoop
-    static func unavailable(_ backend: ManagedBackend) -> Status {
-        let mayServe = backend.state.mayServe
-        let remedy = mayServe ? "try again soon" : "only the host's owner can change that"
+    static func unavailable(_ model: ServedModel) -> Status {
+        let comesBack = model.state != .unavailable
+        let remedy = comesBack ? "try again soon" : "only the host's owner can change that"
         return Status(
-            .unavailable, "the model '\(backend.model)' is \(backend.state.rawValue); \(remedy)",
-            details: mayServe ? [retry] : [])
+            .unavailable, "the model '\(model.id)' is \(model.backend.state.rawValue); \(remedy)",
+            details: comesBack ? [retry] : [])
     }
 
     static func unknown(model: String, known: [String]) -> Status {

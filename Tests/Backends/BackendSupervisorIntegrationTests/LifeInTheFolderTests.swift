@@ -353,6 +353,55 @@ struct LifeInTheFolderTests {
         }
     }
 
+    @Test("a model that is to have other weights is drained as for any change, not ended for them")
+    func otherWeights() async throws {
+        try await withBench { bench in
+            try bench.addEcho(manifest: #"{"models": [{"id": "m", "file": "w.gguf"}]}"#)
+            try bench.write("w.gguf", "weights")
+            try bench.write("v.gguf", "others")
+            let backend = try await bench.start()
+            let (pid, digest) = (backend.pid, backend.modelDigest)
+            let stream = try await stream(backend, bench)
+            try bench.write("echo.json", #"{"models": [{"id": "m", "file": "v.gguf"}]}"#)
+            for _ in 0..<3 {
+                await bench.supervisor.rescan()
+                await goesOn(stream, bench)
+                #expect(backend.state == .draining && backend.pid == pid)
+            }
+            #expect(backend.modelDigest == digest)
+        }
+    }
+
+    @Test("one that comes back while another serves its model ends and waits: never do two serve it")
+    func comesBack() async throws {
+        try await withBench {
+            $0.replaceGraceMilliseconds = 100
+        } _: { bench in
+            try bench.addEcho("b", manifest: #"{"models": [{"id": "m"}, {"id": "n"}]}"#)
+            let first = try await bench.start()
+            let stream = try await stream(first, bench)
+            try bench.addEcho("a", manifest: #"{"models": [{"id": "m"}]}"#)
+            try bench.write("b.json", #"{"models": [{"id": "n"}]}"#)
+            await bench.supervisor.rescan()
+            let second = try #require(bench.supervisor.backend(model: "m"))
+            #expect(second.name == "a" && first.state == .draining)
+            try bench.write("b.json", #"{"models": [{"id": "m"}, {"id": "n"}]}"#)
+            await bench.supervisor.rescan()
+            #expect(bench.supervisor.backend(model: "m") === second)
+            #expect(bench.supervisor.backends.filter { $0.model == "m" }.map(\.name) == ["a", "b"])
+            await goesOn(stream, bench)
+            #expect(first.begin(request: try request(), credit: 1, handler: bench.collect()) == nil)
+            first.stop(graceMilliseconds: 0, why: "")
+            await bench.until { first.pid == 0 && second.state == .ready }
+            let pid = second.pid
+            for _ in 0..<2 {
+                await bench.supervisor.rescan()
+                #expect(first.state == .failed && first.detail.contains("is served by a already"))
+                #expect(second.state == .ready && second.pid == pid)
+            }
+        }
+    }
+
     @Test("of two that claim one model the second is told of the first, and takes over when that is gone")
     func duplicateModels() async throws {
         try await withBench { bench in

@@ -111,6 +111,11 @@ final class Workbench {
     func collect() -> Collector { Collector(bench: self) }
 }
 
+extension Supervisor {
+    /// The one that serves a model.
+    func backend(model: String) -> ManagedBackend? { models[model]?.backend }
+}
+
 // What lies in the folder.
 extension Workbench {
     /// Puts the echo backend there, under a name and with a manifest.

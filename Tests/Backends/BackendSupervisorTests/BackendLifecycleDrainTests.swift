@@ -135,4 +135,78 @@ struct BackendLifecycleDrainTests {
         expect(life.launchWaits("x", at: begin), [])
         #expect(life.phase == .stopped)
     }
+
+    /// In every phase in which no process lives.
+    private var dead: [BackendLifecycle] {
+        let idle = BackendLifecycle(limits: SupervisorConfiguration.Limits(), remedy: "touch it")
+        var (stopped, waiting, backingOff, failed, yielding) = (ready(), launching(), ready(), launching(), idle)
+        _ = stopped.stop(graceMilliseconds: 0, why: "", at: begin)
+        _ = stopped.exited("exited with code 0", forOwner: false, at: begin)
+        _ = waiting.launchWaits("x is missing", at: begin)
+        _ = backingOff.exited("died", forOwner: false, at: begin)
+        _ = failed.launchFailed("x", forOwner: true, at: begin)
+        _ = yielding.yield(why: "another one", at: begin)
+        return [idle, stopped, waiting, backingOff, failed, yielding]
+    }
+
+    /// In every phase in which one lives, or comes to be.
+    private var alive: [BackendLifecycle] {
+        var (greeting, loading, draining, closed, killed, stopping) = (
+            launching(), launching(), ready(), ready(), ready(), ready()
+        )
+        _ = greeting.launched(at: begin)
+        _ = loading.launched(at: begin)
+        _ = loading.greeted(loadMilliseconds: 1_000, at: begin)
+        _ = draining.drain(then: .stop, isIdle: false, why: "not named any more", at: begin)
+        _ = closed.closed(at: begin)
+        _ = killed.broke("x", at: begin)
+        _ = stopping.stop(graceMilliseconds: 1_000, why: "it was removed", at: begin)
+        return [launching(), greeting, loading, ready(), draining, closed, killed, stopping]
+    }
+
+    @Test("one that yields its model does nothing but wait for the word that it serves it")
+    func yields() {
+        for var life in dead {
+            expect(life.yield(why: "a serves it", at: begin), [])
+            #expect(life.phase == .yielding && life.detail == "a serves it")
+            #expect(life.nextDeadline == nil && !life.isAlive)
+            expect(life.tick(at: moment(100_000_000)), [])
+            expect(life.obstacleChanged(at: begin), [])
+            expect(life.launched(at: begin), [])
+            expect(life.exited("died", forOwner: false, at: begin), [])
+            #expect(life.phase == .yielding)
+            var started = life
+            expect(started.start(at: begin), [.launch])
+            expect(life.replace(graceMilliseconds: 0, at: begin), [.launch])
+            #expect(life.detail == "" && life.restarts == 0)
+        }
+    }
+
+    @Test("a process that lives when its model is yielded goes its way, to the end if it was to end")
+    func yieldsLater() {
+        for before in alive {
+            var life = before
+            expect(life.yield(why: "a serves it", at: begin), [])
+            #expect(life.phase == before.phase && life.detail == before.detail && life.drain == before.drain)
+        }
+    }
+
+    @Test("every phase is a state, and means something for a look at the folder")
+    func states() {
+        #expect(dead.map(\.state) == [.stopped, .stopped, .waiting, .backingOff, .failed, .failed])
+        #expect(dead.map(\.standing) == [.idle, .idle, .waiting, .failed, .failed, .yielding])
+        #expect(
+            alive.map(\.state) == [
+                .starting, .starting, .loading, .ready, .draining, .backingOff, .backingOff, .stopped,
+            ])
+        #expect(
+            alive.map(\.standing) == [
+                .running, .running, .running, .running, .draining, .running, .running, .leaving,
+            ])
+        let drained = "not named any more; what runs on it goes on, for 300 s at most"
+        #expect(alive.map(\.stateDetail) == ["", "", "0 % loaded", "", drained, "", "x", "it was removed"])
+        var replaced = ready()
+        _ = replaced.replace(graceMilliseconds: 1_000, at: begin)
+        #expect(replaced.state == .starting && replaced.standing == .running)
+    }
 }

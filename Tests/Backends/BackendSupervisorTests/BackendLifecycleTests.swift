@@ -469,8 +469,8 @@ struct BackendLifecycleTests {
             life.exited("exited with code 0", forOwner: false, at: moment(310)),
             [.lose(reason: "was stopped"), .launch])
         #expect(life.detail == "")
-        var failed = lifecycle()
-        _ = failed.fail(why: "is a duplicate", at: begin)
-        expect(failed.replace(graceMilliseconds: 50, at: begin), [.launch])
+        var yielding = lifecycle()
+        _ = yielding.yield(why: "is a duplicate", at: begin)
+        expect(yielding.replace(graceMilliseconds: 50, at: begin), [.launch])
     }
 }

@@ -4,18 +4,20 @@ import Testing
 
 @Suite("FolderDecision")
 struct FolderDecisionTests {
-    private let standings: [FolderDecision.Standing] = [.idle, .running, .draining, .waiting, .failed, .leaving]
+    private let standings: [FolderDecision.Standing] = [
+        .idle, .running, .draining, .waiting, .yielding, .failed, .leaving,
+    ]
 
     @Test("what did not change goes on as it stands")
     func unchanged() {
         let decisions = standings.map { FolderDecision($0, isSame: true, isSameAsRuns: true, weightsAreThere: false) }
-        #expect(decisions == [.start, .keep, .start, .keep, .keep, .start])
+        #expect(decisions == [.start, .keep, .start, .keep, .startAnew, .keep, .start])
     }
 
     @Test("what changed is drained where it runs, and started anew where nothing runs")
     func changed() {
         let decisions = standings.map { FolderDecision($0, isSame: false, isSameAsRuns: false) }
-        #expect(decisions == [.start, .drain, .drain, .startAnew, .startAnew, .drain])
+        #expect(decisions == [.start, .drain, .drain, .startAnew, .startAnew, .startAnew, .drain])
     }
 
     @Test("what drains goes on when it is again to be what it is, and else goes on draining")
@@ -41,6 +43,6 @@ struct FolderDecisionTests {
         for standing in standings {
             #expect(FolderDecision(standing, isSame: true, isSameAsRuns: true, rival: "b") == .yield(to: "b"))
         }
-        #expect(FolderDecision(.failed, isSame: true, isSameAsRuns: true, hadRival: true) == .startAnew)
+        #expect(FolderDecision(.yielding, isSame: true, isSameAsRuns: true) == .startAnew)
     }
 }

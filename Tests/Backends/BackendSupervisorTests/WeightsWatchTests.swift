@@ -132,7 +132,7 @@ struct WeightsWatchTests {
         #expect(watch.notice == "it could not be started again: it is writable by everyone")
         expect(watch.look(.missing, held: nil), .nothing)
         let written = try overwritten()
-        for look in [.missing, .refused("x"), .found(try replaced(), isSettled: false)] as [WeightsLook] {
+        for look in [.none, .missing, .refused("x"), .found(try replaced(), isSettled: false)] as [WeightsLook] {
             expect(watch.look(look, held: written), .replace)
         }
     }

@@ -1,0 +1,55 @@
+extension ManagedBackend {
+    /// How it stands, as its owner and consumers are told.
+    package enum State: String, Sendable {
+        case starting, loading, ready
+        /// What runs on it goes on; then it is replaced by what its owner has changed. Requests wait for that one.
+        case draining
+        case backingOff = "backing off"
+        /// Its weights are not there, or not whole; it starts by itself once they are.
+        case waiting
+        case stopped, failed
+    }
+}
+
+// What the phase means to others.
+extension BackendLifecycle {
+    var state: ManagedBackend.State {
+        switch phase {
+        case .launching, .greeting: .starting
+        case .loading: .loading
+        case .ready: drain == nil ? .ready : .draining
+        case .ending, .killed, .backingOff: .backingOff
+        case .stopping: startsAgain ? .starting : .stopped
+        case .idle, .stopped: .stopped
+        case .waiting: .waiting
+        case .yielding, .failed: .failed
+        }
+    }
+
+    /// What its owner should know about the state; empty when all is well.
+    var stateDetail: String {
+        switch phase {
+        case .ready:
+            drain.map {
+                "\($0.why); what runs on it goes on, for \(limits.drainMilliseconds / 1_000) s at most"
+            } ?? detail
+        case .loading(let load): "\(load.percent) % loaded"
+        case .ending(let reason, _): reason ?? detail
+        case .killed(let reason, _): reason
+        default: detail
+        }
+    }
+
+    /// How it stands when a look at the folder is to mean something for it.
+    var standing: FolderDecision.Standing {
+        switch phase {
+        case .idle, .stopped: .idle
+        case .launching, .greeting, .loading, .ending, .killed: .running
+        case .ready: drain == nil ? .running : .draining
+        case .stopping: startsAgain ? .running : .leaving
+        case .waiting: .waiting
+        case .yielding: .yielding
+        case .backingOff, .failed: .failed
+        }
+    }
+}

@@ -1,0 +1,28 @@
+internal import EventLoop
+internal import Logging
+internal import SandboxLaunch
+internal import SandboxPolicy
+
+/// What all backends of one supervisor share.
+@IOLoop
+final class BackendSetting {
+    let configuration: SupervisorConfiguration
+    let logger: Logger
+    let launcher: any BackendLaunching
+    let digests: DigestCache
+    /// Launches of all backends that have not returned.
+    var launches = 0
+    let residualRisks: [ResidualRisk]
+    /// A state, its detail or its process changed; called at most once a turn for each backend.
+    var changed: (@IOLoop (ManagedBackend) -> Void)?
+    /// A backend of this model has room for a sequence again, or another state; at most once a turn for each backend.
+    var available: (@IOLoop (String) -> Void)?
+
+    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
+        self.configuration = configuration
+        self.logger = logger
+        self.launcher = launcher
+        digests = DigestCache(path: configuration.stateDirectory.map { "\($0)/digests" })
+        residualRisks = configuration.host.residualRisks(of: configuration.tier)
+    }
+}

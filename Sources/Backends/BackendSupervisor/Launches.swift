@@ -1,0 +1,87 @@
+internal import EventLoop
+internal import SandboxLaunch
+
+/// The launches of one backend: the one that it waits for, and those that hang and that nobody waits for any more.
+///
+/// Owned by its `ManagedBackend`; the I/O loop's own.
+@IOLoop
+final class Launches {
+    private let setting: BackendSetting
+    private var awaited: Attempt?
+    private var hung: [Attempt] = []
+
+    init(_ setting: BackendSetting) { self.setting = setting }
+
+    /// Begins one, and calls `ended` with its result. One that was abandoned, and returns after all, is told to `hungUntilNow`
+    /// instead, and what came of it is ended. Both are kept alive until then: a process must not come up with nobody to own it.
+    func begin(
+        _ definition: BackendDefinition, ended: @escaping @IOLoop (Result<Launch, LaunchFailure>) -> Void,
+        hungUntilNow: @escaping @IOLoop (BackendDefinition) -> Void
+    ) {
+        let configuration = setting.configuration
+        let attempt = Attempt(
+            LaunchPreparation(
+                definition: definition, owner: configuration.owner, launcher: setting.launcher,
+                digests: setting.digests, folder: configuration.backendsDirectory,
+                policiesDirectory: configuration.policiesDirectory,
+                weightsSettledMilliseconds: configuration.limits.weightsSettledMilliseconds))
+        awaited = attempt
+        Task {
+            let result = await run(attempt)
+            if awaited === attempt {
+                awaited = nil
+                return ended(result)
+            }
+            hung.removeAll { $0 === attempt }
+            if case .success(let launch) = result { launch.process.end() }
+            hungUntilNow(definition)
+        }
+    }
+
+    /// The result of the one that is waited for is not wanted any more; it still comes.
+    func callOff() { awaited?.preparation.control.callOff() }
+
+    /// Nobody waits for it any more.
+    func abandon() {
+        guard let awaited else { return }
+        callOff()
+        hung.append(awaited)
+        self.awaited = nil
+    }
+
+    /// Whether the one that is waited for got on since this was asked last.
+    func haveProgressed() -> Bool { awaited?.hasProgressed() ?? false }
+
+    private func run(_ attempt: Attempt) async -> Result<Launch, LaunchFailure> {
+        if let refusal = refusal(of: attempt) { return .failure(LaunchFailure(refusal)) }
+        setting.launches += 1
+        defer { setting.launches -= 1 }
+        return await attempt.preparation.run()
+    }
+
+    /// What hangs would hang again, and every launch that does keeps a thread.
+    private func refusal(of attempt: Attempt) -> SupervisorError? {
+        if hung.contains(where: { $0.preparation.definition == attempt.preparation.definition }) {
+            return SupervisorError(
+                "an earlier start still waits for the disk that its executable, its weights or the launcher are on",
+                isTransient: true)
+        }
+        let most = setting.configuration.limits.launchesMax
+        guard setting.launches >= most else { return nil }
+        return SupervisorError("\(most) launches are under way or hang; at most so many are begun", isTransient: true)
+    }
+
+    @IOLoop
+    private final class Attempt {
+        let preparation: LaunchPreparation
+        /// As it was when somebody looked last.
+        private var steps: UInt64 = 0
+
+        init(_ preparation: LaunchPreparation) { self.preparation = preparation }
+
+        func hasProgressed() -> Bool {
+            defer { steps = preparation.control.steps }
+            return preparation.control.steps != steps
+        }
+    }
+}
