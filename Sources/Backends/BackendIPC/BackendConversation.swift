@@ -51,6 +51,8 @@ package struct BackendConversation: Sendable {
     /// Sequences begun and not finished.
     package var runningSequences: Int { sequences.running }
     package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
+    /// Some sequence may compute, and is unfinished.
+    package var isBusy: Bool { sequences.hasCredit }
     /// Tokens that the sequence may still compute.
     package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
     /// Tokens that came for the sequence since its start.
@@ -300,4 +302,31 @@ extension BackendConversation {
             throw ContractViolation("CountTokens names the query \(count.query), which is open")
         }
     }
+}
+
+// What the agent has to say of its sequences, and says when the backend reads.
+extension BackendConversation {
+    /// The number for the next `Start`; nil when as many sequences run as were offered.
+    package var freeSequence: UInt32? { sequences.free }
+
+    /// The name of the sequence that runs with this number.
+    package func id(of sequence: UInt32) -> SequenceID? { sequences.id(of: sequence) }
+
+    /// Adds to the `Credit` that is to be said. False when there is nothing to be said: it has ended or is cancelled.
+    package mutating func grant(_ id: SequenceID, tokens: UInt32) -> Bool { sequences.add(tokens, to: id) }
+
+    /// Has a `Cancel` said. False when there is nothing to be said: it has ended or was cancelled before.
+    package mutating func cancel(_ id: SequenceID) -> Bool { sequences.cancel(id) }
+
+    /// Gives the messages that are to be said; they count as said.
+    package mutating func sayAll(_ say: (AgentMessage) -> Void) {
+        guard phase == .ready else { return }
+        sequences.takeUnsaid { sequence, credit, isCancelled in
+            if credit > 0 { say(.credit(Credit(sequence: sequence, tokens: credit))) }
+            if isCancelled { say(.cancel(Cancel(sequence: sequence))) }
+        }
+    }
+
+    /// Every sequence has come to nothing.
+    package mutating func loseAll() { sequences.endAll() }
 }

@@ -43,7 +43,8 @@ final class BackendConnection {
     private var flushIsDue = false
 
     private var conversation = BackendConversation(end: .agent)
-    private var sequences = SequenceTable(capacity: 0)
+    /// Whose the tokens of a sequence are, by its number in the conversation.
+    private var handlers: [(any SequenceHandler)?] = []
     private var questions = TokenQuestions()
     private var nextNonce: UInt64 = 1
     /// Tokens that came since the process began.
@@ -59,10 +60,10 @@ final class BackendConnection {
         watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
     }
 
-    var runningSequences: Int { sequences.running }
+    var runningSequences: Int { conversation.runningSequences }
 
     /// A sequence could be computed for and is unfinished.
-    var isBusy: Bool { sequences.contains { conversation.credit(of: $0) > 0 } }
+    var isBusy: Bool { conversation.isBusy }
 
     /// Hears and says nothing more; whatever still runs is for `loseAll`.
     func close() {
@@ -74,7 +75,10 @@ final class BackendConnection {
 
     /// The sequences and questions have come to nothing.
     func loseAll(_ reason: String) {
-        for handler in sequences.removeAll() { handler.lost(reason) }
+        let lost = handlers
+        handlers = Array(repeating: nil, count: lost.count)
+        conversation.loseAll()
+        for handler in lost { handler?.lost(reason) }
         questions.loseAll(reason)
     }
 }
@@ -102,27 +106,25 @@ extension BackendConnection {
 
     /// Nil when no sequence is free, or when the backend does not read what was sent before.
     func begin(
-        request: [UInt8], bounds: SequenceBounds?, credit: UInt32, cacheScope: [UInt8], serial: UInt64,
+        request: [UInt8], bounds: SequenceBounds?, credit: UInt32, cacheScope: [UInt8],
         handler: any SequenceHandler
-    ) -> SequenceID? {
-        guard output.count < limits.outputBytesMax, let id = sequences.insert(handler, serial: serial) else {
-            return nil
-        }
+    ) -> RunningSequence? {
+        guard output.count < limits.outputBytesMax, let number = conversation.freeSequence else { return nil }
         let start = Start(
-            sequence: id.number, credit: credit, request: request, cacheScope: cacheScope, bounds: bounds)
-        guard say(.start(start.spoken(in: conversation.revision ?? 1))) else {
-            _ = sequences.remove(id.number)
+            sequence: number, credit: credit, request: request, cacheScope: cacheScope, bounds: bounds)
+        guard say(.start(start.spoken(in: conversation.revision ?? 1))), let id = conversation.id(of: number) else {
             return nil
         }
-        return id
+        handlers[Int(number)] = handler
+        return RunningSequence(connection: self, id: id)
     }
 
     func grant(_ id: SequenceID, tokens: UInt32) {
-        if sequences.grant(id, tokens: tokens) { askForFlush() }
+        if conversation.grant(id, tokens: tokens) { askForFlush() }
     }
 
     func cancel(_ id: SequenceID) {
-        if sequences.cancel(id) { askForFlush() }
+        if conversation.cancel(id) { askForFlush() }
     }
 
     func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void) {
@@ -168,13 +170,8 @@ extension BackendConnection: TurnEndHandler {
     private func flush() {
         let wasFull = output.count >= limits.outputBytesMax
         defer { if wasFull, output.count < limits.outputBytesMax, outputFlow != .closed { owner?.roomFreed() } }
-        // While the backend does not read, grants and cancels wait in the table, where they take no more room.
-        if outputFlow == .open {
-            for pending in sequences.takePending() {
-                if pending.grant > 0 { tell(.credit(Credit(sequence: pending.number, tokens: pending.grant))) }
-                if pending.isCancelled { tell(.cancel(Cancel(sequence: pending.number))) }
-            }
-        }
+        // While the backend does not read, grants and cancels wait in the conversation, where they take no more room.
+        if outputFlow == .open { conversation.sayAll { $0.appendFrame(to: &output) } }
         while outputFlow == .open, !output.isEmpty {
             // MSG_NOSIGNAL, because a backend that has died must not end the agent by SIGPIPE.
             let count = send(
@@ -190,10 +187,6 @@ extension BackendConnection: TurnEndHandler {
                 output.removeAll()
             }
         }
-    }
-
-    private func tell(_ message: AgentMessage) {
-        if (try? conversation.agentSays(message)) == true { message.appendFrame(to: &output) }
     }
 }
 
@@ -278,7 +271,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             case .hello(let hello): owner?.heard(hello)
             case .loadProgress(let progress): owner?.heard(progress)
             case .loaded(let loaded):
-                sequences = SequenceTable(capacity: loaded.maxSequences)
+                handlers = Array(repeating: nil, count: Int(loaded.maxSequences))
                 owner?.heard(loaded)
             case .tokenCount(let count):
                 if let result = count.result { questions.answer(count.query, result.mapError { .refused($0) }) }
@@ -298,11 +291,12 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             guard let run = try conversation.next(&batch) else { return true }
             visits.use()
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
+            let handler = handlers[Int(run.sequence)]
             guard run.isLast, let finish = run.finish else {
-                sequences.handler(run.sequence)?.received(run)
+                handler?.received(run)
                 continue
             }
-            let handler = sequences.remove(run.sequence)
+            handlers[Int(run.sequence)] = nil
             if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
             handler?.finished(finish)
             owner?.roomFreed()

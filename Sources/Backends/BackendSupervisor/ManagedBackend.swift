@@ -62,7 +62,6 @@ package final class ManagedBackend {
     private var wasReady = false
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
-    private var lastSerial: UInt64 = 0
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
     private var turnEndIsDue = false
     private var availabilityChanged = false
@@ -127,19 +126,11 @@ extension ManagedBackend {
     package func begin(
         request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
         handler: any SequenceHandler
-    ) -> SequenceID? {
+    ) -> RunningSequence? {
         guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
-        lastSerial += 1
         return connection.begin(
-            request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, serial: lastSerial,
-            handler: handler)
+            request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, handler: handler)
     }
-
-    /// Lets the sequence compute so many tokens more. Does nothing once it has ended or was cancelled.
-    package func grant(_ sequence: SequenceID, tokens: UInt32) { connection?.grant(sequence, tokens: tokens) }
-
-    /// Asks for the sequence's end; its handler's `finished` or `lost` still follows.
-    package func cancel(_ sequence: SequenceID) { connection?.cancel(sequence) }
 
     /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
     /// returns; with a fault when the backend cannot, is not ready, is asked too much at once, or takes too long.

@@ -3,7 +3,7 @@ package import EventLoop
 
 /// Who a sequence's tokens are for. Called on the I/O loop; exactly one of `finished` and `lost` comes, last.
 ///
-/// Every method may call back into the backend: grant, cancel, begin another.
+/// Every method may call back: grant, cancel, begin another.
 @IOLoop
 package protocol SequenceHandler: AnyObject {
     /// Tokens of one decode step. The run's slices are valid during the call only; its `finish` is told by `finished`.
@@ -16,10 +16,15 @@ package protocol SequenceHandler: AnyObject {
     func lost(_ reason: String)
 }
 
-/// Names one sequence of one backend; after its end it names nothing, even though the backend's number is used again.
-package struct SequenceID: Hashable, Sendable {
-    /// What the backend calls it: its place in the table of sequences.
-    let number: UInt32
-    /// Counts the sequences of one backend, across its restarts.
-    let serial: UInt64
+/// A sequence that was begun on a backend's process; after its end nothing comes of what is asked of it.
+@IOLoop
+package struct RunningSequence {
+    let connection: BackendConnection
+    let id: SequenceID
+
+    /// Lets it compute so many tokens more. Does nothing once it was cancelled.
+    package func grant(tokens: UInt32) { connection.grant(id, tokens: tokens) }
+
+    /// Asks for its end; its handler's `finished` or `lost` still follows.
+    package func cancel() { connection.cancel(id) }
 }

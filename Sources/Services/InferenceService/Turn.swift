@@ -12,7 +12,7 @@ internal import struct Foundation.Data
 
 /// Runs one turn: tells `TurnState` what its consumer, its backend and the clock do, and does what it returns.
 ///
-/// Owned by the call's handler and, while it waits or runs, by the queue or the backend's table of sequences.
+/// Owned by the call's handler and, while it waits or runs, by its model's queue or its backend's connection.
 @IOLoop
 final class Turn: SequenceHandler {
     let model: String
@@ -29,7 +29,7 @@ final class Turn: SequenceHandler {
     /// How long it may wait; nil: for as long as it takes.
     private let queueTime: TurnRequest.Duration?
     private let ended: @IOLoop (TurnState.Ending) -> Void
-    private var place: (backend: ManagedBackend, sequence: SequenceID)?
+    private var sequence: RunningSequence?
     /// Whose tokens of the minute are used up by this; nil: nobody counts.
     private let consumer: Consumer?
     /// Runs while the consumer's tokens of this minute are used up.
@@ -104,7 +104,7 @@ extension Turn {
             consumer?.giveBack(tokens)
             return false
         }
-        place = (backend, sequence)
+        self.sequence = sequence
         queueTimer?.cancel()
         encoded = []
         call.keep(0)
@@ -170,10 +170,10 @@ extension Turn {
     /// Lets the backend compute as far ahead as the limit says, unless the consumer lags or its minute is used up.
     private func goOn(at now: Monotonic) {
         let wanted = state.wanted(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
-        guard wanted > 0, let place else { return }
+        guard wanted > 0, let sequence else { return }
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         state.granted(tokens)
-        if tokens > 0 { place.backend.grant(place.sequence, tokens: tokens) }
+        if tokens > 0 { sequence.grant(tokens: tokens) }
         if state.hasNoCredit { waitForBudget() }
     }
 
@@ -191,7 +191,7 @@ extension Turn {
 
 extension Turn {
     private func perform(_ actions: TurnState.Actions) {
-        if actions.cancelsSequence, let place { place.backend.cancel(place.sequence) }
+        if actions.cancelsSequence { sequence?.cancel() }
         if actions.givenBack > 0 { consumer?.giveBack(actions.givenBack) }
         if actions.charged > 0 { consumer?.charge(actions.charged) }
         if let ending = actions.ending { end(ending) }
@@ -206,7 +206,7 @@ extension Turn {
         call.keep(0)
         // What is left has a bound, and the stream has room for it: it goes before the status, or before the next turn.
         if ending != .abandoned { passOn(all: true) }
-        place = nil
+        sequence = nil
         service.ended(self, ending)
         if ending != .abandoned { ended(ending) }
     }

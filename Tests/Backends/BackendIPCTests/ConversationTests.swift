@@ -384,4 +384,49 @@ struct ConversationTests {
             try conversation.backendSays(.tokens(TokenBatchView(UnsafeRawBufferPointer(start: nil, count: 0))))
         }
     }
+
+    /// What is to be said of its sequences.
+    private func say(_ conversation: inout BackendConversation) -> [AgentMessage] {
+        var said: [AgentMessage] = []
+        conversation.sayAll { said.append($0) }
+        return said
+    }
+
+    @Test("what was granted and cancelled is said as messages, once, which the backend's end takes")
+    func saysAll() throws {
+        var agent = try ready(.agent)
+        var backend = try ready(.backend)
+        let number = try #require(agent.freeSequence)
+        let start = AgentMessage.start(Start(sequence: number, credit: 1, request: []))
+        try agent.agentSays(start)
+        try backend.agentSays(start)
+        let id = try #require(agent.id(of: number))
+        let effects = [agent.grant(id, tokens: 3), agent.cancel(id)]
+        #expect(effects == [true, true])
+        #expect(agent.credit(of: number) == 1, "nobody has told the backend")
+        let said = say(&agent)
+        #expect(said == [.credit(Credit(sequence: number, tokens: 3)), .cancel(Cancel(sequence: number))])
+        for message in said { #expect(try backend.agentSays(message)) }
+        #expect(agent.credit(of: number) == 4 && backend.credit(of: number) == 4)
+        let saidAgain = say(&agent)
+        #expect(saidAgain == [])
+        try run(&agent, number, finish: Finish(.reason(.cancelled)))
+        #expect(agent.freeSequence == number)
+    }
+
+    @Test("after the end of the conversation nothing is said, and what was lost does not come back")
+    func lostSequences() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 0, credit: 5, request: [])))
+        let id = try #require(conversation.id(of: 0))
+        _ = conversation.grant(id, tokens: 1)
+        #expect(conversation.isBusy)
+        try conversation.backendSays(.fatal(Fault(.internal, "torn")))
+        let said = say(&conversation)
+        #expect(said == [])
+        conversation.loseAll()
+        #expect(conversation.runningSequences == 0 && !conversation.isBusy && !conversation.isRunning(0))
+        let effects = [conversation.grant(id, tokens: 1), conversation.cancel(id)]
+        #expect(effects == [false, false])
+    }
 }

@@ -92,7 +92,7 @@ struct HostileBackendTests {
             let sequence = try #require(backend.begin(request: try request(), credit: 3, handler: collector))
             if way == "after-cancel" {
                 await bench.until { collector.tokens.count == 1 }
-                backend.cancel(sequence)
+                sequence.cancel()
             }
             await expectEnded(backend, in: bench, words)
             #expect(collector.ends == 1, "an end is told once")
@@ -299,18 +299,16 @@ struct HostileBackendTests {
 /// Takes all that comes, keeps nothing of it, and asks for as much again.
 @IOLoop
 private final class Greedy: SequenceHandler {
-    private let backend: ManagedBackend
-    private var sequence: SequenceID?
+    private var sequence: RunningSequence?
     private(set) var tokens = 0
 
     init(_ backend: ManagedBackend) throws {
-        self.backend = backend
         sequence = backend.begin(request: try request(maxTokens: 1 << 20), credit: 1_024, handler: self)
     }
 
     func received(_ run: TokenRunView) {
         tokens += run.tokenCount
-        if let sequence { backend.grant(sequence, tokens: UInt32(run.tokenCount)) }
+        sequence?.grant(tokens: UInt32(run.tokenCount))
     }
 
     func finished(_ finish: Finish) {}

@@ -152,7 +152,7 @@ struct LifeInTheFolderTests {
             #expect(backend.state == .ready && backend.pid == pid && backend.detail == "", "it was taken back")
             policies.write("own", other)
             await bench.supervisor.rescan()
-            backend.cancel(sequence)
+            sequence.cancel()
             await bench.until { backend.state == .ready && backend.pid != pid }
             #expect(unnamed.pid == unnamedPid)
         }
@@ -197,7 +197,7 @@ struct LifeInTheFolderTests {
             #expect(backend.detail.contains("what runs on it goes on"))
             #expect(backend.begin(request: long, credit: .max, handler: bench.collect()) == nil)
             await bench.until { stream.ends == 1 }
-            #expect(stream.tokens.count == 100, "\(sequence)")
+            #expect(stream.tokens.count == 100, "\(sequence.id)")
             await bench.until { backend.state == .ready && backend.pid != pid }
             #expect(backend.maxContextTokens == 77)
             #expect(backend.restarts == 0)

@@ -25,9 +25,9 @@ struct TokenPathTests {
             let whole = bench.collect()
             #expect(backend.begin(request: try request(maxTokens: 500), credit: 1_000, handler: whole) != nil)
             let granted = bench.collect()
-            let id = try #require(
+            let sequence = try #require(
                 backend.begin(request: try request(maxTokens: 500), credit: 8, handler: granted))
-            granted.onTokens = { backend.grant(id, tokens: UInt32($0)) }
+            granted.onTokens = { sequence.grant(tokens: UInt32($0)) }
             await bench.until { whole.finish != nil && granted.finish != nil }
             #expect(whole.tokens.count == 500)
             #expect(granted.tokens == whole.tokens)
@@ -45,14 +45,14 @@ struct TokenPathTests {
             let whole = bench.collect()
             _ = backend.begin(request: try request(maxTokens: 20), credit: 20, handler: whole)
             let halting = bench.collect()
-            let id = try #require(
+            let sequence = try #require(
                 backend.begin(request: try request(maxTokens: 20), credit: 5, handler: halting))
             await bench.until { halting.tokens.count == 5 && whole.finish != nil }
             // Its answer shows that the backend went through its steps without computing more.
             let words = try await count(backend)
             #expect(words == 3)
             #expect(halting.tokens.count == 5)
-            backend.grant(id, tokens: 100)
+            sequence.grant(tokens: 100)
             await bench.until { halting.finish != nil }
             #expect(halting.tokens == whole.tokens)
         }
@@ -70,7 +70,7 @@ struct TokenPathTests {
         try await withEcho(manifest: #"{"models": [{"id": "m", "maxSequences": 1}]}"#) { bench, backend in
             #expect(backend.maxSequences == 1)
             let endless = bench.collect()
-            let id = try #require(
+            let sequence = try #require(
                 backend.begin(
                     request: try request(maxTokens: 1_000_000, options: ["tokens_per_second": "1000"]),
                     credit: .max, handler: endless))
@@ -78,15 +78,15 @@ struct TokenPathTests {
             #expect(backend.begin(request: try request(), credit: 1, handler: endless) == nil, "its place is taken")
             var freed = false
             bench.supervisor.onAvailable = { _ in freed = true }
-            backend.cancel(id)
-            backend.cancel(id)
+            sequence.cancel()
+            sequence.cancel()
             await bench.until { endless.finish != nil }
             #expect(endless.finish?.outcome == .reason(.cancelled))
             // What comes too late for a sequence must not reach the next one with its number.
             let next = bench.collect()
-            let nextID = try #require(backend.begin(request: try request(maxTokens: 5), credit: 5, handler: next))
-            #expect(nextID != id)
-            backend.cancel(id)
+            let nextSequence = try #require(backend.begin(request: try request(maxTokens: 5), credit: 5, handler: next))
+            #expect(nextSequence.id != sequence.id)
+            sequence.cancel()
             await bench.until { next.finish != nil && freed }
             #expect(next.finish?.outcome == .reason(.length))
         }
