@@ -50,6 +50,9 @@ package struct Readiness: OptionSet, Sendable {
     /// Something is to be read, were it an error or the end.
     package static let input = Readiness(rawValue: 0x019)
 
+    /// Nobody reads at the other end any more, or nobody is there.
+    package static let broken = Readiness(rawValue: 0x018)
+
     /// Neither, one of them, or both. Not a literal: outside of this module `[.readable, .writable]` is an array whose elements
     /// the protocol's own initializer asks for one by one, 1,500 instructions and two allocations each time.
     package init(readable: Bool, writable: Bool) {

@@ -91,7 +91,7 @@ package final class Client {
     }
 
     /// Whether new calls can be made.
-    package var isOpen: Bool { connection.map { !$0.peerIsDraining && !$0.isClosed } ?? false }
+    package var isOpen: Bool { connection?.takesRequests ?? false }
 
     package var bytesReceived: UInt64 { connection?.bytesReceived ?? closedBytes.received }
     package var bytesSent: UInt64 { connection?.bytesSent ?? closedBytes.sent }
@@ -133,8 +133,6 @@ extension Client: HTTP2ConnectionHandler {
     func received(
         request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection
     ) {}
-
-    func draining(_ connection: HTTP2Connection) {}
 
     func met(_ limit: HTTP2Limits.Name) {}
 

@@ -126,7 +126,7 @@ package final class Server {
         closeListeners()
         // They have no calls, and whoever does not finish his handshake is not waited for.
         for connection in connections.values {
-            if let http2 = connection.http2, !http2.hasOpened { http2.close() }
+            if let http2 = connection.http2, !http2.isOpen { http2.close() }
         }
         await drain("the server is shutting down", graceMilliseconds: graceMilliseconds)
     }

@@ -14,7 +14,8 @@ final class ServerConnection {
     /// Whom every call must pass; nil: nobody.
     private let gate: (any CallGate)?
     var account: ConnectionAccount
-    /// It was told to go and closes at this turn's end: nothing of it counts any more.
+    /// It was told to go and closes at this turn's end: nothing of it counts any more. Not read off the life of `http2`, which
+    /// ends for other reasons too: what the server's sums leave out is left out once, where they change.
     var isLeaving = false
     /// It is not read before its caller has steps again.
     var heldUp: StepsTicket?
@@ -49,8 +50,6 @@ extension ServerConnection: HTTP2ConnectionHandler {
     }
 
     func met(_ limit: HTTP2Limits.Name) { server.noteLimit(limit.rawValue) }
-
-    func draining(_ connection: HTTP2Connection) {}
 
     func awaitHandshake(of connection: HTTP2Connection) { server.awaitHandshake(of: self) }
 

@@ -15,7 +15,7 @@ extension HTTP2Connection: UnfinishedWork {
 
     package func goOn(steps: Int) -> Int {
         isToGoOn = false
-        guard !isClosed, ending == nil, !isHeldUp else { return 0 }
+        guard life.takesInput, !isHeldUp else { return 0 }
         do throws(ConnectionFailure) {
             try takeInput(steps: steps)
         } catch {
@@ -32,7 +32,7 @@ extension HTTP2Connection: UnfinishedWork {
         isTakingInput = true
         defer {
             isTakingInput = false
-            if isClosed || ending != nil { pendingInput.removeAll() }
+            if !life.takesInput { pendingInput.removeAll() }
         }
         try takeInput()
         finishReading()
@@ -51,12 +51,12 @@ extension HTTP2Connection: UnfinishedWork {
             guard try takeFromSocket() else { return }
         }
         // epoll announces what the socket holds, not what TLS has already taken from it.
-        hasPendingRecords = ending == nil && !isClosed && transport.hasPending
+        hasPendingRecords = life.takesInput && transport.hasPending
     }
 
     /// What was asked for leaves before more can be asked for.
     private var mayTakeMore: Bool {
-        stepsLeft > 0 && !isClosed && ending == nil && session.queuedFrames <= limits.queuedFramesMax
+        stepsLeft > 0 && life.takesInput && session.queuedFrames <= limits.queuedFramesMax
     }
 
     /// False: there is no more for now.
@@ -91,7 +91,7 @@ extension HTTP2Connection: UnfinishedWork {
         var position = 0
         while position < bytes.count {
             position = try parseSlice(bytes, from: position)
-            if isClosed || ending != nil { return bytes.count }
+            if !life.takesInput { return bytes.count }
             if !mayTakeMore { break }
         }
         return position
@@ -133,7 +133,7 @@ extension HTTP2Connection: UnfinishedWork {
     /// Gives nghttp2 what may pass, and strings of header blocks that it would refuse in a form that it takes.
     private func give(_ bytes: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) {
         var position = 0
-        while position < bytes.count, !isClosed, ending == nil {
+        while position < bytes.count, life.takesInput {
             let end = headerBlocks.next(in: bytes, from: position)
             guard !headerBlocks.isBeyond else {
                 _ = refuse(.headerBlockBytesMax, "a field is longer than a header block may be")
@@ -152,22 +152,19 @@ extension HTTP2Connection: UnfinishedWork {
     private func decode(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) {
         let taken = nghttp2_session_mem_recv(
             session.pointer, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
-        guard !isClosed else { return }
-        if taken < 0 {
-            if ending != nil { return }
-            if taken == Int(NGHTTP2_ERR_FLOODED.rawValue) {
-                _ = refuse(.queuedFramesMax, "answers wait to be sent to a peer that does not read")
-                return
-            }
-            let reason = String(cString: nghttp2_strerror(Int32(taken)))
-            throw ConnectionFailure(.violation, "the peer does not speak HTTP/2 as it should: \(reason)")
+        guard taken < 0, life.takesInput else { return }
+        if taken == Int(NGHTTP2_ERR_FLOODED.rawValue) {
+            _ = refuse(.queuedFramesMax, "answers wait to be sent to a peer that does not read")
+            return
         }
+        let reason = String(cString: nghttp2_strerror(Int32(taken)))
+        throw ConnectionFailure(.violation, "the peer does not speak HTTP/2 as it should: \(reason)")
     }
 
     private func finishReading() {
-        guard !isClosed, ending == nil else { return }
+        guard life.takesInput else { return }
         if clock.headersEnd != nil { armTimer() }
-        if !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil, pendingInput.isEmpty {
+        if !session.wantsRead, !session.wantsWrite, !life.isLingering, pendingInput.isEmpty {
             close(.noError, ConnectionFailure(.closed, "the connection has ended"))
         } else if session.wantsWrite {
             scheduleFlush()
@@ -311,9 +308,8 @@ extension HTTP2Connection: UnfinishedWork {
             case .keepalive, nil: break
             }
         case NGHTTP2_GOAWAY.rawValue:
-            peerIsDraining = true
+            life.goAwayCame()
             notePeerReason(frame.goaway)
-            handler?.draining(self)
             closeIfDone()
         default: break
         }
@@ -321,8 +317,7 @@ extension HTTP2Connection: UnfinishedWork {
     }
 
     private func open() {
-        guard !hasOpened else { return }
-        hasOpened = true
+        guard life.settingsCame() else { return }
         clock.handshakeEnds = nil
         if streams.isEmpty { noteIdle() }
         beginAging()

@@ -26,26 +26,15 @@ extension HTTP2Connection: TurnEndHandler {
     /// Takes frames out of nghttp2 and gives them to the socket, until one of them has no more or the turn's share is
     /// sent. The rest waits for the socket, with EPOLLOUT.
     func flush() {
-        guard !isClosed else { return }
-        guard !isConnecting, transport.isReady else {
-            if let ending { fail(ending.failure) }
-            return
-        }
         do throws(ConnectionFailure) {
-            if !isBlocked { try send() }
-            if let ending, !isClosed, !hasMoreToSend || isBlocked {
-                if drainPhase != .said || ending.code != .noError {
-                    submitGoAway(ending.code, debugData: ending.debugData)
-                }
-                if !isBlocked { try send() }
-                throw ending.failure
-            }
+            if life.carriesBytes, !isBlocked { try send() }
+            if case .ending(let ending, let farewell) = life.phase { try leave(ending, farewell) }
         } catch {
-            fail(ending?.failure ?? error)
+            fail(life.ending?.failure ?? error)
             return
         }
-        if isClosed { return }
-        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite, clock.lingerEnds == nil,
+        guard life.carriesBytes else { return }
+        if !isBlocked, !hasMoreToSend, !session.wantsRead, !session.wantsWrite, !life.isLingering,
             pendingInput.isEmpty
         {
             fail(ConnectionFailure(.closed, "the connection has ended"))
@@ -55,11 +44,19 @@ extension HTTP2Connection: TurnEndHandler {
         if !drainedStreams.isEmpty { scheduleDrained() }
     }
 
+    /// The end: what is ready has left before, unless more of it leaves in the next turn.
+    private func leave(_ ending: Ending, _ farewell: ConnectionLife.Farewell) throws(ConnectionFailure) {
+        if hasMoreToSend, !isBlocked { return }
+        if farewell == .goAway { submitGoAway(ending.code, debugData: ending.debugData) }
+        if farewell != .nothing, !isBlocked { try send() }
+        throw ending.failure
+    }
+
     private func send() throws(ConnectionFailure) {
         hasMoreToSend = false
         defer { noteProgress() }
         try sendUnsent()
-        if !isBlocked { sayLastStream() }
+        if !isBlocked, let reason = life.lastWord() { sayLastStream(reason) }
         var share = limits.sentBytesPerTurnMax
         while !isBlocked, !isClosed {
             defer { frames.queue.removeAll() }
@@ -231,7 +228,7 @@ extension HTTP2Connection {
 
     /// Begins a request; only on a client. Nil when the connection takes no more of them.
     package func request(_ headers: [HTTP2Header], handler: any HTTP2StreamHandler) -> HTTP2Stream? {
-        guard !isClosed, !peerIsDraining, ending == nil else { return nil }
+        guard life.takesRequests else { return nil }
         let stream = HTTP2Stream(id: 0, connection: self)
         stream.handler = handler
         stream.begin()

@@ -137,7 +137,7 @@ extension HTTP2Connection {
     /// Has the peer send something, with which it says what of its streams has been read. A library that widens a window
     /// only when half of it was read does so earlier when it has a frame to send in any case (gRPC's C core). One at a time.
     func askForWindows() {
-        guard hasOpened, !isClosed, !awaitsWindows else { return }
+        guard life.isOpen, !awaitsWindows else { return }
         awaitsWindows = true
         submitPing(.window)
         scheduleFlush()

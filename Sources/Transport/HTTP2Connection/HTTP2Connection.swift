@@ -10,8 +10,6 @@ package protocol HTTP2ConnectionHandler: AnyObject {
     func opened(_ connection: HTTP2Connection)
     /// A request; only on a server. The stream's `handler` is to be set before this returns.
     func received(request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection)
-    /// The peer takes no new streams; those that it has begun go on.
-    func draining(_ connection: HTTP2Connection)
     /// The next step of a TLS handshake is to be taken, with `goOnWithHandshake`, when it is the connection's turn; only on
     /// a server. Nothing is read before. At once, unless the handler says otherwise.
     func awaitHandshake(of connection: HTTP2Connection)
@@ -27,32 +25,6 @@ extension HTTP2ConnectionHandler {
     package func awaitHandshake(of connection: HTTP2Connection) { connection.goOnWithHandshake() }
 
     package func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool { true }
-}
-
-/// What GOAWAY says when a connection is closed, and what its streams hear.
-struct Ending {
-    let code: HTTP2ErrorCode
-    let failure: ConnectionFailure
-    /// GOAWAY's additional debug data (RFC 9113, section 6.8).
-    let debugData: String
-
-    init(code: HTTP2ErrorCode, failure: ConnectionFailure, debugData: String? = nil) {
-        self.code = code
-        self.failure = failure
-        self.debugData = debugData ?? failure.description
-    }
-}
-
-/// How far it has come that a server takes no new streams (RFC 9113, section 6.8).
-enum DrainPhase {
-    /// It takes them.
-    case none
-    /// GOAWAY has announced it; streams that are under way are still taken.
-    case noticed
-    /// GOAWAY's last word is to be said as soon as the socket takes it.
-    case due
-    /// It was said.
-    case said
 }
 
 /// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
@@ -94,17 +66,12 @@ package final class HTTP2Connection {
     var isToGoOn = false
     /// Whoever the work is done for has used up its steps: nothing is read, and nothing goes on, before `resumeReading`.
     var isHeldUp = false
-    /// Its next step of the TLS handshake waits for its turn.
-    var isInHandshakeLine = false
-    package private(set) var hasBegunHandshake = false
     /// Whoever the work is done for: connections with the same one share what the loop has for unfinished work.
     package var workSource: AnyHashable?
 
     var isBlocked = false
     /// More waits to be sent than one turn may send.
     var hasMoreToSend = false
-    /// The client's socket is not connected yet.
-    var isConnecting: Bool
     var isFlushScheduled = false
     var drainedStreams: [HTTP2Stream] = []
 
@@ -122,22 +89,14 @@ package final class HTTP2Connection {
     /// Of a client's streams; a server's follow from them.
     var order: StreamOrder
 
-    package private(set) var isClosed = false
-    /// The peer's SETTINGS have come.
-    package internal(set) var hasOpened = false
+    /// What has become of the connection so far; what reading and writing wait for stands above.
+    var life: ConnectionLife
     /// A stream whose request was refused before its header block has ended.
     var answeredAhead: Int32?
     /// A PING of `askForWindows` has not been acknowledged.
     var awaitsWindows = false
-    /// How far a drain has come, and why there is one, for GOAWAY's last word.
-    var drainPhase = DrainPhase.none
-    var drainReason = ""
-    /// The peer has sent GOAWAY: it takes no new streams.
-    package internal(set) var peerIsDraining = false
     /// What the peer's GOAWAY said, if it named an error.
     var peerReason: String?
-    /// How the connection ends at this turn's end; nothing is read any more.
-    var ending: Ending?
 
     /// Bytes that the socket gave and took.
     package internal(set) var bytesReceived: UInt64 = 0
@@ -154,7 +113,8 @@ package final class HTTP2Connection {
         let limits = limits.values
         self.priority = priority
         self.closingSockets = closingSockets
-        self.isConnecting = isConnecting
+        life = ConnectionLife(
+            role, isConnecting: isConnecting, hasTLS: tls != nil, mayLinger: limits.drainLingerMilliseconds > 0)
         heldByStreams = .allocate(capacity: 1)
         heldByStreams.initialize(to: 0)
         scanner = FrameScanner(expectsPreface: role == .server)
@@ -174,6 +134,13 @@ package final class HTTP2Connection {
 
     package var openStreams: Int { streams.count }
 
+    package var isClosed: Bool { life.isOver }
+    /// The peer has shown that it speaks HTTP/2, and the connection does not end yet.
+    package var isOpen: Bool { life.isOpen }
+    /// Whether a client may begin a request.
+    package var takesRequests: Bool { life.takesRequests }
+    package var hasBegunHandshake: Bool { life.hasBegunHandshake }
+
     /// What its peer makes us keep, in bytes: what waits to be sent or looked at, header lists, and what a stream costs as such. Of a
     /// header block that has begun nghttp2 keeps what it decodes, which is at most twice as much, all but a field's end.
     package var heldBytes: Int {
@@ -185,7 +152,7 @@ package final class HTTP2Connection {
     /// Begins to serve or to connect; `handler` is kept until the connection closes.
     package func start(_ handler: any HTTP2ConnectionHandler) throws(ConnectionFailure) {
         self.handler = handler
-        interest = isConnecting ? .writable : .readable
+        interest = life.isConnecting ? .writable : .readable
         do throws(LinuxError) {
             watch = try IOLoop.watch(transport.socket, interest, priority, handler: self)
         } catch {
@@ -202,15 +169,24 @@ package final class HTTP2Connection {
 
 extension HTTP2Connection: ReadinessHandler {
     package func ready(_ readiness: Readiness) {
-        guard !isClosed else { return }
         do throws(ConnectionFailure) {
-            if isConnecting { guard try finishConnecting() else { return } }
-            if !transport.isReady { guard try mayGoOnAfterHandshake(readiness) else { return } }
+            if life.isConnecting { try finishConnecting() }
+            switch life.socketReady(isBroken: readiness.hasAny(of: .broken)) {
+            case .carry: break
+            case .shakeHands: guard try stepInHandshake() else { return }
+            case .standInLine:
+                setInterest([])
+                handler?.awaitHandshake(of: self)
+                return
+            case .lost:
+                throw ConnectionFailure(.lost, "the peer closed the connection in the middle of the TLS handshake")
+            case .nothing: return
+            }
             if readiness.contains(.error), role == .server, hasUnfinishedInput {
                 // Nobody is there to be answered.
                 throw ConnectionFailure(.lost, "the peer closed the connection")
             }
-            if readiness.hasAny(of: .input), ending == nil { try read() }
+            if readiness.hasAny(of: .input), life.takesInput { try read() }
             if readiness.contains(.writable), !isClosed {
                 isBlocked = false
                 flush()
@@ -220,36 +196,20 @@ extension HTTP2Connection: ReadinessHandler {
         }
     }
 
-    private func finishConnecting() throws(ConnectionFailure) -> Bool {
+    private func finishConnecting() throws(ConnectionFailure) {
         let code = Socket.pendingError(transport.socket)
         guard code == 0 else {
             throw ConnectionFailure(.unreachable, LinuxError(code: code, operation: "connect to \(peer)").description)
         }
-        isConnecting = false
+        life.connected()
         Socket.setNoDelay(transport.socket)
         updateInterest()
         scheduleFlush()
-        return true
-    }
-
-    /// Whether TLS is ready to carry bytes.
-    private func mayGoOnAfterHandshake(_ readiness: Readiness) throws(ConnectionFailure) -> Bool {
-        guard role == .server else { return try stepInHandshake() }
-        if !readiness.isDisjoint(with: [.error, .hangUp]) {
-            throw ConnectionFailure(.lost, "the peer closed the connection in the middle of the TLS handshake")
-        }
-        guard !isInHandshakeLine else { return false }
-        isInHandshakeLine = true
-        setInterest([])
-        handler?.awaitHandshake(of: self)
-        return false
     }
 
     /// Takes the next step of the TLS handshake.
     package func goOnWithHandshake() {
-        isInHandshakeLine = false
-        hasBegunHandshake = true
-        guard !isClosed, ending == nil else { return }
+        guard life.turnCame() else { return }
         do throws(ConnectionFailure) {
             if try stepInHandshake() { try read() }
         } catch {
@@ -257,18 +217,20 @@ extension HTTP2Connection: ReadinessHandler {
         }
     }
 
+    /// Whether TLS can carry bytes.
     private func stepInHandshake() throws(ConnectionFailure) -> Bool {
         if let wanted = try transport.handshake() {
             setInterest(wanted)
             return false
         }
+        life.secured()
         setInterest(.readable)
         scheduleFlush()
         return true
     }
 
     func updateInterest() {
-        guard transport.isReady, !isConnecting, !isClosed else { return }
+        guard life.carriesBytes else { return }
         var isToRead = false
         // A peer that takes nothing is not listened to for ever: what it asks for would pile up.
         if !isHeldUp, !isBlocked || session.queuedFrames <= limits.queuedFramesMax {
@@ -278,7 +240,7 @@ extension HTTP2Connection: ReadinessHandler {
     }
 
     private func askToGoOn() {
-        guard !isToGoOn, ending == nil else { return }
+        guard !isToGoOn, life.takesInput else { return }
         isToGoOn = true
         IOLoop.goOnLater(self, of: workSource, priority)
     }
@@ -301,9 +263,7 @@ extension HTTP2Connection {
     }
 
     func end(_ ending: Ending) {
-        guard !isClosed, self.ending == nil else { return }
-        self.ending = ending
-        scheduleFlush()
+        if life.end(ending) { scheduleFlush() }
     }
 
     /// Sends GOAWAY (RFC 9113, section 6.8); it covers the streams that were seen so far, the last of which it returns.
@@ -320,18 +280,17 @@ extension HTTP2Connection {
 
     /// The connection is over: tells every stream and the handler.
     func fail(_ failure: ConnectionFailure) {
-        guard !isClosed else { return }
-        isClosed = true
+        let hasCarriedBytes = life.carriesBytes
+        guard life.ended() else { return }
         watch?.unwatch()
         watch = nil
         timer?.cancel()
         timer = nil
         transport.finish()
-        readOn(after: failure)
+        if hasCarriedBytes { readOn(after: failure) }
         if !isTakingInput { pendingInput.removeAll() }
         // Parked until the turn's end: a callback of nghttp2 may be on the stack.
         IOLoop.atTurnEnd(self)
-        isFlushScheduled = true
         let lost = streams
         streams = [:]
         for (_, stream) in lost { forget(stream, .connectionLost(failure)) }
@@ -342,7 +301,7 @@ extension HTTP2Connection {
 
     /// Lets the peer read what was said last, unless it is gone or has not taken what was said before.
     private func readOn(after failure: ConnectionFailure) {
-        guard let closingSockets, failure.code != .lost, transport.isReady, !isBlocked, unsent.isEmpty,
+        guard let closingSockets, failure.code != .lost, !isBlocked, unsent.isEmpty,
             let socket = try? transport.socket.duplicate()
         else { return }
         closingSockets.take(socket)
@@ -359,14 +318,10 @@ extension HTTP2Connection {
     /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). Only on a server. The
     /// reason is for the peer's log. Before `opened` it does nothing: that is the time to ask for it.
     package func drain(_ reason: String) {
-        guard !isClosed, drainPhase == .none, hasOpened, role == .server else { return }
-        drainReason = reason
+        let step = life.drain(reason)
+        guard step != .nothing else { return }
         let now = Monotonic.now()
-        // A peer that ends the connection itself is not given notice, and nghttp2 would not send it.
-        if peerIsDraining {
-            drainPhase = .due
-        } else {
-            drainPhase = .noticed
+        if step == .giveNotice {
             nghttp2_submit_shutdown_notice(session.pointer)
             submitPing(.drain)
             clock.drainEnds = now.advanced(milliseconds: limits.drainNoticeMilliseconds)
@@ -378,18 +333,14 @@ extension HTTP2Connection {
 
     /// The streams that were under way when the notice left have come by now, or come in what is being read.
     func finishDrain() {
-        guard drainPhase == .noticed else { return }
-        drainPhase = .due
         clock.drainEnds = nil
-        scheduleFlush()
+        if life.noticeTaken() { scheduleFlush() }
     }
 
     /// Says which stream is the last that is served. Only when it leaves at once: what is begun in between would be served,
     /// and begun again elsewhere by a client that was told that it is not.
-    func sayLastStream() {
-        guard drainPhase == .due else { return }
-        drainPhase = .said
-        order.refuse(above: submitGoAway(.noError, debugData: drainReason))
+    func sayLastStream(_ reason: String) {
+        order.refuse(above: submitGoAway(.noError, debugData: reason))
         closeIfDone()
     }
 
@@ -403,16 +354,15 @@ extension HTTP2Connection {
         clock.unreadEnds = Monotonic.now().advanced(milliseconds: limits.drainUnreadMilliseconds)
     }
 
-    /// After GOAWAY, the last stream's end is the connection's. A server leaves it to the client to close first, for a while:
-    /// some (HAProxy 2.6) cut short what they are still passing on when they see the connection's end behind it.
+    /// After GOAWAY, the last stream's end is the connection's.
     func closeIfDone() {
-        let isLast = drainPhase == .said || drainPhase == .none && peerIsDraining
-        guard isLast, streams.isEmpty, clock.lingerEnds == nil else { return }
-        guard role == .server, limits.drainLingerMilliseconds > 0 else {
-            close(.noError, ConnectionFailure(.closed, "the connection was drained"))
-            return
+        guard streams.isEmpty else { return }
+        switch life.hasNoStreams() {
+        case .nothing: break
+        case .close: close(.noError, ConnectionFailure(.closed, "the connection was drained"))
+        case .linger:
+            clock.lingerEnds = Monotonic.now().advanced(milliseconds: limits.drainLingerMilliseconds)
+            armTimer()
         }
-        clock.lingerEnds = Monotonic.now().advanced(milliseconds: limits.drainLingerMilliseconds)
-        armTimer()
     }
 }

@@ -14,7 +14,8 @@ struct Transport: ~Copyable {
     /// What TLS is to be begun with, by the first step of the handshake: until it is a connection's turn, TLS costs nothing.
     private var unbegun: TLSContext?
     private var tls: TLSSession?
-    private(set) var isReady: Bool
+    /// Nothing goes in plaintext where TLS is to come, whatever its connection asks for.
+    private var isReady: Bool
 
     init(socket: consuming Descriptor, tls: TLSContext?) {
         unbegun = tls
@@ -54,7 +55,6 @@ struct Transport: ~Copyable {
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) -> Step {
-        // Nothing goes in plaintext where TLS is to come.
         guard isReady else { return .wouldBlock }
         guard let tls else {
             do throws(LinuxError) {

@@ -57,7 +57,6 @@ final class RawClient: HTTP2ConnectionHandler {
     func close() { connection.close() }
 
     func opened(_ connection: HTTP2Connection) {}
-    func draining(_ connection: HTTP2Connection) {}
     func met(_ limit: HTTP2Limits.Name) {}
     func received(request: [HTTP2Header], tooLarge: Bool, on: HTTP2Stream, of connection: HTTP2Connection) {}
 
