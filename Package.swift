@@ -90,9 +90,10 @@ var targets: [Target] = [
     library("LimitDeclaration", in: "System"),
     library("EventLoop", in: "System", ["LimitDeclaration", "LinuxSystem"]),
     library("TerminalText", in: "System"),
+    library("ByteBuffer", in: "System"),
 
     // Formats: what is written in files and on wires.
-    library("WireFormat", in: "Messages"),
+    library("WireFormat", in: "Messages", ["ByteBuffer"]),
     library("StrictJSON", in: "Messages", ["LinuxSystem"]),
     library("InferenceMessages", in: "Messages", [protobuf]),
     library("GRPCMessages", in: "Messages", [protobuf]),
@@ -105,11 +106,11 @@ var targets: [Target] = [
     library("GzipCodec", in: "Transport", ["CZlib"]),
     library(
         "HTTP2Connection", in: "Transport",
-        ["CNghttp2", "EventLoop", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
+        ["ByteBuffer", "CNghttp2", "EventLoop", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
     library(
         "GRPC", in: "Transport",
         [
-            "BaseEncodings", "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection",
+            "BaseEncodings", "ByteBuffer", "Cryptography", "EventLoop", "GRPCMessages", "GzipCodec", "HTTP2Connection",
             "LimitDeclaration", "LinuxSystem", "TLSSession", protobuf,
         ]),
 
@@ -132,13 +133,14 @@ var targets: [Target] = [
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // A backend: its contract, for both ends, and its life.
-    library("BackendIPC", in: "Backends", ["LinuxSystem", "WireFormat"]),
-    library("BackendKit", in: "Backends", ["BackendIPC", "LinuxSystem", "WireFormat"]),
+    library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "WireFormat"]),
+    library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "BaseEncodings", "Cryptography", "EventLoop", "LaunchPlan", "LimitDeclaration", "LinuxSystem",
-            "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText", "WireFormat", logging,
+            "BackendIPC", "BaseEncodings", "ByteBuffer", "Cryptography", "EventLoop", "LaunchPlan", "LimitDeclaration",
+            "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText",
+            "WireFormat", logging,
         ]),
 
     // What can be called, and by whom.
@@ -206,14 +208,16 @@ var targets: [Target] = [
     support("Polling"),
     support("SeededRandom"),
     // The agent's end of a backend's socket.
-    support("BackendDriver", ["BackendIPC", "LinuxSystem", "WireFormat"]),
+    support("BackendDriver", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem", "Polling"]),
     tests("LimitDeclarationTests", of: "System", ["LimitDeclaration"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
     tests("BaseEncodingsTests", of: "System", ["BaseEncodings"]),
     tests("CryptographyTests", of: "System", ["BaseEncodings", "Cryptography", "LinuxSystem"]),
     tests("TerminalTextTests", of: "System", ["TerminalText"]),
-    tests("WireFormatTests", of: "Messages", ["InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
+    tests("ByteBufferTests", of: "System", ["ByteBuffer", "SeededRandom"]),
+    tests(
+        "WireFormatTests", of: "Messages", ["ByteBuffer", "InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
     tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
     tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
@@ -244,7 +248,7 @@ var targets: [Target] = [
         ["LaunchPlan", "LinuxSystem", "Polling", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
     tests(
         "BackendIPCTests", of: "Backends",
-        ["BackendIPC", "InferenceMessages", "LinuxSystem", "SeededRandom", "WireFormat", protobuf]),
+        ["BackendIPC", "ByteBuffer", "InferenceMessages", "LinuxSystem", "SeededRandom", "WireFormat", protobuf]),
     tests(
         "BackendKitTests", of: "Backends",
         [
@@ -260,8 +264,9 @@ var targets: [Target] = [
     tests(
         "BackendSupervisorIntegrationTests", of: "Backends",
         [
-            "BackendIPC", "BackendSupervisor", "EventLoop", "InferenceMessages", "LaunchPlan", "LinuxSystem",
-            "Polling", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "WireFormat", logging, protobuf,
+            "BackendIPC", "BackendSupervisor", "ByteBuffer", "EventLoop", "InferenceMessages", "LaunchPlan",
+            "LinuxSystem", "Polling", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "WireFormat", logging,
+            protobuf,
         ]),
     tests(
         "EchoIntegrationTests", of: "Backends",
@@ -276,7 +281,8 @@ var targets: [Target] = [
     tests(
         "InferenceServiceTests", of: "Services",
         [
-            "BackendIPC", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem", "WireFormat",
+            "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
+            "WireFormat",
             protobuf,
         ]),
     tests(
@@ -322,7 +328,7 @@ var targets: [Target] = [
 // The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
 // a folder can be part of one target only.
 let fuzzed: [Target.Dependency] = [
-    "BackendIPC", "BaseEncodings", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling",
+    "BackendIPC", "BaseEncodings", "ByteBuffer", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling",
     "WireFormat", protobuf,
 ]
 if Context.environment["HEARTH_FUZZ"] == "1" {

@@ -1,3 +1,4 @@
+package import ByteBuffer
 package import WireFormat
 
 /// One message from the agent to a backend; the payload of a frame.
@@ -33,7 +34,7 @@ package enum AgentMessage: Equatable, Sendable {
     }
 
     /// Appends the message as one frame, length first.
-    package func appendFrame(to output: inout OutputBuffer) {
+    package func appendFrame(to output: inout ByteQueue) {
         switch self {
         case .welcome(let message): output.appendFrame(field: 1, message)
         case .reject(let message): output.appendFrame(field: 2, message)
@@ -111,7 +112,7 @@ package enum BackendMessage {
     }
 
     /// Appends the message as one frame, length first.
-    package func appendFrame(to output: inout OutputBuffer) {
+    package func appendFrame(to output: inout ByteQueue) {
         switch self {
         case .hello(let message): output.appendFrame(field: 1, message)
         case .loadProgress(let message): output.appendFrame(field: 2, message)
@@ -183,7 +184,7 @@ struct UnknownFields {
     }
 }
 
-extension OutputBuffer {
+extension ByteQueue {
     /// One frame: the length, 4 bytes big-endian, and an envelope whose body is `message`.
     package mutating func appendFrame(field: Int, _ message: some WireMessage) {
         appendFrame(field: field, byteCount: message.encodedSize) { message.encode(to: &$0) }
@@ -192,7 +193,7 @@ extension OutputBuffer {
     /// One frame whose body has `byteCount` bytes, written in place.
     package mutating func appendFrame(field: Int, byteCount: Int, _ fill: (inout WireWriter) -> Void) {
         let envelope = WireSize.field(field, byteCount: byteCount)
-        append(byteCount: 4 + envelope) { writer in
+        encode(byteCount: 4 + envelope) { writer in
             var length = UInt32(envelope).bigEndian
             withUnsafeBytes(of: &length) { writer.raw($0) }
             writer.field(field, byteCount: byteCount)

@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import ByteBuffer
 internal import Glibc
 internal import LinuxSystem
 internal import WireFormat

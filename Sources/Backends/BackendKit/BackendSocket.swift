@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import ByteBuffer
 internal import Glibc
 internal import LinuxSystem
 internal import WireFormat
@@ -6,9 +7,12 @@ internal import WireFormat
 /// The backend's end of the socket: what was read and what waits to be written. Uses read(2), write(2) and ppoll(2)
 /// only, and each only after ppoll has said that it will not block, so a blocking socket does as well. One thread.
 final class BackendSocket {
+    /// Memory that is kept for the next step's tokens, so that few steps take any.
+    static let idleBytesMax = 256 << 10
+
     private let descriptor: CInt
     var input: FrameBuffer
-    var output = OutputBuffer(capacity: 128 << 10)
+    var output = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The agent closed its end, or died.
     private(set) var isClosed = false
 
@@ -35,7 +39,7 @@ final class BackendSocket {
         let bytes = output.bytes
         let count = write(descriptor, bytes.baseAddress, min(bytes.count, Limits.writeBytesMax))
         if count >= 0 {
-            output.consume(count)
+            output.removeFirst(count)
             return
         }
         switch errno {

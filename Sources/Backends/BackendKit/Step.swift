@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import ByteBuffer
 internal import WireFormat
 
 /// One decode step: which sequences may compute, and where their tokens go. The tokens of all sequences leave in one
@@ -31,8 +32,8 @@ public struct Step: ~Copyable {
     var slots: [Slot] = []
     var running: [Int] = []
     var runs: [Run] = []
-    var ids = OutputBuffer(capacity: 4096)
-    var text = OutputBuffer(capacity: 16384)
+    var ids = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
+    var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The run that grows: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0

@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import ByteBuffer
 internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
@@ -38,7 +39,7 @@ final class BackendConnection {
     private var unfinished: TokenBatchView?
     /// `goOn` is due.
     private var goesOnLater = false
-    private var output = OutputBuffer()
+    private var output = ByteQueue()
     private var outputFlow = Flow.open
     private var flushIsDue = false
 
@@ -177,7 +178,7 @@ extension BackendConnection: TurnEndHandler {
             let count = send(
                 handles.socket.raw, output.bytes.baseAddress, output.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
             if count >= 0 {
-                output.consume(count)
+                output.removeFirst(count)
             } else if errno == EAGAIN {
                 outputFlow = .blocked
                 watch?.setInterest([.readable, .writable])

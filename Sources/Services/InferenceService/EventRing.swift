@@ -7,6 +7,9 @@ internal import WireFormat
 /// copy. Events are numbered from 1 without gaps (`ChatEvent.seq`); a reader says which it had last, and so any number of
 /// readers can be at different places. What is in it is one piece of memory: an event that does not fit at the end moves
 /// what is kept to the front. Bounded in bytes and in events; an empty one keeps `idleBytesMax`.
+///
+/// Its memory is an array and no `ByteQueue`, which cannot be copied: a turn is a value like any other. And it grows by doubling
+/// only, for thousands of rings hold a little for long.
 struct EventRing {
     /// An empty ring gives its memory back when that is more than this: thousands of turns stand still or are paced, and a
     /// paced token needs less.

@@ -1,3 +1,4 @@
+internal import ByteBuffer
 internal import GzipCodec
 internal import HTTP2Connection
 

@@ -1,3 +1,4 @@
+internal import ByteBuffer
 internal import CNghttp2
 internal import EventLoop
 internal import LinuxSystem

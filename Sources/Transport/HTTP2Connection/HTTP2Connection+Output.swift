@@ -1,13 +1,10 @@
+internal import ByteBuffer
 internal import CNghttp2
 internal import EventLoop
 internal import LinuxSystem
 
 /// Frames on their way from nghttp2 to a socket; one for all connections, empty between flushes.
-@IOLoop private let frames = FrameBuffer()
-
-@IOLoop private final class FrameBuffer {
-    var queue = ByteQueue(keepingMemory: true)
-}
+@IOLoop private var frames = ByteQueue(idleBytesMax: .max)
 
 extension HTTP2Connection: TurnEndHandler {
     func scheduleFlush() {
@@ -59,12 +56,12 @@ extension HTTP2Connection: TurnEndHandler {
         if !isBlocked, let reason = life.lastWord() { sayLastStream(reason) }
         var share = limits.sentBytesPerTurnMax
         while !isBlocked, !isClosed {
-            defer { frames.queue.removeAll() }
+            defer { frames.removeAll() }
             let mayHaveMore = try pull()
-            if frames.queue.isEmpty { return }
-            let count = frames.queue.count
-            let sent = try write(frames.queue.bytes)
-            if sent < count { unsent.append(UnsafeRawBufferPointer(rebasing: frames.queue.bytes[sent...])) }
+            if frames.isEmpty { return }
+            let count = frames.count
+            let sent = try write(frames.bytes)
+            if sent < count { unsent.append(UnsafeRawBufferPointer(rebasing: frames.bytes[sent...])) }
             if !mayHaveMore { return }
             share -= sent
             if share <= 0 {
@@ -76,7 +73,7 @@ extension HTTP2Connection: TurnEndHandler {
 
     /// Fills `frames`, up to the limit and one frame; whether nghttp2 may have more.
     private func pull() throws(ConnectionFailure) -> Bool {
-        while frames.queue.count < limits.unsentBytesMax, !isClosed {
+        while frames.count < limits.unsentBytesMax, !isClosed {
             guard try pullFrame() else { return false }
         }
         return true
@@ -86,25 +83,25 @@ extension HTTP2Connection: TurnEndHandler {
     private func pullFrame() throws(ConnectionFailure) -> Bool {
         var bytes: UnsafePointer<UInt8>?
         // DATA goes past `bytes`, in `takeData`.
-        let before = frames.queue.count
+        let before = frames.count
         let count = nghttp2_session_mem_send(session.pointer, &bytes)
         if count < 0 {
             throw ConnectionFailure(.violation, "HTTP/2: \(String(cString: nghttp2_strerror(Int32(count))))")
         }
         if count > 0 {
-            frames.queue.append(UnsafeRawBufferPointer(start: bytes, count: count))
+            frames.append(UnsafeRawBufferPointer(start: bytes, count: count))
             return true
         }
         // After DATA it goes on to the next frame by itself, unless `takeData` has paused it.
-        return frames.queue.count > before && frames.queue.count >= limits.unsentBytesMax
+        return frames.count > before && frames.count >= limits.unsentBytesMax
     }
 
     /// Takes the whole answer to a request out of nghttp2, before what follows of the request makes it drop that. It goes to
     /// the socket at the turn's end. Frames with data come after it, so that few others are taken.
     func takeAnswer(of stream: Int32) throws(ConnectionFailure) {
-        defer { frames.queue.removeAll() }
+        defer { frames.removeAll() }
         while streams[stream] != nil, !isClosed, try pullFrame() {}
-        unsent.append(frames.queue.bytes)
+        unsent.append(frames.bytes)
     }
 
     /// What an earlier flush left.
@@ -170,11 +167,11 @@ extension HTTP2Connection {
     /// Writes one DATA frame: its header and the stream's next bytes, copied once, from the stream to the connection.
     func takeData(of stream: HTTP2Stream, frameHeader: UnsafeRawBufferPointer, count: Int) -> CInt {
         let output = stream.output
-        frames.queue.append(frameHeader)
-        frames.queue.append(UnsafeRawBufferPointer(rebasing: output.pointee.bytes.bytes.prefix(count)))
+        frames.append(frameHeader)
+        frames.append(UnsafeRawBufferPointer(rebasing: output.pointee.bytes.bytes.prefix(count)))
         if output.pointee.removeFirst(count) { drainedStreams.append(stream) }
         // Left to itself nghttp2 goes on with the next frame, for as long as the peer's windows let it.
-        return frames.queue.count < limits.unsentBytesMax ? 0 : NGHTTP2_ERR_PAUSE.rawValue
+        return frames.count < limits.unsentBytesMax ? 0 : NGHTTP2_ERR_PAUSE.rawValue
     }
 
     func sentFrame(_ frame: nghttp2_frame) -> CInt {

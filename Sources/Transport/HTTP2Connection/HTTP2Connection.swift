@@ -1,3 +1,4 @@
+internal import ByteBuffer
 internal import CNghttp2
 package import EventLoop
 package import LinuxSystem

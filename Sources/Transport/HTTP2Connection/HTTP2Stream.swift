@@ -1,3 +1,4 @@
+internal import ByteBuffer
 package import EventLoop
 
 /// Why a stream ended.

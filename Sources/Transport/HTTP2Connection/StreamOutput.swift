@@ -1,3 +1,5 @@
+internal import ByteBuffer
+
 /// What a stream has to say: bytes, and where they stand against its marks. One per stream, on the loop.
 ///
 /// The stream holds it behind a pointer, which spares each message the run-time checks of a class's properties: tokens

@@ -1,4 +1,5 @@
 import BackendIPC
+import ByteBuffer
 import InferenceMessages
 import SeededRandom
 import SwiftProtobuf
@@ -8,7 +9,7 @@ import WireFormat
 @Suite("the hand-written codecs and the generated ones")
 struct CodecTests {
     /// The payload of the one frame in a buffer.
-    private func payload(_ output: borrowing OutputBuffer) -> [UInt8] {
+    private func payload(_ output: borrowing ByteQueue) -> [UInt8] {
         let frame = [UInt8](output.bytes)
         let length = frame.prefix(4).reduce(0) { $0 << 8 | Int($1) }
         #expect(length == frame.count - 4)
@@ -23,16 +24,16 @@ struct CodecTests {
     private func recodeBackend(_ bytes: [UInt8]) throws -> [UInt8] {
         try bytes.withUnsafeBytes { memory in
             let message = try BackendMessage(decoding: memory)
-            var output = OutputBuffer()
+            var output = ByteQueue()
             guard case .tokens(var batch) = message else {
                 message.appendFrame(to: &output)
                 return payload(output)
             }
-            var runs = OutputBuffer()
+            var runs = ByteQueue()
             while let view = try batch.next() {
                 #expect(view.tokenIDs.count == view.tokenCount)
                 let run = TokenRun(view, finish: view.finish)
-                runs.append(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
+                runs.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }
             let content = runs.bytes
             output.appendFrame(field: 4, byteCount: content.count) { $0.raw(content) }
@@ -46,7 +47,7 @@ struct CodecTests {
         for _ in 0..<300 {
             let envelope = random.agentEnvelope(body: body)
             let message = try decodeAgent(try envelope.serializedBytes())
-            var output = OutputBuffer()
+            var output = ByteQueue()
             message.appendFrame(to: &output)
             let back = try Hearth_Backend_V1_AgentEnvelope(serializedBytes: payload(output))
             #expect(back == envelope)
@@ -81,9 +82,9 @@ struct CodecTests {
             }
             #expect(reader.count == length)
             let content = Array(reader) + random.unknownFields()
-            var output = OutputBuffer()
+            var output = ByteQueue()
             content.withUnsafeBytes { content in
-                output.append(byteCount: WireSize.field(body, byteCount: content.count)) { writer in
+                output.encode(byteCount: WireSize.field(body, byteCount: content.count)) { writer in
                     writer.field(body, bytes: content)
                 }
             }

@@ -1,4 +1,5 @@
 import BackendIPC
+import ByteBuffer
 import EventLoop
 import Foundation
 import InferenceMessages
@@ -140,7 +141,7 @@ extension Workbench {
 
     /// Puts a backend there that says these messages and then does as the shell is told.
     func addScript(saying messages: [BackendMessage], then text: String) throws {
-        var frames = OutputBuffer()
+        var frames = ByteQueue()
         for message in messages { message.appendFrame(to: &frames) }
         try Data(frames.bytes).write(to: URL(fileURLWithPath: "\(folder)/.frames"))
         try addScript("cat '\(folder)/.frames' >&3\n" + text)

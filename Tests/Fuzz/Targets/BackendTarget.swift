@@ -1,4 +1,5 @@
 import BackendIPC
+import ByteBuffer
 import WireFormat
 
 /// An input is a byte that says where the conversation is (bit 0: sequences run), one for the size of what is read at a time,
@@ -11,8 +12,8 @@ enum BackendTarget {
     static var seeds: [[UInt8]] {
         let ids: [UInt8] = [1, 0x80, 1, 3]
         let text = Array(" hifo".utf8)
-        var running = OutputBuffer()
-        var beginning = OutputBuffer()
+        var running = ByteQueue()
+        var beginning = ByteQueue()
         let hello = BackendMessage.hello(Hello(name: "b", version: "1", capabilities: ["count_tokens"]))
         for message in [
             hello, .loadProgress(LoadProgress(fraction: 0.5)), .loaded(Loaded(maxContextTokens: 9, maxSequences: 4)),
@@ -28,9 +29,9 @@ enum BackendTarget {
                         finish: Finish(.reason(.stop))),
                     TokenRun(TokenRunView(sequence: 2), finish: Finish(.fault(Fault(.internal, "no")))),
                 ]
-                var content = OutputBuffer()
+                var content = ByteQueue()
                 for run in runs {
-                    content.append(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
+                    content.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
                 }
                 let bytes = content.bytes
                 running.appendFrame(field: 4, byteCount: bytes.count) { $0.raw(bytes) }
@@ -117,7 +118,7 @@ enum BackendTarget {
     /// To where sequences run, a question is open and a ping unanswered.
     private static func begin(_ conversation: inout BackendConversation) throws {
         var hearing = Hearing()
-        var said = OutputBuffer()
+        var said = ByteQueue()
         let hello = BackendMessage.hello(Hello(name: "b", version: "1", capabilities: ["count_tokens"]))
         for message in [hello, .loaded(Loaded(maxContextTokens: 9, maxSequences: sequences))] {
             message.appendFrame(to: &said)
@@ -133,16 +134,16 @@ enum BackendTarget {
     /// What can be decoded is the same once it was encoded again, in either direction.
     private static func survives(_ frame: UnsafeRawBufferPointer) throws {
         if let message = try? BackendMessage(decoding: frame) {
-            var once = OutputBuffer()
+            var once = ByteQueue()
             message.appendFrame(to: &once)
             try again(once.bytes) { bytes in
-                var twice = OutputBuffer()
+                var twice = ByteQueue()
                 try BackendMessage(decoding: bytes).appendFrame(to: &twice)
                 return Array(twice.bytes)
             }
         }
         if let message = try? AgentMessage(decoding: frame) {
-            var once = OutputBuffer()
+            var once = ByteQueue()
             message.appendFrame(to: &once)
             // A map's order is not kept.
             try again(once.bytes) { bytes in

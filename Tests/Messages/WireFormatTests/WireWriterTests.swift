@@ -1,5 +1,5 @@
+import ByteBuffer
 import InferenceMessages
-import SeededRandom
 import SwiftProtobuf
 import Testing
 import WireFormat
@@ -31,8 +31,8 @@ struct WireWriterTests {
         let delta =
             WireSize.field(1, string: text) + WireSize.field(2, varint: 2) + WireSize.field(3, byteCount: ids.count)
         let size = WireSize.field(1, varint: 300) + WireSize.field(4, byteCount: delta)
-        var output = OutputBuffer()
-        output.append(byteCount: size) { writer in
+        var output = ByteQueue()
+        output.encode(byteCount: size) { writer in
             writer.field(1, varint: 300)
             writer.field(4, byteCount: delta)
             writer.field(1, string: text)
@@ -46,31 +46,9 @@ struct WireWriterTests {
         #expect(event.delta.tokenIds == [1, 300])
     }
 
-    @Test("bytes leave the output buffer in the order in which they came")
-    func outputOrder() {
-        var output = OutputBuffer(capacity: 16)
-        var random = SeededRandom(seed: 2)
-        var expected: [UInt8] = []
-        var received: [UInt8] = []
-        var next: UInt8 = 0
-        for _ in 0..<5_000 {
-            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
-                next &+= 1
-                return next
-            }
-            bytes.withUnsafeBytes { output.append($0) }
-            expected += bytes
-            let taken = Int.random(in: 0...min(output.count, 45), using: &random)
-            received += output.bytes.prefix(taken)
-            output.consume(taken)
-        }
-        received += output.bytes
-        #expect(received == expected)
-    }
-
     @Test("packed varints of unknown number are appended one by one")
     func appendedVarints() throws {
-        var output = OutputBuffer(capacity: 16)
+        var output = ByteQueue()
         for value in 0..<1_000 as Range<UInt64> { output.append(varint: value * value * value) }
         var reader = WireReader(output.bytes)
         for value in 0..<1_000 as Range<UInt64> { #expect(try reader.varint() == value * value * value) }

@@ -1,3 +1,4 @@
+import ByteBuffer
 import GRPC
 import InferenceMessages
 import SwiftProtobuf
@@ -101,9 +102,9 @@ struct RequestScanTests {
     @Test func `a request that comes in pieces is passed on as one, with a name if it has none`() throws {
         let whole: [UInt8] = try everything.serializedBytes()
         let first: [UInt8] = try Hearth_V1_GenerateRequest.with { $0.model = "other" }.serializedBytes()
-        var chat = OutputBuffer(capacity: 64)
+        var chat = ByteQueue()
         for piece in [first, whole] {
-            chat.append(byteCount: WireSize.field(1, byteCount: piece.count)) { $0.field(1, bytes: piece) }
+            chat.encode(byteCount: WireSize.field(1, byteCount: piece.count)) { $0.field(1, bytes: piece) }
         }
         let bytes = Array(chat.bytes)
         var reading = RequestScan.chat(byteCount: bytes.count, limits: limits)
@@ -168,8 +169,8 @@ struct RequestScanTests {
                 filled = count
             }
             for field in path.reversed() {
-                var outer = OutputBuffer(capacity: content.count + 16)
-                outer.append(byteCount: WireSize.field(field, byteCount: content.count)) {
+                var outer = ByteQueue()
+                outer.encode(byteCount: WireSize.field(field, byteCount: content.count)) {
                     $0.field(field, bytes: content)
                 }
                 content = Array(outer.bytes)

@@ -1,4 +1,5 @@
 package import BackendIPC
+internal import ByteBuffer
 internal import Glibc
 package import LinuxSystem
 internal import WireFormat
@@ -85,19 +86,19 @@ extension BackendDriver {
     package func say(_ message: AgentMessage) throws {
         try conversation.agentSays(message)
         if case .start(let start) = message { completions[start.sequence] = Completion() }
-        var output = OutputBuffer()
+        var output = ByteQueue()
         message.appendFrame(to: &output)
         while !output.isEmpty { try send(&output) }
     }
 
-    private func send(_ output: inout OutputBuffer) throws {
+    private func send(_ output: inout ByteQueue) throws {
         guard !isClosed else { throw Failure.closed }
         let ready = try Poll.wait(descriptor, for: .writable, nanoseconds: patienceSeconds * 1_000_000_000)
         guard !ready.isEmpty else { throw Failure.deaf(seconds: patienceSeconds) }
         let bytes = output.bytes
         let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
         if count >= 0 {
-            output.consume(count)
+            output.removeFirst(count)
             return
         }
         switch errno {
