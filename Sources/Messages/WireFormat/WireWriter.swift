@@ -24,12 +24,18 @@ public struct WireWriter {
         return start
     }
 
-    @inlinable
+    /// Most are tags and short lengths, of one byte: inlined, a store.
+    @inlinable @inline(__always)
     public mutating func varint(_ value: UInt64) {
         if value < 0x80 {
             take(1).storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
-            return
+        } else {
+            longVarint(value)
         }
+    }
+
+    @usableFromInline
+    mutating func longVarint(_ value: UInt64) {
         var rest = value
         let start = take(WireSize.varint(value))
         var offset = 0
