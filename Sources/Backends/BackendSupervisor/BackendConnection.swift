@@ -292,18 +292,24 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             guard let run = try conversation.next(&batch) else { return true }
             visits.use()
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
-            let handler = handlers[Int(run.sequence)]
-            guard run.isLast, let finish = run.finish else {
-                handler?.received(run)
-                continue
+            if run.isLast, let finish = run.finish {
+                end(run, finish)
+            } else {
+                handlers[Int(run.sequence)]?.received(run)
             }
-            handlers[Int(run.sequence)] = nil
-            if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
-            handler?.finished(finish)
-            owner?.roomFreed()
         }
         if watch != nil { unfinished = batch }
         return false
+    }
+
+    /// Not inlined into the loop above, which runs for every token and keeps more in registers without it.
+    @inline(never)
+    private func end(_ run: TokenRunView, _ finish: Finish) {
+        let handler = handlers[Int(run.sequence)]
+        handlers[Int(run.sequence)] = nil
+        if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
+        handler?.finished(finish)
+        owner?.roomFreed()
     }
 }
 
