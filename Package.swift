@@ -117,7 +117,7 @@ var targets: [Target] = [
     // The sandbox: from a policy to a plan, the launcher that applies it, and what starts that.
     system("CSeccomp", in: "Sandbox", pkgConfig: "libseccomp", package: "libseccomp-dev"),
     library("SeccompFilter", in: "Sandbox"),
-    library("LaunchPlan", in: "Sandbox", ["SeccompFilter"]),
+    library("LaunchPlan", in: "Sandbox", ["LinuxSystem", "SeccompFilter"]),
     library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem", "SeccompFilter"]),
     command("hearth-sandbox", in: "Sandbox", ["LaunchSequence"], linkerSettings: staticExecutable),
     library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
@@ -234,7 +234,7 @@ var targets: [Target] = [
         "GRPCIntegrationTests", of: "Transport",
         ["COpenSSL", "EventLoop", "GRPC", "GzipCodec", "HTTP2Connection", "LinuxSystem", "TLSSession", protobuf]),
     tests("SeccompFilterTests", of: "Sandbox", ["SeccompFilter"]),
-    tests("LaunchPlanTests", of: "Sandbox", ["LaunchPlan", "SeccompFilter"]),
+    tests("LaunchPlanTests", of: "Sandbox", ["LaunchPlan", "LinuxSystem", "SeccompFilter"]),
     tests("LaunchSequenceTests", of: "Sandbox", ["LaunchPlan", "LaunchSequence", "LinuxSystem", "SeccompFilter"]),
     tests(
         "SandboxPolicyTests", of: "Sandbox",
@@ -302,7 +302,8 @@ var targets: [Target] = [
     // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.
     testProgram("sandbox-ablation", ["LaunchSequence"], linkerSettings: staticExecutable),
     testProgram(
-        "sandbox-driver", ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
+        "sandbox-driver",
+        ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter"]),
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.
     .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),

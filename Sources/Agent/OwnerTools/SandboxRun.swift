@@ -85,12 +85,21 @@ package struct SandboxRun: Sendable {
         let socket = launched.socket.raw
         // Not waited for: it ends with the program's end of the socket, or with this process.
         Thread.detachNewThread { discard(socket) }
-        let status: CInt =
-            switch launched.process.waitForExit() {
-            case .exited(let status): status
-            case .signalled(let signal): LaunchStatus.signalBase + signal
+        var denied: [SupervisedCall] = []
+        do {
+            // Its exit status says the rest.
+            _ = try launched.hearToEnd { report in
+                guard case .supervised(let call) = report else { return }
+                if let index = denied.firstIndex(where: { $0.call == call.call }) {
+                    denied[index] = call
+                } else {
+                    denied.append(call)
+                }
             }
-        return Outcome(status: status, denied: LaunchReport.supervisedCalls(from: launched.report.raw))
+        } catch {
+            launched.process.kill()
+        }
+        return Outcome(status: LaunchStatus.of(launched.process.waitForExit()), denied: denied)
     }
 
     private static func discard(_ socket: CInt) {
@@ -141,26 +150,5 @@ private struct OutputStream: ~Copyable {
         guard let writer else { return }
         close(writer)
         copied.wait()
-    }
-}
-
-extension LaunchReport {
-    /// What a launcher that has ended told last of each kind of call.
-    fileprivate static func supervisedCalls(from report: CInt) -> [SupervisedCall] {
-        var reader = Reader()
-        var bytes = [UInt8](repeating: 0, count: byteCountMax)
-        var calls: [SupervisedCall] = []
-        while true {
-            let count = read(report, &bytes, bytes.count)
-            if count <= 0 { return calls }
-            reader.append(bytes.prefix(count))
-            while case .supervised(let call) = try? reader.next() {
-                if let index = calls.firstIndex(where: { $0.call == call.call }) {
-                    calls[index] = call
-                } else {
-                    calls.append(call)
-                }
-            }
-        }
     }
 }

@@ -6,9 +6,9 @@ internal import TerminalText
 
 /// How a backend's process ended, in words: of its exit status, of what its launcher says, and of what the machine knows.
 struct BackendExit: Equatable {
-    /// What is known beside the exit status.
+    /// What is known beside how it ended.
     struct Circumstances {
-        /// The launcher's word, which comes on a pipe that the backend does not have.
+        /// The launcher's word, which comes on a socket that the backend does not have.
         var verdict: LaunchVerdict?
         /// Its model was loaded.
         var wasReady = false
@@ -53,22 +53,16 @@ struct BackendExit: Equatable {
             detail = "\(words): it may have \(known.memory)"
             return
         }
-        let signal = Self.signal(of: status)
+        var signal: CInt?
         switch status {
-        case .exited(let code) where signal == nil: words = "exited with code \(code)"
-        default: words = "was killed by signal \(signal ?? 0)" + (Self.name(of: signal).map { " (\($0))" } ?? "")
+        case .exited(let code): words = "exited with code \(code)"
+        case .signalled(let number):
+            signal = number
+            words = "was killed by signal \(number)" + (Self.name(of: number).map { " (\($0))" } ?? "")
         }
         // Every C library tries calls that are denied: whoever ended well did not miss them.
         let failed = status != .exited(0)
         detail = ([words] + Self.hints(signal: signal, known, failed: failed)).joined(separator: "; ")
-    }
-
-    /// The launcher ends with 128 and the number of the signal that ended the backend.
-    private static func signal(of status: ExitStatus) -> CInt? {
-        switch status {
-        case .exited(let code): (1...64).contains(code - LaunchStatus.signalBase) ? code - LaunchStatus.signalBase : nil
-        case .signalled(let signal): signal
-        }
     }
 
     private static func hints(signal: CInt?, _ known: Circumstances, failed: Bool) -> [String] {
@@ -114,7 +108,7 @@ struct BackendExit: Equatable {
     }
 
     /// Of the signals that commonly end processes (signal(7)).
-    private static func name(of signal: CInt?) -> String? {
+    private static func name(of signal: CInt) -> String? {
         switch signal {
         case SIGHUP: "SIGHUP"
         case SIGINT: "SIGINT"

@@ -4,7 +4,8 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxLaunch
 
-/// Watches one backend process: its output and its exit. Owned by its `ManagedBackend`; the I/O loop's own.
+/// Watches one backend process: its output, its keeper's word and its exit; and freezes and thaws it. Owned by its
+/// `ManagedBackend`; the I/O loop's own.
 @IOLoop
 final class BackendProcess {
     private static let paceMilliseconds: UInt64 = 250
@@ -13,16 +14,18 @@ final class BackendProcess {
     /// hold a mebibyte (fcntl(2), F_SETPIPE_SZ).
     private static let readsPerTurnMax = 2
     private static let lastReadsMax = 32
-    /// A pipe holds 64 KiB (pipe(7)).
-    private static let reportReadsMax = 16
+    /// Of its keeper's reports, in one turn; and once it has ended, when the socket holds no more than it has room for.
+    private static let reportsPerTurnMax = 64
+    private static let lastReportsMax = 4_096
 
     let handles: SandboxedProcess
     private let limits: SupervisorConfiguration.Limits
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
     private let denied: @IOLoop (SupervisedCall) -> Void
     private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
-    /// Why its launcher could not do its work; nil as long as it does.
-    private(set) var verdict: LaunchVerdict?
+    private var keeper = KeeperConversation()
+    /// Of a keeper that said what none would say.
+    private var breach: LaunchVerdict?
 
     private var exitWatch: Watch?
     private var logWatch: Watch?
@@ -33,9 +36,8 @@ final class BackendProcess {
     private var paceTimer: Timer?
     private var status: ExitStatus?
     private var lastTimer: Timer?
-    private var reportWatch: Watch?
-    private var reportHandler: ReportHandler?
-    private var reports = LaunchReport.Reader()
+    private var keeperWatch: Watch?
+    private var keeperHandler: KeeperHandler?
 
     /// `wrote` is called with each piece of output, valid during the call, `denied` with what the launcher tells of calls
     /// that the filter denied, each time with the whole count of a kind, and `exited` once, when the process is
@@ -53,23 +55,39 @@ final class BackendProcess {
         self.exited = exited
         let logHandler = LogHandler(process: self)
         self.logHandler = logHandler
-        let reportHandler = ReportHandler(process: self)
-        self.reportHandler = reportHandler
+        let keeperHandler = KeeperHandler(process: self)
+        self.keeperHandler = keeperHandler
         do throws(LinuxError) {
             try handles.log.setNonblocking(true)
             logWatch = try IOLoop.watch(handles.log, .readable, handler: logHandler)
-            reportWatch = try IOLoop.watch(handles.report, .readable, .first, handler: reportHandler)
+            keeperWatch = try IOLoop.watch(handles.keeper, .readable, .first, handler: keeperHandler)
             exitWatch = try IOLoop.watch(handles.process, handler: self)
         } catch {
             // The handlers know this process, which will not be there.
             unwatchLog()
-            unwatchReport()
+            unwatchKeeper()
             throw error
         }
     }
 
     /// The launcher's process.
     var pid: Int32 { handles.process.processID }
+
+    /// Why its launcher could not do its work; nil as long as it does.
+    var verdict: LaunchVerdict? { breach ?? keeper.verdict }
+
+    /// What it had used when it ended; nil before, and where its keeper could not tell.
+    var use: ResourceUse? { keeper.use }
+
+    /// Nothing of it runs: its keeper has said so, and was not asked to thaw it since.
+    var isFrozen: Bool { keeper.isFrozen }
+
+    /// Has everything of it stand still until `thaw`; one that is still being launched, as soon as it runs. It keeps its
+    /// memory, can be killed, and answers nothing, no Ping either.
+    func freeze() { ask(.freeze) }
+
+    /// Lets it go on.
+    func thaw() { ask(.thaw) }
 
     func kill() {
         if status == nil { handles.process.kill() }
@@ -85,7 +103,7 @@ extension BackendProcess: ReadinessHandler {
         exitWatch = nil
         paceTimer?.cancel()
         paceTimer = nil
-        readReport()
+        hear(reportsMax: Self.lastReportsMax)
         // What is in the pipe now was written before the exit; its end tells that no descendant is left either.
         if readLog(readsMax: Self.lastReadsMax) { return finish() }
         watchLog()
@@ -94,51 +112,61 @@ extension BackendProcess: ReadinessHandler {
 
     private func finish() {
         guard let status else { return }
-        unwatchReport()
+        unwatchKeeper()
         unwatchLog()
         logHandler = nil
         lastTimer?.cancel()
         lastTimer = nil
-        exited(self, status)
+        // Without its keeper's word, all that is known is what became of the launcher.
+        exited(self, keeper.end ?? status)
     }
 }
 
-// What the launcher tells: never the backend, which does not have that pipe.
+// Its keeper: never the backend, which does not have that socket.
 extension BackendProcess {
     @IOLoop
-    fileprivate final class ReportHandler: ReadinessHandler {
+    fileprivate final class KeeperHandler: ReadinessHandler {
         unowned let process: BackendProcess
         init(process: BackendProcess) { self.process = process }
-        func ready(_ readiness: Readiness) { process.readReport() }
+        func ready(_ readiness: Readiness) { process.hear(reportsMax: BackendProcess.reportsPerTurnMax) }
     }
 
-    /// Reads what the pipe can hold at most; more waits for the next turn.
-    private func readReport() {
-        var bytes = [UInt8](repeating: 0, count: LaunchReport.byteCountMax)
-        for _ in 0..<Self.reportReadsMax {
-            let count = read(handles.report.raw, &bytes, bytes.count)
-            if count < 0, errno == EAGAIN || errno == EINTR { return }
-            guard count > 0 else { return unwatchReport() }
-            reports.append(bytes.prefix(count))
-            do throws(LaunchPlanError) {
-                while let report = try reports.next() { take(report) }
-            } catch {
-                return unwatchReport()
+    /// Takes what the keeper says, up to a bound; more waits for the next turn.
+    private func hear(reportsMax: Int) {
+        guard keeperWatch != nil else { return }
+        do {
+            for _ in 0..<reportsMax {
+                switch try handles.hear() {
+                case .nothing: return
+                case .ended: return unwatchKeeper()
+                case .received(let datagram):
+                    if case .supervised(let call) = try keeper.hear(datagram) { denied(call) }
+                    if keeper.isOver { return unwatchKeeper() }
+                }
             }
+        } catch {
+            breakOff("\(error)")
         }
     }
 
-    private func take(_ report: LaunchReport) {
-        switch report {
-        case .supervised(let call): denied(call)
-        case .failed(let verdict): self.verdict = verdict
-        }
+    private func ask(_ command: KeeperCommand) {
+        guard keeperWatch != nil, let datagram = keeper.ask(command) else { return }
+        if !handles.tell(datagram) { breakOff("it does not hear what it is asked") }
     }
 
-    private func unwatchReport() {
-        reportWatch?.unwatch()
-        reportWatch = nil
-        reportHandler = nil
+    /// Whoever does not keep to the protocol is not trusted with a backend.
+    private func breakOff(_ why: String) {
+        breach = LaunchVerdict(
+            "the launcher says what no launcher says (\(why)); install hearth and hearth-sandbox together",
+            isTransient: keeper.phase == .running, hasBegun: keeper.phase == .running)
+        kill()
+        unwatchKeeper()
+    }
+
+    private func unwatchKeeper() {
+        keeperWatch?.unwatch()
+        keeperWatch = nil
+        keeperHandler = nil
     }
 }
 

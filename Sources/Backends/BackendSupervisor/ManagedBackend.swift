@@ -308,6 +308,14 @@ extension ManagedBackend {
         lastVerdict = process.verdict
         let exit = BackendExit(status, circumstances(of: process))
         log.note("(the process \(exit.words))", at: Self.clock)
+        if let use = process.use {
+            logger.info(
+                "ended",
+                metadata: [
+                    "pid": "\(process.pid)", "processor_milliseconds": "\(use.processorMicroseconds / 1_000)",
+                    "memory_mebibytes": "\(use.memoryBytes >> 20)",
+                ])
+        }
         forgetProcess()
         apply {
             $0.exited(

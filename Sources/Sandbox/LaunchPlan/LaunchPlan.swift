@@ -1,3 +1,5 @@
+package import LinuxSystem
+
 /// What the launcher does to itself before it becomes a backend: made by the agent, read by `hearth-sandbox`; nothing
 /// in it is the backend's choice. `encoded()` and `init(decoding:)` carry it through a sealed memory file.
 package struct LaunchPlan: Equatable, Sendable {
@@ -106,32 +108,41 @@ package struct ResourceLimit: Hashable, Sendable {
 package enum LaunchDescriptor {
     /// The backend's end of the socket to the agent.
     package static let socket: CInt = 3
-    /// The read end of a pipe whose write end only the agent has: end of file says that the agent has died.
-    package static let lifeline: CInt = 4
+    /// The keeper's end of a socket of datagrams whose other end only the agent has: `KeeperReport` one way,
+    /// `KeeperCommand` the other. Its end says that the agent has died.
+    package static let keeper: CInt = 4
     /// The encoded plan in a sealed memory file.
     package static let plan: CInt = 5
     /// The backend's executable in a sealed memory file.
     package static let executable: CInt = 6
-    /// The write end of a pipe on which the launcher tells the agent what it knows: `LaunchReport` records.
-    package static let report: CInt = 7
-    /// The `cgroup.procs` of the backend's control group, open for writing; something else where the plan has no layer
+    /// The folder of the control group of launcher and backend; something else where the plan has no layer
     /// `controlGroup`.
-    package static let controlGroup: CInt = 8
+    package static let controlGroup: CInt = 7
+    /// The group in it that is the backend's alone, so that it can be frozen and its keeper goes on.
+    package static let backendGroup = "backend"
     /// AT_EMPTY_PATH: the launcher executes the descriptor itself (execveat(2)); the filter lets exactly this pass.
     package static let executionFlags: CInt = 0x1000
     /// The first descriptor that is handed on at the same number, such as the weights of a model.
-    package static let firstHandedOn: CInt = 9
+    package static let firstHandedOn: CInt = 8
 }
 
-/// How the launcher's exit status reads; any other status is the backend's own. A backend can exit with each of these
-/// too, so nothing follows from them that `LaunchReport` does not say.
+/// How the launcher's exit status reads to people; any other status is the backend's own. A backend can exit with each of
+/// these too, so the agent goes by `KeeperReport` alone.
 package enum LaunchStatus {
     /// The agent died, and the backend was killed with it.
     package static let agentLost: CInt = 124
-    /// The launcher could not do its work; one line on standard error and `LaunchReport.failed` say why.
+    /// The launcher could not do its work; one line on standard error and `KeeperReport.failed` say why.
     package static let failed: CInt = 125
     /// A backend that a signal ended is reported as this plus the signal's number.
     package static let signalBase: CInt = 128
+
+    /// For a program that ended so.
+    package static func of(_ status: ExitStatus) -> CInt {
+        switch status {
+        case .exited(let code): code
+        case .signalled(let signal): signalBase + signal
+        }
+    }
 }
 
 /// The bounds of a plan, checked when it is encoded and when it is read.

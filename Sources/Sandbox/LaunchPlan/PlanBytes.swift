@@ -1,4 +1,4 @@
-/// Appends the parts of a plan.
+/// Appends the parts of a plan, or of a report.
 struct PlanWriter {
     private(set) var output: [UInt8] = []
 
@@ -21,7 +21,7 @@ struct PlanWriter {
     }
 }
 
-/// Takes the parts of a plan in order; names the part that is cut short or too long.
+/// Takes the parts of a plan or a report in order; names the part that is cut short or too long.
 struct PlanReader {
     private let input: [UInt8]
     private var position = 0
@@ -34,6 +34,14 @@ struct PlanReader {
         let taken = try take(MemoryLayout<Value>.size, part)
         let value = input.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: taken.lowerBound, as: Value.self) }
         return Value(littleEndian: value)
+    }
+
+    mutating func flag(_ part: String) throws(LaunchPlanError) -> Bool {
+        switch try integer(UInt8.self, part) {
+        case 0: return false
+        case 1: return true
+        case let value: throw LaunchPlanError("\(part): \(value) is neither yes nor no")
+        }
     }
 
     mutating func bytes(_ part: String, max: Int) throws(LaunchPlanError) -> [UInt8] {
@@ -63,7 +71,7 @@ struct PlanReader {
     }
 
     private mutating func take(_ count: Int, _ part: String) throws(LaunchPlanError) -> Range<Int> {
-        guard count <= input.count - position else { throw LaunchPlanError("\(part): the plan is cut short") }
+        guard count <= input.count - position else { throw LaunchPlanError("\(part): cut short") }
         defer { position += count }
         return position..<(position + count)
     }

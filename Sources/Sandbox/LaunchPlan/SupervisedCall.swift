@@ -1,7 +1,7 @@
 package import SeccompFilter
 
 /// System calls of one kind that a backend's filter denied or logged, as the launcher tells the agent
-/// (`LaunchReport.supervised`).
+/// (`KeeperReport.supervised`).
 package struct SupervisedCall: Equatable, Sendable {
     /// The first call of the kind. All of a kind have the same number and the same values of the arguments that the plan
     /// tells kinds apart by (`LaunchPlan.tellingArguments`).
@@ -20,10 +20,8 @@ package struct SupervisedCall: Equatable, Sendable {
     /// The number in the record that counts all kinds beyond `LaunchPlanLimits.callKindsMax`.
     package static let otherKinds = UInt32.max
 
-    /// Of the encoded form.
-    package static let byteCount = 64
-
-    package func encoded() -> [UInt8] {
+    /// Always 64 bytes.
+    func encoded() -> [UInt8] {
         var writer = PlanWriter()
         writer.integer(call.number)
         writer.integer(UInt32(errno))
@@ -32,17 +30,15 @@ package struct SupervisedCall: Equatable, Sendable {
         return writer.output
     }
 
-    /// Nil unless there are exactly `byteCount` bytes.
-    package init?(decoding bytes: some Collection<UInt8>) {
-        guard bytes.count == SupervisedCall.byteCount else { return nil }
-        var reader = PlanReader(input: Array(bytes))
-        guard let number = try? reader.integer(UInt32.self, "call"),
-            let errno = try? reader.integer(UInt32.self, "errno"),
-            let count = try? reader.integer(UInt64.self, "count")
-        else { return nil }
+    init(from reader: inout PlanReader) throws(LaunchPlanError) {
+        let number = try reader.integer(UInt32.self, "call")
+        guard let errno = UInt16(exactly: try reader.integer(UInt32.self, "call")) else {
+            throw LaunchPlanError("call: no errno")
+        }
+        let count = try reader.integer(UInt64.self, "call")
         var arguments: [UInt64] = []
-        for _ in 0..<6 { arguments.append((try? reader.integer(UInt64.self, "argument")) ?? 0) }
-        self.init(SystemCall(number, arguments), errno: UInt16(truncatingIfNeeded: errno), count: count)
+        for _ in 0..<6 { arguments.append(try reader.integer(UInt64.self, "call")) }
+        self.init(SystemCall(number, arguments), errno: errno, count: count)
     }
 }
 

@@ -15,8 +15,10 @@ struct CallSupervision: ~Copyable {
     private let listener: SeccompListener
     private let filter: FilterProgram
     private let executesOnce: Bool
-    /// The backend runs: its exec was let pass.
-    private(set) var hasExecuted = false
+    /// The launcher's exec was let pass.
+    private var hasExecuted = false
+    /// That exec, while it waits.
+    private var execution: SeccompListener.Waiting?
     private var kinds: CallKinds
     private var lastReport = Monotonic.now()
 
@@ -36,28 +38,47 @@ struct CallSupervision: ~Copyable {
         return passed >= Self.secondInNanoseconds ? 0 : Int64(Self.secondInNanoseconds - passed)
     }
 
-    /// Answers one call. `willExecute` runs before the launcher's own exec passes.
-    mutating func answer(willExecute: () throws(LinuxError) -> Void) throws(LinuxError) {
-        guard let waiting = try listener.receive() else { return }
+    /// What an answer leaves to be done.
+    enum Remainder {
+        case nothing
+        /// The launcher's own exec waits for `letExecute`.
+        case execution
+        /// There is a kind of calls that the agent was not told of.
+        case newKind
+    }
+
+    /// Answers one call.
+    mutating func answer() throws(LinuxError) -> Remainder {
+        guard let waiting = try listener.receive() else { return .nothing }
         var call = SystemCall(waiting.number, waiting.arguments, architecture: waiting.architecture)
         call.instructionPointer = waiting.instructionPointer
         switch filter.verdict(on: call) {
         case .notify where call.number == SystemCall.openat:
             try answerOpen(waiting)
-        case .notify where !hasExecuted || !executesOnce:
-            if !hasExecuted { try willExecute() }
-            hasExecuted = true
+        case .notify where !hasExecuted:
+            execution = waiting
+            return .execution
+        case .notify where !executesOnce:
             try listener.answer(waiting, errno: 0)
         case .log:
             try listener.answer(waiting, errno: 0)
-            if kinds.note(call, errno: 0) { report() }
+            return kinds.note(call, errno: 0) ? .newKind : .nothing
         case .errno(let number):
             try listener.answer(waiting, errno: CInt(number))
-            if kinds.note(call, errno: number) { report() }
+            return kinds.note(call, errno: number) ? .newKind : .nothing
         default:
             try listener.answer(waiting, errno: ENOSYS)
-            if kinds.note(call, errno: UInt16(ENOSYS)) { report() }
+            return kinds.note(call, errno: UInt16(ENOSYS)) ? .newKind : .nothing
         }
+        return .nothing
+    }
+
+    /// Lets the launcher's own exec pass.
+    mutating func letExecute() throws(LinuxError) {
+        guard let waiting = execution else { return }
+        execution = nil
+        hasExecuted = true
+        try listener.answer(waiting, errno: 0)
     }
 
     /// What a runtime that watches its own threads reads of one of them where there is a /proc: that it runs
@@ -79,12 +100,11 @@ struct CallSupervision: ~Copyable {
         }
     }
 
-    /// Tells the agent what it has not been told. What the pipe does not take is told next time.
+    /// Tells the agent what it has not been told. What the agent has no room for is told next time.
     mutating func report() {
         lastReport = .now()
         for index in kinds.indices where kinds.isNews(index) {
-            let record = LaunchReport.supervised(kinds[index]).encoded()
-            guard write(LaunchDescriptor.report, record, record.count) == record.count else { return }
+            guard AgentSocket.offer(.supervised(kinds[index])) else { return }
             kinds.told(index)
         }
     }

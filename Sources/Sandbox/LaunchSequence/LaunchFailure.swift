@@ -7,8 +7,6 @@ package struct LaunchFailure: Error {
     let text: String
     /// The same launch may succeed later, though nobody mends anything.
     let isTransient: Bool
-    /// The backend ran already.
-    private(set) var hasBegun = false
 
     init(_ layer: SandboxLayers, _ error: LinuxError, remedy: String? = nil) {
         let reason = remedy.map { "\(error); \($0)" } ?? error.description
@@ -23,19 +21,24 @@ package struct LaunchFailure: Error {
         self.isTransient = isTransient
     }
 
-    /// The same failure, of a backend that ran already.
-    func afterTheBeginning() -> LaunchFailure {
-        var failure = self
-        failure.hasBegun = true
-        return failure
+    /// Tells the agent, and the reader of standard error in one line, and ends this process. A forked child, too, must not
+    /// run its parent's cleanup.
+    package func report() -> Never {
+        AgentSocket.say(told)
+        end()
     }
 
-    /// Tells the agent on the report's pipe and the reader of standard error in one line, and ends this process. A forked
-    /// child, too, must not run its parent's cleanup.
-    package func report() -> Never {
-        let verdict = LaunchVerdict(text, isTransient: isTransient || hasBegun, hasBegun: hasBegun)
-        let record = LaunchReport.failed(verdict).encoded()
-        _ = write(LaunchDescriptor.report, record, record.count)
+    /// The same for a process that may be under the backend's filter already, by way of its keeper: write(2) is a call that
+    /// every filter allows.
+    func report(through pipe: CInt) -> Never {
+        let bytes = told.encoded()
+        _ = write(pipe, bytes, bytes.count)
+        end()
+    }
+
+    private var told: KeeperReport { .failed(reason: text, isTransient: isTransient) }
+
+    private func end() -> Never {
         let line = Array("hearth-sandbox: \(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
         _exit(LaunchStatus.failed)

@@ -7,13 +7,10 @@ internal import SeccompFilter
 ///
 /// In tier full there are three processes: this one, outside the PID namespace, which the agent knows; its child, the
 /// first process of the namespace, with which the kernel kills all others in it; and the backend, number 2. In tier
-/// reduced the second is left out. Each waits for the next one and for the lifeline, and each dies with the one before
-/// it, so that the agent's death reaches the backend whatever moment of the launch it hits. The one that waits for the
-/// backend also supervises its system calls (`CallSupervision`).
+/// reduced the second is left out. Each waits for the next one and for the end of the agent's socket, the lifeline, and each
+/// dies with the one before it, so that the agent's death reaches the backend whatever moment of the launch it hits. The one
+/// that waits for the backend is its keeper (`Keeper`).
 package struct Launcher {
-    /// How long the backend's parent waits between looks for the supervisor's end, which appears as the filter is loaded.
-    private static let lookNanoseconds: Int64 = 10_000
-
     private let plan: LaunchPlan
     private let filter: FilterProgram
 
@@ -57,7 +54,7 @@ package struct Launcher {
         if has(.cleanDescriptors) {
             try layer(.cleanDescriptors) { () throws(LinuxError) in try ProcessFork.closeAll(from: firstOfNobody) }
         }
-        if has(.controlGroup) { try enterControlGroup() }
+        let group = has(.controlGroup) ? try enterControlGroup() : nil
         if has(.noNewPrivileges) {
             try layer(.noNewPrivileges) { () throws(LinuxError) in try Confinement.setNoNewPrivileges() }
         }
@@ -67,19 +64,21 @@ package struct Launcher {
         try enterNamespaces()
         if has(.noCapabilities) { try dropCapabilities() }
         if has(.landlock) { try applyLandlock() }
-        return has(.processNamespace) ? try runFirstProcess() : try runBackend()
+        return has(.processNamespace) ? try runFirstProcess(group) : try runBackend(group)
     }
 
     /// The first descriptor that is nobody's.
     private var firstOfNobody: CInt { LaunchDescriptor.firstHandedOn + CInt(plan.handedOnCount) }
 
-    /// Moves this process, and with it all that it forks, into the group whose limits the agent has set.
-    private func enterControlGroup() throws(LaunchFailure) {
+    /// Moves this process, and with it all that it forks, into the group whose limits the agent has set; the group in it for
+    /// the backend alone.
+    private func enterControlGroup() throws(LaunchFailure) -> BackendGroup {
         try layer(.controlGroup, remedy: "the agent's control group was taken from it; restart the agent") {
             () throws(LinuxError) in
-            let processes = Descriptor(owning: LaunchDescriptor.controlGroup)
+            let folder = Descriptor(owning: LaunchDescriptor.controlGroup)
             // 0: the one who writes (cgroups(7)).
-            try processes.writeAll(Array("0".utf8))
+            try folder.openBelow("cgroup.procs", O_WRONLY).writeAll(Array("0".utf8))
+            return try BackendGroup(in: folder)
         }
     }
 
@@ -147,7 +146,7 @@ package struct Launcher {
     }
 
     /// Forks the first process of the PID namespace, which runs the backend, and waits for it.
-    private func runFirstProcess() throws(LaunchFailure) -> CInt {
+    private func runFirstProcess(_ group: BackendGroup?) throws(LaunchFailure) -> CInt {
         // Tells the child whether this process died before the child could ask to die with it; its number would not,
         // because a parent outside the namespace has none there.
         let launcher = try layer(.lifeline) { () throws(LinuxError) in try ProcessFork.handleOfSelf() }
@@ -158,112 +157,61 @@ package struct Launcher {
                 try layer(.lifeline) { () throws(LinuxError) in try Confinement.dieWithParent() }
                 if ProcessFork.isReady(launcher.raw) { _exit(LaunchStatus.agentLost) }
             }
-            _exit(try runBackend())
+            _exit(try runBackend(group))
         }
-        try layer(.cleanDescriptors) { () throws(LinuxError) in
-            try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, LaunchDescriptor.report, watch.raw])
-        }
-        switch try next(watch, child) {
-        case .ended(let status): return Launcher.status(of: status)
-        default: return end(child)
+        try layer(.cleanDescriptors) { () throws(LinuxError) in try Launcher.keepOnly([watch.raw]) }
+        while true {
+            let ready = try layer(.lifeline) { () throws(LinuxError) in
+                try Poll.waitForAny(of: [(AgentSocket.raw, []), (watch.raw, .readable)], nanoseconds: nil)
+            }
+            if !ready[0].isEmpty {
+                kill(child, SIGKILL)
+                waitpid(child, nil, 0)
+                return LaunchStatus.agentLost
+            }
+            guard case .ended(let status, let use) = watch.look(at: child) else { continue }
+            // Whoever killed the keeper killed everything in the namespace with it, and nobody was left to say so.
+            if case .signalled = status { AgentSocket.say(.ended(status, use)) }
+            return LaunchStatus.of(status)
         }
     }
 
-    /// Forks the backend, supervises it, and waits for it.
+    /// Forks the backend, and keeps it.
     ///
     /// Until the backend executes, it and this process have their descriptors in common: that is how the supervisor's end
     /// of the filter, which the backend's process opens by loading the filter, gets here without a call that the filter
     /// would have to allow.
-    private func runBackend() throws(LaunchFailure) -> CInt {
+    private func runBackend(_ group: BackendGroup?) throws(LaunchFailure) -> CInt {
         let parent = getpid()
         let watch = try layer(.lifeline) { () throws(LinuxError) in try ChildWatch() }
+        // Both ends are closed by number, or by the exec.
+        let (execution, executing) = try layer(.lifeline) { () throws(LinuxError) in
+            let pipe = try Descriptor.pipe()
+            try pipe.first.setNonblocking(true)
+            return pipe.take { ($0.release(), $1.release()) }
+        }
         try layer(.cleanDescriptors) { () throws(LinuxError) in
-            for descriptor in LaunchDescriptor.lifeline..<LaunchDescriptor.firstHandedOn {
+            for descriptor in LaunchDescriptor.keeper..<LaunchDescriptor.firstHandedOn {
                 if SharedDescriptors.isOpen(descriptor) { try ProcessFork.setCloseOnExec(descriptor) }
             }
             if has(.cleanDescriptors) { try SharedDescriptors.setCloseOnExec(from: firstOfNobody) }
         }
         let listener = try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.nextNumber() }
         let child = try layer(.resourceLimits) { () throws(LinuxError) in try SharedDescriptors.fork() }
-        if child == 0 { try becomeBackend(parent: parent) }
+        if child == 0 { becomeBackend(parent: parent, group, executing: executing) }
         try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.setPunctualWaits() }
-        guard isSupervised else {
-            try layer(.cleanDescriptors) { () throws(LinuxError) in
-                try leaveDescriptors(keeping: [watch.raw])
-            }
-            return try supervise(child, watch, listener: nil)
-        }
-        return try supervise(child, watch, listener: listener)
+        var keeper = Keeper(
+            child: child, watch: watch, execution: execution,
+            // Without a namespace everybody of this user would be meant; the backend leads a group of processes.
+            freezer: group.map { .group($0) } ?? .signal(to: has(.processNamespace) && getpid() == 1 ? -1 : -child))
+        return try keeper.keep(isSupervised ? (listener, plan, filter) : nil)
     }
 
-    /// - Parameter listener: the number at which the supervisor's end will appear.
-    private func supervise(
-        _ child: CInt, _ watch: borrowing ChildWatch, listener: CInt?
-    ) throws(LaunchFailure) -> CInt {
-        while let listener, !SharedDescriptors.isOpen(listener) {
-            switch try next(watch, child, nanoseconds: Launcher.lookNanoseconds) {
-            case .ended(let status): return Launcher.status(of: status)
-            case .lifelineLost: return end(child)
-            default: continue
-            }
-        }
-        guard let listener else {
-            let event = try next(watch, child)
-            if case .ended(let status) = event { return Launcher.status(of: status) }
-            return end(child)
-        }
-        var calls = CallSupervision(listener: listener, plan: plan, filter: filter)
-        while true {
-            do throws(LaunchFailure) {
-                if let status = try superviseOnce(child, watch, &calls) { return status }
-            } catch {
-                throw calls.hasExecuted ? error.afterTheBeginning() : error
-            }
-        }
-    }
-
-    /// The exit status once there is one.
-    private func superviseOnce(
-        _ child: CInt, _ watch: borrowing ChildWatch, _ calls: inout CallSupervision
-    ) throws(LaunchFailure) -> CInt? {
-        let listener = calls.raw
-        switch try next(watch, child, listener: listener, nanoseconds: calls.nanosecondsToReport) {
-        case .ended(let status):
-            calls.report()
-            return Launcher.status(of: status)
-        case .lifelineLost: return end(child)
-        case .timeOver: calls.report()
-        case .supervision:
-            let kept = [watch.raw, listener]
-            try layer(.seccomp) { () throws(LinuxError) in
-                try calls.answer { () throws(LinuxError) in try leaveDescriptors(keeping: kept) }
-            }
-        }
-        return nil
-    }
-
-    private func next(
-        _ watch: borrowing ChildWatch, _ child: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil
-    ) throws(LaunchFailure) -> ChildWatch.Event {
-        do throws(LinuxError) {
-            return try watch.next(
-                child: child, lifeline: LaunchDescriptor.lifeline, listener: listener, nanoseconds: nanoseconds)
-        } catch {
-            throw LaunchFailure(.lifeline, error)
-        }
-    }
-
-    /// Stops sharing descriptors with the backend's process and keeps what supervising it takes. From here on nobody of
-    /// the same user may trace this process.
-    private func leaveDescriptors(keeping kept: [CInt]) throws(LinuxError) {
-        try SharedDescriptors.unshare()
-        // The agent is to see the backend's socket close when the backend ends.
-        try keepOnly([STDERR_FILENO, LaunchDescriptor.lifeline, LaunchDescriptor.report] + kept)
-    }
-
-    private func keepOnly(_ kept: [CInt]) throws(LinuxError) {
+    /// Closes all that a process of the launcher does not need that only waits. From here on nobody of the same user may
+    /// trace it.
+    static func keepOnly(_ kept: [CInt]) throws(LinuxError) {
         var next: CInt = 0
-        for descriptor in kept.sorted() {
+        for descriptor in ([STDERR_FILENO, AgentSocket.raw] + kept).sorted() {
             try ProcessFork.closeAll(from: next, to: descriptor - 1)
             next = descriptor + 1
         }
@@ -271,26 +219,22 @@ package struct Launcher {
         try Confinement.forbidTracing()
     }
 
-    private func end(_ child: CInt) -> CInt {
-        kill(child, SIGKILL)
-        waitpid(child, nil, 0)
-        return LaunchStatus.agentLost
-    }
-
-    private static func status(of ended: ExitStatus) -> CInt {
-        switch ended {
-        case .exited(let status): status
-        case .signalled(let signal): LaunchStatus.signalBase + signal
+    /// In the process that will be the backend. It opens and closes nothing: until the exec its descriptors are its
+    /// parent's too.
+    private func becomeBackend(parent: CInt, _ group: BackendGroup?, executing: CInt) -> Never {
+        do throws(LaunchFailure) {
+            try takeLastSteps(parent: parent, group)
+        } catch {
+            error.report(through: executing)
         }
     }
 
-    /// The last steps, in the process that will be the backend. It opens and closes nothing: until the exec its
-    /// descriptors are its parent's too.
-    private func becomeBackend(parent: CInt) throws(LaunchFailure) -> Never {
+    private func takeLastSteps(parent: CInt, _ group: BackendGroup?) throws(LaunchFailure) -> Never {
         if has(.lifeline), !has(.processNamespace) {
             try layer(.lifeline) { () throws(LinuxError) in try Confinement.dieWithParent() }
             if getppid() != parent { _exit(LaunchStatus.agentLost) }
         }
+        if let group { try layer(.controlGroup) { () throws(LinuxError) in try group.enter() } }
         try layer(.cleanDescriptors) { () throws(LinuxError) in
             try ProcessFork.startSession()
             try ProcessFork.unblockSignals()

@@ -29,7 +29,7 @@ extension SandboxAudit {
                 SandboxAudit.look(at: process, plan: plan, &observation)
             }
             let ending = try ProcessHandle(child: launched.processID)
-            // The launcher's end of the lifeline goes with this value.
+            // The agent's end of the lifeline goes with this value.
             _ = consume launched
             let ended = try Poll.wait(
                 ending.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax, interruption: interruption)

@@ -102,24 +102,22 @@ package struct SandboxAudit: ~Copyable {
         var plan = plan
         plan.arguments += ["act", probe.name] + offer.words(descriptorsFrom: LaunchDescriptor.firstHandedOn)
         let attempt: Attempt
+        let told: KeeperConversation
         do {
             let launched = try launchLaidOpen(plan, launcher)
             // One that has ended already did not want it.
             try? offer.sendSecret(over: launched.socket.raw)
             attempt = try Attempt(
                 launched.process, output: launched.log, seconds: SandboxAudit.secondsMax, interruption: interruption)
+            told = try launched.hearToEnd()
         } catch {
             throw AuditError("\(probe.name), inside: \(error)")
         }
-        switch attempt.status {
+        if told.verdict != nil { throw AuditError(attempt.text) }
         // Whoever ended the launcher was in the sandbox.
-        case .signalled: return .done
-        case .exited(let status) where status > LaunchStatus.signalBase:
-            return .ended(signal: status - LaunchStatus.signalBase)
-        default: break
-        }
+        if case .signalled = attempt.status { return .done }
+        if case .signalled(let signal) = told.end { return .ended(signal: signal) }
         if let outcome = attempt.outcome(of: probe) { return outcome }
-        guard attempt.status != .exited(LaunchStatus.failed) else { throw AuditError(attempt.text) }
         // A status that the probe does not give: it became another program.
         return .done
     }

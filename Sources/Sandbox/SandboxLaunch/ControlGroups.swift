@@ -107,6 +107,7 @@ package struct ControlGroups: Sendable {
         let name = "backend-\(getpid())-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
         try makeFolder(name)
         let group = ControlGroup(path: "\(folder)/\(name)")
+        try makeFolder("\(name)/\(LaunchDescriptor.backendGroup)")
         if controllers.contains("memory") {
             try write("\(limits.memoryBytes)", "\(name)/memory.max")
             // Kernels without swap accounting have no such file.
@@ -123,7 +124,7 @@ package struct ControlGroups: Sendable {
     /// Removes what an earlier agent left: a group that is in use cannot be removed.
     private func sweep() {
         let names = (try? FolderNames.names(inFolder: folder, limit: 4096)) ?? []
-        for name in names where name.hasPrefix("backend-") { rmdir("\(folder)/\(name)") }
+        for name in names where name.hasPrefix("backend-") { _ = ControlGroup.remove("\(folder)/\(name)") }
     }
 
     private func makeFolder(_ name: String) throws(LinuxError) {
@@ -145,7 +146,8 @@ package struct ControlGroups: Sendable {
     }
 }
 
-/// The control group of one backend. Whatever is still in it is killed when the last reference goes.
+/// The control group of one backend and its launcher, with the one in it for the backend alone. Whatever is still in them is
+/// killed when the last reference goes.
 package final class ControlGroup: Sendable {
     /// Groups whose last process had not gone when they should have.
     private static let leftovers = Mutex<[String]>([])
@@ -153,9 +155,6 @@ package final class ControlGroup: Sendable {
     package let path: String
 
     fileprivate init(path: String) { self.path = path }
-
-    /// `cgroup.procs`, open for writing: whoever writes "0" is in the group.
-    func openProcesses() throws(LinuxError) -> Descriptor { try Descriptor.open("\(path)/cgroup.procs", O_WRONLY) }
 
     /// Whether the kernel killed in it because its memory.max was reached (memory.events, `oom_kill`).
     package var ranOutOfMemory: Bool {
@@ -173,10 +172,16 @@ package final class ControlGroup: Sendable {
 
     deinit {
         if let kill = try? Descriptor.open("\(path)/cgroup.kill", O_WRONLY) { _ = write(kill.raw, "1", 1) }
-        if rmdir(path) != 0 { ControlGroup.leftovers.withLock { $0.append(path) } }
+        if !ControlGroup.remove(path) { ControlGroup.leftovers.withLock { $0.append(path) } }
+    }
+
+    /// Whether it is gone: one that is in use cannot be removed.
+    fileprivate static func remove(_ path: String) -> Bool {
+        rmdir("\(path)/\(LaunchDescriptor.backendGroup)")
+        return rmdir(path) == 0 || errno == ENOENT
     }
 
     static func removeLeftovers() {
-        leftovers.withLock { paths in paths.removeAll { rmdir($0) == 0 || errno == ENOENT } }
+        leftovers.withLock { paths in paths.removeAll(where: remove) }
     }
 }

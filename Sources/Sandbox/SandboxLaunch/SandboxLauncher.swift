@@ -76,7 +76,7 @@ package struct SandboxLauncher: Sendable {
     }
 
     /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
-    /// start in `LaunchReport.failed`. `handOver` is borrowed for the call; the
+    /// start in `KeeperReport.failed`. `handOver` is borrowed for the call; the
     /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
     /// plan has the layer `controlGroup`.
     package func launch(
@@ -148,14 +148,10 @@ package struct SandboxLauncher: Sendable {
         let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
-        let lifeline = try Descriptor.pipe()
-        let report = try Descriptor.pipe()
+        let keeper = try Socket.datagramPair()
         // Without a group nobody reads this descriptor, and a launcher whose plan demands one fails at /dev/null.
-        let groupProcesses =
-            if let group { try group.openProcesses() } else { try Descriptor.open("/dev/null", O_RDONLY) }
-        for end in [sockets.first.raw, log.first.raw, report.first.raw, report.second.raw] {
-            try Descriptor.setNonblocking(end)
-        }
+        let groupFolder = try Descriptor.open(group?.path ?? "/dev/null", O_RDONLY)
+        for end in [sockets.first.raw, log.first.raw] { try Descriptor.setNonblocking(end) }
         let standard =
             switch streams {
             case .logged: [null.raw, log.second.raw, log.second.raw]
@@ -165,8 +161,7 @@ package struct SandboxLauncher: Sendable {
         let descriptors =
             standard
             + [
-                sockets.second.raw, lifeline.first.raw, planFile.raw, executable.memory.raw, report.second.raw,
-                groupProcesses.raw,
+                sockets.second.raw, keeper.second.raw, planFile.raw, executable.memory.raw, groupFolder.raw,
             ]
             + handOver + (laidOpen?.descriptors ?? [])
         let processID = try ProcessSpawn.spawn(
@@ -175,8 +170,8 @@ package struct SandboxLauncher: Sendable {
             descriptors: descriptors)
         let process = try ProcessHandle(child: processID)
         return SandboxedProcess(
-            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), report: report.takeFirst(),
-            lifeline: lifeline.takeSecond(), group: group)
+            process: process, socket: sockets.takeFirst(), log: log.takeFirst(), keeper: keeper.takeFirst(),
+            group: group)
     }
 }
 

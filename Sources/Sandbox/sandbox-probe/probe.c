@@ -4,8 +4,8 @@
 //   sandbox-probe act NAME KEY=VALUE...      tries one: exit status 0 when it succeeded, 1 with a line "NAME refused
 //                                            ERRNO" when not, 2 when there is no such act; a signal stops it too
 //   sandbox-probe bystander folder=FOLDER    the other process; prints the values that acts are given
-//   sandbox-probe facts | exit N | signal N | abort | hang | echo | threads N | read-mapping N | read-file PATH |
-//                 write-file PATH            what a test of a launch wants to see
+//   sandbox-probe facts | exit N | signal N | abort | hang | spin PROCESSES | echo | threads N | read-mapping N |
+//                 read-file PATH | write-file PATH            what a test of a launch wants to see
 //
 // An act that succeeds outside the sandbox and not inside proves something; one that is refused outside proves nothing
 // on that machine. Run outside, no act harms the machine: bombs are small, and what is attacked is on offer for it.
@@ -140,6 +140,25 @@ static int hang(void) {
     for (;;) pause();
 }
 
+static void *compute(void *unused) {
+    for (volatile unsigned long i = 0;; i++) {}
+    return unused;
+}
+
+// Computes for ever, in two threads of each of so many processes.
+static int spin(int processes) {
+    pthread_t made;
+    for (int i = 1; i < processes; i++) {
+        pid_t child = fork();
+        if (child < 0) return 1;
+        if (child == 0) break;
+    }
+    if (pthread_create(&made, NULL, compute, NULL) != 0) return 1;
+    if (write(1, "running\n", 8) != 8) return 1;
+    compute(NULL);
+    return 0;
+}
+
 // How long one system call takes that every policy allows and that does nothing: the best of twenty rounds.
 static int calls(int count) {
     double best = 1e9;
@@ -164,6 +183,7 @@ int main(int argc, char **argv) {
     if (!strcmp(mode, "signal")) return raise(number);
     if (!strcmp(mode, "abort")) abort();
     if (!strcmp(mode, "hang")) return hang();
+    if (!strcmp(mode, "spin")) return spin(number);
     if (!strcmp(mode, "echo")) return echo();
     if (!strcmp(mode, "threads")) return threads(number);
     if (!strcmp(mode, "read-mapping")) return read_mapping(number);

@@ -50,9 +50,12 @@ extension Descriptor {
 
     /// socketpair(2): two connected Unix stream sockets.
     package static func socketPair() throws(LinuxError) -> DescriptorPair {
+        try socketPair(kind: CInt(SOCK_STREAM.rawValue))
+    }
+
+    static func socketPair(kind: CInt) throws(LinuxError) -> DescriptorPair {
         var ends: [CInt] = [-1, -1]
-        let kind = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-        try checked("make a socket pair") { socketpair(AF_UNIX, kind, 0, &ends) }
+        try checked("make a socket pair") { socketpair(AF_UNIX, kind | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) }
         return DescriptorPair(first: Descriptor(owning: ends[0]), second: Descriptor(owning: ends[1]))
     }
 

@@ -43,6 +43,8 @@ package struct Readiness: OptionSet, Sendable {
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     package static let readable = Readiness(rawValue: 0x001)
+    /// Something out of the ordinary, such as a change of a control group's `cgroup.events`.
+    package static let priority = Readiness(rawValue: 0x002)
     package static let writable = Readiness(rawValue: 0x004)
     package static let error = Readiness(rawValue: 0x008)
     package static let hangUp = Readiness(rawValue: 0x010)

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// ppoll(2) on one descriptor, and on one that ends the wait, for code that has no event loop. The bits are those of epoll.
+/// ppoll(2), for code that has no event loop. The bits are those of epoll.
 package enum Poll {
     /// Waits for at most `nanoseconds` (nil: for ever). Returns what the descriptor is ready for: nothing when the time
     /// is over or a signal came. Throws EINTR once `interruption`, borrowed for the call, can be read.
@@ -16,5 +16,18 @@ package enum Poll {
         if ready >= 0 { return Readiness(rawValue: UInt32(ready)) }
         if errno == EINTR { return [] }
         throw LinuxError.last("wait for a descriptor")
+    }
+
+    /// Waits until one of several is ready, for at most `nanoseconds` (nil: for ever). Returns what each is ready for, in
+    /// their order: all nothing when the time is over. One below 0 is not looked at; of the others, errors and the end are
+    /// told whatever they are watched for.
+    package static func waitForAny(
+        of watched: [(descriptor: CInt, events: Readiness)], nanoseconds: Int64?
+    ) throws(LinuxError) -> [Readiness] {
+        var entries = watched.map {
+            pollfd(fd: $0.descriptor, events: Int16(truncatingIfNeeded: $0.events.rawValue), revents: 0)
+        }
+        try checked("wait for descriptors") { hearth_poll_many(&entries, UInt32(entries.count), nanoseconds ?? -1) }
+        return entries.map { Readiness(rawValue: UInt32(UInt16(bitPattern: $0.revents))) }
     }
 }

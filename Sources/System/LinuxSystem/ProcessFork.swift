@@ -66,11 +66,11 @@ package enum ProcessFork {
     }
 }
 
-/// Waits for a child, and for a pipe whose end says that nobody needs the child any more.
+/// Tells what becomes of a child.
 package struct ChildWatch: ~Copyable {
     private let signals: Descriptor
 
-    /// Borrowed, to be kept when others are closed.
+    /// Readable when something may have become of a child. Borrowed, to be kept when others are closed.
     package var raw: CInt { signals.raw }
 
     /// Blocks SIGCHLD from here on, so that no end of a child is missed: make it before the fork.
@@ -78,52 +78,50 @@ package struct ChildWatch: ~Copyable {
         signals = Descriptor(owning: try checked("watch for the end of children") { hearth_child_signals() })
     }
 
-    /// What a watch was woken by.
-    package enum Event {
-        case ended(ExitStatus)
-        /// The lifeline is readable or closed.
-        case lifelineLost
-        /// A call waits for the supervisor, or none can come any more.
-        case supervision
-        case timeOver
-    }
-
-    /// Waits until `child` has ended, reaping every other that ends meanwhile, or until one of the others happens. Throws
-    /// where waiting is refused: then nobody would see the agent die, and the child must not go on.
-    /// - Parameters:
-    ///   - listener: a supervisor's end; nil watches none.
-    ///   - nanoseconds: nil waits for ever.
-    package func next(
-        child: CInt, lifeline: CInt, listener: CInt? = nil, nanoseconds: Int64? = nil
-    ) throws(LinuxError) -> Event {
-        var watched = [
-            pollfd(fd: lifeline, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: signals.raw, events: Int16(POLLIN), revents: 0),
-            // Below 0: not looked at (poll(2)).
-            pollfd(fd: listener ?? -1, events: Int16(POLLIN), revents: 0),
-        ]
-        while true {
-            let ready = hearth_poll_many(&watched, 3, nanoseconds ?? -1)
-            if ready < 0 {
-                if errno == EINTR { continue }
-                throw LinuxError.last("wait for the backend")
-            }
-            if ready == 0 { return .timeOver }
-            if watched[0].revents != 0 { return .lifelineLost }
-            if watched[1].revents != 0, let status = reap(child) { return .ended(status) }
-            if watched[2].revents != 0 { return .supervision }
-        }
-    }
-
-    private func reap(_ child: CInt) -> ExitStatus? {
+    /// The last thing that became of `child` since the last look; reaps every other that has ended. After an end there is
+    /// no such child: look no more.
+    package func look(at child: CInt) -> ChildChange? {
         var record = [UInt8](repeating: 0, count: 128)
         _ = read(signals.raw, &record, record.count)
+        var last: ChildChange?
         var status: CInt = 0
-        while true {
-            let ended = waitpid(-1, &status, WNOHANG)
-            if ended <= 0 { return nil }
-            // A child that asked to be traced is also told of when it stops: it has not ended (WIFSTOPPED).
-            if ended == child, status & 0xff != 0x7f { return ExitStatus(waitStatus: status) }
+        var use = rusage()
+        while case let changed = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &use), changed > 0 {
+            guard changed == child else { continue }
+            // WIFCONTINUED, WIFSTOPPED (bits/waitstatus.h).
+            if status == 0xffff {
+                last = .continued
+            } else if status & 0xff == 0x7f {
+                last = .stopped
+            } else {
+                return .ended(ExitStatus(waitStatus: status), ResourceUse(use))
+            }
         }
+        return last
+    }
+}
+
+package enum ChildChange: Equatable, Sendable {
+    case ended(ExitStatus, ResourceUse)
+    /// By a signal.
+    case stopped, continued
+}
+
+/// What a process that has ended had used, with all its children that it waited for (getrusage(2)).
+package struct ResourceUse: Equatable, Sendable {
+    /// Of all processors, in user and system mode.
+    package let processorMicroseconds: UInt64
+    /// The most that was resident at once.
+    package let memoryBytes: UInt64
+
+    package init(processorMicroseconds: UInt64, memoryBytes: UInt64) {
+        self.processorMicroseconds = processorMicroseconds
+        self.memoryBytes = memoryBytes
+    }
+
+    fileprivate init(_ use: rusage) {
+        let times = [use.ru_utime, use.ru_stime]
+        processorMicroseconds = times.reduce(0) { $0 &+ UInt64(clamping: $1.tv_sec) &* 1_000_000 &+ UInt64($1.tv_usec) }
+        memoryBytes = UInt64(clamping: use.ru_maxrss) << 10
     }
 }

@@ -337,7 +337,7 @@ struct UnsandboxedHostileBackendTests {
         await bench.close()
     }
 
-    @Test("a verdict that reaches the launcher's pipe is believed: what keeps a backend from it is that it has none")
+    @Test("a verdict that comes on the keeper's socket is believed: what keeps a backend from it is that it has none")
     func playsLauncher() async throws {
         let bench = try Workbench()
         try bench.write("weights", "abc")
@@ -345,7 +345,7 @@ struct UnsandboxedHostileBackendTests {
             "unruly", as: "unruly-plays-launcher", manifest: #"{"models": [{"id": "m", "file": "weights"}]}"#)
         let backend = try await bench.start(until: .failed)
         #expect(backend.detail.hasPrefix("was not started: forged"))
-        #expect(backend.recentLog.contains("told on descriptor 7"))
+        #expect(backend.recentLog.contains("told on descriptor 4"))
         await bench.close()
     }
 }

@@ -2,6 +2,7 @@ import BackendIPC
 import EventLoop
 import Foundation
 import LaunchPlan
+import LinuxSystem
 import TestPlaces
 import Testing
 
@@ -106,6 +107,32 @@ struct UnrulyBackendTests {
             let backend = try await bench.start(until: .backingOff)
             await bench.until { backend.pid == 0 }
             #expect(backend.detail == "was not started: fork: Cannot allocate memory; restart 1 of 10")
+        }
+    }
+
+    @Test("a launcher that says what none says is killed, and its owner is told", arguments: [false, true])
+    func brokenLauncher(hasStarted: Bool) async throws {
+        try await withBench { bench in
+            let reports = hasStarted ? [KeeperReport.started.encoded(), [9]] : [[9]]
+            try bench.addLauncher(saying: reports, then: "exec sleep 1000")
+            let backend = try await bench.start(until: hasStarted ? .backingOff : .failed)
+            await bench.until { backend.pid == 0 }
+            let begin = hasStarted ? "was ended by its launcher" : "was not started"
+            #expect(backend.detail.hasPrefix("\(begin): the launcher says what no launcher says (report: of the"))
+            #expect(backend.detail.contains("install hearth and hearth-sandbox together"))
+        }
+    }
+
+    @Test("how a backend ended is what its keeper says, whatever the launcher's exit status is")
+    func keeperTellsEnd() async throws {
+        try await withBench { bench in
+            let use = ResourceUse(processorMicroseconds: 1, memoryBytes: 1)
+            let reports: [KeeperReport] = [.started, .ended(.signalled(11), use)]
+            try bench.addLauncher(saying: reports.map { $0.encoded() }, then: "exit 3")
+            let backend = try await bench.start(until: .backingOff)
+            await bench.until { backend.pid == 0 }
+            #expect(backend.detail.hasPrefix("was killed by signal 11 (SIGSEGV)"))
+            #expect(backend.lastExit == .signalled(11))
         }
     }
 

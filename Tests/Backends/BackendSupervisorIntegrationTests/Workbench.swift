@@ -149,10 +149,21 @@ extension Workbench {
 
     /// Puts a script there that plays a launcher: it says this where only a launcher can, and exits as one does.
     func addLauncher(saying verdict: LaunchVerdict) throws {
+        let report = KeeperReport.failed(reason: verdict.reason, isTransient: verdict.isTransient)
+        try addLauncher(saying: [report.encoded()], then: "exit \(LaunchStatus.failed)")
+    }
+
+    /// Puts a script there that plays a keeper: it sends these datagrams and then does as the shell is told.
+    func addLauncher(saying datagrams: [[UInt8]], then text: String) throws {
         try write("weights", "abc")
         try write("script.json", #"{"models": [{"id": "script", "file": "weights"}]}"#)
-        try Data(LaunchReport.failed(verdict).encoded()).write(to: URL(fileURLWithPath: "\(folder)/.record"))
-        try addScript("cat '\(folder)/.record' >&\(LaunchDescriptor.report); exit \(LaunchStatus.failed)")
+        var lines = ""
+        for (number, datagram) in datagrams.enumerated() {
+            let file = "\(folder)/.datagram\(number)"
+            try Data(datagram).write(to: URL(fileURLWithPath: file))
+            lines += "cat '\(file)' >&\(LaunchDescriptor.keeper)\n"
+        }
+        try addScript(lines + text)
     }
 
     func write(_ name: String, _ text: String) throws {
@@ -204,19 +215,17 @@ struct PlainLaunching: BackendLaunching {
         let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
-        let lifeline = try Descriptor.pipe()
-        let report = try Descriptor.pipe()
-        try report.first.setNonblocking(true)
+        let keeper = try Socket.datagramPair()
         try sockets.first.setNonblocking(true)
         try log.first.setNonblocking(true)
         let handOver =
-            weights.map { [lifeline.first.raw, null.raw, null.raw, report.second.raw, null.raw, $0.descriptor.raw] }
+            weights.map { [keeper.second.raw, null.raw, null.raw, null.raw, $0.descriptor.raw] }
             ?? []
         let descriptors = [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver
         let pid = try Self.spawn(definition, descriptors)
         return SandboxedProcess(
             process: try ProcessHandle(child: pid), socket: sockets.takeFirst(), log: log.takeFirst(),
-            report: report.takeFirst(), lifeline: lifeline.takeSecond(), group: nil)
+            keeper: keeper.takeFirst(), group: nil)
     }
 
     /// A process that another test has forked just now may still hold the file open that was written before: then it

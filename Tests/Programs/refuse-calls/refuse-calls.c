@@ -27,10 +27,10 @@ static const struct {
     {"execveat", SYS_execveat}, {"fsconfig", 431}, {"fsmount", 432}, {"fsopen", 430}, {"ioctl", SYS_ioctl},
     {"landlock_add_rule", 445}, {"landlock_create_ruleset", 444}, {"landlock_restrict_self", 446},
     {"mount", SYS_mount}, {"mount_setattr", 442}, {"move_mount", 429}, {"open_tree", 428}, {"openat2", 437},
-    {"pidfd_open", 434},
-    {"pivot_root", SYS_pivot_root}, {"ppoll", SYS_ppoll}, {"prctl", SYS_prctl}, {"prlimit64", SYS_prlimit64},
-    {"rt_sigprocmask", SYS_rt_sigprocmask}, {"seccomp", SYS_seccomp}, {"setrlimit", SYS_setrlimit},
-    {"setsid", SYS_setsid}, {"signalfd4", SYS_signalfd4}, {"umount2", SYS_umount2}, {"unshare", SYS_unshare},
+    {"pidfd_open", 434}, {"pipe2", SYS_pipe2}, {"pivot_root", SYS_pivot_root}, {"ppoll", SYS_ppoll},
+    {"prctl", SYS_prctl}, {"prlimit64", SYS_prlimit64}, {"rt_sigprocmask", SYS_rt_sigprocmask},
+    {"seccomp", SYS_seccomp}, {"setrlimit", SYS_setrlimit}, {"setsid", SYS_setsid}, {"signalfd4", SYS_signalfd4},
+    {"umount2", SYS_umount2}, {"unshare", SYS_unshare},
 };
 
 #if defined(__x86_64__)

@@ -4,6 +4,7 @@ internal import LinuxSystem
 internal import SandboxAudit
 internal import SandboxLaunch
 internal import SandboxPolicy
+internal import SeccompFilter
 
 struct Usage: Error, CustomStringConvertible {
     let description: String
@@ -29,7 +30,7 @@ struct Driver {
     private var tier = SandboxTier.full
     private var binds: [ReadOnlyBind] = []
     private var devices: [String] = []
-    private var controllers: [String] = []
+    private var controllers: [String]?
     private var temporaryBytes: UInt64 = 0
     private var handOver: [String] = []
     private var memoryMebibytes: UInt64 = 256
@@ -55,7 +56,7 @@ struct Driver {
             case "--executable-bind":
                 binds.append(ReadOnlyBind(source: value, target: value, allowsExecution: true))
             case "--device": devices.append(value)
-            case "--control-groups": controllers = value.split(separator: ",").map(String.init)
+            case "--control-groups": controllers = value == "none" ? [] : value.split(separator: ",").map(String.init)
             case "--temporary": temporaryBytes = UInt64(value) ?? 0
             case "--hand-over": handOver.append(value)
             case "--memory": memoryMebibytes = UInt64(value) ?? 0
@@ -82,6 +83,7 @@ struct Driver {
         case "launch": return try follow(try launch(arguments))
         case "audit": return try audit()
         case "hold": return try hold()
+        case "keep": return try keep()
         case "echo": return try echo()
         default: throw Usage(description: "unknown command '\(command)'")
         }
@@ -90,7 +92,7 @@ struct Driver {
     private var launcher: SandboxLauncher {
         SandboxLauncher(
             launcherPath: launcherPath, policiesDirectory: policies, tier: tier,
-            host: .find(claimingControlGroups: !controllers.isEmpty, controllers: controllers))
+            host: .find(claimingControlGroups: controllers != nil, controllers: controllers ?? []))
     }
 
     private func openExecutable() throws -> BackendExecutable {
@@ -212,6 +214,69 @@ struct Driver {
     private func holdForever(_ launched: SandboxedProcess) {
         let box = UnsafeMutablePointer<SandboxedProcess>.allocate(capacity: 1)
         box.initialize(to: launched)
+    }
+
+    /// Plays the agent as its input says, until the keeper is gone.
+    private func keep() throws -> CInt {
+        let launched = try launch(arguments)
+        var conversation = KeeperConversation()
+        var input: [UInt8] = []
+        var inputIsOpen = true
+        while true {
+            let ready = try Poll.waitForAny(
+                of: [(launched.keeper.raw, .readable), (inputIsOpen ? STDIN_FILENO : -1, .readable)], nanoseconds: nil)
+            if !ready[0].isEmpty {
+                guard case .received(let datagram) = try launched.hear() else { break }
+                say(words(of: try conversation.hear(datagram)))
+            }
+            if ready[1].isEmpty { continue }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = try checked("read the input") { read(STDIN_FILENO, &bytes, bytes.count) }
+            inputIsOpen = count > 0
+            input += bytes[..<count]
+            while let end = input.firstIndex(of: UInt8(ascii: "\n")) {
+                try obey(String(decoding: input[..<end], as: UTF8.self), launched, &conversation)
+                input.removeSubrange(...end)
+            }
+        }
+        say("gone")
+        return LaunchStatus.of(launched.process.waitForExit())
+    }
+
+    private func obey(_ line: String, _ launched: SandboxedProcess, _ talk: inout KeeperConversation) throws {
+        let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        switch words[0] {
+        case "freeze": if let datagram = talk.ask(.freeze) { _ = launched.tell(datagram) }
+        case "thaw": if let datagram = talk.ask(.thaw) { _ = launched.tell(datagram) }
+        case "send":
+            let digits = Array(words.last ?? "")
+            let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+                UInt8(String(digits[$0...($0 + 1)]), radix: 16)
+            }
+            _ = launched.tell(bytes)
+        case "echo":
+            try launched.socket.setNonblocking(false)
+            try launched.socket.writeAll(Array((words.last ?? "").utf8))
+            var bytes = [UInt8](repeating: 0, count: 256)
+            let count = try checked("read the socket") { read(launched.socket.raw, &bytes, bytes.count) }
+            say("echoed " + String(decoding: bytes[..<count], as: UTF8.self))
+        case "kill": launched.process.kill()
+        default: throw Usage(description: "'\(line)' is nothing to do")
+        }
+    }
+
+    private func words(of report: KeeperReport) -> String {
+        switch report {
+        case .started: "started"
+        case .failed(let reason, let isTransient): "failed\(isTransient ? " for the moment" : ""): \(reason)"
+        case .supervised(let call): "denied \(call.call.number)"
+        case .frozen: "frozen"
+        case .thawed: "thawed"
+        // Every process had some memory.
+        case .ended(_, let use) where use.memoryBytes == 0: "ended with no memory"
+        case .ended(.exited(let code), _): "exited \(code)"
+        case .ended(.signalled(let signal), _): "killed \(signal)"
+        }
     }
 
     private func echo() throws -> CInt {

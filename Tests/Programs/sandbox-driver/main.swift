@@ -13,11 +13,14 @@ internal import SandboxPolicy
 //       TIER:POLICY, only=LAYER+LAYER... or without=LAYER+LAYER... of tier full
 //   sandbox-driver hold COUNT OPTION... FOLDER/NAME ARGUMENT...
 //       launches so many, says "held" when all have written something, and waits to be killed
+//   sandbox-driver keep OPTION... FOLDER/NAME ARGUMENT...
+//       prints a line for each of the keeper's reports. Lines of its input: freeze, thaw, send HEX (to the keeper, as it
+//       is), echo WORD (through the backend's socket, and the answer is printed), kill
 //   sandbox-driver echo OPTION... FOLDER/NAME                 sends a line through the socket and prints the answer
 //
 // Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
 //          --ablation PATH --acts NAME,NAME... --temporary BYTES --hand-over FILE --memory MEBIBYTES --threads N
-//          --device PATH --control-groups CONTROLLER,CONTROLLER...
+//          --device PATH --control-groups CONTROLLER,CONTROLLER... (or none: groups without controllers)
 do {
     exit(try Driver(Array(CommandLine.arguments.dropFirst())).run())
 } catch {

@@ -45,9 +45,8 @@ static void vanish(void) { exit(0); }
 // Ends as a launcher that cannot do its work ends, and says so on whatever descriptor it finds.
 static void plays_launcher(void) {
     static const char line[] = "hearth-sandbox: user-namespace: unshare: Operation not permitted\n";
-    // LaunchReport.failed: the record's length, its kind, final, before the backend ran, and the reason.
-    static const unsigned char record[] = {26, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0,
-                                           'f', 'o', 'r', 'g', 'e', 'd'};
+    // KeeperReport.failed: its kind, final, and the reason.
+    static const unsigned char record[] = {2, 0, 6, 0, 0, 0, 'f', 'o', 'r', 'g', 'e', 'd'};
     if (write(2, line, sizeof line - 1) < 0) exit(1);
     for (int number = agent + 1; number < 64; number++) {
         if (write(number, record, sizeof record) == sizeof record) dprintf(2, "told on descriptor %d\n", number);
@@ -69,7 +68,7 @@ static void hoard(void) {
 
 // Reads its weights again and again through a mapping, as an engine does that does not copy them.
 static void maps_weights(void) {
-    enum { weights = 9, bytes = 1 << 16 };
+    enum { weights = 8, bytes = 1 << 16 };
     offer();
     volatile const char *mapped = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, weights, 0);
     if (mapped == MAP_FAILED) exit(71);

@@ -37,7 +37,7 @@ import Testing
     func weights() throws {
         let file = "\(stage.folder)/writable/weights"
         try Data("the weights".utf8).write(to: URL(fileURLWithPath: file))
-        let options = ["launch", "--hand-over", file, stage.probe, "read-mapping", "9"]
+        let options = ["launch", "--hand-over", file, stage.probe, "read-mapping", "8"]
         #expect(
             try stage.run(["launch", "--policy", "inference-cpu"] + options.dropFirst()).output
                 == "mapped the weights\n")

@@ -41,6 +41,7 @@ import Testing
         Refused(call: "prlimit64,setrlimit", layer: "resource-limits", reduced: true),
         Refused(call: "close_range", layer: "clean-descriptors", reduced: true),
         Refused(call: "signalfd4", layer: "lifeline", reduced: true),
+        Refused(call: "pipe2", layer: "lifeline", reduced: true),
         Refused(call: "rt_sigprocmask", layer: "lifeline", reduced: true),
         Refused(call: "setsid", layer: "clean-descriptors", reduced: true),
         Refused(call: "clone", layer: "", reduced: true), Refused(call: "ppoll", layer: "lifeline", reduced: true),

@@ -1,40 +1,65 @@
 import Foundation
 import LinuxSystem
+import Synchronization
 
 /// A program that a test started, with a pipe for both its outputs that no other child inherits: one that did would keep
 /// the pipe from ending, and Foundation's Process makes such pipes.
 final class RunningProgram: Sendable {
     private let process: ProcessHandle
+    private let input: Descriptor?
     private let output: Descriptor
+    /// Read, and not asked for yet.
+    private let pending = Mutex<[UInt8]>([])
 
-    /// Looks the first word up in PATH.
-    init(_ words: [String], in folder: String) throws {
+    /// Looks the first word up in PATH. Its input is empty, or what `write` gives it.
+    init(_ words: [String], in folder: String, hasInput: Bool = false) throws {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-        let null = try Descriptor.open("/dev/null", O_RDONLY)
+        let (given, giving) = try Descriptor.pipe().take { ($0.release(), $1.release()) }
+        defer { close(given) }
+        input = hasInput ? Descriptor(owning: giving) : nil
+        if !hasInput { close(giving) }
         let (reading, writing) = try Descriptor.pipe().take { ($0.release(), $1.release()) }
         output = Descriptor(owning: reading)
         defer { close(writing) }
         process = try ProcessHandle(
             child: ProcessSpawn.spawn(
                 "/usr/bin/env", arguments: ["env", "-C", folder] + words, environment: ["PATH=\(path)"],
-                descriptors: [null.raw, writing, writing]))
+                descriptors: [given, writing, writing]))
     }
 
     /// What it still prints, until it and whoever it gave its outputs to have ended.
     func readToEnd() throws -> String {
-        var text: [UInt8] = []
-        while let more = try read() { text += more }
-        return String(decoding: text, as: UTF8.self)
+        try pending.withLock { pending in
+            while let more = try read() { pending += more }
+            defer { pending = [] }
+            return String(decoding: pending, as: UTF8.self)
+        }
     }
+
+    /// The next line, without its end; nil when it ends before.
+    func readLine() throws -> String? {
+        try pending.withLock { pending in
+            while true {
+                if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+                    defer { pending.removeSubrange(...end) }
+                    return String(decoding: pending[..<end], as: UTF8.self)
+                }
+                guard let more = try read() else { return nil }
+                pending += more
+            }
+        }
+    }
+
+    func write(_ line: String) throws { try input?.writeAll(Array((line + "\n").utf8)) }
 
     /// What it prints, up to this line; nil when it ends before.
     func read(toLine line: String) throws -> String? {
-        var text: [UInt8] = []
-        while !String(decoding: text, as: UTF8.self).hasSuffix(line + "\n") {
-            guard let more = try read() else { return nil }
-            text += more
+        var text = ""
+        while let next = try readLine() {
+            text += next + "\n"
+            if next == line { return text }
         }
-        return String(decoding: text, as: UTF8.self)
+        return nil
     }
 
     private func read() throws -> [UInt8]? {

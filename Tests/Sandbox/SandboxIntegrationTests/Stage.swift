@@ -85,15 +85,17 @@ final class Stage: Sendable {
             "\(folder)/Policies",
         ]
         words.insert(contentsOf: options, at: command.first == "hold" ? 2 : 1)
-        return try program("sandbox-driver", words, asRoot: asRoot, within: within)
+        return try program(
+            "sandbox-driver", words, asRoot: asRoot, within: within, hasInput: command.first == "keep")
     }
 
     /// Starts one of the stage's programs as the ordinary user.
     func program(
-        _ name: String, _ words: [String], asRoot: Bool = false, within: [String] = []
+        _ name: String, _ words: [String], asRoot: Bool = false, within: [String] = [], hasInput: Bool = false
     ) throws -> RunningProgram {
         let user = Stage.isRoot && !asRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
-        return try RunningProgram(user + within + ["\(folder)/\(name)"] + words, in: folder)
+        return try RunningProgram(
+            user + within + ["\(folder)/\(name)"] + words, in: folder, hasInput: hasInput)
     }
 
     /// Runs a driver to its end.
@@ -111,9 +113,19 @@ final class Stage: Sendable {
             guard process != program?.processID else { return false }
             let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
             if name == launcherName + "\n" { return !isZombie(process) }
-            let words = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
-            return String(decoding: words, as: UTF8.self).contains(token)
+            return words(of: process).contains { $0.contains(token) }
         }
+    }
+
+    /// The arguments of a process.
+    func words(of process: Int32) -> [String] {
+        let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
+        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func parent(of process: Int32) -> Int32? {
+        let stat = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
+        return stat.split(separator: ")").last?.split(separator: " ").dropFirst().first.flatMap { Int32($0) }
     }
 
     /// One that has ended and only waits for its parent to look.

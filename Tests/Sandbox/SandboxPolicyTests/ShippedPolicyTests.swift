@@ -94,6 +94,21 @@ struct ShippedPolicyTests {
         #expect(filter.verdict(Call.openat, [0, 0, 0o2020_0002]) != .allow)
     }
 
+    /// Without a control group a backend is frozen by SIGSTOP, and in tier reduced by its group of processes.
+    @Test("what is stopped by a signal has ordered nothing that wakes it, and is still in its group", arguments: names)
+    func staysStopped(name: String) throws {
+        let filter = try filter(name)
+        for call in ["timer_create", "timer_settime", "ptrace", "mq_notify", "setsid", "setpgid", "rt_sigqueueinfo"] {
+            #expect(filter.verdict(try number(call)) == .errno(1), "\(call)")
+        }
+        // F_SETOWN, F_SETSIG, F_SETOWN_EX; PR_SET_PDEATHSIG.
+        for command in [8, 10, 15] as [UInt64] { #expect(filter.verdict(Call.fcntl, [0, command, 18]) == .errno(1)) }
+        #expect(filter.verdict(Call.prctl, [1, 18]) == .errno(1))
+        // A new process would tell its parent of its end with the signal in the lowest byte.
+        for call in ["fork", "vfork"] { #expect(SyscallNames.number(of: call).map { filter.verdict($0) } != .allow) }
+        #expect(filter.verdict(Call.clone, [18]) == .errno(1))
+    }
+
     @Test("policies for static programs open nothing, map no code, and make no descriptor", arguments: closed)
     func closedOnes(name: String) throws {
         let filter = try filter(name)

@@ -1,0 +1,93 @@
+package import LinuxSystem
+
+/// What a backend's keeper tells the agent, on a socket that the backend does not have: so nothing that a backend writes
+/// or exits with can pass for it. Each is one datagram: a byte that says which, and then always the same parts.
+package enum KeeperReport: Equatable, Sendable {
+    /// The backend was executed, with every layer around it.
+    case started
+    /// The launcher could not do its work, and ends: one line with the layer, what failed, and what to do about it, of which
+    /// at most `reasonBytesMax` bytes are told. Transient: the machine lacked something for the moment, and the same launch
+    /// may succeed later, though nobody mends anything.
+    case failed(reason: String, isTransient: Bool)
+    /// Calls that the filter denied or logged; sent each time that a kind is new or its count has grown.
+    case supervised(SupervisedCall)
+    /// The answer to `freeze`: nothing of the backend runs any more.
+    case frozen
+    /// The answer to `thaw`.
+    case thawed
+    /// The backend has ended: how, and what it had used. The last word.
+    case ended(ExitStatus, ResourceUse)
+
+    package static let byteCountMax = 4096
+    package static let reasonBytesMax = 2048
+
+    package func encoded() -> [UInt8] {
+        var writer = PlanWriter()
+        switch self {
+        case .started: writer.integer(UInt8(1))
+        case .failed(let reason, let isTransient):
+            writer.integer(UInt8(2))
+            writer.integer(UInt8(isTransient ? 1 : 0))
+            writer.string(String(decoding: reason.utf8.prefix(KeeperReport.reasonBytesMax), as: UTF8.self))
+        case .supervised(let call):
+            writer.integer(UInt8(3))
+            writer.raw(call.encoded())
+        case .frozen: writer.integer(UInt8(4))
+        case .thawed: writer.integer(UInt8(5))
+        case .ended(let status, let use):
+            writer.integer(UInt8(6))
+            switch status {
+            case .exited(let code):
+                writer.integer(UInt8(0))
+                writer.integer(UInt8(clamping: code))
+            case .signalled(let signal):
+                writer.integer(UInt8(1))
+                writer.integer(UInt8(clamping: signal))
+            }
+            writer.integer(use.processorMicroseconds)
+            writer.integer(use.memoryBytes)
+        }
+        return writer.output
+    }
+
+    /// Reads one whole datagram. Throws for anything that no keeper sends.
+    package init(decoding bytes: [UInt8]) throws(LaunchPlanError) {
+        guard bytes.count <= KeeperReport.byteCountMax else { throw LaunchPlanError("report: too long") }
+        var reader = PlanReader(input: bytes)
+        switch try reader.integer(UInt8.self, "report") {
+        case 1: self = .started
+        case 2:
+            let isTransient = try reader.flag("report")
+            self = .failed(reason: try reader.string("report"), isTransient: isTransient)
+        case 3: self = .supervised(try SupervisedCall(from: &reader))
+        case 4: self = .frozen
+        case 5: self = .thawed
+        case 6:
+            let isSignal = try reader.flag("report")
+            let number = CInt(try reader.integer(UInt8.self, "report"))
+            guard !isSignal || (1...64).contains(number) else { throw LaunchPlanError("report: signal \(number)") }
+            let use = ResourceUse(
+                processorMicroseconds: try reader.integer(UInt64.self, "report"),
+                memoryBytes: try reader.integer(UInt64.self, "report"))
+            self = .ended(isSignal ? .signalled(number) : .exited(number), use)
+        case let kind: throw LaunchPlanError("report: of the unknown kind \(kind)")
+        }
+        guard reader.isAtEnd else { throw LaunchPlanError("report: bytes follow it") }
+    }
+}
+
+/// What the agent asks of a keeper. Each is one datagram of one byte, and is answered before the next is read.
+package enum KeeperCommand: UInt8, Sendable {
+    /// Make the backend stand still, until it is thawed or ends; answered by `KeeperReport.frozen`.
+    case freeze = 1
+    /// Let it go on; answered by `KeeperReport.thawed`.
+    case thaw = 2
+
+    package func encoded() -> [UInt8] { [rawValue] }
+
+    /// Reads one whole datagram; nil for anything that no agent sends.
+    package init?(decoding bytes: [UInt8]) {
+        guard bytes.count == 1 else { return nil }
+        self.init(rawValue: bytes[0])
+    }
+}
