@@ -119,7 +119,7 @@ var targets: [Target] = [
     library("SeccompFilter", in: "Sandbox"),
     library("LaunchPlan", in: "Sandbox", ["LinuxSystem", "SeccompFilter"]),
     library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem", "SeccompFilter"]),
-    command("hearth-sandbox", in: "Sandbox", ["LaunchSequence"], linkerSettings: staticExecutable),
+    command("hearth-sandbox", in: "Sandbox", ["LaunchPlan", "LaunchSequence"], linkerSettings: staticExecutable),
     library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
     library("PolicyExplanation", in: "Sandbox", ["LaunchPlan", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     library(
@@ -300,7 +300,7 @@ var targets: [Target] = [
     tests("PolicyCommandIntegrationTests", of: "Commands", []),
 
     // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.
-    testProgram("sandbox-ablation", ["LaunchSequence"], linkerSettings: staticExecutable),
+    testProgram("sandbox-ablation", ["LaunchPlan", "LaunchSequence"], linkerSettings: staticExecutable),
     testProgram(
         "sandbox-driver",
         ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter"]),

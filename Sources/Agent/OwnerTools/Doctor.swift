@@ -23,7 +23,7 @@ package struct Doctor: Sendable {
     /// One tier that was reached: what was seen of it, and what remains open in it.
     private struct Reached {
         let tier: SandboxTier
-        let launcher: SandboxLauncher
+        let sandbox: Sandbox
         let plan: LaunchPlan
         let observation: LayerObservation
     }
@@ -63,19 +63,19 @@ package struct Doctor: Sendable {
         var obstacle: String?
         var reached: Reached?
         for tier in tier.map({ [$0] }) ?? [.full, .reduced] where reached == nil {
-            let launcher: SandboxLauncher
+            let sandbox: Sandbox
             do throws(HostError) {
-                launcher = SandboxLauncher(
+                sandbox = Sandbox(
                     launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
                     policiesDirectory: try InstalledParts.policies(asked: policies, executable: hearth), tier: tier,
                     host: host)
             } catch {
                 throw AuditError(error.description)
             }
-            let plan = try audit.plan(policy: policy, launcher: launcher)
+            let plan = try audit.plan(policy: policy, sandbox: sandbox)
             do throws(AuditError) {
-                let observation = try audit.observe(plan: plan, launcher: launcher)
-                reached = Reached(tier: tier, launcher: launcher, plan: plan, observation: observation)
+                let observation = try audit.observe(plan: plan, sandbox: sandbox)
+                reached = Reached(tier: tier, sandbox: sandbox, plan: plan, observation: observation)
             } catch {
                 obstacle = obstacle ?? error.description
             }
@@ -84,7 +84,7 @@ package struct Doctor: Sendable {
         for probe in reached == nil ? [] : audit.probes {
             guard let reached else { break }
             let outside = try audit.tryOutside(probe)
-            let inside = try audit.tryInside(probe, plan: reached.plan, launcher: reached.launcher)
+            let inside = try audit.tryInside(probe, plan: reached.plan, sandbox: reached.sandbox)
             results.append(ProbeResult(probe: probe, outside: outside, inside: inside))
         }
         return report(facts, host, reached, results, obstacle: obstacle)
@@ -93,7 +93,7 @@ package struct Doctor: Sendable {
     private func report(
         _ facts: HostFacts, _ host: SandboxHost, _ reached: Reached?, _ results: [ProbeResult], obstacle: String?
     ) -> DoctorReport {
-        let risks = reached.map { host.residualRisks(of: $0.tier) + policyRisks($0.launcher) } ?? []
+        let risks = reached.map { host.residualRisks(of: $0.tier) + policyRisks($0.sandbox) } ?? []
         // A plan that was launched has a filter that can be read.
         let declared = reached.flatMap { try? DeclaredEscape.probes(risks: risks, filter: $0.plan.filter) } ?? []
         let failing = reached?.observation.contradicted ?? []
@@ -126,8 +126,8 @@ package struct Doctor: Sendable {
     }
 
     /// It was read for the plan already.
-    private func policyRisks(_ launcher: SandboxLauncher) -> [ResidualRisk] {
-        (try? SeccompPolicy.named(policy, in: launcher.policiesDirectory)).map {
+    private func policyRisks(_ sandbox: Sandbox) -> [ResidualRisk] {
+        (try? SeccompPolicy.named(policy, in: sandbox.policiesDirectory)).map {
             ResidualRisk.added(by: $0, devices: [])
         } ?? []
     }

@@ -61,7 +61,7 @@ package struct PolicyLesson: Sendable {
         try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
         let policiesFolder = try InstalledParts.policies(asked: policies, executable: hearth)
         let folder = PolicyFolder(policiesFolder)
-        let launcher = SandboxLauncher(
+        let sandbox = Sandbox(
             launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
             policiesDirectory: policiesFolder, tier: .full, host: .find(claimingControlGroups: false))
         let named = try NamedProgram(program, path: path)
@@ -71,23 +71,23 @@ package struct PolicyLesson: Sendable {
             var owner = OwnerLimits(threads: threads)
             owner.memoryMebibytes = max(memoryMebibytes, manifest.memoryMebibytes ?? 0)
             owner.readablePaths = binds + manifest.readOnlyPaths
-            var play = Rehearsal.Play(
-                launcher: launcher, folder: named.folder, name: named.name, manifest: manifest, owner: owner,
+            var setup = TrialRun.Setup(
+                sandbox: sandbox, folder: named.folder, name: named.name, manifest: manifest, owner: owner,
                 policy: PolicyLearning.telling(base: strict, .asDenied), request: request)
-            play.arguments = arguments
-            play.helloMilliseconds = seconds * 1000
-            play.tellingArguments = PolicyLearning.tellingArguments
-            var lesson = try await Rehearsal.run(play)
+            setup.arguments = arguments
+            setup.helloMilliseconds = seconds * 1000
+            setup.tellingArguments = PolicyLearning.tellingArguments
+            var lesson = try await TrialRun.run(setup)
             if !lesson.isWell {
                 // It may not know how to go on without what was denied.
-                play.policy = PolicyLearning.telling(base: strict, .asUnimplemented)
-                lesson = try await Rehearsal.run(play)
+                setup.policy = PolicyLearning.telling(base: strict, .asUnimplemented)
+                lesson = try await TrialRun.run(setup)
             }
             let calls = lesson.calls.filter { $0.errno == 0 }.map(\.call)
             let learning = PolicyLearning(installed: try folder.names().map { try folder.policy(meant: $0) })
-            play.tellingArguments = nil
+            setup.tellingArguments = nil
             let trials = Trials(
-                comparisons: try learning.comparisons(with: calls, name: named.name), play: play, lesson: lesson)
+                comparisons: try learning.comparisons(with: calls, name: named.name), setup: setup, lesson: lesson)
             let found = try await trials.find()
             let smallest = found.nearest.smallest(with: found.needed)
             let policy = found.nearest.policy
@@ -137,15 +137,15 @@ private struct Trials {
 
     /// The least exposing policy first.
     let comparisons: [PolicyLearning.Comparison]
-    let play: Rehearsal.Play
+    let setup: TrialRun.Setup
     /// What it did when it could do everything.
-    let lesson: Rehearsal.Outcome
+    let lesson: TrialRun.Outcome
 
     struct Found {
         let nearest: PolicyLearning.Comparison
         var needed: [SystemCall]
         /// What it did under the smallest policy.
-        var check: Rehearsal.Outcome
+        var check: TrialRun.Outcome
     }
 
     /// The least exposing installed policy under which it does as well; where there is none, the one that lacks least, with
@@ -160,9 +160,9 @@ private struct Trials {
             throw HostError("no policy is installed to compare with")
         }
         guard let outcome = await run(nearest, with: nearest.missing) else {
-            var last = play
+            var last = setup
             last.policy = nearest.smallest(with: nearest.missing)
-            return Found(nearest: nearest, needed: nearest.missing, check: try await Rehearsal.run(last))
+            return Found(nearest: nearest, needed: nearest.missing, check: try await TrialRun.run(last))
         }
         var found = Found(nearest: nearest, needed: nearest.missing, check: outcome)
         for call in nearest.missing.prefix(Trials.callsMax) {
@@ -175,20 +175,20 @@ private struct Trials {
     /// What it did, if it did as well. Under a policy that lets too little it may not even be launched.
     private func run(
         _ comparison: PolicyLearning.Comparison, with missing: [SystemCall]
-    ) async -> Rehearsal.Outcome? {
-        var play = play
-        play.policy = comparison.smallest(with: missing)
-        guard let outcome = try? await Rehearsal.run(play), outcome.isAsWell(as: lesson) else { return nil }
+    ) async -> TrialRun.Outcome? {
+        var setup = setup
+        setup.policy = comparison.smallest(with: missing)
+        guard let outcome = try? await TrialRun.run(setup), outcome.isAsWell(as: lesson) else { return nil }
         return outcome
     }
 }
 
-extension Rehearsal.Outcome {
-    fileprivate func isAsWell(as other: Rehearsal.Outcome) -> Bool { act >= other.act && isWell == other.isWell }
+extension TrialRun.Outcome {
+    fileprivate func isAsWell(as other: TrialRun.Outcome) -> Bool { reach >= other.reach && isWell == other.isWell }
 
     fileprivate var sentence: String {
         let ending = detail.isEmpty ? "" : " (\(detail))"
-        return switch act {
+        return switch reach {
         case .answered: "it loaded its model and answered a request"
         case .loaded: "it loaded its model, but did not answer a request\(ending)"
         case .greeted: "it greeted, but loaded no model\(ending)"

@@ -32,7 +32,7 @@ package struct SandboxRun: Sendable {
 
     /// What became of it.
     package struct Outcome: Sendable {
-        /// The program's own exit status, 128 and the signal's number, or one of `LaunchStatus`.
+        /// The program's own exit status, 128 and the signal's number, or one of `LauncherStatus`.
         package let status: CInt
         /// The kinds of calls that the filter denied.
         package let denied: [SupervisedCall]
@@ -42,12 +42,12 @@ package struct SandboxRun: Sendable {
     package func run(executable hearth: String, path: String) throws(HostError) -> Outcome {
         try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
         let folder = PolicyFolder(try InstalledParts.policies(asked: policies, executable: hearth))
-        let launcher = SandboxLauncher(
+        let sandbox = Sandbox(
             launcherPath: try InstalledParts.program("hearth-sandbox", executable: hearth),
             policiesDirectory: folder.path, tier: tier,
             host: .find(claimingControlGroups: false))
         let named = try NamedProgram(program, path: path)
-        do throws(SandboxLaunchError) {
+        do throws(SandboxError) {
             let backend = try BackendExecutable.open(folder: named.folder, name: named.name)
             var manifest = BackendManifest(executableName: backend.name)
             manifest.readOnlyPaths = binds
@@ -56,12 +56,12 @@ package struct SandboxRun: Sendable {
             var owner = OwnerLimits(threads: threads)
             owner.memoryMebibytes = memoryMebibytes
             owner.readablePaths = binds
-            var plan = try launcher.plan(
+            var plan = try sandbox.plan(
                 executable: backend, manifest: manifest, owner: owner, policy: try meant(by: policy, in: folder))
             plan.arguments += arguments
             let output = OutputStream(STDOUT_FILENO)
             let error = OutputStream(STDERR_FILENO)
-            let launched = try launcher.launch(
+            let launched = try sandbox.launch(
                 executable: backend, plan: plan,
                 streams: .given(input: STDIN_FILENO, output: output.raw, error: error.raw))
             let outcome = SandboxRun.follow(launched)
@@ -73,11 +73,11 @@ package struct SandboxRun: Sendable {
         }
     }
 
-    private func meant(by word: String, in folder: PolicyFolder) throws(SandboxLaunchError) -> SeccompPolicy {
+    private func meant(by word: String, in folder: PolicyFolder) throws(SandboxError) -> SeccompPolicy {
         do throws(SandboxPolicyError) {
             return try folder.policy(meant: word)
         } catch {
-            throw SandboxLaunchError(.policyRefused, "\(error)")
+            throw SandboxError(.policyRefused, "\(error)")
         }
     }
 
@@ -99,7 +99,7 @@ package struct SandboxRun: Sendable {
         } catch {
             launched.process.kill()
         }
-        return Outcome(status: LaunchStatus.of(launched.process.waitForExit()), denied: denied)
+        return Outcome(status: LauncherStatus.of(launched.process.waitForExit()), denied: denied)
     }
 
     private static func discard(_ socket: CInt) {

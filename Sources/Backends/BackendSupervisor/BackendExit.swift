@@ -9,7 +9,7 @@ struct BackendExit: Equatable {
     /// What is known beside how it ended.
     struct Circumstances {
         /// The launcher's word, which comes on a socket that the backend does not have.
-        var verdict: LaunchVerdict?
+        var launchFailure: LaunchFailure?
         /// Its model was loaded.
         var wasReady = false
         /// Whether the kernel killed in its control group for lack of memory.
@@ -38,11 +38,11 @@ struct BackendExit: Equatable {
     private static let quotedCharactersMax = 200
 
     init(_ status: ExitStatus, _ known: Circumstances = Circumstances()) {
-        if let verdict = known.verdict {
-            let what = verdict.hasBegun ? "was ended by its launcher" : "was not started"
-            words = "\(what): \(printable(verdict.reason))"
+        if let failure = known.launchFailure {
+            let what = failure.hasBegun ? "was ended by its launcher" : "was not started"
+            words = "\(what): \(printable(failure.reason))"
             detail = words
-            isForOwner = !verdict.isTransient
+            isForOwner = !failure.isTransient
             isOfHost = isForOwner
             return
         }

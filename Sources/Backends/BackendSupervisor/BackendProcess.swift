@@ -25,7 +25,7 @@ final class BackendProcess {
     private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
     private var keeper = KeeperConversation()
     /// Of a keeper that said what none would say.
-    private var breach: LaunchVerdict?
+    private var breach: LaunchFailure?
 
     private var exitWatch: Watch?
     private var logWatch: Watch?
@@ -74,7 +74,7 @@ final class BackendProcess {
     var pid: Int32 { handles.process.processID }
 
     /// Why its launcher could not do its work; nil as long as it does.
-    var verdict: LaunchVerdict? { breach ?? keeper.verdict }
+    var launchFailure: LaunchFailure? { breach ?? keeper.failure }
 
     /// What it had used when it ended; nil before, and where its keeper could not tell.
     var use: ResourceUse? { keeper.use }
@@ -156,7 +156,7 @@ extension BackendProcess {
 
     /// Whoever does not keep to the protocol is not trusted with a backend.
     private func breakOff(_ why: String) {
-        breach = LaunchVerdict(
+        breach = LaunchFailure(
             "the launcher says what no launcher says (\(why)); install hearth and hearth-sandbox together",
             isTransient: keeper.phase == .running, hasBegun: keeper.phase == .running)
         kill()

@@ -8,7 +8,7 @@ internal import SandboxPolicy
 final class BackendSetting {
     let configuration: SupervisorConfiguration
     let logger: Logger
-    let launcher: any BackendLaunching
+    let starter: any BackendStarter
     let digests: DigestCache
     /// Launches of all backends that have not returned.
     var launches = 0
@@ -18,10 +18,10 @@ final class BackendSetting {
     /// A backend of this model has room for a sequence again, or another state; at most once a turn for each backend.
     var available: (@IOLoop (String) -> Void)?
 
-    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
+    init(configuration: SupervisorConfiguration, logger: Logger, starter: any BackendStarter) {
         self.configuration = configuration
         self.logger = logger
-        self.launcher = launcher
+        self.starter = starter
         digests = DigestCache(path: configuration.stateDirectory.map { "\($0)/digests" })
         residualRisks = configuration.host.residualRisks(of: configuration.tier)
     }

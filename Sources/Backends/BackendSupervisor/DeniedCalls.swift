@@ -28,7 +28,7 @@ package struct DeniedCalls: Sendable {
         }
         if let index = entries.firstIndex(where: { $0.call.call == call.call && $0.call.errno == call.errno }) {
             entries[index].call.count = entries[index].earlierCount &+ call.count
-        } else if entries.count <= LaunchPlanLimits.callKindsMax {
+        } else if entries.count <= LaunchPlan.Bounds.callKindsMax {
             let now = UInt64(max(0, FileFacts.clockNanoseconds() / 1_000_000))
             entries.append(Entry(call: call, firstSeenMilliseconds: now))
         }

@@ -15,13 +15,13 @@ final class Launches {
     /// Begins one, and calls `ended` with its result. One that was abandoned, and returns after all, is told to `hungUntilNow`
     /// instead, and what came of it is ended. Both are kept alive until then: a process must not come up with nobody to own it.
     func begin(
-        _ definition: BackendDefinition, ended: @escaping @IOLoop (Result<Launch, LaunchFailure>) -> Void,
+        _ definition: BackendDefinition, ended: @escaping @IOLoop (Result<StartedBackend, StartFailure>) -> Void,
         hungUntilNow: @escaping @IOLoop (BackendDefinition) -> Void
     ) {
         let configuration = setting.configuration
         let attempt = Attempt(
-            LaunchPreparation(
-                definition: definition, owner: configuration.owner, launcher: setting.launcher,
+            BackendStart(
+                definition: definition, owner: configuration.owner, starter: setting.starter,
                 digests: setting.digests, folder: configuration.backendsDirectory,
                 policiesDirectory: configuration.policiesDirectory,
                 weightsSettledMilliseconds: configuration.limits.weightsSettledMilliseconds))
@@ -52,8 +52,8 @@ final class Launches {
     /// Whether the one that is waited for got on since this was asked last.
     func haveProgressed() -> Bool { awaited?.hasProgressed() ?? false }
 
-    private func run(_ attempt: Attempt) async -> Result<Launch, LaunchFailure> {
-        if let refusal = refusal(of: attempt) { return .failure(LaunchFailure(refusal)) }
+    private func run(_ attempt: Attempt) async -> Result<StartedBackend, StartFailure> {
+        if let refusal = refusal(of: attempt) { return .failure(StartFailure(refusal)) }
         setting.launches += 1
         defer { setting.launches -= 1 }
         return await attempt.preparation.run()
@@ -73,11 +73,11 @@ final class Launches {
 
     @IOLoop
     private final class Attempt {
-        let preparation: LaunchPreparation
+        let preparation: BackendStart
         /// As it was when somebody looked last.
         private var steps: UInt64 = 0
 
-        init(_ preparation: LaunchPreparation) { self.preparation = preparation }
+        init(_ preparation: BackendStart) { self.preparation = preparation }
 
         func hasProgressed() -> Bool {
             defer { steps = preparation.control.steps }

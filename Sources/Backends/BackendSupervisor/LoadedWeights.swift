@@ -10,7 +10,7 @@ final class LoadedWeights {
     let file: ModelFile
     private let digests: DigestCache
     private var watch: WeightsWatch
-    private var reading: LaunchControl?
+    private var reading: WatchedWork?
     private let noticed: @IOLoop () -> Void
     private let changed: @IOLoop (String) -> Void
 
@@ -46,7 +46,7 @@ final class LoadedWeights {
 
     private func read(withinMilliseconds milliseconds: UInt64?) {
         stopReading()
-        let control = LaunchControl()
+        let control = WatchedWork()
         reading = control
         let (place, digests) = (file.place, digests)
         Task { [weak self] in

@@ -36,7 +36,7 @@ package final class ManagedBackend {
     /// How its last process ended; nil before one has.
     private(set) var lastExit: ExitStatus?
     /// Why its last launcher could not do its work; nil when it did.
-    private(set) var lastVerdict: LaunchVerdict?
+    private(set) var lastLaunchFailure: LaunchFailure?
     /// What its filter denied.
     package private(set) var denied = DeniedCalls()
 
@@ -146,7 +146,7 @@ extension ManagedBackend {
 
 // What the supervisor asks of it.
 extension ManagedBackend {
-    /// Starts it; a rehearsal has no folder that would say so.
+    /// Starts it; a trial run has no folder that would say so.
     func start() { apply { $0.start(at: $1) } }
 
     /// Ends the process if there is one, within the grace.
@@ -262,18 +262,18 @@ extension ManagedBackend {
         }
     }
 
-    private func launchEnded(_ result: Result<Launch, LaunchFailure>) {
+    private func launchEnded(_ result: Result<StartedBackend, StartFailure>) {
         do {
             try adopt(try result.get())
             apply { $0.launched(at: $1) }
         } catch {
-            let failure = error as? LaunchFailure ?? LaunchFailure(error)
+            let failure = error as? StartFailure ?? StartFailure(error)
             if failure.isWaiting { return apply { $0.launchWaits(failure.description, at: $1) } }
             apply { $0.launchFailed(failure.description, forOwner: failure.isForOwner, at: $1) }
         }
     }
 
-    private func adopt(_ launch: Launch) throws {
+    private func adopt(_ launch: StartedBackend) throws {
         modelDigest = launch.weights?.digest ?? []
         addedRisks = launch.addedRisks
         let limits = setting.configuration.limits
@@ -305,7 +305,7 @@ extension ManagedBackend {
         guard process === self.process else { return }
         connection?.readRest()
         lastExit = status
-        lastVerdict = process.verdict
+        lastLaunchFailure = process.launchFailure
         let exit = BackendExit(status, circumstances(of: process))
         log.note("(the process \(exit.words))", at: Self.clock)
         if let use = process.use {
@@ -328,7 +328,7 @@ extension ManagedBackend {
     private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
         let mebibytes = LaunchPlanner.memoryBytes(launched.manifest, setting.configuration.owner) >> 20
         return BackendExit.Circumstances(
-            verdict: process.verdict, wasReady: wasReady,
+            launchFailure: process.launchFailure, wasReady: wasReady,
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
             deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
@@ -377,7 +377,7 @@ extension ManagedBackend: BackendConnectionOwner {
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
             Load(
-                model: model, weightsDescriptor: weights.map { _ in UInt32(LaunchDescriptor.firstHandedOn) },
+                model: model, weightsDescriptor: weights.map { _ in UInt32(GivenDescriptor.firstHandedOn) },
                 weightsBytes: weights?.file.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
                 maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
                 threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))

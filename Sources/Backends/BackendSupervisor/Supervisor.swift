@@ -49,12 +49,12 @@ package final class Supervisor {
     package convenience init(configuration: SupervisorConfiguration, logger: Logger) {
         self.init(
             configuration: configuration, logger: logger,
-            launcher: SandboxedLaunching(configuration: configuration))
+            starter: SandboxedStarter(configuration: configuration))
     }
 
-    init(configuration: SupervisorConfiguration, logger: Logger, launcher: any BackendLaunching) {
+    init(configuration: SupervisorConfiguration, logger: Logger, starter: any BackendStarter) {
         self.logger = logger
-        setting = BackendSetting(configuration: configuration, logger: logger, launcher: launcher)
+        setting = BackendSetting(configuration: configuration, logger: logger, starter: starter)
     }
 
     /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for

@@ -35,11 +35,11 @@ struct SandboxCommand: AsyncParsableCommand {
         try Measurement.print(figures)
     }
 
-    private func sandbox(_ path: String, without: SandboxLayers = []) -> SandboxLauncher {
-        var launcher = SandboxLauncher(
+    private func sandbox(_ path: String, without: SandboxLayers = []) -> Sandbox {
+        var sandbox = Sandbox(
             launcherPath: path, policiesDirectory: policies, tier: .full, host: .find(claimingControlGroups: false))
-        if !without.isEmpty { launcher.laidOpen = .init(without: without) }
-        return launcher
+        if !without.isEmpty { sandbox.laidOpen = .init(without: without) }
+        return sandbox
     }
 
     // MARK: A start, from the spawn to echo's Hello
@@ -93,15 +93,15 @@ struct SandboxCommand: AsyncParsableCommand {
         figures.callNanosecondsWithoutFilter = without.median
     }
 
-    private func nanosecondsPerCall(_ launcher: SandboxLauncher) throws -> Double {
+    private func nanosecondsPerCall(_ sandbox: Sandbox) throws -> Double {
         let file = URL(fileURLWithPath: probe)
         let program = try BackendExecutable.open(
             folder: file.deletingLastPathComponent().path, name: file.lastPathComponent)
-        var plan = try launcher.plan(
+        var plan = try sandbox.plan(
             executable: program, manifest: BackendManifest(executableName: program.name),
             owner: OwnerLimits(threads: 1))
         plan.arguments += ["calls", "100000"]
-        let launched = try launcher.launch(executable: program, plan: plan)
+        let launched = try sandbox.launch(executable: program, plan: plan)
         try launched.log.setNonblocking(false)
         let text = try FileBytes.read(launched.log, max: 4096, name: "the probe's output")
         _ = launched.process.waitForExit()
@@ -125,7 +125,7 @@ struct SandboxCommand: AsyncParsableCommand {
         figures.llamaRatio = zip(with, without).map { $0 / $1 }.median
     }
 
-    private func tokensPerSecond(_ launcher: SandboxLauncher) async throws -> Double {
+    private func tokensPerSecond(_ sandbox: Sandbox) async throws -> Double {
         let manifest = try BackendManifest.load("\(backends)/llama.json", executableName: "llama")
         let request = Hearth_V1_GenerateRequest.with {
             $0.requestID = "benchmark"
@@ -133,12 +133,12 @@ struct SandboxCommand: AsyncParsableCommand {
             $0.sampling.temperature = 0
             $0.stopping.maxTokens = 400
         }
-        var play = Rehearsal.Play(
-            launcher: launcher, folder: backends, name: "llama", manifest: manifest, owner: OwnerLimits(threads: 1),
+        var setup = TrialRun.Setup(
+            sandbox: sandbox, folder: backends, name: "llama", manifest: manifest, owner: OwnerLimits(threads: 1),
             policy: try SeccompPolicy.named(manifest.policy, in: policies), request: try request.serializedBytes())
-        play.tokens = 400
-        let outcome = try await Rehearsal.run(play)
-        guard outcome.act == .answered, outcome.tokens > 1, outcome.answerNanoseconds > 0 else {
+        setup.tokens = 400
+        let outcome = try await TrialRun.run(setup)
+        guard outcome.reach == .answered, outcome.tokens > 1, outcome.answerNanoseconds > 0 else {
             throw BenchError("llama did not answer: \(outcome.detail) \(outcome.log)")
         }
         return Double(outcome.tokens - 1) * 1e9 / Double(outcome.answerNanoseconds)

@@ -8,7 +8,7 @@ package struct KeeperConversation: Sendable {
         case launching
         /// The backend was executed.
         case running
-        case failed(LaunchVerdict)
+        case failed(LaunchFailure)
         case ended(ExitStatus, ResourceUse)
     }
 
@@ -35,7 +35,7 @@ package struct KeeperConversation: Sendable {
     package var use: ResourceUse? { if case .ended(_, let use) = phase { use } else { nil } }
 
     /// Why the launcher could not do its work.
-    package var verdict: LaunchVerdict? { if case .failed(let verdict) = phase { verdict } else { nil } }
+    package var failure: LaunchFailure? { if case .failed(let failure) = phase { failure } else { nil } }
 
     /// What to send to have it done; nil when it was asked already, or is so. One that is still being launched is frozen
     /// as soon as it runs.
@@ -47,16 +47,16 @@ package struct KeeperConversation: Sendable {
     }
 
     /// Takes one datagram. Throws for what no keeper would say, or not now: then nothing that it says means anything.
-    package mutating func hear(_ datagram: [UInt8]) throws(LaunchPlanError) -> KeeperReport {
+    package mutating func hear(_ datagram: [UInt8]) throws(RecordError) -> KeeperReport {
         let report = try KeeperReport(decoding: datagram)
         switch (report, phase) {
         case (.started, .launching):
             phase = .running
         case (.failed(let reason, let isTransient), .launching):
-            phase = .failed(LaunchVerdict(reason, isTransient: isTransient))
+            phase = .failed(LaunchFailure(reason, isTransient: isTransient))
         case (.failed(let reason, _), .running):
             // What ran once may run again.
-            phase = .failed(LaunchVerdict(reason, isTransient: true, hasBegun: true))
+            phase = .failed(LaunchFailure(reason, isTransient: true, hasBegun: true))
         case (.supervised, .running): break
         case (.frozen, .running) where unanswered.first == .freeze:
             unanswered.removeFirst()
@@ -65,27 +65,9 @@ package struct KeeperConversation: Sendable {
             unanswered.removeFirst()
         case (.ended(let status, let use), .launching), (.ended(let status, let use), .running):
             phase = .ended(status, use)
-        default: throw LaunchPlanError("report: not at this time")
+        default: throw RecordError("report: not at this time")
         }
         if isOver { isFrozen = false }
         return report
     }
-}
-
-/// Why a launcher could not do its work.
-package struct LaunchVerdict: Error, Equatable, Sendable, CustomStringConvertible {
-    /// One line: the layer, what failed, and what to do about it.
-    package let reason: String
-    /// The machine lacked something for the moment: the same launch may succeed later, though nobody mends anything.
-    package let isTransient: Bool
-    /// The backend ran already.
-    package let hasBegun: Bool
-
-    package init(_ reason: String, isTransient: Bool, hasBegun: Bool = false) {
-        self.reason = reason
-        self.isTransient = isTransient
-        self.hasBegun = hasBegun
-    }
-
-    package var description: String { reason }
 }

@@ -22,7 +22,7 @@ package enum KeeperReport: Equatable, Sendable {
     package static let reasonBytesMax = 2048
 
     package func encoded() -> [UInt8] {
-        var writer = PlanWriter()
+        var writer = RecordWriter()
         switch self {
         case .started: writer.integer(UInt8(1))
         case .failed(let reason, let isTransient):
@@ -51,9 +51,9 @@ package enum KeeperReport: Equatable, Sendable {
     }
 
     /// Reads one whole datagram. Throws for anything that no keeper sends.
-    package init(decoding bytes: [UInt8]) throws(LaunchPlanError) {
-        guard bytes.count <= KeeperReport.byteCountMax else { throw LaunchPlanError("report: too long") }
-        var reader = PlanReader(input: bytes)
+    package init(decoding bytes: [UInt8]) throws(RecordError) {
+        guard bytes.count <= KeeperReport.byteCountMax else { throw RecordError("report: too long") }
+        var reader = RecordReader(input: bytes)
         switch try reader.integer(UInt8.self, "report") {
         case 1: self = .started
         case 2:
@@ -65,29 +65,13 @@ package enum KeeperReport: Equatable, Sendable {
         case 6:
             let isSignal = try reader.flag("report")
             let number = CInt(try reader.integer(UInt8.self, "report"))
-            guard !isSignal || (1...64).contains(number) else { throw LaunchPlanError("report: signal \(number)") }
+            guard !isSignal || (1...64).contains(number) else { throw RecordError("report: signal \(number)") }
             let use = ResourceUse(
                 processorMicroseconds: try reader.integer(UInt64.self, "report"),
                 memoryBytes: try reader.integer(UInt64.self, "report"))
             self = .ended(isSignal ? .signalled(number) : .exited(number), use)
-        case let kind: throw LaunchPlanError("report: of the unknown kind \(kind)")
+        case let kind: throw RecordError("report: of the unknown kind \(kind)")
         }
-        guard reader.isAtEnd else { throw LaunchPlanError("report: bytes follow it") }
-    }
-}
-
-/// What the agent asks of a keeper. Each is one datagram of one byte, and is answered before the next is read.
-package enum KeeperCommand: UInt8, Sendable {
-    /// Make the backend stand still, until it is thawed or ends; answered by `KeeperReport.frozen`.
-    case freeze = 1
-    /// Let it go on; answered by `KeeperReport.thawed`.
-    case thaw = 2
-
-    package func encoded() -> [UInt8] { [rawValue] }
-
-    /// Reads one whole datagram; nil for anything that no agent sends.
-    package init?(decoding bytes: [UInt8]) {
-        guard bytes.count == 1 else { return nil }
-        self.init(rawValue: bytes[0])
+        guard reader.isAtEnd else { throw RecordError("report: bytes follow it") }
     }
 }

@@ -1,22 +1,16 @@
 internal import SeccompFilter
 
-/// A plan that cannot be encoded or read; says which part and why.
-package struct LaunchPlanError: Error, Equatable, CustomStringConvertible {
-    package let description: String
-    package init(_ description: String) { self.description = description }
-}
-
 /// The form in which a plan travels: a fixed order of fields, integers little-endian, a count before every list and a
 /// length before every string. Agent and launcher are installed together, so another version is an error.
 extension LaunchPlan {
     /// "hlplan03": the format and the version of this layout.
     private static let magic: UInt64 = 0x3330_6e61_6c70_6c68
 
-    /// The plan as bytes. Throws when it breaks a bound of `LaunchPlanLimits` or contradicts its tier.
+    /// The plan as bytes. Throws when it breaks a bound of `LaunchPlan.Bounds` or contradicts its tier.
     /// - Parameter anyLayers: for measuring what each layer stops; `hearth-sandbox` refuses such a plan.
-    package func encoded(anyLayers: Bool = false) throws(LaunchPlanError) -> [UInt8] {
+    package func encoded(anyLayers: Bool = false) throws(RecordError) -> [UInt8] {
         try validate(anyLayers: anyLayers)
-        var writer = PlanWriter()
+        var writer = RecordWriter()
         writer.integer(LaunchPlan.magic)
         writer.strings(arguments)
         writer.strings(environment)
@@ -51,18 +45,18 @@ extension LaunchPlan {
     }
 
     /// Reads what `encoded()` wrote. Throws on anything else, without reading past the end.
-    package init(decoding bytes: [UInt8], anyLayers: Bool = false) throws(LaunchPlanError) {
-        guard bytes.count <= LaunchPlanLimits.planBytesMax else {
-            throw LaunchPlanError("the plan has \(bytes.count) bytes; at most \(LaunchPlanLimits.planBytesMax)")
+    package init(decoding bytes: [UInt8], anyLayers: Bool = false) throws(RecordError) {
+        guard bytes.count <= LaunchPlan.Bounds.planBytesMax else {
+            throw RecordError("the plan has \(bytes.count) bytes; at most \(LaunchPlan.Bounds.planBytesMax)")
         }
-        var reader = PlanReader(input: bytes)
+        var reader = RecordReader(input: bytes)
         guard try reader.integer(UInt64.self, "magic") == LaunchPlan.magic else {
-            throw LaunchPlanError("not a launch plan of this version; install hearth and hearth-sandbox together")
+            throw RecordError("not a launch plan of this version; install hearth and hearth-sandbox together")
         }
         let arguments = try reader.strings("arguments")
         let environment = try reader.strings("environment")
         let tierName = try reader.string("tier")
-        guard let tier = SandboxTier(rawValue: tierName) else { throw LaunchPlanError("unknown tier '\(tierName)'") }
+        guard let tier = SandboxTier(rawValue: tierName) else { throw RecordError("unknown tier '\(tierName)'") }
         self.init(arguments: arguments, tier: tier, filter: [])
         self.environment = environment
         layers = SandboxLayers(rawValue: try reader.integer(UInt32.self, "layers"))
@@ -72,14 +66,14 @@ extension LaunchPlan {
             let within = try reader.string("bind within")
             let target = try reader.string("bind target")
             let flag = try reader.integer(UInt32.self, "bind flags")
-            guard flag <= 1 else { throw LaunchPlanError("bind \(target) has unknown flags") }
+            guard flag <= 1 else { throw RecordError("bind \(target) has unknown flags") }
             binds.append(
                 ReadOnlyBind(
                     source: source, root: root, within: within, target: target, allowsExecution: flag == 1))
         }
         devices = try reader.strings("devices")
         let links = try reader.strings("links")
-        guard links.count.isMultiple(of: 2) else { throw LaunchPlanError("links: half of one") }
+        guard links.count.isMultiple(of: 2) else { throw RecordError("links: half of one") }
         for index in stride(from: 0, to: links.count, by: 2) {
             self.links.append(RootLink(name: links[index], target: links[index + 1]))
         }
@@ -87,7 +81,7 @@ extension LaunchPlan {
         for _ in 0..<(try reader.count("limits")) {
             let number = try reader.integer(UInt32.self, "limit")
             guard let resource = ResourceLimit.Resource(rawValue: number) else {
-                throw LaunchPlanError("unknown resource limit \(number)")
+                throw RecordError("unknown resource limit \(number)")
             }
             limits.append(ResourceLimit(resource, try reader.integer(UInt64.self, "limit value")))
         }
@@ -99,7 +93,7 @@ extension LaunchPlan {
             tellingArguments.append(TellingArguments(call: call, mask: try reader.integer(UInt8.self, "telling mask")))
         }
         handedOnCount = try reader.integer(UInt32.self, "handed-on count")
-        guard reader.isAtEnd else { throw LaunchPlanError("bytes follow the plan") }
+        guard reader.isAtEnd else { throw RecordError("bytes follow the plan") }
         try validate(anyLayers: anyLayers)
     }
 }

@@ -3,55 +3,55 @@ internal import SeccompFilter
 extension LaunchPlan {
     /// What must hold of every plan: a tier has all its layers, nobody is root, every path is a whole one, every size
     /// is within its bound.
-    package func validate(anyLayers: Bool = false) throws(LaunchPlanError) {
-        guard !arguments.isEmpty else { throw LaunchPlanError("arguments are missing") }
+    package func validate(anyLayers: Bool = false) throws(RecordError) {
+        guard !arguments.isEmpty else { throw RecordError("arguments are missing") }
         guard anyLayers || layers.subtracting(.hostDependent) == tier.layers else {
             let missing = tier.layers.subtracting(layers).names.joined(separator: ", ")
-            throw LaunchPlanError("tier \(tier.rawValue) must have exactly its layers; missing: \(missing)")
+            throw RecordError("tier \(tier.rawValue) must have exactly its layers; missing: \(missing)")
         }
         do throws(FilterError) {
             _ = try FilterProgram(filter)
         } catch {
-            throw LaunchPlanError(error.description)
+            throw RecordError(error.description)
         }
         guard userID != 0, groupID != 0, userID != .max, groupID != .max else {
-            throw LaunchPlanError("user and group inside must not be 0")
+            throw RecordError("user and group inside must not be 0")
         }
-        guard handedOnCount <= LaunchPlanLimits.handedOnCountMax else {
-            throw LaunchPlanError(
-                "\(handedOnCount) descriptors to hand on; at most \(LaunchPlanLimits.handedOnCountMax)")
+        guard handedOnCount <= LaunchPlan.Bounds.handedOnCountMax else {
+            throw RecordError(
+                "\(handedOnCount) descriptors to hand on; at most \(LaunchPlan.Bounds.handedOnCountMax)")
         }
         try validateTexts()
         try validateBinds()
         if tier == .reduced { try validateReduced() }
     }
 
-    private func validateTexts() throws(LaunchPlanError) {
+    private func validateTexts() throws(RecordError) {
         for list in [
             arguments.count, environment.count, binds.count, limits.count, tellingArguments.count, links.count * 2,
             devices.count,
         ]
-        where list > LaunchPlanLimits.listCountMax {
-            throw LaunchPlanError("a list of \(list) entries; at most \(LaunchPlanLimits.listCountMax)")
+        where list > LaunchPlan.Bounds.listCountMax {
+            throw RecordError("a list of \(list) entries; at most \(LaunchPlan.Bounds.listCountMax)")
         }
         for text in arguments + environment + binds.flatMap({ [$0.source, $0.root, $0.within, $0.target] }) {
-            guard text.utf8.count <= LaunchPlanLimits.stringBytesMax, !text.utf8.contains(0) else {
-                throw LaunchPlanError("a text is longer than \(LaunchPlanLimits.stringBytesMax) bytes or contains NUL")
+            guard text.utf8.count <= LaunchPlan.Bounds.stringBytesMax, !text.utf8.contains(0) else {
+                throw RecordError("a text is longer than \(LaunchPlan.Bounds.stringBytesMax) bytes or contains NUL")
             }
         }
     }
 
     /// Targets lie side by side, so that none is looked up within what another shows.
-    private func validateBinds() throws(LaunchPlanError) {
+    private func validateBinds() throws(RecordError) {
         for bind in binds { try bind.validate() }
         for link in links {
             guard ReadOnlyBind.components(of: "/" + link.name)?.count == 1,
                 ReadOnlyBind.components(of: "/" + link.target) != nil
-            else { throw LaunchPlanError("'\(link.name)' cannot link to '\(link.target)'") }
+            else { throw RecordError("'\(link.name)' cannot link to '\(link.target)'") }
         }
         for device in devices {
             guard let parts = ReadOnlyBind.components(of: device), parts.first == "dev", parts.count > 1 else {
-                throw LaunchPlanError("'\(device)' is no device: write a path below /dev")
+                throw RecordError("'\(device)' is no device: write a path below /dev")
             }
         }
         var targets = binds.map(\.target) + devices + links.map { "/" + $0.name }
@@ -61,34 +61,16 @@ extension LaunchPlan {
             where target == other || (target + "/").hasPrefix(other + "/")
                 || (other + "/").hasPrefix(target + "/")
             {
-                throw LaunchPlanError("'\(target)' and '\(other)' lie within one another; bind the outer one only")
+                throw RecordError("'\(target)' and '\(other)' lie within one another; bind the outer one only")
             }
         }
     }
 
     /// Without a mount namespace the machine's own tree is what Landlock opens parts of.
-    private func validateReduced() throws(LaunchPlanError) {
-        guard temporaryBytes == 0 else { throw LaunchPlanError("tier reduced has no root of its own, so no /tmp") }
+    private func validateReduced() throws(RecordError) {
+        guard temporaryBytes == 0 else { throw RecordError("tier reduced has no root of its own, so no /tmp") }
         guard binds.allSatisfy({ $0.source == $0.target }) else {
-            throw LaunchPlanError("tier reduced cannot show a path under another name")
-        }
-    }
-}
-
-extension ReadOnlyBind {
-    /// The parts of an absolute path, or nil if it is relative, "/" or has `.`, `..` or empty parts.
-    package static func components(of path: String) -> [Substring]? {
-        guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else { return nil }
-        let parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-        return parts.contains { $0.isEmpty || $0 == "." || $0 == ".." } ? nil : parts
-    }
-
-    func validate() throws(LaunchPlanError) {
-        for path in [source, root, target] + (within.isEmpty ? [] : ["/" + within]) {
-            guard let parts = ReadOnlyBind.components(of: path), parts.count <= LaunchPlanLimits.nestingMax else {
-                throw LaunchPlanError(
-                    "'\(path)' cannot be bound: write an absolute path without '.' and '..', and not /")
-            }
+            throw RecordError("tier reduced cannot show a path under another name")
         }
     }
 }

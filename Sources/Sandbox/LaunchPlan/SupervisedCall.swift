@@ -17,12 +17,12 @@ package struct SupervisedCall: Equatable, Sendable {
         self.count = count
     }
 
-    /// The number in the record that counts all kinds beyond `LaunchPlanLimits.callKindsMax`.
+    /// The number in the record that counts all kinds beyond `LaunchPlan.Bounds.callKindsMax`.
     package static let otherKinds = UInt32.max
 
     /// Always 64 bytes.
     func encoded() -> [UInt8] {
-        var writer = PlanWriter()
+        var writer = RecordWriter()
         writer.integer(call.number)
         writer.integer(UInt32(errno))
         writer.integer(count)
@@ -30,26 +30,14 @@ package struct SupervisedCall: Equatable, Sendable {
         return writer.output
     }
 
-    init(from reader: inout PlanReader) throws(LaunchPlanError) {
+    init(from reader: inout RecordReader) throws(RecordError) {
         let number = try reader.integer(UInt32.self, "call")
         guard let errno = UInt16(exactly: try reader.integer(UInt32.self, "call")) else {
-            throw LaunchPlanError("call: no errno")
+            throw RecordError("call: no errno")
         }
         let count = try reader.integer(UInt64.self, "call")
         var arguments: [UInt64] = []
         for _ in 0..<6 { arguments.append(try reader.integer(UInt64.self, "call")) }
         self.init(SystemCall(number, arguments), errno: errno, count: count)
-    }
-}
-
-/// Which arguments of a call tell its kinds apart, such as the family of a socket.
-package struct TellingArguments: Hashable, Sendable {
-    package var call: UInt32
-    /// Bit N stands for argument N, from 0 to 5.
-    package var mask: UInt8
-
-    package init(call: UInt32, mask: UInt8) {
-        self.call = call
-        self.mask = mask
     }
 }

@@ -1,10 +1,10 @@
 internal import LaunchPlan
 internal import LinuxSystem
 
-/// The launcher's end of the socket to the agent (`LaunchDescriptor.keeper`). Every process of the launcher has it; only the
+/// The launcher's end of the socket to the agent (`GivenDescriptor.keeper`). Every process of the launcher has it; only the
 /// one that waits for the backend reads it.
 enum AgentSocket {
-    static let raw = LaunchDescriptor.keeper
+    static let raw = GivenDescriptor.keeper
     /// What it is ready for once the agent is gone.
     static let lost: Readiness = [.hangUp, .error]
 

@@ -14,7 +14,7 @@ struct BackendGroup {
 
     /// - Parameter folder: of the launcher's group.
     init(in folder: borrowing Descriptor) throws(LinuxError) {
-        let group = try folder.openBelow(LaunchDescriptor.backendGroup, Descriptor.pathOnly | O_DIRECTORY | O_NOFOLLOW)
+        let group = try folder.openBelow(GivenDescriptor.backendGroup, Descriptor.pathOnly | O_DIRECTORY | O_NOFOLLOW)
         processes = try group.openBelow("cgroup.procs", O_WRONLY).release()
         state = try group.openBelow("cgroup.freeze", O_WRONLY).release()
         events = try group.openBelow("cgroup.events", O_RDONLY).release()

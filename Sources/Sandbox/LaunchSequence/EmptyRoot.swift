@@ -28,7 +28,7 @@ struct EmptyRoot {
                 try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(ofDevice: device).release() })
         }
         try layer(.emptyRoot) { () throws(LinuxError) in
-            let files = UInt64((binds.count + devices.count) * LaunchPlanLimits.nestingMax + links.count + 16)
+            let files = UInt64((binds.count + devices.count) * LaunchPlan.Bounds.nestingMax + links.count + 16)
             let root = try Mount.temporary(bytes: EmptyRoot.rootBytes, files: files, mode: "755")
             let oldRoot = try Descriptor.open("/", Descriptor.pathOnly | O_DIRECTORY)
             try Mount.attach(root, at: oldRoot)
@@ -79,14 +79,5 @@ struct EmptyRoot {
             _ = try folder.openBelow(last, O_WRONLY | O_CREAT | O_NOFOLLOW)
         }
         try Mount.attach(tree, at: folder.openBelow(last, Descriptor.pathOnly | O_NOFOLLOW))
-    }
-}
-
-extension ReadOnlyBind {
-    /// Holds what is to be shown. Whoever can write below the part that the owner named can make links there, so none is
-    /// followed out of it; and the way to that part is walked as the agent found it, without links.
-    func open() throws(LinuxError) -> Descriptor {
-        let named = try Descriptor.openWithoutLinks(root, Descriptor.pathOnly)
-        return within.isEmpty ? named : try named.openBeneath(within, Descriptor.pathOnly)
     }
 }

@@ -26,7 +26,7 @@ struct Keeper: ~Copyable {
         self.freezer = freezer
     }
 
-    /// Waits for the backend's end, and returns the exit status that says how it ended (`LaunchStatus`).
+    /// Waits for the backend's end, and returns the exit status that says how it ended (`LauncherStatus`).
     /// - Parameter supervised: the number at which the supervisor's end will appear, with what it is answered by; nil: no
     ///   filter is loaded, as only to measure what a layer stops.
     mutating func keep(_ supervised: (listener: CInt, plan: LaunchPlan, filter: FilterProgram)?) throws(LaunchFailure)
@@ -95,7 +95,7 @@ struct Keeper: ~Copyable {
             try hearExecution()
             tellOfCalls()
             try perform(state.ended(status, use))
-            return LaunchStatus.of(status)
+            return LauncherStatus.of(status)
         case .stopped: if case .signal = freezer { try perform(state.stopped()) }
         case .continued: if case .signal = freezer { try perform(state.continued()) }
         }
@@ -162,6 +162,6 @@ struct Keeper: ~Copyable {
     private func end() -> CInt {
         kill(child, SIGKILL)
         waitpid(child, nil, 0)
-        return LaunchStatus.agentLost
+        return LauncherStatus.agentLost
     }
 }

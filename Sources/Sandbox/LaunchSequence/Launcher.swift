@@ -1,5 +1,5 @@
 internal import Glibc
-internal import LaunchPlan
+package import LaunchPlan
 internal import LinuxSystem
 internal import SeccompFilter
 
@@ -14,7 +14,7 @@ package struct Launcher {
     private let plan: LaunchPlan
     private let filter: FilterProgram
 
-    /// Reads the plan from `LaunchDescriptor.plan`.
+    /// Reads the plan from `GivenDescriptor.plan`.
     /// - Parameter anyLayers: whether a plan may have fewer layers than its tier; only to measure what a layer stops.
     package init(anyLayers: Bool = false) throws(LaunchFailure) {
         guard !Namespaces.isMachineRoot() else {
@@ -22,16 +22,16 @@ package struct Launcher {
         }
         let bytes = try layer(.cleanDescriptors, remedy: "only hearth starts this program") {
             () throws(LinuxError) in
-            for descriptor in [LaunchDescriptor.plan, LaunchDescriptor.executable] {
+            for descriptor in [GivenDescriptor.plan, GivenDescriptor.executable] {
                 guard try Descriptor.isSealed(descriptor) else {
                     throw LinuxError(code: EPERM, operation: "trust descriptor \(descriptor), which is not sealed")
                 }
             }
-            let file = Descriptor(owning: LaunchDescriptor.plan)
+            let file = Descriptor(owning: GivenDescriptor.plan)
             try file.rewind()
-            return try FileBytes.read(file, max: LaunchPlanLimits.planBytesMax, name: "the launch plan")
+            return try FileBytes.read(file, max: LaunchPlan.Bounds.planBytesMax, name: "the launch plan")
         }
-        do throws(LaunchPlanError) {
+        do throws(RecordError) {
             plan = try LaunchPlan(decoding: bytes, anyLayers: anyLayers)
         } catch {
             throw LaunchFailure("launch plan: \(error)")
@@ -48,7 +48,7 @@ package struct Launcher {
     /// Whether a filter is loaded: the plan's, or the one that only knows about exec.
     private var isSupervised: Bool { has(.seccomp) || has(.execOnce) }
 
-    /// Launches, waits for the backend's end, and returns the exit status that says how it ended (`LaunchStatus`).
+    /// Launches, waits for the backend's end, and returns the exit status that says how it ended (`LauncherStatus`).
     package func run() throws(LaunchFailure) -> CInt {
         umask(0o077)
         if has(.cleanDescriptors) {
@@ -68,14 +68,14 @@ package struct Launcher {
     }
 
     /// The first descriptor that is nobody's.
-    private var firstOfNobody: CInt { LaunchDescriptor.firstHandedOn + CInt(plan.handedOnCount) }
+    private var firstOfNobody: CInt { GivenDescriptor.firstHandedOn + CInt(plan.handedOnCount) }
 
     /// Moves this process, and with it all that it forks, into the group whose limits the agent has set; the group in it for
     /// the backend alone.
     private func enterControlGroup() throws(LaunchFailure) -> BackendGroup {
         try layer(.controlGroup, remedy: "the agent's control group was taken from it; restart the agent") {
             () throws(LinuxError) in
-            let folder = Descriptor(owning: LaunchDescriptor.controlGroup)
+            let folder = Descriptor(owning: GivenDescriptor.controlGroup)
             // 0: the one who writes (cgroups(7)).
             try folder.openBelow("cgroup.procs", O_WRONLY).writeAll(Array("0".utf8))
             return try BackendGroup(in: folder)
@@ -155,7 +155,7 @@ package struct Launcher {
         if child == 0 {
             if has(.lifeline) {
                 try layer(.lifeline) { () throws(LinuxError) in try Confinement.dieWithParent() }
-                if ProcessFork.isReady(launcher.raw) { _exit(LaunchStatus.agentLost) }
+                if ProcessFork.isReady(launcher.raw) { _exit(LauncherStatus.agentLost) }
             }
             _exit(try runBackend(group))
         }
@@ -167,12 +167,12 @@ package struct Launcher {
             if !ready[0].isEmpty {
                 kill(child, SIGKILL)
                 waitpid(child, nil, 0)
-                return LaunchStatus.agentLost
+                return LauncherStatus.agentLost
             }
             guard case .ended(let status, let use) = watch.look(at: child) else { continue }
             // Whoever killed the keeper killed everything in the namespace with it, and nobody was left to say so.
             if case .signalled = status { AgentSocket.say(.ended(status, use)) }
-            return LaunchStatus.of(status)
+            return LauncherStatus.of(status)
         }
     }
 
@@ -191,7 +191,7 @@ package struct Launcher {
             return pipe.take { ($0.release(), $1.release()) }
         }
         try layer(.cleanDescriptors) { () throws(LinuxError) in
-            for descriptor in LaunchDescriptor.keeper..<LaunchDescriptor.firstHandedOn {
+            for descriptor in GivenDescriptor.keeper..<GivenDescriptor.firstHandedOn {
                 if SharedDescriptors.isOpen(descriptor) { try ProcessFork.setCloseOnExec(descriptor) }
             }
             if has(.cleanDescriptors) { try SharedDescriptors.setCloseOnExec(from: firstOfNobody) }
@@ -232,7 +232,7 @@ package struct Launcher {
     private func takeLastSteps(parent: CInt, _ group: BackendGroup?) throws(LaunchFailure) -> Never {
         if has(.lifeline), !has(.processNamespace) {
             try layer(.lifeline) { () throws(LinuxError) in try Confinement.dieWithParent() }
-            if getppid() != parent { _exit(LaunchStatus.agentLost) }
+            if getppid() != parent { _exit(LauncherStatus.agentLost) }
         }
         if let group { try layer(.controlGroup) { () throws(LinuxError) in try group.enter() } }
         try layer(.cleanDescriptors) { () throws(LinuxError) in
@@ -245,7 +245,7 @@ package struct Launcher {
             }
         }
         let error = ProcessFork.execute(
-            LaunchDescriptor.executable, arguments: plan.arguments,
+            GivenDescriptor.executable, arguments: plan.arguments,
             environment: plan.environment + (has(.cleanEnvironment) ? [] : ProcessFork.inheritedEnvironment),
             supervisedFilter: isSupervised ? filter.supervised.bytes : nil)
         throw LaunchFailure(

@@ -8,13 +8,13 @@ extension SandboxAudit {
 
     /// Launches a sandbox, looks at the process in it from outside, and sees whether it ends with the lifeline. Throws
     /// when it cannot be launched, with the launcher's reason and remedy.
-    package func observe(plan: LaunchPlan, launcher: SandboxLauncher) throws(AuditError) -> LayerObservation {
+    package func observe(plan: LaunchPlan, sandbox: Sandbox) throws(AuditError) -> LayerObservation {
         var plan = plan
         plan.arguments.append("hang")
         plan.handedOnCount = 1
         var observation = LayerObservation()
         do {
-            let launched = try launchLaidOpen(plan, launcher)
+            let launched = try launchLaidOpen(plan, sandbox)
             let said = try Poll.wait(
                 launched.log.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax, interruption: interruption)
             guard !said.isEmpty else {
@@ -82,14 +82,14 @@ extension SandboxAudit {
         let root = try? FolderNames.names(inFolder: "\(place)/root", limit: 64)
         observation.note(.emptyRoot, root.map { $0.isEmpty })
         if let open = try? FolderNames.names(inFolder: "\(place)/fd", limit: 1024) {
-            let last = LaunchDescriptor.firstHandedOn + CInt(plan.handedOnCount)
+            let last = GivenDescriptor.firstHandedOn + CInt(plan.handedOnCount)
             observation.note(
                 .cleanDescriptors,
                 open.compactMap { CInt($0) }.allSatisfy {
-                    $0 <= LaunchDescriptor.socket || (LaunchDescriptor.firstHandedOn..<last).contains($0)
+                    $0 <= GivenDescriptor.socket || (GivenDescriptor.firstHandedOn..<last).contains($0)
                 })
         }
-        observation.note(.cleanEnvironment, text("\(place)/environ").map { !$0.contains(Offer.secret) })
+        observation.note(.cleanEnvironment, text("\(place)/environ").map { !$0.contains(Decoys.secret) })
     }
 
     private static func text(_ path: String) -> String? {

@@ -18,7 +18,7 @@ package struct SandboxAudit: ~Copyable {
     /// Every act of the probe, in its order.
     package let probes: [Probe]
     private let executable: BackendExecutable
-    private let offer: Offer
+    private let decoys: Decoys
     let interruption: CInt?
 
     /// - Parameters:
@@ -29,22 +29,22 @@ package struct SandboxAudit: ~Copyable {
     ///     what waits for it throws.
     package init(probePath: String, folder: String, interruption: CInt? = nil) throws(AuditError) {
         let probes = try SandboxAudit.list(probePath)
-        let offer = try Offer(probePath: probePath, folder: folder, interruption: interruption)
+        let decoys = try Decoys(probePath: probePath, folder: folder, interruption: interruption)
         self.init(
-            executable: try SandboxAudit.executable(probePath), probes: probes, offer: offer,
+            executable: try SandboxAudit.executable(probePath), probes: probes, decoys: decoys,
             interruption: interruption)
     }
 
-    private init(executable: consuming BackendExecutable, probes: [Probe], offer: Offer, interruption: CInt?) {
+    private init(executable: consuming BackendExecutable, probes: [Probe], decoys: Decoys, interruption: CInt?) {
         self.executable = executable
         self.interruption = interruption
         self.probes = probes
-        self.offer = offer
+        self.decoys = decoys
     }
 
     private static func executable(_ path: String) throws(AuditError) -> BackendExecutable {
         let slash = path.lastIndex(of: "/") ?? path.startIndex
-        do throws(SandboxLaunchError) {
+        do throws(SandboxError) {
             return try BackendExecutable.open(
                 folder: String(path[..<slash]), name: String(path[slash...].drop { $0 == "/" }))
         } catch {
@@ -64,13 +64,13 @@ package struct SandboxAudit: ~Copyable {
     }
 
     /// The plan of a sandbox as a backend with this policy would have it.
-    package func plan(policy: String, launcher: SandboxLauncher) throws(AuditError) -> LaunchPlan {
+    package func plan(policy: String, sandbox: Sandbox) throws(AuditError) -> LaunchPlan {
         var manifest = BackendManifest(executableName: executable.name)
         manifest.policy = policy
         manifest.memoryMebibytes = SandboxAudit.memoryMebibytes
         manifest.threads = 1
-        do throws(SandboxLaunchError) {
-            return try launcher.plan(executable: executable, manifest: manifest, owner: OwnerLimits(threads: 1))
+        do throws(SandboxError) {
+            return try sandbox.plan(executable: executable, manifest: manifest, owner: OwnerLimits(threads: 1))
         } catch {
             throw AuditError(error.description)
         }
@@ -81,12 +81,12 @@ package struct SandboxAudit: ~Copyable {
         let attempt: Attempt
         do throws(LinuxError) {
             let sockets = try Descriptor.socketPair()
-            try offer.sendSecret(over: sockets.first.raw)
+            try decoys.sendSecret(over: sockets.first.raw)
             // The streams and the socket come first, as a backend has them.
             attempt = try Attempt.run(
-                executable.path, ["sandbox-probe", "act", probe.name] + offer.words(descriptorsFrom: 4),
-                environment: Offer.environment,
-                descriptors: [sockets.second.raw, offer.model.raw] + offer.leakedDescriptors,
+                executable.path, ["sandbox-probe", "act", probe.name] + decoys.words(descriptorsFrom: 4),
+                environment: Decoys.environment,
+                descriptors: [sockets.second.raw, decoys.model.raw] + decoys.leakedDescriptors,
                 seconds: SandboxAudit.secondsMax, interruption: interruption)
         } catch {
             throw AuditError("\(probe.name), outside: \(error)")
@@ -97,23 +97,23 @@ package struct SandboxAudit: ~Copyable {
 
     /// Tries it in a sandbox. Throws when that cannot be launched, with the launcher's reason and remedy.
     package func tryInside(
-        _ probe: Probe, plan: LaunchPlan, launcher: SandboxLauncher
+        _ probe: Probe, plan: LaunchPlan, sandbox: Sandbox
     ) throws(AuditError) -> ProbeOutcome {
         var plan = plan
-        plan.arguments += ["act", probe.name] + offer.words(descriptorsFrom: LaunchDescriptor.firstHandedOn)
+        plan.arguments += ["act", probe.name] + decoys.words(descriptorsFrom: GivenDescriptor.firstHandedOn)
         let attempt: Attempt
         let told: KeeperConversation
         do {
-            let launched = try launchLaidOpen(plan, launcher)
+            let launched = try launchLaidOpen(plan, sandbox)
             // One that has ended already did not want it.
-            try? offer.sendSecret(over: launched.socket.raw)
+            try? decoys.sendSecret(over: launched.socket.raw)
             attempt = try Attempt(
                 launched.process, output: launched.log, seconds: SandboxAudit.secondsMax, interruption: interruption)
             told = try launched.hearToEnd()
         } catch {
             throw AuditError("\(probe.name), inside: \(error)")
         }
-        if told.verdict != nil { throw AuditError(attempt.text) }
+        if told.failure != nil { throw AuditError(attempt.text) }
         // Whoever ended the launcher was in the sandbox.
         if case .signalled = attempt.status { return .done }
         if case .signalled(let signal) = told.end { return .ended(signal: signal) }
@@ -124,10 +124,9 @@ package struct SandboxAudit: ~Copyable {
 
     /// Launches the probe with the weights handed over, and with secrets in the launcher's environment and descriptors:
     /// the layers that withhold these are tried, not the agent's care.
-    func launchLaidOpen(_ plan: LaunchPlan, _ launcher: SandboxLauncher) throws(SandboxLaunchError) -> SandboxedProcess
-    {
-        var launcher = launcher
-        launcher.laidOpen = .init(environment: Offer.environment, descriptors: offer.leakedDescriptors)
-        return try launcher.launch(executable: executable, plan: plan, handOver: [offer.model.raw])
+    func launchLaidOpen(_ plan: LaunchPlan, _ sandbox: Sandbox) throws(SandboxError) -> SandboxedProcess {
+        var sandbox = sandbox
+        sandbox.laidOpen = .init(environment: Decoys.environment, descriptors: decoys.leakedDescriptors)
+        return try sandbox.launch(executable: executable, plan: plan, handOver: [decoys.model.raw])
     }
 }

@@ -21,9 +21,9 @@ package struct BackendExecutable: ~Copyable, Sendable {
     /// Opens `name` in `folder` as a backend. Reads the whole file, so call it off the loop. Refuses, with the remedy,
     /// a symbolic link, a script, a set-id file, and a file or folder, or a folder on the way to it, that others could
     /// change.
-    package static func open(folder: String, name: String) throws(SandboxLaunchError) -> BackendExecutable {
+    package static func open(folder: String, name: String) throws(SandboxError) -> BackendExecutable {
         guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
-            throw SandboxLaunchError(.executableRefused, "'\(name)' is no file name")
+            throw SandboxError(.executableRefused, "'\(name)' is no file name")
         }
         let path = "\(folder)/\(name)"
         let file = try openTrusted(path)
@@ -38,7 +38,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
     }
 
     /// Opens a file that `open` would take, as far as can be seen without reading all of it. Throws what `open` throws.
-    package static func checkedFile(_ path: String) throws(SandboxLaunchError) -> TrustedFile {
+    package static func checkedFile(_ path: String) throws(SandboxError) -> TrustedFile {
         let file = try openTrusted(path)
         _ = try checkedHeader(of: file, path: path)
         return file
@@ -46,31 +46,31 @@ package struct BackendExecutable: ~Copyable, Sendable {
 
     private static func checkedHeader(
         of file: borrowing TrustedFile, path: String
-    ) throws(SandboxLaunchError) -> ExecutableHeader {
+    ) throws(SandboxError) -> ExecutableHeader {
         let byteCount = file.facts.byteCount
         guard byteCount <= byteCountMax else {
-            throw SandboxLaunchError(.executableRefused, "\(path) has \(byteCount) bytes; at most \(byteCountMax)")
+            throw SandboxError(.executableRefused, "\(path) has \(byteCount) bytes; at most \(byteCountMax)")
         }
         let header = try readHeader(of: file.descriptor, path: path)
         guard byteCount >= header.segmentsEnd else {
-            throw SandboxLaunchError(
+            throw SandboxError(
                 .executableRefused,
                 "\(path) is not whole: it has \(byteCount) bytes of at least \(header.segmentsEnd); copy it again")
         }
         return header
     }
 
-    private static func openTrusted(_ path: String) throws(SandboxLaunchError) -> TrustedFile {
+    private static func openTrusted(_ path: String) throws(SandboxError) -> TrustedFile {
         do throws(TrustError) {
             return try PathTrust.open(path, .backendExecutable, O_RDONLY)
         } catch {
-            throw SandboxLaunchError(.executableRefused, error.description, isTransient: error.isTransient)
+            throw SandboxError(.executableRefused, error.description, isTransient: error.isTransient)
         }
     }
 
     private static func readHeader(
         of file: borrowing Descriptor, path: String
-    ) throws(SandboxLaunchError) -> ExecutableHeader {
+    ) throws(SandboxError) -> ExecutableHeader {
         var bytes = [UInt8](repeating: 0, count: ExecutableHeader.bytesRead)
         let count = try attempt { () throws(LinuxError) in
             try checked("read \(path)") { pread(file.raw, &bytes, bytes.count, 0) }
@@ -85,7 +85,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
                 case .otherArchitecture: "is an executable for another kind of machine"
                 case .damaged: "is a damaged ELF executable"
                 }
-            throw SandboxLaunchError(.executableRefused, "\(path) \(reason)")
+            throw SandboxError(.executableRefused, "\(path) \(reason)")
         }
     }
 
@@ -113,11 +113,11 @@ package struct BackendExecutable: ~Copyable, Sendable {
 
     private static func attempt<Value: ~Copyable>(
         _ body: () throws(LinuxError) -> Value
-    ) throws(SandboxLaunchError) -> Value {
+    ) throws(SandboxError) -> Value {
         do throws(LinuxError) {
             return try body()
         } catch {
-            throw SandboxLaunchError(.executableRefused, error.description, isTransient: error.isTransient)
+            throw SandboxError(.executableRefused, error.description, isTransient: error.isTransient)
         }
     }
 }

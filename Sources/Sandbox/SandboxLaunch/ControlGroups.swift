@@ -107,7 +107,7 @@ package struct ControlGroups: Sendable {
         let name = "backend-\(getpid())-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
         try makeFolder(name)
         let group = ControlGroup(path: "\(folder)/\(name)")
-        try makeFolder("\(name)/\(LaunchDescriptor.backendGroup)")
+        try makeFolder("\(name)/\(GivenDescriptor.backendGroup)")
         if controllers.contains("memory") {
             try write("\(limits.memoryBytes)", "\(name)/memory.max")
             // Kernels without swap accounting have no such file.
@@ -143,45 +143,5 @@ package struct ControlGroups: Sendable {
         let opened = try Descriptor.open(path, O_WRONLY)
         let bytes = Array(text.utf8)
         try checked("write '\(text)' to \(path)") { Glibc.write(opened.raw, bytes, bytes.count) }
-    }
-}
-
-/// The control group of one backend and its launcher, with the one in it for the backend alone. Whatever is still in them is
-/// killed when the last reference goes.
-package final class ControlGroup: Sendable {
-    /// Groups whose last process had not gone when they should have.
-    private static let leftovers = Mutex<[String]>([])
-
-    package let path: String
-
-    fileprivate init(path: String) { self.path = path }
-
-    /// Whether the kernel killed in it because its memory.max was reached (memory.events, `oom_kill`).
-    package var ranOutOfMemory: Bool {
-        guard let events = try? FileBytes.readPseudo("\(path)/memory.events", max: 4096) else { return false }
-        return ControlGroup.hasMemoryKill(String(decoding: events, as: UTF8.self))
-    }
-
-    /// Of the text of memory.events. Pure.
-    static func hasMemoryKill(_ events: String) -> Bool {
-        events.split(separator: "\n").contains { line in
-            let fields = line.split(separator: " ")
-            return fields.count == 2 && fields[0] == "oom_kill" && fields[1] != "0"
-        }
-    }
-
-    deinit {
-        if let kill = try? Descriptor.open("\(path)/cgroup.kill", O_WRONLY) { _ = write(kill.raw, "1", 1) }
-        if !ControlGroup.remove(path) { ControlGroup.leftovers.withLock { $0.append(path) } }
-    }
-
-    /// Whether it is gone: one that is in use cannot be removed.
-    fileprivate static func remove(_ path: String) -> Bool {
-        rmdir("\(path)/\(LaunchDescriptor.backendGroup)")
-        return rmdir(path) == 0 || errno == ENOENT
-    }
-
-    static func removeLeftovers() {
-        leftovers.withLock { paths in paths.removeAll(where: remove) }
     }
 }

@@ -3,33 +3,6 @@ package import LinuxSystem
 internal import SeccompFilter
 internal import StrictJSON
 
-/// What the owner of the machine allows one backend; a manifest can only ask for less.
-package struct OwnerLimits: Equatable, Sendable {
-    /// Memory beside the weights, which are counted on top.
-    package var memoryMebibytes: UInt64 = 8192
-    /// What a backend gets that asks for nothing.
-    package var defaultMemoryMebibytes: UInt64 = 1024
-    package var threads: UInt32
-    /// The folders whose contents a manifest may ask to read or to load weights from, beside the backend's own.
-    package var readablePaths: [String] = []
-    /// The devices that a manifest may ask for.
-    package var devices: Set<String> = []
-    /// The policies that a manifest may ask for; nil: all that are installed.
-    package var policies: Set<String>?
-
-    package init(threads: UInt32) { self.threads = threads }
-
-    /// The readable path that a path is or lies within, of several the one with the most in it, and the rest of the path,
-    /// which must not lead out of it; nil where the owner does not allow to read it.
-    package func place(of path: String) -> PlaceWithin? {
-        guard let parts = ReadOnlyBind.components(of: path) else { return nil }
-        let roots = readablePaths.compactMap(ReadOnlyBind.components).filter { parts.starts(with: $0) }
-        guard let root = roots.min(by: { $0.count < $1.count }) else { return nil }
-        return PlaceWithin(
-            root: "/" + root.joined(separator: "/"), within: parts.dropFirst(root.count).joined(separator: "/"))
-    }
-}
-
 /// Makes a launch plan of what a manifest asks, what the owner allows and a compiled filter. Pure.
 package enum LaunchPlanner {
     /// Fixed variables that runtimes and libraries need to behave in a sandbox.

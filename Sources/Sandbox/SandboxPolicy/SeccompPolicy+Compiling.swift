@@ -11,8 +11,8 @@ extension SeccompPolicy {
     private static let execution = Rule(
         names: ["execveat"], action: .notify,
         conditions: [
-            Condition(index: 0, operation: .equal, value: UInt64(LaunchDescriptor.executable), valueTwo: 0),
-            Condition(index: 4, operation: .equal, value: UInt64(LaunchDescriptor.executionFlags), valueTwo: 0),
+            Condition(index: 0, operation: .equal, value: UInt64(GivenDescriptor.executable), valueTwo: 0),
+            Condition(index: 4, operation: .equal, value: UInt64(GivenDescriptor.executionFlags), valueTwo: 0),
         ],
         comment: nil, line: 0)
 

@@ -73,7 +73,7 @@ struct BackendProcessTests {
         try await until { story.end != nil }
         #expect(story.end == .exited(125), "by its keeper's word")
         #expect(process.use == use)
-        #expect(!process.isFrozen && process.verdict == nil)
+        #expect(!process.isFrozen && process.launchFailure == nil)
         process.freeze()
         #expect(!process.isFrozen)
     }
@@ -84,8 +84,8 @@ struct BackendProcessTests {
         let process = try watched(say(.started) + say(report) + "exec sleep 1000", story)
         try await until { story.end != nil }
         #expect(story.end == .signalled(9))
-        #expect(process.verdict?.reason.contains("report: not at this time") == true)
-        #expect(process.verdict?.hasBegun == true)
+        #expect(process.launchFailure?.reason.contains("report: not at this time") == true)
+        #expect(process.launchFailure?.hasBegun == true)
     }
 
     @Test("without its keeper's word, its launcher's end is its own")
@@ -93,6 +93,6 @@ struct BackendProcessTests {
         let story = Story()
         let process = try watched("exit 7", story)
         try await until { story.end != nil }
-        #expect(story.end == .exited(7) && process.verdict == nil && process.use == nil)
+        #expect(story.end == .exited(7) && process.launchFailure == nil && process.use == nil)
     }
 }

@@ -22,12 +22,12 @@ struct ExecutableTrustTests {
 
     /// What an opened executable's log says once it was launched and has ended.
     private func launch(_ executable: borrowing BackendExecutable) throws -> String {
-        let launcher = SandboxLauncher(
+        let sandbox = Sandbox(
             launcherPath: Built.path("hearth-sandbox"), policiesDirectory: Repository.policies, tier: .full,
             host: .find(claimingControlGroups: false))
         let manifest = BackendManifest(executableName: executable.name)
-        let plan = try launcher.plan(executable: executable, manifest: manifest, owner: OwnerLimits(threads: 1))
-        let launched = try launcher.launch(executable: executable, plan: plan)
+        let plan = try sandbox.plan(executable: executable, manifest: manifest, owner: OwnerLimits(threads: 1))
+        let launched = try sandbox.launch(executable: executable, plan: plan)
         try launched.log.setNonblocking(false)
         let log = try FileHandle(fileDescriptor: launched.log.raw).readToEnd() ?? Data()
         _ = launched.process.waitForExit()
@@ -49,7 +49,7 @@ struct ExecutableTrustTests {
             }
             #expect(try launch(executable).hasPrefix("honest: name me unruly-WAY"))
             // The control: what is in the folder now is something else.
-            let now = Result { () throws(SandboxLaunchError) in
+            let now = Result { () throws(SandboxError) in
                 try BackendExecutable.open(folder: bench.folder, name: "honest").digest
             }
             #expect((try? now.get()) != executable.digest)
@@ -109,7 +109,7 @@ struct ExecutableTrustTests {
             try bench.add("unruly", as: "honest")
             rename("\(bench.folder)/honest", "\(inner)/honest")
             chmod(outer, 0o777)
-            let error = #expect(throws: SandboxLaunchError.self) {
+            let error = #expect(throws: SandboxError.self) {
                 _ = try BackendExecutable.open(folder: inner, name: "honest")
             }
             #expect(error?.code == .executableRefused)

@@ -13,10 +13,10 @@ import Testing
 @IOLoop
 struct HangingLaunchTests {
     private func withBench(
-        _ launching: HangingLaunching, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        _ launching: HangingStarter, _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
         _ body: @IOLoop (Workbench) async throws -> Void
     ) async throws {
-        let bench = try Workbench(launcher: launching, adjust)
+        let bench = try Workbench(starter: launching, adjust)
         do {
             try await body(bench)
         } catch {
@@ -30,7 +30,7 @@ struct HangingLaunchTests {
 
     @Test("more of them than a pool has threads hold up neither another backend nor the stop of all")
     func others() async throws {
-        let launching = HangingLaunching()
+        let launching = HangingStarter()
         try await withBench(launching) {
             $0.backendsMax = 100
             $0.exitMilliseconds = 200
@@ -51,7 +51,7 @@ struct HangingLaunchTests {
 
     @Test("what comes of one that nobody waits for is ended, and its process reaped")
     func late() async throws {
-        let launching = HangingLaunching()
+        let launching = HangingStarter()
         try await withBench(launching) {
             $0.exitMilliseconds = 100
         } _: { bench in
@@ -69,7 +69,7 @@ struct HangingLaunchTests {
 
     @Test("one that gets no further is told of; the same is not begun beside it, and its end starts the backend")
     func again() async throws {
-        let launching = HangingLaunching()
+        let launching = HangingStarter()
         try await withBench(launching) {
             $0.launchMilliseconds = 100
             $0.backoffFirstMilliseconds = 1
@@ -86,7 +86,7 @@ struct HangingLaunchTests {
 
     @Test("a replacement does not wait for it")
     func replacement() async throws {
-        let launching = HangingLaunching()
+        let launching = HangingStarter()
         try await withBench(launching) {
             $0.exitMilliseconds = 100
         } _: { bench in
@@ -104,7 +104,7 @@ struct HangingLaunchTests {
 }
 
 /// Starts what it is asked for without a sandbox; those called "hung..." not before it is told to.
-private final class HangingLaunching: BackendLaunching {
+private final class HangingStarter: BackendStarter {
     private struct State {
         var isOpen = false
         var spared: Set<String> = []
@@ -133,7 +133,7 @@ private final class HangingLaunching: BackendLaunching {
     func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let hangs = definition.name.hasPrefix("hung")
         if hangs, !state.withLock({ $0.spared.contains(definition.name) }) { waitForGate() }
-        let process = try PlainLaunching().launch(definition, weights: weights)
+        let process = try PlainStarter().launch(definition, weights: weights)
         let pid = process.processID
         if hangs { state.withLock { $0.launched.append(pid) } }
         return process

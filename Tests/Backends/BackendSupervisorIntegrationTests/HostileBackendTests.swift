@@ -252,7 +252,7 @@ struct HostileBackendTests {
             let before = residentKibibytes()
             let backend = try await bench.start()
             let pid = backend.pid
-            let kinds = LaunchPlanLimits.callKindsMax
+            let kinds = LaunchPlan.Bounds.callKindsMax
             #expect(try await eventually { backend.denied.entries.count > kinds })
             let collector = bench.collect()
             _ = backend.begin(request: try request(), credit: 1, handler: collector)

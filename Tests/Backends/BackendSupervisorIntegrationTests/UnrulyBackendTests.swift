@@ -58,8 +58,8 @@ struct UnrulyBackendTests {
         try await withBench {
             $0.hostRetryMilliseconds = 20
         } _: { bench in
-            let verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
-            try bench.addLauncher(saying: verdict)
+            let failure = LaunchFailure("user-namespace: unshare: Operation not permitted", isTransient: false)
+            try bench.addLauncher(saying: failure)
             let backend = try await bench.start(until: .failed)
             await bench.until { backend.recentLog.count >= 3 }
             let words = "Operation not permitted; the next try is in 0 s; to try again: touch"
@@ -72,7 +72,7 @@ struct UnrulyBackendTests {
         let folder = TemporaryFolder()
         defer { folder.remove() }
         let bench = try Workbench(hostSettings: [folder.write("setting", "0")])
-        try bench.addLauncher(saying: LaunchVerdict("user-namespace: unshare: not permitted", isTransient: false))
+        try bench.addLauncher(saying: LaunchFailure("user-namespace: unshare: not permitted", isTransient: false))
         let backend = try await bench.start(until: .failed)
         await bench.supervisor.rescan()
         await bench.supervisor.rescan()
@@ -87,8 +87,8 @@ struct UnrulyBackendTests {
     @Test("a launcher that refuses on its own pipe is quoted, and not asked again in a hurry")
     func launcherRefuses() async throws {
         try await withBench { bench in
-            let verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
-            try bench.addLauncher(saying: verdict)
+            let failure = LaunchFailure("user-namespace: unshare: Operation not permitted", isTransient: false)
+            try bench.addLauncher(saying: failure)
             let backend = try await bench.start(until: .failed)
             #expect(backend.detail.hasPrefix("was not started: user-namespace: unshare: Operation not permitted"))
             #expect(backend.restarts == 0)
@@ -103,7 +103,7 @@ struct UnrulyBackendTests {
     @Test("a launcher that lacks something for the moment is asked again")
     func launcherLacks() async throws {
         try await withBench { bench in
-            try bench.addLauncher(saying: LaunchVerdict("fork: Cannot allocate memory", isTransient: true))
+            try bench.addLauncher(saying: LaunchFailure("fork: Cannot allocate memory", isTransient: true))
             let backend = try await bench.start(until: .backingOff)
             await bench.until { backend.pid == 0 }
             #expect(backend.detail == "was not started: fork: Cannot allocate memory; restart 1 of 10")

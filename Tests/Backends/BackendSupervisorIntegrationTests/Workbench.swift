@@ -34,7 +34,7 @@ final class Workbench {
     /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
     init(
         sandboxed: Bool = false, policies: String = Repository.policies,
-        launcher: any BackendLaunching = PlainLaunching(),
+        starter: any BackendStarter = PlainStarter(),
         hostSettings: [String] = HostSettings.paths,
         _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
     ) throws {
@@ -52,7 +52,7 @@ final class Workbench {
         supervisor =
             sandboxed
             ? Supervisor(configuration: configuration, logger: logger)
-            : Supervisor(configuration: configuration, logger: logger, launcher: launcher)
+            : Supervisor(configuration: configuration, logger: logger, starter: starter)
         supervisor.onChange = { [weak self] backend in
             guard let self else { return }
             story.append("\(backend.name)/\(backend.model): \(backend.state.rawValue) \(backend.detail)")
@@ -148,9 +148,9 @@ extension Workbench {
     }
 
     /// Puts a script there that plays a launcher: it says this where only a launcher can, and exits as one does.
-    func addLauncher(saying verdict: LaunchVerdict) throws {
-        let report = KeeperReport.failed(reason: verdict.reason, isTransient: verdict.isTransient)
-        try addLauncher(saying: [report.encoded()], then: "exit \(LaunchStatus.failed)")
+    func addLauncher(saying failure: LaunchFailure) throws {
+        let report = KeeperReport.failed(reason: failure.reason, isTransient: failure.isTransient)
+        try addLauncher(saying: [report.encoded()], then: "exit \(LauncherStatus.failed)")
     }
 
     /// Puts a script there that plays a keeper: it sends these datagrams and then does as the shell is told.
@@ -161,7 +161,7 @@ extension Workbench {
         for (number, datagram) in datagrams.enumerated() {
             let file = "\(folder)/.datagram\(number)"
             try Data(datagram).write(to: URL(fileURLWithPath: file))
-            lines += "cat '\(file)' >&\(LaunchDescriptor.keeper)\n"
+            lines += "cat '\(file)' >&\(GivenDescriptor.keeper)\n"
         }
         try addScript(lines + text)
     }
@@ -210,7 +210,7 @@ final class Collector: SequenceHandler {
 }
 
 /// Starts a backend without any sandbox: for tests of the supervisor alone. The agent has nothing like it.
-struct PlainLaunching: BackendLaunching {
+struct PlainStarter: BackendStarter {
     func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
         let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()

@@ -36,16 +36,18 @@ struct BackendExitTests {
     @Test("that it was not started says the launcher, on its own socket, and whether another try may succeed")
     func verdicts() {
         let refused = ending(.exited(125)) {
-            $0.verdict = LaunchVerdict("user-namespace: unshare: Operation not permitted", isTransient: false)
+            $0.launchFailure = LaunchFailure("user-namespace: unshare: Operation not permitted", isTransient: false)
             $0.lines = ["it wrote this"]
         }
         #expect(refused.words == "was not started: user-namespace: unshare: Operation not permitted")
         #expect(refused.detail == refused.words)
         #expect(refused.isForOwner && refused.isOfHost)
-        let lacking = ending(.exited(125)) { $0.verdict = LaunchVerdict("fork: Cannot allocate", isTransient: true) }
+        let lacking = ending(.exited(125)) {
+            $0.launchFailure = LaunchFailure("fork: Cannot allocate", isTransient: true)
+        }
         #expect(!lacking.isForOwner && !lacking.isOfHost)
         let later = ending(.exited(125)) {
-            $0.verdict = LaunchVerdict("lifeline: wait", isTransient: true, hasBegun: true)
+            $0.launchFailure = LaunchFailure("lifeline: wait", isTransient: true, hasBegun: true)
         }
         #expect(later.words == "was ended by its launcher: lifeline: wait")
     }

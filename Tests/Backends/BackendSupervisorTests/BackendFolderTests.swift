@@ -220,6 +220,6 @@ struct BackendFolderTests {
         chown("\(inner)/x", 12_345, 12_345)
         let foreign = try BackendFolder.scan(inner, limits: limits)
         #expect(foreign.executables["x"]?.refusal?.contains("owned by user 12345") == true)
-        #expect(throws: SandboxLaunchError.self) { try BackendExecutable.open(folder: inner, name: "x").digest }
+        #expect(throws: SandboxError.self) { try BackendExecutable.open(folder: inner, name: "x").digest }
     }
 }

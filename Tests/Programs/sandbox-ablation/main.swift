@@ -1,4 +1,5 @@
 internal import Glibc
+internal import LaunchPlan
 internal import LaunchSequence
 
 // The launcher, but for plans with any subset of its tier's layers: with it the tests measure what each layer stops by

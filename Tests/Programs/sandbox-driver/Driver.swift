@@ -89,8 +89,8 @@ struct Driver {
         }
     }
 
-    private var launcher: SandboxLauncher {
-        SandboxLauncher(
+    private var sandbox: Sandbox {
+        Sandbox(
             launcherPath: launcherPath, policiesDirectory: policies, tier: tier,
             host: .find(claimingControlGroups: controllers != nil, controllers: controllers ?? []))
     }
@@ -106,7 +106,7 @@ struct Driver {
         manifest.policy = policy
         manifest.memoryMebibytes = memoryMebibytes
         manifest.threads = threads
-        var plan = try launcher.plan(executable: backend, manifest: manifest, owner: OwnerLimits(threads: threads))
+        var plan = try sandbox.plan(executable: backend, manifest: manifest, owner: OwnerLimits(threads: threads))
         plan.arguments += arguments
         plan.binds = binds
         plan.devices = devices
@@ -120,7 +120,7 @@ struct Driver {
         let plan = try plan(backend, arguments)
         let files = try handOver.map { try Descriptor.open($0, O_RDONLY).release() }
         defer { for file in files { close(file) } }
-        return try launcher.launch(
+        return try sandbox.launch(
             executable: backend, plan: plan, handOver: files,
             groupLimits: ControlGroupLimits(
                 memoryBytes: memoryMebibytes << 20, processes: UInt64(threads) + 10, processors: threads))
@@ -147,11 +147,11 @@ struct Driver {
     /// outside, and the outcome in each sandbox, separated by tabs.
     private func audit() throws -> CInt {
         let audit = try SandboxAudit(probePath: executable, folder: try writableFolder())
-        let sandboxes = try arguments.map { try sandbox($0, audit) }
+        let sandboxes = try arguments.map { try namedSandbox($0, audit) }
         for probe in audit.probes where acts.isEmpty || acts.contains(probe.name) {
             var outcomes = [try audit.tryOutside(probe)]
-            for (launcher, plan) in sandboxes {
-                outcomes.append(try audit.tryInside(probe, plan: plan, launcher: launcher))
+            for (sandbox, plan) in sandboxes {
+                outcomes.append(try audit.tryInside(probe, plan: plan, sandbox: sandbox))
             }
             say(([probe.name] + outcomes.map(\.description)).joined(separator: "\t"))
         }
@@ -159,18 +159,18 @@ struct Driver {
     }
 
     /// TIER:POLICY, or only=LAYER+LAYER and without=LAYER+LAYER for the layers of tier full with the chosen policy.
-    private func sandbox(_ text: String, _ audit: borrowing SandboxAudit) throws -> (SandboxLauncher, LaunchPlan) {
+    private func namedSandbox(_ text: String, _ audit: borrowing SandboxAudit) throws -> (Sandbox, LaunchPlan) {
         let (kind, value) = try halves(of: text, at: text.contains("=") ? "=" : ":")
         let isWhole = SandboxTier(rawValue: kind) != nil
-        let launcher = SandboxLauncher(
+        let sandbox = Sandbox(
             launcherPath: isWhole ? launcherPath : ablationPath, policiesDirectory: policies,
             tier: SandboxTier(rawValue: kind) ?? .full, host: .find(claimingControlGroups: false))
-        var plan = try audit.plan(policy: isWhole ? value : policy, launcher: launcher)
+        var plan = try audit.plan(policy: isWhole ? value : policy, sandbox: sandbox)
         if kind == "only" { plan.layers = try layers(value) }
         if kind == "without" { plan.layers.subtract(try layers(value)) }
         plan.temporaryBytes = temporaryBytes
         if temporaryBytes > 0 { plan.limits.removeAll { $0.resource == .fileBytes } }
-        return (launcher, plan)
+        return (sandbox, plan)
     }
 
     private func halves(of text: String, at mark: Character) throws -> (String, String) {
@@ -240,7 +240,7 @@ struct Driver {
             }
         }
         say("gone")
-        return LaunchStatus.of(launched.process.waitForExit())
+        return LauncherStatus.of(launched.process.waitForExit())
     }
 
     private func obey(_ line: String, _ launched: SandboxedProcess, _ talk: inout KeeperConversation) throws {

@@ -51,7 +51,7 @@ struct KeeperConversationTests {
         for conversation in [try conversation(), try conversation(.started), try conversation(.started, Self.end)] {
             for datagram: [UInt8] in [[], [0], [9, 9], [1, 0]] {
                 var copy = conversation
-                #expect(throws: LaunchPlanError.self) { try copy.hear(datagram) }
+                #expect(throws: RecordError.self) { try copy.hear(datagram) }
             }
         }
     }
@@ -59,7 +59,7 @@ struct KeeperConversationTests {
     @Test("the end is the backend's own, whatever its number means to others")
     func ends() throws {
         let ended = try conversation(.started, Self.end)
-        #expect(ended.end == .exited(125) && ended.use == KeeperReportTests.use && ended.verdict == nil && ended.isOver)
+        #expect(ended.end == .exited(125) && ended.use == KeeperReportTests.use && ended.failure == nil && ended.isOver)
         let killed = try conversation(.ended(.signalled(9), KeeperReportTests.use))
         #expect(killed.end == .signalled(9))
         #expect(try conversation(.started).end == nil)
@@ -68,9 +68,9 @@ struct KeeperConversationTests {
     @Test("a failure before the start is as final as it says; one after it never is")
     func failures() throws {
         let early = try conversation(Self.failure)
-        #expect(early.verdict == LaunchVerdict("landlock: none", isTransient: false) && early.isOver)
+        #expect(early.failure == LaunchFailure("landlock: none", isTransient: false) && early.isOver)
         let late = try conversation(.started, Self.failure)
-        #expect(late.verdict == LaunchVerdict("landlock: none", isTransient: true, hasBegun: true))
+        #expect(late.failure == LaunchFailure("landlock: none", isTransient: true, hasBegun: true))
         #expect(late.end == nil)
     }
 
@@ -101,7 +101,7 @@ struct KeeperConversationTests {
         var talk = try conversation(.started)
         _ = talk.ask(.freeze)
         #expect(talk.ask(.thaw) == [2])
-        #expect(throws: LaunchPlanError.self) {
+        #expect(throws: RecordError.self) {
             var copy = talk
             return try copy.hear(KeeperReport.thawed.encoded())
         }

@@ -23,24 +23,24 @@ struct KeeperReportTests {
     func lengths() {
         for bytes in Self.reports.map({ $0.encoded() }) {
             for count in bytes.indices {
-                #expect(throws: LaunchPlanError.self) { try KeeperReport(decoding: Array(bytes[..<count])) }
+                #expect(throws: RecordError.self) { try KeeperReport(decoding: Array(bytes[..<count])) }
             }
-            #expect(throws: LaunchPlanError.self) { try KeeperReport(decoding: bytes + [0]) }
+            #expect(throws: RecordError.self) { try KeeperReport(decoding: bytes + [0]) }
         }
         let tooLong = [UInt8](repeating: 1, count: KeeperReport.byteCountMax + 1)
-        #expect(throws: LaunchPlanError.self) { try KeeperReport(decoding: tooLong) }
+        #expect(throws: RecordError.self) { try KeeperReport(decoding: tooLong) }
     }
 
     @Test("a byte that means nothing is refused")
     func unknown() {
-        for kind: UInt8 in [0, 7, 255] { #expect(throws: LaunchPlanError.self) { try KeeperReport(decoding: [kind]) } }
+        for kind: UInt8 in [0, 7, 255] { #expect(throws: RecordError.self) { try KeeperReport(decoding: [kind]) } }
         // A failure that is neither transient nor not, a reason that is no text, an end that is neither, signals 0 and 65.
         let end = KeeperReport.ended(.exited(0), Self.use).encoded()
         let invalid: [[UInt8]] = [
             [2, 2, 0, 0, 0, 0], [2, 0, 1, 0, 0, 0, 0xff], [6, 2] + end[2...], [6, 1, 0] + end[3...],
             [6, 1, 65] + end[3...],
         ]
-        for bytes in invalid { #expect(throws: LaunchPlanError.self) { try KeeperReport(decoding: bytes) } }
+        for bytes in invalid { #expect(throws: RecordError.self) { try KeeperReport(decoding: bytes) } }
     }
 
     @Test("any byte changed is another report, or refused, and never more than that")

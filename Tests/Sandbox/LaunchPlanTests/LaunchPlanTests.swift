@@ -35,9 +35,9 @@ struct LaunchPlanTests {
     func cutShort() throws {
         let bytes = try LaunchPlanTests.plan().encoded()
         for count in 0..<bytes.count {
-            #expect(throws: LaunchPlanError.self) { try LaunchPlan(decoding: Array(bytes[..<count])) }
+            #expect(throws: RecordError.self) { try LaunchPlan(decoding: Array(bytes[..<count])) }
         }
-        #expect(throws: LaunchPlanError("bytes follow the plan")) { try LaunchPlan(decoding: bytes + [0]) }
+        #expect(throws: RecordError("bytes follow the plan")) { try LaunchPlan(decoding: bytes + [0]) }
     }
 
     @Test("a plan with any byte changed is read or refused, and never more than that")
@@ -57,7 +57,7 @@ struct LaunchPlanTests {
     func otherVersion() throws {
         var bytes = try LaunchPlanTests.plan().encoded()
         bytes[0] ^= 1
-        let error = #expect(throws: LaunchPlanError.self) { try LaunchPlan(decoding: bytes) }
+        let error = #expect(throws: RecordError.self) { try LaunchPlan(decoding: bytes) }
         #expect(error?.description.contains("install hearth and hearth-sandbox together") == true)
     }
 
@@ -100,17 +100,17 @@ struct LaunchPlanTests {
     func brokenPromise(change: @Sendable (inout LaunchPlan) -> Void) {
         var plan = LaunchPlanTests.plan()
         change(&plan)
-        #expect(throws: LaunchPlanError.self) { try plan.encoded() }
+        #expect(throws: RecordError.self) { try plan.encoded() }
     }
 
     @Test("tier reduced promises no root of its own")
     func reducedTier() {
         var plan = LaunchPlan(arguments: ["x"], tier: .reduced, filter: LaunchPlanTests.allowAll)
         plan.temporaryBytes = 1
-        #expect(throws: LaunchPlanError.self) { try plan.encoded() }
+        #expect(throws: RecordError.self) { try plan.encoded() }
         plan.temporaryBytes = 0
         plan.binds = [ReadOnlyBind(source: "/a", target: "/b")]
-        #expect(throws: LaunchPlanError.self) { try plan.encoded() }
+        #expect(throws: RecordError.self) { try plan.encoded() }
     }
 
     @Test("every layer has a name of its own, and tier full has all of them")
@@ -129,6 +129,6 @@ struct LaunchPlanTests {
         plan.layers = [.seccomp]
         let bytes = try plan.encoded(anyLayers: true)
         #expect(try LaunchPlan(decoding: bytes, anyLayers: true) == plan)
-        #expect(throws: LaunchPlanError.self) { try LaunchPlan(decoding: bytes) }
+        #expect(throws: RecordError.self) { try LaunchPlan(decoding: bytes) }
     }
 }

@@ -23,11 +23,11 @@ struct CallKindsTests {
     @Test("beyond the limit only their number is counted")
     func beyond() {
         var kinds = CallKinds(telling: [TellingArguments(call: 16, mask: 0b10)])
-        for request in 0..<UInt64(LaunchPlanLimits.callKindsMax + 100) {
+        for request in 0..<UInt64(LaunchPlan.Bounds.callKindsMax + 100) {
             _ = kinds.note(SystemCall(16, [0, request, 0, 0, 0, 0]), errno: 25)
         }
-        #expect(kinds.indices.count == LaunchPlanLimits.callKindsMax + 1)
-        let last = kinds[LaunchPlanLimits.callKindsMax]
+        #expect(kinds.indices.count == LaunchPlan.Bounds.callKindsMax + 1)
+        let last = kinds[LaunchPlan.Bounds.callKindsMax]
         #expect(last.call.number == SupervisedCall.otherKinds)
         #expect(last.count == 100)
     }

@@ -10,10 +10,10 @@ package import SandboxPolicy
 /// Runs one backend once, outside of any folder that is served: starts it, lets it load its first model and answer one
 /// request, and ends it. What it was denied, or was seen to do, is in the outcome. The I/O loop's own.
 @IOLoop
-package final class Rehearsal {
-    /// What is rehearsed, and how it is held.
-    package struct Play: Sendable {
-        package let launcher: SandboxLauncher
+package final class TrialRun {
+    /// What is run, and how it is held.
+    package struct Setup: Sendable {
+        package let sandbox: Sandbox
         /// The folder of the executable.
         package let folder: String
         /// The executable's file name.
@@ -34,10 +34,10 @@ package final class Rehearsal {
         package var answerMilliseconds: UInt64 = 60_000
 
         package init(
-            launcher: SandboxLauncher, folder: String, name: String, manifest: BackendManifest, owner: OwnerLimits,
+            sandbox: Sandbox, folder: String, name: String, manifest: BackendManifest, owner: OwnerLimits,
             policy: SeccompPolicy, request: [UInt8]
         ) {
-            self.launcher = launcher
+            self.sandbox = sandbox
             self.folder = folder
             self.name = name
             self.manifest = manifest
@@ -48,13 +48,13 @@ package final class Rehearsal {
     }
 
     /// How far a backend came.
-    package enum Act: Int, Comparable, Sendable {
+    package enum Reach: Int, Comparable, Sendable {
         case started, greeted, loaded, answered
-        package static func < (left: Act, right: Act) -> Bool { left.rawValue < right.rawValue }
+        package static func < (left: Reach, right: Reach) -> Bool { left.rawValue < right.rawValue }
     }
 
     package struct Outcome: Sendable {
-        package let act: Act
+        package let reach: Reach
         /// Of the process, if it ended by itself.
         package let exit: ExitStatus?
         /// How it ended, in words.
@@ -69,12 +69,12 @@ package final class Rehearsal {
         package let answerNanoseconds: UInt64
 
         /// Whether it answered, or is no backend and ended well.
-        package var isWell: Bool { act == .answered || (act == .started && exit == .exited(0)) }
+        package var isWell: Bool { reach == .answered || (reach == .started && exit == .exited(0)) }
     }
 
     private static let graceMilliseconds: UInt64 = 2_000
 
-    private let play: Play
+    private let setup: Setup
     private let backend: ManagedBackend
     private var answer: Bool?
     private var tokens = 0
@@ -83,26 +83,26 @@ package final class Rehearsal {
     private var waiting: CheckedContinuation<Void, Never>?
 
     /// Throws when there is no such executable, or it cannot be launched.
-    package static func run(_ play: Play) async throws -> Outcome { try await Rehearsal(play).run() }
+    package static func run(_ setup: Setup) async throws -> Outcome { try await TrialRun(setup).run() }
 
-    private init(_ play: Play) throws {
-        self.play = play
+    private init(_ setup: Setup) throws {
+        self.setup = setup
         var configuration = SupervisorConfiguration(
-            backendsDirectory: play.folder, policiesDirectory: play.launcher.policiesDirectory,
-            launcherPath: play.launcher.launcherPath, tier: play.launcher.tier, host: play.launcher.host,
-            owner: play.owner)
-        configuration.limits.helloMilliseconds = play.helloMilliseconds
+            backendsDirectory: setup.folder, policiesDirectory: setup.sandbox.policiesDirectory,
+            launcherPath: setup.sandbox.launcherPath, tier: setup.sandbox.tier, host: setup.sandbox.host,
+            owner: setup.owner)
+        configuration.limits.helloMilliseconds = setup.helloMilliseconds
         configuration.limits.restartsMax = 0
         configuration.limits.weightsSettledMilliseconds = 0
-        let path = "\(play.folder)/\(play.name)"
+        let path = "\(setup.folder)/\(setup.name)"
         let setting = BackendSetting(
-            configuration: configuration, logger: Logger(label: "rehearsal") { _ in SwiftLogNoOpLogHandler() },
-            launcher: RehearsalLaunching(play: play))
-        let model = play.manifest.models.first ?? BackendManifest.Model(id: play.name)
+            configuration: configuration, logger: Logger(label: "trial-run") { _ in SwiftLogNoOpLogHandler() },
+            starter: TrialStarter(setup: setup))
+        let model = setup.manifest.models.first ?? BackendManifest.Model(id: setup.name)
         backend = ManagedBackend(
             BackendDefinition(
-                name: play.name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
-                manifest: play.manifest, model: model), setting: setting)
+                name: setup.name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
+                manifest: setup.manifest, model: model), setting: setting)
         setting.changed = { [weak self] _ in self?.wake() }
     }
 
@@ -110,29 +110,29 @@ package final class Rehearsal {
         backend.start()
         await until { [.ready, .failed, .stopped, .waiting].contains(backend.state) }
         let detail = backend.detail
-        let hasRun = backend.state == .ready || (backend.lastExit != nil && backend.lastVerdict == nil)
+        let hasRun = backend.state == .ready || (backend.lastExit != nil && backend.lastLaunchFailure == nil)
         if backend.state == .ready { await askOnce() }
         let exit = backend.lastExit
-        backend.stop(graceMilliseconds: Rehearsal.graceMilliseconds, why: "the rehearsal is over")
+        backend.stop(graceMilliseconds: TrialRun.graceMilliseconds, why: "the trial run is over")
         await withCheckedContinuation { continuation in backend.whenEnded { continuation.resume() } }
         guard hasRun else { throw SupervisorError(detail) }
         return Outcome(
-            act: act, exit: exit, detail: detail, calls: backend.denied.entries.map(\.call), log: backend.recentLog,
+            reach: reach, exit: exit, detail: detail, calls: backend.denied.entries.map(\.call), log: backend.recentLog,
             tokens: tokens, answerNanoseconds: firstToken.flatMap { first in lastToken?.since(first) } ?? 0)
     }
 
-    private var act: Act {
+    private var reach: Reach {
         if answer == true { return .answered }
         if backend.maxSequences > 0 { return .loaded }
         return backend.version.isEmpty ? .started : .greeted
     }
 
     private func askOnce() async {
-        let timer = IOLoop.schedule(afterMilliseconds: play.answerMilliseconds) { [weak self] in
+        let timer = IOLoop.schedule(afterMilliseconds: setup.answerMilliseconds) { [weak self] in
             self?.end(answered: false)
         }
         defer { timer.cancel() }
-        guard backend.begin(request: play.request, credit: UInt32(clamping: play.tokens), handler: self) != nil else {
+        guard backend.begin(request: setup.request, credit: UInt32(clamping: setup.tokens), handler: self) != nil else {
             return
         }
         await until { answer != nil }
@@ -154,13 +154,13 @@ package final class Rehearsal {
     }
 }
 
-extension Rehearsal: SequenceHandler {
+extension TrialRun: SequenceHandler {
     package func received(_ run: TokenRunView) {
         // As much as the credit allows is enough to have seen it compute.
         tokens = tokens &+ run.tokenCount
         lastToken = .now()
         firstToken = firstToken ?? lastToken
-        if tokens >= play.tokens { end(answered: true) }
+        if tokens >= setup.tokens { end(answered: true) }
     }
 
     package func finished(_ finish: Finish) {
@@ -170,19 +170,19 @@ extension Rehearsal: SequenceHandler {
     package func lost(_ reason: String) { end(answered: false) }
 }
 
-/// Starts what is rehearsed: in the sandbox, under the rehearsal's policy.
-private struct RehearsalLaunching: BackendLaunching {
-    let play: Rehearsal.Play
+/// Starts it in the sandbox, under the trial's policy.
+private struct TrialStarter: BackendStarter {
+    let setup: TrialRun.Setup
 
     func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
-        let executable = try BackendExecutable.open(folder: play.folder, name: play.name)
-        var plan = try play.launcher.plan(
-            executable: executable, manifest: play.manifest, owner: play.owner, policy: play.policy,
+        let executable = try BackendExecutable.open(folder: setup.folder, name: setup.name)
+        var plan = try setup.sandbox.plan(
+            executable: executable, manifest: setup.manifest, owner: setup.owner, policy: setup.policy,
             weightBytes: weights?.byteCount ?? 0)
-        plan.arguments += play.arguments
-        if let telling = play.tellingArguments { plan.tellingArguments = telling }
+        plan.arguments += setup.arguments
+        if let telling = setup.tellingArguments { plan.tellingArguments = telling }
         return try withExtendedLifetime(weights) {
-            try play.launcher.launch(
+            try setup.sandbox.launch(
                 executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [])
         }
     }

@@ -1,11 +1,11 @@
 internal import Glibc
 internal import LinuxSystem
 
-/// What a machine has that a hostile program might want: another process of the same user with its memory, files,
-/// sockets and keys; descriptors that were leaked; this process, as the agent. All of it is made for the probes, so that
-/// none of them touches anything else. Used by one thread.
-final class Offer {
-    /// What every secret on offer begins with (Sources/Sandbox/sandbox-probe/means.c).
+/// What the probes attack in the place of what a machine has that a hostile program might want: another process of the same
+/// user with its memory, files, sockets and keys; descriptors that were leaked; this process, as the agent. All of it is
+/// made for them, so that none of them touches anything else. Used by one thread.
+final class Decoys {
+    /// What every secret among them begins with (Sources/Sandbox/sandbox-probe/means.c).
     static let secret = "a secret of the owner"
     /// How the probes' environment has it.
     static let environment = ["HEARTH_PROBE_SECRET=\(secret)"]
@@ -31,9 +31,9 @@ final class Offer {
             let null = try Descriptor.open("/dev/null", O_RDWR)
             let process = try ProcessSpawn.spawn(
                 probePath, arguments: ["sandbox-probe", "bystander", "folder=\(folder)"],
-                environment: Offer.environment, descriptors: [input.first.raw, output.second.raw, null.raw])
+                environment: Decoys.environment, descriptors: [input.first.raw, output.second.raw, null.raw])
             bystander = Bystander(process: try ProcessHandle(child: process), input: input.takeSecond())
-            words = try Offer.readWords(output.takeFirst(), interruption: interruption)
+            words = try Decoys.readWords(output.takeFirst(), interruption: interruption)
             let values = Dictionary(
                 words.compactMap { word in
                     word.firstIndex(of: "=").map { (word[..<$0], String(word[word.index(after: $0)...])) }
@@ -43,7 +43,7 @@ final class Offer {
             var leaked: [(String, CInt)] = []
             func leak(_ key: String, _ descriptor: borrowing Descriptor) throws(LinuxError) {
                 // Not close-on-exec, on purpose.
-                let number = try checked("leak a descriptor") { fcntl(descriptor.raw, F_DUPFD, Offer.leakedFrom) }
+                let number = try checked("leak a descriptor") { fcntl(descriptor.raw, F_DUPFD, Decoys.leakedFrom) }
                 leaked.append((key, number))
             }
             try leak("leaked-file", Descriptor.open(values["secret"] ?? "", O_RDONLY))
@@ -55,8 +55,8 @@ final class Offer {
         } catch {
             throw AuditError("cannot make what the probes attack: \(error)")
         }
-        memory = .allocate(capacity: Offer.secret.utf8.count)
-        _ = memory.initialize(from: Offer.secret.utf8)
+        memory = .allocate(capacity: Decoys.secret.utf8.count)
+        _ = memory.initialize(from: Decoys.secret.utf8)
     }
 
     deinit {
@@ -64,7 +64,7 @@ final class Offer {
         memory.deallocate()
     }
 
-    /// What the bystander offers: a word a line, then an empty one.
+    /// What the bystander has: a word a line, then an empty one.
     private static func readWords(
         _ output: consuming Descriptor, interruption: CInt?
     ) throws(LinuxError) -> [String] {
@@ -74,9 +74,9 @@ final class Offer {
                 output.raw, for: .readable, nanoseconds: startNanoseconds, interruption: interruption)
             var chunk = [UInt8](repeating: 0, count: 4096)
             let count =
-                ready.isEmpty ? 0 : try checked("read what is on offer") { read(output.raw, &chunk, chunk.count) }
+                ready.isEmpty ? 0 : try checked("read what to attack") { read(output.raw, &chunk, chunk.count) }
             guard count > 0, text.count < wordBytesMax else {
-                throw LinuxError(code: EIO, operation: "learn from sandbox-probe what is on offer")
+                throw LinuxError(code: EIO, operation: "learn from sandbox-probe what there is to attack")
             }
             text += chunk[..<count]
         }

@@ -6,7 +6,7 @@ internal import StrictJSON
 
 /// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, keeps the other ends.
 /// A plain value; any thread may use it.
-package struct SandboxLauncher: Sendable {
+package struct Sandbox: Sendable {
     /// The launcher's executable.
     package let launcherPath: String
     /// The folder of the seccomp policies.
@@ -55,7 +55,7 @@ package struct SandboxLauncher: Sendable {
     package func plan(
         executable: borrowing BackendExecutable, manifest: BackendManifest, owner: OwnerLimits,
         policy: SeccompPolicy? = nil, weightBytes: UInt64 = 0
-    ) throws(SandboxLaunchError) -> LaunchPlan {
+    ) throws(SandboxError) -> LaunchPlan {
         do throws(SandboxPolicyError) {
             let asked =
                 if let policy { policy } else { try SeccompPolicy.named(manifest.policy, in: policiesDirectory) }
@@ -71,20 +71,20 @@ package struct SandboxLauncher: Sendable {
             }
             return plan
         } catch {
-            throw SandboxLaunchError(.policyRefused, "\(error)", isTransient: error.isTransient)
+            throw SandboxError(.policyRefused, "\(error)", isTransient: error.isTransient)
         }
     }
 
     /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
     /// start in `KeeperReport.failed`. `handOver` is borrowed for the call; the
-    /// backend has these from descriptor `LaunchDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
+    /// backend has these from descriptor `GivenDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
     /// plan has the layer `controlGroup`.
     package func launch(
         executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
         groupLimits: ControlGroupLimits? = nil, streams: StandardStreams = .logged
-    ) throws(SandboxLaunchError) -> SandboxedProcess {
+    ) throws(SandboxError) -> SandboxedProcess {
         if let interpreter = executable.interpreter, !plan.shows(interpreter) {
-            throw SandboxLaunchError(
+            throw SandboxError(
                 .executableRefused,
                 "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
                     + "link it statically (Swift: -static-executable, C and C++: -static), or show the folders of its "
@@ -94,10 +94,10 @@ package struct SandboxLauncher: Sendable {
         try resolve(&plan.binds, of: executable.name)
         plan.handedOnCount = UInt32(clamping: handOver.count)
         let encoded: [UInt8]
-        do throws(LaunchPlanError) {
+        do throws(RecordError) {
             encoded = try plan.encoded(anyLayers: laidOpen != nil)
         } catch {
-            throw SandboxLaunchError(.policyRefused, "\(executable.name): \(error)")
+            throw SandboxError(.policyRefused, "\(executable.name): \(error)")
         }
         let trusted = try trustedLauncher()
         do throws(LinuxError) {
@@ -107,13 +107,13 @@ package struct SandboxLauncher: Sendable {
             }
             return try start(trusted, executable, encodedPlan: encoded, handOver: handOver, group, streams)
         } catch {
-            throw SandboxLaunchError(.launchFailed, "\(executable.name): \(error)")
+            throw SandboxError(.launchFailed, "\(executable.name): \(error)")
         }
     }
 
     /// Walks to what the owner lets backends read, as its links are now, and looks whether what is asked for lies in it. The
     /// launcher follows no other link to it.
-    private func resolve(_ binds: inout [ReadOnlyBind], of name: String) throws(SandboxLaunchError) {
+    private func resolve(_ binds: inout [ReadOnlyBind], of name: String) throws(SandboxError) {
         do throws(TrustError) {
             for index in binds.indices {
                 let bind = binds[index]
@@ -121,19 +121,19 @@ package struct SandboxLauncher: Sendable {
                 binds[index].root = try PathTrust.open(bind.root, .readable).path
             }
         } catch {
-            throw SandboxLaunchError(
+            throw SandboxError(
                 .policyRefused, "\(name) asks to read what cannot be shown to it: \(error)",
                 isTransient: error.isTransient)
         }
     }
 
     /// The launcher's own file, which nobody but root and this user may be able to change or replace.
-    private func trustedLauncher() throws(SandboxLaunchError) -> String {
+    private func trustedLauncher() throws(SandboxError) -> String {
         do throws(TrustError) {
             return try PathTrust.open(launcherPath, .launcher).path
         } catch {
             // It is absent for a moment while a newer one is installed.
-            throw SandboxLaunchError(
+            throw SandboxError(
                 .executableRefused, "the launcher \(error)", isTransient: error.isTransient || error.isAbsence)
         }
     }
@@ -157,7 +157,7 @@ package struct SandboxLauncher: Sendable {
             case .logged: [null.raw, log.second.raw, log.second.raw]
             case .given(let input, let output, let error): [input, output, error]
             }
-        // The order is that of `LaunchDescriptor`.
+        // The order is that of `GivenDescriptor`.
         let descriptors =
             standard
             + [
@@ -166,7 +166,7 @@ package struct SandboxLauncher: Sendable {
             + handOver + (laidOpen?.descriptors ?? [])
         let processID = try ProcessSpawn.spawn(
             launcherPath, arguments: ["hearth-sandbox"],
-            environment: SandboxLauncher.environment + (laidOpen?.environment ?? []),
+            environment: Sandbox.environment + (laidOpen?.environment ?? []),
             descriptors: descriptors)
         let process = try ProcessHandle(child: processID)
         return SandboxedProcess(
@@ -194,28 +194,5 @@ private enum MergedUsr {
     static let links: [RootLink] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"].compactMap { name in
         guard let target = FolderNames.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
         return RootLink(name: name, target: target)
-    }
-}
-
-/// A backend that cannot be started: what is wrong and what to do about it.
-package struct SandboxLaunchError: Error, Equatable, CustomStringConvertible {
-    package enum Code: Equatable, Sendable {
-        /// The executable is not one that may run.
-        case executableRefused
-        /// The policy or the manifest is not one that may be applied.
-        case policyRefused
-        /// The system refused to start the launcher.
-        case launchFailed
-    }
-
-    package let code: Code
-    package let description: String
-    /// The same launch may succeed later although nobody puts anything right.
-    package let isTransient: Bool
-
-    package init(_ code: Code, _ description: String, isTransient: Bool = false) {
-        self.code = code
-        self.description = description
-        self.isTransient = isTransient || code == .launchFailed
     }
 }

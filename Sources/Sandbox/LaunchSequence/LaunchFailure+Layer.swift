@@ -1,24 +1,16 @@
 internal import Glibc
-internal import LaunchPlan
+package import LaunchPlan
 internal import LinuxSystem
 
-/// A layer that could not be applied: which one, why, and what to do about it.
-package struct LaunchFailure: Error {
-    let text: String
-    /// The same launch may succeed later, though nobody mends anything.
-    let isTransient: Bool
-
+extension LaunchFailure {
+    /// A layer that could not be applied: which one, why, and what to do about it.
     init(_ layer: SandboxLayers, _ error: LinuxError, remedy: String? = nil) {
         let reason = remedy.map { "\(error); \($0)" } ?? error.description
-        text = "\(layer.names.joined(separator: ", ")): \(reason)"
         // A group is gone when another agent, or whoever delegated it, tidied up in that moment: the next launch has
         // another one.
-        isTransient = error.isTransient || layer == .controlGroup
-    }
-
-    init(_ text: String, isTransient: Bool = false) {
-        self.text = text
-        self.isTransient = isTransient
+        self.init(
+            "\(layer.names.joined(separator: ", ")): \(reason)",
+            isTransient: error.isTransient || layer == .controlGroup)
     }
 
     /// Tells the agent, and the reader of standard error in one line, and ends this process. A forked child, too, must not
@@ -29,19 +21,19 @@ package struct LaunchFailure: Error {
     }
 
     /// The same for a process that may be under the backend's filter already, by way of its keeper: write(2) is a call that
-    /// every filter allows.
+    /// every filter allows that lets a backend answer at all.
     func report(through pipe: CInt) -> Never {
         let bytes = told.encoded()
         _ = write(pipe, bytes, bytes.count)
         end()
     }
 
-    private var told: KeeperReport { .failed(reason: text, isTransient: isTransient) }
+    private var told: KeeperReport { .failed(reason: reason, isTransient: isTransient) }
 
     private func end() -> Never {
-        let line = Array("hearth-sandbox: \(text)\n".utf8)
+        let line = Array("hearth-sandbox: \(reason)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
-        _exit(LaunchStatus.failed)
+        _exit(LauncherStatus.failed)
     }
 }
 

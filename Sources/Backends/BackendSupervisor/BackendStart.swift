@@ -1,0 +1,67 @@
+internal import EventLoop
+internal import LinuxSystem
+internal import SandboxLaunch
+internal import SandboxPolicy
+
+/// Opens the weights and starts the process, on a thread of its own: reading gigabytes of weights takes seconds, and a disk
+/// that hangs takes for ever.
+struct BackendStart: Sendable {
+    let definition: BackendDefinition
+    let owner: OwnerLimits
+    let starter: any BackendStarter
+    let digests: DigestCache
+    let folder: String
+    let policiesDirectory: String
+    let weightsSettledMilliseconds: UInt64
+    let control = WatchedWork()
+
+    /// On the loop, so that its result comes there directly, however busy the other threads are.
+    @IOLoop func run() async -> Result<StartedBackend, StartFailure> {
+        await withCheckedContinuation { continuation in
+            do throws(LinuxError) {
+                try DetachedThread.run {
+                    let result = Result { try launch() }
+                    continuation.resume(returning: result.mapError(StartFailure.init))
+                }
+            } catch {
+                continuation.resume(returning: .failure(StartFailure(error)))
+            }
+        }
+    }
+
+    private func launch() throws -> StartedBackend {
+        let weights = try definition.model.file.map { try openWeights($0) }
+        _ = control.noteStep()
+        let process = try starter.launch(definition, weights: weights)
+        let policy =
+            definition.policy?.policy ?? (try? SeccompPolicy.named(definition.manifest.policy, in: policiesDirectory))
+        return StartedBackend(
+            process: process, weights: weights,
+            addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
+    }
+
+    private func openWeights(_ file: String) throws -> ModelFile {
+        let place = try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner)
+        func wait() -> WeightsAwaited? {
+            let found = WeightsLook.look(at: place, settledMilliseconds: weightsSettledMilliseconds)
+            // By a clock that was set back they would never settle; a change of them is noticed afterwards.
+            if case .found(let facts, _) = found, facts.changedNanoseconds > FileFacts.clockNanoseconds() { return nil }
+            return found.wait(for: place.path).map { WeightsAwaited(description: $0) }
+        }
+        if let wait = wait() { throw wait }
+        do {
+            return try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
+        } catch {
+            // They may have gone, or begun to change, while they were read.
+            throw wait() ?? error
+        }
+    }
+}
+
+/// What a launch gave.
+struct StartedBackend: Sendable {
+    let process: SandboxedProcess
+    let weights: ModelFile?
+    /// What its policy and its devices leave open beside what its tier does.
+    let addedRisks: [ResidualRisk]
+}

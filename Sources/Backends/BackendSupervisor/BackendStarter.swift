@@ -1,0 +1,38 @@
+internal import LinuxSystem
+internal import SandboxLaunch
+internal import SandboxPolicy
+
+/// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.
+protocol BackendStarter: Sendable {
+    /// Starts the process, handing the weights on as `GivenDescriptor.firstHandedOn`; blocks, on any thread.
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess
+}
+
+/// Starts backends in the sandbox.
+struct SandboxedStarter: BackendStarter {
+    private let sandbox: Sandbox
+    private let folder: String
+    private let owner: OwnerLimits
+
+    init(configuration: SupervisorConfiguration) {
+        sandbox = Sandbox(
+            launcherPath: configuration.launcherPath, policiesDirectory: configuration.policiesDirectory,
+            tier: configuration.tier, host: configuration.host)
+        folder = configuration.backendsDirectory
+        owner = configuration.owner
+    }
+
+    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
+        let executable = try BackendExecutable.open(folder: folder, name: definition.name)
+        let plan = try sandbox.plan(
+            executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
+            weightBytes: weights?.byteCount ?? 0)
+        return try withExtendedLifetime(weights) {
+            try sandbox.launch(
+                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [],
+                groupLimits: LaunchPlanner.controlGroupLimits(
+                    definition.manifest, owner, weightBytes: weights?.byteCount ?? 0,
+                    executableBytes: executable.byteCount))
+        }
+    }
+}

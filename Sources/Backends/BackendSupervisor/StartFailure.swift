@@ -1,0 +1,29 @@
+internal import LinuxSystem
+internal import SandboxLaunch
+internal import SandboxPolicy
+internal import StrictJSON
+internal import TerminalText
+
+/// Why no process came to be.
+struct StartFailure: Error {
+    let description: String
+    /// No other attempt can succeed until something has been put right.
+    let isForOwner: Bool
+    /// Weights are awaited, which whoever looks at the folder sees come.
+    let isWaiting: Bool
+
+    init(_ error: any Error) {
+        isWaiting = error is WeightsAwaited
+        description = printable((error as? WeightsAwaited)?.description ?? "\(error)")
+        // What is not known to be final is tried again.
+        isForOwner =
+            switch error {
+            case let error as SandboxError: !error.isTransient
+            case let error as LinuxError: !error.isTransient
+            case let error as TrustError: !error.isTransient
+            case let error as SupervisorError: !error.isTransient
+            case let error as SandboxPolicyError: !error.isTransient
+            default: false
+            }
+    }
+}

@@ -1,0 +1,13 @@
+extension LaunchPlan {
+    /// The bounds of a plan, checked when it is encoded and when it is read.
+    package enum Bounds {
+        package static let planBytesMax = 1 << 20
+        package static let stringBytesMax = 4096
+        package static let listCountMax = 256
+        /// Kinds of supervised calls that are told apart for one backend; beyond it only their number is counted.
+        package static let callKindsMax = 256
+        /// The parts of a bind's path.
+        package static let nestingMax = 32
+        package static let handedOnCountMax: UInt32 = 16
+    }
+}
