@@ -51,7 +51,7 @@ struct EchoEngine: Engine {
     }
 
     mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
-        EchoPrompt(request.prompt).words.count
+        EchoPrompt.wordCount(of: request.prompt)
     }
 
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {

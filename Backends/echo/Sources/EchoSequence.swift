@@ -162,6 +162,15 @@ extension EchoPrompt {
         case .tokenIDs(let ids): self.init(tokenIDs: ids)
         }
     }
+
+    /// As many as a prompt made of it has.
+    static func wordCount(of prompt: GenerateRequest.Prompt) -> Int {
+        switch prompt {
+        case .text(let text): wordCount(of: text)
+        case .messages(let messages): messages.reduce(0) { $0 + wordCount(of: $1.content) }
+        case .tokenIDs(let ids): ids.count
+        }
+    }
 }
 
 extension EchoOptions.Malformation {

@@ -29,13 +29,27 @@ package struct EchoPrompt: Equatable, Sendable {
         words = Array(repeating: [], count: tokenIDs.count)
     }
 
+    /// How many words a text has, without keeping them: a text of megabytes must not stop the sequences for long.
+    package static func wordCount(of text: String) -> Int {
+        var count = 0
+        var isInWord = false
+        for byte in text.utf8 {
+            let isSpace = isSpace(byte)
+            if !isSpace, !isInWord { count += 1 }
+            isInWord = !isSpace
+        }
+        return count
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+
     private mutating func mix(_ byte: UInt8) { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
 
     private mutating func append(content: String) {
         var word: [UInt8] = []
         for byte in content.utf8 {
             mix(byte)
-            if byte == 0x20 || (0x09...0x0d).contains(byte) {
+            if Self.isSpace(byte) {
                 if !word.isEmpty { words.append(word) }
                 word.removeAll()
             } else {

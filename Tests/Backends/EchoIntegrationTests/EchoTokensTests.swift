@@ -20,6 +20,13 @@ struct EchoTokensTests {
         #expect(EchoTokens(seed: 7, prompt: prompt).text(0..<4) == " doti koyo napas kebe")
     }
 
+    @Test(
+        "a text has as many words as a prompt of it",
+        arguments: ["", " ", "one", " one", "one ", "one two", "\t one \r\n two\u{b}three  ", "für\u{a0}sich 字"])
+    func wordCount(text: String) {
+        #expect(EchoPrompt.wordCount(of: text) == EchoPrompt(text: text).words.count)
+    }
+
     @Test("every id has a text of its own")
     func distinct() {
         #expect(Set((0..<EchoTokens.vocabulary).map(EchoTokens.text)).count == Int(EchoTokens.vocabulary))
