@@ -4,54 +4,54 @@ extension SupervisorConfiguration {
     /// Every bound and interval of this target.
     package struct Limits: LimitGroup {
         /// Its files are read, or its launcher is started; nobody waits for it any more.
-        @Limit("For a launch to get any further; then the backend is launched again later.")
+        @Limit("A launch that gets no further for so long is given up and tried again later.")
         package var launchMilliseconds: UInt64 = 30_000
         @Limit("Launches at once, those that hang included.")
         package var launchesMax: Int = 128
-        @Limit("From a backend's start to its Hello; then it is restarted.")
+        @Limit("A backend that says no Hello so long after its start is restarted.")
         package var helloMilliseconds: UInt64 = 10_000
-        @Limit("For a model to load, where the manifest names no time; then it is restarted.")
+        @Limit("A model may load for so long, where the manifest names no time; then its backend is restarted.")
         package var loadMilliseconds: UInt64 = 600_000
         /// `LoadProgress`. The contract allows ten a second.
         @Limit("Messages about a load at once; a backend that sends more is restarted.")
         package var progressMessagesMax: UInt64 = 100
-        @Limit("And in the long run.")
+        @Limit("Messages about a load that come back every second; a backend that sends more is restarted.")
         package var progressMessagesPerSecond: UInt64 = 20
-        @Limit("How often a ready backend is asked for its progress.")
+        @Limit("A ready backend is asked this often for its progress.")
         package var pingIntervalMilliseconds: UInt64 = 5_000
-        @Limit("Times in a row that it does not answer; then it is restarted.")
+        @Limit("Pings in a row that a backend does not answer; then it is restarted.")
         package var missedPingsMax: UInt32 = 3
         /// Sequences with credit are unfinished.
-        @Limit("Without progress although it has work; then it is restarted.")
+        @Limit("A backend that has work and makes no progress for so long is restarted.")
         package var stallMilliseconds: UInt64 = 60_000
 
-        @Limit("Before the first restart; doubles with each.")
+        @Limit("The first restart of a backend waits for so long; each one after it waits twice as long.")
         package var backoffFirstMilliseconds: UInt64 = 250
-        @Limit("And at most.")
+        @Limit("No restart of a backend waits for longer.")
         package var backoffMaxMilliseconds: UInt64 = 30_000
-        @Limit("Ready for so long, its next restart counts as the first.")
+        @Limit("After a backend was ready for so long, its next restart counts as the first.")
         package var healthyMilliseconds: UInt64 = 60_000
-        @Limit("Restarts within the window; then it is left failed for that long.")
+        @Limit("Restarts of a backend within restartWindowMilliseconds; then it is left failed for that long.")
         package var restartsMax: Int = 10
-        @Limit("The window.")
+        @Limit("The time within which restartsMax counts restarts.")
         package var restartWindowMilliseconds: UInt64 = 600_000
         /// Unless one of the machine's settings changes before.
-        @Limit("Until a backend that this machine cannot hold is tried again.")
+        @Limit("A backend that this machine cannot hold is tried again after so long.")
         package var hostRetryMilliseconds: UInt64 = 60_000
         /// From its closing of its socket, or the end of its launcher.
-        @Limit("For a backend to end by itself; then it is killed.")
+        @Limit("A backend may take so long to end by itself; then it is killed.")
         package var exitMilliseconds: UInt64 = 1_000
-        @Limit("For a killed backend to be gone; then the agent goes on without it.")
+        @Limit("A killed backend may take so long to be gone; then the agent goes on without it.")
         package var killedMilliseconds: UInt64 = 5_000
-        @Limit("The same when it was removed, or is replaced after its drain.")
+        @Limit("A backend that was removed or is replaced may take so long to end; then it is killed.")
         package var replaceGraceMilliseconds: UInt64 = 5_000
 
         /// Its executable or settings were changed.
-        @Limit("For what runs on a backend that is to be replaced; then it ends.")
+        @Limit("What runs on a backend that is to be replaced may go on for so long; then it ends.")
         package var drainMilliseconds: UInt64 = 300_000
 
         /// 0: only when asked to.
-        @Limit("How often the backends folder is looked at.")
+        @Limit("The agent looks this often at the backends folder.")
         package var rescanMilliseconds: UInt64 = 1_000
         /// It is still being written.
         @Limit("A file that changed more recently is not run yet.")
@@ -59,22 +59,22 @@ extension SupervisorConfiguration {
         /// They are copied for longer, with longer pauses.
         @Limit("Weights that changed more recently are not loaded yet.")
         package var weightsSettledMilliseconds: UInt64 = 2_000
-        @Limit("To read touched weights; then they count as changed.")
+        @Limit("Reading touched weights may take so long; then they count as changed.")
         package var weightsCheckMilliseconds: UInt64 = 750
         @Limit("Entries of the folder that are looked at.")
         package var folderEntriesMax: Int = 1_024
-        @Limit("Processes that come of them.")
+        @Limit("Processes of backends; no more are started.")
         package var backendsMax: Int = 64
 
-        @Limit("A backend's output that is kept.")
+        @Limit("Bytes of a backend's output that are kept.")
         package var logBytesMax: Int = 64 << 10
-        @Limit("Its lines.")
+        @Limit("Lines of a backend's output that are kept.")
         package var logLinesMax: Int = 500
-        @Limit("One of them; longer ones are cut.")
+        @Limit("A line of a backend's output; longer ones are cut.")
         package var logLineBytesMax: Int = 4 << 10
-        @Limit("Output read per quarter of a second; then the backend waits.")
+        @Limit("Bytes of a backend's output that are read in a quarter of a second; then the backend waits.")
         package var logReadBytesMax: Int = 256 << 10
-        @Limit("Lines of it, and pieces, likewise.")
+        @Limit("Lines and pieces of a backend's output that are read in a quarter of a second; then it waits.")
         package var logReadLinesMax: Int = 2_000
 
         @Limit("A backend's message; one that sends a longer one is restarted.")
@@ -83,16 +83,16 @@ extension SupervisorConfiguration {
         @Limit("Steps of reading a backend before the others get their turn.")
         package var readStepsPerTurnMax: Int = 1_000
         /// A Ping waits behind it, and a backend that has long prompts to read must not be taken for dead.
-        @Limit("Unread by a backend; beyond it nothing new is begun.")
+        @Limit("Bytes that a backend has not read; beyond them nothing new is begun on it.")
         package var outputBytesMax: Int = 4 << 20
         @Limit("Sequences of a backend, where the manifest names no number.")
         package var sequencesDefault: UInt32 = 64
-        @Limit("And at most.")
+        @Limit("Sequences of a backend, whatever its manifest names.")
         package var sequencesMax: UInt32 = 4_096
 
         @Limit("Unanswered CountTokens; the next one is RESOURCE_EXHAUSTED.")
         package var tokenQueriesMax: Int = 16
-        @Limit("How long one may take.")
+        @Limit("A backend may take so long to answer CountTokens.")
         package var tokenQueryMilliseconds: UInt64 = 30_000
 
         package init() {}

@@ -4,13 +4,13 @@ package import LimitDeclaration
 package struct AccessLimits: LimitGroup {
     @Limit("Keys; no more are made.")
     package var keysMax = 100_000
-    @Limit("Their file; a larger one is not read.")
+    @Limit("The file of keys; a larger one is not read.")
     package var keyFileBytesMax = 64 << 20
     @Limit("A key's name.")
     package var keyNameBytesMax = 64
     @Limit("Models that one key names.")
     package var modelsPerKeyMax = 256
-    @Limit("How often keys and certificates are looked at.")
+    @Limit("The agent looks this often whether keys and certificates have changed.")
     package var fileCheckMilliseconds: UInt64 = 1000
 
     package static let inForce = AccessLimits()

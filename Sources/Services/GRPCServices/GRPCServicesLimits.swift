@@ -5,7 +5,7 @@ package struct GRPCServicesLimits: LimitGroup {
     /// In bytes of UTF-8; no service has a longer one. Whoever watches makes it be kept.
     @Limit("A service's name in a question about health; a longer one is an INVALID_ARGUMENT.")
     package var serviceNameBytesMax: Int = 256
-    @Limit("The whole question; then RESOURCE_EXHAUSTED.")
+    @Limit("A question about health; a longer one ends RESOURCE_EXHAUSTED.")
     package var healthRequestBytesMax: Int = 4 << 10
     @Limit("A question about the protos; then RESOURCE_EXHAUSTED.")
     package var reflectionRequestBytesMax: Int = 4 << 10

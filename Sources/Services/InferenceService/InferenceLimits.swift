@@ -7,18 +7,21 @@ package struct InferenceLimits: LimitGroup {
     @Limit("Tokens computed ahead of what the consumer has taken.")
     package var creditTokens: UInt32 = 1024
     /// The tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it have.
-    @Limit("Of a turn's events, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit(
+        "Bytes of a turn's events that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.",
+        counted: true)
     package var turnBytesMax = 8 << 20
-    @Limit("Events of a turn, until its consumer takes them; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit(
+        "Events of a turn that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnEventsMax = 4_096
     /// The other waits for its sequence. A library of the consumer's may tell of nothing before half of its window was read,
     /// and 64 KiB are common.
-    @Limit("For a full stream to be read while another waits; then the turn ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("A turn that is left unread for so long while another waits ends RESOURCE_EXHAUSTED.", counted: true)
     package var unreadMilliseconds: UInt64 = 60_000
-    @Limit("Fewer bytes read in that time count as none.")
+    @Limit("A consumer that reads fewer bytes within unreadMilliseconds counts as one that does not read.")
     package var unreadBytesMin = 1_024
     /// While one waits.
-    @Limit("How often that is looked at.")
+    @Limit("The agent looks this often for turns that are left unread.")
     package var unreadCheckMilliseconds: UInt64 = 1_000
     @Limit("Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnsPerStreamMax = 10_000
@@ -39,15 +42,15 @@ package struct InferenceLimits: LimitGroup {
     package var messagesMax = 4096
     @Limit("Stop strings; more are an INVALID_ARGUMENT.")
     package var stopStringsMax = 16
-    @Limit("Each of them; a longer one is an INVALID_ARGUMENT.")
+    @Limit("A stop string; a longer one is an INVALID_ARGUMENT.")
     package var stopStringBytesMax = 256
     @Limit("Stop tokens; more are an INVALID_ARGUMENT.")
     package var stopTokenIDsMax = 64
     @Limit("Options for a backend; more are an INVALID_ARGUMENT.")
     package var backendOptionsMax = 64
-    @Limit("All of them; more are an INVALID_ARGUMENT.")
+    @Limit("All options for a backend together; more are an INVALID_ARGUMENT.")
     package var backendOptionsBytesMax = 16 * 1024
-    @Limit("How often who waits hears of its place.")
+    @Limit("A waiting request is told its place in the queue at most this often.")
     package var queuePositionMilliseconds: UInt64 = 500
 
     package init() {}

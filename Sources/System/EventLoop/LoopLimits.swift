@@ -17,7 +17,7 @@ package struct LoopLimits: LimitGroup {
     @Limit("Work in a turn, in 100 ns of a core, that earlier turns were too short for, of all callers together.")
     package var unfinishedStepsPerTurnMax: Int = 20_000
     /// Fewer sources get more.
-    @Limit("The least of it that one gets at once.")
+    @Limit("The least work that one caller gets at once of unfinishedStepsPerTurnMax.")
     package var unfinishedStepsAtOnceMin: Int = 2_500
 
     package init() {}

@@ -12,20 +12,20 @@ package struct Limits: LimitGroup {
     @Limit("Connections accepted before the others get their turn.")
     package var acceptsPerTurnMax = 16
     /// The server that hands over goes on accepting for so long.
-    @Limit("For connections on their way to a process that hands over to another.")
+    @Limit("The agent keeps listening for so long after it has handed over to another process.")
     package var handOverMilliseconds: UInt64 = 1_000
-    @Limit("Rest after descriptors have run out.")
+    @Limit("The agent accepts no connection for so long after descriptors have run out.")
     package var acceptPauseMilliseconds: UInt64 = 100
     @Limit("Silence on TCP after which a peer is taken for lost.")
     package var lostPeerSeconds: Int32 = 120
     /// Where a method takes one.
-    @Limit("From a call's beginning to the end of its one request; then RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("A call's one request may take so long to come; then the call ends RESOURCE_EXHAUSTED.", counted: true)
     package var requestMilliseconds: UInt64 = 60_000
     /// The client has so long to take what was already sent.
-    @Limit("For a call that was ended early to be read to its end.")
+    @Limit("A call that was ended early is read on for at most so long.")
     package var lingerMilliseconds: UInt64 = 5_000
     /// It is dropped, and answered then.
-    @Limit("For a request that is not gRPC to send its body.")
+    @Limit("A request that is not gRPC has so long to send its body.")
     package var refusedBodyMilliseconds: UInt64 = 1_000
     @Limit("Failed connections told to the log.")
     package var toldFailuresPerSecondMax = 20
@@ -38,7 +38,7 @@ package struct Limits: LimitGroup {
         counted: true)
     package var callerStepsPerSecondMax = 5_000_000
     /// A tenth of a second.
-    @Limit("The same at once, after a rest.")
+    @Limit("Work that one key, certificate or address gets at once after a rest, in 100 ns of a core.")
     package var callerStepsAtOnceMax = 1_000_000
     /// Those of all addresses by turns: each may hold a signature, which cannot be cut and takes from 30 µs (P-256) to some
     /// milliseconds (RSA with 4,096 bits).
@@ -59,7 +59,7 @@ package struct Limits: LimitGroup {
         "Answers, messages, header lists and streams; above it who holds most gets GOAWAY ENHANCE_YOUR_CALM.",
         counted: true)
     package var heldBytesMax = 256 << 20
-    @Limit("How often that is added up.")
+    @Limit("The agent adds up this often what heldBytesMax bounds.")
     package var heldBytesCheckMilliseconds: UInt64 = 250
     /// Those of all its calls: that are not whole, that wait to be read, and that handlers keep.
     @Limit(
@@ -71,7 +71,9 @@ package struct Limits: LimitGroup {
     @Limit("What gzip makes of a call's messages before the others get their turn.")
     package var decompressedBytesPerTurnMax = 64 << 10
     /// A fraction of what one core can do.
-    @Limit("The same for all connections together.", counted: true)
+    @Limit(
+        "What gzip makes of all connections' messages together; above it they wait, and the senders with them.",
+        counted: true)
     package var decompressedBytesPerSecondTotalMax = 128 << 20
 
     // Messages.
@@ -86,12 +88,12 @@ package struct Limits: LimitGroup {
     @Limit("The message of a status; longer ones are cut.")
     package var statusMessageBytesMax = 2 << 10
     /// In base64; the last ones are left out first.
-    @Limit("Its details; those that do not fit are left out.")
+    @Limit("The details of a status; those that do not fit are left out.")
     package var statusDetailsBytesMax = 4 << 10
     /// Those that wait for a typed handler or reader.
     @Limit("Unread messages of a call before its window closes.")
     package var queuedMessagesMax = 64
-    @Limit("Their bytes.")
+    @Limit("Bytes of a call's unread messages before its window closes.")
     package var queuedBytesMax = 64 << 10
 
     /// Of each connection.

@@ -14,7 +14,7 @@ package struct HTTP2Limits: LimitGroup {
     @Limit("Unread bytes of a stream before its sender must wait.")
     package var streamWindowBytes: UInt32 = 256 << 10
     /// Bounds what a connection may make us hold.
-    @Limit("The same for a connection.")
+    @Limit("Unread bytes of a connection before its sender must wait.")
     package var connectionWindowBytes: UInt32 = 8 << 20
     /// SETTINGS_MAX_FRAME_SIZE, of payloads; the protocol's own least, which requests never fill.
     @Limit("A frame; a longer one ends the connection with FRAME_SIZE_ERROR.")
@@ -22,11 +22,11 @@ package struct HTTP2Limits: LimitGroup {
     /// As RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
     @Limit("Metadata of a call; above it RESOURCE_EXHAUSTED, above four times as much GOAWAY.", counted: true)
     package var headerListBytesMax = 32 << 10
-    @Limit("Its fields; above it RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("Fields of a call's metadata; above it RESOURCE_EXHAUSTED.", counted: true)
     package var headerCountMax = 128
     @Limit("Unsent bytes of a stream at which its source stops.")
     package var streamBufferHighBytes = 64 << 10
-    @Limit("And at which it goes on.")
+    @Limit("Unsent bytes of a stream at which its source goes on again.")
     package var streamBufferLowBytes = 16 << 10
     /// Of a source that does not stop.
     @Limit("Unsent bytes of a stream at which its call ends RESOURCE_EXHAUSTED.", counted: true)
@@ -44,48 +44,48 @@ package struct HTTP2Limits: LimitGroup {
 
     // Time.
 
-    @Limit("For TLS and the first SETTINGS; then the connection is closed.", counted: true)
+    @Limit("TLS and the first SETTINGS may take so long; then the connection is closed.", counted: true)
     package var handshakeMilliseconds: UInt64 = 10_000
-    @Limit("From a header block's first byte to its last; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
+    @Limit("A header block may take so long to come; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
     package var headersMilliseconds: UInt64 = 10_000
     /// A closed HTTP/2 window is not this.
-    @Limit("Without a byte taken by a socket that bytes wait for; then the connection is closed.", counted: true)
+    @Limit("A socket that takes nothing for so long, while bytes wait for it, is closed.", counted: true)
     package var writeStallMilliseconds: UInt64 = 120_000
     /// 0: for ever.
-    @Limit("Without a stream; then GOAWAY NO_ERROR.", counted: true)
+    @Limit("A connection without a stream for so long gets GOAWAY NO_ERROR.", counted: true)
     package var idleMilliseconds: UInt64 = 30 * 60_000
     /// Give or take a tenth, so that load spreads anew.
     @Limit("A connection's age at which it takes no new streams; 0: none.")
     package var ageMilliseconds: UInt64 = 0
-    @Limit("For its streams to end then; 0: for ever.")
+    @Limit("Streams may go on for so long once their connection has reached its age; 0: for ever.")
     package var ageGraceMilliseconds: UInt64 = 0
     /// 0: none. A client sends one only while it has streams.
     @Limit("Silence after which a peer is sent a PING.")
     package var keepaliveMilliseconds: UInt64 = 2 * 3_600_000
-    @Limit("For it to send anything then, or the connection is closed.", counted: true)
+    @Limit("A peer that sends nothing for so long after a keepalive PING is closed.", counted: true)
     package var keepaliveTimeoutMilliseconds: UInt64 = 20_000
     /// HEADERS or DATA.
-    @Limit("Between PINGs, unless we have sent something meanwhile.")
+    @Limit("The time between a client's PINGs, unless we have sent something meanwhile.")
     package var pingIntervalMillisecondsMin: UInt64 = 10_000
-    @Limit("The same without a stream.")
+    @Limit("The time between the PINGs of a client without a stream.")
     package var idlePingIntervalMillisecondsMin: UInt64 = 60_000
-    @Limit("PINGs that come sooner; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings.", counted: true)
+    @Limit("PINGs that come too soon; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings.", counted: true)
     package var pingStrikesMax = 2
     /// If the peer does not answer the PING between them.
-    @Limit("From GOAWAY's notice to its last word.")
+    @Limit("GOAWAY's last word follows its notice after so long, or once the peer has answered.")
     package var drainNoticeMilliseconds: UInt64 = 1_000
     /// Nothing need be read of it for so long; it is reset at the latest after twice as long.
-    @Limit("For a call that is over to be read on after GOAWAY, again and again; then it is reset.", counted: true)
+    @Limit("A call that is over and not read on for so long after GOAWAY is reset.", counted: true)
     package var drainUnreadMilliseconds: UInt64 = 5_000
     /// The client closes; 0: nobody waits for it.
-    @Limit("For it to close after GOAWAY and the last stream's end, or the connection is closed.")
+    @Limit("A client has so long to close after GOAWAY and its last stream's end; then we close.")
     package var drainLingerMilliseconds: UInt64 = 500
-    @Limit("For a peer that was cut off to read why, while what it sends is dropped.")
+    @Limit("A peer that was cut off has so long to read why, while what it sends is dropped.")
     package var closingMilliseconds: UInt64 = 1_000
-    @Limit("Bytes that are dropped of such a peer.")
+    @Limit("Bytes that are dropped of a peer that was cut off, before its connection is closed.")
     package var closingBytesMax = 8 << 20
     /// They take no part in what bounds connections.
-    @Limit("Such peers at once; one more ends the oldest.")
+    @Limit("Connections that were cut off and are not closed yet; one more closes the oldest.")
     package var closingConnectionsMax = 256
 
     // Frames of one connection that cost the peer less than us; above it the connection ends with GOAWAY ENHANCE_YOUR_CALM
@@ -110,7 +110,7 @@ package struct HTTP2Limits: LimitGroup {
     package var windowUpdatesPerSecondMax = 4_096
     /// Four WINDOW_UPDATE, and one RST_STREAM on a stream that has ended, for each DATA and HEADERS frame. So many of either
     /// kind are kept for the peer.
-    @Limit("WINDOW_UPDATE, and late RST_STREAM, that our frames allow besides and that have not come yet.")
+    @Limit("WINDOW_UPDATE and late RST_STREAM that our frames have allowed and that have not come yet.")
     package var earnedFramesMax = 64 << 10
     /// One that ends a stream is not meant, nor in the next.
     @Limit("DATA without a byte. One more ends the connection.", counted: true)
@@ -123,7 +123,7 @@ package struct HTTP2Limits: LimitGroup {
     /// Before they have ended. A proxy brings those of all its clients.
     @Limit("Streams that a client gives up at once. One more ends the connection.")
     package var resetsAtOnceMax = 2_048
-    @Limit("And in the long run. One more ends the connection.", counted: true)
+    @Limit("Streams that a client gives up every second in the long run. One more ends the connection.", counted: true)
     package var resetsPerSecondMax = 1_000
     /// All that are open may end at once, by both ends.
     @Limit(
