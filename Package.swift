@@ -120,7 +120,9 @@ var targets: [Target] = [
     library("LaunchPlan", in: "Sandbox", ["LinuxSystem", "SeccompFilter"]),
     library("LaunchSequence", in: "Sandbox", ["LaunchPlan", "LinuxSystem", "SeccompFilter"]),
     command("hearth-sandbox", in: "Sandbox", ["LaunchPlan", "LaunchSequence"], linkerSettings: staticExecutable),
-    library("SandboxPolicy", in: "Sandbox", ["CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
+    library(
+        "SandboxPolicy", in: "Sandbox",
+        ["BaseEncodings", "CSeccomp", "LaunchPlan", "LinuxSystem", "SeccompFilter", "StrictJSON"]),
     library("PolicyExplanation", in: "Sandbox", ["LaunchPlan", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     library(
         "SandboxLaunch", in: "Sandbox",

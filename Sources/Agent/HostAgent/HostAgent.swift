@@ -187,7 +187,11 @@ package final class HostAgent {
     private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
         while true {
             guard !isStopping else { throw HostError("stopped before it had taken over") }
-            let missing = predecessor.readyModels.filter { supervisor.models[$0]?.state != .ready }
+            // What is not in memory there, or here, is loaded by a request.
+            let missing = predecessor.readyModels.filter { model in
+                let state = supervisor.models[model]?.state
+                return state != .ready && state != .unloaded
+            }
             if missing.isEmpty { return }
             for model in missing.sorted() {
                 let backend = supervisor.models[model]?.backend
@@ -229,7 +233,7 @@ package final class HostAgent {
     }
 
     private func reportHealth() {
-        let models = supervisor.models.values.map { (id: $0.id, isReady: $0.state == .ready) }
+        let models = supervisor.models.values.map { (id: $0.id, isReady: $0.state == .ready || $0.state == .unloaded) }
         health.update(HealthReport.health(inference: inference.name, models: models))
     }
 
@@ -305,6 +309,9 @@ package final class HostAgent {
             backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
             tier: tier, host: host, owner: owner)
         supervision.stateDirectory = layout.state
+        supervision.modelsDirectories = layout.models
+        supervision.keepAliveSeconds = configuration.keepAlive ?? supervision.keepAliveSeconds
+        supervision.memoryBudgetBytes = configuration.memory
         supervision.limits = limits
         return Supervisor(configuration: supervision, logger: logger)
     }

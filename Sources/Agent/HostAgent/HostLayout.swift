@@ -8,6 +8,8 @@ struct HostLayout: Sendable, Equatable {
     let launcher: String
     let policies: String
     let backends: String
+    /// Folders of models, in order of precedence.
+    let models: [String]
     let state: String
 
     /// The folder of backends is PREFIX/lib/hearth/backends unless another is named. Throws where a part is missing, naming
@@ -21,6 +23,26 @@ struct HostLayout: Sendable, Equatable {
         } else {
             state = try StateFolder.usual(environment: environment)
         }
+        models = try HostLayout.models(configuration, state: state, environment: environment)
+    }
+
+    /// The usual one need not be there yet; one that the owner names must be.
+    private static func models(
+        _ configuration: HostConfiguration, state: String, environment: [String: String]
+    ) throws(HostError) -> [String] {
+        guard !configuration.models.isEmpty else {
+            return [ModelsFolder.usual(state: state, environment: environment)].compactMap { $0 }
+        }
+        var folders: [String] = []
+        for path in configuration.models {
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+                throw HostError("the folder of models, \(path), does not exist: make it, or name another with --models")
+            }
+            let folder = URL(fileURLWithPath: path).standardizedFileURL.path
+            if !folders.contains(folder) { folders.append(folder) }
+        }
+        return folders
     }
 
     private static func backends(_ configuration: HostConfiguration, prefix: URL) throws(HostError) -> String {

@@ -23,6 +23,12 @@ package struct HostConfiguration: Sendable, Equatable {
     package var olderNames: [String] = []
     /// The folder of backend executables.
     package var backends: String?
+    /// The folders of models, in order of precedence; empty: the usual one.
+    package var models: [String] = []
+    /// How long a model that is loaded on demand is kept after its last request, in seconds; nil: 300.
+    package var keepAlive: UInt32?
+    /// What all models together may take, in bytes; nil: half of the memory.
+    package var memory: UInt64?
     /// What the agent keeps: the generated certificate, the owner's socket.
     package var state: String?
     /// The folder of seccomp policies.
@@ -50,7 +56,8 @@ package struct HostConfiguration: Sendable, Equatable {
         case tlsClientSubjects = "tls-client-subject"
         case tlsMinimum = "tls-minimum"
         case requireKey = "require-key"
-        case backends, state, policies, tier, user, readable, devices
+        case backends, models, state, policies, tier, user, readable, devices, memory
+        case keepAlive = "keep-alive"
         case keepaliveTime = "keepalive-time"
         case keepaliveTimeout = "keepalive-timeout"
         case minPingInterval = "min-ping-interval"

@@ -18,6 +18,8 @@ extension Setting {
         case .choice(let words, _):
             words.map { notation == .json ? "\"\($0)\"" : $0 }.joined(separator: " or ")
         case .seconds: "seconds, a whole number from 0 to \(UInt32.max)"
+        case .size:
+            "a size with its unit, such as \(notation == .json ? "\"8G\"" : "8G") or \(notation == .json ? "\"512M\"" : "512M")"
         case .text(let noun, let example, _):
             notation == .json ? "\(noun) in quotes, such as \"\(example)\"" : "\(noun), such as \(example)"
         case .texts(let noun, let example, _): several(noun, example, notation)
@@ -41,7 +43,7 @@ extension Setting {
         switch (kind, member.node.value) {
         case (.toggle, .bool(let flag)): return ["\(flag)"]
         case (.seconds, .number(let text)): return [text]
-        case (.text, .string(let text)), (.choice, .string(let text)): return [text]
+        case (.text, .string(let text)), (.choice, .string(let text)), (.size, .string(let text)): return [text]
         case (.texts, .array(let elements)), (.addresses, .array(let elements)):
             var texts: [String] = []
             for element in elements {
@@ -75,6 +77,9 @@ extension Setting {
         case .seconds(let path):
             guard let seconds = UInt32(text), text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { throw refusal }
             configuration[keyPath: path] = seconds
+        case .size(let path):
+            guard let bytes = Setting.bytes(text) else { throw refusal }
+            configuration[keyPath: path] = bytes
         case .text(_, _, let path): configuration[keyPath: path] = text
         case .texts(_, _, let path): configuration[keyPath: path] = texts
         case .addresses:
@@ -87,6 +92,20 @@ extension Setting {
                 }
             }
         }
+    }
+
+    /// A whole number and M, G or T, which are powers of 1,024; nil: it is something else.
+    static func bytes(_ text: String) -> UInt64? {
+        let units: [Character: UInt64] = ["m": 20, "g": 30, "t": 40]
+        var digits = Substring(text.lowercased())
+        for ending in ["ib", "b"] where digits.hasSuffix(ending) {
+            digits.removeLast(ending.count)
+            break
+        }
+        guard let unit = digits.popLast().flatMap({ units[$0] }), digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
+            let number = UInt64(digits), number > 0, number <= UInt64.max >> unit
+        else { return nil }
+        return number << unit
     }
 
     /// In a file it is true or false; elsewhere it is a text.

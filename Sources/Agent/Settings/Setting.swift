@@ -8,6 +8,8 @@ package struct Setting: Sendable {
         case toggle(any Place<Bool>)
         case choice([String], any Place<String>)
         case seconds(any Place<UInt32?>)
+        /// Bytes, at least a mebibyte.
+        case size(any Place<UInt64?>)
         /// `noun` says what the text is, `example` shows one.
         case text(noun: String, example: String, any Place<String?>)
         case texts(noun: String, example: String, any Place<[String]>)
@@ -28,7 +30,7 @@ package struct Setting: Sendable {
     var takesSeveral: Bool {
         switch kind {
         case .texts, .addresses: true
-        case .toggle, .choice, .seconds, .text: false
+        case .toggle, .choice, .seconds, .size, .text: false
         }
     }
 }
@@ -64,6 +66,17 @@ extension HostConfiguration.Key {
                 self, .toggle(\.requireKey),
                 "Ask for a key on loopback and Unix sockets too; elsewhere it is always asked for.")
         case .backends: Setting(self, .folder(\.backends, "/srv/backends"), "The folder of backend executables.")
+        case .models:
+            Setting(
+                self, .texts(noun: "paths", example: "/srv/models", \.models),
+                "A folder of models; may be repeated (~/.local/share/hearth/models, or models in a service's --state).")
+        case .keepAlive:
+            Setting(
+                self, .seconds(\.keepAlive),
+                "Keep a model in memory for so long after its last request (300).")
+        case .memory:
+            Setting(
+                self, .size(\.memory), "What all models together may take, such as 8G (half of the memory).")
         case .state: Setting(self, .folder(\.state, "/var/lib/hearth"), "The folder of what the agent keeps.")
         case .policies:
             Setting(self, .folder(\.policies, "/usr/local/share/hearth/policies"), "The folder of seccomp policies.")

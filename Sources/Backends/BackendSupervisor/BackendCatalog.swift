@@ -17,12 +17,18 @@ struct BackendCatalog: Sendable {
     var entries: [String: BackendEntry] = [:]
     /// Those that the manifests in force name, by name.
     var policies: [String: PolicyEntry] = [:]
-    /// Ordered by name, then as in the manifest.
+    /// By the path of the weights.
+    var models: [String: ModelEntry] = [:]
+    /// Those of manifests, ordered by name, then as in the manifest; then those of the folders of models, by folder and name.
     var definitions: [BackendDefinition] = []
     var files: [Key: BackendFiles] = [:]
     /// What the weights that running backends have open look like now.
     var held: [Key: FileFacts] = [:]
     var ignored: [IgnoredFile] = []
+    /// Files of the folders of models; ordered by folder and name.
+    var unserved: [UnservedFile] = []
+    /// What is not in force of the settings of a model that is served; empty when all is.
+    var notices: [Key: String] = [:]
     /// Files are being written or replaced: look again soon.
     var isSettling = false
 }
@@ -30,9 +36,10 @@ struct BackendCatalog: Sendable {
 /// Reads a backends folder. Blocks, except for what it does not do unless asked to.
 struct CatalogReader: Sendable {
     /// What has changed so recently may have changed once more with the same time.
-    private static let certainMilliseconds: UInt64 = 2 * DigestCache.quietMilliseconds
+    var certainMilliseconds: UInt64 { 2 * DigestCache.quietMilliseconds }
 
     let path: String
+    var modelFolders: [String] = []
     let policiesDirectory: String
     let owner: OwnerLimits
     let limits: SupervisorConfiguration.Limits
@@ -56,7 +63,8 @@ struct CatalogReader: Sendable {
             catalog.ignored.append(IgnoredFile(name: "\(name).json", reason: refusal))
         }
         catalog.definitions = catalog.entries.sorted { $0.key < $1.key }.flatMap {
-            $0.value.definitions(policy: catalog.policies[$0.value.manifest.policy]?.inForce)
+            $0.value.definitions(
+                folder: path, owner: owner, policy: catalog.policies[$0.value.manifest.policy]?.inForce)
         }
         // The weights that a manifest names lie here by right, and are no backends, whatever their mode.
         let weights = Set(catalog.definitions.compactMap(\.model.file))
@@ -69,6 +77,7 @@ struct CatalogReader: Sendable {
                 IgnoredFile(name: "...", reason: "\(excess) more; at most \(limits.backendsMax) processes are run"))
         }
         catalog.ignored.sort { $0.name < $1.name }
+        takeModels(into: &catalog, before: before)
         let host = isThorough ? HostSettings(hostSettings) : nil
         for definition in catalog.definitions {
             let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
@@ -128,7 +137,7 @@ struct CatalogReader: Sendable {
     ) -> BackendEntry.Finding<PolicyVersion> {
         let now = FileFacts.clockNanoseconds()
         if let known = before?.inForce {
-            if known.facts == facts, facts.wasQuiet(forMilliseconds: Self.certainMilliseconds, at: now) {
+            if known.facts == facts, facts.wasQuiet(forMilliseconds: certainMilliseconds, at: now) {
                 return .usable(known)
             }
             guard facts.wasQuiet(forMilliseconds: limits.settledMilliseconds, at: now, before: before?.facts) else {
@@ -184,7 +193,7 @@ struct CatalogReader: Sendable {
         if let refusal = file.refusal { return .refused(refusal) }
         guard file.isSettled else { return .unsettled }
         if let before, before.manifestFacts == file.facts,
-            file.facts.wasQuiet(forMilliseconds: Self.certainMilliseconds, at: FileFacts.clockNanoseconds())
+            file.facts.wasQuiet(forMilliseconds: certainMilliseconds, at: FileFacts.clockNanoseconds())
         {
             return .usable(BackendEntry.ReadManifest(facts: file.facts, manifest: before.manifest))
         }
@@ -210,14 +219,12 @@ struct CatalogReader: Sendable {
             isComplete: isThorough)
         guard isThorough else { return files }
         files.policy = catalog.policies[definition.manifest.policy]?.facts
-        if let file = definition.model.file {
-            do throws(SandboxPolicyError) {
-                files.weights = WeightsLook.look(
-                    at: try LaunchPlanner.weightsPlace(file, folder: path, owner: owner),
-                    settledMilliseconds: limits.weightsSettledMilliseconds, before: before?.weights ?? .none)
-            } catch {
-                files.weights = .refused(error.description)
-            }
+        switch definition.weights {
+        case .none: break
+        case .refused(let sentence): files.weights = .refused(sentence)
+        case .at(let place):
+            files.weights = WeightsLook.look(
+                at: place, settledMilliseconds: limits.weightsSettledMilliseconds, before: before?.weights ?? .none)
         }
         return files
     }

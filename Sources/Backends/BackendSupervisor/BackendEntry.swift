@@ -114,11 +114,24 @@ struct BackendEntry: Equatable, Sendable {
     }
 
     /// - Parameter policy: what is in force of the policy that its manifest names.
-    func definitions(policy: PolicyVersion?) -> [BackendDefinition] {
+    func definitions(folder: String, owner: OwnerLimits, policy: PolicyVersion?) -> [BackendDefinition] {
         manifest.models.map {
             BackendDefinition(
-                name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: $0)
+                name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: $0,
+                weights: BackendDefinition.WeightsPlace(of: $0, folder: folder, owner: owner))
         }
+    }
+
+    /// Of a model that lies in a folder of models.
+    /// - Parameter sequences: where its settings name no number.
+    func definition(of model: ModelEntry, sequences: UInt32, policy: PolicyVersion?) -> BackendDefinition {
+        var served = model.sidecar.settings
+        served.id = model.id
+        served.maxSequences = served.maxSequences ?? sequences
+        served.residence = served.residence ?? .onDemand(keepAliveSeconds: nil)
+        return BackendDefinition(
+            name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: served,
+            weights: BackendDefinition.WeightsPlace(inModelFolder: model.path), pinnedDigest: model.sidecar.digest)
     }
 
     /// Goes on with the manifest that was in force, because what this one asks for cannot be had.

@@ -19,6 +19,8 @@ extension BackendLifecycle {
         /// It was asked to end, and is killed at this moment.
         case stopping(killAt: Monotonic)
         case stopped
+        /// Its model is not in memory; the next request starts it.
+        case resting
         /// What it is to load is not there, or not whole; whoever sees that change says so.
         case waiting
         /// Another backend serves its model; whoever sees that change says so.
@@ -42,7 +44,7 @@ extension BackendLifecycle {
     }
 
     /// What comes after the end of a process.
-    enum Afterwards: Equatable { case start, stop }
+    enum Afterwards: Equatable { case start, stop, rest }
 
     /// How long what runs may go on before a ready backend ends; nothing is begun.
     struct Drain: Equatable {

@@ -7,6 +7,8 @@ extension ManagedBackend {
         case backingOff = "backing off"
         /// Its weights are not there, or not whole; it starts by itself once they are.
         case waiting
+        /// Its model is not in memory; a request loads it.
+        case unloaded
         case stopped, failed
     }
 }
@@ -19,7 +21,8 @@ extension BackendLifecycle {
         case .loading: .loading
         case .ready: drain == nil ? .ready : .draining
         case .ending, .killed, .backingOff: .backingOff
-        case .stopping: startsAgain ? .starting : .stopped
+        case .stopping: startsAgain ? .starting : restsAfterwards ? .unloaded : .stopped
+        case .resting: .unloaded
         case .idle, .stopped: .stopped
         case .waiting: .waiting
         case .yielding, .failed: .failed
@@ -36,6 +39,7 @@ extension BackendLifecycle {
         case .loading(let load): "\(load.percent) % loaded"
         case .ending(let reason, _): reason ?? detail
         case .killed(let reason, _): reason
+        case .stopping where restsAfterwards: "its memory is being given back"
         default: detail
         }
     }
@@ -46,7 +50,8 @@ extension BackendLifecycle {
         case .idle, .stopped: .idle
         case .launching, .greeting, .loading, .ending, .killed: .running
         case .ready: drain == nil ? .running : .draining
-        case .stopping: startsAgain ? .running : .leaving
+        case .stopping: startsAgain ? .running : restsAfterwards ? .resting : .leaving
+        case .resting: .resting
         case .waiting: .waiting
         case .yielding: .yielding
         case .backingOff, .failed: .failed

@@ -19,6 +19,8 @@ struct BackendLifecycle {
 
     /// What a stop or a replacement asked for while a process still lives.
     private var afterwards: Afterwards?
+    /// While it is ready and nothing runs on it: when its model is given up. Nil: not by itself.
+    private(set) var restAt: Monotonic?
     /// What ends now would end the same way again.
     private var endsForOwner = false
     private var lossesInARow = 0
@@ -46,23 +48,64 @@ struct BackendLifecycle {
         switch phase {
         case .launching(let until), .greeting(let until), .backingOff(let until), .stopping(let until): until
         case .loading(let load): load.until
-        case .ready(let watchdog): drain.map { min($0.until, watchdog.pingAt) } ?? watchdog.pingAt
+        case .ready(let watchdog): [drain?.until, restAt, watchdog.pingAt].compactMap { $0 }.min()
         case .ending(_, let killAt): killAt
         case .killed(_, let until): until
         case .failed(let retryAt): retryAt
-        case .idle, .stopped, .waiting, .yielding: nil
+        case .idle, .stopped, .resting, .waiting, .yielding: nil
         }
     }
 
     /// What ends now is started again.
     var startsAgain: Bool { afterwards == .start }
+    /// What ends now is started again by the next request.
+    var restsAfterwards: Bool { afterwards == .rest }
 
     /// A process runs or is being started.
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
-        case .idle, .backingOff, .stopped, .waiting, .yielding, .failed: false
+        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed: false
         }
+    }
+}
+
+// A model that is in memory only while it is asked for.
+extension BackendLifecycle {
+    /// The next request starts it; whatever kept it from running before may be gone.
+    mutating func rest() -> [Action] {
+        guard !isAlive else { return [] }
+        wentToRest()
+        return []
+    }
+
+    /// A request wants its model, and there is memory for it.
+    mutating func demand(at now: Monotonic) -> [Action] {
+        if case .resting = phase { return startAfresh(at: now) }
+        if restsAfterwards, drain == nil { afterwards = .start }
+        return []
+    }
+
+    /// Gives its memory back: the next request starts it again.
+    mutating func unload(at now: Monotonic) -> [Action] {
+        switch phase {
+        case .launching, .greeting, .loading, .ready:
+            end(then: .rest, graceMilliseconds: limits.replaceGraceMilliseconds, at: now)
+        default: []
+        }
+    }
+
+    /// Something runs on it, or nothing does from now on, and it is to be given up at this moment; nil: not by itself.
+    mutating func idle(until moment: Monotonic?) -> [Action] {
+        if case .ready = phase { restAt = moment }
+        return []
+    }
+
+    private mutating func wentToRest() {
+        afterwards = nil
+        restAt = nil
+        detail = ""
+        phase = .resting
     }
 }
 
@@ -71,7 +114,7 @@ extension BackendLifecycle {
     /// Starts it unless it runs or is about to.
     mutating func start(at now: Monotonic) -> [Action] {
         switch phase {
-        case .idle, .stopped, .waiting, .yielding, .failed:
+        case .idle, .stopped, .resting, .waiting, .yielding, .failed:
             return startAfresh(at: now)
         case .ready where drain != nil:
             resume()
@@ -79,7 +122,7 @@ extension BackendLifecycle {
         case .stopping, .ending, .killed:
             afterwards = .start
             return []
-        case .launching where afterwards == .stop:
+        case .launching where afterwards != nil:
             afterwards = .start
             return []
         case .launching, .greeting, .loading, .ready, .backingOff:
@@ -114,14 +157,15 @@ extension BackendLifecycle {
     /// Ends the process at once, and then starts it as if for the first time.
     mutating func replaceNow(because reason: String, at now: Monotonic) -> [Action] {
         guard isAlive else { return startAfresh(at: now) }
-        if afterwards != .stop { afterwards = .start }
+        if afterwards == nil { afterwards = .start }
         switch phase {
         case .greeting, .loading, .ready, .stopping: return kill(because: reason, at: now)
         default: return []
         }
     }
 
-    /// Ends the process once nothing runs on it any more, or within `drainMilliseconds`, to start another or for good. One
+    /// Ends the process once nothing runs on it any more, or within `drainMilliseconds`, to start another, now or when a request
+    /// comes, or for good. One
     /// that is not ready ends at once.
     mutating func drain(then next: Afterwards, isIdle: Bool, why: String, at now: Monotonic) -> [Action] {
         guard case .ready = phase, !isIdle else { return finishDrain(then: next, why: why, at: now) }
@@ -148,6 +192,7 @@ extension BackendLifecycle {
         switch next {
         case .start: return replace(graceMilliseconds: grace, at: now)
         case .stop: return stop(graceMilliseconds: grace, why: why, at: now)
+        case .rest: return isAlive ? end(then: .rest, graceMilliseconds: grace, at: now) : rest()
         }
     }
 
@@ -165,6 +210,7 @@ extension BackendLifecycle {
         recentRestarts = []
         afterwards = nil
         drain = nil
+        restAt = nil
         detail = ""
         return launch(at: now)
     }
@@ -177,6 +223,7 @@ extension BackendLifecycle {
     private mutating func end(then: Afterwards, graceMilliseconds: UInt64, at now: Monotonic) -> [Action] {
         afterwards = then
         drain = nil
+        restAt = nil
         switch phase {
         case .launching(let until):
             // One that gets on is over in a moment; one that hangs is not worth the grace.
@@ -192,7 +239,7 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .ending, .killed, .backingOff, .stopped, .waiting, .yielding, .failed:
+        case .idle, .ending, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed:
             return []
         }
     }
@@ -334,6 +381,7 @@ extension BackendLifecycle {
             return kill(because: "did not load its model in time (it reached \(load.percent) %)", at: now)
         case .ready(let watchdog):
             if let drain, drain.until <= now { return becameIdle(at: now) }
+            if let restAt, restAt <= now { return unload(at: now) }
             return watch(watchdog, at: now)
         case .backingOff, .failed:
             restarts &+= 1
@@ -350,7 +398,7 @@ extension BackendLifecycle {
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
                 + "or a device"
             return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
-        case .idle, .stopped, .waiting, .yielding:
+        case .idle, .stopped, .resting, .waiting, .yielding:
             return []
         }
     }
@@ -392,12 +440,16 @@ extension BackendLifecycle {
     ) -> [Action] {
         endsForOwner = false
         drain = nil
+        restAt = nil
         switch afterwards {
         case .start:
             return startAfresh(at: now)
         case .stop:
             afterwards = nil
             phase = .stopped
+            return []
+        case .rest:
+            wentToRest()
             return []
         case nil:
             if forOwner, ofHost {

@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import EventLoop
 internal import LinuxSystem
 internal import SandboxLaunch
@@ -7,10 +8,8 @@ internal import SandboxPolicy
 /// that hangs takes for ever.
 struct BackendStart: Sendable {
     let definition: BackendDefinition
-    let owner: OwnerLimits
     let starter: any BackendStarter
     let digests: DigestCache
-    let folder: String
     let policiesDirectory: String
     let weightsSettledMilliseconds: UInt64
     let control = WatchedWork()
@@ -30,7 +29,7 @@ struct BackendStart: Sendable {
     }
 
     private func launch() throws -> StartedBackend {
-        let weights = try definition.model.file.map { try openWeights($0) }
+        let weights = try openWeights()
         _ = control.noteStep()
         let process = try starter.launch(definition, weights: weights)
         let policy =
@@ -40,8 +39,13 @@ struct BackendStart: Sendable {
             addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
     }
 
-    private func openWeights(_ file: String) throws -> ModelFile {
-        let place = try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner)
+    private func openWeights() throws -> ModelFile? {
+        let place: PlaceWithin
+        switch definition.weights {
+        case .none: return nil
+        case .refused(let sentence): throw SupervisorError(sentence)
+        case .at(let found): place = found
+        }
         func wait() -> WeightsAwaited? {
             let found = WeightsLook.look(at: place, settledMilliseconds: weightsSettledMilliseconds)
             // By a clock that was set back they would never settle; a change of them is noticed afterwards.
@@ -50,7 +54,13 @@ struct BackendStart: Sendable {
         }
         if let wait = wait() { throw wait }
         do {
-            return try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
+            let file = try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
+            if let pinned = definition.pinnedDigest, file.digest != pinned {
+                throw SupervisorError(
+                    "the weights \(place.path) have the SHA-256 \(hexadecimal(file.digest)), and not the one that their "
+                        + "settings name, \(hexadecimal(pinned)); bring the right file, or correct the settings")
+            }
+            return file
         } catch {
             // They may have gone, or begun to change, while they were read.
             throw wait() ?? error

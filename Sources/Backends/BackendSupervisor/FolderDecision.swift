@@ -4,9 +4,11 @@ enum FolderDecision: Equatable {
     case keep
     /// It runs from now on; if it was about to end, or drains to be something else, it goes on.
     case start
+    /// Nothing runs: the next request starts it.
+    case rest
     /// It is left alone as long as another backend serves its model.
     case yield(to: String)
-    /// What runs on it may end; then it starts as what it is to be.
+    /// What runs on it may end; then it starts as what it is to be, at once or when a request comes.
     case drain
     /// Nothing runs: it starts as what it is to be, as if for the first time.
     case startAnew
@@ -16,6 +18,8 @@ enum FolderDecision: Equatable {
     enum Standing: Equatable {
         /// It was not started yet, or was stopped.
         case idle
+        /// It starts when a request comes.
+        case resting
         /// A process runs, or will without anybody's doing.
         case running
         case draining
@@ -32,25 +36,28 @@ enum FolderDecision: Equatable {
     /// - Parameters:
     ///   - isSame: whether it is to be what it was to be before.
     ///   - isSameAsRuns: whether it is to be what runs now.
+    ///   - isOnDemand: whether it runs only when requests come.
     ///   - rival: the backend that serves its model.
     ///   - filesHaveChanged: a file that it needs is not as it was when it was launched.
     ///   - weightsAreThere: whole, or there need be none.
     init(
-        _ standing: Standing, isSame: Bool, isSameAsRuns: Bool, rival: String? = nil, filesHaveChanged: Bool = false,
-        weightsAreThere: Bool = true
+        _ standing: Standing, isSame: Bool, isSameAsRuns: Bool, isOnDemand: Bool = false, rival: String? = nil,
+        filesHaveChanged: Bool = false, weightsAreThere: Bool = true
     ) {
         if let rival {
             self = .yield(to: rival)
             return
         }
         switch standing {
-        case .idle: self = .start
+        case .idle: self = isOnDemand ? .rest : .start
+        case .resting: self = isOnDemand ? .keep : .start
         case .leaving: self = isSameAsRuns ? .start : .drain
         case .draining: self = isSameAsRuns ? .start : .drain
         case .running: self = isSame ? .keep : .drain
-        case .waiting: self = !isSame ? .startAnew : weightsAreThere ? .retry : .keep
-        case .yielding: self = .startAnew
-        case .failed: self = !isSame ? .startAnew : filesHaveChanged ? .retry : .keep
+        case .waiting where isSame && !weightsAreThere: self = .keep
+        case .failed where isSame && !filesHaveChanged: self = .keep
+        case .waiting, .failed, .yielding:
+            self = isOnDemand ? .rest : isSame && standing != .yielding ? .retry : .startAnew
         }
     }
 }

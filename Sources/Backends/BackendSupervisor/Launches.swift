@@ -21,8 +21,7 @@ final class Launches {
         let configuration = setting.configuration
         let attempt = Attempt(
             BackendStart(
-                definition: definition, owner: configuration.owner, starter: setting.starter,
-                digests: setting.digests, folder: configuration.backendsDirectory,
+                definition: definition, starter: setting.starter, digests: setting.digests,
                 policiesDirectory: configuration.policiesDirectory,
                 weightsSettledMilliseconds: configuration.limits.weightsSettledMilliseconds))
         awaited = attempt

@@ -63,8 +63,10 @@ extension SupervisorConfiguration {
         package var weightsCheckMilliseconds: UInt64 = 750
         @Limit("Entries of the folder that are looked at.")
         package var folderEntriesMax: Int = 1_024
-        @Limit("Processes of backends; no more are started.")
+        @Limit("Processes of backends that run all the time; no more are started.")
         package var backendsMax: Int = 64
+        @Limit("Files of the folders of models that are served; more are not.")
+        package var folderModelsMax: Int = 1_000
 
         @Limit("Bytes of a backend's output that are kept.")
         package var logBytesMax: Int = 64 << 10
@@ -87,6 +89,8 @@ extension SupervisorConfiguration {
         package var outputBytesMax: Int = 4 << 20
         @Limit("Sequences of a backend, where the manifest names no number.")
         package var sequencesDefault: UInt32 = 64
+        @Limit("Sequences of a model in a folder of models, where its settings name no number.")
+        package var folderModelSequences: UInt32 = 4
         @Limit("Sequences of a backend, whatever its manifest names.")
         package var sequencesMax: UInt32 = 4_096
 

@@ -63,6 +63,9 @@ package final class ManagedBackend {
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
+    /// When something was begun on it last, and how long its model is kept after that; nil: as is usual for it.
+    private var lastUsed = Monotonic.now()
+    private var keepAliveAsked: UInt32?
     private var turnEndIsDue = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
@@ -79,7 +82,7 @@ package final class ManagedBackend {
         logger[metadataKey: "model"] = "\(definition.model.id)"
         self.logger = logger
         let limits = setting.configuration.limits
-        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.path)")
+        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.retryPath)")
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
     }
@@ -87,11 +90,23 @@ package final class ManagedBackend {
 
 // What is known of it.
 extension ManagedBackend {
-    package var state: State { lifecycle.state }
+    package var state: State {
+        // What a request would find is known before one comes.
+        guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
+        if case .refused = weights { return .failed }
+        return weights.areThere ? .unloaded : .waiting
+    }
 
     /// What its owner should know about the state; empty when all is well.
     package var detail: String {
-        [lifecycle.stateDetail, weights?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
+        [lifecycle.stateDetail, obstacle, weights?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    /// Why a request could not load its model; empty where it could.
+    private var obstacle: String {
+        guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
+        if case .refused(let sentence) = weights { return sentence }
+        return definition.weights.place.flatMap { weights.wait(for: $0.path) } ?? ""
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
@@ -122,14 +137,17 @@ extension ManagedBackend {
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
     /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. What is computed is shared within
-    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request.
+    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request. `keepAliveSeconds`: how long a
+    /// model that is loaded on demand is kept after this; nil: as is usual for it.
     package func begin(
         request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
-        handler: any SequenceHandler
+        keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
     ) -> RunningSequence? {
         guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
-        return connection.begin(
+        let sequence = connection.begin(
             request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, handler: handler)
+        if sequence != nil { wasUsed(keepAliveSeconds: keepAliveSeconds) }
+        return sequence
     }
 
     /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
@@ -140,7 +158,79 @@ extension ManagedBackend {
             return completion(
                 .failure(.refused(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later"))))
         }
+        wasUsed(keepAliveSeconds: nil)
         connection.countTokens(request: request, completion: completion)
+    }
+}
+
+// Its memory.
+extension ManagedBackend {
+    /// Whether its model is in memory only while it is asked for.
+    var isOnDemand: Bool { if case .onDemand = definition.model.residence { true } else { false } }
+
+    /// Its model lies in a folder of models; no manifest names it.
+    var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }
+
+    /// What its processes have in use beside files: 0 when none runs. Reads `/proc`.
+    package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
+
+    /// A look has found how large its weights are.
+    var isLookedAt: Bool { files?.isComplete == true }
+
+    /// What its process may take at most: its weights, and what it is allowed beside them.
+    package var memoryMaxBytes: UInt64 {
+        let definition = lifecycle.isAlive ? launched : definition
+        let beside = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner)
+        return beside.addingReportingOverflow(weightsBytes).overflow ? .max : beside + weightsBytes
+    }
+
+    private var weightsBytes: UInt64 {
+        if let weights { return weights.file.byteCount }
+        if case .found(let facts, _) = files?.weights { return facts.byteCount }
+        return 0
+    }
+
+    /// As the budget counts it; nil when no process runs.
+    var memoryHolder: MemoryBudget.Holder? {
+        guard lifecycle.isAlive else { return nil }
+        let isGoing = lifecycle.restsAfterwards || lifecycle.state == .stopped
+        let hold: MemoryBudget.Hold =
+            isGoing ? .going : !isOnDemand ? .forGood : lifecycle.state == .ready && isIdle ? .idle : .working
+        return MemoryBudget.Holder(key: key, bytes: memoryMaxBytes, hold: hold, lastUsed: lastUsed)
+    }
+
+    /// How far its load is, from 0 to 1; nil while it does not load.
+    package var loadFraction: Float? {
+        switch lifecycle.phase {
+        case .launching, .greeting: 0
+        case .loading(let load): Float(load.percent) / 100
+        default: nil
+        }
+    }
+
+    /// In how many milliseconds its model is given up, if no request comes; nil: it is not by itself, or is not idle.
+    package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.now()) / 1_000_000 } }
+
+    /// Loads its model for a request; there is memory for it.
+    func demand() { apply { $0.demand(at: $1) } }
+
+    /// Gives its memory back, until a request comes.
+    func unload() { apply { $0.unload(at: $1) } }
+
+    private func wasUsed(keepAliveSeconds: UInt32?) {
+        lastUsed = .now()
+        keepAliveAsked = keepAliveSeconds
+        guard lifecycle.restAt != nil else { return }
+        apply { life, _ in life.idle(until: nil) }
+    }
+
+    /// Once nothing runs on it, its time begins.
+    private func watchIdleness() {
+        guard isOnDemand, state == .ready, isIdle, lifecycle.restAt == nil else { return }
+        guard case .onDemand(let ownSeconds) = definition.model.residence,
+            let seconds = keepAliveAsked ?? ownSeconds ?? setting.configuration.keepAliveSeconds
+        else { return }
+        apply { $0.idle(until: $1.advanced(milliseconds: UInt64(seconds) * 1_000)) }
     }
 }
 
@@ -170,8 +260,9 @@ extension ManagedBackend {
         self.definition = definition
         saw(files, held: held, notice: notice)
         let decision = FolderDecision(
-            lifecycle.standing, isSame: isSame, isSameAsRuns: launched.isSame(as: definition), rival: rival,
-            filesHaveChanged: filesHaveChanged, weightsAreThere: files.weights.areThere)
+            lifecycle.standing, isSame: isSame, isSameAsRuns: launched.isSame(as: definition),
+            isOnDemand: isOnDemand, rival: rival, filesHaveChanged: filesHaveChanged,
+            weightsAreThere: files.weights.areThere)
         switch decision {
         case .keep: break
         case .yield(let rival):
@@ -179,9 +270,11 @@ extension ManagedBackend {
                 "the model '\(model)' of \(name) is served by \(rival) already; give it another id in \(name).json"
             apply { $0.yield(why: why, at: $1) }
         case .start: start()
+        case .rest: apply { life, _ in life.rest() }
         case .drain:
             launches.callOff()
-            apply { $0.drain(then: .start, isIdle: self.isIdle, why: "its owner has changed it", at: $1) }
+            let next: BackendLifecycle.Afterwards = isOnDemand ? .rest : .start
+            apply { $0.drain(then: next, isIdle: self.isIdle, why: "its owner has changed it", at: $1) }
         case .startAnew: apply { $0.replace(graceMilliseconds: 0, at: $1) }
         case .retry: apply { $0.obstacleChanged(at: $1) }
         }
@@ -191,18 +284,18 @@ extension ManagedBackend {
         self.files = files
         if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
         self.notice = notice
-        if let path = weightsPlace?.path, let why = files.weights.wait(for: path) {
+        if let path = definition.weights.place?.path, let why = files.weights.wait(for: path) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
         // What it is to load when it starts again may lie elsewhere.
-        weights?.look(weights?.file.place == weightsPlace ? files.weights : .none, held: held)
+        weights?.look(weights?.file.place == definition.weights.place ? files.weights : .none, held: held)
         noteChange()
     }
 
     /// A file that it needs is not as it was when it was launched.
     private var filesHaveChanged: Bool { filesAtLaunch?.isComplete == true && files != filesAtLaunch }
 
-    private var isIdle: Bool { connection?.runningSequences ?? 0 == 0 }
+    var isIdle: Bool { connection?.runningSequences ?? 0 == 0 }
 
     /// Calls back once no process runs or is being started.
     func whenEnded(_ body: @escaping @IOLoop () -> Void) {
@@ -354,14 +447,6 @@ extension ManagedBackend {
         logger.notice("\(reason)")
         apply { $0.replaceNow(because: reason, at: $1) }
     }
-
-    /// Where its weights lie; nil for a model without any, or where they may not lie.
-    private var weightsPlace: PlaceWithin? {
-        guard let file = definition.model.file else { return nil }
-        let configuration = setting.configuration
-        return try? LaunchPlanner.weightsPlace(
-            file, folder: configuration.backendsDirectory, owner: configuration.owner)
-    }
 }
 
 // What the process says.
@@ -446,8 +531,10 @@ extension ManagedBackend: TurnEndHandler {
 
     package func turnEnded() {
         turnEndIsDue = false
+        watchIdleness()
         if lifecycle.drain != nil, isIdle { apply { $0.becameIdle(at: $1) } }
-        let stateChanged = state != shown.state
+        // Who waits for the model is told how far its load is.
+        let stateChanged = state != shown.state || (state == .loading && detail != shown.detail)
         let changed = (state, detail, pid) != shown
         shown = (state, detail, pid)
         // Without a detail its exit, which tells why, is still awaited.

@@ -9,6 +9,8 @@ package struct ServedModel {
         case ready
         /// It will be ready without anybody's doing.
         case loading
+        /// The next request loads it.
+        case unloaded
         /// It will not be until its owner does something.
         case unavailable
     }
@@ -33,6 +35,7 @@ package struct ServedModel {
         switch backend.state {
         case .ready: .ready
         case .starting, .loading, .draining, .backingOff: .loading
+        case .unloaded: .unloaded
         case .waiting, .stopped, .failed: .unavailable
         }
     }

@@ -17,10 +17,7 @@ package final class Supervisor {
 
     /// A model has room for a sequence again, or its backend changed its state or is another one: perhaps a request that
     /// waits for the model can begin, or waits in vain.
-    package var onAvailable: (@IOLoop (String) -> Void)? {
-        get { setting.available }
-        set { setting.available = newValue }
-    }
+    package var onAvailable: (@IOLoop (String) -> Void)?
 
     /// What consumers can ask for, by the model's id.
     package private(set) var models: [String: ServedModel] = [:]
@@ -28,6 +25,8 @@ package final class Supervisor {
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
     package var ignored: [IgnoredFile] { catalog.ignored }
+    /// Files of the folders of models that are not served, and why.
+    package var unserved: [UnservedFile] { catalog.unserved }
 
     /// What remains open of every backend in the tier that its owner asked for, on this machine.
     package var residualRisks: [ResidualRisk] { setting.residualRisks }
@@ -38,6 +37,8 @@ package final class Supervisor {
     private let setting: BackendSetting
     private let logger: Logger
     private var catalog = BackendCatalog()
+    /// Models that wait until others have given their memory back.
+    private var awaitingMemory: Set<String> = []
     /// Removed from the folder, and not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
@@ -55,6 +56,7 @@ package final class Supervisor {
     init(configuration: SupervisorConfiguration, logger: Logger, starter: any BackendStarter) {
         self.logger = logger
         setting = BackendSetting(configuration: configuration, logger: logger, starter: starter)
+        setting.available = { [weak self] in self?.becameAvailable($0) }
     }
 
     /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for
@@ -93,9 +95,9 @@ package final class Supervisor {
     private func reader(_ limits: SupervisorConfiguration.Limits) -> CatalogReader {
         let configuration = setting.configuration
         return CatalogReader(
-            path: configuration.backendsDirectory, policiesDirectory: configuration.policiesDirectory,
-            owner: configuration.owner, limits: limits, digests: setting.digests,
-            hostSettings: configuration.hostSettings)
+            path: configuration.backendsDirectory, modelFolders: configuration.modelsDirectories,
+            policiesDirectory: configuration.policiesDirectory, owner: configuration.owner, limits: limits,
+            digests: setting.digests, hostSettings: configuration.hostSettings)
     }
 
     /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
@@ -135,6 +137,9 @@ extension Supervisor {
             guard !entry.notice.isEmpty, self.catalog.entries[name]?.notice != entry.notice else { continue }
             logger.warning("not in force", metadata: ["backend": "\(name)", "reason": "\(entry.notice)"])
         }
+        for file in catalog.unserved where !self.catalog.unserved.contains(file) {
+            logger.info("not served: \(file.path) is \(file.reason)")
+        }
         for (name, policy) in catalog.policies {
             guard !policy.notice.isEmpty, self.catalog.policies[name]?.notice != policy.notice else { continue }
             logger.warning("not in force", metadata: ["policy": "\(name)", "reason": "\(policy.notice)"])
@@ -150,7 +155,7 @@ extension Supervisor {
         }
         for (definition, backend) in offered { tell(backend, definition) }
         // Whoever waits for a model that is gone, or is another backend's now, must not wait for the old one.
-        for model in Set(before.keys).union(models.keys) { setting.available?(model) }
+        for model in Set(before.keys).union(models.keys) { onAvailable?(model) }
     }
 
     /// What is gone from the folder ends soon, for its owner wants it gone; what was taken out of a manifest, when nothing
@@ -161,7 +166,10 @@ extension Supervisor {
         for backend in missing {
             leaving.append(backend)
             if catalog.entries[backend.name] != nil {
-                backend.drainAndStop(why: "its manifest does not name it any more")
+                backend.drainAndStop(
+                    why: backend.isOfModelFolder
+                        ? "its file is no longer served out of the folder of models"
+                        : "its manifest does not name it any more")
             } else {
                 backend.stop(
                     graceMilliseconds: limits.replaceGraceMilliseconds, why: "it was removed from the folder")
@@ -174,6 +182,7 @@ extension Supervisor {
         guard let files = catalog.files[backend.key] else { return }
         let notices = [
             catalog.entries[backend.name]?.notice, catalog.policies[definition.manifest.policy]?.notice,
+            catalog.notices[backend.key],
         ]
         backend.follow(
             definition, rival: models[backend.model]?.offers.rival(of: backend.name), files: files,
@@ -189,5 +198,52 @@ extension Supervisor {
             return ManagedBackend(definition, setting: setting)
         }
         return leaving.remove(at: index)
+    }
+}
+
+// Memory.
+extension Supervisor {
+    /// What a request for a model that is not loaded can expect.
+    package enum Loading: Equatable, Sendable {
+        /// It is being loaded, or will be once others have given their memory back.
+        case coming
+        /// There is not so much memory for models; a sentence with the numbers.
+        case refused(String)
+    }
+
+    /// Loads a model for a request, unless it is loaded already or cannot be; those that were not used for longest give their
+    /// memory back first. Called again for each model that waits for memory whenever some may have become free.
+    package func load(_ model: String) -> Loading {
+        guard let backend = models[model]?.backend, backend.state == .unloaded, !isStopping else { return .coming }
+        guard backend.isLookedAt else {
+            awaitingMemory.insert(model)
+            return .coming
+        }
+        let holders = (backends + leaving).filter { $0 !== backend }.compactMap(\.memoryHolder)
+        let host = setting.configuration.hostMemory()
+        let budget = MemoryBudget(
+            host: host, ownersBytes: setting.configuration.memoryBudgetBytes,
+            heldBytes: (backends + leaving).reduce(0) { $0 &+ $1.anonymousBytes })
+        switch budget.decide(needs: backend.memoryMaxBytes, holders) {
+        case .load: backend.demand()
+        case .wait: awaitingMemory.insert(model)
+        case .unload(let keys):
+            awaitingMemory.insert(model)
+            for holder in backends where keys.contains(holder.key) {
+                logger.info(
+                    "unloaded to make room",
+                    metadata: ["model": "\(holder.model)", "for": "\(model)"])
+                holder.unload()
+            }
+        case .refuse(let sentence): return .refused(sentence)
+        }
+        return .coming
+    }
+
+    private func becameAvailable(_ model: String) {
+        onAvailable?(model)
+        let waiting = awaitingMemory
+        awaitingMemory = []
+        for model in waiting { onAvailable?(model) }
     }
 }

@@ -1,4 +1,5 @@
 package import LaunchPlan
+package import LinuxSystem
 package import SandboxLaunch
 package import SandboxPolicy
 
@@ -6,6 +7,15 @@ package import SandboxPolicy
 package struct SupervisorConfiguration: Sendable {
     /// The folder of the backends; only its owner may write to it.
     package var backendsDirectory: String
+    /// The folders of models, in order of precedence; one that is not there yet may come.
+    package var modelsDirectories: [String] = []
+    /// How long a model that is loaded on demand is kept after its last request, where nothing else is said; nil: until its
+    /// memory is needed.
+    package var keepAliveSeconds: UInt32? = 300
+    /// What all models together may take; nil: half of the machine's memory.
+    package var memoryBudgetBytes: UInt64?
+    /// What the machine says of its memory; tests have their own.
+    package var hostMemory: @Sendable () -> HostMemory = { HostMemory.read() }
     /// The folder of the seccomp policies.
     package var policiesDirectory: String
     /// `hearth-sandbox`.

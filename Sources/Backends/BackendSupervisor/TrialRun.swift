@@ -102,7 +102,9 @@ package final class TrialRun {
         backend = ManagedBackend(
             BackendDefinition(
                 name: setup.name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
-                manifest: setup.manifest, model: model), setting: setting)
+                manifest: setup.manifest, model: model,
+                weights: BackendDefinition.WeightsPlace(of: model, folder: setup.folder, owner: setup.owner)),
+            setting: setting)
         setting.changed = { [weak self] _ in self?.wake() }
     }
 

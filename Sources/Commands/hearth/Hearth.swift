@@ -29,11 +29,9 @@ struct Hearth: AsyncParsableCommand {
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, ChatCommand.self, ModelsCommand.self, BackendsCommand.self, LogsCommand.self,
-            StatusCommand.self,
-            LimitsCommand.self, MetricsCommand.self, KeyCommand.self, TokenCommand.self, SandboxCommand.self,
-            PolicyCommand.self,
-            DoctorCommand.self,
+            ServeCommand.self, ChatCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
+            LogsCommand.self, StatusCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
+            TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }
 

@@ -2,12 +2,16 @@ internal import ArgumentParser
 internal import GRPC
 internal import InferenceMessages
 internal import SwiftProtobuf
+internal import TerminalText
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
         abstract: "List the models that a host lends.",
         discussion: """
+            A model that is 'unloaded' is loaded by its next request. Of the agent that runs on this machine its owner is also \
+            told which files in the folders of models are not served, and why.
+
             EXAMPLES
               hearth models
               hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
@@ -15,6 +19,8 @@ struct ModelsCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var consumer: ConsumerOptions
+    @Option(help: ArgumentHelp("The state folder of the agent, for what its owner is told.", valueName: "dir"))
+    var state: String?
     @Flag(help: "Print JSON, one model a line.")
     var json = false
 
@@ -41,12 +47,28 @@ struct ModelsCommand: AsyncParsableCommand {
         } while !pageToken.isEmpty
         if json { return }
         if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
+        for line in await remarks() { Output.print("\n" + printable(line)) }
+    }
+
+    /// What only the owner of the agent that was asked is told; nothing for anybody else, and of other agents.
+    private func remarks() async -> [String] {
+        guard let agent = try? await OwnerConnection.open(state: state) else { return [] }
+        defer { Task { await agent.close() } }
+        guard
+            let status: Hearth_Admin_V1_Status = try? await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest()),
+            status.listeners.contains(where: { $0.address == consumer.to }),
+            let list: Hearth_Admin_V1_ListBackendsResponse = try? await agent.ask(
+                "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
+        else { return [] }
+        let models = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
+        return models.map { "\($0.model): \($0.detail)" } + list.unserved.map { "\($0.name) is \($0.reason)" }
     }
 
     private static func word(_ state: Hearth_V1_ModelState) -> String {
         switch state {
         case .ready: "ready"
         case .loading: "loading"
+        case .unloaded: "unloaded"
         case .unavailable: "unavailable"
         case .unspecified, .UNRECOGNIZED: "unknown"
         }

@@ -71,6 +71,12 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var requireToken = false
     @Option(help: .setting(.backends, "dir"))
     var backends: String?
+    @Option(help: .setting(.models, "dir"))
+    var models: [String] = []
+    @Option(help: .setting(.keepAlive, "seconds"))
+    var keepAlive: String?
+    @Option(help: .setting(.memory, "size"))
+    var memory: String?
     @Option(help: .setting(.state, "dir"))
     var state: String?
     @Option(help: .setting(.policies, "dir"))
@@ -119,12 +125,12 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         flags[.requireKey] = requireKey || requireToken ? ["true"] : nil
         for (key, texts) in [
             (HostConfiguration.Key.listen, listen), (.readable, readable), (.devices, devices),
-            (.tlsClientSubjects, tlsClientSubjects),
+            (.tlsClientSubjects, tlsClientSubjects), (.models, models),
         ] where !texts.isEmpty { flags[key] = texts }
         for case (let key, let text?) in [
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
             (.tlsClientAuthority, tlsClientAuthority), (.backends, backends), (.state, state), (.policies, policies),
-            (.tier, tier), (.user, user),
+            (.tier, tier), (.user, user), (.keepAlive, keepAlive), (.memory, memory),
         ] { flags[key] = [text] }
         return flags
     }

@@ -24,7 +24,7 @@ struct StatusCommand: AsyncParsableCommand {
             [
                 [
                     "agent",
-                    "hearth \(status.version), pid \(status.pid), up \(Self.duration(status.uptimeMilliseconds))",
+                    "hearth \(status.version), pid \(status.pid), up \(Duration.text(milliseconds: status.uptimeMilliseconds))",
                 ],
                 ["accepts on", listeners],
                 ["sandbox", status.sandboxTier.isEmpty ? "no backend runs" : "tier \(status.sandboxTier)"],
@@ -37,15 +37,6 @@ struct StatusCommand: AsyncParsableCommand {
         if !status.backends.isEmpty {
             Output.print("")
             Output.table(ListBackendsCommand.rows(status.backends))
-        }
-    }
-
-    private static func duration(_ milliseconds: UInt64) -> String {
-        let seconds = milliseconds / 1000
-        switch seconds {
-        case ..<60: return "\(seconds) s"
-        case ..<3600: return "\(seconds / 60) min \(seconds % 60) s"
-        default: return "\(seconds / 3600) h \(seconds % 3600 / 60) min"
         }
     }
 }

@@ -208,18 +208,21 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   /// Files of the backends folder that are not run, ordered by name.
   package var ignored: [Hearth_Admin_V1_IgnoredFile] = []
 
+  /// Files of the folders of models that are not served, by their paths, in the order of the folders.
+  package var unserved: [Hearth_Admin_V1_IgnoredFile] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
 
-/// A file that is no backend.
+/// A file that is no backend, or no model that could be served.
 package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// The file's name.
+  /// The file's name, or its path.
   package var name: String = String()
 
   /// Why, as what follows "it is".
@@ -248,7 +251,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._model = newValue}
   }
 
-  /// "starting", "loading", "ready", "backing off", "stopped" or "failed".
+  /// "starting", "loading", "ready", "draining", "backing off", "waiting", "unloaded", "stopped" or "failed".
   package var state: String {
     get {_storage._state}
     set {_uniqueStorage()._state = newValue}
@@ -337,6 +340,28 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     get {_storage._deniedCalls}
     set {_uniqueStorage()._deniedCalls = newValue}
   }
+
+  /// Memory that its process has in use beside files, in bytes; 0 when none runs.
+  package var memoryBytes: UInt64 {
+    get {_storage._memoryBytes}
+    set {_uniqueStorage()._memoryBytes = newValue}
+  }
+
+  /// What its process may take at most, its weights included, in bytes.
+  package var memoryMaxBytes: UInt64 {
+    get {_storage._memoryMaxBytes}
+    set {_uniqueStorage()._memoryMaxBytes = newValue}
+  }
+
+  /// In how many milliseconds its model is unloaded if no request comes; absent while it works, and where it stays.
+  package var unloadInMilliseconds: UInt64 {
+    get {_storage._unloadInMilliseconds ?? 0}
+    set {_uniqueStorage()._unloadInMilliseconds = newValue}
+  }
+  /// Returns true if `unloadInMilliseconds` has been explicitly set.
+  package var hasUnloadInMilliseconds: Bool {_storage._unloadInMilliseconds != nil}
+  /// Clears the value of `unloadInMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearUnloadInMilliseconds() {_uniqueStorage()._unloadInMilliseconds = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -827,7 +852,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsRequest: SwiftProtobuf.Message
 
 nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListBackendsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0\u{1}unserved\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -837,6 +862,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.ignored) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.unserved) }()
       default: break
       }
     }
@@ -849,12 +875,16 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if !self.ignored.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.ignored, fieldNumber: 2)
     }
+    if !self.unserved.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.unserved, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_Admin_V1_ListBackendsResponse, rhs: Hearth_Admin_V1_ListBackendsResponse) -> Bool {
     if lhs.backends != rhs.backends {return false}
     if lhs.ignored != rhs.ignored {return false}
+    if lhs.unserved != rhs.unserved {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -897,7 +927,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -917,6 +947,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _version: String = String()
     var _residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
     var _deniedCalls: UInt64 = 0
+    var _memoryBytes: UInt64 = 0
+    var _memoryMaxBytes: UInt64 = 0
+    var _unloadInMilliseconds: UInt64? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -944,6 +977,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _version = source._version
       _residualRisks = source._residualRisks
       _deniedCalls = source._deniedCalls
+      _memoryBytes = source._memoryBytes
+      _memoryMaxBytes = source._memoryMaxBytes
+      _unloadInMilliseconds = source._unloadInMilliseconds
     }
   }
 
@@ -979,6 +1015,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 15: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
         case 16: try { try decoder.decodeRepeatedMessageField(value: &_storage._residualRisks) }()
         case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._deniedCalls) }()
+        case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
+        case 19: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryMaxBytes) }()
+        case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._unloadInMilliseconds) }()
         default: break
         }
       }
@@ -987,6 +1026,10 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
       if !_storage._name.isEmpty {
         try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
       }
@@ -1038,6 +1081,15 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       if _storage._deniedCalls != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._deniedCalls, fieldNumber: 17)
       }
+      if _storage._memoryBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memoryBytes, fieldNumber: 18)
+      }
+      if _storage._memoryMaxBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memoryMaxBytes, fieldNumber: 19)
+      }
+      try { if let v = _storage._unloadInMilliseconds {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 20)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1064,6 +1116,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._version != rhs_storage._version {return false}
         if _storage._residualRisks != rhs_storage._residualRisks {return false}
         if _storage._deniedCalls != rhs_storage._deniedCalls {return false}
+        if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
+        if _storage._memoryMaxBytes != rhs_storage._memoryMaxBytes {return false}
+        if _storage._unloadInMilliseconds != rhs_storage._unloadInMilliseconds {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -142,6 +142,9 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
 
   /// Its backend failed and is not being restarted, or its owner stopped it; requests are refused.
   case unavailable // = 3
+
+  /// It is not in memory; a request loads it, and waits meanwhile.
+  case unloaded // = 4
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -154,6 +157,7 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
     case 1: self = .loading
     case 2: self = .ready
     case 3: self = .unavailable
+    case 4: self = .unloaded
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -164,6 +168,7 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
     case .loading: return 1
     case .ready: return 2
     case .unavailable: return 3
+    case .unloaded: return 4
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -174,6 +179,7 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
     .loading,
     .ready,
     .unavailable,
+    .unloaded,
   ]
 
 }
@@ -229,7 +235,8 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
     set {_uniqueStorage()._requestID = newValue}
   }
 
-  /// A model id from `ListModels`. May be empty when the host lends exactly one model.
+  /// A model id from `ListModels`, or what stands before the colon in one, where that is not ambiguous. May be empty when
+  /// the host lends exactly one model.
   package var model: String {
     get {_storage._model}
     set {_uniqueStorage()._model = newValue}
@@ -308,6 +315,17 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   package var hasMaxQueueTime: Bool {_storage._maxQueueTime != nil}
   /// Clears the value of `maxQueueTime`. Subsequent reads from it will return its default value.
   package mutating func clearMaxQueueTime() {_uniqueStorage()._maxQueueTime = nil}
+
+  /// How long the model is kept in memory after this request, where it is loaded on demand; at most 24 hours, and rounded
+  /// up to a second. The latest request decides. Absent: as the host's owner says. Another model may need the memory sooner.
+  package var keepAlive: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._keepAlive ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._keepAlive = newValue}
+  }
+  /// Returns true if `keepAlive` has been explicitly set.
+  package var hasKeepAlive: Bool {_storage._keepAlive != nil}
+  /// Clears the value of `keepAlive`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepAlive() {_uniqueStorage()._keepAlive = nil}
 
   /// Options of a particular backend, passed on unread: at most 64 entries, 16 KiB in all. Never needed for correctness.
   package var backendOptions: Dictionary<String,String> {
@@ -660,9 +678,21 @@ package nonisolated struct Hearth_V1_Queued: Sendable {
   /// Requests before this one; 0 means next.
   package var position: UInt32 = 0
 
+  /// How much of the model is loaded, from 0 to 1, while it is being loaded or waits for memory; absent when it is loaded.
+  package var loadedFraction: Float {
+    get {_loadedFraction ?? 0}
+    set {_loadedFraction = newValue}
+  }
+  /// Returns true if `loadedFraction` has been explicitly set.
+  package var hasLoadedFraction: Bool {self._loadedFraction != nil}
+  /// Clears the value of `loadedFraction`. Subsequent reads from it will return its default value.
+  package mutating func clearLoadedFraction() {self._loadedFraction = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _loadedFraction: Float? = nil
 }
 
 /// A piece of the completion: the tokens of one or more decode steps.
@@ -876,7 +906,7 @@ nonisolated extension Hearth_V1_FinishReason: SwiftProtobuf._ProtoNameProviding 
 }
 
 nonisolated extension Hearth_V1_ModelState: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MODEL_STATE_UNSPECIFIED\0\u{1}MODEL_STATE_LOADING\0\u{1}MODEL_STATE_READY\0\u{1}MODEL_STATE_UNAVAILABLE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MODEL_STATE_UNSPECIFIED\0\u{1}MODEL_STATE_LOADING\0\u{1}MODEL_STATE_READY\0\u{1}MODEL_STATE_UNAVAILABLE\0\u{1}MODEL_STATE_UNLOADED\0")
 }
 
 nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -948,7 +978,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{4}[\u{1}backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{4}Z\u{1}backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -958,6 +988,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _stopping: Hearth_V1_Stopping? = nil
     var _output: Hearth_V1_OutputOptions? = nil
     var _maxQueueTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
       // This property is used as the initial default value for new instances of the type.
@@ -976,6 +1007,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _stopping = source._stopping
       _output = source._output
       _maxQueueTime = source._maxQueueTime
+      _keepAlive = source._keepAlive
       _backendOptions = source._backendOptions
     }
   }
@@ -1035,6 +1067,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._stopping) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._output) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._maxQueueTime) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._keepAlive) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
         }
@@ -1081,6 +1114,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._maxQueueTime {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
+      try { if let v = _storage._keepAlive {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
       if !_storage._backendOptions.isEmpty {
         try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: _storage._backendOptions, fieldNumber: 100)
       }
@@ -1100,6 +1136,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._stopping != rhs_storage._stopping {return false}
         if _storage._output != rhs_storage._output {return false}
         if _storage._maxQueueTime != rhs_storage._maxQueueTime {return false}
+        if _storage._keepAlive != rhs_storage._keepAlive {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
       }
@@ -1552,7 +1589,7 @@ nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Queued"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{3}loaded_fraction\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1561,20 +1598,29 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.position) }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self._loadedFraction) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.position != 0 {
       try visitor.visitSingularUInt32Field(value: self.position, fieldNumber: 1)
     }
+    try { if let v = self._loadedFraction {
+      try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_V1_Queued, rhs: Hearth_V1_Queued) -> Bool {
     if lhs.position != rhs.position {return false}
+    if lhs._loadedFraction != rhs._loadedFraction {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -5,11 +5,11 @@ internal import StrictJSON
 package struct BackendManifest: Equatable, Sendable {
     /// The seccomp policy's name.
     package var policy = "strict"
-    /// At least one.
+    /// At least one, unless it serves the files of the folders of models.
     package var models: [Model]
-    /// The memory that the backend needs beside its weights.
+    /// The memory that the backend needs beside its weights, where its model does not say it.
     package var memoryMebibytes: UInt64?
-    /// The threads that it wants to compute with.
+    /// The threads that it wants to compute with, where its model does not say it.
     package var threads: UInt32?
     /// How long loading a model may take.
     package var loadSeconds: UInt64 = 600
@@ -21,6 +21,8 @@ package struct BackendManifest: Equatable, Sendable {
     package var devices: [String] = []
     /// What follows its name in its arguments.
     package var arguments: [String] = []
+    /// The formats of the models that it serves out of the folders of models, as their files' names end: "gguf".
+    package var serves: [String] = []
 
     /// One model; each runs in a process of its own.
     package struct Model: Equatable, Sendable {
@@ -30,10 +32,24 @@ package struct BackendManifest: Equatable, Sendable {
         package var file: String?
         package var contextTokens: UInt32?
         package var maxSequences: UInt32?
+        /// What its process gets; nil: what the manifest says for all.
+        package var memoryMebibytes: UInt64?
+        package var threads: UInt32?
         /// Passed on to the backend unread.
         package var options: [String: String] = [:]
+        /// When it is loaded, and for how long; nil: as is usual where it was found.
+        package var residence: Residence?
 
         package init(id: String) { self.id = id }
+    }
+
+    /// When a model is in memory.
+    package enum Residence: Equatable, Sendable {
+        /// From the agent's start to its end.
+        case always
+        /// From its first request until so long after its last one; nil: as long as the agent keeps models. 0: no longer than
+        /// it works.
+        case onDemand(keepAliveSeconds: UInt32?)
     }
 
     /// What holds for an executable without a manifest: policy "strict", one model of its name, no weights.
@@ -55,9 +71,13 @@ package struct BackendManifest: Equatable, Sendable {
 extension BackendManifest {
     private static let keys = [
         "policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "temporaryMebibytes",
-        "devices", "arguments",
+        "devices", "arguments", "serves",
     ]
-    private static let modelKeys = ["id", "file", "contextTokens", "maxSequences", "options"]
+    private static let modelKeys = ["id", "file"] + settingKeys
+    /// What is said of a model wherever it is named.
+    static let settingKeys = [
+        "contextTokens", "maxSequences", "memoryMebibytes", "threads", "options", "load", "keepAliveSeconds",
+    ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
         self.init(executableName: executableName)
@@ -71,8 +91,12 @@ extension BackendManifest {
         temporaryMebibytes = try top.integer("temporaryMebibytes", max: 1 << 24)
         devices = try top.strings("devices", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
         arguments = try top.strings("arguments", max: SandboxPolicyLimits.optionsMax)?.map(\.text) ?? []
+        serves = try top.strings("serves", max: SandboxPolicyLimits.formatsMax)?.map(\.text) ?? []
         if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
-            guard !entries.isEmpty else { throw top.failure("models", "must list at least one model, or be left out") }
+            // One that serves the files of the folders of models need have none of its own.
+            guard !entries.isEmpty || !serves.isEmpty else {
+                throw top.failure("models", "must list at least one model, or be left out")
+            }
             models = []
             for entry in entries {
                 let model = try BackendManifest.model(entry, file: file)
@@ -81,6 +105,8 @@ extension BackendManifest {
                 }
                 models.append(model)
             }
+        } else if !serves.isEmpty {
+            models = []
         }
         try validate(top)
     }
@@ -90,28 +116,39 @@ extension BackendManifest {
         if temporaryMebibytes == 0 { throw top.failure("temporaryMebibytes", "must be at least 1, or be left out") }
         if threads == 0 { throw top.failure("threads", "must be at least 1") }
         if loadSeconds == 0 { throw top.failure("loadSeconds", "must be at least 1") }
+        if let format = serves.first(where: { !BackendManifest.isFormat($0) }) {
+            throw top.failure(
+                "serves", "holds '\(format)'; write how the files' names end, in lower case, such as \"gguf\"")
+        }
     }
 
     private static func model(_ node: JSONNode, file: String) throws(SandboxPolicyError) -> Model {
         let entry = try JSONObjectReader(node, "a model", keys: modelKeys, file: file)
-        var model = Model(id: try entry.required("id"))
-        guard (1...SandboxPolicyLimits.modelIDBytesMax).contains(model.id.utf8.count),
-            !model.id.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f })
+        var model = Model(id: try id(entry, try entry.required("id")))
+        model.file = try entry.string("file")
+        if model.file == "" { throw entry.failure("file", "is empty; leave it out for a model without weights") }
+        try model.takeSettings(entry)
+        return model
+    }
+
+    /// An id that is fit for consumers.
+    static func id(_ entry: JSONObjectReader, _ id: String) throws(SandboxPolicyError) -> String {
+        guard (1...SandboxPolicyLimits.modelIDBytesMax).contains(id.utf8.count),
+            !id.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f })
         else {
             throw entry.failure(
                 "id", "must have 1 to \(SandboxPolicyLimits.modelIDBytesMax) bytes without spaces or controls")
         }
-        model.file = try entry.string("file")
-        if model.file == "" { throw entry.failure("file", "is empty; leave it out for a model without weights") }
-        model.contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
-        model.maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
-        if model.maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }
-        model.options = try options(entry)
-        return model
+        return id
+    }
+
+    private static func isFormat(_ text: String) -> Bool {
+        (1...16).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) }
     }
 
     /// An object of plain values, each taken as its text.
-    private static func options(_ entry: JSONObjectReader) throws(SandboxPolicyError) -> [String: String] {
+    fileprivate static func options(_ entry: JSONObjectReader) throws(SandboxPolicyError) -> [String: String] {
         guard let node = entry.node("options") else { return [:] }
         guard case .object(let members) = node.value, members.count <= SandboxPolicyLimits.optionsMax else {
             throw entry.failure("options", "must be an object of at most \(SandboxPolicyLimits.optionsMax) keys")
@@ -132,5 +169,30 @@ extension BackendManifest {
             options[member.key] = text
         }
         return options
+    }
+}
+
+extension BackendManifest.Model {
+    /// Takes what is said of a model wherever it is named (`BackendManifest.settingKeys`).
+    mutating func takeSettings(_ entry: JSONObjectReader) throws(SandboxPolicyError) {
+        contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
+        maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
+        if maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }
+        memoryMebibytes = try entry.integer("memoryMebibytes", max: 1 << 24)
+        if memoryMebibytes == 0 { throw entry.failure("memoryMebibytes", "must be at least 1") }
+        threads = try entry.integer("threads", max: 1024).map { UInt32($0) }
+        if threads == 0 { throw entry.failure("threads", "must be at least 1") }
+        options = try BackendManifest.options(entry)
+        let keepAlive = try entry.integer("keepAliveSeconds", max: UInt64(UInt32.max)).map { UInt32($0) }
+        switch try entry.string("load") {
+        case "start":
+            guard keepAlive == nil else {
+                throw entry.failure("keepAliveSeconds", "has no meaning where \"load\" is \"start\"; leave one out")
+            }
+            residence = .always
+        case "demand": residence = .onDemand(keepAliveSeconds: keepAlive)
+        case nil: residence = keepAlive.map { .onDemand(keepAliveSeconds: $0) }
+        case let other?: throw entry.failure("load", "must be \"start\" or \"demand\", not '\(other)'")
+        }
     }
 }

@@ -25,6 +25,7 @@ package enum LaunchPlanner {
     /// The plan for one process. Throws when the manifest asks for what the owner does not allow.
     /// - Parameters:
     ///   - name: the executable's name, which becomes `argv[0]`.
+    ///   - manifest: with the process's model alone.
     ///   - filter: `SeccompPolicy.compile()` of the manifest's policy.
     ///   - weightBytes: the size of the weights that are handed on, which count beside the memory.
     ///   - layers: the tier's, and what else this machine offers.
@@ -102,12 +103,13 @@ package enum LaunchPlanner {
 
     /// The threads that a backend may compute with.
     package static func threads(_ manifest: BackendManifest, _ owner: OwnerLimits) -> UInt32 {
-        max(1, min(manifest.threads ?? owner.threads, owner.threads))
+        max(1, min(manifest.models.first?.threads ?? manifest.threads ?? owner.threads, owner.threads))
     }
 
     /// The memory that a backend may use beside its weights.
     package static func memoryBytes(_ manifest: BackendManifest, _ owner: OwnerLimits) -> UInt64 {
-        let mebibytes = min(manifest.memoryMebibytes ?? owner.defaultMemoryMebibytes, owner.memoryMebibytes)
+        let asked = manifest.models.first?.memoryMebibytes ?? manifest.memoryMebibytes
+        let mebibytes = min(asked ?? owner.defaultMemoryMebibytes, owner.memoryMebibytes)
         return min(mebibytes, 1 << 30) * mebibyte
     }
 

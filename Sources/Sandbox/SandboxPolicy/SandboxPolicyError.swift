@@ -8,6 +8,7 @@ package enum SandboxPolicyLimits {
     package static let manifestBytesMax = 1 << 20
     package static let rulesMax = 1024
     package static let modelsMax = 64
+    package static let formatsMax = 16
     package static let optionsMax = 64
     package static let optionBytesMax = 4096
     package static let modelIDBytesMax = 128

@@ -115,6 +115,12 @@ package final class AdminService: Service {
                     $0.reason = file.reason
                 }
             }
+            $0.unserved = supervisor.unserved.map { file in
+                .with {
+                    $0.name = file.path
+                    $0.reason = file.reason
+                }
+            }
         }
     }
 
@@ -138,6 +144,9 @@ package final class AdminService: Service {
                 $0.version = backend.version
                 $0.residualRisks = backend.residualRisks.map(AdminAnswers.described)
                 $0.deniedCalls = backend.denied.entries.reduce(0) { $0 &+ $1.call.count }
+                $0.memoryBytes = backend.anonymousBytes
+                $0.memoryMaxBytes = backend.memoryMaxBytes
+                if let left = backend.millisecondsToUnload { $0.unloadInMilliseconds = left }
             }
         }
     }

@@ -60,8 +60,13 @@ struct AdmissionQueue<Turn: AnyObject> {
     /// A model that does not serve any more has nothing to wait for: takes out all who do, with what they are told.
     mutating func dismiss(_ prospect: Prospect) -> (turns: [Turn], refusal: Refusal)? {
         guard let refusal = Self.refusal(prospect), !waiting.isEmpty else { return nil }
+        return (dismissAll(), refusal)
+    }
+
+    /// Takes out all who wait: their model cannot be loaded.
+    mutating func dismissAll() -> [Turn] {
         defer { waiting = [] }
-        return (waiting, refusal)
+        return waiting
     }
 
     private static func refusal(_ prospect: Prospect) -> Refusal? {

@@ -4,6 +4,8 @@ package import LimitDeclaration
 package struct InferenceLimits: LimitGroup {
     @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
+    @Limit("Questions that wait until one model is loaded; the next one ends RESOURCE_EXHAUSTED.")
+    package var questionsMax = 256
     @Limit("Tokens computed ahead of what the consumer has taken.")
     package var creditTokens: UInt32 = 1024
     /// The tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it have.

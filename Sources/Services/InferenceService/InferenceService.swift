@@ -73,11 +73,14 @@ extension InferenceService {
     func cacheScope(of call: ServerCall) -> [UInt8] { cacheScopes.scope(of: call.callerID) }
 
     func admit(_ turn: Turn) {
-        let model = turn.model
-        if queues[model] == nil {
-            queues[model] = ModelQueue(model: model, limits: limits, supervisor: supervisor)
-        }
-        queues[model]?.admit(turn)
+        queue(of: turn.model).admit(turn)
+    }
+
+    private func queue(of model: String) -> ModelQueue {
+        if let queue = queues[model] { return queue }
+        let queue = ModelQueue(model: model, limits: limits, supervisor: supervisor)
+        queues[model] = queue
+        return queue
     }
 
     /// Every turn ends here once, whatever ended it.
@@ -101,7 +104,14 @@ extension InferenceService {
         if let model = supervisor.models[id] { return model }
         let allowed = models(for: consumer)
         let known = allowed.map(\.id)
-        guard id.isEmpty else { throw StatusMapping.unknown(model: id, known: known) }
+        guard id.isEmpty else {
+            // A name without the quantisation behind its colon means the model while it is the only one.
+            let named = allowed.filter { $0.id.hasPrefix("\(id):") }
+            guard named.count != 1 else { return named[0] }
+            throw named.isEmpty
+                ? StatusMapping.unknown(model: id, known: known)
+                : StatusMapping.ambiguous(model: id, among: named.map(\.id))
+        }
         guard known.count == 1, let only = allowed.first else {
             let list =
                 known.isEmpty ? "this host lends no model now" : "choose one of: \(known.joined(separator: ", "))"
@@ -128,7 +138,23 @@ extension InferenceService {
     ) throws(Status) {
         try RequestValidation.check(request)
         let model = try resolve(request.model, for: call.caller as? Consumer)
-        guard model.state == .ready else { throw StatusMapping.unavailable(model) }
+        guard model.state == .ready || model.state == .unloaded || model.state == .loading else {
+            throw StatusMapping.unavailable(model)
+        }
+        queue(of: model.id).whenReady { [weak self] result in
+            do throws(Status) {
+                guard let self else { return }
+                try count(request, encoded, try result.get(), completion: completion)
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    private func count(
+        _ request: TurnRequest, _ encoded: [UInt8], _ model: ServedModel,
+        completion: @escaping @IOLoop (Result<Hearth_V1_CountTokensResponse, Status>) -> Void
+    ) throws(Status) {
         guard model.backend.capabilities.contains("count_tokens") else {
             throw StatusMapping.lacks(
                 "count_tokens", model: model.id, remedy: "read Usage.prompt_tokens of a turn instead")
@@ -169,6 +195,7 @@ extension InferenceService {
             switch model.state {
             case .ready: $0.state = .ready
             case .loading: $0.state = .loading
+            case .unloaded: $0.state = .unloaded
             case .unavailable: $0.state = .unavailable
             }
         }

@@ -10,6 +10,8 @@ final class ModelQueue {
     private let limits: InferenceLimits
     private let supervisor: Supervisor
     private var queue: AdmissionQueue<Turn>
+    /// Those that can be answered once the model is ready.
+    private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []
     /// Nil when it is not offered any more.
     private var model: ServedModel? { supervisor.models[id] }
 
@@ -31,10 +33,12 @@ final class ModelQueue {
         let model = model
         do throws(AdmissionQueue<Turn>.Refusal) {
             if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
-            turn.queued(position: try queue.wait(turn))
+            turn.queued(position: try queue.wait(turn), loaded: loadedFraction)
         } catch {
             return turn.fail(status(of: error, model))
         }
+        load()
+        guard !turn.isOver else { return }
         watchUnread()
         turn.limitWait { [id] turn in turn.fail(StatusMapping.queueTimeOver(model: id)) }
     }
@@ -52,6 +56,7 @@ final class ModelQueue {
 
     /// A sequence was freed, or the model's state changed, or another backend serves it now.
     func advance() {
+        answerQuestions()
         guard queue.next != nil else { return }
         let model = model
         if let (turns, refusal) = queue.dismiss(prospect(of: model)) {
@@ -60,12 +65,54 @@ final class ModelQueue {
         guard let model else { return }
         let before = count
         while let turn = queue.next, begin(turn, model) {}
-        if count != before { announcePositions() }
+        if count != before || loadedFraction != nil { announcePositions() }
+        load()
+    }
+
+    /// Calls back once the model is ready, or with the status that says that it will not be; bounded by `questionsMax`.
+    func whenReady(_ body: @escaping @IOLoop (Result<ServedModel, Status>) -> Void) {
+        guard questions.count < limits.questionsMax else {
+            return body(.failure(StatusMapping.queueFull(model: id, waiting: questions.count)))
+        }
+        questions.append(body)
+        answerQuestions()
+        load()
+    }
+
+    private func answerQuestions() {
+        guard !questions.isEmpty else { return }
+        let model = model
+        guard let model, model.state != .unavailable else {
+            return answerQuestions(.failure(model.map(StatusMapping.unavailable) ?? status(of: .unknown, nil)))
+        }
+        if model.state == .ready { answerQuestions(.success(model)) }
+    }
+
+    private func answerQuestions(_ result: Result<ServedModel, Status>) {
+        let asked = questions
+        questions = []
+        for question in asked { question(result) }
+    }
+
+    /// Has the model loaded where somebody waits for it and it is not.
+    private func load() {
+        guard queue.next != nil || !questions.isEmpty, model?.state == .unloaded,
+            case .refused(let why) = supervisor.load(id)
+        else { return }
+        let status = StatusMapping.noMemory(model: id, why)
+        for turn in queue.dismissAll() { turn.fail(status) }
+        answerQuestions(.failure(status))
+    }
+
+    /// How far the model is loaded, while it is not.
+    private var loadedFraction: Float? {
+        guard let model, model.state != .ready else { return nil }
+        return model.backend.loadFraction ?? (model.state == .unloaded ? 0 : nil)
     }
 
     private func prospect(of model: ServedModel?) -> AdmissionQueue<Turn>.Prospect {
         switch model?.state {
-        case .ready, .loading: .serves
+        case .ready, .loading, .unloaded: .serves
         case .unavailable: .unavailable
         case nil: .unknown
         }
@@ -99,7 +146,8 @@ final class ModelQueue {
         guard queue.moved() else { return }
         IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
             guard let self else { return }
-            for (position, turn) in queue.announce().enumerated() { turn.queued(position: position) }
+            let loaded = loadedFraction
+            for (position, turn) in queue.announce().enumerated() { turn.queued(position: position, loaded: loaded) }
         }
     }
 }

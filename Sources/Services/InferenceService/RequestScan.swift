@@ -28,7 +28,7 @@ struct RequestScan {
     }
 
     private enum Part: Equatable {
-        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime
+        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive
         case option
         /// A long text, which has to be UTF-8: the field's number, for an error.
         case text(field: Int)
@@ -158,6 +158,8 @@ extension RequestScan {
         case (.output, 1, .varint): request.wantsTokenIDs = try reader.bool()
         case (.queueTime, 1, .varint): request.queueTime?.seconds = Int64(bitPattern: try reader.varint())
         case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
+        case (.keepAlive, 1, .varint): request.keepAlive?.seconds = Int64(bitPattern: try reader.varint())
+        case (.keepAlive, 2, .varint): request.keepAlive?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         default: try reader.skip(field.type)
         }
     }
@@ -194,6 +196,9 @@ extension RequestScan {
         case (.generate, 9):
             request.queueTime = request.queueTime ?? TurnRequest.Duration()
             return .queueTime
+        case (.generate, 10):
+            request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
+            return .keepAlive
         case (.generate, 100):
             request.optionCount += 1
             try checkOptions()

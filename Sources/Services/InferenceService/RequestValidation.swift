@@ -5,6 +5,8 @@ internal import GRPC
 enum RequestValidation {
     /// The range of google.protobuf.Duration.
     private static let durationSecondsMax: Int64 = 315_576_000_000
+    /// Longer than anybody sits before an open chat; a model that is to stay is its owner's wish.
+    private static let keepAliveSecondsMax: Int64 = 86_400
     private static let nanosecondsMax: Int32 = 999_999_999
 
     /// Throws INVALID_ARGUMENT with the field, what it holds and what it may hold.
@@ -18,17 +20,20 @@ enum RequestValidation {
         }
         try check(request.sampling)
         try check(request.stopping)
-        if let time = request.queueTime { try check(time) }
+        if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
+        if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
     }
 
-    private static func check(_ time: TurnRequest.Duration) throws(Status) {
+    private static func check(
+        _ time: TurnRequest.Duration, _ field: String, _ zero: String, _ secondsMax: Int64
+    ) throws(Status) {
         guard time.seconds >= 0, time.nanoseconds >= 0 else {
-            throw invalid("max_queue_time", "is negative", "zero (do not wait) or more")
+            throw invalid(field, "is negative", "zero (\(zero)) or more")
         }
-        guard time.seconds <= durationSecondsMax, time.nanoseconds <= nanosecondsMax else {
+        guard time.seconds <= secondsMax, time.nanoseconds <= nanosecondsMax else {
             throw invalid(
-                "max_queue_time", "is \(time.seconds) s and \(time.nanoseconds) ns",
-                "at most \(durationSecondsMax) s, and below a second of nanoseconds")
+                field, "is \(time.seconds) s and \(time.nanoseconds) ns",
+                "at most \(secondsMax) s, and below a second of nanoseconds")
         }
     }
 

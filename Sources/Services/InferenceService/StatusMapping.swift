@@ -44,6 +44,19 @@ enum StatusMapping {
         return Status(.notFound, "there is no model '\(model)'; \(list)")
     }
 
+    /// `why` is a sentence with the numbers.
+    static func noMemory(model: String, _ why: String) -> Status {
+        let message = "the model '\(model)' is not loaded: \(why)"
+        return Status(
+            .resourceExhausted, message,
+            details: [.quotaFailure(subject: "model:\(model)", description: message)])
+    }
+
+    static func ambiguous(model: String, among ids: [String]) -> Status {
+        let description = "is '\(model)', which could be any of: \(ids.joined(separator: ", "))"
+        return RequestValidation.invalid("model", description)
+    }
+
     static func queueFull(model: String, waiting: Int) -> Status {
         let message = "all sequences of '\(model)' are taken and \(waiting) requests wait already; try again later"
         return Status(

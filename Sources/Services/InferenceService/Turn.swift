@@ -28,6 +28,8 @@ final class Turn: SequenceHandler {
     private let bounds: SequenceBounds
     /// How long it may wait; nil: for as long as it takes.
     private let queueTime: TurnRequest.Duration?
+    /// How long its model is kept after it; nil: as its owner says.
+    private let keepAliveSeconds: UInt32?
     private let ended: @IOLoop (TurnState.Ending) -> Void
     private var sequence: RunningSequence?
     /// Whose tokens of the minute are used up by this; nil: nobody counts.
@@ -48,6 +50,7 @@ final class Turn: SequenceHandler {
         self.ended = ended
         bounds = request.stopping.bounds
         queueTime = request.queueTime
+        keepAliveSeconds = request.keepAlive.map { UInt32(clamping: ($0.milliseconds + 999) / 1_000) }
         let limits = service.limits
         let consumer = call.caller as? Consumer
         self.consumer = consumer
@@ -74,10 +77,10 @@ final class Turn: SequenceHandler {
 // MARK: - Waiting
 
 extension Turn {
-    /// Tells the consumer its place.
-    func queued(position: Int) {
+    /// Tells the consumer its place, and how far its model is loaded, from 0 to 1, while it is not.
+    func queued(position: Int, loaded: Float? = nil) {
         call.keep(encoded.count)
-        state.queued(position: position)
+        state.queued(position: position, loaded: loaded)
         passOn()
     }
 
@@ -99,7 +102,7 @@ extension Turn {
         guard
             let sequence = backend.begin(
                 request: encoded, bounds: bounds, credit: tokens, cacheScope: service.cacheScope(of: call),
-                handler: self)
+                keepAliveSeconds: keepAliveSeconds, handler: self)
         else {
             consumer?.giveBack(tokens)
             return false

@@ -41,6 +41,8 @@ struct TurnRequest: Equatable {
     var wantsTokenIDs = false
     /// The longest time to wait for a sequence; nil: as long as it takes.
     var queueTime: Duration?
+    /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
+    var keepAlive: Duration?
     var optionCount = 0
     var optionBytes = 0
 }

@@ -80,10 +80,16 @@ struct TurnState {
 // MARK: - Waiting
 
 extension TurnState {
-    /// Tells the consumer its place in the queue, unless it has not taken what it was told before.
-    mutating func queued(position: Int) {
+    /// Tells the consumer its place in the queue, and how far its model is loaded while it is not, unless the consumer has not
+    /// taken what it was told before.
+    mutating func queued(position: Int, loaded: Float? = nil) {
         guard phase == .waiting, ring.isEmpty else { return }
-        _ = append(.queued(.with { $0.position = UInt32(clamping: position) }))
+        _ = append(
+            .queued(
+                .with {
+                    $0.position = UInt32(clamping: position)
+                    if let loaded { $0.loadedFraction = loaded }
+                }))
     }
 
     /// A backend has taken the request, and may compute `granted` of the tokens that were `wanted`. `accepted` says who

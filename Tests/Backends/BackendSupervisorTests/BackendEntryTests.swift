@@ -45,9 +45,9 @@ struct BackendEntryTests {
 
     @Test("of what was not there before nothing is run until executable and manifest are whole")
     func first() {
-        #expect(inForce(merged(nil, .usable(version(0)), .absent))?.definitions(policy: nil).map(\.model.id) == ["a"])
+        #expect(inForce(merged(nil, .usable(version(0)), .absent))?.definitions.map(\.model.id) == ["a"])
         let both = merged(nil, .usable(version(0)), .usable(manifest(1, model: "m")))
-        #expect(inForce(both)?.definitions(policy: nil).map(\.model.id) == ["m"])
+        #expect(inForce(both)?.definitions.map(\.model.id) == ["m"])
         #expect(merged(nil, .absent, .absent) == .nothing)
         #expect(merged(nil, .unsettled, .usable(manifest(1, model: "m"))) == .nothing)
         #expect(merged(nil, .usable(version(0)), .unsettled) == .nothing)
@@ -87,7 +87,7 @@ struct BackendEntryTests {
     @Test("what is missing for a moment is as if it were there, and what stays away is gone")
     func missing() throws {
         let away = try #require(inForce(merged(before, .absent, .absent)))
-        #expect(away.definitions(policy: nil).first?.isSame(as: before.definitions(policy: nil)[0]) == true)
+        #expect(away.definitions.first?.isSame(as: before.definitions[0]) == true)
         #expect(inForce(merged(away, .absent, .absent, after: 499)) != nil)
         #expect(merged(away, .absent, .absent, after: 500) == .nothing)
         let back = merged(away, .usable(version(0, digest: digest)), .usable(manifest(1, model: "m")), after: 499)
@@ -105,5 +105,11 @@ struct BackendEntryTests {
         #expect(version(0).hasSameContent(as: version(0, digest: digest)))
         #expect(!version(0).hasSameContent(as: version(1)))
         #expect(!version(0, digest: digest).hasSameContent(as: version(1, digest: [2])))
+    }
+}
+
+extension BackendEntry {
+    fileprivate var definitions: [BackendDefinition] {
+        definitions(folder: "/b", owner: OwnerLimits(threads: 1), policy: nil)
     }
 }

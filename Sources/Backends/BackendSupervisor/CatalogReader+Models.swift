@@ -1,0 +1,143 @@
+internal import Glibc
+internal import LinuxSystem
+internal import SandboxPolicy
+internal import TerminalText
+
+// The folders of models.
+extension CatalogReader {
+    /// Whoever writes the settings of a model decides which weights are served by which name, as whoever writes these does.
+    private static let demands: PathTrust.Demands = [.regular, .notEverybodyWrites, .trustedLinks]
+
+    /// Adds what lies in the folders of models, and a definition for each of them that a backend serves.
+    func takeModels(into catalog: inout BackendCatalog, before: BackendCatalog) {
+        let serving = catalog.entries.values.filter { !$0.manifest.serves.isEmpty }.sorted { $0.name < $1.name }
+        let formats = Set(serving.flatMap(\.manifest.serves))
+        for folder in modelFolders {
+            do throws(LinuxError) {
+                let found = try ModelFolder.scan(folder, formats: formats, namesMax: limits.folderEntriesMax)
+                catalog.unserved += found.unserved
+                for path in Set(found.models.keys).union(before.models.keys.filter { isDirectly(in: folder, $0) })
+                    .sorted()
+                {
+                    take(model: path, found, into: &catalog, before: before.models[path])
+                }
+            } catch {
+                // It may come later; what is served out of it goes on.
+                catalog.unserved.append(UnservedFile(path: folder, reason: "no folder that can be read: \(error)"))
+                for (path, entry) in before.models where isDirectly(in: folder, path) { catalog.models[path] = entry }
+            }
+        }
+        serve(serving, into: &catalog)
+    }
+
+    private func isDirectly(in folder: String, _ path: String) -> Bool {
+        path.hasPrefix(folder + "/") && !path.dropFirst(folder.count + 1).contains("/")
+    }
+
+    private func take(
+        model path: String, _ found: ModelFolder, into catalog: inout BackendCatalog, before: ModelEntry?
+    ) {
+        guard let entry = found.models[path] ?? before else { return }
+        let outcome = ModelEntry.merged(
+            entry, isThere: found.models[path] != nil, before: before,
+            sidecar: sidecar(found.sidecars[ModelFolder.stem(of: path)], before), now: .now(),
+            missingMilliseconds: limits.settledMilliseconds)
+        switch outcome {
+        case .inForce(let entry):
+            catalog.models[path] = entry
+            if entry.missingSince != nil { catalog.isSettling = true }
+        case .unserved(let reason): catalog.unserved.append(UnservedFile(path: printable(path), reason: reason))
+        case .nothing: if found.models[path] != nil { catalog.isSettling = true }
+        }
+    }
+
+    private func sidecar(_ path: String?, _ before: ModelEntry?) -> BackendEntry.Finding<ModelEntry.ReadSidecar> {
+        guard let path else { return .absent }
+        do throws(TrustError) {
+            let file = try PathTrust.open(path, Self.demands, O_RDONLY)
+            let now = FileFacts.clockNanoseconds()
+            if let before, before.sidecarFacts == file.facts,
+                file.facts.wasQuiet(forMilliseconds: certainMilliseconds, at: now)
+            {
+                return .usable(ModelEntry.ReadSidecar(facts: file.facts, sidecar: before.sidecar))
+            }
+            guard file.facts.wasQuiet(forMilliseconds: limits.settledMilliseconds, at: now) else { return .unsettled }
+            let bytes = try file.read(max: SandboxPolicyLimits.manifestBytesMax)
+            do throws(SandboxPolicyError) {
+                return .usable(
+                    ModelEntry.ReadSidecar(facts: file.facts, sidecar: try ModelSidecar.parse(bytes, file: path)))
+            } catch {
+                return .unreadable(printable("\(error)"))
+            }
+        } catch {
+            return .unreadable(printable("\(error)"))
+        }
+    }
+
+    /// Gives each model to a backend that serves its format.
+    private func serve(_ serving: [BackendEntry], into catalog: inout BackendCatalog) {
+        var paths: [String: String] = [:]
+        for definition in catalog.definitions { paths[definition.model.id] = "the manifest of \(definition.name)" }
+        let order = modelFolders.enumerated().reduce(into: [:]) { $0[$1.element] = $1.offset }
+        let models = catalog.models.values.map { ($0, order[folder(of: $0.path)] ?? .max) }
+            .sorted { ($0.1, $0.0.path) < ($1.1, $1.0.path) }
+        var count = 0
+        for (model, _) in models {
+            do throws(Refusal) {
+                let backend = try backend(for: model, of: serving)
+                if let other = paths[model.id] {
+                    throw Refusal(
+                        "not served, because \(other) has the id '\(model.id)' already; give it another with \"id\" in "
+                            + "\(ModelFolder.stem(of: model.path)).json")
+                }
+                guard model.id.utf8.count <= SandboxPolicyLimits.modelIDBytesMax else {
+                    throw Refusal(
+                        "not served, because its name is too long for an id; give it one with \"id\" in its settings")
+                }
+                guard count < limits.folderModelsMax else {
+                    throw Refusal("not served: at most \(limits.folderModelsMax) models of folders are")
+                }
+                count += 1
+                paths[model.id] = model.path
+                catalog.definitions.append(
+                    backend.definition(
+                        of: model, sequences: limits.folderModelSequences,
+                        policy: catalog.policies[backend.manifest.policy]?.inForce))
+                catalog.notices[BackendCatalog.Key(name: backend.name, model: model.id)] = model.notice
+            } catch {
+                catalog.unserved.append(UnservedFile(path: printable(model.path), reason: error.reason))
+            }
+        }
+    }
+
+    private func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+    }
+
+    private func backend(for model: ModelEntry, of serving: [BackendEntry]) throws(Refusal) -> BackendEntry {
+        if let part = model.name.part, part.count > 1 {
+            throw Refusal(
+                "not served, because it is part \(part.number) of \(part.count); join them into one file, with: "
+                    + "llama-gguf-split --merge")
+        }
+        let able = serving.filter { $0.manifest.serves.contains(model.format) }
+        let names = able.map(\.name).joined(separator: ", ")
+        guard let wanted = model.sidecar.backend else {
+            guard let first = able.first else {
+                throw Refusal("not served, because no backend here serves .\(model.format) any more")
+            }
+            return first
+        }
+        guard let backend = able.first(where: { $0.name == wanted }) else {
+            throw Refusal(
+                "not served, because its settings name the backend '\(wanted)', and those that serve .\(model.format) are: "
+                    + (names.isEmpty ? "none" : names))
+        }
+        return backend
+    }
+
+    private struct Refusal: Error {
+        let reason: String
+        init(_ reason: String) { self.reason = reason }
+    }
+}

@@ -1,0 +1,83 @@
+internal import LinuxSystem
+internal import SandboxPolicy
+
+/// A model's file in a folder of models and what a person says of it, as they are in force: the last state that was whole.
+///
+/// What a look finds goes into `merged`, what is in force from then on comes out.
+struct ModelEntry: Equatable, Sendable {
+    /// The weights, as their owner knows the file.
+    let path: String
+    let name: ModelName
+    /// How the file's name ends, in lower case.
+    let format: String
+    var sidecar = ModelSidecar()
+    /// Nil without one.
+    var sidecarFacts: FileFacts?
+    /// What of its settings is not in force, and why; empty when all is.
+    var notice = ""
+    /// Since when a file of it has been missing.
+    var missingSince: Monotonic?
+
+    struct ReadSidecar: Equatable, Sendable {
+        let facts: FileFacts
+        let sidecar: ModelSidecar
+    }
+
+    enum Outcome: Equatable, Sendable {
+        case inForce(ModelEntry)
+        /// It is not served; the end of a sentence that says why.
+        case unserved(String)
+        case nothing
+    }
+
+    /// What consumers name it by.
+    var id: String { sidecar.id ?? name.id }
+
+    /// Whatever is there, with the settings of `sidecar`, which is `.absent` where there are none. `isThere`: a look found the
+    /// weights.
+    /// - Parameter missingMilliseconds: a file that is missing for less is being replaced.
+    static func merged(
+        _ found: ModelEntry, isThere: Bool, before: ModelEntry?, sidecar: BackendEntry.Finding<ReadSidecar>,
+        now: Monotonic, missingMilliseconds: UInt64
+    ) -> Outcome {
+        var entry = before ?? found
+        if before == nil {
+            guard isThere else { return .nothing }
+            switch sidecar {
+            // A person is about to say what holds for it.
+            case .unsettled: return .nothing
+            case .refused(let reason), .unreadable(let reason):
+                return .unserved("not served, because its settings are refused: \(reason)")
+            case .absent, .usable: break
+            }
+        }
+        if !isThere || (sidecar == .absent && entry.sidecarFacts != nil) {
+            let since = entry.missingSince ?? now
+            entry.missingSince = since
+            if now.since(since) < missingMilliseconds &* 1_000_000 { return .inForce(entry) }
+            if !isThere { return .nothing }
+        }
+        entry.missingSince = nil
+        switch sidecar {
+        case .unsettled: break
+        case .usable(let read):
+            entry.sidecar = read.sidecar
+            entry.sidecarFacts = read.facts
+            entry.notice = ""
+        case .absent:
+            entry.sidecar = ModelSidecar()
+            entry.sidecarFacts = nil
+            entry.notice = ""
+        case .refused(let reason), .unreadable(let reason):
+            entry.notice = "its settings are refused: \(reason); the earlier ones are in force"
+        }
+        return .inForce(entry)
+    }
+}
+
+/// A file of the folders of models that is not served, and why.
+package struct UnservedFile: Equatable, Sendable {
+    package let path: String
+    /// As the end of a sentence about the file, with the remedy.
+    package let reason: String
+}

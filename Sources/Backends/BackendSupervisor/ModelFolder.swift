@@ -1,0 +1,66 @@
+internal import LinuxSystem
+internal import TerminalText
+
+/// What one look at a folder of models found: its files as they are now, with no memory of what they were.
+struct ModelFolder: Equatable, Sendable {
+    /// The weights, by their path.
+    var models: [String: ModelEntry] = [:]
+    /// The paths of the settings, by the path of the weights that they are for without its ending.
+    var sidecars: [String: String] = [:]
+    var unserved: [UnservedFile] = []
+
+    /// How the names of files end that programs write while they load something down.
+    private static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
+    /// What lies beside models and is none.
+    private static let companions = ["md", "txt", "license", "yaml", "yml", "sha256"]
+
+    /// Looks at the names in a folder; blocks. Throws where it cannot be read.
+    /// - Parameter formats: how the names of weights end.
+    static func scan(_ path: String, formats: Set<String>, namesMax: Int) throws(LinuxError) -> ModelFolder {
+        var folder = ModelFolder()
+        for name in try FolderNames.names(inFolder: path, limit: namesMax).sorted() where !name.hasPrefix(".") {
+            folder.take(name, in: path, formats: formats)
+        }
+        for (stem, file) in folder.sidecars where !folder.models.contains(where: { Self.stem(of: $0.key) == stem }) {
+            folder.unserved.append(
+                UnservedFile(path: file, reason: "the settings of a model that does not lie beside it"))
+        }
+        folder.unserved.sort { $0.path < $1.path }
+        return folder
+    }
+
+    /// A path without what follows its last dot.
+    static func stem(of path: String) -> String {
+        guard let dot = path.lastIndex(of: "."), !path[dot...].contains("/") else { return path }
+        return String(path[..<dot])
+    }
+
+    private mutating func take(_ name: String, in folder: String, formats: Set<String>) {
+        let path = "\(folder)/\(name)"
+        guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return refuse(path, formats) }
+        let format = name[name.index(after: dot)...].lowercased()
+        if format == "json" {
+            sidecars[Self.stem(of: path)] = path
+        } else if Self.unfinished.contains(format) {
+            unserved.append(
+                UnservedFile(
+                    path: path, reason: "still on its way, as its name says; it is served once it has its own name"))
+        } else if Self.companions.contains(format) || name.hasSuffix("~") {
+            return
+        } else if !formats.contains(format) {
+            refuse(path, formats)
+        } else {
+            models[path] = ModelEntry(path: path, name: ModelName(stem: String(name[..<dot])), format: format)
+        }
+    }
+
+    private mutating func refuse(_ path: String, _ formats: Set<String>) {
+        let remedy =
+            switch (formats.isEmpty, (try? FileFacts(following: path))?.kind) {
+            case (true, _): "install a backend whose manifest says what it \"serves\""
+            case (_, .folder): "it is a folder; put models, or links to them, into the folder of models itself"
+            default: "the backends here serve \(formats.sorted().map { ".\($0)" }.joined(separator: ", "))"
+            }
+        unserved.append(UnservedFile(path: printable(path), reason: "no model that could be served: \(remedy)"))
+    }
+}

@@ -1,0 +1,50 @@
+/// What a model is called, by the name of its file: "SmolLM2-135M-Instruct.Q4_1.gguf" is "smollm2-135m-instruct" in the
+/// quantisation "q4_1".
+struct ModelName: Equatable, Sendable {
+    /// Lower case; letters, digits, '.', '_' and '-'.
+    let name: String
+    /// How its weights are stored; nil where the file's name does not say it.
+    let quantisation: String?
+    /// Which of how many files the model lies in, both from 1; nil where the file is all of it.
+    let part: Part?
+
+    struct Part: Equatable, Sendable {
+        let number: Int
+        let count: Int
+    }
+
+    /// What consumers name it by.
+    var id: String { quantisation.map { "\(name):\($0)" } ?? name }
+
+    /// - Parameter stem: the file's name without the ending that tells its format.
+    init(stem: String) {
+        var text = String(stem.lowercased().unicodeScalars.map { Self.isPlain($0) ? Character($0) : "-" })
+        if let split = text.wholeMatch(of: /(.+)-([0-9]{5})-of-([0-9]{5})/),
+            let number = Int(split.2), let count = Int(split.3)
+        {
+            part = Part(number: number, count: count)
+            text = String(split.1)
+        } else {
+            part = nil
+        }
+        if let match = text.wholeMatch(of: Self.quantised) {
+            name = String(match.1)
+            quantisation = String(match.2)
+        } else {
+            name = text
+            quantisation = nil
+        }
+    }
+
+    /// The names of llama.cpp's file types, and of those that others derive from them.
+    private static var quantised: Regex<(Substring, Substring, Substring)> {
+        /(.+?)[-._]((?:ud-)?(?:i?q[1-9](?:_[a-z0-9]+)*|tq[12]_0|bf16|fp?16|fp?32|mxfp4(?:_moe)?|nvfp4))/
+    }
+
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "a"..."z", "0"..."9", ".", "_", "-": true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,53 @@
+internal import ArgumentParser
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+struct PsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ps",
+        abstract: "Show the models that are in memory, what they take, and what they do.",
+        discussion: """
+            USES is what the process has in use now beside its weights, which are a file's pages; MAY USE is all that it can \
+            take, its weights included, and what a model is held against before it is loaded.
+
+            EXAMPLES
+              hearth ps
+              hearth ps --json
+            """)
+
+    @OptionGroup var owner: OwnerOptions
+
+    mutating func run() async throws {
+        let list = try await owner.ask(
+            "ListBackends", Hearth_Admin_V1_ListBackendsRequest(), Hearth_Admin_V1_ListBackendsResponse.self)
+        let running = list.backends.filter { $0.pid != 0 }
+        if owner.json {
+            for backend in running { Output.json(try backend.jsonString()) }
+            return
+        }
+        guard !running.isEmpty else {
+            return Output.print("No model is in memory; 'hearth models' lists those that a request would load.")
+        }
+        Output.table(
+            [["MODEL", "BACKEND", "STATE", "USES", "MAY USE", "RUNNING", "WAITING", "UNTIL"]]
+                + running.map {
+                    [
+                        $0.model, $0.name, $0.state, Self.size($0.memoryBytes), Self.size($0.memoryMaxBytes),
+                        "\($0.running)/\($0.maxSequences)", "\($0.waiting)", Self.until($0),
+                    ]
+                })
+    }
+
+    /// Until when it stays in memory.
+    private static func until(_ backend: Hearth_Admin_V1_Backend) -> String {
+        guard backend.hasUnloadInMilliseconds else { return backend.running > 0 ? "it is done" : "stays" }
+        return "in \(Duration.text(milliseconds: backend.unloadInMilliseconds))"
+    }
+
+    static func size(_ bytes: UInt64) -> String {
+        let mebibytes = bytes >> 20
+        guard mebibytes >= 10_240 else { return "\(mebibytes) MiB" }
+        let tenths = bytes / (1 << 30) * 10 + bytes % (1 << 30) * 10 / (1 << 30)
+        return "\(tenths / 10).\(tenths % 10) GiB"
+    }
+}
