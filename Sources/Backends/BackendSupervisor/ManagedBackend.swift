@@ -533,8 +533,9 @@ extension ManagedBackend: TurnEndHandler {
         turnEndIsDue = false
         watchIdleness()
         if lifecycle.drain != nil, isIdle { apply { $0.becameIdle(at: $1) } }
-        // Who waits for the model is told how far its load is.
-        let stateChanged = state != shown.state || (state == .loading && detail != shown.detail)
+        // Who waits for the model is told how far its load is, and who waits for memory that a process has gone.
+        let stateChanged =
+            state != shown.state || pid != shown.pid || (state == .loading && detail != shown.detail)
         let changed = (state, detail, pid) != shown
         shown = (state, detail, pid)
         // Without a detail its exit, which tells why, is still awaited.

@@ -107,6 +107,12 @@ struct SettingsReaderTests {
             settings.connectionTimes == ConnectionTimes(keepalive: 30, minPingInterval: 3, maxAge: 60, maxAgeGrace: 7))
     }
 
+    @Test(arguments: [("8G", 8 << 30), ("512m", 512 << 20), ("3GiB", 3 << 30), ("2TB", 2 << 40)] as [(String, UInt64)])
+    func `a size is a number and its unit`(text: String, bytes: UInt64) throws {
+        #expect(try load(file: #"{"memory": "\#(text)"}"#).memory == bytes)
+        #expect(try load(flags: [.memory: [text]]).memory == bytes)
+    }
+
     @Test func `a setting that does not exist is named, with those that do`() {
         let refusal = refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
@@ -144,6 +150,10 @@ struct SettingsReaderTests {
             (#""require-key": "true""#, #"must be true or false, not the string "true""#),
             (#""plaintext": 1"#, "must be true or false, not the number 1"), (#""tls": []"#, "not an empty list"),
             (#""keepalive-time": "30""#, #"must be seconds, a whole number from 0 to 4294967295, not the string "30""#),
+            (#""memory": 8"#, #"must be a size with its unit, such as "8G" or "512M", not the number 8"#),
+            (#""memory": "8""#, "must be a size with its unit"),
+            (#""memory": "0G""#, "must be a size with its unit"),
+            (#""memory": "99999999999T""#, "must be a size with its unit"),
             (#""keepalive-time": 1.5"#, "must be seconds, a whole number from 0 to 4294967295, not '1.5'"),
             (#""keepalive-time": 3e1"#, "not '3e1'"), (#""max-connection-age": -1"#, "not '-1'"),
             (#""max-connection-age": -0"#, "not '-0'"), (#""max-connection-age": 4294967296"#, "not '4294967296'"),

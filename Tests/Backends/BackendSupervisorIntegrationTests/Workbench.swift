@@ -36,7 +36,8 @@ final class Workbench {
         sandboxed: Bool = false, policies: String = Repository.policies,
         starter: any BackendStarter = PlainStarter(),
         hostSettings: [String] = HostSettings.paths,
-        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in }
+        _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
+        configured: (inout SupervisorConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = SupervisorConfiguration(
             backendsDirectory: place.path, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
@@ -48,6 +49,7 @@ final class Workbench {
         configuration.limits.rescanMilliseconds = 0
         configuration.limits.backoffFirstMilliseconds = 10
         adjust(&configuration.limits)
+        configured(&configuration)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         supervisor =
             sandboxed

@@ -66,6 +66,8 @@ struct RequestScanTests {
         $0.output.tokenIds = true
         $0.maxQueueTime.seconds = 3
         $0.maxQueueTime.nanos = 5
+        $0.keepAlive.seconds = 8
+        $0.keepAlive.nanos = 6
         $0.backendOptions = ["key": "value", "a": "b"]
     }
 
@@ -81,7 +83,8 @@ struct RequestScanTests {
                         repetitionPenalty: 2),
                     stopping: .init(
                         maxTokens: 7, stop: ["a", "bé"], stopTokenIDs: [1, 300_000], ignoresEndOfTurn: true),
-                    wantsTokenIDs: true, queueTime: .init(seconds: 3, nanoseconds: 5), optionCount: 2, optionBytes: 10))
+                    wantsTokenIDs: true, queueTime: .init(seconds: 3, nanoseconds: 5),
+                    keepAlive: .init(seconds: 8, nanoseconds: 6), optionCount: 2, optionBytes: 10))
     }
 
     @Test func `of several prompts the last one counts`() throws {

@@ -58,6 +58,8 @@ struct RequestValidationTests {
 
     static let wrong: [Wrong] = [
         Wrong("prompt") { $0.prompt = nil },
+        Wrong("keep_alive") { $0.keepAlive.seconds = -1 },
+        Wrong("keep_alive") { $0.keepAlive.seconds = 86_401 },
         Wrong("text") { $0.text = "" },
         Wrong("token_ids") { $0.tokenIds = .init() },
         Wrong("messages is empty") { $0.messages = .init() },

@@ -206,8 +206,9 @@ extension TurnStateTests {
         turn.queued(position: 5)
         turn.queued(position: 4)
         #expect(take(&turn).map(\.queued.position) == [5])
-        turn.queued(position: 3)
-        #expect(take(&turn).map(\.queued.position) == [3])
+        turn.queued(position: 3, loaded: 0.5)
+        let told = take(&turn).map(\.queued)
+        #expect(told.map(\.position) == [3] && told.map(\.loadedFraction) == [0.5])
         for phase in Phase.allCases where phase != .waiting {
             var turn = self.turn(in: phase)
             _ = take(&turn)

@@ -1,0 +1,183 @@
+import BackendIPC
+import EventLoop
+import Foundation
+import LinuxSystem
+import Synchronization
+import TestPlaces
+import Testing
+
+@testable import BackendSupervisor
+
+/// Echo serves the files of a folder here; it reads none.
+@Suite("Models are loaded on demand", .timeLimit(.minutes(1)))
+@IOLoop
+struct ModelsOnDemandTests {
+    private let models = TemporaryFolder()
+    /// What each model may take.
+    private static let modelMebibytes = 100
+
+    /// A machine with 64 GiB, and room for so many models.
+    private func withBench(
+        room: Int = 10, keepAlive: UInt32? = 300, _ body: @IOLoop (Workbench) async throws -> Void
+    ) async throws {
+        let bench = try Workbench(configured: { [models] in
+            $0.modelsDirectories = [models.path]
+            $0.keepAliveSeconds = keepAlive
+            $0.memoryBudgetBytes = UInt64(room * Self.modelMebibytes + 50) << 20
+            $0.hostMemory = { HostMemory(totalBytes: 64 << 30, availableBytes: 64 << 30) }
+        })
+        try await bench.use { bench in
+            try bench.addEcho(manifest: #"{"serves": ["words"], "memoryMebibytes": \#(Self.modelMebibytes)}"#)
+            try bench.supervisor.start()
+            await bench.supervisor.rescan()
+            bench.supervisor.onAvailable = { _ in bench.check() }
+            try await body(bench)
+        }
+    }
+
+    private func model(_ name: String, _ bench: Workbench) throws -> ManagedBackend {
+        try #require(bench.supervisor.backend(model: name))
+    }
+
+    private func loaded(_ name: String, _ bench: Workbench) async throws -> ManagedBackend {
+        let backend = try model(name, bench)
+        #expect(bench.supervisor.load(name) == .coming)
+        await bench.until { backend.state == .ready }
+        return backend
+    }
+
+    /// Asks again whenever memory may have become free, as whoever waits for a model does.
+    private func waitUntilLoaded(_ name: String, _ bench: Workbench) async throws {
+        let backend = try model(name, bench)
+        bench.supervisor.onAvailable = { model in
+            if model == name { _ = bench.supervisor.load(name) }
+            bench.check()
+        }
+        #expect(bench.supervisor.load(name) == .coming)
+        await bench.until { backend.state == .ready }
+    }
+
+    @Test("nothing runs until a request comes; then it is loaded, and unloaded once it was idle for long enough")
+    func onDemand() async throws {
+        models.write("a.words")
+        try await withBench(keepAlive: 0) { bench in
+            let backend = try model("a", bench)
+            #expect(backend.state == .unloaded && backend.pid == 0)
+            #expect(bench.supervisor.models["a"]?.state == .unloaded)
+            let stream = bench.collect()
+            bench.supervisor.onAvailable = { _ in
+                if backend.state == .ready, stream.ends == 0, stream.tokens.isEmpty {
+                    _ = backend.begin(request: (try? request(maxTokens: 3)) ?? [], credit: 100, handler: stream)
+                }
+                bench.check()
+            }
+            #expect(bench.supervisor.load("a") == .coming)
+            await bench.until { stream.ends == 1 }
+            #expect(stream.finish != nil && stream.lossReason == nil)
+            await bench.until { backend.state == .unloaded && backend.pid == 0 }
+            #expect(backend.restarts == 0)
+        }
+    }
+
+    @Test("a model that works is not unloaded, and its idle time begins when its work is done")
+    func working() async throws {
+        models.write("a.words")
+        try await withBench { bench in
+            let backend = try await loaded("a", bench)
+            #expect(backend.millisecondsToUnload != nil)
+            let stream = bench.collect()
+            let sequence = try #require(
+                backend.begin(request: try request(maxTokens: 100), credit: 1, keepAliveSeconds: 0, handler: stream))
+            #expect(backend.millisecondsToUnload == nil)
+            await bench.until { stream.tokens.count == 1 }
+            #expect(backend.state == .ready)
+            sequence.cancel()
+            await bench.until { backend.state == .unloaded && backend.pid == 0 }
+            #expect(stream.lossReason == nil)
+        }
+    }
+
+    @Test("where memory is short the one that was not used for longest makes room")
+    func eviction() async throws {
+        for name in ["a", "b", "c"] { models.write("\(name).words") }
+        try await withBench(room: 2) { bench in
+            let first = try await loaded("a", bench)
+            let second = try await loaded("b", bench)
+            let stream = bench.collect()
+            #expect(first.begin(request: try request(maxTokens: 1), credit: 1, handler: stream) != nil)
+            await bench.until { stream.ends == 1 }
+            try await waitUntilLoaded("c", bench)
+            #expect(second.state == .unloaded && second.pid == 0, "it was used before a was")
+            #expect(first.state == .ready)
+        }
+    }
+
+    @Test("one that works is waited for; one that can never fit is refused with the numbers")
+    func shortOfMemory() async throws {
+        models.write("a.words")
+        models.write("b.words")
+        models.write("huge.words")
+        models.write("huge.json", #"{"memoryMebibytes": 500}"#)
+        try await withBench(room: 1) { bench in
+            let first = try await loaded("a", bench)
+            let stream = bench.collect()
+            let sequence = try #require(
+                first.begin(request: try request(maxTokens: 100), credit: 1, handler: stream))
+            await bench.until { stream.tokens.count == 1 }
+            guard case .refused(let sentence) = bench.supervisor.load("huge") else {
+                return #expect(Bool(false), "500 MiB do not fit into 150")
+            }
+            #expect(sentence.contains("500 MiB") && sentence.contains("the owner allows models 150 MiB"))
+            #expect(bench.supervisor.load("b") == .coming)
+            #expect(first.state == .ready && stream.lossReason == nil)
+            sequence.cancel()
+            try await waitUntilLoaded("b", bench)
+            #expect(first.pid == 0 && stream.lossReason == nil)
+        }
+    }
+
+    @Test("a file that comes is a model, one that changes is loaded anew, one that goes is none any more")
+    func lifeOfAFile() async throws {
+        try await withBench { bench in
+            models.write("a.words", "one")
+            await bench.supervisor.rescan()
+            let backend = try await loaded("a", bench)
+            let digest = backend.modelDigest
+            #expect(digest.count == 32)
+            // As a careful person replaces it.
+            models.write(".new", "two")
+            rename(models.file(".new"), models.file("a.words"))
+            await bench.supervisor.rescan()
+            await bench.until { backend.modelDigest != digest && backend.state == .ready }
+            models.write("a.json", #"{"maxSequences": 3}"#)
+            await bench.supervisor.rescan()
+            await bench.until { backend.state == .unloaded && backend.pid == 0 }
+            #expect(try await loaded("a", bench).maxSequences == 3)
+            let pid = backend.pid
+            models.remove("a.words")
+            models.remove("a.json")
+            // It may be on its way back.
+            await bench.supervisor.rescan()
+            await bench.supervisor.rescan()
+            #expect(bench.supervisor.models["a"] == nil)
+            await bench.until { backend.state == .stopped && !isAlive(pid) }
+        }
+    }
+
+    @Test("weights that are not the pinned ones are refused, with both digests")
+    func pinned() async throws {
+        models.write("a.words", "one")
+        models.write("a.json", #"{"sha256": "\#(String(repeating: "0", count: 64))"}"#)
+        try await withBench { bench in
+            let backend = try model("a", bench)
+            _ = bench.supervisor.load("a")
+            await bench.until { backend.state == .failed }
+            #expect(backend.detail.contains("7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"))
+            #expect(backend.detail.contains(String(repeating: "0", count: 64)))
+            #expect(backend.detail.contains("touch \(models.file("a.words"))"))
+            models.write("a.json", #"{}"#)
+            await bench.supervisor.rescan()
+            #expect(try await loaded("a", bench).state == .ready)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import LinuxSystem
+import SandboxPolicy
+import TestPlaces
+import Testing
+
+@testable import BackendSupervisor
+
+@Suite("The folders of models")
+struct ModelFolderTests {
+    private let backends = TemporaryFolder()
+    private let first = TemporaryFolder()
+    private let second = TemporaryFolder()
+
+    private func catalog(before: BackendCatalog = BackendCatalog(), settled: UInt64 = 0) throws -> BackendCatalog {
+        var limits = SupervisorConfiguration.Limits()
+        limits.settledMilliseconds = settled
+        limits.weightsSettledMilliseconds = 0
+        var reader = CatalogReader(
+            path: backends.path, policiesDirectory: "/none", owner: OwnerLimits(threads: 1), limits: limits,
+            digests: DigestCache())
+        reader.modelFolders = [first.path, second.path]
+        return try reader.read(before: before)
+    }
+
+    private func serve(_ name: String, _ manifest: String = #"{"serves": ["gguf"]}"#) {
+        backends.write(name, permissions: 0o755)
+        backends.write("\(name).json", manifest)
+    }
+
+    private func reason(_ path: String, in catalog: BackendCatalog) -> String? {
+        catalog.unserved.first { $0.path == path }?.reason
+    }
+
+    @Test("a file is a model at once, on demand, under its name, on the backend that serves its format")
+    func dropped() throws {
+        serve("llama", #"{"policy": "p", "serves": ["gguf"], "memoryMebibytes": 7}"#)
+        let path = first.write("Fox-1B-Q4_0.gguf", "weights")
+        let found = try catalog()
+        #expect(found.definitions.map(\.model.id) == ["fox-1b:q4_0"], "it has no model of its own beside these")
+        let definition = try #require(found.definitions.first)
+        #expect(definition.name == "llama" && definition.manifest.policy == "p")
+        #expect(definition.model.residence == .onDemand(keepAliveSeconds: nil))
+        #expect(definition.weights.place?.path == path)
+        let weights = try #require(found.files[BackendCatalog.Key(name: "llama", model: "fox-1b:q4_0")]?.weights)
+        #expect(weights.areThere)
+        #expect(found.unserved.isEmpty)
+    }
+
+    @Test("its settings say its id, its backend and all that a manifest says of a model")
+    func settings() throws {
+        serve("a")
+        serve("b")
+        first.write("x.gguf")
+        first.write(
+            "x.json",
+            #"{"id": "fox", "backend": "b", "contextTokens": 9, "maxSequences": 2, "threads": 3, "memoryMebibytes": 4,"#
+                + #" "load": "start", "options": {"k": 1}}"#)
+        let definition = try #require(try catalog().definitions.first)
+        #expect(definition.name == "b" && definition.model.id == "fox")
+        #expect(definition.model.contextTokens == 9 && definition.model.maxSequences == 2)
+        #expect(definition.model.threads == 3 && definition.model.memoryMebibytes == 4)
+        #expect(definition.model.residence == .always && definition.model.options == ["k": "1"])
+        first.write("x.json", #"{"keepAliveSeconds": 5}"#)
+        let other = try #require(try catalog().definitions.first)
+        #expect(other.name == "a", "the first by name, where nothing is said")
+        #expect(other.model.id == "x" && other.model.residence == .onDemand(keepAliveSeconds: 5))
+    }
+
+    @Test("settings that are refused are told, and those in force before go on")
+    func refusedSettings() throws {
+        serve("a")
+        let path = first.write("x.gguf")
+        first.write("x.json", #"{"contextTokens": 5}"#)
+        let good = try catalog()
+        first.write("x.json", #"{"contextTokenz": 6}"#)
+        let kept = try catalog(before: good)
+        #expect(kept.definitions.first?.model.contextTokens == 5)
+        let notice = try #require(kept.notices[BackendCatalog.Key(name: "a", model: "x")])
+        #expect(notice.contains("did you mean 'contextTokens'?") && notice.contains("the earlier ones are in force"))
+        #expect(kept.definitions.first.map { good.definitions[0].isSame(as: $0) } == true)
+        let fresh = try catalog()
+        #expect(fresh.definitions.isEmpty, "nobody knows what was meant")
+        #expect(reason(path, in: fresh)?.contains("did you mean 'contextTokens'?") == true)
+    }
+
+    @Test("of two with one id the first is served, by folder and then by name, and the other told what to do")
+    func sameID() throws {
+        serve("a")
+        let served = first.write("m-q8_0.gguf")
+        let also = first.write("m.q8_0.gguf")
+        let other = second.write("M-Q8_0.gguf")
+        let found = try catalog()
+        #expect(found.definitions.map { $0.weights.place?.path } == [served])
+        for path in [also, other] {
+            #expect(reason(path, in: found)?.contains("\(served) has the id 'm:q8_0' already") == true)
+        }
+        backends.write("a.json", #"{"serves": ["gguf"], "models": [{"id": "m:q8_0"}]}"#)
+        #expect(reason(served, in: try catalog())?.contains("the manifest of a") == true)
+    }
+
+    @Test("what cannot be served is told with the reason and a remedy, and what is no model is not")
+    func unserved() throws {
+        serve("a")
+        for name in ["README.md", "LICENSE.txt", ".hidden.gguf", "x.gguf~"] { first.write(name) }
+        let expected = [
+            "x.safetensors": "the backends here serve .gguf", "y.gguf.part": "still on its way",
+            "alone.json": "the settings of a model that does not lie beside it",
+            "big-q8_0-00001-of-00003.gguf": "part 1 of 3", "plain": "the backends here serve .gguf",
+        ]
+        for name in expected.keys { first.write(name, "{}") }
+        try FileManager.default.createDirectory(atPath: first.file("sub"), withIntermediateDirectories: false)
+        let found = try catalog()
+        #expect(found.definitions.isEmpty)
+        #expect(Set(found.unserved.map(\.path)) == Set((expected.keys + ["sub"]).map(first.file)))
+        for (name, words) in expected {
+            #expect(reason(first.file(name), in: found)?.contains(words) == true, "\(name)")
+        }
+        #expect(reason(first.file("sub"), in: found)?.contains("it is a folder") == true)
+    }
+
+    @Test("without a backend that serves them models are told so, also when the backend goes later")
+    func noBackend() throws {
+        let path = first.write("x.gguf")
+        #expect(reason(path, in: try catalog())?.contains("install a backend") == true)
+        serve("a")
+        let served = try catalog()
+        #expect(served.definitions.count == 1)
+        backends.write("a.json", #"{"models": [{"id": "n"}]}"#)
+        let gone = try catalog(before: served)
+        #expect(gone.definitions.map(\.model.id) == ["n"])
+        first.write("x.json", #"{"backend": "b"}"#)
+        serve("a")
+        #expect(
+            reason(path, in: try catalog())?.contains("name the backend 'b', and those that serve .gguf are: a") == true
+        )
+    }
+
+    @Test("a link is served for what it leads to, and what a link leads to is what is checked")
+    func links() throws {
+        serve("a")
+        let blob = second.write("blob")
+        try FileManager.default.createSymbolicLink(atPath: second.file("hop"), withDestinationPath: "blob")
+        try FileManager.default.createSymbolicLink(
+            atPath: first.file("linked.gguf"), withDestinationPath: second.file("hop"))
+        try FileManager.default.linkItem(atPath: blob, toPath: first.file("hard.gguf"))
+        let key = BackendCatalog.Key(name: "a", model: "linked")
+        let found = try catalog()
+        #expect(found.definitions.map(\.model.id) == ["hard", "linked"])
+        #expect(found.files[key]?.weights.areThere == true)
+        chmod(blob, 0o666)
+        guard case .refused(let reason) = try catalog().files[key]?.weights else { return #expect(Bool(false)) }
+        #expect(reason.contains("writable by everyone"))
+        second.remove("blob")
+        #expect(try catalog().files[key]?.weights == .missing)
+    }
+
+    @Test("a file that is away for a moment was not away; one that stays away is served no more")
+    func replaced() throws {
+        serve("a")
+        let path = first.write("x.gguf")
+        let before = try catalog()
+        first.remove("x.gguf")
+        let away = try catalog(before: before, settled: 60_000)
+        #expect(away.definitions.count == 1 && away.isSettling)
+        #expect(try catalog(before: away).definitions.isEmpty)
+        first.write("x.gguf")
+        let back = try catalog(before: away)
+        #expect(back.models[path]?.missingSince == nil && back.definitions.count == 1)
+    }
+
+    @Test("a folder that is not there hides none of the others, and takes away nothing of what is served out of it")
+    func absentFolder() throws {
+        serve("a")
+        second.write("x.gguf")
+        let before = try catalog()
+        first.remove()
+        #expect(reason(first.path, in: try catalog())?.contains("no folder that can be read") == true)
+        second.remove()
+        let kept = try catalog(before: before)
+        #expect(kept.definitions.count == 1)
+        guard case .missing = kept.files[BackendCatalog.Key(name: "a", model: "x")]?.weights else {
+            return #expect(Bool(false))
+        }
+    }
+}
