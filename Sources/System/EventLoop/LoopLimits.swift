@@ -1,6 +1,6 @@
 package import LimitDeclaration
 
-/// What bounds a turn of the I/O loop, so that whatever many sources do, none of them waits for long.
+/// The limits of a turn of the I/O loop, so that no source waits for long, whatever many others do.
 ///
 /// Work is counted in steps of about 100 ns (`WorkSteps`).
 package struct LoopLimits: LimitGroup {
