@@ -8,8 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-// Details of an error that a program can act on: the part of google.rpc's error details that a Hearth host sends. The names
-// and numbers are those of google.rpc.
+// Details of an error that a program can act on: the part of google.rpc's error details that a Hearth host sends. The
+// names and numbers are those of google.rpc.
 
 package import SwiftProtobuf
 

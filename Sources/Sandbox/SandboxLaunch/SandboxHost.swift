@@ -13,7 +13,8 @@ package struct SandboxHost: Sendable {
     /// The version of the kernel's Landlock, from 1; 0: none.
     package let landlockVersion: Int
 
-    /// Examines this machine. Call it before backends start, because it may move this process into another control group.
+    /// Examines this machine. Call it before backends start, because it may move this process into another control
+    /// group.
     /// - Parameter claimingControlGroups: whether to move this process into a control group of its own, if one was
     ///   delegated; a command that runs one program beside an agent does not.
     package static func find(
