@@ -2,8 +2,8 @@ import BackendKit
 import EchoTokens
 import Glibc
 
-/// A backend without a model, for tests and demonstrations: its tokens are known beforehand, and a request's options
-/// script how it behaves.
+/// A backend without a model, for tests and demonstrations: its tokens are known beforehand, and the options of a
+/// request script its behaviour.
 struct EchoEngine: Engine {
     static let name = "echo"
     static let version = "1.0.0"
@@ -11,7 +11,7 @@ struct EchoEngine: Engine {
 
     static let contextTokensMax = 1_048_576
     static let sequencesMax = 4_096
-    /// Where a turn ends when nothing else says so.
+    /// The length of a completion without `max_tokens`.
     static let turnTokens: UInt64 = 64
 
     private var contextTokens = contextTokensMax

@@ -1,8 +1,8 @@
 import BackendKit
 
-/// What a request's `backend_options` ask of echo; README.md describes each. Unknown keys are ignored.
+/// The `backend_options` of a request to echo; README.md describes each. Unknown keys are ignored.
 struct EchoOptions {
-    /// What a malformed frame looks like.
+    /// The form of a malformed frame.
     enum Malformation: String, CaseIterable {
         /// A frame of bytes that are no envelope.
         case envelope
@@ -15,9 +15,9 @@ struct EchoOptions {
     }
 
     var delayMilliseconds: UInt64 = 0
-    /// Time between two bursts; nil: as fast as it goes.
+    /// The time between two bursts; nil: as fast as possible.
     var periodNanoseconds: UInt64?
-    /// Keep each sequence's own rhythm instead of a common one.
+    /// Whether each sequence keeps a rhythm of its own instead of a common one.
     var spreads = false
     var burst = 1
     var crashAt: UInt64?
@@ -63,7 +63,7 @@ struct EchoOptions {
     }
 }
 
-/// One option and how its value reads.
+/// One option, with functions that read its value.
 struct Option {
     let key: String
     let value: String
@@ -83,7 +83,7 @@ struct Option {
         }
     }
 
-    /// A rate as the time between two, in nanoseconds.
+    /// A rate as the time between two bursts, in nanoseconds.
     func period() throws(EngineFault) -> UInt64 {
         guard let rate = Double(value), rate >= 0.001, rate <= 1_000_000 else {
             throw bad("a number from 0.001 to 1000000")

@@ -2,18 +2,18 @@ import BackendKit
 import EchoTokens
 import Glibc
 
-/// One completion that runs: what it still has to say, and when.
+/// One running completion: the tokens that are left, and when they are due.
 struct EchoSequence {
-    /// What became of it in one step.
+    /// The result of a step for a sequence.
     enum Progress {
-        /// It goes on at this moment, in nanoseconds.
+        /// It goes on at this time of CLOCK_MONOTONIC, in nanoseconds.
         case goesOn(nanoseconds: UInt64)
-        /// It says nothing more and never ends.
+        /// It sends nothing more and never ends.
         case silent
         case over
     }
 
-    /// A scalar of four bytes that stands behind each word when scalars are to be split.
+    /// The scalar of four bytes that follows each word when scalars are to be split.
     static let splitScalar: [UInt8] = [0xf0, 0x9f, 0x94, 0xa5]
 
     let prompt: PromptTokens
@@ -41,7 +41,7 @@ struct EchoSequence {
         words = options.repeatsPrompt ? prompt.words : []
         stopTokenIDs = request.stopping.stopTokenIDs
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
-        // The first of these ends it; at the same token the limit asked for counts.
+        // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
         let room = UInt64(contextTokens - prompt.words.count)
         let longest = min(request.stopping.maxTokens.map { UInt64($0) } ?? room, room)
         let turn: UInt64? =
@@ -61,11 +61,11 @@ struct EchoSequence {
         }
     }
 
-    /// Says what is due by `now`.
+    /// Emits the tokens that are due by `now`.
     mutating func advance(_ sequence: Int, now: UInt64, in step: inout Step) -> Progress {
         guard now >= due else { return .goesOn(nanoseconds: due) }
         for position in 0..<options.burst {
-            // What the options demand happens at the beginning of a step: the tokens before it are on their way then.
+            // A scripted event happens at the beginning of a step, when the tokens before it have been written.
             if position > 0, options.isScripted(at: index) { break }
             if let progress = misbehave(sequence, in: &step) { return progress }
             if index == count { return finish(sequence, ending, in: &step) }
@@ -77,14 +77,14 @@ struct EchoSequence {
             withText(of: id) { step.emit(sequence, token: id, text: $0) }
             index += 1
         }
-        // The last token and the ending leave together, and an ending needs no credit.
+        // The last token and the ending are sent together, and an ending needs no credit.
         if index == count { return finish(sequence, ending, in: &step) }
         if step.credit(of: sequence) == 0 { flood(sequence, in: &step) }
         schedule(now: now)
         return .goesOn(nanoseconds: due)
     }
 
-    /// What the options demand before the next token.
+    /// Carries out a scripted event that is due before the next token.
     private func misbehave(_ sequence: Int, in step: inout Step) -> Progress? {
         if options.crashAt == index { abort() }
         if options.hangAt == index { while true { poll(nil, 0, -1) } }
@@ -120,7 +120,7 @@ struct EchoSequence {
             return
         }
         if options.spreads {
-            // A stall is not made up for.
+            // Time lost in a stall is not caught up.
             due = due + 2 * period > now ? due + period : now + period
         } else {
             due = (now / period + 1) * period
@@ -128,7 +128,7 @@ struct EchoSequence {
     }
 }
 
-// Ids and texts.
+// Token ids and texts.
 extension EchoSequence {
     private var nextID: UInt32 {
         options.repeatsPrompt ? UInt32(truncatingIfNeeded: index) : tokens.id(at: index)
@@ -143,7 +143,7 @@ extension EchoSequence {
         var bytes = options.splitsScalars && index > 0 ? Array(Self.splitScalar[2...]) : []
         if options.repeatsPrompt {
             bytes.append(0x20)
-            // Beyond the prompt only when flooding.
+            // The index is beyond the prompt only when flooding.
             if index < UInt64(words.count) { bytes += words[Int(index)].prefix(1_000) }
         } else {
             bytes += Array(EchoTokens.text(of: id).utf8)
@@ -163,7 +163,7 @@ extension EchoPrompt {
         }
     }
 
-    /// As many as a prompt made of it has.
+    /// The number of words that a prompt made of this request has.
     static func wordCount(of prompt: GenerateRequest.Prompt) -> Int {
         switch prompt {
         case .text(let text): wordCount(of: text)
@@ -174,7 +174,7 @@ extension EchoPrompt {
 }
 
 extension EchoOptions.Malformation {
-    /// As it stands on the socket, length included.
+    /// The bytes on the socket, length included.
     var bytes: [UInt8] {
         switch self {
         case .envelope: [0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff]

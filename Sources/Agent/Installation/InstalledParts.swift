@@ -2,7 +2,7 @@ package import Foundation
 internal import LinuxSystem
 package import Settings
 
-/// Where the parts of an installed or a freshly built Hearth lie, seen from the running executable.
+/// The paths of an installed or a freshly built Hearth's files, relative to the running executable.
 ///
 /// Installed: PREFIX/bin/hearth, PREFIX/libexec/hearth/… and PREFIX/share/hearth/policies. Built: all products in one folder,
 /// Policies/ in a folder above it.
@@ -16,7 +16,7 @@ package enum InstalledParts {
         }
     }
 
-    /// A program that hearth starts, such as hearth-sandbox. Throws where it is missing.
+    /// The path of a program that hearth starts, such as hearth-sandbox. Throws if it is missing.
     package static func program(_ name: String, executable: String) throws(HostError) -> String {
         let bin = folder(of: executable)
         let candidates = [
@@ -29,7 +29,7 @@ package enum InstalledParts {
         return found
     }
 
-    /// The folder of seccomp policies: the one that was asked for, or the one with strict.json in it.
+    /// The folder of seccomp policies: the one that the settings name, or the one that has strict.json.
     package static func policies(asked: String?, executable: String) throws(HostError) -> String {
         if let asked { return asked }
         var candidates = [prefix(of: executable).appending(path: "share/hearth/policies")]
@@ -47,8 +47,8 @@ package enum InstalledParts {
         return found.path
     }
 
-    /// Throws where others than root and this process's user could change what every sandbox is made with; for after root was
-    /// given up.
+    /// Throws if users other than root and this process's user could change the launcher or the policies. Call it after
+    /// root was given up.
     package static func demandTrust(launcher: String, policies: String) throws(HostError) {
         let doubt =
             PathTrust.doubt(about: launcher, .launcher) ?? PathTrust.doubt(about: "\(policies)/strict.json", .policy)

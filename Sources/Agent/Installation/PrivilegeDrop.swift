@@ -1,13 +1,14 @@
 package import LinuxSystem
 package import Settings
 
-/// Root is given up before anything is opened.
+/// Gives up root before anything is opened.
 package enum PrivilegeDrop {
     /// The account that `Scripts/install --system` makes.
     package static let serviceUser = "hearth"
 
-    /// As root, becomes the user of the configuration or the service user; refuses when there is none. Otherwise does
-    /// nothing, and refuses a user that is not the one who runs it. The state folder is made for that user first.
+    /// As root, becomes the user of the configuration or the service user, and throws when there is none; it first
+    /// makes the state folder for that user. Otherwise it does nothing, but throws if the configuration names another
+    /// user than the current one.
     package static func apply(
         user asked: String?, prepareState: (SystemUser) throws(HostError) -> Void
     ) throws(HostError) {

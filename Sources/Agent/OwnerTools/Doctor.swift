@@ -7,20 +7,20 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 package import Settings
 
-/// Finds out how strongly this machine can hold a backend: launches the sandbox, looks at it through the kernel's eyes, and
-/// has a hostile program try everything it knows, outside and inside. Needs no configuration and no agent.
+/// Finds out how strongly this machine can hold a backend: launches the sandbox, checks it by what the kernel shows in
+/// /proc, and has a hostile program try all its acts, outside and inside. Needs no configuration and no agent.
 package struct Doctor: Sendable {
-    /// The tier to examine; nil: the strongest that is reached.
+    /// The tier to examine; nil: the strongest available.
     package var tier: SandboxTier?
-    /// The policy whose filter is tried.
+    /// The policy whose filter is tested.
     package var policy = "inference-cpu"
     package var policies: String?
-    /// Who to become when this process is root.
+    /// The user to become when this process is root.
     package var user: String?
 
     package init() {}
 
-    /// One tier that was reached: what was seen of it, and what remains open in it.
+    /// A tier that was launched: the observation of it, and what remains open in it.
     private struct Reached {
         let tier: SandboxTier
         let sandbox: Sandbox
@@ -28,11 +28,11 @@ package struct Doctor: Sendable {
         let observation: LayerObservation
     }
 
-    /// Throws when it cannot look at all: a part of Hearth is missing, or nobody is there to probe as. What it makes and
-    /// starts is gone when it returns, also when one of the `TerminationSignals` that the process holds keeps it from going
-    /// on.
+    /// Throws when it cannot examine anything: a part of Hearth is missing, or there is no user to run probes as.
+    /// Everything that it makes and starts is gone when it returns, also when one of the `TerminationSignals` that the
+    /// process holds interrupts it.
     package func examine(executable hearth: String) throws(HostError) -> DoctorReport {
-        // Root of a container is an ordinary user outside, and may have no other user to become.
+        // A container's root is an ordinary user outside, and may have no other user to become.
         if user != nil || Namespaces.isMachineRoot() {
             try PrivilegeDrop.apply(user: user ?? Doctor.unprivilegedUser()) { (_) throws(HostError) in }
         }
@@ -47,7 +47,7 @@ package struct Doctor: Sendable {
         }
     }
 
-    /// The service user where there is one, else nobody.
+    /// The service user if there is one, else `nobody`.
     private static func unprivilegedUser() -> String {
         SystemUser(named: PrivilegeDrop.serviceUser) == nil ? "nobody" : PrivilegeDrop.serviceUser
     }
@@ -94,14 +94,14 @@ package struct Doctor: Sendable {
         _ facts: HostFacts, _ host: SandboxHost, _ reached: Reached?, _ results: [ProbeResult], obstacle: String?
     ) -> DoctorReport {
         let risks = reached.map { host.residualRisks(of: $0.tier) + policyRisks($0.sandbox) } ?? []
-        // A plan that was launched has a filter that can be read.
+        // The plan was launched, so its filter can be read.
         let declared = reached.flatMap { try? DeclaredEscape.probes(risks: risks, filter: $0.plan.filter) } ?? []
         let failing = reached?.observation.contradicted ?? []
         var held = (reached?.plan.layers ?? []).subtracting(failing)
         if reached != nil, facts.controlGroupAbsence.isEmpty { held.insert(.controlGroup) }
         let escapes = results.contains { $0.verdict == .escaped && !declared.contains($0.probe.name) }
         let isBroken = escapes || !failing.isEmpty
-        // What was just walked through is not what the list of layers says of it.
+        // After an escape the list of layers says too little about the exposure.
         let exposure = max(LayerDescription.exposure(heldBy: held), isBroken ? Doctor.brokenExposure : 0)
         return DoctorReport(
             version: HearthVersion.current,
@@ -125,14 +125,14 @@ package struct Doctor: Sendable {
             exitStatus: isBroken || reached == nil ? 2 : reached?.tier == .reduced ? 1 : 0)
     }
 
-    /// It was read for the plan already.
+    /// The policy was read for the plan already, so reading it does not fail.
     private func policyRisks(_ sandbox: Sandbox) -> [ResidualRisk] {
         (try? SeccompPolicy.named(policy, in: sandbox.policiesDirectory)).map {
             ResidualRisk.added(by: $0, devices: [])
         } ?? []
     }
 
-    /// The least that is told when a probe got through.
+    /// The least exposure to report when a probe got through.
     private static let brokenExposure = 7.0
 
     private static func layer(
@@ -142,7 +142,7 @@ package struct Doctor: Sendable {
         let layer = description.layer
         let holds = held.contains(layer)
         let isOfNamespaces = SandboxTier.full.layers.subtracting(SandboxTier.reduced.layers).contains(layer)
-        // Why there are no namespaces the machine may say better than the layer.
+        // The machine's findings may explain missing namespaces better than the layer's description.
         let remedy = isOfNamespaces ? facts.namespaceRemedy ?? description.remedy : description.remedy
         return DoctorReport.Layer(
             name: description.name, state: failing.contains(layer) ? .fails : holds ? .holds : .missing,
@@ -154,7 +154,7 @@ package struct Doctor: Sendable {
     private static let failingRemedy =
         "stop lending this machine, and report it with the output of: hearth doctor --json"
 
-    /// Lends a folder of this user's own that is removed with everything in it.
+    /// Calls `body` with a temporary folder of this user, which is removed afterwards with everything in it.
     private static func withTemporaryFolder<Value>(
         prefix: String, _ body: (String) throws(HostError) -> Value
     ) throws(HostError) -> Value {

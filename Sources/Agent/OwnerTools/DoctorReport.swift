@@ -1,36 +1,36 @@
-/// What `hearth doctor` found, in the form that `--json` prints: the keys are stable.
+/// The findings of `hearth doctor`, in the form that `--json` prints: the keys are stable.
 package struct DoctorReport: Encodable, Sendable {
     package let version: String
-    /// Who the probes ran as.
+    /// The user that the probes ran as.
     package let user: String
     package let kernel: String
     package let policy: String
-    /// The tier that this machine reaches: "full", "reduced", or "refuse" for none.
+    /// The strongest tier on this machine: "full", "reduced", or "refuse" for none.
     package let tier: String
-    /// Why no stronger tier is reached, in the launcher's words; nil where nothing is stronger.
+    /// Why a stronger tier is not available, in the launcher's words; nil if none is stronger.
     package let obstacle: String?
-    /// From 0, held by every layer, to 10, by none.
+    /// The exposure, from 0 (every layer holds) to 10 (none does).
     package let exposure: Double
     package let exposureWord: String
     package let layers: [Layer]
     package let findings: [Finding]
     package let probes: [Probe]
     package let residualRisks: [Risk]
-    /// What the command exits with.
+    /// The command's exit status.
     package let exitStatus: Int32
 
     package struct Layer: Encodable, Sendable {
         package enum State: String, Encodable, Sendable {
-            /// Applied, and nothing says otherwise.
+            /// The layer was applied, and nothing shows that it does not hold.
             case holds
-            /// This machine, or this tier, has it not.
+            /// This machine, or this tier, does not have the layer.
             case missing
-            /// Applied, and the kernel shows that it does not hold.
+            /// The layer was applied, and the kernel shows that it does not hold.
             case fails
         }
         package let name: String
         package let state: State
-        /// Whether the kernel shows it of a process in the sandbox; some layers leave no such trace.
+        /// Whether /proc shows it of a process in the sandbox; some layers leave no such trace.
         package let isSeen: Bool
         package let stops: String
         /// Its share of the exposure when it is missing, 0 to 10.
@@ -50,7 +50,7 @@ package struct DoctorReport: Encodable, Sendable {
         package let name: String
         package let group: String
         package let meaning: String
-        /// "done", the errno of the refusal by name, or how it ended.
+        /// "done", the name of the refusal's errno, or how the attempt ended.
         package let outside: String
         package let inside: String
         /// "stopped", "escaped" or "proves nothing".
@@ -65,6 +65,6 @@ package struct DoctorReport: Encodable, Sendable {
         package let remedy: String
     }
 
-    /// Probes that succeeded inside though nothing says that they may.
+    /// Probes that succeeded inside although nothing declares that they may.
     package var unexpected: [Probe] { probes.filter { $0.verdict == "escaped" && !$0.isDeclared } }
 }

@@ -2,27 +2,27 @@ internal import Foundation
 package import InferenceMessages
 internal import SwiftProtobuf
 
-/// Which lines of which backend's log were shown: what is to be asked for next comes out, what was answered goes in. A value
-/// without a clock but for the moment of a line that has no end yet.
+/// Keeps track of the lines shown of each backend's log: it gives the next requests, and takes the answers. A value
+/// type; its only clock is the time of a line that has no end yet.
 package struct LogReader {
-    /// A line to show, and how many before it can be shown no more.
+    /// A line to show, and how many lines before it are lost.
     package struct Shown {
-        /// The backend and its model.
+        /// The name of the backend and its model.
         package let source: String
         package let missing: UInt64
-        /// False where only the missing ones are to be told of.
+        /// False if only the number of lost lines is to be shown.
         package let hasLine: Bool
         package let line: Hearth_Admin_V1_LogLine
     }
 
-    /// How far one backend's log was shown.
+    /// How much of one backend's log was shown.
     private struct Position {
-        /// Which log; a backend that is found anew has another one (`ReadLogResponse.log`).
+        /// The log's number; a backend that was removed and added again has another log (`ReadLogResponse.log`).
         let log: UInt64
         let number: UInt64
     }
 
-    /// Nothing was asked for yet.
+    /// Whether nothing was requested yet.
     package var isFresh = true
     private let lineCount: Int?
     private var positions: [String: Position] = [:]
@@ -51,7 +51,7 @@ package struct LogReader {
         var lines = response.lines
         var missing: UInt64 = 0
         if let before {
-            // Of another log than the one that was read nothing was shown.
+            // Nothing was shown yet of a log with another number.
             let shown = before.log == response.log ? before.number : 0
             let new = response.lastNumber - min(shown, response.lastNumber)
             missing = new - min(UInt64(lines.count), new)
@@ -78,7 +78,7 @@ package struct LogReader {
         return shown
     }
 
-    /// A backend of one model has often its name.
+    /// A backend with one model often has the model's name.
     private static func source(_ backend: String, _ model: String) -> String {
         backend == model ? backend : "\(backend)/\(model)"
     }

@@ -1,6 +1,6 @@
 package import InferenceMessages
 
-/// What the agent counts, in Prometheus's text format (prometheus.io/docs/instrumenting/exposition_formats, version
+/// The agent's counters in Prometheus's text format (prometheus.io/docs/instrumenting/exposition_formats, version
 /// 0.0.4), which OpenMetrics collectors read too. Pure.
 package struct MetricsText {
     package private(set) var text = ""

@@ -1,8 +1,8 @@
 internal import Foundation
 internal import Settings
 
-/// A program as a person names it on the command line: a path, or a name that is looked up in PATH. A link is followed,
-/// which for the files of a backends folder would be refused.
+/// A program named on the command line: a path, or a name that is looked up in PATH. A link is followed, which would be
+/// refused in the folder of backends.
 struct NamedProgram {
     let folder: String
     let name: String

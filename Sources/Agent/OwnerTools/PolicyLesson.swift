@@ -9,8 +9,8 @@ internal import SandboxPolicy
 internal import SeccompFilter
 package import Settings
 
-/// Learns which policy a program needs: runs it with every call told of, finds the smallest policy that allows what it
-/// did, and runs it again under that.
+/// Learns which policy a program needs: runs it with every call reported, finds the smallest policy that allows these
+/// calls, and runs the program again under that.
 ///
 /// While it learns the filter lets calls pass, so a hostile program is held by the other layers of tier full only: no
 /// file but the binds, no network, no other process.
@@ -22,11 +22,11 @@ package struct PolicyLesson: Sendable {
     package var binds: [String] = []
     package var memoryMebibytes: UInt64 = 1024
     package var threads: UInt32 = 4
-    /// How long a program that says nothing as a backend may run.
+    /// How long a program may run that does not behave as a backend.
     package var seconds: UInt64 = 10
     /// A serialized `hearth.v1.GenerateRequest`, asked of a backend once it has loaded.
     package var request: [UInt8]
-    /// Who to become when this process is root.
+    /// The user to become when this process is root.
     package var user: String?
 
     package init(program: String, request: [UInt8]) {
@@ -37,19 +37,19 @@ package struct PolicyLesson: Sendable {
     package struct Report: Sendable {
         /// The program's file name.
         package let name: String
-        /// What it did while it learned, and what it did under the smallest policy: a sentence each.
+        /// What the program did in the learning run, and what it did under the smallest policy: a sentence each.
         package let lesson: String
         package let check: String
-        /// Whether it did as well under the smallest policy.
+        /// Whether the program did as well under the smallest policy.
         package let isConfirmed: Bool
         package let nearest: String
         /// Calls that the nearest policy denies and the program needs, in words.
         package let missing: [String]
-        /// Those that it made and can do without.
+        /// Denied calls that the program made and can do without.
         package let dispensable: [String]
-        /// Calls that it allows and that were not made.
+        /// Calls that the nearest policy allows and that were not made.
         package let unused: [String]
-        /// Lines of the smallest policy's file.
+        /// The lines of the smallest policy's file.
         package let smallest: [String]
         /// How its lines differ from the nearest policy's.
         package let difference: [String]
@@ -79,7 +79,7 @@ package struct PolicyLesson: Sendable {
             setup.tellingArguments = PolicyLearning.tellingArguments
             var lesson = try await TrialRun.run(setup)
             if !lesson.isWell {
-                // It may not know how to go on without what was denied.
+                // The program may not be able to go on without the denied calls.
                 setup.policy = PolicyLearning.telling(base: strict, .asUnimplemented)
                 lesson = try await TrialRun.run(setup)
             }
@@ -106,7 +106,7 @@ package struct PolicyLesson: Sendable {
         }
     }
 
-    /// The one beside the program, as in a backends folder, and the binds of the command line.
+    /// The manifest beside the program, as in the folder of backends, with the binds of the command line.
     private func manifest(of named: NamedProgram) throws -> BackendManifest {
         let path = "\(named.folder)/\(named.name).json"
         var manifest =
@@ -138,18 +138,18 @@ private struct Trials {
     /// The least exposing policy first.
     let comparisons: [PolicyLearning.Comparison]
     let setup: TrialRun.Setup
-    /// What it did when it could do everything.
+    /// What the program did in the learning run.
     let lesson: TrialRun.Outcome
 
     struct Found {
         let nearest: PolicyLearning.Comparison
         var needed: [SystemCall]
-        /// What it did under the smallest policy.
+        /// What the program did under the smallest policy.
         var check: TrialRun.Outcome
     }
 
-    /// The least exposing installed policy under which it does as well; where there is none, the one that lacks least, with
-    /// those of the missing calls that it cannot do without.
+    /// The least exposing installed policy under which the program does as well; if there is none, the one that lacks
+    /// least, with the missing calls that the program cannot do without.
     func find() async throws -> Found {
         for comparison in comparisons {
             if let outcome = await run(comparison, with: []) {
@@ -172,7 +172,8 @@ private struct Trials {
         return found
     }
 
-    /// What it did, if it did as well. Under a policy that lets too little it may not even be launched.
+    /// What the program did, if it did as well; nil otherwise. Under a policy that allows too little it may not even be
+    /// launched.
     private func run(
         _ comparison: PolicyLearning.Comparison, with missing: [SystemCall]
     ) async -> TrialRun.Outcome? {

@@ -11,8 +11,8 @@ package import Settings
 
 /// Runs one program exactly as the agent would run a backend, but with this process's standard streams.
 ///
-/// Descriptor 3 is a socket whose other end throws everything away and never answers. The program and whatever it started
-/// end with this process.
+/// Descriptor 3 is a socket whose other end drops everything and never answers. The program and all processes that it
+/// started end with this process.
 package struct SandboxRun: Sendable {
     /// A path, or a name that is looked up in PATH.
     package var program: String
@@ -21,16 +21,16 @@ package struct SandboxRun: Sendable {
     package var policy = "strict"
     package var policies: String?
     package var tier = SandboxTier.full
-    /// Paths that the program may read, and map as code where the policy lets files be mapped so.
+    /// Paths that the program may read, and map as code where the policy allows code from files.
     package var binds: [String] = []
     package var memoryMebibytes: UInt64 = 1024
     package var threads: UInt32 = 4
-    /// Who to become when this process is root.
+    /// The user to become when this process is root.
     package var user: String?
 
     package init(program: String) { self.program = program }
 
-    /// What became of it.
+    /// The result of a run.
     package struct Outcome: Sendable {
         /// The program's own exit status, 128 and the signal's number, or one of `LauncherStatus`.
         package let status: CInt
@@ -38,7 +38,7 @@ package struct SandboxRun: Sendable {
         package let denied: [SupervisedCall]
     }
 
-    /// Runs it to its end. Throws when it cannot be started, naming the remedy.
+    /// Runs the program to its end. Throws when it cannot be started; the error names the remedy.
     package func run(executable hearth: String, path: String) throws(HostError) -> Outcome {
         try PrivilegeDrop.apply(user: user) { (_) throws(HostError) in }
         let folder = PolicyFolder(try InstalledParts.policies(asked: policies, executable: hearth))
@@ -83,11 +83,11 @@ package struct SandboxRun: Sendable {
 
     private static func follow(_ launched: SandboxedProcess) -> Outcome {
         let socket = launched.socket.raw
-        // Not waited for: it ends with the program's end of the socket, or with this process.
+        // This thread is not waited for: it ends with the program's end of the socket, or with this process.
         Thread.detachNewThread { discard(socket) }
         var denied: [SupervisedCall] = []
         do {
-            // Its exit status says the rest.
+            // The exit status says the rest.
             _ = try launched.hearToEnd { report in
                 guard case .supervised(let call) = report else { return }
                 if let index = denied.firstIndex(where: { $0.call == call.call }) {
@@ -111,10 +111,10 @@ package struct SandboxRun: Sendable {
     }
 }
 
-/// One of this process's outputs as the program gets it: a file is written through a pipe, because a backend's limit of
+/// An output stream of this process for the program: a file is written through a pipe, because a backend's limit of
 /// file sizes, 0, would end the program at its first line.
 private struct OutputStream: ~Copyable {
-    /// For the program; borrowed.
+    /// The descriptor for the program; borrowed.
     var raw: CInt { writer ?? standard }
     private let standard: CInt
     private var writer: CInt?

@@ -2,8 +2,8 @@ internal import WireFormat
 
 // Tokens.
 extension BackendConversation {
-    /// The next run of a batch, decoded in place and held against the sequence's credit; nil after the last. Allocates
-    /// nothing unless the run ends with a fault or breaks the contract.
+    /// The next run of a batch, decoded in place and checked against the sequence's credit; nil after the last.
+    /// Allocates nothing unless the run ends with a fault or breaks the contract.
     package mutating func next(_ batch: inout TokenBatchView) throws(ContractViolation) -> TokenRunView? {
         let run: TokenRunView?
         do throws(WireError) {
@@ -21,7 +21,7 @@ extension BackendConversation {
         return run
     }
 
-    /// Holds one run against the contract and takes its tokens off the credit.
+    /// Checks one run against the contract and takes its tokens off the credit.
     package mutating func backendRan(_ run: TokenRun) throws(ContractViolation) {
         try backendRan(run.view, finish: run.finish)
     }
@@ -65,7 +65,7 @@ extension BackendConversation {
         sequences.end(sequence)
     }
 
-    /// Neither more tokens than the request lets come, nor more than fit in the context.
+    /// Checks that there are no more tokens than the request allows, nor more than fit in the context.
     @inline(__always)
     private func checkLength(
         of sequence: UInt32, _ entry: SequenceTable.Entry, with more: Int
@@ -84,7 +84,7 @@ extension BackendConversation {
 
     private var contextTokens: UInt64 { UInt64(loaded?.maxContextTokens ?? 0) }
 
-    /// - Parameter tokens: those of the whole completion.
+    /// - Parameter tokens: the tokens of the whole completion.
     private func check(
         _ finish: Finish, of sequence: UInt32, _ entry: SequenceTable.Entry, tokens: UInt64
     ) throws(ContractViolation) {
@@ -121,7 +121,8 @@ extension BackendConversation {
         }
     }
 
-    /// What is charged to a consumer. A prompt that was refused because it does not fit is told with its true length.
+    /// Checks the counts that a consumer is charged for. A prompt that was refused because it does not fit is reported
+    /// with its true length.
     private func checkCounts(_ finish: Finish, of sequence: UInt32, tokens: UInt64) throws(ContractViolation) {
         if case .reason = finish.outcome, UInt64(finish.promptTokens) + tokens > contextTokens {
             throw ContractViolation(

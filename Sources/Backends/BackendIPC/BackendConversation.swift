@@ -1,45 +1,45 @@
 internal import WireFormat
 
-/// The conversation between the agent and one backend, as one of the two ends sees it: what was said so far, what may
-/// be said next, and what credit each sequence has. A pure value: no input or output, no clock. Either end tells it
-/// every message in both directions, before sending and after decoding; it throws a sentence for the backend's author
-/// when a message breaks the contract. One thread uses it.
+/// The state machine of the contract between the agent and one backend, as one of the two ends sees it: the messages so
+/// far, the messages that may come next, and the credit of each sequence. A pure value: no input or output, no clock.
+/// Its end passes it every message in both directions, before sending and after decoding; it throws a sentence for the
+/// backend's author when a message breaks the contract. One thread uses it.
 package struct BackendConversation: Sendable {
-    /// Whose view this is. Only what may cross on the way is judged differently.
+    /// The end whose view this is. The two differ only about messages that may cross on the wire.
     package enum End: Sendable {
         case agent
         case backend
     }
 
-    /// How far the conversation is.
+    /// The phase of the conversation.
     package enum Phase: Equatable, Sendable {
-        /// The backend has to say `Hello`.
+        /// The backend has to send `Hello`.
         case awaitingHello
         /// The agent has to answer with `Welcome` or `Reject`.
         case awaitingWelcome
-        /// The agent has to say `Load`.
+        /// The agent has to send `Load`.
         case awaitingLoad
-        /// The backend loads and has to say `Loaded`.
+        /// The backend loads and has to send `Loaded`.
         case loading
         /// Sequences run.
         case ready
-        /// `Reject` or a fatal `Fault` was said; only the end of the process can follow.
+        /// `Reject` or a fatal `Fault` was sent; only the end of the process can follow.
         case over
     }
 
     package let end: End
     package private(set) var phase = Phase.awaitingHello
-    /// `Shutdown` was said: nothing new is begun.
+    /// `Shutdown` was sent: no new sequence may begin.
     package private(set) var isShuttingDown = false
-    /// What the backend said first.
+    /// The backend's first message.
     package private(set) var hello: Hello?
-    /// The revision in force, once welcomed.
+    /// The revision in force, once `Welcome` was sent.
     package private(set) var revision: UInt32?
-    /// What was to be loaded.
+    /// The agent's request to load the model.
     package private(set) var load: Load?
-    /// What the backend offered once its model was ready.
+    /// The backend's offer once its model was ready.
     package private(set) var loaded: Loaded?
-    /// As of the last `Pong`.
+    /// The steps that the last `Pong` reported.
     package private(set) var steps: UInt64 = 0
     private var tokens: UInt64 = 0
     var sequences = SequenceTable()
@@ -51,7 +51,7 @@ package struct BackendConversation: Sendable {
     /// Sequences begun and not finished.
     package var runningSequences: Int { sequences.running }
     package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
-    /// Some sequence may compute, and is unfinished.
+    /// Whether some unfinished sequence has credit.
     package var isBusy: Bool { sequences.hasCredit }
     /// Tokens that the sequence may still compute.
     package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
@@ -60,7 +60,7 @@ package struct BackendConversation: Sendable {
     /// Whether the backend named this capability in its `Hello`.
     package func isCapable(of capability: String) -> Bool { hello?.capabilities.contains(capability) ?? false }
 
-    /// The highest revision that both speak, or nil.
+    /// The highest revision that both ends support, or nil.
     package static func commonRevision(
         _ hello: Hello, supported: ClosedRange<UInt32> = ContractLimits.revisions
     ) -> UInt32? {
@@ -69,9 +69,9 @@ package struct BackendConversation: Sendable {
     }
 }
 
-// What the backend says.
+// Messages of the backend.
 extension BackendConversation {
-    /// Holds a message of the backend against the contract. The runs of a `TokenBatch` are judged one by one by `next`.
+    /// Checks a message of the backend against the contract. `next` checks the runs of a `TokenBatch` one by one.
     package mutating func backendSays(_ message: borrowing BackendMessage) throws(ContractViolation) {
         guard phase != .over else { throw ContractViolation("\(message.name) came after the conversation's end") }
         switch message {
@@ -88,7 +88,8 @@ extension BackendConversation {
         }
     }
 
-    /// The same for a `TokenBatch` alone. It changes nothing, and is `mutating` so that nobody copies the conversation to ask.
+    /// The same for a `TokenBatch` alone. It changes nothing, and is `mutating` so that a call does not copy the
+    /// conversation.
     package mutating func backendSaysTokens() throws(ContractViolation) {
         if phase == .ready { return }
         guard phase != .over else { throw ContractViolation("TokenBatch came after the conversation's end") }
@@ -204,10 +205,10 @@ extension BackendConversation {
     }
 }
 
-// What the agent says.
+// Messages of the agent.
 extension BackendConversation {
-    /// Holds a message of the agent against the contract. False, on the backend's end only: the message crossed the end
-    /// of its sequence on the way and means nothing.
+    /// Checks a message of the agent against the contract. False, on the backend's end only: the message crossed the
+    /// end of its sequence on the wire and has no effect.
     @discardableResult
     package mutating func agentSays(_ message: borrowing AgentMessage) throws(ContractViolation) -> Bool {
         switch message {
@@ -304,7 +305,7 @@ extension BackendConversation {
     }
 }
 
-// What the agent has to say of its sequences, and says when the backend reads.
+// Messages about sequences that the agent sends once the backend reads.
 extension BackendConversation {
     /// The number for the next `Start`; nil when as many sequences run as were offered.
     package var freeSequence: UInt32? { sequences.free }
@@ -312,13 +313,14 @@ extension BackendConversation {
     /// The name of the sequence that runs with this number.
     package func id(of sequence: UInt32) -> SequenceID? { sequences.id(of: sequence) }
 
-    /// Adds to the `Credit` that is to be said. False when there is nothing to be said: it has ended or is cancelled.
+    /// Adds to the `Credit` that is still to be sent. False when nothing is to be sent: the sequence has ended or is
+    /// cancelled.
     package mutating func grant(_ id: SequenceID, tokens: UInt32) -> Bool { sequences.add(tokens, to: id) }
 
-    /// Has a `Cancel` said. False when there is nothing to be said: it has ended or was cancelled before.
+    /// Marks a `Cancel` to be sent. False when nothing is to be sent: the sequence has ended or was cancelled before.
     package mutating func cancel(_ id: SequenceID) -> Bool { sequences.cancel(id) }
 
-    /// Gives the messages that are to be said; they count as said.
+    /// Passes on the messages that are to be sent; they then count as sent.
     package mutating func sayAll(_ say: (AgentMessage) -> Void) {
         guard phase == .ready else { return }
         sequences.takeUnsaid { sequence, credit, isCancelled in
@@ -327,6 +329,6 @@ extension BackendConversation {
         }
     }
 
-    /// Every sequence has come to nothing.
+    /// Ends every sequence: the backend is lost.
     package mutating func loseAll() { sequences.endAll() }
 }

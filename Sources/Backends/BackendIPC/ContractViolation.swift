@@ -1,6 +1,6 @@
 internal import WireFormat
 
-/// What one end did that the contract forbids: one sentence that the backend's author can act on.
+/// A violation of the contract by one end: one sentence that the backend's author can act on.
 package struct ContractViolation: Error, Equatable, Sendable, CustomStringConvertible {
     package let sentence: String
 

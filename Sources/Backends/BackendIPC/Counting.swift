@@ -1,6 +1,6 @@
 package import WireFormat
 
-/// How many tokens has the prompt of this request?
+/// Asks how many tokens the prompt of this request has.
 package struct CountTokens: WireMessage, Equatable, Sendable {
     package var query: UInt32 = 0
     /// A serialized `hearth.v1.GenerateRequest`, as the consumer sent it.
@@ -25,7 +25,7 @@ package struct CountTokens: WireMessage, Equatable, Sendable {
         while let field = try reader.next() {
             switch (field.number, field.type) {
             case (1, .varint): query = try reader.uint32()
-            // Two pieces of one message are the message of their bytes in a row.
+            // A message field that occurs twice is merged, which equals decoding both contents concatenated.
             case (2, .bytes): request.append(contentsOf: try reader.bytes())
             default: try reader.skip(field.type)
             }
@@ -36,7 +36,7 @@ package struct CountTokens: WireMessage, Equatable, Sendable {
 /// The answer to `CountTokens`.
 package struct TokenCount: WireMessage, Equatable, Sendable {
     package var query: UInt32 = 0
-    /// Absent on the wire is a violation, which the conversation finds.
+    /// Its absence on the wire is a violation, which the conversation finds.
     package var result: Result<UInt32, Fault>?
 
     package init(query: UInt32, result: Result<UInt32, Fault>) {

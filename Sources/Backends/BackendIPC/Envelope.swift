@@ -48,7 +48,7 @@ package enum AgentMessage: Equatable, Sendable {
         }
     }
 
-    /// As in the contract, for sentences.
+    /// The name of the message in the contract, for error texts.
     package var name: String {
         switch self {
         case .welcome: "Welcome"
@@ -98,7 +98,8 @@ package enum BackendMessage {
     }
 
     /// The batch of a frame that holds one and nothing else, as backends write it. Nil for any other frame, which
-    /// `init(decoding:)` judges: what passes here passes there, at a third of the cost, and most frames are these.
+    /// `init(decoding:)` decodes: every frame accepted here is accepted there too, at three times the cost, and most
+    /// frames are such.
     package static func tokens(in frame: UnsafeRawBufferPointer) -> TokenBatchView? {
         // Field 4, length-delimited; the length of a short one is a byte, that of a longer one two or more.
         guard frame.count >= 2, frame[0] == 4 << 3 | WireType.bytes.rawValue else { return nil }
@@ -125,7 +126,7 @@ package enum BackendMessage {
         }
     }
 
-    /// As in the contract, for sentences.
+    /// The name of the message in the contract, for error texts.
     package var name: String {
         switch self {
         case .hello: "Hello"
@@ -140,7 +141,7 @@ package enum BackendMessage {
 }
 
 /// The one body of an envelope. Stricter than protobuf, which takes the last of several: two bodies in one frame are
-/// never meant. What is not known is passed over, up to `ContractLimits.unknownBytesMax` bytes.
+/// always an error. Unknown fields are skipped, up to `ContractLimits.unknownBytesMax` bytes.
 struct EnvelopeBody {
     let field: Int
     let content: UnsafeRawBufferPointer
@@ -170,11 +171,11 @@ struct EnvelopeBody {
     }
 }
 
-/// Passes over fields that nobody here knows, and counts their bytes.
+/// Skips unknown fields, and counts their bytes.
 struct UnknownFields {
     private(set) var byteCount = 0
 
-    /// Skips the value of a field whose tag began at `start`. Throws once more than `max` bytes were passed over.
+    /// Skips the value of a field whose tag began at `start`. Throws once more than `max` bytes were skipped.
     mutating func skip(
         _ field: WireField, from start: Int, in reader: inout WireReader, max: Int
     ) throws(WireError) {

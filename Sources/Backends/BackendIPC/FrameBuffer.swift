@@ -2,7 +2,7 @@ internal import ByteBuffer
 internal import Glibc
 package import LinuxSystem
 
-/// What a read from the socket gave.
+/// The result of a read from the socket.
 package enum ReadOutcome: Equatable, Sendable {
     case bytes(Int)
     /// Nothing waits (a non-blocking socket).
@@ -21,12 +21,12 @@ package struct FrameBuffer: ~Copyable {
     /// What one read takes at most.
     package static let readBytesMax = 128 << 10
 
-    /// The longest frame that is taken.
+    /// The longest frame that is accepted.
     package var frameBytesMax: Int
     private var queue = ByteQueue(idleBytesMax: Self.readBytesMax)
     /// Bytes at the front of `queue` that `next` has given out.
     private var givenOut = 0
-    /// The last read took all that there was room for: there may be more.
+    /// Whether the last read filled the buffer: the socket may have more.
     package private(set) var isFull = false
 
     package init(frameBytesMax: Int) {
@@ -34,10 +34,10 @@ package struct FrameBuffer: ~Copyable {
         self.frameBytesMax = frameBytesMax
     }
 
-    /// Bytes that were read and not given out.
+    /// The bytes that were read and not given out yet.
     package var count: Int { queue.count &- givenOut }
 
-    /// One read(2). Frames given out before are invalid afterwards; so read only when `next` has returned nil.
+    /// Makes one read(2). Frames given out before are invalid afterwards; so read only when `next` has returned nil.
     package mutating func read(from descriptor: CInt) throws(LinuxError) -> ReadOutcome {
         dropGivenOut()
         let incoming = ((try? pendingLength()) ?? nil).map { $0 + 4 } ?? 0
@@ -62,7 +62,7 @@ package struct FrameBuffer: ~Copyable {
         }
     }
 
-    /// Takes bytes that came some other way; they are copied, and frames given out before are invalid afterwards.
+    /// Appends bytes from another source; they are copied, and frames given out before are invalid afterwards.
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         dropGivenOut()
         queue.append(bytes)
@@ -77,7 +77,7 @@ package struct FrameBuffer: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: queue.bytes[first..<givenOut])
     }
 
-    /// The length that stands before the next frame, once its four bytes are here.
+    /// The length prefix of the next frame, once its four bytes have come.
     @inline(__always)
     private func pendingLength() throws(ContractViolation) -> Int? {
         guard count >= 4 else { return nil }

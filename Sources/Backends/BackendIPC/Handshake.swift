@@ -1,6 +1,6 @@
 package import WireFormat
 
-/// The backend's first words.
+/// The backend's first message.
 package struct Hello: WireMessage, Equatable, Sendable {
     package var minRevision: UInt32 = 1
     package var maxRevision: UInt32 = 1
@@ -52,7 +52,7 @@ package struct Hello: WireMessage, Equatable, Sendable {
     }
 }
 
-/// The revision in force from here on.
+/// The agent's answer to `Hello`: the revision in force from here on.
 package struct Welcome: WireMessage, Equatable, Sendable {
     package var revision: UInt32 = 0
     package var maxFrameBytes: UInt32 = 0
@@ -88,7 +88,7 @@ package struct Welcome: WireMessage, Equatable, Sendable {
     }
 }
 
-/// No common revision: the backend ends its process.
+/// The agent's answer to `Hello` without a common revision: the backend ends its process.
 package struct Reject: WireMessage, Equatable, Sendable {
     package var reason = ""
     package var minRevision: UInt32 = 0

@@ -1,6 +1,6 @@
 package import WireFormat
 
-/// Is there progress?
+/// Asks whether the backend makes progress.
 package struct Ping: WireMessage, Equatable, Sendable {
     package var nonce: UInt64 = 0
 
@@ -61,7 +61,7 @@ package struct Pong: WireMessage, Equatable, Sendable {
     }
 }
 
-/// End the process within the grace.
+/// Asks the backend to end its process within the grace.
 package struct Shutdown: WireMessage, Equatable, Sendable {
     package var graceMilliseconds: UInt32 = 0
 

@@ -1,6 +1,6 @@
 package import WireFormat
 
-/// Load the one model that the process serves.
+/// Asks the backend to load the one model that the process serves.
 package struct Load: WireMessage, Equatable, Sendable {
     package var model = ""
     /// The descriptor of the weights in the backend's process; nil for a backend without weights.
@@ -62,7 +62,7 @@ package struct Load: WireMessage, Equatable, Sendable {
     }
 }
 
-/// Loading goes on.
+/// Reports that loading goes on.
 package struct LoadProgress: WireMessage, Equatable, Sendable {
     /// From 0 to 1.
     package var fraction: Float = 0
@@ -84,7 +84,7 @@ package struct LoadProgress: WireMessage, Equatable, Sendable {
     }
 }
 
-/// The model is ready.
+/// Reports that the model is ready, and what it offers.
 package struct Loaded: WireMessage, Equatable, Sendable {
     package var maxContextTokens: UInt32 = 0
     package var maxSequences: UInt32 = 0

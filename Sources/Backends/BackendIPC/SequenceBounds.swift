@@ -1,10 +1,10 @@
 internal import WireFormat
 
-/// What a request asks of the end of its completion, and the backend's answer is held against.
+/// The bounds that a request sets for its completion; the backend's answer is checked against them.
 package struct SequenceBounds: Equatable, Sendable {
     /// The most tokens; nil: what is left of the context.
     package var tokensMax: UInt32?
-    /// The tokens that may be told as the one that ended it.
+    /// The stop tokens of the request: only one of these may be reported as the token that ended the completion.
     package var stopTokenIDs: [UInt32] = []
 
     package init(tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = []) {
@@ -12,8 +12,8 @@ package struct SequenceBounds: Equatable, Sendable {
         self.stopTokenIDs = stopTokenIDs
     }
 
-    /// Reads a serialized `hearth.v1.GenerateRequest` and passes over everything but its `stopping`. The agent has checked
-    /// the request; of bytes that are none nothing is known.
+    /// Reads the `stopping` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has checked the
+    /// request; for malformed bytes there are no bounds.
     init(request: [UInt8]) {
         request.withUnsafeBytes { bytes in
             var reader = WireReader(bytes)
@@ -23,7 +23,7 @@ package struct SequenceBounds: Equatable, Sendable {
                         try reader.skip(field.type)
                         continue
                     }
-                    // Two pieces of one message are both meant, as protobuf merges them.
+                    // A message field that occurs twice is merged, as protobuf does.
                     try add(stopping: try reader.bytes())
                 }
             } catch {

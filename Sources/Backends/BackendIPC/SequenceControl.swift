@@ -1,15 +1,15 @@
 package import WireFormat
 
-/// Begin a sequence.
+/// Begins a sequence.
 package struct Start: WireMessage, Equatable, Sendable {
     package var sequence: UInt32 = 0
     package var credit: UInt32 = 0
     /// A serialized `hearth.v1.GenerateRequest`, as the consumer sent it.
     package var request: [UInt8] = []
-    /// For whom the sequence is computed: what was computed for one scope is never used for another. Empty: nothing is
-    /// shared. At most `ContractLimits.cacheScopeBytesMax`.
+    /// The scope in which the KV cache may be reused: the cache of one scope is never used for another. Empty: nothing
+    /// is shared. At most `ContractLimits.cacheScopeBytesMax`.
     package var cacheScope: [UInt8] = []
-    /// What the request asks of its end, where whoever says this knows; nil: it is to be read out of the request. Not sent.
+    /// The bounds of the request, if the sender knows them; nil: they are read out of the request. Not sent.
     package var bounds: SequenceBounds?
 
     package init(
@@ -22,7 +22,7 @@ package struct Start: WireMessage, Equatable, Sendable {
         self.bounds = bounds
     }
 
-    /// Without what a backend of this revision does not know.
+    /// The message without the fields that this revision does not have.
     package func spoken(in revision: UInt32) -> Start {
         var start = self
         if revision < 2 { start.cacheScope = [] }
@@ -48,7 +48,7 @@ package struct Start: WireMessage, Equatable, Sendable {
             switch (field.number, field.type) {
             case (1, .varint): sequence = try reader.uint32()
             case (2, .varint): credit = try reader.uint32()
-            // Two pieces of one message are the message of their bytes in a row.
+            // A message field that occurs twice is merged, which equals decoding both contents concatenated.
             case (3, .bytes): request.append(contentsOf: try reader.bytes())
             case (4, .bytes): cacheScope = Array(try reader.bytes())
             default: try reader.skip(field.type)
@@ -57,7 +57,7 @@ package struct Start: WireMessage, Equatable, Sendable {
     }
 }
 
-/// The sequence may compute this many more tokens.
+/// Lets the sequence compute this many more tokens.
 package struct Credit: WireMessage, Equatable, Sendable {
     package var sequence: UInt32 = 0
     package var tokens: UInt32 = 0
@@ -88,7 +88,7 @@ package struct Credit: WireMessage, Equatable, Sendable {
     }
 }
 
-/// Stop computing this sequence.
+/// Stops computing this sequence.
 package struct Cancel: WireMessage, Equatable, Sendable {
     package var sequence: UInt32 = 0
 

@@ -1,33 +1,33 @@
-/// Which sequences run, and how many tokens each may still compute; at the agent's end also what it has granted and cancelled
-/// and not said yet. A dense table: one entry per sequence that the backend offered.
+/// The running sequences, and the credit of each; at the agent's end also credit and cancellations that were not sent
+/// yet. A dense table: one entry per sequence that the backend offered.
 struct SequenceTable: Sendable {
     struct Entry: Sendable {
         var isRunning = false
         var cancelSent = false
-        /// Tokens that may still come.
+        /// The tokens that may still come.
         var credit: UInt32 = 0
         /// Tokens that came.
         var tokens: UInt64 = 0
-        /// The most that the request lets come; nil: what is left of the context.
+        /// The most tokens that the request allows; nil: what is left of the context.
         var tokensMax: UInt32?
     }
 
     private struct Unsaid: Sendable {
-        /// Which of the sequences that have had this number it is for.
+        /// Tells the sequences apart that have had this number.
         var serial: UInt64 = 0
         var credit: UInt32 = 0
         var isCancelled = false
-        /// It stands in `withUnsaid`.
+        /// Whether it is in `withUnsaid`.
         var isListed = false
     }
 
     private var entries: [Entry] = []
-    /// Beside the entries, which are copied for every run.
+    /// Not in the entries, because those are copied for every run.
     private var stopTokenIDs: [[UInt32]] = []
     private var unsaid: [Unsaid] = []
     private var withUnsaid: [UInt32] = []
     private(set) var running = 0
-    /// Sequences that were ever begun.
+    /// The number of sequences begun so far.
     private var begun: UInt64 = 0
 
     init(count: Int = 0) {
@@ -48,10 +48,10 @@ struct SequenceTable: Sendable {
         running < entries.count ? entries.firstIndex { !$0.isRunning }.map { UInt32($0) } : nil
     }
 
-    /// Some sequence may still compute.
+    /// Whether some sequence has credit.
     var hasCredit: Bool { entries.contains { $0.credit > 0 } }
 
-    /// All of these are for sequences that the table has.
+    /// The functions below need a sequence number that the table has.
     mutating func start(_ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds) {
         entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
         stopTokenIDs[Int(sequence)] = bounds.stopTokenIDs
@@ -66,7 +66,7 @@ struct SequenceTable: Sendable {
         running -= 1
     }
 
-    /// Ends all of them; no name of one comes to mean another.
+    /// Ends all sequences; an old `SequenceID` never names a new one.
     mutating func endAll() {
         let begun = begun
         self = SequenceTable(count: count)
@@ -78,14 +78,14 @@ struct SequenceTable: Sendable {
 
     mutating func markCancelled(_ sequence: UInt32) { entries[Int(sequence)].cancelSent = true }
 
-    /// Whether the sum fits.
+    /// False: the sum does not fit in 32 bits.
     mutating func grant(_ sequence: UInt32, tokens: UInt32) -> Bool {
         let (sum, overflow) = entries[Int(sequence)].credit.addingReportingOverflow(tokens)
         if !overflow { entries[Int(sequence)].credit = sum }
         return !overflow
     }
 
-    /// The caller has checked that the credit is there.
+    /// The caller has checked that there is enough credit.
     mutating func spend(_ sequence: UInt32, tokens: UInt32) {
         entries[Int(sequence)].credit -= tokens
         entries[Int(sequence)].tokens += UInt64(tokens)
@@ -98,7 +98,7 @@ package struct SequenceID: Hashable, Sendable {
     let serial: UInt64
 }
 
-// What is not said yet: added up, so that it takes no more room while the backend does not read.
+// Messages that were not sent yet are added up, so that they take no more memory while the backend does not read.
 extension SequenceTable {
     /// The name of the sequence that runs with this number.
     func id(of number: UInt32) -> SequenceID? {
@@ -122,7 +122,7 @@ extension SequenceTable {
         return true
     }
 
-    /// Tells what is to be said of each sequence that still runs. From then on it counts as said.
+    /// Passes on what is to be sent for each sequence that still runs; it then counts as sent.
     mutating func takeUnsaid(_ body: (_ sequence: UInt32, _ credit: UInt32, _ isCancelled: Bool) -> Void) {
         for sequence in withUnsaid {
             let index = Int(sequence)

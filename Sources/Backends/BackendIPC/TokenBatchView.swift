@@ -1,7 +1,7 @@
 package import WireFormat
 
-/// What one decode step gave, in place: walks the runs of a `TokenBatch` message without copying them. Valid as long
-/// as the bytes that it borrows.
+/// The tokens of one decode step, in place: iterates over the runs of a `TokenBatch` message without copying them.
+/// Valid as long as the bytes that it borrows.
 package struct TokenBatchView {
     private var reader: WireReader
     private var unknown = UnknownFields()
@@ -11,11 +11,11 @@ package struct TokenBatchView {
     /// `bytes` is the content of a `hearth.backend.v1.TokenBatch`.
     package init(_ bytes: UnsafeRawBufferPointer) { reader = WireReader(bytes) }
 
-    /// What was not visited yet.
+    /// The bytes that were not visited yet.
     package var remaining: UnsafeRawBufferPointer { reader.remaining }
 
-    /// The next run, or nil after the last. On the agent's side use `BackendConversation.next`, which also holds the run
-    /// against the credit. Throws for more bytes of unknown fields than the contract lets pass.
+    /// The next run, or nil after the last. On the agent's side use `BackendConversation.next`, which also checks the
+    /// run against the credit. Throws for more bytes of unknown fields than the contract allows.
     @inline(__always)
     package mutating func next() throws(WireError) -> TokenRunView? {
         while true {

@@ -1,6 +1,7 @@
 package import WireFormat
 
-/// What one step gave one sequence, as whoever computes says it: a run, and how the sequence ended if it is its last.
+/// The tokens of one sequence in one step, as the backend encodes them, and how the sequence ended if this is its last
+/// run.
 package struct TokenRun: WireMessage {
     package let view: TokenRunView
     package let finish: Finish?

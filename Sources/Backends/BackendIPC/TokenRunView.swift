@@ -1,8 +1,8 @@
 package import WireFormat
 
-/// What one step gave one sequence, in place: its slices lie in the frame (or in the encoder's buffers) and are valid
-/// as long as those are. Nothing but numbers and pointers, so that it is copied without counting references: each token is
-/// such a run. Decoding allocates nothing unless there is a fault.
+/// The tokens of one sequence in one step, in place: its slices point into the frame (or the encoder's buffers) and are
+/// valid as long as those are. It has only numbers and pointers, so that it is copied without counting references,
+/// because a token may be a run of its own. Decoding allocates nothing unless there is a fault.
 package struct TokenRunView {
     package var sequence: UInt32 = 0
     /// How many ids `packedTokenIDs` holds.
@@ -11,17 +11,17 @@ package struct TokenRunView {
     package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// It is the last run of its sequence: `finish` is there.
+    /// Whether it is the last run of its sequence, which has a `finish`.
     package private(set) var isLast = false
-    /// What `finish` is decoded from; it was decoded once already.
+    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error.
     private var finishContent = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Bytes of fields that this revision does not know.
     package private(set) var unknownBytes = 0
 
-    /// What a run of any length may have of them.
+    /// The most bytes of unknown fields in a run of any length.
     private static let unknownBytesMax = 16 * ContractLimits.unknownBytesMax
 
-    /// One that is not the last of its sequence.
+    /// Makes a run that is not the last of its sequence.
     package init(
         sequence: UInt32, tokenCount: Int = 0,
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
@@ -36,12 +36,12 @@ package struct TokenRunView {
     /// How the sequence ended, decoded anew each time; nil before its last run.
     package var finish: Finish? { isLast ? try? Finish(decoding: finishContent) : nil }
 
-    /// Inlined into its one caller on a token's way, which spares copies of the run.
+    /// Inlined into its one caller on the token path, which saves copies of the run.
     @inline(__always)
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(bytes)
         var unknown = UnknownFields()
-        // Stricter than protobuf, which takes the last of several: a field that comes again is work for nothing.
+        // Stricter than protobuf, which takes the last of several: a repeated field is useless work.
         var seen: UInt8 = 0
         while true {
             let start = reader.position
@@ -56,7 +56,7 @@ package struct TokenRunView {
                 seen |= 2
                 packedTokenIDs = try reader.bytes()
                 tokenCount = try Self.countPacked(packedTokenIDs)
-            // An unpacked list has no place of its own in the frame that could be passed on as it is.
+            // An unpacked list is not contiguous in the frame, so it could not be passed on as it is.
             case (2, _): throw .notPacked(field: 2)
             case (3, .bytes):
                 if seen & 4 != 0 { throw .repeated(field: 3) }
@@ -80,7 +80,7 @@ package struct TokenRunView {
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.
     private static func countPacked(_ packed: UnsafeRawBufferPointer) throws(WireError) -> Int {
         var count = 0
-        // Bytes of the id so far that say that more follow.
+        // The bytes of the current id so far whose continuation bit is set.
         var continued = 0
         for byte in packed {
             if byte >= 0x80 {

@@ -1,7 +1,7 @@
 internal import BackendIPC
 
 extension AgentMessage {
-    /// What keeping it costs, roughly: its longest part and some more.
+    /// The approximate memory that it takes: its longest part and some more.
     var contentBytes: Int {
         switch self {
         case .start(let start): start.request.count + 128

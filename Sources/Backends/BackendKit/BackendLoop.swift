@@ -4,14 +4,15 @@ internal import Glibc
 internal import LinuxSystem
 internal import WireFormat
 
-/// The life of a backend: reads what the agent says, steps the engine while something has credit, writes what it gave.
+/// The main loop of a backend: reads the agent's messages, steps the engine while a sequence has credit, writes the
+/// tokens.
 final class BackendLoop<Computing: Engine> {
     /// Why the loop ends.
     private struct End: Error {
         var status: CInt
-        /// For the log.
+        /// The line for the log.
         var line: String?
-        /// For the agent.
+        /// The fault for the agent.
         var fault: Fault?
     }
 
@@ -24,13 +25,13 @@ final class BackendLoop<Computing: Engine> {
     private var frameBytesMax = ContractLimits.backendFrameBytesMax
     /// When the grace of `Shutdown` is over.
     private var deadline: Monotonic?
-    /// What the agent said within a step, to be heard after it, and the bytes of it.
+    /// Messages that the agent sent during a step, to be handled after it, and their bytes.
     private var deferred: [AgentMessage] = []
     private var deferredBytes = 0
     private var attended = Monotonic(nanoseconds: 0)
-    /// Of the step before: what a `Pong` tells within a step, while the engine has `step`.
+    /// The counts after the previous step, which a `Pong` reports during a step, while the engine has `step`.
     private var computed: (tokens: UInt64, sequences: Int) = (0, 0)
-    /// Queries that the engine has no answer to yet.
+    /// Queries that the engine has not answered yet.
     private var queries: [(query: UInt32, request: GenerateRequest)] = []
 
     init(_ engine: Computing, descriptor: CInt) {
@@ -69,7 +70,7 @@ final class BackendLoop<Computing: Engine> {
         if waitNanoseconds() == 0 { try stepOnce() }
     }
 
-    /// How long nothing can be computed: 0 to step now, nil until the socket says something.
+    /// How long to wait for the socket: 0 to step now, nil until it is ready.
     private func waitNanoseconds() -> UInt64? {
         var wait: UInt64?
         if socket.output.count <= Limits.steppingOutputBytesMax, step.gather() {
@@ -98,7 +99,7 @@ final class BackendLoop<Computing: Engine> {
     }
 }
 
-// What the agent says.
+// Messages of the agent.
 extension BackendLoop {
     private func takeFrames() throws(End) {
         try takeDeferred()
@@ -106,7 +107,7 @@ extension BackendLoop {
         if socket.isClosed { throw End(status: 0) }
     }
 
-    /// The next message that means something; nil when more must be read.
+    /// The next message that has an effect; nil when more must be read.
     private func nextMessage() throws(End) -> AgentMessage? {
         do throws(ContractViolation) {
             while let frame = try socket.input.next() {
@@ -122,7 +123,7 @@ extension BackendLoop {
     private func take(_ message: AgentMessage) throws(End) {
         switch message {
         case .welcome(let welcome):
-            // An agent that names less than this cannot mean it: one run must fit.
+            // The limit is at least this, because one run must fit.
             frameBytesMax = max(Int(welcome.maxFrameBytes), 2 * Limits.runBytesMax)
         case .reject(let reject):
             throw End(status: 1, line: "the agent refused: \(reject.reason)")
@@ -139,7 +140,7 @@ extension BackendLoop {
         }
     }
 
-    /// Sends a message of the backend, held against the contract like the agent will.
+    /// Sends a message of the backend, after the same check against the contract that the agent makes.
     private func say(_ message: BackendMessage) throws(End) {
         do throws(ContractViolation) {
             try conversation.backendSays(message)
@@ -174,17 +175,17 @@ extension BackendLoop {
         step.prepare(sequences: model.maxSequences)
     }
 
-    /// Tells how far the loading is, and ends the process when the agent is gone or wants it to end: the engine, which
-    /// is busy, cannot.
+    /// Reports the progress of loading, and ends the process when the agent is gone or asks for the end, because the
+    /// engine is busy and cannot.
     private func report(_ fraction: Float) {
-        // Not one more while the agent has not read the last.
+        // No further report while the agent has not read the last one.
         if socket.output.isEmpty {
             let fraction = fraction >= 0 ? min(fraction, 1) : 0
             BackendMessage.loadProgress(LoadProgress(fraction: fraction)).appendFrame(to: &socket.output)
         }
         do throws(End) {
             try exchange(waitingNanoseconds: 0)
-            // Shutdown is all that the agent may say now.
+            // Only `Shutdown` is allowed now.
             try takeFrames()
             if deadline != nil { throw End(status: 0) }
         } catch {
@@ -288,7 +289,7 @@ extension BackendLoop {
         deferred = []
         deferredBytes = 0
         for message in messages {
-            // The sequence may have ended in the step within which this came.
+            // The sequence may have ended in the step during which this came.
             switch message {
             case .credit(let credit) where !step.isRunning(Int(credit.sequence)): continue
             case .cancel(let cancel) where !step.isRunning(Int(cancel.sequence)): continue
@@ -297,7 +298,7 @@ extension BackendLoop {
         }
     }
 
-    /// Ends the process from within the engine, with words for the agent.
+    /// Ends the process from within the engine, with a fault for the agent.
     func giveUp(_ fault: EngineFault) -> Never { finish(End(status: 1, fault: Fault(fault))) }
 
     /// Ends the process from within the engine.
@@ -310,7 +311,7 @@ extension BackendLoop {
     }
 }
 
-// What the engine gives.
+// Tokens of the engine.
 extension BackendLoop {
     private func stepOnce() throws(End) {
         computed = (step.tokens, step.running.count)
@@ -324,7 +325,7 @@ extension BackendLoop {
         try sendRuns()
     }
 
-    /// Everything that waits in `step`, in one frame, or in more when the agent takes no frame that long.
+    /// Sends all runs in `step`, in one frame, or in several when that would exceed the agent's limit.
     private func sendRuns() throws(End) {
         if let misuse = step.misuse { throw misused(misuse) }
         guard !step.runs.isEmpty || !step.rawOutput.isEmpty else { return }
@@ -350,7 +351,7 @@ extension BackendLoop {
         }
     }
 
-    /// Holds a run against the contract, as the agent will.
+    /// Checks a run against the contract, as the agent will.
     private func check(_ run: TokenRun) throws(End) {
         do throws(ContractViolation) {
             try conversation.backendRan(run)
@@ -367,7 +368,7 @@ extension BackendLoop {
 }
 
 extension Step {
-    /// A run as the codec takes it; valid until the buffers change.
+    /// A run in the codec's form; valid until the buffers change.
     func view(_ index: Int) -> TokenRun {
         let run = runs[index]
         return TokenRun(

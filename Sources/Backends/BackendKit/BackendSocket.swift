@@ -4,10 +4,11 @@ internal import Glibc
 internal import LinuxSystem
 internal import WireFormat
 
-/// The backend's end of the socket: what was read and what waits to be written. Uses read(2), write(2) and ppoll(2)
-/// only, and each only after ppoll has said that it will not block, so a blocking socket does as well. One thread.
+/// The backend's end of the socket, with its input and output buffers. It uses only read(2), write(2) and ppoll(2), and
+/// reads and writes only when ppoll has reported that this will not block, so that a blocking socket works too. One
+/// thread.
 final class BackendSocket {
-    /// Memory that is kept for the next step's tokens, so that few steps take any.
+    /// The memory that is kept for the next step's tokens, so that few steps allocate.
     static let idleBytesMax = 256 << 10
 
     private let descriptor: CInt
@@ -26,7 +27,7 @@ final class BackendSocket {
     func exchange(waitingNanoseconds nanoseconds: UInt64?) throws(LinuxError) {
         let wanted: Readiness = output.isEmpty ? .readable : [.readable, .writable]
         let ready = try Poll.wait(descriptor, for: wanted, nanoseconds: nanoseconds)
-        // A hang-up and an error come unasked: read(2) then tells the end.
+        // ppoll always reports hang-ups and errors: read(2) then returns the end.
         if !ready.subtracting(.writable).isEmpty { try readOnce() }
         if ready.contains(.writable), !isClosed { try writeOnce() }
     }
@@ -49,7 +50,7 @@ final class BackendSocket {
         }
     }
 
-    /// Writes what waits, for at most a given time; what comes in meanwhile is not looked at.
+    /// Writes the output for at most a given time; input is not read meanwhile.
     func flush(milliseconds: UInt64) {
         let deadline = Monotonic.now().advanced(milliseconds: milliseconds)
         while !output.isEmpty, !isClosed {

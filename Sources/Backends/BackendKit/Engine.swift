@@ -1,5 +1,5 @@
-/// What a backend computes with: the one type that its author writes. `Backend.run` speaks the contract with the agent
-/// and calls the engine, always from the one thread that called `run`, never two functions at once.
+/// The part of a backend that computes tokens: the one type that its author writes. `Backend.run` serves the contract
+/// with the agent and calls the engine, always from the one thread that called `run`, never two functions at once.
 ///
 ///     struct MyEngine: Engine {
 ///         static let name = "mine"
@@ -18,11 +18,12 @@
 ///     }
 ///     Backend.run(MyEngine())
 public protocol Engine {
-    /// What the backend calls itself: 1 to 64 letters, digits, '.', '_' and '-'.
+    /// The backend's name: 1 to 64 letters, digits, '.', '_' and '-'.
     static var name: String { get }
     /// Its version, at most 64 bytes.
     static var version: String { get }
-    /// What it can do beyond plain completion; what is not named is never asked of it. None by default.
+    /// What it can do beyond plain completion. The agent never asks for a capability that is not named. None by
+    /// default.
     static var capabilities: [Capability] { get }
 
     /// Loads the one model that this process serves; called once, first. It may take minutes: call `progress` with 0 to
@@ -41,10 +42,11 @@ public protocol Engine {
     /// Drops a running sequence at once; its number is free again. Returns what its prompt cost.
     mutating func cancel(_ sequence: Int) -> PromptTokens
 
-    /// Computes one decode step for the sequences in `step.sequences`, and gives it their tokens and endings. Called
-    /// only while some sequence has credit. Keep it short: cancels are seen between steps. Pings are, too: a step that may
-    /// take seconds calls `step.attend` in between, or the agent takes the backend for hung. A fault here is the whole
-    /// backend's and ends it; one sequence's fault is given to `step.fail`.
+    /// Computes one decode step for the sequences in `step.sequences`, and gives `step` their tokens and endings.
+    /// Called only while some sequence has credit. Keep it short: `Backend` handles cancels only between steps. It also
+    /// answers pings between steps: a step that may take seconds must call `step.attend` meanwhile, or the agent takes
+    /// the backend for hung. A fault that is thrown here ends the whole backend; use `step.fail` for the fault of one
+    /// sequence.
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace
 }
 
@@ -56,19 +58,19 @@ extension Engine {
     }
 }
 
-/// When the next step can be of use.
+/// When the next step can be useful.
 public enum Pace: Equatable, Sendable {
     /// At once.
     case again
     /// Not before a sequence starts, gets credit or is cancelled.
     case idle
-    /// At this moment of CLOCK_MONOTONIC, in nanoseconds, or when something happens before.
+    /// At this time of CLOCK_MONOTONIC, in nanoseconds, or earlier when something happens.
     case at(nanoseconds: UInt64)
 }
 
 /// Something that a backend can do beyond plain completion.
 public struct Capability: Hashable, Sendable {
-    /// As in the contract, 1 to 64 bytes.
+    /// The name in the contract, 1 to 64 bytes.
     public let name: String
 
     public init(_ name: String) { self.name = name }
@@ -79,11 +81,11 @@ public struct Capability: Hashable, Sendable {
     public static let countTokens = Capability("count_tokens")
 }
 
-/// What a sequence's prompt cost.
+/// The prompt tokens of a sequence.
 public struct PromptTokens: Equatable, Sendable {
     /// Tokens of the prompt, template included.
     public var total: Int
-    /// Of these, how many did not have to be computed.
+    /// The tokens of these that came from the KV cache and were not computed.
     public var cached: Int
 
     public init(total: Int, cached: Int = 0) {

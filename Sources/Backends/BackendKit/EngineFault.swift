@@ -1,16 +1,16 @@
-/// Why a request or a model was refused, in words for whoever asked.
+/// Why a request or a model was refused, in words for the consumer.
 public struct EngineFault: Error, Equatable, Sendable {
-    /// What kind of failing; it decides the status that the consumer sees.
+    /// The kind of fault; it decides the status that the consumer gets.
     public enum Code: Sendable, CaseIterable {
-        /// The request cannot be served whatever the state of the backend.
+        /// The request is invalid, whatever the state of the backend.
         case invalidArgument
         /// The prompt does not fit the context; put both numbers in the message.
         case contextOverflow
-        /// The backend cannot do what was asked.
+        /// The backend does not support what was asked.
         case unsupported
-        /// No room now.
+        /// The backend has no room at the moment.
         case overloaded
-        /// The backend's own failing.
+        /// An internal error of the backend.
         case `internal`
         /// The weights cannot be loaded. Ends the backend.
         case badModel

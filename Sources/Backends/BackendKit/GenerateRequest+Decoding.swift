@@ -23,7 +23,7 @@ extension GenerateRequest {
         backendOptions = draft.backendOptions
     }
 
-    /// A request that may lack its prompt yet.
+    /// A request whose prompt may not have come yet.
     private struct Draft {
         var requestID = ""
         var model = ""

@@ -1,10 +1,10 @@
-/// What a consumer asked for. The agent has checked every range before it comes here.
+/// A consumer's request. The agent has checked every range before.
 public struct GenerateRequest: Equatable, Sendable {
-    /// What the model continues.
+    /// The text that the model continues.
     public enum Prompt: Equatable, Sendable {
         /// A conversation, oldest message first, to be rendered with the model's own chat template.
         case messages([Message])
-        /// Given to the model as it is: no template, no special tokens parsed.
+        /// Text that the model gets as it is: no template is applied, no special tokens are parsed.
         case text(String)
         /// Token ids of the model's own vocabulary.
         case tokenIDs([UInt32])
@@ -34,11 +34,11 @@ public struct GenerateRequest: Equatable, Sendable {
     public var prompt: Prompt
     public var sampling = Sampling()
     public var stopping = Stopping()
-    /// For this backend in particular; ignore the keys that you do not know.
+    /// Options for this particular backend; ignore unknown keys.
     public var backendOptions: [String: String] = [:]
-    /// For whom the agent has this computed; the consumer does not say it. What was computed for one scope must not be
-    /// used for another, or the time of an answer tells one consumer what another asked. Empty: share nothing. At most
-    /// 32 bytes that mean nothing but themselves.
+    /// The scope in which the KV cache may be reused; the agent sets it, not the consumer. The cache of one scope must
+    /// not be used for another, because the time to the first token would reveal one consumer's prompts to another.
+    /// Empty: share nothing. At most 32 opaque bytes.
     public var cacheScope: [UInt8] = []
 
     public init(prompt: Prompt) { self.prompt = prompt }
@@ -59,7 +59,7 @@ public struct Sampling: Equatable, Sendable {
     public init() {}
 }
 
-/// When a completion ends; the first that applies ends it. Stop strings are not here: the agent looks for them.
+/// When a completion ends; the first condition that applies ends it. The agent itself matches stop strings.
 public struct Stopping: Equatable, Sendable {
     /// At most this many completion tokens; nil: what is left of the context.
     public var maxTokens: UInt32?
@@ -67,7 +67,7 @@ public struct Stopping: Equatable, Sendable {
     public var stopTokenIDs: [UInt32] = []
     /// Go on past the model's end-of-turn token.
     public var ignoresEndOfTurn = false
-    /// Whether the agent looks for any.
+    /// Whether the agent matches any stop strings.
     var hasStopStrings = false
 
     public init() {}

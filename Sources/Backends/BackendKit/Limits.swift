@@ -1,8 +1,8 @@
 internal import BackendIPC
 
-/// What bounds a backend's memory and how much it says at once.
+/// The limits of a backend's memory and of its messages.
 enum Limits {
-    /// With more than this waiting to be written no step is computed: the agent does not read.
+    /// With more than this waiting to be written no step is computed, because the agent does not read.
     static let steppingOutputBytesMax = 1 << 20
     /// With more than this waiting the process ends: answers to an agent that asks and never reads would pile up.
     static let outputBytesMax = 64 << 20
@@ -14,13 +14,13 @@ enum Limits {
     static let envelopeBytesMax = 16
     /// The least time between two `LoadProgress`, in nanoseconds: ten a second.
     static let progressIntervalNanoseconds: UInt64 = 100_000_000
-    /// How long last words may take to be written.
+    /// How long the last message may take to be written.
     static let lastWordsMilliseconds: UInt64 = 1_000
-    /// The least time between two looks at the socket within a step.
+    /// The least time between two reads of the socket within a step.
     static let attentionIntervalNanoseconds: UInt64 = 100_000_000
     /// Messages that came within a step and wait for its end may have this many bytes together; then no more is read.
     static let deferredBytesMax = 64 << 20
-    /// How long a query that has no answer yet waits to be asked again while nothing is computed.
+    /// How long an unanswered query waits before the engine is asked again, while nothing is computed.
     static let queryIntervalNanoseconds: UInt64 = 2_000_000
     static let faultBytesMax = ContractLimits.faultBytesMax
 }

@@ -4,8 +4,8 @@ internal import BackendIPC
 public struct LoadRequest: Equatable, Sendable {
     /// The model's id, as consumers name it.
     public var model: String
-    /// The descriptor of the weights, open for reading and seekable, and theirs for the life of the process; nil for a
-    /// backend without weights. Map it or read it: no path leads to the file.
+    /// The descriptor of the weights, open for reading and seekable for the life of the process; nil for a backend
+    /// without weights. Map it or read it: no path leads to the file.
     public var weightsDescriptor: Int32?
     /// The size of the weights in bytes.
     public var weightsBytes: UInt64
@@ -15,7 +15,7 @@ public struct LoadRequest: Equatable, Sendable {
     public var maxSequences: Int
     /// The most threads that the owner allows to compute.
     public var threads: Int
-    /// From the backend's manifest, as they stand there.
+    /// The options of the model in the backend's manifest, unchanged.
     public var options: [String: String]
 
     public init(

@@ -1,11 +1,11 @@
-// For a backend that plays a broken one, so that tests see how the agent bears it. Not offered to authors.
+// For a test backend that breaks the contract on purpose. Not offered to authors.
 extension Step {
-    /// A token whether or not there is credit.
+    /// Emits a token even without credit.
     package mutating func emitBeyondCredit(_ sequence: Int, token: UInt32, text: UnsafeRawBufferPointer) {
         isUnchecked = true
         append(sequence, token: token, text: text)
     }
 
-    /// Bytes that stand on the socket after this step's batch, as they are.
+    /// Sends raw bytes after this step's batch.
     package mutating func sendRaw(_ bytes: [UInt8]) { rawOutput += bytes }
 }

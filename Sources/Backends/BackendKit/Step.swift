@@ -5,11 +5,11 @@ internal import WireFormat
 /// One decode step: which sequences may compute, and where their tokens go. The tokens of all sequences leave in one
 /// frame when `Engine.step` returns.
 public struct Step: ~Copyable {
-    /// A sequence as the engine's thread sees it.
+    /// The state of a sequence.
     struct Slot {
         var isRunning = false
         var credit: UInt32 = 0
-        /// Each token is a run of its own: the agent looks for strings at which the text ends, and has to know which token
+        /// Whether each token is a run of its own, because the agent matches stop strings and has to know which token
         /// completes one.
         var hasStopStrings = false
     }
@@ -23,10 +23,10 @@ public struct Step: ~Copyable {
         var finish: Finish?
     }
 
-    /// Running sequences that have credit, when the step began.
+    /// The running sequences that had credit when the step began.
     public internal(set) var sequences: [Int] = []
-    /// Answers the agent's pings in the middle of a step; what else the agent says is heard after it. Call it as often as
-    /// you like, from the thread that called `Engine.step`; it returns at once, and does not return when the agent is gone.
+    /// Answers the agent's pings during a step; other messages are handled after the step. Call it as often as you
+    /// like, from the thread that called `Engine.step`. It returns at once; if the agent is gone, it ends the process.
     public internal(set) var attend: () -> Void = {}
 
     var slots: [Slot] = []
@@ -34,29 +34,30 @@ public struct Step: ~Copyable {
     var runs: [Run] = []
     var ids = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
-    /// The run that grows: its sequence (-1: none) and where it begins.
+    /// The open run: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0
     var openIDs = 0
     var openText = 0
-    /// What the engine did that no engine may do; the first such thing.
+    /// The first misuse of this type by the engine.
     var misuse: String?
-    /// Bytes that are sent as they are, after the batch: only a backend that plays a broken one uses this.
+    /// Raw bytes to send after the batch; only a test backend that breaks the contract uses this.
     var rawOutput: [UInt8] = []
-    /// Set by a backend that plays a broken one: its runs are not held against the contract.
+    /// Set by a test backend that breaks the contract: its runs are not checked.
     var isUnchecked = false
     /// Tokens emitted since the process began.
     var tokens: UInt64 = 0
 
     init() {}
 
-    /// How many tokens the sequence may still emit.
+    /// The number of tokens that the sequence may still emit.
     public func credit(of sequence: Int) -> Int {
         slots.indices.contains(sequence) ? Int(slots[sequence].credit) : 0
     }
 
-    /// One more token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
-    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless its request has stop strings.
+    /// Emits one token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
+    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless the request has stop
+    /// strings.
     public mutating func emit(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
         guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
             return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
@@ -70,7 +71,7 @@ public struct Step: ~Copyable {
         text.withUTF8 { emit(sequence, token: token, text: UnsafeRawBufferPointer($0)) }
     }
 
-    /// Ends a running sequence, which is free again. `text` is what was held back of the text of earlier tokens.
+    /// Ends a running sequence; its number is free again. `text` is the text of earlier tokens that was held back.
     public mutating func finish(
         _ sequence: Int, _ ending: Ending, prompt: PromptTokens,
         text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -82,7 +83,7 @@ public struct Step: ~Copyable {
         end(sequence, finish, text: text)
     }
 
-    /// Ends one running sequence with a fault; it is free again.
+    /// Ends one running sequence with a fault; its number is free again.
     public mutating func fail(_ sequence: Int, _ fault: EngineFault, prompt: PromptTokens = PromptTokens(total: 0)) {
         let finish = Finish(
             .fault(Fault(fault)), promptTokens: UInt32(clamping: prompt.total),
@@ -92,7 +93,7 @@ public struct Step: ~Copyable {
 }
 
 extension Step {
-    /// Every table made for this many sequences.
+    /// Makes the tables for this many sequences.
     mutating func prepare(sequences count: Int) { slots = Array(repeating: Slot(), count: count) }
 
     mutating func begin(_ sequence: Int, credit: UInt32) {
@@ -106,7 +107,7 @@ extension Step {
         slots[sequence].credit = UInt32(clamping: UInt64(slots[sequence].credit) + UInt64(tokens))
     }
 
-    /// Whether some sequence may compute; then `sequences` holds them all.
+    /// Whether some sequence has credit; `sequences` then has all that do.
     mutating func gather() -> Bool {
         sequences.removeAll(keepingCapacity: true)
         for sequence in running where slots[sequence].credit > 0 { sequences.append(sequence) }
@@ -142,7 +143,7 @@ extension Step {
         tokens &+= 1
     }
 
-    /// Goes on with the open run if it is this sequence's and not too long.
+    /// Continues the open run if it is this sequence's and not too long, else begins another.
     private mutating func open(_ sequence: Int) {
         let length = (ids.count &- openIDs) &+ (text.count &- openText)
         if openSequence == sequence, length < Limits.runBytesMax { return }
@@ -163,7 +164,7 @@ extension Step {
         openText = text.count
     }
 
-    /// Forgets the runs once they are encoded.
+    /// Removes the runs once they are encoded.
     mutating func removeRuns() {
         runs.removeAll(keepingCapacity: true)
         ids.removeAll()
@@ -178,7 +179,7 @@ extension Step {
 }
 
 extension Array {
-    /// Takes an element out in constant time; the last one moves to its place.
+    /// Removes an element in constant time; the last one moves to its place.
     fileprivate mutating func swapRemove(at index: Int) {
         swapAt(index, count - 1)
         removeLast()

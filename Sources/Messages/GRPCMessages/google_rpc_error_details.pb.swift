@@ -8,8 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-// What a program can do about an error; the part of google.rpc's error details that a Hearth host sends. The names and
-// numbers are those of google.rpc.
+// Details of an error that a program can act on: the part of google.rpc's error details that a Hearth host sends. The
+// names and numbers are those of google.rpc.
 
 package import SwiftProtobuf
 
@@ -29,7 +29,7 @@ package nonisolated struct Google_Rpc_RetryInfo: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Not before that.
+  /// The time to wait before another attempt.
   package var retryDelay: SwiftProtobuf.Google_Protobuf_Duration {
     get {_retryDelay ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_retryDelay = newValue}
@@ -61,10 +61,10 @@ package nonisolated struct Google_Rpc_QuotaFailure: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
-    /// Whose limit: "model:NAME", "stream".
+    /// The subject of the limit: "model:NAME", "stream".
     package var subject: String = String()
 
-    /// Which limit, and how to stay below it.
+    /// The name of the limit, and how to stay below it.
     package var description_p: String = String()
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -93,7 +93,7 @@ package nonisolated struct Google_Rpc_BadRequest: Sendable {
     /// The path of the field, "sampling.temperature" or "messages[2].role".
     package var field: String = String()
 
-    /// What it holds and what it may hold.
+    /// The value that the field has, and the values that it may have.
     package var description_p: String = String()
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-// What `grpc-status-details-bin` holds. The names and numbers are those of google.rpc, which clients bring themselves.
+// The message in `grpc-status-details-bin`. The names and numbers are those of google.rpc, which clients have already.
 
 package import SwiftProtobuf
 

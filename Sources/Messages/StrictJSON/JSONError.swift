@@ -1,11 +1,11 @@
-/// A JSON text that is refused: where, and what to write instead.
+/// A JSON text that is refused: the place, and what to write instead.
 package struct JSONError: Error, Equatable, CustomStringConvertible {
-    /// The file; empty for text that came from none.
+    /// The file; empty for text that is not from a file.
     package let file: String
     /// From 1; 0 when the file as a whole is meant.
     package let line: Int
     package let message: String
-    /// The file could not be read just now: another attempt may succeed although nobody puts anything right.
+    /// Whether the file could not be read for the moment: another attempt may succeed without a repair.
     package let isTransient: Bool
 
     package init(file: String, line: Int = 0, _ message: String, isTransient: Bool = false) {
@@ -20,7 +20,7 @@ package struct JSONError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// The bounds of what this target reads.
+/// The bounds on the JSON that this target reads.
 package enum JSONLimits {
     package static let fileBytesMax = 1 << 20
     package static let nestingMax = 16

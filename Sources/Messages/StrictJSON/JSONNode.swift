@@ -2,8 +2,8 @@ internal import LinuxSystem
 
 /// A JSON text as a tree that remembers its lines, so that a refusal can say where (RFC 8259).
 ///
-/// Strict: a key may stand once in an object, nothing follows the value, and depth and size are bounded. What people write
-/// though it is no JSON (comments, a comma too many, a byte order mark) is named as such.
+/// Strict: a key may occur once in an object, nothing follows the value, and depth and size are bounded. Common
+/// mistakes (comments, a comma too many, a byte order mark) have an error of their own.
 package struct JSONNode: Equatable, Sendable {
     package let line: Int
     package let value: Value
@@ -36,7 +36,7 @@ package struct JSONNode: Equatable, Sendable {
         }
     }
 
-    /// What stands there, in words, for a refusal: short, however long the value is.
+    /// The value in words, for a refusal: short, however long the value is.
     package var found: String {
         switch value {
         case .null: "null"

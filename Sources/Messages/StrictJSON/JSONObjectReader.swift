@@ -1,11 +1,11 @@
-/// Takes the members of a JSON object, typed; a key that nobody takes is refused with the nearest known one.
+/// Reads the members of a JSON object, typed; an unknown key is refused with the nearest known one.
 package struct JSONObjectReader {
     package let file: String
     package let line: Int
     private let members: [JSONNode.Member]
 
-    /// Throws unless `node` is an object and all its keys are known. `nullIsAbsent`: a member that is null is taken as none,
-    /// as the programs that write seccomp profiles mean it; otherwise it is refused, because a person who wrote it meant
+    /// Throws unless `node` is an object and all its keys are known. `nullIsAbsent`: a null member counts as absent, as
+    /// programs that write seccomp profiles mean it; otherwise it is refused, because a person who wrote it meant
     /// something.
     package init(
         _ node: JSONNode, _ place: String, keys: [String], nullIsAbsent: Bool = false, file: String
@@ -34,10 +34,10 @@ package struct JSONObjectReader {
         JSONError(file: file, line: line(of: key), "'\(key)' \(message)")
     }
 
-    /// Where a member's value stands, or the object where it has no such member.
+    /// The line of a member's value, or of the object if it has no such member.
     package func line(of key: String) -> Int { node(key)?.line ?? line }
 
-    /// The member's value; nil where there is none.
+    /// The member's value; nil if there is none.
     package func node(_ key: String) -> JSONNode? {
         guard let node = members.first(where: { $0.key == key })?.node, node.value != .null else { return nil }
         return node

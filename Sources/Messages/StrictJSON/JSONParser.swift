@@ -36,7 +36,7 @@ struct JSONParser {
         guard take(byte) else { throw unexpected("expected '\(byte)' \(place)") }
     }
 
-    /// What to say of the byte that comes next.
+    /// The error for the next byte.
     private func unexpected(_ message: String) -> JSONError {
         switch next {
         case UInt8(ascii: "/"), UInt8(ascii: "#"): failure("JSON has no comments; take this one out")
@@ -105,7 +105,7 @@ struct JSONParser {
         return elements
     }
 
-    /// What to say where a list or an object ends though a comma promised more.
+    /// The error for a list or an object that ends after a comma.
     private func closing(_ end: Unicode.Scalar) -> String? {
         next == UInt8(ascii: end) ? "a comma stands before '\(end)'; take it out" : nil
     }
@@ -126,7 +126,7 @@ struct JSONParser {
         }
     }
 
-    /// RFC 8259, section 6; and within what a double can hold.
+    /// Whether this is a number (RFC 8259, section 6) in the range of a double.
     private static func isNumber(_ text: String) -> Bool {
         text.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/) != nil && Double(text)?.isFinite == true
     }

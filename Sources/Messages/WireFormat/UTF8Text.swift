@@ -1,6 +1,6 @@
-/// Looks at bytes as UTF-8 (RFC 3629) in place.
+/// Checks bytes for UTF-8 (RFC 3629) in place.
 public enum UTF8Text {
-    /// How far bytes are UTF-8, and what stopped it.
+    /// The longest prefix of bytes that is UTF-8, and what follows it.
     public struct Prefix: Equatable, Sendable {
         /// The length of the longest prefix of whole scalars.
         public let byteCount: Int
@@ -13,8 +13,9 @@ public enum UTF8Text {
         case nothing
         /// One to three bytes that begin a scalar and may be completed by more.
         case unfinished
-        /// Bytes that no continuation makes UTF-8: so many of them, one to three, begin a scalar that breaks off or are none
-        /// at all. One U+FFFD stands for them (Unicode 16, section 3.9, "U+FFFD Substitution of Maximal Subparts").
+        /// Bytes that no continuation makes UTF-8: the first `byteCount` of them, one to three, are a truncated scalar
+        /// or an invalid byte. One U+FFFD replaces them (Unicode 16, section 3.9, "U+FFFD Substitution of Maximal
+        /// Subparts").
         case invalid(byteCount: Int)
     }
 

@@ -10,9 +10,9 @@ public enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     case wireType
     /// A `string` field that is not UTF-8.
     case notUTF8(field: Int)
-    /// A field that may be there once came twice.
+    /// A field that may occur once came twice.
     case repeated(field: Int)
-    /// Fields that the reader does not know take more bytes than it lets pass.
+    /// Unknown fields take more bytes than the reader accepts.
     case unknownFields(byteCountMax: Int)
     /// Token ids that are not packed in one piece, as proto3 writes them.
     case notPacked(field: Int)

@@ -6,7 +6,7 @@ public enum WireType: UInt8, Sendable {
     case fixed32 = 5
 }
 
-/// What stands before a value: the field's number and the kind of value that follows.
+/// A tag: the field's number and the kind of value that follows.
 public struct WireField: Equatable, Sendable {
     public let number: Int
     public let type: WireType
@@ -102,7 +102,7 @@ public struct WireReader {
         return UInt64(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
-    /// Passes over the value of a field that the caller does not know.
+    /// Skips the value of an unknown field.
     @inlinable
     public mutating func skip(_ type: WireType) throws(WireError) {
         switch type {

@@ -52,7 +52,7 @@ public struct WireWriter {
         varint(UInt64(truncatingIfNeeded: field) << 3 | UInt64(type.rawValue))
     }
 
-    /// Bytes as they are, without a tag.
+    /// Raw bytes, without a tag.
     @inlinable
     public mutating func raw(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
@@ -158,7 +158,7 @@ public protocol WireMessage {
     /// Exactly the bytes that `encode` writes.
     var encodedSize: Int { get }
     func encode(to writer: inout WireWriter)
-    /// Copies what it keeps, unless the type says otherwise. Unknown fields are passed over.
+    /// Copies what it keeps, unless the type says otherwise. Unknown fields are skipped.
     init(decoding bytes: UnsafeRawBufferPointer) throws(WireError)
 }
 

@@ -1,8 +1,8 @@
-/// What the agent asks of a keeper. Each is one datagram of one byte, and is answered before the next is read.
+/// A command of the agent to a keeper. Each is one datagram of one byte, and is answered before the next is read.
 package enum KeeperCommand: UInt8, Sendable {
-    /// Make the backend stand still, until it is thawed or ends; answered by `KeeperReport.frozen`.
+    /// Freezes the backend until it is thawed or ends; answered by `KeeperReport.frozen`.
     case freeze = 1
-    /// Let it go on; answered by `KeeperReport.thawed`.
+    /// Lets the backend go on; answered by `KeeperReport.thawed`.
     case thaw = 2
 
     package func encoded() -> [UInt8] { [rawValue] }

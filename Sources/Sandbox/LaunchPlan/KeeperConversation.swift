@@ -1,7 +1,7 @@
 package import LinuxSystem
 
-/// The agent's end of what it and a keeper tell each other, held against the order in which a keeper can tell it: what is
-/// known of the backend, and what was asked and not answered yet. A plain value.
+/// The agent's state machine for its socket to a keeper: checks the order of the keeper's reports, and keeps the state
+/// of the backend and the commands that were not answered yet. A plain value.
 package struct KeeperConversation: Sendable {
     package enum Phase: Equatable, Sendable {
         /// The launcher makes the sandbox.
@@ -13,14 +13,14 @@ package struct KeeperConversation: Sendable {
     }
 
     package private(set) var phase = Phase.launching
-    /// The keeper has said so, and was not asked to thaw it since.
+    /// Whether the keeper has reported `frozen`, and was not asked to thaw since.
     package private(set) var isFrozen = false
-    /// In the order of asking.
+    /// Commands without an answer, in the order in which they were sent.
     private var unanswered: [KeeperCommand] = []
 
     package init() {}
 
-    /// Nothing follows.
+    /// Whether no further report can come.
     package var isOver: Bool {
         switch phase {
         case .launching, .running: false
@@ -28,17 +28,17 @@ package struct KeeperConversation: Sendable {
         }
     }
 
-    /// How the backend ended, by its keeper's word.
+    /// How the backend ended, as the keeper reported.
     package var end: ExitStatus? { if case .ended(let status, _) = phase { status } else { nil } }
 
-    /// What it had used by then.
+    /// The resources that it had used.
     package var use: ResourceUse? { if case .ended(_, let use) = phase { use } else { nil } }
 
-    /// Why the launcher could not do its work.
+    /// Why the launch failed.
     package var failure: LaunchFailure? { if case .failed(let failure) = phase { failure } else { nil } }
 
-    /// What to send to have it done; nil when it was asked already, or is so. One that is still being launched is frozen
-    /// as soon as it runs.
+    /// The datagram to send for a command; nil when it was sent already, or has no effect. A backend that is still
+    /// being launched is frozen as soon as it runs.
     package mutating func ask(_ command: KeeperCommand) -> [UInt8]? {
         guard !isOver, command != unanswered.last ?? (isFrozen ? .freeze : .thaw) else { return nil }
         unanswered.append(command)
@@ -46,7 +46,8 @@ package struct KeeperConversation: Sendable {
         return command.encoded()
     }
 
-    /// Takes one datagram. Throws for what no keeper would say, or not now: then nothing that it says means anything.
+    /// Takes one datagram. Throws for one that a keeper would not send, or not now; its later datagrams must then be
+    /// ignored.
     package mutating func hear(_ datagram: [UInt8]) throws(RecordError) -> KeeperReport {
         let report = try KeeperReport(decoding: datagram)
         switch (report, phase) {
@@ -55,7 +56,7 @@ package struct KeeperConversation: Sendable {
         case (.failed(let reason, let isTransient), .launching):
             phase = .failed(LaunchFailure(reason, isTransient: isTransient))
         case (.failed(let reason, _), .running):
-            // What ran once may run again.
+            // The backend ran before, so another launch may succeed.
             phase = .failed(LaunchFailure(reason, isTransient: true, hasBegun: true))
         case (.supervised, .running): break
         case (.frozen, .running) where unanswered.first == .freeze:

@@ -1,21 +1,21 @@
 package import LinuxSystem
 
-/// What a backend's keeper tells the agent, on a socket that the backend does not have: so nothing that a backend writes
-/// or exits with can pass for it. Each is one datagram: a byte that says which, and then always the same parts.
+/// A report of a backend's keeper to the agent, on a socket that the backend does not have, so that no output or exit
+/// status of a backend can pass for one. Each is one datagram: a byte for the kind, and then always the same parts.
 package enum KeeperReport: Equatable, Sendable {
     /// The backend was executed, with every layer around it.
     case started
-    /// The launcher could not do its work, and ends: one line with the layer, what failed, and what to do about it, of which
-    /// at most `reasonBytesMax` bytes are told. Transient: the machine lacked something for the moment, and the same launch
-    /// may succeed later, though nobody mends anything.
+    /// The launch failed, and the launcher ends: one line with the layer, the failure and the remedy, cut to
+    /// `reasonBytesMax` bytes. Transient: the machine lacked something for the moment, and the same launch may succeed
+    /// later without a repair.
     case failed(reason: String, isTransient: Bool)
-    /// Calls that the filter denied or logged; sent each time that a kind is new or its count has grown.
+    /// Calls that the filter denied or logged; sent when a kind is new or its count has grown.
     case supervised(SupervisedCall)
     /// The answer to `freeze`: nothing of the backend runs any more.
     case frozen
     /// The answer to `thaw`.
     case thawed
-    /// The backend has ended: how, and what it had used. The last word.
+    /// The backend has ended: how, and the resources that it had used. This is the last report.
     case ended(ExitStatus, ResourceUse)
 
     package static let byteCountMax = 4096

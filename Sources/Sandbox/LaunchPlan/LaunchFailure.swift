@@ -1,10 +1,10 @@
-/// Why a launcher could not do its work.
+/// Why a launch failed.
 package struct LaunchFailure: Error, Equatable, Sendable, CustomStringConvertible {
     /// One line: the layer, what failed, and what to do about it.
     package let reason: String
-    /// The machine lacked something for the moment: the same launch may succeed later, though nobody mends anything.
+    /// Whether the machine lacked something for the moment: the same launch may succeed later without a repair.
     package let isTransient: Bool
-    /// The backend ran already.
+    /// Whether the backend had run already.
     package let hasBegun: Bool
 
     package init(_ reason: String, isTransient: Bool = false, hasBegun: Bool = false) {

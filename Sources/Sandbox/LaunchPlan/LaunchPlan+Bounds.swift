@@ -4,9 +4,10 @@ extension LaunchPlan {
         package static let planBytesMax = 1 << 20
         package static let stringBytesMax = 4096
         package static let listCountMax = 256
-        /// Kinds of supervised calls that are told apart for one backend; beyond it only their number is counted.
+        /// Kinds of supervised calls that are counted separately for one backend; calls of further kinds are counted
+        /// together.
         package static let callKindsMax = 256
-        /// The parts of a bind's path.
+        /// The most components of a bind's path.
         package static let nestingMax = 32
         package static let handedOnCountMax: UInt32 = 16
     }

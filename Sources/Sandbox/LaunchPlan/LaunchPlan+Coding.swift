@@ -1,7 +1,7 @@
 internal import SeccompFilter
 
-/// The form in which a plan travels: a fixed order of fields, integers little-endian, a count before every list and a
-/// length before every string. Agent and launcher are installed together, so another version is an error.
+/// The encoding of a plan: a fixed order of fields, integers little-endian, a count before every list and a length
+/// before every string. Agent and launcher are installed together, so another version is an error.
 extension LaunchPlan {
     /// "hlplan03": the format and the version of this layout.
     private static let magic: UInt64 = 0x3330_6e61_6c70_6c68

@@ -1,8 +1,8 @@
 internal import SeccompFilter
 
 extension LaunchPlan {
-    /// What must hold of every plan: a tier has all its layers, nobody is root, every path is a whole one, every size
-    /// is within its bound.
+    /// Checks what must hold of every plan: a tier has all its layers, the backend is not root, every path is absolute,
+    /// every size is within its bound.
     package func validate(anyLayers: Bool = false) throws(RecordError) {
         guard !arguments.isEmpty else { throw RecordError("arguments are missing") }
         guard anyLayers || layers.subtracting(.hostDependent) == tier.layers else {
@@ -41,7 +41,7 @@ extension LaunchPlan {
         }
     }
 
-    /// Targets lie side by side, so that none is looked up within what another shows.
+    /// Checks that no target is below another, so that none is looked up within another bind.
     private func validateBinds() throws(RecordError) {
         for bind in binds { try bind.validate() }
         for link in links {
@@ -66,7 +66,7 @@ extension LaunchPlan {
         }
     }
 
-    /// Without a mount namespace the machine's own tree is what Landlock opens parts of.
+    /// Without a mount namespace Landlock opens parts of the machine's own tree.
     private func validateReduced() throws(RecordError) {
         guard temporaryBytes == 0 else { throw RecordError("tier reduced has no root of its own, so no /tmp") }
         guard binds.allSatisfy({ $0.source == $0.target }) else {

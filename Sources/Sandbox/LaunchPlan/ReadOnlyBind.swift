@@ -1,12 +1,12 @@
 /// A file or folder of the machine that a backend may read.
 package struct ReadOnlyBind: Hashable, Sendable {
-    /// An absolute path outside; it must exist when the backend starts.
+    /// The absolute path outside of the sandbox; it must exist when the backend starts.
     package var source: String
-    /// The part of it that the owner named, as an absolute path without links: what is shown lies within.
+    /// The part of `source` that the owner named, as an absolute path without links; the file or folder is within it.
     package var root: String
-    /// The rest of it, looked up within that part; empty: the part itself.
+    /// The rest of `source`, looked up within `root`; empty: `root` itself.
     package var within: String
-    /// An absolute path inside.
+    /// The absolute path inside of the sandbox.
     package var target: String
     /// Whether files in it may be executed or mapped as code; otherwise it is mounted noexec.
     package var allowsExecution: Bool
@@ -23,7 +23,7 @@ package struct ReadOnlyBind: Hashable, Sendable {
 }
 
 extension ReadOnlyBind {
-    /// The parts of an absolute path, or nil if it is relative, "/" or has `.`, `..` or empty parts.
+    /// The components of an absolute path, or nil if it is relative, "/" or has `.`, `..` or empty components.
     package static func components(of path: String) -> [Substring]? {
         guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1 else { return nil }
         let parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)

@@ -21,7 +21,7 @@ struct RecordWriter {
     }
 }
 
-/// Takes the parts of a plan or a report in order; names the part that is cut short or too long.
+/// Reads the parts of a plan or a report in order; its errors name the part that is truncated or too long.
 struct RecordReader {
     private let input: [UInt8]
     private var position = 0
@@ -77,7 +77,7 @@ struct RecordReader {
     }
 }
 
-/// A plan or a report that cannot be written or read; says which part and why.
+/// A plan or a report that cannot be written or read: the part, and the reason.
 package struct RecordError: Error, Equatable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }

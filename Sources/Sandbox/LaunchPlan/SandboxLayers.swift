@@ -26,11 +26,11 @@ package struct SandboxLayers: OptionSet, Hashable, Sendable {
 
     package static let all = SandboxLayers(rawValue: (1 << 20) - 1)
 
-    /// Those that only some machines offer. The agent demands them, with any tier, where it finds them; what is left
-    /// open where they are missing is a residual risk that it shows.
+    /// Layers that only some machines offer. The agent demands them, in any tier, if the machine has them; if not, it
+    /// shows a residual risk.
     package static let hostDependent: SandboxLayers = [.speculationControls, .controlGroup]
 
-    /// Those that one call of the launcher makes together.
+    /// The namespaces that the launcher makes with one system call.
     package static let namespaces: SandboxLayers = [
         .userNamespace, .processNamespace, .mountNamespace, .networkNamespace, .ipcNamespace, .hostNameNamespace,
         .cgroupNamespace,

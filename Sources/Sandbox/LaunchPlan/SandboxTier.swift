@@ -2,8 +2,8 @@
 package enum SandboxTier: String, CaseIterable, Sendable {
     /// Every layer.
     case full
-    /// Without namespaces, for machines that refuse them to ordinary users. What remains open: the backend can learn
-    /// whether a path exists where its policy lets it ask, and it shares the machine's process numbers.
+    /// Without namespaces, for machines that refuse them to ordinary users. The backend can then learn whether a path
+    /// exists, if its policy allows such calls, and it shares the machine's process ids.
     case reduced
 
     /// The layers that the tier consists of on every machine.

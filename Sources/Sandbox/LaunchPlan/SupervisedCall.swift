@@ -1,14 +1,14 @@
 package import SeccompFilter
 
-/// System calls of one kind that a backend's filter denied or logged, as the launcher tells the agent
+/// System calls of one kind that a backend's filter denied or logged, as the keeper reports them
 /// (`KeeperReport.supervised`).
 package struct SupervisedCall: Equatable, Sendable {
     /// The first call of the kind. All of a kind have the same number and the same values of the arguments that the plan
     /// tells kinds apart by (`LaunchPlan.tellingArguments`).
     package var call: SystemCall
-    /// With which errno it was answered; 0: it was let pass.
+    /// The errno of the answer; 0: the call passed.
     package var errno: UInt16
-    /// Since the backend started.
+    /// The number of such calls since the backend started.
     package var count: UInt64
 
     package init(_ call: SystemCall, errno: UInt16, count: UInt64) {

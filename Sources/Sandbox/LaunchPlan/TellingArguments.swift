@@ -1,4 +1,4 @@
-/// Which arguments of a call tell its kinds apart, such as the family of a socket.
+/// The arguments that tell the kinds of a call apart, such as the family of a socket.
 package struct TellingArguments: Hashable, Sendable {
     package var call: UInt32
     /// Bit N stands for argument N, from 0 to 5.

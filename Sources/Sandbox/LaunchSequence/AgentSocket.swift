@@ -5,18 +5,19 @@ internal import LinuxSystem
 /// one that waits for the backend reads it.
 enum AgentSocket {
     static let raw = GivenDescriptor.keeper
-    /// What it is ready for once the agent is gone.
+    /// The readiness of the socket once the agent is gone.
     static let lost: Readiness = [.hangUp, .error]
 
-    /// Waits until the agent has room for it. One that is gone hears nothing, which whoever waits for the backend notices.
+    /// Sends a report; waits until the socket has room for it. If the agent is gone nothing is sent, and the keeper
+    /// notices that.
     static func say(_ report: KeeperReport) { _ = try? Socket.sendDatagram(raw, report.encoded(), waits: true) }
 
-    /// Whether the agent had room for it.
+    /// Sends a report without waiting; returns whether the socket had room for it.
     static func offer(_ report: KeeperReport) -> Bool {
         (try? Socket.sendDatagram(raw, report.encoded(), waits: false)) == true
     }
 
-    /// A datagram of the agent's; nil when there is none.
+    /// A datagram of the agent; nil when none waits.
     static func hear() throws(LinuxError) -> [UInt8]? {
         switch try Socket.receiveDatagram(raw, max: KeeperReport.byteCountMax) {
         case .received(let bytes): bytes

@@ -2,8 +2,8 @@ internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
 
-/// The control group of a backend alone, in that of its launcher: files of it, by number, which nobody closes but an exec or
-/// `Launcher.keepOnly`.
+/// The control group of a backend alone, below its launcher's: descriptors of its files, which only an exec or
+/// `Launcher.keepOnly` closes.
 struct BackendGroup {
     private static let eventsBytesMax = 4096
 
@@ -12,7 +12,7 @@ struct BackendGroup {
     /// `cgroup.events`: ready for `priority` once something has changed since it was read.
     let events: CInt
 
-    /// - Parameter folder: of the launcher's group.
+    /// - Parameter folder: the folder of the launcher's group.
     init(in folder: borrowing Descriptor) throws(LinuxError) {
         let group = try folder.openBelow(GivenDescriptor.backendGroup, Descriptor.pathOnly | O_DIRECTORY | O_NOFOLLOW)
         processes = try group.openBelow("cgroup.procs", O_WRONLY).release()
@@ -20,15 +20,15 @@ struct BackendGroup {
         events = try group.openBelow("cgroup.events", O_RDONLY).release()
     }
 
-    /// For whoever freezes it.
+    /// The descriptors that freezing it needs.
     var descriptors: [CInt] { [state, events] }
 
-    /// Moves this process into it. 0: the one who writes (cgroups(7)).
+    /// Moves this process into it: 0 is the process that writes (cgroups(7)).
     func enter() throws(LinuxError) { try BackendGroup.write("0", to: processes) }
 
     func freeze(_ isFrozen: Bool) throws(LinuxError) { try BackendGroup.write(isFrozen ? "1" : "0", to: state) }
 
-    /// Whether nothing in it runs any more.
+    /// Whether all processes in it are frozen.
     func isFrozen() throws(LinuxError) -> Bool {
         var bytes = [UInt8](repeating: 0, count: BackendGroup.eventsBytesMax)
         let count = try checked("read cgroup.events") { pread(events, &bytes, bytes.count, 0) }

@@ -1,7 +1,7 @@
 internal import LaunchPlan
 internal import SeccompFilter
 
-/// Calls counted by kind; so many kinds, and one more for all that are beyond.
+/// Counts calls by kind: a bounded number of kinds, and one more entry for all further kinds.
 struct CallKinds {
     private struct Entry {
         var call: SupervisedCall
@@ -26,7 +26,7 @@ struct CallKinds {
         hasNews = indices.contains { isNews($0) }
     }
 
-    /// Counts a call; whether its kind is new.
+    /// Counts a call; returns whether its kind is new.
     mutating func note(_ call: SystemCall, errno: UInt16) -> Bool {
         hasNews = true
         let kind = kind(of: call)

@@ -3,21 +3,23 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import SeccompFilter
 
-/// Decides the system calls that a backend's filter does not decide alone, and tells the agent of those that it denies.
+/// The supervisor of a backend's filter: answers the system calls that the filter does not decide alone, and reports
+/// denied ones to the agent.
 ///
-/// The launcher loads the plan's filter in a form that puts every denied call to this supervisor, which answers with the
-/// errno that the filter itself would have given: `FilterProgram` says which. What passes here is the one exec that the
-/// launcher makes, never a later one; calls that a policy logs, as while it is learned; and the opens that a policy puts here,
-/// all of which it would allow. None of it depends on the caller's memory, which the caller may change meanwhile.
+/// The launcher loads the plan's filter in a form that passes every denied call to this supervisor, which answers with
+/// the errno that `FilterProgram` computes from the original filter. It lets pass: the one exec that the launcher
+/// makes, never a later one; calls that a policy logs, as in a learning run; and the opens that a policy passes to it,
+/// all of which the policy would allow. No decision depends on the caller's memory, which the caller may change
+/// meanwhile.
 struct CallSupervision: ~Copyable {
     private static let secondInNanoseconds: UInt64 = 1_000_000_000
 
     private let listener: SeccompListener
     private let filter: FilterProgram
     private let executesOnce: Bool
-    /// The launcher's exec was let pass.
+    /// Whether the launcher's exec has passed.
     private var hasExecuted = false
-    /// That exec, while it waits.
+    /// The launcher's exec, while it waits.
     private var execution: SeccompListener.Waiting?
     private var kinds: CallKinds
     private var lastReport = Monotonic.now()
@@ -31,19 +33,19 @@ struct CallSupervision: ~Copyable {
 
     var raw: CInt { listener.raw }
 
-    /// How long until counts that grew are told of; nil when there are none.
+    /// The time until grown counts are reported; nil when none have grown.
     var nanosecondsToReport: Int64? {
         guard kinds.hasNews else { return nil }
         let passed = Monotonic.now().since(lastReport)
         return passed >= Self.secondInNanoseconds ? 0 : Int64(Self.secondInNanoseconds - passed)
     }
 
-    /// What an answer leaves to be done.
+    /// What remains to be done after an answer.
     enum Remainder {
         case nothing
         /// The launcher's own exec waits for `letExecute`.
         case execution
-        /// There is a kind of calls that the agent was not told of.
+        /// There is a kind of calls that was not reported yet.
         case newKind
     }
 
@@ -81,13 +83,13 @@ struct CallSupervision: ~Copyable {
         try listener.answer(waiting, errno: 0)
     }
 
-    /// What a runtime that watches its own threads reads of one of them where there is a /proc: that it runs
-    /// (proc(5), /proc/PID/stat). libdispatch ends the program when it cannot open that file.
+    /// The state of a running thread in /proc/PID/stat (proc(5)), for runtimes that read the state of their own
+    /// threads. libdispatch ends the program when it cannot open that file.
     private static let threadState = Array("1 (thread) R 0\n".utf8)
 
-    /// Answers the open of a thread's state with that text, and lets every other open pass. The policy puts only such
-    /// opens here as it would allow anyway, so it does no harm that the backend can change the path meanwhile. A kernel
-    /// that cannot hand a descriptor over says that there is no such file.
+    /// Answers the open of a thread's state with that text, and lets every other open pass. The policy passes only
+    /// opens to the supervisor that it would allow anyway, so a backend gains nothing by changing the path meanwhile.
+    /// With a kernel that cannot pass a descriptor, the open fails with ENOENT.
     private func answerOpen(_ waiting: SeccompListener.Waiting) throws(LinuxError) {
         let path = listener.peek(waiting, at: waiting.arguments[1], count: ThreadStatePath.byteCountMax)
         guard ThreadStatePath.isOne(path) else { return try listener.answer(waiting, errno: 0) }
@@ -100,7 +102,7 @@ struct CallSupervision: ~Copyable {
         }
     }
 
-    /// Tells the agent what it has not been told. What the agent has no room for is told next time.
+    /// Reports new kinds and grown counts to the agent. A report for which the socket has no room is sent next time.
     mutating func report() {
         lastReport = .now()
         for index in kinds.indices where kinds.isNews(index) {

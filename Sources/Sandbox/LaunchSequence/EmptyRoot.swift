@@ -4,7 +4,7 @@ internal import LinuxSystem
 
 /// The backend's file system: an empty, read-only tmpfs that shows the plan's binds and, if asked for, a `/tmp`.
 struct EmptyRoot {
-    /// Where a plan's writable folder is.
+    /// The path of a plan's writable folder.
     static let temporary = "/tmp"
 
     private static let rootBytes: UInt64 = 64 << 10
@@ -15,10 +15,11 @@ struct EmptyRoot {
     let links: [RootLink]
     let temporaryBytes: UInt64
 
-    /// Makes it and makes it this process's root. Needs a mount namespace and the capabilities of its user namespace.
+    /// Makes the tmpfs and makes it this process's root. Needs a mount namespace and the capabilities of its user
+    /// namespace.
     func enter() throws(LaunchFailure) {
         try layer(.mountNamespace) { () throws(LinuxError) in try Mount.makePrivate() }
-        // All sources are taken before anything is mounted that could hide one of them.
+        // All sources are opened before anything is mounted that could hide one of them.
         var trees: [CInt] = []
         for bind in binds {
             trees.append(try layer(.emptyRoot) { () throws(LinuxError) in try EmptyRoot.tree(of: bind).release() })
@@ -61,8 +62,8 @@ struct EmptyRoot {
         return tree
     }
 
-    /// Makes the folders on the way, and a folder or an empty file to mount over. Follows no link: everything on the
-    /// way was made here.
+    /// Makes the parent folders, and a folder or an empty file to mount over. Follows no link: everything on the path
+    /// was made here.
     private static func attach(
         _ tree: borrowing Descriptor, at path: String, below root: borrowing Descriptor
     ) throws(LinuxError) {

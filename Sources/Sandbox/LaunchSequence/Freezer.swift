@@ -1,21 +1,23 @@
 internal import Glibc
 internal import LinuxSystem
 
-/// How everything of a backend is made to stand still.
+/// How all processes of a backend are frozen.
 enum Freezer {
-    /// By the kernel's freezer, which nothing in the group can hinder (cgroup-v2, cgroup.freeze).
+    /// By the kernel's freezer, which no process in the group can prevent (cgroup-v2, cgroup.freeze).
     case group(BackendGroup)
-    /// By SIGSTOP, which no program can catch, to whom this number means for kill(2). A backend could be woken by a SIGCONT
-    /// that it had ordered before, by a timer or a descriptor: no shipped policy lets it, and it is stopped again.
+    /// By SIGSTOP, which no program can catch, sent to the processes that this number names for kill(2). A SIGCONT that
+    /// a backend had arranged before, by a timer or a descriptor, could wake it: no shipped policy allows that, and the
+    /// keeper stops it again.
     case signal(to: pid_t)
 
-    /// To be kept open.
+    /// The descriptors that must stay open.
     var descriptors: [CInt] { if case .group(let group) = self { group.descriptors } else { [] } }
 
-    /// What becomes ready, for `priority`, when the group may stand still; -1 where that is seen of the child.
+    /// The descriptor that becomes ready for `priority` when the group may be frozen; -1 with SIGSTOP, where the
+    /// child's change shows it.
     var events: CInt { if case .group(let group) = self { group.events } else { -1 } }
 
-    /// Begins to.
+    /// Begins to freeze the processes.
     func stop() throws(LinuxError) {
         switch self {
         case .group(let group): try group.freeze(true)
@@ -30,7 +32,7 @@ enum Freezer {
         }
     }
 
-    /// Whether the group stands still; false where that is seen of the child.
+    /// Whether the group is frozen; false with SIGSTOP, where the child's change shows it.
     func isStill() throws(LinuxError) -> Bool {
         if case .group(let group) = self { try group.isFrozen() } else { false }
     }

@@ -3,15 +3,16 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import SeccompFilter
 
-/// Stays with a backend from the fork of its process to its end: answers the calls that its filter puts to a supervisor,
-/// tells the agent what becomes of it, and freezes and thaws it when the agent asks. `KeeperState` decides.
+/// Stays with a backend from the fork of its process to its end: answers the calls that its filter passes to the
+/// supervisor, reports the backend's state to the agent, and freezes and thaws it when the agent asks. `KeeperState`
+/// decides.
 struct Keeper: ~Copyable {
-    /// How long it waits between looks for the supervisor's end, which appears as the filter is loaded.
+    /// How long it waits between checks for the notification descriptor, which appears when the filter is loaded.
     private static let lookNanoseconds: Int64 = 10_000
 
     private let child: CInt
     private let watch: ChildWatch
-    /// Ends when the backend executes; when that failed, it has the report in it. Does not block.
+    /// A pipe that ends when the backend executes, or carries the report when that failed. Does not block.
     private let execution: CInt
     private let freezer: Freezer
     private var calls: CallSupervision?
@@ -52,7 +53,7 @@ struct Keeper: ~Copyable {
         }
     }
 
-    /// Waits, and does what there is to do; the exit status once there is one.
+    /// Waits for events and handles them; returns the exit status once there is one.
     private mutating func turn(nanoseconds: Int64?) throws(LaunchFailure) -> CInt? {
         let watched: [(descriptor: CInt, events: Readiness)] = [
             (AgentSocket.raw, state.hearsCommands ? .readable : []),
@@ -87,11 +88,11 @@ struct Keeper: ~Copyable {
         }
     }
 
-    /// What became of the child; the exit status once it has ended.
+    /// Handles a change of the child; returns the exit status once it has ended.
     private mutating func heed(_ change: ChildChange) throws(LaunchFailure) -> CInt? {
         switch change {
         case .ended(let status, let use):
-            // It may have executed and ended since the last look.
+            // The child may have executed and ended since the last check.
             try hearExecution()
             tellOfCalls()
             try perform(state.ended(status, use))
@@ -113,7 +114,7 @@ struct Keeper: ~Copyable {
         try perform(state.couldNotExecute(why))
     }
 
-    /// Not of those that the launcher makes under the filter when it could not execute.
+    /// Reports denied calls, except those that the launcher makes under the filter after a failed exec.
     private mutating func tellOfCalls() { if state.hasStarted { calls?.report() } }
 
     private mutating func lookAtGroup() throws(LaunchFailure) {
@@ -121,7 +122,7 @@ struct Keeper: ~Copyable {
         if isStill { try perform(state.stopped()) }
     }
 
-    /// One that cannot be frozen is not to go on as if it were.
+    /// Fails the launch when freezing fails: the backend must not go on as if it were frozen.
     private func frozen<Value>(_ body: () throws(LinuxError) -> Value) throws(LaunchFailure) -> Value {
         do throws(LinuxError) {
             return try body()
@@ -149,11 +150,11 @@ struct Keeper: ~Copyable {
         }
     }
 
-    /// Stops sharing descriptors with the backend's process and keeps what keeping it takes. From here on nobody of the same
-    /// user may trace this process.
+    /// Stops sharing descriptors with the backend's process and closes those that the keeper does not need. From here
+    /// on processes of the same user cannot trace this one.
     private mutating func leaveDescriptors() throws(LinuxError) {
         try SharedDescriptors.unshare()
-        // The agent is to see the backend's socket close when the backend ends.
+        // The backend's socket is closed here, so that the agent sees it close when the backend ends.
         var kept = [watch.raw, execution] + freezer.descriptors
         if let listener = calls?.raw { kept.append(listener) }
         try Launcher.keepOnly(kept)

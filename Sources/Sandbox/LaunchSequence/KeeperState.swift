@@ -1,54 +1,55 @@
 internal import LaunchPlan
 internal import LinuxSystem
 
-/// What a keeper knows of its backend, and what it does about what happens. A plain value: no descriptor, no process.
+/// The state machine of a keeper: the state of its backend, and the actions for each event. A plain value: no
+/// descriptor, no process.
 struct KeeperState {
     enum Phase: Equatable {
         /// The backend's process has not executed yet.
         case launching
-        /// It could not.
+        /// The exec failed.
         case failed
         case running
-        /// It was told to stand still, and does not yet.
+        /// A freeze has begun and is not complete.
         case freezing
         case frozen
     }
 
     enum Action: Equatable {
         case say(KeeperReport)
-        /// Make everything of the backend stand still.
+        /// Freeze all processes of the backend.
         case stop
         case resume
-        /// End the backend: the agent is not what it should be.
+        /// End the backend, because the agent broke the protocol.
         case refuse(String)
     }
 
     private(set) var phase = Phase.launching
-    /// The backend's process was seen to be stopped by a signal, its own perhaps.
+    /// Whether the backend's process was stopped by a signal, perhaps its own.
     private var isStopped = false
 
-    /// Whether the agent is listened to: a command is answered before the next is read, and none is read before the backend
+    /// Whether a command is read now: each is answered before the next is read, and none is read before the backend
     /// runs.
     var hearsCommands: Bool { phase == .running || phase == .frozen }
 
-    /// The backend runs, or did: what its process does is its own.
+    /// Whether the backend was executed; from then on its process is no longer the launcher's.
     var hasStarted: Bool { phase != .launching && phase != .failed }
 
-    /// The backend's process has become the backend.
+    /// The exec has succeeded.
     mutating func executed() -> [Action] {
         guard phase == .launching else { return [] }
         phase = .running
         return [.say(.started)]
     }
 
-    /// It could not become the backend, and says why.
+    /// The process could not become the backend; `why` is its report.
     mutating func couldNotExecute(_ why: KeeperReport) -> [Action] {
         guard phase == .launching else { return [] }
         phase = .failed
         return [.say(why)]
     }
 
-    /// A datagram of the agent's, while `hearsCommands`.
+    /// A datagram of the agent has come, while `hearsCommands`.
     mutating func heard(_ datagram: [UInt8]) -> [Action] {
         guard let command = KeeperCommand(decoding: datagram) else {
             return [.refuse("the agent asked for what no agent asks for, in \(datagram.count) bytes")]
@@ -67,7 +68,7 @@ struct KeeperState {
         }
     }
 
-    /// The backend stands still: its group, or its process by a signal.
+    /// The backend is stopped: its group, or its process by a signal.
     mutating func stopped() -> [Action] {
         isStopped = true
         guard phase == .freezing else { return [] }
@@ -75,7 +76,7 @@ struct KeeperState {
         return [.say(.frozen)]
     }
 
-    /// A signal had its process go on.
+    /// A signal has continued its process.
     mutating func continued() -> [Action] {
         isStopped = false
         return phase == .freezing || phase == .frozen ? [.stop] : []

@@ -3,11 +3,11 @@ package import LaunchPlan
 internal import LinuxSystem
 
 extension LaunchFailure {
-    /// A layer that could not be applied: which one, why, and what to do about it.
+    /// A layer that could not be applied, with the reason and the remedy.
     init(_ layer: SandboxLayers, _ error: LinuxError, remedy: String? = nil) {
         let reason = remedy.map { "\(error); \($0)" } ?? error.description
-        // A group is gone when another agent, or whoever delegated it, tidied up in that moment: the next launch has
-        // another one.
+        // A group may have been removed just now by another agent, or by the manager that delegated it: the next launch
+        // has another one.
         self.init(
             "\(layer.names.joined(separator: ", ")): \(reason)",
             isTransient: error.isTransient || layer == .controlGroup)
@@ -20,8 +20,8 @@ extension LaunchFailure {
         end()
     }
 
-    /// The same for a process that may be under the backend's filter already, by way of its keeper: write(2) is a call that
-    /// every filter allows that lets a backend answer at all.
+    /// The same for a process that may be under the backend's filter already, through its keeper: write(2) is allowed
+    /// by every filter under which a backend can answer at all.
     func report(through pipe: CInt) -> Never {
         let bytes = told.encoded()
         _ = write(pipe, bytes, bytes.count)

@@ -3,13 +3,13 @@ package import LaunchPlan
 internal import LinuxSystem
 internal import SeccompFilter
 
-/// The order of a launch. Every step that fails ends it before the backend has run an instruction.
+/// Launches a backend, step by step. A step that fails ends the launch before the backend has run an instruction.
 ///
-/// In tier full there are three processes: this one, outside the PID namespace, which the agent knows; its child, the
-/// first process of the namespace, with which the kernel kills all others in it; and the backend, number 2. In tier
-/// reduced the second is left out. Each waits for the next one and for the end of the agent's socket, the lifeline, and each
-/// dies with the one before it, so that the agent's death reaches the backend whatever moment of the launch it hits. The one
-/// that waits for the backend is its keeper (`Keeper`).
+/// In tier full there are three processes: this one, outside the PID namespace, which is the agent's child; its child,
+/// the first process of the namespace, with whose end the kernel kills all others in it; and the backend, process 2.
+/// Tier reduced leaves out the second. Each waits for the next one and for the end of the agent's socket, the lifeline,
+/// and each dies with the one before it, so that the agent's death reaches the backend at whatever moment of the launch
+/// it comes. The process that waits for the backend is its keeper (`Keeper`).
 package struct Launcher {
     private let plan: LaunchPlan
     private let filter: FilterProgram
@@ -45,7 +45,7 @@ package struct Launcher {
 
     private func has(_ layer: SandboxLayers) -> Bool { plan.layers.contains(layer) }
 
-    /// Whether a filter is loaded: the plan's, or the one that only knows about exec.
+    /// Whether a filter is loaded: the plan's, or the one that only supervises exec.
     private var isSupervised: Bool { has(.seccomp) || has(.execOnce) }
 
     /// Launches, waits for the backend's end, and returns the exit status that says how it ended (`LauncherStatus`).
@@ -67,16 +67,16 @@ package struct Launcher {
         return has(.processNamespace) ? try runFirstProcess(group) : try runBackend(group)
     }
 
-    /// The first descriptor that is nobody's.
+    /// The first descriptor number that is not in use.
     private var firstOfNobody: CInt { GivenDescriptor.firstHandedOn + CInt(plan.handedOnCount) }
 
-    /// Moves this process, and with it all that it forks, into the group whose limits the agent has set; the group in it for
-    /// the backend alone.
+    /// Moves this process, and with it all that it forks, into the group whose limits the agent has set. Returns the
+    /// group below it for the backend alone.
     private func enterControlGroup() throws(LaunchFailure) -> BackendGroup {
         try layer(.controlGroup, remedy: "the agent's control group was taken from it; restart the agent") {
             () throws(LinuxError) in
             let folder = Descriptor(owning: GivenDescriptor.controlGroup)
-            // 0: the one who writes (cgroups(7)).
+            // 0 is the process that writes (cgroups(7)).
             try folder.openBelow("cgroup.procs", O_WRONLY).writeAll(Array("0".utf8))
             return try BackendGroup(in: folder)
         }
@@ -100,7 +100,7 @@ package struct Launcher {
             }
         }
         if has(.hostNameNamespace) {
-            // A new one has the machine's names until it is given others.
+            // A new UTS namespace has the machine's names until it is given others.
             try layer(.hostNameNamespace) { () throws(LinuxError) in try Namespaces.setHostName("backend") }
         }
         if has(.noNestedNamespaces) {
@@ -113,8 +113,8 @@ package struct Launcher {
         }
     }
 
-    /// Without a user namespace there is none in which the bounding set could be emptied. An ordinary user's process has
-    /// nothing to clear there; a container's root has, and no_new_privs keeps it from coming back.
+    /// Without a user namespace the bounding set cannot be emptied. An ordinary user's process has no capabilities to
+    /// clear then; a container's root has some, and no_new_privs keeps it from regaining them.
     private func dropCapabilities() throws(LaunchFailure) {
         try layer(.noCapabilities) { () throws(LinuxError) in
             if has(.userNamespace) { try Confinement.dropCapabilities() } else { try Confinement.clearCapabilities() }
@@ -147,8 +147,8 @@ package struct Launcher {
 
     /// Forks the first process of the PID namespace, which runs the backend, and waits for it.
     private func runFirstProcess(_ group: BackendGroup?) throws(LaunchFailure) -> CInt {
-        // Tells the child whether this process died before the child could ask to die with it; its number would not,
-        // because a parent outside the namespace has none there.
+        // Shows the child whether this process died before the child could ask to die with it. The parent's process id
+        // would not, because a parent outside the namespace has none there.
         let launcher = try layer(.lifeline) { () throws(LinuxError) in try ProcessFork.handleOfSelf() }
         let watch = try layer(.lifeline) { () throws(LinuxError) in try ChildWatch() }
         let child = try layer(.processNamespace) { () throws(LinuxError) in try ProcessFork.fork() }
@@ -170,7 +170,7 @@ package struct Launcher {
                 return LauncherStatus.agentLost
             }
             guard case .ended(let status, let use) = watch.look(at: child) else { continue }
-            // Whoever killed the keeper killed everything in the namespace with it, and nobody was left to say so.
+            // A kill of the keeper has killed everything in the namespace with it, so this process reports the end.
             if case .signalled = status { AgentSocket.say(.ended(status, use)) }
             return LauncherStatus.of(status)
         }
@@ -178,8 +178,8 @@ package struct Launcher {
 
     /// Forks the backend, and keeps it.
     ///
-    /// Until the backend executes, it and this process have their descriptors in common: that is how the supervisor's end
-    /// of the filter, which the backend's process opens by loading the filter, gets here without a call that the filter
+    /// Until the backend executes, it and this process share their table of descriptors: so the notification
+    /// descriptor, which the backend's process opens by loading the filter, gets here without a call that the filter
     /// would have to allow.
     private func runBackend(_ group: BackendGroup?) throws(LaunchFailure) -> CInt {
         let parent = getpid()
@@ -202,13 +202,14 @@ package struct Launcher {
         try layer(.seccomp) { () throws(LinuxError) in try SharedDescriptors.setPunctualWaits() }
         var keeper = Keeper(
             child: child, watch: watch, execution: execution,
-            // Without a namespace everybody of this user would be meant; the backend leads a group of processes.
+            // Without a PID namespace -1 would mean every process of this user; the backend leads a process group
+            // instead.
             freezer: group.map { .group($0) } ?? .signal(to: has(.processNamespace) && getpid() == 1 ? -1 : -child))
         return try keeper.keep(isSupervised ? (listener, plan, filter) : nil)
     }
 
-    /// Closes all that a process of the launcher does not need that only waits. From here on nobody of the same user may
-    /// trace it.
+    /// Closes all descriptors that a process of the launcher does not need while it only waits. From here on processes
+    /// of the same user cannot trace it.
     static func keepOnly(_ kept: [CInt]) throws(LinuxError) {
         var next: CInt = 0
         for descriptor in ([STDERR_FILENO, AgentSocket.raw] + kept).sorted() {
@@ -219,8 +220,8 @@ package struct Launcher {
         try Confinement.forbidTracing()
     }
 
-    /// In the process that will be the backend. It opens and closes nothing: until the exec its descriptors are its
-    /// parent's too.
+    /// Runs in the process that will be the backend. It opens and closes nothing, because until the exec its
+    /// descriptors are its parent's too.
     private func becomeBackend(parent: CInt, _ group: BackendGroup?, executing: CInt) -> Never {
         do throws(LaunchFailure) {
             try takeLastSteps(parent: parent, group)

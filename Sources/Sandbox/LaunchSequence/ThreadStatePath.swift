@@ -1,4 +1,4 @@
-/// The path "/proc/NUMBER/stat", NUL included, in memory that nobody vouches for.
+/// Recognizes the path "/proc/NUMBER/stat", NUL included, in untrusted memory.
 enum ThreadStatePath {
     static let byteCountMax = 24
     private static let (prefix, suffix) = (Array("/proc/".utf8), Array("/stat\0".utf8))

@@ -1,14 +1,14 @@
 internal import SandboxPolicy
 
-/// How the values of one kind of argument are called: either one of several values, or several bits together with at
-/// most one value below them.
+/// The names of the values of one kind of argument: either one of several values, or several bits together with at most
+/// one value below them.
 struct ArgumentVocabulary: Sendable {
-    /// The part that is a value of its own; the bits above it are flags.
+    /// The mask of the part that is one value; the bits above it are flags.
     var valueMask: UInt64 = .max
     var values: [UInt64: String] = [:]
-    /// In the order in which they are said.
+    /// The flags, in the order in which they are listed.
     var flags: [(bits: UInt64, name: String)] = []
-    /// What a value without a name is called.
+    /// The words for a value without a name.
     var describeUnknown: @Sendable (UInt64) -> String = { $0 < 4096 ? "\($0)" : "0x" + String($0, radix: 16) }
 
     func words(_ value: UInt64) -> String {
@@ -20,7 +20,7 @@ struct ArgumentVocabulary: Sendable {
         }
         if rest != 0 { said.append("0x" + String(rest, radix: 16)) }
         let plain = value & valueMask
-        // A zero beside flags says nothing, unless it has a name.
+        // A zero beside flags is left out, unless it has a name.
         if let name = values[plain] {
             if said.isEmpty || plain != 0 { said.insert(name, at: 0) }
         } else if plain != 0 || said.isEmpty {
@@ -29,7 +29,7 @@ struct ArgumentVocabulary: Sendable {
         return said.joined(separator: "|")
     }
 
-    /// Bits one by one, those of the values among them.
+    /// The names of single bits, including those of values.
     func flagWords(_ bits: UInt64) -> String {
         var said: [String] = []
         var rest = bits

@@ -2,11 +2,11 @@ internal import LaunchPlan
 internal import SandboxPolicy
 package import SeccompFilter
 
-/// A system call in words, for whoever looks at what was denied.
+/// A system call in words, for the list of denied calls.
 package struct CallDescription: Sendable {
     /// The call's name, or "number N"; "(others)" for the kinds beyond the limit.
     package let name: String
-    /// What the argument that tells kinds apart says, such as "AF_INET"; empty where none does.
+    /// The argument that tells kinds apart in words, such as "AF_INET"; empty if there is none.
     package let argument: String
 
     package init(_ call: SystemCall) {

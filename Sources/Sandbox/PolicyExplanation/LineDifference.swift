@@ -2,8 +2,8 @@ internal import SandboxPolicy
 
 /// Lines that differ, as diff(1) shows them.
 package enum LineDifference {
-    /// "-" before what only `old` has, "+" before what only `new` has, " " before up to `context` lines around them; "..."
-    /// stands for lines that are left out. Empty when both are the same.
+    /// Lines that only `old` has begin with "-", lines that only `new` has with "+", and up to `context` lines around
+    /// them with " "; "..." replaces lines that are left out. Empty when both are the same.
     package static func lines(_ old: [String], _ new: [String], context: Int = 2) -> [String] {
         let difference = new.difference(from: old)
         guard !difference.isEmpty else { return [] }

@@ -2,7 +2,8 @@ package import SandboxPolicy
 package import SeccompFilter
 
 extension PolicyFolder {
-    /// For each call those that would let it pass, the least exposing first. A policy that cannot be read allows nothing.
+    /// For each call the policies that would let it pass, the least exposing first. A policy that cannot be read allows
+    /// nothing.
     package func allowing(_ calls: [SystemCall]) -> [[String]] {
         let names = (try? names()) ?? []
         let effective = names.compactMap { name in

@@ -3,24 +3,25 @@ package import SandboxPolicy
 package import SeccompFilter
 internal import StrictJSON
 
-/// Makes the smallest policy that a program needs of the calls that it was seen to make. Pure.
+/// Makes the smallest policy that a program needs from the calls that it made in a learning run. Pure.
 package struct PolicyLearning: Sendable {
-    /// What a learning run lets pass.
+    /// Which calls a learning run lets pass.
     package enum Caution: Sendable {
-        /// Everything but what the base denies by name: calls that programs can do without.
+        /// All calls except those that the base denies by name, which programs can do without.
         case asDenied
-        /// Everything but what the base calls not implemented, which C libraries replace.
+        /// All calls except those that the base answers with ENOSYS, which C libraries replace.
         case asUnimplemented
     }
 
     private static let notImplemented: UInt16 = 38
 
-    /// The installed policies that are compared with.
+    /// The installed policies to compare with.
     private let installed: [SeccompPolicy]
 
     package init(installed: [SeccompPolicy]) { self.installed = installed }
 
-    /// A policy that tells of every call: what passes is logged, what `base` denies by name gets its errno.
+    /// A policy under which every call is reported: calls that pass are logged, calls that `base` denies by name get
+    /// its errno.
     package static func telling(base: SeccompPolicy, _ caution: Caution) -> SeccompPolicy {
         let denials = base.rules.filter { rule in
             guard case .errno(let number) = rule.action else { return false }
@@ -30,8 +31,8 @@ package struct PolicyLearning: Sendable {
             name: "learning", file: base.file, defaultAction: .log, architectures: base.architectures, rules: denials)
     }
 
-    /// What the arguments of these calls tell kinds apart by while learning: as for what is denied, and for mmap the flags
-    /// beside the protection, because policies decide on both.
+    /// The arguments that tell kinds of calls apart in a learning run: the same as for denied calls, and for mmap the
+    /// flags as well as the protection, because policies decide on both.
     package static var tellingArguments: [TellingArguments] {
         LaunchPlanner.tellingArguments.map { telling in
             telling.call == SyscallNames.number(of: "mmap")
@@ -39,26 +40,26 @@ package struct PolicyLearning: Sendable {
         }
     }
 
-    /// One installed policy held against what was seen.
+    /// One installed policy compared with the calls that were made.
     package struct Comparison: Sendable {
         package let policy: SeccompPolicy
         /// How much the policy exposes.
         package let score: Double
-        /// Calls that were made and that it would deny, one of each kind; whether the program needs them all, its running
-        /// without some of them tells.
+        /// Calls that were made and that it would deny, one of each kind; only runs without some of them show whether
+        /// the program needs them all.
         package let missing: [SystemCall]
         /// Calls that it allows and that were not made.
         package let unused: [String]
         fileprivate let seen: [SystemCall]
         fileprivate let name: String
 
-        /// Of the policy what was seen, and these of the missing calls.
+        /// The policy reduced to the calls that were made, with these of the missing calls added.
         package func smallest(with missing: [SystemCall]) -> SeccompPolicy {
             PolicyLearning.smallest(of: policy, needed: seen, missing: missing, name: name)
         }
     }
 
-    /// Whether a call makes the process another program, which no policy can allow.
+    /// Whether a call executes another program, which no policy can allow.
     package static func isExecution(_ call: SystemCall) -> Bool {
         EffectivePolicy.executions.contains(SyscallNames.name(of: call.number) ?? "")
     }
@@ -86,7 +87,7 @@ package struct PolicyLearning: Sendable {
         Set(policy.rules.filter { $0.action.letsPass }.flatMap(\.names))
     }
 
-    /// The nearest policy without what was not seen, and with what it lacks.
+    /// The nearest policy without the calls that were not made, and with those that it lacks.
     fileprivate static func smallest(
         of nearest: SeccompPolicy, needed: [SystemCall], missing: [SystemCall], name: String
     ) -> SeccompPolicy {
@@ -102,7 +103,7 @@ package struct PolicyLearning: Sendable {
         var plain: [String] = []
         for call in missing {
             guard let callName = SyscallNames.name(of: call.number) else { continue }
-            // An explicit denial of the nearest would contradict.
+            // An explicit denial in the nearest policy would contradict the added rule.
             rules = rules.compactMap { rule in
                 guard !rule.action.letsPass, rule.names.contains(callName) else { return rule }
                 let others = rule.names.filter { $0 != callName }

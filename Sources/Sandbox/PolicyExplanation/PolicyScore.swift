@@ -3,10 +3,10 @@ package import SandboxPolicy
 /// How much of the kernel and of the machine a policy leaves to a hostile program, from 0.0 (nothing) to 10.0
 /// (everything), in the manner of systemd-analyze's "security".
 ///
-/// Each group of system calls that the policy lets pass is taken as a chance, `SyscallGroup.risk`, that such a program gets
-/// further than it should; half of it where the policy lets the calls pass under conditions only. The score is ten times
-/// the chance that one of them does, as if they did not depend on each other. A judgement to compare policies by: it knows
-/// nothing of the other layers of the sandbox, which hold whatever the policy is.
+/// Each group of system calls that the policy lets pass adds a chance, `SyscallGroup.risk`, that such a program gets
+/// further than it should; half of it if the policy lets the calls pass only under conditions. The score is ten times
+/// the chance that one of the groups fails, as if they were independent. It is a judgement to compare policies by, and
+/// ignores the other layers of the sandbox, which hold under any policy.
 package struct PolicyScore: Equatable, Sendable {
     package let value: Double
 

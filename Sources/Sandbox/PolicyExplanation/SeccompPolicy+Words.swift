@@ -1,15 +1,15 @@
 package import SandboxPolicy
 
 extension SeccompPolicy.Rule {
-    /// Its conditions in words, as they hold for a call: "protection without PROT_EXEC, flags MAP_PRIVATE". Empty where it
-    /// has none.
+    /// The rule's conditions in words, for a call: "protection without PROT_EXEC, flags MAP_PRIVATE". Empty if it has
+    /// none.
     package func conditionWords(call number: UInt32) -> String {
         conditions.map { $0.words(call: number) }.joined(separator: ", ")
     }
 }
 
 extension SeccompPolicy.Condition {
-    /// In words, for a call's argument.
+    /// The condition in words, for a call's argument.
     func words(call number: UInt32) -> String {
         let parameters = SyscallSignature.table[number]?.parameters ?? []
         let parameter =
@@ -31,14 +31,14 @@ extension SeccompPolicy.Condition {
         }
     }
 
-    /// Parameters of which a policy can only ask whether they are there.
+    /// Pointer parameters, which a policy can only compare with null.
     private static let pointers: Set<String> = ["address", "new limit", "old limit"]
 
     private func maskWords(_ parameter: SyscallSignature.Parameter) -> String {
         guard let vocabulary = parameter.vocabulary else {
             return "\(parameter.name) & 0x\(String(value, radix: 16)) = 0x\(String(valueTwo, radix: 16))"
         }
-        // Bits that the vocabulary takes as one value are said as one, where all of them are asked about.
+        // If the condition covers all bits that the vocabulary takes as one value, they get one name.
         let whole = vocabulary.valueMask != .max && value & vocabulary.valueMask == vocabulary.valueMask
         var said: [String] = []
         if whole, vocabulary.valueMask != 0 {

@@ -1,7 +1,7 @@
 internal import SandboxPolicy
 
 extension SyscallGroup {
-    /// From what every program does to what only the system does.
+    /// All groups, from calls that every program makes to calls that only the system makes.
     package static let all: [SyscallGroup] = harmless + files + outward + processes + system
 
     private init(

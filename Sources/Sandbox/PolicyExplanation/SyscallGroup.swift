@@ -1,15 +1,15 @@
 package import SandboxPolicy
 package import SeccompFilter
 
-/// System calls that are for one thing: what they let a program do, what that exposes, and how much it weighs in
-/// `PolicyScore`. Every system call is in one group, or in several that its arguments tell apart.
+/// System calls for one purpose: what they let a program do, what that exposes, and its weight in `PolicyScore`. Every
+/// system call is in one group, or in several that its arguments tell apart.
 package struct SyscallGroup: Sendable {
     package let name: String
-    /// What a program does with them, after "can" or "cannot".
+    /// The purpose of the calls, to follow "can" or "cannot".
     package let purpose: String
-    /// What is at stake where a hostile program may make them.
+    /// What a hostile program could do with them.
     package let exposure: String
-    /// The chance, in thousandths, that such a program gets further than it should, if it may make them as it likes. A
+    /// The chance, in thousandths, that such a program gets further than it should, if it may make them freely. A
     /// judgement, not a measurement.
     package let risk: Int
     /// Calls that belong here whatever their arguments are.
@@ -20,9 +20,9 @@ package struct SyscallGroup: Sendable {
     /// Calls of one name with certain arguments.
     package struct Case: Sendable {
         package let call: String
-        /// What must hold of their arguments.
+        /// The conditions on their arguments.
         let conditions: [SeccompPolicy.Condition]
-        /// An argument that must be none of these.
+        /// An argument that must have none of these values.
         let except: (index: UInt32, values: Set<UInt64>)?
 
         init(_ call: String, _ conditions: [SeccompPolicy.Condition]) {
@@ -44,13 +44,13 @@ package struct SyscallGroup: Sendable {
         }
     }
 
-    /// Whether a policy lets any of its calls pass, and whether without conditions.
+    /// Whether a policy lets any call of the group pass, and whether without conditions.
     package func reach(in policy: EffectivePolicy) -> EffectivePolicy.Reach {
         let plain = calls.compactMap { SyscallNames.number(of: $0) }.map { policy.reach(of: $0) }
         return (plain + cases.map { $0.reach(in: policy) }).max() ?? .never
     }
 
-    /// The group that a call belongs to; nil for one that no group has, which is newer than this program.
+    /// The group that a call belongs to; nil for a call that is newer than this program.
     package static func of(_ call: SystemCall) -> SyscallGroup? {
         guard let name = SyscallNames.name(of: call.number) else { return nil }
         return all.first { group in
@@ -63,7 +63,7 @@ package struct SyscallGroup: Sendable {
 package struct SyscallMeaning: Equatable, Sendable {
     /// The name of the call's group.
     package let group: String
-    /// What it is for and what allowing it would expose.
+    /// The call's purpose, and what allowing it would expose.
     package let phrase: String
 
     package init(_ call: SystemCall) {
@@ -101,11 +101,11 @@ extension SyscallGroup.Case {
         return asked?.operation != .equal || !except.values.contains(asked?.value ?? 0)
     }
 
-    /// Whether a policy lets such calls pass.
+    /// Whether a policy lets calls of this case pass.
     func reach(in policy: EffectivePolicy) -> EffectivePolicy.Reach {
         guard let number = SyscallNames.number(of: call) else { return .never }
         guard except != nil else { return policy.reach(of: number, where: conditions) }
-        // A rule that lets only exceptions pass lets nothing of this pass.
+        // A rule that lets only the exceptions pass does not count.
         let isMeant = policy.rules(of: number).contains { $0.action.letsPass && mayMean($0) }
         return isMeant ? policy.reach(of: number) : .never
     }

@@ -2,14 +2,14 @@ internal import SandboxPolicy
 
 /// The parameters of a system call, as far as policies and reports speak of them.
 struct SyscallSignature: Sendable {
-    /// In order; those that are missing have no name here.
+    /// The parameters in order; the last ones may be missing, and then have no name.
     let parameters: [Parameter]
 
     struct Parameter: ExpressibleByStringLiteral, Sendable {
         let name: String
-        /// What its values are called.
+        /// The names of its values.
         var vocabulary: ArgumentVocabulary?
-        /// A long of the kernel's, not an int of which it ignores the upper half.
+        /// Whether the kernel takes it as a long, and not as an int, of which it ignores the upper half.
         var isWide = false
 
         init(stringLiteral name: String) { self.name = name }
@@ -23,7 +23,7 @@ struct SyscallSignature: Sendable {
         func words(_ value: UInt64) -> String {
             guard let vocabulary else { return "\(value)" }
             guard isWide || value <= UInt64(UInt32.max) else {
-                // The kernel looks at the lower half only; a filter that compares all 64 bits must not be passed by that.
+                // The kernel uses the lower half only; a filter compares all 64 bits, so the upper half must be shown.
                 return "\(vocabulary.words(value & 0xffff_ffff)), with high bits set"
             }
             return vocabulary.words(value)
@@ -32,7 +32,7 @@ struct SyscallSignature: Sendable {
 
     init(_ parameters: [Parameter]) { self.parameters = parameters }
 
-    /// By the numbers of this machine.
+    /// The signatures by the call numbers of this machine.
     static let table: [UInt32: SyscallSignature] = Dictionary(
         uniqueKeysWithValues: named.compactMap { name, signature in
             SyscallNames.number(of: name).map { ($0, signature) }

@@ -1,13 +1,13 @@
 internal import Glibc
 internal import LinuxSystem
 
-/// How a process ended that was given a time to live, and what it wrote.
+/// How a process with a time limit ended, and what it wrote.
 struct Attempt {
-    /// Nil: its time was over, and it was killed.
+    /// Nil: it was killed at the time limit.
     let status: ExitStatus?
     let text: String
 
-    /// What an attempt may write; a pipe holds it, so it is read at the end.
+    /// The most that an attempt may write; a pipe holds it, so it is read at the end.
     private static let outputBytesMax = 64 << 10
 
     /// Waits for the end of `process`, with its whole session when it leads one, and reads what is left in `output`. Throws
@@ -24,14 +24,14 @@ struct Attempt {
             }
             return false
         }
-        // Those that it has started, too.
+        // Its child processes, too.
         kill(-process.processID, SIGKILL)
         let ended = process.waitForExit()
         status = try hasEnded.get() ? ended : nil
         text = try Attempt.rest(of: output)
     }
 
-    /// What can be read now.
+    /// The bytes that can be read now.
     static func rest(of output: borrowing Descriptor) throws(LinuxError) -> String {
         try output.setNonblocking(true)
         var bytes = [UInt8](repeating: 0, count: outputBytesMax)
@@ -60,7 +60,8 @@ struct Attempt {
         return try Attempt(process, output: output.first, seconds: seconds, interruption: interruption)
     }
 
-    /// What the probe's end says of the probe, or nil when it says nothing (Sources/Sandbox/sandbox-probe/probe.c).
+    /// The probe's outcome by its exit status and output, or nil when they show none
+    /// (Sources/Sandbox/sandbox-probe/probe.c).
     func outcome(of probe: Probe) -> ProbeOutcome? {
         switch status {
         case nil: return .timedOut
@@ -69,7 +70,7 @@ struct Attempt {
         case .exited(1):
             let words = text.split(separator: "\n").last?.split(separator: " ", maxSplits: 2).map(String.init) ?? []
             return words.count == 3 && words[0] == probe.name && words[1] == "refused"
-                // One that has no descriptor left cannot say why.
+                // A probe that has no descriptor left cannot write the reason.
                 ? .refused(words[2]) : .refused("no reason")
         case .exited: return nil
         }

@@ -1,8 +1,8 @@
 package import SandboxPolicy
 package import SeccompFilter
 
-/// A probe that may succeed inside because it is said to: the tier has a residual risk, or the policy is there to let it.
-/// Whatever else succeeds is a hole.
+/// A probe that may succeed inside, because the tier declares a residual risk, or the policy allows it on purpose. Any
+/// other success is a hole.
 package struct DeclaredEscape: Sendable {
     private let probe: String
     /// The residual risk that the tier must have for it; nil: the policy alone decides, in every tier.

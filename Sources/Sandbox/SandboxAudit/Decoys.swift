@@ -1,22 +1,22 @@
 internal import Glibc
 internal import LinuxSystem
 
-/// What the probes attack in the place of what a machine has that a hostile program might want: another process of the same
-/// user with its memory, files, sockets and keys; descriptors that were leaked; this process, as the agent. All of it is
-/// made for them, so that none of them touches anything else. Used by one thread.
+/// The targets of the probes, in place of the machine's own: another process of the same user with its memory, files,
+/// sockets and keys; leaked descriptors; this process, as the agent. All are made for the probes, so that these touch
+/// nothing else. Used by one thread.
 final class Decoys {
-    /// What every secret among them begins with (Sources/Sandbox/sandbox-probe/means.c).
+    /// The beginning of every secret among them (Sources/Sandbox/sandbox-probe/means.c).
     static let secret = "a secret of the owner"
-    /// How the probes' environment has it.
+    /// The secret in the probes' environment.
     static let environment = ["HEARTH_PROBE_SECRET=\(secret)"]
-    /// Leaked descriptors are put above those that programs use.
+    /// Leaked descriptors have numbers above those that programs use.
     private static let leakedFrom: CInt = 60
     private static let wordBytesMax = 16 << 10
     private static let startNanoseconds: UInt64 = 10_000_000_000
 
-    /// The weights, open to be read, as a backend is given them.
+    /// The weights, open for reading, as a backend gets them.
     let model: Descriptor
-    /// Open in this process, and inherited by whoever does not close them.
+    /// Descriptors that are open in this process, and inherited by every process that does not close them.
     private let leaked: [(key: String, descriptor: CInt)]
     private let peer: Descriptor
     private let words: [String]
@@ -64,7 +64,7 @@ final class Decoys {
         memory.deallocate()
     }
 
-    /// What the bystander has: a word a line, then an empty one.
+    /// Reads the bystander's targets: one word a line, then an empty line.
     private static func readWords(
         _ output: consuming Descriptor, interruption: CInt?
     ) throws(LinuxError) -> [String] {
@@ -83,16 +83,16 @@ final class Decoys {
         return String(decoding: text, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    /// What a probe is told that has `descriptors` from this number on.
+    /// The arguments of a probe that has `descriptors` from this number on.
     func words(descriptorsFrom first: CInt) -> [String] {
         words + ["agent=\(getpid())", "agent-address=\(UInt(bitPattern: memory.baseAddress))"]
             + ["model-descriptor=\(first)"] + leaked.enumerated().map { "\($1.key)=\(Int(first) + 1 + $0)" }
     }
 
-    /// What leaks: a file, a folder, a socket, a terminal.
+    /// The leaked descriptors: a file, a folder, a socket, a terminal.
     var leakedDescriptors: [CInt] { leaked.map(\.descriptor) }
 
-    /// Sends the secret's descriptor over a socket, to wait there for whoever receives messages (cmsg(3)).
+    /// Sends the secret's descriptor over a socket, where it waits for a program that receives messages (cmsg(3)).
     func sendSecret(over socket: CInt) throws(LinuxError) {
         // A header of 16 bytes (length, level, type), the descriptor, and padding to 24.
         var ancillary: [UInt64] = [
@@ -122,7 +122,7 @@ private struct Bystander: ~Copyable {
     private static let endNanoseconds: UInt64 = 2_000_000_000
 
     private let process: ProcessHandle
-    /// A descriptor whose end is the bystander's, which takes away what outlives processes.
+    /// A descriptor whose end tells the bystander to end, and to remove what outlives processes.
     private let input: CInt
 
     init(process: consuming ProcessHandle, input: consuming Descriptor) {

@@ -1,5 +1,5 @@
 extension HostFacts {
-    /// Every finding, the ones that keep the machine from a tier with their remedy. Pure.
+    /// All findings; those that keep the machine from a tier have a remedy. Pure.
     package var findings: [HostFinding] {
         [
             kernel, seccomp, landlock, userNamespaces, memoryFiles, surroundings, controlGroups, speculation, tracing,
@@ -7,7 +7,7 @@ extension HostFacts {
         ].compactMap { $0 }
     }
 
-    /// What to do about user namespaces, where something is known to keep ordinary users from making them.
+    /// The remedy for user namespaces, if something is known to keep ordinary users from making them.
     package var namespaceRemedy: String? {
         if userNamespaces.state == .bad { return userNamespaces.remedy }
         return container == nil ? nil : surroundings.remedy

@@ -41,7 +41,7 @@ extension HostFacts {
         return facts
     }
 
-    /// What kind of container this is, by the traces that container managers leave. Pure.
+    /// The kind of this container, by the traces that container managers leave. Pure.
     static func container(marks: [String], systemd: String?, cgroup: String?, mounts: String?) -> String? {
         if marks.contains("/.dockerenv") { return "docker" }
         if marks.contains("/run/.containerenv") { return "podman" }
@@ -51,7 +51,7 @@ extension HostFacts {
             ("machine.slice", "systemd-nspawn"),
         ]
         if let kind = kinds.first(where: { cgroup?.contains($0.0) ?? false }) { return kind.1 }
-        // A container's root is an overlay; so is a live system's, which is not to be told apart by this alone.
+        // A container's root is an overlay; so is a live system's, which this alone does not distinguish.
         return mounts?.split(separator: "\n").contains { line in
             line.contains(" / / ") && line.contains(" - overlay ") && line.contains("/docker/overlay2/")
         } == true ? "docker" : nil

@@ -1,8 +1,9 @@
-/// What of this machine decides how strongly it can hold a backend. A plain value: `read()` looks, `findings` judges.
+/// The facts of this machine that decide how strongly it can hold a backend. A plain value: `read()` reads them,
+/// `findings` judges them.
 package struct HostFacts: Equatable, Sendable {
     /// `uname -r`, such as "6.1.0-18-amd64".
     package var kernelRelease = ""
-    /// The kernel's Landlock, from 1; 0: none.
+    /// The version of the kernel's Landlock, from 1; 0: none.
     package var landlockVersion = 0
     /// /proc/sys/kernel/seccomp/actions_avail; nil where there is no such file.
     package var seccompActions: [String]?
@@ -12,15 +13,15 @@ package struct HostFacts: Equatable, Sendable {
     package var unprivilegedNamespaces: Bool?
     /// kernel.apparmor_restrict_unprivileged_userns, from Ubuntu 23.10 on.
     package var appArmorRestrictsNamespaces = false
-    /// Whether /etc/apparmor.d has the launcher's profile.
+    /// Whether /etc/apparmor.d has the launcher's AppArmor profile.
     package var hasAppArmorProfile = false
-    /// Where the profile lies that was installed with Hearth; nil: it is not there.
+    /// The path of the AppArmor profile that was installed with Hearth; nil: there is none.
     package var shippedAppArmorProfile: String?
-    /// The container that this process runs in, as it calls itself, such as "docker"; nil: none that is known.
+    /// The kind of container that this process runs in, such as "docker"; nil: no known one.
     package var container: String?
     /// Whether the root of this process is no mount, as in a chroot.
     package var isInChroot = false
-    /// Whether a filter is on this process already.
+    /// Whether this process already has a seccomp filter.
     package var isFiltered = false
     /// vm.memfd_noexec: 2 forbids to execute memory files.
     package var memoryFilesNoExecution = 0
@@ -28,7 +29,7 @@ package struct HostFacts: Equatable, Sendable {
     package var yamaScope: Int?
     /// kernel.randomize_va_space.
     package var addressRandomization = 2
-    /// How many kinds of speculation a process may forbid itself.
+    /// How many kinds of speculation a process can turn off for itself.
     package var speculationControls = 0
     /// Why no cgroup v2 was delegated; empty: one was.
     package var controlGroupAbsence = ""
@@ -47,17 +48,17 @@ package struct HostFacts: Equatable, Sendable {
     }
 }
 
-/// Something about the machine, judged.
+/// A fact about the machine, judged.
 package struct HostFinding: Equatable, Sendable {
     package enum State: String, Sendable {
         case good
-        /// It could be better, and the tier is reached all the same.
+        /// It could be better, but the tier is available.
         case notice
         /// It keeps the machine from a tier.
         case bad
     }
 
-    /// Lower case with hyphens; stable.
+    /// A stable name, lower case with hyphens.
     package let name: String
     package let state: State
     /// A clause that says what is so.

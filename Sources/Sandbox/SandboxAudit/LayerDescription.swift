@@ -1,17 +1,17 @@
 package import LaunchPlan
 
-/// What a layer is for, and how much is open without it.
+/// The purpose of a layer, and its weight in the exposure.
 package struct LayerDescription: Sendable {
     package let layer: SandboxLayers
     package var name: String { layer.names.first ?? "" }
-    /// What a backend cannot do for it, as the end of "a backend cannot ...".
+    /// What the layer keeps a backend from, as the end of "a backend cannot ...".
     package let stops: String
-    /// How much its lack weighs, beside the others'.
+    /// The weight of its absence, relative to the others'.
     package let weight: Double
-    /// What makes it available, where the machine's findings have nothing more precise to say.
+    /// What makes it available, if the machine's findings say nothing more precise.
     package let remedy: String
 
-    /// In the order of a report: what decides the tier first.
+    /// All layers in the order of a report: those that decide the tier come first.
     package static let all: [LayerDescription] = [
         .init(
             .seccomp, 3, "make system calls that its policy does not list",

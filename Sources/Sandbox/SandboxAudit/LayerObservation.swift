@@ -1,7 +1,7 @@
 package import LaunchPlan
 
-/// What the kernel shows, in /proc, of a process that runs in the sandbox: layers that are seen to hold, and layers that
-/// are seen not to. Some leave no trace there; those are only probed.
+/// What /proc shows of a process that runs in the sandbox: layers that hold, and layers that do not. Some layers leave
+/// no trace there; those are only probed.
 package struct LayerObservation: Equatable, Sendable {
     package var seen: SandboxLayers = []
     package var contradicted: SandboxLayers = []
@@ -17,7 +17,7 @@ package struct LayerObservation: Equatable, Sendable {
         }
     }
 
-    /// Of /proc/PID/status (proc_pid_status(5)).
+    /// Takes the observations of /proc/PID/status (proc_pid_status(5)).
     mutating func note(status: String) {
         func field(_ name: String) -> Substring? {
             status.split(separator: "\n").first { $0.hasPrefix(name + ":") }?
@@ -28,12 +28,13 @@ package struct LayerObservation: Equatable, Sendable {
         let sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"].compactMap(field)
         note(.noCapabilities, sets.isEmpty ? nil : sets.allSatisfy { $0.allSatisfy { $0 == "0" } })
         if let speculation = field("Speculation_Store_Bypass") {
-            // "thread force mitigated"; other words say that there was nothing to forbid.
+            // "thread force mitigated"; other words mean that there was nothing to turn off.
             note(.speculationControls, speculation.contains("force") ? true : nil)
         }
     }
 
-    /// Of /proc/PID/limits: its rows are fixed columns, the limits the two words before the unit.
+    /// Takes the observations of /proc/PID/limits: its rows have fixed columns, and the limits are the two words before
+    /// the unit.
     mutating func note(limits: String, plan: [ResourceLimit]) {
         guard let wanted = plan.first(where: { $0.resource == .descriptors })?.value else { return }
         let row = limits.split(separator: "\n").first { $0.hasPrefix("Max open files") }

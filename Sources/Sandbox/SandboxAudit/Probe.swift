@@ -1,9 +1,9 @@
-/// One thing that a hostile backend could try, as `sandbox-probe list` tells it.
+/// One act that a hostile backend could try, as `sandbox-probe list` prints it.
 package struct Probe: Hashable, Sendable {
     package let name: String
     /// The part of the machine that it is aimed at, such as "network".
     package let group: String
-    /// What its success would mean for the owner, as the end of "a backend ...".
+    /// The meaning of its success for the owner, as the end of "a backend ...".
     package let meaning: String
 
     package init(name: String, group: String, meaning: String) {
@@ -12,7 +12,7 @@ package struct Probe: Hashable, Sendable {
         self.meaning = meaning
     }
 
-    /// Reads the list: a line for each, its parts separated by tabs. Lines of another form are left out.
+    /// Reads the list: one line for each probe, its parts separated by tabs. Lines of another form are left out.
     package static func list(_ text: String) -> [Probe] {
         text.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: "\t").map(String.init)
@@ -21,15 +21,15 @@ package struct Probe: Hashable, Sendable {
     }
 }
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 package enum ProbeOutcome: Equatable, Sendable, CustomStringConvertible {
-    /// The attacker got what it wanted.
+    /// The act reached its aim.
     case done
     /// A call was refused, with this errno by name, such as "EPERM".
     case refused(String)
-    /// The kernel ended it.
+    /// A signal ended it.
     case ended(signal: CInt)
-    /// It hung until its time was over, and was killed.
+    /// It hung until the time limit, and was killed.
     case timedOut
 
     package var description: String {
@@ -42,11 +42,11 @@ package enum ProbeOutcome: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What became of a probe outside and inside the sandbox. The outside is the control: what is refused there too was not
-/// stopped by the sandbox.
+/// The outcomes of a probe outside and inside the sandbox. The attempt outside is the control: an act that is refused
+/// there too was not stopped by the sandbox.
 package struct ProbeResult: Equatable, Sendable {
     package enum Verdict: String, Equatable, Sendable {
-        /// It succeeds outside, and not inside.
+        /// It succeeds outside, but not inside.
         case stopped
         /// It succeeds inside, whatever happens outside.
         case escaped

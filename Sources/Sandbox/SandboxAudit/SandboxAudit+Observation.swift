@@ -6,7 +6,7 @@ package import SandboxLaunch
 extension SandboxAudit {
     private static let textBytesMax = 64 << 10
 
-    /// Launches a sandbox, looks at the process in it from outside, and sees whether it ends with the lifeline. Throws
+    /// Launches a sandbox, observes the process in it from outside, and checks that it ends with the lifeline. Throws
     /// when it cannot be launched, with the launcher's reason and remedy.
     package func observe(plan: LaunchPlan, sandbox: Sandbox) throws(AuditError) -> LayerObservation {
         var plan = plan
@@ -21,7 +21,7 @@ extension SandboxAudit {
                 throw AuditError("hearth-sandbox did not start a program within \(SandboxAudit.secondsMax) s")
             }
             let text = try Attempt.rest(of: launched.log)
-            // The launcher's complaint is one line, too.
+            // The launcher's error is one line, too.
             guard text == "running\n" else {
                 throw AuditError(text.trimmingSuffix("\n").isEmpty ? "hearth-sandbox ended" : text.trimmingSuffix("\n"))
             }
@@ -29,7 +29,7 @@ extension SandboxAudit {
                 SandboxAudit.look(at: process, plan: plan, &observation)
             }
             let ending = try ProcessHandle(child: launched.processID)
-            // The agent's end of the lifeline goes with this value.
+            // The agent's end of the lifeline is closed with this value.
             _ = consume launched
             let ended = try Poll.wait(
                 ending.raw, for: .readable, nanoseconds: SandboxAudit.nanosecondsMax, interruption: interruption)
@@ -46,12 +46,12 @@ extension SandboxAudit {
         return observation
     }
 
-    /// The last of the processes that one has started, each of which has started one; nil when that cannot be seen.
+    /// The last process in the chain of single children that starts with this process; nil when /proc does not show it.
     private static func innermost(of process: CInt) -> CInt? {
         let names = (try? FolderNames.names(inFolder: "/proc", limit: 1 << 16)) ?? []
         var children: [CInt: CInt] = [:]
         for child in names.compactMap({ CInt($0) }) {
-            // The name, in parentheses, may hold anything; the parent's number is the second word after it.
+            // The name, in parentheses, may contain anything; the parent's process id is the second word after it.
             guard let words = text("/proc/\(child)/stat")?.split(separator: ")").last?.split(separator: " "),
                 words.count > 1, let parent = CInt(words[1])
             else { continue }

@@ -11,7 +11,7 @@ package struct SandboxAudit: ~Copyable {
     /// How long one attempt may take.
     package static let secondsMax: UInt64 = 5
     static let nanosecondsMax = secondsMax * 1_000_000_000
-    /// What a sandboxed probe gets: less than half of what its bombs need to count as one.
+    /// The memory of a sandboxed probe: less than half of what its memory bombs must reach to count as done.
     package static let memoryMebibytes: UInt64 = 64
     private static let outputBytesMax = 4096
 
@@ -63,7 +63,7 @@ package struct SandboxAudit: ~Copyable {
         }
     }
 
-    /// The plan of a sandbox as a backend with this policy would have it.
+    /// The launch plan that a backend with this policy would have.
     package func plan(policy: String, sandbox: Sandbox) throws(AuditError) -> LaunchPlan {
         var manifest = BackendManifest(executableName: executable.name)
         manifest.policy = policy
@@ -76,13 +76,13 @@ package struct SandboxAudit: ~Copyable {
         }
     }
 
-    /// Tries it as an ordinary child of this process.
+    /// Tries the probe as an ordinary child of this process.
     package func tryOutside(_ probe: Probe) throws(AuditError) -> ProbeOutcome {
         let attempt: Attempt
         do throws(LinuxError) {
             let sockets = try Descriptor.socketPair()
             try decoys.sendSecret(over: sockets.first.raw)
-            // The streams and the socket come first, as a backend has them.
+            // The descriptors of the streams and the socket come first, as a backend has them.
             attempt = try Attempt.run(
                 executable.path, ["sandbox-probe", "act", probe.name] + decoys.words(descriptorsFrom: 4),
                 environment: Decoys.environment,
@@ -91,11 +91,11 @@ package struct SandboxAudit: ~Copyable {
         } catch {
             throw AuditError("\(probe.name), outside: \(error)")
         }
-        // Another program than the probe gave its status: on this machine the act cannot be judged.
+        // The status is not the probe's own, but another program's: on this machine the act cannot be judged.
         return attempt.outcome(of: probe) ?? .refused(attempt.status.map { "\($0)" } ?? "no answer")
     }
 
-    /// Tries it in a sandbox. Throws when that cannot be launched, with the launcher's reason and remedy.
+    /// Tries the probe in a sandbox. Throws when that cannot be launched, with the launcher's reason and remedy.
     package func tryInside(
         _ probe: Probe, plan: LaunchPlan, sandbox: Sandbox
     ) throws(AuditError) -> ProbeOutcome {
@@ -105,7 +105,7 @@ package struct SandboxAudit: ~Copyable {
         let told: KeeperConversation
         do {
             let launched = try launchLaidOpen(plan, sandbox)
-            // One that has ended already did not want it.
+            // Failure means that the probe has ended already, and does not need it.
             try? decoys.sendSecret(over: launched.socket.raw)
             attempt = try Attempt(
                 launched.process, output: launched.log, seconds: SandboxAudit.secondsMax, interruption: interruption)
@@ -114,11 +114,11 @@ package struct SandboxAudit: ~Copyable {
             throw AuditError("\(probe.name), inside: \(error)")
         }
         if told.failure != nil { throw AuditError(attempt.text) }
-        // Whoever ended the launcher was in the sandbox.
+        // Only a process in the sandbox can have killed the launcher.
         if case .signalled = attempt.status { return .done }
         if case .signalled(let signal) = told.end { return .ended(signal: signal) }
         if let outcome = attempt.outcome(of: probe) { return outcome }
-        // A status that the probe does not give: it became another program.
+        // The probe does not give this status: it became another program.
         return .done
     }
 

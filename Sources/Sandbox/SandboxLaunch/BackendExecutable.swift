@@ -3,7 +3,7 @@ internal import Cryptography
 internal import Glibc
 package import LinuxSystem
 
-/// A backend's executable, checked, hashed and copied once into sealed memory: what was hashed is what runs, whatever
+/// A backend's executable, checked, hashed and copied once into sealed memory: the hashed bytes are executed, whatever
 /// happens to the file afterwards. Owns the memory; launches borrow it.
 package struct BackendExecutable: ~Copyable, Sendable {
     package let name: String
@@ -11,16 +11,15 @@ package struct BackendExecutable: ~Copyable, Sendable {
     /// SHA-256 in lower-case hexadecimal digits.
     package let digest: String
     package let byteCount: UInt64
-    /// The dynamic loader that the file names; nil for a static executable, which needs no file to start.
+    /// The dynamic loader that the file names; nil for a static executable, which needs no other file to start.
     package let interpreter: String?
     package let memory: Descriptor
 
-    /// The largest file that is taken.
+    /// The largest file that is accepted.
     package static let byteCountMax: UInt64 = 2 << 30
 
     /// Opens `name` in `folder` as a backend. Reads the whole file, so call it off the loop. Refuses, with the remedy,
-    /// a symbolic link, a script, a set-id file, and a file or folder, or a folder on the way to it, that others could
-    /// change.
+    /// a symbolic link, a script, a set-id file, and a file, or a folder on its path, that other users could change.
     package static func open(folder: String, name: String) throws(SandboxError) -> BackendExecutable {
         guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
             throw SandboxError(.executableRefused, "'\(name)' is no file name")
@@ -37,7 +36,8 @@ package struct BackendExecutable: ~Copyable, Sendable {
             memory: memory)
     }
 
-    /// Opens a file that `open` would take, as far as can be seen without reading all of it. Throws what `open` throws.
+    /// Opens a file that `open` would accept, as far as that shows without reading all of it. Throws what `open`
+    /// throws.
     package static func checkedFile(_ path: String) throws(SandboxError) -> TrustedFile {
         let file = try openTrusted(path)
         _ = try checkedHeader(of: file, path: path)

@@ -3,23 +3,23 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import Synchronization
 
-/// The control group of one backend and its launcher, with the one in it for the backend alone. Whatever is still in them is
-/// killed when the last reference goes.
+/// The control group of one backend and its launcher, with a group below it for the backend alone. Processes that are
+/// still in them are killed when the last reference is released.
 package final class ControlGroup: Sendable {
-    /// Groups whose last process had not gone when they should have.
+    /// Groups that could not be removed, because a process in them had not ended yet.
     private static let leftovers = Mutex<[String]>([])
 
     package let path: String
 
     init(path: String) { self.path = path }
 
-    /// Whether the kernel killed in it because its memory.max was reached (memory.events, `oom_kill`).
+    /// Whether the kernel killed a process in it because memory.max was reached (memory.events, `oom_kill`).
     package var ranOutOfMemory: Bool {
         guard let events = try? FileBytes.readPseudo("\(path)/memory.events", max: 4096) else { return false }
         return ControlGroup.hasMemoryKill(String(decoding: events, as: UTF8.self))
     }
 
-    /// Of the text of memory.events. Pure.
+    /// Whether the text of memory.events counts such a kill. Pure.
     static func hasMemoryKill(_ events: String) -> Bool {
         events.split(separator: "\n").contains { line in
             let fields = line.split(separator: " ")
@@ -32,7 +32,7 @@ package final class ControlGroup: Sendable {
         if !ControlGroup.remove(path) { ControlGroup.leftovers.withLock { $0.append(path) } }
     }
 
-    /// Whether it is gone: one that is in use cannot be removed.
+    /// Removes a group; false if it is in use and cannot be removed.
     static func remove(_ path: String) -> Bool {
         rmdir("\(path)/\(GivenDescriptor.backendGroup)")
         return rmdir(path) == 0 || errno == ENOENT

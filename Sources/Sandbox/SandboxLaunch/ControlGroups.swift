@@ -9,7 +9,7 @@ package struct ControlGroups: Sendable {
     /// The controllers that an agent demands.
     package static let demanded = ["memory", "cpu", "pids"]
 
-    /// The folder below which the groups are.
+    /// The folder that holds the groups.
     private let folder: String
     private let controllers: [String]
 
@@ -23,8 +23,8 @@ package struct ControlGroups: Sendable {
     private static let textBytesMax = 1 << 20
     private static let made = Atomic<UInt64>(0)
 
-    /// Finds this process's group, moves the process into a group below it, and lets the groups of backends have limits.
-    /// Throws where the group was not delegated to this user with these controllers, and leaves everything as it is then.
+    /// Finds this process's group, moves the process into a group below it, and enables limits for the groups of
+    /// backends. Throws if the group was not delegated to this user with these controllers, and then changes nothing.
     package static func claim(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
         let groups = try find(controllers: controllers)
         do throws(LinuxError) {
@@ -35,14 +35,14 @@ package struct ControlGroups: Sendable {
         return groups
     }
 
-    /// Finds this process's group and changes nothing. Throws where it was not delegated.
+    /// Finds this process's group and changes nothing. Throws if it was not delegated.
     package static func find(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
         guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
             let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
             let place = ownFolder(
                 cgroup: String(decoding: own, as: UTF8.self), mountinfo: String(decoding: mounts, as: UTF8.self))
         else { throw Absent(description: "there is no cgroup v2 tree that this process is in") }
-        // Where the agent was started anew in its own leaf, or put there by systemd (DelegateSubgroup=).
+        // The agent may have been started again in its own leaf, or systemd may have put it there (DelegateSubgroup=).
         let folder =
             place.hasSuffix("/" + ownGroup) ? String(place.dropLast(ownGroup.utf8.count + 1)) : place
         let groups = ControlGroups(folder: folder, controllers: controllers)
@@ -58,8 +58,8 @@ package struct ControlGroups: Sendable {
         Absent(description: "the cgroup \(folder) was not delegated to hearth (\(error))")
     }
 
-    /// The folder of the process's own cgroup v2, of /proc/self/cgroup and /proc/self/mountinfo (cgroups(7),
-    /// proc_pid_mountinfo(5)); nil when there is none. Pure.
+    /// The folder of the process's own cgroup v2, from the texts of /proc/self/cgroup and /proc/self/mountinfo
+    /// (cgroups(7), proc_pid_mountinfo(5)); nil when there is none. Pure.
     static func ownFolder(cgroup: String, mountinfo: String) -> String? {
         guard let line = cgroup.split(separator: "\n").first(where: { $0.hasPrefix("0::/") }) else { return nil }
         let path = line.dropFirst("0::".count)
@@ -92,7 +92,7 @@ package struct ControlGroups: Sendable {
         do throws(LinuxError) {
             try write(controllers.map { "+" + $0 }.joined(separator: " "), "cgroup.subtree_control")
         } catch {
-            // Somebody else is in the group, so that it cannot have limits for groups below it.
+            // Another process is in the group, so that it cannot have limits for groups below it.
             try write("\(getpid())", "cgroup.procs")
             rmdir("\(folder)/\(ControlGroups.ownGroup)")
             throw error
@@ -100,10 +100,10 @@ package struct ControlGroups: Sendable {
         sweep()
     }
 
-    /// Makes a group with these limits. Its folder goes with it.
+    /// Makes a group with these limits. Its folder is removed with it.
     func makeGroup(_ limits: ControlGroupLimits) throws(LinuxError) -> ControlGroup {
         ControlGroup.removeLeftovers()
-        // Two agents share the folder while one hands over to the other.
+        // Two agents share the folder during a takeover.
         let name = "backend-\(getpid())-\(ControlGroups.made.add(1, ordering: .relaxed).newValue)"
         try makeFolder(name)
         let group = ControlGroup(path: "\(folder)/\(name)")
@@ -121,7 +121,7 @@ package struct ControlGroups: Sendable {
         return group
     }
 
-    /// Removes what an earlier agent left: a group that is in use cannot be removed.
+    /// Removes groups that an earlier agent left; one that is in use cannot be removed.
     private func sweep() {
         let names = (try? FolderNames.names(inFolder: folder, limit: 4096)) ?? []
         for name in names where name.hasPrefix("backend-") { _ = ControlGroup.remove("\(folder)/\(name)") }

@@ -1,10 +1,10 @@
-/// What the first bytes of an executable say: whether the kernel can run it here, and what it needs to start (elf(5)).
+/// The header of an executable: whether the kernel can run it here, and what it needs to start (elf(5)).
 ///
 /// Pure; reads untrusted bytes within bounds.
 struct ExecutableHeader: Equatable {
     /// The dynamic loader that it names; nil for a static executable.
     let interpreter: String?
-    /// Where the last of the segments that are loaded ends in the file: a file that is shorter is not whole.
+    /// The end of the last loaded segment in the file: a shorter file is not whole.
     let segmentsEnd: UInt64
 
     /// Why a file cannot be a backend.
@@ -15,7 +15,7 @@ struct ExecutableHeader: Equatable {
         case damaged
     }
 
-    /// How much of the file is looked at: headers stand at its beginning.
+    /// How much of the file is read: the headers are at its beginning.
     static let bytesRead = 64 * 1024
 
     #if arch(x86_64)
@@ -27,7 +27,7 @@ struct ExecutableHeader: Equatable {
     init(_ bytes: [UInt8]) throws(Refusal) {
         if bytes.starts(with: [0x23, 0x21]) { throw .script }
         guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else { throw .notELF }
-        // 64 bits, little-endian, for this machine, an executable or a position-independent one.
+        // It must be a 64-bit, little-endian executable for this machine, position-independent or not.
         guard bytes.count >= 64, bytes[4] == 2, bytes[5] == 1,
             try ExecutableHeader.integer(bytes, at: 18, size: 2) == ExecutableHeader.machine
         else { throw .otherArchitecture }

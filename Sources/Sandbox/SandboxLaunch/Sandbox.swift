@@ -4,25 +4,26 @@ internal import LinuxSystem
 package import SandboxPolicy
 internal import StrictJSON
 
-/// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, keeps the other ends.
-/// A plain value; any thread may use it.
+/// Starts backends in a sandbox: makes their plan, gives `hearth-sandbox` its descriptors, and keeps the other ends. A
+/// plain value; any thread may use it.
 package struct Sandbox: Sendable {
     /// The launcher's executable.
     package let launcherPath: String
     /// The folder of the seccomp policies.
     package let policiesDirectory: String
-    /// What the owner asked for. A machine that cannot reach it starts nothing.
+    /// The tier that the owner asked for. On a machine that does not have it nothing starts.
     package let tier: SandboxTier
     /// What the machine offers beyond the tier.
     package let host: SandboxHost
 
-    /// The launcher's own: Swift's runtime would look for its backtracer in a dozen places before the launch begins.
+    /// The launcher's own environment: without it, Swift's runtime would search for its backtracer in a dozen places
+    /// before the launch begins.
     private static let environment = ["SWIFT_BACKTRACE=enable=no,swift-backtrace=/none"]
 
-    /// Only to measure what a layer stops, with a launcher that takes any subset of them.
+    /// Set only to measure what a layer stops, with a launcher that accepts any subset of the layers.
     package var laidOpen: LaidOpen?
 
-    /// What a launch hands to the launcher although its layers are there to withhold it from the backend.
+    /// What a launch gives to the launcher on purpose although layers should withhold it from the backend.
     package struct LaidOpen: Sendable {
         package var environment: [String]
         package var descriptors: [CInt]
@@ -36,7 +37,7 @@ package struct Sandbox: Sendable {
         }
     }
 
-    /// What becomes of a backend's standard streams.
+    /// A backend's standard streams.
     package enum StandardStreams: Sendable {
         /// Input is empty, both outputs are `SandboxedProcess.log`.
         case logged
@@ -75,10 +76,10 @@ package struct Sandbox: Sendable {
         }
     }
 
-    /// Starts the launcher and returns at once; that the backend runs shows in its first message, that it could not
-    /// start in `KeeperReport.failed`. `handOver` is borrowed for the call; the
-    /// backend has these from descriptor `GivenDescriptor.firstHandedOn` on, in this order. `groupLimits` hold where the
-    /// plan has the layer `controlGroup`.
+    /// Starts the launcher and returns at once; `KeeperReport.started` then shows that the backend runs, or
+    /// `KeeperReport.failed` that it could not start. `handOver` is borrowed for the call; the backend has these from
+    /// descriptor `GivenDescriptor.firstHandedOn` on, in this order. `groupLimits` apply if the plan has the layer
+    /// `controlGroup`.
     package func launch(
         executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
         groupLimits: ControlGroupLimits? = nil, streams: StandardStreams = .logged
@@ -111,8 +112,8 @@ package struct Sandbox: Sendable {
         }
     }
 
-    /// Walks to what the owner lets backends read, as its links are now, and looks whether what is asked for lies in it. The
-    /// launcher follows no other link to it.
+    /// Resolves the paths that the owner lets backends read, as their links are now, and checks that the binds lie
+    /// within them. The launcher follows no other link to them.
     private func resolve(_ binds: inout [ReadOnlyBind], of name: String) throws(SandboxError) {
         do throws(TrustError) {
             for index in binds.indices {
@@ -127,12 +128,12 @@ package struct Sandbox: Sendable {
         }
     }
 
-    /// The launcher's own file, which nobody but root and this user may be able to change or replace.
+    /// The launcher's own file, which only root and this user may be able to change or replace.
     private func trustedLauncher() throws(SandboxError) -> String {
         do throws(TrustError) {
             return try PathTrust.open(launcherPath, .launcher).path
         } catch {
-            // It is absent for a moment while a newer one is installed.
+            // The launcher may be absent for a moment while a newer one is installed.
             throw SandboxError(
                 .executableRefused, "the launcher \(error)", isTransient: error.isTransient || error.isAbsence)
         }
@@ -149,7 +150,8 @@ package struct Sandbox: Sendable {
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
         let keeper = try Socket.datagramPair()
-        // Without a group nobody reads this descriptor, and a launcher whose plan demands one fails at /dev/null.
+        // Without a group the launcher does not use this descriptor; if its plan demands a group, it fails at
+        // /dev/null.
         let groupFolder = try Descriptor.open(group?.path ?? "/dev/null", O_RDONLY)
         for end in [sockets.first.raw, log.first.raw] { try Descriptor.setNonblocking(end) }
         let standard =
@@ -176,7 +178,7 @@ package struct Sandbox: Sendable {
 }
 
 extension LaunchPlan {
-    /// Whether the file at `path` is there for the backend, and may be executed.
+    /// Whether the backend sees the file at `path` and may execute it.
     fileprivate func shows(_ path: String) -> Bool {
         guard var parts = ReadOnlyBind.components(of: path) else { return false }
         if let link = links.first(where: { $0.name == parts[0] }) {
@@ -188,9 +190,9 @@ extension LaunchPlan {
     }
 }
 
-/// The links by which a system with a merged /usr keeps the old names of its folders (file-hierarchy(7)).
+/// The links that a system with a merged /usr has at the old names of its folders (file-hierarchy(7)).
 private enum MergedUsr {
-    /// Those that this machine has.
+    /// The links that this machine has.
     static let links: [RootLink] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"].compactMap { name in
         guard let target = FolderNames.linkTarget("/" + name), target.hasPrefix("usr/") else { return nil }
         return RootLink(name: name, target: target)

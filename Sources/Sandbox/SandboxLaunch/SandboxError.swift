@@ -1,9 +1,9 @@
-/// A backend that cannot be started: what is wrong and what to do about it.
+/// Why a backend cannot be started, with the remedy.
 package struct SandboxError: Error, Equatable, CustomStringConvertible {
     package enum Code: Equatable, Sendable {
-        /// The executable is not one that may run.
+        /// The executable may not run.
         case executableRefused
-        /// The policy or the manifest is not one that may be applied.
+        /// The policy or the manifest cannot be applied.
         case policyRefused
         /// The system refused to start the launcher.
         case launchFailed
@@ -11,7 +11,7 @@ package struct SandboxError: Error, Equatable, CustomStringConvertible {
 
     package let code: Code
     package let description: String
-    /// The same launch may succeed later although nobody puts anything right.
+    /// Whether the same launch may succeed later without a repair.
     package let isTransient: Bool
 
     package init(_ code: Code, _ description: String, isTransient: Bool = false) {

@@ -2,19 +2,21 @@ package import LaunchPlan
 internal import LinuxSystem
 package import SandboxPolicy
 
-/// What this machine has to offer beyond the layers that every tier demands. Found once, when the agent starts.
+/// What this machine offers beyond the layers that every tier demands. Found once, when the agent starts.
 package struct SandboxHost: Sendable {
-    /// Where backends get groups with limits; nil where none was delegated.
+    /// The delegated control groups, in which backends get groups with limits; nil: none was delegated.
     package let controlGroups: ControlGroups?
-    /// Why there are none, in words for the owner; empty where there are.
+    /// Why there are none, in words for the owner; empty if there are.
     package let controlGroupsAbsence: String
-    /// Whether a process may forbid itself speculation here.
+    /// Whether a process can turn off speculation for itself.
     package let hasSpeculationControls: Bool
-    /// The kernel's Landlock, from 1; 0: none.
+    /// The version of the kernel's Landlock, from 1; 0: none.
     package let landlockVersion: Int
 
-    /// Looks. Moves this process into a control group of its own where one was delegated: call it before backends start.
-    /// - Parameter claimingControlGroups: whether to; a command that runs one program beside an agent does not.
+    /// Examines this machine. Call it before backends start, because it may move this process into another control
+    /// group.
+    /// - Parameter claimingControlGroups: whether to move this process into a control group of its own, if one was
+    ///   delegated; a command that runs one program beside an agent does not.
     package static func find(
         claimingControlGroups: Bool, controllers: [String] = ControlGroups.demanded
     ) -> SandboxHost {

@@ -1,21 +1,23 @@
 package import LaunchPlan
 package import LinuxSystem
 
-/// A program that was started in a sandbox, and the agent's ends of what connects to it. Several owners may share it.
+/// A program that was started in a sandbox, with the agent's ends of its sockets and pipes. Several owners may share
+/// it.
 ///
-/// `keeper` is closed when the last of them lets go or the agent dies, which kills the program. The launcher stays a
-/// child of the agent until `process.reap()` has returned a status; how the program ended, its keeper says.
+/// `keeper` is closed when the last owner releases it or the agent dies, which kills the program. The launcher stays a
+/// child of the agent until `process.reap()` has returned a status; the keeper reports how the program ended.
 package final class SandboxedProcess: Sendable {
     /// The launcher, which lives as long as the program. Killing it kills the program.
     package let process: ProcessHandle
     /// The agent's end of the backend's socket; nonblocking.
     package let socket: Descriptor
-    /// What the program writes to standard output and standard error, to be read; nonblocking. Ends with the launcher.
+    /// The pipe from which the program's standard output and standard error are read; nonblocking. Ends with the
+    /// launcher.
     package let log: Descriptor
-    /// The agent's end of the socket to the keeper, which nobody else has: `KeeperReport` one way, `KeeperCommand` the
-    /// other. A `KeeperConversation` says what they mean. Ends with the launcher.
+    /// The agent's end of the socket to the keeper, which no other process has: `KeeperReport` comes, `KeeperCommand`
+    /// goes. A `KeeperConversation` interprets them. Ends with the launcher.
     package let keeper: Descriptor
-    /// Its control group, where the machine has one for it.
+    /// Its control group; nil if none was delegated.
     package let group: ControlGroup?
 
     package init(
@@ -29,10 +31,10 @@ package final class SandboxedProcess: Sendable {
         self.group = group
     }
 
-    /// The launcher's process number, as `ps` shows it.
+    /// The launcher's process id.
     package var processID: CInt { process.processID }
 
-    /// Ends a process that nobody watches, and takes its exit status, so that nothing of it is left. Returns at once.
+    /// Ends a process that is not watched, and takes its exit status, so that no zombie is left. Returns at once.
     package func end() {
         process.kill()
         try? DetachedThread.run { _ = self.process.waitForExit() }
@@ -41,12 +43,13 @@ package final class SandboxedProcess: Sendable {
 
 // Its keeper.
 extension SandboxedProcess {
-    /// What the keeper says next. Does not wait.
+    /// The keeper's next datagram. Does not wait.
     package func hear() throws(LinuxError) -> Datagram {
         try Socket.receiveDatagram(keeper.raw, max: KeeperReport.byteCountMax)
     }
 
-    /// Sends what `KeeperConversation.ask` gave. Whether the keeper had room for it; true also when it is gone.
+    /// Sends a datagram of `KeeperConversation.ask`. Returns whether the socket had room for it; true also when the
+    /// keeper is gone.
     package func tell(_ datagram: [UInt8]) -> Bool {
         do throws(LinuxError) {
             return try Socket.sendDatagram(keeper.raw, datagram, waits: false)
@@ -55,7 +58,8 @@ extension SandboxedProcess {
         }
     }
 
-    /// Waits until the keeper is gone; what it said, and what that comes to. Throws for what no keeper would say.
+    /// Waits until the keeper is gone; passes its reports on, and returns the conversation. Throws for a datagram that
+    /// a keeper would not send.
     package func hearToEnd(_ heard: (KeeperReport) -> Void = { _ in }) throws -> KeeperConversation {
         var conversation = KeeperConversation()
         while !conversation.isOver {

@@ -1,9 +1,9 @@
-/// Tells what the kernel would make of a call, without making it.
+/// Computes what the kernel would answer to a call, without making it.
 extension FilterProgram {
-    /// What the filter says about a call.
+    /// The filter's verdict on a call.
     package enum Verdict: Equatable, Sendable {
         case allow
-        /// Let pass, and told of.
+        /// The call passes and is logged.
         case log
         /// A supervisor decides.
         case notify
@@ -30,7 +30,7 @@ extension FilterProgram {
     private func run(_ call: SystemCall) -> UInt32 {
         var accumulator: UInt32 = 0
         var position = 0
-        // Jumps lead forward only, and the last instruction is an answer: `init` has seen to it.
+        // `init` has checked that jumps lead forward only, and that the last instruction is an answer.
         while position < instructions.count {
             let instruction = instructions[position]
             let value = instruction.value

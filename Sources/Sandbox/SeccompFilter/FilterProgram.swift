@@ -1,5 +1,5 @@
-/// A seccomp filter as the kernel takes it, read and checked (seccomp(2), linux/filter.h). A plain
-/// value; only the instructions that libseccomp and this package emit are known.
+/// A seccomp filter in the kernel's form, read and checked (seccomp(2), linux/filter.h). A plain value; only the
+/// instructions that libseccomp and this package emit are accepted.
 package struct FilterProgram: Equatable, Sendable {
     /// struct sock_filter.
     struct Instruction: Equatable {
@@ -15,7 +15,7 @@ package struct FilterProgram: Equatable, Sendable {
     private(set) var instructions: [Instruction]
 
     /// Reads instructions of 8 bytes. Throws for an unknown one, a jump past the end, a load from outside of struct
-    /// seccomp_data, or an end without a verdict; what is read always comes to one.
+    /// seccomp_data, or an end without a verdict, so that a program always gives a verdict.
     package init(_ bytes: [UInt8]) throws(FilterError) {
         guard !bytes.isEmpty, bytes.count.isMultiple(of: 8), bytes.count <= FilterProgram.byteCountMax else {
             throw FilterError(
@@ -36,7 +36,7 @@ package struct FilterProgram: Equatable, Sendable {
         }
     }
 
-    /// As the kernel takes it.
+    /// The program in the kernel's form.
     package var bytes: [UInt8] {
         instructions.flatMap { instruction in
             withUnsafeBytes(of: instruction.code.littleEndian) { Array($0) } + [instruction.yes, instruction.no]
@@ -78,10 +78,10 @@ package struct FilterProgram: Equatable, Sendable {
     }
 }
 
-// What a supervisor is asked about.
+// Filters with a supervisor.
 extension FilterProgram {
-    /// The same filter, but a call that it denies with an errno, or logs, is put to a supervisor: who answers as
-    /// `verdict(on:)` says, and can tell of it.
+    /// The same filter, except that it passes every call that it would deny with an errno, or log, to a supervisor,
+    /// which answers as `verdict(on:)` says, and can report the call.
     package var supervised: FilterProgram {
         var changed = self
         for index in changed.instructions.indices where changed.instructions[index].code == Code.answer {
@@ -91,7 +91,7 @@ extension FilterProgram {
         return changed
     }
 
-    /// Lets everything pass but execve and execveat, which are put to a supervisor.
+    /// Lets everything pass except execve and execveat, which it passes to a supervisor.
     package static let executionSupervised: FilterProgram = {
         #if arch(x86_64)
             let (execve, execveat): (UInt32, UInt32) = (59, 322)
@@ -112,7 +112,7 @@ extension FilterProgram {
     private init() { instructions = [] }
 }
 
-/// A filter that is none; says why.
+/// Why bytes are not a valid filter.
 package struct FilterError: Error, Equatable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }

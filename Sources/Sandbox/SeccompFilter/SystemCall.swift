@@ -3,7 +3,7 @@ package struct SystemCall: Hashable, Sendable {
     package var number: UInt32
     package var architecture: UInt32
     package var instructionPointer: UInt64 = 0
-    /// Up to six; those that are missing are 0.
+    /// Up to six arguments; missing ones are 0.
     package var arguments: [UInt64]
 
     #if arch(x86_64)

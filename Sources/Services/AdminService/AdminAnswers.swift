@@ -8,19 +8,18 @@ internal import SandboxPolicy
 internal import SeccompFilter
 internal import SwiftProtobuf
 
-/// What the owner is told, of values: the words of `AdminService`. Pure.
+/// Builds the answers and errors of `AdminService` from values. Pure.
 enum AdminAnswers {
-    /// Of the tiers that hold the running backends the one to be told: "full" only if every one of them is held so; empty
-    /// when none runs.
+    /// The tier to report for the running backends: "full" only if every one runs in it; empty when none runs.
     static func weakest(of tiers: [String]) -> String { tiers.first { $0 != "full" } ?? tiers.first ?? "" }
 
-    /// NOT_FOUND, with the names that there are.
+    /// NOT_FOUND, with the names of the backends that exist.
     static func unknown(backend: String, known: [String]) -> Status {
         Status(
             .notFound, "there is no backend '\(backend)'; there are: \(list(Set(known).sorted()))")
     }
 
-    /// NOT_FOUND, with the models that there are and their backends.
+    /// NOT_FOUND, with the models that exist and their backends.
     static func unknown(model: String, of backend: String, known: [(model: String, backend: String)]) -> Status {
         Status(
             .notFound,
@@ -65,8 +64,8 @@ enum AdminAnswers {
         }
     }
 
-    /// `allowedBy`: the policies that would let it pass. What the sum of the kinds that were not told apart means, and who
-    /// would allow it, cannot be said.
+    /// `allowedBy`: the policies that would let it pass. The entry that sums up kinds beyond the limit has neither a
+    /// meaning nor such policies.
     static func described(
         _ entry: DeniedCalls.Entry, model: String, allowedBy: [String]
     ) -> Hearth_Admin_V1_DeniedCall {

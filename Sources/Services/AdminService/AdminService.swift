@@ -16,10 +16,10 @@ internal import SwiftProtobuf
 /// the Unix socket in the state folder.
 @IOLoop
 package final class AdminService: Service {
-    /// What only the wiring knows.
+    /// Values that only `HostAgent` knows.
     package struct Facts: Sendable {
         let version: String
-        /// Those in force, in the order in which they are told.
+        /// The limits in force, in the order in which they are listed.
         let limits: [NamedLimit]
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
 
@@ -39,7 +39,7 @@ package final class AdminService: Service {
     private let consumers: Server
     private let facts: Facts
     private let started = Monotonic.now()
-    /// The agent is to make way for the process of this number.
+    /// Called when the agent is to make way for the process with this id.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
     private var successor = Successor()
 

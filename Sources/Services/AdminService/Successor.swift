@@ -2,7 +2,7 @@ internal import GRPC
 
 /// The process that an agent makes way for: the first that asks, and no other. Pure.
 struct Successor: Equatable {
-    /// Nil: the agent goes on.
+    /// The process id; nil: the agent goes on.
     private(set) var pid: Int32?
 
     /// Throws FAILED_PRECONDITION when the agent makes way for a process already.

@@ -1,7 +1,7 @@
-/// A key that cannot be made, found, read or kept: one line that names the thing and the remedy, never a secret.
+/// A key that cannot be made, found, read or written: one line that names the problem and the remedy, never a secret.
 package struct AccessError: Error, Equatable, CustomStringConvertible {
     package let description: String
-    /// The machine lacked something that it may have again a moment later (`LinuxError.isTransient`).
+    /// Whether the machine lacked something only for the moment (`LinuxError.isTransient`).
     package let isTransient: Bool
 
     package init(_ description: String, isTransient: Bool = false) {

@@ -4,7 +4,7 @@ package import struct Foundation.Date
 package struct KeyLimits: Sendable, Equatable, Codable {
     /// Calls that are open at once.
     package var streams: UInt32?
-    /// Tokens computed in any minute: those of answers, and of prompts as far as they were not cached.
+    /// Tokens computed in any minute: completion tokens, and prompt tokens that were not cached.
     package var tokensPerMinute: UInt32?
     /// The only models that it may see and use; empty: all.
     package var models: [String]
@@ -27,12 +27,12 @@ package struct KeyLimits: Sendable, Equatable, Codable {
     }
 }
 
-/// A consumer's right to call, without the secret that proves it: only that one's SHA-256 is kept.
+/// A consumer's right to call. Only the SHA-256 of the secret is kept.
 package struct AccessKey: Sendable, Equatable, Codable {
     package let name: String
     package let sha256: SecretDigest
     package let created: Date
-    /// From then on it is refused; nil: never.
+    /// The time from which the key is refused; nil: never.
     package let expires: Date?
     package var limits: KeyLimits
 
@@ -57,7 +57,7 @@ package struct AccessKey: Sendable, Equatable, Codable {
         limits = try container.decode(KeyLimits.self, forKey: .limits)
     }
 
-    /// Throws what is wrong with a key that came from a file or a command line.
+    /// Throws if a key from a file or a command line is invalid.
     func validate() throws(AccessError) {
         let most = AccessLimits.inForce
         guard (1...most.keyNameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
@@ -88,7 +88,7 @@ package struct AccessKey: Sendable, Equatable, Codable {
 
 /// "90s", "15m", "12h", "30d" or "4w" as seconds.
 package enum KeyLifetime {
-    /// Throws for anything else, for none at all, and for more than a hundred years.
+    /// Throws for any other text, for 0, and for more than a hundred years.
     package static func seconds(_ text: String) throws(AccessError) -> UInt64 {
         let units: [Character: UInt64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800]
         guard let unit = text.last.flatMap({ units[$0] }), let number = UInt64(text.dropLast()), number > 0,

@@ -1,6 +1,6 @@
 package import LimitDeclaration
 
-/// What bounds keys and the file that holds them.
+/// The limits of keys and of the file that holds them.
 package struct AccessLimits: LimitGroup {
     @Limit("Keys; no more are made.")
     package var keysMax = 100_000
@@ -15,8 +15,8 @@ package struct AccessLimits: LimitGroup {
 
     package static let inForce = AccessLimits()
 
-    /// Of each of a key's models.
+    /// The longest id of a key's model.
     static let modelBytesMax = 256
-    /// A hundred years: more is a typing error.
+    /// A hundred years: a longer lifetime is a typing error.
     static let lifetimeSecondsMax: UInt64 = 100 * 365 * 86_400
 }

@@ -1,7 +1,7 @@
 internal import Foundation
 internal import GRPC
 
-/// What a consumer is told that may not call, with what to do about it.
+/// The statuses for a consumer that may not call, with the remedy.
 enum AccessRefusal {
     static let missing = Status(
         .unauthenticated,

@@ -4,12 +4,12 @@ package import LinuxSystem
 internal import TLSSession
 
 /// Everything that a consumer needs to connect, in one text: `hearth://HOST:PORT?key=…&fingerprint=sha256:…`, or with
-/// `unix:PATH` instead of the host. Key and fingerprint may be missing; without a fingerprint, TLS is a matter of the
-/// address.
+/// `unix:PATH` instead of the host. Key and fingerprint are optional; without a fingerprint, the address decides about
+/// TLS.
 package struct ConnectionString: Sendable {
     package var address: SocketAddress
     package var key: KeySecret?
-    /// SHA-256 of the only certificate to trust.
+    /// The SHA-256 of the only certificate to trust.
     package var fingerprint: [UInt8]?
 
     package static let scheme = "hearth://"
@@ -20,7 +20,7 @@ package struct ConnectionString: Sendable {
         self.fingerprint = fingerprint
     }
 
-    /// Throws what is wrong with it; no error repeats the key.
+    /// Throws if the text is malformed; no error repeats the key.
     package init(_ text: String) throws(AccessError) {
         guard text.hasPrefix(Self.scheme) else { throw AccessError("a connection string begins with \(Self.scheme)") }
         let parts = text.dropFirst(Self.scheme.count).split(
@@ -52,7 +52,7 @@ package struct ConnectionString: Sendable {
         }
     }
 
-    /// With the key, in full.
+    /// The whole text, with the key.
     package var text: String {
         var fields: [String] = []
         if let key { fields.append("key=\(key.text)") }
@@ -61,9 +61,10 @@ package struct ConnectionString: Sendable {
     }
 }
 
-/// The SHA-256 of a certificate as people write it.
+/// The SHA-256 of a certificate as text.
 package enum Fingerprint {
-    /// 64 hexadecimal digits, with colons between them or not, and with or without "sha256:" before them. Nil: something else.
+    /// Reads 64 hexadecimal digits, with or without colons between them, and with or without "sha256:" before them.
+    /// Nil: anything else.
     package static func parse(_ text: some StringProtocol) -> [UInt8]? {
         let prefix = "sha256:"
         let rest = text.lowercased().hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : String(text)

@@ -3,7 +3,7 @@ internal import Foundation
 package import GRPC
 internal import LinuxSystem
 
-/// A key's holder: what it has open and what it may still have computed. On the loop; one for each key that is used.
+/// The holder of a key: its open calls and its token budget. On the loop; one for each key in use.
 @IOLoop
 package final class Consumer: Caller {
     package private(set) var key: AccessKey
@@ -11,10 +11,10 @@ package final class Consumer: Caller {
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var budget: TokenBudget?
     private let rests: @IOLoop (Consumer) -> Void
-    /// For its register: it will look whether this one can be forgotten.
+    /// Set by the register while a check is scheduled whether this consumer can be forgotten.
     var isBeingForgotten = false
 
-    /// `rests`: its last open call has ended.
+    /// `rests` is called when its last open call has ended.
     init(_ key: AccessKey, rests: @escaping @IOLoop (Consumer) -> Void) {
         self.key = key
         self.rests = rests
@@ -26,7 +26,7 @@ package final class Consumer: Caller {
 
     var hasBudget: Bool { budget != nil }
 
-    /// Nothing of the last minute counts any more.
+    /// Whether no tokens count against the current minute.
     var hasUsedNothing: Bool { budget?.isUnused(at: Self.second) ?? true }
 
     /// Throws RESOURCE_EXHAUSTED when as many calls are open as the key allows.
@@ -45,7 +45,7 @@ package final class Consumer: Caller {
         rests(self)
     }
 
-    /// The owner has changed what the key allows; what was used in the last minute still counts.
+    /// Takes over changed limits of the key; tokens used in the last minute still count.
     func update(_ key: AccessKey) {
         self.key = key
         guard let perMinute = key.limits.tokensPerMinute else {
@@ -55,7 +55,7 @@ package final class Consumer: Caller {
         if budget == nil { budget = TokenBudget(perMinute: perMinute) } else { budget?.perMinute = perMinute }
     }
 
-    /// Ends calls, at most so many: the key is no longer one. Returns how many.
+    /// Ends at most `callsMax` calls, because the key is gone. Returns how many.
     func revoke(callsMax: Int) -> Int {
         let status = Status(
             .unauthenticated, "the key '\(key.name)' was revoked: ask the host's owner for another one")
@@ -89,16 +89,16 @@ extension Consumer {
         key.limits.tokensPerMinute.map { min(most, max($0 / 8, 1)) } ?? most
     }
 
-    /// Takes as many of these tokens as may be computed now.
+    /// Takes as many of `count` tokens as may be computed now; returns how many.
     package func take(upTo count: UInt32) -> UInt32 { budget?.take(upTo: count, at: Self.second) ?? count }
 
-    /// Gives back what was taken and not computed.
+    /// Gives back tokens that were taken and not computed.
     package func giveBack(_ count: UInt32) { budget?.giveBack(count, at: Self.second) }
 
-    /// Counts what was computed without being asked for first: a prompt.
+    /// Counts tokens that were computed without being taken first: those of a prompt.
     package func charge(_ count: UInt32) { budget?.charge(UInt64(count), at: Self.second) }
 
-    /// When at least one token may be computed again.
+    /// The time until at least one token may be computed again.
     package var millisecondsUntilTokens: UInt64 {
         (budget?.secondsUntilAvailable(at: Self.second) ?? 0) * 1000
     }

@@ -6,31 +6,31 @@ internal import GRPC
 @IOLoop
 package final class ConsumerRegister {
     package private(set) var book: KeyBook
-    /// Those that have calls, or had some of late.
+    /// Consumers that have calls, or had some recently.
     private var consumers: [SecretDigest: Consumer] = [:]
-    /// Keys whose consumers have still to hear that they are gone or have changed.
+    /// Keys that are gone or have changed, and whose consumers were not told yet.
     private var changes: [SecretDigest] = []
 
-    /// Longer than what was used of a minute's tokens counts.
+    /// Longer than used tokens count against a minute.
     private static let restMilliseconds: UInt64 = 62_000
 
     package init(_ book: KeyBook) { self.book = book }
 
-    /// From now on these are the keys, and `changes` those that are gone or have changed (`KeyBook.changes`, which looks
-    /// at all of them and so is for another thread). Calls of those that are gone end UNAUTHENTICATED, in this turn of
-    /// the loop or, where they are very many, in the next ones.
+    /// Replaces the keys; `changes` are those that are gone or have changed (`KeyBook.changes`, which looks at every
+    /// key and so runs on another thread). Calls of keys that are gone end UNAUTHENTICATED, in this turn of the loop
+    /// or, if there are very many, in the next ones.
     package func replace(_ book: KeyBook, changes: [SecretDigest]) {
         self.book = book
         if self.changes.isEmpty, !changes.isEmpty { IOLoop.goOnLater(self, .first) }
         self.changes += changes
     }
 
-    /// The consumer that brings this secret. Throws UNAUTHENTICATED when its key is not known or has expired.
+    /// The consumer with this secret. Throws UNAUTHENTICATED when its key is unknown or has expired.
     func consumer(_ secret: KeySecret) throws(Status) -> Consumer {
         guard let key = book.key(of: secret) else { throw AccessRefusal.unknown }
         try AccessRefusal.check(key, at: Date())
         if let known = consumers[key.sha256] {
-            // It may not have heard yet.
+            // The consumer may not have been told of a change yet.
             if known.key != key { known.update(key) }
             return known
         }
@@ -39,8 +39,8 @@ package final class ConsumerRegister {
         return consumer
     }
 
-    /// Its last call has ended. Who may have used something of a minute's tokens is remembered for as long as that counts,
-    /// and while what was computed for its last call may still be told.
+    /// The last call of a consumer has ended. A consumer that may have used tokens is remembered for as long as they
+    /// count, and while tokens of its last call may still be charged.
     private func rests(_ consumer: Consumer) {
         guard consumer.hasBudget else { return forget(consumer) }
         guard !consumer.isBeingForgotten else { return }
@@ -59,7 +59,7 @@ package final class ConsumerRegister {
 }
 
 extension ConsumerRegister: UnfinishedWork {
-    /// Tells consumers what became of their keys.
+    /// Tells consumers of the changes of their keys.
     package func goOn(steps: Int) -> Int {
         var used = 0
         while used < steps, let digest = changes.last {
@@ -74,7 +74,8 @@ extension ConsumerRegister: UnfinishedWork {
         return used
     }
 
-    /// What became of its key; returns what that took. Of one that is gone calls may be left.
+    /// Tells a consumer of its key's change; returns the steps that this took. If the key is gone, some calls may be
+    /// left.
     private func tell(_ consumer: Consumer, _ digest: SecretDigest, steps: Int) -> Int {
         if let key = book.key(digest) {
             consumer.update(key)
@@ -85,6 +86,6 @@ extension ConsumerRegister: UnfinishedWork {
         return ended * Self.stepsPerRevokedCall
     }
 
-    /// A call's end is told to its client, to its handler and to whoever computes for it.
+    /// The cost of ending a call: its client, its handler and its backend are told.
     private static let stepsPerRevokedCall = 50
 }

@@ -4,16 +4,16 @@ package import struct Foundation.Date
 
 /// All keys of a host. Pure; `KeyFile` keeps it.
 ///
-/// Whose a secret is costs the same with one key and with `AccessLimits.keysMax`.
+/// Looking up a secret costs the same with one key and with `AccessLimits.keysMax`.
 package struct KeyBook: Sendable {
-    /// In the order in which they were made.
+    /// The keys, in the order in which they were made.
     package private(set) var keys: [AccessKey] = []
-    /// Where in it, by the digest of the secret.
+    /// The index in `keys`, by the digest of the secret.
     private var places: [SecretDigest: Int] = [:]
 
     package init() {}
 
-    /// Throws what is wrong with a book that came from a file.
+    /// Throws if the keys of a file are invalid.
     init(_ keys: [AccessKey]) throws(AccessError) {
         try Self.checkCount(keys.count)
         self.keys = keys
@@ -29,13 +29,13 @@ package struct KeyBook: Sendable {
         }
     }
 
-    /// Adds a key for this secret. Throws when the name is taken or none, a limit is zero, or the book is full.
+    /// Adds a key for this secret. Throws when the name is taken or invalid, a limit is zero, or the book is full.
     package mutating func create(
         _ name: String, secret: KeySecret, limits: KeyLimits, now: Date, lifetimeSeconds: UInt64?
     ) throws(AccessError) {
         let key = AccessKey(
             name: name, sha256: SecretDigest(of: secret),
-            // Whole seconds, which is what the file holds.
+            // Rounded to whole seconds, as the file has it.
             created: Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down)),
             expires: lifetimeSeconds.map {
                 Date(timeIntervalSince1970: (now.timeIntervalSince1970 + Double($0)).rounded(.down))
@@ -48,7 +48,7 @@ package struct KeyBook: Sendable {
         keys.append(key)
     }
 
-    /// Throws when there is no such key, naming those that there are, or some of them.
+    /// Throws when there is no such key; the error names the existing ones, or some of them.
     package mutating func revoke(_ name: String) throws(AccessError) {
         guard let index = keys.firstIndex(where: { $0.name == name }) else {
             throw AccessError("there is no key '\(name)'; \(namesInWords)")
@@ -79,15 +79,15 @@ package struct KeyBook: Sendable {
 }
 
 extension KeyBook {
-    /// Whose secret this is.
+    /// The key with this secret.
     ///
-    /// The one key with its digest is looked up, and then compared in constant time. That the lookup's own time depends on
-    /// digests in the book tells nothing: whoever guesses chooses secrets, not digests, and a secret of 256 random bits is
-    /// no nearer once a digest that begins like its own is known. The comparison is what decides, so that this rests on no
-    /// property of a hash table.
+    /// The one key with its digest is looked up, and then compared in constant time. The time of the lookup depends on
+    /// the digests in the book, but reveals nothing useful: an attacker chooses secrets, not digests, and knowing a
+    /// digest that begins like a secret's own does not help to find that secret of 256 random bits. The comparison
+    /// decides, so that this relies on no property of a hash table.
     package func key(of secret: KeySecret) -> AccessKey? { key(of: secret, areEqual: SecretBytes.areEqual) }
 
-    /// `areEqual`: for a test, which counts.
+    /// `areEqual` is for a test, which counts its calls.
     func key(of secret: KeySecret, areEqual: ([UInt8], [UInt8]) -> Bool) -> AccessKey? {
         let digest = SecretDigest(of: secret)
         guard let place = places[digest], areEqual(keys[place].sha256.bytes, digest.bytes) else { return nil }
@@ -97,7 +97,7 @@ extension KeyBook {
     /// The key with this digest as it is now; nil: it is gone.
     func key(_ sha256: SecretDigest) -> AccessKey? { places[sha256].map { keys[$0] } }
 
-    /// Keys of this book that are gone from a newer one, or allow something else there. Looks at every key.
+    /// Keys of this book that are gone from a newer one, or have other limits there. Looks at every key.
     package func changes(in newer: KeyBook) -> [SecretDigest] {
         keys.filter { newer.key($0.sha256) != $0 }.map(\.sha256)
     }
@@ -108,7 +108,7 @@ extension KeyBook: Equatable {
 }
 
 extension KeyBook: Codable {
-    /// `tokens` is what earlier versions called them.
+    /// Earlier versions called the keys `tokens`.
     private enum Keys: String, CodingKey, CaseIterable { case keys, tokens }
 
     package init(from decoder: any Decoder) throws {

@@ -5,14 +5,14 @@ internal import LinuxSystem
 /// The file of a host's keys, `keys.json` in the state folder: mode 0600, replaced as a whole
 /// (`FileBytes.replace`), so that a reader sees the old keys or the new ones and never a part.
 ///
-/// Earlier versions called them tokens and kept them in `tokens.json`. That file is read while there is no other, and gone once the
-/// keys are written.
+/// Earlier versions called them tokens and kept them in `tokens.json`. That file is read while there is no `keys.json`,
+/// and removed once the keys are written.
 package struct KeyFile: Sendable {
     package let path: String
     private let olderPath: String
     private let folder: String
 
-    /// Every file whose change may be one of the keys.
+    /// Every file whose change may change the keys.
     package var paths: [String] { [path, olderPath] }
 
     package init(folder: String) {
@@ -21,9 +21,10 @@ package struct KeyFile: Sendable {
         olderPath = folder + "/tokens.json"
     }
 
-    /// Nil when there is no such file. Throws when others could read it, or when it is no book of keys.
+    /// Nil when there is no such file. Throws when other users could read it, or when its contents are invalid.
     package func read() throws(AccessError) -> KeyBook? {
-        // Twice: between the first two the keys may have been written anew, and the older file removed.
+        // `keys.json` is tried twice: between the first two attempts the keys may have been written anew, and the older
+        // file removed.
         for place in [path, olderPath, path] {
             if let book = try read(place) { return book }
         }
@@ -61,7 +62,7 @@ package struct KeyFile: Sendable {
     private static let remedy =
         "put back a copy of it, or put it right, or remove it and make the keys anew with 'hearth key create'"
 
-    /// What is wrong and where: " (keys, 3, limits: it is unknown)".
+    /// The error and its place in the file: " (keys, 3, limits: it is unknown)".
     private static func `where`(_ error: any Error) -> String {
         let context: DecodingError.Context
         switch error as? DecodingError {
@@ -87,7 +88,8 @@ package struct KeyFile: Sendable {
         return result
     }
 
-    /// What `make` puts into a book where there is no file yet; nil, and nothing done, where there is one.
+    /// If there is no file yet, writes what `make` puts into an empty book, and returns its result; nil, with nothing
+    /// done, if there is one.
     package func createFirst<Result>(
         _ make: (inout KeyBook) throws(AccessError) -> Result
     ) throws(AccessError) -> Result? {
@@ -118,10 +120,10 @@ package struct KeyFile: Sendable {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(book) else { throw AccessError("the keys cannot be written as JSON") }
         do throws(LinuxError) {
-            // Root makes keys for the agent that it started as another user, to which the folder belongs.
+            // Root makes keys for an agent that runs as another user, which owns the folder.
             let owner = SystemUser.currentIsRoot ? FileOwner(of: folder) : nil
             try FileBytes.replace(path, with: Array(data) + [UInt8(ascii: "\n")], owner: owner)
-            // A key that is revoked must not come back from there.
+            // A revoked key must not come back from the older file.
             guard unlink(olderPath) == 0 || errno == ENOENT else { throw LinuxError.last("remove \(olderPath)") }
         } catch {
             throw AccessError("the keys cannot be kept: \(error)")

@@ -1,8 +1,8 @@
 internal import BaseEncodings
 internal import Cryptography
 
-/// What the holder of a key sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only its digest is
-/// ever kept, and it does not describe itself, so that it cannot get into a log by accident.
+/// The secret that the holder of a key sends: "hearth_" and 256 random bits in base64url (RFC 4648, section 5). Only
+/// its digest is ever kept. Its description does not contain it, so that it cannot get into a log by accident.
 package struct KeySecret: Sendable, CustomStringConvertible {
     /// The whole text, to be shown to its holder once.
     package let text: String
@@ -12,12 +12,12 @@ package struct KeySecret: Sendable, CustomStringConvertible {
     /// 32 bytes in base64url, without padding.
     private static let digitCount = 43
 
-    /// A new one, which nobody has seen.
+    /// Makes a new random secret.
     package static func random() -> KeySecret {
         KeySecret(text: prefix + Base64.encode(SecretBytes.random(byteCount), .url))
     }
 
-    /// Nil for a text that cannot be a secret of ours.
+    /// Nil for a text that cannot be such a secret.
     package init?(_ text: some StringProtocol) {
         let digits = text.dropFirst(Self.prefix.count)
         guard text.hasPrefix(Self.prefix), digits.utf8.count == Self.digitCount, Base64.decode(digits, .url) != nil

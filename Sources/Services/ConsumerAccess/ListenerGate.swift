@@ -2,12 +2,12 @@ package import EventLoop
 package import GRPC
 internal import TLSSession
 
-/// Who may call on one listener. A key is asked for where the listener requires one, and looked at wherever one is sent.
+/// Decides who may call on one listener. A key is required if the listener says so, and checked whenever one is sent.
 @IOLoop
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
     private let requiresKey: Bool
-    /// All may call where no key is asked for.
+    /// Without a required key every client may call, unnamed.
     package var namesCallers: Bool { requiresKey }
     private let clientSubjects: Set<String>
 
@@ -19,7 +19,7 @@ package final class ListenerGate: CallGate {
     }
 
     package func admit(_ call: ServerCall) throws(Status) -> (any Caller)? {
-        // Load balancers ask without a key, and learn which models there are and whether to send calls here.
+        // Load balancers check health without a key; they learn which models there are and whether to send calls here.
         if call.path.hasPrefix("/grpc.health.v1.Health/") { return nil }
         if !clientSubjects.isEmpty {
             let names = call.peerCertificate?.names ?? []

@@ -3,7 +3,7 @@ internal import Cryptography
 
 /// The SHA-256 of a key's secret, which is all that is ever kept of it. In files it is 64 hexadecimal digits.
 package struct SecretDigest: Hashable, Sendable {
-    // Four numbers rather than a list of bytes: a hundred thousand of them are kept.
+    // Four numbers rather than an array, because up to a hundred thousand digests are kept.
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
     /// Nil unless there are 32 bytes.
@@ -17,7 +17,7 @@ package struct SecretDigest: Hashable, Sendable {
         }
     }
 
-    /// Of the text that a key's holder sends.
+    /// The digest of the secret that a key's holder sends.
     package init(of secret: KeySecret) {
         guard let digest = SecretDigest(secret.digest) else { preconditionFailure("a SHA-256 has 32 bytes") }
         self = digest

@@ -1,6 +1,6 @@
 extension Decoder {
-    /// The members of an object, none of which is unknown: what somebody wrote and nobody reads may be a limit that he
-    /// believes in.
+    /// The members of an object; throws for an unknown one, which may be a limit that its author believes to be in
+    /// force.
     func strictContainer<Keys: CodingKey & CaseIterable>(_: Keys.Type) throws -> KeyedDecodingContainer<Keys> {
         let known = Set(Keys.allCases.map(\.stringValue))
         let all = try container(keyedBy: AnyKey.self)
@@ -14,7 +14,7 @@ extension Decoder {
 }
 
 extension KeyedDecodingContainer {
-    /// A count, if there is one; a number that is none is refused by its name.
+    /// A count, if the member is present; an invalid number is refused by its name.
     func decodeCount(forKey key: Key) throws -> UInt32? {
         guard let number = try decodeIfPresent(Int.self, forKey: key) else { return nil }
         guard let count = UInt32(exactly: number) else {
@@ -25,7 +25,7 @@ extension KeyedDecodingContainer {
     }
 }
 
-/// A member's key, whatever it is.
+/// A member's key, known or unknown.
 private struct AnyKey: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }

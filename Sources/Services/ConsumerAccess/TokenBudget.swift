@@ -1,9 +1,9 @@
-/// Tokens that may be computed in any minute: what was taken counts against the limit for sixty whole seconds. Pure; the
-/// caller brings the time, in seconds of a clock that does not go back.
+/// A budget of tokens in any minute: a token that was taken counts against the limit for sixty whole seconds. Pure; the
+/// caller passes the time, in seconds of a clock that does not go back.
 package struct TokenBudget: Sendable, Equatable {
     package var perMinute: UInt32
-    /// What was taken in each of the last seconds, by the second modulo their number: one more than a minute has, because
-    /// the first second may have been nearly over.
+    /// The tokens taken in each of the last seconds, indexed by the second modulo the number of slots: one more than a
+    /// minute has, because the first second may have been nearly over.
     private var taken = [UInt64](repeating: 0, count: TokenBudget.slotCount)
     private var newest: UInt64 = 0
     private var total: UInt64 = 0
@@ -24,23 +24,23 @@ package struct TokenBudget: Sendable, Equatable {
         return total >= UInt64(perMinute) ? 0 : perMinute - UInt32(clamping: total)
     }
 
-    /// Whether nothing that was taken counts any more.
+    /// Whether no token counts any more.
     package mutating func isUnused(at second: UInt64) -> Bool {
         advance(to: second)
         return total == 0
     }
 
-    /// Counts what was computed whether or not it was left; what is above the limit is waited for.
+    /// Counts tokens that were computed, even beyond the limit; later ones then wait.
     package mutating func charge(_ count: UInt64, at second: UInt64) {
         advance(to: second)
         let slot = Int(newest % UInt64(Self.slotCount))
-        // Far above every limit it makes no difference any more.
+        // Clamped far above every limit, where a larger count makes no difference.
         let counted = min(count, UInt64(UInt32.max))
         taken[slot] += counted
         total += counted
     }
 
-    /// Gives back what was taken and not used, the latest first.
+    /// Gives back tokens that were taken and not used, the latest first.
     package mutating func giveBack(_ count: UInt32, at second: UInt64) {
         advance(to: second)
         var left = min(UInt64(count), total)
@@ -53,7 +53,7 @@ package struct TokenBudget: Sendable, Equatable {
         }
     }
 
-    /// Seconds until there is at least one; 0: now.
+    /// Seconds until at least one token is left; 0: now.
     package mutating func secondsUntilAvailable(at second: UInt64) -> UInt64 {
         guard available(at: second) == 0 else { return 0 }
         var remaining = total

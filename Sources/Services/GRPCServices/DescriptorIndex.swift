@@ -1,14 +1,15 @@
 internal import SwiftProtobuf
 
-/// Which file declares what, for the files of some services, of the details of statuses, and of what they import. Pure.
+/// The files that declare some services, the details of statuses, and their imports, by the names that they declare.
+/// Pure.
 struct DescriptorIndex {
-    /// What any status may hold as a `google.protobuf.Any`, which no service's own file names.
+    /// The files of messages that a status may hold as a `google.protobuf.Any`, which no service's own file imports.
     private static let details = ["google/rpc/status.proto", "google/rpc/error_details.proto"]
 
     private var files: [String: Google_Protobuf_FileDescriptorProto] = [:]
     private var fileOfSymbol: [String: String] = [:]
 
-    /// Of all the files, those that are needed to call these services and to read their errors.
+    /// Keeps the files that are needed to call these services and to read their errors.
     init(_ all: Google_Protobuf_FileDescriptorSet, services: some Sequence<String>) {
         let byName = Dictionary(all.file.map { ($0.name, $0) }) { first, _ in first }
         let wanted = Set(services)
@@ -21,7 +22,7 @@ struct DescriptorIndex {
         }
     }
 
-    /// A file, and then everything that it imports, also indirectly; nil: there is no such file.
+    /// A file, followed by everything that it imports, also indirectly; nil: there is no such file.
     func closure(ofFile name: String) -> [Google_Protobuf_FileDescriptorProto]? {
         guard let file = files[name] else { return nil }
         var found = [file]
@@ -36,12 +37,12 @@ struct DescriptorIndex {
         return found
     }
 
-    /// The file that declares this, by its full name with or without a dot before it.
+    /// The file that declares this full name, with or without a dot before it.
     func file(of symbol: String) -> String? {
         fileOfSymbol[symbol.hasPrefix(".") ? String(symbol.dropFirst()) : symbol]
     }
 
-    /// Whether there is such a message.
+    /// Whether a message with this name is declared.
     func hasMessage(_ name: String) -> Bool {
         guard let file = file(of: name).flatMap({ files[$0] }) else { return false }
         return file.messages.contains(name.hasPrefix(".") ? String(name.dropFirst()) : name)

@@ -1,8 +1,8 @@
 package import LimitDeclaration
 
-/// What bounds questions to the services that any gRPC server has; a longer one ends its call.
+/// The limits of requests to the health and reflection services; a longer request ends its call.
 package struct GRPCServicesLimits: LimitGroup {
-    /// In bytes of UTF-8; no service has a longer one. Whoever watches makes it be kept.
+    /// In bytes of UTF-8; no service has a longer name. A `Watch` call keeps its name.
     @Limit("A service's name in a question about health; a longer one is an INVALID_ARGUMENT.")
     package var serviceNameBytesMax: Int = 256
     @Limit("A question about health; a longer one ends RESOURCE_EXHAUSTED.")

@@ -3,8 +3,8 @@ package import GRPC
 internal import GRPCMessages
 internal import SwiftProtobuf
 
-/// `grpc.health.v1.Health`: whether this server, or a part of it, can take calls now (grpc/doc/health-checking.md). It
-/// knows what it is told with `update`; lives on the I/O loop.
+/// `grpc.health.v1.Health`: whether this server, or a part of it, can take calls now (grpc/doc/health-checking.md).
+/// `update` sets what it answers; it lives on the I/O loop.
 @IOLoop
 package final class HealthService: Service {
     package enum Health: Sendable, Hashable {
@@ -34,15 +34,15 @@ package final class HealthService: Service {
         }
     }
 
-    /// The health of everything there is, by name; the empty name is the server as a whole. Whoever watches a name is
-    /// told when its health changed.
+    /// Sets the health of all services, by name; the empty name is the server as a whole. Clients that watch a name are
+    /// told when its health has changed.
     package func update(_ health: [String: Health]) {
         guard !hasEnded else { return }
         tell(table.update(health))
     }
 
-    /// Everything is not serving from here on, whatever `update` says. Whoever watches hears that, and then the end of
-    /// his call, UNAVAILABLE: a watch is as long as its server, and nothing to wait for.
+    /// Makes everything NOT_SERVING from here on, whatever `update` says. Clients that watch are told that, and then
+    /// their calls end UNAVAILABLE: a watch lasts as long as its server, so a drain must not wait for it.
     package func end() {
         guard !hasEnded else { return }
         hasEnded = true
@@ -50,7 +50,7 @@ package final class HealthService: Service {
         endWatches()
     }
 
-    /// Ends the calls of whoever watches, now or later, UNAVAILABLE: another process goes on, and may be watched instead.
+    /// Ends present and later `Watch` calls UNAVAILABLE: another process has taken over, and can be watched instead.
     package func endWatches() {
         endsWatches = true
         let watchers = watchers.values.flatMap(\.values)
@@ -100,7 +100,7 @@ extension HealthService {
     }
 }
 
-/// A `Watch` call. A client that does not read misses what was only in between, never what is now.
+/// A `Watch` call. A client that does not read misses intermediate states, never the current one.
 @IOLoop
 private final class HealthWatch: CallHandler {
     typealias Health = Grpc_Health_V1_HealthCheckResponse.ServingStatus
@@ -124,7 +124,7 @@ private final class HealthWatch: CallHandler {
         guard let request = try? Grpc_Health_V1_HealthCheckRequest(serializedBytes: Array(message)) else {
             return end(Status(.internalError, "the message is no grpc.health.v1.HealthCheckRequest"))
         }
-        // So short a name is nothing beside its stream, and need not be told of.
+        // A name this short takes little memory beside its stream, so `keep` is not called for it.
         if let refusal = HealthService.refusal(ofName: request.service) { return end(refusal) }
         call.requestCame()
         watched = request.service

@@ -5,8 +5,9 @@ internal import SwiftProtobuf
 
 internal import struct Foundation.Data
 
-/// `grpc.reflection.v1.ServerReflection`, and the same by its older name: the services of a server and their protos, for
-/// clients that bring none (grpc/doc/server-reflection.md). It tells of the services that the server has when it is asked.
+/// `grpc.reflection.v1.ServerReflection`, and the same under its older name `v1alpha`: the services of a server and
+/// their protos, for clients without the protos (grpc/doc/server-reflection.md). It lists the services that the server
+/// has at the time of the request.
 @IOLoop
 package final class ReflectionService: Service {
     package enum Version: String, Sendable, CaseIterable {
@@ -18,8 +19,8 @@ package final class ReflectionService: Service {
     private let serviceNames: @IOLoop () -> [String]
     private var index: (of: [String], DescriptorIndex)?
 
-    /// `descriptors` is a serialized `google.protobuf.FileDescriptorSet` in base64, where files may be that the server
-    /// does not serve; those are not told. Throws INTERNAL for what is none.
+    /// `descriptors` is a serialized `google.protobuf.FileDescriptorSet` in base64. Files of services that the server
+    /// does not serve are not listed. Throws INTERNAL for malformed descriptors.
     package init(
         _ version: Version, descriptors: String, serviceNames: @escaping @IOLoop () -> [String]
     ) throws(Status) {

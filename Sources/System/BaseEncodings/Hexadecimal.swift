@@ -1,4 +1,4 @@
-/// The bytes that pairs of hexadecimal digits stand for, in either case (RFC 4648, section 8); nil: it is something else.
+/// Decodes pairs of hexadecimal digits, in either case (RFC 4648, section 8); nil: these are none.
 package func fromHexadecimal(_ digits: some Collection<UInt8>) -> [UInt8]? {
     guard digits.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []
@@ -16,7 +16,7 @@ package func fromHexadecimal(_ digits: some Collection<UInt8>) -> [UInt8]? {
     return bytes
 }
 
-/// What one hexadecimal digit stands for, in either case; nil: it is none.
+/// The value of one hexadecimal digit, in either case; nil: it is none.
 package func valueOfHexadecimal(_ digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

@@ -1,5 +1,5 @@
-/// Bytes in one contiguous piece of memory: appended in place at the tail, taken from the head. What waits for a socket, what
-/// came from one and is not whole, and what a message is put together in.
+/// A queue of bytes in one contiguous piece of memory: appended in place at the tail, taken from the head. It holds
+/// bytes that wait for a socket, incomplete input, and messages while they are put together.
 ///
 /// Owns its memory; one thread at a time. Grows as asked, so its user bounds `count`. The interface is public and inlinable
 /// because the compiler inlines only that across targets: a token is a handful of these calls.
@@ -19,7 +19,7 @@ public struct ByteQueue: ~Copyable {
     @inlinable @inline(__always) public var count: Int { tail &- head }
     @inlinable @inline(__always) public var isEmpty: Bool { head == tail }
 
-    /// What is held; valid until the next change.
+    /// The bytes in the queue; valid until the next change.
     @inlinable
     public var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: storage.map { UnsafeRawPointer($0) + head }, count: count)
@@ -54,23 +54,23 @@ public struct ByteQueue: ~Copyable {
     @inlinable
     public mutating func removeAll() { removeFirst(count) }
 
-    /// Room for so many bytes behind what is held, until the next change; `filled` then appends as many as were written there.
-    /// For a read, which does not say before how much it will give: memory is taken for just so much, and all that is held
-    /// is moved when it does not fit.
+    /// Room for `byteCount` bytes behind the bytes in the queue, valid until the next change; `filled` then appends as
+    /// many as were written there. It is for a read, whose length is not known before: memory is taken for just that
+    /// much, and all bytes are moved when they do not fit.
     public mutating func room(for byteCount: Int) -> UnsafeMutableRawBufferPointer {
         precondition(byteCount >= 0)
         if capacity - tail < byteCount { hold(max(capacity, count + byteCount)) }
         return UnsafeMutableRawBufferPointer(start: storage.map { $0 + tail }, count: byteCount)
     }
 
-    /// So many bytes were written into the `room`.
+    /// Appends the first `byteCount` bytes of the `room`, which were written.
     public mutating func filled(_ byteCount: Int) {
         precondition(byteCount >= 0 && byteCount <= capacity - tail)
         tail += byteCount
     }
 
-    /// Moves what is held to the front if that frees half of the memory, or else takes more of it: so bytes are moved a bounded
-    /// number of times.
+    /// Moves the bytes to the front if that frees half of the memory, or else takes more memory: so bytes are moved a
+    /// bounded number of times.
     @usableFromInline
     mutating func makeRoom(_ wanted: Int) {
         let needed = count + wanted
@@ -82,7 +82,7 @@ public struct ByteQueue: ~Copyable {
         hold(size)
     }
 
-    /// Has what is held at the front of so much memory.
+    /// Moves the bytes to the front of `size` bytes of memory.
     private mutating func hold(_ size: Int) {
         let held = count
         if size == capacity {

@@ -1,10 +1,10 @@
 internal import CCrypto
 
-/// A SHA-256 digest in the making (FIPS 180-4), by libcrypto's EVP interface.
+/// An incremental SHA-256 digest (FIPS 180-4), by libcrypto's EVP interface.
 ///
 /// Owns its C context; used by one thread at a time.
 package struct SHA256: ~Copyable {
-    /// Of a digest.
+    /// The length of a digest, in bytes.
     package static let byteCount = 32
 
     private let context: OpaquePointer
@@ -32,7 +32,7 @@ package struct SHA256: ~Copyable {
         }
     }
 
-    /// The digest of bytes that are all there.
+    /// The digest of bytes in memory.
     package static func digest(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         var hash = SHA256()
         hash.update(bytes)

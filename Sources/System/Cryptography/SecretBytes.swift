@@ -1,8 +1,8 @@
 internal import CCrypto
 
-/// What secrets need of libcrypto: bytes that nobody can guess, and a comparison that tells nothing by its duration.
+/// Random bytes that cannot be guessed, and a comparison in constant time, by libcrypto.
 package enum SecretBytes {
-    /// Random bytes (RAND_priv_bytes(3)). Stops the process where there is no randomness: a secret that can be guessed is
+    /// Random bytes (RAND_priv_bytes(3)). Stops the process if there is no randomness: a secret that can be guessed is
     /// worse than none.
     package static func random(_ count: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

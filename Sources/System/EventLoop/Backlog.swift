@@ -1,8 +1,9 @@
-/// Work that was cut short and waits for a later turn: decides who goes on next, and for how long. Pure.
+/// The unfinished work that waits for a later turn of the loop: decides which work goes on next, and for how long.
+/// Pure.
 ///
-/// Whoever the work is done for is its source. Sources take turns, and so does the work of each of them: a thousand pieces
-/// of one source get together what one piece of another gets. A turn of the loop is `beginTurn`, then `next` and `used` by
-/// turns until `next` gives nil.
+/// Each piece of work has a source, the caller that it is done for. Sources take turns, and so do the pieces of one
+/// source: a thousand pieces of one source get together what one piece of another gets. A turn of the loop is
+/// `beginTurn`, then `next` and `used` alternately until `next` gives nil.
 struct Backlog<Work> {
     private let stepsPerTurnMax: Int
     private let stepsAtOnceMin: Int
@@ -11,10 +12,11 @@ struct Backlog<Work> {
     private var order = Queue<AnyHashable>()
     private(set) var count = 0
 
-    // Of the turn that is under way.
+    // The state of the current turn.
     private var stepsLeft = 0
     private var stepsAtOnce = 0
-    /// As many as there was work when the turn began, so that work which is put back at once does not make it longer.
+    /// The pieces of work that may still go on in this turn: as many as there were when it began, so that work which is
+    /// put back at once does not make the turn longer.
     private var goesLeft = 0
 
     init(_ limits: LoopLimits) {
@@ -33,11 +35,12 @@ struct Backlog<Work> {
     mutating func beginTurn() {
         stepsLeft = stepsPerTurnMax
         goesLeft = count
-        // Few get more at once, for that is cheaper.
+        // With few pieces each gets more at once, which is cheaper.
         stepsAtOnce = max(stepsPerTurnMax / max(count, 1), stepsAtOnceMin)
     }
 
-    /// Who goes on, for about how many steps; nil when the turn's steps are used, or nobody has still to go on in it.
+    /// The work that goes on next, for about that many steps; nil when the turn's steps are used, or no work is left
+    /// for this turn.
     mutating func next() -> (work: Work, steps: Int)? {
         guard goesLeft > 0, stepsLeft > 0, let source = order.popFirst(), let work = waiting[source]?.popFirst() else {
             return nil
@@ -48,7 +51,7 @@ struct Backlog<Work> {
         return (work, stepsAtOnce)
     }
 
-    /// What the last one used. One that had nothing to do costs something, too.
+    /// Counts the steps that the last piece used; a piece that had nothing to do has a cost, too.
     mutating func used(_ steps: Int) { stepsLeft -= max(steps, Self.stepsOfGoingOn) }
 
     private static var stepsOfGoingOn: Int { 10 }

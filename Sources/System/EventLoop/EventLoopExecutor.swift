@@ -8,10 +8,10 @@ internal import Synchronization
 package final class EventLoopExecutor: SerialExecutor {
     private struct Inbox {
         var jobs = Queue<UnownedJob>()
-        /// Of tasks with a priority above the usual: the owner's.
+        /// Jobs of tasks with a priority above the usual: the owner's.
         var firstJobs = Queue<UnownedJob>()
         var started = false
-        /// The thread may be asleep in epoll and nobody has woken it yet.
+        /// Whether the thread may be asleep in epoll and was not woken yet.
         var needsWake = false
 
         var isEmpty: Bool { jobs.isEmpty && firstJobs.isEmpty }
@@ -27,7 +27,7 @@ package final class EventLoopExecutor: SerialExecutor {
     private let inbox = Mutex(Inbox())
     private let wakeUp: EventCounter
     private let epoll: Epoll
-    /// Of those that are served first: itself one of the descriptors of `epoll`.
+    /// Watches the descriptors that are served first; it is itself a descriptor of `epoll`.
     private let firstEpoll: Epoll
     private let ready: ReadyEvents
     private let firstReady: ReadyEvents
@@ -103,21 +103,21 @@ package final class EventLoopExecutor: SerialExecutor {
     }
 
     @IOLoop private func finishTurn() {
-        // What is light leaves before anything heavy goes on.
+        // The output of light work is sent before heavy work goes on.
         endTurn()
         guard state.isBusy else { return }
         goOnWithUnfinished()
         endTurn()
     }
 
-    // The inbox is looked into from functions that belong to no actor: a closure of the loop's in `withLock` would ask the
+    // The inbox is read from functions that belong to no actor: in `withLock`, a closure of the loop's would ask the
     // runtime each time whether it is on the loop, 400 instructions.
 
     private func takeJob() -> UnownedJob? { inbox.withLock { $0.firstJobs.popFirst() ?? $0.jobs.popFirst() } }
 
     private func noteAwake() { inbox.withLock { $0.needsWake = false } }
 
-    /// Whether jobs wait; if none do, and the loop is not busy, whoever brings one wakes it from now on.
+    /// Whether jobs wait; if none do, and the loop is not busy, `enqueue` wakes it from now on.
     private func hasJobs(isBusy: Bool) -> Bool {
         inbox.withLock { inbox in
             inbox.needsWake = inbox.isEmpty && !isBusy
@@ -128,7 +128,7 @@ package final class EventLoopExecutor: SerialExecutor {
     @IOLoop private func waitForEvents() {
         ready.wait(for: epoll, timeoutMilliseconds: timeoutMilliseconds())
         noteAwake()
-        // Where there is no room for all, the others may have taken that of the first.
+        // If there was no room for all events, others may have taken the room of the first ones.
         if ready.contains(OwnTag.first) || ready.isFull {
             firstReady.wait(for: firstEpoll, timeoutMilliseconds: 0)
             hand(firstReady)
@@ -136,7 +136,7 @@ package final class EventLoopExecutor: SerialExecutor {
         hand(ready)
     }
 
-    /// How long to wait for something to happen: -1 for ever.
+    /// How long to wait for an event: -1 for ever.
     @IOLoop private func timeoutMilliseconds() -> CInt {
         let isBusy = state.isBusy
         if hasJobs(isBusy: isBusy) || isBusy { return 0 }
@@ -228,14 +228,14 @@ extension IOLoop {
         shared.executor.schedule(at: Monotonic.now().advanced(milliseconds: after), action)
     }
 
-    /// Calls back at the end of this turn, once however often it is asked for within the call chain of one turn: the
-    /// handler must remember that it has asked.
+    /// Calls the handler back at the end of this turn. The handler must remember that it has asked, and ask at most
+    /// once a turn.
     @IOLoop package static func atTurnEnd(_ handler: any TurnEndHandler) {
         shared.executor.atTurnEnd(handler)
     }
 
-    /// Goes on with what was begun in this turn, in a later one, once. Turns are shared out by who the work is done for;
-    /// without a `source` the work is one of its own. It is kept alive until then.
+    /// Calls `goOn` of this work once, in a later turn. Steps are shared out among sources, the callers that work is
+    /// done for; without a `source` the work is a source of its own. The work is kept alive until then.
     @IOLoop package static func goOnLater(
         _ work: any UnfinishedWork, of source: AnyHashable? = nil, _ priority: LoopPriority = .usual
     ) {

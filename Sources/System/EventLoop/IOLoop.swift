@@ -2,7 +2,7 @@ package import LinuxSystem
 
 /// The one thread that owns every connection, backend socket and timer of this process.
 ///
-/// Whatever is marked `@IOLoop` runs there; calls between such functions are plain calls, checked by the compiler.
+/// All code marked `@IOLoop` runs there; calls between such functions are plain calls, checked by the compiler.
 /// `Docs/decisions/0001-one-io-loop.md` says why there is one, and `LoopLimits` what a turn of it may cost.
 @globalActor
 package actor IOLoop {
@@ -15,9 +15,9 @@ package actor IOLoop {
 
     nonisolated package var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Calls a function of the loop's from a C callback that is known to run on the loop's thread; the check is made in debug
-    /// builds only. What the function needs is handed to it: one that captures nothing costs no allocation, where a
-    /// closure of the callback's own would make a context each time.
+    /// Calls an `@IOLoop` function from a C callback that is known to run on the loop's thread; only debug builds check
+    /// that. The function gets its context as arguments: a function that captures nothing costs no allocation, where a
+    /// closure would allocate a context each time.
     @inlinable @inline(__always)
     package nonisolated static func assumeIsolated<First, Second, Result>(
         _ first: First, _ second: Second, _ body: @escaping @IOLoop (First, Second) -> Result
@@ -31,10 +31,10 @@ package actor IOLoop {
     nonisolated package static var isCurrent: Bool { shared.executor.isCurrent }
 }
 
-/// Who is served first in every turn.
+/// The priority with which the loop serves a source in every turn.
 package enum LoopPriority: Sendable {
-    /// The owner, signals, and backends: few, each with a share of its own. Whatever strangers do, each is served in every
-    /// turn.
+    /// The owner, signals, and backends: few, each with a share of its own. Each is served in every turn, whatever
+    /// consumers do.
     case first
     case usual
 }
@@ -44,18 +44,18 @@ package enum LoopPriority: Sendable {
 package protocol ReadinessHandler: AnyObject {
     /// The descriptor is ready; called at most once per turn. Errors and hang-ups are reported whatever the interest.
     ///
-    /// What is done within it is little, and bounded whatever has come: a thousand steps or two (`WorkSteps`). Who has more to
-    /// do goes on later (`UnfinishedWork`), and takes nothing more meanwhile.
+    /// The work in one call must be bounded, whatever has come, to a thousand steps or two (`WorkSteps`). A handler
+    /// that has more to do goes on later (`UnfinishedWork`), and reads nothing more meanwhile.
     func ready(_ readiness: Readiness)
 }
 
-/// Something that finishes what a turn of the loop began: flushes once whatever many events wrote.
+/// Something that finishes what a turn of the loop began, such as one flush of what many events wrote.
 @IOLoop
 package protocol TurnEndHandler: AnyObject {
     func turnEnded()
 }
 
-/// Work that is too much for one turn of the loop, and is done piece by piece.
+/// Work that is too much for one turn of the loop, and is done in pieces.
 @IOLoop
 package protocol UnfinishedWork: AnyObject {
     /// Goes on for about `steps`, and returns how many it took. A piece that cannot be cut may go beyond. If something is

@@ -1,13 +1,13 @@
 package import LimitDeclaration
 
-/// What bounds a turn of the I/O loop, so that whatever many sources do, none of them waits for long.
+/// The limits of a turn of the I/O loop, so that no source waits for long, whatever many others do.
 ///
 /// Work is counted in steps of about 100 ns (`WorkSteps`).
 package struct LoopLimits: LimitGroup {
-    /// Those watched as `.first` come first. The rest comes in the next turns, those first that have waited for longest.
+    /// Sockets watched as `.first` come first. The rest is served in the next turns, the longest-waiting first.
     @Limit("Sockets served in a turn of the loop, and as many of the owner and of backends, which come first.")
     package var eventsPerTurnMax: Int = 64
-    /// Those that are overdue go on in the next.
+    /// The other due timers fire in the next turn.
     @Limit("Timers that fire in a turn.")
     package var timersPerTurnMax: Int = 128
     @Limit("Pieces of asynchronous work in a turn.")

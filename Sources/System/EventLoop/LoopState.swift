@@ -1,6 +1,6 @@
 internal import LinuxSystem
 
-/// Who waits for what on the loop; owned by the loop's thread.
+/// The handlers, timers and unfinished work of the loop; owned by the loop's thread.
 struct LoopState {
     /// A place in the table of handlers; its generation tells a late event from one for the place's next owner.
     private struct Slot {
@@ -14,10 +14,10 @@ struct LoopState {
     private var timers: [Timer] = []
     private var actions: [UInt64: @IOLoop () -> Void] = [:]
     private var nextTimer: UInt64 = 0
-    /// A timer that was first and not cancelled when it was last looked at: it is looked up once, and not in every turn.
+    /// The first timer, once it was found not to be cancelled, so that it is looked up once and not in every turn.
     private var liveTimer: UInt64?
     var turnEndHandlers = Queue<any TurnEndHandler>()
-    /// The owner's, before that of all others.
+    /// The unfinished work of the owner, which goes before all other.
     var firstBacklog: Backlog<any UnfinishedWork>
     var backlog: Backlog<any UnfinishedWork>
 
@@ -26,7 +26,7 @@ struct LoopState {
         backlog = Backlog(limits)
     }
 
-    /// Something is to be done in the next turn whether or not anything happens.
+    /// Whether there is work for the next turn even without an event.
     var isBusy: Bool { !turnEndHandlers.isEmpty || !firstBacklog.isEmpty || !backlog.isEmpty }
 
     mutating func insert(_ handler: any ReadinessHandler) -> UInt64 {

@@ -12,12 +12,12 @@ package struct Queue<Element> {
 
     package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
-        // The only one, as at most turns' ends: no range is replaced, which costs ten times as much.
+        // The only element, as at the end of most turns: replacing a range would cost ten times as much.
         if elements.count == 1 { return elements.removeLast() }
         let first = elements[head]
         elements[head] = nil
         head += 1
-        // The places of those that are gone are given back once they are half of all.
+        // The places of removed elements are freed once they are half of all.
         if head == elements.count {
             elements.removeAll(keepingCapacity: head <= 1_024)
             head = 0

@@ -2,9 +2,9 @@
 package struct NamedLimit: Sendable, Equatable {
     package let name: String
     package let value: UInt64
-    /// What it bounds, and what happens at it, in a line.
+    /// What it bounds, and what happens when it is met, in a line.
     package let meaning: String
-    /// Whether the times that it was met are counted.
+    /// Whether the agent counts how often it was met.
     package let isCounted: Bool
 
     package init(_ name: String, _ value: some BinaryInteger, counted: Bool = false, _ meaning: String) {
@@ -14,7 +14,7 @@ package struct NamedLimit: Sendable, Equatable {
         isCounted = counted
     }
 
-    /// What its name says that it is counted in: "bytes", "ms", "s", "per s"; empty for a plain number.
+    /// The unit that its name ends with: "bytes", "ms", "s", "per s"; empty for a plain number.
     package var unit: String {
         let suffixes = [
             ("BytesPerSecondMax", "bytes per s"), ("PerSecondMax", "per s"), ("PerSecond", "per s"),

@@ -1,20 +1,20 @@
 internal import CLinux
 internal import Glibc
 
-/// Tells what becomes of a child.
+/// Watches the changes of a child process (wait(2)).
 package struct ChildWatch: ~Copyable {
     private let signals: Descriptor
 
-    /// Readable when something may have become of a child. Borrowed, to be kept when others are closed.
+    /// Readable when a child may have changed. Borrowed; keep it open when other descriptors are closed.
     package var raw: CInt { signals.raw }
 
-    /// Blocks SIGCHLD from here on, so that no end of a child is missed: make it before the fork.
+    /// Blocks SIGCHLD from here on, so that no end of a child is missed: create it before the fork.
     package init() throws(LinuxError) {
         signals = Descriptor(owning: try checked("watch for the end of children") { hearth_child_signals() })
     }
 
-    /// The last thing that became of `child` since the last look; reaps every other that has ended. After an end there is
-    /// no such child: look no more.
+    /// The last change of `child` since the previous call; also reaps every other child that has ended. After an end
+    /// the child is gone: do not call it again.
     package func look(at child: CInt) -> ChildChange? {
         var record = [UInt8](repeating: 0, count: 128)
         _ = read(signals.raw, &record, record.count)
@@ -42,11 +42,11 @@ package enum ChildChange: Equatable, Sendable {
     case stopped, continued
 }
 
-/// What a process that has ended had used, with all its children that it waited for (getrusage(2)).
+/// The resources that an ended process had used, with all children that it waited for (getrusage(2)).
 package struct ResourceUse: Equatable, Sendable {
-    /// Of all processors, in user and system mode.
+    /// Processor time of all processors, in user and system mode.
     package let processorMicroseconds: UInt64
-    /// The most that was resident at once.
+    /// The maximum resident set size.
     package let memoryBytes: UInt64
 
     package init(processorMicroseconds: UInt64, memoryBytes: UInt64) {

@@ -1,9 +1,9 @@
 internal import CLinux
 internal import Glibc
 
-/// What a process gives up for good, and all that it executes with it.
+/// Rights that a process gives up for good, for itself and all that it executes.
 package enum Confinement {
-    /// No exec gains privileges any more (prctl(2), PR_SET_NO_NEW_PRIVS).
+    /// From here on no exec gains privileges (prctl(2), PR_SET_NO_NEW_PRIVS).
     package static func setNoNewPrivileges() throws(LinuxError) {
         try checked("set no_new_privs") { hearth_set_no_new_privileges() }
     }
@@ -24,7 +24,7 @@ package enum Confinement {
         try checked("read capabilities") { hearth_has_capabilities() } == 1
     }
 
-    /// Nobody of the same user may trace this process until it executes something (prctl(2), PR_SET_DUMPABLE).
+    /// Processes of the same user cannot trace this one until it executes something (prctl(2), PR_SET_DUMPABLE).
     package static func forbidTracing() throws(LinuxError) {
         try checked("forbid tracing") { hearth_set_dumpable(0) }
     }
@@ -34,20 +34,20 @@ package enum Confinement {
         try checked("set resource limit \(resource) to \(value)") { hearth_set_limit(resource, value) }
     }
 
-    /// SIGKILL when the thread that forked this process ends. Whoever calls it must check afterwards that the parent
-    /// had not ended before.
+    /// Sends SIGKILL to this process when the thread that forked it ends (prctl(2), PR_SET_PDEATHSIG). The caller must
+    /// check afterwards that the parent had not ended before.
     package static func dieWithParent() throws(LinuxError) {
         try checked("set the parent-death signal") { hearth_set_parent_death_signal(SIGKILL) }
     }
 }
 
-/// A Landlock ruleset in the making: everything that the kernel can restrict is, except what is allowed (landlock(7)).
+/// A Landlock ruleset (landlock(7)): it restricts everything that the kernel can restrict, except what is allowed.
 package struct LandlockRuleset: ~Copyable {
     private let ruleset: Descriptor
     /// The version of the kernel's interface, from 1.
     package let version: CInt
 
-    /// What may be done with a file, or with everything below a folder. The bits of linux/landlock.h.
+    /// Access rights to a file, or to everything below a folder. The bits of linux/landlock.h.
     package struct Rights: OptionSet, Sendable {
         package let rawValue: UInt64
         package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -57,7 +57,7 @@ package struct LandlockRuleset: ~Copyable {
         package static let writeFile = Rights(rawValue: 1 << 1)
         /// ioctl(2) on a device; only from version 5 on.
         package static let deviceControl = Rights(rawValue: 1 << 15)
-        /// Files and folders are made, written, truncated and removed; no devices, sockets, pipes or links.
+        /// Make, write, truncate and remove files and folders; no devices, sockets, pipes or links.
         package static let change = Rights(rawValue: 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 14)
         /// Only from version 3 on.
         static let truncate = Rights(rawValue: 1 << 14)

@@ -25,14 +25,14 @@ extension Descriptor {
         Descriptor(owning: try checked("open \(name)") { openat(raw, name, flags | O_CLOEXEC, mode) })
     }
 
-    /// What a relative path leads to from this folder, without leaving it by ".." or by a link, wherever the folder is
-    /// moved meanwhile (openat2(2), RESOLVE_BENEATH). Throws EXDEV for a path that leads out, ENOSYS before Linux 5.6.
+    /// Opens a relative path from this folder, without leaving it by ".." or by a link, even if the folder is moved
+    /// meanwhile (openat2(2), RESOLVE_BENEATH). Throws EXDEV for a path that leads out, ENOSYS before Linux 5.6.
     package func openBeneath(_ path: String, _ flags: CInt) throws(LinuxError) -> Descriptor {
         Descriptor(owning: try checked("open \(path)") { hearth_open_resolved(raw, path, flags, 1) })
     }
 
-    /// What an absolute path without any link leads to (openat2(2), RESOLVE_NO_SYMLINKS). Throws ELOOP for one with a link,
-    /// ENOSYS before Linux 5.6.
+    /// Opens an absolute path without following any link (openat2(2), RESOLVE_NO_SYMLINKS). Throws ELOOP for a path
+    /// with a link, ENOSYS before Linux 5.6.
     package static func openWithoutLinks(_ path: String, _ flags: CInt) throws(LinuxError) -> Descriptor {
         Descriptor(owning: try checked("open \(path)") { hearth_open_resolved(-1, path, flags, 0) })
     }

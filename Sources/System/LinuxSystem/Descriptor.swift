@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// A file descriptor and the duty to close it. Close-on-exec from birth wherever this package makes one.
+/// An owned file descriptor, closed with the value. Every one that this package makes is close-on-exec from the start.
 package struct Descriptor: ~Copyable, Sendable {
     /// For a system call that borrows it; never closed or kept by the caller.
     package let raw: CInt
@@ -85,7 +85,7 @@ package struct DescriptorPair: ~Copyable, Sendable {
     package let first: Descriptor
     package let second: Descriptor
 
-    /// Takes the ends apart.
+    /// Passes both ends on, each to its owner.
     package consuming func take<Result: ~Copyable>(
         _ body: (consuming Descriptor, consuming Descriptor) throws -> Result
     ) rethrows -> Result {

@@ -2,7 +2,8 @@ internal import Glibc
 
 /// How many descriptors this process may have open (getrlimit(2), RLIMIT_NOFILE).
 package enum DescriptorLimit {
-    /// Raises the soft limit to so many, or as far as the hard limit allows; never lowers it. Returns what is in force.
+    /// Raises the soft limit to this number, or as far as the hard limit allows; never lowers it. Returns the limit in
+    /// force.
     package static func raise(to wanted: UInt64) -> UInt64 {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }

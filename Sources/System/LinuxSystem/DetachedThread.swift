@@ -1,14 +1,13 @@
 internal import Glibc
 
-/// A thread of its own for work that may block for as long as a disk does: whatever hangs there holds up nobody who
-/// waits for a place in a pool.
+/// A thread of its own for work that may block for as long as a disk does: if it hangs, it takes no thread of a pool.
 package enum DetachedThread {
     private final class Work: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Runs the body on a new thread and returns at once; the thread ends with it. Throws EAGAIN where the system has no
+    /// Runs the body on a new thread, which ends with it, and returns at once. Throws EAGAIN when the system has no
     /// room for another thread (pthread_create(3)).
     package static func run(_ body: @escaping @Sendable () -> Void) throws(LinuxError) {
         // Retained for the thread, which takes it as its first act.

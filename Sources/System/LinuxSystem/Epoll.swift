@@ -27,7 +27,8 @@ package struct Epoll: ~Copyable, Sendable {
         _ = hearth_epoll_control(descriptor.raw, 2, watched, 0, 0)
     }
 
-    /// Waits for at most `timeoutMilliseconds` (-1: for ever) and fills the arrays, as far as they have room.
+    /// Waits for at most `timeoutMilliseconds` (-1: for ever) and fills the arrays, as far as they have room. Returns
+    /// how many descriptors are ready.
     package func wait(
         events: inout [UInt32], tags: inout [UInt64], timeoutMilliseconds: CInt
     ) -> Int {
@@ -43,20 +44,21 @@ package struct Readiness: OptionSet, Sendable {
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     package static let readable = Readiness(rawValue: 0x001)
-    /// Something out of the ordinary, such as a change of a control group's `cgroup.events`.
+    /// EPOLLPRI: an exceptional condition, such as a change of a control group's `cgroup.events`.
     package static let priority = Readiness(rawValue: 0x002)
     package static let writable = Readiness(rawValue: 0x004)
     package static let error = Readiness(rawValue: 0x008)
     package static let hangUp = Readiness(rawValue: 0x010)
 
-    /// Something is to be read, were it an error or the end.
+    /// There is something to read, be it an error or the end.
     package static let input = Readiness(rawValue: 0x019)
 
-    /// Nobody reads at the other end any more, or nobody is there.
+    /// The other end no longer reads, or is gone.
     package static let broken = Readiness(rawValue: 0x018)
 
-    /// Neither, one of them, or both. Not a literal: outside of this module `[.readable, .writable]` is an array whose elements
-    /// the protocol's own initializer asks for one by one, 1,500 instructions and two allocations each time.
+    /// Readable, writable, both or neither. Use it instead of a literal: outside of this module `[.readable,
+    /// .writable]` makes an array, which the protocol's own initializer reads element by element: 1,500 instructions
+    /// and two allocations each time.
     package init(readable: Bool, writable: Bool) {
         rawValue = (readable ? 0x001 : 0) | (writable ? 0x004 : 0)
     }

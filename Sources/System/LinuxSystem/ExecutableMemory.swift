@@ -10,7 +10,7 @@ extension Descriptor {
         return Descriptor(owning: raw)
     }
 
-    /// Whether it is a memory file that nothing can change any more; borrowed.
+    /// Whether the borrowed descriptor is a memory file that nothing can change any more.
     package static func isSealed(_ raw: CInt) throws(LinuxError) -> Bool {
         try checked("look at the seals of descriptor \(raw)") { hearth_is_sealed(raw) } == 1
     }

@@ -2,17 +2,18 @@ internal import Glibc
 internal import Synchronization
 
 extension FileBytes {
-    /// Puts these bytes in a file's place, as a whole: whoever reads it, and whoever finds it after the power failed, has
-    /// the old bytes or the new ones. They go to a file first that has no name (open(2), O_TMPFILE) where the file system has
-    /// such files, so that of a process that is ended meanwhile nothing remains, and else another name beside it; once it is
-    /// on the disk (fsync(2)) it takes the name (rename(2)). A symbolic link of that name is replaced, not followed.
+    /// Replaces a file by these bytes, atomically: a reader gets the old bytes or the new ones, also after a power
+    /// failure. The bytes first go to a file without a name (open(2), O_TMPFILE), so that a process which is ended
+    /// meanwhile leaves nothing, or, where the file system has no such files, to a file with a temporary name beside
+    /// it. Once the file is on the disk (fsync(2)) it takes the name (rename(2)). A symbolic link of that name is
+    /// replaced, not followed.
     ///
-    /// `mode`: of the new file, whatever the umask. `owner`: nil: this process's user and group. `overwriting` false: a file
-    /// that is there stays, and EEXIST is thrown (link(2)). `isFlushed` false: it does not wait for the disk, and after a loss of
-    /// power the file may be empty or cut.
+    /// `mode` is that of the new file, whatever the umask. `owner` nil is this process's user and group. With
+    /// `overwriting` false an existing file stays, and EEXIST is thrown (link(2)). With `isFlushed` false it does not
+    /// wait for the disk, and after a loss of power the file may be empty or truncated.
     ///
-    /// Throws what is wrong with the file or its folder, and with the disk when that is full; what was there before is
-    /// there still, and nothing else is left behind. Blocks as long as the disk takes.
+    /// Throws for a file or folder that cannot be written, and for a full disk; then the earlier file is unchanged, and
+    /// nothing else is left behind. Blocks as long as the disk takes.
     package static func replace(
         _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, owner: FileOwner? = nil, overwriting: Bool = true,
         isFlushed: Bool = true
@@ -21,9 +22,9 @@ extension FileBytes {
         let folder = try Descriptor.open(folderPath, O_RDONLY | O_DIRECTORY)
         let temporary = ".\(name).\(getpid()).\(temporaryNumber.add(1, ordering: .relaxed).newValue).new"
         do throws(LinuxError) {
-            // Left by a process of this number that was ended in the middle of this.
+            // A process with this process id may have left it when it was ended in the middle of this.
             unlinkat(folder.raw, temporary, 0)
-            // Nobody can open it before it is whole: it has no name, or one of its own.
+            // No reader opens it before it is whole: it has no name, or a temporary one.
             let file = try newFile(in: folder, name: temporary, mode: mode)
             var status = stat()
             try checked("look at the new file") { fstat(file.raw, &status) }
@@ -32,7 +33,7 @@ extension FileBytes {
             try checked("change the mode") { fchmod(file.raw, mode) }
             try file.writeAll(bytes)
             if isFlushed { try checked("flush") { fsync(file.raw) } }
-            // For names in a folder there is no call that replaces one by a file that has none.
+            // There is no system call that gives a nameless file a name in place of an existing file.
             if isNameless { try link(file, in: folder, as: overwriting ? temporary : name) }
             if overwriting {
                 try checked("rename") { renameat(folder.raw, temporary, folder.raw, name) }
@@ -48,7 +49,8 @@ extension FileBytes {
         if isFlushed, fsync(folder.raw) != 0, errno != EINVAL { throw LinuxError.last("flush the folder of \(path)") }
     }
 
-    /// Without a name; with this one where the file system has no such files, or no /proc shows them.
+    /// Makes a file without a name, or with this one where the file system has no such files, or there is no /proc to
+    /// link it by.
     private static func newFile(
         in folder: borrowing Descriptor, name: String, mode: UInt32
     ) throws(LinuxError) -> Descriptor {

@@ -12,7 +12,7 @@ package enum FileBytes {
         return try read(file, max: max, name: path)
     }
 
-    /// Reads a descriptor from where it stands to its end; `name` is for the error.
+    /// Reads a descriptor from its current position to its end; `name` is for the error.
     package static func read(_ file: borrowing Descriptor, max: Int, name: String) throws(LinuxError) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// What the kernel tells of a file without reading it: which one it is, whose it is, who may do what with it, and when it
-/// changed (inode(7)). Two looks that are equal found the same file with the same content, unless it was written within
-/// one tick of the clock that file times are taken from, some milliseconds: `wasQuiet` tells when that cannot be.
+/// A file's metadata (inode(7)): its identity, owner, permissions and times. Two equal values mean the same file with
+/// the same content, unless it was written within one tick, some milliseconds, of the clock that file times are taken
+/// from; `wasQuiet` tells when that is excluded.
 package struct FileFacts: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         case regular, folder, symbolicLink, characterDevice, other
@@ -13,30 +13,30 @@ package struct FileFacts: Hashable, Sendable {
     package let permissions: UInt32
     package let owner: UInt32
     package let group: UInt32
-    /// Which file it is, however it is reached: device and inode.
+    /// The file's identity, whatever its path: device and inode.
     package let device: UInt64
     package let inode: UInt64
     package let byteCount: UInt64
-    /// When its content changed, in nanoseconds since 1970, as far as nobody has set another time (utimensat(2)).
+    /// When its content last changed, in nanoseconds since 1970; a process can set another time (utimensat(2)).
     package let modifiedNanoseconds: Int64
-    /// When its content, or anything else that is told here, changed; nobody can set it.
+    /// When its content or its metadata last changed; no process can set this time.
     package let changedNanoseconds: Int64
 
-    /// A symbolic link at the path's end is told as such, not followed (lstat(2)).
+    /// The facts of the path itself: a symbolic link at its end is not followed (lstat(2)).
     package init(path: String) throws(LinuxError) {
         var status = stat()
         try checked("look at \(path)") { lstat(path, &status) }
         self.init(status)
     }
 
-    /// Where the path leads, through links (stat(2)).
+    /// The facts of what the path leads to, through links (stat(2)).
     package init(following path: String) throws(LinuxError) {
         var status = stat()
         try checked("look at \(path)") { stat(path, &status) }
         self.init(status)
     }
 
-    /// What is behind a descriptor (fstat(2)); `name` is for the error.
+    /// The facts of an open descriptor (fstat(2)); `name` is for the error.
     package init(of descriptor: borrowing Descriptor, name: String) throws(LinuxError) {
         var status = stat()
         try checked("look at \(name)") { fstat(descriptor.raw, &status) }
@@ -66,7 +66,7 @@ package struct FileFacts: Hashable, Sendable {
         Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
-    /// Nanoseconds since 1970 by the clock that file times are taken from.
+    /// The current time in nanoseconds since 1970, by the clock that file times are taken from.
     package static func clockNanoseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -75,11 +75,12 @@ package struct FileFacts: Hashable, Sendable {
 }
 
 extension FileFacts {
-    /// Whether it is the same inode, whatever became of it.
+    /// Whether it is the same inode, even if that has changed.
     package func isSameFile(as other: FileFacts) -> Bool { device == other.device && inode == other.inode }
 
-    /// Whether it had not changed for so long at a moment of `clockNanoseconds`. What changed in the future, because the
-    /// clock was set or is another machine's, has been quiet if an earlier look, so long before, found it as it is.
+    /// Whether the file had been unchanged for that long at a time of `clockNanoseconds`. A file whose change lies in
+    /// the future, because the clock was set or is another machine's, counts as unchanged if earlier facts, read at
+    /// least that long before, are equal.
     package func wasQuiet(
         forMilliseconds milliseconds: UInt64, at clockNanoseconds: Int64, before: FileFacts? = nil
     ) -> Bool {

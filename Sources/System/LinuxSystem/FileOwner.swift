@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// To whom a file belongs (chown(2)).
+/// The owner and group of a file (chown(2)).
 package struct FileOwner: Sendable, Equatable {
     package let user: UInt32
     package let group: UInt32
@@ -10,7 +10,7 @@ package struct FileOwner: Sendable, Equatable {
         self.group = group
     }
 
-    /// Whoever a file or folder belongs to now; nil when there is none.
+    /// The current owner of a file or folder; nil when there is no such file.
     package init?(of path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// What stands in folders and links.
+/// Reads the entries of folders and the targets of links.
 package enum FolderNames {
     /// The names in a folder but "." and "..", in no order; at most `limit` (readdir(3)).
     package static func names(inFolder path: String, limit: Int) throws(LinuxError) -> [String] {
@@ -16,7 +16,7 @@ package enum FolderNames {
         return names
     }
 
-    /// Where a symbolic link leads, as written in it; nil when there is none at the path (readlink(2)).
+    /// The target of a symbolic link, as written in it; nil when there is no link at the path (readlink(2)).
     package static func linkTarget(_ path: String) -> String? {
         var bytes = [CChar](repeating: 0, count: 4096)
         let count = readlink(path, &bytes, bytes.count)
@@ -24,7 +24,7 @@ package enum FolderNames {
             ? String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
 
-    /// Where a link that is held with `Descriptor.pathOnly` leads, as written in it (readlinkat(2)).
+    /// The target of a link that was opened with `Descriptor.pathOnly`, as written in it (readlinkat(2)).
     static func linkTarget(_ link: borrowing Descriptor, name: String) throws(LinuxError) -> String {
         var bytes = [CChar](repeating: 0, count: 4096)
         let count = try checked("read the link \(name)") { readlinkat(link.raw, "", &bytes, bytes.count) }

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// A system call that failed: which one, on what, and why.
+/// A failed system call: the operation, its object, and the errno.
 package struct LinuxError: Error, Equatable, CustomStringConvertible {
     /// The `errno` of the call, as in errno(3).
     package let code: CInt
-    /// What was tried, such as "open /etc/passwd".
+    /// The operation, such as "open /etc/passwd".
     package let operation: String
 
     package init(code: CInt, operation: String) {
@@ -19,9 +19,9 @@ package struct LinuxError: Error, Equatable, CustomStringConvertible {
 }
 
 extension LinuxError {
-    /// Whether the same call may succeed later although nobody mends anything: the machine lacked something for the
-    /// moment (descriptors, memory, processes), or a disk or another process was in the way. False where errno(3) says
-    /// something of the thing itself, or of what this process may do.
+    /// Whether the same call may succeed later without a repair: the machine lacked something for the moment
+    /// (descriptors, memory, processes), or a disk or another process was in the way. False when the errno (errno(3))
+    /// concerns the object itself, or the rights of this process.
     package var isTransient: Bool {
         switch code {
         case EPERM, EACCES, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL, EBADF, ENOSYS, EOPNOTSUPP, ENOEXEC,

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Time since the machine began, in nanoseconds; it never goes back (clock_gettime(2), CLOCK_MONOTONIC).
+/// Time since the machine was started, in nanoseconds; it never goes back (clock_gettime(2), CLOCK_MONOTONIC).
 package struct Monotonic: Comparable, Hashable, Sendable {
     package var nanoseconds: UInt64
 
@@ -14,13 +14,13 @@ package struct Monotonic: Comparable, Hashable, Sendable {
 
     package static func < (left: Monotonic, right: Monotonic) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// A moment that many milliseconds later; saturates.
+    /// The moment this many milliseconds later; saturates.
     package func advanced(milliseconds: UInt64) -> Monotonic {
         let (product, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
         return advanced(nanoseconds: overflow ? .max : product)
     }
 
-    /// A moment that many nanoseconds later; saturates.
+    /// The moment this many nanoseconds later; saturates.
     package func advanced(nanoseconds added: UInt64) -> Monotonic {
         let (sum, overflow) = nanoseconds.addingReportingOverflow(added)
         return Monotonic(nanoseconds: overflow ? .max : sum)

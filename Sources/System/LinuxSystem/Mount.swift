@@ -11,7 +11,7 @@ package enum Mount {
         return Descriptor(owning: try checked("make a tmpfs") { hearth_make_tmpfs(size, count, mode) })
     }
 
-    /// An unattached copy of what is held open, with the mounts below it; `name` is for the error.
+    /// An unattached copy of an open place, with the mounts below it; `name` is for the error.
     package static func clone(_ place: borrowing Descriptor, name: String) throws(LinuxError) -> Descriptor {
         Descriptor(owning: try checked("bind \(name)") { hearth_clone_tree(place.raw) })
     }
@@ -27,17 +27,17 @@ package enum Mount {
         }
     }
 
-    /// Shows an unattached tree at a place that was opened.
+    /// Mounts an unattached tree at an open place.
     package static func attach(_ tree: borrowing Descriptor, at place: borrowing Descriptor) throws(LinuxError) {
         try checked("attach a mount") { hearth_attach_mount(tree.raw, place.raw) }
     }
 
-    /// Cuts this namespace's mounts off from those of the namespace it was copied from.
+    /// Stops mounts from propagating between this namespace and the one that it was copied from.
     package static func makePrivate() throws(LinuxError) {
         try checked("make mounts private") { hearth_make_mounts_private() }
     }
 
-    /// Makes an attached mount the root and gives the old root up.
+    /// Makes an attached mount the root and detaches the old root.
     package static func enterRoot(_ root: borrowing Descriptor) throws(LinuxError) {
         try checked("enter the new root") { hearth_enter_root(root.raw) }
     }

@@ -16,8 +16,8 @@ package enum Namespaces {
         package static let network = Kinds(rawValue: 0x4000_0000)
     }
 
-    /// Enters new namespaces; of a new PID namespace the next child is the first process. Until `mapUser` this process is
-    /// nobody in a new user namespace.
+    /// Enters new namespaces; the next child is the first process of a new PID namespace. In a new user namespace this
+    /// process has no mapped user until `mapUser`.
     package static func unshare(_ kinds: Kinds) throws(LinuxError) {
         try checked("unshare") { hearth_unshare(kinds.rawValue) }
     }
@@ -32,7 +32,7 @@ package enum Namespaces {
         try write("\(insideGroup) \(outsideGroup) 1", to: "/proc/self/gid_map")
     }
 
-    /// Gives this UTS namespace a name, as host and as domain (sethostname(2), setdomainname(2)).
+    /// Sets the host and domain name of this UTS namespace (sethostname(2), setdomainname(2)).
     package static func setHostName(_ name: String) throws(LinuxError) {
         try checked("set the host name") { sethostname(name, name.utf8.count) }
         try checked("set the domain name") { setdomainname(name, name.utf8.count) }
@@ -50,8 +50,8 @@ package enum Namespaces {
         return everyUserExists() ?? true
     }
 
-    /// The number that stands for every user that does not exist in this process's user namespace, the machine's root
-    /// among them; nil where all exist (user_namespaces(7)).
+    /// The number that stands for every user that does not exist in this process's user namespace, such as the
+    /// machine's root; nil if all users exist (user_namespaces(7)).
     package static func unmappedUser() -> UInt32? {
         guard everyUserExists() == false,
             let number = try? FileBytes.readPseudo("/proc/sys/kernel/overflowuid", max: 32)
@@ -59,7 +59,7 @@ package enum Namespaces {
         return UInt32(String(decoding: number, as: UTF8.self).prefix { $0.isNumber })
     }
 
-    /// Nil where it cannot be told.
+    /// Nil: unknown.
     private static func everyUserExists() -> Bool? {
         guard let map = try? FileBytes.readPseudo("/proc/self/uid_map", max: 4096) else { return nil }
         return map.split(whereSeparator: { $0 == 0x20 || $0 == 0x0a }).map { String(decoding: $0, as: UTF8.self) }

@@ -1,12 +1,12 @@
 internal import Glibc
 
-/// When a file may be relied on: the one place that says so. Whoever relies on a file says what he demands of it, opens it
-/// here, and gets what the demands were checked on.
+/// Decides whether a file may be relied on; no other code does. The caller states its demands, opens the file here, and
+/// gets the very file that was checked.
 ///
-/// A path is walked as the kernel walks it (path_resolution(7)), folder by folder and link by link, each held open while the
-/// next is looked up in it: nobody can put something else in the place of what was checked.
+/// A path is walked as the kernel walks it (path_resolution(7)), folder by folder and link by link, each held open
+/// while the next is looked up in it, so that what was checked cannot be replaced meanwhile.
 package enum PathTrust {
-    /// What can be demanded of what a path leads to.
+    /// Demands on the file or folder that a path leads to.
     package struct Demands: OptionSet, Sendable {
         package let rawValue: UInt32
         package init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -17,12 +17,13 @@ package enum PathTrust {
         package static let folder = Demands(rawValue: 1 << 1)
         /// It belongs to root or to this process's user.
         package static let trustedOwner = Demands(rawValue: 1 << 2)
-        /// The same, or, in a namespace where not every user exists, to one who does not: the machine's root is seen so.
+        /// The same, or, in a namespace where not every user exists, to an unmapped one, as which the machine's root
+        /// appears.
         package static let trustedOrUnmappedOwner = Demands(rawValue: 1 << 3)
-        /// Only its owner and root may write to it. A group may where nobody else is in it, because many systems give each user
-        /// a group of the same name and leave it the right to write.
+        /// Only its owner and root may write to it. A group may if it has no other member, because many systems give
+        /// each user a group of the same name with the right to write.
         package static let ownerWrites = Demands(rawValue: 1 << 4)
-        /// It is not open to everybody's writing.
+        /// Not every user may write to it.
         package static let notEverybodyWrites = Demands(rawValue: 1 << 5)
         package static let executable = Demands(rawValue: 1 << 6)
         /// It is neither set-user-id nor set-group-id.
@@ -31,34 +32,35 @@ package enum PathTrust {
         package static let noLink = Demands(rawValue: 1 << 8)
         /// Every link that is followed belongs to a trusted or an unmapped owner.
         package static let trustedLinks = Demands(rawValue: 1 << 9)
-        /// Every folder on the way, and every link, belongs to such an owner, and nobody else may rename what is in the folder.
-        /// Where others may write but the sticky bit is set, as in /tmp, they can rename only what is their own.
+        /// Every folder on the way, and every link, belongs to such an owner, and no other user may rename entries of
+        /// the folder. If others may write but the sticky bit is set, as in /tmp, they can rename only their own
+        /// entries.
         package static let trustedWay = Demands(rawValue: 1 << 10)
 
-        /// Who demands what.
+        /// The demands on each kind of file.
         package static let backendsFolder: Demands = [.folder, .trustedOwner, .ownerWrites, .trustedWay]
         package static let backendExecutable: Demands = [
             .regular, .trustedOwner, .ownerWrites, .executable, .noSetID, .noLink, .trustedWay,
         ]
         package static let backendManifest: Demands = [.regular, .trustedOwner, .ownerWrites, .noLink, .trustedWay]
-        /// The file of a policy, whose links a package manager may have made.
+        /// The file of a policy; a package manager may have made the links on the way.
         package static let policy: Demands = [.regular, .trustedOrUnmappedOwner, .ownerWrites, .trustedWay]
         package static let launcher: Demands = [
             .regular, .trustedOrUnmappedOwner, .ownerWrites, .executable, .noSetID, .trustedWay,
         ]
-        /// A path that the owner lets backends read, whoever fills it: nobody may lead elsewhere what he named.
+        /// A path that the owner lets backends read, whoever fills it: other users must not be able to redirect it.
         package static let readable: Demands = [.trustedLinks]
-        /// Whoever writes weights decides what they answer, and nothing else.
+        /// A user who can write weights decides only what the model answers.
         package static let weights: Demands = [.regular, .notEverybodyWrites]
-        /// What the agent keeps for itself.
+        /// The agent's own files.
         package static let state: Demands = [.regular, .trustedOwner, .ownerWrites, .noLink]
     }
 
     /// As many links as the kernel follows (path_resolution(7)).
     private static let linksMax = 40
 
-    /// Opens what is at a path, if it is as demanded; with `Descriptor.pathOnly` in `flags` it is only held. Throws where it is
-    /// not there, and where it is not as demanded, with the remedy.
+    /// Opens what is at a path, if it meets the demands; with `Descriptor.pathOnly` in `flags` it is held and not
+    /// opened for reading. Throws if it does not exist, or does not meet the demands, with the remedy.
     package static func open(
         _ path: String, _ demands: Demands, _ flags: CInt = Descriptor.pathOnly
     ) throws(TrustError) -> TrustedFile {
@@ -106,7 +108,7 @@ package enum PathTrust {
         return TrustedFile(descriptor: folder, facts: facts, path: place)
     }
 
-    /// Why what is at a path may not be relied on, as a sentence with the remedy; nil where it may, or is not there.
+    /// Why a path may not be relied on, as a sentence with the remedy; nil if it may, or does not exist.
     package static func doubt(about path: String, _ demands: Demands) -> String? {
         do throws(TrustError) {
             _ = try open(path, demands).facts
@@ -116,7 +118,7 @@ package enum PathTrust {
         }
     }
 
-    /// Whether facts are as demanded; says nothing of the way.
+    /// Throws if facts do not meet the demands; does not check the folders on the way.
     package static func check(_ facts: FileFacts, _ demands: Demands, _ path: String) throws(TrustError) {
         if demands.contains(.noLink), facts.kind == .symbolicLink {
             throw TrustError(path, "a symbolic link; put the file itself in its place")
@@ -145,7 +147,7 @@ package enum PathTrust {
     }
 }
 
-// Who is trusted.
+// Which owners are trusted.
 extension PathTrust {
     private static func isTrustedOwner(_ owner: UInt32) -> Bool { owner == 0 || owner == geteuid() }
 
@@ -178,7 +180,7 @@ extension PathTrust {
 }
 
 extension PathTrust {
-    /// The entry itself where it is only to be held; otherwise the same file, opened as asked.
+    /// The entry itself if it is only to be held; otherwise the same file, opened with `flags`.
     private static func reopen(
         _ entry: consuming Descriptor, _ facts: FileFacts, in walk: borrowing PathWalk, named name: Substring,
         _ demands: Demands, _ flags: CInt, _ path: String
@@ -210,7 +212,7 @@ extension PathTrust {
 /// What `PathTrust` has opened.
 package struct TrustedFile: ~Copyable {
     package let descriptor: Descriptor
-    /// As the demands were checked on them.
+    /// The facts that the demands were checked on.
     package let facts: FileFacts
     /// Absolute, without links and "..": where the walk ended.
     package let path: String
@@ -228,9 +230,9 @@ package struct TrustedFile: ~Copyable {
 /// Why a file is not relied on.
 package struct TrustError: Error, Equatable, Sendable, CustomStringConvertible {
     package let path: String
-    /// As the end of a sentence that begins with the file and "is", with the remedy.
+    /// The reason with the remedy, as the end of a sentence that begins with the file and "is".
     package let reason: String
-    /// What the kernel said, where it was the kernel that refused; nil where it let, and the file is not as demanded.
+    /// The kernel's error, if the kernel refused; nil if the file does not meet the demands.
     package let cause: LinuxError?
 
     init(_ path: String, _ reason: String) {
@@ -245,10 +247,10 @@ package struct TrustError: Error, Equatable, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
-    /// Another attempt may succeed although nobody puts anything right.
+    /// Whether another attempt may succeed without a repair.
     package var isTransient: Bool { cause?.isTransient ?? false }
 
-    /// There is no such file.
+    /// Whether the file does not exist.
     package var isAbsence: Bool { cause?.code == ENOENT || cause?.code == ENOTDIR }
 
     package var description: String { cause?.description ?? "\(path) is \(reason)" }

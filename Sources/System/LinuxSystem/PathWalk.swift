@@ -1,13 +1,13 @@
 internal import Glibc
 
-/// A place in the tree of folders that is held open, and the steps from it (path_resolution(7)).
+/// An open folder on the walk along a path, and the steps from it (path_resolution(7)).
 struct PathWalk: ~Copyable {
     /// The folder that was reached.
     private(set) var folder: Descriptor
     private(set) var facts: FileFacts
     private var parts: [Substring]
 
-    /// At the root.
+    /// Starts at the root.
     init() throws(LinuxError) {
         let root = try Descriptor.open("/", Descriptor.pathOnly | O_DIRECTORY)
         facts = try FileFacts(of: root, name: "/")
@@ -15,10 +15,10 @@ struct PathWalk: ~Copyable {
         parts = []
     }
 
-    /// Where it is, without links.
+    /// The path of the folder, without links.
     var place: String { "/" + parts.joined(separator: "/") }
 
-    /// Where an entry of the folder is.
+    /// The path of an entry of the folder.
     func place(of name: Substring) -> String { parts.isEmpty ? "/\(name)" : "\(place)/\(name)" }
 
     /// The parts of a path from the root, or of a link's target, the last one first, as they are walked.
@@ -26,15 +26,15 @@ struct PathWalk: ~Copyable {
         path.split(separator: "/").filter { $0 != "." }.reversed()
     }
 
-    /// A path from the root: a relative one is meant from this process's folder.
+    /// The path from the root: a relative one starts at this process's working directory.
     static func absolute(_ path: String) -> String { path.hasPrefix("/") ? path : "\(currentFolder())/\(path)" }
 
-    /// What has this name in the folder, held and not opened; a link is not followed.
+    /// The entry with this name, opened with `pathOnly`; a link is not followed.
     func entry(_ name: Substring) throws(LinuxError) -> Descriptor {
         try folder.openBelow(String(name), Descriptor.pathOnly | O_NOFOLLOW)
     }
 
-    /// To an entry that is a folder.
+    /// Goes down to an entry that is a folder.
     mutating func goDown(_ entry: consuming Descriptor, _ facts: FileFacts, _ name: Substring) {
         folder = entry
         self.facts = facts

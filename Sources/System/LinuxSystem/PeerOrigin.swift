@@ -1,23 +1,23 @@
 internal import CLinux
 internal import Glibc
 
-/// Where a connection comes from, as the kernel tells before a byte was received: nobody chooses it freely.
+/// The origin of a connection, as the kernel reports it before a byte was received: a peer cannot choose it freely.
 package enum PeerOrigin: Hashable, Sendable {
     /// An IPv4 address, as a number; also one that came in on an IPv6 socket (RFC 4291, section 2.5.5.2) or through a
     /// translator (RFC 6052, section 2.1).
     case ipv4(UInt32)
-    /// The first half of an IPv6 address, and the interface of a link-local one. One machine has the whole second half to
-    /// choose from and takes a new one whenever it likes (RFC 4291, section 2.5.1; RFC 8981): a single address says
-    /// nothing of who has it.
+    /// The first half of an IPv6 address, and the interface of a link-local one. A machine chooses the second half
+    /// freely and as often as it likes (RFC 4291, section 2.5.1; RFC 8981), so that a single address does not identify
+    /// it.
     case ipv6(network: UInt64, interface: UInt32)
     /// The user at the other end of a Unix socket, when it connected (unix(7), SO_PEERCRED).
     case user(UInt32)
-    /// The socket is none, or not connected any more.
+    /// The descriptor is no socket, or not connected any more.
     case unknown
 }
 
 extension Socket {
-    /// Of the other end of a connected socket.
+    /// The origin of the other end of a connected socket.
     package static func origin(of socket: CInt) -> PeerOrigin {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -38,7 +38,7 @@ extension Socket {
         }
     }
 
-    /// A `sockaddr_in6` (ipv6(7)): the address from the 8th byte on, then the interface.
+    /// The origin in a `sockaddr_in6` (ipv6(7)): the address from the 8th byte on, then the interface.
     static func origin(ofIPv6 bytes: UnsafeRawBufferPointer) -> PeerOrigin {
         let high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         let low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))

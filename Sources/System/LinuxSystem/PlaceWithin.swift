@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// A file or folder that somebody names, within what the owner named: whoever may write there can make links, so none is
-/// followed that leads out (openat2(2), RESOLVE_BENEATH). Links that stay within are followed.
+/// A file or folder named by a manifest, within a path that the owner named. Users who may write there can make links,
+/// so a link that leads out is not followed (openat2(2), RESOLVE_BENEATH). Links that stay within are followed.
 package struct PlaceWithin: Hashable, Sendable {
-    /// What the owner named: an absolute path, on which links are followed that belong to root or to this user.
+    /// The absolute path that the owner named; links on it are followed if they belong to root or to this user.
     package let root: String
-    /// The rest of the way, relative; empty: the root itself.
+    /// The rest of the path, relative to `root`; empty: the root itself.
     package let within: String
 
     package init(root: String, within: String) {
@@ -15,8 +15,8 @@ package struct PlaceWithin: Hashable, Sendable {
 
     package var path: String { within.isEmpty ? root : "\(root)/\(within)" }
 
-    /// Opens what is there, if it is as demanded. Throws where it is not there, where a link leads out, and where it is not as
-    /// demanded, with the remedy.
+    /// Opens what is there, if it meets the demands. Throws if it does not exist, if a link leads out, or if it does
+    /// not meet the demands, with the remedy.
     package func open(
         _ demands: PathTrust.Demands = [], _ flags: CInt = Descriptor.pathOnly
     ) throws(TrustError) -> TrustedFile {

@@ -18,9 +18,9 @@ package enum Poll {
         throw LinuxError.last("wait for a descriptor")
     }
 
-    /// Waits until one of several is ready, for at most `nanoseconds` (nil: for ever). Returns what each is ready for, in
-    /// their order: all nothing when the time is over. One below 0 is not looked at; of the others, errors and the end are
-    /// told whatever they are watched for.
+    /// Waits until one of several descriptors is ready, for at most `nanoseconds` (nil: for ever). Returns what each is
+    /// ready for, in their order; all are empty when the time is over. A descriptor below 0 is ignored; errors and
+    /// hang-ups of the others are always reported.
     package static func waitForAny(
         of watched: [(descriptor: CInt, events: Readiness)], nanoseconds: Int64?
     ) throws(LinuxError) -> [Readiness] {

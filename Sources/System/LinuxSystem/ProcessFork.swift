@@ -6,7 +6,7 @@ package enum ProcessFork {
     /// 0 in the child, the child's number in the parent.
     package static func fork() throws(LinuxError) -> CInt { try checked("fork") { hearth_fork() } }
 
-    /// A descriptor of this process: readable, for those that inherit it, once this process has ended.
+    /// A pidfd of this process: for processes that inherit it, it becomes readable once this process has ended.
     package static func handleOfSelf() throws(LinuxError) -> Descriptor {
         Descriptor(owning: try checked("open this process") { hearth_pidfd_open(getpid()) })
     }
@@ -17,7 +17,7 @@ package enum ProcessFork {
         return poll(&watched, 1, 0) > 0
     }
 
-    /// A session of its own, so that no signal to a group reaches further than this process and its children.
+    /// Starts a session of its own, so that a signal to its process group reaches only this process and its children.
     package static func startSession() throws(LinuxError) { try checked("start a session") { setsid() } }
 
     package static func unblockSignals() throws(LinuxError) {
@@ -47,8 +47,9 @@ package enum ProcessFork {
         try checked("set close-on-exec on descriptor \(descriptor)") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
 
-    /// Loads the filter, if there is one, for a supervisor, and becomes the program in the descriptor; returns only what
-    /// failed. Between the two there is no other system call. The supervisor's end is the lowest free descriptor.
+    /// Loads the filter, if there is one, with a notification descriptor for the supervisor, and executes the program
+    /// in the descriptor; returns only after a failure. There is no other system call between the two. The notification
+    /// descriptor gets the lowest free number.
     package static func execute(
         _ descriptor: CInt, arguments: [String], environment: [String], supervisedFilter: [UInt8]?
     ) -> LinuxError {

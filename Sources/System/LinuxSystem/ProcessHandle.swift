@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// A child process by descriptor, so that its number being used again cannot mislead (pidfd_open(2)).
+/// A child process by descriptor (pidfd_open(2)), so that a reused process id cannot mislead.
 ///
 /// Readable for epoll once the process has ended. Owns the descriptor, not the process.
 package struct ProcessHandle: ~Copyable, Sendable {
@@ -22,7 +22,8 @@ package struct ProcessHandle: ~Copyable, Sendable {
     /// SIGKILL.
     package func kill() { send(signal: SIGKILL) }
 
-    /// Takes the exit status of a child that has ended; nil while it runs. After a status the child is gone: call no more.
+    /// Takes the exit status of a child that has ended; nil while it runs. After a status the child is gone: do not
+    /// call it again.
     package func reap() -> ExitStatus? {
         var status: CInt = 0
         guard waitpid(processID, &status, WNOHANG) == processID else { return nil }

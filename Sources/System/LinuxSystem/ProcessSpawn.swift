@@ -28,7 +28,8 @@ package enum ProcessSpawn {
             try succeeded(
                 "place descriptor \(target)", posix_spawn_file_actions_adddup2(&actions, source, CInt(target)))
         }
-        // A library's descriptor that is not close-on-exec, such as a pipe's end, would otherwise stay open in there.
+        // A library's descriptor that is not close-on-exec, such as a pipe's end, would otherwise stay open in the
+        // child.
         try succeeded(
             "close all other descriptors",
             hearth_spawn_close_from(&actions, CInt(descriptors.count)))
@@ -56,7 +57,7 @@ package enum ProcessSpawn {
     }
 }
 
-/// Strings as C's programs take them: pointers, the last one null.
+/// Strings as an `argv`: pointers, the last one null.
 enum CStringList {
     static func with<Result>(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result

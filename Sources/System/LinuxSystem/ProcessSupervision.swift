@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// The supervisor's end of a filter (seccomp_unotify(2)): the calls that the filter put to it wait for an answer. Owns
+/// The supervisor's notification descriptor of a filter (seccomp_unotify(2)), on which calls wait for an answer. Owns
 /// the descriptor; once it is closed, every such call fails with ENOSYS.
 package struct SeccompListener: ~Copyable {
     private let descriptor: Descriptor
@@ -18,11 +18,11 @@ package struct SeccompListener: ~Copyable {
         package let number: UInt32
         package let architecture: UInt32
         package let instructionPointer: UInt64
-        /// Six.
+        /// The six arguments.
         package let arguments: [UInt64]
     }
 
-    /// The next call that waits; nil when its caller is gone. Does not block when `raw` was readable.
+    /// The next waiting call; nil when its process is gone. Does not block when `raw` was readable.
     package func receive() throws(LinuxError) -> Waiting? {
         var call = hearth_supervised_call()
         guard try checked("receive a supervised call", { hearth_receive_supervised_call(raw, &call) }) == 1 else {
@@ -39,28 +39,29 @@ package struct SeccompListener: ~Copyable {
         try checked("answer a supervised call") { hearth_answer_supervised_call(raw, call.identifier, errno) }
     }
 
-    /// Up to `count` bytes of the caller's memory; it may change them at any time, so nothing that is granted may depend on
-    /// them. Empty where there is nothing to be read.
+    /// Up to `count` bytes of the calling process's memory. The process may change them at any time, so no permission
+    /// may depend on them. Empty when nothing can be read.
     package func peek(_ call: Waiting, at address: UInt64, count: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             initialized = max(0, hearth_peek(call.thread, address, buffer.baseAddress, count))
         }
     }
 
-    /// Lets a call that opens something have a copy of this descriptor as its result.
+    /// Answers a call that opens something with a copy of this descriptor as its result.
     package func answer(_ call: Waiting, opening opened: borrowing Descriptor) throws(LinuxError) {
         try checked("answer a supervised open") { hearth_answer_supervised_open(raw, call.identifier, opened.raw) }
     }
 }
 
-/// A child that has the table of descriptors in common with its parent, so that what one opens the other has.
+/// A child that shares the table of descriptors with its parent (clone(2), CLONE_FILES), so that a descriptor opened by
+/// one is open in the other.
 package enum SharedDescriptors {
     /// 0 in the child, the child's number in the parent. The table is shared until `unshare` or an exec.
     package static func fork() throws(LinuxError) -> CInt {
         try checked("fork with shared descriptors") { hearth_fork_sharing_descriptors() }
     }
 
-    /// Gives this process a table of its own, with what is in the shared one now.
+    /// Gives this process a table of its own, a copy of the shared one.
     package static func unshare() throws(LinuxError) {
         try checked("take a table of descriptors of one's own") { hearth_unshare_descriptors() }
     }
@@ -72,7 +73,7 @@ package enum SharedDescriptors {
         return raw
     }
 
-    /// Short waits of this thread end on time from here on, and not up to 50 microseconds late (prctl(2),
+    /// From here on short waits of this thread end on time, not up to 50 microseconds late (prctl(2),
     /// PR_SET_TIMERSLACK).
     package static func setPunctualWaits() throws(LinuxError) {
         try checked("set the timer slack") { hearth_set_timer_slack(1) }
@@ -80,18 +81,18 @@ package enum SharedDescriptors {
 
     package static func isOpen(_ number: CInt) -> Bool { fcntl(number, F_GETFD) >= 0 }
 
-    /// Everything from this number on is closed by the next exec.
+    /// Makes every descriptor from this number on close-on-exec.
     package static func setCloseOnExec(from first: CInt) throws(LinuxError) {
         try checked("set close-on-exec from \(first)") { hearth_set_close_on_exec_from(UInt32(first)) }
     }
 }
 
-/// CPU speculation that a process may forbid itself (kernel: userspace-api/spec_ctrl).
+/// Kinds of CPU speculation that a process may turn off for itself (kernel: userspace-api/spec_ctrl).
 package enum SpeculationControls {
-    /// How many this kernel and this processor offer to a process.
+    /// How many of them this kernel and this processor let a process turn off.
     package static var count: Int { Int(hearth_speculation_controls()) }
 
-    /// Forbids, for this process and all that it forks and executes, what can be forbidden.
+    /// Turns off all that can be turned off, for this process and all that it forks and executes.
     package static func forbid() throws(LinuxError) {
         try checked("forbid speculation") { hearth_forbid_speculation() }
     }

@@ -1,11 +1,11 @@
 internal import CLinux
 internal import Glibc
 
-// Listening is done in two steps, so that an agent that takes over from another one can be sure of every address before
-// it disturbs that one in any.
+// Listening is done in two steps, so that an agent that takes over from another one has every address before it
+// disturbs the other agent at any.
 extension Socket {
-    /// Binds, so that the address is taken, but nobody can connect yet. A stale Unix socket that nobody listens on is
-    /// replaced. On "[::]" IPv4 is accepted too.
+    /// Binds, so that the address is taken, but no client can connect yet. A stale Unix socket on which no process
+    /// listens is replaced. "[::]" accepts IPv4 too.
     ///
     /// `succeeding`: another process of the same user may listen there already, and is not disturbed (SO_REUSEPORT,
     /// socket(7)).
@@ -24,7 +24,7 @@ extension Socket {
         return BoundSocket(descriptor: Descriptor(owning: raw), address: bound, temporaryPath: nil)
     }
 
-    /// A Unix socket has mode 0600. One that succeeds another one has a name of its own beside that until it listens.
+    /// A Unix socket has mode 0600. A socket that succeeds another has a temporary name beside it until it listens.
     private static func bind(toPath path: String, succeeding: Bool) throws(LinuxError) -> BoundSocket {
         if !succeeding {
             try removeStale(path: path)
@@ -39,7 +39,8 @@ extension Socket {
                 return BoundSocket(
                     descriptor: try bind(toName: name, for: path), address: .unix(path: path), temporaryPath: name)
             } catch {
-                // Another of ours, or what a process of this number left.
+                // The name is taken by another socket of this process, or was left by a process with the same process
+                // id.
                 guard error.code == EADDRINUSE, number < 100 else { throw error }
                 number += 1
             }
@@ -57,9 +58,10 @@ extension Socket {
         return Descriptor(owning: raw)
     }
 
-    /// Lets peers connect. Where another process listens on the same address, every new connection is this one's from
-    /// now on: at a Unix socket's path in one step (rename(2)), elsewhere as the kernel is asked to steer them
-    /// (SO_ATTACH_REUSEPORT_CBPF); where it refuses, it spreads them over both, which lose none of them either.
+    /// Lets peers connect. Where another process listens on the same address, every new connection comes to this one
+    /// from now on: at a Unix socket's path in one step (rename(2)), elsewhere because the kernel is asked to steer
+    /// them (SO_ATTACH_REUSEPORT_CBPF). If the kernel refuses, it spreads them over both processes, and none is lost
+    /// either.
     package static func listen(_ socket: borrowing BoundSocket, backlog: CInt = 1024) throws(LinuxError) {
         let raw = socket.descriptor.raw
         try checked("listen on \(socket.address)") { Glibc.listen(raw, backlog) }
@@ -67,7 +69,8 @@ extension Socket {
             try checked("listen on unix:\(path)") { rename(name, path) }
         } else if case .internet = socket.address {
             _ = hearth_prefer_newer_listener(raw)
-            // Only now, so that whoever does not mean to succeed this socket finds its address in use.
+            // This is set only now, so that a process which does not mean to succeed this socket finds its address in
+            // use.
             set(SO_REUSEPORT, SOL_SOCKET, 1, on: socket.descriptor)
         }
     }
@@ -96,12 +99,12 @@ extension Socket {
     }
 }
 
-/// A socket with an address.
+/// A bound socket.
 package struct BoundSocket: ~Copyable, Sendable {
     package let descriptor: Descriptor
-    /// With the port that the kernel chose.
+    /// The address, with the port that the kernel chose.
     package let address: SocketAddress
-    /// The name that a Unix socket has until it listens; nil: its own.
+    /// The temporary name that a Unix socket has until it listens; nil: it has its own.
     package let temporaryPath: String?
 
     package consuming func take<Result: ~Copyable>(

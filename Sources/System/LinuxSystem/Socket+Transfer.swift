@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// What became of an attempt to move bytes through a non-blocking descriptor.
+/// The result of moving bytes through a non-blocking descriptor.
 package enum Transfer: Equatable, Sendable {
-    /// That many were moved, at least one.
+    /// This many bytes were moved, at least one.
     case moved(Int)
-    /// None now; try again when the descriptor is ready.
+    /// No byte can be moved now; try again when the descriptor is ready.
     case wouldBlock
     /// The other end has closed; reading only.
     case ended
@@ -18,7 +18,8 @@ extension Socket {
         try receive(socket, buffer, flags: 0)
     }
 
-    /// Drops as much as a buffer could take, which it may be used for: TCP does so without copying (tcp(7), MSG_TRUNC).
+    /// Drops up to a buffer's size of received bytes; TCP does so without copying (tcp(7), MSG_TRUNC), other sockets
+    /// use the buffer.
     package static func discard(
         _ socket: CInt, using buffer: UnsafeMutableRawBufferPointer
     ) throws(LinuxError) -> Transfer {
@@ -49,8 +50,8 @@ extension Socket {
         }
     }
 
-    /// Has the kernel give up on a peer that answers nothing for so long, with data under way or without (tcp(7),
-    /// SO_KEEPALIVE and TCP_USER_TIMEOUT). Does nothing on a Unix socket.
+    /// Makes the kernel end the connection when the peer answers nothing for this long, with unacknowledged data or
+    /// without (tcp(7), SO_KEEPALIVE and TCP_USER_TIMEOUT). Does nothing on a Unix socket.
     package static func setLostPeerTimeout(_ socket: borrowing Descriptor, seconds: CInt) {
         let probes: CInt = 6
         let values: [(level: CInt, option: CInt, value: CInt)] = [
@@ -69,7 +70,8 @@ extension Socket {
     /// Ends the sending direction (shutdown(2)); what was sent still arrives.
     package static func shutdownSending(_ socket: CInt) { _ = shutdown(socket, CInt(SHUT_WR)) }
 
-    /// The address at the other end of a connected socket, an IPv4 one as such wherever it came in; `listener` for a Unix socket, whose peers have no name.
+    /// The address at the other end of a connected socket; IPv4 peers on an IPv6 socket have their IPv4 address. For a
+    /// Unix socket it is `listener`, because such peers have no name.
     package static func peer(of socket: CInt, listener: SocketAddress) -> SocketAddress {
         guard case .internet = listener else { return listener }
         var storage = sockaddr_storage()

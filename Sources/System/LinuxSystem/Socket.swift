@@ -31,7 +31,7 @@ package enum Socket {
         return Descriptor(owning: raw)
     }
 
-    /// SO_ERROR: 0 when all is well.
+    /// SO_ERROR: 0 when there is no error.
     package static func pendingError(_ socket: borrowing Descriptor) -> CInt {
         var code: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
@@ -39,7 +39,7 @@ package enum Socket {
         return code
     }
 
-    /// TCP_NODELAY: what is written leaves at once. Does nothing on a Unix socket.
+    /// TCP_NODELAY: written bytes are sent at once. Does nothing on a Unix socket.
     package static func setNoDelay(_ socket: borrowing Descriptor) {
         var on: CInt = 1
         setsockopt(socket.raw, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))

@@ -1,8 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// Where to listen or connect: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Hosts are numeric or "localhost". A link-local
-/// address has its interface after it, as in "[fe80::1%eth0]:50051" (RFC 4007, section 11); no other address has.
+/// An address to listen on or connect to: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Hosts are numeric or "localhost".
+/// Only a link-local address has its interface after it, as in "[fe80::1%eth0]:50051" (RFC 4007, section 11).
 package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     case internet(host: String, port: UInt16)
     case unix(path: String)
@@ -48,14 +48,14 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         return host.hasPrefix("127.") && SocketAddress.isIPv4(host)
     }
 
-    /// The host as other machines may hear of it, without a link-local address's interface, which means something on this
-    /// machine only (RFC 4007, section 6); nil for a Unix socket.
+    /// The host without a link-local address's interface, which has a meaning on this machine only (RFC 4007, section
+    /// 6); nil for a Unix socket.
     package var hostWithoutInterface: String? {
         guard case .internet(let host, _) = self else { return nil }
         return String(host.prefix { $0 != "%" })
     }
 
-    /// What comes before the address in an IPv4-mapped one (RFC 4291, section 2.5.5.2).
+    /// The prefix of an IPv4-mapped address (RFC 4291, section 2.5.5.2).
     private static let mapped = [UInt8](repeating: 0, count: 10) + [0xff, 0xff]
     private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]
 
@@ -88,7 +88,7 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A text that is no address; says what one looks like.
+/// A text that is no address; the description says what an address looks like.
 package struct SocketAddressError: Error, Equatable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// systemd's journal, in which others may read what a service prints.
+/// systemd's journal, in which other users may read what a service prints.
 package enum SystemJournal {
     /// Whether standard output ends there: JOURNAL_STREAM names its device and inode (systemd.exec(5)).
     package static func receivesStandardOutput(environment: [String: String]) -> Bool {

@@ -15,8 +15,8 @@ package struct SystemUser: Sendable, Equatable {
         gid = entry.pointee.pw_gid
     }
 
-    /// Whether nobody but this user and root is in a group: root's own, or the one that a user has by the same name, with
-    /// no other member, as group(5) tells.
+    /// Whether a group (group(5)) has no member but this user and root: root's own group, or the group with the user's
+    /// name and no other member.
     package static func isAlone(inGroup gid: UInt32, user: UInt32) -> Bool {
         if gid == 0 { return true }
         var buffer = [CChar](repeating: 0, count: 16 << 10)
@@ -42,13 +42,13 @@ package struct SystemUser: Sendable, Equatable {
     package static var currentIsRoot: Bool { geteuid() == 0 }
     package static var currentID: UInt32 { geteuid() }
 
-    /// The name of who this process is; its number where that has no name.
+    /// The name of this process's user; the number if it has no name.
     package static var currentName: String {
         guard let entry = getpwuid(geteuid()) else { return "\(geteuid())" }
         return String(cString: entry.pointee.pw_name)
     }
 
-    /// The home folder that passwd(5) has for who this process is; nil without an account, or where that is no absolute path.
+    /// The home folder of this process's user in passwd(5); nil without an account, or if it is no absolute path.
     package static var currentHome: String? {
         guard let entry = getpwuid(geteuid()), let folder = entry.pointee.pw_dir else { return nil }
         let home = String(cString: folder)

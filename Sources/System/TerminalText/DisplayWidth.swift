@@ -1,12 +1,12 @@
 extension StringProtocol {
-    /// The columns that a terminal takes for it, after the manner of wcwidth(3), whatever the locale.
+    /// The number of columns on a terminal, as wcwidth(3) counts, but in every locale.
     package var displayWidth: Int { reduce(0) { $0 + $1.displayWidth } }
 }
 
 extension Character {
-    /// What is joined to one sign, such as a family of emoji, takes the columns of the widest.
+    /// A grapheme of several scalars, such as a family of emoji, takes the columns of the widest.
     fileprivate var displayWidth: Int {
-        // Asks for the picture where there is a letter, too.
+        // This variation selector asks for the emoji form.
         if unicodeScalars.contains("\u{FE0F}") { return 2 }
         return unicodeScalars.map(\.displayWidth).max() ?? 0
     }

@@ -1,5 +1,6 @@
-/// Text of others as one line that cannot steer a terminal, forge a line or a column, or hide what it says: controls, line
-/// ends, and the format characters that reorder or hide what stands around them become U+FFFD. Tabs stay.
+/// Makes untrusted text one line that cannot control a terminal, forge a line or a column, or hide what it says:
+/// control characters, line ends, and format characters that reorder or hide the text around them become U+FFFD. Tabs
+/// stay.
 package func printable(_ text: String) -> String {
     replacing(in: text) { scalar in
         switch scalar.properties.generalCategory {
@@ -10,15 +11,15 @@ package func printable(_ text: String) -> String {
     }
 }
 
-/// The same of bytes; those that are no UTF-8 become U+FFFD too, and a carriage return at the end is left out.
+/// The same for bytes; those that are no UTF-8 become U+FFFD too, and a carriage return at the end is left out.
 package func printable(_ bytes: some Collection<UInt8>) -> String {
     var text = String(decoding: bytes, as: UTF8.self)
     if text.unicodeScalars.last == "\r" { text.unicodeScalars.removeLast() }
     return printable(text)
 }
 
-/// JSON with what could steer a terminal written as `\uXXXX`: the same JSON, because such characters stand in its strings
-/// only.
+/// JSON in which characters that could control a terminal are written as `\uXXXX`: its meaning stays the same, because
+/// such characters occur only in strings.
 package func printableJSON(_ json: String) -> String {
     if json.unicodeScalars.allSatisfy({ PrintableText.isHarmless($0) }) { return json }
     var clean = ""
@@ -35,15 +36,16 @@ package func printableJSON(_ json: String) -> String {
     return clean
 }
 
-/// Text of others that comes in pieces, such as a model's answer, made harmless for a terminal as it comes. Lines and tabs stay,
-/// and so does what languages need: joiners, variation selectors, the marks of Arabic and Hebrew. Controls, escape sequences and
-/// what overrides the direction of writing become U+FFFD. A carriage return before a line end is left out.
+/// Makes untrusted text that comes in pieces, such as a model's answer, harmless for a terminal. Lines and tabs stay,
+/// and so does what languages need: joiners, variation selectors, the marks of Arabic and Hebrew. Control characters,
+/// escape sequences and characters that override the direction of writing become U+FFFD. A carriage return before a
+/// line end is left out.
 package struct PrintableText: Sendable {
     private var heldReturn = false
 
     package init() {}
 
-    /// What of this piece, and of what was held back, can be shown.
+    /// The part of this piece, and of what was held back, that can be shown.
     package mutating func take(_ piece: String) -> String {
         if !heldReturn, piece.unicodeScalars.allSatisfy(PrintableText.isHarmless) { return piece }
         var clean = String.UnicodeScalarView()
@@ -55,13 +57,13 @@ package struct PrintableText: Sendable {
         return String(clean)
     }
 
-    /// What was held back at the end.
+    /// The text that was held back, at the end.
     package mutating func end() -> String {
         defer { heldReturn = false }
         return heldReturn ? "\u{FFFD}" : ""
     }
 
-    /// A whole text.
+    /// The same for a whole text.
     package static func printable(_ text: String) -> String {
         var filter = PrintableText()
         return filter.take(text) + filter.end()
@@ -71,9 +73,9 @@ package struct PrintableText: Sendable {
         switch scalar.value {
         case 0x09, 0x0A: true
         case 0x00..<0x20, 0x7F..<0xA0: false
-        // Embeddings, overrides and isolates (Unicode Standard Annex 9), which reach beyond the words that they are for.
+        // Embeddings, overrides and isolates (Unicode Standard Annex 9), which affect text beyond their own words.
         case 0x202A...0x202E, 0x2066...0x2069: false
-        // Line and paragraph separators, and annotations, which hide what they stand around.
+        // Line and paragraph separators, and annotations, which hide the text that they enclose.
         case 0x2028...0x2029, 0xFFF9...0xFFFB: false
         default: true
         }

@@ -1,4 +1,4 @@
-/// Columns of text, aligned with two spaces between them, and nothing behind a line's last word. Cells are made printable, so
+/// A table of text with aligned columns, two spaces between them, and no trailing spaces. Cells are made printable, so
 /// that none can forge another.
 package struct TextTable {
     private static let gap = 2
@@ -20,8 +20,8 @@ package struct TextTable {
     /// One line for each row.
     package var lines: [String] { rows.map { Self.line($0, widths) } }
 
-    /// `columns`: the terminal's width; nil: there is none. A table with a header that is wider shows one row below the other,
-    /// each cell on a line of its own, rather than have the terminal break every line somewhere.
+    /// `columns`: the terminal's width; nil: there is no terminal. A table with a header that is wider than the
+    /// terminal is written with each cell on a line of its own, so that the terminal does not break lines at random.
     package func text(columns: Int? = nil) -> String {
         if let columns, hasHeader, rows.count > 1, !fits(columns) { return records }
         return lines.joined(separator: "\n")
@@ -41,7 +41,7 @@ package struct TextTable {
         return line
     }
 
-    /// The last column may be of sentences, which a terminal may break as long as there is room for a few words.
+    /// The last column may have sentences, which a terminal may break if there is room for a few words.
     private func fits(_ columns: Int) -> Bool {
         let others = widths.dropLast().reduce(0) { $0 + $1 + Self.gap }
         return others + min(widths.last ?? 0, 24) <= columns

@@ -1,18 +1,18 @@
-/// When a call's reader, a handler, is given messages, and when the peer's end: after the last message, and once. The
-/// same on a server and on a client. Pure.
+/// Decides when a call's handler gets the next message, and when it learns that the peer has ended: after the last
+/// message, and once. Server and client use the same. Pure.
 struct CallDelivery: Hashable {
     /// What is to be done now.
     enum Step: Hashable {
         case nothing
-        /// Hand over the messages that are there.
+        /// Hand over the messages that have come.
         case deliver
-        /// Tell the reader that the peer has said all.
+        /// Tell the handler that the peer has sent its last message.
         case end
     }
 
     /// The reader wants no messages for now, and so the peer's window closes.
     private(set) var isPaused = false
-    /// Messages are there that may not be handed over yet, for a reason that is not the reader's.
+    /// Messages have come that may not be handed over yet, for a reason other than the handler's pause.
     private(set) var isHeldBack = false
     /// The call is over: nothing is handed over any more.
     private(set) var isOver = false
@@ -23,7 +23,7 @@ struct CallDelivery: Hashable {
     /// Whether the next message may be handed over.
     var wantsMessage: Bool { !takesNothing && !isOver }
 
-    /// What comes stays where it is, and so the peer's window closes.
+    /// No message is taken, and so the peer's window closes.
     var takesNothing: Bool { isPaused || isHeldBack }
 
     mutating func pause() { isPaused = true }
@@ -31,13 +31,13 @@ struct CallDelivery: Hashable {
     mutating func resume() -> Step {
         guard isPaused, !isOver else { return .nothing }
         isPaused = false
-        // From within a message's delivery there is nothing to begin: it goes on by itself.
+        // During a delivery there is nothing to begin: it goes on by itself.
         return isDelivering || isHeldBack ? .nothing : .deliver
     }
 
     mutating func holdBack() { isHeldBack = true }
 
-    /// What held messages back is over.
+    /// Messages are no longer held back.
     mutating func release() -> Step {
         guard isHeldBack, !isOver else { return .nothing }
         isHeldBack = false
@@ -49,14 +49,14 @@ struct CallDelivery: Hashable {
 
     mutating func endDelivering() { isDelivering = false }
 
-    /// The peer has said all. `holdsMessages` as in `endIfDue`.
+    /// The peer has sent its last message. `holdsMessages` as in `endIfDue`.
     mutating func peerEnded(holdsMessages: Bool) -> Step {
         peerHasEnded = true
         return endIfDue(holdsMessages: holdsMessages)
     }
 
-    /// What is left to tell after a delivery. `holdsMessages`: something may be left that a reader who pauses has still
-    /// to be given before.
+    /// The end, if it is due after a delivery. `holdsMessages`: messages may be left that a handler which has paused
+    /// must get before the end.
     mutating func endIfDue(holdsMessages: Bool) -> Step {
         guard peerHasEnded, !hasToldEnd, !isOver, !isDelivering, !isHeldBack, !isPaused || !holdsMessages else {
             return .nothing

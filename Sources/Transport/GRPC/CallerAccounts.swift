@@ -3,11 +3,11 @@ package import LinuxSystem
 
 /// What each caller may still cost the loop, in steps (`WorkSteps`). Pure.
 ///
-/// A caller whose allowance is full needs no entry, so the table holds those only that have done something of late, and
-/// never more than `callersMax` of them that nobody vouches for and as many of the others. No entry with a debt is given up
-/// for a new one: once the table is full, callers that are not in it share an account with their neighbourhood, so that
-/// whoever has a million addresses spoils it for those near to him and for nobody else. Every operation looks at a few
-/// entries at most, however many there are.
+/// A caller whose allowance is full needs no entry, so the table holds only recently active callers: at most
+/// `callersMax` without a key or certificate, and as many with one. No entry with a debt is given up for a new one.
+/// Once the table is full, callers that are not in it share an account with their neighbourhood, so that an attacker
+/// with a million addresses slows down only its neighbours. Every operation examines a few entries at most, however
+/// many there are.
 package struct CallerAccounts: Sendable {
     private let fullAllowance: Allowance
     private var named: Table
@@ -23,17 +23,17 @@ package struct CallerAccounts: Sendable {
     /// Callers whose allowance is not known to be full.
     package var count: Int { named.entries.count + unnamed.entries.count }
 
-    /// Counts work that was done for a caller, whether or not it had steps left: a debt is made up for first.
+    /// Charges work to a caller, whether or not it had steps left: new steps pay a debt first.
     package mutating func charge(_ steps: Int, to caller: CallerID, at now: Monotonic) {
         withAllowance(of: caller, isNeeded: true, at: now) { $0.charge(steps, at: now) }
     }
 
-    /// Steps that a caller may cost now; 0: its new work waits. Work that has begun may go beyond it.
+    /// The steps that a caller may use now; 0: its new work waits. Work that has begun may use more.
     package mutating func stepsLeft(of caller: CallerID, at now: Monotonic) -> Int {
         withAllowance(of: caller, isNeeded: false, at: now) { $0.left(at: now) }
     }
 
-    /// When there is a step again; 0: now.
+    /// The time until the caller has a step again; 0: it has one now.
     package mutating func millisecondsUntilSteps(of caller: CallerID, at now: Monotonic) -> UInt64 {
         withAllowance(of: caller, isNeeded: false, at: now) { $0.millisecondsUntilOne(at: now) ?? .max }
     }
@@ -54,23 +54,24 @@ extension CallerAccounts {
     }
 
     private struct Table: Sendable {
-        /// Accounts of neighbourhoods, which are chosen with a hash that is another one in each process.
+        /// The number of accounts for neighbourhoods; a hash that differs in each process chooses the account.
         private static let sharedCount = 256
-        /// Entries that a new one looks at, to take out those that are not needed any more: more come out than go in.
+        /// The number of entries examined when one is added, to remove those that are no longer needed: more are
+        /// removed than added.
         private static let lookedAtMax = 4
 
         let entriesMax: Int
         /// In no order.
         private(set) var entries: [Entry] = []
         private var places: [CallerID: Int] = [:]
-        /// The next entry to be looked at.
+        /// The next entry to examine.
         private var hand = 0
         /// Empty until the table has been full.
         private var shared: [Allowance] = []
 
         init(entriesMax: Int) { self.entriesMax = max(entriesMax, 1) }
 
-        /// `isNeeded`: what is done to the allowance is to be remembered.
+        /// `isNeeded`: the change of the allowance must be remembered.
         mutating func withAllowance<Result>(
             of caller: CallerID, isNeeded: Bool, full: Allowance, at now: Monotonic,
             _ body: (inout Allowance) -> Result

@@ -1,12 +1,13 @@
 internal import Cryptography
 package import LinuxSystem
 
-/// Who causes work: an access key; else the subject of a certificate; else the peer's address, or its user on a Unix socket.
+/// The caller to which work is charged: an access key; else the subject of a certificate; else the peer's address, or
+/// its user on a Unix socket.
 ///
-/// A small value that stands for the caller in tables; it holds nothing secret. Keys and subjects are in it with the first
-/// 128 bits of their SHA-256: nobody finds two with the same.
+/// A small value that stands for the caller in tables; it holds nothing secret. For keys and subjects it has the first
+/// 128 bits of their SHA-256: finding two with the same is infeasible.
 package struct CallerID: Hashable, Sendable {
-    /// What a caller is known by, those first that say more.
+    /// What identifies a caller, the strongest first.
     package enum Kind: UInt8, Sendable { case key, subject, network, address, user, unknown }
 
     package let kind: Kind
@@ -30,19 +31,20 @@ package struct CallerID: Hashable, Sendable {
         self.kind = kind
     }
 
-    /// The holder of an access key, by the SHA-256 of its secret: a key that was made anew under its name is another one.
+    /// The holder of an access key, by the SHA-256 of its secret: a new key with the same name is another caller.
     package static func key(sha256 digest: [UInt8]) -> CallerID { CallerID(.key, digest: digest) }
 
-    /// Whom a certificate that an authority vouches for names (`PeerCertificate.names`), however often it is issued anew;
-    /// nil: nobody.
+    /// The subject of a certificate that an authority has signed (`PeerCertificate.names`), the same after each
+    /// renewal; nil: the certificate names nobody.
     package static func subject(_ names: [String]) -> CallerID? {
         guard !names.isEmpty else { return nil }
         // No name has a NUL in it.
         return CallerID(.subject, digest: names.joined(separator: "\0").utf8Digest)
     }
 
-    /// Without a port, which its owner chooses. An IPv6 address counts as its /64, whose other half is as free to choose;
-    /// who has a whole /48 is up to 65,536 callers, and `CallerAccounts` is made for that.
+    /// The peer's address without its port, which the peer chooses freely. An IPv6 address counts as its /64, because
+    /// the peer chooses the other half as freely; the owner of a /48 is up to 65,536 callers, which `CallerAccounts`
+    /// takes into account.
     package static func origin(_ origin: PeerOrigin) -> CallerID {
         switch origin {
         case .ipv4(let address): CallerID(.address, UInt64(address))
@@ -52,16 +54,16 @@ package struct CallerID: Hashable, Sendable {
         }
     }
 
-    /// The same for the same caller, in 17 bytes; to be hashed with a secret before anybody else sees it.
+    /// 17 bytes that are the same for the same caller; hash them with a secret before they leave this process.
     package var bytes: [UInt8] {
         [kind.rawValue] + [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian, Array.init) }
     }
 
-    /// Whether somebody vouches for the caller, so that there are not more of them than there are keys and certificates.
+    /// Whether a key or a certificate identifies the caller, so that their number bounds the number of such callers.
     var isNamed: Bool { kind == .key || kind == .subject }
 
-    /// The part of the Internet that a caller comes from, for when there are too many of them: an IPv4 address's /16, an
-    /// IPv6 network's /32, which is what a provider gets.
+    /// The part of the Internet that a caller comes from, used when there are too many callers: an IPv4 address's /16,
+    /// an IPv6 network's /32, which is what a provider is assigned.
     var neighbourhood: UInt64 {
         switch kind {
         case .address: high >> 16

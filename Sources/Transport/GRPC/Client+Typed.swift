@@ -53,7 +53,7 @@ package struct BidirectionalCall<Request: SwiftProtobuf.Message, Response: Swift
         try await handler.send(request, compressed: compressed)
     }
 
-    /// Nothing more is sent; answers still come.
+    /// Ends the sending direction; answers still come.
     @IOLoop package func endSending() { handler.call?.endSending() }
 
     /// Ends the call with RST_STREAM CANCEL; the reader gets CANCELLED.
@@ -62,7 +62,7 @@ package struct BidirectionalCall<Request: SwiftProtobuf.Message, Response: Swift
     /// The server's initial metadata; empty before it has come.
     @IOLoop package var initialMetadata: Metadata { handler.initialMetadata }
 
-    /// What came with the final status; empty before it has come.
+    /// The trailing metadata; empty before the final status has come.
     @IOLoop package var trailers: Metadata { handler.trailers }
 }
 

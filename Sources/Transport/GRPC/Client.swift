@@ -5,7 +5,7 @@ package import TLSSession
 
 /// How a client protects what it sends and receives.
 package enum ClientSecurity: Sendable {
-    /// Not at all: for loopback and Unix sockets.
+    /// Without protection: for loopback and Unix sockets.
     case plaintext
     /// TLS 1.3 with ALPN h2.
     case tls(ClientTLS)
@@ -62,7 +62,8 @@ package final class Client {
             isConnecting: true)
     }
 
-    /// Whom a client asks: the host that it checks the certificate for, where that is named, or who is at the address.
+    /// The `:authority` of requests: the server name that the certificate is checked for, if one is given, else the
+    /// host of the address.
     nonisolated static func authority(of address: SocketAddress, _ security: ClientSecurity) -> String {
         if case .tls(let trust) = security, let name = trust.serverName { return name }
         guard case .internet(_, let port) = address, let host = address.hostWithoutInterface else { return "localhost" }
@@ -99,8 +100,8 @@ package final class Client {
     /// Ends every call UNAVAILABLE and closes the connection.
     package func close() { connection?.close() }
 
-    /// Begins a call; the handler hears of its end also when the connection is closed. The low-level way: nothing of it
-    /// costs a task.
+    /// Begins a call; its handler is told of the end even when the connection is closed. This is the low-level
+    /// interface: it creates no task.
     package func start(
         _ path: String, options: CallOptions = CallOptions(), handler: any ClientCallHandler
     ) -> ClientCall {

@@ -3,14 +3,15 @@ internal import HTTP2Connection
 internal import LinuxSystem
 package import SwiftProtobuf
 
-/// Who takes what a call answers. Called on the loop; the call keeps its handler until `finished`, the last call.
+/// Receives the answers to a call. Called on the loop; the call keeps its handler until `finished`, which is called
+/// last.
 @IOLoop
 package protocol ClientCallHandler: AnyObject {
     /// The server's initial metadata; not called when the call ends without an answer.
     func received(initialMetadata: Metadata)
     /// One whole message, valid during the call.
     func received(_ message: UnsafeRawBufferPointer)
-    /// `bufferedBytes` fell to the low mark after it had been above the high one: go on sending.
+    /// `bufferedBytes` fell to the low mark after it had been above the high mark: sending can go on.
     func sendBufferDrained()
     /// The call is over; exactly once.
     func finished(_ status: Status, trailers: Metadata)
@@ -19,9 +20,9 @@ package protocol ClientCallHandler: AnyObject {
 /// What a call carries besides its messages.
 package struct CallOptions: Sendable {
     package var metadata = Metadata()
-    /// Told to the server, and enforced here too; nil: none.
+    /// The deadline, sent to the server as `grpc-timeout` and also enforced by the client; nil: none.
     package var timeoutMilliseconds: UInt64?
-    /// How what is sent may be compressed; a server that cannot read it ends the call UNIMPLEMENTED.
+    /// How sent messages may be compressed; a server that does not support it ends the call UNIMPLEMENTED.
     package var encoding: MessageEncoding
 
     package init(
@@ -33,13 +34,13 @@ package struct CallOptions: Sendable {
     }
 }
 
-/// One call on the client. Owned by its stream and by whoever made it; used on the loop.
+/// One call on the client. Owned by its stream and by the code that started it; used on the loop.
 @IOLoop
 package final class ClientCall {
     package var isOver: Bool { delivery.isOver }
 
     private let limits: Limits
-    /// Of the messages that are sent.
+    /// The encoding of the messages that are sent.
     private let encoding: MessageEncoding
     private var stream: HTTP2Stream?
     private var handler: (any ClientCallHandler)?
@@ -52,9 +53,9 @@ package final class ClientCall {
     private var hasResponded = false
     private var hasEndedSending = false
     private var unreleasedBytes = 0
-    /// Why the call ends at this turn's end; sends do nothing from then on.
+    /// Why the call ends at the end of this turn of the loop; sends do nothing from then on.
     private var failure: Status?
-    /// How the call ended, while messages that came before are still to be taken.
+    /// How the call ended, while messages that came before the end have still to be taken.
     private var end: (status: Status, trailers: Metadata)?
 
     init(limits: Limits, encoding: MessageEncoding, handler: any ClientCallHandler) {
@@ -72,7 +73,7 @@ package final class ClientCall {
 
     func start(_ headers: [HTTP2Header], timeoutMilliseconds: UInt64?, on connection: HTTP2Connection?) {
         guard let stream = connection?.request(headers, handler: self) else {
-            // Not from within the call that began it.
+            // The handler must not be called from within `start`.
             IOLoop.schedule(afterMilliseconds: 0) {
                 self.finish(Status(.unavailable, "the connection is closed: connect again"))
             }
@@ -94,8 +95,8 @@ extension ClientCall {
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream?.isAboveHighMark ?? false }
 
-    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
-    /// call meanwhile. Such a message is never compressed.
+    /// Sends one message of `byteCount` bytes; `fill` writes all of them into the send buffer, and must not use the
+    /// call. Such a message is never compressed.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         send(byteCount, isCompressed: false, fill)
     }
@@ -115,10 +116,11 @@ extension ClientCall {
         }
     }
 
-    /// From within a handler's `received`: whether this message was compressed on the way.
+    /// Whether the message that the handler's `received` was just given was compressed on the wire.
     package var isMessageCompressed: Bool { messages.pointee.isCompressed }
 
-    /// `compressed` nil: where messages may be compressed, this one is if it is not short and that saves something.
+    /// Sends one message. `compressed` nil: the message is compressed if the call allows it, it is not short, and
+    /// compression makes it smaller.
     package func send(_ message: some SwiftProtobuf.Message, compressed: Bool? = nil) {
         do {
             let encoded = EncodedMessage(
@@ -130,14 +132,15 @@ extension ClientCall {
         }
     }
 
-    /// Not now: whoever sends is in the middle of changing what it is that it sends.
+    /// Ends the call at the end of this turn, not now, because the sender may be in the middle of a change of its
+    /// state.
     private func failAtTurnEnd(_ status: Status) {
         guard !isOver, failure == nil else { return }
         failure = status
         IOLoop.atTurnEnd(self)
     }
 
-    /// Nothing more is sent; answers still come.
+    /// Ends the sending direction; answers still come.
     package func endSending() {
         guard !isOver, failure == nil else { return }
         hasEndedSending = true
@@ -147,7 +150,7 @@ extension ClientCall {
     /// Ends the call with RST_STREAM CANCEL; the handler gets CANCELLED.
     package func cancel() { abort(Status(.cancelled, "the call was cancelled here")) }
 
-    /// No more messages are taken, and so the server's window closes; a few may still come from what was received.
+    /// Takes no more messages, and so the server's window closes; a few may still come from bytes that were received.
     package func pauseReceiving() { delivery.pause() }
 
     package func resumeReceiving() {
@@ -188,7 +191,7 @@ extension ClientCall: TurnEndHandler {
 extension ClientCall: HTTP2StreamHandler {
     func received(headers: [HTTP2Header], tooLarge: Bool) {
         guard !isOver, end == nil else { return }
-        // Interim answers say nothing (RFC 9110, section 15.2).
+        // Interim responses carry nothing for a call (RFC 9110, section 15.2).
         if let status = headers.first(where: { $0.name == ":status" })?.value, status.hasPrefix("1") { return }
         guard !tooLarge else {
             abort(
@@ -241,7 +244,7 @@ extension ClientCall: HTTP2StreamHandler {
         ended(with: ResponseStatus.of(streamEnd), Metadata())
     }
 
-    /// Keeps the end back until the messages before it are taken.
+    /// Delays the end until the messages before it are taken.
     private func ended(with status: Status, _ trailers: Metadata) {
         guard end == nil else { return }
         end = (status, trailers)
@@ -252,7 +255,7 @@ extension ClientCall: HTTP2StreamHandler {
 
     private func finishAsEnded() {
         guard let end else { return }
-        // The server has said all; what we still had to say is not wanted.
+        // The server has ended its response; it does not want the rest of the request.
         if let stream, !stream.remoteEnded || !stream.hasSentAll {
             stream.handler = nil
             stream.reset(.cancel)
@@ -274,7 +277,8 @@ extension ClientCall: HTTP2StreamHandler {
         }
     }
 
-    /// Gives the window back for what was taken; an incomplete message counts as taken unless the handler has paused.
+    /// Opens the window again for bytes that were taken; an incomplete message counts as taken unless the handler has
+    /// paused.
     private func release() {
         let released = delivery.isPaused ? unreleasedBytes - messages.pointee.heldBytes : unreleasedBytes
         guard released > 0 else { return }

@@ -1,16 +1,17 @@
 internal import HTTP2Connection
 internal import LinuxSystem
 
-/// What the calls of one connection use together; pure.
+/// The sum of what the calls of one connection use. Pure.
 struct ConnectionAccount {
-    /// zlib begins anew with each message, which costs about as much as so many bytes of its work.
+    /// The cost of zlib's initialization for each message, in bytes of decompression.
     static let decompressionBeginBytes = 4 << 10
 
-    /// Who has opened it, as far as is known.
+    /// The caller that opened the connection, as far as it is known.
     var caller: CallerID
-    /// What is held of messages: those that are not whole, that wait to be read, or that handlers keep.
+    /// The bytes of messages that are held: incomplete ones, those that wait to be read, and those that handlers keep.
     var messageBytes = 0
-    /// Calls for which the connection is spared when room is needed, and since when there have been none.
+    /// The number of calls that keep the connection when room is needed for another, and since when there has been
+    /// none.
     private(set) var keepingCalls = 0
     private(set) var unkeptSince: Monotonic
     private var decompression: Allowance
@@ -28,10 +29,10 @@ struct ConnectionAccount {
         if keepingCalls == 0 { unkeptSince = now }
     }
 
-    /// Bytes that may be decompressed now. A message may go beyond that; the next ones wait for it.
+    /// The bytes that may be decompressed now. One message may exceed that; the next ones then wait.
     mutating func decompressionLeft(at now: Monotonic) -> Int { decompression.left(at: now) }
 
-    /// When there are some again; nil: never.
+    /// The time until some bytes may be decompressed again; nil: never.
     mutating func millisecondsUntilDecompression(at now: Monotonic) -> UInt64? {
         decompression.millisecondsUntilOne(at: now)
     }

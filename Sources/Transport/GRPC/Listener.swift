@@ -2,7 +2,7 @@ internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
 
-/// A socket that has an address, listens on it from `start` to `close`, and hands over what it accepts.
+/// A bound socket that listens from `start` to `close`, and hands over the connections that it accepts.
 ///
 /// Used on the loop; its descriptor closes with it.
 @IOLoop
@@ -13,7 +13,7 @@ final class Listener: ReadinessHandler {
     private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
     private let socket: BoundSocket
     private var watch: Watch?
-    /// Of a Unix socket's path: whoever succeeds this listener has put another one there.
+    /// Identifies the Unix socket at the path: a successor of this listener puts its own socket there.
     private var stamp: FileFacts?
 
     init(

@@ -1,7 +1,7 @@
 internal import EventLoop
 internal import TLSSession
 
-/// What new connections of one listener are protected with; replaced when its files are read again.
+/// The TLS context for new connections of one listener; replaced when its files are read again.
 @IOLoop
 final class ListenerTLS {
     let files: ServerTLS

@@ -1,19 +1,20 @@
-/// Tells when so much less memory is needed than before that what was freed should go back to the system. Pure.
+/// Tells when memory that was freed should be returned to the system, because much less of it is needed than before.
+/// Pure.
 ///
-/// It looks at what is held from time to time. A high tide is over when no more than half of it is left, for several looks
-/// one after the other: what rises and falls every moment is not worth it.
+/// It is told at intervals how much is held. Memory is returned when no more than half of the peak has been held for
+/// several intervals in a row; returning it on every fluctuation would not be worth the cost.
 struct MemoryEbb {
-    /// Less than this is not worth it.
+    /// A peak below this is not worth the cost.
     static let bytesMin = 8 << 20
     static let looks = 8
 
     private var highest = 0
     private var lowLooks = 0
 
-    /// More looks may be worth it though nothing is held any more.
+    /// Whether to go on looking although nothing is held any more.
     var isHigh: Bool { highest >= Self.bytesMin }
 
-    /// True: give it back now.
+    /// True: return memory to the system now.
     mutating func look(heldBytes: Int) -> Bool {
         guard heldBytes <= highest / 2, highest - heldBytes >= Self.bytesMin else {
             highest = max(highest, heldBytes)

@@ -21,7 +21,7 @@ struct EncodedMessage {
     let isCompressed: Bool
     let bytes: [UInt8]
 
-    /// `wantsCompression` nil: where it saves something, and the message has so many bytes.
+    /// `wantsCompression` nil: compresses a message of at least that many bytes if that makes it smaller.
     init(_ message: [UInt8], _ encoding: MessageEncoding, wantsCompression: Bool?, compressedBytesMin: Int) {
         if encoding == .gzip, wantsCompression ?? (message.count >= compressedBytesMin),
             let compressed = Gzip.compress(message), wantsCompression == true || compressed.count < message.count

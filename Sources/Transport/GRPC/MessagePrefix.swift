@@ -1,4 +1,4 @@
-/// What goes before each message of a body: a flag that says whether it is compressed, and its length
+/// The prefix of each message of a body: a flag that says whether it is compressed, and its length
 /// (grpc/doc/PROTOCOL-HTTP2.md, "Length-Prefixed-Message").
 package enum MessagePrefix {
     package static let byteCount = 5

@@ -2,13 +2,13 @@ internal import EventLoop
 
 /// Messages on their way from the loop to a task that awaits them one by one.
 ///
-/// Used on the loop. Bounded by whoever pushes: `isFull` asks it to pause, `onRoom` to go on.
+/// Used on the loop. The producer bounds it: `isFull` tells it to pause, `onRoom` to go on.
 @IOLoop
 final class MessageQueue<Element: Sendable> {
     private var elements: [(element: Element, byteCount: Int, isCompressed: Bool)] = []
     private var first = 0
     private var queuedBytes = 0
-    /// Of the element that was handed out last, until its reader asks for the next one.
+    /// The bytes of the element that was handed out last, until its reader asks for the next one.
     private var readBytes = 0
     private var end: Status?
     private var waiter: CheckedContinuation<Element?, any Error>?
@@ -19,9 +19,9 @@ final class MessageQueue<Element: Sendable> {
 
     /// The queue has run empty after it was full.
     var onRoom: (@IOLoop () -> Void)?
-    /// So many bytes of messages are here or with their reader now.
+    /// Called with the bytes of messages that are in the queue or with their reader.
     var onKept: (@IOLoop (Int) -> Void)?
-    /// The task that awaits was cancelled.
+    /// The task that awaits a message was cancelled.
     var onCancel: (@IOLoop () -> Void)?
 
     nonisolated init(limits: Limits) {
@@ -45,7 +45,7 @@ final class MessageQueue<Element: Sendable> {
         onKept?(queuedBytes + readBytes)
     }
 
-    /// No more will come: nil for the reader after OK, the status thrown after another.
+    /// No more messages will come: the reader gets nil after OK, and any other status is thrown.
     func finish(_ status: Status) {
         guard end == nil else { return }
         end = status
@@ -104,7 +104,7 @@ final class MessageQueue<Element: Sendable> {
     }
 }
 
-/// The messages of a call, as they come; one task at a time reads them. What is not read closes the sender's window.
+/// The messages of a call, as they come; one task at a time reads them. Unread messages close the sender's window.
 ///
 /// Ends after the sender's last message; throws the call's `Status` when it ended otherwise.
 package struct MessageStream<Element: Sendable>: AsyncSequence, Sendable {

@@ -2,31 +2,31 @@ internal import ByteBuffer
 internal import GzipCodec
 internal import HTTP2Connection
 
-/// Takes a body apart into messages: a flag byte, a length of four bytes, the message (grpc/doc/PROTOCOL-HTTP2.md,
+/// Splits a body into messages: a flag byte, a length of four bytes, the message (grpc/doc/PROTOCOL-HTTP2.md,
 /// "Length-Prefixed-Message"). Pure.
 ///
-/// A message that lies whole in what was just received is handed out where it lies; only what is cut is copied and kept.
-/// Between `begin` and `end` the received bytes must stay where they are.
+/// A message that is whole in the bytes just received is handed out in place; only an incomplete one is copied and
+/// kept. Between `begin` and `end` the received bytes must stay where they are.
 struct MessageReader: ~Copyable {
-    /// What the header said of the messages that are marked as compressed.
+    /// The encoding that the header names for messages that are marked as compressed.
     var encoding = MessageEncoding.identity
     /// Whether the message that was handed out last was compressed on the way.
     private(set) var isCompressed = false
     /// Bytes that may still be decompressed before a compressed message has to wait, perhaps in the middle.
     private var decompressionBytesLeft = Int.max
-    /// A whole message was not handed out, because nothing more may be decompressed now.
+    /// A whole message has come but waits, because nothing more may be decompressed now.
     private(set) var isWaiting = false
-    /// What was decompressed, in vain or not, since somebody set this to zero.
+    /// The bytes decompressed, successfully or not, since the user last set this to zero.
     var decompressedBytes = 0
     var decompressedMessages = 0
 
     /// The longest message that is accepted, decompressed.
     var messageBytesMax: Int
-    /// Of a message that has begun to be decompressed, and is not whole.
+    /// The decompression of a message that is not complete yet.
     private var decompression: GzipDecompression?
-    /// That message as far as it is, or the one that was handed out last, if it was compressed.
+    /// The decompressed part of that message, or the message that was handed out last, if it was compressed.
     private var decompressed = ByteQueue()
-    /// What came before and is not handed out yet; it goes before `current`.
+    /// Bytes received earlier and not handed out yet; they precede `current`.
     private var held = ByteQueue()
     /// Bytes at the front of `held` that the last `next` handed out.
     private var handedOut = 0
@@ -36,13 +36,13 @@ struct MessageReader: ~Copyable {
 
     init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
 
-    /// Bytes that are kept between receptions, as they came.
+    /// The received bytes that are kept until more come.
     var heldBytes: Int { held.count }
 
-    /// Bytes that are kept of a message that is not decompressed to its end.
+    /// The decompressed bytes that are kept of an incomplete message.
     var decompressedHeldBytes: Int { decompressed.count }
 
-    /// From now on so many bytes may be decompressed.
+    /// Sets how many bytes may be decompressed from now on.
     mutating func allowDecompression(ofBytes count: Int) {
         decompressionBytesLeft = count
         isWaiting = false
@@ -77,7 +77,7 @@ struct MessageReader: ~Copyable {
         return decompressed.bytes
     }
 
-    /// Keeps what was not handed out.
+    /// Keeps the bytes that were not handed out.
     mutating func end() {
         if isCompressed { dropDecompressed() }
         dropHandedOut()
@@ -94,7 +94,8 @@ struct MessageReader: ~Copyable {
         dropDecompressed()
     }
 
-    /// Whether the message is whole; otherwise it goes on where it was, when more may be decompressed.
+    /// Whether the message is complete; if not, the next call goes on where this one stopped, when more may be
+    /// decompressed.
     private mutating func decompress(_ message: UnsafeRawBufferPointer) throws(Status) -> Bool {
         isWaiting = decompressionBytesLeft <= 0
         if !isWaiting {
@@ -104,7 +105,7 @@ struct MessageReader: ~Copyable {
                 throw refusal(of: error)
             }
         }
-        // What it says of the message that is handed out is not this one's.
+        // `isCompressed` was set for the message that waits, not for the one that is handed out.
         if isWaiting { isCompressed = false }
         return !isWaiting
     }
@@ -119,7 +120,7 @@ struct MessageReader: ~Copyable {
         }
         let before = decompressed.count
         let wanted = decompressionBytesLeft
-        // What comes before a failure was decompressed too.
+        // Bytes that came out before a failure count too.
         defer {
             decompressionBytesLeft -= decompressed.count - before
             decompressedBytes += decompressed.count - before
@@ -151,7 +152,7 @@ struct MessageReader: ~Copyable {
         handedOut = 0
     }
 
-    /// A message that began earlier: takes from what was just received no more than it lacks.
+    /// Continues a message that began earlier: takes from the bytes just received only what it lacks.
     private mutating func nextHeld() throws(Status) -> UnsafeRawBufferPointer? {
         dropHandedOut()
         if held.isEmpty { return try nextReceived() }
@@ -167,7 +168,7 @@ struct MessageReader: ~Copyable {
         return isCompressed ? decompressed.bytes : message
     }
 
-    /// Moves bytes from `current` to `held` until so many are held; whether there are.
+    /// Moves bytes from `current` to `held` until `count` are held; false when there are not enough.
     private mutating func take(upTo count: Int) -> Bool {
         let lacking = count - held.count
         guard lacking > 0 else { return true }
@@ -177,7 +178,7 @@ struct MessageReader: ~Copyable {
         return taken == lacking
     }
 
-    /// The length in a prefix that is there whole, if it is one that is accepted; notes the flag.
+    /// The length in a complete prefix; throws if it is not accepted. Notes the flag.
     @inline(__always)
     private mutating func messageByteCount(_ bytes: UnsafeRawBufferPointer, at position: Int) throws(Status) -> Int {
         let flag = bytes[position]

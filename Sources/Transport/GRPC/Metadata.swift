@@ -1,7 +1,7 @@
 internal import BaseEncodings
 internal import HTTP2Connection
 
-/// What travels with a call beside its messages: keys with ASCII values, and keys ending in "-bin" with bytes.
+/// The metadata of a call: keys with ASCII values, and keys ending in "-bin" with bytes.
 ///
 /// Keys are lower case and may come more than once; the order is kept. grpc/doc/PROTOCOL-HTTP2.md, "Custom-Metadata".
 package struct Metadata: Hashable, Sendable {
@@ -37,7 +37,7 @@ package struct Metadata: Hashable, Sendable {
         return nil
     }
 
-    /// Adds printable ASCII. Throws INTERNAL for a key or value that cannot travel.
+    /// Adds printable ASCII. Throws INTERNAL for a key or value that cannot be sent.
     package mutating func add(_ key: String, _ value: String) throws(Status) {
         guard Metadata.isKey(key), !key.hasSuffix("-bin") else {
             throw Status(.internalError, "'\(key)' is no metadata key for text: use a-z, 0-9, '_', '-' and '.'")
@@ -67,7 +67,8 @@ package struct Metadata: Hashable, Sendable {
             }
     }
 
-    /// A field's name in HTTP/2, which may have more signs than a key of gRPC's (RFC 9110, section 5.6.2).
+    /// Whether this is a field name of HTTP/2, which allows more characters than a key of gRPC (RFC 9110, section
+    /// 5.6.2).
     private static func isToken(_ name: String) -> Bool {
         !name.isEmpty
             && name.utf8.allSatisfy { byte in
@@ -78,7 +79,7 @@ package struct Metadata: Hashable, Sendable {
             }
     }
 
-    /// Names that belong to gRPC or HTTP/2 themselves.
+    /// Names that gRPC or HTTP/2 reserve.
     static func isReserved(_ name: String) -> Bool {
         switch name {
         case "grpc-trace-bin", "grpc-tags-bin", "grpc-status-details-bin", "grpc-previous-rpc-attempts",
@@ -91,8 +92,9 @@ package struct Metadata: Hashable, Sendable {
 }
 
 extension Metadata {
-    /// Takes the custom metadata out of a header list. Throws INTERNAL for names and values that are not what they should be, and
-    /// RESOURCE_EXHAUSTED for more of them than a header list may have fields: in a binary one each comma makes a value.
+    /// Takes the custom metadata out of a header list. Throws INTERNAL for malformed names and values, and
+    /// RESOURCE_EXHAUSTED for more values than a header list may have fields: each comma in a binary one begins another
+    /// value.
     init(headers: [HTTP2Header], limits: HTTP2Limits = HTTP2Limits()) throws(Status) {
         for header in headers where !Metadata.isReserved(header.name) {
             guard Metadata.isToken(header.name) else {

@@ -2,7 +2,7 @@ internal import EventLoop
 package import LinuxSystem
 package import SwiftProtobuf
 
-/// What a typed handler knows of its call besides its messages.
+/// The context of a typed handler's call.
 package struct CallContext: Sendable {
     package let call: ServerCall
 
@@ -10,7 +10,8 @@ package struct CallContext: Sendable {
     @IOLoop package var deadline: Monotonic? { call.deadline }
     @IOLoop package var peer: SocketAddress { call.peer }
 
-    /// Whether the request of a method that takes one was compressed on the way; of several, their stream knows it.
+    /// Whether the request of a unary or server-streaming method was compressed on the wire; for a stream of requests
+    /// see `MessageStream`.
     @IOLoop package var isRequestCompressed: Bool { call.isTypedRequestCompressed }
 
     /// As `ServerCall.setResponseEncoding`.
@@ -19,11 +20,11 @@ package struct CallContext: Sendable {
     /// As `ServerCall.sendInitialMetadata`.
     @IOLoop package func sendInitialMetadata(_ metadata: Metadata) { call.sendInitialMetadata(metadata) }
 
-    /// What the client gets with the final status.
+    /// Sets the trailing metadata that the client gets with the final status.
     @IOLoop package func setTrailers(_ trailers: Metadata) { call.typedTrailers = trailers }
 }
 
-/// Where a typed handler's answers go.
+/// Sends a typed handler's answers.
 package struct ResponseWriter<Response: SwiftProtobuf.Message>: Sendable {
     let handler: TypedHandler
 

@@ -16,9 +16,9 @@ enum PercentEncoding {
         return String(decoding: encoded, as: UTF8.self)
     }
 
-    /// The text, or as much of its beginning as is no longer than that when it is encoded, with an ellipsis.
+    /// The text, or its longest prefix with an ellipsis that takes at most `encodedBytesMax` bytes when it is encoded.
     static func prefix(of text: String, encodedBytesMax: Int) -> String {
-        // No byte becomes more than three, and none becomes nothing: a long text is not encoded to be cut.
+        // Each byte becomes one to three, so that a long text can be cut without encoding all of it.
         guard text.utf8.count > encodedBytesMax / 3,
             text.utf8.count > encodedBytesMax || encode(text).utf8.count > encodedBytesMax
         else { return text }
@@ -34,7 +34,7 @@ enum PercentEncoding {
         return String(prefix)
     }
 
-    /// What is not well encoded stays as it is: a strange message must not hide a status.
+    /// Malformed sequences stay as they are: a malformed message must not hide a status.
     static func decode(_ text: String) -> String {
         let bytes = Array(text.utf8)
         var decoded: [UInt8] = []

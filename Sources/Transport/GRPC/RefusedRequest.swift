@@ -3,8 +3,8 @@ internal import HTTP2Connection
 
 /// Answers a request that is not gRPC, with a plain HTTP status and a line of text.
 ///
-/// It first lets the client end its body, and drops that, for a while: many HTTP clients do not look for an answer
-/// before they have sent all, and an answer to an unended request must be followed by a reset (RFC 9113, section 8.1).
+/// For a while it first lets the client end its body, and drops that: many HTTP clients read no answer before they have
+/// sent the whole request, and an answer to an incomplete request must be followed by a reset (RFC 9113, section 8.1).
 /// Kept by its stream; used on the loop.
 @IOLoop
 final class RefusedRequest: HTTP2StreamHandler {

@@ -1,23 +1,23 @@
 internal import HTTP2Connection
 
-/// What a request's header list asks for, once it is known to be gRPC. Pure.
+/// The contents of a gRPC request's header list. Pure.
 struct RequestHead: Equatable {
-    /// Without its slashes: "hearth.v1.Inference".
+    /// The service without slashes: "hearth.v1.Inference".
     var service: String
     var method: String
     var path: String
     var timeoutNanoseconds: UInt64?
-    /// Of the messages that come.
+    /// The encoding of the request messages.
     var encoding = MessageEncoding.identity
-    /// Whether messages that go may be compressed.
+    /// Whether the client accepts compressed answers.
     var acceptsGzip = false
     var metadata: Metadata
 
     /// Why a request is no call.
     enum Rejection: Error, Equatable {
-        /// It is not gRPC: a plain HTTP answer.
+        /// The request is not gRPC: it gets a plain HTTP answer.
         case http(status: Int, text: String)
-        /// It is, and gets a status.
+        /// The request is gRPC: it gets a status.
         case status(Status)
     }
 
@@ -39,7 +39,7 @@ struct RequestHead: Equatable {
             default: break
             }
         }
-        // What is missing from a head that is too large was perhaps left out of it.
+        // A field that is missing from a head that is too large may have been dropped.
         guard RequestHead.isGRPC(contentType) || tooLarge && contentType.isEmpty else {
             // The answer to a HEAD has no body (RFC 9110, section 9.3.2).
             let text = "This port speaks gRPC: send content-type application/grpc.\n"
@@ -79,7 +79,7 @@ struct RequestHead: Equatable {
         }
     }
 
-    /// Of what was too large only the fields within the limits are there.
+    /// The status for a header list that is too large, of which only the fields within the limits were kept.
     private static func tooLarge(_ headers: [HTTP2Header], _ limits: HTTP2Limits) -> Status {
         if headers.count >= limits.headerCountMax {
             return .limitMet(
@@ -113,14 +113,14 @@ enum ResponseHead {
             trailers.append(HTTP2Header("grpc-message", PercentEncoding.encode(status.message)))
         }
         guard let details = status.encodedDetails else { return trailers + metadata.headers }
-        // The status's own, not a handler's copy of another one's.
+        // These are the details of this status, not those that a handler has copied from another call's trailers.
         trailers.append(HTTP2Header("grpc-status-details-bin", details))
         return trailers + metadata.headers.filter { $0.name != "grpc-status-details-bin" }
     }
 
     static func notGRPC(status: Int) -> [HTTP2Header] {
         let fields = [HTTP2Header(":status", String(status)), HTTP2Header("content-type", "text/plain")]
-        // A 405 says what is allowed (RFC 9110, section 15.5.6).
+        // A 405 must name the allowed methods (RFC 9110, section 15.5.6).
         return status == 405 ? fields + [HTTP2Header("allow", "POST")] : fields
     }
 }

@@ -1,8 +1,8 @@
 internal import HTTP2Connection
 
-/// How a client reads a call's end out of what came instead of, or as, trailers. Pure.
+/// The status of a call, read from its trailers or from what came instead of them. Pure.
 enum ResponseStatus {
-    /// Trailers, or a header list that is all there is. Nil: no grpc-status in it.
+    /// The status in trailers, or in a trailers-only response. Nil: there is no grpc-status.
     static func of(trailers: [HTTP2Header]) -> Status? {
         guard let code = trailers.first(where: { $0.name == "grpc-status" })?.value else { return nil }
         let message = trailers.first { $0.name == "grpc-message" }?.value
@@ -13,7 +13,8 @@ enum ResponseStatus {
             ?? Status(.unknown, "the server sent grpc-status '\(code)' \(text)")
     }
 
-    /// A response's first header list: nil when it is gRPC's own (grpc/doc/http-grpc-status-mapping.md).
+    /// The status for a response's first header list that is not gRPC; nil when it is
+    /// (grpc/doc/http-grpc-status-mapping.md).
     static func of(headers: [HTTP2Header]) -> Status? {
         let status = headers.first { $0.name == ":status" }?.value ?? ""
         guard status == "200" else {
@@ -41,12 +42,12 @@ enum ResponseStatus {
         return nil
     }
 
-    /// Of the messages that follow a response's first header list, once that is known to be gRPC's own.
+    /// The encoding of the messages that follow a gRPC response's first header list.
     static func encoding(of headers: [HTTP2Header]) -> MessageEncoding {
         headers.first { $0.name == "grpc-encoding" }.flatMap { MessageEncoding(rawValue: $0.value) } ?? .identity
     }
 
-    /// A stream that ended without trailers (grpc/doc/PROTOCOL-HTTP2.md, "Errors").
+    /// The status for a stream that ended without trailers (grpc/doc/PROTOCOL-HTTP2.md, "Errors").
     static func of(_ end: HTTP2StreamEnd) -> Status {
         switch end {
         case .finished: return Status(.internalError, "the server ended the call without a status")

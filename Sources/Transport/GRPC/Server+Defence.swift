@@ -2,18 +2,18 @@ internal import EventLoop
 internal import HTTP2Connection
 internal import LinuxSystem
 
-/// What a server keeps in mind to stay within its limits while some of its peers mean it no good.
+/// The state by which a server stays within its limits when peers are hostile.
 struct ServerDefence {
-    /// How many connections were told to go and close at this turn's end.
+    /// The number of connections that close at the end of this turn.
     var leavingCount = 0
-    /// Of all connections that are not leaving together, as in their accounts.
+    /// The sum of `messageBytes` over the accounts of all connections that are not leaving.
     var messageBytes = 0
-    /// No connection could be found that may go; until then nobody looks again.
+    /// When to search again for a connection that may be closed, after a search found none.
     var nextSearch = Monotonic(nanoseconds: 0)
     var isWatching = false
     var ebb = MemoryEbb()
     var toldFailures = Allowance(atOnce: 0)
-    /// What may be decompressed for all connections together.
+    /// The bytes that may be decompressed for all connections together.
     var decompression = Allowance(atOnce: 0)
 }
 
@@ -22,12 +22,12 @@ struct ServerDefence {
 extension Server {
     func noteLimit(_ name: String) { limitsMet[name, default: 0] += 1 }
 
-    /// Counts what a status says of limits, whoever made it.
+    /// Counts the limit that a status names, if any.
     func noteLimit(of status: Status) {
         if let limit = status.limit { noteLimit(limit) }
     }
 
-    /// An attacker must not fill its victim's log.
+    /// Tells `onConnectionFailure`, at a bounded rate: an attacker must not fill its victim's log.
     func tell(_ peer: SocketAddress, _ failure: ConnectionFailure) {
         guard let onConnectionFailure, defence.toldFailures.take(at: .now()) else { return }
         onConnectionFailure(peer, failure.description)
@@ -37,13 +37,14 @@ extension Server {
 // MARK: - Room for connections
 
 extension Server {
-    /// One of so many connections goes, at least one, where one has to: looking at all of them is worth it then.
+    /// When room is needed, one in this many connections is closed, and at least one, so that the search over all of
+    /// them pays.
     private static let shareThatGoes = 16
 
-    /// Whether one more connection can be taken. Where there are too many, those go for it that have been without a stream
-    /// for longest, the handshake included: an honest client among them connects anew when it has something to ask. Then
-    /// those whose calls have asked nothing yet, or are nobody's where callers have names: whoever watches a server's
-    /// health can do so again.
+    /// Whether one more connection can be accepted. If there are too many, those are closed that have had no stream for
+    /// longest, their handshake included: an honest client among them connects again when it has something to ask.
+    /// After those come the connections whose calls have asked nothing yet, or have no named caller where the gate
+    /// names callers: a client that watches a server's health can do so again.
     func hasRoom() -> Bool {
         guard present >= limits.connectionsMax else { return true }
         noteLimit("connectionsMax")
@@ -86,8 +87,8 @@ extension Server {
         defence.decompression.charge(cost, at: now)
     }
 
-    /// A call has a compressed message for which nothing is left: it goes on in its turn, when there is something again.
-    /// That the limit was met counts once for each message.
+    /// A call's compressed message must wait until bytes may be decompressed again; calls then go on in turn. The limit
+    /// is counted as met once for each message.
     func awaitDecompression(_ call: ServerCall, isFirstTime: Bool) {
         let isOwn = call.connection.account.decompressionLeft(at: .now()) <= 0
         if isFirstTime { noteLimit(isOwn ? "decompressedBytesPerSecondMax" : "decompressedBytesPerSecondTotalMax") }
@@ -124,18 +125,19 @@ extension Server {
 // MARK: - Memory
 
 extension Server {
-    /// Counts what the calls of a connection hold of messages; returns the sum.
+    /// Counts the message bytes that the calls of a connection hold; returns the connection's sum.
     @discardableResult
     func noteMessageBytes(_ change: Int, of connection: ServerConnection) -> Int {
         connection.account.messageBytes += change
         guard change != 0, !connection.isLeaving else { return connection.account.messageBytes }
         defence.messageBytes += change
-        // Messages alone are a part of what is held: where they are too much, so is the whole, and some end.
+        // Messages are a part of all held bytes: if they alone exceed the limit, the whole does, and connections must
+        // be ended.
         if change > 0, defence.messageBytes > limits.heldBytesMax { endWorst() }
         return connection.account.messageBytes
     }
 
-    /// A connection was told to go at this turn's end: from here on nothing of it counts.
+    /// A connection closes at the end of this turn: it counts in no sum from here on.
     private func noteLeaving(_ connection: ServerConnection) {
         guard !connection.isLeaving else { return }
         connection.isLeaving = true
@@ -143,23 +145,25 @@ extension Server {
         defence.messageBytes -= connection.account.messageBytes
     }
 
-    /// It has closed. From here on it is left out of the sums as one that leaves, but not counted among those.
+    /// The connection has closed. It stays out of the sums, like one that is leaving, but is not counted in
+    /// `leavingCount`.
     func noteGone(_ connection: ServerConnection) {
         noteLeaving(connection)
         defence.leavingCount -= 1
         connection.undecompressed = []
     }
 
-    /// What is held for all connections together, as `heldBytesMax` bounds it. Looks at every connection.
+    /// The bytes held for all connections together, which `heldBytesMax` bounds. Takes time proportional to their
+    /// number.
     package var heldBytes: Int {
         connections.values.reduce(0) { $0 + ($1.isLeaving ? 0 : $1.heldBytes) }
     }
 
-    /// About what a connection costs besides what it holds.
+    /// The approximate cost of a connection besides the bytes that it holds.
     private static let connectionBytes = 32 << 10
 
-    /// What peers make the server hold grows in too many places to be added up where it happens, so it is looked at now
-    /// and then, for as long as there are connections, or memory of theirs to be given back.
+    /// Held bytes grow in too many places to be counted there. So the sum is computed at intervals, for as long as
+    /// there are connections, or freed memory to be returned to the system.
     func watchHeldBytes() {
         guard !defence.isWatching else { return }
         defence.isWatching = true

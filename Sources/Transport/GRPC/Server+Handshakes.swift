@@ -2,7 +2,7 @@ internal import EventLoop
 internal import HTTP2Connection
 internal import LinuxSystem
 
-/// TLS handshakes, which have a share of each turn of their own: a signature cannot be cut.
+/// TLS handshakes, which have a share of their own in each turn of the loop, because a signature cannot be split.
 struct ServerHandshakes {
     var line = HandshakeLine<ServerConnection>()
     /// Handshakes that may be begun for a caller.
@@ -30,7 +30,7 @@ extension Server: UnfinishedWork {
     private func scheduleHandshakes() {
         guard !handshakes.isScheduled, handshakes.line.hasNext else { return }
         handshakes.isScheduled = true
-        // Served in each turn: what else is unfinished is a matter of others.
+        // Handshakes go on in every turn, before other unfinished work.
         IOLoop.goOnLater(self, .first)
     }
 

@@ -2,10 +2,10 @@ internal import EventLoop
 internal import HTTP2Connection
 internal import LinuxSystem
 
-/// What a server's callers cost it, and who waits because of that.
+/// The work charged to a server's callers, and what waits for their steps.
 struct ServerWork {
     var accounts: CallerAccounts
-    /// By caller, for as long as somebody waits.
+    /// What waits, by caller; a caller has an entry only while something waits.
     var waiting: [CallerID: WaitingLine<@IOLoop () -> Void>] = [:]
 
     init(_ limits: Limits) {
@@ -15,27 +15,27 @@ struct ServerWork {
     }
 }
 
-/// A place among those of a caller's things that wait for steps.
+/// A place in a caller's queue for steps.
 struct StepsTicket {
     fileprivate let caller: CallerID
     fileprivate let ticket: UInt64
 }
 
 extension Server {
-    /// Who waits is called back in so many at once, before others get their turn of the loop.
+    /// At most this many waiting callbacks run before other work gets its turn of the loop.
     private static let resumedAtOnceMax = 64
 
-    /// Counts work that was done for a caller, in steps.
+    /// Charges work to a caller, in steps.
     package func charge(_ steps: Int, to caller: CallerID) {
         guard steps > 0 else { return }
         work.accounts.charge(steps, to: caller, at: .now())
     }
 
-    /// Steps that a caller may cost now; 0: what it newly asks for waits. Answers to what it has asked for do not.
+    /// The steps that a caller may use now; 0: its new requests wait, but answers to earlier ones do not.
     package func stepsLeft(of caller: CallerID) -> Int { work.accounts.stepsLeft(of: caller, at: .now()) }
 
-    /// Calls back, once, when the caller has steps again, after those of it that have waited for longer. Counts that a
-    /// limit was met.
+    /// Calls `resume` once, when the caller has steps again, after its callbacks that have waited for longer. Counts
+    /// the limit as met.
     func awaitSteps(of caller: CallerID, _ resume: @escaping @IOLoop () -> Void) -> StepsTicket {
         noteLimit("callerStepsPerSecondMax")
         let isFirst = work.waiting[caller] == nil
@@ -44,10 +44,11 @@ extension Server {
         return StepsTicket(caller: caller, ticket: ticket)
     }
 
-    /// Does nothing for who was called back already.
+    /// Does nothing for a ticket whose callback has run.
     func stopAwaitingSteps(_ ticket: StepsTicket) { work.waiting[ticket.caller]?.remove(ticket.ticket) }
 
-    /// What was read of a connection is its caller's work, and the next waits for steps of it. Not the owner's.
+    /// Charges the work of reading a connection to its caller. False: further reading waits for the caller's steps. The
+    /// owner's server never waits.
     func worked(_ steps: Int, for connection: ServerConnection) -> Bool {
         guard priority == .usual else { return true }
         let caller = connection.callerID

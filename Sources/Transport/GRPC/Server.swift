@@ -5,7 +5,7 @@ package import TLSSession
 
 /// How a server protects what it sends and receives.
 package enum ServerSecurity: Sendable {
-    /// Not at all: for loopback and Unix sockets.
+    /// Without protection: for loopback and Unix sockets.
     case plaintext
     /// TLS 1.3 with ALPN h2.
     case tls(ServerTLS)
@@ -23,7 +23,7 @@ package final class Server {
     private var services: [String: any Service] = [:]
     private var listeners: [Listener] = []
     private var tlsOfListeners: [ListenerTLS] = []
-    /// Those that have not closed, by themselves.
+    /// The connections that have not closed, by identity.
     private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     private var closedBytesReceived: UInt64 = 0
@@ -44,8 +44,8 @@ package final class Server {
     package private(set) var connectionsRefused: UInt64 = 0
     /// How often each limit was met since the server was made, by the limit's name; one that never was is absent.
     package internal(set) var limitsMet: [String: UInt64] = [:]
-    /// Hears of connections that ended otherwise than on purpose; for a log. What it hears holds no secrets, and names
-    /// the limit that was met, if one was. At most `toldFailuresPerSecondMax` of them.
+    /// Called for connections that failed; for a log. The text holds no secrets, and names the limit that was met, if
+    /// any. At most `toldFailuresPerSecondMax` calls a second.
     package var onConnectionFailure: (@IOLoop (SocketAddress, String) -> Void)?
 
     package init(limits: Limits = Limits(), priority: LoopPriority = .usual) {
@@ -66,7 +66,7 @@ package final class Server {
     }
     package var bytesSent: UInt64 { connections.values.reduce(closedBytesSent) { $0 &+ ($1.http2?.bytesSent ?? 0) } }
 
-    /// Serves it from now on; a service of the same name is replaced.
+    /// Serves this service from now on, in place of one with the same name.
     package func register(_ service: any Service) { services[service.name] = service }
 
     /// The services that it serves, in no order.
@@ -82,10 +82,10 @@ package final class Server {
         return bound
     }
 
-    /// Takes an address, on which nobody can connect before `startListening`; returns it with the port that the kernel
-    /// chose. Throws `LinuxError` or `TLSError` with the address or the file that cannot be used. Every call on it must
-    /// pass the gate, if there is one.
-    /// `succeeding`: another process of the same user may listen there, and is not disturbed before `startListening`.
+    /// Binds an address, to which no client can connect before `startListening`; returns it with the port that the
+    /// kernel chose. Throws `LinuxError` or `TLSError` with the address or the file that cannot be used. Every call on
+    /// it must pass the gate, if there is one. `succeeding`: another process of the same user may listen there, and is
+    /// not disturbed before `startListening`.
     package func bind(
         to address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil,
         succeeding: Bool = false
@@ -105,7 +105,8 @@ package final class Server {
         return listener.address
     }
 
-    /// Accepts on every address that was taken. New connections to one that another process listens on come here.
+    /// Accepts on every bound address. Where another process listens on the same address, new connections come to this
+    /// one.
     package func startListening() throws(LinuxError) {
         for listener in listeners { try listener.start() }
     }
@@ -113,26 +114,25 @@ package final class Server {
     /// The TLS files of its listeners.
     package var tlsFiles: Set<ServerTLS> { Set(tlsOfListeners.map { $0.files }) }
 
-    /// What was read of TLS files on another thread is shown to the connections that come from now on; those that are there
-    /// go on with what they have.
+    /// Uses these contexts, which were read on another thread, for new connections; existing connections keep theirs.
     package func replaceTLS(_ contexts: [ServerTLS: TLSContext]) {
         for tls in tlsOfListeners {
             if let context = contexts[tls.files] { tls.context = context }
         }
     }
 
-    /// Accepts no more, lets the calls that are open end for at most so long, then ends them UNAVAILABLE and closes.
+    /// Accepts no more, gives open calls at most `graceMilliseconds` to end, then ends them UNAVAILABLE and closes.
     package func drain(graceMilliseconds: UInt64) async {
         closeListeners()
-        // They have no calls, and whoever does not finish his handshake is not waited for.
+        // These connections have no calls, and an unfinished handshake is not waited for.
         for connection in connections.values {
             if let http2 = connection.http2, !http2.isOpen { http2.close() }
         }
         await drain("the server is shutting down", graceMilliseconds: graceMilliseconds)
     }
 
-    /// The same, after which another process goes on at the same addresses, and nobody may notice. A connection that
-    /// was on its way here when that one began to listen is still accepted, and told to come again.
+    /// Drains like `drain`, while another process takes over the same addresses without an interruption. A connection
+    /// that the kernel had queued here before that process began to listen is still accepted, and gets GOAWAY.
     package func handOver(graceMilliseconds: UInt64) async {
         IOLoop.schedule(afterMilliseconds: limits.handOverMilliseconds) { [weak self] in
             self?.closeListeners()
@@ -196,7 +196,7 @@ extension Server {
         }
     }
 
-    /// The last of a connection; its calls have ended before.
+    /// A connection has closed; its calls have ended before.
     func closed(_ connection: ServerConnection, _ http2: HTTP2Connection, _ failure: ConnectionFailure) {
         noteGone(connection)
         connections[ObjectIdentifier(connection)] = nil

@@ -4,10 +4,10 @@ package import LinuxSystem
 package import SwiftProtobuf
 package import TLSSession
 
-/// One call on the server: what the client sent with it, and the way back.
+/// One call on the server: the request's head, and the means to answer it.
 ///
-/// Owned by its stream and its handler; used on the loop. What is sent in one turn of the loop leaves at its end, many
-/// messages to a DATA frame; sending makes no system call and, once its buffer has grown, no allocation.
+/// Owned by its stream and its handler; used on the loop. Messages that are sent in one turn of the loop are written at
+/// its end, many to a DATA frame; a send makes no system call and, once its buffer has grown, no allocation.
 @IOLoop
 package final class ServerCall {
     /// "/hearth.v1.Inference/Chat".
@@ -16,22 +16,24 @@ package final class ServerCall {
     /// When the server ends the call by itself; nil: never.
     package let deadline: Monotonic?
     package let peer: SocketAddress
-    /// Whom the client's certificate names, where the listener asks for one.
+    /// The client's certificate, if the listener asks for one.
     package let peerCertificate: PeerCertificate?
-    /// Whom the listener's gate let in; nil where it has none, or knows nobody in particular.
+    /// The caller that the listener's gate admitted; nil if there is no gate, or it names no caller.
     package internal(set) var caller: (any Caller)?
-    /// Whose work the call is: the caller's that the gate let in, else whoever has opened the connection.
+    /// The caller to which the call's work is charged: the one that the gate admitted, else the one that opened the
+    /// connection.
     package internal(set) var callerID: CallerID
 
     /// Finished or cancelled; sends do nothing.
     package var isOver: Bool { delivery.isOver }
 
-    /// Whether the connection is spared, while this goes on and once it has asked something, when room is needed for another.
+    /// Whether this call, once it has asked something and until it ends, keeps its connection from being closed when
+    /// room is needed.
     var keepsConnection = true
 
-    /// What a typed handler wants to be sent with the final status.
+    /// The trailing metadata that a typed handler has set.
     var typedTrailers = Metadata()
-    /// What a typed handler of one request is told of it.
+    /// Whether the one request of a typed handler was compressed.
     var isTypedRequestCompressed = false
 
     private let stream: HTTP2Stream
@@ -43,11 +45,11 @@ package final class ServerCall {
     private var deadlineTimer: Timer?
     private var requestTimer: Timer?
     private var hasResponded = false
-    /// Why the call ends at this turn's end; sends do nothing from then on.
+    /// Why the call ends at the end of this turn of the loop; sends do nothing from then on.
     private var failure: Status?
     /// Whether the client accepts compressed messages.
     private let acceptsGzip: Bool
-    /// Of the messages that are sent.
+    /// The encoding of the messages that are sent.
     private var encoding: MessageEncoding
 
     // Behind a pointer, which spares each message the run-time checks of a class's properties.
@@ -58,13 +60,13 @@ package final class ServerCall {
     private var hasMessageWaited = false
     /// Received bytes whose window has not been given back.
     private var unreleasedBytes = 0
-    /// What the server was told that this call holds of messages that are not handed over.
+    /// The bytes of messages not handed over that the server has counted for this call.
     private var notedHeldBytes = 0
-    /// What the handler says that it keeps of those that are.
+    /// The bytes that the handler has said it keeps (`keep`).
     private var keptBytes = 0
-    /// What of both counted against the connection's bound when that was looked at last.
+    /// The part of both that was last counted against the connection's bound.
     private var countedBytes = 0
-    /// What its messages may still cost in this turn of the loop (`WorkSteps`), while they are handed over.
+    /// The steps (`WorkSteps`) left in this turn of the loop for the messages that are being handed over.
     package private(set) var stepsLeft = 0
     private var isToGoOn = false
     /// Its messages wait until its caller has steps again.
@@ -79,7 +81,7 @@ package final class ServerCall {
         self.connection = connection
         callerID = connection.callerID
         acceptsGzip = head.acceptsGzip
-        // A client that compresses what it sends wants it of the answers too, if it can read them.
+        // A client that compresses its messages gets compressed answers, if it accepts them.
         encoding = head.acceptsGzip ? head.encoding : .identity
         self.stream = stream
         server = connection.server
@@ -112,7 +114,7 @@ package final class ServerCall {
 extension ServerCall {
     var limits: Limits { server.limits }
 
-    /// Whether what it makes the loop do goes before what others do.
+    /// Whether its work goes before that of other servers.
     var isFirst: Bool { server.priority == .first }
 
     /// Bytes that the client's window or socket has not taken yet.
@@ -121,17 +123,18 @@ extension ServerCall {
     /// `bufferedBytes` went above the high mark; `sendBufferDrained` will tell when to go on.
     package var isCongested: Bool { stream.isAboveHighMark }
 
-    /// As many bytes make it congested; 0 while it is.
+    /// The bytes that can be sent before the call is congested; 0 while it is.
     package var roomBytes: Int { isCongested ? 0 : stream.bytesToHighMark }
 
     /// Bytes that the client's window and the connection have taken since the call began.
     package var takenBytes: UInt64 { stream.takenBytes }
 
-    /// Has the client say what it has read, if it waits with that; `takenBytes` tells later.
+    /// Makes a client that delays its window updates send them; `takenBytes` then shows what it has read.
     package func askForWindow() { stream.askForWindow() }
 
-    /// How what is sent may be compressed, which is otherwise as the client compresses what it sends. For before the
-    /// initial metadata and the first message; later, and to a client that does not accept it, it does nothing.
+    /// Sets how sent messages may be compressed; the default is the encoding of the client's messages. Call it before
+    /// the initial metadata and the first message; later, or with an encoding that the client does not accept, it does
+    /// nothing.
     package func setResponseEncoding(_ encoding: MessageEncoding) {
         guard !hasResponded, encoding == .identity || acceptsGzip else { return }
         self.encoding = encoding
@@ -146,7 +149,7 @@ extension ServerCall {
         stream.respond(fields + metadata.headers, end: false)
     }
 
-    /// From within a handler's `received`: whether this message was compressed on the way.
+    /// Whether the message that the handler's `received` was just given was compressed on the wire.
     package var isMessageCompressed: Bool { messages.pointee.isCompressed }
 
     /// Sends whole messages, each with its `MessagePrefix` and not compressed, in one copy; otherwise like `send`.
@@ -159,9 +162,9 @@ extension ServerCall {
         failAtTurnEnd(streamIsFull)
     }
 
-    /// Sends one message of `byteCount` bytes, all of which `fill` writes where they are sent from; it does not use the
-    /// call meanwhile. Such a message is never compressed. No send calls its handler back: one that meets the stream's bound
-    /// ends the call at this turn's end.
+    /// Sends one message of `byteCount` bytes; `fill` writes all of them into the send buffer, and must not use the
+    /// call. Such a message is never compressed. No send calls the handler back: one that meets the stream's bound ends
+    /// the call at the end of this turn.
     package func send(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         send(byteCount, isCompressed: false, fill)
     }
@@ -193,7 +196,8 @@ extension ServerCall {
         }
     }
 
-    /// `compressed` nil: where messages may be compressed, this one is if it is not short and that saves something.
+    /// Sends one message. `compressed` nil: the message is compressed if the call allows it, it is not short, and
+    /// compression makes it smaller.
     package func send(_ message: some SwiftProtobuf.Message, compressed: Bool? = nil) {
         do {
             let encoded = EncodedMessage(
@@ -205,15 +209,16 @@ extension ServerCall {
         }
     }
 
-    /// Not now: whoever sends is in the middle of changing what it is that it sends.
+    /// Ends the call at the end of this turn, not now, because the sender may be in the middle of a change of its
+    /// state.
     private func failAtTurnEnd(_ status: Status) {
         guard !isOver, failure == nil else { return }
         failure = status
         IOLoop.atTurnEnd(self)
     }
 
-    /// Ends the call, after what was sent. The handler hears nothing more. What could not be sent decides: such a call does
-    /// not end well.
+    /// Ends the call after the messages that were sent; the handler is called no more. If a message could not be sent,
+    /// the call ends with that failure instead.
     package func finish(_ status: Status, trailers: Metadata = Metadata()) {
         guard !isOver else { return }
         let status = failure ?? status
@@ -224,14 +229,15 @@ extension ServerCall {
         } else {
             stream.respond(ResponseHead.accepted + fields, end: true)
         }
-        // What the client goes on sending is dropped by the connection.
+        // The connection drops what the client goes on sending.
         stream.handler = nil
         over()
     }
 
-    /// What the handler keeps of the messages that it was given, in bytes, until it says otherwise or the call ends: their
-    /// window has been given back, so that only this bounds it. Every handler that keeps more than some hundred bytes says
-    /// so; a call that makes its connection's sum too large ends once the message has been handed over.
+    /// Tells how many bytes the handler keeps of the messages that it was given, until the next call of this or the end
+    /// of the call. Their flow-control window is open again, so that only this count bounds them: every handler that
+    /// keeps more than some hundred bytes must call this. A call that makes its connection's sum too large ends once
+    /// the message has been handed over.
     package func keep(_ byteCount: Int) {
         guard !isOver, byteCount != keptBytes else { return }
         let change = byteCount - keptBytes
@@ -239,13 +245,13 @@ extension ServerCall {
         server.noteMessageBytes(change, of: connection)
     }
 
-    /// What the handler keeps that is to be sent once the call is not congested, in bytes, until it says otherwise or the
-    /// call ends. It counts as what the connection holds (`heldBytesMax`); what bounds it is the handler's.
+    /// Tells how many bytes the handler keeps to send once the call is not congested, until the next call of this or
+    /// the end of the call. They count as held by the connection (`heldBytesMax`); the handler bounds them.
     package func keepForClient(_ byteCount: Int) {
         if !isOver { stream.keptBytes = byteCount }
     }
 
-    /// No more messages are taken, and so the client's window closes; a few may still come from what was received.
+    /// Takes no more messages, and so the client's window closes; a few may still come from bytes that were received.
     package func pauseReceiving() { delivery.pause() }
 
     package func resumeReceiving() {
@@ -262,7 +268,7 @@ extension ServerCall {
         server.charge(deliverAnew(steps: steps), to: callerID)
     }
 
-    /// What it cost.
+    /// Returns the steps that it took.
     private func deliverAnew(steps: Int) -> Int {
         let used = deliverMessages(steps: steps)
         if isOver { return used }
@@ -272,7 +278,7 @@ extension ServerCall {
         return used
     }
 
-    /// Counts work that was done for this call, in steps (`WorkSteps`), for whoever caused it.
+    /// Charges work for this call, in steps (`WorkSteps`), to its caller.
     package func charge(_ steps: Int) {
         if delivery.isDelivering { stepsLeft -= steps } else { server.charge(steps, to: callerID) }
     }
@@ -302,7 +308,7 @@ extension ServerCall {
         guard !isOver else { return }
         let handler = self.handler
         finish(status)
-        // A client that does not read must not keep what it was sent for ever: its trailers come after that.
+        // A client that does not read must not keep buffered messages for ever: trailers would wait behind them.
         if stream.bufferedBytes > 0 {
             IOLoop.schedule(afterMilliseconds: server.limits.lingerMilliseconds) { [stream] in stream.reset(.cancel) }
         }
@@ -326,7 +332,7 @@ extension ServerCall {
 }
 
 extension ServerCall: UnfinishedWork {
-    /// Messages that were too much for one turn.
+    /// Hands over messages that were too much for one turn.
     package func goOn(steps: Int) -> Int {
         isToGoOn = false
         guard !isOver, delivery.release() == .deliver else { return 0 }
@@ -349,7 +355,8 @@ extension ServerCall: HTTP2StreamHandler {
         unreleasedBytes += data.count
         messages.pointee.begin(data)
         let used = deliverMessages(steps: stream.connection?.stepsLeft ?? 0)
-        // Of the connection's share of the turn and its caller's of the second; and of the call's own, if that is another.
+        // Charged to the connection's share of the turn and its caller's of the second, and to the call's own caller if
+        // that is another.
         stream.connection?.charge(used)
         if caller != nil { server.charge(used, to: callerID) }
         if isOver { return }
@@ -405,7 +412,8 @@ extension ServerCall: HTTP2StreamHandler {
         return steps - stepsLeft
     }
 
-    /// Whether its caller has used up what it may cost for now. A connection waits for its own caller by itself.
+    /// Whether the call must wait because its caller's steps are used up. A connection waits for its own caller by
+    /// itself.
     private func mustAwaitSteps() -> Bool {
         guard caller != nil, delivery.wantsMessage, server.stepsLeft(of: callerID) <= 0 else { return false }
         delivery.holdBack()
@@ -442,13 +450,14 @@ extension ServerCall: HTTP2StreamHandler {
         messages.pointee.decompressedMessages = 0
     }
 
-    /// Gives the window back for what was taken; an incomplete message counts as taken unless nothing is taken now.
+    /// Opens the window again for bytes that were taken; an incomplete message counts as taken unless nothing is taken
+    /// now.
     private func noteHeld() {
         let held = messages.pointee.heldBytes
         let decompressed = messages.pointee.decompressedHeldBytes
         let total = server.noteMessageBytes(held + decompressed - notedHeldBytes, of: connection)
         notedHeldBytes = held + decompressed
-        // What is not taken is bounded by the windows.
+        // The windows bound the bytes that are not taken.
         let counted = keptBytes + decompressed + (delivery.takesNothing ? 0 : held)
         let hasGrown = counted > countedBytes
         countedBytes = counted

@@ -3,25 +3,26 @@ internal import HTTP2Connection
 internal import LinuxSystem
 internal import TLSSession
 
-/// One of a server's connections, and all that the server keeps in mind for it.
+/// One of a server's connections, with the server's state for it.
 ///
-/// Owned by the server until it has closed, and by its calls. What counts for all connections together is the server's.
+/// Owned by the server until it has closed, and by its calls. The server has the state of all connections together.
 @IOLoop
 final class ServerConnection {
     let server: Server
     /// Nil once it has closed: a call whose handler goes on does not keep the socket.
     private(set) var http2: HTTP2Connection?
-    /// Whom every call must pass; nil: nobody.
+    /// The gate that every call must pass; nil: there is none.
     private let gate: (any CallGate)?
     var account: ConnectionAccount
-    /// It was told to go and closes at this turn's end: nothing of it counts any more. Not read off the life of `http2`, which
-    /// ends for other reasons too: what the server's sums leave out is left out once, where they change.
+    /// It closes at the end of this turn, and no longer counts in the server's sums. This is not derived from the life
+    /// of `http2`, which ends for other reasons too: a connection must be taken out of the sums exactly once, where
+    /// they change.
     var isLeaving = false
-    /// It is not read before its caller has steps again.
+    /// Set while it is not read, until its caller has steps again.
     var heldUp: StepsTicket?
     /// Its place among those whose TLS handshake waits for its turn.
     var handshake: HandshakeLine<ServerConnection>.Ticket?
-    /// Calls whose compressed messages have to wait, those first that have waited for longest.
+    /// Calls whose compressed messages have to wait, the longest-waiting first.
     var undecompressed: [ServerCall] = []
     var isDecompressionScheduled = false
 
@@ -32,16 +33,16 @@ final class ServerConnection {
         self.account = account
     }
 
-    /// Who has opened it: the subject of its certificate, once that is known, else the peer's address or user.
+    /// The caller that opened it: the subject of its certificate, once that is known, else the peer's address or user.
     var callerID: CallerID { account.caller }
 
-    /// What its peer makes the server hold.
+    /// The bytes that its peer makes the server hold.
     var heldBytes: Int { (http2?.heldBytes ?? 0) + account.messageBytes }
 }
 
 extension ServerConnection: HTTP2ConnectionHandler {
     func opened(_ connection: HTTP2Connection) {
-        // From here on it is known whom a certificate names, and calls can come.
+        // From here on the certificate's subject is known, and calls can come.
         if let subject = connection.peerCertificate.flatMap({ CallerID.subject($0.names) }) {
             account.caller = subject
             connection.workSource = subject

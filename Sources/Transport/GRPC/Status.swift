@@ -1,6 +1,6 @@
-/// How a call ended: a canonical code, and words that name the thing and the remedy.
+/// How a call ended: a canonical code, and a message that names the problem and the remedy.
 ///
-/// Thrown by a handler, it is what the client gets. `grpc/doc/statuscodes.md` of the gRPC project.
+/// The client gets the status that a handler throws. `grpc/doc/statuscodes.md` of the gRPC project.
 package struct Status: Error, Hashable, Sendable, CustomStringConvertible {
     /// The canonical codes, with their numbers on the wire.
     package enum Code: Int, Sendable, CaseIterable {
@@ -26,7 +26,7 @@ package struct Status: Error, Hashable, Sendable, CustomStringConvertible {
     package var code: Code
     /// Any text; it travels percent-encoded.
     package var message: String
-    /// What a program can do about it; travels as `grpc-status-details-bin`.
+    /// Details that a program can act on; sent as `grpc-status-details-bin`.
     package var details: [Detail]
 
     package init(_ code: Code, _ message: String = "", details: [Detail] = []) {
@@ -41,7 +41,7 @@ package struct Status: Error, Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { message.isEmpty ? code.name : "\(code.name): \(message)" }
 
-    /// What an error that a handler threw says to the client.
+    /// The status that the client gets for an error that a handler threw.
     package init(describing error: any Error) {
         switch error {
         case let status as Status: self = status.isOK ? Status(.unknown, "the handler threw OK") : status

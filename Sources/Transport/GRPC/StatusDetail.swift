@@ -5,7 +5,7 @@ internal import SwiftProtobuf
 internal import struct Foundation.Data
 
 extension Status {
-    /// What a program can do about an error: a message of `google.rpc`, or any other, by its type's URL.
+    /// A detail that a program can act on: a message of `google.rpc`, or any other, with its type's URL.
     package struct Detail: Hashable, Sendable {
         /// "type.googleapis.com/google.rpc.RetryInfo".
         package let typeURL: String
@@ -20,7 +20,7 @@ extension Status {
 }
 
 extension Status.Detail {
-    /// The same call can succeed, but not before that.
+    /// RetryInfo: the same call can succeed after this time.
     package static func retry(afterMilliseconds milliseconds: UInt64) -> Status.Detail {
         packed(
             Google_Rpc_RetryInfo.with {
@@ -29,7 +29,7 @@ extension Status.Detail {
             })
     }
 
-    /// A limit of the subject's was met: "model:NAME", "stream".
+    /// QuotaFailure: a limit of the subject, such as "model:NAME" or "stream", was met.
     package static func quotaFailure(subject: String, description: String) -> Status.Detail {
         packed(
             Google_Rpc_QuotaFailure.with {
@@ -42,7 +42,7 @@ extension Status.Detail {
             })
     }
 
-    /// A field of the request, by its path, is wrong.
+    /// BadRequest: a field of the request, named by its path, is wrong.
     package static func badRequest(field: String, description: String) -> Status.Detail {
         packed(
             Google_Rpc_BadRequest.with {
@@ -92,7 +92,7 @@ extension Status {
         }
     }
 
-    /// The same, with as much of its message and details as may be sent.
+    /// The same status, with as much of its message and details as may be sent.
     func fitting(_ limits: Limits) -> Status {
         var status = self
         status.message = PercentEncoding.prefix(of: message, encodedBytesMax: limits.statusMessageBytesMax)
@@ -119,7 +119,7 @@ extension Status {
         return Base64.encode(bytes)
     }
 
-    /// The details in a `grpc-status-details-bin`; none where it cannot be read: a strange one must not hide a status.
+    /// The details in a `grpc-status-details-bin`; none if it is malformed, because that must not hide a status.
     static func details(in value: String) -> [Detail] {
         guard let bytes = Base64.decode(value), let status = try? Google_Rpc_Status(serializedBytes: bytes) else {
             return []

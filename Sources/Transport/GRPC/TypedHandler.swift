@@ -58,7 +58,8 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
     typealias Serve = @Sendable (Request, CallContext, TypedHandler) async throws -> Void
 
     private let serve: Serve
-    /// As it came, which may be far smaller than what it is decoded to: a client may wait for long before it ends.
+    /// The request as it came, because the decoded one may be far larger, and the client may wait for long before it
+    /// ends the stream.
     private var request: [UInt8]?
 
     init(_ call: ServerCall, _ serve: @escaping Serve) {

@@ -1,12 +1,12 @@
-/// Who waits for something, those first that came first. Pure; each step costs the same however many wait, one that goes
-/// before its turn included.
+/// A queue, first in, first out, from which an element can also be removed before its turn. Pure; each operation takes
+/// constant time.
 struct WaitingLine<Element> {
-    /// A place in the line.
+    /// A place in the queue.
     typealias Ticket = UInt64
 
     private var elements: [Ticket: Element] = [:]
     private var nextToCome: Ticket = 0
-    /// Nobody with a lower number waits.
+    /// No element with a lower number waits.
     private var nextToGo: Ticket = 0
 
     var isEmpty: Bool { elements.isEmpty }
@@ -17,7 +17,7 @@ struct WaitingLine<Element> {
         return nextToCome
     }
 
-    /// Does nothing for who waits no more.
+    /// Does nothing for an element that waits no more.
     mutating func remove(_ ticket: Ticket) { elements[ticket] = nil }
 
     mutating func popFirst() -> Element? {

@@ -4,9 +4,9 @@ internal import CZlib
 package enum Gzip {
     /// Why bytes do not decompress.
     package enum Failure: Error, Hashable {
-        /// They are not exactly one gzip member: something else, cut short, or with something behind it.
+        /// The bytes are not exactly one gzip member: they are something else, truncated, or followed by more.
         case corrupt
-        /// There would be more than was asked for.
+        /// The result would have more bytes than allowed.
         case tooLarge
     }
 
@@ -40,9 +40,10 @@ package enum Gzip {
     }
 }
 
-/// One gzip member that is decompressed in as many pieces as whoever does it likes. Owns zlib's state, some 40 KiB.
+/// One gzip member, decompressed in any number of pieces. Owns zlib's state, some 40 KiB.
 package struct GzipDecompression: ~Copyable {
-    /// What is decompressed at a time: a message that is too large costs no more memory than that beyond its limit.
+    /// The piece that is decompressed at a time: a message that is too large takes at most this much memory beyond its
+    /// limit.
     private static let pieceByteCount = 16 << 10
 
     // On the heap: zlib's state points back to it.
@@ -51,7 +52,7 @@ package struct GzipDecompression: ~Copyable {
     private var taken = 0
     private var made = 0
 
-    /// At most so many bytes are to come of it.
+    /// `byteCountMax`: the most bytes that may come out.
     package init(byteCountMax: Int) throws(Gzip.Failure) {
         self.byteCountMax = byteCountMax
         stream = .allocate(capacity: 1)
@@ -65,8 +66,8 @@ package struct GzipDecompression: ~Copyable {
         stream.deallocate()
     }
 
-    /// Goes on with the member, which is the same bytes each time, until at least so many bytes more came of it or it is at
-    /// its end. Hands them out piece by piece, each valid during the call. Returns whether that is all.
+    /// Continues with the member, given as the same bytes each time, until at least that many more bytes have come out
+    /// or it has ended. Passes them on in pieces, each valid during the call. Returns whether the member has ended.
     package mutating func goOn(
         _ bytes: UnsafeRawBufferPointer, atLeast wanted: Int, _ take: (UnsafeRawBufferPointer) -> Void
     ) throws(Gzip.Failure) -> Bool {

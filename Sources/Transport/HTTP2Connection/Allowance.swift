@@ -1,20 +1,20 @@
 package import LinuxSystem
 
-/// An allowance that fills up again with time: so much at once, and so much per second in the long run. Elsewhere it is called
-/// a token bucket; here tokens are a model's. Pure.
+/// A token bucket: an amount at once, and a rate per second in the long run. It has another name because tokens are a
+/// model's here. Pure.
 package struct Allowance: Sendable {
-    /// What it counts in, so that a short while fills it by a fraction: 10⁻⁹ of what it hands out.
+    /// It counts in units of 10⁻⁹ of what it hands out, so that a short time fills it by a fraction.
     private static let unit = 1_000_000_000
-    /// Above this a unit of each would not be counted in 63 bits.
+    /// The largest amount that can be counted in units in 63 bits.
     private static let most = Int.max / unit
 
     private let capacity: Int
     private let perSecond: Int
-    /// Below zero after a debt.
+    /// Below zero while there is a debt.
     private var level: Int
     private var filledAt = Monotonic(nanoseconds: 0)
 
-    /// Full at first. `perSecond` nil: as much as at once.
+    /// Starts full. `perSecond` nil: the same as `atOnce`.
     package init(atOnce: Int, perSecond: Int? = nil) {
         capacity = min(max(atOnce, 0), Allowance.most) * Allowance.unit
         self.perSecond = min(max(perSecond ?? atOnce, 0), Allowance.most)
@@ -29,19 +29,19 @@ package struct Allowance: Sendable {
         return true
     }
 
-    /// What is left, whole; none in debt.
+    /// What is left, rounded down; 0 in debt.
     package mutating func left(at now: Monotonic) -> Int {
         fill(at: now)
         return max(level, 0) / Allowance.unit
     }
 
-    /// Whether nothing is missing.
+    /// Whether it is full.
     package mutating func isFull(at now: Monotonic) -> Bool {
         fill(at: now)
         return level >= capacity
     }
 
-    /// Takes what has been used already, more than there was if it was more: that is made up for first.
+    /// Takes what has been used already. If that is more than was left, a debt remains, which is filled up first.
     package mutating func charge(_ count: Int, at now: Monotonic) {
         fill(at: now)
         let (product, overflow) = min(max(count, 0), Allowance.most).multipliedReportingOverflow(by: Allowance.unit)
@@ -49,7 +49,7 @@ package struct Allowance: Sendable {
         level = underflow ? .min : difference
     }
 
-    /// When there is one again; 0 when there is one now. Nil: never.
+    /// The time until there is one; 0: there is one now. Nil: never.
     package mutating func millisecondsUntilOne(at now: Monotonic) -> UInt64? {
         fill(at: now)
         let (lacking, overflow) = Allowance.unit.subtractingReportingOverflow(level)

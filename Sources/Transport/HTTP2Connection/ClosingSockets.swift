@@ -1,26 +1,26 @@
 package import EventLoop
 internal import LinuxSystem
 
-/// What nobody looks at.
+/// The buffer for bytes that are dropped.
 @IOLoop private let dropped = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
-/// Sockets of connections that are over, which are read on for a while and then closed.
+/// Sockets of closed connections, which are read for a while longer and then closed.
 ///
-/// A socket that is closed while bytes of its peer are unread, or come later, makes the kernel reset the connection, and the
-/// peer may never read what was said last (RFC 1122, section 4.2.2.13): why it was cut off. So what still comes is dropped
-/// first. These sockets have a bound of their own, beyond which the oldest is closed; nobody waits for one to come to an
-/// end. They are not watched but looked at from time to time, so that who sends on and on makes no turn of the loop longer.
-/// One for all connections of a server; on the loop.
+/// When a socket is closed while bytes of its peer are unread, or come later, the kernel resets the connection, and the
+/// peer may never read why it was cut off (RFC 1122, section 4.2.2.13). So bytes that still come are dropped for a
+/// while first. These sockets have a bound of their own, beyond which the oldest is closed; nothing waits for their
+/// end. They are not watched but read at intervals, so that a peer that goes on sending makes no turn of the loop
+/// longer. One for all connections of a server; on the loop.
 @IOLoop
 package final class ClosingSockets {
     private static let lookMilliseconds: UInt64 = 20
-    /// Reads of 64 KiB from one socket, and from all of them, in one look.
+    /// The most reads of 64 KiB from one socket, and from all of them, each time.
     private static let readsMax = 16
     private static let allReadsMax = 128
 
     /// The oldest first.
     private var sockets: [ClosingSocket] = []
-    /// Where the next look begins, in that order.
+    /// The socket at which the next round of reads begins.
     private var next = 0
     private var isScheduled = false
     private let limits: HTTP2Limits
@@ -42,7 +42,7 @@ package final class ClosingSockets {
     private func schedule() {
         guard !isScheduled, !sockets.isEmpty else { return }
         isScheduled = true
-        // It is kept until the last of them has closed.
+        // The timer keeps this object until the last socket has closed.
         IOLoop.schedule(afterMilliseconds: Self.lookMilliseconds) { self.look() }
     }
 
@@ -65,7 +65,7 @@ package final class ClosingSockets {
     }
 }
 
-/// One of them; closes with its last reference.
+/// One such socket; it closes with its last reference.
 @IOLoop
 private final class ClosingSocket {
     let ends: Monotonic
@@ -80,7 +80,7 @@ private final class ClosingSocket {
         bytesLeft = bytesMax
     }
 
-    /// Reads once; false when there is nothing more to be read now.
+    /// Reads once; false when there is nothing more to read now.
     func discard() -> Bool {
         switch try? Socket.discard(socket.raw, using: dropped) {
         case .moved(let count):

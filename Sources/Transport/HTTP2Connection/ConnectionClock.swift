@@ -1,12 +1,12 @@
 internal import LinuxSystem
 
-/// The moments after which a connection has waited too long; pure.
+/// The deadlines of a connection. Pure.
 struct ConnectionClock {
     /// The peer's SETTINGS must have come; nil once they have.
     var handshakeEnds: Monotonic?
     /// The header block that has begun must have ended; nil when none has begun.
     var headersEnd: Monotonic?
-    /// The socket must have taken something; nil when it is not blocked.
+    /// The socket must have accepted some bytes; nil when it is not blocked.
     var stallEnds: Monotonic?
     /// A stream must have begun; nil while there is one.
     var idleEnds: Monotonic?
@@ -14,15 +14,15 @@ struct ConnectionClock {
     var quietEnds: Monotonic?
     /// The PING must have been answered; nil when none is under way.
     var keepaliveEnds: Monotonic?
-    /// The connection takes no new streams; nil when it never ends so, or has.
+    /// The connection is too old and takes no new streams from then on; nil when it has no such age, or has reached it.
     var ageEnds: Monotonic?
     /// Its last streams must have ended; nil when they may go on.
     var ageGraceEnds: Monotonic?
-    /// GOAWAY's last word must be said; nil when none is due.
+    /// The final GOAWAY must be sent; nil when none is due.
     var drainEnds: Monotonic?
-    /// Calls that are over must have been read on; nil while it takes new ones.
+    /// The client must have read more of calls that are over; nil while the connection takes new streams.
     var unreadEnds: Monotonic?
-    /// The peer must have closed, all being said; nil until then.
+    /// The peer must have closed after everything was sent; nil until then.
     var lingerEnds: Monotonic?
 
     enum Due: Equatable, CaseIterable {
@@ -45,7 +45,7 @@ struct ConnectionClock {
         }
     }
 
-    /// What the peer must send by then may be there, and was not looked at: waits longer for it.
+    /// Postpones a deadline, because what the peer must send by then may have come and was not read yet.
     mutating func putOff(_ due: Due, until moment: Monotonic) {
         switch due {
         case .handshake: handshakeEnds = moment
@@ -55,9 +55,9 @@ struct ConnectionClock {
         }
     }
 
-    /// The next moment to look again.
+    /// The earliest deadline.
     var next: Monotonic? { Due.allCases.compactMap { self[$0] }.min() }
 
-    /// What has been waited for too long; the most serious first.
+    /// A deadline that has passed; the most serious first.
     func due(at now: Monotonic) -> Due? { Due.allCases.first { due in self[due].map { $0 <= now } ?? false } }
 }

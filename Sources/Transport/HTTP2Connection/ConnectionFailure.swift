@@ -3,9 +3,9 @@ package struct ConnectionFailure: Error, Equatable, CustomStringConvertible {
     package enum Code: Sendable {
         /// Closed on purpose: by us, or by GOAWAY without an error.
         case closed
-        /// The peer went away.
+        /// The peer disconnected.
         case lost
-        /// It could not be made: refused, or nobody there.
+        /// The connection could not be made: it was refused, or nothing listens there.
         case unreachable
         /// The peer was too slow for a named limit.
         case timedOut

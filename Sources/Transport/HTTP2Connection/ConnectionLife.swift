@@ -1,8 +1,9 @@
-/// The life of one connection, from its socket to its end: the phase it is in, and what each event makes of that. Pure.
+/// The state machine of one connection, from its socket to its end: its phase, and the transition for each event. Pure.
 ///
-/// Its driver (`HTTP2Connection`) tells it what happened and does what it returns. An event that means nothing in the phase it
-/// comes in does nothing. No part of it is what reading and writing wait for: a socket that takes nothing, a share of a turn or
-/// a caller's steps that are used up. Those come and go in any phase that carries bytes, and lead to no other.
+/// Its driver (`HTTP2Connection`) tells it what happened and does what it returns. An event without meaning in the
+/// current phase does nothing. It has no states for what reading and writing wait for (a blocked socket, a share of a
+/// turn or a caller's steps that are used up): those come and go in any phase that carries bytes, and lead to no other
+/// phase.
 struct ConnectionLife: Equatable {
     enum Phase: Equatable {
         /// The client's socket is not connected yet.
@@ -11,46 +12,49 @@ struct ConnectionLife: Equatable {
         case handshake(hasBegun: Bool)
         /// The peer has sent something, and TLS waits for its turn; only on a server.
         case handshakeLine(hasBegun: Bool)
-        /// Bytes go both ways, and the peer's SETTINGS have not come.
+        /// Bytes go in both directions, and the peer's SETTINGS have not come.
         case greeting
-        /// The peer speaks HTTP/2.
+        /// The peer's SETTINGS have come.
         case open(GoAway)
-        /// The last stream has ended, and the client is to close first: some (HAProxy 2.6) cut short what they are still passing
-        /// on when they see the connection's end behind it. Only on a server.
+        /// The last stream has ended, and the client must close first: some clients (HAProxy 2.6) truncate what they
+        /// still forward when they see the connection's end behind it. Only on a server.
         case lingering(GoAway)
-        /// It ends at this turn's end, or when what is ready to be sent has left; nothing is read any more.
+        /// The connection ends at the end of this turn, or when the bytes that are ready were sent; nothing is read any
+        /// more.
         indirect case ending(Ending, Farewell)
         case over
     }
 
-    /// How far it has come that one end takes no new streams (RFC 9113, section 6.8).
+    /// How far the end of new streams has been announced (RFC 9113, section 6.8).
     enum GoAway: Equatable {
-        /// Both take them.
+        /// Neither end has sent GOAWAY.
         case unsaid
-        /// The peer has said so. Once we have begun to, its word changes nothing: so there is no case for both.
+        /// The peer has sent GOAWAY. Once we have begun to send ours, the peer's changes nothing, so there is no case
+        /// for both.
         case received
-        /// We have announced it; streams that are under way are still taken. With the reason, for the last word.
+        /// We have sent the first GOAWAY, the notice; streams that are under way are still accepted. With the reason
+        /// for the final one.
         case noticed(String)
-        /// Our last word is to be said as soon as the socket takes it.
+        /// Our final GOAWAY must be sent as soon as the socket accepts it.
         case due(String)
-        /// It was said.
+        /// Our final GOAWAY was sent.
         case said
     }
 
-    /// What leaves before the socket is closed, as far as it takes that at once.
+    /// What is sent before the socket is closed, as far as the socket accepts it at once.
     enum Farewell: Equatable {
         /// Nothing: the socket or TLS cannot carry it yet.
         case nothing
-        /// What is ready. GOAWAY's last word was said before.
+        /// The bytes that are ready. The final GOAWAY was sent before.
         case rest
-        /// What is ready, and GOAWAY.
+        /// The bytes that are ready, and GOAWAY.
         case goAway
     }
 
     private(set) var phase: Phase
     private let isServer: Bool
     private let hasTLS: Bool
-    /// A server may wait for the client to close.
+    /// Whether a server waits for the client to close.
     private let mayLinger: Bool
 
     init(_ role: HTTP2Connection.Role, isConnecting: Bool, hasTLS: Bool, mayLinger: Bool) {
@@ -65,7 +69,7 @@ struct ConnectionLife: Equatable {
 // MARK: - What holds in a phase
 
 extension ConnectionLife {
-    /// Bytes go both ways.
+    /// Whether bytes go in both directions.
     var carriesBytes: Bool {
         switch phase {
         case .connecting, .handshake, .handshakeLine, .ending(_, .nothing), .over: false
@@ -73,7 +77,7 @@ extension ConnectionLife {
         }
     }
 
-    /// What the peer sends is read and looked at.
+    /// Whether input is read and parsed.
     var takesInput: Bool {
         switch phase {
         case .greeting, .open, .lingering: true
@@ -81,7 +85,7 @@ extension ConnectionLife {
         }
     }
 
-    /// Whether a client may begin a request; before the connection is open it waits for that.
+    /// Whether a client may begin a request; a request begun before the connection is open waits for that.
     var takesRequests: Bool {
         switch phase {
         case .connecting, .handshake, .handshakeLine, .greeting, .open(.unsaid): true
@@ -89,7 +93,7 @@ extension ConnectionLife {
         }
     }
 
-    /// The peer has shown that it speaks HTTP/2, and the connection does not end yet.
+    /// Whether the peer has shown that it speaks HTTP/2, and the connection is not ending.
     var isOpen: Bool {
         switch phase {
         case .open, .lingering: true
@@ -107,7 +111,7 @@ extension ConnectionLife {
 
     var isLingering: Bool { if case .lingering = phase { true } else { false } }
 
-    /// TLS has taken a step, or takes none any more.
+    /// Whether TLS has taken a step, or needs none any more.
     var hasBegunHandshake: Bool {
         switch phase {
         case .connecting, .handshake(hasBegun: false), .handshakeLine(hasBegun: false): false
@@ -129,14 +133,14 @@ extension ConnectionLife {
         case carry
         /// TLS takes its next step.
         case shakeHands
-        /// TLS asks for its turn, and nothing is looked at before that.
+        /// Queue for the handshake; nothing is read before its turn.
         case standInLine
-        /// Who has asked for a handshake is gone.
+        /// The client that asked for a handshake is gone.
         case lost
         case nothing
     }
 
-    /// The connected socket is ready; `isBroken`: nobody reads at its other end any more.
+    /// The connected socket is ready; `isBroken`: its other end no longer reads.
     mutating func socketReady(isBroken: Bool) -> ReadyStep {
         switch phase {
         case .greeting, .open, .lingering, .ending(_, .rest), .ending(_, .goAway): return .carry
@@ -149,7 +153,7 @@ extension ConnectionLife {
         }
     }
 
-    /// It is the connection's turn in the line; whether TLS takes its next step.
+    /// It is the connection's turn in the queue; returns whether TLS takes its next step.
     mutating func turnCame() -> Bool {
         guard case .handshakeLine = phase else { return false }
         phase = .handshake(hasBegun: true)
@@ -161,7 +165,7 @@ extension ConnectionLife {
         if case .handshake = phase { phase = .greeting }
     }
 
-    /// The peer's SETTINGS have come; whether these are the first.
+    /// The peer's SETTINGS have come; returns whether these are the first.
     mutating func settingsCame() -> Bool {
         guard phase == .greeting else { return false }
         phase = .open(.unsaid)
@@ -178,15 +182,15 @@ extension ConnectionLife {
     }
 
     enum DrainStep: Equatable {
-        /// Announces that no new streams are taken, and asks the peer to say when it knows.
+        /// Sends the notice (GOAWAY), and a PING whose answer shows that the peer has it.
         case giveNotice
-        /// The last word is due at once: a peer that ends the connection itself is given no notice.
+        /// The final GOAWAY is due at once: a peer that ends the connection itself gets no notice.
         case sayLastWord
         case nothing
     }
 
-    /// No new streams are to be taken, for this reason, which is for the peer's log. Only a server can do so, and not before it
-    /// is open: that is the time to ask for it.
+    /// Begins to refuse new streams; the reason is for the peer's log. Only for a server whose connection is open;
+    /// before that it does nothing.
     mutating func drain(_ reason: String) -> DrainStep {
         guard isServer else { return .nothing }
         switch phase {
@@ -203,15 +207,15 @@ extension ConnectionLife {
         }
     }
 
-    /// The peer knows that no new streams are taken, or had time to: those that it had begun have come by now, or come in
-    /// what is being read. Whether the last word is due.
+    /// The peer has the notice, or had time to get it: the streams that it had begun have come, or come in the bytes
+    /// being read. Returns whether the final GOAWAY is due.
     mutating func noticeTaken() -> Bool {
         guard case .open(.noticed(let reason)) = phase else { return false }
         phase = .open(.due(reason))
         return true
     }
 
-    /// The socket takes something. The reason that the last word gives, which is then said, if it is due.
+    /// The socket is writable. Returns the reason for the final GOAWAY if that is due; it then counts as sent.
     mutating func lastWord() -> String? {
         switch phase {
         case .open(.due(let reason)):
@@ -231,7 +235,7 @@ extension ConnectionLife {
         case nothing
     }
 
-    /// There is no stream. After GOAWAY that is the connection's end.
+    /// There is no stream. After GOAWAY the connection then ends.
     mutating func hasNoStreams() -> StreamsEndStep {
         guard case .open(let goAway) = phase, goAway == .said || goAway == .received else { return .nothing }
         guard isServer, mayLinger else { return .close }
@@ -239,7 +243,7 @@ extension ConnectionLife {
         return .linger
     }
 
-    /// It is to end; whether that is new.
+    /// The connection is to end; returns whether that is new.
     mutating func end(_ ending: Ending) -> Bool {
         switch phase {
         case .connecting, .handshake, .handshakeLine: phase = .ending(ending, .nothing)
@@ -251,14 +255,14 @@ extension ConnectionLife {
         return true
     }
 
-    /// It has ended; whether that is new.
+    /// The connection has ended; returns whether that is new.
     mutating func ended() -> Bool {
         defer { phase = .over }
         return !isOver
     }
 }
 
-/// What GOAWAY says when a connection is closed, and what its streams hear.
+/// How a connection is closed: the contents of GOAWAY, and the failure that its streams are told.
 struct Ending: Equatable {
     let code: HTTP2ErrorCode
     let failure: ConnectionFailure

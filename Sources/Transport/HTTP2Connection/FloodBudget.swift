@@ -1,23 +1,23 @@
 package import LinuxSystem
 
-/// Counts the frames of one connection that cost its peer less than us; pure (RFC 9113, section 10.5).
+/// Counts the frames of one connection that cost its peer less than us (RFC 9113, section 10.5). Pure.
 ///
-/// Frames are told from their headers alone, before anything is done with them, those that will be ignored included. What
-/// only their effect tells is spent by `spend`.
+/// Frames are counted by their headers alone, before anything is done with them, and so are those that will be ignored.
+/// What only a frame's effect shows is counted by `spend`.
 package struct FloodBudget: Sendable {
-    /// What a frame is counted as.
+    /// The kinds of frames that are counted.
     package enum Kind: Int, CaseIterable, Sendable {
         case settings, acknowledgement, priority, windowUpdate, emptyData, smallData, other
-        /// A reset of a stream that is open, and of one that is not: our end of it and theirs may have crossed.
+        /// A reset of an open stream, and of one that has ended: both ends may have ended it at once.
         case reset, lateReset
         /// A reset that the peer made us send: for a stream that it broke, or that it opened above the limit.
         case brokenStream, refusedStream
-        /// A header list that is too large to be taken.
+        /// A header list that is too large.
         case refusedHeaderList
         /// A KeyUpdate message of TLS.
         case keyUpdate
 
-        /// The limit that is met when there is one too many.
+        /// The limit that one frame too many of this kind meets.
         package var limit: HTTP2Limits.Name {
             switch self {
             case .settings: .settingsPerSecondMax
@@ -37,12 +37,12 @@ package struct FloodBudget: Sendable {
         }
     }
 
-    /// A DATA frame with less than this is small: its header and our work on it outweigh what it carries.
+    /// A DATA frame with less payload than this is small: its header and our work on it outweigh the payload.
     private static let smallDataBytes = 16
-    /// The most that padding takes of a frame: its length, and as much as that can say (RFC 9113, section 6.1).
+    /// The most bytes of a frame that padding takes: one length byte and up to 255 more (RFC 9113, section 6.1).
     private static let paddingBytesMax = 256
-    /// Frames of ours that a peer may answer each with so many updates of a window: the stream's and the connection's,
-    /// in halves.
+    /// A peer may answer each frame of ours with this many WINDOW_UPDATE: of the stream and of the connection, in
+    /// halves.
     private static let windowUpdatesPerSentFrame = 4
     private static let settingsEntryBytes = 6
 
@@ -51,9 +51,9 @@ package struct FloodBudget: Sendable {
     private let headerBlockBytesMax: Int
     private let earnedFramesMax: Int
     private var allowances: [Allowance]
-    /// What the peer may send besides, in answer to what it was sent. It may come in long after it was earned, all at once.
+    /// What the peer may send in addition, in answer to our frames. It may come long after our frames, and all at once.
     private var earned: [Int]
-    /// Of the header block that is being received.
+    /// The number of CONTINUATION frames of the header block that is being received.
     private var continuations = 0
     private var headerBlockBytes = 0
 
@@ -90,7 +90,8 @@ package struct FloodBudget: Sendable {
         }
     }
 
-    /// Counts a frame by its header; the limit that it goes beyond, or nil. `now` is asked for only where it matters.
+    /// Counts a frame by its header; returns the limit that it exceeds, or nil. `now` is evaluated only where it is
+    /// needed.
     package mutating func receive(_ frame: FrameHeader, at now: @autoclosure () -> Monotonic) -> HTTP2Limits.Name? {
         switch frame.kind {
         case .headers:
@@ -119,8 +120,8 @@ package struct FloodBudget: Sendable {
         return allowances[kind.rawValue].take(at: now)
     }
 
-    /// DATA or HEADERS was sent. A peer may answer it with updates of its windows, and with a reset of a stream that this
-    /// has ended.
+    /// We sent DATA or HEADERS. The peer may answer with WINDOW_UPDATE, and with a reset of a stream that this has
+    /// ended.
     package mutating func sent() {
         earn(.windowUpdate, Self.windowUpdatesPerSentFrame)
         earn(.lateReset, 1)
@@ -130,7 +131,7 @@ package struct FloodBudget: Sendable {
         earned[kind.rawValue] = min(earned[kind.rawValue] + count, earnedFramesMax)
     }
 
-    /// What a frame is counted as by its header; nil: as nothing, or as what comes of it.
+    /// The kind of a frame by its header; nil: it is not counted, or is counted by its effect.
     private static func kind(of frame: FrameHeader) -> Kind? {
         switch frame.kind {
         case .data:
@@ -138,7 +139,7 @@ package struct FloodBudget: Sendable {
             let payload = frame.length - (frame.isPadded ? paddingBytesMax : 0)
             return payload <= 0 ? .emptyData : payload < smallDataBytes ? .smallData : nil
         case .settings: return frame.isAcknowledgement ? .acknowledgement : .settings
-        // Those that are none are `PingStrikes`'s.
+        // PINGs that are no acknowledgements are counted by `PingStrikes`.
         case .ping: return frame.isAcknowledgement ? .acknowledgement : nil
         case .priority, .priorityUpdate: return .priority
         case .windowUpdate: return .windowUpdate

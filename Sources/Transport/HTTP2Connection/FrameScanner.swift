@@ -4,11 +4,11 @@ internal import EventLoop
 package struct FrameHeader: Equatable, Sendable {
     package static let byteCount = 9
 
-    /// Of the payload, in bytes.
+    /// The length of the payload, in bytes.
     package var length: Int
     package var type: UInt8
     package var flags: UInt8
-    /// Without the reserved bit.
+    /// The stream's number, without the reserved bit.
     package var stream: Int32
 
     package init(length: Int, type: UInt8, flags: UInt8, stream: Int32) {
@@ -39,20 +39,20 @@ package struct FrameHeader: Equatable, Sendable {
     package var isAcknowledgement: Bool { flags & 0x1 != 0 && (kind == .settings || kind == .ping) }
 }
 
-/// Finds the frame headers in what a peer sends, in pieces of any size; pure.
+/// Finds the frame headers in a peer's bytes, which may come in pieces of any size. Pure.
 ///
-/// nghttp2 does not announce the frames that it ignores, and those must be counted and judged too.
+/// nghttp2 does not report the frames that it ignores, and those must be counted and checked too.
 package struct FrameScanner: Sendable {
     private static let prefaceBytes = 24
 
-    /// Bytes that are no header's and are still to pass: a payload's, or the client's preface.
+    /// Bytes left to skip that belong to no header: a payload, or the client's preface.
     private var passing: Int
-    /// The header that has begun: how much of it has come, and its bytes, the first one highest.
+    /// The header that has begun: how many of its bytes have come, and those bytes, the first one highest.
     private var begun = 0
     private var high: UInt64 = 0
-    /// The payload is a part of a header block, padding included.
+    /// Whether the payload is a part of a header block, padding included.
     private var isHeaderBlock = false
-    /// Bytes of header blocks that were passed, in all.
+    /// The total bytes of header blocks that were skipped.
     private(set) var headerBlockBytes = 0
 
     /// `expectsPreface`: the peer is a client, and its bytes begin with a preface (RFC 9113, section 3.4), which is not
@@ -66,8 +66,8 @@ package struct FrameScanner: Sendable {
         return next(in: bytes, at: &position, within: &steps)
     }
 
-    /// The same, but nil also where what was passed may cost `steps`, which are counted down: at most so many are asked
-    /// for by what comes of it, each byte of a header block being a field, and each block a call.
+    /// The same, but also nil when the skipped bytes may cost `steps`, which are counted down. The cost is an upper
+    /// bound: it takes each byte of a header block for a field, and each block for a call.
     package mutating func next(
         in bytes: UnsafeRawBufferPointer, at position: inout Int, within steps: inout Int
     ) -> FrameHeader? {
@@ -103,7 +103,7 @@ package struct FrameScanner: Sendable {
         position += passed
     }
 
-    /// Passes over a part of the payload that somebody else has looked at; `next` passes over the rest.
+    /// Skips a part of the payload that the caller has processed; `next` skips the rest.
     mutating func pass(_ byteCount: Int) {
         assert(begun == 0 && byteCount <= passing)
         passing -= byteCount

@@ -7,9 +7,9 @@ internal import LinuxSystem
 @IOLoop private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
 
 extension HTTP2Connection: UnfinishedWork {
-    /// Reads what is there, within a turn's share.
+    /// Reads what the socket has, within the connection's share of the turn.
     func read() throws(ConnectionFailure) {
-        // What came before goes on by itself, and before what comes now.
+        // Earlier input goes on by itself, and before new input.
         guard !hasUnfinishedInput, !isHeldUp else { return }
         try takeInput(steps: limits.stepsPerTurnMax)
     }
@@ -25,7 +25,7 @@ extension HTTP2Connection: UnfinishedWork {
         return steps - stepsLeft
     }
 
-    /// Something was taken from the socket that nghttp2 has not been given.
+    /// Whether bytes were taken from the socket that nghttp2 has not got yet.
     var hasUnfinishedInput: Bool { !pendingInput.isEmpty || hasPendingRecords }
 
     private func takeInput(steps: Int) throws(ConnectionFailure) {
@@ -39,7 +39,7 @@ extension HTTP2Connection: UnfinishedWork {
         finishReading()
     }
 
-    /// Takes first what was left, then from the socket, until there is no more or the steps are used.
+    /// Takes the input that was left first, then reads the socket, until there is no more or the steps are used.
     private func takeInput() throws(ConnectionFailure) {
         let steps = stepsLeft
         defer { if handler?.worked(steps - stepsLeft, for: self) == false { isHeldUp = true } }
@@ -55,7 +55,7 @@ extension HTTP2Connection: UnfinishedWork {
         hasPendingRecords = life.takesInput && transport.hasPending
     }
 
-    /// What was asked for leaves before more can be asked for.
+    /// Whether more input may be taken: within the steps of this turn, and while few answers wait to be sent.
     private var mayTakeMore: Bool {
         stepsLeft > 0 && life.takesInput && session.queuedFrames <= limits.queuedFramesMax
     }
@@ -71,7 +71,7 @@ extension HTTP2Connection: UnfinishedWork {
         case .wouldBlock:
             return false
         case .ended:
-            // What was asked for before is answered as far as it can be: the peer may still read.
+            // Earlier requests are answered as far as possible, because the peer may still read.
             flush()
             throw ConnectionFailure(
                 .lost, "the peer closed the connection" + (peerReason.map { ": \($0)" } ?? ""))
@@ -86,8 +86,8 @@ extension HTTP2Connection: UnfinishedWork {
         }
     }
 
-    /// Gives nghttp2 what came, slice by slice, until the steps are used; how much was taken. What ends the connection takes
-    /// all.
+    /// Gives nghttp2 the input slice by slice, until the steps are used; returns how many bytes were taken. An error
+    /// that ends the connection takes all.
     private func parse(_ bytes: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) -> Int {
         var position = 0
         while position < bytes.count {
@@ -98,7 +98,7 @@ extension HTTP2Connection: UnfinishedWork {
         return position
     }
 
-    /// The end of a slice which, whatever is in it, asks for little more than the steps that are left.
+    /// The end of a slice that in the worst case costs little more than the steps that are left.
     private func parseSlice(
         _ bytes: UnsafeMutableRawBufferPointer, from start: Int
     ) throws(ConnectionFailure) -> Int {
@@ -108,7 +108,7 @@ extension HTTP2Connection: UnfinishedWork {
         while let frame = scanner.next(in: UnsafeRawBufferPointer(bytes), at: &position, within: &stepsOfSlice) {
             stepsLeft -= WorkSteps.perFrame
             guard let ending = judge(frame) else { continue }
-            // What came before this frame counts, and nothing from its header on.
+            // The bytes before this frame are processed, and nothing from its header on.
             let end = max(position - FrameHeader.byteCount, start)
             try give(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]))
             self.end(ending)
@@ -119,19 +119,20 @@ extension HTTP2Connection: UnfinishedWork {
         return position
     }
 
-    /// Slices are not cut smaller than so many steps may be asked for by, for each costs something by itself.
+    /// A slice is not made smaller than one that may cost this many steps, because each slice has a cost of its own.
     private static var stepsOfSliceMin: Int { 300 }
 
-    /// Whoever the work is done for may cost something again.
+    /// The caller has steps again.
     package func resumeReading() {
         isHeldUp = false
         updateInterest()
     }
 
-    /// What reading asks for costs so much besides what is counted here.
+    /// Charges work that reading causes in addition to what is counted here.
     package func charge(_ steps: Int) { stepsLeft -= steps }
 
-    /// Gives nghttp2 what may pass, and strings of header blocks that it would refuse in a form that it takes.
+    /// Gives nghttp2 the frames that may pass; strings in header blocks that it would refuse are replaced by others
+    /// that it accepts.
     private func give(_ bytes: UnsafeMutableRawBufferPointer) throws(ConnectionFailure) {
         var position = 0
         while position < bytes.count, life.takesInput {
@@ -146,7 +147,7 @@ extension HTTP2Connection: UnfinishedWork {
             answeredAhead = nil
             try takeAnswer(of: stream)
         }
-        // Also where nghttp2 has given up the stream, and tells of no end of its block.
+        // This also covers streams that nghttp2 has given up, whose block it does not report as ended.
         if !headerBlocks.isInBlock { clock.headersEnd = nil }
     }
 
@@ -179,7 +180,7 @@ extension HTTP2Connection: UnfinishedWork {
         return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
     }
 
-    /// What a frame must not do, from its header alone; nil when it may pass.
+    /// Why a frame, judged by its header alone, ends the connection; nil when it may pass.
     private func judge(_ frame: FrameHeader) -> Ending? {
         if let limit = flood.receive(frame, at: .now()) {
             return Ending(
@@ -205,7 +206,7 @@ extension HTTP2Connection: UnfinishedWork {
         return nil
     }
 
-    /// Spends from a budget that only a frame's effect tells of; false: the connection ends at this turn's end.
+    /// Counts a kind of frame that only its effect shows; false: the connection ends at the end of this turn.
     func spend(_ kind: FloodBudget.Kind) -> Bool {
         guard !flood.spend(kind, at: .now()) else { return true }
         _ = refuse(kind.limit, "the peer went beyond it")
@@ -239,10 +240,11 @@ extension HTTP2Connection: UnfinishedWork {
         stepsLeft -= WorkSteps.perHeaderField
         guard let stream = stream(id) else { return 0 }
         if headerBlocks.isReplacing {
-            // Not what the peer sent, which is above the limit in any case.
+            // This field is a substitute; the one that the peer sent is above the limit in any case.
             stream.headersTooLarge = true
             guard role == .server, name.first == UInt8(ascii: ":") else { return 0 }
-            // What fills up its place may not stand before the next of a request's own fields: nghttp2 will reset the stream.
+            // The fields that fill up the string's bytes are not allowed before a pseudo-field: nghttp2 will reset the
+            // stream.
             guard spend(.refusedHeaderList) else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
             receivedHeaders(stream, isRequest: true)
             answeredAhead = id
@@ -251,7 +253,7 @@ extension HTTP2Connection: UnfinishedWork {
         stream.headerBytes += name.count + value.count + 32
         if stream.headerBytes > limits.headerListBytesMax || stream.headers.count >= limits.headerCountMax {
             stream.headersTooLarge = true
-            // What is over the limit is dropped, but decoding it costs: not for ever.
+            // Fields above the limit are dropped, but decoding them has a cost, and so a limit of its own.
             guard stream.headerBytes <= 4 * limits.headerListBytesMax else {
                 return refuse(.headerListBytesMax, "a header list is above four times as much")
             }
@@ -262,7 +264,8 @@ extension HTTP2Connection: UnfinishedWork {
         return 0
     }
 
-    /// A field that is no HTTP. Of a request it comes to the handler as it is: a stream's reset would not say what is wrong.
+    /// A field that is invalid in HTTP. In a request it is passed on to the handler as it is, because a reset of the
+    /// stream would not say what is wrong.
     func receivedInvalidHeader(
         _ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>
     ) -> CInt {
@@ -296,7 +299,8 @@ extension HTTP2Connection: UnfinishedWork {
         case NGHTTP2_DATA.rawValue:
             endIfLast(frame.hd)
         case NGHTTP2_RST_STREAM.rawValue:
-            // The stream is still there if this ends it. A server may end what we have begun as often as we begin.
+            // The stream is still in the table if this reset ends it. On a client resets are not counted: a server may
+            // end as many streams as we begin.
             guard role == .client || spend(streams[frame.hd.stream_id] == nil ? .lateReset : .reset) else {
                 return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
             }

@@ -14,14 +14,14 @@ extension HTTP2Connection: TurnEndHandler {
     }
 
     package func turnEnded() {
-        // A closed connection was parked until now, so that it outlived the callbacks on the stack.
+        // The loop has kept a closed connection alive until now, so that it outlived the callbacks on the stack.
         guard !isClosed else { return }
         isFlushScheduled = false
         flush()
     }
 
-    /// Takes frames out of nghttp2 and gives them to the socket, until one of them has no more or the turn's share is
-    /// sent. The rest waits for the socket, with EPOLLOUT.
+    /// Takes frames from nghttp2 and writes them to the socket, until nghttp2 has no more, the socket is blocked, or
+    /// the turn's share is sent. A blocked socket is waited for with EPOLLOUT.
     func flush() {
         do throws(ConnectionFailure) {
             if life.carriesBytes, !isBlocked { try send() }
@@ -41,7 +41,7 @@ extension HTTP2Connection: TurnEndHandler {
         if !drainedStreams.isEmpty { scheduleDrained() }
     }
 
-    /// The end: what is ready has left before, unless more of it leaves in the next turn.
+    /// Closes the connection after the bytes that are ready were sent, or waits for the next turn to send the rest.
     private func leave(_ ending: Ending, _ farewell: ConnectionLife.Farewell) throws(ConnectionFailure) {
         if hasMoreToSend, !isBlocked { return }
         if farewell == .goAway { submitGoAway(ending.code, debugData: ending.debugData) }
@@ -71,7 +71,7 @@ extension HTTP2Connection: TurnEndHandler {
         }
     }
 
-    /// Fills `frames`, up to the limit and one frame; whether nghttp2 may have more.
+    /// Fills `frames`, up to the limit and one frame; returns whether nghttp2 may have more.
     private func pull() throws(ConnectionFailure) -> Bool {
         while frames.count < limits.unsentBytesMax, !isClosed {
             guard try pullFrame() else { return false }
@@ -82,7 +82,7 @@ extension HTTP2Connection: TurnEndHandler {
     /// False: nghttp2 has nothing more.
     private func pullFrame() throws(ConnectionFailure) -> Bool {
         var bytes: UnsafePointer<UInt8>?
-        // DATA goes past `bytes`, in `takeData`.
+        // `takeData` appends DATA frames itself; they are not in `bytes`.
         let before = frames.count
         let count = nghttp2_session_mem_send(session.pointer, &bytes)
         if count < 0 {
@@ -96,21 +96,22 @@ extension HTTP2Connection: TurnEndHandler {
         return frames.count > before && frames.count >= limits.unsentBytesMax
     }
 
-    /// Takes the whole answer to a request out of nghttp2, before what follows of the request makes it drop that. It goes to
-    /// the socket at the turn's end. Frames with data come after it, so that few others are taken.
+    /// Takes the whole answer to a request out of nghttp2, before the rest of the request makes nghttp2 drop it. The
+    /// answer is written to the socket at the end of the turn. nghttp2 puts DATA frames after it, so that few other
+    /// frames are taken with it.
     func takeAnswer(of stream: Int32) throws(ConnectionFailure) {
         defer { frames.removeAll() }
         while streams[stream] != nil, !isClosed, try pullFrame() {}
         unsent.append(frames.bytes)
     }
 
-    /// What an earlier flush left.
+    /// Writes what an earlier flush left.
     private func sendUnsent() throws(ConnectionFailure) {
         guard !unsent.isEmpty else { return }
         unsent.removeFirst(try write(unsent.bytes))
     }
 
-    /// Writes until all is gone or the socket is blocked.
+    /// Writes until all bytes were written or the socket is blocked.
     private func write(_ bytes: UnsafeRawBufferPointer) throws(ConnectionFailure) -> Int {
         var sent = 0
         while sent < bytes.count, !isBlocked {
@@ -124,7 +125,7 @@ extension HTTP2Connection: TurnEndHandler {
         return sent
     }
 
-    /// A blocked socket must take something within a while, or the connection is closed.
+    /// A blocked socket must accept some bytes within `writeStallMilliseconds`, or the connection is closed.
     private func noteProgress() {
         guard isBlocked else {
             clock.stallEnds = nil
@@ -135,7 +136,8 @@ extension HTTP2Connection: TurnEndHandler {
         armTimer()
     }
 
-    /// Producers are told in the next turn: told in this one, a fast one and a fast peer would never let it end.
+    /// Producers are told in the next turn of the loop: in this one, a fast producer and a fast peer would never let
+    /// the turn end.
     private func scheduleDrained() {
         let drained = drainedStreams
         drainedStreams.removeAll(keepingCapacity: true)
@@ -146,7 +148,7 @@ extension HTTP2Connection: TurnEndHandler {
 }
 
 extension HTTP2Connection {
-    /// What nghttp2 may put into the next DATA frame of a stream; the frame itself is written in `takeData`.
+    /// The number of bytes for the next DATA frame of a stream; `takeData` then writes the frame.
     func nextData(of stream: HTTP2Stream, capacity: Int, flags: UnsafeMutablePointer<UInt32>) -> Int {
         let output = stream.output
         let count = min(capacity, output.pointee.bytes.count)
@@ -170,7 +172,7 @@ extension HTTP2Connection {
         frames.append(frameHeader)
         frames.append(UnsafeRawBufferPointer(rebasing: output.pointee.bytes.bytes.prefix(count)))
         if output.pointee.removeFirst(count) { drainedStreams.append(stream) }
-        // Left to itself nghttp2 goes on with the next frame, for as long as the peer's windows let it.
+        // Without the pause nghttp2 goes on with the next frame, for as long as the peer's windows allow.
         return frames.count < limits.unsentBytesMax ? 0 : NGHTTP2_ERR_PAUSE.rawValue
     }
 
@@ -184,13 +186,13 @@ extension HTTP2Connection {
         } else if type == NGHTTP2_GOAWAY.rawValue, streams.count >= Int(limits.concurrentStreamsMax),
             frame.goaway.error_code == HTTP2ErrorCode.protocolError.rawValue
         {
-            // By nghttp2 itself, once the peer knows the limit.
+            // nghttp2 itself refuses the stream, once the peer has acknowledged the limit.
             handler?.met(.concurrentStreamsMax)
         }
         guard type == NGHTTP2_HEADERS.rawValue || type == NGHTTP2_DATA.rawValue else { return 0 }
         pings.pardon()
         flood.sent()
-        // All is said before the client has said all: it may stop (RFC 9113, section 8.1).
+        // The response is complete before the request is: the client may stop sending (RFC 9113, section 8.1).
         if role == .server, header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
             nghttp2_session_get_stream_remote_close(session.pointer, header.stream_id) == 0
         {
@@ -201,7 +203,8 @@ extension HTTP2Connection {
         return 0
     }
 
-    /// What a peer makes us reset costs it less than us (CVE-2025-8671). Our own resets, at a call's end, are not that.
+    /// Counts resets that the peer makes us send, which cost it less than us (CVE-2025-8671). Our own resets, at a
+    /// call's end, are not counted.
     private func sentReset(_ code: HTTP2ErrorCode) {
         switch code {
         case .noError, .cancel: break

@@ -3,11 +3,11 @@ internal import EventLoop
 internal import LinuxSystem
 
 extension HTTP2Connection {
-    /// How long a peer is not held to what it may have sent already.
+    /// How long a deadline is postponed while the peer's bytes may be unread.
     private static let putOffMilliseconds: UInt64 = 1_000
 
-    /// Sees to it that the timer fires no later than the clock's next moment. A timer that fires early looks and waits
-    /// again, which is cheaper than moving it with every request. It holds the connection until it fires or the
+    /// Makes the timer fire no later than the clock's next deadline. A timer that fires early checks and waits again,
+    /// which is cheaper than moving it with every request. It keeps the connection alive until it fires or the
     /// connection closes; a weak reference would slow down every use of the connection.
     func armTimer() {
         guard !isClosed, let next = clock.next else { return }
@@ -33,7 +33,7 @@ extension HTTP2Connection {
         switch clock.due(at: now) {
         case .handshake:
             clock.handshakeEnds = nil
-            // Where TLS is not done there is no GOAWAY.
+            // Before the TLS handshake is complete no GOAWAY can be sent.
             close(
                 .settingsTimeout,
                 ConnectionFailure(
@@ -92,7 +92,7 @@ extension HTTP2Connection {
         armTimer()
     }
 
-    /// Begins to watch over the peer's silence, and over a server's connection's age.
+    /// Starts the keepalive deadline, and on a server the deadline for the connection's age.
     func beginAging() {
         let now = Monotonic.now()
         if limits.keepaliveMilliseconds > 0 {
@@ -107,7 +107,7 @@ extension HTTP2Connection {
         armTimer()
     }
 
-    /// The peer may have been silent for long: sends it a PING if it has, and looks again later if not.
+    /// The keepalive deadline has passed: sends a PING if the peer was silent for so long, else waits again.
     private func keepAlive() {
         let now = Monotonic.now()
         let quietEnds = lastReceived.advanced(milliseconds: limits.keepaliveMilliseconds)
@@ -125,7 +125,7 @@ extension HTTP2Connection {
         scheduleFlush()
     }
 
-    /// Anything that came says that the peer is there.
+    /// Any received byte shows that the peer is alive.
     func noteReceived() {
         lastReceived = .now()
         guard clock.keepaliveEnds != nil else { return }
@@ -134,8 +134,9 @@ extension HTTP2Connection {
         armTimer()
     }
 
-    /// Has the peer send something, with which it says what of its streams has been read. A library that widens a window
-    /// only when half of it was read does so earlier when it has a frame to send in any case (gRPC's C core). One at a time.
+    /// Sends a PING, whose answer may bring WINDOW_UPDATEs with it: a library that otherwise sends them only when half
+    /// of a window was read sends them earlier together with another frame (gRPC's C core). At most one such PING is
+    /// unanswered.
     func askForWindows() {
         guard life.isOpen, !awaitsWindows else { return }
         awaitsWindows = true
@@ -152,11 +153,11 @@ extension HTTP2Connection {
     }
 }
 
-/// What a PING of ours is for, in its eight bytes, which come back with its acknowledgement.
+/// The purpose of a PING of ours, in its eight bytes, which its acknowledgement repeats.
 enum PingPurpose: UInt64 {
     case drain = 1
     case keepalive
-    /// What the peer has read and not told yet may come with its acknowledgement.
+    /// WINDOW_UPDATEs that the peer has delayed may come with the acknowledgement.
     case window
 
     init?(_ bytes: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8)) {

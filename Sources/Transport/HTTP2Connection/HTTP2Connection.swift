@@ -4,19 +4,19 @@ package import EventLoop
 package import LinuxSystem
 package import TLSSession
 
-/// Who owns a connection and hears of its streams. Everything is called on the loop.
+/// The owner of a connection, which is told of its streams. Every method is called on the loop.
 @IOLoop
 package protocol HTTP2ConnectionHandler: AnyObject {
     /// The peer's SETTINGS have come: it speaks HTTP/2.
     func opened(_ connection: HTTP2Connection)
     /// A request; only on a server. The stream's `handler` is to be set before this returns.
     func received(request: [HTTP2Header], tooLarge: Bool, on stream: HTTP2Stream, of connection: HTTP2Connection)
-    /// The next step of a TLS handshake is to be taken, with `goOnWithHandshake`, when it is the connection's turn; only on
-    /// a server. Nothing is read before. At once, unless the handler says otherwise.
+    /// The handler must call `goOnWithHandshake` when it is the connection's turn to take the next step of its TLS
+    /// handshake; only on a server. Nothing is read before that. The default takes the step at once.
     func awaitHandshake(of connection: HTTP2Connection)
-    /// What was read has cost so many steps (`WorkSteps`). False: nothing more is read until `resumeReading`.
+    /// Reading has cost so many steps (`WorkSteps`). Return false to read nothing more until `resumeReading`.
     func worked(_ steps: Int, for connection: HTTP2Connection) -> Bool
-    /// The peer met a limit, and not one that ends the connection: `closed` tells of those.
+    /// The peer met a limit that does not end the connection; `closed` reports the others.
     func met(_ limit: HTTP2Limits.Name)
     /// The last call; every stream has been told before.
     func closed(_ connection: HTTP2Connection, _ failure: ConnectionFailure)
@@ -30,20 +30,20 @@ extension HTTP2ConnectionHandler {
 
 /// One HTTP/2 connection, server or client: one nghttp2 session on one socket.
 ///
-/// Owns both, and its streams. On the loop it lives from `start` until it closes; whoever closes it from within one of
-/// its callbacks may: it stays alive until the turn ends. What the streams append in one turn leaves in as few `send`
-/// calls as possible at that turn's end. RFC 9113.
+/// Owns both, and its streams. It lives on the loop from `start` until it closes. It may be closed from within one of
+/// its callbacks, because it stays alive until the turn ends. What the streams append in one turn is written at the end
+/// of that turn, in as few `send` calls as possible. RFC 9113.
 @IOLoop
 package final class HTTP2Connection {
     package enum Role: Sendable { case server, client }
 
     package let role: Role
     package let peer: SocketAddress
-    /// Its server's, which all its connections share, or its client's.
+    /// The limits, which all connections of a server share.
     private let sharedLimits: HTTP2Limits.Shared
     var limits: HTTP2Limits { sharedLimits.values }
     let priority: LoopPriority
-    /// Where its socket goes for a while when the connection is over; nil: nowhere.
+    /// Takes the socket for a while when the connection is over; nil: the socket is closed at once.
     private let closingSockets: ClosingSockets?
     var handler: (any HTTP2ConnectionHandler)?
 
@@ -51,23 +51,25 @@ package final class HTTP2Connection {
     let session: HTTP2Session
     var streams: [Int32: HTTP2Stream] = [:]
 
-    /// What the socket did not take yet; bounded by `unsentBytesMax` and one frame, and frames without data.
+    /// Bytes that the socket has not accepted yet; bounded by `unsentBytesMax`, one frame, and frames without data.
     var unsent = ByteQueue()
-    /// What its streams hold, kept up to date where that changes: behind a pointer, which spares each message the run-time
-    /// checks of a class's properties. Proof: used on the loop only, but for `deinit`, which has the last reference.
+    /// The bytes that its streams hold, updated with every change: behind a pointer, which spares each message the
+    /// run-time checks of a class's properties. Proof: used on the loop only, but for `deinit`, which has the last
+    /// reference.
     nonisolated(unsafe) let heldByStreams: UnsafeMutablePointer<Int>
-    /// What the socket gave and nghttp2 did not get yet, because the turn's steps were used; at most one read buffer.
+    /// Bytes read from the socket that nghttp2 has not got yet, because the turn's steps were used; at most one read
+    /// buffer.
     var pendingInput = ByteQueue()
     /// TLS may hold more, which epoll does not announce.
     var hasPendingRecords = false
-    /// Steps of the turn that are not used; below zero when what could not be cut took more.
+    /// The steps left in this turn; below zero when work that cannot be split took more.
     package internal(set) var stepsLeft = 0
     var isTakingInput = false
-    /// The loop was asked to go on with the input.
+    /// Whether the loop was asked to go on with the input.
     var isToGoOn = false
-    /// Whoever the work is done for has used up its steps: nothing is read, and nothing goes on, before `resumeReading`.
+    /// The caller has used up its steps: nothing is read or processed before `resumeReading`.
     var isHeldUp = false
-    /// Whoever the work is done for: connections with the same one share what the loop has for unfinished work.
+    /// The caller to which work is charged: connections with the same one share what the loop has for unfinished work.
     package var workSource: AnyHashable?
 
     var isBlocked = false
@@ -81,29 +83,29 @@ package final class HTTP2Connection {
     var timer: Timer?
     var timerMoment = Monotonic(nanoseconds: 0)
     var clock = ConnectionClock()
-    /// When the socket last gave something.
+    /// When bytes were last received.
     var lastReceived = Monotonic(nanoseconds: 0)
     var pings: PingStrikes
     var scanner: FrameScanner
     var flood: FloodBudget
     var headerBlocks: HeaderBlockFilter
-    /// Of a client's streams; a server's follow from them.
+    /// The order of a client's streams; a server's streams follow from it.
     var order: StreamOrder
 
-    /// What has become of the connection so far; what reading and writing wait for stands above.
+    /// The state machine of the connection; what reading and writing wait for is in the properties above.
     var life: ConnectionLife
     /// A stream whose request was refused before its header block has ended.
     var answeredAhead: Int32?
     /// A PING of `askForWindows` has not been acknowledged.
     var awaitsWindows = false
-    /// What the peer's GOAWAY said, if it named an error.
+    /// The reason in the peer's GOAWAY, if that named an error.
     var peerReason: String?
 
-    /// Bytes that the socket gave and took.
+    /// The bytes received from the socket and sent to it.
     package internal(set) var bytesReceived: UInt64 = 0
     package internal(set) var bytesSent: UInt64 = 0
 
-    /// Takes a connected socket, or one that is being connected. Throws when TLS cannot be set up.
+    /// Takes over a connected socket, or one that is being connected. Throws when TLS cannot be set up.
     package init(
         _ role: Role, socket: consuming Descriptor, tls: TLSContext?, peer: SocketAddress, limits: HTTP2Limits.Shared,
         priority: LoopPriority = .usual, closingSockets: ClosingSockets? = nil, isConnecting: Bool = false
@@ -130,7 +132,7 @@ package final class HTTP2Connection {
 
     deinit { heldByStreams.deallocate() }
 
-    /// Whom the client's certificate names, on a server that asks for one.
+    /// The client's certificate, on a server that asks for one.
     package var peerCertificate: PeerCertificate? { transport.peerCertificate }
 
     package var openStreams: Int { streams.count }
@@ -142,8 +144,9 @@ package final class HTTP2Connection {
     package var takesRequests: Bool { life.takesRequests }
     package var hasBegunHandshake: Bool { life.hasBegunHandshake }
 
-    /// What its peer makes us keep, in bytes: what waits to be sent or looked at, header lists, and what a stream costs as such. Of a
-    /// header block that has begun nghttp2 keeps what it decodes, which is at most twice as much, all but a field's end.
+    /// The bytes that its peer makes us keep: bytes that wait to be sent or parsed, header lists, and a fixed cost for
+    /// each stream. For a header block that has begun, nghttp2 keeps what it decodes, which is at most twice as much,
+    /// except for a field's end.
     package var heldBytes: Int {
         heldByStreams.pointee + unsent.count + pendingInput.count + 2 * headerBlocks.blockBytes
     }
@@ -184,7 +187,7 @@ extension HTTP2Connection: ReadinessHandler {
             case .nothing: return
             }
             if readiness.contains(.error), role == .server, hasUnfinishedInput {
-                // Nobody is there to be answered.
+                // There is no peer to answer.
                 throw ConnectionFailure(.lost, "the peer closed the connection")
             }
             if readiness.hasAny(of: .input), life.takesInput { try read() }
@@ -233,7 +236,7 @@ extension HTTP2Connection: ReadinessHandler {
     func updateInterest() {
         guard life.carriesBytes else { return }
         var isToRead = false
-        // A peer that takes nothing is not listened to for ever: what it asks for would pile up.
+        // A peer that accepts no bytes is not read for ever, because the answers to its frames would pile up.
         if !isHeldUp, !isBlocked || session.queuedFrames <= limits.queuedFramesMax {
             if hasUnfinishedInput { askToGoOn() } else { isToRead = true }
         }
@@ -254,8 +257,8 @@ extension HTTP2Connection: ReadinessHandler {
 }
 
 extension HTTP2Connection {
-    /// Ends the connection at this turn's end: what is ready to be sent leaves first, then GOAWAY, as far as the socket
-    /// takes it at once. All its streams end with it.
+    /// Ends the connection at the end of this turn: bytes that are ready are sent first, then GOAWAY, as far as the
+    /// socket accepts them at once. All its streams end with it.
     package func close(
         _ code: HTTP2ErrorCode = .noError,
         _ failure: ConnectionFailure = ConnectionFailure(.closed, "the connection was closed")
@@ -290,7 +293,7 @@ extension HTTP2Connection {
         transport.finish()
         if hasCarriedBytes { readOn(after: failure) }
         if !isTakingInput { pendingInput.removeAll() }
-        // Parked until the turn's end: a callback of nghttp2 may be on the stack.
+        // The loop keeps it alive until the end of the turn, because a callback of nghttp2 may be on the stack.
         IOLoop.atTurnEnd(self)
         let lost = streams
         streams = [:]
@@ -300,7 +303,7 @@ extension HTTP2Connection {
         handler?.closed(self, failure)
     }
 
-    /// Lets the peer read what was said last, unless it is gone or has not taken what was said before.
+    /// Gives the peer time to read the last bytes, unless it is gone or has not accepted the bytes before.
     private func readOn(after failure: ConnectionFailure) {
         guard let closingSockets, failure.code != .lost, !isBlocked, unsent.isEmpty,
             let socket = try? transport.socket.duplicate()
@@ -308,7 +311,7 @@ extension HTTP2Connection {
         closingSockets.take(socket)
     }
 
-    /// A stream's last moment: it lets go of everything that points back to it.
+    /// Ends a stream: drops every reference to it.
     func forget(_ stream: HTTP2Stream, _ end: HTTP2StreamEnd) {
         stream.leaveConnection()
         let handler = stream.handler
@@ -316,8 +319,8 @@ extension HTTP2Connection {
         handler?.ended(end)
     }
 
-    /// Takes no new streams, lets those that are open end, then closes (RFC 9113, section 6.8). Only on a server. The
-    /// reason is for the peer's log. Before `opened` it does nothing: that is the time to ask for it.
+    /// Refuses new streams, lets open ones end, then closes (RFC 9113, section 6.8). Only on a server. The reason is
+    /// for the peer's log. Before `opened` it does nothing; call it then.
     package func drain(_ reason: String) {
         let step = life.drain(reason)
         guard step != .nothing else { return }
@@ -332,21 +335,21 @@ extension HTTP2Connection {
         scheduleFlush()
     }
 
-    /// The streams that were under way when the notice left have come by now, or come in what is being read.
+    /// The streams that were under way when the notice was sent have come by now, or come in the bytes being read.
     func finishDrain() {
         clock.drainEnds = nil
         if life.noticeTaken() { scheduleFlush() }
     }
 
-    /// Says which stream is the last that is served. Only when it leaves at once: what is begun in between would be served,
-    /// and begun again elsewhere by a client that was told that it is not.
+    /// Sends the final GOAWAY, with the last stream that is served. Only when it can be sent at once: a stream begun in
+    /// between would be served here, and begun again elsewhere by a client that was told it is not.
     func sayLastStream(_ reason: String) {
         order.refuse(above: submitGoAway(.noError, debugData: reason))
         closeIfDone()
     }
 
-    /// Whoever has ended its call does not wait for ever for a client that does not read: such a call ends when nothing of
-    /// it was taken between two looks.
+    /// A call that has ended does not wait for ever for a client that does not read: its stream is reset when none of
+    /// its bytes were taken between two checks.
     func endUnread() {
         for stream in streams.values where stream.output.pointee.hasStopped() {
             handler?.met(.drainUnreadMilliseconds)
@@ -355,7 +358,7 @@ extension HTTP2Connection {
         clock.unreadEnds = Monotonic.now().advanced(milliseconds: limits.drainUnreadMilliseconds)
     }
 
-    /// After GOAWAY, the last stream's end is the connection's.
+    /// After GOAWAY, the connection ends with its last stream.
     func closeIfDone() {
         guard streams.isEmpty else { return }
         switch life.hasNoStreams() {

@@ -1,8 +1,8 @@
 package import LimitDeclaration
 
-/// What bounds one HTTP/2 connection, in either role.
+/// The limits of one HTTP/2 connection, in either role.
 package struct HTTP2Limits: LimitGroup {
-    /// About what a stream and its call cost besides what they hold.
+    /// The approximate cost of a stream and its call besides the bytes that they hold.
     static let streamBytes = 4 << 10
 
     // Streams.
@@ -13,10 +13,10 @@ package struct HTTP2Limits: LimitGroup {
     /// SETTINGS_INITIAL_WINDOW_SIZE.
     @Limit("Unread bytes of a stream before its sender must wait.")
     package var streamWindowBytes: UInt32 = 256 << 10
-    /// Bounds what a connection may make us hold.
+    /// Bounds the received bytes that a connection makes us hold.
     @Limit("Unread bytes of a connection before its sender must wait.")
     package var connectionWindowBytes: UInt32 = 8 << 20
-    /// SETTINGS_MAX_FRAME_SIZE, of payloads; the protocol's own least, which requests never fill.
+    /// SETTINGS_MAX_FRAME_SIZE, of payloads; the protocol's minimum, which requests never fill.
     @Limit("A frame; a longer one ends the connection with FRAME_SIZE_ERROR.")
     package var frameBytesMax: UInt32 = 16 << 10
     /// As RFC 9113, section 6.5.2 counts it: names, values and 32 bytes for each field.
@@ -28,15 +28,15 @@ package struct HTTP2Limits: LimitGroup {
     package var streamBufferHighBytes = 64 << 10
     @Limit("Unsent bytes of a stream at which its source goes on again.")
     package var streamBufferLowBytes = 16 << 10
-    /// Of a source that does not stop.
+    /// Met only by a source that does not stop at the high mark.
     @Limit("Unsent bytes of a stream at which its call ends RESOURCE_EXHAUSTED.", counted: true)
     package var streamBufferBytesMax = 12 << 20
-    /// Taken out of the streams before they are offered to it.
+    /// The bytes are taken out of the streams before they are written to the socket.
     @Limit("Bytes of a connection made ready for its socket.")
     package var unsentBytesMax = 256 << 10
     @Limit("Bytes sent before the others get their turn.")
     package var sentBytesPerTurnMax = 1 << 20
-    /// In steps (`WorkSteps`); the rest, of at most 64 KiB, goes on when nothing lighter is to be done.
+    /// In steps (`WorkSteps`); the rest, of at most 64 KiB, goes on when no lighter work waits.
     @Limit("Work of about 100 ns each that reading asks for before the others get their turn.")
     package var stepsPerTurnMax = 1_500
     @Limit("Frames that wait for a peer that does not read; then nothing more of it is read.", counted: true)
@@ -48,13 +48,13 @@ package struct HTTP2Limits: LimitGroup {
     package var handshakeMilliseconds: UInt64 = 10_000
     @Limit("A header block may take so long to come; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
     package var headersMilliseconds: UInt64 = 10_000
-    /// A closed HTTP/2 window is not this.
+    /// A closed HTTP/2 window does not count.
     @Limit("A socket that takes nothing for so long, while bytes wait for it, is closed.", counted: true)
     package var writeStallMilliseconds: UInt64 = 120_000
     /// 0: for ever.
     @Limit("A connection without a stream for so long gets GOAWAY NO_ERROR.", counted: true)
     package var idleMilliseconds: UInt64 = 30 * 60_000
-    /// Give or take a tenth, so that load spreads anew.
+    /// Varied by up to a tenth, so that clients do not all reconnect at once.
     @Limit("A connection's age at which it takes no new streams; 0: none.")
     package var ageMilliseconds: UInt64 = 0
     @Limit("Streams may go on for so long once their connection has reached its age; 0: for ever.")
@@ -64,32 +64,32 @@ package struct HTTP2Limits: LimitGroup {
     package var keepaliveMilliseconds: UInt64 = 2 * 3_600_000
     @Limit("A peer that sends nothing for so long after a keepalive PING is closed.", counted: true)
     package var keepaliveTimeoutMilliseconds: UInt64 = 20_000
-    /// HEADERS or DATA.
+    /// HEADERS or DATA count as sent.
     @Limit("The time between a client's PINGs, unless we have sent something meanwhile.")
     package var pingIntervalMillisecondsMin: UInt64 = 10_000
     @Limit("The time between the PINGs of a client without a stream.")
     package var idlePingIntervalMillisecondsMin: UInt64 = 60_000
     @Limit("PINGs that come too soon; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings.", counted: true)
     package var pingStrikesMax = 2
-    /// If the peer does not answer the PING between them.
+    /// This time applies if the peer does not answer the PING between the two GOAWAYs.
     @Limit("GOAWAY's last word follows its notice after so long, or once the peer has answered.")
     package var drainNoticeMilliseconds: UInt64 = 1_000
-    /// Nothing need be read of it for so long; it is reset at the latest after twice as long.
+    /// The call is reset at the latest after twice this time without a read.
     @Limit("A call that is over and not read on for so long after GOAWAY is reset.", counted: true)
     package var drainUnreadMilliseconds: UInt64 = 5_000
-    /// The client closes; 0: nobody waits for it.
+    /// 0: the agent does not wait for the client to close.
     @Limit("A client has so long to close after GOAWAY and its last stream's end; then we close.")
     package var drainLingerMilliseconds: UInt64 = 500
     @Limit("A peer that was cut off has so long to read why, while what it sends is dropped.")
     package var closingMilliseconds: UInt64 = 1_000
     @Limit("Bytes that are dropped of a peer that was cut off, before its connection is closed.")
     package var closingBytesMax = 8 << 20
-    /// They take no part in what bounds connections.
+    /// They do not count against `connectionsMax`.
     @Limit("Connections that were cut off and are not closed yet; one more closes the oldest.")
     package var closingConnectionsMax = 256
 
-    // Frames of one connection that cost the peer less than us; above it the connection ends with GOAWAY ENHANCE_YOUR_CALM
-    // (RFC 9113, section 10.5). What is counted per second may come at once, and as many come back every second.
+    // Frames of one connection that cost the peer less than us; above it the connection ends with GOAWAY
+    // ENHANCE_YOUR_CALM (RFC 9113, section 10.5). A limit per second is a token bucket of that size and rate.
 
     @Limit("CONTINUATION frames of one header block. One more ends the connection.", counted: true)
     package var continuationsMax = 8
@@ -99,7 +99,7 @@ package struct HTTP2Limits: LimitGroup {
     package var settingsEntriesMax = 32
     @Limit("SETTINGS frames. One more ends the connection.", counted: true)
     package var settingsPerSecondMax = 100
-    /// We send few that could be acknowledged.
+    /// We send few frames that could be acknowledged.
     @Limit("Acknowledgements of SETTINGS and PING. One more ends the connection.", counted: true)
     package var acknowledgementsPerSecondMax = 100
     @Limit("PRIORITY frames. One more ends the connection.", counted: true)
@@ -108,24 +108,24 @@ package struct HTTP2Limits: LimitGroup {
     @Limit(
         "WINDOW_UPDATE frames, besides four for each frame that we send. One more ends the connection.", counted: true)
     package var windowUpdatesPerSecondMax = 4_096
-    /// Four WINDOW_UPDATE, and one RST_STREAM on a stream that has ended, for each DATA and HEADERS frame. So many of either
-    /// kind are kept for the peer.
+    /// Each DATA and HEADERS frame of ours allows the peer four WINDOW_UPDATE, and one RST_STREAM on a stream that has
+    /// ended. At most this many of either kind are saved up.
     @Limit("WINDOW_UPDATE and late RST_STREAM that our frames have allowed and that have not come yet.")
     package var earnedFramesMax = 64 << 10
-    /// One that ends a stream is not meant, nor in the next.
+    /// A frame that ends a stream does not count, here and in the next limit.
     @Limit("DATA without a byte. One more ends the connection.", counted: true)
     package var emptyDataPerSecondMax = 1_000
     @Limit("DATA of less than 16 bytes. One more ends the connection.", counted: true)
     package var smallDataPerSecondMax = 20_000
-    /// Nobody needs to send them often.
+    /// No client needs to send them often.
     @Limit("GOAWAY, and frames of unknown types. One more ends the connection.", counted: true)
     package var otherFramesPerSecondMax = 100
-    /// Before they have ended. A proxy brings those of all its clients.
+    /// Streams reset before they have ended. A proxy sends the resets of all its clients.
     @Limit("Streams that a client gives up at once. One more ends the connection.")
     package var resetsAtOnceMax = 2_048
     @Limit("Streams that a client gives up every second in the long run. One more ends the connection.", counted: true)
     package var resetsPerSecondMax = 1_000
-    /// All that are open may end at once, by both ends.
+    /// Both ends may end all open streams at once.
     @Limit(
         "RST_STREAM on streams that have ended, besides one for each frame that we send. One more ends the connection.",
         counted: true)
@@ -134,10 +134,10 @@ package struct HTTP2Limits: LimitGroup {
     package var brokenStreamsPerSecondMax = 100
     @Limit("Streams opened above concurrentStreamsMax. One more ends the connection.", counted: true)
     package var refusedStreamsPerSecondMax = 100
-    /// Each may be as costly to decode as a thousand frames.
+    /// One may be as costly to decode as a thousand frames.
     @Limit("Header lists above headerListBytesMax or headerCountMax. One more ends the connection.", counted: true)
     package var refusedHeaderListsPerSecondMax = 100
-    /// Nobody needs them but once in millions of records.
+    /// TLS needs one only in millions of records.
     @Limit("KeyUpdate messages of TLS. One more ends the connection.", counted: true)
     package var keyUpdatesPerSecondMax = 100
 
@@ -145,7 +145,7 @@ package struct HTTP2Limits: LimitGroup {
 }
 
 extension HTTP2Limits {
-    /// The same for all connections of a server, each of which holds a reference.
+    /// The limits that all connections of a server share by reference.
     package final class Shared: Sendable {
         let values: HTTP2Limits
 

@@ -13,7 +13,7 @@ struct HTTP2Session: ~Copyable {
         // gRPC has blanks at the ends of a value stripped, where HTTP/2 refuses them (PROTOCOL-HTTP2.md, "ASCII-Value").
         nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1)
         nghttp2_option_set_peer_max_concurrent_streams(option, 100)
-        // Its own budgets, which answer with other codes, stand behind ours: so far that they are not reached.
+        // nghttp2's own budgets answer with other codes; they are set so high that ours are met first.
         nghttp2_option_set_stream_reset_rate_limit(option, 1 << 32, 1 << 32)
         nghttp2_option_set_max_continuations(option, limits.continuationsMax + 1)
         nghttp2_option_set_max_settings(option, limits.settingsEntriesMax + 1)
@@ -30,10 +30,10 @@ struct HTTP2Session: ~Copyable {
 
     deinit { nghttp2_session_del(pointer) }
 
-    /// What every callback is handed: the connection, which keeps itself alive while it is in nghttp2.
+    /// Sets the context of every callback: the connection, which keeps itself alive during calls into nghttp2.
     func setContext(_ context: UnsafeMutableRawPointer) { nghttp2_session_set_user_data(pointer, context) }
 
-    /// Our SETTINGS, and the connection's window, which they do not cover (RFC 9113, section 6.9.2).
+    /// Submits our SETTINGS, and the connection's window, which SETTINGS do not cover (RFC 9113, section 6.9.2).
     func announce(isServer: Bool, limits: HTTP2Limits) {
         var settings = [
             nghttp2_settings_entry(

@@ -3,31 +3,31 @@ package import EventLoop
 
 /// Why a stream ended.
 package enum HTTP2StreamEnd: Sendable {
-    /// Both sides have said all.
+    /// Both ends have sent END_STREAM.
     case finished
-    /// By RST_STREAM, ours or the peer's.
+    /// RST_STREAM ended it, ours or the peer's.
     case reset(HTTP2ErrorCode)
-    /// With its connection.
+    /// Its connection ended.
     case connectionLost(ConnectionFailure)
 }
 
-/// Who takes what arrives on a stream. Everything is called from the connection's reading or at a turn's end, on the
-/// loop; a handler may do anything to its stream or connection meanwhile.
+/// Receives what arrives on a stream. Every method is called on the loop, while the connection reads or at the end of a
+/// turn; a handler may do anything to its stream or connection meanwhile.
 @IOLoop
 package protocol HTTP2StreamHandler: AnyObject {
     /// A response's header list, or trailers. Not called for a request's, which begin the stream.
     func received(headers: [HTTP2Header], tooLarge: Bool)
     /// Bytes of the body, valid during the call. They count against the windows until `consume`.
     func received(data: UnsafeRawBufferPointer)
-    /// The peer has said all.
+    /// The peer has sent END_STREAM.
     func receivedEnd()
-    /// What is buffered fell to the low mark after it had been above the high one.
+    /// `bufferedBytes` fell to the low mark after it had been above the high mark.
     func bufferDrained()
     /// The last call.
     func ended(_ end: HTTP2StreamEnd)
 }
 
-/// One request and its response. Owned by its connection until it ends, and by whoever handles it.
+/// One request and its response. Owned by its connection until it ends, and by its handler.
 @IOLoop
 package final class HTTP2Stream {
     package internal(set) var id: Int32
@@ -36,23 +36,22 @@ package final class HTTP2Stream {
     /// Nil once the stream has ended.
     package internal(set) var connection: HTTP2Connection?
 
-    /// The peer has said all.
+    /// The peer has sent END_STREAM.
     package internal(set) var remoteEnded = false
 
-    // What is being received.
-    // Of a header list a copy goes with the call, so each counts twice.
+    // What is being received. Each header list counts twice, because the call has a copy.
     var headers: [HTTP2Header] = []
     var headerBytes = 0 { didSet { connection?.noteHeld(2 * (headerBytes - oldValue)) } }
-    /// Of the request's header list, which is kept with its call while trailers come.
+    /// The bytes of the request's header list, which the call keeps while trailers come.
     var requestHeaderBytes = 0 { didSet { connection?.noteHeld(2 * (requestHeaderBytes - oldValue)) } }
     var headersTooLarge = false
     var unconsumedBytes = 0
 
-    // What is to be sent: bytes, then perhaps trailers. Owned by the stream; freed with it.
-    // Proof: used on the loop only, but for `deinit`, which has the last reference.
+    // The output: bytes, then perhaps trailers. Owned by the stream; freed with it. Proof: used on the loop only, but
+    // for `deinit`, which has the last reference.
     nonisolated(unsafe) let output: UnsafeMutablePointer<StreamOutput>
     var trailers: [HTTP2Header]?
-    /// What whoever handles the stream keeps until it has room for that.
+    /// The bytes that the handler keeps until the stream has room for them.
     package var keptBytes = 0 { didSet { connection?.noteHeld(keptBytes - oldValue) } }
     private var hasBegun = false
 
@@ -71,7 +70,7 @@ package final class HTTP2Stream {
 }
 
 extension HTTP2Stream {
-    /// Lets go of the connection, which counts nothing of it any more.
+    /// Leaves the connection, which no longer counts this stream's bytes.
     func leaveConnection() {
         guard let connection else { return }
         output.pointee.close()
@@ -88,16 +87,16 @@ extension HTTP2Stream {
     /// Bytes that have been taken into frames since the stream began.
     package var takenBytes: UInt64 { output.pointee.takenBytes }
 
-    /// `bufferedBytes` went above the high mark and has not yet come back to the low one.
+    /// Whether `bufferedBytes` went above the high mark and has not yet come back to the low mark.
     package var isAboveHighMark: Bool { output.pointee.isAboveHighMark }
 
-    /// As many bytes, appended, bring it above the high mark.
+    /// The bytes that can be appended before it is above the high mark.
     package var bytesToHighMark: Int { max(output.pointee.highBytes &- output.pointee.bytes.count &+ 1, 0) }
 
-    /// All that is to be said was taken into frames.
+    /// Whether the whole output was taken into frames.
     package var hasSentAll: Bool { output.pointee.isEnding && output.pointee.bytes.isEmpty }
 
-    /// Has the peer say what it has read of its streams, where it waits with that until there is more to be said.
+    /// Makes a peer that delays its window updates send them.
     package func askForWindow() { connection?.askForWindows() }
 
     /// Begins the response; with `end`, it is the whole of it.
@@ -109,16 +108,16 @@ extension HTTP2Stream {
         connection.scheduleFlush()
     }
 
-    /// From here on the body can be appended to.
+    /// Opens the body for `append`.
     func begin() {
         hasBegun = true
         output.pointee.isOpen = true
     }
 
-    /// Appends to the body, in place: `fill` writes all of the bytes, and does not use the stream. False when the stream
-    /// has not begun, has ended, or would hold more than `streamBufferBytesMax`; then nothing was appended, and nothing is any
-    /// more where that was the reason. No system
-    /// call: what one turn appends leaves at its end.
+    /// Appends to the body, in place: `fill` writes all of the bytes, and must not use the stream. False when the
+    /// stream has not begun, has ended, or would hold more than `streamBufferBytesMax`; then nothing was appended, and
+    /// after the last of these reasons nothing can be appended any more. No system call: what one turn appends is
+    /// written at its end.
     package func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
         guard output.pointee.append(byteCount: byteCount, fill) else { return false }
         if output.pointee.isDeferred { wake() }
@@ -149,7 +148,7 @@ extension HTTP2Stream {
         connection.scheduleFlush()
     }
 
-    /// Received bytes were taken, so that the peer may send as many again.
+    /// Opens the window again for received bytes that were taken.
     package func consume(_ count: Int) {
         guard let connection, count > 0 else { return }
         let taken = min(count, unconsumedBytes)
@@ -157,7 +156,7 @@ extension HTTP2Stream {
         connection.consume(self, taken)
     }
 
-    /// Lets nghttp2 ask for bytes again, and sees to it that the turn ends with a flush.
+    /// Makes nghttp2 ask for bytes again, and schedules a flush for the end of the turn.
     private func wake() {
         output.pointee.isDeferred = false
         connection?.resume(self)

@@ -14,10 +14,10 @@ package struct HeaderBlockFilter: Sendable {
     /// NGHTTP2_HD_MAX_NV.
     package static let stringBytesMax = 1 << 16
 
-    /// Where the next byte of a header block belongs.
+    /// What the next byte of a header block is.
     private enum Place {
         case representation
-        /// An integer goes on, which is an index, a size, or the length of a string.
+        /// A continuation byte of an integer, which is an index, a size, or the length of a string.
         case integer(then: Next)
         case length(Part)
         case stringLength(Part)
@@ -28,8 +28,8 @@ package struct HeaderBlockFilter: Sendable {
     private enum Next { case representation, value }
 
     private var frames: FrameScanner
-    /// Of the frame that is being received, if it has a part of a header block: what comes before that part and what is
-    /// left of it.
+    /// In the frame that is being received: the bytes left before its fragment of a header block, and those left of the
+    /// fragment.
     private var prefixLeft = 0
     private var prefixHasPadding = false
     private var fragmentLeft = 0
@@ -41,13 +41,13 @@ package struct HeaderBlockFilter: Sendable {
     private var isHuffman = false
     private var length = 0
     private var shift = 0
-    /// Of the string that is above the bound: what is kept of its length.
+    /// The part of the length that is kept of a string above the bound.
     private var keptLength = 0
     private var replaced: HeaderStringSubstitute?
 
     /// Bytes of the header block that has begun and not ended.
     package private(set) var blockBytes = 0
-    /// What `next` has returned stands in the place of a string, or of a part of it.
+    /// Whether the piece that `next` has returned replaces a string, or a part of it.
     package private(set) var isReplacing = false
     /// A string is longer than any header block; nothing may be given to nghttp2 from here on.
     package private(set) var isBeyond = false
@@ -55,8 +55,8 @@ package struct HeaderBlockFilter: Sendable {
     /// `expectsPreface` as in `FrameScanner`.
     package init(expectsPreface: Bool) { frames = FrameScanner(expectsPreface: expectsPreface) }
 
-    /// The end of the next piece of `bytes` from `start` on, which is before their end: to be given to nghttp2, now that
-    /// what is too long in it was replaced. All of it is of one kind, as `isReplacing` says.
+    /// The end of the next piece of `bytes` from `start` on, which must be before their end. What was too long in the
+    /// piece has been replaced, and it can be given to nghttp2. All of it is of one kind, as `isReplacing` says.
     package mutating func next(in bytes: UnsafeMutableRawBufferPointer, from start: Int) -> Int {
         isReplacing = replaced != nil
         var position = start
@@ -93,7 +93,7 @@ package struct HeaderBlockFilter: Sendable {
         if fragmentLeft == 0 { endFragment() }
     }
 
-    /// Passes what comes before the fragment, and the fragment, up to where a replacement begins or ends.
+    /// Goes over the bytes before the fragment, and the fragment, up to where a replacement begins or ends.
     private mutating func pass(_ bytes: UnsafeMutableRawBufferPointer, _ range: Range<Int>) -> Int {
         var position = range.lowerBound
         while prefixLeft > 0, position < range.upperBound {
@@ -210,9 +210,9 @@ extension HeaderBlockFilter {
     }
 }
 
-/// What stands in the place of a string that is too long: a shorter one, and behind it, in units of 2^14 bytes, literals
-/// without indexing of a field of the static table, "accept-charset". Behind a name the units are turned by the two bytes
-/// that begin such a literal: the first one's string is the name's value, and the last one's is the value that comes.
+/// The replacement of a string that is too long: a shorter one, and behind it, in units of 2^14 bytes, literals without
+/// indexing of a field of the static table, "accept-charset". Behind a name the units are turned by the two bytes that
+/// begin such a literal: the first one's string is the name's value, and the last one's is the value that comes.
 private struct HeaderStringSubstitute {
     private static let unitBytes = 1 << 14
     /// A literal without indexing whose name is number 15 of the static table (RFC 7541, section 6.2.2), and the length of
@@ -231,7 +231,7 @@ private struct HeaderStringSubstitute {
         turn = isName ? 2 : 0
     }
 
-    /// Writes what comes next, all of the buffer.
+    /// Fills the whole buffer with the next bytes.
     mutating func write(into buffer: UnsafeMutableRawBufferPointer) {
         for index in buffer.indices {
             buffer[index] = byte(at: position)

@@ -1,9 +1,9 @@
 package import LinuxSystem
 
-/// Holds a client to the pings that it may send (gRPC's proposal A8 and doc/keepalive.md, "too_many_pings"); pure.
+/// Limits a client's PINGs (gRPC's proposal A8 and doc/keepalive.md, "too_many_pings"). Pure.
 ///
-/// A ping that comes sooner after the one before it than is allowed is a strike; one strike too many ends the
-/// connection. What we send on a stream pardons them all: estimators of bandwidth answer our data with pings.
+/// A PING that comes too soon after the one before it is a strike; one strike too many ends the connection. HEADERS or
+/// DATA that we send clear the strikes, because bandwidth estimators answer our data with PINGs.
 package struct PingStrikes: Sendable {
     private let intervalMilliseconds: UInt64
     private let idleIntervalMilliseconds: UInt64
@@ -17,7 +17,7 @@ package struct PingStrikes: Sendable {
         strikesMax = limits.pingStrikesMax
     }
 
-    /// Counts one ping; false when it is one too many.
+    /// Counts one PING; false when it is one too many.
     package mutating func received(at now: Monotonic, hasStreams: Bool) -> Bool {
         defer { last = now }
         let milliseconds = hasStreams ? intervalMilliseconds : idleIntervalMilliseconds
@@ -26,7 +26,7 @@ package struct PingStrikes: Sendable {
         return strikes <= strikesMax
     }
 
-    /// HEADERS or DATA were sent.
+    /// Clears the strikes: HEADERS or DATA were sent.
     package mutating func pardon() {
         strikes = 0
         last = nil

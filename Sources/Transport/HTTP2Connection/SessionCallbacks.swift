@@ -52,7 +52,7 @@ enum SessionCallbacks {
         return table
     }
 
-    /// What makes nghttp2 ask the stream for the bytes of its body.
+    /// The data provider by which nghttp2 asks the stream for the bytes of its body.
     static func provider(_ stream: HTTP2Stream) -> nghttp2_data_provider {
         var provider = nghttp2_data_provider()
         provider.source.ptr = Unmanaged.passUnretained(stream).toOpaque()
@@ -65,7 +65,7 @@ enum SessionCallbacks {
     }
 }
 
-/// A header field as nghttp2 tells it, valid during the call.
+/// A header field as nghttp2 passes it, valid during the call.
 private struct Field {
     let stream: Int32
     let name: UnsafeBufferPointer<UInt8>
@@ -93,8 +93,8 @@ private func sourceStream(_ pointer: UnsafeMutableRawPointer?) -> HTTP2Stream {
     Unmanaged<HTTP2Stream>.fromOpaque(pointer!).takeUnretainedValue()
 }
 
-/// `body` gets what it needs as an argument, and captures nothing. A C callback's pointers are the caller's for the time of the
-/// call, which runs on the loop: nothing is sent anywhere.
+/// `body` gets its context as an argument, and captures nothing. A C callback's pointers are the caller's for the
+/// duration of the call, which runs on the loop: nothing is sent to another thread.
 @inline(__always)
 private func enter<Argument, Result>(
     _ context: UnsafeMutableRawPointer?, _ argument: Argument,

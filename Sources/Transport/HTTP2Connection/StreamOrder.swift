@@ -1,34 +1,34 @@
-/// Holds a client to the order of its streams (RFC 9113, sections 5.1 and 5.1.1): every stream has a higher number than
-/// those before it, and what has ended stays ended. Pure; it follows from what the client sends, and from which streams
+/// Enforces the order of a client's streams (RFC 9113, sections 5.1 and 5.1.1): every stream has a higher number than
+/// those before it, and an ended stream stays ended. Pure; it depends on the client's frames, and on the streams that
 /// we have ended.
 ///
 /// nghttp2 checks this only for as long as it keeps the streams that have ended, which would cost up to half a megabyte
 /// for each connection; here it is a few bytes for each stream that is open.
 package struct StreamOrder: Sendable {
-    /// Streams that the client has begun and not ended; true: we have.
+    /// Streams that the client has begun and not ended; true: we have ended the stream.
     private var unended: [Int32: Bool] = [:]
-    /// Those that we have ended before the client did, the oldest first: what it had already sent is on its way. Some may
-    /// have been ended by it since.
+    /// Streams that we have ended before the client did, the oldest first, because frames of the client may still be on
+    /// their way. The client may have ended some of them since.
     private var abandoned: [Int32] = []
-    /// Where the oldest is, and how many the client has not ended.
+    /// The index of the oldest, and how many of them the client has not ended.
     private var oldest = 0
     private var abandonedCount = 0
     private let abandonedMax: Int
-    /// The highest stream begun, and the one that was the highest before it: what lies between was never begun.
+    /// The highest stream begun, and the highest before it: streams between the two were never begun.
     private var last: Int32 = 0
     private var previous: Int32 = 0
-    /// GOAWAY's last word: above it nothing is served, and nothing judged.
+    /// The last stream of our final GOAWAY: streams above it are not served, and not judged.
     private var lastServed = Int32.max
 
-    /// Streams that we ended early, above this number, are no longer waited for.
+    /// `abandonedMax`: of the streams that we ended early, the oldest beyond this number are no longer waited for.
     package init(abandonedMax: Int) { self.abandonedMax = max(abandonedMax, 1) }
 
-    /// Streams that are kept in mind.
+    /// The number of streams in the table.
     package var count: Int { unended.count }
 
-    /// The connection error that a frame's place deserves; nil when it has none, or nghttp2 sees it by itself.
+    /// The connection error for a frame that breaks the order; nil when there is none, or nghttp2 finds it itself.
     package mutating func received(_ frame: FrameHeader) -> HTTP2ErrorCode? {
-        // Even numbers are the server's, and 0 is the connection: nghttp2 refuses what is wrong with them.
+        // Even numbers are the server's, and 0 is the connection: nghttp2 checks those itself.
         guard frame.stream & 1 == 1, frame.stream <= lastServed else { return nil }
         switch frame.kind {
         case .headers where frame.stream > last:
@@ -58,12 +58,12 @@ package struct StreamOrder: Sendable {
             forget(abandoned[oldest])
             oldest += 1
         }
-        // As many as are still waited for may be there for nothing.
+        // At most half of the entries may be streams that the client has ended.
         if abandoned.count > 2 * abandonedMax { dropEnded() }
     }
 
-    /// We have said which stream is the last that we serve (RFC 9113, section 6.8): what the client begins after it, before
-    /// it has heard of that, is ignored.
+    /// We have sent GOAWAY with the last stream that we serve (RFC 9113, section 6.8): streams that the client begins
+    /// after it, before it has received that, are ignored.
     package mutating func refuse(above stream: Int32) { lastServed = min(lastServed, stream) }
 
     private mutating func forget(_ stream: Int32) {

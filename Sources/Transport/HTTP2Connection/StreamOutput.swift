@@ -1,30 +1,30 @@
 internal import ByteBuffer
 
-/// What a stream has to say: bytes, and where they stand against its marks. One per stream, on the loop.
+/// The output of a stream: its buffered bytes, and its high and low marks. One per stream, on the loop.
 ///
 /// The stream holds it behind a pointer, which spares each message the run-time checks of a class's properties: tokens
 /// are appended tens of millions of times a second.
 struct StreamOutput: ~Copyable {
     var bytes = ByteQueue()
-    /// Of all bytes that were appended, how many were taken.
+    /// How many of the appended bytes were taken into frames.
     var takenBytes: UInt64 = 0
     /// The response has begun and not ended.
     var isOpen = false
-    /// No bytes follow; perhaps trailers.
+    /// No more bytes follow, but perhaps trailers.
     var isEnding = false
-    /// nghttp2 has asked for bytes in vain and will not ask again until `nghttp2_session_resume_data`.
+    /// nghttp2 has asked for bytes when there were none, and will not ask again until `nghttp2_session_resume_data`.
     ///
     /// While it is false, nghttp2 asks by itself: a flush is scheduled, or the socket or the window will allow one.
     var isDeferred = false
-    /// Above the high mark, and not yet back at the low one.
+    /// Whether the output went above the high mark and is not yet back at the low mark.
     var isAboveHighMark = false
-    /// `takenBytes` when `hasStopped` was asked last; nil before that, and when more was to come.
+    /// `takenBytes` at the last call of `hasStopped`; nil before that, and when more bytes were to follow.
     private var takenBefore: UInt64?
     let highBytes: Int
     let lowBytes: Int
-    /// 0 once something was refused: what follows a gap is not sent.
+    /// The bound of `bytes`; 0 once an append was refused, because nothing may follow a gap.
     private var bytesMax: Int
-    /// The sum of what the streams of the connection hold, in which `bytes` is counted.
+    /// The bytes that all streams of the connection hold, in which `bytes` is counted.
     private let sum: UnsafeMutablePointer<Int>
 
     /// `sum` is the connection's, and lives until `close` at least; after that it is not touched.
@@ -35,7 +35,7 @@ struct StreamOutput: ~Copyable {
         bytesMax = limits.streamBufferBytesMax
     }
 
-    /// False: the stream is not open, or its bound would be or has been passed; nothing was appended.
+    /// False: the stream is not open, or would exceed its bound, or did so before; nothing was appended.
     @inline(__always)
     mutating func append(byteCount: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Bool {
         guard isOpen else { return false }
@@ -69,7 +69,7 @@ struct StreamOutput: ~Copyable {
         return isEnding && takenBefore == takenBytes
     }
 
-    /// Takes no more, and drops what is there.
+    /// Accepts no more bytes, and drops those that are buffered.
     mutating func close() {
         isOpen = false
         isEnding = true

@@ -3,7 +3,7 @@ internal import TLSSession
 
 /// The bytes under a connection: a socket, with TLS on it or not. Owns both.
 struct Transport: ~Copyable {
-    /// What became of a step.
+    /// The result of a step.
     enum Step: Equatable {
         case moved(Int)
         case wouldBlock
@@ -11,10 +11,12 @@ struct Transport: ~Copyable {
     }
 
     let socket: Descriptor
-    /// What TLS is to be begun with, by the first step of the handshake: until it is a connection's turn, TLS costs nothing.
+    /// The context with which the first step of the handshake begins TLS: before a connection's turn, TLS costs
+    /// nothing.
     private var unbegun: TLSContext?
     private var tls: TLSSession?
-    /// Nothing goes in plaintext where TLS is to come, whatever its connection asks for.
+    /// Whether bytes may be moved: where TLS is used, none are before its handshake, even if the connection asks for
+    /// it.
     private var isReady: Bool
 
     init(socket: consuming Descriptor, tls: TLSContext?) {
@@ -23,7 +25,7 @@ struct Transport: ~Copyable {
         self.socket = socket
     }
 
-    /// Whom the client's certificate names, once the handshake is over.
+    /// The client's certificate, once the handshake is over.
     var peerCertificate: PeerCertificate? { tls?.peerCertificate }
 
     /// KeyUpdate messages of TLS that came since this was last asked.
@@ -100,7 +102,7 @@ struct Transport: ~Copyable {
         }
     }
 
-    /// Says that nothing follows; the descriptor is closed with the value.
+    /// Ends the sending direction; the descriptor is closed with the value.
     func finish() {
         if isReady { tls?.close() }
         Socket.shutdownSending(socket.raw)

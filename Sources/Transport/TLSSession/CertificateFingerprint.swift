@@ -2,7 +2,7 @@ internal import COpenSSL
 internal import Cryptography
 
 extension SHA256 {
-    /// Of a certificate's DER form.
+    /// The SHA-256 of a certificate's DER form.
     static func fingerprint(of certificate: OpaquePointer) throws(TLSError) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: SHA256.byteCount)
         var count: UInt32 = 0

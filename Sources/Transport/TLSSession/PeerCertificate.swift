@@ -1,13 +1,13 @@
 internal import COpenSSL
 
-/// Whom a certificate names, once an authority has vouched for it.
+/// The names in a client's certificate that an authority has signed.
 package struct PeerCertificate: Hashable, Sendable {
     /// The subject's common name.
     package let commonName: String?
     /// Subject alternative names: of hosts (DNS), and URIs such as SPIFFE's.
     package let alternativeNames: [String]
 
-    /// All names that an owner can allow.
+    /// All names that an owner can allow (`--tls-client-subject`).
     package var names: [String] { (commonName.map { [$0] } ?? []) + alternativeNames }
 
     init(_ certificate: OpaquePointer) {
@@ -35,7 +35,7 @@ package struct PeerCertificate: Hashable, Sendable {
         return text(bytes, count)
     }
 
-    /// Nil for what is no text, and for text with a NUL in it, which other programs would read as a shorter name.
+    /// The bytes as text; nil if they are no text, or have a NUL, at which other programs would end the name.
     private static func text(_ bytes: UnsafePointer<UInt8>, _ count: CInt) -> String? {
         let buffer = UnsafeBufferPointer(start: bytes, count: Int(count))
         return buffer.contains(0) ? nil : String(validating: buffer, as: UTF8.self)

@@ -3,16 +3,16 @@ internal import Cryptography
 internal import Glibc
 internal import LinuxSystem
 
-/// A certificate that vouches for itself, for hosts without a certificate authority; clients pin its fingerprint.
+/// A self-signed certificate, for hosts without a certificate authority; clients pin its fingerprint.
 package enum SelfSignedCertificate {
-    /// Long enough that a host is not cut off by a date; a pinned certificate is replaced on purpose, not by expiry.
+    /// The lifetime is long so that expiry does not cut a host off: a pinned certificate is replaced on purpose.
     private static let validDays = 3_650
 
     /// Makes an EC P-256 key and a certificate for `hosts` (names or addresses), and writes both as PEM files that only
     /// their owner can read, each as a whole. Returns the certificate's SHA-256.
     ///
-    /// A certificate that is there already is refused. The key is written first; so a key alone is what is left of an attempt
-    /// that was cut short: it is taken if it is whole, and replaced if not.
+    /// Throws if there is a certificate already. The key is written first, so a key alone is left by an interrupted
+    /// attempt: it is used if it is whole, and replaced if not.
     package static func generate(
         hosts: [String], certificateFile: String, privateKeyFile: String
     ) throws(TLSError) -> [UInt8] {
@@ -33,7 +33,7 @@ package enum SelfSignedCertificate {
         return try SHA256.fingerprint(of: certificate)
     }
 
-    /// The key of a PEM file that has one, unencrypted; nil: it has none. The caller frees it.
+    /// The unencrypted key in a PEM file; nil: there is none. The caller frees it.
     private static func readKey(in file: String) -> OpaquePointer? {
         defer { ERR_clear_error() }
         guard let bio = BIO_new_file(file, "r") else { return nil }

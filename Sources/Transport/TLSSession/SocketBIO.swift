@@ -1,18 +1,18 @@
 internal import COpenSSL
 internal import LinuxSystem
 
-/// OpenSSL's way to a socket through `Socket.send` and `Socket.receive`: its own writes without MSG_NOSIGNAL, and a
-/// peer that is gone would then kill the process (BIO_meth_new(3)).
+/// A BIO by which OpenSSL uses `Socket.send` and `Socket.receive` (BIO_meth_new(3)): OpenSSL's own BIO writes without
+/// MSG_NOSIGNAL, so that a peer that is gone would kill the process.
 enum SocketBIO {
-    /// What a session's BIO points to; the session's, and there for as long as its `SSL`.
+    /// The state of a session's BIO; the session owns it, and keeps it as long as its `SSL`.
     struct State {
         let socket: CInt
-        /// Reads from the socket until it seems to have nothing more. OpenSSL reads on for as long as what comes is no
-        /// application data, which a peer can keep up for ever.
+        /// The reads left before the BIO says that the socket has nothing more. OpenSSL goes on reading until
+        /// application data come, which a peer can delay for ever.
         var readsLeft = 0
     }
 
-    /// Enough for a record, of which a part was there already.
+    /// Two reads are enough for a record, of which a part may have been read before.
     static let readsPerCallMax = 2
 
     // Proof: made once, never changed or freed.

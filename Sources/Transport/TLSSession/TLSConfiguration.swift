@@ -1,4 +1,4 @@
-/// What a TLS server shows: a certificate chain and its key, both PEM files.
+/// What a TLS server presents: a certificate chain and its key, both PEM files.
 package struct ServerTLS: Sendable, Hashable {
     /// The server's own certificate first, then those that lead to a root.
     package var certificateChainFile: String
@@ -20,7 +20,7 @@ package struct ServerTLS: Sendable, Hashable {
     }
 }
 
-/// What a TLS client shows to servers that ask for a certificate: a chain and its key, both PEM files.
+/// What a TLS client presents to servers that ask for a certificate: a chain and its key, both PEM files.
 package struct ClientIdentity: Sendable, Equatable {
     /// The client's own certificate first, then those that lead to a root.
     package var certificateChainFile: String
@@ -33,7 +33,7 @@ package struct ClientIdentity: Sendable, Equatable {
     }
 }
 
-/// Whom a TLS client believes, and who it says it is.
+/// Which servers a TLS client trusts, and the certificate that it presents.
 package struct ClientTLS: Sendable, Equatable {
     /// How the server's certificate is judged.
     package enum Trust: Sendable, Equatable {
@@ -41,14 +41,14 @@ package struct ClientTLS: Sendable, Equatable {
         case system
         /// By the authorities in a PEM file; the name must match.
         case authorities(file: String)
-        /// It is the certificate with this SHA-256 (32 bytes, of its DER form), whoever signed it and whatever its name.
+        /// By its SHA-256 (32 bytes, of its DER form) alone; issuer and names are ignored.
         case pinned(sha256: [UInt8])
     }
 
     package var trust: Trust
     /// The name to ask for and to check; nil: the host of the address.
     package var serverName: String?
-    /// Nil: it shows no certificate, whoever asks.
+    /// Nil: the client presents no certificate.
     package var identity: ClientIdentity?
 
     package init(trust: Trust = .system, serverName: String? = nil, identity: ClientIdentity? = nil) {

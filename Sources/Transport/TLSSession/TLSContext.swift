@@ -27,7 +27,7 @@ package final class TLSContext: Sendable {
         if let file = server.clientAuthorityFile { try requireClientCertificate(authorities: file) }
     }
 
-    /// The SHA-256 of the certificate that it shows. Throws when it shows none.
+    /// The SHA-256 of the certificate that it presents. Throws when it presents none.
     package func certificateSHA256() throws(TLSError) -> [UInt8] {
         guard let certificate = SSL_CTX_get0_certificate(context) else {
             throw TLSError(.configuration, "there is no certificate")
@@ -57,8 +57,8 @@ package final class TLSContext: Sendable {
         else { throw TLSError.last(.configuration, "accept TLS 1.2") }
     }
 
-    /// A handshake fails without a certificate that these authorities vouch for (SSL_CTX_set_verify(3)). No tickets are
-    /// given: each connection shows its certificate anew.
+    /// A handshake fails without a certificate that one of these authorities has signed (SSL_CTX_set_verify(3)). The
+    /// server issues no session tickets, so each connection presents its certificate again.
     private func requireClientCertificate(authorities file: String) throws(TLSError) {
         guard SSL_CTX_load_verify_file(context, file) == 1, let names = SSL_load_client_CA_file(file) else {
             throw TLSError.last(.configuration, "read the certificate authorities of clients, \(file)")
@@ -73,7 +73,7 @@ package final class TLSContext: Sendable {
         isServer = false
         serverName = client.serverName ?? host
         if case .pinned(let sha256) = client.trust { pinnedSHA256 = sha256 } else { pinnedSHA256 = nil }
-        // The last to be set: what throws from here on leaves it to `deinit`.
+        // This is the last property to be set: after a throw from here on `deinit` frees it.
         context = try TLSContext.make(TLS_client_method())
         switch client.trust {
         case .system:

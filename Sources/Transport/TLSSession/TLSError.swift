@@ -1,14 +1,14 @@
 internal import COpenSSL
 
-/// TLS that failed: in which step, and why in OpenSSL's words. It never holds a key or anything that was sent.
+/// A failure of TLS: the step, and the reason in OpenSSL's words. It never contains a key or anything that was sent.
 package struct TLSError: Error, Equatable, CustomStringConvertible {
-    /// What kind of failure it is, for those who act on it.
+    /// The kind of failure, for code that acts on it.
     package enum Code: Sendable {
         /// A certificate, key or CA file cannot be used.
         case configuration
         /// The other end's certificate is not trusted, or is not the pinned one.
         case untrusted
-        /// The other end broke the protocol, or went away in the middle of it.
+        /// The other end broke the protocol, or disconnected during it.
         case peer
     }
 

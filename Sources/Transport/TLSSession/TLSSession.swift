@@ -8,9 +8,9 @@ package import LinuxSystem
 ///
 /// Owns an `SSL`; one thread at a time. Nothing here blocks or raises SIGPIPE.
 package final class TLSSession {
-    /// What became of a step.
+    /// The result of a step.
     package enum Step: Equatable {
-        /// The handshake is over; that many bytes were moved.
+        /// The handshake is complete, or this many bytes were moved.
         case moved(Int)
         /// Go on when the socket is readable.
         case wantRead
@@ -20,13 +20,13 @@ package final class TLSSession {
         case ended
     }
 
-    /// Whom the other end's certificate names, on a server that asks for one, once the handshake is over.
+    /// The other end's certificate, on a server that asks for one, once the handshake is complete.
     package private(set) var peerCertificate: PeerCertificate?
 
     private let ssl: OpaquePointer
     private let context: TLSContext
     private let socket: UnsafeMutablePointer<SocketBIO.State>
-    /// Received KeyUpdate messages that nobody has asked for yet.
+    /// KeyUpdate messages received since `takeKeyUpdates` was last called.
     private let keyUpdates: UnsafeMutablePointer<CInt>
 
     package init(_ context: TLSContext, on socket: borrowing Descriptor) throws(TLSError) {
@@ -78,14 +78,15 @@ package final class TLSSession {
         return .moved(0)
     }
 
-    /// SSL_read(3) into a buffer that is not empty. `.wantRead` also where the socket has more and it is others' turn.
+    /// SSL_read(3) into a buffer that is not empty. `.wantRead` also when the socket has more but the reads of this
+    /// turn are used.
     package func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Step {
         begin()
         let count = SSL_read(ssl, buffer.baseAddress, CInt(clamping: buffer.count))
         return count > 0 ? .moved(Int(count)) : try step(count, "TLS read")
     }
 
-    /// SSL_write(3) of bytes that are not none; may take only a part of them.
+    /// SSL_write(3) of at least one byte; may take only a part of the bytes.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(TLSError) -> Step {
         begin()
         let count = SSL_write(ssl, bytes.baseAddress, CInt(clamping: bytes.count))

@@ -291,7 +291,7 @@ struct BackendLifecycleTests {
         expect(life.tick(at: moment(59_999)), [.abandonLaunch])
         #expect(life.phase == .backingOff(until: moment(60_249)))
         #expect(life.detail.hasPrefix("was not started: reading its files"))
-        // What comes late is nobody's any more.
+        // Events that come late have no effect any more.
         expect(life.launched(at: moment(60_000)), [])
         expect(life.launchFailed("too late", forOwner: true, at: moment(60_000)), [])
         expect(life.tick(at: moment(60_249)), [.launch])

@@ -1,4 +1,5 @@
-/// Code that takes bytes from strangers, with what must hold whatever they are. libFuzzer and the mutation test both run it.
+/// Code that reads untrusted bytes, with the properties that must hold for any bytes. libFuzzer and the mutation test
+/// both run it.
 enum FuzzTarget: String, CaseIterable, Sendable {
     /// What a client sends: HTTP/2 frames to a gRPC server, on a socket.
     case connection
@@ -9,7 +10,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     /// The body of a call: length-prefixed messages, compressed or not.
     case messages
 
-    /// Inputs that go deep, to be changed.
+    /// Inputs that reach deep into the code, as seeds for mutations.
     var seeds: [[UInt8]] {
         switch self {
         case .connection: ConnectionTarget.seeds
@@ -19,7 +20,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         }
     }
 
-    /// Throws `BrokenPromise` for an input that shows a defect; or traps.
+    /// Throws `BrokenPromise`, or traps, for an input that shows a defect.
     func run(_ input: [UInt8]) throws {
         switch self {
         case .connection: try ConnectionTarget.run(input)
@@ -30,7 +31,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     }
 }
 
-/// Something that must hold for every input, and did not.
+/// A property that must hold for every input, and did not.
 struct BrokenPromise: Error, CustomStringConvertible {
     let description: String
 }
@@ -39,7 +40,7 @@ func promise(_ holds: Bool, _ sentence: @autoclosure () -> String) throws {
     guard holds else { throw BrokenPromise(description: sentence()) }
 }
 
-/// Takes an input apart from its front; what it lacks is zero.
+/// Reads an input from its front; bytes past its end are zero.
 struct InputReader {
     private(set) var rest: ArraySlice<UInt8>
 
@@ -49,7 +50,7 @@ struct InputReader {
 
     mutating func byte() -> UInt8 { rest.popFirst() ?? 0 }
 
-    /// So many bytes, or as many as there are.
+    /// The next `count` bytes, or as many as are left.
     mutating func bytes(_ count: Int) -> [UInt8] {
         defer { rest = rest.dropFirst(count) }
         return Array(rest.prefix(count))

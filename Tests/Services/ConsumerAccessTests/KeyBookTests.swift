@@ -44,7 +44,7 @@ struct KeyBookTests {
         #expect(error?.description.contains("one, two") == true)
     }
 
-    /// A book of so many keys that nobody has, and then one for this secret.
+    /// A book of this many keys with unknown secrets, followed by one with this secret.
     private func book(of count: Int, and secret: KeySecret) throws -> KeyBook {
         var keys = try (0..<count - 1).map { number in
             let bytes = withUnsafeBytes(of: UInt64(number).bigEndian) { [UInt8]($0) }

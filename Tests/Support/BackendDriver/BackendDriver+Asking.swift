@@ -1,7 +1,7 @@
 package import BackendIPC
 internal import LinuxSystem
 
-// What an agent asks of a backend, each to its answer.
+// Requests of an agent to a backend; each waits for the answer.
 extension BackendDriver {
     /// Awaits its `Hello`, and welcomes it.
     package func shakeHands(frameBytesMax: UInt32 = UInt32(ContractLimits.backendFrameBytesMax)) throws {
@@ -22,7 +22,7 @@ extension BackendDriver {
         try say(.load(load))
     }
 
-    /// Brings it from its start to where sequences run.
+    /// Takes the backend from its start to the point where sequences can run.
     package func load(
         model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:]
     ) throws {
@@ -49,7 +49,7 @@ extension BackendDriver {
         try sequences.map { try finish($0) }
     }
 
-    /// Asks and awaits the answer: everything said before has then been taken notice of.
+    /// Pings, and waits for the answer: the backend has then read every earlier message.
     @discardableResult
     package func ping() throws -> Pong {
         let nonce = UInt64(pongs.count) + 1

@@ -5,8 +5,8 @@ package import LinuxSystem
 internal import WireFormat
 
 /// The agent's end of a backend's socket, and the backend's process where it started one. Every message in either
-/// direction is held against the contract before it is sent and after it was read; what breaks it is thrown, as
-/// `ContractViolation`. Every wait has an end. It owns the socket and the process. One thread uses it.
+/// direction is checked against the contract before it is sent and after it was read; a violation is thrown as
+/// `ContractViolation`. Every wait has a time limit. It owns the socket and the process. One thread uses it.
 ///
 ///     let backend = try BackendDriver(BackendProgram(path: "./my-backend"))
 ///     try backend.load(model: "m")
@@ -32,18 +32,18 @@ package final class BackendDriver {
         }
     }
 
-    /// Nil: what is at the other end is no child of this process.
+    /// Nil: the backend is no child of this process.
     package let process: BackendProcess?
-    /// The longest that is waited for the backend's next byte, for room to write to it, and for its end.
+    /// The longest wait for the backend's next byte, for room to write to it, and for its end.
     package let patienceSeconds: UInt64
     package private(set) var conversation = BackendConversation(end: .agent)
     /// The names of its messages, in their order.
     package private(set) var received: [String] = []
-    /// By sequence, since the last start of each.
+    /// The completions by sequence, since the last start of each.
     package private(set) var completions: [UInt32: Completion] = [:]
     package private(set) var pongs: [Pong] = []
     package private(set) var counts: [TokenCount] = []
-    /// What it gave up with.
+    /// The fault that the backend ended with.
     package private(set) var fatal: Fault?
     /// Either end closed the socket.
     package private(set) var isClosed = false
@@ -58,7 +58,7 @@ package final class BackendDriver {
         try self.init(socket: socket, process: nil, program: nil, patienceSeconds: patienceSeconds)
     }
 
-    /// Starts a backend. Nothing is said yet.
+    /// Starts a backend, and sends no message.
     package convenience init(_ program: BackendProgram, patienceSeconds: UInt64 = 20) throws {
         let (ours, theirs) = try Descriptor.socketPair().take { ours, theirs in (ours.release(), theirs.release()) }
         let agentEnd = Descriptor(owning: ours)
@@ -80,7 +80,7 @@ package final class BackendDriver {
     }
 }
 
-// What is said and heard.
+// Sending and receiving.
 extension BackendDriver {
     /// Sends a message.
     package func say(_ message: AgentMessage) throws {
@@ -108,8 +108,8 @@ extension BackendDriver {
         }
     }
 
-    /// Hears what comes until a condition holds. Throws when the backend breaks the contract, gives up, closes its socket or
-    /// says nothing for too long before it does.
+    /// Receives messages until a condition holds. Throws if before that the backend breaks the contract, ends with a
+    /// fault, closes its socket or sends nothing for too long.
     package func listen(until condition: (BackendDriver) -> Bool) throws {
         while true {
             while let frame = try input.next() { try hear(frame) }
@@ -138,7 +138,7 @@ extension BackendDriver {
         }
     }
 
-    /// Whether nothing comes within a time.
+    /// Whether no message comes within a time.
     package func saysNothing(forMilliseconds milliseconds: UInt64) throws -> Bool {
         guard input.count == 0, !isClosed else { return false }
         return try Poll.wait(descriptor, for: .readable, nanoseconds: milliseconds * 1_000_000).isEmpty

@@ -7,7 +7,7 @@ package final class BackendProcess {
     package static let weightsDescriptor: UInt32 = 4
 
     package var pid: CInt { handle.processID }
-    /// How it ended, once that was waited for.
+    /// How it ended; nil before `awaitEnd` has returned a status.
     package private(set) var status: ExitStatus?
     private let handle: ProcessHandle
 
@@ -32,7 +32,7 @@ package final class BackendProcess {
         _ = handle.waitForExit()
     }
 
-    /// The limit that the sandbox sets is set by a shell here.
+    /// A shell sets the limit that otherwise the sandbox sets.
     private static func spawn(_ program: BackendProgram, _ descriptors: [CInt]) throws(LinuxError) -> CInt {
         let limit = program.dataMebibytes.map { ["sh", "-c", "ulimit -d \($0 << 10) && exec \"$0\"", program.path] }
         return try ProcessSpawn.spawn(
@@ -40,7 +40,7 @@ package final class BackendProcess {
             environment: program.environment, descriptors: descriptors)
     }
 
-    /// Waits for it to end, for so many seconds at the most. Nil: it runs on.
+    /// Waits for its end, for at most this many seconds. Nil: it still runs.
     package func awaitEnd(seconds: UInt64) throws(LinuxError) -> ExitStatus? {
         let deadline = Monotonic.now().advanced(milliseconds: seconds * 1_000)
         while status == nil {

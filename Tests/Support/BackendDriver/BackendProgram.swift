@@ -1,4 +1,4 @@
-/// A backend's executable, and what a process of it is given beside its socket. No sandbox: it is started as it is.
+/// A backend's executable, and what its process gets in addition to its socket. It is started without a sandbox.
 package struct BackendProgram: Sendable {
     package var path: String
     /// As execve(2) takes it, `NAME=VALUE` each. A sandbox gives none.
@@ -7,9 +7,9 @@ package struct BackendProgram: Sendable {
     package var socketBlocks = true
     /// The memory that it may have, as RLIMIT_DATA (setrlimit(2)); nil: as much as there is.
     package var dataMebibytes: UInt64?
-    /// The file that it gets open for reading, and is told of in `Load`; nil: none.
+    /// The weights: a file that it gets open for reading, and that `Load` names; nil: none.
     package var weights: String?
-    /// Whether what it writes to standard error is thrown away; it is this process's otherwise.
+    /// Whether its standard error is dropped; otherwise it is this process's.
     package var isQuiet = false
 
     package init(path: String) { self.path = path }

@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// Whether it comes to hold within so many seconds; for what nobody tells of, such as the end of a process that init reaps.
-/// A test asserts what it returns, and never how long it took.
+/// Whether a condition comes to hold within this many seconds. It is for changes without an event, such as the end of a
+/// process that init reaps. A test asserts the result, and never how long it took.
 package func eventually(
     within seconds: Int = 30, isolation: isolated (any Actor)? = #isolation, _ condition: () throws -> Bool
 ) async throws -> Bool {
@@ -13,7 +13,7 @@ package func eventually(
     return true
 }
 
-/// The same on a thread that may wait.
+/// The same, blocking its thread.
 package func eventuallyBlocking(within seconds: Int = 30, _ condition: () throws -> Bool) rethrows -> Bool {
     var pauses = Pauses(seconds: seconds)
     while try !condition() {
@@ -23,7 +23,7 @@ package func eventuallyBlocking(within seconds: Int = 30, _ condition: () throws
     return true
 }
 
-/// The times to wait between two looks, in microseconds: short ones first, and none once the time is over.
+/// The times to wait between two checks, in microseconds: short ones first, and none once the time is over.
 private struct Pauses: IteratorProtocol {
     private let deadline: ContinuousClock.Instant
     private var pause: UInt32 = 100

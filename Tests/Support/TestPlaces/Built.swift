@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the build has made.
+/// The build's products.
 package enum Built {
     /// The running test bundle, which is an executable.
     package static let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the repository holds that tests read.
+/// Files of the repository that tests read.
 package enum Repository {
     /// The folder of `Package.swift`.
     package static let root = URL(fileURLWithPath: #filePath)

@@ -110,7 +110,7 @@ struct LoopStateTests {
         let overdue = state.addTimer(at: Self.moment(1)) { fired.append("overdue") }
         #expect(state.timeoutMilliseconds(at: Self.moment(2)) == 0)
         state.takeDueTimer(at: Self.moment(2))?()
-        // It has fired: that it is cancelled now takes nobody else's place.
+        // The timer has fired: cancelling it now must not cancel the one that took its place.
         state.cancel(overdue)
         #expect(state.takeDueTimer(at: Self.moment(2)) == nil)
         while let action = state.takeDueTimer(at: Self.moment(9)) { action() }

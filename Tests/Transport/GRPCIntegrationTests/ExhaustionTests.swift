@@ -6,7 +6,7 @@ import LinuxSystem
 import SwiftProtobuf
 import Testing
 
-/// Peers that use up memory, processor time or descriptors: each is bounded, and who is honest is served.
+/// Peers that use up memory, processor time or descriptors: each is bounded, and honest clients are served.
 @Suite(.timeLimit(.minutes(1)))
 struct ExhaustionTests {
     private static let enhanceYourCalm: UInt32 = 11
@@ -227,7 +227,7 @@ struct ExhaustionTests {
             async let first = greedy.request("/test.Echo/Echo", fields: [encoding], body: body)
             async let second = greedy.request("/test.Echo/Echo", fields: [encoding], body: compressed)
             while await server.server.limitsMet["decompressedBytesPerSecondMax"] == nil { await Task.yield() }
-            // What is not compressed is nobody's business here, nor is another connection's.
+            // Uncompressed messages are not affected, nor those of another connection.
             let unaffected = await greedy.request("/test.Echo/Bytes", fields: [encoding], body: plain)
             #expect(unaffected.body == plain)
             let honest = try await RawClient(to: server.address)

@@ -1,7 +1,7 @@
 import COpenSSL
 import LinuxSystem
 
-/// A TLS client that does what ours never would. Blocking, off the loop; trusts whoever answers.
+/// A TLS client that does what ours never would. Blocking, off the loop; it accepts any certificate.
 final class RawTLSClient {
     private let socket: RawSocket
     private let ssl: OpaquePointer
