@@ -40,6 +40,8 @@ struct CatalogReader: Sendable {
 
     let path: String
     var modelFolders: [String] = []
+    /// Paths of models that are served beside those of the folders.
+    var lentModels: [String] = []
     let policiesDirectory: String
     let owner: OwnerLimits
     let limits: SupervisorConfiguration.Limits

@@ -27,6 +27,11 @@ extension CatalogReader {
                 for (path, entry) in before.models where isDirectly(in: folder, path) { catalog.models[path] = entry }
             }
         }
+        for path in lentModels where catalog.models[path] == nil {
+            let found = ModelFolder.single(path, formats: formats)
+            catalog.unserved += found.unserved
+            take(model: path, found, into: &catalog, before: before.models[path])
+        }
         serve(serving, into: &catalog)
     }
 
@@ -85,6 +90,12 @@ extension CatalogReader {
         for (model, _) in models {
             do throws(Refusal) {
                 let backend = try backend(for: model, of: serving)
+                var model = model
+                if lentModels.contains(model.path) {
+                    // Whoever lends it is told what it is called.
+                    let id = model.id
+                    for number in 2... where paths[model.id] != nil { model.alias = "\(id)~\(number)" }
+                }
                 if let other = paths[model.id] {
                     throw Refusal(
                         "not served, because \(other) has the id '\(model.id)' already; give it another with \"id\" in "

@@ -15,6 +15,8 @@ struct ModelEntry: Equatable, Sendable {
     var sidecarFacts: FileFacts?
     /// What of its settings is not in force, and why; empty when all is.
     var notice = ""
+    /// What it is called in place of its own id, which another model has.
+    var alias: String?
     /// Since when a file of it has been missing.
     var missingSince: Monotonic?
 
@@ -31,7 +33,7 @@ struct ModelEntry: Equatable, Sendable {
     }
 
     /// What consumers name it by.
-    var id: String { sidecar.id ?? name.id }
+    var id: String { alias ?? sidecar.id ?? name.id }
 
     /// Whatever is there, with the settings of `sidecar`, which is `.absent` where there are none. `isThere`: a look found the
     /// weights.

@@ -29,6 +29,14 @@ struct ModelFolder: Equatable, Sendable {
         return folder
     }
 
+    /// One file alone, wherever it lies.
+    static func single(_ path: String, formats: Set<String>) -> ModelFolder {
+        var folder = ModelFolder()
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        folder.take(String(path[path.index(after: slash)...]), in: String(path[..<slash]), formats: formats)
+        return folder
+    }
+
     /// A path without what follows its last dot.
     static func stem(of path: String) -> String {
         guard let dot = path.lastIndex(of: "."), !path[dot...].contains("/") else { return path }

@@ -37,11 +37,14 @@ package final class Supervisor {
     private let setting: BackendSetting
     private let logger: Logger
     private var catalog = BackendCatalog()
+    /// Model files that are served for as long as somebody lends them, and how many do.
+    private var lent: [String: Int] = [:]
     /// Models that wait until others have given their memory back.
     private var awaitingMemory: Set<String> = []
     /// Removed from the folder, and not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
+    private var lastLook: Task<Void, Never>?
     /// Why the folder could not be looked at last time; empty when it could.
     private var lastFailure = ""
     private var isStopping = false
@@ -74,9 +77,21 @@ package final class Supervisor {
 
     /// Looks at the folder now, and returns once what runs was told to be as the folder is.
     package func rescan() async {
+        // One look at a time: one that began earlier must not be taken for what is there now.
+        let earlier = lastLook
+        let look = Task {
+            await earlier?.value
+            await self.look()
+        }
+        lastLook = look
+        await look.value
+    }
+
+    private func look() async {
         guard !isStopping else { return }
         var reader = reader(limits)
         for backend in backends { reader.held[backend.key] = backend.weights?.file }
+        reader.lentModels = lent.keys.sorted()
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
         guard !isStopping else { return }
@@ -198,6 +213,38 @@ extension Supervisor {
             return ManagedBackend(definition, setting: setting)
         }
         return leaving.remove(at: index)
+    }
+}
+
+// Lending.
+extension Supervisor {
+    /// Serves a model file, at an absolute path, until `endLending`; returns its id. Throws why it cannot be served.
+    package func lend(_ path: String) async throws(SupervisorError) -> String {
+        lent[path, default: 0] += 1
+        // A file that was copied a moment ago takes a few looks.
+        let until = Monotonic.now().advanced(milliseconds: limits.weightsSettledMilliseconds &* 3)
+        repeat {
+            await rescan()
+            let served = catalog.definitions.first { $0.model.file == nil && $0.weights.place?.path == path }
+            if let id = served?.model.id, let backend = models[id]?.backend, backend.state != .waiting {
+                if backend.state != .failed { return id }
+                endLending(path)
+                throw SupervisorError(backend.detail)
+            }
+            if served == nil, !catalog.isSettling { break }
+            await withCheckedContinuation { continuation in
+                IOLoop.schedule(afterMilliseconds: limits.settledMilliseconds) { continuation.resume() }
+            }
+        } while Monotonic.now() < until
+        let reason = catalog.unserved.first { $0.path == path }?.reason ?? "no file that can be read"
+        endLending(path)
+        throw SupervisorError("\(path) is \(reason)")
+    }
+
+    package func endLending(_ path: String) {
+        guard let count = lent[path] else { return }
+        lent[path] = count > 1 ? count - 1 : nil
+        Task { await self.rescan() }
     }
 }
 

@@ -29,7 +29,7 @@ struct Hearth: AsyncParsableCommand {
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, ChatCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
+            ServeCommand.self, RunCommand.self, ChatCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
             LogsCommand.self, StatusCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
             TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])

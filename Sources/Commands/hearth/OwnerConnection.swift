@@ -3,6 +3,7 @@ internal import EventLoop
 internal import Foundation
 internal import GRPC
 internal import HostAgent
+internal import InferenceMessages
 internal import LinuxSystem
 internal import SwiftProtobuf
 internal import TLSSession
@@ -61,6 +62,28 @@ struct OwnerConnection: Sendable {
             throw Refusal(
                 "the agent at \(client.address) is of another version and does not know this (\(method)): start it anew with "
                     + "this one, 'hearth serve --take-over'")
+        }
+    }
+
+    /// Has a file served until this connection is closed; returns the model's id.
+    func lend(_ path: String) async throws -> String {
+        let answers = await client.serverStreaming(
+            "/hearth.admin.v1.Admin/Lend", Hearth_Admin_V1_LendRequest.with { $0.path = path },
+            answers: Hearth_Admin_V1_LendResponse.self)
+        return try await withCheckedThrowingContinuation { continuation in
+            // The call lasts as long as its answers are awaited.
+            Task {
+                var isAnswered = false
+                do {
+                    for try await answer in answers where !isAnswered {
+                        isAnswered = true
+                        continuation.resume(returning: answer.model)
+                    }
+                    throw Status(.unavailable, "the agent ended the call")
+                } catch {
+                    if !isAnswered { continuation.resume(throwing: error) }
+                }
+            }
         }
     }
 

@@ -94,6 +94,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
     var grace: UInt32 = 10
+    /// Stops when this descriptor, a pipe's, is at its end: when whoever started the agent has gone, however that was.
+    @Option(help: .hidden)
+    var untilClosed: Int32?
     @Flag(help: "Take over from the agent that runs with the same state folder, without its consumers noticing.")
     var takeOver = false
 
@@ -115,7 +118,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             logger.warning("\(name)")
         }
         let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
-        try await ServeSession(agent: agent, logger: logger, graceSeconds: grace).run(takingOver: takeOver)
+        try await ServeSession(agent: agent, logger: logger, graceSeconds: grace, untilClosed: untilClosed)
+            .run(takingOver: takeOver)
     }
 
     private var flags: [HostConfiguration.Key: [String]] {

@@ -21,6 +21,8 @@ struct ServeSession {
     let agent: HostAgent
     let logger: Logger
     let graceSeconds: UInt32
+    /// A pipe at whose end the agent stops; nil: none.
+    let untilClosed: Int32?
 
     /// Starts the agent, and returns when it has stopped. Throws why it could not start.
     func run(takingOver: Bool) async throws {
@@ -28,6 +30,13 @@ struct ServeSession {
         let terminal = ControllingTerminal()
         let signals = try await SignalStream.make()
         Task { for await number in signals { continuation.yield(.signal(number)) } }
+        if let untilClosed {
+            Thread.detachNewThread {
+                var byte: UInt8 = 0
+                while read(untilClosed, &byte, 1) > 0 || errno == EINTR {}
+                continuation.yield(.signal(SIGTERM))
+            }
+        }
         let agent = self.agent
         Task {
             do throws(HostError) {

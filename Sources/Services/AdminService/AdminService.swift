@@ -63,6 +63,7 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_ReadLogRequest, _) in try await self.readLog(request) }
         case "HandOver":
             .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in try await self.handOver(request) }
+        case "Lend": Method { call in Lending(call, self.supervisor) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }

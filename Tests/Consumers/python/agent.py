@@ -106,12 +106,16 @@ class Agent:
         self.folder.chmod(0o755)
         self.backend_folder = self.folder / "backends"
         self.backend_folder.mkdir(mode=0o755)
+        # As empty as the test wants it, whatever lies in this machine's.
+        self.model_folder = self.folder / "models"
+        self.model_folder.mkdir(mode=0o755)
         self.state = self.folder / "state"
         self.models = []
         for name, manifest in ({"echo": None} if backends is None else backends).items():
             self.add_backend(name, manifest, of)
         self.listen = [text.replace("STATE", str(self.state)) for text in listen]
         self.command = [PREFIX / "bin/hearth", "serve", "--state", self.state, "--backends", self.backend_folder]
+        self.command += ["--models", self.model_folder]
         for address in self.listen:
             self.command += ["--listen", address]
         if plaintext:
@@ -126,7 +130,7 @@ class Agent:
         target = self.backend_folder / name
         shutil.copyfile(SHIPPED / of, target)
         target.chmod(0o755)
-        self.models += [model["id"] for model in manifest["models"]] if manifest else [name]
+        self.models += [model["id"] for model in manifest.get("models", [])] if manifest else [name]
         if manifest is not None:
             (self.backend_folder / f"{name}.json").write_text(json.dumps(manifest))
 

@@ -1,0 +1,69 @@
+internal import Foundation
+internal import Glibc
+internal import Installation
+internal import LinuxSystem
+
+/// An agent for one command: it listens on a Unix socket in a temporary folder, and ends with this process, however that ends.
+enum OwnAgent {
+    private static let startSeconds: Int32 = 60
+    /// What is left to do when this process ends; written once, before anything could end it.
+    nonisolated(unsafe) private static var running: (process: pid_t, pipe: CInt, folder: String)?
+
+    /// Starts it, and returns its state folder once it answers. Throws why it could not start.
+    static func start() async throws -> String {
+        let folder = try temporaryFolder()
+        let state = "\(folder)/state"
+        let executable = try InstalledParts.ownExecutable()
+        let said = try Descriptor.pipe()
+        let life = try Descriptor.pipe()
+        let input = try Descriptor.open("/dev/null", O_RDONLY)
+        let log = try Descriptor.open("\(folder)/log", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, mode: 0o600)
+        var arguments = [executable, "serve", "--state", state, "--listen", "unix:\(folder)/host.sock"]
+        arguments += ["--plaintext", "--grace", "0", "--until-closed", "4"]
+        let environment = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
+        let process = try ProcessSpawn.spawn(
+            executable, arguments: arguments, environment: environment,
+            descriptors: [input.raw, said.second.raw, log.raw, input.raw, life.first.raw])
+        running = (process, life.takeSecond().release(), folder)
+        atexit { OwnAgent.end() }
+        let line = try firstLine(said.takeFirst())
+        guard line.hasPrefix("hearth: accepting") else {
+            let lines = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
+            let last = lines.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+            throw Refusal("the agent could not be started: \(last)")
+        }
+        return state
+    }
+
+    /// Ends it, and removes what it kept.
+    private static func end() {
+        guard let (process, pipe, folder) = running else { return }
+        running = nil
+        close(pipe)
+        var status: CInt = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// Where only this user can look in; the agent may be another one, and has to pass through.
+    private static func temporaryFolder() throws -> String {
+        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        var template = Array("\(base)/hearth-run.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw LinuxError.last("make a folder in \(base)") }
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        if SystemUser.currentIsRoot { chmod(folder, 0o711) }
+        return folder
+    }
+
+    /// What it says first; empty when it ends, or says nothing for too long.
+    private static func firstLine(_ pipe: borrowing Descriptor) throws -> String {
+        var line: [UInt8] = []
+        while line.last != UInt8(ascii: "\n"), line.count < 4_096 {
+            var asked = pollfd(fd: pipe.raw, events: Int16(POLLIN), revents: 0)
+            var byte: UInt8 = 0
+            guard poll(&asked, 1, startSeconds * 1_000) == 1, read(pipe.raw, &byte, 1) == 1 else { break }
+            line.append(byte)
+        }
+        return String(decoding: line, as: UTF8.self)
+    }
+}

@@ -1,0 +1,76 @@
+internal import ArgumentParser
+internal import Foundation
+internal import InferenceMessages
+internal import SwiftProtobuf
+
+struct RunCommand: AsyncParsableCommand, HandlesSignals {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Talk to a model, whether or not an agent runs.",
+        usage: "hearth run <model|file> [<prompt>] [<options of 'hearth chat'>]",
+        discussion: """
+            The model is one of the folders of models (see 'hearth models'), or a file anywhere. Where an agent of yours runs, it \
+            is asked, and serves the file for as long as this command does; otherwise an agent is started, which only you can \
+            reach, and ended with this command. The rest is as with 'hearth chat': with a prompt, or with text on standard \
+            input, one answer, else a conversation.
+
+            EXAMPLES
+              hearth run ~/Downloads/SmolLM2-135M-Instruct.Q4_1.gguf
+              hearth run smollm2-135m-instruct "What is the capital of France?" --temperature 0
+            """)
+
+    @Option(help: ArgumentHelp("The state folder of the agent to ask.", valueName: "dir"))
+    var state: String?
+    @Argument(help: "A model's name, or the path of a model's file.")
+    var model: String
+    @Argument(parsing: .allUnrecognized, help: "The prompt, and options of 'hearth chat'.")
+    var rest: [String] = []
+
+    mutating func run() async throws {
+        // Refused before anything is started for it.
+        _ = try ChatCommand.parse(["--model", model] + rest)
+        let file = try Self.file(of: model)
+        let agent: OwnerConnection
+        if let running = try? await OwnerConnection.open(state: state) {
+            agent = running
+        } else {
+            guard state == nil else { agent = try await OwnerConnection.open(state: state); return }
+            agent = try await OwnerConnection.open(state: try await OwnAgent.start())
+        }
+        let lent = try await file.asyncMap { try await agent.lend($0) }
+        var chat = try ChatCommand.parse(try await Self.address(of: agent) + ["--model", lent ?? model] + rest)
+        try await chat.run()
+        await agent.close()
+    }
+
+    /// The absolute path, where a file is meant and not a model's name.
+    private static func file(of model: String) throws -> String? {
+        let isPath = model.contains("/") || model.hasSuffix(".gguf")
+        let path = URL(fileURLWithPath: model).standardizedFileURL.path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            guard isPath else { return nil }
+            throw Refusal("there is no file \(path)")
+        }
+        guard !isFolder.boolValue else {
+            guard isPath else { return nil }
+            throw Refusal("\(path) is a folder; name the model's file in it")
+        }
+        return path
+    }
+
+    /// How 'hearth chat' reaches the agent.
+    private static func address(of agent: OwnerConnection) async throws -> [String] {
+        let status: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
+        guard let listener = status.listeners.first(where: { $0.security == "plaintext" }) ?? status.listeners.first
+        else { throw Refusal("the agent listens nowhere") }
+        return ["--to", listener.address] + (listener.security == "tls" ? ["--tls"] : [])
+    }
+}
+
+extension Optional {
+    fileprivate func asyncMap<Value>(_ body: (Wrapped) async throws -> Value) async rethrows -> Value? {
+        guard let self else { return nil }
+        return try await body(self)
+    }
+}

@@ -1,0 +1,272 @@
+"""Models of a folder: found, named, loaded by their first request, and given up when others need their memory.
+
+Echo serves the files here. It reads none of them, and says the same for each.
+"""
+
+import asyncio
+import hashlib
+import subprocess
+
+import echo
+import grpc
+import pytest
+from agent import Agent, is_alive, wait_until
+from consumer import connect, detail, failure, first_failure, pb, read_turn, rpc, run
+from google.rpc import error_details_pb2
+
+MANIFEST = {"serves": ["words"], "memoryMebibytes": 100}
+UNLOADED, READY = pb.MODEL_STATE_UNLOADED, pb.MODEL_STATE_READY
+
+
+class ModelAgent(Agent):
+    """Has room for two models at once, and keeps each for five minutes."""
+
+    def __init__(self):
+        super().__init__({"echo": MANIFEST}, options=["--memory", "250M"])
+
+    def add(self, name, content="words", settings=None):
+        if settings is not None:
+            (self.model_folder / f"{name.rpartition('.')[0]}.json").write_text(settings)
+        # As a careful person does it.
+        (self.model_folder / f".{name}").write_text(content)
+        (self.model_folder / f".{name}").rename(self.model_folder / name)
+
+    def state_of(self, model):
+        return self.backends().get(model, {}).get("state")
+
+    def wait_state(self, model, state):
+        wait_until(lambda: self.state_of(model) == state, f"{model} {state}")
+
+    def models_text(self):
+        return self.command_line("models", "--to", self.address, "--state", self.state)
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with ModelAgent() as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def empty(request):
+    """Each test begins and ends without a model."""
+    agent = request.getfixturevalue("agent")
+    yield
+    for path in agent.model_folder.iterdir():
+        path.unlink()
+    wait_until(lambda: not agent.backends(), "no model left")
+
+
+def ask(agent, model, max_tokens=5, prompt="a b c", **options):
+    """One whole turn, checked against what echo says."""
+
+    async def scenario():
+        async with connect(agent) as channel:
+            request = echo.request(prompt, model=model, max_tokens=max_tokens, **options)
+            call = rpc.InferenceStub(channel).Generate(request)
+            events = [event async for event in call]
+            turn = await read_turn(Replay(events))
+            echo.check(turn, request)
+            return turn, events
+
+    return run(scenario())
+
+
+class Replay:
+    def __init__(self, events):
+        self.events = iter(events)
+
+    async def read(self):
+        return next(self.events)
+
+
+def listed(agent):
+    async def scenario():
+        async with connect(agent) as channel:
+            answer = await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest())
+            return {model.id: model for model in answer.models}
+
+    return run(scenario())
+
+
+def test_a_file_is_a_model_that_its_first_request_loads(agent):
+    agent.add("Fox-1B-Q4_0.words", "the weights")
+    agent.wait_state("fox-1b:q4_0", "unloaded")
+    assert listed(agent)["fox-1b:q4_0"].state == UNLOADED
+    assert "No model is in memory" in agent.command_line("ps", "--state", agent.state)
+    # Its name without the quantisation is enough where it is the only one.
+    turn, events = ask(agent, "fox-1b")
+    assert turn.accepted.model == "fox-1b:q4_0"
+    assert turn.accepted.model_digest == hashlib.sha256(b"the weights").digest()
+    queued = [event.queued for event in events if event.WhichOneof("event") == "queued"]
+    assert queued and all(0 <= event.loaded_fraction <= 1 and event.HasField("loaded_fraction") for event in queued)
+    model = listed(agent)["fox-1b:q4_0"]
+    assert model.state == READY and model.digest == turn.accepted.model_digest
+    table = agent.command_line("ps", "--state", agent.state)
+    assert "fox-1b:q4_0" in table and "in 4 min" in table
+    # The next one waits for nothing.
+    _, events = ask(agent, "fox-1b:q4_0")
+    assert events[0].WhichOneof("event") == "accepted"
+
+
+def test_a_name_that_several_models_have_is_refused_with_all_of_them(agent):
+    agent.add("fox-q4_0.words")
+    agent.add("fox-q8_0.words")
+    wait_until(lambda: len(listed(agent)) == 2, "both listed")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(echo.request("x", model="fox")))
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert "fox:q4_0, fox:q8_0" in error.details()
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(echo.request("x", model="wolf")))
+            assert error.code() == grpc.StatusCode.NOT_FOUND and "fox:q4_0" in error.details()
+
+    run(scenario())
+
+
+def test_a_prompt_is_counted_by_a_model_that_is_not_loaded_yet(agent):
+    agent.add("fox.words")
+    agent.wait_state("fox", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            counted = await rpc.InferenceStub(channel).CountTokens(echo.request("a b c d", model="fox"))
+            assert counted.tokens == 4
+
+    run(scenario())
+
+
+def test_a_request_says_how_long_its_model_is_kept(agent):
+    agent.add("fox.words")
+    agent.wait_state("fox", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            request = echo.request("a b", model="fox", max_tokens=3)
+            request.keep_alive.seconds = 0
+            echo.check(await read_turn(stub.Generate(request)), request)
+            request.keep_alive.seconds = 86_401
+            error = await failure(stub.Generate(request).read())
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "keep_alive" in error.details()
+
+    run(scenario())
+    agent.wait_state("fox", "unloaded")
+    wait_until(lambda: agent.number("fox", "pid") == 0, "no process left")
+
+
+def test_the_model_that_was_idle_for_longest_makes_room_and_a_stream_never_does(agent):
+    for name in ("a", "b", "c"):
+        agent.add(f"{name}.words")
+    for name in ("a", "b", "c"):
+        agent.wait_state(name, "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            request = echo.request("a b", model="a", max_tokens=100_000, ids=True, tokens_per_second=500)
+            call = stub.Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 10)
+            # There is room for one beside it: b and c take turns, and the stream goes on.
+            for model in ("b", "c", "b"):
+                await asyncio.to_thread(ask, agent, model)
+                states = {name: entry["state"] for name, entry in agent.backends().items()}
+                assert states["a"] == "ready" and states[model] == "ready"
+                assert sorted(states.values()) == ["ready", "ready", "unloaded"]
+            turn = await read_turn(call, turn, until=lambda turn: turn.tokens > 50)
+            assert turn.token_ids[:50] == echo.token_ids(0, "a b", 50)
+            # Who finds no room at all waits until a stream ends.
+            second = stub.Generate(echo.request("x", model="b", max_tokens=100_000, tokens_per_second=500))
+            await read_turn(second, until=lambda turn: turn.tokens > 10)
+            waiting = stub.Generate(echo.request("y z", model="c", max_tokens=3))
+            waits = await read_turn(waiting, until=lambda turn: turn.queued > 0)
+            second.cancel()
+            waits = await read_turn(waiting, waits)
+            echo.check(waits, echo.request("y z", model="c"))
+            call.cancel()
+
+    run(scenario())
+
+
+def test_a_model_that_can_never_fit_is_refused_with_the_numbers(agent):
+    agent.add("huge.words", settings='{"memoryMebibytes": 500}')
+    agent.wait_state("huge", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            error, _ = await first_failure(stub.Generate(echo.request("x", model="huge")))
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "500 MiB" in error.details() and "250 MiB" in error.details()
+            assert detail(error, error_details_pb2.QuotaFailure).violations[0].subject == "model:huge"
+            error = await failure(stub.CountTokens(echo.request("x", model="huge")))
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "500 MiB" in error.details()
+
+    run(scenario())
+    assert agent.state_of("huge") == "unloaded"
+
+
+def test_what_cannot_be_served_is_told_to_the_owner_with_the_remedy(agent):
+    agent.add("fox.words")
+    agent.add("wolf.words", settings='{"contextTokenz": 1}')
+    agent.add("bear.bin")
+    agent.add("hare.words.part")
+    wait_until(lambda: "wolf.words" in agent.models_text(), "told")
+    agent.wait_state("fox", "unloaded")
+    text = agent.models_text()
+    assert "fox " in text and "unloaded" in text
+    assert "did you mean 'contextTokens'?" in text
+    assert "bear.bin" in text and "serve .words" in text
+    assert "hare.words.part" in text and "still on its way" in text
+    # Whoever is not the owner is told of the models only.
+    other = agent.command_line("models", "--to", agent.address, "--state", agent.folder)
+    assert "fox" in other and "wolf" not in other
+    (agent.model_folder / "wolf.json").write_text("{}")
+    wait_until(lambda: "wolf" in listed(agent), "served once it is mended")
+
+
+def test_mistyped_settings_leave_running_what_runs(agent):
+    agent.add("fox.words", settings='{"maxSequences": 3}')
+    agent.wait_state("fox", "unloaded")
+    ask(agent, "fox")
+    pid = agent.number("fox", "pid")
+    (agent.model_folder / "fox.json").write_text('{"maxSequences": ')
+    wait_until(lambda: "the earlier ones are in force" in agent.backends()["fox"].get("detail", ""), "told")
+    ask(agent, "fox")
+    assert agent.number("fox", "pid") == pid
+    (agent.model_folder / "fox.json").write_text('{"maxSequences": 2}')
+    wait_until(lambda: agent.number("fox", "pid") != pid, "given up")
+    ask(agent, "fox")
+    assert agent.number("fox", "maxSequences") == 2
+
+
+def test_a_file_that_goes_lets_its_stream_end_and_one_that_is_replaced_is_loaded_anew(agent):
+    agent.add("fox.words", "one")
+    agent.wait_state("fox", "unloaded")
+    first, _ = ask(agent, "fox")
+    agent.add("fox.words", "two")
+    wait_until(lambda: listed(agent)["fox"].digest == hashlib.sha256(b"two").digest(), "loaded anew")
+    second, _ = ask(agent, "fox")
+    assert first.accepted.model_digest != second.accepted.model_digest
+
+    async def scenario():
+        async with connect(agent) as channel:
+            request = echo.request("a b", model="fox", max_tokens=200, tokens_per_second=200)
+            call = rpc.InferenceStub(channel).Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+            pid = agent.number("fox", "pid")
+            (agent.model_folder / "fox.words").unlink()
+            await asyncio.to_thread(wait_until, lambda: "fox" not in listed(agent), "not offered any more")
+            echo.check(await read_turn(call, turn), request)
+            assert turn.tokens == 200
+            await asyncio.to_thread(wait_until, lambda: not is_alive(pid), "its process ended")
+
+    run(scenario())
+
+
+def test_a_settings_folder_that_is_not_there_is_an_error_that_names_it(agent):
+    command = [*agent.command, "--models", agent.folder / "nowhere", "--listen", "127.0.0.1:0"]
+    answer = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 78
+    assert "nowhere, does not exist: make it, or name another with --models" in answer.stderr
