@@ -94,7 +94,11 @@ extension CatalogReader {
                 if lentModels.contains(model.path) {
                     // Whoever lends it is told what it is called.
                     let id = model.id
-                    for number in 2... where paths[model.id] != nil { model.alias = "\(id)~\(number)" }
+                    var number = 1
+                    while paths[model.id] != nil {
+                        number += 1
+                        model.alias = "\(id)~\(number)"
+                    }
                 }
                 if let other = paths[model.id] {
                     throw Refusal(

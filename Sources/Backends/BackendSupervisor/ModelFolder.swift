@@ -34,6 +34,9 @@ struct ModelFolder: Equatable, Sendable {
         var folder = ModelFolder()
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         folder.take(String(path[path.index(after: slash)...]), in: String(path[..<slash]), formats: formats)
+        // Somebody means it to be a model, whatever else it may be.
+        if folder.models.isEmpty, folder.unserved.isEmpty { folder.refuse(path, formats) }
+        folder.sidecars = [:]
         return folder
     }
 

@@ -18,7 +18,7 @@ enum OwnAgent {
         let life = try Descriptor.pipe()
         let input = try Descriptor.open("/dev/null", O_RDONLY)
         let log = try Descriptor.open("\(folder)/log", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, mode: 0o600)
-        var arguments = [executable, "serve", "--state", state, "--listen", "unix:\(folder)/host.sock"]
+        var arguments = [executable, "serve", "--state", state, "--listen", "unix:\(state)/host.sock"]
         arguments += ["--plaintext", "--grace", "0", "--until-closed", "4"]
         let environment = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
         let process = try ProcessSpawn.spawn(
@@ -29,7 +29,7 @@ enum OwnAgent {
         let line = try firstLine(said.takeFirst())
         guard line.hasPrefix("hearth: accepting") else {
             let lines = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
-            let last = lines.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+            let last = lines.split(separator: "\n").last.map { $0.replacing("hearth: ", with: "") } ?? "it said nothing"
             throw Refusal("the agent could not be started: \(last)")
         }
         return state

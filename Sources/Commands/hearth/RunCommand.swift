@@ -34,13 +34,28 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         if let running = try? await OwnerConnection.open(state: state) {
             agent = running
         } else {
-            guard state == nil else { agent = try await OwnerConnection.open(state: state); return }
+            // Whoever names an agent means that one.
+            if let state { _ = try await OwnerConnection.open(state: state) }
             agent = try await OwnerConnection.open(state: try await OwnAgent.start())
         }
         let lent = try await file.asyncMap { try await agent.lend($0) }
         var chat = try ChatCommand.parse(try await Self.address(of: agent) + ["--model", lent ?? model] + rest)
-        try await chat.run()
+        do {
+            try await chat.run()
+        } catch {
+            // Consumers are not told why a model cannot be had; its owner is.
+            throw await Self.reason(of: lent ?? model, agent).map { Refusal($0) } ?? error
+        }
         await agent.close()
+    }
+
+    /// Why the agent does not serve a model; nil where it does.
+    private static func reason(of model: String, _ agent: OwnerConnection) async -> String? {
+        let list: Hearth_Admin_V1_ListBackendsResponse? = try? await agent.ask(
+            "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
+        let backend = list?.backends.first { $0.model == model || $0.model.hasPrefix("\(model):") }
+        guard let backend, backend.state == "failed" || backend.state == "waiting" else { return nil }
+        return "\(backend.model) cannot be loaded: it \(backend.detail)"
     }
 
     /// The absolute path, where a file is meant and not a model's name.

@@ -12,7 +12,9 @@ struct ModelFolderTests {
     private let first = TemporaryFolder()
     private let second = TemporaryFolder()
 
-    private func catalog(before: BackendCatalog = BackendCatalog(), settled: UInt64 = 0) throws -> BackendCatalog {
+    private func catalog(
+        before: BackendCatalog = BackendCatalog(), settled: UInt64 = 0, lent: [String] = []
+    ) throws -> BackendCatalog {
         var limits = SupervisorConfiguration.Limits()
         limits.settledMilliseconds = settled
         limits.weightsSettledMilliseconds = 0
@@ -20,6 +22,7 @@ struct ModelFolderTests {
             path: backends.path, policiesDirectory: "/none", owner: OwnerLimits(threads: 1), limits: limits,
             digests: DigestCache())
         reader.modelFolders = [first.path, second.path]
+        reader.lentModels = lent
         return try reader.read(before: before)
     }
 
@@ -153,6 +156,23 @@ struct ModelFolderTests {
         #expect(reason.contains("writable by everyone"))
         second.remove("blob")
         #expect(try catalog().files[key]?.weights == .missing)
+    }
+
+    @Test("a file that is lent is served wherever it lies, and under another id where its own is taken")
+    func lent() throws {
+        serve("a")
+        let elsewhere = TemporaryFolder()
+        let path = elsewhere.write("x.gguf")
+        #expect(try catalog(lent: [path]).definitions.map(\.model.id) == ["x"])
+        first.write("x.gguf")
+        let both = try catalog(lent: [path])
+        #expect(both.definitions.map(\.model.id) == ["x", "x~2"])
+        #expect(both.definitions.last?.weights.place?.path == path)
+        #expect(try catalog(before: both).definitions.map(\.model.id) == ["x"])
+        let inFolder = first.file("x.gguf")
+        #expect(try catalog(lent: [inFolder]).definitions.map(\.model.id) == ["x"], "it is served already")
+        let other = elsewhere.write("y.txt")
+        #expect(reason(other, in: try catalog(lent: [other]))?.contains("the backends here serve .gguf") == true)
     }
 
     @Test("a file that is away for a moment was not away; one that stays away is served no more")
