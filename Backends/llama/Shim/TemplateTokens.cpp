@@ -1,0 +1,131 @@
+#include "TemplateTokens.h"
+
+#include <algorithm>
+#include <cctype>
+#include <list>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+
+namespace hearth {
+
+void tokenize(const llama_vocab *vocabulary, const std::string &text, bool addSpecial, bool parseSpecial,
+              std::vector<llama_token> &tokens) {
+    if (text.empty() && !addSpecial) return;
+    const size_t before = tokens.size();
+    tokens.resize(before + text.size() + 8);
+    auto attempt = [&] {
+        return llama_tokenize(vocabulary, text.data(), int32_t(text.size()), tokens.data() + before,
+                              int32_t(tokens.size() - before), addSpecial, parseSpecial);
+    };
+    int32_t count = attempt();
+    if (count < 0 && count != INT32_MIN) {
+        tokens.resize(before + size_t(-count));
+        count = attempt();
+    }
+    if (count < 0) throw std::runtime_error("the text cannot be tokenized");
+    tokens.resize(before + size_t(count));
+}
+
+std::string tokenText(const llama_vocab *vocabulary, llama_token token) {
+    if (token == LLAMA_TOKEN_NULL) return "";
+    std::string text(256, '\0');
+    const int32_t length = llama_token_to_piece(vocabulary, token, text.data(), int32_t(text.size()), 0, true);
+    text.resize(size_t(std::max(0, length)));
+    return text;
+}
+
+TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocabulary) {
+    for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
+        const int attributes = llama_vocab_get_attr(vocabulary, token);
+        // What the authors defined beside the vocabulary but did not call special is text, in a message too: llama.cpp
+        // finds it by itself, and so does what trained the model.
+        if (!(attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))) continue;
+        const std::string text = llama_vocab_get_text(vocabulary, token);
+        if (text.empty()) continue;
+        specials.push_back({text, token, (attributes & LLAMA_TOKEN_ATTR_LSTRIP) != 0,
+                            (attributes & LLAMA_TOKEN_ATTR_RSTRIP) != 0});
+    }
+    std::sort(specials.begin(), specials.end(),
+              [](const Special &a, const Special &b) { return a.text.size() > b.text.size(); });
+}
+
+/// A vocabulary may put a space before each text that follows a special token, and may join what stands on both sides of a
+/// message's first character. So what lies between two special tokens is turned into tokens in one go, whoever wrote it:
+/// only where special tokens are looks at who wrote it.
+bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::function<bool(const std::string &)> &takes,
+                              std::vector<llama_token> &tokens) const {
+    // A template may write what the vocabulary adds.
+    const llama_token first = llama_vocab_get_add_bos(vocabulary) ? llama_vocab_bos(vocabulary) : LLAMA_TOKEN_NULL;
+    const llama_token last = llama_vocab_get_add_eos(vocabulary) ? llama_vocab_eos(vocabulary) : LLAMA_TOKEN_NULL;
+    if (first != LLAMA_TOKEN_NULL) {
+        const std::string text = tokenText(vocabulary, first);
+        if (!parts.empty() && !parts.front().isConsumers && parts.front().text.compare(0, text.size(), text) == 0) {
+            parts.front().text.erase(0, text.size());
+        }
+        tokens.push_back(first);
+    }
+    if (last != LLAMA_TOKEN_NULL && !parts.empty() && !parts.back().isConsumers) {
+        const std::string text = tokenText(vocabulary, last);
+        std::string &end = parts.back().text;
+        if (end.size() >= text.size() && end.compare(end.size() - text.size(), text.size(), text) == 0) {
+            end.resize(end.size() - text.size());
+        }
+    }
+
+    std::string run;
+    const Special *before = nullptr;
+    auto endRun = [&](const Special *after) {
+        size_t begin = 0;
+        size_t end = run.size();
+        auto isBlank = [&](size_t index) { return std::isspace(static_cast<unsigned char>(run[index])) != 0; };
+        while (before && before->takesBlanksAfter && begin < end && isBlank(begin)) begin++;
+        while (after && after->takesBlanksBefore && begin < end && isBlank(end - 1)) end--;
+        run = run.substr(begin, end - begin);
+        if (!takes(run)) return false;
+        hearth::tokenize(vocabulary, run, false, false, tokens);
+        run.clear();
+        before = after;
+        return true;
+    };
+    // A template writes the same again and again.
+    std::unordered_map<std::string, std::vector<Piece>> known;
+    for (const TemplatePart &part : parts) {
+        if (part.isConsumers) {
+            run += part.text;
+            continue;
+        }
+        auto found = known.find(part.text);
+        if (found == known.end()) found = known.emplace(part.text, split(part.text)).first;
+        for (const Piece &piece : found->second) {
+            if (!piece.special) {
+                run += piece.text;
+                continue;
+            }
+            if (!endRun(piece.special)) return false;
+            tokens.push_back(piece.special->token);
+        }
+    }
+    if (!endRun(nullptr)) return false;
+    if (last != LLAMA_TOKEN_NULL) tokens.push_back(last);
+    return true;
+}
+
+std::vector<TemplateTokens::Piece> TemplateTokens::split(const std::string &text) const {
+    std::list<Piece> pieces{{text, nullptr}};
+    for (const Special &special : specials) {
+        for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
+            if (piece->special) continue;
+            const size_t found = piece->text.find(special.text);
+            if (found == std::string::npos) continue;
+            pieces.insert(piece, {piece->text.substr(0, found), nullptr});
+            const auto token = pieces.insert(piece, {"", &special});
+            piece->text.erase(0, found + special.text.size());
+            // What is left is looked at next.
+            piece = token;
+        }
+    }
+    return {std::make_move_iterator(pieces.begin()), std::make_move_iterator(pieces.end())};
+}
+
+}  // namespace hearth
