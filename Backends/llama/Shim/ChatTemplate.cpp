@@ -13,18 +13,20 @@ namespace {
 
 /// The largest of llama.cpp's collection has 17 KB. What is parsed is freed by functions that call each other as deep as it
 /// is nested.
-constexpr size_t sourceBytesMax = 128 << 10;
+constexpr size_t sourceBytesMax = 64 << 10;
 
-/// What a template is given to be parsed and tried.
+/// What a template is given to be parsed and tried: about a second. Those of llama.cpp's collection take a hundredth.
 constexpr TemplateBounds::Limits trialLimits{256 << 20, 64 << 20, ChatTemplate::stackBytes};
 
-/// A template copies text at every block and call, and all variables for every message.
+/// A template copies text at every block and call, and all variables for every message. Those of llama.cpp's collection take
+/// 150 bytes of work and 40 of memory for a byte of the worst text, and 250 KB of work for a message; some take more the
+/// more messages there are.
 TemplateBounds::Limits limits(const std::vector<ChatMessage> &messages) {
     size_t bytes = 0;
     for (const ChatMessage &message : messages) bytes += message.content.size();
     TemplateBounds::Limits limits = trialLimits;
-    limits.workBytes += uint64_t(bytes) * 1024 + (uint64_t(messages.size()) << 20);
-    limits.memoryBytes += int64_t(bytes) * 64 + (int64_t(messages.size()) << 12);
+    limits.workBytes += uint64_t(bytes) * 512 + (uint64_t(messages.size()) << 20);
+    limits.memoryBytes += int64_t(bytes) * 64 + (int64_t(messages.size()) << 13);
     return limits;
 }
 
@@ -52,7 +54,7 @@ auto bounded(TemplateBounds::Limits limits, const std::string &raised, Body body
     }
     using Kind = TemplateFailure::Kind;
     switch (bounds.exceeded()) {
-    case TemplateBounds::Exceeded::work: throw TemplateFailure(Kind::exceeds, "does not come to an end");
+    case TemplateBounds::Exceeded::work: throw TemplateFailure(Kind::exceeds, "does not come to an end in time");
     case TemplateBounds::Exceeded::memory: throw TemplateFailure(Kind::exceeds, "takes too much memory");
     case TemplateBounds::Exceeded::stack: throw TemplateFailure(Kind::exceeds, "calls itself too deep");
     case TemplateBounds::Exceeded::nothing: break;
@@ -103,9 +105,8 @@ ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std:
     g_jinja_on_step = TemplateBounds::step;
     program = bounded(trialLimits, "", [&] { return jinja::parse_from_tokens(jinja::lexer().tokenize(source)); });
     abilities = bounded(trialLimits, "", [&] { return jinja::caps_get(program); });
-    const std::string greeting = "Hello";
-    for (const TemplatePart &part : render({{"user", greeting}})) {
-        if (part.isConsumers && part.text.find(greeting) != std::string::npos) return;
+    for (const TemplatePart &part : render({{"user", "Hello"}})) {
+        if (part.isConsumers) return;
     }
     throw TemplateFailure(TemplateFailure::Kind::broken, "leaves out what the user says");
 }

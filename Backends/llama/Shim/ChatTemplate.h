@@ -49,8 +49,8 @@ public:
     /// for the model to go on. Throws `TemplateFailure`.
     std::vector<TemplatePart> render(std::vector<ChatMessage> messages) const;
 
-    /// Stack that a template may take; who renders must have it.
-    static constexpr size_t stackBytes = 1 << 20;
+    /// Stack that a template may take; who renders must have it. The deepest of llama.cpp's collection takes a twentieth.
+    static constexpr size_t stackBytes = 1 << 19;
 
 private:
     std::vector<TemplatePart> continued(std::vector<ChatMessage> messages, const std::string &answer) const;

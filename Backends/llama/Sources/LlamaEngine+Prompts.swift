@@ -41,8 +41,7 @@ extension LlamaEngine {
             guard let text = pending[owner.kind], text.owner == owner else { continue }
             let contextTokens = contextTokens
             do throws(EngineFault) {
-                let stackBytes = max(
-                    model.preTokenizer.stackBytes(longestRun: text.longestRun), Int(HEARTH_LLAMA_TEMPLATE_STACK_BYTES))
+                let stackBytes = model.preTokenizer.stackBytes(longestRun: text.longestRun)
                 let work = try TextTokenizing(stackBytes: stackBytes) {
                     Result { () throws(EngineFault) in
                         try model.tokens(text.request.prompt, longestRun: text.longestRun, contextTokens)

@@ -163,11 +163,6 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
                                    bool (*takes)(const char *text, size_t bytes, void *context), void *context,
                                    int32_t *tokens, int32_t capacity);
 
-enum {
-    /// Stack that `hearth_llama_tokenize_chat` may need for the template.
-    HEARTH_LLAMA_TEMPLATE_STACK_BYTES = 3 << 19,
-};
-
 /// Why the chat template that the model's file holds cannot be used, to complete "the chat template ..."; its length, 0 when
 /// it can, or there is none.
 size_t hearth_llama_template_flaw(const hearth_llama *llama, char *text, size_t capacity);
