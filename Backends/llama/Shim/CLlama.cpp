@@ -430,14 +430,15 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
         for (size_t i = 0; i < count; i++) {
             conversation.push_back({messages[i].role, std::string(messages[i].content, messages[i].content_bytes)});
         }
+        const TokenizingScope scope;
         std::vector<hearth::TemplatePart> parts;
         try {
             parts = llama->chatTemplate->render(std::move(conversation));
         } catch (const hearth::TemplateFailure &failure) {
-            noteError(failure.what());
+            const bool isLength = failure.kind == hearth::TemplateFailure::Kind::exceeds;
+            noteError((failure.what() + std::string(isLength ? "; send fewer or shorter messages" : "")).c_str());
             return int32_t(HEARTH_LLAMA_TEMPLATE_FAILED);
         }
-        const TokenizingScope scope;
         std::vector<llama_token> ids;
         const auto takesRun = [&](const std::string &run) { return takes(run.data(), run.size(), context); };
         if (!llama->templateTokens->tokenize(std::move(parts), takesRun, ids)) return int32_t(HEARTH_LLAMA_NOT_TAKEN);

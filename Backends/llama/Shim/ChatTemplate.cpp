@@ -85,11 +85,31 @@ jinja::value text(const std::string &text, bool isConsumers = false) {
     return jinja::mk_val<jinja::value_string>(jinja::string(text, isConsumers));
 }
 
-/// As the engine's own, which reads the time zone from a file; here there are none.
+/// UTC's calendar. gmtime_r(3) opens the file of the machine's time zone first; here there are none.
+std::tm calendar(std::time_t time) {
+    constexpr int daySeconds = 24 * 60 * 60;
+    std::tm calendar{};
+    calendar.tm_zone = "UTC";
+    int days = int(time / daySeconds);
+    const int seconds = int(time % daySeconds);
+    calendar.tm_hour = seconds / 3600;
+    calendar.tm_min = seconds / 60 % 60;
+    calendar.tm_sec = seconds % 60;
+    calendar.tm_wday = (days + 4) % 7;
+    int year = 1970;
+    auto isLeap = [&] { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); };
+    for (; days >= 365 + isLeap(); year++) days -= 365 + isLeap();
+    calendar.tm_year = year - 1900;
+    calendar.tm_yday = days;
+    auto monthDays = [&](int month) { return month == 1 ? 28 + isLeap() : 30 + (month + month / 7 + 1) % 2; };
+    for (; days >= monthDays(calendar.tm_mon); calendar.tm_mon++) days -= monthDays(calendar.tm_mon);
+    calendar.tm_mday = days + 1;
+    return calendar;
+}
+
 jinja::value formattedTime(const jinja::context &context, const std::string &format) {
     char buffer[128];
-    std::tm time{};
-    gmtime_r(&context.current_time, &time);
+    const std::tm time = calendar(context.current_time);
     return text(std::string(buffer, std::strftime(buffer, sizeof buffer, format.c_str(), &time)));
 }
 
