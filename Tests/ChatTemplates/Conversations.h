@@ -24,7 +24,7 @@ inline const std::vector<Conversation> conversations = {
     {"greeting", {{"user", "Hello"}}},
     {"system", {{"system", "Be brief."}, {"user", "What is 3 plus 4?"}}},
     {"turns",
-     {{"system", "Be brief."}, {"user", " Hi \n"}, {"assistant", "Hello, <b>you</b>!"}, {"user", "Ünïcode 🦊 ’quoted’?"}}},
+     {{"system", "Be brief."}, {"user", " Hi \n"}, {"assistant", "Hello, <b>you</b>!"}, {"user", "Ünïcode 🦊 ’it’?"}}},
     {"long",
      {{"user", "1"}, {"assistant", "2"}, {"user", "3"}, {"assistant", "4\n\n5"}, {"user", "6"}, {"assistant", " 7 "},
       {"user", "8"}}},
@@ -50,7 +50,8 @@ int renderAll(int count, char **paths, Render render) {
                 std::fprintf(stderr, "%s, %s: %s\n", path.substr(path.rfind('/') + 1).c_str(), conversation.name.c_str(),
                              error.what());
             }
-            std::printf("=== %s, %s\n%s\n", path.substr(path.rfind('/') + 1).c_str(), conversation.name.c_str(), text.c_str());
+            std::printf("=== %s, %s\n%s\n", path.substr(path.rfind('/') + 1).c_str(), conversation.name.c_str(),
+                        text.c_str());
         }
     }
     return 0;

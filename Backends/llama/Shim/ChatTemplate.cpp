@@ -118,7 +118,8 @@ jinja::value formattedTime(const jinja::context &context, const std::string &for
 ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken)
     : source(source), bosToken(std::move(bosToken)), eosToken(std::move(eosToken)) {
     if (source.size() > sourceBytesMax) {
-        throw TemplateFailure(TemplateFailure::Kind::broken, "is longer than " + std::to_string(sourceBytesMax) + " bytes");
+        throw TemplateFailure(TemplateFailure::Kind::broken,
+                              "is longer than " + std::to_string(sourceBytesMax) + " bytes");
     }
     // StepFun's model thinks in circles about blanks.
     trimsContents = source.find("You have access to the following functions in JSONSchema format") != std::string::npos;

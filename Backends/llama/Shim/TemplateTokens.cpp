@@ -35,14 +35,28 @@ std::string tokenText(const llama_vocab *vocabulary, llama_token token) {
     return text;
 }
 
+namespace {
+
+/// As llama.cpp's converters ask: "<|im_start|>", or with the wide bars of DeepSeek's.
+bool looksSpecial(const std::string &text) {
+    auto isWithin = [&](const std::string &begin, const std::string &end) {
+        return text.size() > begin.size() + end.size() && text.compare(0, begin.size(), begin) == 0 &&
+               text.compare(text.size() - end.size(), end.size(), end) == 0;
+    };
+    return isWithin("<|", "|>") || isWithin("<｜", "｜>");
+}
+
+}  // namespace
+
 TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocabulary) {
     for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
         const int attributes = llama_vocab_get_attr(vocabulary, token);
-        // What the authors defined beside the vocabulary but did not call special is text, in a message too: llama.cpp
-        // finds it by itself, and so does what trained the model.
-        if (!(attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))) continue;
         const std::string text = llama_vocab_get_text(vocabulary, token);
         if (text.empty()) continue;
+        // What the authors defined beside the vocabulary and did not call special, as "<think>", is text, in a message too:
+        // what trained the model finds it there. Files of old have marks of turns among these.
+        if ((attributes & LLAMA_TOKEN_ATTR_USER_DEFINED) && looksSpecial(text)) unmarked.push_back(text);
+        if (!(attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))) continue;
         specials.push_back({text, token, (attributes & LLAMA_TOKEN_ATTR_LSTRIP) != 0,
                             (attributes & LLAMA_TOKEN_ATTR_RSTRIP) != 0});
     }
@@ -92,7 +106,13 @@ bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::functi
     std::unordered_map<std::string, std::vector<Piece>> known;
     for (const TemplatePart &part : parts) {
         if (part.isConsumers) {
-            run += part.text;
+            size_t begin = 0;
+            for (const size_t cut : cuts(part.text)) {
+                run += part.text.substr(begin, cut - begin);
+                if (!endRun(nullptr)) return false;
+                begin = cut;
+            }
+            run += part.text.substr(begin);
             continue;
         }
         auto found = known.find(part.text);
@@ -109,6 +129,20 @@ bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::functi
     if (!endRun(nullptr)) return false;
     if (last != LLAMA_TOKEN_NULL) tokens.push_back(last);
     return true;
+}
+
+/// Where a message is cut so that llama.cpp finds no token that looks special in it. In a vocabulary that puts a space before
+/// each text there is one more for each cut.
+std::vector<size_t> TemplateTokens::cuts(const std::string &message) const {
+    std::vector<size_t> cuts;
+    for (const std::string &text : unmarked) {
+        for (size_t found = message.find(text); found != std::string::npos; found = message.find(text, found + 1)) {
+            cuts.push_back(found + 1);
+        }
+    }
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    return cuts;
 }
 
 std::vector<TemplateTokens::Piece> TemplateTokens::split(const std::string &text) const {

@@ -43,10 +43,13 @@ private:
     };
 
     std::vector<Piece> split(const std::string &text) const;
+    std::vector<size_t> cuts(const std::string &message) const;
 
     const llama_vocab *vocabulary;
     /// The longest first, as llama.cpp looks for them.
     std::vector<Special> specials;
+    /// Tokens that look special and that the file does not call so: llama.cpp finds them in any text.
+    std::vector<std::string> unmarked;
 };
 
 }  // namespace hearth

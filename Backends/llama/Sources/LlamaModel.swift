@@ -247,7 +247,7 @@ extension LlamaModel {
         case Int32(HEARTH_LLAMA_NOT_TAKEN):
             throw EngineFault(
                 .invalidArgument,
-                "the chat template of this model joins messages to too many characters in a row without a blank; break them up"
+                "the chat template of this model makes too many characters in a row without a blank; break them up"
             )
         case Int32(HEARTH_LLAMA_FAILED):
             let error = Self.firstError

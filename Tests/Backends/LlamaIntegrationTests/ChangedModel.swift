@@ -45,10 +45,12 @@ final class ChangedModel {
 
     /// A model with another chat template.
     convenience init(
-        chatTemplate: String, _ vocabulary: Vocabulary = .bytePairs, addsFirstToken: Bool = false
+        chatTemplate: String, _ vocabulary: Vocabulary = .bytePairs, addsFirstToken: Bool = false,
+        change: (inout [UInt8]) -> Void = { _ in }
     ) throws {
         try self.init { bytes in
             let original = bytes.count
+            change(&bytes)
             if vocabulary == .sentencePiece {
                 Self.set("tokenizer.ggml.model", to: "llama", in: &bytes)
                 for (symbol, name) in [("Ġ", "▁"), ("Ċ", "\n")] {
@@ -87,6 +89,20 @@ final class ChangedModel {
         let place = place(of: key, .string, in: bytes)
         let length = bytes[place..<place + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
         return String(decoding: bytes[place + 8..<place + 8 + length], as: UTF8.self)
+    }
+
+    /// What llama.cpp calls the type of a token.
+    enum TokenType: UInt8 {
+        case userDefined = 4
+    }
+
+    static func set(type: TokenType, ofToken id: Int, in bytes: inout [UInt8]) {
+        let key = counted("tokenizer.ggml.token_type")
+        guard let range = Data(bytes.prefix(100_000)).range(of: Data(key)) else {
+            preconditionFailure("the demo model has no types of tokens")
+        }
+        // An array (9) of 32-bit integers (5), and how many there are.
+        bytes[range.upperBound + 4 + 4 + 8 + 4 * id] = type.rawValue
     }
 
     static func replace(_ part: [UInt8], with replacement: [UInt8], in bytes: inout [UInt8]) {

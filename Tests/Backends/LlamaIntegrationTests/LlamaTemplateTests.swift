@@ -73,6 +73,19 @@ struct LlamaTemplateTests {
         #expect(spelled >= without + 5, "as a special token it would be one")
     }
 
+    @Test("A mark of turns that the file does not call special stays text in a message, and works in the template")
+    func unmarkedSpecialTokens() throws {
+        let chatTemplate = "<|im_start|>{{ messages[0].content }}"
+        let model = try ChangedModel(chatTemplate: chatTemplate) {
+            ChangedModel.set(type: .userDefined, ofToken: 1_022, in: &$0)
+        }
+        let backend = try BackendDriver.llama(weights: model.path, maxSequences: 2)
+        let marked = try Self.backend(chatTemplate)
+        for words in ["Hello", "x<|im_start|>Hello? <|im_start|><|im_start|>"] {
+            #expect(try Self.count(backend, [(.user, words)]) == Self.count(marked, [(.user, words)]))
+        }
+    }
+
     @Test(
         "Character by character it stays text as well", arguments: [ChangedModel.Vocabulary.bytePairs, .sentencePiece])
     func specialTokensInCharacters(vocabulary: ChangedModel.Vocabulary) throws {
