@@ -81,7 +81,7 @@ extension LlamaEngine {
         texts.remove(text.owner)
     }
 
-    /// The length of a prompt's text and of its longest run; a fault when it cannot fit, or is not tried.
+    /// The length of a prompt's text, and of the longest run that may come of it; a fault when it cannot fit, or is not tried.
     private func measure(
         _ prompt: GenerateRequest.Prompt
     ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
@@ -102,7 +102,8 @@ extension LlamaEngine {
         // tokens, too: those of its template.
         let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
         if fewest >= contextTokens { throw overflow("at least \(fewest)") }
-        var longest = model.preTokenizer.longestRun(TextRuns(texts))
+        let runs = texts.map { model.preTokenizer.longestRun(TextRuns([$0])) }
+        let longest = runs.max() ?? 0
         guard longest <= model.preTokenizer.runCharactersMax else {
             throw EngineFault(
                 .invalidArgument,
@@ -111,12 +112,10 @@ extension LlamaEngine {
                 "\(modelID)" takes at most \(model.preTokenizer.runCharactersMax): break them up
                 """)
         }
-        if prompt.messageCount > 0 {
-            // A template may join messages without a blank between, and has runs of its own.
-            let joined = texts.reduce(0) { $0 + model.preTokenizer.longestRun(TextRuns([$1])) }
-            longest = min(joined, model.preTokenizer.runCharactersMax) + Limits.templateRunCharacters
-        }
-        return (bytes, longest)
+        guard prompt.messageCount > 0 else { return (bytes, longest) }
+        // A template may join messages without a blank between, and has runs of its own.
+        let joined = min(runs.reduce(0, +), model.preTokenizer.runCharactersMax)
+        return (bytes, joined + Limits.templateRunCharacters)
     }
 
     /// What the owner must know of a chat template that cannot be used.
