@@ -356,8 +356,8 @@ if let llamaPrefix {
             swiftSettings: swiftSettings,
             linkerSettings: staticExecutable + [
                 .unsafeFlags(["-L\(llamaPrefix)/lib"]),
-                .linkedLibrary("llama"), .linkedLibrary("ggml"), .linkedLibrary("ggml-cpu"),
-                .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
+                .linkedLibrary("llama-jinja"), .linkedLibrary("llama"), .linkedLibrary("ggml"),
+                .linkedLibrary("ggml-cpu"), .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
                 .linkedLibrary("pthread"),
             ]),
         tests(

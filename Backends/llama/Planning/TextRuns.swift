@@ -61,7 +61,7 @@ package struct PreTokenizer: Equatable, Sendable {
     package static let quadraticRunCharactersMax = 4_096
     /// Stack for one character of a match: what was measured, and a fifth more.
     package static let stackBytesPerCharacter = 384
-    /// Stack for all else that turning text into tokens calls.
+    /// Stack for all else that turning text into tokens calls, a chat template's half a mebibyte included.
     package static let stackBytesBase = 1 << 20
 
     /// `tokenizer.ggml.pre`; nil for a vocabulary that is not split before it is merged.

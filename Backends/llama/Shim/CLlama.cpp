@@ -18,6 +18,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "ChatTemplate.h"
+#include "TemplateTokens.h"
 #include "ggml-cpu.h"
 #include "gguf.h"
 #include "llama.h"
@@ -131,13 +133,16 @@ struct hearth_llama {
     std::unique_ptr<Batch> batch;
     /// Reused by every choice of a token: as long as the vocabulary.
     std::vector<llama_token_data> candidates;
+    std::unique_ptr<hearth::ChatTemplate> chatTemplate;
+    std::unique_ptr<hearth::TemplateTokens> templateTokens;
+    /// Why there is no chat template, although the file holds one.
+    std::string templateFlaw;
     /// Asked between the nodes of a graph while a batch is computed.
     bool (*goesOn)(void *) = nullptr;
     void *goesOnContext = nullptr;
 
     const llama_vocab *vocabulary() const { return llama_model_get_vocab(model.get()); }
     int32_t vocabularySize() const { return llama_vocab_n_tokens(vocabulary()); }
-    const char *chatTemplate() const { return llama_model_chat_template(model.get(), nullptr); }
 };
 
 struct hearth_llama_sampler {
@@ -145,25 +150,6 @@ struct hearth_llama_sampler {
 };
 
 namespace {
-
-/// Appends the ids of one piece of text.
-void tokenize(const llama_vocab *vocabulary, const std::string &text, bool addSpecial, bool parseSpecial,
-              std::vector<llama_token> &tokens) {
-    if (text.empty() && !addSpecial) return;
-    const size_t before = tokens.size();
-    tokens.resize(before + text.size() + 8);
-    auto attempt = [&] {
-        return llama_tokenize(vocabulary, text.data(), int32_t(text.size()), tokens.data() + before,
-                              int32_t(tokens.size() - before), addSpecial, parseSpecial);
-    };
-    int32_t count = attempt();
-    if (count < 0 && count != INT32_MIN) {
-        tokens.resize(before + size_t(-count));
-        count = attempt();
-    }
-    if (count < 0) throw std::runtime_error("the text cannot be tokenized");
-    tokens.resize(before + size_t(count));
-}
 
 int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t capacity) {
     if (from.size() > size_t(INT32_MAX)) return HEARTH_LLAMA_FAILED;
@@ -173,57 +159,26 @@ int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t c
     return count;
 }
 
-std::string applyTemplate(const char *chatTemplate, const std::vector<llama_chat_message> &messages) {
-    std::string text(1024, '\0');
-    for (;;) {
-        const int32_t length = llama_chat_apply_template(chatTemplate, messages.data(), messages.size(), true,
-                                                         text.data(), int32_t(text.size()));
-        if (length < 0) throw std::runtime_error("the chat template is of no known kind");
-        const bool fits = size_t(length) <= text.size();
-        text.resize(size_t(length));
-        if (fits) return text;
-    }
-}
-
-/// Stands for the content of a message while the template is applied. No template changes it.
-std::string placeholder(size_t index) { return "\x01" + std::to_string(index) + "\x02"; }
-
-/// Special tokens come from the template alone: the contents are put in after it was split into tokens. False when the
-/// template does not keep the messages whole and in order.
-bool tokenizeAroundContents(const llama_vocab *vocabulary, const char *chatTemplate,
-                            const hearth_llama_message *messages, size_t count, std::vector<llama_token> &tokens) {
-    std::vector<std::string> placeholders;
-    for (size_t i = 0; i < count; i++) placeholders.push_back(placeholder(i));
-    std::vector<llama_chat_message> chat;
-    for (size_t i = 0; i < count; i++) chat.push_back({messages[i].role, placeholders[i].c_str()});
-    const std::string text = applyTemplate(chatTemplate, chat);
-    size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        const size_t found = text.find(placeholders[i], at);
-        if (found == std::string::npos) return false;
-        tokenize(vocabulary, text.substr(at, found - at), i == 0, true, tokens);
-        tokenize(vocabulary, std::string(messages[i].content, messages[i].content_bytes), false, false, tokens);
-        at = found + placeholders[i].size();
-    }
-    tokenize(vocabulary, text.substr(at), count == 0, true, tokens);
-    return true;
-}
-
-/// For templates that cannot be split, and vocabularies that put a space before each piece of text.
-void tokenizeWhole(const llama_vocab *vocabulary, const char *chatTemplate, const hearth_llama_message *messages,
-                   size_t count, std::vector<llama_token> &tokens) {
-    std::vector<std::string> contents;
-    for (size_t i = 0; i < count; i++) contents.emplace_back(messages[i].content, messages[i].content_bytes);
-    std::vector<llama_chat_message> chat;
-    for (size_t i = 0; i < count; i++) chat.push_back({messages[i].role, contents[i].c_str()});
-    tokenize(vocabulary, applyTemplate(chatTemplate, chat), true, true, tokens);
-}
-
 /// What llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure.
 constexpr uint64_t graphBytes = 64 << 20;
 
 /// Beyond this a logit is no sensible number, and divided by a small temperature no number at all.
 constexpr float logitMax = 1e30F;
+
+/// Takes up the template that the model's file holds.
+void prepareTemplate(hearth_llama &llama) {
+    const char *source = llama_model_chat_template(llama.model.get(), nullptr);
+    if (!source) return;
+    const llama_vocab *vocabulary = llama.vocabulary();
+    try {
+        llama.chatTemplate = std::make_unique<hearth::ChatTemplate>(
+            source, hearth::tokenText(vocabulary, llama_vocab_bos(vocabulary)),
+            hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)));
+        llama.templateTokens = std::make_unique<hearth::TemplateTokens>(vocabulary);
+    } catch (const hearth::TemplateFailure &failure) {
+        llama.templateFlaw = failure.what();
+    }
+}
 
 uint32_t longestPiece(const llama_vocab *vocabulary) {
     char text[4096];
@@ -330,6 +285,7 @@ hearth_llama *hearth_llama_load(void (*progress)(float, void *), void *context) 
             throw std::runtime_error("the model does not continue text");
         }
         llama->candidates.resize(size_t(llama->vocabularySize()));
+        prepareTemplate(*llama);
         return llama.release();
     });
 }
@@ -338,16 +294,13 @@ void hearth_llama_free(hearth_llama *llama) { delete llama; }
 
 hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
     return guarded<hearth_llama_facts>({}, [&] {
-        const char *chatTemplate = llama->chatTemplate();
-        const llama_chat_message message{"user", "x"};
         hearth_llama_facts facts{};
         facts.context_tokens = uint32_t(std::max(0, llama_model_n_ctx_train(llama->model.get())));
         facts.vocabulary = uint32_t(llama->vocabularySize());
         facts.weights_bytes = llama_model_size(llama->model.get());
         facts.longest_piece_bytes = longestPiece(llama->vocabulary());
         facts.splits_text = llama_vocab_type(llama->vocabulary()) == LLAMA_VOCAB_TYPE_BPE;
-        facts.has_chat_template =
-            chatTemplate && llama_chat_apply_template(chatTemplate, &message, 1, true, nullptr, 0) > 0;
+        facts.has_chat_template = llama->chatTemplate != nullptr;
         return facts;
     });
 }
@@ -462,26 +415,41 @@ int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
         const TokenizingScope scope;
         std::vector<llama_token> ids;
-        tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
+        hearth::tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
         return copyOut(ids, tokens, capacity);
     });
 }
 
 int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                                   int32_t *tokens, int32_t capacity) {
+                                   bool (*takes)(const char *, size_t, void *), void *context, int32_t *tokens,
+                                   int32_t capacity) {
     clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
-        const TokenizingScope scope;
-        const llama_vocab *vocabulary = llama->vocabulary();
-        std::vector<llama_token> ids;
-        const char *chatTemplate = llama->chatTemplate();
-        const bool splits = llama_vocab_type(vocabulary) == LLAMA_VOCAB_TYPE_BPE;
-        if (!splits || !tokenizeAroundContents(vocabulary, chatTemplate, messages, count, ids)) {
-            ids.clear();
-            tokenizeWhole(vocabulary, chatTemplate, messages, count, ids);
+        if (!llama->chatTemplate) throw std::runtime_error("there is no chat template");
+        std::vector<hearth::ChatMessage> conversation;
+        for (size_t i = 0; i < count; i++) {
+            conversation.push_back({messages[i].role, std::string(messages[i].content, messages[i].content_bytes)});
         }
+        const TokenizingScope scope;
+        std::vector<hearth::TemplatePart> parts;
+        try {
+            parts = llama->chatTemplate->render(std::move(conversation));
+        } catch (const hearth::TemplateFailure &failure) {
+            const bool isLength = failure.kind == hearth::TemplateFailure::Kind::exceeds;
+            noteError((failure.what() + std::string(isLength ? "; send fewer or shorter messages" : "")).c_str());
+            return int32_t(HEARTH_LLAMA_TEMPLATE_FAILED);
+        }
+        std::vector<llama_token> ids;
+        const auto takesRun = [&](const std::string &run) { return takes(run.data(), run.size(), context); };
+        if (!llama->templateTokens->tokenize(std::move(parts), takesRun, ids)) return int32_t(HEARTH_LLAMA_NOT_TAKEN);
         return copyOut(ids, tokens, capacity);
     });
+}
+
+size_t hearth_llama_template_flaw(const hearth_llama *llama, char *text, size_t capacity) {
+    if (capacity == 0) return 0;
+    std::snprintf(text, capacity, "%s", llama->templateFlaw.c_str());
+    return std::strlen(text);
 }
 
 bool hearth_llama_join(pthread_t thread) { return pthread_tryjoin_np(thread, nullptr) == 0; }

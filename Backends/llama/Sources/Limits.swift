@@ -9,6 +9,10 @@ enum Limits {
     static let batchTokens = 512
     /// Text up to this long is turned into tokens at once, longer text on a thread of its own.
     static let textAtOnceBytesMax = 4_096
+    /// What a message counts beside its text: a template computes as long for it.
+    static let messageBytes = 256
+    /// The most characters without a blank that a template may write between messages.
+    static let templateRunCharacters = 1_024
     /// How often a step without anything to compute looks whether long text has become tokens.
     static let textIntervalNanoseconds: UInt64 = 1_000_000
     /// Weights that a processor's cache holds: reading them again within one step costs nothing, so that every sequence

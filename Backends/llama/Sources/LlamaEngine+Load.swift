@@ -37,6 +37,7 @@ extension LlamaEngine {
         sequences = Array(repeating: nil, count: count)
         caches = CacheTable(count: count)
         self.model = model
+        if let templateWarning { Backend.log(templateWarning) }
         Self.isLoading = false
         return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
     }

@@ -16,15 +16,16 @@ extension LlamaEngine {
             return try tokens.get()
         }
         let (bytes, longestRun) = try measure(request.prompt)
-        guard bytes > Limits.textAtOnceBytesMax else { return try model.tokens(request.prompt, contextTokens) }
+        guard bytes + request.prompt.messageCount * Limits.messageBytes > Limits.textAtOnceBytesMax else {
+            return try model.tokens(request.prompt, longestRun: longestRun, contextTokens)
+        }
         arrivals &+= 1
         let owner = TextOwner(kind: kind, arrival: arrivals)
         guard texts.append(owner, bytes: bytes) else {
             throw EngineFault(
                 .overloaded, "\(TextQueue<TextOwner>.bytesMax >> 20) MiB of prompts wait already; try again later")
         }
-        pending[kind] = PendingText(
-            owner: owner, request: request, stackBytes: model.preTokenizer.stackBytes(longestRun: longestRun))
+        pending[kind] = PendingText(owner: owner, request: request, longestRun: longestRun)
         advanceTexts(model)
         return nil
     }
@@ -40,8 +41,11 @@ extension LlamaEngine {
             guard let text = pending[owner.kind], text.owner == owner else { continue }
             let contextTokens = contextTokens
             do throws(EngineFault) {
-                let work = try TextTokenizing(stackBytes: text.stackBytes) {
-                    Result { () throws(EngineFault) in try model.tokens(text.request.prompt, contextTokens) }
+                let stackBytes = model.preTokenizer.stackBytes(longestRun: text.longestRun)
+                let work = try TextTokenizing(stackBytes: stackBytes) {
+                    Result { () throws(EngineFault) in
+                        try model.tokens(text.request.prompt, longestRun: text.longestRun, contextTokens)
+                    }
                 }
                 tokenizing = (owner, work)
             } catch {
@@ -77,7 +81,7 @@ extension LlamaEngine {
         texts.remove(text.owner)
     }
 
-    /// The length of a prompt's text and of its longest run; a fault when it cannot fit, or is not tried.
+    /// The length of a prompt's text, and of the longest run that may come of it; a fault when it cannot fit, or is not tried.
     private func measure(
         _ prompt: GenerateRequest.Prompt
     ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
@@ -87,7 +91,8 @@ extension LlamaEngine {
         if case .messages(let messages) = prompt {
             guard model.facts.has_chat_template else {
                 throw EngineFault(
-                    .unsupported, "the model \"\(modelID)\" has no chat template that llama.cpp knows; send text")
+                    .unsupported,
+                    templateWarning ?? "the model \"\(modelID)\" has no chat template; send text")
             }
             if let index = messages.firstIndex(where: { $0.content.utf8.contains(0) }) {
                 throw EngineFault(.invalidArgument, "message \(index + 1) holds a NUL character; leave it out")
@@ -97,7 +102,8 @@ extension LlamaEngine {
         // tokens, too: those of its template.
         let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
         if fewest >= contextTokens { throw overflow("at least \(fewest)") }
-        let longest = model.preTokenizer.longestRun(TextRuns(texts))
+        let runs = texts.map { model.preTokenizer.longestRun(TextRuns([$0])) }
+        let longest = runs.max() ?? 0
         guard longest <= model.preTokenizer.runCharactersMax else {
             throw EngineFault(
                 .invalidArgument,
@@ -106,16 +112,31 @@ extension LlamaEngine {
                 "\(modelID)" takes at most \(model.preTokenizer.runCharactersMax): break them up
                 """)
         }
-        return (bytes, longest)
+        guard prompt.messageCount > 0 else { return (bytes, longest) }
+        // A template may join messages without a blank between, and has runs of its own.
+        let joined = min(runs.reduce(0, +), model.preTokenizer.runCharactersMax)
+        return (bytes, joined + Limits.templateRunCharacters)
+    }
+
+    /// What the owner must know of a chat template that cannot be used.
+    var templateWarning: String? {
+        guard let flaw = model?.templateFlaw, !flaw.isEmpty else { return nil }
+        return """
+            the chat template of "\(modelID)" (tokenizer.chat_template in its file) \(flaw); send text, or put a template \
+            that works into the file with gguf-new-metadata --chat-template
+            """
     }
 }
 
 extension LlamaModel {
     /// The tokens of a prompt; may be called by one other thread.
-    func tokens(_ prompt: GenerateRequest.Prompt, _ contextTokens: Int) throws(EngineFault) -> Tokens {
+    func tokens(
+        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ contextTokens: Int
+    ) throws(EngineFault) -> Tokens {
         switch prompt {
         case .text(let text): return try tokenize(text, atMost: contextTokens)
-        case .messages(let messages): return try tokenize(messages, atMost: contextTokens)
+        case .messages(let messages):
+            return try tokenize(messages, runCharactersMax: longestRun, atMost: contextTokens)
         case .tokenIDs(let ids):
             if let id = ids.first(where: { $0 >= facts.vocabulary }) {
                 throw EngineFault(
@@ -134,5 +155,10 @@ extension GenerateRequest.Prompt {
         case .messages(let messages): messages.map(\.content)
         case .tokenIDs: []
         }
+    }
+
+    /// How many messages the template must render.
+    var messageCount: Int {
+        if case .messages(let messages) = self { messages.count } else { 0 }
     }
 }

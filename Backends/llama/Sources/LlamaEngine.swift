@@ -50,7 +50,7 @@ struct LlamaEngine: Engine {
     struct PendingText {
         var owner: TextOwner
         var request: GenerateRequest
-        var stackBytes: Int
+        var longestRun: Int
         var tokens: Result<LlamaModel.Tokens, EngineFault>?
     }
 

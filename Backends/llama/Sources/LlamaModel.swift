@@ -27,6 +27,9 @@ final class LlamaModel: @unchecked Sendable {
     let facts: hearth_llama_facts
     let defaultSampling: hearth_llama_sampling
     let preTokenizer: PreTokenizer
+    /// Why the chat template that the file holds cannot be used, to complete "the chat template ..."; empty when it can, or
+    /// there is none.
+    let templateFlaw: String
 
     /// Loads the weights behind a descriptor, which it takes over and closes.
     init(descriptor: Int32, progress: (Float) -> Void) throws(EngineFault) {
@@ -47,6 +50,10 @@ final class LlamaModel: @unchecked Sendable {
         defaultSampling = hearth_llama_default_sampling(loaded)
         preTokenizer = PreTokenizer(
             name: facts.splits_text ? Self.metadata(loaded, "tokenizer.ggml.pre") ?? "default" : nil)
+        templateFlaw = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
+            let count = hearth_llama_template_flaw(loaded, buffer.baseAddress, buffer.count)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
     }
 
     deinit { hearth_llama_free(llama) }
@@ -192,9 +199,15 @@ extension LlamaModel {
         }
     }
 
-    /// The tokens of a conversation in the model's own template, ready for the model's answer.
-    func tokenize(_ messages: [GenerateRequest.Message], atMost limit: Int) throws(EngineFault) -> Tokens {
+    /// The tokens of a conversation in the model's own template, ready for the model's answer. No run of text may be longer
+    /// for its pre-tokenizer than `runCharactersMax`: the stack is as deep as that needs.
+    func tokenize(
+        _ messages: [GenerateRequest.Message], runCharactersMax: Int, atMost limit: Int
+    ) throws(EngineFault) -> Tokens {
         let contents = messages.flatMap { $0.content.utf8 }
+        var takes = { [preTokenizer] (run: UnsafeRawBufferPointer) in
+            preTokenizer.longestRun(TextRuns([String(decoding: run, as: UTF8.self)])) <= runCharactersMax
+        }
         return try collect(atMost: limit) { tokens, capacity in
             contents.withUnsafeBytes { bytes in
                 var offset = 0
@@ -207,7 +220,15 @@ extension LlamaModel {
                         content: bytes.baseAddress.map { ($0 + offset).assumingMemoryBound(to: CChar.self) },
                         content_bytes: count)
                 }
-                return hearth_llama_tokenize_chat(llama, views, views.count, tokens, capacity)
+                return withUnsafeMutablePointer(to: &takes) { context in
+                    // The context outlives the call, and the callback runs only during it.
+                    hearth_llama_tokenize_chat(
+                        llama, views, views.count,
+                        { text, bytes, context in
+                            context?.assumingMemoryBound(to: ((UnsafeRawBufferPointer) -> Bool).self)
+                                .pointee(UnsafeRawBufferPointer(start: text, count: bytes)) ?? false
+                        }, context, tokens, capacity)
+                }
             }
         }
     }
@@ -220,15 +241,23 @@ extension LlamaModel {
             count = body(buffer.baseAddress, Int32(clamping: buffer.count))
             used = min(buffer.count, Int(max(0, count)))
         }
-        if count == HEARTH_LLAMA_FAILED {
+        switch count {
+        case Int32(HEARTH_LLAMA_TEMPLATE_FAILED):
+            throw EngineFault(.invalidArgument, "the chat template of this model \(Self.firstError)")
+        case Int32(HEARTH_LLAMA_NOT_TAKEN):
+            throw EngineFault(
+                .invalidArgument,
+                "the chat template of this model makes too many characters in a row without a blank; break them up"
+            )
+        case Int32(HEARTH_LLAMA_FAILED):
             let error = Self.firstError
             throw LoadFailure.speaksOfMemory(error)
                 ? EngineFault(
                     .overloaded, "there is no memory to turn so long a text into tokens; try again, or send less")
                 : EngineFault(
                     .invalidArgument, "the model's vocabulary cannot take this text: \(LoadFailure.plain(error))")
+        default: return count < 0 ? .tooMany(-Int(count)) : .all(tokens)
         }
-        return count < 0 ? .tooMany(-Int(count)) : .all(tokens)
     }
 }
 

@@ -36,6 +36,39 @@ final class ChangedModel {
         }
     }
 
+    /// How a vocabulary splits text.
+    enum Vocabulary {
+        case bytePairs
+        /// A space stands before each text that follows a special token.
+        case sentencePiece
+    }
+
+    /// A model with another chat template.
+    convenience init(
+        chatTemplate: String, _ vocabulary: Vocabulary = .bytePairs, addsFirstToken: Bool = false,
+        change: (inout [UInt8]) -> Void = { _ in }
+    ) throws {
+        try self.init { bytes in
+            let original = bytes.count
+            change(&bytes)
+            if vocabulary == .sentencePiece {
+                Self.set("tokenizer.ggml.model", to: "llama", in: &bytes)
+                for (symbol, name) in [("Ġ", "▁"), ("Ċ", "\n")] {
+                    Self.replace(Self.counted(symbol), with: Self.counted(name), in: &bytes)
+                }
+            }
+            if addsFirstToken {
+                let key = Self.counted("tokenizer.ggml.add_bos_token") + [7, 0, 0, 0]
+                Self.replace(key + [0], with: key + [1], in: &bytes)
+            }
+            Self.set("tokenizer.chat_template", to: chatTemplate, in: &bytes)
+            // Tensors begin at a multiple of 32 bytes, wherever that is.
+            let padding = String(repeating: " ", count: ((original - bytes.count) % 32 + 32) % 32)
+            Self.set(
+                "general.description", to: Self.string("general.description", in: bytes) + padding, in: &bytes)
+        }
+    }
+
     static func set(_ key: String, to value: UInt32, in bytes: inout [UInt8]) {
         let place = place(of: key, .uint32, in: bytes)
         withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(place..<place + 4, with: $0) }
@@ -52,14 +85,35 @@ final class ChangedModel {
         bytes.replaceSubrange(place..<place + 8 + length, with: counted(value))
     }
 
-    private static func string(_ key: String, in bytes: [UInt8]) -> String {
+    static func string(_ key: String, in bytes: [UInt8]) -> String {
         let place = place(of: key, .string, in: bytes)
         let length = bytes[place..<place + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
         return String(decoding: bytes[place + 8..<place + 8 + length], as: UTF8.self)
     }
 
+    /// What llama.cpp calls the type of a token.
+    enum TokenType: UInt8 {
+        case userDefined = 4
+    }
+
+    static func set(type: TokenType, ofToken id: Int, in bytes: inout [UInt8]) {
+        let key = counted("tokenizer.ggml.token_type")
+        guard let range = Data(bytes.prefix(100_000)).range(of: Data(key)) else {
+            preconditionFailure("the demo model has no types of tokens")
+        }
+        // An array (9) of 32-bit integers (5), and how many there are.
+        bytes[range.upperBound + 4 + 4 + 8 + 4 * id] = type.rawValue
+    }
+
+    static func replace(_ part: [UInt8], with replacement: [UInt8], in bytes: inout [UInt8]) {
+        guard let range = Data(bytes.prefix(100_000)).range(of: Data(part)) else {
+            preconditionFailure("the demo model does not hold \(part)")
+        }
+        bytes.replaceSubrange(range, with: replacement)
+    }
+
     /// A text as GGUF has it: its length, 8 bytes little-endian, and its bytes.
-    private static func counted(_ text: String) -> [UInt8] {
+    static func counted(_ text: String) -> [UInt8] {
         withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Array($0) } + Array(text.utf8)
     }
 

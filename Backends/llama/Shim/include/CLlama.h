@@ -31,7 +31,7 @@ typedef struct hearth_llama_facts {
     uint64_t weights_bytes;
     /// Its vocabulary splits text before it merges the pieces (BPE), as `tokenizer.ggml.pre` names it.
     bool splits_text;
-    /// It holds a chat template that llama.cpp knows.
+    /// It holds a chat template that works.
     bool has_chat_template;
 } hearth_llama_facts;
 
@@ -66,6 +66,10 @@ enum {
     HEARTH_LLAMA_CUT = 2,
     /// The logits hold something that is no number.
     HEARTH_LLAMA_NOT_A_NUMBER = -2,
+    /// The chat template did not render the conversation; `hearth_llama_first_error` completes "the chat template ...".
+    HEARTH_LLAMA_TEMPLATE_FAILED = INT32_MIN + 1,
+    /// `takes` said no.
+    HEARTH_LLAMA_NOT_TAKEN = INT32_MIN + 2,
 };
 
 /// What this processor lacks of what the libraries were compiled for, or NULL.
@@ -151,10 +155,17 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
 int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
                               int32_t capacity);
 
-/// Token ids of a conversation in the model's own template, ready for the model's answer. Where the vocabulary allows
-/// it, nothing inside a content is taken for a special token. Returns as `hearth_llama_tokenize`.
+/// Token ids of a conversation in the model's own template, ready for the model's answer, or, when the last message is the
+/// assistant's, for what comes after it. Nothing inside a content is taken for a special token. `takes` is asked for every
+/// run of text between special tokens, before it is turned into tokens. Returns as `hearth_llama_tokenize`, or
+/// HEARTH_LLAMA_TEMPLATE_FAILED, or HEARTH_LLAMA_NOT_TAKEN.
 int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                   bool (*takes)(const char *text, size_t bytes, void *context), void *context,
                                    int32_t *tokens, int32_t capacity);
+
+/// Why the chat template that the model's file holds cannot be used, to complete "the chat template ..."; its length, 0 when
+/// it can, or there is none.
+size_t hearth_llama_template_flaw(const hearth_llama *llama, char *text, size_t capacity);
 
 /// Joins a thread that has ended; false while it runs. glibc's pthread_tryjoin_np(3), which Swift does not see.
 bool hearth_llama_join(pthread_t thread);

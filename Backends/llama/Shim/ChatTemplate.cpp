@@ -1,0 +1,226 @@
+#include "ChatTemplate.h"
+
+#include <ctime>
+#include <utility>
+
+#include "jinja/lexer.h"
+#include "jinja/parser.h"
+#include "jinja/runtime.h"
+
+namespace hearth {
+
+namespace {
+
+/// The largest of llama.cpp's collection has 17 KB. What is parsed is freed by functions that call each other as deep as it
+/// is nested.
+constexpr size_t sourceBytesMax = 64 << 10;
+
+/// What a template is given to be parsed and tried: about a second. Those of llama.cpp's collection take a hundredth.
+constexpr TemplateBounds::Limits trialLimits{256 << 20, 64 << 20, ChatTemplate::stackBytes};
+
+/// A template copies text at every block and call, and all variables for every message. Those of llama.cpp's collection take
+/// 150 bytes of work and 40 of memory for a byte of the worst text, and 250 KB of work for a message; some take more the
+/// more messages there are.
+TemplateBounds::Limits limits(const std::vector<ChatMessage> &messages) {
+    size_t bytes = 0;
+    for (const ChatMessage &message : messages) bytes += message.content.size();
+    TemplateBounds::Limits limits = trialLimits;
+    limits.workBytes += uint64_t(bytes) * 512 + (uint64_t(messages.size()) << 20);
+    limits.memoryBytes += int64_t(bytes) * 64 + (int64_t(messages.size()) << 13);
+    return limits;
+}
+
+/// The engine's errors hold where in the template it was; this is what went wrong, in one line.
+std::string plain(const std::string &error) {
+    static const std::string mark = "Error: ";
+    const size_t found = error.rfind(mark);
+    std::string line = found == std::string::npos ? error : error.substr(found + mark.size());
+    line = line.substr(0, line.find('\n'));
+    return line.substr(0, 300);
+}
+
+/// Runs `body` within bounds; what it throws becomes a `TemplateFailure`. `raised` is what the template itself has said.
+template <typename Body>
+auto bounded(TemplateBounds::Limits limits, const std::string &raised, Body body) {
+    TemplateBounds bounds(limits);
+    std::string error;
+    try {
+        auto result = body();
+        bounds.end();
+        if (bounds.exceeded() == TemplateBounds::Exceeded::nothing) return result;
+    } catch (const std::exception &thrown) {
+        bounds.end();
+        error = thrown.what();
+    }
+    using Kind = TemplateFailure::Kind;
+    switch (bounds.exceeded()) {
+    case TemplateBounds::Exceeded::work: throw TemplateFailure(Kind::exceeds, "does not come to an end in time");
+    case TemplateBounds::Exceeded::memory: throw TemplateFailure(Kind::exceeds, "takes too much memory");
+    case TemplateBounds::Exceeded::stack: throw TemplateFailure(Kind::exceeds, "calls itself too deep");
+    case TemplateBounds::Exceeded::nothing: break;
+    }
+    if (error.find("bad_alloc") != std::string::npos) throw std::bad_alloc();
+    if (!raised.empty()) throw TemplateFailure(Kind::refuses, "refuses a conversation: " + plain(raised));
+    throw TemplateFailure(Kind::broken, "fails: " + plain(error));
+}
+
+constexpr const char *blanks = " \t\n\r\v\f";
+
+std::string withoutBlanks(const std::string &text) {
+    const size_t first = text.find_first_not_of(blanks);
+    return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+bool endsWith(const std::string &text, const std::string &end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+std::string joined(const std::vector<TemplatePart> &parts) {
+    std::string text;
+    for (const TemplatePart &part : parts) text += part.text;
+    return text;
+}
+
+jinja::value text(const std::string &text, bool isConsumers = false) {
+    return jinja::mk_val<jinja::value_string>(jinja::string(text, isConsumers));
+}
+
+/// UTC's calendar. gmtime_r(3) opens the file of the machine's time zone first; here there are none.
+std::tm calendar(std::time_t time) {
+    constexpr int daySeconds = 24 * 60 * 60;
+    std::tm calendar{};
+    calendar.tm_zone = "UTC";
+    int days = int(time / daySeconds);
+    const int seconds = int(time % daySeconds);
+    calendar.tm_hour = seconds / 3600;
+    calendar.tm_min = seconds / 60 % 60;
+    calendar.tm_sec = seconds % 60;
+    calendar.tm_wday = (days + 4) % 7;
+    int year = 1970;
+    auto isLeap = [&] { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); };
+    for (; days >= 365 + isLeap(); year++) days -= 365 + isLeap();
+    calendar.tm_year = year - 1900;
+    calendar.tm_yday = days;
+    auto monthDays = [&](int month) { return month == 1 ? 28 + isLeap() : 30 + (month + month / 7 + 1) % 2; };
+    for (; days >= monthDays(calendar.tm_mon); calendar.tm_mon++) days -= monthDays(calendar.tm_mon);
+    calendar.tm_mday = days + 1;
+    return calendar;
+}
+
+jinja::value formattedTime(const jinja::context &context, const std::string &format) {
+    char buffer[128];
+    const std::tm time = calendar(context.current_time);
+    return text(std::string(buffer, std::strftime(buffer, sizeof buffer, format.c_str(), &time)));
+}
+
+}  // namespace
+
+ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken)
+    : source(source), bosToken(std::move(bosToken)), eosToken(std::move(eosToken)) {
+    if (source.size() > sourceBytesMax) {
+        throw TemplateFailure(TemplateFailure::Kind::broken,
+                              "is longer than " + std::to_string(sourceBytesMax) + " bytes");
+    }
+    // StepFun's model thinks in circles about blanks.
+    trimsContents = source.find("You have access to the following functions in JSONSchema format") != std::string::npos;
+    g_jinja_on_step = TemplateBounds::step;
+    program = bounded(trialLimits, "", [&] { return jinja::parse_from_tokens(jinja::lexer().tokenize(source)); });
+    abilities = bounded(trialLimits, "", [&] { return jinja::caps_get(program); });
+    for (const TemplatePart &part : render({{"user", "Hello"}})) {
+        if (part.isConsumers) return;
+    }
+    throw TemplateFailure(TemplateFailure::Kind::broken, "leaves out what the user says");
+}
+
+std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages) const {
+    const std::string answer =
+        !messages.empty() && messages.back().role == "assistant" ? messages.back().content : "";
+    // What common_chat_templates_apply does for templates that take less than others.
+    if (trimsContents) {
+        for (ChatMessage &message : messages) message.content = withoutBlanks(message.content);
+    }
+    if (!abilities.supports_system_role && !messages.empty() && messages.front().role == "system") {
+        if (messages.size() > 1) messages[1].content = messages[0].content + "\n" + messages[1].content;
+        messages.erase(messages.begin());
+    }
+    if (!messages.empty() && messages.back().role == "assistant") {
+        if (auto parts = continued(messages, answer); !parts.empty()) return parts;
+        messages.pop_back();
+    }
+    auto parts = execute(messages, true);
+    if (!answer.empty()) parts.push_back({answer, true});
+    return parts;
+}
+
+/// The conversation as the template writes it when it is over, up to the end of the last message: what the model was
+/// trained to see before those words, marks of thoughts included, where llama-server guesses from what invites an answer.
+/// Nothing when the template does not keep the end of the message, or writes what was before it differently.
+std::vector<TemplatePart> ChatTemplate::continued(std::vector<ChatMessage> messages, const std::string &answer) const {
+    std::vector<TemplatePart> parts;
+    std::string before;
+    try {
+        parts = execute(messages, false);
+        messages.pop_back();
+        before = joined(execute(messages, false));
+    } catch (const TemplateFailure &failure) {
+        if (failure.kind == TemplateFailure::Kind::exceeds) throw;
+        return {};
+    }
+    if (joined(parts).compare(0, before.size(), before) != 0) return {};
+    while (!parts.empty() && !parts.back().isConsumers) parts.pop_back();
+    if (parts.empty()) return {};
+    std::string &text = parts.back().text;
+    const std::string kept = withoutBlanks(text);
+    const std::string wanted = withoutBlanks(answer);
+    if (kept.empty() || wanted.empty() || !(endsWith(wanted, kept) || endsWith(kept, wanted))) return {};
+    // Many templates cut off the blanks at the end.
+    text.resize(text.find_last_not_of(blanks) + 1);
+    text += answer.substr(answer.find_last_not_of(blanks) + 1);
+    return parts;
+}
+
+std::vector<TemplatePart> ChatTemplate::execute(const std::vector<ChatMessage> &messages, bool promptsAnswer) const {
+    std::string raised;
+    return bounded(limits(messages), raised, [&] {
+        jinja::context context(source);
+        auto list = jinja::mk_val<jinja::value_array>();
+        for (const ChatMessage &message : messages) {
+            auto object = jinja::mk_val<jinja::value_object>();
+            object->insert("role", text(message.role));
+            if (abilities.supports_typed_content && !abilities.supports_string_content) {
+                auto part = jinja::mk_val<jinja::value_object>();
+                part->insert("type", text("text"));
+                part->insert("text", text(message.content, true));
+                object->insert("content", jinja::mk_val<jinja::value_array>(std::vector<jinja::value>{part}));
+            } else {
+                object->insert("content", text(message.content, true));
+            }
+            list->push_back(object);
+        }
+        context.set_val("messages", list);
+        context.set_val("bos_token", text(bosToken));
+        context.set_val("eos_token", text(eosToken));
+        context.set_val("enable_thinking", jinja::mk_val<jinja::value_bool>(true));
+        context.set_val("datetime", formattedTime(context, "%b %d %Y"));
+        context.set_val("date_string", formattedTime(context, "%d %b %Y"));
+        if (promptsAnswer) context.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(true));
+        auto function = [&context](const std::string &name, const jinja::func_handler &body) {
+            context.set_val(name, jinja::mk_val<jinja::value_func>(name, body));
+        };
+        function("strftime_now", [](const jinja::func_args &arguments) {
+            return formattedTime(arguments.ctx, arguments.get_pos(0)->as_string().str());
+        });
+        function("raise_exception", [&raised](const jinja::func_args &arguments) -> jinja::value {
+            raised = arguments.get_pos(0)->as_string().str();
+            throw jinja::raised_exception(raised);
+        });
+        const auto rendered = jinja::runtime::gather_string_parts(jinja::runtime(context).execute(program));
+        std::vector<TemplatePart> parts;
+        for (auto &part : rendered->val_str.parts) {
+            if (!part.val.empty()) parts.push_back({part.val, part.is_input});
+        }
+        return parts;
+    });
+}
+
+}  // namespace hearth
