@@ -42,9 +42,9 @@ public protocol Engine {
     mutating func cancel(_ sequence: Int) -> PromptTokens
 
     /// Computes one decode step for the sequences in `step.sequences`, and gives it their tokens and endings. Called
-    /// only while some sequence has credit. Keep it short: cancels are seen between steps. Pings are, too: a step that may
-    /// take seconds calls `step.attend` in between, or the agent takes the backend for hung. A fault here is the whole
-    /// backend's and ends it; one sequence's fault is given to `step.fail`.
+    /// only while some sequence has credit. Keep it short: what the agent says is heard between steps. A step that may take
+    /// seconds calls `step.attend` whenever a part of it is computed, or the agent takes the backend for hung, and looks into
+    /// `step.news`. A fault here is the whole backend's and ends it; one sequence's fault is given to `step.fail`.
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace
 }
 

@@ -5,6 +5,14 @@ internal import WireFormat
 /// One decode step: which sequences may compute, and where their tokens go. The tokens of all sequences leave in one
 /// frame when `Engine.step` returns.
 public struct Step: ~Copyable {
+    /// What the agent has said within a step.
+    public struct News: Sendable {
+        /// The sequences that nobody wants any more: `Engine.cancel` is called for each.
+        public internal(set) var cancelled: [Int] = []
+        /// The sequences that begin, or have more credit.
+        public internal(set) var asking: [Int] = []
+    }
+
     /// A sequence as the engine's thread sees it.
     struct Slot {
         var isRunning = false
@@ -25,9 +33,16 @@ public struct Step: ~Copyable {
 
     /// Running sequences that have credit, when the step began.
     public internal(set) var sequences: [Int] = []
-    /// Answers the agent's pings in the middle of a step; what else the agent says is heard after it. Call it as often as
-    /// you like, from the thread that called `Engine.step`; it returns at once, and does not return when the agent is gone.
+    /// Answers the agent's pings in the middle of a step, as one that gets on; what else the agent says is heard after it.
+    /// Call it whenever a part of the step is computed, as often as you like, from the thread that called `Engine.step`; it
+    /// returns at once, and does not return when the agent is gone.
     public internal(set) var attend: () -> Void = {}
+    /// What `attend` has heard within this step, all of which happens after it. A step that computes only for cancelled
+    /// sequences may end early.
+    public internal(set) var news: () -> News = { News() }
+    /// Set it in a step that gives nothing, when what it waits for has got further: the agent restarts a backend that has
+    /// work and gets no further.
+    public var hasProgress = false
 
     var slots: [Slot] = []
     var running: [Int] = []
