@@ -1,5 +1,6 @@
 /// Which cache each sequence has, and what the free ones still hold: the next turn of a conversation finds its beginning
-/// computed. What was computed for one scope is never used for another, and what was computed for none is not kept.
+/// computed, and so does a prompt that begins as another one did. What was computed for one scope is never used for another,
+/// and what was computed for none is not kept.
 package struct CacheTable: Sendable {
     /// What a cache holds of a sequence that has ended.
     package struct Kept: Equatable, Sendable {
@@ -17,11 +18,40 @@ package struct CacheTable: Sendable {
         }
     }
 
-    /// A free cache is chosen for what it holds only if that saves at least this many tokens.
+    /// A cache that a prompt is given.
+    package struct Taken: Equatable, Sendable {
+        package var cache: Int
+        /// How many tokens of the prompt's beginning it holds.
+        package var held: Int
+        /// Another cache that holds more of it, or will.
+        package var source: Source?
+
+        package init(cache: Int, held: Int, source: Source? = nil) {
+            self.cache = cache
+            self.held = held
+            self.source = source
+        }
+    }
+
+    /// A cache of the same scope whose beginning a prompt shares.
+    package struct Source: Equatable, Sendable {
+        package var cache: Int
+        package var tokens: Int
+        /// A sequence has it, and may not have computed so many yet.
+        package var isInUse: Bool
+
+        package init(cache: Int, tokens: Int, isInUse: Bool) {
+            self.cache = cache
+            self.tokens = tokens
+            self.isInUse = isInUse
+        }
+    }
+
+    /// What a cache holds is used only if that saves at least this many tokens.
     package static let reusedTokensMin = 16
 
     private enum Entry {
-        case inUse
+        case inUse(scope: [UInt8], prompt: [Int32])
         case empty
         /// `used` counts the uses of all caches: the least is the longest ago.
         case held(Kept, used: UInt64)
@@ -32,33 +62,58 @@ package struct CacheTable: Sendable {
 
     package init(count: Int) { entries = Array(repeating: .empty, count: count) }
 
-    /// Takes a free cache for a prompt, and says how many tokens of its beginning the cache holds: those of the same
-    /// scope only, and not the last, which must be computed or nothing could be chosen after it. nil when none is free.
+    /// Takes a free cache for a prompt, and says where tokens of its beginning are computed: those of the same scope only,
+    /// and not the last, which must be computed or nothing could be chosen after it. nil when none is free.
     ///
     /// In this order: the cache whose conversation the prompt continues; an empty one, of these the first, so that those
-    /// in use lie next to each other; the one that holds most of the prompt's beginning; the one used longest ago.
-    package mutating func take(for prompt: [Int32], scope: [UInt8]) -> (cache: Int, held: Int)? {
-        var own: (cache: Int, held: Int)?
-        var most: (cache: Int, held: Int)?
-        var oldest: (cache: Int, used: UInt64)?
+    /// in use lie next to each other; the one used longest ago.
+    package mutating func take(for prompt: [Int32], scope: [UInt8]) -> Taken? {
+        var own: Taken?
+        var oldest: (taken: Taken, used: UInt64)?
         var empty: Int?
+        var source: Source?
         for (cache, entry) in entries.enumerated() {
             switch entry {
-            case .inUse: continue
             case .empty: empty = empty ?? cache
+            case .inUse(let other, let tokens):
+                let shared = shared(prompt, scope, with: tokens, other)
+                if shared > source?.tokens ?? 0 { source = Source(cache: cache, tokens: shared, isInUse: true) }
             case .held(let kept, let used):
-                if used < oldest?.used ?? .max { oldest = (cache, used) }
-                guard !scope.isEmpty, kept.scope == scope else { continue }
-                let held = commonPrefix(kept.tokens, prompt.dropLast())
-                guard held >= Self.reusedTokensMin else { continue }
-                if held > most?.held ?? 0 { most = (cache, held) }
+                let shared = shared(prompt, scope, with: kept.tokens, kept.scope)
+                if used < oldest?.used ?? .max { oldest = (Taken(cache: cache, held: shared), used) }
+                guard shared > 0 else { continue }
+                // What is there already is better than what is still computed.
+                if shared >= source?.tokens ?? 0 { source = Source(cache: cache, tokens: shared, isInUse: false) }
                 // The last token of an old prompt is not counted where the new prompt is the same.
-                if held >= min(kept.promptTokens, prompt.count - 1), held > own?.held ?? 0 { own = (cache, held) }
+                if shared >= min(kept.promptTokens, prompt.count - 1), shared > own?.held ?? 0 {
+                    own = Taken(cache: cache, held: shared)
+                }
             }
         }
-        let taken = own ?? empty.map { ($0, 0) } ?? most ?? oldest.map { ($0.cache, 0) }
-        if let taken { entries[taken.cache] = .inUse }
+        guard var taken = own ?? empty.map({ Taken(cache: $0, held: 0) }) ?? oldest?.taken else { return nil }
+        if let source, source.tokens >= taken.held + Self.reusedTokensMin { taken.source = source }
+        entries[taken.cache] = .inUse(scope: scope, prompt: prompt)
         return taken
+    }
+
+    /// How many tokens a prompt may have of what was computed for a scope; 0 when that is not worth it.
+    private func shared(
+        _ prompt: [Int32], _ scope: [UInt8], with tokens: [Int32], _ other: [UInt8]
+    ) -> Int {
+        guard !scope.isEmpty, scope == other else { return 0 }
+        let count = commonPrefix(tokens, prompt.dropLast())
+        return count >= Self.reusedTokensMin ? count : 0
+    }
+
+    /// Empties the free cache that was used longest ago, for those in use to have its memory; nil when all free ones are
+    /// empty.
+    package mutating func emptyOldest() -> Int? {
+        var oldest: (cache: Int, used: UInt64)?
+        for (cache, entry) in entries.enumerated() {
+            if case .held(_, let used) = entry, used < oldest?.used ?? .max { oldest = (cache, used) }
+        }
+        if let oldest { entries[oldest.cache] = .empty }
+        return oldest?.cache
     }
 
     /// A cache is free again, and holds this.

@@ -1,10 +1,10 @@
 /// How many sequences of how many tokens there is memory for.
 package struct MemoryPlan: Equatable, Sendable {
-    /// What a context costs, by the model's own figures.
+    /// What a context costs, as llama.cpp tells of contexts that it did not make.
     package struct Cost: Equatable, Sendable {
-        /// Keys and values of one token in all layers.
+        /// Of one token of one sequence: keys and values in all layers, and what attention computes with.
         package var bytesPerToken: UInt64
-        /// Logits of one sequence.
+        /// Of one sequence whatever its length: logits, and a state that does not grow.
         package var bytesPerSequence: UInt64
         /// Graphs and intermediate results, whatever the number of sequences.
         package var fixedBytes: UInt64
@@ -13,6 +13,15 @@ package struct MemoryPlan: Equatable, Sendable {
             self.bytesPerToken = bytesPerToken
             self.bytesPerSequence = bytesPerSequence
             self.fixedBytes = fixedBytes
+        }
+
+        /// From what three contexts take: one of a length for one sequence and for two, and one of half the length.
+        package init(contextTokens: Int, one: UInt64, two: UInt64, half: UInt64) {
+            func difference(_ more: UInt64, _ less: UInt64) -> UInt64 { more > less ? more - less : 0 }
+            bytesPerToken = difference(one, half) / UInt64(max(1, contextTokens - contextTokens / 2))
+            let tokens = UInt64(contextTokens) * bytesPerToken
+            bytesPerSequence = difference(difference(two, one), tokens)
+            fixedBytes = difference(one, tokens + bytesPerSequence)
         }
 
         package func bytes(contextTokens: Int, sequences: Int) -> UInt64 {
@@ -47,6 +56,10 @@ package struct MemoryPlan: Equatable, Sendable {
         }
         self.sequences = Int(extra) + 1
     }
+
+    /// Whether weights are copied into another order, for quicker kernels: where that costs no sequence and no token of this
+    /// plan.
+    package func hasRoom(forCopies withCopies: MemoryPlan?) -> Bool { withCopies == self }
 
     /// The highest number below `bound` that fits, where all fit that are lower than one that does; 0 when none does.
     package static func most(below bound: UInt64, fits: (UInt64) -> Bool) -> UInt64 {

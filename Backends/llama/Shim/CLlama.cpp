@@ -22,7 +22,10 @@
 #include "TemplateTokens.h"
 #include "ggml-cpu.h"
 #include "gguf.h"
+#include "llama-ext.h"
 #include "llama.h"
+
+#include "hearth-llama-level.h"
 
 namespace {
 
@@ -35,8 +38,12 @@ void noteError(const char *text) {
 
 void clearError() { firstError.clear(); }
 
+/// The batch that this thread computes was cut: what the library says of that is no error.
+thread_local bool isCut = false;
+
 /// Warnings and errors to standard error, which is the backend's log; the rest is chatter.
 void logCallback(ggml_log_level level, const char *text, void *) {
+    if (isCut) return;
     static thread_local ggml_log_level last = GGML_LOG_LEVEL_NONE;
     // A continuation belongs to the line before it.
     if (level != GGML_LOG_LEVEL_CONT) last = level;
@@ -131,6 +138,7 @@ struct hearth_llama {
     std::unique_ptr<ggml_threadpool, ThreadpoolDeleter> threads;
     std::unique_ptr<llama_context, ContextDeleter> context;
     std::unique_ptr<Batch> batch;
+    bool hasSeparateCaches = false;
     /// Reused by every choice of a token: as long as the vocabulary.
     std::vector<llama_token_data> candidates;
     std::unique_ptr<hearth::ChatTemplate> chatTemplate;
@@ -159,8 +167,11 @@ int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t c
     return count;
 }
 
-/// What llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure.
+/// What llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure. It does not tell.
 constexpr uint64_t graphBytes = 64 << 20;
+
+/// What llama.cpp notes of each token of a cache, beside keys and values.
+constexpr uint64_t cellBytes = 64;
 
 /// Beyond this a logit is no sensible number, and divided by a small temperature no number at all.
 constexpr float logitMax = 1e30F;
@@ -192,16 +203,32 @@ uint32_t longestPiece(const llama_vocab *vocabulary) {
 
 }  // namespace
 
+const char *hearth_llama_level(void) { return HEARTH_LLAMA_LEVEL; }
+
 const char *hearth_llama_missing_feature(void) {
 #if defined(__x86_64__)
-    if (!__builtin_cpu_supports("avx2")) return "AVX2";
-    if (!__builtin_cpu_supports("fma")) return "FMA";
-    if (!__builtin_cpu_supports("bmi2")) return "BMI2";
+    // The library answers what it was compiled for, not what the processor has.
+    if (ggml_cpu_has_avx() && !__builtin_cpu_supports("avx")) return "AVX";
+    if (ggml_cpu_has_avx2() && !__builtin_cpu_supports("avx2")) return "AVX2";
+    if (ggml_cpu_has_fma() && !__builtin_cpu_supports("fma")) return "FMA";
+    if (ggml_cpu_has_bmi2() && !__builtin_cpu_supports("bmi2")) return "BMI2";
+    if (ggml_cpu_has_f16c() && !__builtin_cpu_supports("f16c")) return "F16C";
+    if (ggml_cpu_has_avx_vnni() && !__builtin_cpu_supports("avxvnni")) return "AVX-VNNI";
+    if (ggml_cpu_has_avx512() && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+                                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                                   __builtin_cpu_supports("avx512vl"))) return "AVX-512";
+    if (ggml_cpu_has_avx512_vbmi() && !__builtin_cpu_supports("avx512vbmi")) return "AVX-512 VBMI";
+    if (ggml_cpu_has_avx512_vnni() && !__builtin_cpu_supports("avx512vnni")) return "AVX-512 VNNI";
+    if (ggml_cpu_has_avx512_bf16() && !__builtin_cpu_supports("avx512bf16")) return "AVX-512 BF16";
+    if (ggml_cpu_has_amx_int8() && !__builtin_cpu_supports("amx-int8")) return "AMX";
 #endif
     return nullptr;
 }
 
-const char *hearth_llama_version(void) { return llama_version(); }
+const char *hearth_llama_version(void) {
+    static const std::string version = std::string(llama_version()) + " " + HEARTH_LLAMA_LEVEL;
+    return version.c_str();
+}
 
 void hearth_llama_begin(void (*gaveUp)(const char *)) {
     // A failed assertion of ggml would fork a debugger; the sandbox has none.
@@ -209,7 +236,6 @@ void hearth_llama_begin(void (*gaveUp)(const char *)) {
     llama_log_set(logCallback, nullptr);
     gaveUpCallback = gaveUp;
     ggml_set_abort_callback(abortCallback);
-    llama_backend_init();
 }
 
 void hearth_llama_first_error(char *text, size_t capacity) {
@@ -219,6 +245,7 @@ void hearth_llama_first_error(char *text, size_t capacity) {
 size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
     clearError();
     return guarded<size_t>(0, [&]() -> size_t {
+        llama_backend_init();
         // Reads and seeks, which every policy allows; pread and dup some do not.
         weights.reset(fdopen(descriptor, "rb"));
         if (!weights) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
@@ -259,17 +286,15 @@ hearth_llama_file_facts hearth_llama_inspect(void) {
     });
 }
 
-hearth_llama *hearth_llama_load(void (*progress)(float, void *), void *context) {
+hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(float, void *), void *context) {
     struct Progress {
         void (*tell)(float, void *);
         void *context;
     } teller{progress, context};
     clearError();
     return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
-        // Closed when the weights are mapped.
-        const auto file = std::move(weights);
-        if (!file) throw std::runtime_error("no weights were opened");
-        rewind(file.get());
+        if (!weights) throw std::runtime_error("no weights were opened");
+        rewind(weights.get());
         llama_model_params parameters = llama_model_default_params();
         parameters.n_gpu_layers = 0;
         parameters.progress_callback_user_data = &teller;
@@ -278,9 +303,16 @@ hearth_llama *hearth_llama_load(void (*progress)(float, void *), void *context) 
             teller->tell(fraction, teller->context);
             return true;
         };
+        parameters.use_extra_bufts = loading != HEARTH_LLAMA_MAPPED;
+        if (loading == HEARTH_LLAMA_MEASURED) {
+            parameters.no_alloc = true;
+            parameters.load_mode = LLAMA_LOAD_MODE_NONE;
+        }
         auto llama = std::make_unique<hearth_llama>();
-        llama->model.reset(llama_model_load_from_file_ptr(file.get(), parameters));
+        llama->model.reset(llama_model_load_from_file_ptr(weights.get(), parameters));
         if (!llama->model) return nullptr;
+        // What is mapped needs no open file.
+        if (loading != HEARTH_LLAMA_MEASURED) weights.reset();
         if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
             throw std::runtime_error("the model does not continue text");
         }
@@ -336,20 +368,21 @@ size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *t
     });
 }
 
-hearth_llama_cost hearth_llama_context_cost(const hearth_llama *llama, uint32_t batch_tokens) {
-    const llama_model *model = llama->model.get();
-    const auto layers = uint64_t(std::max(1, llama_model_n_layer(model)));
-    const auto embedding = uint64_t(std::max(1, llama_model_n_embd(model)));
-    const auto heads = uint64_t(std::max(1, llama_model_n_head(model)));
-    const auto keyHeads = uint64_t(std::max(1, llama_model_n_head_kv(model)));
-    hearth_llama_cost cost{};
-    // Keys and values of 2 bytes each.
-    cost.bytes_per_token = layers * (embedding * keyHeads / heads) * 2 * 2;
-    // As the graph gives them and as they are kept.
-    cost.bytes_per_sequence = uint64_t(llama->vocabularySize()) * sizeof(float) * 2;
-    // The graph itself, and a handful of results as wide as the widest layer.
-    cost.fixed_bytes = graphBytes + uint64_t(batch_tokens) * embedding * sizeof(float) * 16;
-    return cost;
+hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
+    return guarded<hearth_llama_needs>({}, [&] {
+        hearth_llama_needs needs{};
+        for (const auto &[kind, data] : llama_get_memory_breakdown(llama->context.get())) {
+            // What is not of the plain kind holds weights only.
+            if (kind != ggml_backend_cpu_buffer_type()) needs.reordered_weights_bytes += data.model;
+            needs.context_bytes += data.context + data.compute;
+        }
+        needs.context_bytes += uint64_t(llama_n_ctx(llama->context.get())) * cellBytes;
+        // Logits as they are kept, and the graphs themselves.
+        const uint32_t sequences = llama_n_seq_max(llama->context.get());
+        needs.context_bytes += uint64_t(llama->vocabularySize()) * sizeof(float) * sequences;
+        needs.context_bytes += graphBytes;
+        return needs;
+    });
 }
 
 bool hearth_llama_has_room(uint64_t bytes) {
@@ -385,11 +418,13 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_threads = int32_t(settings.threads);
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;
+        llama->hasSeparateCaches = settings.separate_caches;
         parameters.no_perf = true;
         parameters.abort_callback_data = llama;
         parameters.abort_callback = [](void *user) {
             auto *llama = static_cast<hearth_llama *>(user);
-            return llama->goesOn && !llama->goesOn(llama->goesOnContext);
+            isCut = llama->goesOn && !llama->goesOn(llama->goesOnContext);
+            return isCut;
         };
         clearError();
         llama->context.reset(llama_init_from_model(llama->model.get(), parameters));
@@ -478,6 +513,7 @@ int32_t hearth_llama_decode(hearth_llama *llama, bool (*goesOn)(void *), void *c
         clearError();
         const int32_t result = llama_decode(llama->context.get(), llama->batch->raw());
         llama->goesOn = nullptr;
+        isCut = false;
         return result;
     });
 }
@@ -487,6 +523,20 @@ bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_pos
         llama_memory_t memory = llama_get_memory(llama->context.get());
         if (llama_memory_seq_rm(memory, sequence, from_position, -1)) return true;
         llama_memory_seq_rm(memory, sequence, -1, -1);
+        return false;
+    });
+}
+
+bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t tokens) {
+    return guarded(false, [&] {
+        llama_memory_t memory = llama_get_memory(llama->context.get());
+        llama_memory_seq_rm(memory, to, -1, -1);
+        // Separate caches are copied whole, at the next decode; a shared one only notes that both have the tokens.
+        llama_memory_seq_cp(memory, from, to, -1, llama->hasSeparateCaches ? -1 : tokens);
+        // What cannot be cut, as a recurrent state, is of no use.
+        const bool isCut = llama_memory_seq_rm(memory, to, tokens, -1);
+        if (isCut && llama_memory_seq_pos_max(memory, to) == tokens - 1) return true;
+        llama_memory_seq_rm(memory, to, -1, -1);
         return false;
     });
 }

@@ -3,6 +3,8 @@
 enum Limits {
     /// The context of a model that was trained on more, when the manifest names none: caches cost memory.
     static let contextTokensDefaultMax = 8_192
+    /// What longer contexts take is reckoned from this one: even one that is only measured takes some.
+    static let measuredContextTokensMax = 4_096
     /// llama.cpp has no more sequences in one context.
     static let sequencesMax = 256
     /// Tokens of one decode step; at least as many as sequences.
@@ -15,6 +17,8 @@ enum Limits {
     static let templateRunCharacters = 1_024
     /// How often a step without anything to compute looks whether long text has become tokens.
     static let textIntervalNanoseconds: UInt64 = 1_000_000
+    /// Text that takes longer to become tokens counts as no progress: the agent then restarts the backend.
+    static let textProcessorSecondsMax = 60
     /// Weights that a processor's cache holds: reading them again within one step costs nothing, so that every sequence
     /// has a cache of its own. Beyond this the weights are the cost, and are read once for all sequences.
     static let separateCachesWeightsBytesMax: UInt64 = 32 << 20

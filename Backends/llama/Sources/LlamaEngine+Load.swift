@@ -25,14 +25,20 @@ extension LlamaEngine {
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         if let feature = hearth_llama_missing_feature() {
             throw EngineFault(
-                .badModel, "this processor has no \(String(cString: feature)), which the llama backend needs")
+                .badModel,
+                """
+                this processor has no \(String(cString: feature)), which this llama backend needs: it was built for \
+                \(String(cString: hearth_llama_level())); build it on this machine, or for x86-64-v3
+                """)
         }
         guard let descriptor = request.weightsDescriptor else {
             throw EngineFault(
                 .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
         }
-        let model = try LlamaModel(descriptor: descriptor, progress: progress)
-        let count = try prepare(model, request)
+        let file = try LlamaModel.open(descriptor)
+        let (plan, loading) = try plan(file, request)
+        let model = try LlamaModel(file, loading, progress: progress)
+        let count = try prepare(model, plan, request)
         modelID = request.model
         sequences = Array(repeating: nil, count: count)
         caches = CacheTable(count: count)
@@ -42,18 +48,26 @@ extension LlamaEngine {
         return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
     }
 
-    /// Makes caches for as many sequences as there is memory for.
-    private mutating func prepare(_ model: LlamaModel, _ request: LoadRequest) throws(EngineFault) -> Int {
+    /// How many sequences there is memory for, and whether also for weights in an order that has quicker kernels.
+    private mutating func plan(
+        _ file: hearth_llama_file_facts, _ request: LoadRequest
+    ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
+        let model = try LlamaModel(file, HEARTH_LLAMA_MEASURED) { _ in }
         let trained = Int(model.facts.context_tokens)
-        let wanted = request.contextTokens > 0 ? request.contextTokens : Limits.contextTokensDefaultMax
+        let isContextWanted = request.contextTokens > 0
+        let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax
         contextTokens = trained > 0 ? min(wanted, trained) : wanted
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
-        let cost = model.contextCost
-        guard
-            let plan = MemoryPlan(
-                cost, contextTokens: contextTokens, isContextWanted: request.contextTokens > 0, sequences: sequences,
-                fits: hearth_llama_has_room)
-        else { throw noMemory(cost, isContextWanted: request.contextTokens > 0) }
+        // Its vocabulary takes room that the loaded one will take.
+        defer { withExtendedLifetime(model) {} }
+        let (cost, copiesBytes) = try model.needs(contextTokens: min(contextTokens, Limits.measuredContextTokensMax))
+        func planned(beside bytes: UInt64) -> MemoryPlan? {
+            MemoryPlan(cost, contextTokens: contextTokens, isContextWanted: isContextWanted, sequences: sequences) {
+                let (all, overflow) = $0.addingReportingOverflow(bytes)
+                return !overflow && hearth_llama_has_room(all)
+            }
+        }
+        guard let plan = planned(beside: 0) else { throw noMemory(cost, isContextWanted: isContextWanted) }
         if plan.contextTokens < contextTokens || plan.sequences < sequences {
             Backend.log(
                 """
@@ -61,22 +75,33 @@ extension LlamaEngine {
                 for more raise memoryMebibytes in the manifest, or lower contextTokens
                 """)
         }
+        guard copiesBytes > 0 else { return (plan, HEARTH_LLAMA_MAPPED) }
+        if plan.hasRoom(forCopies: planned(beside: copiesBytes)) { return (plan, HEARTH_LLAMA_REORDERED) }
+        Backend.log(
+            """
+            the weights stay in the order of the file; for quicker prompts raise memoryMebibytes in the manifest by \
+            \((copiesBytes >> 20) + 1)
+            """)
+        return (plan, HEARTH_LLAMA_MAPPED)
+    }
+
+    /// Makes caches for as many sequences as there is memory for.
+    private mutating func prepare(
+        _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
+    ) throws(EngineFault) -> Int {
         contextTokens = plan.contextTokens
         var count = plan.sequences
         while count > 0 {
-            let settings = hearth_llama_context_settings(
-                context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(count),
-                batch_tokens: UInt32(Limits.batchTokens), threads: UInt32(clamping: max(1, request.threads)),
-                separate_caches: model.facts.weights_bytes <= Limits.separateCachesWeightsBytesMax)
-            let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
-            if !cells.overflow, model.prepare(settings) { return count }
+            if model.prepare(contextTokens: contextTokens, sequences: count, threads: request.threads) { return count }
             count /= 2
             if count > 0 { Backend.log("there was no memory for \(count * 2) sequences; trying \(count)") }
         }
         let error = LlamaModel.firstError
-        throw LoadFailure.speaksOfMemory(error) || error.isEmpty
-            ? noMemory(cost, isContextWanted: request.contextTokens > 0)
-            : EngineFault(.badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
+        throw EngineFault(
+            .badModel,
+            LoadFailure.speaksOfMemory(error) || error.isEmpty
+                ? "there is no memory for a context of \(contextTokens) tokens; raise memoryMebibytes in the manifest"
+                : "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
     }
 
     private func noMemory(_ cost: MemoryPlan.Cost, isContextWanted: Bool) -> EngineFault {

@@ -75,6 +75,13 @@ extension LlamaEngine {
         return isWaiting
     }
 
+    /// Whether the text that becomes tokens has got further since this was last asked.
+    mutating func textsProgressed() -> Bool {
+        guard let now = tokenizing?.work.processorNanoseconds, now != tokenizingNanoseconds else { return false }
+        tokenizingNanoseconds = now
+        return true
+    }
+
     /// Nobody waits for this text any more.
     mutating func drop(_ kind: TextOwner.Kind) {
         guard let text = pending.removeValue(forKey: kind) else { return }

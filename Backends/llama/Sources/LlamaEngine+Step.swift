@@ -6,32 +6,44 @@ extension LlamaEngine {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let model = try loadedModel()
         let isTextPending = takeTexts(model, &step)
-        let promptTokens = plan(step.sequences)
+        let promptTokens = plan(step.sequences, model)
         guard !planned.isEmpty else {
+            step.hasProgress = isTextPending && textsProgressed()
             return isTextPending ? .at(nanoseconds: Backend.nowNanoseconds + Limits.textIntervalNanoseconds) : .idle
         }
-        let generating = planned.count - promptSequences
         fill(model)
+        let running = RunningStep(
+            sequences: planned.map(\.sequence), promptTokens: promptTokens, company: company(step.sequences),
+            expectedNanoseconds: pace.nanoseconds(promptTokens: promptTokens))
         let began = Backend.nowNanoseconds
         let attend = step.attend
-        let decoded = model.decode { [pace] in
+        let news = step.news
+        var verdict = RunningStep.Verdict.goOn
+        let decoded = model.decode {
             attend()
-            return !pace.mustCut(
-                after: Backend.nowNanoseconds &- began, promptTokens: promptTokens, beside: generating)
+            let news = news()
+            verdict = running.verdict(
+                after: Backend.nowNanoseconds &- began, cancelled: news.cancelled, asking: news.asking)
+            return verdict == .goOn
         }
+        let nanoseconds = Backend.nowNanoseconds &- began
         switch decoded {
         case .done: break
         case .noRoom:
-            makeRoom(&step)
+            makeRoom(model, &step)
             return .again
         case .cut:
-            pace.wasCut(promptTokens: promptTokens)
+            switch verdict {
+            case .goOn, .isUnwanted: break
+            case .isInTheWay: pace.wasCut(promptTokens: promptTokens)
+            case .isTooSlow: pace.wasTooSlow(nanoseconds, promptTokens: promptTokens)
+            }
             forgetUnfinished(model)
             return .again
         case .failed(let code):
             throw failure(code)
         }
-        if promptTokens > 0 { pace.took(Backend.nowNanoseconds &- began, promptTokens: promptTokens) }
+        if promptTokens > 0 { pace.took(nanoseconds, promptTokens: promptTokens, running.company) }
         for share in planned {
             sequences[share.sequence]?.computed += share.tokens
             if share.logitsIndex >= 0 {
@@ -40,6 +52,11 @@ extension LlamaEngine {
             }
         }
         return .again
+    }
+
+    /// Who waits for the step that was planned.
+    private func company(_ runnable: [Int]) -> PrefillPace.Company {
+        runnable.count == 1 ? .alone : .others(generating: planned.count - promptSequences)
     }
 
     private func failure(_ code: Int32) -> EngineFault {
@@ -58,25 +75,65 @@ extension LlamaEngine {
 
     /// Shares the batch out: one token to each sequence that generates, the rest to new prompts. Returns how many tokens
     /// the prompts have of it.
-    private mutating func plan(_ runnable: [Int]) -> Int {
+    private mutating func plan(_ runnable: [Int], _ model: LlamaModel) -> Int {
         planned.removeAll(keepingCapacity: true)
+        // By cache: how far what others wait for goes.
+        var awaited: [Int: Int] = [:]
+        for number in runnable where isWaiting(number, runnable, model) {
+            guard let beginning = sequences[number]?.beginning else { continue }
+            awaited[beginning.cache] = min(awaited[beginning.cache] ?? .max, beginning.tokens)
+        }
         var prompts: [PromptShares.Prompt] = []
         for number in runnable {
-            guard let sequence = sequences[number] else { continue }
+            guard let sequence = sequences[number], sequence.beginning == nil else { continue }
             if sequence.uncomputed == 1 {
                 planned.append(Planned(sequence: number, tokens: 1))
             } else {
+                let end = min(awaited[sequence.cache] ?? .max, sequence.tokens.count)
                 prompts.append(
-                    PromptShares.Prompt(sequence: number, arrival: sequence.arrival, tokens: sequence.uncomputed))
+                    PromptShares.Prompt(
+                        sequence: number, arrival: sequence.arrival, tokens: max(1, end - sequence.computed)))
             }
         }
-        let room = min(pace.room(beside: planned.count), Limits.batchTokens - planned.count)
+        promptSequences = 0
+        guard !prompts.isEmpty else { return 0 }
+        let room = min(pace.room(company(runnable)), Limits.batchTokens - planned.count)
         let shares = PromptShares(room: room, among: prompts).tokens
         for (sequence, tokens) in shares { planned.append(Planned(sequence: sequence, tokens: tokens)) }
         promptSequences = shares.count
         // llama.cpp computes neighbouring caches together only when they come in order.
         planned.sort { (sequences[$0.sequence]?.cache ?? 0) < (sequences[$1.sequence]?.cache ?? 0) }
         return shares.values.reduce(0, +)
+    }
+
+    /// Whether a sequence still waits for the beginning that an earlier one computes; takes it over when it is there.
+    private mutating func isWaiting(_ number: Int, _ runnable: [Int], _ model: LlamaModel) -> Bool {
+        guard let beginning = sequences[number]?.beginning else { return false }
+        let earlier = sequences.firstIndex { $0?.cache == beginning.cache }
+        return !takeOver(
+            number, computed: earlier.flatMap { sequences[$0]?.computed },
+            goesOn: earlier.map(runnable.contains) ?? false, model)
+    }
+
+    /// Takes over what the earlier sequence has computed of a shared beginning; false when it is still awaited.
+    @discardableResult
+    private mutating func takeOver(_ number: Int, computed: Int?, goesOn: Bool, _ model: LlamaModel) -> Bool {
+        guard let sequence = sequences[number], let beginning = sequence.beginning else { return true }
+        switch beginning.next(computed: computed, goesOn: goesOn, held: sequence.computed) {
+        case .wait: return false
+        case .take(let tokens):
+            sequences[number]?.take(model.copy(cache: beginning.cache, to: sequence.cache, tokens: tokens) ? tokens : 0)
+        case .compute: sequences[number]?.beginning = nil
+        }
+        return true
+    }
+
+    /// A sequence ends: those that wait for what it computes have what there is.
+    mutating func handOver(cache: Int, computed: Int?) {
+        guard let model else { return }
+        for number in sequences.indices where sequences[number]?.beginning?.cache == cache {
+            takeOver(number, computed: computed, goesOn: false, model)
+        }
     }
 
     /// After a batch that was cut nobody knows which of its tokens the caches hold.
@@ -144,9 +201,13 @@ extension LlamaEngine {
         step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
     }
 
-    /// The caches are full, though each sequence has its share: a model with more state than its context. The youngest
-    /// sequence gives way.
-    private mutating func makeRoom(_ step: inout Step) {
+    /// The caches are full, though each sequence has its share: a model with more state than its context. What idle caches
+    /// hold gives way, then the youngest sequence.
+    private mutating func makeRoom(_ model: LlamaModel, _ step: inout Step) {
+        if let idle = caches.emptyOldest() {
+            _ = model.forget(cache: idle, from: 0)
+            return
+        }
         let numbers = planned.map(\.sequence)
         guard let youngest = numbers.max(by: { (sequences[$0]?.arrival ?? 0) < (sequences[$1]?.arrival ?? 0) }),
             let ended = discard(youngest)

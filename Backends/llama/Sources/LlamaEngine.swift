@@ -26,6 +26,8 @@ struct LlamaEngine: Engine {
     var texts = TextQueue<TextOwner>()
     var pending: [TextOwner.Kind: PendingText] = [:]
     var tokenizing: (owner: TextOwner, work: TextTokenizing)?
+    /// The processor time of that work when it was last looked at.
+    var tokenizingNanoseconds: UInt64 = 0
 
     /// A sequence's share of the batch.
     struct Planned {
@@ -85,7 +87,7 @@ struct LlamaEngine: Engine {
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
         // Penalties look back over the prompt too.
         for token in prompt.suffix(Int(HEARTH_LLAMA_PENALTY_WINDOW_TOKENS)) { sampler.accept(token) }
-        let held = model.forget(cache: taken.cache, from: taken.held) ? taken.held : 0
+        let (held, beginning) = reuse(taken, model)
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
@@ -93,7 +95,18 @@ struct LlamaEngine: Engine {
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler)
+            sampler: sampler, beginning: beginning)
+    }
+
+    /// What of a prompt is computed in the cache that it was given, and what another sequence still computes.
+    private func reuse(_ taken: CacheTable.Taken, _ model: LlamaModel) -> (held: Int, beginning: SharedBeginning?) {
+        if let source = taken.source, !source.isInUse {
+            return (model.copy(cache: source.cache, to: taken.cache, tokens: source.tokens) ? source.tokens : 0, nil)
+        }
+        return (
+            model.forget(cache: taken.cache, from: taken.held) ? taken.held : 0,
+            taken.source.map { SharedBeginning(tokens: $0.tokens, cache: $0.cache) }
+        )
     }
 
     mutating func cancel(_ sequence: Int) -> PromptTokens {
@@ -104,8 +117,8 @@ struct LlamaEngine: Engine {
     /// Frees a sequence; its cache keeps what it computed.
     @discardableResult
     mutating func release(_ sequence: Int) -> Sequence? {
-        guard sequences.indices.contains(sequence), let ended = sequences[sequence] else { return nil }
-        sequences[sequence] = nil
+        guard let ended = remove(sequence) else { return nil }
+        handOver(cache: ended.cache, computed: ended.computed)
         caches.giveBack(
             ended.cache,
             holding: CacheTable.Kept(
@@ -116,9 +129,16 @@ struct LlamaEngine: Engine {
 
     /// Frees a sequence; what it computed is forgotten.
     mutating func discard(_ sequence: Int) -> Sequence? {
-        guard let ended = release(sequence) else { return nil }
+        guard let ended = remove(sequence) else { return nil }
+        handOver(cache: ended.cache, computed: nil)
         _ = model?.forget(cache: ended.cache, from: 0)
         caches.giveBackEmpty(ended.cache)
+        return ended
+    }
+
+    private mutating func remove(_ sequence: Int) -> Sequence? {
+        guard sequences.indices.contains(sequence), let ended = sequences[sequence] else { return nil }
+        sequences[sequence] = nil
         return ended
     }
 

@@ -31,14 +31,16 @@ final class LlamaModel: @unchecked Sendable {
     /// there is none.
     let templateFlaw: String
 
-    /// Loads the weights behind a descriptor, which it takes over and closes.
-    init(descriptor: Int32, progress: (Float) -> Void) throws(EngineFault) {
-        let file = try Self.inspect(descriptor)
+    /// Loads the weights of the file that was opened.
+    init(
+        _ file: hearth_llama_file_facts, _ loading: hearth_llama_loading, progress: (Float) -> Void
+    ) throws(EngineFault) {
         let loaded = withoutActuallyEscaping(progress) { progress in
             var progress = progress
             return withUnsafeMutablePointer(to: &progress) { context in
                 // The context outlives the call, and the callback runs only during it.
                 hearth_llama_load(
+                    loading,
                     { fraction, context in
                         context?.assumingMemoryBound(to: ((Float) -> Void).self).pointee(fraction)
                     }, context)
@@ -58,16 +60,33 @@ final class LlamaModel: @unchecked Sendable {
 
     deinit { hearth_llama_free(llama) }
 
-    /// What a context costs in memory, as far as the model's shape tells.
-    var contextCost: MemoryPlan.Cost {
-        let cost = hearth_llama_context_cost(llama, UInt32(Limits.batchTokens))
-        return MemoryPlan.Cost(
-            bytesPerToken: cost.bytes_per_token, bytesPerSequence: cost.bytes_per_sequence,
-            fixedBytes: cost.fixed_bytes)
+    /// Makes the caches; false when there is no memory for them.
+    func prepare(contextTokens: Int, sequences: Int, threads: Int) -> Bool {
+        let settings = hearth_llama_context_settings(
+            context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(clamping: sequences),
+            batch_tokens: UInt32(Limits.batchTokens), threads: UInt32(clamping: max(1, threads)),
+            separate_caches: facts.weights_bytes <= Limits.separateCachesWeightsBytesMax)
+        let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
+        return !cells.overflow && hearth_llama_prepare(llama, settings)
     }
 
-    /// Makes the caches; false when there is no memory for them.
-    func prepare(_ settings: hearth_llama_context_settings) -> Bool { hearth_llama_prepare(llama, settings) }
+    /// What a model that is only measured would take: contexts up to a length, and the copies of weights in another order.
+    /// Throws when llama.cpp makes no such context.
+    func needs(contextTokens: Int) throws(EngineFault) -> (context: MemoryPlan.Cost, reorderedWeightsBytes: UInt64) {
+        func measure(_ tokens: Int, sequences: Int) throws(EngineFault) -> hearth_llama_needs {
+            guard prepare(contextTokens: tokens, sequences: sequences, threads: 1) else {
+                throw EngineFault(
+                    .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(Self.firstError))")
+            }
+            return hearth_llama_get_needs(llama)
+        }
+        let one = try measure(contextTokens, sequences: 1)
+        let cost = MemoryPlan.Cost(
+            contextTokens: contextTokens, one: one.context_bytes,
+            two: try measure(contextTokens, sequences: 2).context_bytes,
+            half: try measure(max(1, contextTokens / 2), sequences: 1).context_bytes)
+        return (cost, one.reordered_weights_bytes)
+    }
 
     func endsTurn(_ token: Int32) -> Bool { hearth_llama_ends_turn(llama, token) }
 
@@ -110,6 +129,11 @@ final class LlamaModel: @unchecked Sendable {
     /// Forgets what a cache holds from a position on; false when it had to forget all of it.
     func forget(cache: Int, from position: Int) -> Bool { hearth_llama_forget(llama, Int32(cache), Int32(position)) }
 
+    /// Has a cache hold the first tokens of another, and nothing else; false when it holds nothing now.
+    func copy(cache: Int, to other: Int, tokens: Int) -> Bool {
+        hearth_llama_copy(llama, Int32(cache), Int32(other), Int32(tokens))
+    }
+
     /// What chooses the tokens of one sequence.
     func sampler(_ sampling: hearth_llama_sampling) -> TokenSampler? {
         hearth_llama_sampler_new(llama, sampling).map(TokenSampler.init)
@@ -135,8 +159,9 @@ extension LlamaModel {
         }
     }
 
-    /// Looks at the file before llama.cpp does: of most that are no models it says something that helps nobody.
-    private static func inspect(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
+    /// Opens the weights behind a descriptor, which it takes over. Looks at the file before llama.cpp does: of most that are
+    /// no models that says something that helps nobody.
+    static func open(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
         var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
         let count = hearth_llama_open(descriptor, &first, first.count)
         let error = firstError

@@ -1,4 +1,5 @@
 import BackendKit
+import LlamaPlanning
 
 /// One running completion.
 struct Sequence {
@@ -12,13 +13,22 @@ struct Sequence {
     var tokens: [Int32]
     /// How many of `tokens` the cache holds.
     var computed: Int
-    let promptTokens: PromptTokens
+    private(set) var promptTokens: PromptTokens
     /// The completion ends when there are this many tokens.
     let tokensMax: Int
     let stopTokenIDs: [UInt32]
     let ignoresEndOfTurn: Bool
     let sampler: TokenSampler
+    /// What an earlier sequence computes of its prompt; nothing is computed for this one before that is there.
+    var beginning: SharedBeginning?
 
     /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
     var uncomputed: Int { tokens.count - computed }
+
+    /// Its cache holds so many tokens of its prompt now, which another sequence computed.
+    mutating func take(_ tokens: Int) {
+        beginning = nil
+        computed = tokens
+        promptTokens.cached = tokens
+    }
 }

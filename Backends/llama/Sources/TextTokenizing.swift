@@ -41,6 +41,16 @@ final class TextTokenizing: @unchecked Sendable {
         }
     }
 
+    /// The processor time that it has taken; nil when it has taken more than any text should, or nobody can tell.
+    var processorNanoseconds: UInt64? {
+        var clock = clockid_t()
+        var time = timespec()
+        guard pthread_getcpuclockid(thread, &clock) == 0, clock_gettime(clock, &time) == 0,
+            time.tv_sec < Limits.textProcessorSecondsMax
+        else { return nil }
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
     /// The tokens once they are there. Not to be asked again after that.
     func finished() -> Result<LlamaModel.Tokens, EngineFault>? {
         hearth_llama_join(thread) ? result : nil

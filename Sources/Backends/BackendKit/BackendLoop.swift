@@ -28,6 +28,7 @@ final class BackendLoop<Computing: Engine> {
     /// Messages that the agent sent during a step, to be handled after it, and their bytes.
     private var deferred: [AgentMessage] = []
     private var deferredBytes = 0
+    private var news = Step.News()
     private var attended = Monotonic(nanoseconds: 0)
     /// The counts after the previous step, which a `Pong` reports during a step, while the engine has `step`.
     private var computed: (tokens: UInt64, sequences: Int) = (0, 0)
@@ -39,6 +40,7 @@ final class BackendLoop<Computing: Engine> {
         socket = BackendSocket(descriptor: descriptor)
         // The step is this object's own and dies with it.
         step.attend = { [unowned self] in attend() }
+        step.news = { [unowned self] in news }
     }
 
     /// Returns the status to exit with.
@@ -263,17 +265,13 @@ extension BackendLoop {
         else { return }
         attended = now
         do throws(End) {
+            if let deadline, now >= deadline { throw End(status: 0) }
             var held = -1
             while socket.input.count != held, deferredBytes <= Limits.deferredBytesMax {
                 held = socket.input.count
                 try exchange(waitingNanoseconds: 0)
                 while let message = try nextMessage() {
-                    if case .ping(let ping) = message {
-                        try answer(ping, tokens: computed.tokens, sequences: computed.sequences)
-                    } else {
-                        deferredBytes += message.contentBytes
-                        deferred.append(message)
-                    }
+                    try hear(message)
                 }
             }
             if socket.isClosed { throw End(status: 0) }
@@ -283,11 +281,28 @@ extension BackendLoop {
         }
     }
 
+    private func hear(_ message: AgentMessage) throws(End) {
+        switch message {
+        case .ping(let ping):
+            // The engine is here again, so it has computed a part.
+            steps &+= 1
+            return try answer(ping, tokens: computed.tokens, sequences: computed.sequences)
+        case .shutdown: return try take(message)
+        case .start(let start): news.asking.append(Int(start.sequence))
+        case .credit(let credit): news.asking.append(Int(credit.sequence))
+        case .cancel(let cancel): news.cancelled.append(Int(cancel.sequence))
+        default: break
+        }
+        deferredBytes += message.contentBytes
+        deferred.append(message)
+    }
+
     private func takeDeferred() throws(End) {
         guard !deferred.isEmpty else { return }
         let messages = deferred
         deferred = []
         deferredBytes = 0
+        news = Step.News()
         for message in messages {
             // The sequence may have ended in the step during which this came.
             switch message {
@@ -321,7 +336,8 @@ extension BackendLoop {
             throw End(status: 1, line: error.message, fault: Fault(error))
         }
         step.closeRun(nil)
-        if pace == .again || !step.runs.isEmpty { steps &+= 1 }
+        if pace == .again || step.hasProgress || !step.runs.isEmpty { steps &+= 1 }
+        step.hasProgress = false
         try sendRuns()
     }
 

@@ -43,10 +43,10 @@ public protocol Engine {
     mutating func cancel(_ sequence: Int) -> PromptTokens
 
     /// Computes one decode step for the sequences in `step.sequences`, and gives `step` their tokens and endings.
-    /// Called only while some sequence has credit. Keep it short: `Backend` handles cancels only between steps. It also
-    /// answers pings between steps: a step that may take seconds must call `step.attend` meanwhile, or the agent takes
-    /// the backend for hung. A fault that is thrown here ends the whole backend; use `step.fail` for the fault of one
-    /// sequence.
+    /// Called only while some sequence has credit. Keep it short: `Backend` handles what the agent says between steps. A
+    /// step that may take seconds must call `step.attend` whenever a part of it is computed, or the agent takes the
+    /// backend for hung, and looks into `step.news`. A fault that is thrown here ends the whole backend; use `step.fail`
+    /// for the fault of one sequence.
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace
 }
 

@@ -5,6 +5,14 @@ internal import WireFormat
 /// One decode step: which sequences may compute, and where their tokens go. The tokens of all sequences leave in one
 /// frame when `Engine.step` returns.
 public struct Step: ~Copyable {
+    /// What the agent has said within a step.
+    public struct News: Sendable {
+        /// The sequences that nobody wants any more: `Engine.cancel` is called for each.
+        public internal(set) var cancelled: [Int] = []
+        /// The sequences that begin, or have more credit.
+        public internal(set) var asking: [Int] = []
+    }
+
     /// The state of a sequence.
     struct Slot {
         var isRunning = false
@@ -25,9 +33,16 @@ public struct Step: ~Copyable {
 
     /// The running sequences that had credit when the step began.
     public internal(set) var sequences: [Int] = []
-    /// Answers the agent's pings during a step; other messages are handled after the step. Call it as often as you
-    /// like, from the thread that called `Engine.step`. It returns at once; if the agent is gone, it ends the process.
+    /// Answers the agent's pings during a step, as one that gets on; other messages are handled after the step. Call it
+    /// whenever a part of the step is computed, as often as you like, from the thread that called `Engine.step`. It
+    /// returns at once; if the agent is gone, it ends the process.
     public internal(set) var attend: () -> Void = {}
+    /// What `attend` has heard within this step, all of which happens after it. A step that computes only for cancelled
+    /// sequences may end early.
+    public internal(set) var news: () -> News = { News() }
+    /// Set it in a step that gives nothing, when what it waits for has got further: the agent restarts a backend that has
+    /// work and gets no further.
+    public var hasProgress = false
 
     var slots: [Slot] = []
     var running: [Int] = []

@@ -324,7 +324,8 @@ extension BackendLifecycle {
         phase = .ready(watchdog)
         guard now.since(watchdog.progressAt) >= limits.stallMilliseconds &* 1_000_000 else { return [] }
         return kill(
-            because: "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit", at: now)
+            because: "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit: \(Self.tooSlow)",
+            at: now)
     }
 
     /// It broke the contract, or cannot be talked to.
@@ -405,11 +406,14 @@ extension BackendLifecycle {
 }
 
 extension BackendLifecycle {
+    /// Slowness alone is no reason, as long as the parts of a step are computed in time.
+    private static let tooSlow = "it hangs, or one part of a step takes longer than that on this machine"
+
     private mutating func watch(_ old: Watchdog, at now: Monotonic) -> [Action] {
         var watchdog = old
         if watchdog.unanswered >= limits.missedPingsMax {
             let silence = UInt64(watchdog.unanswered) &* limits.pingIntervalMilliseconds
-            return kill(because: "answered no Ping for \(silence) ms", at: now)
+            return kill(because: "answered no Ping for \(silence) ms: \(Self.tooSlow)", at: now)
         }
         if now.since(watchdog.readySince) >= limits.healthyMilliseconds &* 1_000_000 {
             lossesInARow = 0

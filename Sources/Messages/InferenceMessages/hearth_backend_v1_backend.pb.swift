@@ -561,7 +561,8 @@ package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   /// As in `Ping`.
   package var nonce: UInt64 = 0
 
-  /// Decode steps since the process began: progress, not mere liveness. Never less than before.
+  /// Decode steps since the process began: progress, not mere liveness. An answer from within a step counts one more when
+  /// a part of the step was computed since the answer before. Never less than before.
   package var steps: UInt64 = 0
 
   /// Tokens computed since the process began, of all sequences. Never less than before; what is shown and counted is

@@ -31,6 +31,8 @@ private struct ScriptedEngine: Engine, Sendable {
 private final class Gate: Sendable {
     let isInStep = Atomic(false)
     let mayEnd = Atomic(false)
+    /// The sequences that an engine has heard of within its step.
+    let news = Mutex<(cancelled: [Int], asking: [Int])>(([], []))
 }
 
 /// Counts only when it has been asked ten times, or at once.
@@ -214,6 +216,58 @@ struct BackendTests {
         try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: request)))
         try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
         try backend.agent.listen { $0.conversation.runningSequences == 0 }
+        #expect(backend.end() == 0)
+    }
+
+    @Test("within a long step an engine hears who is cancelled and who comes, and its answers show progress")
+    func news() throws {
+        let gate = Gate()
+        let engine = ScriptedEngine(body: { step throws(EngineFault) in
+            guard !gate.mayEnd.load(ordering: .acquiring) else { return .idle }
+            gate.isInStep.store(true, ordering: .releasing)
+            while !gate.mayEnd.load(ordering: .acquiring) {
+                step.attend()
+                let news = step.news()
+                gate.news.withLock { $0 = (news.cancelled, news.asking) }
+                sched_yield()
+            }
+            return .again
+        })
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 1, credit: 1, request: request)))
+        let isInStep = eventuallyBlocking { gate.isInStep.load(ordering: .acquiring) }
+        try #require(isInStep)
+        let first = try backend.agent.ping().steps
+        #expect(try backend.agent.ping().steps > first, "no step has ended, and yet it computes")
+        #expect(gate.news.withLock { $0.cancelled.isEmpty && $0.asking.isEmpty })
+        try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        try backend.agent.say(.cancel(Cancel(sequence: 1)))
+        let isHeard = eventuallyBlocking { gate.news.withLock { $0.cancelled == [1] && $0.asking == [0] } }
+        #expect(isHeard)
+        #expect(backend.agent.finishes.isEmpty, "it happens after the step")
+        gate.mayEnd.store(true, ordering: .releasing)
+        try backend.agent.listen { $0.finishes.count == 1 }
+        #expect(backend.agent.finishes[1]?.outcome == .reason(.cancelled))
+        #expect(backend.end() == 0)
+    }
+
+    @Test("a step that gives nothing counts as progress only where the engine says so")
+    func progressWithoutTokens() throws {
+        let isProgressing = Gate()
+        let engine = ScriptedEngine(body: { step throws(EngineFault) in
+            step.hasProgress = isProgressing.mayEnd.load(ordering: .acquiring)
+            return .at(nanoseconds: Backend.nowNanoseconds + 1_000_000)
+        })
+        let backend = try ServedEngine(engine)
+        try backend.agent.listen { $0.conversation.phase == .ready }
+        try backend.agent.say(.start(Start(sequence: 0, credit: 1, request: request)))
+        let steps = try backend.agent.ping().steps
+        #expect(try backend.agent.ping().steps == steps)
+        isProgressing.mayEnd.store(true, ordering: .releasing)
+        var isCounted = false
+        for _ in 0..<10_000 where !isCounted { isCounted = try backend.agent.ping().steps > steps }
+        #expect(isCounted)
         #expect(backend.end() == 0)
     }
 

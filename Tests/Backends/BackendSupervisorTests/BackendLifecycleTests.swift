@@ -364,7 +364,8 @@ struct BackendLifecycleTests {
     func silence() {
         var life = ready()
         for round in 1...3 { expect(life.tick(at: moment(UInt64(round) * 5_000)), [.ping]) }
-        let reason = "answered no Ping for 15000 ms"
+        let reason =
+            "answered no Ping for 15000 ms: it hangs, or one part of a step takes longer than that on this machine"
         expect(life.tick(at: moment(20_000)), [.kill, .lose(reason: reason)])
     }
 
@@ -384,7 +385,9 @@ struct BackendLifecycleTests {
         expect(life.answered(progress: 7, isBusy: true, at: moment(330_000)), [])
         expect(life.answered(progress: 8, isBusy: true, at: moment(350_000)), [])
         expect(life.answered(progress: 8, isBusy: true, at: moment(409_999)), [])
-        let reason = "computed nothing for 60000 ms while sequences had credit"
+        let reason =
+            "computed nothing for 60000 ms while sequences had credit: it hangs, or one part of a step takes longer than "
+            + "that on this machine"
         expect(life.answered(progress: 8, isBusy: true, at: moment(410_000)), [.kill, .lose(reason: reason)])
     }
 

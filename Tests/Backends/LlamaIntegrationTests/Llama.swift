@@ -28,9 +28,11 @@ extension BackendDriver {
     }
 
     /// One request on its own, from its start to its finish.
-    func complete(_ request: Hearth_V1_GenerateRequest, scope: [UInt8] = []) throws -> Completion {
-        try start(0, request, scope: scope)
-        return try finish(0)
+    func complete(
+        _ request: Hearth_V1_GenerateRequest, as sequence: UInt32 = 0, scope: [UInt8] = []
+    ) throws -> Completion {
+        try start(sequence, request, scope: scope)
+        return try finish(sequence)
     }
 
     func countTokens(_ request: Hearth_V1_GenerateRequest) throws -> Result<UInt32, Fault> {

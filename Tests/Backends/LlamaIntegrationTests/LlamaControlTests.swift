@@ -74,6 +74,55 @@ struct LlamaControlTests {
         #expect(try cached([2]) == 0, "and after another has used the cache, not even that")
     }
 
+    @Test("What prompts of one caller begin with is computed once, also while the first runs, and changes no answer")
+    func sharedBeginning() throws {
+        let backend = try BackendDriver.llama(maxSequences: 6)
+        let beginning = (0..<200).map { UInt32(100 + $0 % 50) }
+        func request(_ own: UInt32) -> Hearth_V1_GenerateRequest { .tokens(beginning + [own, own + 1]).endless(20) }
+        let scopes: [[UInt8]] = [[1], [1], [1], [2], []]
+        for (sequence, scope) in scopes.enumerated() {
+            try backend.start(UInt32(sequence), request(60 + UInt32(sequence)), scope: scope)
+        }
+        let ended = try (0..<5 as Range<UInt32>).map { try backend.finish($0) }
+        #expect(ended.map { $0.finish?.cachedPromptTokens } == [0, 200, 200, 0, 0])
+        // Also from one that has ended, into an empty cache.
+        let later = try backend.complete(request(70), as: 5, scope: [1])
+        #expect(later.finish?.cachedPromptTokens == 200)
+        for (sequence, own) in [(1, 61), (2, 62)] as [(Int, UInt32)] {
+            let cold = try BackendDriver.llama(maxSequences: 6).complete(request(own))
+            #expect(ended[sequence].tokens == cold.tokens)
+        }
+    }
+
+    @Test("Who waits for another's beginning goes on when that one is cancelled or has no credit")
+    func awaitedBeginning() throws {
+        let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(32_768), in: &$0) }
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 16_384, maxSequences: 4)
+        let beginning = Array(repeating: UInt32(100), count: 3_000)
+        try backend.start(0, .tokens(beginning + [101]).endless(1), scope: [1])
+        try backend.start(1, .tokens(beginning + [102]).endless(1), scope: [1])
+        try backend.say(.cancel(Cancel(sequence: 0)))
+        #expect(try backend.finish(0).reason == .cancelled)
+        #expect(try backend.finish(1).reason == .length)
+        try backend.start(2, .tokens(beginning.map { $0 + 5 } + [101]).endless(1), credit: 0, scope: [1])
+        try backend.start(3, .tokens(beginning.map { $0 + 5 } + [102]).endless(1), scope: [1])
+        #expect(try backend.finish(3).reason == .length)
+        #expect(backend.completions[3]?.finish?.cachedPromptTokens == 0)
+    }
+
+    @Test("A cancel ends a long prompt, and the next is answered")
+    func cancelWithinStep() throws {
+        let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(32_768), in: &$0) }
+        let backend = try BackendDriver.llama(weights: model.path, contextTokens: 16_384, maxSequences: 1)
+        for _ in 0..<3 {
+            try backend.start(0, .tokens(Array(repeating: 100, count: 16_000)).endless(1))
+            try backend.say(.cancel(Cancel(sequence: 0)))
+            #expect(try backend.finish(0).reason == .cancelled)
+        }
+        let answer = try backend.complete(.tokens([100, 101, 102]).endless(5))
+        #expect(try BackendDriver.llama().complete(.tokens([100, 101, 102]).endless(5)).tokens == answer.tokens)
+    }
+
     @Test("A short prompt is answered while a long one is still being computed")
     func shortBesideLong() throws {
         let model = try ChangedModel { ChangedModel.set("llama.context_length", to: UInt32(32_768), in: &$0) }

@@ -12,7 +12,9 @@ struct CacheTableTests {
     /// Takes a cache; -1 when none is free.
     private func take(
         _ table: inout CacheTable, _ prompt: [Int32], _ scope: [UInt8]
-    ) -> (cache: Int, held: Int) { table.take(for: prompt, scope: scope) ?? (-1, -1) }
+    ) -> (cache: Int, held: Int) {
+        table.take(for: prompt, scope: scope).map { ($0.cache, $0.held) } ?? (-1, -1)
+    }
 
     private func kept(_ scope: [UInt8], _ tokens: [Int32], prompt: Int? = nil) -> CacheTable.Kept {
         CacheTable.Kept(scope: scope, tokens: tokens, promptTokens: prompt ?? tokens.count)
@@ -58,7 +60,7 @@ struct CacheTableTests {
         }
     }
 
-    @Test("with no cache empty, what is shared in a scope is used, and else the one that was used longest ago")
+    @Test("with no cache empty, the one that was used longest ago is taken")
     func allHeld() {
         var table = CacheTable(count: 3)
         for own in 0..<3 as Range<Int32> {
@@ -69,10 +71,44 @@ struct CacheTableTests {
         table.giveBack(2, holding: kept(alice, prompt(52)))
         table.giveBack(0, holding: kept(alice, prompt(50)))
         table.giveBack(1, holding: kept(bob, prompt(51)))
-        #expect(take(&table, prompt(80), bob) == (1, 20))
-        #expect(take(&table, [900, 901], bob) == (2, 0))
-        #expect(take(&table, [900, 901], bob) == (0, 0))
+        #expect(
+            table.take(for: prompt(80, 81), scope: bob)
+                == CacheTable.Taken(cache: 2, held: 0, source: .init(cache: 1, tokens: 20, isInUse: false)),
+            "and what is shared in the scope comes from where it is")
+        #expect(take(&table, prompt(82, 83), alice) == (0, 20), "nothing comes from elsewhere that it holds itself")
+        #expect(take(&table, [900, 901], bob) == (1, 0))
         #expect(take(&table, [900, 901], bob) == (-1, -1))
+    }
+
+    @Test("a prompt finds the beginning that another of its scope has computed, or computes now")
+    func sources() {
+        var table = CacheTable(count: 5)
+        #expect(table.take(for: prompt(50), scope: alice)?.source == nil)
+        // Computed now.
+        #expect(
+            table.take(for: prompt(60), scope: alice)
+                == CacheTable.Taken(cache: 1, held: 0, source: .init(cache: 0, tokens: 20, isInUse: true)))
+        #expect(table.take(for: prompt(60), scope: bob)?.source == nil, "nobody finds what another computes")
+        #expect(table.take(for: prompt(60), scope: [])?.source == nil)
+        table.giveBack(3, holding: kept([], prompt(60)))
+        #expect(table.take(for: prompt(60), scope: [])?.source == nil, "not even who has no scope either")
+        // Computed already: better than what is still being computed.
+        table.giveBack(0, holding: kept(alice, prompt(50)))
+        #expect(
+            table.take(for: prompt(70, 71), scope: alice)?.source == .init(cache: 0, tokens: 20, isInUse: false))
+    }
+
+    @Test("what idle caches hold can be had back, that of the longest ago first")
+    func emptied() {
+        var table = CacheTable(count: 3)
+        for own in 0..<3 as Range<Int32> { _ = take(&table, prompt(50 + own), alice) }
+        #expect(table.emptyOldest() == nil, "what is in use stays")
+        table.giveBack(1, holding: kept(alice, prompt(51)))
+        table.giveBack(0, holding: kept(bob, prompt(50)))
+        #expect(table.emptyOldest() == 1)
+        #expect(table.emptyOldest() == 0)
+        #expect(table.emptyOldest() == nil)
+        #expect(take(&table, prompt(50), bob) == (0, 0), "and is not found again")
     }
 
     @Test("a few tokens in common are not worth a cache, and the last token of a prompt is always computed")

@@ -34,6 +34,32 @@ struct MemoryPlanTests {
         #expect(plan(1_000, context: 8_192, wanted: false, sequences: 4) == nil)
     }
 
+    @Test("what a context costs follows from three that were measured")
+    func measured() {
+        func measure(_ tokens: UInt64, _ sequences: UInt64) -> UInt64 { (tokens * 1_000 + 50) * sequences + 7 }
+        let measured = MemoryPlan.Cost(
+            contextTokens: 8_192, one: measure(8_192, 1), two: measure(8_192, 2), half: measure(4_096, 1))
+        #expect(measured == cost)
+        for (tokens, sequences) in [(1, 1), (512, 64), (131_072, 3)] as [(Int, Int)] {
+            let needed = measured.bytes(contextTokens: tokens, sequences: sequences)
+            #expect(needed == measure(UInt64(tokens), UInt64(sequences)))
+        }
+        // A state that does not grow with the context, and figures that make no sense.
+        let state = MemoryPlan.Cost(contextTokens: 100, one: 700, two: 1_200, half: 700)
+        #expect(state == MemoryPlan.Cost(bytesPerToken: 0, bytesPerSequence: 500, fixedBytes: 200))
+        let none = MemoryPlan.Cost(contextTokens: 1, one: 0, two: 0, half: 9)
+        #expect(none == MemoryPlan.Cost(bytesPerToken: 0, bytesPerSequence: 0, fixedBytes: 0))
+    }
+
+    @Test("weights are copied where that costs no sequence and no token")
+    func copies() throws {
+        let plan = try #require(self.plan(40_000_000, context: 8_192, sequences: 4))
+        #expect(plan.hasRoom(forCopies: plan))
+        #expect(!plan.hasRoom(forCopies: nil))
+        #expect(!plan.hasRoom(forCopies: self.plan(20_000_000, context: 8_192, sequences: 4)))
+        #expect(!plan.hasRoom(forCopies: self.plan(40_000_000, context: 4_096, sequences: 4)))
+    }
+
     @Test("figures beyond every memory are too many, not few")
     func overflow() {
         let cost = MemoryPlan.Cost(bytesPerToken: .max / 2, bytesPerSequence: .max, fixedBytes: 1)

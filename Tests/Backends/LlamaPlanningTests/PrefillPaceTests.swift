@@ -4,67 +4,112 @@ import Testing
 @Suite("PrefillPace")
 struct PrefillPaceTests {
     /// The longest step of a prompt on a machine that takes this long for a token, and how many steps it took.
-    private func longestStep(nanosecondsPerToken: UInt64, prompt: Int) -> (longest: UInt64, steps: Int) {
+    private func longestStep(
+        nanosecondsPerToken: UInt64, prompt: Int, _ company: PrefillPace.Company = .others(generating: 0)
+    ) -> (longest: UInt64, steps: Int) {
         var pace = PrefillPace()
         var left = prompt
         var longest: UInt64 = 0
         var steps = 0
         while left > 0 {
-            let tokens = min(left, pace.room(beside: 0))
+            let tokens = min(left, pace.room(company))
             let needed = UInt64(tokens) * nanosecondsPerToken
             steps += 1
-            if pace.mustCut(after: needed, promptTokens: tokens, beside: 0) {
-                longest = max(longest, PrefillPace.cutNanoseconds)
-                pace.wasCut(promptTokens: tokens)
+            let running = RunningStep(
+                sequences: [0], promptTokens: tokens, company: company,
+                expectedNanoseconds: pace.nanoseconds(promptTokens: tokens))
+            if running.verdict(after: needed, cancelled: [], asking: []) == .isTooSlow {
+                longest = max(longest, RunningStep.cutNanoseconds)
+                pace.wasTooSlow(RunningStep.cutNanoseconds, promptTokens: tokens)
                 continue
             }
             longest = max(longest, needed)
-            pace.took(needed, promptTokens: tokens)
+            pace.took(needed, promptTokens: tokens, company)
             left -= tokens
         }
         return (longest, steps)
     }
 
-    @Test("a step stays short on machines of every speed, from the first one on")
+    @Test("a step that others wait for stays short on machines of every speed, from the first one on")
     func everySpeed() {
         for exponent in 0..<30 {
             let perToken = UInt64(1_000) << UInt64(exponent / 2)
             let (longest, steps) = longestStep(nanosecondsPerToken: perToken, prompt: 4_000)
             #expect(
-                longest <= max(PrefillPace.cutNanoseconds, perToken * UInt64(PrefillPace.tokensMin)), "\(perToken)")
+                longest <= max(RunningStep.cutNanoseconds, perToken * UInt64(PrefillPace.tokensMin)), "\(perToken)")
             #expect(steps <= 4_000)
         }
     }
 
-    @Test("a quick machine computes long prompts in few steps")
+    @Test("a quick machine computes long prompts in few steps, and a slower one does where nobody else waits")
     func quick() {
         #expect(longestStep(nanosecondsPerToken: 10_000, prompt: 4_000).steps < 15)
+        #expect(longestStep(nanosecondsPerToken: 10_000_000, prompt: 4_000, .alone).steps < 15)
+    }
+
+    @Test("where nobody else waits a step takes its time at most, however slow the machine")
+    func aloneOnSlowMachines() {
+        for exponent in 0..<30 {
+            let perToken = UInt64(1_000) << UInt64(exponent)
+            let (longest, _) = longestStep(nanosecondsPerToken: perToken, prompt: 4_000, .alone)
+            // The first step is as slow as it is; after it the measured time holds, rounded to what attention takes at once.
+            let first = perToken * UInt64(PrefillPace.tokensFirst)
+            #expect(longest <= max(first, PrefillPace.Company.alone.stepNanoseconds * 2), "\(perToken)")
+        }
+    }
+
+    @Test("the first steps are small, and each next one at most twice as long")
+    func beginsSmall() {
+        var pace = PrefillPace()
+        var rooms: [Int] = []
+        for _ in 0..<8 {
+            rooms.append(pace.room(.alone))
+            pace.took(1_000, promptTokens: pace.room(.alone), .alone)
+        }
+        #expect(rooms.first == PrefillPace.tokensFirst)
+        #expect(zip(rooms, rooms.dropFirst()).allSatisfy { $1 <= max(2 * $0, 64) })
+        #expect(rooms.last == PrefillPace.tokensMax)
     }
 
     @Test("short prompts say nothing about how long a long one takes")
     func shortPrompts() {
         var pace = PrefillPace()
-        for _ in 0..<100 { pace.took(1_000, promptTokens: 2) }
-        #expect(pace.tokens == PrefillPace.tokensFirst)
+        for _ in 0..<100 { pace.took(1_000, promptTokens: 2, .alone) }
+        #expect(pace.room(.alone) == PrefillPace.tokensFirst)
+        for _ in 0..<10 { pace.took(1_000_000, promptTokens: pace.room(.alone), .alone) }
+        let long = pace.room(.alone)
+        for _ in 0..<100 { pace.took(100_000_000, promptTokens: 2, .alone) }
+        #expect(pace.room(.alone) == long, "slow for each of its few tokens, and still short")
     }
 
-    @Test("a step that takes too long is cut only if it can be smaller, and the next one is")
+    @Test("who comes beside a long prompt finds short steps at once")
+    func othersCome() {
+        var pace = PrefillPace()
+        for _ in 0..<10 { pace.took(UInt64(pace.room(.alone)) * 5_000_000, promptTokens: pace.room(.alone), .alone) }
+        #expect(pace.room(.alone) == PrefillPace.tokensMax)
+        let beside = pace.room(.others(generating: 1))
+        #expect(pace.nanoseconds(promptTokens: beside) <= PrefillPace.Company.others(generating: 1).stepNanoseconds * 2)
+        #expect(pace.room(.alone) == PrefillPace.tokensMax, "and nothing is forgotten when they have gone")
+    }
+
+    @Test("after a step was cut fewer are tried, never fewer than some")
     func cuts() {
         var pace = PrefillPace()
-        let long = PrefillPace.cutNanoseconds + 1
-        #expect(!pace.mustCut(after: long - 1, promptTokens: 16, beside: 0))
-        #expect(pace.mustCut(after: long, promptTokens: 16, beside: 0))
-        pace.wasCut(promptTokens: 16)
-        #expect(pace.tokens == PrefillPace.tokensMin)
-        #expect(!pace.mustCut(after: long * 100, promptTokens: pace.tokens, beside: 0))
-        #expect(!pace.mustCut(after: long * 100, promptTokens: 0, beside: 100), "what generates is one token each")
+        for _ in 0..<10 { pace.took(1_000_000, promptTokens: pace.room(.alone), .alone) }
+        pace.wasCut(promptTokens: 512)
+        #expect(pace.room(.alone) == 128)
+        pace.wasTooSlow(10_000_000_000, promptTokens: 100)
+        #expect(pace.room(.others(generating: 0)) <= 25)
+        for _ in 0..<10 { pace.wasTooSlow(10_000_000_000, promptTokens: 16) }
+        #expect(pace.room(.others(generating: 0)) == PrefillPace.tokensMin)
     }
 
     @Test("beside many sequences that generate, prompts have a third of the step however long it takes")
     func besideMany() {
         var pace = PrefillPace()
-        for _ in 0..<20 { pace.took(PrefillPace.stepNanoseconds * 2, promptTokens: pace.room(beside: 200)) }
-        #expect(pace.room(beside: 200) == 100)
-        #expect(pace.room(beside: 0) == PrefillPace.tokensMin)
+        let many = PrefillPace.Company.others(generating: 200)
+        for _ in 0..<20 { pace.took(many.stepNanoseconds * 200, promptTokens: pace.room(many), many) }
+        #expect(pace.room(many) == 100)
+        #expect(pace.room(.others(generating: 0)) == PrefillPace.tokensMin)
     }
 }

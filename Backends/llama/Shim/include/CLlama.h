@@ -72,14 +72,18 @@ enum {
     HEARTH_LLAMA_NOT_TAKEN = INT32_MIN + 2,
 };
 
-/// What this processor lacks of what the libraries were compiled for, or NULL.
+/// The processors that the libraries were compiled for, as `Scripts/build-llama` names them.
+const char *hearth_llama_level(void);
+
+/// What this processor lacks of what the libraries were compiled for, or NULL. Where it lacks something nothing may be
+/// called but these three and `hearth_llama_begin`.
 const char *hearth_llama_missing_feature(void);
 
-/// "name/version" of the library.
+/// "name/version" of the library, and the processors that it was compiled for.
 const char *hearth_llama_version(void);
 
-/// Called once, first. `gave_up` is told why the library cannot go on, on whatever thread that happens; when it returns
-/// the process is aborted.
+/// Called once, first of all but these. `gave_up` is told why the library cannot go on, on whatever thread that happens;
+/// when it returns the process is aborted.
 void hearth_llama_begin(void (*gave_up)(const char *message));
 
 /// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `prepare`, `decode` or
@@ -105,9 +109,19 @@ size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity);
 /// Reads the header of the file that was opened.
 hearth_llama_file_facts hearth_llama_inspect(void);
 
-/// Loads the weights that were opened, and closes them. NULL when they cannot be loaded. `progress` is told fractions from
-/// 0 to 1.
-hearth_llama *hearth_llama_load(void (*progress)(float fraction, void *context), void *context);
+/// How weights are loaded.
+typedef enum hearth_llama_loading {
+    /// Not at all: the model and its contexts say what they would need, and can compute nothing. The file stays open.
+    HEARTH_LLAMA_MEASURED,
+    /// Mapped as they are; the file is closed.
+    HEARTH_LLAMA_MAPPED,
+    /// Mapped, but for those that have quicker kernels in another order: they are copied. The file is closed.
+    HEARTH_LLAMA_REORDERED,
+} hearth_llama_loading;
+
+/// Loads the weights that were opened. NULL when they cannot be loaded. `progress` is told fractions from 0 to 1.
+hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(float fraction, void *context),
+                                void *context);
 
 void hearth_llama_free(hearth_llama *llama);
 
@@ -118,15 +132,6 @@ hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama);
 
 /// The model's metadata under a key, as text of at most `capacity` - 1 bytes; its length, 0 when there is none.
 size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *text, size_t capacity);
-
-/// What a context costs, estimated from the model's shape.
-typedef struct hearth_llama_cost {
-    uint64_t bytes_per_token;
-    uint64_t bytes_per_sequence;
-    uint64_t fixed_bytes;
-} hearth_llama_cost;
-
-hearth_llama_cost hearth_llama_context_cost(const hearth_llama *llama, uint32_t batch_tokens);
 
 /// Whether this much memory more can be had within the limits of the process. Touches none.
 bool hearth_llama_has_room(uint64_t bytes);
@@ -147,8 +152,19 @@ typedef struct hearth_llama_context_settings {
     bool separate_caches;
 } hearth_llama_context_settings;
 
-/// Makes the context. False when there is no memory for it; may be called again with less.
+/// Makes the context. False when there is no memory for it; may be called again with less, or anew.
 bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings);
+
+/// What a model and its context take of memory, or would.
+typedef struct hearth_llama_needs {
+    /// Weights that are copied in another order, when they are.
+    uint64_t reordered_weights_bytes;
+    /// The caches, and all that is computed with.
+    uint64_t context_bytes;
+} hearth_llama_needs;
+
+/// Called after `hearth_llama_prepare`.
+hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama);
 
 /// Token ids of plain text; nothing in it is taken for a special token. Writes at most `capacity` ids. Returns how many
 /// there are, or minus that number when they do not fit, or HEARTH_LLAMA_FAILED.
@@ -191,6 +207,10 @@ int32_t hearth_llama_decode(hearth_llama *llama, bool (*goes_on)(void *context),
 /// Forgets what the cache has of a sequence from a position on. False when the model cannot forget a part: then all of
 /// the sequence was forgotten.
 bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_position);
+
+/// Has the cache of one sequence hold the first tokens of another's, and nothing else. False when the model cannot: then
+/// it holds nothing.
+bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t tokens);
 
 /// NULL when there is no memory.
 hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling);
