@@ -21,7 +21,14 @@ package struct PrefillPace: Equatable, Sendable {
         package var stepNanoseconds: UInt64 {
             switch self {
             case .alone: 8_000_000_000
-            case .others: 500_000_000
+            case .others: 750_000_000
+            }
+        }
+
+        fileprivate var generating: Int {
+            switch self {
+            case .alone: 0
+            case .others(let generating): generating
             }
         }
 
@@ -45,7 +52,8 @@ package struct PrefillPace: Equatable, Sendable {
     /// The room for prompts in the next step.
     package func room(_ company: Company) -> Int {
         let fitting = nanosecondsPerToken == 0 ? .max : Int(clamping: company.stepNanoseconds / nanosecondsPerToken)
-        var tokens = min(tokensTried, fitting)
+        // What generates is one token each, and takes as long as one of a prompt.
+        var tokens = min(tokensTried, fitting - company.generating)
         if tokens >= Self.tokensTile / 2 {
             tokens = (tokens + Self.tokensTile / 2) / Self.tokensTile * Self.tokensTile
         }
@@ -63,7 +71,7 @@ package struct PrefillPace: Equatable, Sendable {
         guard promptTokens > 0, promptTokens * 2 >= room(company) || nanoseconds > company.stepNanoseconds else {
             return
         }
-        nanosecondsPerToken = max(1, nanoseconds / UInt64(promptTokens))
+        nanosecondsPerToken = max(1, nanoseconds / UInt64(promptTokens + company.generating))
         tokensTried = min(Self.tokensMax, max(tokensTried, promptTokens * 2))
     }
 

@@ -92,6 +92,20 @@ struct PrefillPaceTests {
         #expect(pace.room(.alone) == PrefillPace.tokensMax, "and nothing is forgotten when they have gone")
     }
 
+    @Test("what generates beside a prompt does not count as the prompt's slowness, but takes of its time")
+    func besideSome() {
+        var pace = PrefillPace()
+        let some = PrefillPace.Company.others(generating: 16)
+        let perToken: UInt64 = 10_000_000
+        for _ in 0..<10 {
+            let tokens = pace.room(some)
+            pace.took(UInt64(tokens + 16) * perToken, promptTokens: tokens, some)
+        }
+        #expect(pace.nanoseconds(promptTokens: 1) == perToken)
+        #expect(pace.room(some) == 64)
+        #expect(pace.room(.alone) > 64)
+    }
+
     @Test("after a step was cut fewer are tried, never fewer than some")
     func cuts() {
         var pace = PrefillPace()
