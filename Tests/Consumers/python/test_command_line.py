@@ -1,20 +1,16 @@
 """The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
 
-import fcntl
 import os
-import pty
-import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
-import termios
 import threading
 
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
+from terminal import Terminal
 
 
 def hearth(*words, **options):
@@ -228,48 +224,6 @@ def test_a_socket_of_another_program_is_no_agent(tmp_path):
         thread.start()
         answer = hearth("status", "--state", tmp_path)
     assert answer.returncode == 69 and answer.stderr.count("\n") == 1
-
-
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, *words, columns=80):
-        self.text = ""
-        self.pid, self.descriptor = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            os.execv(PREFIX / "bin/hearth", ["hearth", *map(str, words)])
-
-    def read_until(self, text):
-        def seen():
-            if select.select([self.descriptor], [], [], 0.1)[0]:
-                try:
-                    self.text += os.read(self.descriptor, 65536).decode(errors="replace")
-                except OSError:
-                    pass
-            return text in self.text
-
-        wait_until(seen, f"{text!r} on the terminal", 30, 0)
-        before, _, self.text = self.text.partition(text)
-        return before
-
-    def type(self, text):
-        os.write(self.descriptor, text.encode())
-
-    def end(self):
-        """Reads the rest; the exit status."""
-        rest = ""
-        while True:
-            try:
-                rest += os.read(self.descriptor, 65536).decode(errors="replace")
-            except OSError:
-                break
-            if not rest:
-                break
-        self.text += rest
-        status = os.waitpid(self.pid, 0)[1]
-        os.close(self.descriptor)
-        return os.waitstatus_to_exitcode(status)
 
 
 def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path):
