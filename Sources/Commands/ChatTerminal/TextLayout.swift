@@ -52,10 +52,15 @@ struct TextLayout: Sendable {
             if !isThere { rows.append(Row()) }
             return
         }
+        // Whatever is shown for it stands in columns of its own.
         let shown = character == "\t" ? "    " : PrintableText.printable(String(character))
-        let width = shown.displayWidth
+        for sign in shown { put(sign) }
+    }
+
+    private mutating func put(_ sign: Character) {
+        let width = String(sign).displayWidth
         if rows[rows.count - 1].width + width > columns, rows[rows.count - 1].width > 0 { rows.append(Row()) }
-        rows[rows.count - 1].text += shown
+        rows[rows.count - 1].text.append(sign)
         rows[rows.count - 1].width += width
         if isFull(rows.count - 1) { rows.append(Row()) }
     }
