@@ -52,13 +52,16 @@ struct TextLayout: Sendable {
             if !isThere { rows.append(Row()) }
             return
         }
+        // Most of a long paste.
+        if character.utf8.count == 1, (0x20..<0x7F).contains(character.utf8.first ?? 0) {
+            return put(character, width: 1)
+        }
         // Whatever is shown for it stands in columns of its own.
         let shown = character == "\t" ? "    " : PrintableText.printable(String(character))
-        for sign in shown { put(sign) }
+        for sign in shown { put(sign, width: String(sign).displayWidth) }
     }
 
-    private mutating func put(_ sign: Character) {
-        let width = String(sign).displayWidth
+    private mutating func put(_ sign: Character, width: Int) {
         if rows[rows.count - 1].width + width > columns, rows[rows.count - 1].width > 0 { rows.append(Row()) }
         rows[rows.count - 1].text.append(sign)
         rows[rows.count - 1].width += width

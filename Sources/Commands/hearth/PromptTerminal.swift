@@ -151,9 +151,16 @@ private struct PromptLoop {
 
     private mutating func keep(_ key: EditorKey) {
         switch key {
-        case .interrupt: terminal.onInterrupt()
-        case .suspend: suspend()
-        case .quit: raise(SIGQUIT)
+        case .interrupt, .suspend, .quit:
+            // As where these keys send signals (termios(3), ISIG): what Ctrl-S holds up goes on, and the answer can end. Linux
+            // lets TCOON undo only what TCOOFF did.
+            tcflow(STDOUT_FILENO, TCOOFF)
+            tcflow(STDOUT_FILENO, TCOON)
+            switch key {
+            case .suspend: suspend()
+            case .quit: raise(SIGQUIT)
+            default: terminal.onInterrupt()
+            }
         case .text(let text), .paste(let text): keep(key, bytes: text.utf8.count)
         default: keep(key, bytes: 1)
         }

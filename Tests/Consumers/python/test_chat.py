@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from agent import PREFIX, Agent, wait_until
+from agent import PREFIX, Agent, descendants, wait_until
 from terminal import Terminal, plain
 
 UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x1b[H"
@@ -128,6 +128,24 @@ def test_control_c_gives_up_what_is_written_and_ends_nothing_else(agent, tmp_pat
     assert questions(terminal, tmp_path / "saved") == ["kept", "ended"]
 
 
+def test_control_s_holds_an_answer_up_and_control_c_ends_it(agent):
+    terminal = converse(agent, "--option", "tokens_per_second=50")
+    terminal.type("quickly\r")
+    terminal.read_until("\n")
+    terminal.read_until(" ")
+    terminal.type("\x13")
+    time.sleep(0.5)
+    terminal.read_some()
+    terminal.text = ""
+    time.sleep(0.5)
+    terminal.read_some()
+    assert terminal.text == ""
+    terminal.type("\x03")
+    terminal.read_until("> ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
 def test_control_z_stops_the_job_with_the_terminal_as_it_was(agent):
     shell = Terminal("--norc", "--noediting", "-i", variables={"PS1": "shell$ "}, program="/bin/bash")
     shell.read_until("shell$ ")
@@ -137,8 +155,13 @@ def test_control_z_stops_the_job_with_the_terminal_as_it_was(agent):
     assert not shell.echoes
     shell.type("slow")
     shell.read_until("slow")
-    for _ in range(2):
-        shell.type("\x1a")
+    (chat,) = (pid for pid in descendants(shell.pid) if "hearth" in os.readlink(f"/proc/{pid}/exe"))
+    # The last one it does not see, but that it goes on.
+    for number in (None, signal.SIGTSTP, signal.SIGSTOP):
+        if number is None:
+            shell.type("\x1a")
+        else:
+            os.kill(chat, number)
         shell.read_until("Stopped")
         shell.read_until("shell$ ")
         assert shell.echoes
