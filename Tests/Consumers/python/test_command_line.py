@@ -226,8 +226,9 @@ def test_a_socket_of_another_program_is_no_agent(tmp_path):
     assert answer.returncode == 69 and answer.stderr.count("\n") == 1
 
 
-def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path):
-    terminal = Terminal("chat", "--to", agent.address, "--max-tokens", "3")
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path, kind):
+    terminal = Terminal("chat", "--to", agent.address, "--max-tokens", "3", variables={"TERM": kind})
     for number in range(8):
         terminal.read_until("> ")
         terminal.type(f"word{number} and more\n")
@@ -272,8 +273,10 @@ def test_a_conversation_outlives_the_agent():
     shutil.rmtree(folder)
 
 
-def test_control_c_ends_the_answer_and_not_the_conversation(agent):
-    terminal = Terminal("chat", "--to", agent.address, "--option", "tokens_per_second=5")
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_control_c_ends_the_answer_and_not_the_conversation(agent, kind):
+    words = ["chat", "--to", agent.address, "--option", "tokens_per_second=5"]
+    terminal = Terminal(*words, variables={"TERM": kind})
     terminal.read_until("> ")
     terminal.type("slowly\n")
     terminal.read_until(" ")
