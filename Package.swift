@@ -181,13 +181,15 @@ var targets: [Target] = [
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
             protobuf,
         ]),
+    // What `hearth chat` makes of keys, lines and files.
+    library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),
     command(
         "hearth", in: "Commands",
         [
-            "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages", "Installation",
+            "ChatTerminal", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages",
+            "Installation",
             "LaunchPlan", "LinuxSystem", "OwnerTools", "PolicyExplanation", "SandboxPolicy", "SeccompFilter",
-            "Settings",
-            "TLSSession", "TerminalText", arguments, logging, protobuf,
+            "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments, logging, protobuf,
         ]),
     command(
         "hearth-bench", in: "Commands",
@@ -299,6 +301,9 @@ var targets: [Target] = [
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
     tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "OwnerTools", protobuf]),
+    tests(
+        "ChatTerminalTests", of: "Commands",
+        ["ChatTerminal", "InferenceMessages", "SeededRandom", "TerminalText", protobuf]),
     tests("PolicyCommandIntegrationTests", of: "Commands", []),
 
     // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.

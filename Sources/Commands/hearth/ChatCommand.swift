@@ -10,10 +10,12 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         discussion: """
             With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal \
             without a prompt it goes on turn by turn; the model sees the conversation so far, or, where that is longer than \
-            its context, the latest of it. Ctrl-C ends the answer, not the conversation, and so does an error; Ctrl-D ends \
-            the conversation. '/save FILE' writes all of it to a new file.
+            its context, the latest of it. Lines are edited, and kept for later conversations, as in a shell. Ctrl-C ends \
+            the answer, not the conversation, and so does an error; Ctrl-D ends the conversation. '/help' lists what can be \
+            changed on the way, saved and loaded; \"\"\" begins and ends a text of several lines.
 
-            On a terminal a model's text is shown without what could steer the terminal; a pipe or a file gets it as it is.
+            On a terminal a model's text is shown without what could steer the terminal; a pipe or a file gets it as it is. \
+            NO_COLOR leaves colours out, and TERM=dumb the line editor, too.
 
             EXAMPLES
               hearth chat "Tell me a story about a fox."
@@ -54,7 +56,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             for await number in try await SignalStream.make() {
                 guard number == SIGINT else { Foundation.exit(128 + number) }
                 // Before there is anything to cancel, and when the host does not heed it, Ctrl-C is the end.
-                if await !session.interrupt(), !isConversation { Foundation.exit(Failure.interrupted.rawValue) }
+                if await !session.interrupt(isSignal: true) { Foundation.exit(Failure.interrupted.rawValue) }
             }
         }
         defer { interrupts.cancel() }

@@ -1,9 +1,8 @@
+internal import ChatTerminal
 internal import Foundation
 internal import GRPC
 internal import InferenceMessages
-internal import LinuxSystem
 internal import SwiftProtobuf
-internal import TerminalText
 
 /// A conversation with a model: prints each answer as it comes and remembers it for the next turn. Whatever ends a turn, and be
 /// it the connection, leaves the conversation as it was before.
@@ -11,13 +10,16 @@ actor ChatSession {
     typealias Stream = BidirectionalCall<Hearth_V1_ChatRequest, Hearth_V1_ChatEvent>
 
     private let consumer: ConsumerOptions
-    private let template: Hearth_V1_GenerateRequest
-    private let showsStats: Bool
-    private var host: ConsumerOptions.Host?
+    var template: Hearth_V1_GenerateRequest
+    var showsStats: Bool
+    private(set) var host: ConsumerOptions.Host?
     private var stream: Stream?
-    private var conversation: Conversation
-    private var isConversing = false
+    var conversation: Conversation
+    private var input: PromptInput?
     private var isAsking = false
+    /// The turn's request is on its way, and a cancel would follow it.
+    private var isSent = false
+    /// Since the last line was asked for.
     private var interrupts = 0
 
     init(consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool) {
@@ -40,36 +42,42 @@ actor ChatSession {
 
     /// Reads prompts from the terminal until its end.
     func converse() async {
-        isConversing = true
-        while let line = await Self.readLine() {
-            if line.allSatisfy(\.isWhitespace) { continue }
-            if line == "/save" || line.hasPrefix("/save ") {
-                save(to: line.dropFirst("/save".count).trimmingCharacters(in: .whitespaces))
+        let input = PromptInput { [weak self] in Task { await self?.interrupt() } }
+        self.input = input
+        while true {
+            interrupts = 0
+            guard let prompt = await input.next() else { break }
+            let instruction = prompt.isQuoted ? .prompt(prompt.text) : ChatInstruction(prompt.text)
+            if instruction == .bye { break }
+            guard case .prompt(let text) = instruction else {
+                await perform(instruction)
                 continue
             }
+            if text.allSatisfy(\.isWhitespace) { continue }
             do {
-                _ = try await ask(line)
+                _ = try await ask(text)
             } catch {
                 Self.tell(error)
             }
+            await input.separate()
         }
-        Output.print("")
+        TerminalModes.restore(finally: true)
     }
 
-    /// Ctrl-C: asks for the end of the answer that comes. False where there is none, or where that was asked for already,
-    /// so that the answer is given up.
-    func interrupt() async -> Bool {
+    /// Ctrl-C: asks for the end of the answer that comes, now or as soon as there is one. False where this is no conversation and
+    /// there is nothing to ask for, or where that was asked for already, so that the answer is given up. `isSignal`: it may have
+    /// come while a line is written, and is not for the next answer.
+    @discardableResult
+    func interrupt(isSignal: Bool = false) async -> Bool {
+        if isSignal, let input, await input.interruptedWhileReading() { return true }
         interrupts += 1
-        guard isAsking, let stream else {
-            if isConversing { Output.write("\n(Ctrl-D ends the conversation)\n> ") }
-            return false
-        }
+        guard isAsking, let stream else { return input != nil }
         guard interrupts == 1 else {
             await stream.cancel()
-            return false
+            return input != nil
         }
         // It waits where the host reads nothing any more.
-        Task { try? await stream.send(.with { $0.cancel = .init() }) }
+        if isSent { Task { try? await stream.send(.with { $0.cancel = .init() }) } }
         return true
     }
 
@@ -77,18 +85,13 @@ actor ChatSession {
     /// its oldest turns.
     func ask(_ question: String) async throws -> Bool {
         isAsking = true
-        interrupts = 0
-        defer { isAsking = false }
+        defer { (isAsking, isSent) = (false, false) }
         let forgotten = conversation.forgotten
         while true {
             var turn = ChatTurn(showsStats: showsStats)
             let isFresh = stream == nil
             do {
-                try await connect()
-                let stream = try await openStream()
-                var request = template
-                request.messages.messages = conversation.messages(asking: question)
-                try await stream.send(.with { $0.generate = request })
+                let stream = try await send(question)
                 for try await event in stream.responses {
                     turn.take(event)
                     if turn.isOver { break }
@@ -102,7 +105,7 @@ actor ChatSession {
                 let status = Status(describing: error)
                 // What had ended since the last turn is no fault of this one.
                 let wasOver = !isFresh && interrupts == 0 && !turn.hasBegun && status.code == .unavailable
-                let isTooLong = isConversing && status.code == .invalidArgument && status.badFields.contains("prompt")
+                let isTooLong = input != nil && status.code == .invalidArgument && status.badFields.contains("prompt")
                 if wasOver || (isTooLong && conversation.forgetOldest()) { continue }
                 if isTooLong { throw Status(status.code, "\(status.message) (even without what was said before)") }
                 throw error
@@ -110,12 +113,25 @@ actor ChatSession {
             conversation.note(question: question, answer: turn.answer)
             let left = conversation.forgotten - forgotten
             if left > 0 {
-                Self.note(
+                ChatNotes.write(
                     "the conversation is longer than the model's context: its oldest \(left == 1 ? "turn is" : "\(left) turns are")"
                         + " no longer seen by the model; /save FILE keeps all of it")
             }
             return turn.reason == .cancelled
         }
+    }
+
+    private func send(_ question: String) async throws -> Stream {
+        isSent = false
+        try await connect()
+        let stream = try await openStream()
+        var request = template
+        request.messages.messages = conversation.messages(asking: question)
+        try await stream.send(.with { $0.generate = request })
+        isSent = true
+        // Ctrl-C came before.
+        if interrupts > 0 { try await stream.send(.with { $0.cancel = .init() }) }
+        return stream
     }
 
     private func openStream() async throws -> Stream {
@@ -128,31 +144,8 @@ actor ChatSession {
         return made
     }
 
-    private func save(to file: String) {
-        guard !file.isEmpty, !conversation.isEmpty else {
-            return Self.note(file.isEmpty ? "write /save and the name of a new file" : "nothing has been said yet")
-        }
-        do throws(LinuxError) {
-            let text = PrintableText.printable(conversation.transcript)
-            try FileBytes.replace(file, with: Array(text.utf8), overwriting: false)
-            Self.note("saved in \(file)")
-        } catch {
-            Self.note("cannot \(error)")
-        }
-    }
-
-    private static func note(_ text: String) { Output.note("[\(printable(text))]") }
-
-    private static func tell(_ error: any Error) {
-        if let status = error as? Status, status.code == .cancelled { return note("cancelled") }
+    static func tell(_ error: any Error) {
+        if let status = error as? Status, status.code == .cancelled { return ChatNotes.write("cancelled") }
         _ = Failure.described(error)
-    }
-
-    /// A line from the terminal, read on a thread of its own because reading blocks.
-    private static func readLine() async -> String? {
-        Output.write("> ")
-        return await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: Swift.readLine()) }
-        }
     }
 }

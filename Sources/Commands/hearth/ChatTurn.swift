@@ -1,3 +1,4 @@
+internal import ChatTerminal
 internal import Foundation
 internal import InferenceMessages
 internal import LinuxSystem
@@ -17,43 +18,78 @@ struct ChatTurn {
     private let asked = Monotonic.now()
     private var first: Monotonic?
     private var filter = Output.isTerminal ? PrintableText() : nil
+    /// Nothing stands on the terminal's line.
+    private var isAtLineStart = true
+    private var waiting = WaitingLine(style: ChatNotes.style, columns: ChatNotes.columns)
 
     init(showsStats: Bool) { self.showsStats = showsStats }
 
     mutating func take(_ event: Hearth_V1_ChatEvent) {
         hasBegun = true
+        if case .queued(let queued) = event.event {
+            let loaded = queued.hasLoadedFraction ? queued.loadedFraction : nil
+            return Output.log(waiting.show(position: queued.position, loadedFraction: loaded))
+        }
+        Output.log(waiting.erase())
         switch event.event {
-        case .queued(let queued): Self.note("waiting, \(queued.position) before this")
         case .delta(let delta):
             if first == nil { first = .now() }
             answer += delta.text
-            Output.write(filter?.take(delta.text) ?? delta.text)
+            show(filter?.take(delta.text) ?? delta.text)
         case .finished(let finished): reason = finished.reason
         case .usage(let usage):
-            Output.write((filter?.end() ?? "") + "\n")
+            endLine()
             report(usage)
             isOver = true
-        case .accepted, nil: break
+        case .queued, .accepted, nil: break
         }
     }
 
     /// It ends without an end.
     mutating func abandon() {
-        if first != nil { Output.write((filter?.end() ?? "") + "\n") }
+        Output.log(waiting.erase())
+        if first != nil { endLine() }
+    }
+
+    private mutating func show(_ text: String) {
+        Output.write(text)
+        if let last = text.utf8.last { isAtLineStart = last == UInt8(ascii: "\n") }
+    }
+
+    /// On a terminal there is no empty line behind a text that ends its last; elsewhere one is always ended.
+    private mutating func endLine() {
+        show(filter?.end() ?? "")
+        if filter == nil || !isAtLineStart { show("\n") }
     }
 
     private func report(_ usage: Hearth_V1_Usage) {
-        if reason == .cancelled { Self.note("cancelled") }
-        if reason == .length { Self.note("cut at the longest length") }
+        if reason == .cancelled { ChatNotes.write("cancelled") }
+        if reason == .length { ChatNotes.write("cut at the longest length") }
         guard showsStats else { return }
         let decode = Double(usage.decodeTime.seconds) + Double(usage.decodeTime.nanos) / 1e9
         // The first token ends the prompt's time; the others are what the decode time was spent on.
         let rate = decode > 0 && usage.completionTokens > 1 ? Double(usage.completionTokens - 1) / decode : 0
         let waited = first.map { String(format: "%.1f ms", Double($0.since(asked)) / 1e6) } ?? "-"
-        Self.note(
+        ChatNotes.write(
             "\(usage.promptTokens) prompt tokens (\(usage.cachedPromptTokens) cached), \(usage.completionTokens) tokens, "
                 + String(format: "%.0f tokens/s, ", rate) + "first token after \(waited)")
     }
+}
 
-    private static func note(_ text: String) { Output.note("[\(text)]") }
+/// What the command says beside the answers, on standard error.
+enum ChatNotes {
+    private static let environment = ProcessInfo.processInfo.environment
+    private static let isTerminal = isatty(STDERR_FILENO) == 1
+
+    static let style = TerminalStyle(isTerminal: isTerminal, environment: environment)
+
+    /// Of the terminal that standard error is; nil: it is none, or one that does not move its cursor.
+    static var columns: Int? {
+        guard isTerminal, TerminalStyle.canSteer(environment: environment) else { return nil }
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    static func write(_ text: String) { Output.log(style.note("[\(printable(text))]") + "\n") }
 }

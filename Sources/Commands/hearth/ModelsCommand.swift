@@ -28,26 +28,33 @@ struct ModelsCommand: AsyncParsableCommand {
         let host = try await consumer.connect()
         defer { Task { await host.client.close() } }
         var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX", "WHAT REMAINS OPEN"]]
+        for model in try await Self.models(of: host) {
+            if json { Output.json(try model.jsonString()) }
+            let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
+            rows.append([
+                model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
+                model.sandboxTier,
+                // Each is "name: clause"; --json has the clauses.
+                model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
+            ])
+        }
+        if json { return }
+        if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
+        for line in await remarks() { Output.print("\n" + printable(line)) }
+    }
+
+    /// All that a host lends.
+    static func models(of host: ConsumerOptions.Host) async throws -> [Hearth_V1_Model] {
+        var models: [Hearth_V1_Model] = []
         var pageToken = ""
         repeat {
             let page: Hearth_V1_ListModelsResponse = try await host.client.unary(
                 "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = pageToken },
                 options: host.options)
-            for model in page.models {
-                if json { Output.json(try model.jsonString()) }
-                let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
-                rows.append([
-                    model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
-                    model.sandboxTier,
-                    // Each is "name: clause"; --json has the clauses.
-                    model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
-                ])
-            }
+            models += page.models
             pageToken = page.nextPageToken
         } while !pageToken.isEmpty
-        if json { return }
-        if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
-        for line in await remarks() { Output.print("\n" + printable(line)) }
+        return models
     }
 
     /// What only the owner of the agent that was asked is told; nothing for anybody else, and of other agents.
@@ -64,7 +71,7 @@ struct ModelsCommand: AsyncParsableCommand {
         return models.map { "\($0.model): \($0.detail)" } + list.unserved.map { "\($0.name) is \($0.reason)" }
     }
 
-    private static func word(_ state: Hearth_V1_ModelState) -> String {
+    static func word(_ state: Hearth_V1_ModelState) -> String {
         switch state {
         case .ready: "ready"
         case .loading: "loading"

@@ -1,20 +1,16 @@
 """The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
 
-import fcntl
 import os
-import pty
-import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
-import termios
 import threading
 
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
+from terminal import Terminal
 
 
 def hearth(*words, **options):
@@ -230,50 +226,9 @@ def test_a_socket_of_another_program_is_no_agent(tmp_path):
     assert answer.returncode == 69 and answer.stderr.count("\n") == 1
 
 
-class Terminal:
-    """A command on a terminal of its own."""
-
-    def __init__(self, *words, columns=80):
-        self.text = ""
-        self.pid, self.descriptor = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            os.execv(PREFIX / "bin/hearth", ["hearth", *map(str, words)])
-
-    def read_until(self, text):
-        def seen():
-            if select.select([self.descriptor], [], [], 0.1)[0]:
-                try:
-                    self.text += os.read(self.descriptor, 65536).decode(errors="replace")
-                except OSError:
-                    pass
-            return text in self.text
-
-        wait_until(seen, f"{text!r} on the terminal", 30, 0)
-        before, _, self.text = self.text.partition(text)
-        return before
-
-    def type(self, text):
-        os.write(self.descriptor, text.encode())
-
-    def end(self):
-        """Reads the rest; the exit status."""
-        rest = ""
-        while True:
-            try:
-                rest += os.read(self.descriptor, 65536).decode(errors="replace")
-            except OSError:
-                break
-            if not rest:
-                break
-        self.text += rest
-        status = os.waitpid(self.pid, 0)[1]
-        os.close(self.descriptor)
-        return os.waitstatus_to_exitcode(status)
-
-
-def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path):
-    terminal = Terminal("chat", "--to", agent.address, "--max-tokens", "3")
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_a_conversation_outlives_errors_and_a_full_context(agent, tmp_path, kind):
+    terminal = Terminal("chat", "--to", agent.address, "--max-tokens", "3", variables={"TERM": kind})
     for number in range(8):
         terminal.read_until("> ")
         terminal.type(f"word{number} and more\n")
@@ -318,8 +273,10 @@ def test_a_conversation_outlives_the_agent():
     shutil.rmtree(folder)
 
 
-def test_control_c_ends_the_answer_and_not_the_conversation(agent):
-    terminal = Terminal("chat", "--to", agent.address, "--option", "tokens_per_second=5")
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_control_c_ends_the_answer_and_not_the_conversation(agent, kind):
+    words = ["chat", "--to", agent.address, "--option", "tokens_per_second=5"]
+    terminal = Terminal(*words, variables={"TERM": kind})
     terminal.read_until("> ")
     terminal.type("slowly\n")
     terminal.read_until(" ")

@@ -1,22 +1,23 @@
-internal import InferenceMessages
+package import InferenceMessages
 internal import SwiftProtobuf
 
 /// What was asked and answered, and what of it the model still gets to see.
-struct Conversation {
-    private struct Turn {
+package struct Conversation: Equatable, Sendable {
+    struct Turn: Equatable {
         let question: String
         let answer: String
     }
 
-    private let system: String?
-    private var turns: [Turn] = []
+    /// The instructions that stand before it.
+    package var system: String?
+    private(set) var turns: [Turn] = []
     /// Turns, from the oldest, that the model's context has no room for any more.
-    private(set) var forgotten = 0
+    package private(set) var forgotten = 0
 
-    init(system: String?) { self.system = system }
+    package init(system: String?) { self.system = system }
 
     /// What the model gets: its instructions, the turns that it still sees, and the question.
-    func messages(asking question: String) -> [Hearth_V1_Message] {
+    package func messages(asking question: String) -> [Hearth_V1_Message] {
         var messages: [Hearth_V1_Message] = []
         func add(_ role: Hearth_V1_Role, _ content: String) {
             messages.append(.with { ($0.role, $0.content) = (role, content) })
@@ -30,23 +31,19 @@ struct Conversation {
         return messages
     }
 
-    mutating func note(question: String, answer: String) { turns.append(Turn(question: question, answer: answer)) }
+    package mutating func note(question: String, answer: String) {
+        turns.append(Turn(question: question, answer: answer))
+    }
 
     /// Leaves the oldest turn out of what the model sees; false when it sees none.
-    mutating func forgetOldest() -> Bool {
+    package mutating func forgetOldest() -> Bool {
         guard forgotten < turns.count else { return false }
         forgotten += 1
         return true
     }
 
-    var isEmpty: Bool { turns.isEmpty }
+    package mutating func clear() { (turns, forgotten) = ([], 0) }
 
-    /// All of it, for a file: questions after "> ".
-    var transcript: String {
-        turns.map { turn in
-            let question = turn.question.split(separator: "\n", omittingEmptySubsequences: false)
-                .map { "> \($0)" }.joined(separator: "\n")
-            return "\(question)\n\n\(turn.answer)\n"
-        }.joined(separator: "\n")
-    }
+    package var isEmpty: Bool { turns.isEmpty }
+    package var turnCount: Int { turns.count }
 }

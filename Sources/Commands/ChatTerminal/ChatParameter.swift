@@ -1,0 +1,106 @@
+package import InferenceMessages
+internal import StrictJSON
+internal import SwiftProtobuf
+
+/// What `/set` sets, named as in hearth.v1. What is not set is the model's own.
+package enum ChatParameter: String, CaseIterable, Sendable {
+    case temperature
+    case topP = "top_p"
+    case topK = "top_k"
+    case minP = "min_p"
+    case repetitionPenalty = "repetition_penalty"
+    case frequencyPenalty = "frequency_penalty"
+    case presencePenalty = "presence_penalty"
+    case seed
+    case maxTokens = "max_tokens"
+
+    package struct Mistake: Error, Equatable, CustomStringConvertible {
+        package let description: String
+    }
+
+    package static var names: [String] { allCases.map(\.rawValue) }
+
+    package init(named name: String) throws(Mistake) {
+        guard let known = Self(rawValue: name) else {
+            let hint = NearestName.hint(for: name, among: Self.names)
+            throw Mistake(description: "there is no '\(name)'\(hint); there are \(Self.names.joined(separator: ", "))")
+        }
+        self = known
+    }
+
+    /// What its values are, for a person.
+    package var meaning: String {
+        switch self {
+        case .temperature: "0 to 2; 0 always takes the likeliest token"
+        case .topP: "above 0, up to 1: keep the likeliest tokens that add up to this"
+        case .topK: "keep this many of the likeliest tokens; 0 keeps all"
+        case .minP: "0 to 1: drop tokens less likely than this part of the likeliest"
+        case .repetitionPenalty: "above 0, up to 10; 1 changes nothing"
+        case .frequencyPenalty, .presencePenalty: "-2 to 2"
+        case .seed: "a whole number: the same one gives the same answer"
+        case .maxTokens: "1 or more: the longest answer"
+        }
+    }
+
+    /// Nil: the model's own.
+    package func set(_ text: String?, in request: inout Hearth_V1_GenerateRequest) throws(Mistake) {
+        let value = text.flatMap(Float.init)
+        let whole = text.flatMap(UInt64.init)
+        func number(_ isFit: (Float) -> Bool) throws(Mistake) -> Float {
+            guard let value, value.isFinite, isFit(value) else { throw refusal(of: text) }
+            return value
+        }
+        func count(_ isFit: (UInt32) -> Bool) throws(Mistake) -> UInt32 {
+            guard let whole, let count = UInt32(exactly: whole), isFit(count) else { throw refusal(of: text) }
+            return count
+        }
+        guard text != nil else { return clear(in: &request) }
+        switch self {
+        case .temperature: request.sampling.temperature = try number { (0...2).contains($0) }
+        case .topP: request.sampling.topP = try number { $0 > 0 && $0 <= 1 }
+        case .topK: request.sampling.topK = try count { _ in true }
+        case .minP: request.sampling.minP = try number { (0...1).contains($0) }
+        case .repetitionPenalty: request.sampling.repetitionPenalty = try number { $0 > 0 && $0 <= 10 }
+        case .frequencyPenalty: request.sampling.frequencyPenalty = try number { (-2...2).contains($0) }
+        case .presencePenalty: request.sampling.presencePenalty = try number { (-2...2).contains($0) }
+        case .seed:
+            guard let whole else { throw refusal(of: text) }
+            request.sampling.seed = whole
+        case .maxTokens: request.stopping.maxTokens = try count { $0 > 0 }
+        }
+    }
+
+    /// As it is set; nil: it is not.
+    package func value(in request: Hearth_V1_GenerateRequest) -> String? {
+        let (sampling, stopping) = (request.sampling, request.stopping)
+        return switch self {
+        case .temperature: sampling.hasTemperature ? "\(sampling.temperature)" : nil
+        case .topP: sampling.hasTopP ? "\(sampling.topP)" : nil
+        case .topK: sampling.hasTopK ? "\(sampling.topK)" : nil
+        case .minP: sampling.hasMinP ? "\(sampling.minP)" : nil
+        case .repetitionPenalty: sampling.hasRepetitionPenalty ? "\(sampling.repetitionPenalty)" : nil
+        case .frequencyPenalty: sampling.hasFrequencyPenalty ? "\(sampling.frequencyPenalty)" : nil
+        case .presencePenalty: sampling.hasPresencePenalty ? "\(sampling.presencePenalty)" : nil
+        case .seed: sampling.hasSeed ? "\(sampling.seed)" : nil
+        case .maxTokens: stopping.hasMaxTokens ? "\(stopping.maxTokens)" : nil
+        }
+    }
+
+    private func clear(in request: inout Hearth_V1_GenerateRequest) {
+        switch self {
+        case .temperature: request.sampling.clearTemperature()
+        case .topP: request.sampling.clearTopP()
+        case .topK: request.sampling.clearTopK()
+        case .minP: request.sampling.clearMinP()
+        case .repetitionPenalty: request.sampling.clearRepetitionPenalty()
+        case .frequencyPenalty: request.sampling.clearFrequencyPenalty()
+        case .presencePenalty: request.sampling.clearPresencePenalty()
+        case .seed: request.sampling.clearSeed()
+        case .maxTokens: request.stopping.clearMaxTokens()
+        }
+    }
+
+    private func refusal(of text: String?) -> Mistake {
+        Mistake(description: "\(rawValue) cannot be '\(text ?? "")': \(meaning)")
+    }
+}

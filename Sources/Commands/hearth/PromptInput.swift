@@ -1,0 +1,66 @@
+internal import ChatTerminal
+internal import Foundation
+
+/// Where a conversation's prompts come from: a line editor, or lines as the terminal itself edits them, where it does not move
+/// its cursor when it is told to.
+actor PromptInput {
+    private let terminal: PromptTerminal?
+    private var history: ChatHistoryFile
+    private var assembler = PromptAssembler()
+    private var isReading = false
+
+    /// `onInterrupt`: Ctrl-C while no line is asked for, where no signal tells of it.
+    init(onInterrupt: @escaping @Sendable () -> Void) {
+        let environment = ProcessInfo.processInfo.environment
+        history = ChatHistoryFile(environment: environment)
+        let isEdited = Output.isTerminal && TerminalStyle.canSteer(environment: environment)
+        terminal =
+            isEdited
+            ? PromptTerminal(
+                style: TerminalStyle(isTerminal: true, environment: environment), onInterrupt: onInterrupt) : nil
+        if terminal != nil, let problem = history.read() { ChatNotes.write(problem) }
+    }
+
+    /// The next prompt, of one line or several; nil: there is none any more.
+    func next() async -> (text: String, isQuoted: Bool)? {
+        while true {
+            switch await line() {
+            case .ended: return nil
+            case .interrupted(let wasEmpty):
+                if wasEmpty, !assembler.isOpen { ChatNotes.write("Ctrl-D ends the conversation") }
+                assembler.giveUp()
+            case .line(let line):
+                guard case .prompt(let text, let isQuoted, let typed) = assembler.take(line) else { continue }
+                if terminal != nil, !typed.allSatisfy(\.isWhitespace), let problem = history.add(typed) {
+                    ChatNotes.write(problem)
+                }
+                return (text, isQuoted)
+            }
+        }
+    }
+
+    /// An empty line between an answer and the next prompt.
+    func separate() { if terminal != nil { Output.write("\n") } }
+
+    /// Whether SIGINT came while a line is written. Where the terminal itself edits it, that was Ctrl-C: says how to end.
+    func interruptedWhileReading() -> Bool {
+        guard isReading else { return false }
+        if terminal == nil { Output.write("\n(Ctrl-D ends the conversation)\n" + shownPrompt) }
+        return true
+    }
+
+    private var shownPrompt: String { assembler.isOpen ? "... " : "> " }
+
+    private func line() async -> PromptTerminal.Answer {
+        isReading = true
+        defer { isReading = false }
+        if let terminal { return await terminal.line(prompt: shownPrompt, history: history.history.entries) }
+        Output.write(shownPrompt)
+        // On a thread of its own because reading blocks.
+        let line = await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: Swift.readLine()) }
+        }
+        if line == nil { Output.print("") }
+        return line.map { .line($0) } ?? .ended
+    }
+}
