@@ -23,7 +23,11 @@ extension CatalogReader {
                 }
             } catch {
                 // It may come later; what is served out of it goes on.
-                catalog.unserved.append(UnservedFile(path: folder, reason: "no folder that can be read: \(error)"))
+                let reason =
+                    error.code == ENOENT
+                    ? "not there; make it, and put models or links to them into it"
+                    : "no folder that can be read: \(error)"
+                catalog.unserved.append(UnservedFile(path: folder, reason: reason))
                 for (path, entry) in before.models where isDirectly(in: folder, path) { catalog.models[path] = entry }
             }
         }

@@ -63,9 +63,9 @@ package final class ManagedBackend {
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
-    /// When something was begun on it last, and how long its model is kept after that; nil: as is usual for it.
+    /// When something was begun on it last.
     private var lastUsed = Monotonic.now()
-    private var keepAliveAsked: UInt32?
+    private var keepAlive = KeepAlive()
     private var turnEndIsDue = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
@@ -159,6 +159,8 @@ extension ManagedBackend {
                 .failure(.refused(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later"))))
         }
         wasUsed(keepAliveSeconds: nil)
+        // Where nothing runs on it, its time begins anew.
+        askForTurnEnd()
         connection.countTokens(request: request, completion: completion)
     }
 }
@@ -212,25 +214,33 @@ extension ManagedBackend {
     package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.now()) / 1_000_000 } }
 
     /// Loads its model for a request; there is memory for it.
-    func demand() { apply { $0.demand(at: $1) } }
+    func demand() {
+        lastUsed = .now()
+        apply { $0.demand(at: $1) }
+    }
 
     /// Gives its memory back, until a request comes.
     func unload() { apply { $0.unload(at: $1) } }
 
     private func wasUsed(keepAliveSeconds: UInt32?) {
         lastUsed = .now()
-        keepAliveAsked = keepAliveSeconds
+        keepAlive.used(askedSeconds: keepAliveSeconds ?? usualKeepAliveSeconds)
         guard lifecycle.restAt != nil else { return }
         apply { life, _ in life.idle(until: nil) }
     }
 
+    /// Nil: for ever.
+    private var usualKeepAliveSeconds: UInt32? {
+        guard case .onDemand(let seconds) = definition.model.residence else { return nil }
+        return seconds ?? setting.configuration.keepAliveSeconds
+    }
+
     /// Once nothing runs on it, its time begins.
     private func watchIdleness() {
-        guard isOnDemand, state == .ready, isIdle, lifecycle.restAt == nil else { return }
-        guard case .onDemand(let ownSeconds) = definition.model.residence,
-            let seconds = keepAliveAsked ?? ownSeconds ?? setting.configuration.keepAliveSeconds
-        else { return }
-        apply { $0.idle(until: $1.advanced(milliseconds: UInt64(seconds) * 1_000)) }
+        guard isOnDemand, lifecycle.state == .ready, isIdle, lifecycle.restAt == nil else { return }
+        let until = keepAlive.becameIdle(usualSeconds: usualKeepAliveSeconds, at: .now())
+        guard let until else { return }
+        apply { life, _ in life.idle(until: until) }
     }
 }
 
@@ -440,6 +450,7 @@ extension ManagedBackend {
         process = nil
         weights?.forget()
         weights = nil
+        keepAlive = KeepAlive()
         denied.processEnded()
     }
 

@@ -19,7 +19,11 @@ struct StatusCommand: AsyncParsableCommand {
         let status = try await owner.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest(), Hearth_Admin_V1_Status.self)
         if owner.json { return Output.json(try status.jsonString()) }
         let listeners = status.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
+        let unloaded = status.backends.count { $0.state == "unloaded" }
         let ready = status.backends.count { $0.state == "ready" }
+        let backends =
+            "\(ready) of \(status.backends.count - unloaded) ready"
+            + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
         Output.table(
             [
                 [
@@ -29,7 +33,7 @@ struct StatusCommand: AsyncParsableCommand {
                 ["accepts on", listeners],
                 ["sandbox", status.sandboxTier.isEmpty ? "no backend runs" : "tier \(status.sandboxTier)"],
                 ["what remains open", status.residualRisks.map(\.name).joined(separator: ", ")],
-                ["backends", "\(ready) of \(status.backends.count) ready"],
+                ["backends", backends],
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],

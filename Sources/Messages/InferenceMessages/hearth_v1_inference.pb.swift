@@ -316,8 +316,8 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `maxQueueTime`. Subsequent reads from it will return its default value.
   package mutating func clearMaxQueueTime() {_uniqueStorage()._maxQueueTime = nil}
 
-  /// How long the model is kept in memory after this request, where it is loaded on demand; at most 24 hours, and rounded
-  /// up to a second. The latest request decides. Absent: as the host's owner says. Another model may need the memory sooner.
+  /// How long the model is kept in memory after this request at least, where it is loaded on demand; at most 24 hours, and
+  /// rounded up to a second. Absent: as the host's owner says. Another model may need the memory sooner.
   package var keepAlive: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._keepAlive ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._keepAlive = newValue}

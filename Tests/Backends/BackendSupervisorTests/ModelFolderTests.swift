@@ -195,7 +195,7 @@ struct ModelFolderTests {
         second.write("x.gguf")
         let before = try catalog()
         first.remove()
-        #expect(reason(first.path, in: try catalog())?.contains("no folder that can be read") == true)
+        #expect(reason(first.path, in: try catalog())?.contains("not there; make it") == true)
         second.remove()
         let kept = try catalog(before: before)
         #expect(kept.definitions.count == 1)
