@@ -176,6 +176,11 @@ extension ManagedBackend {
     /// What its processes have in use beside files: 0 when none runs. Reads `/proc`.
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 
+    /// Its weights are there and still being written: it waits for nobody else.
+    var weightsAreComing: Bool {
+        if case .found(_, isSettled: false) = files?.weights { true } else { false }
+    }
+
     /// A look has found how large its weights are.
     var isLookedAt: Bool { files?.isComplete == true }
 

@@ -36,6 +36,7 @@ package struct ServedModel {
         case .ready: .ready
         case .starting, .loading, .draining, .backingOff: .loading
         case .unloaded: .unloaded
+        case .waiting where backend.weightsAreComing: .loading
         case .waiting, .stopped, .failed: .unavailable
         }
     }

@@ -107,7 +107,7 @@ final class ModelQueue {
     /// How far the model is loaded, while it is not.
     private var loadedFraction: Float? {
         guard let model, model.state != .ready else { return nil }
-        return model.backend.loadFraction ?? (model.state == .unloaded ? 0 : nil)
+        return model.backend.loadFraction ?? 0
     }
 
     private func prospect(of model: ServedModel?) -> AdmissionQueue<Turn>.Prospect {

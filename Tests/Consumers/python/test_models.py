@@ -109,6 +109,13 @@ def test_a_file_is_a_model_that_its_first_request_loads(agent):
     assert events[0].WhichOneof("event") == "accepted"
 
 
+def test_a_request_waits_for_a_file_that_was_brought_a_moment_ago(agent):
+    agent.add("fox.words")
+    wait_until(lambda: "fox" in listed(agent), "listed")
+    turn, _ = ask(agent, "fox")
+    assert turn.queued > 0
+
+
 def test_a_name_that_several_models_have_is_refused_with_all_of_them(agent):
     agent.add("fox-q4_0.words")
     agent.add("fox-q8_0.words")
