@@ -4,7 +4,7 @@ internal import SandboxPolicy
 internal import StrictJSON
 internal import TerminalText
 
-/// What a backends folder asks for: what is in force of its executables and manifests, and the files that these need.
+/// The contents of a backends folder as they are in force: executables, manifests, and the files that these need.
 struct BackendCatalog: Sendable {
     /// One backend, by its executable's name and its model's id.
     struct Key: Hashable, Sendable {
@@ -15,27 +15,28 @@ struct BackendCatalog: Sendable {
     var folder = BackendFolder()
     /// By the executable's name.
     var entries: [String: BackendEntry] = [:]
-    /// Those that the manifests in force name, by name.
+    /// The policies that the manifests in force name, by name.
     var policies: [String: PolicyEntry] = [:]
     /// By the path of the weights.
     var models: [String: ModelEntry] = [:]
-    /// Those of manifests, ordered by name, then as in the manifest; then those of the folders of models, by folder and name.
+    /// First the definitions of manifests, by name and the order in the manifest; then those of the folders of models,
+    /// by folder and name.
     var definitions: [BackendDefinition] = []
     var files: [Key: BackendFiles] = [:]
-    /// What the weights that running backends have open look like now.
+    /// The present facts of the weights that running backends have open.
     var held: [Key: FileFacts] = [:]
     var ignored: [IgnoredFile] = []
     /// Files of the folders of models; ordered by folder and name.
     var unserved: [UnservedFile] = []
-    /// What is not in force of the settings of a model that is served; empty when all is.
+    /// The settings of served models that are not in force, and why; empty when all are.
     var notices: [Key: String] = [:]
-    /// Files are being written or replaced: look again soon.
+    /// Whether files are being written or replaced, so that another look is due soon.
     var isSettling = false
 }
 
-/// Reads a backends folder. Blocks, except for what it does not do unless asked to.
+/// Reads a backends folder; blocks, for long only where `isThorough` asks for it.
 struct CatalogReader: Sendable {
-    /// What has changed so recently may have changed once more with the same time.
+    /// A file that changed more recently than this may have changed once more with the same time.
     var certainMilliseconds: UInt64 { 2 * DigestCache.quietMilliseconds }
 
     let path: String
@@ -47,7 +48,7 @@ struct CatalogReader: Sendable {
     let limits: SupervisorConfiguration.Limits
     let digests: DigestCache
     var hostSettings = HostSettings.paths
-    /// Whether to read executables, and to look at weights: what makes a look take long.
+    /// Whether to read executables and to look at weights, which takes long.
     var isThorough = true
     /// The weights that running backends have open.
     var held: [BackendCatalog.Key: ModelFile] = [:]
@@ -68,7 +69,7 @@ struct CatalogReader: Sendable {
             $0.value.definitions(
                 folder: path, owner: owner, policy: catalog.policies[$0.value.manifest.policy]?.inForce)
         }
-        // The weights that a manifest names lie here by right, and are no backends, whatever their mode.
+        // Weights that a manifest names may lie here; they are no backends, whatever their mode.
         let weights = Set(catalog.definitions.compactMap(\.model.file))
         catalog.definitions.removeAll { weights.contains($0.name) }
         catalog.ignored.removeAll { weights.contains($0.name) }
@@ -109,7 +110,7 @@ struct CatalogReader: Sendable {
     private func takePolicies(into catalog: inout BackendCatalog, before: BackendCatalog) {
         for (name, entry) in catalog.entries {
             let policy = take(policy: entry.manifest.policy, into: &catalog, before: before)
-            // One that was never whole takes nobody's sandbox away: whoever is held by another stays so.
+            // A policy that was never whole changes no sandbox: a backend that another one holds stays under it.
             guard policy.inForce == nil, let earlier = before.entries[name],
                 earlier.manifest.policy != entry.manifest.policy,
                 take(policy: earlier.manifest.policy, into: &catalog, before: before).inForce != nil
@@ -172,7 +173,7 @@ struct CatalogReader: Sendable {
     ) -> BackendEntry.Finding<ExecutableVersion> {
         guard let file = folder.executables[name] else { return .absent }
         if let refusal = file.refusal {
-            // Of what is just being put there nobody need hear.
+            // A file that is just being put there is not reported.
             return before == nil && !file.isSettled ? .unsettled : .refused(refusal)
         }
         guard file.isSettled else { return .unsettled }
@@ -183,7 +184,7 @@ struct CatalogReader: Sendable {
         do {
             return .usable(try ExecutableVersion(path: "\(path)/\(name)", digests: digests))
         } catch {
-            // Of one that was not run before its launch tells.
+            // For an executable that was not run before, the launch reports the error.
             return known == nil || known?.facts == file.facts ? .usable(unread) : .unreadable(printable("\(error)"))
         }
     }

@@ -6,8 +6,8 @@ internal import LinuxSystem
 internal import SandboxLaunch
 internal import WireFormat
 
-/// What a connection hears from its backend besides tokens. Called on the I/O loop; a connection that was closed says
-/// nothing more.
+/// Receives the messages of a connection's backend other than tokens. Called on the I/O loop, never after the
+/// connection was closed.
 @IOLoop
 protocol BackendConnectionOwner: AnyObject {
     func heard(_ hello: Hello)
@@ -17,14 +17,15 @@ protocol BackendConnectionOwner: AnyObject {
     func gaveUp(_ fault: Fault)
     func broke(_ violation: ContractViolation)
     func connectionEnded()
-    /// A sequence was freed, or the backend has read what kept another from being begun.
+    /// A sequence was freed, or the backend has read the bytes that kept a new one from beginning.
     func roomFreed()
 }
 
-/// The agent's end of one backend process's socket: frames in, tokens to whom they are for, frames out once a turn.
+/// The agent's end of one backend process's socket: reads frames, hands tokens to their handlers, writes frames once a
+/// turn.
 ///
-/// Owned by its `ManagedBackend`; lives as long as the process; the I/O loop's own. What waits to be written is bounded
-/// by `outputBytesMax` and one frame, since nothing is begun beyond it and grants are added up instead of queued.
+/// Owned by its `ManagedBackend`; lives as long as the process; the I/O loop's own. The bytes that wait to be written
+/// are bounded by `outputBytesMax` and one frame: beyond it no sequence is begun, and grants are added up, not queued.
 @IOLoop
 final class BackendConnection {
     private enum Flow { case open, blocked, closed }
@@ -44,7 +45,7 @@ final class BackendConnection {
     private var flushIsDue = false
 
     private var conversation = BackendConversation(end: .agent)
-    /// Whose the tokens of a sequence are, by its number in the conversation.
+    /// The handler of each sequence, by its number in the conversation.
     private var handlers: [(any SequenceHandler)?] = []
     private var questions = TokenQuestions()
     private var nextNonce: UInt64 = 1
@@ -63,10 +64,10 @@ final class BackendConnection {
 
     var runningSequences: Int { conversation.runningSequences }
 
-    /// A sequence could be computed for and is unfinished.
+    /// Whether some unfinished sequence has credit.
     var isBusy: Bool { conversation.isBusy }
 
-    /// Hears and says nothing more; whatever still runs is for `loseAll`.
+    /// Stops reading and writing; the sequences that still run are left to `loseAll`.
     func close() {
         watch?.unwatch()
         watch = nil
@@ -74,7 +75,7 @@ final class BackendConnection {
         output.removeAll()
     }
 
-    /// The sequences and questions have come to nothing.
+    /// Reports all sequences and questions as lost.
     func loseAll(_ reason: String) {
         let lost = handlers
         handlers = Array(repeating: nil, count: lost.count)
@@ -84,7 +85,7 @@ final class BackendConnection {
     }
 }
 
-// What the owner says.
+// Messages to the backend.
 extension BackendConnection {
     func welcome(_ welcome: Welcome, _ load: Load) {
         say(.welcome(welcome))
@@ -183,7 +184,7 @@ extension BackendConnection: TurnEndHandler {
                 outputFlow = .blocked
                 watch?.setInterest([.readable, .writable])
             } else if errno != EINTR {
-                // The other end is gone; what it said last is still to be read, and reading finds the end.
+                // The other end is gone; its last bytes are still to be read, and reading finds the end.
                 outputFlow = .closed
                 output.removeAll()
             }
@@ -199,7 +200,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             watch?.setInterest(.readable)
             flush()
         }
-        // What was read and not visited comes first.
+        // Frames that were read and not visited come first.
         guard !goesOnLater, readiness.hasAny(of: .input) else { return }
         _ = read(stepsMax: limits.readStepsPerTurnMax)
     }
@@ -209,14 +210,14 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
         return watch == nil ? 0 : read(stepsMax: steps)
     }
 
-    /// What the process said before it ended: what the socket and `input` hold, which is bounded.
+    /// Reads what the process wrote before it ended: the contents of the socket and of `input`, which are bounded.
     func readRest() { _ = read(stepsMax: 16 * limits.readStepsPerTurnMax, toTheEnd: true) }
 
-    /// Reads until there is no more, or so many steps are used; how many were.
+    /// Reads until nothing is left or `stepsMax` steps are used; returns the steps used.
     private func read(stepsMax: Int, toTheEnd: Bool = false) -> Int {
         var visits = Visits(stepsMax: stepsMax)
-        // The socket gave less than there was room for. What comes after it, the end too, the loop tells in the next turn:
-        // a token that comes alone costs one read.
+        // Whether the last read got less than it had room for. The loop reports later bytes, and the end, in the next
+        // turn, so that a token that comes alone costs one read.
         var isEmptied = false
         do {
             while watch != nil {
@@ -225,7 +226,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                     IOLoop.goOnLater(self, .first)
                     break
                 }
-                // What the socket still has the loop tells in the next turn.
+                // The loop reports the rest of the socket's bytes in the next turn.
                 guard !visits.areUsed, !isEmptied, try readOnce(&visits) else { break }
                 isEmptied = !toTheEnd && !input.isFull
             }
@@ -239,7 +240,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
         return visits.steps
     }
 
-    /// Whether there may be more.
+    /// Returns whether there may be more.
     private func readOnce(_ visits: inout Visits) throws -> Bool {
         switch try input.read(from: handles.socket.raw) {
         case .bytes(let count):
@@ -253,7 +254,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
         }
     }
 
-    /// Whether every whole frame was visited.
+    /// Returns whether every whole frame was visited.
     private func visitFrames(_ visits: inout Visits) throws -> Bool {
         while watch != nil {
             if let batch = unfinished, !(try visitRuns(batch, &visits)) { return false }
@@ -284,7 +285,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
     }
 
     /// The token path. A handler may call back into this connection at any point; no exclusive access is held while it
-    /// runs, and the frame's memory stays until the next read. Whether every run was visited.
+    /// runs, and the frame's memory stays until the next read. Returns whether every run was visited.
     private func visitRuns(_ batch: TokenBatchView, _ visits: inout Visits) throws -> Bool {
         var batch = batch
         unfinished = nil
@@ -315,7 +316,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
 
 /// The work of reading a backend, in frames, runs and bytes.
 private struct Visits {
-    /// To a step of `LoopLimits`: a run costs a quarter of a microsecond.
+    /// Visits in one step of `LoopLimits`: a run costs a quarter of a microsecond.
     static let perStep = 4
     private static let bytesPerVisit = 128
 

@@ -3,29 +3,28 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 internal import StrictJSON
 
-/// One process that is to run: an executable with one of its models and its policy, told by what they mean. A manifest that
-/// was only touched, or that another model was added to, and a policy with another comment, give the same definitions as
-/// before.
+/// One process that is to run: an executable with one of its models and its policy, compared by meaning. A manifest
+/// that was only touched or got another model, and a policy with another comment, give the same definitions as before.
 struct BackendDefinition: Equatable, Sendable {
     /// The executable's file name.
     let name: String
     let path: String
     var executable: ExecutableVersion
-    /// With this model alone.
+    /// The manifest with this model alone.
     let manifest: BackendManifest
-    /// What it is launched with; nil: what the policy's file says then.
+    /// The policy that it is launched with; nil: the content of the policy's file at the launch.
     let policy: PolicyVersion?
     let model: BackendManifest.Model
     /// Where the model's weights lie.
     let weights: WeightsPlace
-    /// SHA-256 of the only weights that are served; nil: whatever lies there.
+    /// The SHA-256 that the weights must have; nil: any weights are served.
     let pinnedDigest: [UInt8]?
 
     enum WeightsPlace: Hashable, Sendable {
-        /// It has none.
+        /// The model has no weights.
         case none
         case at(PlaceWithin)
-        /// They may not lie where its manifest says; a sentence with the remedy.
+        /// The weights may not lie where the manifest says; a sentence with the remedy.
         case refused(String)
     }
 
@@ -73,8 +72,8 @@ struct ExecutableVersion: Equatable, Sendable {
         self.digest = digest
     }
 
-    /// Of an executable that could be opened as a backend, as far as can be seen without running it. Reads all of it unless
-    /// its digest is known.
+    /// The version of an executable file. Throws when it cannot be a backend, as far as that shows without running it.
+    /// Reads the whole file unless its digest is known.
     init(path: String, digests: DigestCache) throws {
         let file = try BackendExecutable.checkedFile(path)
         digest = try FileDigest.sha256(file.descriptor, file.facts, path: path, digests: digests)
@@ -86,16 +85,16 @@ struct ExecutableVersion: Equatable, Sendable {
     }
 }
 
-/// The files that a backend needs, as one look found them: when it failed, and one of these has changed since, it may not fail
-/// again.
+/// The files that a backend needs, as one look found them. A backend that failed may succeed once one of them has
+/// changed.
 struct BackendFiles: Equatable, Sendable {
     let executable: FileFacts
     let manifest: FileFacts?
     var policy: FileFacts?
     var weights = WeightsLook.none
-    /// Not a file of its own, but what it may have failed for.
+    /// No file of the backend, but a possible cause of its failure.
     var host: HostSettings?
-    /// Policy, weights and host were looked at.
+    /// Whether policy, weights and host were looked at.
     let isComplete: Bool
 
     init(executable: FileFacts, manifest: FileFacts?, isComplete: Bool = true) {
@@ -106,7 +105,7 @@ struct BackendFiles: Equatable, Sendable {
 }
 
 extension BackendDefinition.WeightsPlace {
-    /// Of a model in the manifest of a backend of this folder.
+    /// The place of a model's weights, as the manifest of a backend in this folder gives it.
     init(of model: BackendManifest.Model, folder: String, owner: OwnerLimits) {
         guard let file = model.file else {
             self = .none
@@ -119,9 +118,9 @@ extension BackendDefinition.WeightsPlace {
         }
     }
 
-    /// Of a file in a folder of models: what its links lead to is what is served.
+    /// The place of a file in a folder of models; its links are followed.
     init(inModelFolder path: String) { self = .at(PlaceWithin(root: path, within: "")) }
 
-    /// Nil where there are none, or where they may not lie.
+    /// Nil where the model has no weights, or where they may not lie there.
     var place: PlaceWithin? { if case .at(let place) = self { place } else { nil } }
 }

@@ -3,8 +3,9 @@ internal import SandboxPolicy
 
 /// An executable of the folder and its manifest, as they are in force: the last state of them that was whole.
 ///
-/// What a look finds goes into `merged`, what is in force from then on comes out. A file that is still being written, was gone
-/// for a moment, or cannot be understood changes nothing; what must not be trusted any more ends at once.
+/// `merged` takes the findings of a look and returns the entry that is in force from then on. A file that is still
+/// being written, was gone for a moment, or cannot be understood changes nothing; a file that must not be trusted any
+/// more is out of force at once.
 struct BackendEntry: Equatable, Sendable {
     let name: String
     let path: String
@@ -12,7 +13,7 @@ struct BackendEntry: Equatable, Sendable {
     var manifest: BackendManifest
     /// Nil without a manifest.
     var manifestFacts: FileFacts?
-    /// What of the folder is not in force, and why; empty when all is.
+    /// The changes in the folder that are not in force, and why; empty when there are none.
     var notice = ""
     /// Since when a file of it has been missing.
     var missingSince: Monotonic?
@@ -113,7 +114,7 @@ struct BackendEntry: Equatable, Sendable {
         notice = notice.isEmpty ? sentence : "\(notice); \(sentence)"
     }
 
-    /// - Parameter policy: what is in force of the policy that its manifest names.
+    /// - Parameter policy: the version in force of the policy that its manifest names.
     func definitions(folder: String, owner: OwnerLimits, policy: PolicyVersion?) -> [BackendDefinition] {
         manifest.models.map {
             BackendDefinition(
@@ -122,8 +123,8 @@ struct BackendEntry: Equatable, Sendable {
         }
     }
 
-    /// Of a model that lies in a folder of models.
-    /// - Parameter sequences: where its settings name no number.
+    /// The definition of a model that lies in a folder of models.
+    /// - Parameter sequences: the number of sequences where the model's settings name none.
     func definition(of model: ModelEntry, sequences: UInt32, policy: PolicyVersion?) -> BackendDefinition {
         var served = model.sidecar.settings
         served.id = model.id
@@ -134,10 +135,10 @@ struct BackendEntry: Equatable, Sendable {
             weights: BackendDefinition.WeightsPlace(inModelFolder: model.path), pinnedDigest: model.sidecar.digest)
     }
 
-    /// Goes on with the manifest that was in force, because what this one asks for cannot be had.
+    /// Keeps the manifest of `before` in force, because the new one asks for something that cannot be had.
     mutating func keepManifest(of before: BackendEntry, because reason: String) {
         manifest = before.manifest
-        // Read again with every look, until it can be.
+        // The new manifest is read again with every look, until it can be used.
         manifestFacts = before.manifestFacts
         addNotice("its manifest is refused: \(reason); the earlier settings are in force")
     }

@@ -4,34 +4,35 @@ internal import LinuxSystem
 internal import SandboxLaunch
 internal import TerminalText
 
-/// How a backend's process ended, in words: of its exit status, of what its launcher says, and of what the machine knows.
+/// How a backend's process ended, in words: from its exit status, its launcher's report and other circumstances.
 struct BackendExit: Equatable {
-    /// What is known beside how it ended.
+    /// What is known besides the exit status.
     struct Circumstances {
-        /// The launcher's word, which comes on a socket that the backend does not have.
+        /// The launcher's report, which comes on a socket that the backend does not have.
         var launchFailure: LaunchFailure?
-        /// Its model was loaded.
+        /// Whether its model was loaded.
         var wasReady = false
-        /// Whether the kernel killed in its control group for lack of memory.
+        /// Whether the kernel killed a process of its control group for lack of memory.
         var ranOutOfMemory = false
-        /// What memory it may have, as the end of a sentence: "256 MiB beside its weights (memoryMebibytes in x.json)".
+        /// The memory that it may have, as the end of a sentence: "256 MiB beside its weights (memoryMebibytes in
+        /// x.json)".
         var memory = ""
         /// The names of system calls that its filter denied, the last one first.
         var deniedCalls: [String] = []
         /// What it wrote, line by line.
         var lines: [String] = []
-        /// The path of the weights that it had; nil: it had none.
+        /// The path of its weights; nil: it had none.
         var weights: String?
     }
 
-    /// As the end of a sentence about the backend. Of what the backend wrote there is nothing in it, so everybody may see
-    /// it.
+    /// The end of a sentence about the backend. It contains nothing that the backend wrote, so everybody may see it.
     let words: String
-    /// The same for its owner, who sees also what it wrote and what it may have lacked.
+    /// The same for its owner, with the backend's output and what it may have lacked.
     let detail: String
-    /// Starting it again would end the same way.
+    /// Whether another start would end the same way.
     let isForOwner: Bool
-    /// Until something of the machine has changed, which not every machine shows: it is seen by trying.
+    /// Whether that holds until a setting of the machine changes. Not every machine shows such a change: it is found by
+    /// trying.
     let isOfHost: Bool
 
     private static let deniedCallsMax = 3
@@ -60,7 +61,7 @@ struct BackendExit: Equatable {
             signal = number
             words = "was killed by signal \(number)" + (Self.name(of: number).map { " (\($0))" } ?? "")
         }
-        // Every C library tries calls that are denied: whoever ended well did not miss them.
+        // Every C library tries calls that are denied; a process that ended well did not need them.
         let failed = status != .exited(0)
         detail = ([words] + Self.hints(signal: signal, known, failed: failed)).joined(separator: "; ")
     }
@@ -93,7 +94,8 @@ struct BackendExit: Equatable {
         return line.count > quotedCharactersMax ? "'\(line.prefix(quotedCharactersMax))...'" : "'\(line)'"
     }
 
-    /// An abort after std::bad_alloc or a failed assertion, and a null pointer where an allocation was not looked at.
+    /// Signals that follow a lack of memory: an abort after std::bad_alloc or a failed assertion, or the use of a null
+    /// pointer from an unchecked allocation.
     private static let endsWithoutMemory: Set<CInt> = [SIGABRT, SIGSEGV, SIGTRAP, SIGILL]
 
     private static let wordsOfMemory = [
@@ -107,7 +109,7 @@ struct BackendExit: Equatable {
         return wordsOfMemory.contains { line.contains($0) }
     }
 
-    /// Of the signals that commonly end processes (signal(7)).
+    /// The name of a signal that commonly ends processes (signal(7)); nil for others.
     private static func name(of signal: CInt) -> String? {
         switch signal {
         case SIGHUP: "SIGHUP"

@@ -6,7 +6,7 @@ struct BackendFolder: Equatable, Sendable {
     /// A file that may be an executable or a manifest.
     struct File: Equatable, Sendable {
         let facts: FileFacts
-        /// Nobody has changed it for a while: it is not being written any more.
+        /// Whether it has been unchanged for so long that it is not being written any more.
         let isSettled: Bool
         /// Why it may not be used, as the end of a sentence about it.
         let refusal: String?
@@ -65,7 +65,7 @@ struct BackendFolder: Equatable, Sendable {
                         + "of it, and remove it"))
             return
         }
-        // One that is gone by now was not there.
+        // A file that is gone by now counts as not there.
         guard let facts = try? FileFacts(path: "\(path)/\(name)") else { return }
         let isManifest = name.hasSuffix(".json")
         let owner = isManifest ? String(name.dropLast(".json".count)) : name

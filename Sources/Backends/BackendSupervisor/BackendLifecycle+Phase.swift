@@ -4,16 +4,17 @@ extension BackendLifecycle {
     enum Phase: Equatable {
         /// Nothing was asked for yet.
         case idle
-        /// The executable and the weights are checked and the launcher is started. Once the time is over without any
-        /// progress, nobody waits for it any more.
+        /// The executable and the weights are checked and the launcher is started. After `until`, unless there was
+        /// progress, the launch is abandoned.
         case launching(until: Monotonic)
         /// The process runs; its `Hello` is due.
         case greeting(until: Monotonic)
         case loading(Load)
         case ready(Watchdog)
-        /// It closed its socket or gave up, and may end by itself. Without a reason the exit's own words tell it.
+        /// It closed its socket or gave up, and may end by itself. `reason` nil: the description of its exit is the
+        /// reason.
         case ending(reason: String?, killAt: Monotonic)
-        /// It was killed; its exit is due, and then nobody waits for it any more.
+        /// It was killed; its exit is awaited until then.
         case killed(reason: String, until: Monotonic)
         case backingOff(until: Monotonic)
         /// It was asked to end, and is killed at this moment.
@@ -21,17 +22,17 @@ extension BackendLifecycle {
         case stopped
         /// Its model is not in memory; the next request starts it.
         case resting
-        /// What it is to load is not there, or not whole; whoever sees that change says so.
+        /// Its weights are missing or not whole; a look at the folder reports when that changes.
         case waiting
-        /// Another backend serves its model; whoever sees that change says so.
+        /// Another backend serves its model; a look at the folder reports when that changes.
         case yielding
-        /// It is left alone until its owner, or a change of what it needs, starts it again. With a moment: until then.
+        /// It is left alone until its owner, or a change of what it needs, starts it again, or until `retryAt`.
         case failed(retryAt: Monotonic?)
     }
 
     enum Action: Equatable {
         case launch
-        /// Wait no more for the launch that is under way; end what comes of it.
+        /// Abandon the launch under way; end the process that comes of it.
         case abandonLaunch
         case ping
         case shutDown(graceMilliseconds: UInt64)
@@ -39,14 +40,14 @@ extension BackendLifecycle {
         case kill
         /// Wait no more for the exit of the killed process.
         case letGo
-        /// Its sequences and questions have come to nothing.
+        /// Report its sequences and questions as lost.
         case lose(reason: String)
     }
 
     /// What comes after the end of a process.
     enum Afterwards: Equatable { case start, stop, rest }
 
-    /// How long what runs may go on before a ready backend ends; nothing is begun.
+    /// The drain of a ready backend: running sequences may go on for so long, and no new ones begin.
     struct Drain: Equatable {
         let until: Monotonic
         let why: String
@@ -57,11 +58,11 @@ extension BackendLifecycle {
         let since: Monotonic
         let until: Monotonic
         var percent = 0
-        /// How often it was told.
+        /// The number of `LoadProgress` messages.
         var messages: UInt64 = 0
     }
 
-    /// What a ready backend has to show.
+    /// The progress that a ready backend has to show.
     struct Watchdog: Equatable {
         let readySince: Monotonic
         var pingAt: Monotonic

@@ -1,8 +1,9 @@
 extension ManagedBackend {
-    /// How it stands, as its owner and consumers are told.
+    /// The state of a backend, as its owner and consumers are told.
     package enum State: String, Sendable {
         case starting, loading, ready
-        /// What runs on it goes on; then it is replaced by what its owner has changed. Requests wait for that one.
+        /// Running sequences go on; then the backend is replaced by what its owner has changed. New requests wait for
+        /// that one.
         case draining
         case backingOff = "backing off"
         /// Its weights are not there, or not whole; it starts by itself once they are.
@@ -44,7 +45,7 @@ extension BackendLifecycle {
         }
     }
 
-    /// How it stands when a look at the folder is to mean something for it.
+    /// How it stands when the effect of a look at the folder is decided.
     var standing: FolderDecision.Standing {
         switch phase {
         case .idle, .stopped: .idle

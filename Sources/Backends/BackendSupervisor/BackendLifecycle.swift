@@ -1,27 +1,27 @@
 internal import LinuxSystem
 
-/// The life of one backend as a value: what happened and when goes in, what is to be done comes out.
+/// The state machine of one backend's life: events with their times go in, actions come out.
 ///
 /// It holds the arithmetic of timeouts, watchdog, backoff and restart budget, and knows no descriptor, clock or process.
 /// Its driver carries every action out, and calls `tick` at `nextDeadline`.
 struct BackendLifecycle {
     let limits: SupervisorConfiguration.Limits
-    /// What to do to start it by hand after it failed; ends a sentence.
+    /// How to start it by hand after it failed, as the end of a sentence.
     let remedy: String
 
     private(set) var phase = Phase.idle
     /// What the owner should know about the phase; empty when all is well.
     private(set) var detail = ""
-    /// While it is ready: what runs goes on, nothing new begins.
+    /// Set while it is ready and drains: running sequences go on, no new ones begin.
     private(set) var drain: Drain?
-    /// Starts after a loss.
+    /// The number of starts after a loss.
     private(set) var restarts: UInt32 = 0
 
-    /// What a stop or a replacement asked for while a process still lives.
+    /// What follows the end of the process that still lives, as a stop or a replacement asked.
     private var afterwards: Afterwards?
-    /// While it is ready and nothing runs on it: when its model is given up. Nil: not by itself.
+    /// When its model is unloaded, while it is ready and idle; nil: not by itself.
     private(set) var restAt: Monotonic?
-    /// What ends now would end the same way again.
+    /// Whether the process that ends now would end the same way again.
     private var endsForOwner = false
     private var lossesInARow = 0
     private var recentRestarts: [Monotonic] = []
@@ -30,7 +30,7 @@ struct BackendLifecycle {
         if case .launching = phase { true } else { false }
     }
 
-    /// Its end has begun, and why is known.
+    /// Whether its end has begun for a known reason.
     private var isEnding: Bool {
         switch phase {
         case .ending, .killed: true
@@ -56,12 +56,12 @@ struct BackendLifecycle {
         }
     }
 
-    /// What ends now is started again.
+    /// Whether it is started again after the end of its process.
     var startsAgain: Bool { afterwards == .start }
-    /// What ends now is started again by the next request.
+    /// Whether the next request starts it again after the end of its process.
     var restsAfterwards: Bool { afterwards == .rest }
 
-    /// A process runs or is being started.
+    /// Whether a process runs or is being started.
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
@@ -72,7 +72,7 @@ struct BackendLifecycle {
 
 // A model that is in memory only while it is asked for.
 extension BackendLifecycle {
-    /// The next request starts it; whatever kept it from running before may be gone.
+    /// The next request starts it; an earlier obstacle may be gone.
     mutating func rest() -> [Action] {
         guard !isAlive else { return [] }
         wentToRest()
@@ -86,7 +86,7 @@ extension BackendLifecycle {
         return []
     }
 
-    /// Gives its memory back: the next request starts it again.
+    /// Ends its process to free its memory; the next request starts it again.
     mutating func unload(at now: Monotonic) -> [Action] {
         switch phase {
         case .launching, .greeting, .loading, .ready:
@@ -95,7 +95,7 @@ extension BackendLifecycle {
         }
     }
 
-    /// Something runs on it, or nothing does from now on, and it is to be given up at this moment; nil: not by itself.
+    /// Sets when its idle model is unloaded; nil: something runs on it, or it is not unloaded by itself.
     mutating func idle(until moment: Monotonic?) -> [Action] {
         if case .ready = phase { restAt = moment }
         return []
@@ -130,7 +130,7 @@ extension BackendLifecycle {
         }
     }
 
-    /// What kept it from running may be gone: it is started at once, as if for the first time, unless it runs.
+    /// An obstacle may be gone: it is started at once, as if for the first time, unless it runs.
     mutating func obstacleChanged(at now: Monotonic) -> [Action] {
         switch phase {
         case .backingOff, .waiting, .failed: startAfresh(at: now)
@@ -164,8 +164,7 @@ extension BackendLifecycle {
         }
     }
 
-    /// Ends the process once nothing runs on it any more, or within `drainMilliseconds`, to start another, now or when a request
-    /// comes, or for good. One
+    /// Ends the process once nothing runs on it, or within `drainMilliseconds`; `next` says what follows. A process
     /// that is not ready ends at once.
     mutating func drain(then next: Afterwards, isIdle: Bool, why: String, at now: Monotonic) -> [Action] {
         guard case .ready = phase, !isIdle else { return finishDrain(then: next, why: why, at: now) }
@@ -180,7 +179,7 @@ extension BackendLifecycle {
         return finishDrain(then: afterwards, why: drain.why, at: now)
     }
 
-    /// What it was to be replaced by is what it is.
+    /// Ends the drain: the running process is already what it was to be replaced by.
     private mutating func resume() {
         drain = nil
         afterwards = nil
@@ -196,8 +195,8 @@ extension BackendLifecycle {
         }
     }
 
-    /// Another backend serves its model: nothing but a start, or a replacement, starts it. A process that is about to end goes
-    /// on to its end.
+    /// Another backend serves its model: only a start or a replacement starts this one. A process that is about to end
+    /// still ends.
     mutating func yield(why: String, at now: Monotonic) -> [Action] {
         guard !isAlive else { return [] }
         phase = .yielding
@@ -226,7 +225,7 @@ extension BackendLifecycle {
         restAt = nil
         switch phase {
         case .launching(let until):
-            // One that gets on is over in a moment; one that hangs is not worth the grace.
+            // A launch that makes progress is over in a moment; one that hangs does not get the whole grace.
             let milliseconds = min(graceMilliseconds, limits.exitMilliseconds)
             phase = .launching(until: min(until, now.advanced(milliseconds: milliseconds)))
             return []
@@ -247,7 +246,7 @@ extension BackendLifecycle {
 
 // What happens to the process.
 extension BackendLifecycle {
-    /// The launch has not ended, and got on since this was last said.
+    /// The launch is under way and has made progress since the last call.
     mutating func launchProgressed(at now: Monotonic) -> [Action] {
         guard isLaunching, afterwards == nil else { return [] }
         phase = .launching(until: now.advanced(milliseconds: limits.launchMilliseconds))
@@ -261,13 +260,13 @@ extension BackendLifecycle {
         return []
     }
 
-    /// No process came to be. What another attempt cannot change is for its owner.
+    /// The launch failed. `forOwner`: another attempt would fail as well until the owner acts.
     mutating func launchFailed(_ why: String, forOwner: Bool, at now: Monotonic) -> [Action] {
         guard isLaunching else { return [] }
         return wentAway(because: why, forOwner: forOwner, retryMilliseconds: limits.backoffMaxMilliseconds, at: now)
     }
 
-    /// No process came to be, because what it is to load is not there, or not whole.
+    /// The launch failed because the weights are missing or not whole.
     mutating func launchWaits(_ why: String, at now: Monotonic) -> [Action] {
         guard isLaunching else { return [] }
         guard afterwards == nil else { return wentAway(because: why, forOwner: false, at: now) }
@@ -276,7 +275,7 @@ extension BackendLifecycle {
         return []
     }
 
-    /// It still is not; `why` may have changed.
+    /// The weights are still missing or not whole; `why` may have changed.
     mutating func goesOnWaiting(_ why: String) -> [Action] {
         if case .waiting = phase { detail = why }
         return []
@@ -334,8 +333,8 @@ extension BackendLifecycle {
         return kill(because: sentence, at: now)
     }
 
-    /// It said that it cannot go on; it may end by itself within the time for an exit. Only before it was ready is it
-    /// believed that another start would end the same way: what was loaded once can be loaded.
+    /// The backend said that it cannot go on; it may end by itself within the time for an exit. `forOwner` counts only
+    /// before it was ready, because a model that was loaded once can be loaded again.
     mutating func gaveUp(_ sentence: String, forOwner: Bool, at now: Monotonic) -> [Action] {
         guard isAlive, !isLaunching, !isEnding else { return [] }
         if case .ready = phase { endsForOwner = false } else { endsForOwner = forOwner }
@@ -353,8 +352,9 @@ extension BackendLifecycle {
         return []
     }
 
-    /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner. What
-    /// the host stands in the way of is tried again at a slow pace, for not every obstacle shows that it has gone.
+    /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner.
+    /// Where the host is the obstacle, a start is tried again at a slow pace, because not every obstacle shows that it
+    /// has gone.
     mutating func exited(
         _ words: String, detail: String? = nil, forOwner: Bool, ofHost: Bool = false, at now: Monotonic
     ) -> [Action] {
@@ -370,7 +370,7 @@ extension BackendLifecycle {
         }
     }
 
-    /// Time has passed; a call too many does nothing.
+    /// Time has passed; before `nextDeadline` a call does nothing.
     mutating func tick(at now: Monotonic) -> [Action] {
         guard let due = nextDeadline, due <= now else { return [] }
         switch phase {
@@ -437,7 +437,8 @@ extension BackendLifecycle {
         return [.abandonLaunch] + launchFailed(words, forOwner: false, at: now)
     }
 
-    /// Nothing lives any more: what now? Once it was restarted too often it is left alone for `retryMilliseconds`.
+    /// Decides what follows the end of a process. A backend that was restarted too often is left alone for
+    /// `retryMilliseconds`.
     private mutating func wentAway(
         because reason: String, forOwner: Bool, ofHost: Bool = false, retryMilliseconds: UInt64? = nil,
         at now: Monotonic
@@ -488,7 +489,7 @@ extension BackendLifecycle {
         return []
     }
 
-    /// Only what no other start can mend is final, and it is final until what is amiss has changed.
+    /// `retryAt` nil: no other start can mend the failure, which is final until its cause has changed.
     private mutating func giveUp(_ reason: String, retryAt: Monotonic?) -> [Action] {
         phase = .failed(retryAt: retryAt)
         detail = "\(reason); \(remedy)"

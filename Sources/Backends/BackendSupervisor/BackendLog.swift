@@ -3,14 +3,14 @@ internal import TerminalText
 /// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written, and in
 /// the work for each piece of output.
 struct BackendLog {
-    /// Which log it is, never 0; no other one of this agent or of one before it has the same.
+    /// Tells this log from all others of this agent and of earlier ones; never 0.
     let identity = UInt64.random(in: 1...UInt64.max)
     private let bytesMax: Int
     private let linesMax: Int
     private let lineBytesMax: Int
 
     private var kept: [Line] = []
-    /// Where the oldest kept line is; what lies before it is let go of from time to time.
+    /// The index of the oldest kept line; the lines before it are removed from time to time.
     private var first = 0
     private var keptBytes = 0
     private var partial: [UInt8] = []
@@ -21,7 +21,7 @@ struct BackendLog {
     private var pid: Int32 = 0
     private var milliseconds: UInt64 = 0
 
-    /// A whole line, who wrote it, and when its end was read.
+    /// A whole line, the process that wrote it, and when its end was read.
     struct Line: Equatable, Sendable {
         let pid: Int32
         /// Since 1970.
@@ -49,20 +49,20 @@ struct BackendLog {
         return kept[first...].dropFirst(earlier).map(\.text) + (partial.isEmpty ? [] : [printable(partial)])
     }
 
-    /// Of the last whole line, counted from 1 and from the first that was ever written.
+    /// The number of the last whole line, counted from 1 at the first line that was ever written.
     var lastNumber: UInt64 { droppedLines + UInt64(kept.count - first) }
 
-    /// What was written behind it.
+    /// The text after the last whole line.
     var unfinished: String { printable(partial) }
 
-    /// The kept lines with higher numbers than `number`, if that counts in this log, and else all of them; oldest first. The
-    /// first of them has the number `lastNumber` less those that follow it.
+    /// The kept lines with numbers above `number`, oldest first; all kept lines where `log` is not this log. The last
+    /// of them has the number `lastNumber`.
     func lines(after number: UInt64, of log: UInt64) -> ArraySlice<Line> {
         let number = log == identity ? number : 0
         return kept[first...].suffix(Int(clamping: lastNumber - min(number, lastNumber)))
     }
 
-    /// The same, and how far the log is.
+    /// The same lines, with the log's own numbers.
     func output(after number: UInt64, of log: UInt64) -> BackendOutput {
         let lines = self.lines(after: number, of: log)
         let before = lastNumber - UInt64(lines.count)
@@ -74,7 +74,7 @@ struct BackendLog {
             }, lastNumber: lastNumber, unfinished: unfinished)
     }
 
-    /// What comes from here on is written by this process.
+    /// Output that comes from here on was written by this process.
     mutating func beginProcess(_ pid: Int32) {
         if !partial.isEmpty { endLine() }
         self.pid = pid
@@ -107,7 +107,7 @@ struct BackendLog {
         endLine()
     }
 
-    /// The line end behind which there are as many lines as are kept; nil where there are fewer.
+    /// The index of the line end after which there are as many lines as are kept; nil where there are fewer.
     private func lastOfTooMany(_ bytes: UnsafeRawBufferPointer) -> Int? {
         var ends = 0
         for index in bytes.indices.reversed() where bytes[index] == UInt8(ascii: "\n") {

@@ -1,13 +1,13 @@
-/// What one backend wrote to its standard output and error, as far as it is kept; bounded by the limits `log…`.
+/// The kept output of one backend on its standard output and error; bounded by the limits `log…`.
 package struct BackendOutput: Sendable {
-    /// Which log the numbers count in, never 0: a backend that is found anew has another.
+    /// The log that the numbers count in, never 0; a backend that is found anew has another one.
     package let log: UInt64
 
-    /// A line that it wrote, or, in parentheses, one that the agent says of it. Fit for a terminal.
+    /// A line that the backend wrote, or, in parentheses, one that the agent adds about it. Fit for a terminal.
     package struct Line: Sendable {
-        /// From 1, and from the first that was ever written.
+        /// Counted from 1 at the first line that was ever written.
         package let number: UInt64
-        /// The launcher's process that it came from.
+        /// The process id of the launcher that it came from.
         package let pid: Int32
         /// When its end was read, in milliseconds since 1970.
         package let milliseconds: UInt64
@@ -16,8 +16,8 @@ package struct BackendOutput: Sendable {
 
     /// Oldest first.
     package let lines: [Line]
-    /// Of the last line, kept or not.
+    /// The number of the last line, kept or not.
     package let lastNumber: UInt64
-    /// What was written behind it, without a line end yet.
+    /// The text after the last line, without a line end yet.
     package let unfinished: String
 }

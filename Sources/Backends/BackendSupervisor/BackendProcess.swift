@@ -4,17 +4,18 @@ internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxLaunch
 
-/// Watches one backend process: its output, its keeper's word and its exit; and freezes and thaws it. Owned by its
+/// Watches one backend process: its output, its keeper's reports and its exit; and freezes and thaws it. Owned by its
 /// `ManagedBackend`; the I/O loop's own.
 @IOLoop
 final class BackendProcess {
     private static let paceMilliseconds: UInt64 = 250
     private static let readBytesMax = 64 << 10
-    /// Of its output, in one turn; and once it has ended, when nobody writes any more and a pipe of its own making can
-    /// hold a mebibyte (fcntl(2), F_SETPIPE_SZ).
+    /// The most reads of its output: in one turn, and once it has ended, when nothing more is written and a pipe that
+    /// it has enlarged can hold a mebibyte (fcntl(2), F_SETPIPE_SZ).
     private static let readsPerTurnMax = 2
     private static let lastReadsMax = 32
-    /// Of its keeper's reports, in one turn; and once it has ended, when the socket holds no more than it has room for.
+    /// The most reports of its keeper: in one turn, and once it has ended, when the socket holds no more than it has
+    /// room for.
     private static let reportsPerTurnMax = 64
     private static let lastReportsMax = 4_096
 
@@ -24,13 +25,13 @@ final class BackendProcess {
     private let denied: @IOLoop (SupervisedCall) -> Void
     private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
     private var keeper = KeeperConversation()
-    /// Of a keeper that said what none would say.
+    /// The failure of a keeper that broke its protocol.
     private var breach: LaunchFailure?
 
     private var exitWatch: Watch?
     private var logWatch: Watch?
     private var logHandler: LogHandler?
-    /// Read from the output in this quarter of a second; a read counts as a line, too.
+    /// Bytes read from the output in this quarter of a second; a read counts as a line, too.
     private var pacedBytes = 0
     private var pacedLines = 0
     private var paceTimer: Timer?
@@ -39,9 +40,9 @@ final class BackendProcess {
     private var keeperWatch: Watch?
     private var keeperHandler: KeeperHandler?
 
-    /// `wrote` is called with each piece of output, valid during the call, `denied` with what the launcher tells of calls
-    /// that the filter denied, each time with the whole count of a kind, and `exited` once, when the process is
-    /// reaped, nobody holds its output open any more (or does for too long), and all of it was read.
+    /// `wrote` is called with each piece of output, valid during the call; `denied` with the launcher's reports of
+    /// denied system calls, each with the whole count of its kind; and `exited` once, when the process is reaped, its
+    /// output is closed by all processes (or stays open for too long), and all of it was read.
     init(
         _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits,
         wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
@@ -63,30 +64,30 @@ final class BackendProcess {
             keeperWatch = try IOLoop.watch(handles.keeper, .readable, .first, handler: keeperHandler)
             exitWatch = try IOLoop.watch(handles.process, handler: self)
         } catch {
-            // The handlers know this process, which will not be there.
+            // The handlers refer to this process, which will not exist.
             unwatchLog()
             unwatchKeeper()
             throw error
         }
     }
 
-    /// The launcher's process.
+    /// The process id of the launcher.
     var pid: Int32 { handles.process.processID }
 
-    /// Why its launcher could not do its work; nil as long as it does.
+    /// The failure of its launcher; nil when there is none.
     var launchFailure: LaunchFailure? { breach ?? keeper.failure }
 
-    /// What it had used when it ended; nil before, and where its keeper could not tell.
+    /// The resources that it had used when it ended; nil before, and where its keeper could not tell.
     var use: ResourceUse? { keeper.use }
 
-    /// Nothing of it runs: its keeper has said so, and was not asked to thaw it since.
+    /// Whether all of it is frozen: its keeper has reported so, and was not asked to thaw it since.
     var isFrozen: Bool { keeper.isFrozen }
 
-    /// Has everything of it stand still until `thaw`; one that is still being launched, as soon as it runs. It keeps its
-    /// memory, can be killed, and answers nothing, no Ping either.
+    /// Freezes all its processes until `thaw`; during a launch, as soon as it runs. It keeps its memory, can be killed,
+    /// and answers nothing, not even a Ping.
     func freeze() { ask(.freeze) }
 
-    /// Lets it go on.
+    /// Lets its processes go on.
     func thaw() { ask(.thaw) }
 
     func kill() {
@@ -104,7 +105,8 @@ extension BackendProcess: ReadinessHandler {
         paceTimer?.cancel()
         paceTimer = nil
         hear(reportsMax: Self.lastReportsMax)
-        // What is in the pipe now was written before the exit; its end tells that no descendant is left either.
+        // The bytes in the pipe were written before the exit; the end of the pipe shows that no descendant is left
+        // either.
         if readLog(readsMax: Self.lastReadsMax) { return finish() }
         watchLog()
         lastTimer = IOLoop.schedule(afterMilliseconds: limits.exitMilliseconds) { [weak self] in self?.finish() }
@@ -117,7 +119,7 @@ extension BackendProcess: ReadinessHandler {
         logHandler = nil
         lastTimer?.cancel()
         lastTimer = nil
-        // Without its keeper's word, all that is known is what became of the launcher.
+        // Without its keeper's report, only the exit of the launcher is known.
         exited(self, keeper.end ?? status)
     }
 }
@@ -131,7 +133,7 @@ extension BackendProcess {
         func ready(_ readiness: Readiness) { process.hear(reportsMax: BackendProcess.reportsPerTurnMax) }
     }
 
-    /// Takes what the keeper says, up to a bound; more waits for the next turn.
+    /// Takes the keeper's reports, up to a bound; more wait for the next turn.
     private func hear(reportsMax: Int) {
         guard keeperWatch != nil else { return }
         do {
@@ -154,7 +156,7 @@ extension BackendProcess {
         if !handles.tell(datagram) { breakOff("it does not hear what it is asked") }
     }
 
-    /// Whoever does not keep to the protocol is not trusted with a backend.
+    /// A keeper that breaks the protocol is not trusted with a backend.
     private func breakOff(_ why: String) {
         breach = LaunchFailure(
             "the launcher says what no launcher says (\(why)); install hearth and hearth-sandbox together",
@@ -189,7 +191,7 @@ extension BackendProcess {
         }
     }
 
-    /// Reads what is there, up to a bound; whether the end was reached.
+    /// Reads what is there, up to a bound; returns whether the end was reached.
     private func readLog(readsMax: Int) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: Self.readBytesMax, alignment: 16) { buffer in
             for _ in 0..<readsMax {

@@ -48,7 +48,7 @@ struct BackendStart: Sendable {
         }
         func wait() -> WeightsAwaited? {
             let found = WeightsLook.look(at: place, settledMilliseconds: weightsSettledMilliseconds)
-            // By a clock that was set back they would never settle; a change of them is noticed afterwards.
+            // If the clock was set back they would never settle; a later change of them is noticed.
             if case .found(let facts, _) = found, facts.changedNanoseconds > FileFacts.clockNanoseconds() { return nil }
             return found.wait(for: place.path).map { WeightsAwaited(description: $0) }
         }
@@ -68,10 +68,10 @@ struct BackendStart: Sendable {
     }
 }
 
-/// What a launch gave.
+/// The result of a launch.
 struct StartedBackend: Sendable {
     let process: SandboxedProcess
     let weights: ModelFile?
-    /// What its policy and its devices leave open beside what its tier does.
+    /// The risks that its policy and its devices add to those of its tier.
     let addedRisks: [ResidualRisk]
 }

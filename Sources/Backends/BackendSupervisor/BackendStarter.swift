@@ -2,7 +2,7 @@ internal import LinuxSystem
 internal import SandboxLaunch
 internal import SandboxPolicy
 
-/// How a backend's process comes to be. The agent knows one way, the sandbox; tests bring their own.
+/// Starts the processes of backends. The agent has one way, the sandbox; tests bring their own.
 protocol BackendStarter: Sendable {
     /// Starts the process, handing the weights on as `GivenDescriptor.firstHandedOn`; blocks, on any thread.
     func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess

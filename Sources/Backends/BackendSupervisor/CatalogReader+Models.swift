@@ -5,7 +5,7 @@ internal import TerminalText
 
 // The folders of models.
 extension CatalogReader {
-    /// Whoever writes the settings of a model decides which weights are served by which name, as whoever writes these does.
+    /// The settings of a model decide which weights are served by which name, so they need the weights' protection.
     private static let demands: PathTrust.Demands = [.regular, .notEverybodyWrites, .trustedLinks]
 
     /// Adds what lies in the folders of models, and a definition for each of them that a backend serves.
@@ -22,7 +22,7 @@ extension CatalogReader {
                     take(model: path, found, into: &catalog, before: before.models[path])
                 }
             } catch {
-                // It may come later; what is served out of it goes on.
+                // The folder may come later; models that are served out of it stay.
                 let reason =
                     error.code == ENOENT
                     ? "not there; make it, and put models or links to them into it"
@@ -96,7 +96,7 @@ extension CatalogReader {
                 let backend = try backend(for: model, of: serving)
                 var model = model
                 if lentModels.contains(model.path) {
-                    // Whoever lends it is told what it is called.
+                    // The caller that lends the model is told its id.
                     let id = model.id
                     var number = 1
                     while paths[model.id] != nil {

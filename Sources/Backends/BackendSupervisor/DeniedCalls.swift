@@ -2,7 +2,8 @@ package import LaunchPlan
 internal import LinuxSystem
 internal import SeccompFilter
 
-/// What the filter denied to one backend since the agent began, over all of its processes; bounded in kinds.
+/// The system calls that the filter denied to one backend since the agent began, over all its processes; bounded in
+/// kinds.
 package struct DeniedCalls: Sendable {
     /// Calls of one kind.
     package struct Entry: Sendable {
@@ -19,8 +20,8 @@ package struct DeniedCalls: Sendable {
     /// The numbers of calls that this process was denied, the last one first; bounded as the entries are.
     private(set) var ofProcess: [UInt32] = []
 
-    /// Takes the launcher's word, which counts from the start of the process. The launcher tells a kind by its first
-    /// call, which another process may make with other arguments: then it is another entry.
+    /// Takes a report of the launcher, which counts from the start of the process. The launcher names a kind by its
+    /// first call; another process may make that with other arguments, which is another entry.
     mutating func note(_ call: SupervisedCall) {
         if call.errno != 0, call.call.number != SupervisedCall.otherKinds {
             ofProcess.removeAll { $0 == call.call.number }

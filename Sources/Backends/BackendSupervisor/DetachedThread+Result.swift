@@ -1,7 +1,7 @@
 internal import LinuxSystem
 
 extension DetachedThread {
-    /// What the body gives that runs on a thread of its own.
+    /// Runs the body on a thread of its own and returns its result.
     static func result<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) async -> Result<Value, any Error> {

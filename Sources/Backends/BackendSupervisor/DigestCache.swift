@@ -6,9 +6,9 @@ internal import Synchronization
 /// The digests of files that were read before, so that neither a restart of a backend nor one of the agent reads gigabytes
 /// again. Any thread.
 ///
-/// They are remembered by all facts of a file, and only where no write can have gone unseen: the file had been quiet for so
-/// long when its reading began that every later write has another time. Kept in a file that is replaced as a whole; one that is
-/// missing or damaged is as if nothing had been read.
+/// A digest is stored under all facts of its file, and only where no write can have gone unseen: the file had been
+/// quiet for so long when its reading began that every later write has another time. The cache lies in a file that is
+/// replaced as a whole; a missing or damaged one counts as empty.
 final class DigestCache: Sendable {
     static let entriesMax = 256
     /// Longer than a tick of any clock that file times are taken from: some file systems count in steps of two seconds.

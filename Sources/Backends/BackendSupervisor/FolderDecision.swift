@@ -1,4 +1,4 @@
-/// What a look at the folder means for one backend, by how it stands and what it is to be.
+/// The effect of a look at the folder on one backend, decided by how it stands and by its new definition.
 enum FolderDecision: Equatable {
     /// It goes on as it is.
     case keep
@@ -8,11 +8,11 @@ enum FolderDecision: Equatable {
     case rest
     /// It is left alone as long as another backend serves its model.
     case yield(to: String)
-    /// What runs on it may end; then it starts as what it is to be, at once or when a request comes.
+    /// Running sequences may end; then it starts with its new definition, at once or when a request comes.
     case drain
-    /// Nothing runs: it starts as what it is to be, as if for the first time.
+    /// Nothing runs: it starts with its new definition, as if for the first time.
     case startAnew
-    /// What kept it from running may be gone.
+    /// Its obstacle may be gone.
     case retry
 
     enum Standing: Equatable {
@@ -20,12 +20,12 @@ enum FolderDecision: Equatable {
         case idle
         /// It starts when a request comes.
         case resting
-        /// A process runs, or will without anybody's doing.
+        /// A process runs, or will by itself.
         case running
         case draining
-        /// For its weights.
+        /// It waits for its weights.
         case waiting
-        /// Another backend served its model when somebody looked last.
+        /// Another backend served its model at the last look.
         case yielding
         /// It failed, or is to be started again after a loss.
         case failed
@@ -34,12 +34,12 @@ enum FolderDecision: Equatable {
     }
 
     /// - Parameters:
-    ///   - isSame: whether it is to be what it was to be before.
-    ///   - isSameAsRuns: whether it is to be what runs now.
+    ///   - isSame: whether its new definition is the one before.
+    ///   - isSameAsRuns: whether its new definition is that of the process that runs.
     ///   - isOnDemand: whether it runs only when requests come.
-    ///   - rival: the backend that serves its model.
+    ///   - rival: the backend that serves its model in its stead.
     ///   - filesHaveChanged: a file that it needs is not as it was when it was launched.
-    ///   - weightsAreThere: whole, or there need be none.
+    ///   - weightsAreThere: they are whole, or the model has none.
     init(
         _ standing: Standing, isSame: Bool, isSameAsRuns: Bool, isOnDemand: Bool = false, rival: String? = nil,
         filesHaveChanged: Bool = false, weightsAreThere: Bool = true

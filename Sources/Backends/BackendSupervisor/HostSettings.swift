@@ -1,7 +1,7 @@
 internal import LinuxSystem
 
-/// What the kernel's settings say on which it depends whether a tier can be had (proc(5), "/proc/sys"): a backend that could
-/// not be held as demanded may be held once one of them has changed.
+/// The kernel's settings that decide whether a tier can be had (proc(5), "/proc/sys"). A backend that could not be held
+/// as demanded may be held once one of them has changed.
 struct HostSettings: Equatable, Sendable {
     /// Files that hold a number or a few words. Not every kernel has each of them.
     static let paths =

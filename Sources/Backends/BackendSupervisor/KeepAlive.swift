@@ -1,19 +1,18 @@
 internal import LinuxSystem
 
-/// Until when a model that nobody uses is kept in memory. A request can only add to what others have asked for: nobody can
-/// have a model given up that somebody else wants kept. Pure.
+/// Until when an idle model is kept in memory. A request can only add to the time that others have asked for. Pure.
 struct KeepAlive: Equatable, Sendable {
     private enum Length: Equatable {
         case seconds(UInt32)
         case forever
     }
 
-    /// The most that requests have asked for since it was idle last; nil: there was none.
+    /// The longest time that a request has asked for since the model was idle last; nil: there was no request.
     private var asked: Length?
-    /// What those before have asked for.
+    /// Until when earlier requests want the model kept.
     private var keptUntil: Monotonic?
 
-    /// A request has begun; nil: it wants it kept for ever.
+    /// A request has begun; `askedSeconds` nil: it wants the model kept for ever.
     mutating func used(askedSeconds: UInt32?) {
         switch (asked, askedSeconds) {
         case (.forever?, _), (_, nil): asked = .forever
@@ -22,8 +21,8 @@ struct KeepAlive: Equatable, Sendable {
         }
     }
 
-    /// The last one has ended; `usualSeconds` hold where there was none, and nil means for ever. Returns until when it is kept;
-    /// nil: for ever.
+    /// The last request has ended. `usualSeconds` hold where there was none; nil: for ever. Returns until when the
+    /// model is kept; nil: for ever.
     mutating func becameIdle(usualSeconds: UInt32?, at now: Monotonic) -> Monotonic? {
         switch asked ?? usualSeconds.map(Length.seconds) ?? .forever {
         case .forever: return nil

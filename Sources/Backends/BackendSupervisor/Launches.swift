@@ -1,7 +1,7 @@
 internal import EventLoop
 internal import SandboxLaunch
 
-/// The launches of one backend: the one that it waits for, and those that hang and that nobody waits for any more.
+/// The launches of one backend: the one that it waits for, and those that hang and were abandoned.
 ///
 /// Owned by its `ManagedBackend`; the I/O loop's own.
 @IOLoop
@@ -12,8 +12,9 @@ final class Launches {
 
     init(_ setting: BackendSetting) { self.setting = setting }
 
-    /// Begins one, and calls `ended` with its result. One that was abandoned, and returns after all, is told to `hungUntilNow`
-    /// instead, and what came of it is ended. Both are kept alive until then: a process must not come up with nobody to own it.
+    /// Begins a launch and calls `ended` with its result. If it was abandoned and returns after all, `hungUntilNow` is
+    /// called instead, and its process is ended. Both closures are kept until then: a process must not come up without
+    /// an owner.
     func begin(
         _ definition: BackendDefinition, ended: @escaping @IOLoop (Result<StartedBackend, StartFailure>) -> Void,
         hungUntilNow: @escaping @IOLoop (BackendDefinition) -> Void
@@ -37,10 +38,10 @@ final class Launches {
         }
     }
 
-    /// The result of the one that is waited for is not wanted any more; it still comes.
+    /// Tells the awaited launch that its result is not wanted any more; the result still comes.
     func callOff() { awaited?.preparation.control.callOff() }
 
-    /// Nobody waits for it any more.
+    /// Stops waiting for the awaited launch.
     func abandon() {
         guard let awaited else { return }
         callOff()
@@ -48,7 +49,7 @@ final class Launches {
         self.awaited = nil
     }
 
-    /// Whether the one that is waited for got on since this was asked last.
+    /// Whether the awaited launch has made progress since the last call.
     func haveProgressed() -> Bool { awaited?.hasProgressed() ?? false }
 
     private func run(_ attempt: Attempt) async -> Result<StartedBackend, StartFailure> {
@@ -58,7 +59,7 @@ final class Launches {
         return await attempt.preparation.run()
     }
 
-    /// What hangs would hang again, and every launch that does keeps a thread.
+    /// A launch that hangs would hang again, and every one that does keeps a thread.
     private func refusal(of attempt: Attempt) -> SupervisorError? {
         if hung.contains(where: { $0.preparation.definition == attempt.preparation.definition }) {
             return SupervisorError(
@@ -73,7 +74,7 @@ final class Launches {
     @IOLoop
     private final class Attempt {
         let preparation: BackendStart
-        /// As it was when somebody looked last.
+        /// The steps at the last look.
         private var steps: UInt64 = 0
 
         init(_ preparation: BackendStart) { self.preparation = preparation }

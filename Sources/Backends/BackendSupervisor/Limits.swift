@@ -3,7 +3,7 @@ package import LimitDeclaration
 extension SupervisorConfiguration {
     /// Every bound and interval of this target.
     package struct Limits: LimitGroup {
-        /// Its files are read, or its launcher is started; nobody waits for it any more.
+        /// Its files are read, or its launcher is started; at the limit it is abandoned.
         @Limit("A launch that gets no further for so long is given up and tried again later.")
         package var launchMilliseconds: UInt64 = 30_000
         @Limit("Launches at once, those that hang included.")
@@ -21,7 +21,7 @@ extension SupervisorConfiguration {
         package var pingIntervalMilliseconds: UInt64 = 5_000
         @Limit("Pings in a row that a backend does not answer; then it is restarted.")
         package var missedPingsMax: UInt32 = 3
-        /// Sequences with credit are unfinished.
+        /// Work is an unfinished sequence with credit.
         @Limit("A backend that has work and makes no progress for so long is restarted.")
         package var stallMilliseconds: UInt64 = 60_000
 
@@ -35,10 +35,10 @@ extension SupervisorConfiguration {
         package var restartsMax: Int = 10
         @Limit("The time within which restartsMax counts restarts.")
         package var restartWindowMilliseconds: UInt64 = 600_000
-        /// Unless one of the machine's settings changes before.
+        /// A change of one of the machine's settings has it tried before.
         @Limit("A backend that this machine cannot hold is tried again after so long.")
         package var hostRetryMilliseconds: UInt64 = 60_000
-        /// From its closing of its socket, or the end of its launcher.
+        /// Counted from the close of its socket, or from the end of its launcher.
         @Limit("A backend may take so long to end by itself; then it is killed.")
         package var exitMilliseconds: UInt64 = 1_000
         @Limit("A killed backend may take so long to be gone; then the agent goes on without it.")
@@ -46,17 +46,17 @@ extension SupervisorConfiguration {
         @Limit("A backend that was removed or is replaced may take so long to end; then it is killed.")
         package var replaceGraceMilliseconds: UInt64 = 5_000
 
-        /// Its executable or settings were changed.
+        /// It is to be replaced because its executable or settings changed.
         @Limit("What runs on a backend that is to be replaced may go on for so long; then it ends.")
         package var drainMilliseconds: UInt64 = 300_000
 
         /// 0: only when asked to.
         @Limit("The agent looks this often at the backends folder.")
         package var rescanMilliseconds: UInt64 = 1_000
-        /// It is still being written.
+        /// The file is still being written.
         @Limit("A file that changed more recently is not run yet.")
         package var settledMilliseconds: UInt64 = 500
-        /// They are copied for longer, with longer pauses.
+        /// Weights are copied for longer, with longer pauses.
         @Limit("Weights that changed more recently are not loaded yet.")
         package var weightsSettledMilliseconds: UInt64 = 2_000
         @Limit("Reading touched weights may take so long; then they count as changed.")
@@ -81,10 +81,10 @@ extension SupervisorConfiguration {
 
         @Limit("A backend's message; one that sends a longer one is restarted.")
         package var backendFrameBytesMax: Int = 1 << 20
-        /// Of about a microsecond: four frames or runs of tokens, or 512 bytes.
+        /// A step takes about a microsecond: four frames or runs of tokens, or 512 bytes.
         @Limit("Steps of reading a backend before the others get their turn.")
         package var readStepsPerTurnMax: Int = 1_000
-        /// A Ping waits behind it, and a backend that has long prompts to read must not be taken for dead.
+        /// A Ping waits behind these bytes, and a backend that has long prompts to read must not be taken for dead.
         @Limit("Bytes that a backend has not read; beyond them nothing new is begun on it.")
         package var outputBytesMax: Int = 4 << 20
         @Limit("Sequences of a backend, where the manifest names no number.")

@@ -1,8 +1,9 @@
 internal import EventLoop
 internal import LinuxSystem
 
-/// The weights that a process has open: looks at where they lie, reads what lies there beside the process that goes on with
-/// what it has, and says when that is not what it loaded. `WeightsWatch` decides, and this does what it says.
+/// The weights that a process has open: compares them with the file at their path, reads a changed file while the
+/// process goes on, and reports content that is not what was loaded. `WeightsWatch` decides; this class does what it
+/// says.
 ///
 /// Owned by its `ManagedBackend`; lives as long as the process; the I/O loop's own.
 @IOLoop
@@ -30,7 +31,7 @@ final class LoadedWeights {
     /// What the owner should know; empty when all is well.
     var notice: String { watch.notice }
 
-    /// What a look found where they lie, and of the file that is open.
+    /// Takes what a look found at the path of the weights, and the facts of the open file.
     func look(_ found: WeightsLook, held: FileFacts?) { carryOut(watch.look(found, held: held)) }
 
     /// The process is gone.

@@ -7,10 +7,10 @@ internal import SandboxLaunch
 package import SandboxPolicy
 internal import TerminalText
 
-/// What runs: a backend's process for one model, watched and started again, and the sequences on it. What consumers ask for
-/// is a `ServedModel`.
+/// A backend's process for one model, watched and restarted, and the sequences that run on it. Consumers ask for a
+/// `ServedModel`.
 ///
-/// Made and kept by the `Supervisor`; the I/O loop's own. `BackendLifecycle` decides, and this does what it says.
+/// Made and kept by the `Supervisor`; the I/O loop's own. `BackendLifecycle` decides, and this class does what it says.
 @IOLoop
 package final class ManagedBackend {
     /// The executable's file name.
@@ -35,9 +35,9 @@ package final class ManagedBackend {
 
     /// How its last process ended; nil before one has.
     private(set) var lastExit: ExitStatus?
-    /// Why its last launcher could not do its work; nil when it did.
+    /// The failure of its last launcher; nil when there was none.
     private(set) var lastLaunchFailure: LaunchFailure?
-    /// What its filter denied.
+    /// The system calls that its filter denied.
     package private(set) var denied = DeniedCalls()
 
     /// What is to run.
@@ -47,7 +47,7 @@ package final class ManagedBackend {
     /// The files that it needs, as the last look found them, and as they were when it was launched.
     private var files: BackendFiles?
     private var filesAtLaunch: BackendFiles?
-    /// What of the folder is not in force for it; empty when all is.
+    /// The changes in the folder that are not in force for it, and why; empty when there are none.
     private var notice = ""
     private let setting: BackendSetting
     private let logger: Logger
@@ -56,14 +56,14 @@ package final class ManagedBackend {
     private let launches: Launches
     private var process: BackendProcess?
     private var connection: BackendConnection?
-    /// What the process has open.
+    /// The weights that the process has open.
     private(set) var weights: LoadedWeights?
-    /// The process has loaded its model.
+    /// Whether the process has loaded its model.
     private var wasReady = false
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
-    /// When something was begun on it last.
+    /// When it was last given work.
     private var lastUsed = Monotonic.now()
     private var keepAlive = KeepAlive()
     private var turnEndIsDue = false
@@ -91,7 +91,7 @@ package final class ManagedBackend {
 // What is known of it.
 extension ManagedBackend {
     package var state: State {
-        // What a request would find is known before one comes.
+        // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
         if case .refused = weights { return .failed }
         return weights.areThere ? .unloaded : .waiting
@@ -117,7 +117,7 @@ extension ManagedBackend {
     package var tier: String { setting.configuration.tier.rawValue }
     /// The layers that hold its processes, by name.
     package var layers: [String] { setting.configuration.host.layers(of: setting.configuration.tier).names }
-    /// What remains open as they are held.
+    /// The risks that remain in this sandbox.
     package var residualRisks: [ResidualRisk] { setting.residualRisks + addedRisks }
     /// The seccomp policy's name.
     package var policyName: String { launched.manifest.policy }
@@ -127,18 +127,19 @@ extension ManagedBackend {
     /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
     package var recentLog: [String] { log.lines }
 
-    /// What of its output is kept, and has a higher number than this if that counts in its log (`BackendOutput.log`).
+    /// The kept lines of its output with numbers above `number`; all of them where `log` is not its log
+    /// (`BackendOutput.log`).
     package func output(after number: UInt64, ofLog log: UInt64) -> BackendOutput {
         self.log.output(after: number, of: log)
     }
 }
 
-// What is asked of its process for consumers.
+// Requests of consumers.
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
-    /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. What is computed is shared within
-    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request. `keepAliveSeconds`: how long a
-    /// model that is loaded on demand is kept after this; nil: as is usual for it.
+    /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. Computed state is shared within
+    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request. `keepAliveSeconds`: how
+    /// long a model that is loaded on demand is kept after this request; nil: for its usual time.
     package func begin(
         request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
         keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
@@ -151,7 +152,8 @@ extension ManagedBackend {
     }
 
     /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
-    /// returns; with a fault when the backend cannot, is not ready, is asked too much at once, or takes too long.
+    /// returns; with a fault when the backend cannot count, is not ready, has too many open questions, or takes too
+    /// long.
     package func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)
     {
         guard case .ready = lifecycle.phase, let connection else {
@@ -159,7 +161,7 @@ extension ManagedBackend {
                 .failure(.refused(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later"))))
         }
         wasUsed(keepAliveSeconds: nil)
-        // Where nothing runs on it, its time begins anew.
+        // If nothing runs on it, its keep-alive time begins anew.
         askForTurnEnd()
         connection.countTokens(request: request, completion: completion)
     }
@@ -170,21 +172,21 @@ extension ManagedBackend {
     /// Whether its model is in memory only while it is asked for.
     var isOnDemand: Bool { if case .onDemand = definition.model.residence { true } else { false } }
 
-    /// Its model lies in a folder of models; no manifest names it.
+    /// Whether its model lies in a folder of models, where no manifest names it.
     var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }
 
-    /// What its processes have in use beside files: 0 when none runs. Reads `/proc`.
+    /// The memory that its processes use beside files, in bytes; 0 when none runs. Reads `/proc`.
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 
-    /// Its weights are there and still being written: it waits for nobody else.
+    /// Whether its weights are there and still being written; it waits for nothing else.
     var weightsAreComing: Bool {
         if case .found(_, isSettled: false) = files?.weights { true } else { false }
     }
 
-    /// A look has found how large its weights are.
+    /// Whether a look has found the size of its weights.
     var isLookedAt: Bool { files?.isComplete == true }
 
-    /// What its process may take at most: its weights, and what it is allowed beside them.
+    /// The most memory that its process may take, in bytes: its weights, and its allowance beside them.
     package var memoryMaxBytes: UInt64 {
         let definition = lifecycle.isAlive ? launched : definition
         let beside = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner)
@@ -197,7 +199,7 @@ extension ManagedBackend {
         return 0
     }
 
-    /// As the budget counts it; nil when no process runs.
+    /// Its memory as the budget counts it; nil when no process runs.
     var memoryHolder: MemoryBudget.Holder? {
         guard lifecycle.isAlive else { return nil }
         let isGoing = lifecycle.restsAfterwards || lifecycle.state == .stopped
@@ -206,7 +208,7 @@ extension ManagedBackend {
         return MemoryBudget.Holder(key: key, bytes: memoryMaxBytes, hold: hold, lastUsed: lastUsed)
     }
 
-    /// How far its load is, from 0 to 1; nil while it does not load.
+    /// The loaded fraction of its model, from 0 to 1; nil while it does not load.
     package var loadFraction: Float? {
         switch lifecycle.phase {
         case .launching, .greeting: 0
@@ -215,7 +217,7 @@ extension ManagedBackend {
         }
     }
 
-    /// In how many milliseconds its model is given up, if no request comes; nil: it is not by itself, or is not idle.
+    /// Milliseconds until its model is unloaded if no request comes; nil: it is not unloaded by itself, or is not idle.
     package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.now()) / 1_000_000 } }
 
     /// Loads its model for a request; there is memory for it.
@@ -224,7 +226,7 @@ extension ManagedBackend {
         apply { $0.demand(at: $1) }
     }
 
-    /// Gives its memory back, until a request comes.
+    /// Ends its process to free its memory; the next request starts it again.
     func unload() { apply { $0.unload(at: $1) } }
 
     private func wasUsed(keepAliveSeconds: UInt32?) {
@@ -234,13 +236,13 @@ extension ManagedBackend {
         apply { life, _ in life.idle(until: nil) }
     }
 
-    /// Nil: for ever.
+    /// How long its model is kept where no request asks for more; nil: for ever.
     private var usualKeepAliveSeconds: UInt32? {
         guard case .onDemand(let seconds) = definition.model.residence else { return nil }
         return seconds ?? setting.configuration.keepAliveSeconds
     }
 
-    /// Once nothing runs on it, its time begins.
+    /// Begins its keep-alive time once nothing runs on it.
     private func watchIdleness() {
         guard isOnDemand, lifecycle.state == .ready, isIdle, lifecycle.restAt == nil else { return }
         let until = keepAlive.becameIdle(usualSeconds: usualKeepAliveSeconds, at: .now())
@@ -251,7 +253,7 @@ extension ManagedBackend {
 
 // What the supervisor asks of it.
 extension ManagedBackend {
-    /// Starts it; a trial run has no folder that would say so.
+    /// Starts it, for a trial run, which has no folder.
     func start() { apply { $0.start(at: $1) } }
 
     /// Ends the process if there is one, within the grace.
@@ -266,8 +268,9 @@ extension ManagedBackend {
         apply { $0.drain(then: .stop, isIdle: self.isIdle, why: why, at: $1) }
     }
 
-    /// Does what a look at the folder means for it: what it is to be, the files that it needs, what the weights that it has
-    /// open look like, and what is not in force. `rival` serves its model in its stead.
+    /// Applies what a look at the folder found for it: its definition, the files that it needs, the facts of the
+    /// weights that it has open (`held`), and the changes that are not in force (`notice`). `rival` serves its model in
+    /// its stead.
     func follow(
         _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: FileFacts?, notice: String
     ) {
@@ -302,7 +305,7 @@ extension ManagedBackend {
         if let path = definition.weights.place?.path, let why = files.weights.wait(for: path) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
-        // What it is to load when it starts again may lie elsewhere.
+        // The weights for its next start may lie elsewhere.
         weights?.look(weights?.file.place == definition.weights.place ? files.weights : .none, held: held)
         noteChange()
     }
@@ -320,7 +323,7 @@ extension ManagedBackend {
 
 // The lifecycle's driver.
 extension ManagedBackend {
-    /// Tells the lifecycle what happened, and does what it asks for.
+    /// Passes an event to the lifecycle, and does what it asks for.
     private func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
         for action in event(&lifecycle, .now()) { carryOut(action) }
         deadline?.cancel()
@@ -409,7 +412,7 @@ extension ManagedBackend {
     }
 
     private func exited(_ process: BackendProcess, _ status: ExitStatus) {
-        // Nobody waited for it any more.
+        // A process that was let go of does not matter any more.
         guard process === self.process else { return }
         connection?.readRest()
         lastExit = status
@@ -549,7 +552,8 @@ extension ManagedBackend: TurnEndHandler {
         turnEndIsDue = false
         watchIdleness()
         if lifecycle.drain != nil, isIdle { apply { $0.becameIdle(at: $1) } }
-        // Who waits for the model is told how far its load is, and who waits for memory that a process has gone.
+        // Requests that wait for the model are told its loaded fraction; those that wait for memory, that a process has
+        // gone.
         let stateChanged =
             state != shown.state || pid != shown.pid || (state == .loading && detail != shown.detail)
         let changed = (state, detail, pid) != shown

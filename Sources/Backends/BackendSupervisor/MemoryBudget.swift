@@ -5,7 +5,7 @@ internal import LinuxSystem
 /// A model counts with all that its process may take, from its launch to its end: what it has not touched yet is promised to
 /// it.
 struct MemoryBudget: Equatable, Sendable {
-    /// So much of what is available stays its owner's.
+    /// This much of the available memory is left to the owner.
     static let reserveBytes: UInt64 = 2 << 30
 
     /// How a process holds its memory.
@@ -15,7 +15,7 @@ struct MemoryBudget: Equatable, Sendable {
         /// It works, or is being loaded.
         case working
         case idle
-        /// It is about to give it back.
+        /// It is about to end and free its memory.
         case going
     }
 
@@ -29,9 +29,9 @@ struct MemoryBudget: Equatable, Sendable {
 
     enum Decision: Equatable, Sendable {
         case load
-        /// Until others have ended.
+        /// Wait until others have ended.
         case wait
-        /// These, and then it waits.
+        /// Unload these, and then wait.
         case unload(Set<BackendCatalog.Key>)
         /// Nothing that will end by itself would make room; a sentence with the numbers.
         case refuse(String)

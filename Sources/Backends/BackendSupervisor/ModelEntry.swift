@@ -1,11 +1,12 @@
 internal import LinuxSystem
 internal import SandboxPolicy
 
-/// A model's file in a folder of models and what a person says of it, as they are in force: the last state that was whole.
+/// A model's file in a folder of models and its owner's settings for it, as they are in force: the last state that was
+/// whole.
 ///
-/// What a look finds goes into `merged`, what is in force from then on comes out.
+/// `merged` takes the findings of a look and returns the entry that is in force from then on.
 struct ModelEntry: Equatable, Sendable {
-    /// The weights, as their owner knows the file.
+    /// The path of the weights, as their owner knows it.
     let path: String
     let name: ModelName
     /// How the file's name ends, in lower case.
@@ -13,9 +14,9 @@ struct ModelEntry: Equatable, Sendable {
     var sidecar = ModelSidecar()
     /// Nil without one.
     var sidecarFacts: FileFacts?
-    /// What of its settings is not in force, and why; empty when all is.
+    /// The settings that are not in force, and why; empty when all are.
     var notice = ""
-    /// What it is called in place of its own id, which another model has.
+    /// The id in place of its own, which another model has.
     var alias: String?
     /// Since when a file of it has been missing.
     var missingSince: Monotonic?
@@ -32,11 +33,11 @@ struct ModelEntry: Equatable, Sendable {
         case nothing
     }
 
-    /// What consumers name it by.
+    /// The id that consumers name it by.
     var id: String { alias ?? sidecar.id ?? name.id }
 
-    /// Whatever is there, with the settings of `sidecar`, which is `.absent` where there are none. `isThere`: a look found the
-    /// weights.
+    /// The entry after a look. `sidecar` holds the settings, `.absent` where there are none; `isThere`: the look found
+    /// the weights.
     /// - Parameter missingMilliseconds: a file that is missing for less is being replaced.
     static func merged(
         _ found: ModelEntry, isThere: Bool, before: ModelEntry?, sidecar: BackendEntry.Finding<ReadSidecar>,
@@ -46,7 +47,7 @@ struct ModelEntry: Equatable, Sendable {
         if before == nil {
             guard isThere else { return .nothing }
             switch sidecar {
-            // A person is about to say what holds for it.
+            // Its settings are just being written.
             case .unsettled: return .nothing
             case .refused(let reason), .unreadable(let reason):
                 return .unserved("not served, because its settings are refused: \(reason)")

@@ -9,13 +9,13 @@ struct ModelFolder: Equatable, Sendable {
     var sidecars: [String: String] = [:]
     var unserved: [UnservedFile] = []
 
-    /// How the names of files end that programs write while they load something down.
+    /// Endings of the names of files that programs write during a download.
     private static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
-    /// What lies beside models and is none.
+    /// Endings of files that lie beside models and are none.
     private static let companions = ["md", "txt", "license", "yaml", "yml", "sha256"]
 
     /// Looks at the names in a folder; blocks. Throws where it cannot be read.
-    /// - Parameter formats: how the names of weights end.
+    /// - Parameter formats: the endings of the names of weights.
     static func scan(_ path: String, formats: Set<String>, namesMax: Int) throws(LinuxError) -> ModelFolder {
         var folder = ModelFolder()
         for name in try FolderNames.names(inFolder: path, limit: namesMax).sorted() where !name.hasPrefix(".") {
@@ -34,7 +34,7 @@ struct ModelFolder: Equatable, Sendable {
         var folder = ModelFolder()
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         folder.take(String(path[path.index(after: slash)...]), in: String(path[..<slash]), formats: formats)
-        // Somebody means it to be a model, whatever else it may be.
+        // The file was named as a model: it is reported if it is none.
         if folder.models.isEmpty, folder.unserved.isEmpty { folder.refuse(path, formats) }
         folder.sidecars = [:]
         return folder

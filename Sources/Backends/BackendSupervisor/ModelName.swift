@@ -1,11 +1,12 @@
-/// What a model is called, by the name of its file: "SmolLM2-135M-Instruct.Q4_1.gguf" is "smollm2-135m-instruct" in the
+/// A model's name, taken from the name of its file: "SmolLM2-135M-Instruct.Q4_1.gguf" is "smollm2-135m-instruct" in the
 /// quantisation "q4_1".
 struct ModelName: Equatable, Sendable {
     /// Lower case; letters, digits, '.', '_' and '-'.
     let name: String
     /// How its weights are stored; nil where the file's name does not say it.
     let quantisation: String?
-    /// Which of how many files the model lies in, both from 1; nil where the file is all of it.
+    /// The number of this file among those of a model in several files, and how many these are; nil where the file is
+    /// the whole model.
     let part: Part?
 
     struct Part: Equatable, Sendable {
@@ -13,7 +14,7 @@ struct ModelName: Equatable, Sendable {
         let count: Int
     }
 
-    /// What consumers name it by.
+    /// The id that consumers name it by.
     var id: String { quantisation.map { "\(name):\($0)" } ?? name }
 
     /// - Parameter stem: the file's name without the ending that tells its format.

@@ -3,14 +3,14 @@ internal import SandboxPolicy
 
 /// A policy file as it is in force for the backends that name it: the last state of it that was whole.
 ///
-/// What a look finds goes into `merged`, what is in force from then on comes out. A file that is still being written, is gone
-/// or cannot be understood changes nothing for those whom it held before.
+/// `merged` takes the findings of a look and returns the entry that is in force from then on. A file that is still
+/// being written, is gone or cannot be understood changes nothing for the backends that it held before.
 struct PolicyEntry: Equatable, Sendable {
-    /// Nil: none was whole yet, and a launch says why.
+    /// Nil: no version was whole yet, and a launch says why.
     var inForce: PolicyVersion?
-    /// As the last look found the file.
+    /// The facts of the file at the last look.
     var facts: FileFacts?
-    /// What of the file is not in force, and why; empty when it is.
+    /// Why the file is not in force; empty when it is.
     var notice = ""
 
     static func merged(
@@ -22,7 +22,7 @@ struct PolicyEntry: Equatable, Sendable {
         case .usable(let version):
             entry.inForce = version
             entry.notice = ""
-        // Nobody was ever held by another state of it: the launch tells what is wrong.
+        // No backend was ever held by another version: the launch tells what is wrong.
         case _ where entry.inForce == nil: break
         case .unsettled: break
         case .absent: entry.notice = "its policy, \(path), is gone; the earlier one is in force"
@@ -33,11 +33,12 @@ struct PolicyEntry: Equatable, Sendable {
     }
 }
 
-/// A policy that was read, and what it comes to.
+/// A policy that was read, and its compiled filter.
 struct PolicyVersion: Equatable, Sendable {
     let facts: FileFacts
     let policy: SeccompPolicy
-    /// What it compiles to: its meaning. A comment, or another order of rules for other calls, does not change it.
+    /// The compiled filter, which is its meaning. A comment, or another order of rules for other calls, does not change
+    /// it.
     let filter: [UInt8]
 
     func hasSameMeaning(as other: PolicyVersion) -> Bool { filter == other.filter }

@@ -1,9 +1,9 @@
 package import BackendIPC
 package import EventLoop
 
-/// Who a sequence's tokens are for. Called on the I/O loop; exactly one of `finished` and `lost` comes, last.
+/// Receives the tokens of one sequence. Called on the I/O loop; exactly one of `finished` and `lost` comes, last.
 ///
-/// Every method may call back: grant, cancel, begin another.
+/// Every method may call back into the backend: grant, cancel, begin another sequence.
 @IOLoop
 package protocol SequenceHandler: AnyObject {
     /// Tokens of one decode step. The run's slices are valid during the call only; its `finish` is told by `finished`.
@@ -16,13 +16,13 @@ package protocol SequenceHandler: AnyObject {
     func lost(_ reason: String)
 }
 
-/// A sequence that was begun on a backend's process; after its end nothing comes of what is asked of it.
+/// A sequence that was begun on a backend's process; after its end its methods have no effect.
 @IOLoop
 package struct RunningSequence {
     let connection: BackendConnection
     let id: SequenceID
 
-    /// Lets it compute so many tokens more. Does nothing once it was cancelled.
+    /// Adds credit for so many tokens. Does nothing once it was cancelled.
     package func grant(tokens: UInt32) { connection.grant(id, tokens: tokens) }
 
     /// Asks for its end; its handler's `finished` or `lost` still follows.

@@ -1,27 +1,26 @@
 package import EventLoop
 
-/// What consumers ask for: a model, by its id. What runs for it is a `ManagedBackend`, the one that serves it of all that offer
-/// it.
+/// A model that consumers can ask for, by its id, and the `ManagedBackend` that serves it, one of all that offer it.
 @IOLoop
 package struct ServedModel {
     /// What a consumer can expect.
     package enum State: Sendable {
         case ready
-        /// It will be ready without anybody's doing.
+        /// It will be ready by itself.
         case loading
         /// The next request loads it.
         case unloaded
-        /// It will not be until its owner does something.
+        /// It will not be ready until its owner does something.
         case unavailable
     }
 
     nonisolated package let id: String
-    /// Whose process serves it, in whatever state that is.
+    /// The backend that serves it, in any state.
     package let backend: ManagedBackend
     let offers: ModelOffers
 
     /// Nil where no backend offers it.
-    /// - Parameter all: those that do, ordered by name.
+    /// - Parameter all: the backends that offer it, ordered by name.
     init?(_ id: String, offeredBy all: [ManagedBackend], before: ServedModel?) {
         let offers = ModelOffers(
             all.map(\.name), before: before?.offers, serverHasFailed: before?.backend.state == .failed)

@@ -4,18 +4,18 @@ internal import SandboxPolicy
 internal import StrictJSON
 internal import TerminalText
 
-/// Why no process came to be.
+/// Why a backend's process could not be started.
 struct StartFailure: Error {
     let description: String
-    /// No other attempt can succeed until something has been put right.
+    /// Whether no other attempt can succeed until something has been put right.
     let isForOwner: Bool
-    /// Weights are awaited, which whoever looks at the folder sees come.
+    /// Whether weights are awaited; a look at the folder finds them when they come.
     let isWaiting: Bool
 
     init(_ error: any Error) {
         isWaiting = error is WeightsAwaited
         description = printable((error as? WeightsAwaited)?.description ?? "\(error)")
-        // What is not known to be final is tried again.
+        // A failure that is not known to be final is tried again.
         isForOwner =
             switch error {
             case let error as SandboxError: !error.isTransient

@@ -3,8 +3,8 @@ internal import LinuxSystem
 package import Logging
 package import SandboxPolicy
 
-/// Finds the backends of a folder, runs each, and keeps the set as the folder is: what is dropped in starts, what is
-/// removed stops, what is changed is started anew.
+/// Finds and runs the backends of a folder and follows its changes: a new backend is started, a removed one stopped, a
+/// changed one started anew.
 ///
 /// Owned by the agent; the I/O loop's own.
 @IOLoop
@@ -15,20 +15,20 @@ package final class Supervisor {
         set { setting.changed = newValue }
     }
 
-    /// A model has room for a sequence again, or its backend changed its state or is another one: perhaps a request that
-    /// waits for the model can begin, or waits in vain.
+    /// Called when a model has room for a sequence again, or its backend changed its state or is another one: a request
+    /// that waits for the model may begin, or wait in vain.
     package var onAvailable: (@IOLoop (String) -> Void)?
 
-    /// What consumers can ask for, by the model's id.
+    /// The models that consumers can ask for, by id.
     package private(set) var models: [String: ServedModel] = [:]
-    /// What there is to run, ordered by name and model; of those that offer the same model only one runs.
+    /// All backends, ordered by name and model; of those that offer the same model only one runs.
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
     package var ignored: [IgnoredFile] { catalog.ignored }
     /// Files of the folders of models that are not served, and why.
     package var unserved: [UnservedFile] { catalog.unserved }
 
-    /// What remains open of every backend in the tier that its owner asked for, on this machine.
+    /// The risks that remain with every backend in the tier that its owner asked for, on this machine.
     package var residualRisks: [ResidualRisk] { setting.residualRisks }
 
     /// The folder of the policies.
@@ -37,11 +37,11 @@ package final class Supervisor {
     private let setting: BackendSetting
     private let logger: Logger
     private var catalog = BackendCatalog()
-    /// Model files that are served for as long as somebody lends them, and how many do.
+    /// The lent model files, and how many lend each.
     private var lent: [String: Int] = [:]
-    /// Models that wait until others have given their memory back.
+    /// Models that wait until others have freed memory.
     private var awaitingMemory: Set<String> = []
-    /// Removed from the folder, and not ended yet.
+    /// Backends that were removed from the folder and have not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
     private var lastLook: Task<Void, Never>?
@@ -75,7 +75,7 @@ package final class Supervisor {
         scheduleRescan()
     }
 
-    /// Looks at the folder now, and returns once what runs was told to be as the folder is.
+    /// Looks at the folder now, and returns once all backends were told what it found.
     package func rescan() async {
         // One look at a time: one that began earlier must not be taken for what is there now.
         let earlier = lastLook
@@ -99,7 +99,7 @@ package final class Supervisor {
             adopt(try result.get())
             lastFailure = ""
         } catch {
-            // What runs goes on: a folder that cannot be read just now is no wish to stop everything.
+            // Running backends go on: an unreadable folder is no wish to stop them.
             if lastFailure != "\(error)" {
                 logger.warning("cannot look for backends", metadata: ["reason": "\(error)"])
             }
@@ -169,12 +169,12 @@ extension Supervisor {
             models[id] = ServedModel(id, offeredBy: all, before: before[id])
         }
         for (definition, backend) in offered { tell(backend, definition) }
-        // Whoever waits for a model that is gone, or is another backend's now, must not wait for the old one.
+        // A request must not wait for a model that is gone, nor for a backend that does not serve it any more.
         for model in Set(before.keys).union(models.keys) { onAvailable?(model) }
     }
 
-    /// What is gone from the folder ends soon, for its owner wants it gone; what was taken out of a manifest, when nothing
-    /// runs on it any more.
+    /// Ends a backend that was removed from the folder soon, because its owner wants it gone; one whose model is no
+    /// longer named or served, when nothing runs on it any more.
     private func removeMissing() {
         let missing = backends.filter { catalog.files[$0.key] == nil }
         backends.removeAll { backend in missing.contains { $0 === backend } }
@@ -252,14 +252,14 @@ extension Supervisor {
 extension Supervisor {
     /// What a request for a model that is not loaded can expect.
     package enum Loading: Equatable, Sendable {
-        /// It is being loaded, or will be once others have given their memory back.
+        /// It is being loaded, or will be once others have freed memory.
         case coming
         /// There is not so much memory for models; a sentence with the numbers.
         case refused(String)
     }
 
-    /// Loads a model for a request, unless it is loaded already or cannot be; those that were not used for longest give their
-    /// memory back first. Called again for each model that waits for memory whenever some may have become free.
+    /// Loads a model for a request, unless it is loaded already or cannot be; the least recently used ones are unloaded
+    /// first. Called again for each model that waits for memory whenever some may have become free.
     package func load(_ model: String) -> Loading {
         guard let backend = models[model]?.backend, backend.state == .unloaded, !isStopping else { return .coming }
         guard backend.isLookedAt else {

@@ -12,19 +12,19 @@ package struct SupervisorConfiguration: Sendable {
     /// How long a model that is loaded on demand is kept after its last request, where nothing else is said; nil: until its
     /// memory is needed.
     package var keepAliveSeconds: UInt32? = 300
-    /// What all models together may take; nil: half of the machine's memory.
+    /// The memory that all models together may take; nil: half of the machine's.
     package var memoryBudgetBytes: UInt64?
-    /// What the machine says of its memory; tests have their own.
+    /// Reads the machine's memory; tests have their own.
     package var hostMemory: @Sendable () -> HostMemory = { HostMemory.read() }
     /// The folder of the seccomp policies.
     package var policiesDirectory: String
-    /// `hearth-sandbox`.
+    /// The path of `hearth-sandbox`.
     package var launcherPath: String
     /// How every backend is held; one that cannot be held so does not start.
     package var tier: SandboxTier
     /// What the machine offers beyond the tier.
     package var host: SandboxHost
-    /// What a manifest cannot exceed.
+    /// The limits that a manifest cannot exceed.
     package var owner: OwnerLimits
     /// Where to remember the digests of weights; nil: nowhere.
     package var stateDirectory: String?

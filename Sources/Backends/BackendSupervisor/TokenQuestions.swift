@@ -3,7 +3,7 @@ internal import EventLoop
 
 /// Why a prompt was not counted.
 package enum UncountedPrompt: Error, Equatable {
-    /// The backend cannot, or not now.
+    /// The backend cannot count it, or not now.
     case refused(Fault)
     /// The backend is gone, and the question with it. The reason is a sentence about the backend.
     case lost(String)
@@ -13,7 +13,7 @@ package enum UncountedPrompt: Error, Equatable {
 @IOLoop
 final class TokenQuestions {
     private struct Question {
-        /// Nil once its time is over: the backend's answer is still awaited, by nobody.
+        /// Nil once its time is over; the backend still owes the answer.
         var completion: (@IOLoop (Result<UInt32, UncountedPrompt>) -> Void)?
         var timer: Timer
     }
@@ -23,7 +23,7 @@ final class TokenQuestions {
 
     nonisolated init() {}
 
-    /// Those the backend owes an answer to.
+    /// The questions that the backend has yet to answer.
     var count: Int { open.count }
 
     func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)

@@ -8,7 +8,7 @@ package import SandboxLaunch
 package import SandboxPolicy
 
 /// Runs one backend once, outside of any folder that is served: starts it, lets it load its first model and answer one
-/// request, and ends it. What it was denied, or was seen to do, is in the outcome. The I/O loop's own.
+/// request, and ends it. The outcome holds the calls that it was denied, or was seen to make. The I/O loop's own.
 @IOLoop
 package final class TrialRun {
     /// What is run, and how it is held.
@@ -22,15 +22,15 @@ package final class TrialRun {
         package let manifest: BackendManifest
         package let owner: OwnerLimits
         package var policy: SeccompPolicy
-        /// By what calls are told apart, if not as for every backend.
+        /// The arguments that tell calls apart; nil: as for every backend.
         package var tellingArguments: [TellingArguments]?
         /// A serialized `hearth.v1.GenerateRequest`.
         package let request: [UInt8]
         /// A program that says nothing on its socket is ended after this.
         package var helloMilliseconds: UInt64 = 10_000
-        /// Credit for so many tokens of the answer; then it counts as given.
+        /// Credit for so many tokens of the answer, which then counts as given.
         package var tokens = 64
-        /// For the answer.
+        /// The longest time for the answer.
         package var answerMilliseconds: UInt64 = 60_000
 
         package init(
@@ -55,17 +55,17 @@ package final class TrialRun {
 
     package struct Outcome: Sendable {
         package let reach: Reach
-        /// Of the process, if it ended by itself.
+        /// The exit status of the process, if it ended by itself.
         package let exit: ExitStatus?
         /// How it ended, in words.
         package let detail: String
-        /// What the launcher told of.
+        /// The calls that the launcher reported.
         package let calls: [SupervisedCall]
         /// Its last output.
         package let log: [String]
-        /// Of the answer.
+        /// Tokens of the answer.
         package let tokens: Int
-        /// From the first to the last of these tokens.
+        /// The time from the first to the last of these tokens.
         package let answerNanoseconds: UInt64
 
         /// Whether it answered, or is no backend and ended well.
@@ -172,7 +172,7 @@ extension TrialRun: SequenceHandler {
     package func lost(_ reason: String) { end(answered: false) }
 }
 
-/// Starts it in the sandbox, under the trial's policy.
+/// Starts the backend in the sandbox, under the trial's policy.
 private struct TrialStarter: BackendStarter {
     let setup: TrialRun.Setup
 

@@ -1,17 +1,17 @@
 internal import Synchronization
 
-/// What the loop and the thread that works for it know of each other.
+/// The state that the loop and the thread that works for it share: the progress, and whether it is called off.
 final class WatchedWork: Sendable {
     private let isCalledOff = Atomic(false)
     private let stepsTaken = Atomic<UInt64>(0)
 
-    /// Grows as the work gets on.
+    /// Grows as the work makes progress.
     var steps: UInt64 { stepsTaken.load(ordering: .relaxed) }
 
-    /// The result is not wanted any more.
+    /// Tells the thread that its result is not wanted any more.
     func callOff() { isCalledOff.store(true, ordering: .relaxed) }
 
-    /// For the thread, after each piece of its work: whether to go no further.
+    /// Called by the thread after each piece of its work; returns whether to stop.
     func noteStep() -> Bool {
         stepsTaken.add(1, ordering: .relaxed)
         return isCalledOff.load(ordering: .relaxed)

@@ -3,9 +3,9 @@ internal import SandboxPolicy
 
 /// What a look found where a model's weights are to be.
 enum WeightsLook: Equatable, Sendable {
-    /// The model has none.
+    /// The model has no weights.
     case none
-    /// Still being written, unless it is settled.
+    /// The file is still being written, unless it is settled.
     case found(FileFacts, isSettled: Bool)
     case missing
     /// They may not be used; a sentence with the remedy.
@@ -37,7 +37,7 @@ enum WeightsLook: Equatable, Sendable {
         }
     }
 
-    /// Why a backend cannot load them yet, as the end of a sentence about it; nil where nobody need wait.
+    /// Why a backend cannot load them yet, as the end of a sentence about it; nil where there is nothing to wait for.
     func wait(for path: String) -> String? {
         switch self {
         case .missing: "waits for its weights: \(path) is missing"
@@ -47,7 +47,7 @@ enum WeightsLook: Equatable, Sendable {
     }
 }
 
-/// Weights that cannot be loaded yet; nobody needs to do anything but wait for whoever writes them.
+/// Weights that cannot be loaded yet; it is enough to wait until they are written.
 struct WeightsAwaited: Error, Equatable {
     let description: String
 }

@@ -1,6 +1,7 @@
 internal import LinuxSystem
 
-/// Whether a running backend's weights are still what it loaded: what looks find goes in, what is to be done comes out.
+/// Decides whether a running backend's weights are still those that it loaded: findings of looks go in, actions come
+/// out.
 ///
 /// A file that was put in the place of the loaded one, by a rename, leaves that one whole: the backend goes on while the new
 /// one is written and read. A file that is written in place changes under the backend, which maps it: there is nothing to
@@ -8,20 +9,20 @@ internal import LinuxSystem
 struct WeightsWatch: Equatable {
     enum Action: Equatable {
         case nothing
-        /// Read what is there and say `read`. Within this many milliseconds, if any, or else say `tooSlow`.
+        /// Read the file and call `read`; if `withinMilliseconds` is set and that takes longer, call `tooSlow`.
         case read(withinMilliseconds: UInt64?)
         /// End the backend at once, and load what is there then.
         case replace
     }
 
-    /// As an owner knows the file.
+    /// The path of the file, as its owner knows it.
     let path: String
     let digest: [UInt8]
-    /// How long a file that may have changed under the backend is read.
+    /// The longest time to read a file that may have changed under the backend.
     let checkMilliseconds: UInt64
     /// The file's facts with which it had that digest.
     private(set) var loaded: FileFacts
-    /// What is being read.
+    /// The facts of the file that is being read.
     private var reading: FileFacts?
     /// What the owner should know; empty when all is well.
     private(set) var notice = ""
@@ -63,8 +64,8 @@ struct WeightsWatch: Equatable {
         }
     }
 
-    /// The file was read; nil: it could not be, or changed meanwhile. Unless it is certain that a later write would give it
-    /// other facts, the next look reads it again.
+    /// The file was read; `digest` nil: it could not be, or changed meanwhile. Unless it is certain that a later write
+    /// would give it other facts, the next look reads it again.
     mutating func read(_ facts: FileFacts, digest: [UInt8]?, isCertain: Bool) -> Action {
         guard let expected = reading else { return .nothing }
         reading = nil
