@@ -1,12 +1,12 @@
 internal import Cryptography
 internal import GRPC
 
-/// For whom a backend computes, told apart by texts that tell it nothing else: a prompt that one caller had computed must not
-/// be answered faster for another, who could find out so what others ask.
+/// Names the caller that a backend computes for by bytes that mean nothing else. A prompt that one caller had computed
+/// must not be answered faster for another, who could find out by this what others ask.
 struct CacheScopes: Sendable {
     private let secret: [UInt8]
 
-    /// With a secret of its own, so that scopes are others after each start.
+    /// Uses a secret of its own, so that scopes differ after each start.
     init(secret: [UInt8] = SecretBytes.random(32)) { self.secret = secret }
 
     /// 32 bytes, the same for the same caller.

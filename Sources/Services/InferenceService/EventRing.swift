@@ -1,29 +1,29 @@
 internal import GRPC
 internal import WireFormat
 
-/// The events of one turn, each encoded once, until those who read them have taken them. Pure.
+/// The events of one turn, each encoded once, kept until its readers have taken them. Pure.
 ///
-/// An event lies in it as it lies in the body of a call, behind its prefix, so that any number of events goes to a call in one
-/// copy. Events are numbered from 1 without gaps (`ChatEvent.seq`); a reader says which it had last, and so any number of
-/// readers can be at different places. What is in it is one piece of memory: an event that does not fit at the end moves
-/// what is kept to the front. Bounded in bytes and in events; an empty one keeps `idleBytesMax`.
+/// Events lie in the ring as in the body of a call, prefix included, so that any number of them goes to a call in one
+/// copy. They are numbered from 1 without gaps (`ChatEvent.seq`); a reader names the last one that it had, so that
+/// readers can be at different places. The ring is one piece of memory: when an event does not fit at the end, the kept
+/// ones move to the front. Bounded in bytes and in events; an empty ring keeps `idleBytesMax`.
 ///
-/// Its memory is an array and no `ByteQueue`, which cannot be copied: a turn is a value like any other. And it grows by doubling
-/// only, for thousands of rings hold a little for long.
+/// Its memory is an array and no `ByteQueue`, which cannot be copied, because a turn is a plain value. It grows by
+/// doubling only, because thousands of rings hold a little for long.
 struct EventRing {
     /// An empty ring gives its memory back when that is more than this: thousands of turns stand still or are paced, and a
     /// paced token needs less.
     private static let idleBytesMax = 512
 
-    /// The most bytes that it holds, prefixes included, and the most events.
+    /// The most bytes that the ring holds, prefixes included, and the most events.
     let bytesMax: Int
     let eventsMax: Int
 
-    /// As much of it is used as is between `head` and `tail`.
+    /// The part between `head` and `tail` is used.
     private var memory: [UInt8] = []
     private var head = 0
     private var tail = 0
-    /// The last event that was appended, and the last that was released; 0: none.
+    /// The number of the last event that was appended, and of the last that was released; 0: none.
     private(set) var lastSeq: UInt64 = 0
     private(set) var releasedSeq: UInt64 = 0
 
@@ -36,11 +36,11 @@ struct EventRing {
     var eventCount: Int { Int(truncatingIfNeeded: lastSeq &- releasedSeq) }
     var isEmpty: Bool { head == tail }
 
-    /// Whether so much is kept that nothing more should be asked for.
+    /// Whether the ring is so full that no more tokens should be asked for.
     var isHalfFull: Bool { byteCount > bytesMax / 2 || eventCount > eventsMax / 2 }
 
-    /// Appends the event `lastSeq + 1` of `byteCount` bytes, all of which `fill` writes. False: there is no room, and nothing
-    /// was appended.
+    /// Appends the event `lastSeq + 1` of `byteCount` bytes, all of which `fill` writes. Returns false if there is no
+    /// room, and appends nothing then.
     @inline(__always)
     mutating func append(byteCount: Int, _ fill: (inout WireWriter) -> Void) -> Bool {
         let whole = byteCount &+ MessagePrefix.byteCount
@@ -59,9 +59,9 @@ struct EventRing {
         return true
     }
 
-    /// Hands out the fewest events behind `seq` that have `byteCount` bytes, or all of them, in one piece; `body` does not
-    /// use the ring. Returns the last of them, or `seq` where there are none. Nil: events that follow `seq` were released,
-    /// or there is no such event.
+    /// Hands out the fewest events behind `seq` that have `byteCount` bytes, or all of them, in one piece; `body` does
+    /// not use the ring. Returns the number of the last of them, or `seq` where there are none. Nil: events that follow
+    /// `seq` were released, or there is no such event.
     @inline(__always)
     func read(after seq: UInt64, byteCount: Int, _ body: (UnsafeRawBufferPointer) -> Void) -> UInt64? {
         guard seq >= releasedSeq, seq <= lastSeq else { return nil }
@@ -75,7 +75,8 @@ struct EventRing {
         }
     }
 
-    /// Forgets the events up to this one, which every reader has taken. One that was forgotten before means nothing.
+    /// Releases the events up to this one, which every reader has taken. Has no effect for an event that was released
+    /// before.
     @inline(__always)
     mutating func release(through seq: UInt64) {
         if seq == lastSeq {
@@ -89,14 +90,14 @@ struct EventRing {
         }
     }
 
-    /// Where the event after `seq` begins.
+    /// The offset of the event after `seq`.
     private func offset(behind seq: UInt64, in memory: UnsafeRawBufferPointer) -> Int {
         var offset = head
         for _ in releasedSeq..<seq { offset = end(ofEventAt: offset, in: memory) }
         return offset
     }
 
-    /// The end of the fewest events from `start` on that have so many bytes, and the last one's number.
+    /// The end of the fewest events from `start` on that have so many bytes, and the number of the last one.
     private func piece(
         from start: Int, behind seq: UInt64, _ byteCount: Int, in memory: UnsafeRawBufferPointer
     ) -> (end: Int, last: UInt64) {
@@ -113,7 +114,7 @@ struct EventRing {
         return offset &+ MessagePrefix.byteCount &+ MessagePrefix.messageByteCount(event)
     }
 
-    /// Moves what is kept to the front where that leaves half of the memory free, or else takes more of it.
+    /// Moves the kept events to the front if that leaves half of the memory free, and else takes more memory.
     private mutating func makeRoom(_ wanted: Int) {
         let kept = byteCount
         let (from, to) = (head, tail)

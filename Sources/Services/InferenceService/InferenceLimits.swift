@@ -1,6 +1,6 @@
 package import LimitDeclaration
 
-/// What bounds the inference service. Each is a status when reached, never growth.
+/// The bounds of the inference service. At each a request ends with a status; nothing grows.
 package struct InferenceLimits: LimitGroup {
     @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
@@ -8,7 +8,8 @@ package struct InferenceLimits: LimitGroup {
     package var questionsMax = 256
     @Limit("Tokens computed ahead of what the consumer has taken.")
     package var creditTokens: UInt32 = 1024
-    /// The tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it have.
+    /// Room for the tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it
+    /// have.
     @Limit(
         "Bytes of a turn's events that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.",
         counted: true)
@@ -16,13 +17,13 @@ package struct InferenceLimits: LimitGroup {
     @Limit(
         "Events of a turn that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnEventsMax = 4_096
-    /// The other waits for its sequence. A library of the consumer's may tell of nothing before half of its window was read,
-    /// and 64 KiB are common.
+    /// The other turn waits for its sequence. A consumer's library may report nothing before half of its window was
+    /// read, and 64 KiB are common.
     @Limit("A turn that is left unread for so long while another waits ends RESOURCE_EXHAUSTED.", counted: true)
     package var unreadMilliseconds: UInt64 = 60_000
     @Limit("A consumer that reads fewer bytes within unreadMilliseconds counts as one that does not read.")
     package var unreadBytesMin = 1_024
-    /// While one waits.
+    /// It looks only while a turn waits.
     @Limit("The agent looks this often for turns that are left unread.")
     package var unreadCheckMilliseconds: UInt64 = 1_000
     @Limit("Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED.", counted: true)
@@ -31,7 +32,7 @@ package struct InferenceLimits: LimitGroup {
     package var listRequestBytesMax = 4 << 10
     @Limit("Fields of a request, or as much text as costs the same, read before the others get their turn.")
     package var requestStepsPerTurnMax = 4_096
-    /// Those of its parts included.
+    /// The fields of its parts included.
     @Limit("Fields of a request; more are an INVALID_ARGUMENT.")
     package var requestFieldsMax = 65_536
     @Limit("request_id; a longer one is an INVALID_ARGUMENT.")

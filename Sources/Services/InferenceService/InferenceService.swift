@@ -13,9 +13,9 @@ internal import struct Foundation.Data
 package final class InferenceService: Service {
     nonisolated package let name = "hearth.v1.Inference"
     package let limits: InferenceLimits
-    /// Completion tokens sent to consumers, those of turns that go on included.
+    /// Completion tokens sent to consumers, those of running turns included.
     package var tokensSent: UInt64 { queues.values.reduce(tokensOfEndedTurns) { $0 + $1.tokensSent } }
-    /// Turns that ended with `Usage`, and that did not.
+    /// The number of turns that ended with `Usage`, and of those that did not.
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
@@ -50,13 +50,14 @@ package final class InferenceService: Service {
 // MARK: - Turns
 
 extension InferenceService {
-    /// A name for a request that has none.
+    /// Makes a name for a request that has none.
     func nextRequestID() -> String {
         requestsNamed += 1
         return "hearth-\(requestsNamed)"
     }
 
-    /// Checks a request and makes its turn; throws the status that refuses it. `encoded` is what its backend gets.
+    /// Checks a request and makes its turn; throws the status that refuses it. `encoded` is the request as its backend
+    /// gets it.
     func turn(
         for request: TurnRequest, _ encoded: [UInt8], on call: ServerCall,
         ended: @escaping @IOLoop (TurnState.Ending) -> Void
@@ -69,7 +70,7 @@ extension InferenceService {
         return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
     }
 
-    /// Who may share what is computed for a call.
+    /// Names the callers that may share the computed state of a call.
     func cacheScope(of call: ServerCall) -> [UInt8] { cacheScopes.scope(of: call.callerID) }
 
     func admit(_ turn: Turn) {
@@ -83,7 +84,7 @@ extension InferenceService {
         return queue
     }
 
-    /// Every turn ends here once, whatever ended it.
+    /// Every turn calls this once at its end, whatever ended it.
     func ended(_ turn: Turn, _ ending: TurnState.Ending) {
         queues[turn.model]?.forget(turn)
         tokensOfEndedTurns += UInt64(turn.tokensSent)
@@ -93,7 +94,7 @@ extension InferenceService {
         }
     }
 
-    /// Those that a consumer may see, ordered by id.
+    /// The models that a consumer may see, ordered by id.
     private func models(for consumer: Consumer?) -> [ServedModel] {
         let limits = consumer?.key.limits
         return supervisor.models.values.filter { limits?.allows(model: $0.id) ?? true }.sorted { $0.id < $1.id }
@@ -120,7 +121,8 @@ extension InferenceService {
         return only
     }
 
-    /// What its backend can do is known once that has said Hello; before that the request waits and is checked by it.
+    /// The backend's capabilities are known once it has said Hello; a request that comes before waits, and the backend
+    /// checks it.
     private func checkCapabilities(_ request: TurnRequest, _ model: ServedModel) throws(Status) {
         guard case .messages = request.prompt, model.state == .ready, !model.backend.capabilities.contains("chat")
         else { return }
@@ -173,7 +175,7 @@ extension InferenceService {
         _ request: Hearth_V1_ListModelsRequest, _ call: ServerCall
     ) throws(Status) -> Hearth_V1_ListModelsResponse {
         let size = request.pageSize == 0 ? 1000 : min(Int(request.pageSize), 1000)
-        // The token of a page is the last id of the one before: pages stay right while models come and go.
+        // A page token is the last id of the page before: pages stay right while models come and go.
         let rest = models(for: call.caller as? Consumer).drop {
             !request.pageToken.isEmpty && $0.id <= request.pageToken
         }

@@ -3,16 +3,16 @@ internal import EventLoop
 internal import GRPC
 internal import LinuxSystem
 
-/// Gives the free sequences of one model to whoever has waited longest: does what `AdmissionQueue` decides.
+/// Gives the free sequences of one model to the turns that have waited longest: does what `AdmissionQueue` decides.
 @IOLoop
 final class ModelQueue {
     private let id: String
     private let limits: InferenceLimits
     private let supervisor: Supervisor
     private var queue: AdmissionQueue<Turn>
-    /// Those that can be answered once the model is ready.
+    /// Questions that can be answered once the model is ready.
     private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []
-    /// Nil when it is not offered any more.
+    /// Nil when the model is not offered any more.
     private var model: ServedModel? { supervisor.models[id] }
 
     init(model id: String, limits: InferenceLimits, supervisor: Supervisor) {
@@ -22,13 +22,13 @@ final class ModelQueue {
         queue = AdmissionQueue(limits)
     }
 
-    /// How many wait.
+    /// The number of turns that wait.
     var count: Int { queue.waiting.count }
 
-    /// What the turns that run have told of.
+    /// The tokens that the running turns have sent.
     var tokensSent: UInt64 { queue.running.values.reduce(0) { $0 + UInt64($1.tokensSent) } }
 
-    /// Starts the turn, or lets it wait, or fails it.
+    /// Starts the turn, lets it wait, or fails it.
     func admit(_ turn: Turn) {
         let model = model
         do throws(AdmissionQueue<Turn>.Refusal) {
@@ -49,12 +49,12 @@ final class ModelQueue {
         return true
     }
 
-    /// A turn that ended.
+    /// Removes a turn that ended.
     func forget(_ turn: Turn) {
         if queue.forget(turn) { announcePositions() }
     }
 
-    /// A sequence was freed, or the model's state changed, or another backend serves it now.
+    /// Called when a sequence was freed, or the model's state or its backend changed.
     func advance() {
         answerQuestions()
         guard queue.next != nil else { return }
@@ -94,7 +94,7 @@ final class ModelQueue {
         for question in asked { question(result) }
     }
 
-    /// Has the model loaded where somebody waits for it and it is not.
+    /// Has the model loaded if a turn waits for it and it is not.
     private func load() {
         guard queue.next != nil || !questions.isEmpty, model?.state == .unloaded,
             case .refused(let why) = supervisor.load(id)
@@ -104,7 +104,7 @@ final class ModelQueue {
         answerQuestions(.failure(status))
     }
 
-    /// How far the model is loaded, while it is not.
+    /// The loaded fraction of the model; nil once it is loaded.
     private var loadedFraction: Float? {
         guard let model, model.state != .ready else { return nil }
         return model.backend.loadFraction ?? 0

@@ -95,7 +95,7 @@ final class RequestHandler: CallHandler {
         }
     }
 
-    /// Nothing that was begun for the call is wanted any more.
+    /// Ends everything that was begun for the call, because nothing of it is wanted any more.
     private func drop() {
         reading.stop()
         let turn = turn

@@ -1,9 +1,9 @@
 internal import GRPC
 
-/// What becomes of a call as its requests come and are answered: in which order they may come, and when the call ends. Pure:
-/// its handler tells it what happened, and does what it returns.
+/// The state machine of one call: the order in which its requests may come and are answered, and when the call ends.
+/// Pure: its handler reports what happened, and does what it returns.
 ///
-/// A request is answered by a turn, or by a count of tokens. Once the call has ended nothing that happens means anything.
+/// A request is answered by a turn, or by a count of tokens. Once the call has ended, no event has an effect.
 struct RequestOrder {
     /// The methods that take a `GenerateRequest`.
     enum Method: Equatable {
@@ -20,7 +20,7 @@ struct RequestOrder {
         case answer
         /// The running answer is to end early; it ends as any other.
         case cancelAnswer
-        /// Let go of the answer that runs, if one does, and end the call.
+        /// Abandon the answer that runs, if one does, and end the call.
         case end(Status)
     }
 
@@ -32,7 +32,8 @@ struct RequestOrder {
     private var hasMessage = false
     /// The client sends nothing more.
     private var hasAll = false
-    /// Answers that were begun, and how many may be: in few bytes, for idle streams come in thousands.
+    /// The number of answers begun, and the most that there may be: in few bytes, because idle streams come in
+    /// thousands.
     private var answers: UInt32 = 0
     private let turnsMax: UInt32
 
@@ -43,7 +44,7 @@ struct RequestOrder {
 
     var isOver: Bool { phase == .over }
 
-    /// A message came, of which nothing is known yet. `.nothing`: it is to be read.
+    /// A message came that was not read yet. `.nothing`: read it.
     mutating func messageCame() -> Action {
         guard phase != .over else { return .nothing }
         defer { hasMessage = true }
@@ -53,7 +54,7 @@ struct RequestOrder {
         return .nothing
     }
 
-    /// It is a request.
+    /// The message is a request.
     mutating func requestCame() -> Action {
         switch phase {
         case .over: return .nothing
@@ -68,25 +69,25 @@ struct RequestOrder {
         }
     }
 
-    /// It is a `Cancel`; one that comes when nothing is answered means nothing.
+    /// The message is a `Cancel`; it has no effect when nothing is being answered.
     func cancelCame() -> Action { phase == .answering ? .cancelAnswer : .nothing }
 
-    /// It is neither, it cannot be read, or it cannot be answered.
+    /// The message is neither, cannot be read, or cannot be answered.
     mutating func refuse(_ status: Status) -> Action { phase == .over ? .nothing : end(status) }
 
-    /// The client has said all.
+    /// The client has ended its side of the call.
     mutating func endCame() -> Action {
         hasAll = true
         switch phase {
         case .over, .answering: return .nothing
         case .idle where method == .chat: return end(.ok)
-        // What has come is being read.
+        // The message that has come is being read.
         case .idle where hasMessage: return .nothing
         case .idle: return end(Status(.internalError, "this method takes one request, and none was sent"))
         }
     }
 
-    /// The answer is whole.
+    /// The answer is complete.
     mutating func answered() -> Action {
         guard phase == .answering else { return .nothing }
         phase = .idle

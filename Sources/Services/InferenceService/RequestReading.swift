@@ -5,20 +5,21 @@ internal import GRPC
 /// takes no more messages. On the loop; owned by the call's handler.
 @IOLoop
 final class RequestReading: UnfinishedWork {
-    /// What came, with the bytes that its backend gets.
+    /// A request or message that came, with the bytes that its backend gets.
     enum Arrival {
         case generate(TurnRequest, encoded: [UInt8])
         case cancel
-        /// A message of a `Chat` that holds neither.
+        /// A `ChatRequest` that holds neither.
         case nothing
     }
 
-    /// A request is looked at for so long even where its connection's share of the turn is used: most are shorter.
+    /// The least work for a request, even where its connection's share of the turn is used up: most requests are
+    /// shorter.
     private static let stepsMin = 100
 
     private let call: ServerCall
     private let service: InferenceService
-    /// A request that one turn of the loop was too short for.
+    /// A request that was too long for one turn of the loop.
     private var unfinished: (scan: RequestScan, bytes: [UInt8])?
     private var completion: (@IOLoop (Result<Arrival, Status>) -> Void)?
 
@@ -50,7 +51,7 @@ final class RequestReading: UnfinishedWork {
         call.goOnLater(self)
     }
 
-    /// Nobody wants to know any more.
+    /// Stops reading: the result is not wanted any more.
     func stop() {
         unfinished = nil
         completion = nil

@@ -1,15 +1,15 @@
 internal import GRPC
 internal import WireFormat
 
-/// Reads a serialized `ChatRequest` or `GenerateRequest` in place, piece by piece: takes out what the agent has to know, and
-/// holds everything else to its limits before anything is built of it. Pure.
+/// Reads a serialized `ChatRequest` or `GenerateRequest` in place, piece by piece: takes out what the agent has to
+/// know, and checks everything else against its limits before anything is built of it. Pure.
 ///
-/// A message of a few kilobytes can hold millions of entries. Here each costs nanoseconds and no memory, the first one beyond
-/// a limit ends it, and a long message is read in as many pieces as its reader likes. Like protobuf's own parsers it takes
-/// messages in several pieces and the last of several scalars (protobuf.dev, "Encoding"); groups, which proto3 does not have,
-/// are malformed.
+/// A message of a few kilobytes can hold millions of entries. Here each costs nanoseconds and no memory, the first one
+/// beyond a limit ends the scan, and a long message is read in as many pieces as its reader likes. As in protobuf's own
+/// parsers, the pieces of a message field are merged, and of several scalars the last one counts (protobuf.dev,
+/// "Encoding"); groups, which proto3 does not have, are malformed.
 struct RequestScan {
-    /// What a whole message turned out to be.
+    /// The result of reading a whole message.
     enum Outcome: Equatable {
         case generate(TurnRequest)
         case cancel
@@ -17,11 +17,11 @@ struct RequestScan {
         case nothing
     }
 
-    /// A step is one field, or as much of these as costs about as much.
+    /// A step is one field, or this much of the following, which costs about the same.
     static let textBytesPerStep = 256
     static let packedBytesPerStep = 32
 
-    /// Where in the message the reader is; `end` is the first byte behind it.
+    /// The reader's place in the message; `end` is the offset of the first byte behind it.
     private struct Place {
         let part: Part
         let end: Int
@@ -30,7 +30,7 @@ struct RequestScan {
     private enum Part: Equatable {
         case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive
         case option
-        /// A long text, which has to be UTF-8: the field's number, for an error.
+        /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
         case packedTokenIDs, packedStopTokenIDs
     }
@@ -43,15 +43,15 @@ struct RequestScan {
     private var request = TurnRequest()
     private var role: Int32 = 0
     private var isCancel = false
-    /// Where the pieces of the `GenerateRequest` are.
+    /// The ranges of the pieces of the `GenerateRequest`.
     private var pieces: [Range<Int>] = []
 
-    /// Of a `ChatRequest` with so many bytes.
+    /// A scan of a `ChatRequest` with so many bytes.
     static func chat(byteCount: Int, limits: InferenceLimits) -> RequestScan {
         RequestScan("ChatRequest", Place(part: .chat, end: byteCount), limits)
     }
 
-    /// Of a `GenerateRequest` with so many bytes.
+    /// A scan of a `GenerateRequest` with so many bytes.
     static func generate(byteCount: Int, limits: InferenceLimits) -> RequestScan {
         var scan = RequestScan("GenerateRequest", Place(part: .generate, end: byteCount), limits)
         scan.pieces = [0..<byteCount]
@@ -64,8 +64,8 @@ struct RequestScan {
         places = [whole]
     }
 
-    /// Reads on, for about so many steps, which are counted down. Nil: there is more. The bytes are the same each time.
-    /// Throws INVALID_ARGUMENT for what is malformed or beyond a limit.
+    /// Reads on for about `steps` steps, which are counted down. Returns nil if there is more to read. The bytes are
+    /// the same each time. Throws INVALID_ARGUMENT for what is malformed or beyond a limit.
     mutating func advance(_ bytes: UnsafeRawBufferPointer, steps: inout Int) throws(Status) -> Outcome? {
         do throws(WireError) {
             while let place = places.last {
@@ -103,7 +103,8 @@ struct RequestScan {
         }
     }
 
-    /// The status of a limit that was met, thrown as if the bytes were malformed: typed errors are of one type.
+    /// The status of a limit that was exceeded; it is thrown as a malformed message, because typed errors are of one
+    /// type.
     private var refused: Status?
 
     private mutating func refuse(_ status: Status) throws(WireError) {
@@ -124,7 +125,7 @@ extension RequestScan {
         }
         var reader = WireReader(UnsafeRawBufferPointer(rebasing: bytes[offset..<place.end]))
         guard let field = try reader.next() else { return }
-        // A value is read here; what has parts of its own is entered, and read part by part.
+        // A plain value is read here; a value with parts of its own is entered, and read part by part.
         var entered: (part: Part, byteCount: Int)?
         if field.type == .bytes {
             let content = try reader.bytes()
@@ -164,8 +165,7 @@ extension RequestScan {
         }
     }
 
-    /// A length-delimited value: taken here, or to be entered as the part that is returned. One that is not known is passed
-    /// over.
+    /// A length-delimited value: read here, or returned as the part to be entered. An unknown one is skipped.
     private mutating func enter(
         _ part: Part, _ number: Int, _ content: UnsafeRawBufferPointer
     ) throws(WireError) -> Part? {

@@ -1,11 +1,11 @@
 internal import GRPC
 
-/// The checks of a request that need no backend, and that `RequestScan` has not made on its bytes. Whatever passes is in the
-/// ranges that inference.proto states.
+/// The checks of a request that need no backend and that `RequestScan` has not made on its bytes. A request that passes
+/// is in the ranges that inference.proto states.
 enum RequestValidation {
     /// The range of google.protobuf.Duration.
     private static let durationSecondsMax: Int64 = 315_576_000_000
-    /// Longer than anybody sits before an open chat; a model that is to stay is its owner's wish.
+    /// Longer than anybody keeps a chat open; only the owner may have a model kept for longer.
     private static let keepAliveSecondsMax: Int64 = 86_400
     private static let nanosecondsMax: Int32 = 999_999_999
 
@@ -72,7 +72,7 @@ enum RequestValidation {
         invalid(field, "\(found); allowed: \(allowed)")
     }
 
-    /// INVALID_ARGUMENT for what a field holds, in words that go on after its name.
+    /// INVALID_ARGUMENT for the content of a field; `description` goes on after the field's name.
     static func invalid(_ field: String, _ description: String) -> Status {
         Status(
             .invalidArgument, "\(field) \(description)",

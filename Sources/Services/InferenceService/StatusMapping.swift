@@ -3,12 +3,12 @@ internal import BackendSupervisor
 internal import EventLoop
 internal import GRPC
 
-/// The one place that turns what went wrong behind the service into what a gRPC client is told.
+/// The one place that maps errors behind the service to the status that a gRPC client is told.
 enum StatusMapping {
-    /// What a consumer is told to wait before it sends the same request again.
+    /// How long a consumer is told to wait before it sends the same request again.
     private static let retry = Status.Detail.retry(afterMilliseconds: 1_000)
 
-    /// A backend's fault with one request.
+    /// The status of a backend's fault with one request.
     static func status(of fault: Fault, model: String) -> Status {
         let message = fault.message.isEmpty ? "the backend of '\(model)' gave no reason" : fault.message
         switch fault.code {
@@ -22,14 +22,14 @@ enum StatusMapping {
         }
     }
 
-    /// The process is gone, and the text with it. Why is for the host's owner, whose paths it may name.
+    /// The process is gone, and the text with it. The reason is for the host's owner, whose paths it may name.
     static func lost(model: String) -> Status {
         Status(
             .unavailable,
             "the backend of '\(model)' was lost; it is being restarted, send the request again", details: [retry])
     }
 
-    /// A retry makes sense only where the backend comes up without anybody's doing.
+    /// A retry makes sense only where the backend comes up by itself.
     @IOLoop
     static func unavailable(_ model: ServedModel) -> Status {
         let comesBack = model.state != .unavailable

@@ -4,7 +4,7 @@ struct StopMatcher {
     private struct Pattern {
         let text: String
         let bytes: [UInt8]
-        /// How much of the pattern still matches after a mismatch behind its first n bytes.
+        /// The length of the prefix that still matches after a mismatch behind the first n bytes.
         let fallback: [Int]
         var matched = 0
 
@@ -30,15 +30,15 @@ struct StopMatcher {
 
     private var patterns: [Pattern]
 
-    /// The strings are not empty.
+    /// No string is empty.
     init(_ stops: [String]) { patterns = stops.map(Pattern.init) }
 
     var isEmpty: Bool { patterns.isEmpty }
 
-    /// How many of the last bytes may turn out to begin a stop.
+    /// The number of last bytes that may turn out to begin a stop.
     var heldCount: Int { patterns.reduce(0) { max($0, $1.matched) } }
 
-    /// The string that this byte completes; the longest if several. Nothing may be fed after that.
+    /// Returns the string that this byte completes, the longest if several. Nothing may be fed after that.
     mutating func feed(_ byte: UInt8) -> String? {
         var found: String?
         for index in patterns.indices where patterns[index].feed(byte) {

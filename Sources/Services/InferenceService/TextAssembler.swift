@@ -2,10 +2,10 @@ internal import WireFormat
 
 /// Turns the bytes of tokens into text that may be sent: whole UTF-8 scalars, nothing of a stop string.
 ///
-/// Bytes that are no UTF-8 become U+FFFD, one for each maximal part of a scalar, as `UTF8Text` tells them apart. What it holds back is bounded by three bytes
-/// of a scalar and the longest stop string.
+/// Bytes that are no UTF-8 become U+FFFD, one for each maximal part of a scalar, as `UTF8Text` tells them apart. The
+/// text that it holds back is bounded by three bytes of a scalar and the longest stop string.
 struct TextAssembler {
-    /// What came of some bytes.
+    /// The text that some bytes gave.
     enum Output: Equatable {
         /// The bytes given are text and may be sent as they are.
         case asGiven
@@ -18,7 +18,7 @@ struct TextAssembler {
     private static let replacement: [UInt8] = [0xef, 0xbf, 0xbd]
 
     private var stops: StopMatcher
-    /// The beginning of a scalar.
+    /// The beginning of a scalar whose end has not come.
     private var tail: [UInt8] = []
     /// Text that may turn out to begin a stop.
     private var held: [UInt8] = []
@@ -30,7 +30,7 @@ struct TextAssembler {
         return pass(wellFormed(tail + bytes, isLast: false), isLast: false)
     }
 
-    /// What was held back, once no more bytes come.
+    /// Returns the text that was held back, once no more bytes come.
     mutating func finish() -> [UInt8] {
         let rest = wellFormed(tail, isLast: true)
         switch pass(rest, isLast: true) {

@@ -10,7 +10,7 @@ internal import SwiftProtobuf
 
 internal import struct Foundation.Data
 
-/// Runs one turn: tells `TurnState` what its consumer, its backend and the clock do, and does what it returns.
+/// Runs one turn: reports to `TurnState` what its consumer, its backend and the clock do, and does what it returns.
 ///
 /// Owned by the call's handler and, while it waits or runs, by its model's queue or its backend's connection.
 @IOLoop
@@ -18,27 +18,28 @@ final class Turn: SequenceHandler {
     let model: String
     private var state: TurnState
     private let service: InferenceService
-    /// Whoever reads the turn's events, the last one that it was given, and what it was told to count of the rest.
+    /// The call that reads the turn's events, the last event that it was given, and the bytes that it was told to count
+    /// of the rest.
     private let call: ServerCall
     private var givenSeq: UInt64 = 0
     private var countedBytes = 0
-    /// The request as the backend gets it; nothing once it has it.
+    /// The request as the backend gets it; empty once the backend has it.
     private var encoded: [UInt8]
-    /// What it asks of its end.
+    /// The bounds that the request sets for its completion.
     private let bounds: SequenceBounds
-    /// How long it may wait; nil: for as long as it takes.
+    /// The longest time to wait for a sequence; nil: no limit.
     private let queueTime: TurnRequest.Duration?
-    /// How long its model is kept after it; nil: as its owner says.
+    /// How long its model is kept after the turn; nil: as its owner says.
     private let keepAliveSeconds: UInt32?
     private let ended: @IOLoop (TurnState.Ending) -> Void
     private var sequence: RunningSequence?
-    /// Whose tokens of the minute are used up by this; nil: nobody counts.
+    /// The consumer whose tokens of the minute the turn uses up; nil: they are not counted.
     private let consumer: Consumer?
-    /// Runs while the consumer's tokens of this minute are used up.
+    /// Set while the consumer's tokens of this minute are used up.
     private var budgetTimer: Timer?
     private var queueTimer: Timer?
 
-    /// `encoded` is the request as its backend gets it. `ended` hears of the turn's end, unless it was abandoned.
+    /// `encoded` is the request as its backend gets it. `ended` is called at the turn's end, unless it was abandoned.
     init(
         _ request: TurnRequest, encoded: [UInt8], model: String, call: ServerCall, service: InferenceService,
         ended: @escaping @IOLoop (TurnState.Ending) -> Void
@@ -62,7 +63,7 @@ final class Turn: SequenceHandler {
 
     var isOver: Bool { state.phase == .over }
 
-    /// Tokens that its deltas have told of.
+    /// The number of tokens that its deltas have sent.
     var tokensSent: UInt32 { state.tokensSent }
 
     /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
@@ -70,14 +71,14 @@ final class Turn: SequenceHandler {
         state.unreadSince(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
     }
 
-    /// Has the consumer's library say what was read.
+    /// Has the consumer's library report what was read.
     func askWhatWasRead() { call.askForWindow() }
 }
 
 // MARK: - Waiting
 
 extension Turn {
-    /// Tells the consumer its place, and how far its model is loaded, from 0 to 1, while it is not.
+    /// Tells the consumer its position, and the loaded fraction of its model, from 0 to 1, while it is not loaded.
     func queued(position: Int, loaded: Float? = nil) {
         call.keep(encoded.count)
         state.queued(position: position, loaded: loaded)
@@ -92,7 +93,7 @@ extension Turn {
         }
     }
 
-    /// Takes a free sequence of the backend's; false when there is none.
+    /// Takes a free sequence of the backend; returns false if there is none.
     func begin(on backend: ManagedBackend) -> Bool {
         guard state.phase == .waiting else { return true }
         let now = Monotonic.now()
@@ -147,13 +148,13 @@ extension Turn {
     /// The consumer's `Cancel`: `Finished` and `Usage` follow.
     func cancel() { perform(state.cancel(at: .now())) }
 
-    /// The call is gone: stop the computation, tell nobody.
+    /// The call is gone: stops the computation and sends nothing more.
     func abandon() { perform(state.abandon()) }
 
-    /// Ends it with this status.
+    /// Ends the turn with this status.
     func fail(_ status: Status) { perform(state.fail(status)) }
 
-    /// The consumer has taken enough of what was waiting for it.
+    /// The consumer has read enough of what was waiting for it.
     func sendBufferDrained() {
         passOn()
         goOn(at: .now())
@@ -207,7 +208,8 @@ extension Turn {
         budgetTimer = nil
         encoded = []
         call.keep(0)
-        // What is left has a bound, and the stream has room for it: it goes before the status, or before the next turn.
+        // The events that are left have a bound, and the stream has room for them: they go before the status or the
+        // next turn.
         if ending != .abandoned { passOn(all: true) }
         sequence = nil
         service.ended(self, ending)

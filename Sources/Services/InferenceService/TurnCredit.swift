@@ -1,7 +1,7 @@
 /// How far a backend may compute ahead of one turn's consumer, in tokens. Pure.
 ///
-/// Granted in steps of half the most, so that a stream costs a control message in hundreds of tokens, and nothing while the
-/// consumer lags: whoever holds the bytes says whether it does, by one pair of marks.
+/// Granted in steps of half the most, so that a stream costs one control message in hundreds of tokens, and none while
+/// the consumer lags. The send buffer's two marks tell whether it does.
 struct TurnCredit: Equatable {
     /// Tokens that may be granted and not have come.
     let most: UInt32
@@ -15,10 +15,10 @@ struct TurnCredit: Equatable {
 
     mutating func granted(_ tokens: UInt32) { outstanding += min(tokens, .max - outstanding) }
 
-    /// Tokens came, whatever becomes of them.
+    /// Tokens came, whether or not they are sent on.
     mutating func came(_ tokens: UInt32) { outstanding -= min(outstanding, tokens) }
 
-    /// The turn is over: what was granted and did not come.
+    /// The turn is over. Returns the tokens that were granted and did not come.
     mutating func takeBack() -> UInt32 {
         defer { outstanding = 0 }
         return outstanding

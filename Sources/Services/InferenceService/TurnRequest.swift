@@ -1,7 +1,7 @@
 internal import BackendIPC
 
-/// What the agent itself has to know of a `hearth.v1.GenerateRequest`; the prompt is the backend's, which gets the bytes as
-/// they came.
+/// The part of a `hearth.v1.GenerateRequest` that the agent itself has to know. Only the backend reads the prompt; it
+/// gets the bytes as they came.
 struct TurnRequest: Equatable {
     enum Prompt: Equatable {
         case messages(count: Int)
@@ -25,7 +25,7 @@ struct TurnRequest: Equatable {
         var ignoresEndOfTurn = false
     }
 
-    /// As google.protobuf.Duration has it.
+    /// A google.protobuf.Duration.
     struct Duration: Equatable {
         var seconds: Int64 = 0
         var nanoseconds: Int32 = 0
@@ -33,13 +33,13 @@ struct TurnRequest: Equatable {
 
     var requestID = ""
     var model = ""
-    /// Nil: none of the three was sent.
+    /// Nil: no prompt was sent.
     var prompt: Prompt?
     var sampling = Sampling()
     var stopping = Stopping()
     /// Whether deltas bring the ids of their tokens.
     var wantsTokenIDs = false
-    /// The longest time to wait for a sequence; nil: as long as it takes.
+    /// The longest time to wait for a sequence; nil: no limit.
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
@@ -48,12 +48,12 @@ struct TurnRequest: Equatable {
 }
 
 extension TurnRequest.Stopping {
-    /// What the backend's answer is held against.
+    /// The bounds that the backend's answer is checked against.
     var bounds: SequenceBounds { SequenceBounds(tokensMax: maxTokens, stopTokenIDs: stopTokenIDs) }
 }
 
 extension TurnRequest.Duration {
-    /// Whole milliseconds, at most what fits. It is not negative.
+    /// Whole milliseconds, at most what fits. The duration is not negative.
     var milliseconds: UInt64 {
         let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000)
         let (sum, overflow2) = whole.addingReportingOverflow(UInt64(clamping: nanoseconds) / 1_000_000)

@@ -5,11 +5,11 @@ internal import LinuxSystem
 internal import SwiftProtobuf
 internal import WireFormat
 
-/// One turn of one consumer, from the request to `Usage`: what it has said, and what is to be done next. Pure: its driver
-/// (`Turn`) tells it what happened and when, does what it returns, and passes on what is in the ring.
+/// The state machine of one turn of one consumer, from the request to `Usage`. Pure: its driver (`Turn`) reports events
+/// with their times, does what it returns, and passes on the events in the ring.
 ///
-/// An input that means nothing in the phase it comes in does nothing: what the backend still sends for a turn that is over, a
-/// cancel that comes twice.
+/// An input that means nothing in the present phase has no effect: tokens that still come for a turn that is over, or a
+/// second cancel.
 struct TurnState {
     enum Phase: Equatable { case waiting, running, over }
 
@@ -19,29 +19,29 @@ struct TurnState {
         case complete
         /// It has no `Finished` and no `Usage`; the call ends with this status.
         case failed(Status)
-        /// Its call is gone: nobody is to be told.
+        /// Its call is gone: nothing more is sent.
         case abandoned
     }
 
-    /// What its driver is to do, in this order.
+    /// The actions of the driver, in this order.
     struct Actions: Equatable {
         /// The backend is to end the sequence.
         var cancelsSequence = false
-        /// Tokens of the consumer's minute that were taken for this turn and not computed, or not asked for.
+        /// Tokens that were taken from the consumer's minute for this turn and not computed, or not asked for.
         var givenBack: UInt32 = 0
         /// Tokens that count against the minute without having been taken from it: the prompt's.
         var charged: UInt32 = 0
-        /// The turn is over; what is in the ring is its last.
+        /// The turn is over; the events in the ring are its last.
         var ending: Ending?
     }
 
-    /// So many tokens without text are told of even so.
+    /// So many tokens without text are sent without waiting for their text.
     static let pendingTokensMax: UInt32 = 256
 
     private(set) var phase = Phase.waiting
     private(set) var ring: EventRing
-    /// Tokens that its deltas have told of. No sum of a turn's tokens overflows: `BackendConversation` takes no more of a
-    /// sequence than its context has, whose length is a UInt32 too.
+    /// The number of tokens that its deltas have sent. No sum of a turn's tokens overflows: `BackendConversation` takes
+    /// no more of a sequence than its context has, whose length is a UInt32 too.
     private(set) var tokensSent: UInt32 = 0
 
     private let requestID: String
@@ -50,7 +50,7 @@ struct TurnState {
     private var text: TextAssembler
     private var credit: TurnCredit
     private var unread: UnreadWatch
-    /// Set by a stop string: what the backend still sends is neither sent on nor counted.
+    /// Set by a stop string: tokens that the backend still sends are neither sent on nor counted.
     private var matchedStop: String?
     private var isCancelled = false
     /// Tokens whose text is still held back, and their ids as packed varints; the next delta accounts for them.
@@ -80,8 +80,8 @@ struct TurnState {
 // MARK: - Waiting
 
 extension TurnState {
-    /// Tells the consumer its place in the queue, and how far its model is loaded while it is not, unless the consumer has not
-    /// taken what it was told before.
+    /// Tells the consumer its position in the queue, and the loaded fraction of its model while it is not loaded,
+    /// unless the consumer has not read the message before.
     mutating func queued(position: Int, loaded: Float? = nil) {
         guard phase == .waiting, ring.isEmpty else { return }
         _ = append(
@@ -92,8 +92,8 @@ extension TurnState {
                 }))
     }
 
-    /// A backend has taken the request, and may compute `granted` of the tokens that were `wanted`. `accepted` says who
-    /// it is; the request's own fields are added here.
+    /// A backend has taken the request, and may compute `granted` of the tokens that were `wanted`. `accepted` names
+    /// the backend; the request's own fields are added here.
     mutating func begun(_ accepted: Hearth_V1_Accepted, granted: UInt32, at now: Monotonic) -> Actions {
         guard phase == .waiting else { return Actions() }
         phase = .running
@@ -114,7 +114,7 @@ extension TurnState {
         guard phase == .running else { return Actions() }
         let count = UInt32(clamping: run.tokenCount)
         credit.came(count)
-        // Computed before the backend heard of the stop: nobody asked for it, and nobody pays.
+        // Computed before the backend heard of the stop: these tokens are neither sent nor charged.
         guard matchedStop == nil else { return Actions(givenBack: count) }
         if firstToken == nil { firstToken = now }
         lastToken = now
@@ -131,18 +131,18 @@ extension TurnState {
         return hasRoom ? Actions() : overflowed()
     }
 
-    /// How many tokens more the backend should be let compute; 0: none, now. `isCongested` and `takenBytes` are those of
-    /// the call that reads the ring, after it was given what it takes.
+    /// How many more tokens the backend should be allowed to compute; 0: none now. `isCongested` and `takenBytes` are
+    /// those of the call that reads the ring, after it was given what it takes.
     mutating func wanted(isCongested: Bool, takenBytes: UInt64, at now: Monotonic) -> UInt32 {
         guard phase != .over, matchedStop == nil, !isCancelled else { return 0 }
         if phase == .running { unread.look(isCongested: isCongested, takenBytes: takenBytes, at: now) }
         return credit.wanted(isCongested: isCongested || ring.isHalfFull)
     }
 
-    /// So many of those that were wanted may be computed.
+    /// As many of the wanted tokens may be computed.
     mutating func granted(_ tokens: UInt32) { credit.granted(tokens) }
 
-    /// Nothing is being computed. Where that is so although more was wanted, the turn goes on when the consumer's minute has
+    /// Nothing is being computed. If more was wanted nevertheless, the turn goes on when the consumer's minute has
     /// tokens again.
     var hasNoCredit: Bool { phase == .running && credit.outstanding == 0 }
 
@@ -153,8 +153,8 @@ extension TurnState {
         return unread.since
     }
 
-    /// Hands out the fewest events behind `seq` that have so many bytes, or all, and forgets them: they have one reader.
-    /// Returns the last one's number.
+    /// Hands out the fewest events behind `seq` that have so many bytes, or all, and releases them: they have one
+    /// reader. Returns the number of the last one.
     @inline(__always)
     mutating func take(after seq: UInt64, byteCount: Int, _ body: (UnsafeRawBufferPointer) -> Void) -> UInt64 {
         guard let last = ring.read(after: seq, byteCount: byteCount, body) else { return seq }
@@ -195,7 +195,7 @@ extension TurnState {
         phase == .running ? over(.failed(StatusMapping.lost(model: model))) : Actions()
     }
 
-    /// The turn cannot go on, for a reason that is not its backend's.
+    /// The turn cannot go on, for a reason other than its backend.
     mutating func fail(_ status: Status) -> Actions { stop(.failed(status)) }
 
     /// The call is gone.
@@ -209,7 +209,7 @@ extension TurnState {
         return actions
     }
 
-    /// The ring has no room, which the credit and its bounds should not let happen: a turn with a gap is none.
+    /// The ring has no room, which the credit and its bounds should prevent. A turn must have no gap, so it fails.
     private mutating func overflowed() -> Actions {
         stop(
             .failed(
@@ -224,7 +224,7 @@ extension TurnState {
     }
 
     private mutating func complete(_ reason: FinishReason, _ finish: Finish?, at now: Monotonic) -> Actions {
-        // Tokens whose text was held back, and was then part of a stop, count all the same.
+        // Tokens whose text was held back, and then turned out to be part of a stop, count all the same.
         let rest = matchedStop == nil ? text.finish() : []
         guard rest.withUnsafeBytes({ flushDelta($0) }), append(.finished(finished(reason, finish))),
             append(.usage(usage(finish, at: now)))
@@ -273,19 +273,19 @@ extension Google_Protobuf_Duration {
 // MARK: - Events
 
 extension TurnState {
-    /// False: there is no room for it.
+    /// Returns false if there is no room for it.
     private mutating func append(_ event: Hearth_V1_ChatEvent.OneOf_Event) -> Bool {
         let message = Hearth_V1_ChatEvent.with {
             $0.seq = ring.lastSeq + 1
             $0.event = event
         }
-        // Fails for what is longer than any event can be.
+        // Encoding fails for anything longer than an event can be.
         guard let bytes: [UInt8] = try? message.serializedBytes() else { return false }
         return ring.append(byteCount: bytes.count) { writer in bytes.withUnsafeBytes { writer.raw($0) } }
     }
 
-    /// Appends the text of so many tokens; without text they wait for the next delta. `ids` are packed varints. False: there
-    /// is no room.
+    /// Appends the text of so many tokens; tokens without text wait for the next delta. `ids` are packed varints.
+    /// Returns false if there is no room.
     @inline(__always)
     private mutating func appendDelta(
         _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
@@ -304,7 +304,7 @@ extension TurnState {
         return text.isEmpty && pendingTokens < Self.pendingTokensMax || flushDelta(text)
     }
 
-    /// Appends this text and accounts for all tokens that wait; nothing when there is neither.
+    /// Appends this text and accounts for all tokens that wait; has no effect if there is neither.
     private mutating func flushDelta(_ text: UnsafeRawBufferPointer) -> Bool {
         guard !text.isEmpty || pendingTokens > 0 else { return true }
         let (ids, tokens) = (pendingIDs, pendingTokens)

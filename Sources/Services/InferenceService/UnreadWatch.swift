@@ -1,19 +1,20 @@
 internal import LinuxSystem
 
-/// Since when a consumer has left unread what lets its turn not go on. Pure.
+/// The time since which a consumer has left so much unread that its turn stands still. Pure.
 ///
-/// One that reads slowly is not one that does not read: whoever has taken so many bytes begins anew.
+/// A slow reader is not one that does not read: after taking `bytesMin` bytes, its time begins anew.
 struct UnreadWatch: Equatable {
     private let bytesMin: UInt64
-    /// Nil while nothing stands in the way.
+    /// Nil while the turn can go on.
     private(set) var since: Monotonic?
-    /// What had been taken then.
+    /// The bytes that had been taken then.
     private var takenBytes: UInt64 = 0
 
-    /// Taking fewer bytes than these counts as nothing.
+    /// Taking fewer bytes than `bytesMin` does not count.
     init(bytesMin: Int) { self.bytesMin = UInt64(bytesMin) }
 
-    /// What is seen now: whether so much waits that the turn stands still, and what has been taken since the call began.
+    /// Takes the present state: whether so much waits that the turn stands still, and the bytes taken since the call
+    /// began.
     mutating func look(isCongested: Bool, takenBytes: UInt64, at now: Monotonic) {
         guard isCongested else {
             since = nil
