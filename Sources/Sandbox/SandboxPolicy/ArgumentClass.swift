@@ -1,13 +1,12 @@
-/// Which argument of a system call says what kind of thing it asks for: for `socket` the family, for `prctl` the
-/// operation. Calls that do one thing have none, nor have those whose telling argument lies behind a pointer, where no
-/// filter sees it.
+/// The argument of a system call that tells its kinds apart: for `socket` the family, for `prctl` the operation. A call
+/// that does one thing has none, nor has one whose telling argument lies behind a pointer, where no filter sees it.
 ///
 /// Pure; any thread may use it.
 package enum ArgumentClass {
-    /// From 0 to 5.
+    /// The index of the argument, from 0 to 5; nil: none.
     package static func index(ofCall number: UInt32) -> Int? { indices[number] }
 
-    /// By the numbers of this machine.
+    /// By the call's number on this machine.
     private static let indices: [UInt32: Int] = Dictionary(
         uniqueKeysWithValues: named.flatMap { index, names in
             names.compactMap { name in SyscallNames.number(of: name).map { ($0, index) } }

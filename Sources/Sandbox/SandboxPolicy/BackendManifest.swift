@@ -1,17 +1,17 @@
 internal import StrictJSON
 
-/// What the author of a backend asks for, in `NAME.json` beside the executable. Asking is not getting: `LaunchPlanner`
-/// takes it together with what the owner allows. Every key is optional; unknown ones are refused.
+/// The requests of a backend's author, from `NAME.json` beside the executable. `LaunchPlanner` limits them to what the
+/// owner allows. Every key is optional; unknown ones are refused.
 package struct BackendManifest: Equatable, Sendable {
     /// The seccomp policy's name.
     package var policy = "strict"
-    /// At least one, unless it serves the files of the folders of models.
+    /// At least one, unless the backend serves files of the folders of models.
     package var models: [Model]
-    /// The memory that the backend needs beside its weights, where its model does not say it.
+    /// The memory that the backend needs beside its weights, where its model's entry names none.
     package var memoryMebibytes: UInt64?
-    /// The threads that it wants to compute with, where its model does not say it.
+    /// The threads that it wants to compute with, where its model's entry names none.
     package var threads: UInt32?
-    /// How long loading a model may take.
+    /// The longest time for loading a model.
     package var loadSeconds: UInt64 = 600
     /// Absolute paths that it wants to read.
     package var readOnlyPaths: [String] = []
@@ -19,25 +19,25 @@ package struct BackendManifest: Equatable, Sendable {
     package var temporaryMebibytes: UInt64?
     /// Devices below /dev that it wants to use, such as a GPU's.
     package var devices: [String] = []
-    /// What follows its name in its arguments.
+    /// The arguments after its name.
     package var arguments: [String] = []
-    /// The formats of the models that it serves out of the folders of models, as their files' names end: "gguf".
+    /// The formats of the models that it serves out of the folders of models, as endings of file names: "gguf".
     package var serves: [String] = []
 
     /// One model; each runs in a process of its own.
     package struct Model: Equatable, Sendable {
-        /// As consumers name it.
+        /// The id that consumers name it by.
         package var id: String
         /// The weights: relative to the manifest's folder, or absolute where the owner allows it.
         package var file: String?
         package var contextTokens: UInt32?
         package var maxSequences: UInt32?
-        /// What its process gets; nil: what the manifest says for all.
+        /// The limits of its process; nil: those of the manifest.
         package var memoryMebibytes: UInt64?
         package var threads: UInt32?
         /// Passed on to the backend unread.
         package var options: [String: String] = [:]
-        /// When it is loaded, and for how long; nil: as is usual where it was found.
+        /// When it is loaded, and for how long; nil: the default of the place where it was found.
         package var residence: Residence?
 
         package init(id: String) { self.id = id }
@@ -47,12 +47,12 @@ package struct BackendManifest: Equatable, Sendable {
     package enum Residence: Equatable, Sendable {
         /// From the agent's start to its end.
         case always
-        /// From its first request until so long after its last one; nil: as long as the agent keeps models. 0: no longer than
-        /// it works.
+        /// From a request until so long after the last one; nil: as long as the agent keeps models; 0: only while it
+        /// works.
         case onDemand(keepAliveSeconds: UInt32?)
     }
 
-    /// What holds for an executable without a manifest: policy "strict", one model of its name, no weights.
+    /// The manifest of an executable that has none: policy "strict", one model of its name, no weights.
     package init(executableName: String) { models = [Model(id: executableName)] }
 
     /// Reads a manifest file. Throws with file and line.
@@ -74,7 +74,7 @@ extension BackendManifest {
         "devices", "arguments", "serves",
     ]
     private static let modelKeys = ["id", "file"] + settingKeys
-    /// What is said of a model wherever it is named.
+    /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
         "contextTokens", "maxSequences", "memoryMebibytes", "threads", "options", "load", "keepAliveSeconds",
     ]
@@ -93,7 +93,7 @@ extension BackendManifest {
         arguments = try top.strings("arguments", max: SandboxPolicyLimits.optionsMax)?.map(\.text) ?? []
         serves = try top.strings("serves", max: SandboxPolicyLimits.formatsMax)?.map(\.text) ?? []
         if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
-            // One that serves the files of the folders of models need have none of its own.
+            // A backend that serves files of the folders of models needs no model of its own.
             guard !entries.isEmpty || !serves.isEmpty else {
                 throw top.failure("models", "must list at least one model, or be left out")
             }
@@ -173,7 +173,7 @@ extension BackendManifest {
 }
 
 extension BackendManifest.Model {
-    /// Takes what is said of a model wherever it is named (`BackendManifest.settingKeys`).
+    /// Reads the settings that a manifest and a sidecar share (`BackendManifest.settingKeys`).
     mutating func takeSettings(_ entry: JSONObjectReader) throws(SandboxPolicyError) {
         contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
         maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }

@@ -27,13 +27,13 @@ extension EffectivePolicy {
         private static let thirtyTwoBit: UInt32 = 0x4000_0028
     #endif
 
-    /// The first of the samples on which a filter says otherwise than the policy; nil when it agrees on all.
+    /// The first sample on which the filter differs from the policy; nil when it agrees on all.
     package func disagreement(with filter: FilterProgram) -> SystemCall? {
         samples.first { filter.verdict(on: $0) != action(on: $0).verdict }
     }
 
-    /// Around every rule's own arguments, one argument changed at a time; and where two rules look at few arguments, all
-    /// values of the one with all values of the other.
+    /// Samples around every rule's own arguments, one argument changed at a time; and where two rules look at few
+    /// arguments, all values of the one with all values of the other.
     private func argumentSamples(of number: UInt32) -> [SystemCall] {
         let rules = rules(of: number)
         var values: [UInt32: Set<UInt64>] = [:]
@@ -89,7 +89,7 @@ extension SeccompPolicy.Condition {
 }
 
 extension SeccompPolicy.Action {
-    /// As a filter says it.
+    /// The filter's verdict for the action.
     package var verdict: FilterProgram.Verdict {
         switch self {
         case .allow: .allow

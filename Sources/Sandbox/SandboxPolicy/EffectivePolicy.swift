@@ -1,32 +1,33 @@
 package import SeccompFilter
 internal import StrictJSON
 
-/// What a policy comes to on this machine, call by call: the meaning that its filter must have.
+/// The meaning of a policy on this machine, call by call, which its filter must have.
 ///
-/// A call's first rule without conditions decides alone, whatever stands before or after it. Where it has none, the rule
-/// whose conditions hold decides, and where none holds, the default. A rule that says what the default says is no rule.
-/// So far this is libseccomp's own order. Rules with conditions that overlap must say the same: what libseccomp makes of
-/// contradictions depends on how it sorts them. Calls that are newer than it get ENOSYS, calls of another architecture
-/// kill.
+/// A call's first rule without conditions decides alone, whatever stands before or after it. If it has none, the rule
+/// whose conditions hold decides, and if none holds, the default. A rule with the action of the default counts as no
+/// rule. So far this is libseccomp's own order. Rules whose conditions overlap must have the same action: the effect of
+/// contradictions depends on how libseccomp sorts them. Calls that are newer than libseccomp get ENOSYS; a call of
+/// another architecture kills the process.
 package struct EffectivePolicy: Sendable {
     package let policy: SeccompPolicy
-    /// What in the policy has no effect, or not the effect that it seems to have.
+    /// The parts of the policy that have no effect, or not the effect that they seem to have.
     package private(set) var remarks: [PolicyRemark] = []
     private var calls: [UInt32: Call] = [:]
 
-    /// What the rules say of one call.
+    /// The rules of one call.
     struct Call: Sendable {
         /// The rule without conditions.
         var plain: SeccompPolicy.Rule?
-        /// Used where there is no plain one.
+        /// The rules with conditions, used where there is no plain one.
         var conditional: [SeccompPolicy.Rule] = []
     }
 
-    /// The calls that make a process another program. No policy allows them: the launcher makes one of them, once, and
-    /// what it executes is what was hashed.
+    /// The calls that replace a process's program. No policy allows them: the launcher makes one of them, once, and
+    /// executes what was hashed.
     package static let executions: Set<String> = ["execve", "execveat"]
 
-    /// As a backend has it; with `asWritten` also what is said of `executions`. Throws where rules contradict each other.
+    /// The policy as it holds for a backend; with `asWritten` including the rules for `executions`. Throws if rules
+    /// contradict each other.
     package init(_ policy: SeccompPolicy, asWritten: Bool = false) throws(SandboxPolicyError) {
         self.policy = policy
         for rule in policy.rules {
@@ -43,7 +44,8 @@ package struct EffectivePolicy: Sendable {
                 } else if NewerSyscalls.isKnown(name) {
                     remark(rule, "'\(name)' is newer than this machine's libseccomp and is answered with ENOSYS")
                 }
-                // Otherwise a call that only other architectures have, of which profiles for all of them are full.
+                // Otherwise the call exists on other architectures only; profiles for all architectures name many such
+                // calls.
             }
         }
     }
@@ -79,13 +81,13 @@ package struct EffectivePolicy: Sendable {
         remarks.append(PolicyRemark(line: rule.line, text: text))
     }
 
-    /// The rules that decide on a call: one without conditions, or those with.
+    /// The rules that decide on a call: one without conditions, or all those with conditions.
     package func rules(of number: UInt32) -> [SeccompPolicy.Rule] {
         guard let call = calls[number] else { return [] }
         return call.plain.map { [$0] } ?? call.conditional
     }
 
-    /// What happens to a call.
+    /// The action on a call.
     package func action(on call: SystemCall) -> SeccompPolicy.Action {
         if call.architecture != SystemCall.nativeArchitecture { return .killProcess }
         #if arch(x86_64)
@@ -95,10 +97,10 @@ package struct EffectivePolicy: Sendable {
         return rules(of: call.number).first { $0.holds(for: call.arguments) }?.action ?? policy.defaultAction
     }
 
-    /// Whether calls can pass at all.
+    /// Whether calls can pass.
     package enum Reach: Comparable, Sendable {
         case never
-        /// With some values of the arguments, or with some of those that were asked about.
+        /// With some values of the arguments, or with some of those that meet the conditions asked about.
         case sometimes
         case always
     }
@@ -108,7 +110,7 @@ package struct EffectivePolicy: Sendable {
         guard number <= SyscallNames.numberMax else { return .never }
         let rules = rules(of: number).filter { !$0.excludes(conditions) }
         guard rules.contains(where: { $0.action.letsPass }) else { return .never }
-        // With every argument that a rule asks about given, one value each, it holds.
+        // A rule holds for certain if each argument that it looks at is given as one value that meets its condition.
         let arguments = (0..<6 as Range<UInt32>).map { index in
             conditions.first { $0.index == index && $0.operation == .equal }?.value
         }
@@ -124,7 +126,7 @@ package struct EffectivePolicy: Sendable {
 
 /// Something about a policy that its author should know, though it can be used.
 package struct PolicyRemark: Hashable, Sendable {
-    /// From 1, in the policy's file.
+    /// The line in the policy's file, counted from 1.
     package let line: Int
     package let text: String
 }

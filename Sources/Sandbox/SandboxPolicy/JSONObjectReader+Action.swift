@@ -14,7 +14,7 @@ extension JSONObjectReader {
         }
         switch name {
         case "SCMP_ACT_ALLOW": return .allow
-        // EPERM is what OCI runtimes answer when no number is given.
+        // OCI runtimes answer with EPERM when no number is given.
         case "SCMP_ACT_ERRNO": return .errno(number ?? 1)
         case "SCMP_ACT_KILL_PROCESS": return .killProcess
         case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return .killThread

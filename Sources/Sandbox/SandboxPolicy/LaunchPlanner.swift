@@ -3,7 +3,7 @@ package import LinuxSystem
 internal import SeccompFilter
 internal import StrictJSON
 
-/// Makes a launch plan of what a manifest asks, what the owner allows and a compiled filter. Pure.
+/// Makes a launch plan from a manifest, the owner's limits and a compiled filter. Pure.
 package enum LaunchPlanner {
     /// Fixed variables that runtimes and libraries need to behave in a sandbox.
     private static let environment = [
@@ -16,19 +16,20 @@ package enum LaunchPlanner {
 
     private static let mebibyte: UInt64 = 1 << 20
     private static let stackBytes: UInt64 = 8 << 20
-    /// What the allocator reserves, mostly unused, for each thread's arena (malloc(3)).
+    /// The address space that the allocator reserves, mostly unused, for each thread's arena (malloc(3)).
     private static let arenaBytes: UInt64 = 128 << 20
-    /// What a static program maps before its own first allocation, and room for page-aligned reservations.
+    /// The address space that a static program maps before its own first allocation, and room for page-aligned
+    /// reservations.
     private static let fixedBytes: UInt64 = 256 << 20
     private static let descriptorsMax: UInt64 = 64
 
     /// The plan for one process. Throws when the manifest asks for what the owner does not allow.
     /// - Parameters:
     ///   - name: the executable's name, which becomes `argv[0]`.
-    ///   - manifest: with the process's model alone.
+    ///   - manifest: the manifest with the process's model alone.
     ///   - filter: `SeccompPolicy.compile()` of the manifest's policy.
     ///   - weightBytes: the size of the weights that are handed on, which count beside the memory.
-    ///   - layers: the tier's, and what else this machine offers.
+    ///   - layers: the tier's layers, and others that this machine offers.
     package static func plan(
         name: String, manifest: BackendManifest, owner: OwnerLimits, tier: SandboxTier, layers: SandboxLayers? = nil,
         filter: [UInt8], weightBytes: UInt64 = 0
@@ -51,7 +52,7 @@ package enum LaunchPlanner {
                 ReadOnlyBind(
                     source: path, root: place.root, within: place.within, target: path, allowsExecution: mapsCode))
         }
-        // What lies in it is memory, of which the owner allows so much.
+        // Its files take memory, which the owner limits.
         plan.temporaryBytes = min(manifest.temporaryMebibytes ?? 0, owner.memoryMebibytes) * mebibyte
         for device in manifest.devices {
             guard owner.devices.contains(device) else {
@@ -66,7 +67,7 @@ package enum LaunchPlanner {
         return plan
     }
 
-    /// By what the calls that a filter denies are told apart.
+    /// The arguments that tell denied calls apart.
     package static let tellingArguments: [TellingArguments] = SyscallNames.all.compactMap { call in
         ArgumentClass.index(ofCall: call.number).map { TellingArguments(call: call.number, mask: 1 << UInt8($0)) }
     }
@@ -84,8 +85,8 @@ package enum LaunchPlanner {
         }
     }
 
-    /// The limits of its control group, where this machine has one for it. The weights count: reading them fills the
-    /// page cache of whoever reads them first.
+    /// The limits of its control group, where this machine has one for it. The weights count, because their page cache
+    /// is charged to the first reader.
     package static func controlGroupLimits(
         _ manifest: BackendManifest, _ owner: OwnerLimits, weightBytes: UInt64, executableBytes: UInt64
     ) -> ControlGroupLimits {
@@ -96,7 +97,7 @@ package enum LaunchPlanner {
             processes: threadsMax(UInt64(threads)) + launcherProcesses, processors: threads)
     }
 
-    /// A backend has threads beside those that compute: one that reads, one that waits, a pool's spare.
+    /// A backend has more threads than those that compute: one that reads, one that waits, a pool's spare.
     private static func threadsMax(_ threads: UInt64) -> UInt64 { threads * 2 + 16 }
     /// The launcher, and the first process of the namespace.
     private static let launcherProcesses: UInt64 = 2
@@ -113,8 +114,8 @@ package enum LaunchPlanner {
         return min(mebibytes, 1 << 30) * mebibyte
     }
 
-    /// Where a model's weights lie: a folder, or a path that the owner allows to read, and the rest of the way, which must not
-    /// lead out of it. A relative path is meant from the manifest's folder.
+    /// The place of a model's weights: the manifest's folder, or a path that the owner allows to read, and the rest of
+    /// the path, which must not lead out of it. A relative path starts at the manifest's folder.
     package static func weightsPlace(
         _ file: String, folder: String, owner: OwnerLimits
     ) throws(SandboxPolicyError) -> PlaceWithin {
@@ -153,7 +154,8 @@ package enum LaunchPlanner {
             ResourceLimit(.niceness, 0),
             ResourceLimit(.realtimePriority, 0),
         ]
-        // Counted per user and user namespace: without one of its own the owner's other processes would count.
+        // Processes are counted per user and user namespace: without a namespace of its own the owner's other processes
+        // would count.
         if tier == .full { limits.append(ResourceLimit(.processes, threadsMax + 3)) }
         return limits
     }

@@ -1,23 +1,23 @@
 internal import BaseEncodings
 internal import StrictJSON
 
-/// What a person says of a model of the folders of models, in `NAME.json` beside `NAME.gguf`. Every key is optional; unknown
-/// ones are refused.
+/// A person's settings for a model of the folders of models, in `NAME.json` beside `NAME.gguf`. Every key is optional;
+/// unknown ones are refused.
 package struct ModelSidecar: Equatable, Sendable {
-    /// As consumers name it; nil: as its file's name says.
+    /// The id that consumers name it by; nil: the id that its file's name gives.
     package var id: String?
     /// The backend that serves it, of those that serve its format; nil: the first by name.
     package var backend: String?
-    /// SHA-256 of the weights, 32 bytes: others are not served. nil: whatever lies there.
+    /// The SHA-256 that the weights must have to be served, 32 bytes; nil: any weights are served.
     package var digest: [UInt8]?
-    /// What else is said of it; its id and its file are empty.
+    /// Its other settings; their id and file are empty.
     package var settings = BackendManifest.Model(id: "")
 
     package init() {}
 
     private static let keys = ["id", "backend", "sha256"] + BackendManifest.settingKeys
 
-    /// Reads it from memory; `file` names it in errors. Throws with file and line.
+    /// Reads a sidecar from memory; `file` names it in errors. Throws with file and line.
     package static func parse(_ json: [UInt8], file: String) throws(SandboxPolicyError) -> ModelSidecar {
         let entry = try JSONObjectReader(
             JSONNode.parse(json, file: file), "the settings of a model", keys: keys, file: file)

@@ -1,5 +1,5 @@
-/// System calls that Linux has and a libseccomp in use may not know yet: those that came after version 5.17, which is where
-/// libseccomp 2.5.4 stands. Since 5.1 a new call has one number everywhere (Documentation/process/adding-syscalls).
+/// System calls of Linux that a libseccomp in use may not know yet: those that came after Linux 5.17, whose calls
+/// libseccomp 2.5.4 knows. Since 5.1 a new call has one number everywhere (Documentation/process/adding-syscalls).
 ///
 /// A policy may name them, as profiles of newer container engines do. They make no rule: a filter answers every number
 /// above those that libseccomp knows with ENOSYS, and C libraries fall back to older calls.
@@ -11,7 +11,7 @@ enum NewerSyscalls {
         "removexattrat": 466, "open_tree_attr": 467, "file_getattr": 468, "file_setattr": 469, "listns": 470,
     ]
 
-    /// Only x86-64 has these, which the kernel itself plants for its probes; one is not meant to call them.
+    /// Calls of x86-64 only, which the kernel itself inserts for its probes; programs are not meant to make them.
     static let ofOneArchitecture: [String: UInt32] = ["uretprobe": 335, "uprobe": 336]
 
     static let names: [UInt32: String] = Dictionary(uniqueKeysWithValues: numbers.map { ($1, $0) })

@@ -1,11 +1,11 @@
 internal import LaunchPlan
 package import LinuxSystem
 
-/// What the owner of the machine allows one backend; a manifest can only ask for less.
+/// The limits that the owner of the machine sets for one backend; a manifest can only ask for less.
 package struct OwnerLimits: Equatable, Sendable {
     /// Memory beside the weights, which are counted on top.
     package var memoryMebibytes: UInt64 = 8192
-    /// What a backend gets that asks for nothing.
+    /// The memory of a backend that asks for none.
     package var defaultMemoryMebibytes: UInt64 = 1024
     package var threads: UInt32
     /// The folders whose contents a manifest may ask to read or to load weights from, beside the backend's own.
@@ -17,8 +17,8 @@ package struct OwnerLimits: Equatable, Sendable {
 
     package init(threads: UInt32) { self.threads = threads }
 
-    /// The readable path that a path is or lies within, of several the one with the most in it, and the rest of the path,
-    /// which must not lead out of it; nil where the owner does not allow to read it.
+    /// The readable path that contains or equals `path`, the broadest if several do, and the rest of the path, which
+    /// must not lead out of it; nil where the owner does not allow to read it.
     package func place(of path: String) -> PlaceWithin? {
         guard let parts = ReadOnlyBind.components(of: path) else { return nil }
         let roots = readablePaths.compactMap(ReadOnlyBind.components).filter { parts.starts(with: $0) }

@@ -1,14 +1,14 @@
 internal import SeccompFilter
 internal import StrictJSON
 
-/// What is to be said about a policy's file before anybody relies on it.
+/// The errors and warnings about a policy's file.
 package struct PolicyCheck: Equatable, Sendable {
     /// Why the file cannot be used, "file:line: what, and what to write instead"; nil if it can.
     package let error: String?
-    /// "file:line: what", of what is used but does not do what it seems to.
+    /// "file:line: what", for parts that are used but do not do what they seem to.
     package let warnings: [String]
 
-    /// Reads and compiles a policy, and holds its filter against its rules.
+    /// Reads and compiles a policy, and checks its filter against its rules.
     /// - Parameter demandsComments: a rule without a comment is an error, not a warning: so for the installed policies,
     ///   which are to say why each rule is there.
     package init(file: String, demandsComments: Bool) {
@@ -60,7 +60,7 @@ package struct PolicyCheck: Equatable, Sendable {
                 "libseccomp makes another filter of it than its rules say, for \(name) with \(call.arguments); "
                     + "simplify the conditions of that call")
         }
-        // The one that backends are launched with.
+        // The filter that backends are launched with.
         _ = try policy.compile()
     }
 }

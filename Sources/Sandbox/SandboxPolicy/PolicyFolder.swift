@@ -1,7 +1,7 @@
 internal import Glibc
 internal import StrictJSON
 
-/// The policies that are installed: the files `NAME.json` of one folder. Reads them anew each time.
+/// The installed policies: the files `NAME.json` of one folder, which are read anew each time.
 package struct PolicyFolder: Sendable {
     package let path: String
 
@@ -23,12 +23,12 @@ package struct PolicyFolder: Sendable {
         return names.sorted()
     }
 
-    /// The file that a word of a command line means: a path where it has a '/' or ends in ".json", otherwise a name.
+    /// The file that a word of a command line names: by path if it has a '/' or ends in ".json", otherwise by name.
     package func file(meant word: String) -> String {
         word.contains("/") || word.hasSuffix(".json") ? word : "\(path)/\(word).json"
     }
 
-    /// The policy that a word of a command line means. Throws with the nearest name where there is none.
+    /// The policy that a word of a command line names. Throws with the nearest name where there is none.
     package func policy(meant word: String) throws(SandboxPolicyError) -> SeccompPolicy {
         if word.contains("/") || word.hasSuffix(".json") { return try SeccompPolicy.load(word) }
         let names = try names()

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// What of this machine a policy may ask about in `includes` and `excludes`.
+/// The facts of this machine that a policy may ask about in `includes` and `excludes`.
 package struct PolicyHost: Equatable, Sendable {
-    /// As Docker's profiles call it, which is as Go does.
+    /// The name that Docker's profiles use, which is Go's.
     package var architecture: String
     package var kernel: KernelVersion
 
@@ -37,7 +37,7 @@ package struct PolicyHost: Equatable, Sendable {
     ].map { "CAP_" + $0 }
 }
 
-/// The first two numbers of a kernel's release; what follows them is the distribution's.
+/// The first two numbers of a kernel's release; the rest is the distribution's.
 package struct KernelVersion: Comparable, Sendable {
     package let major: UInt64
     package let minor: UInt64
@@ -47,7 +47,7 @@ package struct KernelVersion: Comparable, Sendable {
         self.minor = minor
     }
 
-    /// Reads "6.1", and with `isRelease` what uname(2) says, such as "6.1.0-28-amd64" or "6.8-rc5".
+    /// Reads "6.1", and with `isRelease` a release of uname(2), such as "6.1.0-28-amd64" or "6.8-rc5".
     package init?(_ text: String, isRelease: Bool = false) {
         let parts = text.split(separator: ".", maxSplits: isRelease ? 2 : .max, omittingEmptySubsequences: false)
         guard parts.count == 2 || (isRelease && parts.count > 2), let major = UInt64(parts[0]) else { return nil }
@@ -60,7 +60,7 @@ package struct KernelVersion: Comparable, Sendable {
         (left.major, left.minor) < (right.major, right.minor)
     }
 
-    /// Of the running kernel; 0.0 if it calls itself something that cannot be read.
+    /// The version of the running kernel; 0.0 if its release cannot be read.
     static let running: KernelVersion = {
         var name = utsname()
         uname(&name)

@@ -1,12 +1,12 @@
 package import LaunchPlan
 
-/// What a backend could still do, or learn, as it is held here: shown wherever the tier is.
+/// Something that a backend could still do or learn in its sandbox on this machine; shown wherever the tier is.
 package struct ResidualRisk: Hashable, Sendable {
     /// Lower case with hyphens, for programs and for looking it up.
     package let name: String
     /// A clause that says what remains.
     package let exposure: String
-    /// What its owner can do about it; never anything that weakens the machine.
+    /// A remedy for its owner; never one that weakens the machine.
     package let remedy: String
 
     package init(name: String, exposure: String, remedy: String) {
@@ -15,13 +15,13 @@ package struct ResidualRisk: Hashable, Sendable {
         self.remedy = remedy
     }
 
-    /// As one line: "name: exposure".
+    /// The risk as one line: "name: exposure".
     package var line: String { "\(name): \(exposure)" }
 
-    /// What remains with a tier on this machine, whatever the policy. Pure.
+    /// The risks that remain in a tier on this machine, whatever the policy. Pure.
     /// - Parameters:
-    ///   - layers: those that are applied, which tell what this machine lacks.
-    ///   - landlockVersion: the kernel's; 0: unknown.
+    ///   - layers: the layers that are applied, which show what this machine lacks.
+    ///   - landlockVersion: the kernel's Landlock version; 0: unknown.
     package static func remaining(
         tier: SandboxTier, layers: SandboxLayers, landlockVersion: Int
     ) -> [ResidualRisk] {
@@ -34,7 +34,7 @@ package struct ResidualRisk: Hashable, Sendable {
         return risks
     }
 
-    /// What a backend's own policy and devices add.
+    /// The risks that a backend's own policy and devices add.
     package static func added(by policy: SeccompPolicy, devices: [String]) -> [ResidualRisk] {
         var risks: [ResidualRisk] = []
         let declared = policy.rules.flatMap(\.declaredRisks)
@@ -80,7 +80,7 @@ package struct ResidualRisk: Hashable, Sendable {
             + "does",
         remedy: "Linux 6.12 or later")
 
-    /// Tier reduced has no namespaces.
+    /// The risks of tier reduced, which has no namespaces.
     private static let reduced = [
         ResidualRisk(
             name: "path-existence",
@@ -107,7 +107,7 @@ package struct ResidualRisk: Hashable, Sendable {
 }
 
 extension SeccompPolicy.Rule {
-    /// What its comment says after "Risk:", up to the next one: what whoever wrote the policy takes upon themselves.
+    /// The texts after each "Risk:" in its comment, up to the next one: risks that the policy's author accepts.
     package var declaredRisks: [String] {
         guard let comment else { return [] }
         return comment.components(after: "Risk: ").map { String($0.last == " " ? $0.dropLast() : $0) }

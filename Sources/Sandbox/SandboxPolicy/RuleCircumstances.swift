@@ -7,7 +7,8 @@ struct RuleCircumstances {
     private let architectures: [String]
     private let minimumKernel: KernelVersion?
 
-    /// Nil where the rule does not have the key. Throws on capabilities, architectures and versions that are none.
+    /// Nil where the rule does not have the key. Throws for unknown capabilities and architectures and malformed
+    /// versions.
     init?(_ rule: JSONObjectReader, _ key: String) throws(SandboxPolicyError) {
         guard let node = rule.node(key) else { return nil }
         let entry = try JSONObjectReader(
@@ -35,13 +36,13 @@ struct RuleCircumstances {
         return names.map(\.text)
     }
 
-    /// As `includes` means it: all capabilities, one of the architectures, at least that kernel.
+    /// The condition of `includes`: all capabilities, one of the architectures, at least that kernel.
     func allHold(on host: PolicyHost) -> Bool {
         capabilities.isEmpty && (architectures.isEmpty || architectures.contains(host.architecture))
             && minimumKernel.map { host.kernel >= $0 } != false
     }
 
-    /// As `excludes` means it: any of them.
+    /// The condition of `excludes`: any of them.
     func anyHolds(on host: PolicyHost) -> Bool {
         architectures.contains(host.architecture) || minimumKernel.map { host.kernel >= $0 } == true
     }

@@ -1,9 +1,9 @@
 package import StrictJSON
 
-/// A policy or a manifest that is refused, or a plan that cannot be made of them: where, and what to write instead.
+/// Why a policy or a manifest is refused, or no plan can be made of them: the place, and what to write instead.
 package typealias SandboxPolicyError = JSONError
 
-/// The bounds of what this target reads.
+/// The bounds of the files that this target reads.
 package enum SandboxPolicyLimits {
     package static let manifestBytesMax = 1 << 20
     package static let rulesMax = 1024

@@ -6,8 +6,8 @@ internal import SeccompFilter
 internal import StrictJSON
 
 extension SeccompPolicy {
-    /// The launcher's own exec of the backend, execveat(6, "", …, AT_EMPTY_PATH), is put to the launcher's supervisor,
-    /// which lets it pass once.
+    /// The launcher's own exec of the backend, execveat(6, "", …, AT_EMPTY_PATH), is decided by the launcher's
+    /// supervisor, which lets it pass once.
     private static let execution = Rule(
         names: ["execveat"], action: .notify,
         conditions: [
@@ -16,14 +16,14 @@ extension SeccompPolicy {
         ],
         comment: nil, line: 0)
 
-    /// The filter for a launch, as the kernel takes it, for this machine's architecture; calls of any other kill the
-    /// process. What the policy says of execve and execveat does not count: exec passes once. Throws when libseccomp
+    /// The filter for a launch, in the kernel's form, for this machine's architecture; a call of any other kills the
+    /// process. The policy's rules for execve and execveat have no effect: exec passes once. Throws when libseccomp
     /// refuses a rule. Deterministic and free of side effects.
     package func compile() throws(SandboxPolicyError) -> [UInt8] {
         try compile(EffectivePolicy(self), adding: [("execveat", SeccompPolicy.execution)])
     }
 
-    /// The filter of exactly what the policy says, for comparing and explaining; no backend is launched with it.
+    /// The filter of the policy exactly as written, for comparing and explaining; no backend is launched with it.
     package func compileAsWritten() throws(SandboxPolicyError) -> [UInt8] {
         try compile(EffectivePolicy(self, asWritten: true), adding: [])
     }
@@ -40,9 +40,9 @@ extension SeccompPolicy {
         return SeccompPolicy.unknownCalls(max: SyscallNames.numberMax) + (try filter.export(file: file))
     }
 
-    /// Answers calls that are newer than libseccomp with ENOSYS, so that C libraries fall back to older ones: nobody
-    /// could have named them in a policy. Stands before the filter proper, which checks the architecture (and x32's
-    /// bit of the number) again.
+    /// Answers calls that are newer than libseccomp, which no policy could have named, with ENOSYS, so that C libraries
+    /// fall back to older ones. This part stands before the filter proper, which checks the architecture (and x32's bit
+    /// of the number) again.
     private static func unknownCalls(max: UInt32) -> [UInt8] {
         // struct sock_filter of linux/filter.h. The jumps count the instructions that are passed over.
         let program: [(code: UInt16, yes: UInt8, no: UInt8, value: UInt32)] = [
@@ -75,7 +75,7 @@ extension SeccompPolicy.Action {
     }
 }
 
-/// Owns a libseccomp filter in the making (seccomp_init(3)).
+/// Owns a libseccomp filter under construction (seccomp_init(3)).
 private struct SeccompFilter: ~Copyable {
     private let context: scmp_filter_ctx
 

@@ -59,7 +59,7 @@ extension SeccompPolicy.Condition {
 /// The numbers of which some bits are given.
 private struct MaskedBits {
     let mask: UInt64
-    /// Within `mask`.
+    /// The given bits, all within `mask`.
     let rest: UInt64
 
     /// The smallest such number that is not below `bound`: `bound` itself, or one that agrees with it above some bit,

@@ -71,14 +71,15 @@ extension SeccompPolicy {
         }
     }
 
-    /// Those of the runtime-spec.
+    /// The architectures of the runtime-spec.
     private static let architectureNames = [
         "X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32",
         "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH",
         "SHEB",
     ].map { "SCMP_ARCH_" + $0 }
 
-    /// A policy that asks for what the launcher does not do would be weaker, or louder, than its author believes.
+    /// Refuses settings that the launcher does not support: the policy would be weaker, or louder, than its author
+    /// believes.
     private static func refuseWhatCannotBeHonoured(_ top: JSONObjectReader) throws(SandboxPolicyError) {
         let reasons = [
             // One thread loads the filter, so that all threads have it in any case.
@@ -118,7 +119,7 @@ extension SeccompPolicy {
             conditions.append(condition)
         }
         let names = try callNames(entry)
-        // All that the launcher's supervisor has an answer to.
+        // The launcher's supervisor decides on no other call.
         guard action != .notify || (names == ["openat"] && !conditions.isEmpty) else {
             throw entry.failure(
                 "action",
@@ -129,7 +130,7 @@ extension SeccompPolicy {
         let rule = Rule(
             names: names, action: action, conditions: conditions.sorted { $0.index < $1.index },
             comment: try entry.string("comment"), line: node.line)
-        // Both are read, so that a mistake in the one is found though the other decides.
+        // Both are read, so that a mistake in one is found even if the other decides.
         let isIncluded = try RuleCircumstances(entry, "includes")?.allHold(on: host) ?? true
         let isExcluded = try RuleCircumstances(entry, "excludes")?.anyHolds(on: host) ?? false
         return (rule, isIncluded && !isExcluded)
@@ -160,7 +161,7 @@ extension SeccompPolicy {
         }
         guard let index = try entry.integer("index", max: 5) else { throw entry.failure("index", "is missing") }
         guard let value = try entry.integer("value") else { throw entry.failure("value", "is missing") }
-        // Left out, it is 0, as Docker's profiles leave it out.
+        // The default is 0: Docker's profiles leave it out.
         let valueTwo = try entry.integer("valueTwo") ?? 0
         if operation == .maskedEqual, valueTwo & ~value != 0 {
             throw entry.failure(

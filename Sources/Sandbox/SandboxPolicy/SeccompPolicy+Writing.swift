@@ -1,6 +1,6 @@
 extension SeccompPolicy {
-    /// The policy as a file's lines, each call on one of its own so that two policies can be compared by lines. Reading it
-    /// gives the same rules; what applies to other machines only is not in it any more.
+    /// The policy as the lines of a file, one call a line so that two policies can be compared by lines. Reading them
+    /// gives the same rules; rules for other machines only are left out.
     package var lines: [String] {
         var lines = ["{"]
         lines.append("    \"defaultAction\": \"\(defaultAction.name)\",")
@@ -55,7 +55,7 @@ extension SeccompPolicy.Rule {
 }
 
 extension SeccompPolicy.Action {
-    /// As policies write it.
+    /// The name that policies use.
     package var name: String {
         switch self {
         case .allow: "SCMP_ACT_ALLOW"

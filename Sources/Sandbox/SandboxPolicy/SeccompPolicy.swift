@@ -2,17 +2,17 @@ internal import Glibc
 internal import LinuxSystem
 internal import StrictJSON
 
-/// Which system calls a backend may make: a seccomp profile in OCI's JSON form (runtime-spec, config-linux, "Seccomp"),
-/// read strictly. A plain value; `compile()` makes the kernel's form of it.
+/// The system calls that a backend may make: a seccomp profile in OCI's JSON form (runtime-spec, config-linux,
+/// "Seccomp"), read strictly. A plain value; `compile()` makes the kernel's form of it.
 package struct SeccompPolicy: Equatable, Sendable {
-    /// The file's name without `.json`, as manifests call it.
+    /// The file's name without `.json`, which manifests use.
     package let name: String
     package let file: String
     package let defaultAction: Action
-    /// As listed, such as SCMP_ARCH_X86_64; empty means this machine's. Only this machine's own is ever let through:
-    /// calls of any other architecture kill, 32-bit ones of this machine's processor too.
+    /// The listed architectures, such as SCMP_ARCH_X86_64; empty means this machine's. Calls of any other architecture
+    /// than this machine's kill the process, 32-bit ones of its processor too.
     package let architectures: [String]
-    /// Those that apply on the machine that the policy was read for.
+    /// The rules that apply on the machine that the policy was read for.
     package let rules: [Rule]
 
     package init(name: String, file: String, defaultAction: Action, architectures: [String], rules: [Rule]) {
@@ -46,9 +46,10 @@ package struct SeccompPolicy: Equatable, Sendable {
         case killProcess
         case killThread
         case trap
-        /// Let pass and told to the agent, which keeps it beside what was denied; nothing reaches the kernel's log.
+        /// The call passes and is reported to the agent, which keeps it beside the denied calls; nothing reaches the
+        /// kernel's log.
         case log
-        /// Put to the launcher's supervisor; no file can say so.
+        /// The launcher's supervisor decides; no file can use this action.
         case notify
     }
 
@@ -58,7 +59,7 @@ package struct SeccompPolicy: Equatable, Sendable {
         package let index: UInt32
         package let operation: Operation
         package let value: UInt64
-        /// For `maskedEqual`: what the argument, masked with `value`, must be.
+        /// For `maskedEqual`: the value that the argument, masked with `value`, must have.
         package let valueTwo: UInt64
     }
 
@@ -77,7 +78,7 @@ package struct SeccompPolicy: Equatable, Sendable {
         try SeccompPolicy(JSONNode.read(file: path), file: path, host: .running)
     }
 
-    /// Reads a policy from memory; `file` names it in errors, `host` is what its `includes` and `excludes` ask about.
+    /// Reads a policy from memory; `file` names it in errors, `host` has the facts for its `includes` and `excludes`.
     package static func parse(
         _ json: [UInt8], file: String, host: PolicyHost = .running
     ) throws(SandboxPolicyError) -> SeccompPolicy {

@@ -4,7 +4,7 @@ internal import Glibc
 /// The names and numbers of system calls: those that libseccomp knows (seccomp_syscall_resolve_name(3)), and a few that
 /// are newer than it.
 package enum SyscallNames {
-    /// The name of a call of this machine; nil for a number that nobody knows yet.
+    /// The name of a call of this machine; nil for an unknown number.
     package static func name(of number: UInt32) -> String? {
         guard let number = CInt(exactly: number), number < 1024 else { return nil }
         return resolve(number) ?? NewerSyscalls.names[UInt32(number)]
@@ -16,10 +16,11 @@ package enum SyscallNames {
         return UInt32(exactly: number)
     }
 
-    /// Known on some architecture, or newer than libseccomp. Those that this machine's libseccomp lacks make no rule.
+    /// Whether the name is known on some architecture, or newer than libseccomp. A call that this machine's libseccomp
+    /// lacks makes no rule.
     package static func isKnown(_ name: String) -> Bool { number(name) != nil || NewerSyscalls.isKnown(name) }
 
-    /// As libseccomp says it: nil for a name that it does not know, negative for a call of other architectures only.
+    /// libseccomp's number: nil for a name that it does not know, negative for a call of other architectures only.
     static func number(_ name: String) -> CInt? {
         let number = seccomp_syscall_resolve_name(name)
         // __NR_SCMP_ERROR
