@@ -6,21 +6,22 @@ internal import LinuxSystem
 internal import Logging
 internal import Settings
 
-/// The keys of an agent: read from its state folder, followed while it runs, asked for by its listeners. On the loop.
+/// The keys of an agent: reads them from its state folder, follows their file, and checks them for its listeners. On
+/// the loop.
 @IOLoop
 final class AccessControl {
-    /// What the first start calls the key that it makes.
+    /// The name of the key that the first start makes.
     static let firstKeyName = "default"
 
     private let register: ConsumerRegister
     private let logger: Logger
     private let watch: FileWatch
     private let reading: FileReading<Result<Change, AccessError>>
-    /// What the last reading failed with, which is told once.
+    /// The error of the last reading, which is reported once.
     private var failure: AccessError?
 
-    /// Reads the keys; makes the first one, which is returned, where an address asks for keys and there is no file of
-    /// them yet, unless it could only be shown in a journal. Whoever revokes it is not given another.
+    /// Reads the keys. If an address asks for keys and there is no file of them yet, makes and returns the first one,
+    /// unless it could only be shown in a journal. An owner who revokes it is not given another.
     static func prepared(
         _ configuration: HostConfiguration, state: String, environment: [String: String], logger: Logger
     ) throws(HostError) -> (AccessControl, first: KeySecret?) {
@@ -62,13 +63,13 @@ final class AccessControl {
         watch.changed = { [weak self] in self?.reload() }
     }
 
-    /// A book, and what is not any more as it was in the one before.
+    /// A book, and the keys that have changed since the one before.
     private struct Change: Sendable {
         let book: KeyBook
         let changes: [SecretDigest]
     }
 
-    /// Looks at every key, twice, and so is not done on the loop.
+    /// Compares every key with the book before, which takes too long for the loop.
     nonisolated private static func read(_ file: KeyFile, _ before: KeyBook) -> Result<Change, AccessError> {
         do throws(AccessError) {
             let book = try file.read() ?? KeyBook()
@@ -78,12 +79,12 @@ final class AccessControl {
         }
     }
 
-    /// Who may call on one listener.
+    /// The gate that decides who may call on one listener.
     func gate(requiresKey: Bool, clientSubjects: [String]) -> any CallGate {
         ListenerGate(register, requiresKey: requiresKey, clientSubjects: clientSubjects)
     }
 
-    /// Takes over what the file says now, once it is read. One that cannot be read changes nothing.
+    /// Takes over the present content of the file, once it is read. A file that cannot be read changes nothing.
     func reload() { reading.begin() }
 
     private func take(_ result: Result<Change, AccessError>) {
@@ -93,7 +94,7 @@ final class AccessControl {
             failure = nil
             logger.info("keys read again: \(change.book.keys.count)")
         case .failure(let error):
-            // Whoever was revoked must not stay because descriptors had run out for a moment.
+            // A revoked key must not stay valid because descriptors had run out for a moment.
             if error.isTransient { watch.forget() }
             if failure != error { logger.error("the keys stay as they are: \(error)") }
             failure = error

@@ -6,11 +6,11 @@ internal import GRPCServices
 internal import InferenceService
 internal import LimitDeclaration
 
-/// Every limit of an agent: what `hearth limits` shows, in this order.
+/// Every limit of an agent, in the order in which `hearth limits` shows them.
 struct AgentLimits: LimitGroup {
     let descriptors: DescriptorBudget
     let loop = IOLoop.limits
-    /// Of the server that consumers connect to.
+    /// The limits of the server that consumers connect to.
     let consumers: Limits
     let inference = InferenceLimits()
     let services = GRPCServicesLimits.inForce

@@ -5,8 +5,8 @@ internal import GRPC
 internal import Logging
 internal import TLSSession
 
-/// Keeps a server's certificates to their files while the agent runs: new connections get what the files hold now; where
-/// that cannot be served, they go on getting what they got. On the loop, which reads and parses none of it.
+/// Follows the files of a server's certificates while the agent runs: new connections get the present certificates, or
+/// the earlier ones where the present ones cannot be served. On the loop, which reads and parses no file.
 @IOLoop
 final class CertificateFollower {
     private let server: Server
@@ -14,7 +14,7 @@ final class CertificateFollower {
     private let watch: FileWatch
     private let reading: FileReading<Result<[ServerTLS: Certificate], TLSError>>
     private let took: @IOLoop (String) -> Void
-    /// What the last reading failed with, which is told once.
+    /// The error of the last reading, which is reported once.
     private var failure: TLSError?
 
     /// A certificate with its key, and its SHA-256.
@@ -23,7 +23,7 @@ final class CertificateFollower {
         let fingerprint: String
     }
 
-    /// `took`: hears the fingerprint of what is shown from then on.
+    /// `took` is called with the fingerprint of the certificate that is shown from then on.
     init(of server: Server, files: [String], logger: Logger, took: @escaping @IOLoop (String) -> Void) {
         self.server = server
         self.logger = logger
@@ -69,7 +69,7 @@ final class CertificateFollower {
                 logger.notice("certificate read again, SHA-256 \(fingerprint)")
             }
         case .failure(let error):
-            // A certificate and its key are two files, and may be looked at between the one and the other.
+            // A certificate and its key are two files, which may be read while only one of them has been replaced.
             watch.forget()
             if failure != error { logger.error("the certificate in use stays: \(error)") }
             failure = error

@@ -3,10 +3,11 @@ internal import HTTP2Connection
 internal import LimitDeclaration
 internal import LinuxSystem
 
-/// Who may have how many of the agent's descriptors: consumers must not be able to take those that backends and the owner
-/// need. Pure, but for `claimed`.
+/// Divides the agent's descriptors, so that consumers cannot take those that backends and the owner need. Pure, but for
+/// `claimed`.
 struct DescriptorBudget: LimitGroup {
-    /// For backends, their launches and their output, files, and the owner: a quarter, within these bounds.
+    /// The descriptors for backends, their launches and their output, files, and the owner: a quarter, within these
+    /// bounds.
     static let reserveMin = 96
     static let reserveMax = 1_024
 
@@ -17,7 +18,7 @@ struct DescriptorBudget: LimitGroup {
     @Limit("Connections on the owner's socket.")
     private(set) var ownerConnectionsMax = 32
 
-    /// `descriptors`: what the process may have open.
+    /// `descriptors`: how many the process may have open.
     init(descriptors: Int) {
         descriptorsMax = descriptors
         descriptorsReserved = min(max(descriptors / 4, Self.reserveMin), Self.reserveMax)
@@ -29,10 +30,10 @@ struct DescriptorBudget: LimitGroup {
         return DescriptorBudget(descriptors: Int(clamping: DescriptorLimit.raise(to: UInt64(wanted))))
     }
 
-    /// For connections that are over, until their peers have read why.
+    /// Descriptors for connections that have ended, until their peers have read the reason.
     var closing: Int { min(Limits().http2.closingConnectionsMax, descriptorsMax / 16) }
 
-    /// Limits as they are for consumers; a few may connect even where there is hardly any room.
+    /// The limits for consumers within this budget; a few may connect even where there is hardly any room.
     func consumers(_ limits: Limits) -> Limits {
         var limits = limits
         limits.http2.closingConnectionsMax = closing

@@ -1,12 +1,12 @@
 internal import EventLoop
 internal import LinuxSystem
 
-/// Reads files, and makes something of them, on a thread of its own, so that neither a slow disk nor much to parse holds up
-/// the loop. One reading at a time, each of which begins after it was asked for. On the loop.
+/// Reads and parses files on a thread of its own, so that neither a slow disk nor a long file holds up the loop. It
+/// makes one reading at a time, each of which begins after it was asked for. On the loop.
 @IOLoop
 final class FileReading<Value: Sendable> {
     private let prepare: @IOLoop () -> @Sendable () -> Value
-    /// Hears what came of a reading, and before the next one begins.
+    /// Called with the result of each reading, before the next one begins.
     var done: (@IOLoop (Value) -> Void)?
     private var isReading = false
     private var isAskedAgain = false
@@ -14,10 +14,10 @@ final class FileReading<Value: Sendable> {
 
     private static var threadPauseMilliseconds: UInt64 { 1_000 }
 
-    /// `prepare`: gives what is to be done on the thread.
+    /// `prepare` returns the work for the thread.
     init(prepare: @escaping @IOLoop () -> @Sendable () -> Value) { self.prepare = prepare }
 
-    /// Reads, or reads once more when the reading that is under way is over: the files may have changed behind it.
+    /// Reads now, or once more after the reading under way, since when the files may have changed.
     func begin() {
         guard !isStopped else { return }
         guard !isReading else {
@@ -38,7 +38,7 @@ final class FileReading<Value: Sendable> {
         }
     }
 
-    /// What is read from now on is dropped.
+    /// Drops the result of any reading that has not ended.
     func stop() { isStopped = true }
 
     private func finish(_ value: Value) {

@@ -1,16 +1,16 @@
 internal import EventLoop
 internal import LinuxSystem
 
-/// Tells when files were written, replaced or removed, by looking at them every so often: unlike inotify(7) that works on
-/// every file system and through links. It looks from another thread, which alone waits where a disk hangs. On the loop,
-/// until it is stopped.
+/// Reports when files were written, replaced or removed. It looks at them at intervals, which unlike inotify(7) works
+/// on every file system and through links, and from another thread, so that a disk that hangs does not block the loop.
+/// On the loop, until it is stopped.
 @IOLoop
 final class FileWatch {
     private let paths: [String]
     private let everyMilliseconds: UInt64
-    /// Hears of every change.
+    /// Called at every change.
     var changed: (@IOLoop () -> Void)?
-    /// Nil: whatever is there is new.
+    /// Nil: the next look counts as a change.
     private var seen: [FileFacts?]?
     private var timer: Timer?
     private var isStopped = false
@@ -23,7 +23,7 @@ final class FileWatch {
         arm()
     }
 
-    /// What was seen could not be taken over: tells of it again, though it stays as it is.
+    /// Reports the present state again, because it could not be taken over.
     func forget() { seen = nil }
 
     func stop() {
@@ -44,7 +44,7 @@ final class FileWatch {
                 Task { [weak self] in await self?.looked(now) }
             }
         } catch {
-            // No thread can be had: it looks again when one can.
+            // The system has no thread to spare: the next look comes later.
             arm()
         }
     }

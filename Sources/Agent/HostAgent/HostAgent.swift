@@ -28,13 +28,13 @@ package final class HostAgent {
     }
 
     package let configuration: HostConfiguration
-    /// Where consumers connect, with the ports that the kernel chose.
+    /// The addresses that consumers connect to, with the ports that the kernel chose.
     package private(set) var listeners: [Listener] = []
-    /// SHA-256 of the certificate, when an address has TLS.
+    /// SHA-256 of the certificate; nil when no address has TLS.
     package private(set) var certificateFingerprint: String?
 
-    /// What a consumer connects with to each address that asks for a key, when this start made the first key; holds
-    /// it, so it is for its owner's eyes only.
+    /// The connection strings of the addresses that ask for a key, if this start made the first key. They contain it
+    /// and so are for the owner's eyes only.
     package var firstConnections: [String] {
         guard let firstKey else { return [] }
         return listeners.filter(\.requiresKey).map { listener in
@@ -88,11 +88,11 @@ package final class HostAgent {
 
     /// Accepts consumers and the owner, and starts the backends.
     ///
-    /// `takingOver`: from the agent that runs with the same state folder, if there is one. Its consumers notice nothing:
-    /// the backends are ready here before the first of them comes, and their streams there go on to their ends. Throws,
-    /// and has not disturbed that agent, when a model that is ready there does not become so here, when an address cannot
-    /// be had, when another agent is taking over, and when `stop` came first.
-    /// `onHandOver`: another agent, in the process of this number, has taken over from this one.
+    /// `takingOver`: takes over from the agent that runs with the same state folder, if there is one. Its consumers
+    /// notice nothing: the backends are ready here before the first of them comes, and their streams there go on to
+    /// their ends. Throws without disturbing that agent when a model that is ready there does not become ready here,
+    /// when an address cannot be had, when another agent is taking over, or when `stop` came first. `onHandOver` is
+    /// called when another agent, in the process of this number, has taken over from this one.
     package func start(
         takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void
     ) async throws(HostError) {
@@ -151,7 +151,7 @@ package final class HostAgent {
         try serveHealthAndReflection()
     }
 
-    /// A port that the kernel chose is not the one that the agent before has.
+    /// Refuses ports that the kernel would choose: they would differ from those of the agent before.
     private func refuseChosenPorts() throws(HostError) {
         for case .internet(let host, 0) in configuration.listen {
             throw HostError(
@@ -187,7 +187,7 @@ package final class HostAgent {
     private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
         while true {
             guard !isStopping else { throw HostError("stopped before it had taken over") }
-            // What is not in memory there, or here, is loaded by a request.
+            // A model that is not in memory there, or here, is loaded by a request.
             let missing = predecessor.readyModels.filter { model in
                 let state = supervisor.models[model]?.state
                 return state != .ready && state != .unloaded
@@ -205,9 +205,9 @@ package final class HostAgent {
         }
     }
 
-    /// What any gRPC tool asks of a server, for consumers and for the owner.
+    /// Serves gRPC health and reflection, which any gRPC tool asks for, to consumers and to the owner.
     private func serveHealthAndReflection() throws(HostError) {
-        // The supervisor and a call's task may have something left to do when the agent is gone.
+        // The supervisor and a call's task may outlive the agent.
         supervisor.onChange = { [weak self] _ in self?.backendChanged() }
         reportHealth()
         for server in [consumers, owner] {
@@ -237,7 +237,8 @@ package final class HostAgent {
         health.update(HealthReport.health(inference: inference.name, models: models))
     }
 
-    /// Tells whoever watches the host's health, lets open calls end for that long, then stops the backends and closes every connection.
+    /// Reports the end to the watchers of the host's health, lets open calls go on for the grace, then stops the
+    /// backends and closes every connection.
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
         health.end()
@@ -247,8 +248,8 @@ package final class HostAgent {
         await end(graceMilliseconds: graceMilliseconds)
     }
 
-    /// Makes way for another agent, which serves the same addresses already: lets open calls end for that long, then
-    /// stops as `stop` does, which ends it sooner.
+    /// Makes way for another agent, which serves the same addresses already: lets open calls go on for the grace, then
+    /// stops. `stop` ends it sooner.
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
@@ -300,7 +301,7 @@ package final class HostAgent {
         if !host.controlGroupsAbsence.isEmpty {
             logger.info("backends have no control groups: \(host.controlGroupsAbsence)")
         }
-        // One core stays its owner's.
+        // One core is left to the owner.
         let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
         var owner = OwnerLimits(threads: UInt32(clamping: threads))
         owner.readablePaths = configuration.readable

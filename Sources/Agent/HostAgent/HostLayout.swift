@@ -2,9 +2,9 @@ internal import Foundation
 internal import Installation
 internal import Settings
 
-/// What an agent works with: its parts, and the folders that are its owner's choice.
+/// The places that an agent works with: its parts, and the folders that its owner chooses.
 struct HostLayout: Sendable, Equatable {
-    /// hearth-sandbox.
+    /// The path of `hearth-sandbox`.
     let launcher: String
     let policies: String
     let backends: String
@@ -26,7 +26,7 @@ struct HostLayout: Sendable, Equatable {
         models = try HostLayout.models(configuration, state: state, environment: environment)
     }
 
-    /// The usual one need not be there yet; one that the owner names must be.
+    /// The default folder need not exist yet; one that the owner names must.
     private static func models(
         _ configuration: HostConfiguration, state: String, environment: [String: String]
     ) throws(HostError) -> [String] {

@@ -4,9 +4,9 @@ internal import Installation
 internal import LinuxSystem
 package import Settings
 
-/// Where an agent keeps its keys, for the owner's commands, which work whether or not it runs.
+/// The file of an agent's keys, for the owner's commands, which work whether or not it runs.
 package enum KeyPlace {
-    /// The file in a state folder that exists already. Throws when it does not.
+    /// The key file in a state folder that exists already. Throws when the folder does not.
     package static func file(state: String?, environment: [String: String]) throws(HostError) -> KeyFile {
         let folder = try StateFolder.asked(state, environment: environment)
         guard FileManager.default.fileExists(atPath: folder) else {
@@ -15,7 +15,7 @@ package enum KeyPlace {
         return KeyFile(folder: folder)
     }
 
-    /// The same, but makes the folder where there is none: for the service's user when called by root.
+    /// The same, but makes the folder if it is missing: for the service's user when called by root.
     package static func prepared(state: String?, environment: [String: String]) throws(HostError) -> KeyFile {
         let folder = try StateFolder.asked(state, environment: environment)
         if !FileManager.default.fileExists(atPath: folder) {

@@ -5,7 +5,7 @@ internal import LinuxSystem
 internal import Settings
 internal import TLSSession
 
-/// What protects each address: TLS everywhere but on this machine, with the owner's certificate or a generated one.
+/// The protection of each address: TLS everywhere but on local ones, with the owner's certificate or a generated one.
 struct ListenerSecurity {
     /// SHA-256 of the certificate in use, for clients to pin; nil when no address has TLS.
     let fingerprint: String?
@@ -29,13 +29,13 @@ struct ListenerSecurity {
             clientAuthorityFile: configuration.tlsClientAuthority, acceptsTLS12: configuration.tlsMinimum == "1.2")
         let isGenerated = configuration.tlsCertificate == nil
         do throws(TLSError) {
-            // Its key was written first: without a certificate, nobody has ever been shown either of them.
+            // The key was written first: without a certificate, neither has ever been shown to a client.
             if isGenerated, !FileManager.default.fileExists(atPath: tls.certificateChainFile) {
                 _ = try SelfSignedCertificate.generate(
                     hosts: ["localhost", "127.0.0.1", "::1"] + configuration.listen.compactMap(\.hostWithoutInterface),
                     certificateFile: tls.certificateChainFile, privateKeyFile: tls.privateKeyFile)
             }
-            // What can be told of the files is told before an address is taken.
+            // Errors of the files are reported before an address is taken.
             fingerprint = hexadecimal(try TLSContext(server: tls).certificateSHA256())
         } catch {
             let remedy =

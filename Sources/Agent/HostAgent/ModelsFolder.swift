@@ -2,8 +2,8 @@ internal import LinuxSystem
 
 /// The folder of models where the owner names none.
 enum ModelsFolder {
-    /// /var/lib/hearth/models for a service, otherwise as the XDG base directory specification says; nil where nobody has a
-    /// home.
+    /// /var/lib/hearth/models for a service, otherwise as the XDG base directory specification says; nil for a user
+    /// without a home.
     static func usual(
         state: String, environment: [String: String], isRoot: Bool = SystemUser.currentIsRoot,
         home: String? = SystemUser.currentHome

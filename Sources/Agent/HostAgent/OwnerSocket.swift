@@ -1,7 +1,7 @@
 package import LinuxSystem
 package import Settings
 
-/// Where the owner's command line finds the agent.
+/// The address at which the owner's command line finds the agent.
 package enum OwnerSocket {
     /// The Unix socket in a state folder; only its owner can open it.
     package static func address(state: String?, environment: [String: String]) throws(HostError) -> SocketAddress {

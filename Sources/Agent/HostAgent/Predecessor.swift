@@ -5,14 +5,14 @@ internal import LinuxSystem
 internal import Settings
 internal import SwiftProtobuf
 
-/// The agent that runs already and is to make way for this one; reached on its owner's socket, which it keeps open until
-/// it has answered. While it is known, no other agent can take over from it.
+/// The running agent that is to make way for this one, reached on its owner's socket, which stays open until it has
+/// answered. While this object exists, no other agent can take over from that one.
 final class Predecessor: Sendable {
     let pid: Int32
     /// The models that it can serve now.
     let readyModels: Set<String>
     private let client: Client
-    /// A file of the state folder, with flock(2) on it.
+    /// A file of the state folder, locked with flock(2).
     private let lock: Descriptor
 
     private init(_ status: Hearth_Admin_V1_Status, client: Client, lock: consuming Descriptor) {
@@ -22,7 +22,7 @@ final class Predecessor: Sendable {
         self.lock = lock
     }
 
-    /// Nil when no agent answers at this address. Throws when another one is just taking over from it.
+    /// The agent at this address; nil when none answers. Throws when another one is just taking over from it.
     static func find(at address: SocketAddress, state: String) async throws(HostError) -> Predecessor? {
         let path = state + "/take-over.lock"
         let lock: Descriptor
@@ -44,7 +44,7 @@ final class Predecessor: Sendable {
         }
     }
 
-    /// Tells it that this process serves from now on; returns how many calls it still has to end.
+    /// Tells it that this process serves from now on; returns the number of its open calls.
     func handOver() async throws(HostError) -> UInt32 {
         do {
             let answer: Hearth_Admin_V1_HandOverResponse = try await client.unary(

@@ -1,7 +1,7 @@
 internal import LinuxSystem
 
 extension SocketAddress {
-    /// Itself, or where a wildcard is listened on, an address of this machine that others can connect to.
+    /// The address itself, or for a wildcard an address of this machine that others can connect to.
     var forConsumers: SocketAddress {
         guard case .internet("0.0.0.0", let port) = self else {
             guard case .internet("::", let port) = self else { return self }

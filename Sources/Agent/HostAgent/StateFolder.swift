@@ -2,9 +2,9 @@ internal import Foundation
 internal import LinuxSystem
 internal import Settings
 
-/// The folder of what the agent keeps: mode 0700, owned by the user who serves.
+/// The folder of the agent's files: mode 0700, owned by the user that the agent runs as.
 enum StateFolder {
-    /// The one that a command was told, by its flag or in the environment, or the usual one. Throws for an empty one.
+    /// The state folder named by a command's flag or in the environment, or the default one. Throws for an empty name.
     static func asked(_ flag: String?, environment: [String: String]) throws(HostError) -> String {
         if let flag {
             guard !flag.isEmpty else { throw HostError("--state is empty: name the agent's folder, or leave it out") }
@@ -14,9 +14,9 @@ enum StateFolder {
         return try usual(environment: environment)
     }
 
-    /// /var/lib/hearth for a service, otherwise as the XDG base directory specification says. `home`: what the account of who
-    /// runs it says, for where HOME says nothing. Throws where nobody has a home: what others can write to is no place for
-    /// keys.
+    /// /var/lib/hearth for a service, otherwise as the XDG base directory specification says. `home`: the home of the
+    /// user's account, used where HOME is unset. Throws for a user without a home: a folder that others can write to is
+    /// no place for keys.
     static func usual(
         environment: [String: String], isRoot: Bool = SystemUser.currentIsRoot,
         home: String? = SystemUser.currentHome
@@ -31,7 +31,7 @@ enum StateFolder {
         return home + "/.local/state/hearth"
     }
 
-    /// Makes it if it is missing; as root, for another user. Throws if others could read it.
+    /// Makes the folder if it is missing; as root, for another user. Throws if others could read it.
     static func prepare(_ path: String, for user: SystemUser?) throws(HostError) {
         let files = FileManager.default
         do {
