@@ -1,9 +1,9 @@
-/// How long consumers' connections live, in seconds; nil: what `Limits` says. The names are gRPC's own (its proposals
-/// A8 and A9).
+/// How long consumers' connections live, in seconds; nil: the default of `Limits`. The names are gRPC's own (its
+/// proposals A8 and A9).
 package struct ConnectionTimes: Sendable, Equatable {
     /// A consumer that has sent nothing for so long is sent a PING; 0: never.
     package var keepalive: UInt32?
-    /// It must answer within so long.
+    /// The consumer must answer a PING within so long.
     package var keepaliveTimeout: UInt32?
     /// A consumer's own PINGs, while it has calls, must be so far apart.
     package var minPingInterval: UInt32?
@@ -11,7 +11,7 @@ package struct ConnectionTimes: Sendable, Equatable {
     package var maxIdle: UInt32?
     /// A connection takes no new calls after so long; 0: never.
     package var maxAge: UInt32?
-    /// Those that are open then may go on for so long; 0: for ever.
+    /// Calls that are open then may go on for so long; 0: for ever.
     package var maxAgeGrace: UInt32?
 
     package init(

@@ -2,13 +2,13 @@ package import LinuxSystem
 
 /// Everything that the owner can set, from flags, the environment and a file, in this order.
 package struct HostConfiguration: Sendable, Equatable {
-    /// Where consumers connect.
+    /// The addresses that consumers connect to.
     package var listen: [SocketAddress] = [.internet(host: "127.0.0.1", port: 50051)]
-    /// Refuses to listen on anything but loopback and Unix sockets, without TLS there.
+    /// Whether to refuse any address but loopback and Unix sockets, which are served without TLS.
     package var plaintext = false
-    /// TLS on local addresses too; elsewhere it is always on.
+    /// Whether local addresses are served with TLS, too; on others it is always on.
     package var tls = false
-    /// PEM files; generated in the state folder when absent and needed.
+    /// PEM files of the certificate and its key; generated in the state folder when absent and needed.
     package var tlsCertificate: String?
     package var tlsKey: String?
     /// A PEM file: clients must show a certificate that an authority in it signed.
@@ -17,25 +17,25 @@ package struct HostConfiguration: Sendable, Equatable {
     package var tlsClientSubjects: [String] = []
     /// "1.3", or "1.2" to accept that too.
     package var tlsMinimum = "1.3"
-    /// Asks for a key on local addresses too; elsewhere it is always asked for.
+    /// Whether local addresses ask for a key, too; others always do.
     package var requireKey = false
-    /// Settings that were given by a name that they had in earlier versions: one line each, with where and the new name.
+    /// Settings that were given by a name of earlier versions: one line each, with the place and the new name.
     package var olderNames: [String] = []
     /// The folder of backend executables.
     package var backends: String?
-    /// The folders of models, in order of precedence; empty: the usual one.
+    /// The folders of models, in order of precedence; empty: the default one.
     package var models: [String] = []
     /// How long a model that is loaded on demand is kept after its last request, in seconds; nil: 300.
     package var keepAlive: UInt32?
-    /// What all models together may take, in bytes; nil: half of the memory.
+    /// The memory that all models together may take, in bytes; nil: half of the machine's.
     package var memory: UInt64?
-    /// What the agent keeps: the generated certificate, the owner's socket.
+    /// The folder of the agent's files: keys, the generated certificate, the owner's socket.
     package var state: String?
     /// The folder of seccomp policies.
     package var policies: String?
     /// "full", or "reduced" if the owner accepts less.
     package var tier = "full"
-    /// Who to become when started as root.
+    /// The user to become when started as root.
     package var user: String?
     /// Paths that manifests may ask to read, and everything below them.
     package var readable: [String] = []
@@ -76,14 +76,14 @@ package struct HostConfiguration: Sendable, Equatable {
     }
 }
 
-/// A setting that cannot be, or a start that failed: one line that names the thing and the remedy.
+/// An invalid setting, or a failed start: one line that names the thing and the remedy.
 package struct HostError: Error, Equatable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }
 }
 
 extension HostConfiguration {
-    /// Throws what contradicts itself.
+    /// Returns the configuration; throws if settings contradict each other.
     package func validated() throws(HostError) -> HostConfiguration {
         guard (tlsCertificate == nil) == (tlsKey == nil) else {
             throw HostError("tls-certificate and tls-key belong together: give both or neither")
@@ -117,7 +117,7 @@ extension HostConfiguration {
         return self
     }
 
-    /// Whether consumers must bring a key to call on this address. A client's certificate says as much as a key.
+    /// Whether consumers need a key to call on this address. A client's certificate counts as a key.
     package func requiresKey(on address: SocketAddress) -> Bool {
         requireKey || (!address.isLocal && tlsClientAuthority == nil)
     }

@@ -11,7 +11,7 @@ extension Setting {
     static let textBytesMax = 4096
     static let textsMax = 256
 
-    /// What it takes, in words that follow "must be".
+    /// The accepted values, in words that follow "must be".
     func expected(_ notation: Notation) -> String {
         switch kind {
         case .toggle: "true or false"
@@ -35,7 +35,7 @@ extension Setting {
         }
     }
 
-    /// The value in a file, as the texts that a flag would have. Throws where it is of another type.
+    /// The value in a file, as the texts that a flag would have. Throws for a value of another type.
     func texts(of member: JSONNode.Member, file: String) throws(HostError) -> [String] {
         func refusal(_ node: JSONNode) -> HostError {
             HostError("\(file):\(node.line): '\(key.rawValue)' must be \(expected(.json)), not \(node.found)")
@@ -59,7 +59,8 @@ extension Setting {
         }
     }
 
-    /// Takes what a source says. `place` names the setting as that source does. Throws what was expected and what was found.
+    /// Sets the value that a source gives. `place` names the setting as that source does. Throws with the expected and
+    /// the given value.
     func set(
         _ texts: [String], in configuration: inout HostConfiguration, place: String, _ notation: Notation
     ) throws(HostError) {
@@ -94,7 +95,7 @@ extension Setting {
         }
     }
 
-    /// A whole number and M, G or T, which are powers of 1,024; nil: it is something else.
+    /// Reads a whole number and M, G or T, which are powers of 1,024; nil for any other text.
     static func bytes(_ text: String) -> UInt64? {
         let units: [Character: UInt64] = ["m": 20, "g": 30, "t": 40]
         var digits = Substring(text.lowercased())
@@ -108,13 +109,14 @@ extension Setting {
         return number << unit
     }
 
-    /// In a file it is true or false; elsewhere it is a text.
+    /// The texts of a switch; in a file it is true or false.
     private static let toggles = ["true": true, "yes": true, "1": true, "false": false, "no": false, "0": false]
 
-    /// None of these is what it is without the setting, and opens nothing; no address and no subject could mean anything.
+    /// Whether the list may be empty: for these, that is the default and opens nothing. An empty list of addresses or
+    /// subjects would be ambiguous.
     private var allowsNone: Bool { key == .readable || key == .devices }
 
-    /// What holds for every text.
+    /// Checks the rules for every text.
     private func check(_ texts: [String], place: String, _ notation: Notation) throws(HostError) {
         guard !texts.isEmpty || allowsNone else {
             throw HostError("\(place) is an empty list: it must be \(expected(notation)); or leave it out")

@@ -1,16 +1,16 @@
-/// One setting, as flags, the environment and the file share it. What is accepted, what a refusal says and what
-/// `hearth serve --help` tells of it all come from this description.
+/// One setting, which flags, the environment and the file share. The accepted values, the text of a refusal and the
+/// help of `hearth serve --help` all come from this description.
 package struct Setting: Sendable {
     typealias Place<Value> = WritableKeyPath<HostConfiguration, Value> & Sendable
 
-    /// What it takes, and where that goes.
+    /// The type of the value, and the field that it is stored in.
     enum Kind: Sendable {
         case toggle(any Place<Bool>)
         case choice([String], any Place<String>)
         case seconds(any Place<UInt32?>)
         /// Bytes, at least a mebibyte.
         case size(any Place<UInt64?>)
-        /// `noun` says what the text is, `example` shows one.
+        /// `noun` names what the text stands for, `example` shows one.
         case text(noun: String, example: String, any Place<String?>)
         case texts(noun: String, example: String, any Place<[String]>)
         case addresses
@@ -18,7 +18,7 @@ package struct Setting: Sendable {
 
     let key: HostConfiguration.Key
     let kind: Kind
-    /// A sentence.
+    /// The help text, a sentence.
     package let meaning: String
 
     init(_ key: HostConfiguration.Key, _ kind: Kind, _ meaning: String) {
@@ -36,10 +36,10 @@ package struct Setting: Sendable {
 }
 
 extension HostConfiguration.Key {
-    /// As the environment has it.
+    /// The name in the environment.
     var variable: String { SettingsEnvironment.prefix + rawValue.uppercased().replacing("-", with: "_") }
 
-    /// As the command line has it: one of several is named by a word for one.
+    /// The flag on the command line; where each flag names one of several, it is in the singular.
     var flag: String { self == .devices ? "--device" : "--\(rawValue)" }
 
     package var setting: Setting {

@@ -2,7 +2,7 @@ internal import StrictJSON
 
 /// The environment variables of settings, and those that look like one.
 package enum SettingsEnvironment {
-    /// Before every setting's name in the environment.
+    /// The prefix of every setting's name in the environment.
     static let prefix = "HEARTH_"
 
     /// Variables of other parts: the consumer's commands, and the scripts that build and test Hearth.
@@ -12,8 +12,8 @@ package enum SettingsEnvironment {
         "HEARTH_ATTACK_SECONDS", "HEARTH_KEYS", "HEARTH_SANITIZER", "HEARTH_FUZZ",
     ]
 
-    /// What the variables say of settings. Throws for one that is empty, and for one that is no setting but was
-    /// probably meant to be: its name is near a setting's, or has a word of one in it.
+    /// The settings in the environment. Throws for an empty variable, and for one that is no setting but was probably
+    /// meant to be: its name is near a setting's, or contains a word of one.
     static func settings(
         in environment: [String: String]
     ) throws(HostError) -> [(key: HostConfiguration.Key, variable: String, text: String)] {
@@ -31,7 +31,8 @@ package enum SettingsEnvironment {
         return settings
     }
 
-    /// What the environment says of one setting, for commands that need no other; nil: nothing. Throws when it is empty.
+    /// The text of one setting in the environment, for commands that need no other; nil: it is not set. Throws when it
+    /// is empty.
     package static func text(
         of key: HostConfiguration.Key, in environment: [String: String]
     ) throws(HostError) -> String? {
@@ -39,7 +40,7 @@ package enum SettingsEnvironment {
         return try checked(text, key)
     }
 
-    /// Those that are no setting, nor anything else that Hearth knows of, sorted: for a warning.
+    /// The variables that are neither a setting nor anything else that Hearth knows of, sorted: for a warning.
     package static func unknown(in environment: [String: String]) -> [String] {
         environment.filter { variable, text in
             variable.hasPrefix(prefix) && !ofOthers.contains(variable) && !isOfOrchestrator(variable, text)
@@ -47,7 +48,7 @@ package enum SettingsEnvironment {
         }.keys.sorted()
     }
 
-    /// A list in a variable: commas stand between its entries, with blanks or without.
+    /// A list in a variable: its entries are separated by commas, with or without blanks.
     static func list(_ text: String) -> [String] {
         text.split(separator: ",", omittingEmptySubsequences: false).map { entry in
             String(entry.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
@@ -79,7 +80,7 @@ package enum SettingsEnvironment {
 
     private static var known: [String] { HostConfiguration.Key.allCases.map(\.rawValue).sorted() }
 
-    /// As a flag or a file would have it.
+    /// The name that a flag or a file would have.
     private static func name(of variable: String) -> String {
         variable.dropFirst(prefix.count).lowercased().replacing("_", with: "-")
     }
@@ -100,7 +101,8 @@ package enum SettingsEnvironment {
                 + known.map { $0.uppercased().replacing("-", with: "_") }.joined(separator: ", "))
     }
 
-    /// Kubernetes, and links of older container engines, tell every process of a service called "hearth" in such variables.
+    /// Kubernetes, and links of older container engines, describe a service called "hearth" to every process in such
+    /// variables.
     private static func isOfOrchestrator(_ variable: String, _ text: String) -> Bool {
         variable.hasSuffix("_SERVICE_HOST") || variable.contains("_SERVICE_PORT")
             || variable.wholeMatch(of: /.*_PORT_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?/) != nil

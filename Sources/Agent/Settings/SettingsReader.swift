@@ -1,11 +1,11 @@
 internal import Glibc
 internal import StrictJSON
 
-/// Reads the settings: flags over environment over file. What is not understood is refused, wherever it stands, even where
-/// another source wins.
+/// Reads the settings: flags over environment over file. Anything that is not understood is refused in every source,
+/// even where another source wins.
 package enum SettingsReader {
-    /// `flags` holds what the command line set, as it was written. Throws what is wrong, naming the source, the setting, what
-    /// was expected and what was found.
+    /// `flags` holds the settings of the command line, as written. An error names the source, the setting, the expected
+    /// and the given value.
     package static func read(
         flags: [HostConfiguration.Key: [String]], environment: [String: String], file: String?
     ) throws(HostError) -> HostConfiguration {
@@ -59,7 +59,7 @@ package enum SettingsReader {
 }
 
 extension HostConfiguration {
-    /// Keeps that a setting was given by another name than it has.
+    /// Records that a setting was given by another name than its present one.
     fileprivate mutating func note(name: String, _ present: String, in place: String) {
         if name != present { olderNames.append("\(place): '\(name)' is called '\(present)' now") }
     }
