@@ -55,7 +55,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         let interrupts = Task {
             for await number in try await SignalStream.make() {
                 guard number == SIGINT else { Foundation.exit(128 + number) }
-                // Before there is anything to cancel, and when the host does not heed it, Ctrl-C is the end.
+                // When there is nothing to cancel yet, or the host does not cancel, Ctrl-C ends the command.
                 if await !session.interrupt(isSignal: true) { Foundation.exit(Failure.interrupted.rawValue) }
             }
         }

@@ -2,10 +2,11 @@ internal import ChatTerminal
 internal import Foundation
 internal import LinuxSystem
 
-/// The history of a person's conversations, in their state folder, readable by nobody else. What is wrong with it is told once.
+/// The history of a person's conversations, in their state folder, readable by them only. An error of the file is
+/// reported once.
 struct ChatHistoryFile {
     private(set) var history = PromptHistory()
-    /// Nil: nobody's home, and nothing is kept.
+    /// Nil: the user has no home, and nothing is kept.
     private let path: String?
     private var isTold = false
 
@@ -15,7 +16,7 @@ struct ChatHistoryFile {
         path = states.map { $0 + "/hearth/chat-history" }
     }
 
-    /// What is wrong with it, if that is news.
+    /// Reads the file. Returns its error unless that was reported before.
     mutating func read() -> String? {
         guard let path else { return nil }
         do throws(LinuxError) {
@@ -27,7 +28,7 @@ struct ChatHistoryFile {
         }
     }
 
-    /// The same. What other conversations have added since stays.
+    /// Adds a prompt, and returns an error in the same way. Entries that other conversations have added since stay.
     mutating func add(_ prompt: String) -> String? {
         let known = history
         if let problem = read() { return problem }

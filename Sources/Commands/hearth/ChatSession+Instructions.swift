@@ -6,7 +6,7 @@ internal import LinuxSystem
 internal import StrictJSON
 internal import SwiftProtobuf
 
-/// What a person tells the conversation itself.
+/// Instructions of a person to the conversation itself.
 extension ChatSession {
     func perform(_ instruction: ChatInstruction) async {
         switch instruction {
@@ -57,7 +57,7 @@ extension ChatSession {
 
     private func choose(_ name: String) async {
         do {
-            // A host takes what stands before the colon, too.
+            // A host also accepts the part of an id before the colon.
             let known = try await models().map(\.id)
             guard known.contains(where: { $0 == name || $0.hasPrefix(name + ":") }) else {
                 return ChatNotes.write(
@@ -116,7 +116,7 @@ extension ChatSession {
         }
     }
 
-    /// `~/` is the person's home, as in a shell.
+    /// The path of a file; `~/` is the person's home, as in a shell.
     private static func path(_ file: String) -> String {
         guard file.hasPrefix("~/"), let home = ProcessInfo.processInfo.environment["HOME"] else { return file }
         return home + file.dropFirst()

@@ -4,8 +4,8 @@ internal import GRPC
 internal import InferenceMessages
 internal import SwiftProtobuf
 
-/// A conversation with a model: prints each answer as it comes and remembers it for the next turn. Whatever ends a turn, and be
-/// it the connection, leaves the conversation as it was before.
+/// A conversation with a model: prints each answer as it comes and remembers it for the next turn. A turn that fails,
+/// even by a lost connection, leaves the conversation as it was before.
 actor ChatSession {
     typealias Stream = BidirectionalCall<Hearth_V1_ChatRequest, Hearth_V1_ChatEvent>
 
@@ -17,9 +17,9 @@ actor ChatSession {
     var conversation: Conversation
     private var input: PromptInput?
     private var isAsking = false
-    /// The turn's request is on its way, and a cancel would follow it.
+    /// Whether the turn's request was sent, so that a cancel would follow it.
     private var isSent = false
-    /// Since the last line was asked for.
+    /// The number of interrupts since the last line was asked for.
     private var interrupts = 0
 
     init(consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool) {
@@ -64,9 +64,9 @@ actor ChatSession {
         TerminalModes.restore(finally: true)
     }
 
-    /// Ctrl-C: asks for the end of the answer that comes, now or as soon as there is one. False where this is no conversation and
-    /// there is nothing to ask for, or where that was asked for already, so that the answer is given up. `isSignal`: it may have
-    /// come while a line is written, and is not for the next answer.
+    /// Ctrl-C: cancels the answer that comes, now or as soon as there is one. A second one gives the answer up. Returns
+    /// false outside a conversation if there is nothing to cancel or it was the second one. `isSignal`: the signal may
+    /// have come while a line is written, and then is not for the next answer.
     @discardableResult
     func interrupt(isSignal: Bool = false) async -> Bool {
         if isSignal, let input, await input.interruptedWhileReading() { return true }
@@ -76,13 +76,13 @@ actor ChatSession {
             await stream.cancel()
             return input != nil
         }
-        // It waits where the host reads nothing any more.
+        // Sending waits if the host reads nothing any more.
         if isSent { Task { try? await stream.send(.with { $0.cancel = .init() }) } }
         return true
     }
 
-    /// One turn; says whether it was cancelled. Where a conversation has become too long for the model, it goes on without
-    /// its oldest turns.
+    /// Runs one turn and returns whether it was cancelled. A conversation that has become too long for the model goes
+    /// on without its oldest turns.
     func ask(_ question: String) async throws -> Bool {
         isAsking = true
         defer { (isAsking, isSent) = (false, false) }
@@ -103,7 +103,7 @@ actor ChatSession {
                 turn.abandon()
                 self.stream = nil
                 let status = Status(describing: error)
-                // What had ended since the last turn is no fault of this one.
+                // A stream that had ended since the last turn is no failure of this one.
                 let wasOver = !isFresh && interrupts == 0 && !turn.hasBegun && status.code == .unavailable
                 let isTooLong = input != nil && status.code == .invalidArgument && status.badFields.contains("prompt")
                 if wasOver || (isTooLong && conversation.forgetOldest()) { continue }

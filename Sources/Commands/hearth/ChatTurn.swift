@@ -5,20 +5,20 @@ internal import LinuxSystem
 internal import SwiftProtobuf
 internal import TerminalText
 
-/// One question and its answer, printed as it comes. On a terminal the model's text is made harmless; elsewhere it is what the
-/// model said, byte for byte.
+/// One question and its answer, printed as it comes. On a terminal the model's text is made harmless; elsewhere it is
+/// printed byte for byte.
 struct ChatTurn {
     private(set) var answer = ""
     private(set) var reason = Hearth_V1_FinishReason.unspecified
-    /// Finished, and its usage told.
+    /// Whether the turn has finished and its usage has come.
     private(set) var isOver = false
-    /// The host has said something of it.
+    /// Whether an event of the turn has come.
     private(set) var hasBegun = false
     private let showsStats: Bool
     private let asked = Monotonic.now()
     private var first: Monotonic?
     private var filter = Output.isTerminal ? PrintableText() : nil
-    /// Nothing stands on the terminal's line.
+    /// Whether the terminal's line is empty.
     private var isAtLineStart = true
     private var waiting = WaitingLine(style: ChatNotes.style, columns: ChatNotes.columns)
 
@@ -45,7 +45,7 @@ struct ChatTurn {
         }
     }
 
-    /// It ends without an end.
+    /// The turn ends without `Usage`.
     mutating func abandon() {
         Output.log(waiting.erase())
         if first != nil { endLine() }
@@ -56,7 +56,8 @@ struct ChatTurn {
         if let last = text.utf8.last { isAtLineStart = last == UInt8(ascii: "\n") }
     }
 
-    /// On a terminal there is no empty line behind a text that ends its last; elsewhere one is always ended.
+    /// Ends the last line. On a terminal a text that ends its own last line gets no empty one; elsewhere a line end is
+    /// always added.
     private mutating func endLine() {
         show(filter?.end() ?? "")
         if filter == nil || !isAtLineStart { show("\n") }
@@ -67,7 +68,7 @@ struct ChatTurn {
         if reason == .length { ChatNotes.write("cut at the longest length") }
         guard showsStats else { return }
         let decode = Double(usage.decodeTime.seconds) + Double(usage.decodeTime.nanos) / 1e9
-        // The first token ends the prompt's time; the others are what the decode time was spent on.
+        // The first token ends the prompt's time; the decode time was spent on the others.
         let rate = decode > 0 && usage.completionTokens > 1 ? Double(usage.completionTokens - 1) / decode : 0
         let waited = first.map { String(format: "%.1f ms", Double($0.since(asked)) / 1e6) } ?? "-"
         ChatNotes.write(
@@ -76,14 +77,14 @@ struct ChatTurn {
     }
 }
 
-/// What the command says beside the answers, on standard error.
+/// The command's own notes beside the answers, on standard error.
 enum ChatNotes {
     private static let environment = ProcessInfo.processInfo.environment
     private static let isTerminal = isatty(STDERR_FILENO) == 1
 
     static let style = TerminalStyle(isTerminal: isTerminal, environment: environment)
 
-    /// Of the terminal that standard error is; nil: it is none, or one that does not move its cursor.
+    /// The columns of the terminal that standard error is; nil: it is none, or one that cannot move its cursor.
     static var columns: Int? {
         guard isTerminal, TerminalStyle.canSteer(environment: environment) else { return nil }
         var size = winsize()

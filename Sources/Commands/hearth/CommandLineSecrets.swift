@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// Takes secrets out of what ps(1) and /proc/PID/cmdline show of this process.
+/// Removes secrets from the command line that ps(1) and /proc/PID/cmdline show.
 enum CommandLineSecrets {
     /// Overwrites the query of every connection string, once the arguments have been copied.
     static func hide() {
-        // The copy is made on the first use, and is what every parser reads.
+        // The first use makes the copy that every parser reads.
         _ = CommandLine.arguments
         for index in 0..<Int(CommandLine.argc) {
             guard let argument = CommandLine.unsafeArgv[index], let scheme = strstr(argument, "hearth://"),

@@ -5,7 +5,7 @@ internal import GRPC
 internal import LinuxSystem
 internal import TLSSession
 
-/// How a consumer's commands find a host, and show that they may use it.
+/// The address of a host and the credentials, for a consumer's commands.
 struct ConsumerOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -31,7 +31,7 @@ struct ConsumerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
     var tlsKey: String?
 
-    /// A host that answered, and what every call to it carries.
+    /// A host that answered, and the metadata that every call to it carries.
     struct Host: Sendable {
         let client: Client
         let options: CallOptions
@@ -60,7 +60,7 @@ struct ConsumerOptions: ParsableArguments {
         }
     }
 
-    /// --key-file over the connection string over the environment.
+    /// The key: --key-file over the connection string over the environment.
     private func key(in target: ConnectionString) throws -> KeySecret? {
         let text: String
         let environment = ProcessInfo.processInfo.environment
@@ -96,7 +96,7 @@ struct ConsumerOptions: ParsableArguments {
         guard let tls = try trust(in: target).map({ ClientTLS(trust: $0, identity: identity) }) else {
             return .plaintext
         }
-        // Read now, so that a file that cannot be used is told of before anybody is asked for anything.
+        // Files are read now, so that one that cannot be used is reported before the person is asked for anything.
         do throws(TLSError) {
             _ = try TLSContext(client: tls, host: nil)
         } catch {
@@ -110,7 +110,7 @@ struct ConsumerOptions: ParsableArguments {
         return ClientIdentity(certificateChainFile: tlsCertificate, privateKeyFile: tlsKey)
     }
 
-    /// Nil: no TLS.
+    /// How to verify the host; nil: no TLS.
     private func trust(in target: ConnectionString) throws -> ClientTLS.Trust? {
         if let fingerprint {
             guard let digest = Fingerprint.parse(fingerprint) else {

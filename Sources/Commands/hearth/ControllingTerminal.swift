@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// The terminal that a process was started from (tty(4)): SIGHUP says that it is gone, or, from whoever wants settings to
-/// be read again, nothing of the kind.
+/// The terminal that a process was started from (tty(4)). It tells a SIGHUP that means that the terminal is gone from
+/// one that asks to read the settings again.
 struct ControllingTerminal: Sendable {
     private let wasThere = Self.isThere
 

@@ -61,7 +61,7 @@ struct DoctorCommand: ParsableCommand, HoldsSignals {
 }
 
 extension DoctorCommand {
-    /// A signal that comes meanwhile ends this process once nothing of the examination is left.
+    /// A signal that comes meanwhile ends this process once the examination has cleaned up.
     private func examine(_ doctor: Doctor) throws -> DoctorReport {
         // Printing waits for its reader, and a signal must not wait with it.
         defer { TerminationSignals.release() }
@@ -117,7 +117,7 @@ private struct DoctorText {
         lines += ["", "    " + table[0]]
         for (index, line) in zip(rows.indices, table.dropFirst()) {
             lines.append("  \(rows[index].mark) \(line)")
-            // Once for neighbours that share it.
+            // Neighbours that share a remedy show it once.
             let next = index + 1 < rows.count ? rows[index + 1].remedy : nil
             if let text = rows[index].remedy, text != next { lines.append(remedy(text)) }
         }

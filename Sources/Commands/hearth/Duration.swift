@@ -1,4 +1,4 @@
-/// A time as a table shows it.
+/// Formats a duration for a table.
 enum Duration {
     static func text(milliseconds: UInt64) -> String {
         let seconds = milliseconds / 1000

@@ -4,7 +4,7 @@ internal import Glibc
 internal import Installation
 internal import LinuxSystem
 
-/// The command line: one subcommand for each thing that a person does.
+/// The command line: one subcommand for each task of a person.
 struct Hearth: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hearth",
@@ -39,13 +39,13 @@ struct Hearth: AsyncParsableCommand {
 /// A command that takes Ctrl-C as a request, not as its end.
 protocol HandlesSignals {}
 
-/// A command that has things to put in order before a signal may end it; it calls `TerminationSignals.release`.
+/// A command that has to clean up before a signal may end it; it calls `TerminationSignals.release`.
 protocol HoldsSignals {}
 
 @main
 enum Main {
-    /// Signals are blocked before the first thread starts, so `main` is synchronous; the command runs in a task, which
-    /// parses it anew, because it is no value that could be handed to one.
+    /// Signals are blocked before the first thread starts, so `main` is synchronous. The command runs in a task, which
+    /// parses it anew, because a command is not `Sendable`.
     static func main() {
         // Threads that read files and start backends are not waited for at the end: a disk may hang.
         OpenSSLLifetime.endsWithProcess()
@@ -77,7 +77,7 @@ enum Main {
         while true { pause() }
     }
 
-    /// Prints what the parser has to say: help on standard output, like any answer, and what is wrong on standard error.
+    /// Prints the parser's message: help on standard output, like any answer, and errors on standard error.
     private static func end(_ error: any Error) -> Never {
         let code = Hearth.exitCode(for: error)
         let message = Hearth.fullMessage(for: error)

@@ -22,7 +22,7 @@ struct KeyCommand: ParsableCommand {
         subcommands: [CreateKeyCommand.self, ListKeysCommand.self, RevokeKeyCommand.self])
 }
 
-/// Which host's keys.
+/// Selects the host whose keys are meant.
 struct KeyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The state folder of the agent.", valueName: "dir"))
     var state: String?
@@ -64,7 +64,7 @@ struct CreateKeyCommand: ParsableCommand {
         try file.change { (book) throws(AccessError) in
             try book.create(name, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
         }
-        // Nobody could use a key that nobody has seen.
+        // A key that could not be printed is of no use, so it is revoked.
         try Output.print(secret.text) { try file.change { (book) throws(AccessError) in try book.revoke(name) } }
         Output.note("hearth: this is the key '\(name)', shown this once; keep it where nobody else can read it")
     }
@@ -138,7 +138,7 @@ struct RevokeKeyCommand: ParsableCommand {
     }
 }
 
-/// What `hearth key` was called in earlier versions: answers with the new name.
+/// The name of `hearth key` in earlier versions: answers with the new name.
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "token", shouldDisplay: false)
 

@@ -3,9 +3,9 @@ internal import Foundation
 internal import Synchronization
 internal import TerminalText
 
-/// The agent's log on standard error: lines fit for a terminal, whoever the words in them are of. A thread of its own writes
-/// them, so that who stops reading, with Ctrl-S or in a pager, does not stop the agent; lines beyond `bytesMax` are dropped
-/// then, and counted.
+/// The agent's log on standard error: lines fit for a terminal, whatever text they contain. A thread of its own writes
+/// them, so that a reader that stops, with Ctrl-S or in a pager, does not stop the agent; lines beyond `bytesMax` are
+/// then dropped and counted.
 final class LogStream: TextOutputStream, Sendable {
     static let bytesMax = 1 << 20
 
@@ -28,7 +28,7 @@ final class LogStream: TextOutputStream, Sendable {
         }
     }
 
-    /// Takes one line with its end. May be called by any thread, and does not block.
+    /// Takes one line with its line end. May be called by any thread, and does not block.
     func write(_ line: String) {
         let clean = printable(line.hasSuffix("\n") ? String(line.dropLast()) : line) + "\n"
         waiting.withLock {
@@ -37,7 +37,7 @@ final class LogStream: TextOutputStream, Sendable {
         wake.signal()
     }
 
-    /// Waits until all is written, but no longer than that.
+    /// Waits until all is written, at most so long.
     func flush(milliseconds: Int) {
         let end = DispatchTime.now() + .milliseconds(milliseconds)
         while !waiting.withLock({ $0.isEmpty }), DispatchTime.now() < end { usleep(1_000) }

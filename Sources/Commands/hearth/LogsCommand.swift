@@ -49,7 +49,7 @@ struct LogsCommand: AsyncParsableCommand {
                     let response: Hearth_Admin_V1_ReadLogResponse = try await agent.ask("ReadLog", request)
                     lines += reader.take(response, to: request, isFollowing: follow)
                 } catch let status as Status where status.code == .notFound {
-                    // It was taken away since it was listed.
+                    // The backend was removed since it was listed.
                 }
             }
             show(

@@ -43,7 +43,7 @@ struct ModelsCommand: AsyncParsableCommand {
         for line in await remarks() { Output.print("\n" + printable(line)) }
     }
 
-    /// All that a host lends.
+    /// All models that a host lends.
     static func models(of host: ConsumerOptions.Host) async throws -> [Hearth_V1_Model] {
         var models: [Hearth_V1_Model] = []
         var pageToken = ""
@@ -57,7 +57,7 @@ struct ModelsCommand: AsyncParsableCommand {
         return models
     }
 
-    /// What only the owner of the agent that was asked is told; nothing for anybody else, and of other agents.
+    /// Remarks for the owner of the agent that was asked; none for other users or about other agents.
     private func remarks() async -> [String] {
         guard let agent = try? await OwnerConnection.open(state: state) else { return [] }
         defer { Task { await agent.close() } }

@@ -4,10 +4,10 @@ internal import Glibc
 internal import LinuxSystem
 internal import TerminalText
 
-/// The standard streams. What a command is asked for it writes whole, or it says that it could not and fails; a reader that
-/// has gone, such as `head`, ends it quietly.
+/// The standard streams. A command writes its answer whole, or reports that it could not and fails; a reader that has
+/// gone, such as `head`, ends it quietly.
 enum Output {
-    /// As a shell tells of a program that SIGPIPE ended.
+    /// The exit code with which a shell reports a program that SIGPIPE ended.
     private static let readerGone: CInt = 128 + SIGPIPE
 
     /// The columns of the terminal that standard output is; nil: it is none.
@@ -22,7 +22,7 @@ enum Output {
     /// Writes a line, or several, fit for a terminal.
     static func print(_ text: String, terminator: String = "\n") { write(PrintableText.printable(text) + terminator) }
 
-    /// Writes JSON, which says the same with nothing in it that steers a terminal.
+    /// Writes JSON, with characters that could control a terminal escaped.
     static func json(_ text: String) { write(printableJSON(text) + "\n") }
 
     /// Writes a table, with a header unless told otherwise.
@@ -30,19 +30,19 @@ enum Output {
         print(TextTable(rows, hasHeader: hasHeader).text(columns: columns))
     }
 
-    /// Writes to standard output; where that cannot be done, ends the command.
+    /// Writes to standard output; ends the command if that fails.
     static func write(_ text: String) {
         if let error = written(text, STDOUT_FILENO) { end(for: error) }
     }
 
-    /// The same for what must not be lost: `undo` is done before the command ends.
+    /// The same for text that must not be lost: `undo` is called before the command ends.
     static func print(_ text: String, undo: () throws -> Void) rethrows {
         guard let error = written(text + "\n", STDOUT_FILENO) else { return }
         try undo()
         end(for: error)
     }
 
-    /// Whoever read standard output reads it no more; what is written next would end the command.
+    /// Whether the reader of standard output has gone, so that the next write would end the command.
     static var readerIsGone: Bool {
         var asked = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
         return poll(&asked, 1, 0) == 1 && asked.revents & Int16(POLLERR) != 0
@@ -58,16 +58,16 @@ enum Output {
         exit(error.code == EPIPE ? readerGone : Failure.requestFailed.rawValue)
     }
 
-    /// Writes to standard output what the command does not depend on.
+    /// Writes to standard output; a failure is ignored.
     static func announce(_ text: String) { _ = written(text, STDOUT_FILENO) }
 
-    /// Writes a line to standard error, fit for a terminal; what cannot be written is lost.
+    /// Writes a line to standard error, fit for a terminal; a failure is ignored.
     static func note(_ line: String) { _ = written(PrintableText.printable(line) + "\n", STDERR_FILENO) }
 
-    /// Writes lines of the log to standard error, as they are; what cannot be written is lost.
+    /// Writes lines of the log to standard error, as they are; a failure is ignored.
     static func log(_ lines: String) { _ = written(lines, STDERR_FILENO) }
 
-    /// Why it could not be written; nil: it was.
+    /// Writes the text, and returns the error; nil: it was written.
     private static func written(_ text: String, _ descriptor: CInt) -> LinuxError? {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
@@ -75,7 +75,7 @@ enum Output {
             if count >= 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EAGAIN {
-                // Whoever shares it made it so that it does not block.
+                // Another process that shares the descriptor has set it to non-blocking.
                 var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&wanted, 1, -1)
             } else if errno != EINTR {
@@ -88,18 +88,18 @@ enum Output {
 
 /// The three descriptors that every program has.
 enum StandardStreams {
-    /// Opens those that are closed, before anything else could become one of them: a socket that is descriptor 1 would get what
-    /// is printed. They can be neither read nor written, so that a command still says that its output is lost.
+    /// Opens those that are closed, before any other file gets their numbers: a socket that is descriptor 1 would get
+    /// what is printed. They can be neither read nor written, so that a command still reports that its output is lost.
     static func fillClosed() {
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
-            // The lowest that is free, which is this one (open(2)).
+            // open(2) takes the lowest free number, which is this one.
             _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
         }
         // Writing to a reader that has gone is an error like others.
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Everything that comes on standard input, as text. Throws what is wrong with it.
+    /// Reads all of standard input as text. Throws if that fails, or if it is too long or no text.
     static func readAll(bytesMax: Int) throws(Refusal) -> String {
         let bytes: [UInt8]
         let input = Descriptor(owning: STDIN_FILENO)
@@ -120,7 +120,7 @@ enum StandardStreams {
     }
 }
 
-/// What a command cannot do with what it was given, in one line.
+/// Why a command cannot use its input, in one line.
 struct Refusal: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

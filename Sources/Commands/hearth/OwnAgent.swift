@@ -6,10 +6,10 @@ internal import LinuxSystem
 /// An agent for one command: it listens on a Unix socket in a temporary folder, and ends with this process, however that ends.
 enum OwnAgent {
     private static let startSeconds: Int32 = 60
-    /// What is left to do when this process ends; written once, before anything could end it.
+    /// The agent to end and the folder to remove when this process ends; written once, before anything could end it.
     nonisolated(unsafe) private static var running: (process: pid_t, pipe: CInt, folder: String)?
 
-    /// Starts it, and returns its state folder once it answers. Throws why it could not start.
+    /// Starts the agent, and returns its state folder once it answers. Throws why it could not start.
     static func start() async throws -> String {
         let folder = try temporaryFolder()
         let state = "\(folder)/state"
@@ -35,7 +35,7 @@ enum OwnAgent {
         return state
     }
 
-    /// Ends it, and removes what it kept.
+    /// Ends the agent, and removes its folder.
     private static func end() {
         guard let (process, pipe, folder) = running else { return }
         running = nil
@@ -45,7 +45,7 @@ enum OwnAgent {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    /// Where only this user can look in; the agent may be another one, and has to pass through.
+    /// A folder that only this user can list; the agent, which may run as another user, has to pass through it.
     private static func temporaryFolder() throws -> String {
         let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
         var template = Array("\(base)/hearth-run.XXXXXX".utf8CString)
@@ -55,7 +55,7 @@ enum OwnAgent {
         return folder
     }
 
-    /// What it says first; empty when it ends, or says nothing for too long.
+    /// The first line that the agent prints; empty when it ends, or prints none for too long.
     private static func firstLine(_ pipe: borrowing Descriptor) throws -> String {
         var line: [UInt8] = []
         while line.last != UInt8(ascii: "\n"), line.count < 4_096 {

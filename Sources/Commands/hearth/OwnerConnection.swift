@@ -8,21 +8,21 @@ internal import LinuxSystem
 internal import SwiftProtobuf
 internal import TLSSession
 
-/// How the owner's commands find the running agent.
+/// The options by which the owner's commands find the running agent.
 struct OwnerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The state folder of the agent to ask.", valueName: "dir"))
     var state: String?
     @Flag(help: "Print JSON.")
     var json = false
 
-    /// Asks the agent one thing on its owner's socket.
+    /// Makes one call to the agent on its owner's socket.
     func ask<Request: Message & Sendable, Response: Message & Sendable>(
         _ method: String, _ request: Request, _ type: Response.Type
     ) async throws -> Response {
         try await Self.ask(state, method, request, type)
     }
 
-    /// The same, of the agent with a given state folder.
+    /// The same, to the agent with a given state folder.
     static func ask<Request: Message & Sendable, Response: Message & Sendable>(
         _ state: String?, _ method: String, _ request: Request, _ type: Response.Type
     ) async throws -> Response {
@@ -35,7 +35,7 @@ struct OwnerOptions: ParsableArguments {
 
 /// A connection to the agent's socket for its owner.
 struct OwnerConnection: Sendable {
-    /// The agent has all that it is asked for at hand.
+    /// The agent answers from memory.
     private static let answerMilliseconds: UInt64 = 20_000
 
     private let client: Client
@@ -71,7 +71,7 @@ struct OwnerConnection: Sendable {
             "/hearth.admin.v1.Admin/Lend", Hearth_Admin_V1_LendRequest.with { $0.path = path },
             answers: Hearth_Admin_V1_LendResponse.self)
         return try await withCheckedThrowingContinuation { continuation in
-            // The call lasts as long as its answers are awaited.
+            // The call stays open as long as the task awaits its answers.
             Task {
                 var isAnswered = false
                 do {
@@ -90,7 +90,7 @@ struct OwnerConnection: Sendable {
     func close() async { await client.close() }
 }
 
-/// Opens a connection, or says what to do when nobody answers.
+/// Opens a connection; the error says what to do when no agent answers.
 enum Connection {
     /// A model may be silent for minutes before its first token; a host that is gone is noticed all the same.
     private static let limits = Limits.client(keepaliveMilliseconds: 30_000)

@@ -20,7 +20,7 @@ struct PolicyCommand: AsyncParsableCommand {
         ])
 }
 
-/// What the commands about policies have in common.
+/// The options that the commands about policies share.
 struct PolicyOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
     var policies: String?
@@ -33,7 +33,7 @@ struct PolicyOptions: ParsableArguments {
             try InstalledParts.policies(asked: asked, executable: InstalledParts.ownExecutable()))
     }
 
-    /// The policy that a word means, as a backend would have it.
+    /// The policy that a word names, as it would hold for a backend.
     func effective(_ word: String) throws -> EffectivePolicy {
         do {
             return try EffectivePolicy(folder().policy(meant: word))

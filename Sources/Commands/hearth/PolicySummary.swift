@@ -2,28 +2,28 @@ internal import Foundation
 internal import PolicyExplanation
 internal import SandboxPolicy
 
-/// A policy as the command line tells of it, in text and in JSON.
+/// The summary of a policy that the command line prints, as text and as JSON.
 struct PolicySummary: Encodable {
     let name: String
     let file: String
     /// From 0.0 to 10.0, with one decimal.
     let exposure: String
     let exposureWord: String
-    /// What happens to calls that no rule names.
+    /// The action on calls that no rule names.
     let otherCalls: String
     let calls: [Call]
     let groups: [Group]
-    /// What comments declare with "Risk:".
+    /// The risks that comments declare with "Risk:".
     let declaredRisks: [String]
     let warnings: [String]
 
     struct Call: Encodable {
         let name: String
         let number: UInt32
-        /// "allowed", "allowed and recorded", or what the caller is answered with.
+        /// "allowed", "allowed and recorded", or the answer that the caller gets.
         let answer: String
         let isAllowed: Bool
-        /// In words; empty where there are none.
+        /// The conditions in words; empty where there are none.
         let conditions: String
         let comment: String
         let line: Int
@@ -35,7 +35,7 @@ struct PolicySummary: Encodable {
         let exposure: String
         /// "always", "under conditions" or "never".
         let allowed: String
-        /// The calls with their conditions, of groups that weigh.
+        /// The calls with their conditions, for groups that count in the exposure.
         let details: [String]
     }
 

@@ -1,15 +1,15 @@
 internal import ChatTerminal
 internal import Foundation
 
-/// Where a conversation's prompts come from: a line editor, or lines as the terminal itself edits them, where it does not move
-/// its cursor when it is told to.
+/// The source of a conversation's prompts: a line editor, or the terminal's own line editing where it cannot move its
+/// cursor.
 actor PromptInput {
     private let terminal: PromptTerminal?
     private var history: ChatHistoryFile
     private var assembler = PromptAssembler()
     private var isReading = false
 
-    /// `onInterrupt`: Ctrl-C while no line is asked for, where no signal tells of it.
+    /// `onInterrupt` is called for Ctrl-C while no line is asked for, where it sends no signal.
     init(onInterrupt: @escaping @Sendable () -> Void) {
         let environment = ProcessInfo.processInfo.environment
         history = ChatHistoryFile(environment: environment)
@@ -21,7 +21,7 @@ actor PromptInput {
         if terminal != nil, let problem = history.read() { ChatNotes.write(problem) }
     }
 
-    /// The next prompt, of one line or several; nil: there is none any more.
+    /// The next prompt, of one line or several; nil: the input has ended.
     func next() async -> (text: String, isQuoted: Bool)? {
         while true {
             switch await line() {
@@ -39,10 +39,11 @@ actor PromptInput {
         }
     }
 
-    /// An empty line between an answer and the next prompt.
+    /// Writes an empty line between an answer and the next prompt.
     func separate() { if terminal != nil { Output.write("\n") } }
 
-    /// Whether SIGINT came while a line is written. Where the terminal itself edits it, that was Ctrl-C: says how to end.
+    /// Returns whether SIGINT came while a line is written. If the terminal itself edits the line, that was Ctrl-C, and
+    /// a note says how to end.
     func interruptedWhileReading() -> Bool {
         guard isReading else { return false }
         if terminal == nil { Output.write("\n(Ctrl-D ends the conversation)\n" + shownPrompt) }

@@ -3,8 +3,8 @@ internal import Glibc
 internal import LinuxSystem
 internal import Synchronization
 
-/// The terminal of a conversation. One thread reads it as long as the process lives: while a line is asked for it edits that;
-/// meanwhile it keeps what is typed for the next line, and passes on Ctrl-C.
+/// The terminal of a conversation. One thread reads it as long as the process lives: while a line is asked for, it
+/// edits that line; otherwise it keeps typed keys for the next line, and passes on Ctrl-C.
 final class PromptTerminal: Sendable {
     enum Answer {
         case line(String)
@@ -18,16 +18,17 @@ final class PromptTerminal: Sendable {
         let continuation: CheckedContinuation<Answer, Never>
     }
 
-    /// Where signal handlers write; below 0: nowhere yet.
+    /// The descriptor that signal handlers write to; below 0: none yet.
     private static let signals = Atomic<CInt>(-1)
 
     fileprivate let request = Mutex<Request?>(nil)
     fileprivate let style: TerminalStyle
     fileprivate let onInterrupt: @Sendable () -> Void
-    /// A byte for whatever the thread should look at: a signal's number, or 0 for a request.
+    /// A pipe that wakes the thread: each byte is a signal's number, or 0 for a request.
     private let wake: DescriptorPair
 
-    /// Nil: the terminal cannot be set, or the system has no room for what this needs. One for each process.
+    /// Nil: the modes of the terminal cannot be set, or the system has no room for a pipe and a thread. One for each
+    /// process.
     init?(style: TerminalStyle, onInterrupt: @escaping @Sendable () -> Void) {
         (self.style, self.onInterrupt) = (style, onInterrupt)
         do throws(LinuxError) {
@@ -53,7 +54,7 @@ final class PromptTerminal: Sendable {
         for number in [SIGWINCH, SIGCONT, SIGTSTP] { Self.watch(number) }
     }
 
-    /// One at a time.
+    /// Asks for one line; one request at a time.
     func line(prompt: String, history: [String]) async -> Answer {
         await withCheckedContinuation { continuation in
             request.withLock { $0 = Request(prompt: prompt, history: history, continuation: continuation) }
@@ -71,7 +72,7 @@ final class PromptTerminal: Sendable {
         }
     }
 
-    /// Waits until there is something to look at; whether the terminal is, and which signals came.
+    /// Waits until the terminal or a signal needs attention; returns whether the terminal can be read, and the signals.
     fileprivate func wait(reading: Bool, milliseconds: CInt) -> (isReadable: Bool, signals: [CInt]) {
         var watched = [
             pollfd(fd: wake.first.raw, events: Int16(POLLIN), revents: 0),
@@ -84,11 +85,11 @@ final class PromptTerminal: Sendable {
     }
 }
 
-/// What the thread has in hands.
+/// The state of the thread.
 private struct PromptLoop {
-    /// Of what is typed ahead.
+    /// The most bytes that are kept of keys typed ahead.
     private static let keptBytesMax = 1 << 20
-    /// How often it looks whether the job is in the foreground again, of which no signal tells.
+    /// How often the thread checks whether the job is in the foreground again, which no signal reports.
     private static let backgroundMilliseconds: CInt = 250
 
     private let terminal: PromptTerminal
@@ -152,8 +153,8 @@ private struct PromptLoop {
     private mutating func keep(_ key: EditorKey) {
         switch key {
         case .interrupt, .suspend, .quit:
-            // As where these keys send signals (termios(3), ISIG): what Ctrl-S holds up goes on, and the answer can end. Linux
-            // lets TCOON undo only what TCOOFF did.
+            // As where these keys send signals (termios(3), ISIG): output that Ctrl-S holds up goes on, so that the
+            // answer can end. Linux lets TCOON undo only a TCOOFF.
             tcflow(STDOUT_FILENO, TCOOFF)
             tcflow(STDOUT_FILENO, TCOON)
             switch key {
@@ -201,7 +202,7 @@ private struct PromptLoop {
                 prompt: editor.searchPrompt ?? asked.prompt, left: editor.left, right: editor.right, size: size))
     }
 
-    /// The text stays as it is, and the cursor goes behind it.
+    /// Leaves the text as it is, with the cursor behind it.
     private mutating func leave() {
         guard editor != nil else { return }
         draw()
@@ -214,8 +215,8 @@ private struct PromptLoop {
         TerminalModes.restore()
         signal(SIGTSTP, SIG_DFL)
         kill(0, SIGTSTP)
-        // The signal may reach another thread, and this one goes on for a moment. A job that nobody could continue is not
-        // stopped.
+        // The signal may reach another thread, so that this one goes on for a moment. A job that no shell could
+        // continue is not stopped.
         _ = terminal.wait(reading: false, milliseconds: 100)
         PromptTerminal.watch(SIGTSTP)
         resume()

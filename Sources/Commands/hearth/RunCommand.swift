@@ -34,7 +34,7 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         if let running = try? await OwnerConnection.open(state: state) {
             agent = running
         } else {
-            // Whoever names an agent means that one.
+            // With --state only that agent is meant.
             if let state { _ = try await OwnerConnection.open(state: state) }
             agent = try await OwnerConnection.open(state: try await OwnAgent.start())
         }
@@ -43,7 +43,7 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         do {
             try await chat.run()
         } catch {
-            // Consumers are not told why a model cannot be had; its owner is.
+            // The reason why a model cannot be had is told to the owner only, not to consumers.
             throw await Self.reason(of: lent ?? model, agent).map { Refusal($0) } ?? error
         }
         await agent.close()
@@ -58,7 +58,7 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         return "\(backend.model) cannot be loaded: it \(backend.detail)"
     }
 
-    /// The absolute path, where a file is meant and not a model's name.
+    /// The absolute path, if a file is meant and not a model's name.
     private static func file(of model: String) throws -> String? {
         let isPath = model.contains("/") || model.hasSuffix(".gguf")
         let path = URL(fileURLWithPath: model).standardizedFileURL.path
@@ -74,7 +74,7 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         return path
     }
 
-    /// How 'hearth chat' reaches the agent.
+    /// The arguments with which 'hearth chat' reaches the agent.
     private static func address(of agent: OwnerConnection) async throws -> [String] {
         let status: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
         guard let listener = status.listeners.first(where: { $0.security == "plaintext" }) ?? status.listeners.first

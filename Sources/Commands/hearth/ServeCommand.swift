@@ -94,13 +94,14 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
     var grace: UInt32 = 10
-    /// Stops when this descriptor, a pipe's, is at its end: when whoever started the agent has gone, however that was.
+    /// Stops when the pipe of this descriptor is at its end, which means that the process that started the agent has
+    /// gone.
     @Option(help: .hidden)
     var untilClosed: Int32?
     @Flag(help: "Take over from the agent that runs with the same state folder, without its consumers noticing.")
     var takeOver = false
 
-    /// How long the end waits for who reads the log.
+    /// How long the command waits at its end for the reader of the log.
     private static let logFlushMilliseconds = 1_000
 
     mutating func run() async throws {
@@ -141,7 +142,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 }
 
 extension ArgumentHelp {
-    /// What the description of a setting says.
+    /// The help of a setting, from its description.
     static func setting(_ key: HostConfiguration.Key, _ valueName: String? = nil) -> ArgumentHelp {
         ArgumentHelp("\(key.setting.meaning)", valueName: valueName)
     }

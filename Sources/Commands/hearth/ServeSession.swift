@@ -5,9 +5,10 @@ internal import LinuxSystem
 internal import Logging
 internal import Settings
 
-/// The life of `hearth serve`: everything that happens to it comes as one stream of events.
+/// The life of `hearth serve`, driven by one stream of events.
 struct ServeSession {
-    /// A successor waits for nothing: whoever replaces an agent wants no stream lost.
+    /// The time for open streams after a hand-over. It is long, because the successor serves already and no stream
+    /// should be lost.
     private static let handOverSeconds: UInt64 = 3_600
 
     private enum Event: Sendable {
@@ -57,7 +58,7 @@ struct ServeSession {
         for await event in events {
             switch event {
             case .started: await announce()
-            // Asked to stop in the middle of it.
+            // The agent was asked to stop meanwhile.
             case .refused where isStopping: break
             case .refused(let error): throw error
             case .signal(SIGHUP) where !terminal.isGone:
@@ -82,7 +83,7 @@ struct ServeSession {
         }
     }
 
-    /// Says on standard output that consumers can come, and logs what they should know.
+    /// Announces on standard output that consumers can connect, and logs the certificate's fingerprint.
     private func announce() async {
         let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         Output.announce("hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n")

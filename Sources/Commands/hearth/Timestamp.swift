@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Moments as the tables and logs show them.
+/// Formats moments for tables and logs.
 enum Timestamp {
     /// "2026-01-31 13:45:00", by this machine's clock and time zone.
     static func text(milliseconds: UInt64) -> String {
