@@ -1,20 +1,20 @@
 internal import StrictJSON
 
-/// What a person can tell the conversation itself, and what it means to send to the model.
+/// One line of a person: an instruction to the conversation itself, or a text for the model.
 package enum ChatInstruction: Equatable, Sendable {
     case prompt(String)
     case help, show, models, clear, bye
     case showSystem
-    /// Nil: none.
+    /// Sets the system's instructions; nil: none.
     case setSystem(String?)
-    /// Nil: the model's own.
+    /// Sets a parameter; nil: the model's default.
     case set(ChatParameter, String?)
     case model(String)
     case showModel
     case save(String)
     case load(String)
     case stats(Bool)
-    /// What cannot be done, and how to say it.
+    /// The line is no valid instruction; a sentence with the remedy.
     case mistake(String)
 
     package static let overview: [[String]] = [

@@ -2,7 +2,7 @@ package import InferenceMessages
 internal import StrictJSON
 internal import SwiftProtobuf
 
-/// What `/set` sets, named as in hearth.v1. What is not set is the model's own.
+/// A parameter that `/set` sets, named as in hearth.v1. One that is not set has the model's default.
 package enum ChatParameter: String, CaseIterable, Sendable {
     case temperature
     case topP = "top_p"
@@ -28,7 +28,7 @@ package enum ChatParameter: String, CaseIterable, Sendable {
         self = known
     }
 
-    /// What its values are, for a person.
+    /// The range of its values, in words.
     package var meaning: String {
         switch self {
         case .temperature: "0 to 2; 0 always takes the likeliest token"
@@ -42,7 +42,7 @@ package enum ChatParameter: String, CaseIterable, Sendable {
         }
     }
 
-    /// Nil: the model's own.
+    /// Sets the parameter in a request; nil: the model's default.
     package func set(_ text: String?, in request: inout Hearth_V1_GenerateRequest) throws(Mistake) {
         let value = text.flatMap(Float.init)
         let whole = text.flatMap(UInt64.init)
@@ -70,7 +70,7 @@ package enum ChatParameter: String, CaseIterable, Sendable {
         }
     }
 
-    /// As it is set; nil: it is not.
+    /// The value in a request, as text; nil: it is not set.
     package func value(in request: Hearth_V1_GenerateRequest) -> String? {
         let (sampling, stopping) = (request.sampling, request.stopping)
         return switch self {

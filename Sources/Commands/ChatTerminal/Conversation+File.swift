@@ -1,6 +1,6 @@
-/// A conversation as a file that a person can read and `init(file:)` reads exactly: a first line that says what it is, and then
-/// each line of what was said, after a sign of who said it. A line with what could steer a terminal has a `\` after the sign,
-/// and such characters in it are written as `\u{HEX}`.
+/// A conversation as a file that a person can read and `init(file:)` reads exactly: a first line that names the format,
+/// and then each line of the messages, after a sign for its speaker. A line with characters that could control a
+/// terminal has a `\` after the sign, and such characters in it are written as `\u{HEX}`.
 ///
 ///     hearth conversation 1
 ///
@@ -50,7 +50,7 @@ extension Conversation {
             guard let (sign, content) = Self.read(line) else {
                 throw FileError(description: "line \(number + 1) does not begin with '= ', '> ' or '< '")
             }
-            // A blank line, or another speaker, ends what was said.
+            // A blank line, or another speaker, ends the message.
             if let last = said.last, last.sign == sign, !lines[number - 1].isEmpty {
                 said[said.count - 1].text += "\n" + content
             } else {
@@ -87,7 +87,7 @@ extension Conversation {
         switch scalar.properties.generalCategory {
         case .control: scalar != "\t"
         case .lineSeparator, .paragraphSeparator: true
-        // What overrides the direction of writing (Unicode Standard Annex 9).
+        // Characters that override the direction of writing (Unicode Standard Annex 9).
         default: (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
         }
     }

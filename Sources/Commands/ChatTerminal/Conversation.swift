@@ -1,22 +1,22 @@
 package import InferenceMessages
 internal import SwiftProtobuf
 
-/// What was asked and answered, and what of it the model still gets to see.
+/// The questions and answers so far, and the number of the oldest ones that the model no longer gets.
 package struct Conversation: Equatable, Sendable {
     struct Turn: Equatable {
         let question: String
         let answer: String
     }
 
-    /// The instructions that stand before it.
+    /// The system's instructions before the conversation.
     package var system: String?
     private(set) var turns: [Turn] = []
-    /// Turns, from the oldest, that the model's context has no room for any more.
+    /// The number of oldest turns that the model's context has no room for any more.
     package private(set) var forgotten = 0
 
     package init(system: String?) { self.system = system }
 
-    /// What the model gets: its instructions, the turns that it still sees, and the question.
+    /// The messages for the model: its instructions, the turns that it still gets, and the question.
     package func messages(asking question: String) -> [Hearth_V1_Message] {
         var messages: [Hearth_V1_Message] = []
         func add(_ role: Hearth_V1_Role, _ content: String) {
@@ -35,7 +35,7 @@ package struct Conversation: Equatable, Sendable {
         turns.append(Turn(question: question, answer: answer))
     }
 
-    /// Leaves the oldest turn out of what the model sees; false when it sees none.
+    /// Leaves out the oldest turn that the model gets; returns false if it gets none.
     package mutating func forgetOldest() -> Bool {
         guard forgotten < turns.count else { return false }
         forgotten += 1

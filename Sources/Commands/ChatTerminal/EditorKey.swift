@@ -1,7 +1,7 @@
-/// What a person asks a line editor for with one key, or with a paste.
+/// One request to a line editor, made with a key or a paste.
 package enum EditorKey: Equatable, Sendable {
     case text(String)
-    /// Of several lines or one, as the terminal brackets it.
+    /// A paste of one line or several, as the terminal brackets it.
     case paste(String)
     case enter, lineBreak
     case left, right, wordLeft, wordRight, home, end

@@ -1,6 +1,6 @@
 internal import TerminalText
 
-/// What a terminal must be told so that it shows a text that is being written. Each answer is to be written as it is.
+/// Makes the output with which a terminal shows a text that is being edited. Each result is to be written unchanged.
 package struct EditorScreen: Sendable {
     package struct Size: Equatable, Sendable {
         let columns: Int
@@ -21,7 +21,7 @@ package struct EditorScreen: Sendable {
 
     package init(style: TerminalStyle) { self.style = style }
 
-    /// The text as it is now, after what was drawn before.
+    /// Shows the present text in place of what was drawn before.
     package mutating func draw(prompt: String, left: String, right: String, size: Size) -> String {
         let layout = TextLayout(prompt: prompt, left: left, right: right, columns: size.columns)
         let shown = Self.shown(of: layout, rows: size.rows)
@@ -31,12 +31,12 @@ package struct EditorScreen: Sendable {
         return home(size) + whole(next)
     }
 
-    /// The cursor goes to a new line behind the text, which stays.
+    /// Moves the cursor to a new line behind the text, which stays.
     package mutating func finish(size: Size) -> String {
         guard let last = drawn else { return "" }
         let count = last.layout.rows.count
         let all = Drawn(prompt: last.prompt, left: last.left, right: last.right, layout: last.layout, shown: 0..<count)
-        // What did not fit the screen is told whole.
+        // A text that did not fit the screen is written whole.
         var text = last.shown == all.shown ? "" : home(size) + whole(all)
         let below = count - 1 - last.layout.cursor.row
         if below > 0 { text += "\u{1B}[\(below)B" }
@@ -45,18 +45,18 @@ package struct EditorScreen: Sendable {
         return text + (isFresh ? "\r" : "\r\n")
     }
 
-    /// An empty screen, and the text in its first row.
+    /// Clears the screen and shows the text in its first row.
     package mutating func clear(size: Size) -> String {
         guard let last = drawn else { return "" }
         drawn = nil
         return "\u{1B}[H\u{1B}[2J" + draw(prompt: last.prompt, left: last.left, right: last.right, size: size)
     }
 
-    /// Something else was written since.
+    /// Forgets what was drawn, because other output was written since.
     package mutating func forget() { drawn = nil }
 
-    /// To where the text begins, which is then written over. Where the width has changed, the terminal has broken its rows anew, or
-    /// so most do.
+    /// Moves to the start of the text, which is then written over. If the width has changed, most terminals have
+    /// wrapped the rows anew.
     private func home(_ size: Size) -> String {
         guard let drawn else { return "\r" }
         var row = drawn.layout.cursor.row - drawn.shown.lowerBound
@@ -75,7 +75,8 @@ package struct EditorScreen: Sendable {
         } else {
             text = style.typed(text)
         }
-        // Not before it: some terminals keep a screen that is erased whole. After a full row it would take its last letter.
+        // Erasing comes after the text: some terminals keep a screen that is erased whole. After a full row it would
+        // erase its last letter.
         if !layout.isFull(shown.upperBound - 1) { text += "\u{1B}[J" }
         let below = shown.upperBound - 1 - layout.cursor.row
         guard below > 0 || layout.cursor.column != layout.rows[shown.upperBound - 1].width else { return text }
@@ -83,7 +84,7 @@ package struct EditorScreen: Sendable {
         return text + "\r" + (layout.cursor.column > 0 ? "\u{1B}[\(layout.cursor.column)C" : "")
     }
 
-    /// What was only added at the end of the last row; nil: more than that has changed.
+    /// The text that was added at the end of the last row; nil if more than that has changed.
     private static func appended(to old: Drawn, in new: Drawn) -> String? {
         guard old.prompt == new.prompt, old.right.isEmpty, new.right.isEmpty, old.shown == new.shown,
             old.layout.columns == new.layout.columns, old.layout.rows.dropLast() == new.layout.rows.dropLast(),
@@ -94,7 +95,7 @@ package struct EditorScreen: Sendable {
         return before.width + more.displayWidth == now.width ? more : nil
     }
 
-    /// As many rows as the screen has, with the cursor among them.
+    /// The rows to show: as many as the screen has, the cursor's among them.
     private static func shown(of layout: TextLayout, rows: Int) -> Range<Int> {
         let count = layout.rows.count
         guard count > rows else { return 0..<count }

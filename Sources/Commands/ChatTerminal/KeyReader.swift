@@ -1,6 +1,6 @@
-/// Cuts what a terminal sends into keys: UTF-8, the controls of Emacs and readline(3), the sequences of xterm and the Linux
-/// console, and bracketed pastes. What is cut anywhere goes on with the next bytes; what is unknown or broken is left out. An
-/// Escape waits for what follows, so that no clock is needed.
+/// Splits the bytes of a terminal into keys: UTF-8, the controls of Emacs and readline(3), the sequences of xterm and
+/// the Linux console, and bracketed pastes. An incomplete key goes on with the next bytes; an unknown or malformed one
+/// is left out. An Escape waits for the next byte, so that no clock is needed.
 package struct KeyReader: Sendable {
     /// A longer paste is cut.
     static let pasteBytesMax = 1 << 20
@@ -57,7 +57,7 @@ package struct KeyReader: Sendable {
         return keys
     }
 
-    /// The paste, once its end is there.
+    /// The paste, once its end has come.
     private mutating func takePaste() -> String? {
         let end = Self.pasteEnd
         var place = 0
@@ -107,7 +107,7 @@ package struct KeyReader: Sendable {
         }
     }
 
-    /// What begins with Escape: Alt and a key, or a sequence.
+    /// A key that begins with Escape: Alt and a key, or a sequence.
     private static func cutEscape(_ bytes: ArraySlice<UInt8>) -> Cut {
         guard bytes.count > 1 else { return .incomplete }
         switch bytes[bytes.startIndex + 1] {
@@ -132,7 +132,7 @@ package struct KeyReader: Sendable {
             return body.count < sequenceBytesMax ? .incomplete : .nothing(length: 2 + body.count)
         }
         let length = final - bytes.startIndex + 1
-        // A control in the middle of one begins something new.
+        // A control character in the middle of a sequence begins a new key.
         guard (0x40..<0x7F).contains(bytes[final]) else { return .nothing(length: length - 1) }
         // The Linux console's function keys have one letter more.
         if bytes[final] == UInt8(ascii: "["), body.startIndex == final {

@@ -1,11 +1,11 @@
-/// A text that is being written, and where in it: keys in, what became of it out. It neither reads nor draws.
+/// A text that is being edited, with the cursor's position: keys go in, outcomes come out. It neither reads nor draws.
 package struct LineEditor: Sendable {
     package enum Outcome: Equatable, Sendable {
         case editing
         case submitted(String)
-        /// Ctrl-C; whether there was nothing to give up.
+        /// Ctrl-C; `wasEmpty`: there was no text to give up.
         case interrupted(wasEmpty: Bool)
-        /// Ctrl-D where nothing is written.
+        /// Ctrl-D while the text is empty.
         case ended
         case suspended, quit, screenCleared
     }
@@ -18,17 +18,17 @@ package struct LineEditor: Sendable {
         let before: (left: String, right: String)
     }
 
-    /// What would be longer is not put in.
+    /// An insertion that would make the text longer is ignored.
     static let textBytesMax = 1 << 20
 
-    /// Before the cursor, and after it.
+    /// The text before the cursor, and after it.
     package private(set) var left = ""
     package private(set) var right = ""
     private var killed = ""
     private let history: [String]
-    /// The entry of the history that is shown; its count: what is being written.
+    /// The index of the history's entry that is shown; the history's count: the new text.
     private var place: Int
-    /// What was written before another entry was looked at.
+    /// The edited texts of entries, kept while another entry is shown.
     private var drafts: [Int: String] = [:]
     private var searching: Search?
 
@@ -39,7 +39,7 @@ package struct LineEditor: Sendable {
 
     package var text: String { left + right }
 
-    /// What stands before the text instead of the prompt while a search goes on.
+    /// The text in place of the prompt during a search; nil when there is none.
     package var searchPrompt: String? {
         searching.map { $0.words.isEmpty ? "(search) " : "(search '\($0.words)') " }
     }
@@ -119,7 +119,7 @@ package struct LineEditor: Sendable {
         right = String(right.dropFirst(count))
     }
 
-    /// How many characters lie between the cursor and a word's begin or end.
+    /// The number of characters between the cursor and the begin or end of a word.
     private var wordLeft: Int {
         let gap = left.reversed().prefix { !$0.isOfWord }.count
         return gap + left.dropLast(gap).reversed().prefix { $0.isOfWord }.count
@@ -128,12 +128,12 @@ package struct LineEditor: Sendable {
         let gap = right.prefix { !$0.isOfWord }.count
         return gap + right.dropFirst(gap).prefix { $0.isOfWord }.count
     }
-    /// For Ctrl-W, whose words are what stands between spaces.
+    /// The same for Ctrl-W, whose words are separated by spaces only.
     private var spacedWordLeft: Int {
         let gap = left.reversed().prefix { $0.isWhitespace }.count
         return gap + left.dropLast(gap).reversed().prefix { !$0.isWhitespace }.count
     }
-    /// To where the line begins and ends; a text can have several.
+    /// The number of characters to the begin and end of the line; a text can have several lines.
     private var lineLeft: Int { left.reversed().prefix { $0 != "\n" }.count }
     private var lineRight: Int { right.prefix { $0 != "\n" }.count }
 
@@ -145,7 +145,7 @@ package struct LineEditor: Sendable {
         right = ""
     }
 
-    /// False: the search is over, and the key is meant for what it found.
+    /// Returns false if the search is over and the key is meant for the text that it found.
     private mutating func takeSearching(_ key: EditorKey) -> Bool {
         guard var search = searching else { return false }
         switch key {

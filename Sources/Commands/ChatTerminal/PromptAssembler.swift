@@ -1,9 +1,9 @@
-/// Makes one prompt of the lines that stand between `"""` and `"""`; any other line is a prompt of its own.
+/// Joins the lines between `"""` and `"""` into one prompt; any other line is a prompt of its own.
 package struct PromptAssembler: Sendable {
     package enum Outcome: Equatable, Sendable {
         /// More lines must come.
         case more
-        /// Between quotes it is no command, whatever it begins with.
+        /// A complete prompt; a quoted one is no instruction, whatever it begins with.
         case prompt(String, isQuoted: Bool, typed: String)
     }
 
@@ -28,7 +28,7 @@ package struct PromptAssembler: Sendable {
         var text = typed.drop { $0.isWhitespace }.dropFirst(Self.quotes.count)
         while text.last?.isWhitespace == true { text.removeLast() }
         text = text.dropLast(Self.quotes.count)
-        // What stands on the quotes' own lines is text; an empty one is not.
+        // Text on the lines of the quotes belongs to the prompt; an empty rest does not.
         if text.first == "\n" { text.removeFirst() }
         if text.last == "\n" { text.removeLast() }
         return .prompt(String(text), isQuoted: true, typed: typed)

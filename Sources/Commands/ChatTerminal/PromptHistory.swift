@@ -1,9 +1,9 @@
-/// What was asked in earlier conversations, oldest first, within bounds; a file of it has one entry a line.
+/// The prompts of earlier conversations, oldest first, within bounds; its file has one entry a line.
 package struct PromptHistory: Equatable, Sendable {
     private static let entriesMax = 1000
     /// A longer one is not remembered.
     private static let entryBytesMax = 64 << 10
-    /// Of the file; more than `text` can be.
+    /// The most bytes of the file; more than `file` can have.
     package static let fileBytesMax = 4 << 20
     private static let bytesMax = 1 << 20
 
@@ -11,19 +11,19 @@ package struct PromptHistory: Equatable, Sendable {
 
     package init() {}
 
-    /// What a file says. Whatever it is, no line of it is an error.
+    /// Reads a file; no line of it is an error.
     package init(file text: String) {
         for line in text.split(separator: "\n") { add(Self.unescaped(line)) }
     }
 
-    /// Nothing for what was asked just before.
+    /// Adds an entry, unless it equals the one before, is empty or is too long.
     package mutating func add(_ entry: String) {
         guard entries.last != entry, !entry.isEmpty, entry.utf8.count <= Self.entryBytesMax else { return }
         entries.append(entry)
         if entries.count > Self.entriesMax { entries.removeFirst(entries.count - Self.entriesMax) }
     }
 
-    /// For a file: the latest that have room.
+    /// The content for a file: the latest entries that have room.
     package var file: String {
         var lines: [String] = []
         var bytes = 0

@@ -1,5 +1,5 @@
-/// The colours of a conversation: who speaks, and what is no part of it. None in pipes, on a terminal that knows none, and where
-/// NO_COLOR says so (https://no-color.org).
+/// The colours of a conversation, which tell the speakers and the command's notes apart. There are none in pipes, on a
+/// terminal without colours, and where NO_COLOR is set (https://no-color.org).
 package struct TerminalStyle: Sendable {
     private let isColoured: Bool
 
@@ -8,16 +8,16 @@ package struct TerminalStyle: Sendable {
             isTerminal && Self.canSteer(environment: environment) && environment["NO_COLOR"].map(\.isEmpty) ?? true
     }
 
-    /// Whether the terminal moves its cursor when it is told to; one without a name is not asked.
+    /// Whether the terminal can move its cursor; one without a name counts as unable.
     package static func canSteer(environment: [String: String]) -> Bool {
         environment["TERM"].map { !$0.isEmpty && $0 != "dumb" } ?? false
     }
 
     /// Bold cyan.
     package func prompt(_ text: String) -> String { painted(text, "1;36") }
-    /// What the person writes: cyan.
+    /// The person's text: cyan.
     package func typed(_ text: String) -> String { painted(text, "36") }
-    /// What the command says: faint.
+    /// The command's notes: faint.
     package func note(_ text: String) -> String { painted(text, "2") }
 
     private func painted(_ text: String, _ code: String) -> String {

@@ -1,6 +1,6 @@
 internal import TerminalText
 
-/// On which rows of a terminal a prompt and a text stand, and where the cursor is.
+/// The rows of a terminal that a prompt and a text fill, and the cursor's position.
 struct TextLayout: Sendable {
     struct Row: Equatable, Sendable {
         var text = ""
@@ -11,7 +11,7 @@ struct TextLayout: Sendable {
     private(set) var cursor = (row: 0, column: 0)
     let columns: Int
 
-    /// The prompt, plain; the text before the cursor, and after it.
+    /// `prompt` has no escape sequences; `left` and `right` are the text before and after the cursor.
     init(prompt: String, left: String, right: String, columns: Int) {
         self.columns = max(columns, 2)
         rows = [Row()]
@@ -27,10 +27,10 @@ struct TextLayout: Sendable {
         if count <= before { mark() }
     }
 
-    /// Whether the terminal goes on in the next row by itself.
+    /// Whether the row is full, so that the terminal goes on in the next row by itself.
     func isFull(_ row: Int) -> Bool { rows[row].width >= columns }
 
-    /// These rows, with what leads from one to the next and erases what stood there before.
+    /// The text of these rows, with the sequences that lead from one to the next and erase the old text.
     func text(_ shown: Range<Int>) -> String {
         var text = ""
         for row in shown {
@@ -47,16 +47,16 @@ struct TextLayout: Sendable {
 
     private mutating func add(_ character: Character) {
         if character == "\n" {
-            // Where the row is full the next one is there already.
+            // After a full row the next one is there already.
             let isThere = rows.count > 1 && rows[rows.count - 1].text.isEmpty && isFull(rows.count - 2)
             if !isThere { rows.append(Row()) }
             return
         }
-        // Most of a long paste.
+        // The quick way, for most of a long paste.
         if character.utf8.count == 1, (0x20..<0x7F).contains(character.utf8.first ?? 0) {
             return put(character, width: 1)
         }
-        // Whatever is shown for it stands in columns of its own.
+        // The characters that are shown for it have columns of their own.
         let shown = character == "\t" ? "    " : PrintableText.printable(String(character))
         for sign in shown { put(sign, width: String(sign).displayWidth) }
     }

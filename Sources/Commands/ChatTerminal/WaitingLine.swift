@@ -1,21 +1,21 @@
 internal import TerminalText
 
-/// What is said while a request waits. On a terminal it is one line that is written anew and goes away; elsewhere each is a line,
-/// unless it says the same as the last.
+/// The message that is shown while a request waits. On a terminal it is one line that is rewritten and erased;
+/// elsewhere each message is a line of its own, unless it equals the last.
 package struct WaitingLine: Sendable {
     private let style: TerminalStyle
-    /// Nil: no terminal that moves its cursor.
+    /// The columns of the terminal; nil: it is none, or cannot move its cursor.
     private let columns: Int?
     private var shown: String?
 
     package init(style: TerminalStyle, columns: Int?) { (self.style, self.columns) = (style, columns) }
 
-    /// What must be written so that it says this: as a whole, with no line end added.
+    /// The output that shows this message; it is to be written unchanged, with no line end added.
     package mutating func show(position: UInt32, loadedFraction: Float?) -> String {
         let before = "\(position) before this"
         var text = "waiting, \(before)"
         if let loadedFraction {
-            // A host may say anything.
+            // The fraction comes from the host and may be any number.
             let percent = loadedFraction.isFinite ? Int(100 * max(0, min(1, loadedFraction))) : 0
             text = "loading the model, \(percent) %" + (position > 0 ? ", \(before)" : "")
         }
@@ -26,7 +26,7 @@ package struct WaitingLine: Sendable {
         return "\r\u{1B}[K" + style.note(String("[\(text)]".prefix(max(1, columns - 1))))
     }
 
-    /// What must be written before anything else is.
+    /// The output that erases the message, to be written before any other output.
     package mutating func erase() -> String {
         defer { shown = nil }
         return shown != nil && columns != nil ? "\r\u{1B}[K" : ""
