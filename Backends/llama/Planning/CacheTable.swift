@@ -1,14 +1,14 @@
-/// Which cache each sequence has, and what the free ones still hold: the next turn of a conversation finds its beginning
-/// computed, and so does a prompt that begins as another one did. What was computed for one scope is never used for another,
-/// and what was computed for none is not kept.
+/// The caches of the sequences, and the contents of the free ones: the next turn of a conversation finds its beginning
+/// computed, and so does a prompt that begins as another one did. Tokens computed for one scope are never used for
+/// another, and those computed for none are not kept.
 package struct CacheTable: Sendable {
-    /// What a cache holds of a sequence that has ended.
+    /// The contents of a cache whose sequence has ended.
     package struct Kept: Equatable, Sendable {
-        /// For whom it was computed; at most 32 bytes, empty for nobody.
+        /// The scope that it was computed for; at most 32 bytes, empty for none.
         package var scope: [UInt8]
-        /// Prompt and completion, as far as they were computed.
+        /// The computed tokens of prompt and completion.
         package var tokens: [Int32]
-        /// How many of them are the prompt's.
+        /// The number of the prompt's tokens among them.
         package var promptTokens: Int
 
         package init(scope: [UInt8], tokens: [Int32], promptTokens: Int) {
@@ -21,9 +21,9 @@ package struct CacheTable: Sendable {
     /// A cache that a prompt is given.
     package struct Taken: Equatable, Sendable {
         package var cache: Int
-        /// How many tokens of the prompt's beginning it holds.
+        /// The number of tokens of the prompt's beginning that it holds.
         package var held: Int
-        /// Another cache that holds more of it, or will.
+        /// Another cache that holds more of the beginning, or will.
         package var source: Source?
 
         package init(cache: Int, held: Int, source: Source? = nil) {
@@ -37,7 +37,7 @@ package struct CacheTable: Sendable {
     package struct Source: Equatable, Sendable {
         package var cache: Int
         package var tokens: Int
-        /// A sequence has it, and may not have computed so many yet.
+        /// Whether a sequence uses the cache, and may not have computed so many tokens yet.
         package var isInUse: Bool
 
         package init(cache: Int, tokens: Int, isInUse: Bool) {
@@ -47,13 +47,13 @@ package struct CacheTable: Sendable {
         }
     }
 
-    /// What a cache holds is used only if that saves at least this many tokens.
+    /// The contents of a cache are reused only if that saves at least this many tokens.
     package static let reusedTokensMin = 16
 
     private enum Entry {
         case inUse(scope: [UInt8], prompt: [Int32])
         case empty
-        /// `used` counts the uses of all caches: the least is the longest ago.
+        /// `used` counts the uses of all caches: the cache with the least number was used longest ago.
         case held(Kept, used: UInt64)
     }
 
@@ -62,10 +62,10 @@ package struct CacheTable: Sendable {
 
     package init(count: Int) { entries = Array(repeating: .empty, count: count) }
 
-    /// Takes a free cache for a prompt, and says where tokens of its beginning are computed: those of the same scope only,
-    /// and not the last, which must be computed or nothing could be chosen after it. nil when none is free.
+    /// Takes a free cache for a prompt, and finds computed tokens of its beginning: of the same scope only, and without
+    /// the last token, which must be computed so that the next can be chosen. nil when no cache is free.
     ///
-    /// In this order: the cache whose conversation the prompt continues; an empty one, of these the first, so that those
+    /// It takes, in this order: the cache whose conversation the prompt continues; the first empty one, so that those
     /// in use lie next to each other; the one used longest ago.
     package mutating func take(for prompt: [Int32], scope: [UInt8]) -> Taken? {
         var own: Taken?
@@ -82,7 +82,7 @@ package struct CacheTable: Sendable {
                 let shared = shared(prompt, scope, with: kept.tokens, kept.scope)
                 if used < oldest?.used ?? .max { oldest = (Taken(cache: cache, held: shared), used) }
                 guard shared > 0 else { continue }
-                // What is there already is better than what is still computed.
+                // Computed tokens are better than those that are still being computed.
                 if shared >= source?.tokens ?? 0 { source = Source(cache: cache, tokens: shared, isInUse: false) }
                 // The last token of an old prompt is not counted where the new prompt is the same.
                 if shared >= min(kept.promptTokens, prompt.count - 1), shared > own?.held ?? 0 {
@@ -96,7 +96,7 @@ package struct CacheTable: Sendable {
         return taken
     }
 
-    /// How many tokens a prompt may have of what was computed for a scope; 0 when that is not worth it.
+    /// The number of tokens that a prompt may reuse of those computed for a scope; 0 when they are too few.
     private func shared(
         _ prompt: [Int32], _ scope: [UInt8], with tokens: [Int32], _ other: [UInt8]
     ) -> Int {
@@ -105,8 +105,8 @@ package struct CacheTable: Sendable {
         return count >= Self.reusedTokensMin ? count : 0
     }
 
-    /// Empties the free cache that was used longest ago, for those in use to have its memory; nil when all free ones are
-    /// empty.
+    /// Empties the free cache that was used longest ago, to leave its memory to those in use; nil when all free ones
+    /// are empty.
     package mutating func emptyOldest() -> Int? {
         var oldest: (cache: Int, used: UInt64)?
         for (cache, entry) in entries.enumerated() {
@@ -116,7 +116,7 @@ package struct CacheTable: Sendable {
         return oldest?.cache
     }
 
-    /// A cache is free again, and holds this.
+    /// A cache is free again, and holds `kept`.
     package mutating func giveBack(_ cache: Int, holding kept: Kept) {
         guard !kept.scope.isEmpty, !kept.tokens.isEmpty else {
             entries[cache] = .empty
@@ -126,11 +126,11 @@ package struct CacheTable: Sendable {
         entries[cache] = .held(kept, used: uses)
     }
 
-    /// A cache is free again, and what it holds was forgotten.
+    /// A cache is free again, and empty.
     package mutating func giveBackEmpty(_ cache: Int) { entries[cache] = .empty }
 }
 
-/// How many tokens are the same at the beginning of both.
+/// The length of the common beginning of both.
 private func commonPrefix(_ a: [Int32], _ b: ArraySlice<Int32>) -> Int {
     var count = 0
     for (x, y) in zip(a, b) {

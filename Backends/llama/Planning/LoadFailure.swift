@@ -1,11 +1,11 @@
-/// Why a model did not load, in words for its owner: the first thing that went wrong, not the last that followed from it.
+/// Why a model did not load, in words for its owner: the first error, not those that followed from it.
 package struct LoadFailure: Equatable, Sendable {
-    /// What llama.cpp said first as an error; empty when it said nothing.
+    /// The first error that llama.cpp logged; empty when it logged none.
     package var firstError: String
     /// The size that the file's own header asks for; nil when the header cannot be read.
     package var wantedBytes: UInt64?
     package var fileBytes: UInt64
-    /// How many files the model is split into; 1 for a whole one.
+    /// The number of files that the model is split into; 1 for a whole one.
     package var parts: Int
 
     package init(firstError: String, wantedBytes: UInt64?, fileBytes: UInt64, parts: Int = 1) {
@@ -40,7 +40,7 @@ package struct LoadFailure: Equatable, Sendable {
         return "llama.cpp does not load the weights: \(error)"
     }
 
-    /// Whether a message of llama.cpp, of C++ or of the kernel is about memory that could not be had.
+    /// Whether a message of llama.cpp, of C++ or of the kernel reports a lack of memory.
     package static func speaksOfMemory(_ message: String) -> Bool {
         let marks = [
             "insufficient memory", "failed to allocate", "unable to allocate", "bad_alloc", "Cannot allocate memory",
@@ -49,7 +49,7 @@ package struct LoadFailure: Equatable, Sendable {
         return marks.contains { message.contains($0) }
     }
 
-    /// A line of llama.cpp's log without the function that wrote it and without what it says of every failing.
+    /// A line of llama.cpp's log without the name of its function and without the words common to all errors.
     package static func plain(_ line: String) -> String {
         var line = line[...]
         while let last = line.last, last.isWhitespace { line.removeLast() }
@@ -67,9 +67,9 @@ package struct LoadFailure: Equatable, Sendable {
         return String(line)
     }
 
-    /// What stands in quotation marks after some words.
+    /// The text in quotation marks after `words`.
     private static func quoted(after words: String, in line: String) -> String? {
-        // By bytes: this needs no Foundation.
+        // The search goes by bytes, which needs no Foundation.
         let haystack = Array(line.utf8)
         let needle = Array(words.utf8)
         guard haystack.count > needle.count,

@@ -1,10 +1,10 @@
-/// How many sequences of how many tokens there is memory for.
+/// The number of sequences, and their context, that there is memory for.
 package struct MemoryPlan: Equatable, Sendable {
-    /// What a context costs, as llama.cpp tells of contexts that it did not make.
+    /// The memory that a context costs, from llama.cpp's figures for contexts that it only measured.
     package struct Cost: Equatable, Sendable {
-        /// Of one token of one sequence: keys and values in all layers, and what attention computes with.
+        /// For one token of one sequence: keys and values in all layers, and the buffers of attention.
         package var bytesPerToken: UInt64
-        /// Of one sequence whatever its length: logits, and a state that does not grow.
+        /// For one sequence whatever its length: logits, and a state that does not grow.
         package var bytesPerSequence: UInt64
         /// Graphs and intermediate results, whatever the number of sequences.
         package var fixedBytes: UInt64
@@ -15,7 +15,8 @@ package struct MemoryPlan: Equatable, Sendable {
             self.fixedBytes = fixedBytes
         }
 
-        /// From what three contexts take: one of a length for one sequence and for two, and one of half the length.
+        /// Derived from the memory of three contexts: one of a length for one sequence, one of it for two, and one of
+        /// half the length.
         package init(contextTokens: Int, one: UInt64, two: UInt64, half: UInt64) {
             func difference(_ more: UInt64, _ less: UInt64) -> UInt64 { more > less ? more - less : 0 }
             bytesPerToken = difference(one, half) / UInt64(max(1, contextTokens - contextTokens / 2))
@@ -33,14 +34,14 @@ package struct MemoryPlan: Equatable, Sendable {
         }
     }
 
-    /// A context that nobody asked for is not made shorter than this.
+    /// A context whose length the owner did not set is not made shorter than this.
     package static let contextTokensMin = 512
 
     package private(set) var contextTokens: Int
     package private(set) var sequences: Int
 
-    /// The most sequences, up to `sequences`, that `fits` finds memory for. Where not even one has room, a context that the
-    /// owner did not ask for is halved until one has. nil when that does not help either.
+    /// The most sequences, up to `sequences`, that `fits` finds memory for. If there is no room for one, a context
+    /// whose length the owner did not set is halved until there is. nil when that does not help either.
     package init?(
         _ cost: Cost, contextTokens: Int, isContextWanted: Bool, sequences: Int, fits: (UInt64) -> Bool
     ) {
@@ -57,11 +58,11 @@ package struct MemoryPlan: Equatable, Sendable {
         self.sequences = Int(extra) + 1
     }
 
-    /// Whether weights are copied into another order, for quicker kernels: where that costs no sequence and no token of this
-    /// plan.
+    /// Whether to copy weights into another order, for quicker kernels: only if that costs no sequence and no token of
+    /// this plan.
     package func hasRoom(forCopies withCopies: MemoryPlan?) -> Bool { withCopies == self }
 
-    /// The highest number below `bound` that fits, where all fit that are lower than one that does; 0 when none does.
+    /// The highest number below `bound` that fits; 0 when none does. Every number below one that fits must fit.
     package static func most(below bound: UInt64, fits: (UInt64) -> Bool) -> UInt64 {
         var fitting: UInt64 = 0
         var tooMany = bound

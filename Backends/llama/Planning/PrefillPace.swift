@@ -1,23 +1,23 @@
-/// How many prompt tokens a step computes, so that it keeps to its time on any machine: begins with few, and takes as many
-/// as measured, at most twice what was tried.
+/// The number of prompt tokens that a step computes, so that it keeps to its time on any machine: few at first, then as
+/// many as measurements allow, at most twice as many as were tried.
 package struct PrefillPace: Equatable, Sendable {
-    /// The first steps compute this many: nobody knows yet how fast the machine is.
+    /// The first steps compute this many, because the machine's speed is unknown yet.
     package static let tokensFirst = 16
-    /// Never fewer, however long they take, or prompts would not get there.
+    /// Never fewer, however long they take, or prompts would never be computed.
     package static let tokensMin = 4
     /// As many as llama.cpp computes in one pass over the weights.
     package static let tokensMax = 512
     /// Attention is computed for so many tokens at once, where there are as many: half of them take almost as long.
     private static let tokensTile = 64
 
-    /// Who waits for a step that computes prompts.
+    /// The sequences that wait for a step that computes prompts.
     package enum Company: Equatable, Sendable {
-        /// Nobody but the one whose prompt it is.
+        /// None but the one whose prompt it is.
         case alone
-        /// Others, of which so many generate: they go on, and others begin, after the step.
+        /// Others, of which so many generate; they go on or begin after the step.
         case others(generating: Int)
 
-        /// What a step should take. Alone it may take long: who comes meanwhile ends it.
+        /// The time that a step should take. A step that is alone may take long, because a new sequence ends it.
         package var stepNanoseconds: UInt64 {
             switch self {
             case .alone: 8_000_000_000
@@ -32,8 +32,8 @@ package struct PrefillPace: Equatable, Sendable {
             }
         }
 
-        /// The prompts' room however long it takes: they would starve if so many that generate alone took longer than a
-        /// step should.
+        /// The least room for prompts, however long it takes: they would starve if the sequences that generate took a
+        /// step's time.
         package var tokensMin: Int {
             switch self {
             case .alone: PrefillPace.tokensMin
@@ -49,10 +49,10 @@ package struct PrefillPace: Equatable, Sendable {
 
     package init() {}
 
-    /// The room for prompts in the next step.
+    /// The number of prompt tokens that the next step may compute.
     package func room(_ company: Company) -> Int {
         let fitting = nanosecondsPerToken == 0 ? .max : Int(clamping: company.stepNanoseconds / nanosecondsPerToken)
-        // What generates is one token each, and takes as long as one of a prompt.
+        // Each sequence that generates has one token, which takes as long as one of a prompt.
         var tokens = min(tokensTried, fitting - company.generating)
         if tokens >= Self.tokensTile / 2 {
             tokens = (tokens + Self.tokensTile / 2) / Self.tokensTile * Self.tokensTile

@@ -1,5 +1,5 @@
-/// How the prompt tokens of one step are shared among the prompts that wait: half of the room is the oldest's, so that it
-/// gets there whatever comes after it, and the rest goes to the shortest first, so that few tokens do not wait for many.
+/// The shares of the waiting prompts in the prompt tokens of one step: half of the room is the oldest's, so that later
+/// ones cannot hold it up, and the rest goes to the shortest first, so that few tokens do not wait for many.
 package struct PromptShares: Equatable, Sendable {
     /// A prompt that is not computed yet.
     package struct Prompt: Sendable {
@@ -16,7 +16,7 @@ package struct PromptShares: Equatable, Sendable {
         }
     }
 
-    /// What each sequence may compute now; those that get nothing are not here.
+    /// The number of tokens that each sequence may compute now; sequences without a share are left out.
     package private(set) var tokens: [Int: Int] = [:]
 
     /// Shares `room` tokens. Their sum is `room`, or all that is wanted when that is less.

@@ -1,15 +1,15 @@
-/// A step while it is computed: whether it goes on. What was computed of one that is cut is lost.
+/// A step that is being computed, and the decision whether it goes on. The results of a step that is cut are lost.
 package struct RunningStep: Equatable, Sendable {
     /// A step beside others that has taken this long is cut, if a smaller one is possible.
     package static let cutNanoseconds: UInt64 = 2_000_000_000
 
     package enum Verdict: Equatable, Sendable {
         case goOn
-        /// Nobody wants what it computes any more.
+        /// All its sequences were cancelled.
         case isUnwanted
-        /// Others wait that came after it began, and it would take long.
+        /// Sequences that came after it began wait for it, and it would take long.
         case isInTheWay
-        /// It takes far too long for those who wait.
+        /// It takes far too long for the sequences that wait.
         case isTooSlow
     }
 
@@ -18,7 +18,7 @@ package struct RunningStep: Equatable, Sendable {
     /// How many tokens of prompts it computes.
     package var promptTokens: Int
     package var company: PrefillPace.Company
-    /// What it will take, as far as measured; 0: unknown.
+    /// The time that it will take, as far as measured; 0: unknown.
     package var expectedNanoseconds: UInt64
 
     package init(sequences: [Int], promptTokens: Int, company: PrefillPace.Company, expectedNanoseconds: UInt64) {
@@ -35,7 +35,7 @@ package struct RunningStep: Equatable, Sendable {
         switch company {
         case .alone:
             guard asking.contains(where: { !sequences.contains($0) }) else { return .goOn }
-            // What is left is soon done, or nobody knows what it takes and it has taken that long.
+            // The rest is soon done, unless its time is unknown and it has taken that long already.
             let others = PrefillPace.Company.others(generating: 0).stepNanoseconds
             let left = expectedNanoseconds > nanoseconds ? expectedNanoseconds - nanoseconds : 0
             return left > others || nanoseconds > max(expectedNanoseconds, others) ? .isInTheWay : .goOn

@@ -1,17 +1,17 @@
-/// A beginning that a prompt has in common with the one of an earlier sequence, which runs and is of the same scope: it is
-/// computed once, by the earlier one, and taken over when it is there.
+/// A beginning that a prompt shares with that of an earlier sequence, which runs and is of the same scope: the earlier
+/// one computes it, and the later one takes it over when it is there.
 package struct SharedBeginning: Equatable, Sendable {
-    /// What the sequence that came later does now.
+    /// The next action of the later sequence.
     package enum Next: Equatable, Sendable {
-        /// The earlier one computes it.
+        /// Wait: the earlier sequence computes the beginning.
         case wait
-        /// This many tokens are taken over, and the rest is computed.
+        /// Take over this many tokens, and compute the rest.
         case take(tokens: Int)
-        /// It computes all by itself.
+        /// Compute all tokens by itself.
         case compute
     }
 
-    /// How many tokens both begin with, but for the last of the later one.
+    /// The length of the common beginning, without the last token of the later prompt.
     package let tokens: Int
     /// The cache of the earlier sequence.
     package let cache: Int
@@ -21,8 +21,8 @@ package struct SharedBeginning: Equatable, Sendable {
         self.cache = cache
     }
 
-    /// `computed`: how much of its prompt the earlier sequence has computed; nil when what it computed is gone. `goesOn`: it
-    /// may compute in this step. `held`: what the later one has anyway.
+    /// `computed`: the tokens of its prompt that the earlier sequence has computed; nil when they are gone. `goesOn`:
+    /// it may compute in this step. `held`: the tokens that the later one has anyway.
     package func next(computed: Int?, goesOn: Bool, held: Int) -> Next {
         guard let computed else { return .compute }
         if goesOn, computed < tokens { return .wait }

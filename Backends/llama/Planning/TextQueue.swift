@@ -1,7 +1,7 @@
-/// Which text is turned into tokens next, on the one thread that does it: the shortest, and every other time the one that
-/// has waited longest, so that a short text does not wait for all long ones, and a long one not for ever.
+/// The texts that wait for the one tokenizing thread. The next is the shortest, and every other time the one that has
+/// waited longest, so that a short text does not wait for all long ones, and a long one not for ever.
 package struct TextQueue<Owner: Hashable & Sendable>: Sendable {
-    /// All texts that wait, together; beyond it more are refused.
+    /// The most bytes of all waiting texts together; more are refused.
     package static var bytesMax: Int { 32 << 20 }
 
     private var waiting: [(owner: Owner, bytes: Int)] = []
@@ -12,7 +12,7 @@ package struct TextQueue<Owner: Hashable & Sendable>: Sendable {
 
     package var isEmpty: Bool { waiting.isEmpty }
 
-    /// False when there is no room for this many bytes more.
+    /// Returns false when there is no room for this many bytes more.
     package mutating func append(_ owner: Owner, bytes: Int) -> Bool {
         guard self.bytes + bytes <= Self.bytesMax else { return false }
         waiting.append((owner, bytes))
@@ -27,7 +27,7 @@ package struct TextQueue<Owner: Hashable & Sendable>: Sendable {
         return take(at: isShortestNext ? shortest : 0)
     }
 
-    /// Its owner does not want it any more; nothing where it does not wait.
+    /// Removes the text of an owner; has no effect if it does not wait.
     package mutating func remove(_ owner: Owner) {
         if let index = waiting.firstIndex(where: { $0.owner == owner }) { _ = take(at: index) }
     }

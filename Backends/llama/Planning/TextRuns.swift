@@ -1,9 +1,8 @@
-/// The longest runs of characters in a text that no blank, or nothing but blanks, interrupts.
+/// The longest runs in a text of characters without a blank, and of blanks only.
 ///
-/// Where llama.cpp splits text with std::regex, matching goes one call deeper with each character of a match: 321 bytes of
-/// stack, measured for all its pre-tokenizers with letters, digits, blanks, symbols, marks and ideographs. No match of any
-/// goes beyond a run of either kind and the one after it, but for `exaone-moe`, whose words include the single blanks
-/// between them.
+/// Where llama.cpp splits text with std::regex, matching goes one call deeper with each character of a match: 321 bytes
+/// of stack, measured for all its pre-tokenizers with letters, digits, blanks, symbols, marks and ideographs. No match
+/// goes beyond a run of either kind and the one after it, except in `exaone-moe`, whose words include single blanks.
 package struct TextRuns: Equatable, Sendable {
     /// The most characters in a row without a blank.
     package private(set) var unbroken = 0
@@ -44,7 +43,7 @@ package struct TextRuns: Equatable, Sendable {
         }
     }
 
-    /// As Unicode's White_Space.
+    /// Whether a scalar has Unicode's property White_Space.
     private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x09...0x0d, 0x20, 0x85, 0xa0, 0x1680, 0x2000...0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000: true
@@ -53,15 +52,15 @@ package struct TextRuns: Equatable, Sendable {
     }
 }
 
-/// How deep a vocabulary's pre-tokenizer goes, and what it is therefore given.
+/// A vocabulary's pre-tokenizer: the runs that it accepts, and the stack that it needs for them.
 package struct PreTokenizer: Equatable, Sendable {
     /// Longer runs are refused: their matching would take 64 MiB of stack.
     package static let runCharactersMax = 65_536
     /// `superbpe` looks from each digit to the end of its run: the time grows with the square.
     package static let quadraticRunCharactersMax = 4_096
-    /// Stack for one character of a match: what was measured, and a fifth more.
+    /// Stack for one character of a match: the measured size and a fifth more.
     package static let stackBytesPerCharacter = 384
-    /// Stack for all else that turning text into tokens calls, a chat template's half a mebibyte included.
+    /// Stack for all other calls of tokenizing, a chat template's half a mebibyte included.
     package static let stackBytesBase = 1 << 20
 
     /// `tokenizer.ggml.pre`; nil for a vocabulary that is not split before it is merged.
@@ -74,7 +73,7 @@ package struct PreTokenizer: Equatable, Sendable {
         name == "superbpe" ? Self.quadraticRunCharactersMax : Self.runCharactersMax
     }
 
-    /// The longest run of these, as this pre-tokenizer sees them; 0 when their length does not matter.
+    /// The longest run, by the kind that matters to this pre-tokenizer; 0 when no length matters.
     package func longestRun(_ runs: TextRuns) -> Int {
         guard let name else { return 0 }
         let longest = max(runs.unbroken, runs.blank)

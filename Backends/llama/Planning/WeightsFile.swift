@@ -1,6 +1,6 @@
-/// What a file of weights is, by its first bytes: people hand over pages, pointers and archives in the place of models.
+/// Recognises a file of weights by its first bytes: people hand over pages, pointers and archives in place of models.
 package enum WeightsFile {
-    /// As many first bytes as are looked at.
+    /// The number of first bytes that are looked at.
     package static let firstBytesCount = 512
 
     /// Why this cannot be a model that llama.cpp loads, as one sentence with its remedy; nil when its first bytes are
@@ -29,7 +29,7 @@ package enum WeightsFile {
 
     private static let downloadAgain = "download the file again"
 
-    /// What else people hand over.
+    /// Other kinds of files that people hand over.
     private static func disguise(_ first: [UInt8]) -> String? {
         // A safetensors file begins with the length of a JSON text, 8 bytes little-endian.
         if first.count > 8, first[8] == UInt8(ascii: "{"), first[5...7].allSatisfy({ $0 == 0 }) {
@@ -62,7 +62,7 @@ package enum WeightsFile {
         return nil
     }
 
-    /// Bytes as a sentence can hold them.
+    /// Bytes in a form that fits in a sentence.
     private static func shown(_ bytes: some Collection<UInt8>) -> String {
         if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) { return "\"\(String(decoding: bytes, as: UTF8.self))\"" }
         return bytes.map { byte in

@@ -38,10 +38,10 @@ void noteError(const char *text) {
 
 void clearError() { firstError.clear(); }
 
-/// The batch that this thread computes was cut: what the library says of that is no error.
+/// Whether the batch that this thread computes was cut: messages of the library about that are no errors.
 thread_local bool isCut = false;
 
-/// Warnings and errors to standard error, which is the backend's log; the rest is chatter.
+/// Writes warnings and errors to standard error, which is the backend's log; other messages are dropped.
 void logCallback(ggml_log_level level, const char *text, void *) {
     if (isCut) return;
     static thread_local ggml_log_level last = GGML_LOG_LEVEL_NONE;
@@ -59,12 +59,14 @@ struct FileDeleter {
 /// The weights, from `open` until they are loaded.
 std::unique_ptr<FILE, FileDeleter> weights;
 
-/// Who is told why the library cannot go on.
+/// Called with the reason why the library cannot go on.
 void (*gaveUpCallback)(const char *) = nullptr;
-/// This thread turns text into tokens, and only reads meanwhile what others see: a failed assertion there is the text's.
+/// Whether this thread tokenizes. It then only reads what other threads see, so that a failed assertion concerns the
+/// text alone.
 thread_local bool isTokenizing = false;
 
-/// A failed assertion of the library. It would abort the process, and with it every sequence, for one text.
+/// Called for a failed assertion of the library, which would abort the process, and with it every sequence, for one
+/// text.
 void abortCallback(const char *message) {
     if (isTokenizing) throw std::runtime_error(message);
     if (gaveUpCallback) gaveUpCallback(message);
@@ -75,7 +77,7 @@ struct TokenizingScope {
     ~TokenizingScope() { isTokenizing = false; }
 };
 
-/// Runs `body`; what it throws becomes a line in the log and `failed`.
+/// Runs `body`; an exception becomes a line in the log, and `failed` is returned.
 template <typename Result, typename Body>
 Result guarded(Result failed, Body body) noexcept {
     try {
@@ -167,16 +169,17 @@ int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t c
     return count;
 }
 
-/// What llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure. It does not tell.
+/// The memory that llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure. It does not
+/// report it.
 constexpr uint64_t graphBytes = 64 << 20;
 
-/// What llama.cpp notes of each token of a cache, beside keys and values.
+/// The memory that llama.cpp keeps for each token of a cache, beside keys and values.
 constexpr uint64_t cellBytes = 64;
 
-/// Beyond this a logit is no sensible number, and divided by a small temperature no number at all.
+/// A logit beyond this is no sensible value, and becomes infinite when divided by a small temperature.
 constexpr float logitMax = 1e30F;
 
-/// Takes up the template that the model's file holds.
+/// Prepares the chat template of the model's file.
 void prepareTemplate(hearth_llama &llama) {
     const char *source = llama_model_chat_template(llama.model.get(), nullptr);
     if (!source) return;
@@ -207,7 +210,7 @@ const char *hearth_llama_level(void) { return HEARTH_LLAMA_LEVEL; }
 
 const char *hearth_llama_missing_feature(void) {
 #if defined(__x86_64__)
-    // The library answers what it was compiled for, not what the processor has.
+    // The library reports the features that it was compiled for, not those of the processor.
     if (ggml_cpu_has_avx() && !__builtin_cpu_supports("avx")) return "AVX";
     if (ggml_cpu_has_avx2() && !__builtin_cpu_supports("avx2")) return "AVX2";
     if (ggml_cpu_has_fma() && !__builtin_cpu_supports("fma")) return "FMA";
@@ -311,7 +314,7 @@ hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(f
         auto llama = std::make_unique<hearth_llama>();
         llama->model.reset(llama_model_load_from_file_ptr(weights.get(), parameters));
         if (!llama->model) return nullptr;
-        // What is mapped needs no open file.
+        // Mapped weights need no open file.
         if (loading != HEARTH_LLAMA_MEASURED) weights.reset();
         if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
             throw std::runtime_error("the model does not continue text");
@@ -372,12 +375,12 @@ hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
     return guarded<hearth_llama_needs>({}, [&] {
         hearth_llama_needs needs{};
         for (const auto &[kind, data] : llama_get_memory_breakdown(llama->context.get())) {
-            // What is not of the plain kind holds weights only.
+            // Buffers of other kinds hold weights only.
             if (kind != ggml_backend_cpu_buffer_type()) needs.reordered_weights_bytes += data.model;
             needs.context_bytes += data.context + data.compute;
         }
         needs.context_bytes += uint64_t(llama_n_ctx(llama->context.get())) * cellBytes;
-        // Logits as they are kept, and the graphs themselves.
+        // The kept logits, and the graphs themselves.
         const uint32_t sequences = llama_n_seq_max(llama->context.get());
         needs.context_bytes += uint64_t(llama->vocabularySize()) * sizeof(float) * sequences;
         needs.context_bytes += graphBytes;
@@ -387,10 +390,10 @@ hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
 
 bool hearth_llama_has_room(uint64_t bytes) {
     struct sysinfo machine {};
-    // Where a policy forbids the question, the limits of the process decide alone.
+    // If a policy forbids the call, the limits of the process decide alone.
     if (sysinfo(&machine) == 0 && bytes > uint64_t(machine.totalram) * machine.mem_unit) return false;
     if (bytes > SIZE_MAX / 2) return false;
-    // Nothing of it is touched: only the limits (RLIMIT_DATA, RLIMIT_AS) and the kernel's bookkeeping are asked.
+    // No page is touched: this only checks the limits (RLIMIT_DATA, RLIMIT_AS) and the kernel's accounting.
     void *memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return false;
     munmap(memory, size_t(bytes));
@@ -533,7 +536,7 @@ bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t to
         llama_memory_seq_rm(memory, to, -1, -1);
         // Separate caches are copied whole, at the next decode; a shared one only notes that both have the tokens.
         llama_memory_seq_cp(memory, from, to, -1, llama->hasSeparateCaches ? -1 : tokens);
-        // What cannot be cut, as a recurrent state, is of no use.
+        // A state that cannot be cut, such as a recurrent one, is of no use.
         const bool isCut = llama_memory_seq_rm(memory, to, tokens, -1);
         if (isCut && llama_memory_seq_pos_max(memory, to) == tokens - 1) return true;
         llama_memory_seq_rm(memory, to, -1, -1);

@@ -11,11 +11,11 @@ namespace hearth {
 
 namespace {
 
-/// The largest of llama.cpp's collection has 17 KB. What is parsed is freed by functions that call each other as deep as it
-/// is nested.
+/// The largest template of llama.cpp's collection has 17 KB. A parsed template is freed by recursive calls as deep as
+/// its nesting.
 constexpr size_t sourceBytesMax = 64 << 10;
 
-/// What a template is given to be parsed and tried: about a second. Those of llama.cpp's collection take a hundredth.
+/// The limits for parsing and trying a template: about a second. Those of llama.cpp's collection take a hundredth.
 constexpr TemplateBounds::Limits trialLimits{256 << 20, 64 << 20, ChatTemplate::stackBytes};
 
 /// A template copies text at every block and call, and all variables for every message. Those of llama.cpp's collection take
@@ -30,7 +30,7 @@ TemplateBounds::Limits limits(const std::vector<ChatMessage> &messages) {
     return limits;
 }
 
-/// The engine's errors hold where in the template it was; this is what went wrong, in one line.
+/// The engine's errors include the place in the template; this returns the error alone, in one line.
 std::string plain(const std::string &error) {
     static const std::string mark = "Error: ";
     const size_t found = error.rfind(mark);
@@ -39,7 +39,7 @@ std::string plain(const std::string &error) {
     return line.substr(0, 300);
 }
 
-/// Runs `body` within bounds; what it throws becomes a `TemplateFailure`. `raised` is what the template itself has said.
+/// Runs `body` within bounds; an exception becomes a `TemplateFailure`. `raised` is the template's own message.
 template <typename Body>
 auto bounded(TemplateBounds::Limits limits, const std::string &raised, Body body) {
     TemplateBounds bounds(limits);
@@ -121,7 +121,7 @@ ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std:
         throw TemplateFailure(TemplateFailure::Kind::broken,
                               "is longer than " + std::to_string(sourceBytesMax) + " bytes");
     }
-    // StepFun's model thinks in circles about blanks.
+    // StepFun's model does not stop thinking when there are blanks.
     trimsContents = source.find("You have access to the following functions in JSONSchema format") != std::string::npos;
     g_jinja_on_step = TemplateBounds::step;
     program = bounded(trialLimits, "", [&] { return jinja::parse_from_tokens(jinja::lexer().tokenize(source)); });
@@ -135,7 +135,7 @@ ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std:
 std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages) const {
     const std::string answer =
         !messages.empty() && messages.back().role == "assistant" ? messages.back().content : "";
-    // What common_chat_templates_apply does for templates that take less than others.
+    // As common_chat_templates_apply does for templates that accept less than others.
     if (trimsContents) {
         for (ChatMessage &message : messages) message.content = withoutBlanks(message.content);
     }
@@ -152,9 +152,10 @@ std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages
     return parts;
 }
 
-/// The conversation as the template writes it when it is over, up to the end of the last message: what the model was
-/// trained to see before those words, marks of thoughts included, where llama-server guesses from what invites an answer.
-/// Nothing when the template does not keep the end of the message, or writes what was before it differently.
+/// The conversation as the template writes it when it is over, up to the end of the last message: the text that the
+/// model was trained to see before those words, marks of thoughts included. (llama-server instead guesses from the
+/// generation prompt.) Empty when the template does not keep the end of the message, or writes the part before it
+/// differently.
 std::vector<TemplatePart> ChatTemplate::continued(std::vector<ChatMessage> messages, const std::string &answer) const {
     std::vector<TemplatePart> parts;
     std::string before;

@@ -18,16 +18,16 @@ struct ChatMessage {
 /// A part of a rendered conversation.
 struct TemplatePart {
     std::string text;
-    /// Some of it comes from a message; what does not, the model's authors wrote.
+    /// Whether some of it comes from a message; other parts were written by the model's authors.
     bool isConsumers;
 };
 
 /// Why a conversation could not be rendered; `what` completes the sentence "the chat template ...".
 struct TemplateFailure : std::runtime_error {
     enum class Kind {
-        /// It called `raise_exception`.
+        /// The template called `raise_exception`.
         refuses,
-        /// It is none, or does what the engine does not know.
+        /// It is no template, or uses something that the engine does not know.
         broken,
         /// It took more time, memory or stack than there is for a conversation of this length.
         exceeds,
@@ -38,18 +38,19 @@ struct TemplateFailure : std::runtime_error {
     Kind kind;
 };
 
-/// A model's own chat template, rendered by llama.cpp's Jinja engine with what llama-server gives it. Immutable once made:
-/// any thread may render.
+/// A model's own chat template, rendered by llama.cpp's Jinja engine with the variables that llama-server gives it.
+/// Immutable once made: any thread may render.
 class ChatTemplate {
 public:
-    /// Parses it, and tries it on a greeting. Throws `TemplateFailure`.
+    /// Parses the template, and tries it on a greeting. Throws `TemplateFailure`.
     ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken);
 
-    /// The prompt for the answer to a conversation; when its last message is the assistant's, the prompt ends with that,
-    /// for the model to go on. Throws `TemplateFailure`.
+    /// The prompt for the answer to a conversation. If its last message is the assistant's, the prompt ends with that
+    /// message, for the model to continue. Throws `TemplateFailure`.
     std::vector<TemplatePart> render(std::vector<ChatMessage> messages) const;
 
-    /// Stack that a template may take; who renders must have it. The deepest of llama.cpp's collection takes a twentieth.
+    /// The stack that a template may take; a thread that renders must have it. The deepest of llama.cpp's collection
+    /// takes a twentieth.
     static constexpr size_t stackBytes = 1 << 19;
 
 private:

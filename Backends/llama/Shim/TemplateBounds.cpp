@@ -38,7 +38,7 @@ void TemplateBounds::step() {
 }
 
 void TemplateBounds::allocate(size_t bytes) {
-    // What is no size at all is for malloc to refuse.
+    // Impossible sizes are left to malloc to refuse.
     if (current && bytes <= size_t(PTRDIFF_MAX)) current->spend(bytes);
 }
 

@@ -7,16 +7,16 @@
 
 namespace hearth {
 
-/// Bounds what this thread does while the object lives, for a program of a stranger's that knows no end of its own: every
+/// Bounds the work of this thread while the object lives, for an untrusted template that may never end: every
 /// allocation through `operator new`, and every `step`, counts, and throws `OutOfBounds` beyond a limit.
 class TemplateBounds {
 public:
     struct Limits {
-        /// Bytes allocated, freed ones included, and 64 for each allocation and each step: what stands for time.
+        /// Bytes allocated, freed ones included, and 64 for each allocation and each step, as a measure of time.
         uint64_t workBytes;
         /// Bytes allocated and not yet freed.
         int64_t memoryBytes;
-        /// Below where the object was made.
+        /// Stack below the place where the object was made.
         size_t stackBytes;
     };
 
@@ -27,18 +27,18 @@ public:
     TemplateBounds(const TemplateBounds &) = delete;
     TemplateBounds &operator=(const TemplateBounds &) = delete;
 
-    /// From here on nothing counts, so that what went wrong can be told.
+    /// From here on nothing counts, so that the error can be reported.
     void end();
 
-    /// The limit that was met first. Once one is, nothing can be allocated any more.
+    /// The limit that was exceeded first. After that nothing can be allocated any more.
     Exceeded exceeded() const { return exceededLimit; }
 
     uint64_t spentBytes() const { return workBytes; }
 
-    /// Called where a program might go on without allocating.
+    /// Called where a template might go on without allocating.
     static void step();
 
-    /// An allocation on this thread; throws beyond the limits.
+    /// Counts an allocation on this thread; throws beyond the limits.
     static void allocate(size_t bytes);
     static void allocated(void *memory);
     static void freed(void *memory);

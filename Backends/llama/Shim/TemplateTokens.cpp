@@ -37,7 +37,8 @@ std::string tokenText(const llama_vocab *vocabulary, llama_token token) {
 
 namespace {
 
-/// As llama.cpp's converters ask: "<|im_start|>", or with the wide bars of DeepSeek's.
+/// Whether a text looks special by the rule of llama.cpp's converters: "<|im_start|>", or with the wide bars of
+/// DeepSeek's.
 bool looksSpecial(const std::string &text) {
     auto isWithin = [&](const std::string &begin, const std::string &end) {
         return text.size() > begin.size() + end.size() && text.compare(0, begin.size(), begin) == 0 &&
@@ -69,7 +70,7 @@ TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocab
 /// only where special tokens are looks at who wrote it.
 bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::function<bool(const std::string &)> &takes,
                               std::vector<llama_token> &tokens) const {
-    // A template may write what the vocabulary adds.
+    // A template may write the token that the vocabulary adds.
     const llama_token first = llama_vocab_get_add_bos(vocabulary) ? llama_vocab_bos(vocabulary) : LLAMA_TOKEN_NULL;
     const llama_token last = llama_vocab_get_add_eos(vocabulary) ? llama_vocab_eos(vocabulary) : LLAMA_TOKEN_NULL;
     if (first != LLAMA_TOKEN_NULL) {
@@ -102,7 +103,7 @@ bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::functi
         before = after;
         return true;
     };
-    // A template writes the same again and again.
+    // A template repeats the same texts.
     std::unordered_map<std::string, std::vector<Piece>> known;
     for (const TemplatePart &part : parts) {
         if (part.isConsumers) {
@@ -155,7 +156,7 @@ std::vector<TemplateTokens::Piece> TemplateTokens::split(const std::string &text
             pieces.insert(piece, {piece->text.substr(0, found), nullptr});
             const auto token = pieces.insert(piece, {"", &special});
             piece->text.erase(0, found + special.text.size());
-            // What is left is looked at next.
+            // The rest is looked at next.
             piece = token;
         }
     }

@@ -14,16 +14,16 @@ namespace hearth {
 void tokenize(const llama_vocab *vocabulary, const std::string &text, bool addSpecial, bool parseSpecial,
               std::vector<llama_token> &tokens);
 
-/// The text of a token, special ones too; nothing for none.
+/// The text of a token, also of a special one; empty for no token.
 std::string tokenText(const llama_vocab *vocabulary, llama_token token);
 
-/// Turns rendered conversations into tokens: those that llama-server makes of the same text, but for special tokens that a
-/// message spells out, which stay text. Immutable once made.
+/// Tokenizes rendered conversations as llama-server does, but for special tokens that a message spells out, which stay
+/// text. Immutable once made.
 class TemplateTokens {
 public:
     explicit TemplateTokens(const llama_vocab *vocabulary);
 
-    /// `takes` is asked for every run of text between special tokens; when it says no, nothing is returned.
+    /// `takes` is called with every run of text between special tokens; if it returns false, so does this.
     bool tokenize(std::vector<TemplatePart> parts, const std::function<bool(const std::string &)> &takes,
                   std::vector<llama_token> &tokens) const;
 
@@ -31,7 +31,7 @@ private:
     struct Special {
         std::string text;
         llama_token token;
-        /// Blanks before it, or after it, belong to it.
+        /// Whether blanks before it, or after it, belong to it.
         bool takesBlanksBefore;
         bool takesBlanksAfter;
     };
@@ -48,7 +48,7 @@ private:
     const llama_vocab *vocabulary;
     /// The longest first, as llama.cpp looks for them.
     std::vector<Special> specials;
-    /// Tokens that look special and that the file does not call so: llama.cpp finds them in any text.
+    /// Tokens that look special but are not marked so in the file: llama.cpp finds them in any text.
     std::vector<std::string> unmarked;
 };
 

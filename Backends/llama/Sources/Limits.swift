@@ -1,9 +1,9 @@
-/// What bounds the backend's memory and the length of a step. `PrefillPace`, `PreTokenizer`, `CacheTable`, `MemoryPlan` and
-/// `TextQueue` have those of what they decide.
+/// The bounds of the backend's memory and of the length of a step. `PrefillPace`, `PreTokenizer`, `CacheTable`,
+/// `MemoryPlan` and `TextQueue` have the bounds of their own decisions.
 enum Limits {
     /// The context of a model that was trained on more, when the manifest names none: caches cost memory.
     static let contextTokensDefaultMax = 8_192
-    /// What longer contexts take is reckoned from this one: even one that is only measured takes some.
+    /// The memory of longer contexts is calculated from this one, because even a measured context takes some.
     static let measuredContextTokensMax = 4_096
     /// llama.cpp has no more sequences in one context.
     static let sequencesMax = 256
@@ -11,13 +11,13 @@ enum Limits {
     static let batchTokens = 512
     /// Text up to this long is turned into tokens at once, longer text on a thread of its own.
     static let textAtOnceBytesMax = 4_096
-    /// What a message counts beside its text: a template computes as long for it.
+    /// The bytes that a message counts beside its text, because a template takes as long for it.
     static let messageBytes = 256
     /// The most characters without a blank that a template may write between messages.
     static let templateRunCharacters = 1_024
-    /// How often a step without anything to compute looks whether long text has become tokens.
+    /// The interval at which a step with nothing to compute checks whether a long text was tokenized.
     static let textIntervalNanoseconds: UInt64 = 1_000_000
-    /// Text that takes longer to become tokens counts as no progress: the agent then restarts the backend.
+    /// Tokenizing that takes longer counts as no progress: the agent then restarts the backend.
     static let textProcessorSecondsMax = 60
     /// Weights that a processor's cache holds: reading them again within one step costs nothing, so that every sequence
     /// has a cache of its own. Beyond this the weights are the cost, and are read once for all sequences.
@@ -26,6 +26,6 @@ enum Limits {
     static let temperatureMin: Float = 1e-5
     /// No token's text is longer in a frame.
     static let pieceBytesMax = 1_024
-    /// What the library may say of why something failed.
+    /// The most bytes of an error message of the library.
     static let errorBytesMax = 512
 }

@@ -6,7 +6,7 @@ import LlamaPlanning
 extension LlamaEngine {
     /// Called once, before the engine is served.
     static func begin() {
-        // The library calls this where it cannot go on, and would abort without a word to the agent.
+        // The library calls this where it cannot go on, and would abort without a message to the agent.
         hearth_llama_begin { message in
             let message = message.map { String(cString: $0) } ?? "no reason was given"
             let sentence =
@@ -18,8 +18,8 @@ extension LlamaEngine {
         }
     }
 
-    /// Until the model is loaded a failing of the library is the model's: loading it again would fail again. Written and
-    /// read by the thread that loads, and read by the library's own threads only while that waits for them.
+    /// Until the model is loaded, a failure of the library is one of the model: loading it again would fail again. The
+    /// loading thread writes and reads it; the library's own threads read it only while that thread waits for them.
     nonisolated(unsafe) private static var isLoading = true
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
@@ -48,7 +48,8 @@ extension LlamaEngine {
         return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
     }
 
-    /// How many sequences there is memory for, and whether also for weights in an order that has quicker kernels.
+    /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
+    /// kernels.
     private mutating func plan(
         _ file: hearth_llama_file_facts, _ request: LoadRequest
     ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
@@ -58,7 +59,7 @@ extension LlamaEngine {
         let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax
         contextTokens = trained > 0 ? min(wanted, trained) : wanted
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
-        // Its vocabulary takes room that the loaded one will take.
+        // The measured model's vocabulary takes the room that the loaded one will take.
         defer { withExtendedLifetime(model) {} }
         let (cost, copiesBytes) = try model.needs(contextTokens: min(contextTokens, Limits.measuredContextTokensMax))
         func planned(beside bytes: UInt64) -> MemoryPlan? {

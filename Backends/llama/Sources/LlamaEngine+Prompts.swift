@@ -4,7 +4,7 @@ import LlamaPlanning
 
 // Prompts.
 extension LlamaEngine {
-    /// The tokens of a prompt; nil while they are on their way, for who then asks again.
+    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then.
     mutating func tokens(
         of request: GenerateRequest, for kind: TextOwner.Kind
     ) throws(EngineFault) -> LlamaModel.Tokens? {
@@ -30,7 +30,7 @@ extension LlamaEngine {
         return nil
     }
 
-    /// Takes what has become tokens, and has the next text become tokens.
+    /// Takes the text that was tokenized, and begins to tokenize the next one.
     private mutating func advanceTexts(_ model: LlamaModel) {
         if let (owner, work) = tokenizing {
             guard let tokens = work.finished() else { return }
@@ -54,7 +54,7 @@ extension LlamaEngine {
         }
     }
 
-    /// Begins the sequences whose prompts have become tokens. True while others have not.
+    /// Begins the sequences whose prompts were tokenized. Returns true while others wait.
     mutating func takeTexts(_ model: LlamaModel, _ step: inout Step) -> Bool {
         guard !pending.isEmpty else { return false }
         advanceTexts(model)
@@ -75,20 +75,21 @@ extension LlamaEngine {
         return isWaiting
     }
 
-    /// Whether the text that becomes tokens has got further since this was last asked.
+    /// Whether the text that is being tokenized has made progress since the last call.
     mutating func textsProgressed() -> Bool {
         guard let now = tokenizing?.work.processorNanoseconds, now != tokenizingNanoseconds else { return false }
         tokenizingNanoseconds = now
         return true
     }
 
-    /// Nobody waits for this text any more.
+    /// Drops a text whose tokens are not wanted any more.
     mutating func drop(_ kind: TextOwner.Kind) {
         guard let text = pending.removeValue(forKey: kind) else { return }
         texts.remove(text.owner)
     }
 
-    /// The length of a prompt's text, and of the longest run that may come of it; a fault when it cannot fit, or is not tried.
+    /// The length of a prompt's text, and of its longest possible run; throws when it cannot fit, or its runs are too
+    /// long.
     private func measure(
         _ prompt: GenerateRequest.Prompt
     ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
@@ -105,7 +106,7 @@ extension LlamaEngine {
                 throw EngineFault(.invalidArgument, "message \(index + 1) holds a NUL character; leave it out")
             }
         }
-        // Turning megabytes of text into tokens takes seconds; what cannot fit is not tried. A message without a word has
+        // Tokenizing megabytes of text takes seconds, so a text that cannot fit is not tried. An empty message has
         // tokens, too: those of its template.
         let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
         if fewest >= contextTokens { throw overflow("at least \(fewest)") }
@@ -125,7 +126,7 @@ extension LlamaEngine {
         return (bytes, joined + Limits.templateRunCharacters)
     }
 
-    /// What the owner must know of a chat template that cannot be used.
+    /// A warning for the owner about a chat template that cannot be used; nil when there is none.
     var templateWarning: String? {
         guard let flaw = model?.templateFlaw, !flaw.isEmpty else { return nil }
         return """
@@ -155,7 +156,7 @@ extension LlamaModel {
 }
 
 extension GenerateRequest.Prompt {
-    /// What of it must become tokens.
+    /// The texts of the prompt to be tokenized.
     var texts: [String] {
         switch self {
         case .text(let text): [text]

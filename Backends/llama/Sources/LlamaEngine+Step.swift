@@ -54,7 +54,7 @@ extension LlamaEngine {
         return .again
     }
 
-    /// Who waits for the step that was planned.
+    /// The sequences that wait for the step that was planned.
     private func company(_ runnable: [Int]) -> PrefillPace.Company {
         runnable.count == 1 ? .alone : .others(generating: planned.count - promptSequences)
     }
@@ -73,11 +73,11 @@ extension LlamaEngine {
         return EngineFault(.internal, "llama.cpp failed to compute a batch (code \(code)): \(words)")
     }
 
-    /// Shares the batch out: one token to each sequence that generates, the rest to new prompts. Returns how many tokens
-    /// the prompts have of it.
+    /// Divides the batch: one token for each sequence that generates, the rest for new prompts. Returns the number of
+    /// prompt tokens in it.
     private mutating func plan(_ runnable: [Int], _ model: LlamaModel) -> Int {
         planned.removeAll(keepingCapacity: true)
-        // By cache: how far what others wait for goes.
+        // By cache: the length of the beginning that others wait for.
         var awaited: [Int: Int] = [:]
         for number in runnable where isWaiting(number, runnable, model) {
             guard let beginning = sequences[number]?.beginning else { continue }
@@ -106,7 +106,8 @@ extension LlamaEngine {
         return shares.values.reduce(0, +)
     }
 
-    /// Whether a sequence still waits for the beginning that an earlier one computes; takes it over when it is there.
+    /// Takes over the beginning that an earlier sequence computes once it is there; returns whether it is still
+    /// awaited.
     private mutating func isWaiting(_ number: Int, _ runnable: [Int], _ model: LlamaModel) -> Bool {
         guard let beginning = sequences[number]?.beginning else { return false }
         let earlier = sequences.firstIndex { $0?.cache == beginning.cache }
@@ -115,7 +116,8 @@ extension LlamaEngine {
             goesOn: earlier.map(runnable.contains) ?? false, model)
     }
 
-    /// Takes over what the earlier sequence has computed of a shared beginning; false when it is still awaited.
+    /// Takes over the tokens of a shared beginning that the earlier sequence has computed; returns false while they are
+    /// awaited.
     @discardableResult
     private mutating func takeOver(_ number: Int, computed: Int?, goesOn: Bool, _ model: LlamaModel) -> Bool {
         guard let sequence = sequences[number], let beginning = sequence.beginning else { return true }
@@ -128,7 +130,7 @@ extension LlamaEngine {
         return true
     }
 
-    /// A sequence ends: those that wait for what it computes have what there is.
+    /// A sequence ends: those that wait for its beginning take over the computed part.
     mutating func handOver(cache: Int, computed: Int?) {
         guard let model else { return }
         for number in sequences.indices where sequences[number]?.beginning?.cache == cache {
@@ -136,7 +138,7 @@ extension LlamaEngine {
         }
     }
 
-    /// After a batch that was cut nobody knows which of its tokens the caches hold.
+    /// Forgets the tokens of a batch that was cut, because it is unknown which of them the caches hold.
     private mutating func forgetUnfinished(_ model: LlamaModel) {
         for share in planned {
             guard let sequence = sequences[share.sequence] else { continue }
@@ -144,7 +146,7 @@ extension LlamaEngine {
         }
     }
 
-    /// Puts what was planned into the batch. Logits only after the last known token of a sequence.
+    /// Puts the planned tokens into the batch. Only the last known token of a sequence gets logits.
     private mutating func fill(_ model: LlamaModel) {
         model.clearBatch()
         for index in planned.indices {
@@ -195,14 +197,14 @@ extension LlamaEngine {
         step.finish(number, ending, prompt: ended.promptTokens)
     }
 
-    /// Ends a sequence with the backend's own failing, and forgets what it computed.
+    /// Ends a sequence with an INTERNAL fault, and forgets its computed tokens.
     private mutating func fail(_ number: Int, _ sentence: String, _ step: inout Step) {
         guard let ended = discard(number) else { return }
         step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
     }
 
-    /// The caches are full, though each sequence has its share: a model with more state than its context. What idle caches
-    /// hold gives way, then the youngest sequence.
+    /// The caches are full, though each sequence has its share: the model has more state than its context. Empties the
+    /// idle cache that was used longest ago; when there is none, ends the youngest sequence.
     private mutating func makeRoom(_ model: LlamaModel, _ step: inout Step) {
         if let idle = caches.emptyOldest() {
             _ = model.forget(cache: idle, from: 0)

@@ -12,7 +12,7 @@ struct LlamaEngine: Engine {
     var model: LlamaModel?
     var modelID = ""
     var contextTokens = 0
-    /// By number; nil while it is free, or while its prompt is not yet tokens.
+    /// By number; nil while the number is free, or while its prompt is not tokenized yet.
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
     var arrivals: UInt64 = 0
@@ -22,7 +22,7 @@ struct LlamaEngine: Engine {
     var planned: [Planned] = []
     /// How many of `planned` compute their prompts.
     var promptSequences = 0
-    /// Long texts on their way to tokens.
+    /// Long texts that wait to be tokenized.
     var texts = TextQueue<TextOwner>()
     var pending: [TextOwner.Kind: PendingText] = [:]
     var tokenizing: (owner: TextOwner, work: TextTokenizing)?
@@ -36,8 +36,8 @@ struct LlamaEngine: Engine {
         var logitsIndex: Int32 = -1
     }
 
-    /// Whose text it is. A number may be used again while the text of its last owner is still being worked on; `arrival`
-    /// tells them apart.
+    /// The owner of a text. A number may be used again while the text of its last owner is still being tokenized;
+    /// `arrival` tells them apart.
     struct TextOwner: Hashable {
         enum Kind: Hashable {
             case sequence(Int)
@@ -48,7 +48,7 @@ struct LlamaEngine: Engine {
         var arrival: UInt64
     }
 
-    /// A long text that is not yet tokens, or whose tokens nobody has taken yet.
+    /// A long text that is not tokenized yet, or whose tokens were not taken yet.
     struct PendingText {
         var owner: TextOwner
         var request: GenerateRequest
@@ -68,7 +68,7 @@ struct LlamaEngine: Engine {
         if let tokens = try tokens(of: request, for: .sequence(sequence)) { try begin(sequence, request, tokens) }
     }
 
-    /// A sequence's prompt has become tokens.
+    /// Begins a sequence whose prompt was tokenized.
     mutating func begin(_ sequence: Int, _ request: GenerateRequest, _ tokens: LlamaModel.Tokens) throws(EngineFault) {
         let model = try loadedModel()
         let prompt: [Int32]
@@ -98,7 +98,7 @@ struct LlamaEngine: Engine {
             sampler: sampler, beginning: beginning)
     }
 
-    /// What of a prompt is computed in the cache that it was given, and what another sequence still computes.
+    /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.
     private func reuse(_ taken: CacheTable.Taken, _ model: LlamaModel) -> (held: Int, beginning: SharedBeginning?) {
         if let source = taken.source, !source.isInUse {
             return (model.copy(cache: source.cache, to: taken.cache, tokens: source.tokens) ? source.tokens : 0, nil)
@@ -114,7 +114,7 @@ struct LlamaEngine: Engine {
         return release(sequence)?.promptTokens ?? PromptTokens(total: 0)
     }
 
-    /// Frees a sequence; its cache keeps what it computed.
+    /// Frees a sequence; its cache keeps the computed tokens.
     @discardableResult
     mutating func release(_ sequence: Int) -> Sequence? {
         guard let ended = remove(sequence) else { return nil }
@@ -127,7 +127,7 @@ struct LlamaEngine: Engine {
         return ended
     }
 
-    /// Frees a sequence; what it computed is forgotten.
+    /// Frees a sequence, and forgets its computed tokens.
     mutating func discard(_ sequence: Int) -> Sequence? {
         guard let ended = remove(sequence) else { return nil }
         handOver(cache: ended.cache, computed: nil)
@@ -158,8 +158,8 @@ struct LlamaEngine: Engine {
 }
 
 extension Sampling {
-    /// What the request leaves open is as the model's authors have it. The agent checked the request's ranges, and nobody
-    /// the model's: a wrong value is brought into its range.
+    /// Merges the request's settings into the defaults of the model's authors. The agent has checked the ranges of the
+    /// request; a default out of range is clamped here.
     fileprivate func merged(into defaults: hearth_llama_sampling) -> hearth_llama_sampling {
         var merged = defaults
         func set(_ field: inout Float, _ value: Float?, _ range: ClosedRange<Float>) {

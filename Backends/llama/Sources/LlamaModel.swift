@@ -2,23 +2,23 @@ import BackendKit
 import CLlama
 import LlamaPlanning
 
-/// A model with its context in llama.cpp; owns the C object, which dies with it. Used by one thread, but for `tokenize`,
-/// which one other may call meanwhile: llama.cpp only reads the vocabulary there. That is what is `unchecked`.
+/// A model with its context in llama.cpp; owns the C object and frees it. One thread uses it, but for `tokenize`, which
+/// one other may call meanwhile: llama.cpp only reads the vocabulary there. That is why it is `unchecked`.
 final class LlamaModel: @unchecked Sendable {
-    /// What llama.cpp made of a batch.
+    /// The result of computing a batch.
     enum Decoded: Equatable {
         case done
-        /// The caches have no room for the batch; nothing of it was kept.
+        /// The caches have no room for the batch; none of it was kept.
         case noRoom
-        /// It was told to end; what of the batch was computed is unknown.
+        /// It was told to end; which part of the batch was computed is unknown.
         case cut
         case failed(code: Int32)
     }
 
-    /// What was chosen after a token.
+    /// The choice of the next token.
     enum Choice: Equatable {
         case token(Int32)
-        /// The logits hold something that is no number.
+        /// The logits contain a NaN or another unusable value.
         case notANumber
         case failed
     }
@@ -27,8 +27,8 @@ final class LlamaModel: @unchecked Sendable {
     let facts: hearth_llama_facts
     let defaultSampling: hearth_llama_sampling
     let preTokenizer: PreTokenizer
-    /// Why the chat template that the file holds cannot be used, to complete "the chat template ..."; empty when it can, or
-    /// there is none.
+    /// Why the file's chat template cannot be used, to complete "the chat template ..."; empty when it can, or there is
+    /// none.
     let templateFlaw: String
 
     /// Loads the weights of the file that was opened.
@@ -60,7 +60,7 @@ final class LlamaModel: @unchecked Sendable {
 
     deinit { hearth_llama_free(llama) }
 
-    /// Makes the caches; false when there is no memory for them.
+    /// Makes the caches; returns false when there is no memory for them.
     func prepare(contextTokens: Int, sequences: Int, threads: Int) -> Bool {
         let settings = hearth_llama_context_settings(
             context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(clamping: sequences),
@@ -70,8 +70,8 @@ final class LlamaModel: @unchecked Sendable {
         return !cells.overflow && hearth_llama_prepare(llama, settings)
     }
 
-    /// What a model that is only measured would take: contexts up to a length, and the copies of weights in another order.
-    /// Throws when llama.cpp makes no such context.
+    /// The memory that a measured model would take: for contexts up to a length, and for the copies of weights in
+    /// another order. Throws when llama.cpp makes no such context.
     func needs(contextTokens: Int) throws(EngineFault) -> (context: MemoryPlan.Cost, reorderedWeightsBytes: UInt64) {
         func measure(_ tokens: Int, sequences: Int) throws(EngineFault) -> hearth_llama_needs {
             guard prepare(contextTokens: tokens, sequences: sequences, threads: 1) else {
@@ -101,13 +101,13 @@ final class LlamaModel: @unchecked Sendable {
     /// Empties the batch that the next `decode` computes.
     func clearBatch() { hearth_llama_batch_clear(llama) }
 
-    /// Adds a token at a position of a cache; its index in the batch, or nil when the batch is full.
+    /// Adds a token at a position of a cache; returns its index in the batch, or nil when the batch is full.
     func add(_ token: Int32, position: Int, cache: Int, wantsLogits: Bool) -> Int32? {
         let index = hearth_llama_batch_add(llama, token, Int32(position), Int32(cache), wantsLogits)
         return index < 0 ? nil : index
     }
 
-    /// Computes the batch, and asks now and then whether to go on.
+    /// Computes the batch; calls `goesOn` now and then, and ends early when it returns false.
     func decode(goesOn: () -> Bool) -> Decoded {
         let code = withoutActuallyEscaping(goesOn) { goesOn in
             var goesOn = goesOn
@@ -126,15 +126,15 @@ final class LlamaModel: @unchecked Sendable {
         }
     }
 
-    /// Forgets what a cache holds from a position on; false when it had to forget all of it.
+    /// Forgets the tokens of a cache from a position on; returns false when it had to forget all of them.
     func forget(cache: Int, from position: Int) -> Bool { hearth_llama_forget(llama, Int32(cache), Int32(position)) }
 
-    /// Has a cache hold the first tokens of another, and nothing else; false when it holds nothing now.
+    /// Replaces the contents of a cache by the first tokens of another; returns false when it is empty afterwards.
     func copy(cache: Int, to other: Int, tokens: Int) -> Bool {
         hearth_llama_copy(llama, Int32(cache), Int32(other), Int32(tokens))
     }
 
-    /// What chooses the tokens of one sequence.
+    /// Makes the sampler of one sequence.
     func sampler(_ sampling: hearth_llama_sampling) -> TokenSampler? {
         hearth_llama_sampler_new(llama, sampling).map(TokenSampler.init)
     }
@@ -149,9 +149,9 @@ final class LlamaModel: @unchecked Sendable {
     }
 }
 
-// What the library says of a file.
+// The weights file and the library's errors.
 extension LlamaModel {
-    /// What llama.cpp said first as an error since it was last asked to do something; empty when it said nothing.
+    /// The first error that llama.cpp logged during its last operation; empty when it logged none.
     static var firstError: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
             hearth_llama_first_error(buffer.baseAddress, buffer.count)
@@ -159,8 +159,8 @@ extension LlamaModel {
         }
     }
 
-    /// Opens the weights behind a descriptor, which it takes over. Looks at the file before llama.cpp does: of most that are
-    /// no models that says something that helps nobody.
+    /// Opens the weights behind a descriptor, which it takes over. Checks the file before llama.cpp does, whose errors
+    /// for most files that are no models are of no help.
     static func open(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
         var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
         let count = hearth_llama_open(descriptor, &first, first.count)
@@ -192,7 +192,7 @@ extension LlamaModel {
     }
 }
 
-/// Owns the state that chooses one sequence's tokens.
+/// The sampler of one sequence; owns the C object.
 final class TokenSampler {
     fileprivate let pointer: OpaquePointer
 
@@ -206,7 +206,7 @@ final class TokenSampler {
 
 // Prompts.
 extension LlamaModel {
-    /// What became of a prompt: its tokens, or only their number when there are more than were wanted.
+    /// The tokens of a prompt, or only their number when there are more than were wanted.
     enum Tokens {
         case all([Int32])
         case tooMany(Int)
@@ -287,7 +287,7 @@ extension LlamaModel {
 }
 
 extension GenerateRequest.Role {
-    /// What chat templates call the role.
+    /// The name of the role in chat templates.
     fileprivate var templateName: StaticString {
         switch self {
         case .system: "system"

@@ -5,13 +5,13 @@ import LlamaPlanning
 struct Sequence {
     /// The cache that holds its computed tokens.
     let cache: Int
-    /// For whom it is computed.
+    /// The scope that it is computed for.
     let scope: [UInt8]
     /// Order of arrival: earlier prompts are computed first.
     let arrival: UInt64
     /// Prompt and completion; all but the last token of a completion are computed before the next is chosen.
     var tokens: [Int32]
-    /// How many of `tokens` the cache holds.
+    /// The number of `tokens` that the cache holds.
     var computed: Int
     private(set) var promptTokens: PromptTokens
     /// The completion ends when there are this many tokens.
@@ -19,13 +19,14 @@ struct Sequence {
     let stopTokenIDs: [UInt32]
     let ignoresEndOfTurn: Bool
     let sampler: TokenSampler
-    /// What an earlier sequence computes of its prompt; nothing is computed for this one before that is there.
+    /// The beginning of its prompt that an earlier sequence computes; nothing is computed for this one before it is
+    /// there.
     var beginning: SharedBeginning?
 
     /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
     var uncomputed: Int { tokens.count - computed }
 
-    /// Its cache holds so many tokens of its prompt now, which another sequence computed.
+    /// Its cache now holds so many tokens of its prompt, which another sequence computed.
     mutating func take(_ tokens: Int) {
         beginning = nil
         computed = tokens

@@ -3,15 +3,15 @@ import CLlama
 import Glibc
 import LlamaPlanning
 
-/// A prompt that becomes tokens on a thread of its own, whose stack is as deep as its longest run needs: the steps go on
-/// meanwhile. Made and asked by one thread. The other thread writes `result` and ends; only when it was joined is that
-/// read, which is why this is `unchecked`.
+/// Tokenizes a prompt on a thread of its own, whose stack is as deep as its longest run needs, while the steps go on.
+/// One thread makes and queries it. The other thread writes `result` and ends; `result` is read only after that thread
+/// was joined, which is why this is `unchecked`.
 final class TextTokenizing: @unchecked Sendable {
     private let body: () -> Result<LlamaModel.Tokens, EngineFault>
     private var result: Result<LlamaModel.Tokens, EngineFault>?
     private var thread = pthread_t()
 
-    /// Throws when there is no thread or no stack to be had.
+    /// Throws when the system has no thread or no stack to spare.
     init(
         stackBytes: Int, _ body: @escaping @Sendable () -> Result<LlamaModel.Tokens, EngineFault>
     ) throws(EngineFault) {
@@ -20,7 +20,7 @@ final class TextTokenizing: @unchecked Sendable {
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setstacksize(&attributes, stackBytes)
-        // The thread owns what it is handed until it has taken it.
+        // The retained reference belongs to the thread, which releases it.
         let work = Unmanaged.passRetained(self)
         let code = pthread_create(
             &thread, &attributes,
@@ -41,7 +41,7 @@ final class TextTokenizing: @unchecked Sendable {
         }
     }
 
-    /// The processor time that it has taken; nil when it has taken more than any text should, or nobody can tell.
+    /// The processor time that it has taken; nil when it has taken more than any text should, or the time is unknown.
     var processorNanoseconds: UInt64? {
         var clock = clockid_t()
         var time = timespec()
@@ -51,7 +51,7 @@ final class TextTokenizing: @unchecked Sendable {
         return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
-    /// The tokens once they are there. Not to be asked again after that.
+    /// The tokens once they are there; nil before. Must not be called again after that.
     func finished() -> Result<LlamaModel.Tokens, EngineFault>? {
         hearth_llama_join(thread) ? result : nil
     }

@@ -1,6 +1,5 @@
-// llama.cpp as the llama backend needs it: one model, one context, one batch. No C++ exception passes these functions;
-// all are called by one thread, but for
-// tokenize and tokenize_chat, which one other thread may call meanwhile.
+// llama.cpp as the llama backend needs it: one model, one context, one batch. No C++ exception leaves these functions;
+// one thread calls them all, but for tokenize and tokenize_chat, which one other thread may call meanwhile.
 #ifndef HEARTH_CLLAMA_H
 #define HEARTH_CLLAMA_H
 
@@ -16,10 +15,10 @@ extern "C" {
 /// A model with its context; made by `hearth_llama_load`, released by `hearth_llama_free`.
 typedef struct hearth_llama hearth_llama;
 
-/// The state that chooses one sequence's tokens; made by `hearth_llama_sampler_new`.
+/// The sampler of one sequence; made by `hearth_llama_sampler_new`.
 typedef struct hearth_llama_sampler hearth_llama_sampler;
 
-/// What a model says of itself.
+/// Facts about a model, from its file.
 typedef struct hearth_llama_facts {
     /// Tokens of prompt and completion that it was trained on.
     uint32_t context_tokens;
@@ -29,9 +28,9 @@ typedef struct hearth_llama_facts {
     uint32_t longest_piece_bytes;
     /// Size of all its weights.
     uint64_t weights_bytes;
-    /// Its vocabulary splits text before it merges the pieces (BPE), as `tokenizer.ggml.pre` names it.
+    /// Whether its vocabulary splits text before it merges the pieces (BPE); `tokenizer.ggml.pre` names how.
     bool splits_text;
-    /// It holds a chat template that works.
+    /// Whether it has a chat template that works.
     bool has_chat_template;
 } hearth_llama_facts;
 
@@ -58,52 +57,52 @@ typedef struct hearth_llama_message {
 enum {
     /// Penalties look back over this many tokens.
     HEARTH_LLAMA_PENALTY_WINDOW_TOKENS = 64,
-    /// The cache has no room for the batch; nothing of it was kept.
+    /// The cache has no room for the batch; none of it was kept.
     HEARTH_LLAMA_NO_ROOM = 1,
     /// An exception was caught, or a call failed; it was written to standard error.
     HEARTH_LLAMA_FAILED = INT32_MIN,
-    /// `goes_on` said no; what of the batch was computed is unknown.
+    /// `goes_on` returned false; which part of the batch was computed is unknown.
     HEARTH_LLAMA_CUT = 2,
-    /// The logits hold something that is no number.
+    /// The logits contain a NaN or another unusable value.
     HEARTH_LLAMA_NOT_A_NUMBER = -2,
     /// The chat template did not render the conversation; `hearth_llama_first_error` completes "the chat template ...".
     HEARTH_LLAMA_TEMPLATE_FAILED = INT32_MIN + 1,
-    /// `takes` said no.
+    /// `takes` returned false.
     HEARTH_LLAMA_NOT_TAKEN = INT32_MIN + 2,
 };
 
 /// The processors that the libraries were compiled for, as `Scripts/build-llama` names them.
 const char *hearth_llama_level(void);
 
-/// What this processor lacks of what the libraries were compiled for, or NULL. Where it lacks something nothing may be
-/// called but these three and `hearth_llama_begin`.
+/// A feature that the libraries were compiled for and this processor lacks, or NULL. If there is one, only these three
+/// functions and `hearth_llama_begin` may be called.
 const char *hearth_llama_missing_feature(void);
 
 /// "name/version" of the library, and the processors that it was compiled for.
 const char *hearth_llama_version(void);
 
-/// Called once, first of all but these. `gave_up` is told why the library cannot go on, on whatever thread that happens;
-/// when it returns the process is aborted.
+/// Called once, before any other function but these. `gave_up` is called with the reason when the library cannot go on,
+/// on any thread; when it returns, the process is aborted.
 void hearth_llama_begin(void (*gave_up)(const char *message));
 
 /// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `prepare`, `decode` or
 /// `tokenize` began; empty when there was none.
 void hearth_llama_first_error(char *text, size_t capacity);
 
-/// What the header of a GGUF file says.
+/// Facts from the header of a GGUF file.
 typedef struct hearth_llama_file_facts {
     /// The size of the file.
     uint64_t bytes;
-    /// The header could be read, and what follows is set.
+    /// Whether the header could be read, so that the following fields are set.
     bool has_header;
     /// The size that the file must have to hold its tensors.
     uint64_t wanted_bytes;
-    /// How many files the model is split into; 1 when it is whole.
+    /// The number of files that the model is split into; 1 when it is whole.
     uint32_t parts;
 } hearth_llama_file_facts;
 
-/// Opens the weights behind a descriptor, which it takes over, and reads their first bytes. Returns how many there are: 0
-/// also when they cannot be read, and `hearth_llama_first_error` then says why.
+/// Opens the weights behind a descriptor, which it takes over, and reads their first bytes. Returns the number of bytes
+/// read; 0 also when they cannot be read, for the reason in `hearth_llama_first_error`.
 size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity);
 
 /// Reads the header of the file that was opened.
@@ -111,7 +110,8 @@ hearth_llama_file_facts hearth_llama_inspect(void);
 
 /// How weights are loaded.
 typedef enum hearth_llama_loading {
-    /// Not at all: the model and its contexts say what they would need, and can compute nothing. The file stays open.
+    /// Not loaded: the model and its contexts report the memory that they would need, and cannot compute. The file
+    /// stays open.
     HEARTH_LLAMA_MEASURED,
     /// Mapped as they are; the file is closed.
     HEARTH_LLAMA_MAPPED,
@@ -119,7 +119,7 @@ typedef enum hearth_llama_loading {
     HEARTH_LLAMA_REORDERED,
 } hearth_llama_loading;
 
-/// Loads the weights that were opened. NULL when they cannot be loaded. `progress` is told fractions from 0 to 1.
+/// Loads the weights that were opened. NULL when they cannot be loaded. `progress` gets fractions from 0 to 1.
 hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(float fraction, void *context),
                                 void *context);
 
@@ -127,19 +127,20 @@ void hearth_llama_free(hearth_llama *llama);
 
 hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama);
 
-/// How the model's authors would have its tokens chosen, and sensible values for what they left open. No seed.
+/// The sampling settings of the model's authors, with sensible values for those that they left open. No seed.
 hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama);
 
-/// The model's metadata under a key, as text of at most `capacity` - 1 bytes; its length, 0 when there is none.
+/// Writes the model's metadata under a key, as text of at most `capacity` - 1 bytes; returns its length, 0 when there
+/// is none.
 size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *text, size_t capacity);
 
-/// Whether this much memory more can be had within the limits of the process. Touches none.
+/// Whether this much more memory can be had within the limits of the process. Touches no page.
 bool hearth_llama_has_room(uint64_t bytes);
 
 /// RLIMIT_DATA, 0 when there is none.
 uint64_t hearth_llama_memory_limit(void);
 
-/// What the context is made for.
+/// The settings of a context.
 typedef struct hearth_llama_context_settings {
     /// The cache holds this many tokens for each sequence.
     uint32_t context_tokens;
@@ -147,81 +148,82 @@ typedef struct hearth_llama_context_settings {
     uint32_t sequences;
     uint32_t batch_tokens;
     uint32_t threads;
-    /// A cache for each sequence. Attention then reads no other's tokens, and what a sequence draws does not depend on
-    /// its neighbours; but only sequences with neighbouring numbers are computed in one pass over the weights.
+    /// Whether each sequence has a cache of its own. Attention then reads no other's tokens, and a sequence's results
+    /// do not depend on its neighbours; but only sequences with neighbouring numbers are computed in one pass over the
+    /// weights.
     bool separate_caches;
 } hearth_llama_context_settings;
 
 /// Makes the context. False when there is no memory for it; may be called again with less, or anew.
 bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings);
 
-/// What a model and its context take of memory, or would.
+/// The memory that a model and its context take, or would take.
 typedef struct hearth_llama_needs {
-    /// Weights that are copied in another order, when they are.
+    /// Weights that are copied into another order, if they are.
     uint64_t reordered_weights_bytes;
-    /// The caches, and all that is computed with.
+    /// The caches and the buffers for computing.
     uint64_t context_bytes;
 } hearth_llama_needs;
 
 /// Called after `hearth_llama_prepare`.
 hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama);
 
-/// Token ids of plain text; nothing in it is taken for a special token. Writes at most `capacity` ids. Returns how many
-/// there are, or minus that number when they do not fit, or HEARTH_LLAMA_FAILED.
+/// Token ids of plain text; nothing in it is taken for a special token. Writes at most `capacity` ids. Returns their
+/// number, or minus that number when they do not fit, or HEARTH_LLAMA_FAILED.
 int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
                               int32_t capacity);
 
-/// Token ids of a conversation in the model's own template, ready for the model's answer, or, when the last message is the
-/// assistant's, for what comes after it. Nothing inside a content is taken for a special token. `takes` is asked for every
-/// run of text between special tokens, before it is turned into tokens. Returns as `hearth_llama_tokenize`, or
+/// Token ids of a conversation in the model's own template, ready for the model's answer, or for the continuation of
+/// the last message if that is the assistant's. Nothing inside a content is taken for a special token. `takes` is
+/// called with every run of text between special tokens, before it is tokenized. Returns as `hearth_llama_tokenize`, or
 /// HEARTH_LLAMA_TEMPLATE_FAILED, or HEARTH_LLAMA_NOT_TAKEN.
 int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
                                    bool (*takes)(const char *text, size_t bytes, void *context), void *context,
                                    int32_t *tokens, int32_t capacity);
 
-/// Why the chat template that the model's file holds cannot be used, to complete "the chat template ..."; its length, 0 when
-/// it can, or there is none.
+/// Writes why the file's chat template cannot be used, to complete "the chat template ..."; returns the length, 0 when
+/// it can be used, or there is none.
 size_t hearth_llama_template_flaw(const hearth_llama *llama, char *text, size_t capacity);
 
 /// Joins a thread that has ended; false while it runs. glibc's pthread_tryjoin_np(3), which Swift does not see.
 bool hearth_llama_join(pthread_t thread);
 
-/// The token ends the model's turn.
+/// Whether the token ends the model's turn.
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token);
 
-/// The text of a token, possibly part of a UTF-8 scalar; nothing for a special token. Returns its length, at most
+/// Writes the text of a token, possibly part of a UTF-8 scalar; none for a special token. Returns its length, at most
 /// `capacity`.
 int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, char *text, int32_t capacity);
 
 /// Empties the batch.
 void hearth_llama_batch_clear(hearth_llama *llama);
 
-/// Adds one token of one sequence to the batch; its index in the batch, or -1 when the batch is full.
+/// Adds one token of one sequence to the batch; returns its index in the batch, or -1 when the batch is full.
 int32_t hearth_llama_batch_add(hearth_llama *llama, int32_t token, int32_t position, int32_t sequence,
                                bool wants_logits);
 
-/// Computes the batch. 0, HEARTH_LLAMA_NO_ROOM, HEARTH_LLAMA_CUT, or another number when it failed. `goes_on` is called
-/// now and then, on this thread; when it returns false the computing ends.
+/// Computes the batch. Returns 0, HEARTH_LLAMA_NO_ROOM, HEARTH_LLAMA_CUT, or another number when it failed. `goes_on`
+/// is called now and then, on this thread; when it returns false, the computation ends.
 int32_t hearth_llama_decode(hearth_llama *llama, bool (*goes_on)(void *context), void *context);
 
-/// Forgets what the cache has of a sequence from a position on. False when the model cannot forget a part: then all of
-/// the sequence was forgotten.
+/// Forgets the cached tokens of a sequence from a position on. Returns false when the model cannot forget a part: then
+/// all of the sequence was forgotten.
 bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_position);
 
-/// Has the cache of one sequence hold the first tokens of another's, and nothing else. False when the model cannot: then
-/// it holds nothing.
+/// Replaces the contents of one sequence's cache by the first tokens of another's. Returns false when the model cannot
+/// do that: then the cache is empty.
 bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t tokens);
 
-/// NULL when there is no memory.
+/// Makes a sampler; NULL when there is no memory.
 hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling);
 
 void hearth_llama_sampler_free(hearth_llama_sampler *sampler);
 
-/// Lets penalties know a token of the prompt.
+/// Makes a token of the prompt count for penalties.
 void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
 
-/// The next token after the batch's token `index`, which had `wants_logits`; or HEARTH_LLAMA_FAILED, or
-/// HEARTH_LLAMA_NOT_A_NUMBER.
+/// Chooses the next token after the batch's token `index`, which had `wants_logits`. Returns it, or
+/// HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_NOT_A_NUMBER.
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
 
 #ifdef __cplusplus
