@@ -1,11 +1,11 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// The llama.cpp backend is built only where its static libraries are: `Scripts/build-llama` makes them and the
-// other scripts pass the folder on in this variable. Without it everything else builds and tests.
+// The llama.cpp backend is built only if its static libraries are there: `Scripts/build-llama` makes them, and the
+// other scripts pass their folder on in this variable. Without it everything else builds and tests.
 let llamaPrefix = Context.environment["HEARTH_LLAMA_PREFIX"].flatMap { $0.isEmpty ? nil : $0 }
 
-// CI sets this; a developer's half-written line may warn.
+// CI sets this; during development warnings are allowed.
 let warningsAsErrors = Context.environment["HEARTH_WARNINGS_AS_ERRORS"] == "1"
 
 let swiftSettings: [SwiftSetting] =
@@ -18,7 +18,7 @@ let swiftSettings: [SwiftSetting] =
 // A backend and the launcher must start in an empty root: no dynamic loader, no shared library.
 let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
 
-// What Foundation is made of, which a static executable must name (its module names shared libraries only).
+// The libraries of Foundation, which a static executable must name (its module names shared libraries only).
 let foundationLibraries: [LinkerSetting] = [
     "Foundation", "FoundationInternationalization", "FoundationEssentials", "CoreFoundation", "_FoundationICU",
     "_FoundationCShims", "_FoundationCollections", "swiftSynchronization", "stdc++", "m",
@@ -28,23 +28,23 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// The targets of a token's way, of which Docs/decisions/0011-what-a-token-costs.md tells.
+/// The targets on the path of a token, which Docs/decisions/0011-what-a-token-costs.md describes.
 let onTokensWay: Set = ["BackendIPC", "BackendSupervisor", "EventLoop", "GRPC", "HTTP2Connection", "InferenceService"]
 
-/// Not in debug builds, where tests run.
+/// Used in release builds only; tests run in debug builds.
 let uncheckedExclusivity: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
 ]
 
-/// A library target of ours in a part of the house, `Sources/PART`. Layer order is the order below; imports point strictly
-/// up this list.
+/// A library target of this package, in `Sources/PART`. The targets below are in the order of their layers: a target
+/// imports only those above it.
 func library(_ name: String, in part: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
         name: name, dependencies: dependencies, path: "Sources/\(part)/\(name)",
         swiftSettings: swiftSettings + (onTokensWay.contains(name) ? uncheckedExclusivity : []))
 }
 
-/// A C library that lies on the machine. One target of ours imports it.
+/// A C library of the system, which one target of this package imports.
 func system(_ name: String, in part: String, pkgConfig: String, package: String) -> Target {
     .systemLibrary(
         name: name, path: "Sources/\(part)/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
@@ -59,14 +59,14 @@ func command(
         linkerSettings: linkerSettings)
 }
 
-/// The tests of a part's target; those that start processes are called integration tests.
+/// The tests of a target; those that start processes are called integration tests.
 func tests(_ name: String, of part: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
         name: name, dependencies: dependencies + ["TestPlaces"], path: "Tests/\(part)/\(name)",
         swiftSettings: swiftSettings)
 }
 
-/// What several targets of tests share.
+/// Code that several test targets share.
 func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Tests/Support/\(name)", swiftSettings: swiftSettings)
 }
@@ -81,7 +81,7 @@ func testProgram(
 }
 
 var targets: [Target] = [
-    // The kernel, and what every part stands on.
+    // The kernel's interface, and the foundations of every part.
     .target(name: "CLinux", path: "Sources/System/CLinux"),
     library("LinuxSystem", in: "System", ["CLinux"]),
     library("BaseEncodings", in: "System"),
@@ -92,7 +92,7 @@ var targets: [Target] = [
     library("TerminalText", in: "System"),
     library("ByteBuffer", in: "System"),
 
-    // Formats: what is written in files and on wires.
+    // Formats of files and of messages.
     library("WireFormat", in: "Messages", ["ByteBuffer"]),
     library("StrictJSON", in: "Messages", ["LinuxSystem"]),
     library("InferenceMessages", in: "Messages", [protobuf]),
@@ -114,7 +114,7 @@ var targets: [Target] = [
             "LimitDeclaration", "LinuxSystem", "TLSSession", protobuf,
         ]),
 
-    // The sandbox: from a policy to a plan, the launcher that applies it, and what starts that.
+    // The sandbox: from a policy to a plan, the launcher that applies it, and the code that starts the launcher.
     system("CSeccomp", in: "Sandbox", pkgConfig: "libseccomp", package: "libseccomp-dev"),
     library("SeccompFilter", in: "Sandbox"),
     library("LaunchPlan", in: "Sandbox", ["LinuxSystem", "SeccompFilter"]),
@@ -134,7 +134,7 @@ var targets: [Target] = [
     .executableTarget(
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
-    // A backend: its contract, for both ends, and its life.
+    // Backends: their contract, for both ends, and their lifecycle.
     library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "WireFormat"]),
     library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
     library(
@@ -145,7 +145,7 @@ var targets: [Target] = [
             "WireFormat", logging,
         ]),
 
-    // What can be called, and by whom.
+    // The services, and the access to them.
     library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", "LimitDeclaration", protobuf]),
     library(
         "ConsumerAccess", in: "Services",
@@ -163,7 +163,7 @@ var targets: [Target] = [
             "LimitDeclaration", "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
 
-    // The agent, and what a person runs.
+    // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
     library("Installation", in: "Agent", ["LinuxSystem", "Settings"]),
     library(
@@ -173,7 +173,7 @@ var targets: [Target] = [
             "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
             "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
         ]),
-    // What the owner's commands do without an agent.
+    // The parts of the owner's commands that need no agent.
     library(
         "OwnerTools", in: "Agent",
         [
@@ -181,7 +181,7 @@ var targets: [Target] = [
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
             protobuf,
         ]),
-    // What `hearth chat` makes of keys, lines and files.
+    // The handling of keys, lines and files in `hearth chat`.
     library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),
     command(
         "hearth", in: "Commands",
@@ -203,12 +203,12 @@ var targets: [Target] = [
     .executableTarget(
         name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
-    // What the llama backend decides, without llama.cpp.
+    // The decisions of the llama backend, without llama.cpp.
     .target(name: "LlamaPlanning", path: "Backends/llama/Planning", swiftSettings: swiftSettings),
 
-    // Where tests find what the repository holds and what the build has made.
+    // The paths of the repository's files and of the build's products, for tests.
     support("TestPlaces"),
-    // Looks again and again, with an end; and draws the same every time.
+    // Polls until a deadline, and draws reproducible random numbers.
     support("Polling"),
     support("SeededRandom"),
     // The agent's end of a backend's socket.
@@ -306,7 +306,7 @@ var targets: [Target] = [
         ["ChatTerminal", "InferenceMessages", "SeededRandom", "TerminalText", protobuf]),
     tests("PolicyCommandIntegrationTests", of: "Commands", []),
 
-    // What the tests of the sandbox start: launches with a step left out, and an agent without anything else.
+    // Programs that the tests of the sandbox start: launches with a step left out, and a bare agent.
     testProgram("sandbox-ablation", ["LaunchPlan", "LaunchSequence"], linkerSettings: staticExecutable),
     testProgram(
         "sandbox-driver",
@@ -315,16 +315,16 @@ var targets: [Target] = [
     .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),
     testProgram("runtime-probe", linkerSettings: staticExecutable + foundationLibraries),
-    // Says what policies mean, to be held against libseccomp's simulator.
+    // Prints the meaning of policies, to be compared with libseccomp's simulator.
     testProgram("policy-verdicts", ["LinuxSystem", "SandboxPolicy", "SeccompFilter"]),
-    // The way of a token without sandbox and clock, for Tests/Cost.
+    // The path of a token without sandbox and clock, for Tests/Cost.
     testProgram(
         "token-path",
         [
             "BackendSupervisor", "EventLoop", "GRPC", "InferenceService", "LaunchPlan", "LinuxSystem", "SandboxLaunch",
             "SandboxPolicy", logging,
         ]),
-    // Speak gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
+    // Run gRPC's interoperability tests with the gRPC project's own clients and servers, for Scripts/interop.
     .target(
         name: "InteropMessages", dependencies: [protobuf], path: "Tests/Programs/InteropMessages",
         swiftSettings: swiftSettings),
@@ -333,8 +333,8 @@ var targets: [Target] = [
         "interop-client", ["EventLoop", "GRPC", "InteropMessages", "LinuxSystem", "TLSSession", arguments, protobuf]),
 ]
 
-// The same code that takes strangers' bytes, under libFuzzer (`Scripts/fuzz` sets this, and builds only that) or in the tests:
-// a folder can be part of one target only.
+// The code that takes untrusted bytes, either under libFuzzer (`Scripts/fuzz` sets this variable, and builds only that)
+// or in the tests, because a folder can be part of one target only.
 let fuzzed: [Target.Dependency] = [
     "BackendIPC", "BaseEncodings", "ByteBuffer", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling",
     "WireFormat", protobuf,
