@@ -54,8 +54,8 @@ TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocab
         const int attributes = llama_vocab_get_attr(vocabulary, token);
         const std::string text = llama_vocab_get_text(vocabulary, token);
         if (text.empty()) continue;
-        // What the authors defined beside the vocabulary and did not call special, as "<think>", is text, in a message too:
-        // what trained the model finds it there. Files of old have marks of turns among these.
+        // Tokens that the authors defined beside the vocabulary and did not mark as special, such as "<think>", are
+        // text, in a message too, as in the model's training. In older files marks of turns are among these.
         if ((attributes & LLAMA_TOKEN_ATTR_USER_DEFINED) && looksSpecial(text)) unmarked.push_back(text);
         if (!(attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))) continue;
         specials.push_back({text, token, (attributes & LLAMA_TOKEN_ATTR_LSTRIP) != 0,
@@ -65,9 +65,9 @@ TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocab
               [](const Special &a, const Special &b) { return a.text.size() > b.text.size(); });
 }
 
-/// A vocabulary may put a space before each text that follows a special token, and may join what stands on both sides of a
-/// message's first character. So what lies between two special tokens is turned into tokens in one go, whoever wrote it:
-/// only where special tokens are looks at who wrote it.
+/// A vocabulary may put a space before each text that follows a special token, and may join the characters on both
+/// sides of a message's beginning. So the text between two special tokens is tokenized in one go, whether from the
+/// template or a message; the difference counts only where special tokens are found.
 bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::function<bool(const std::string &)> &takes,
                               std::vector<llama_token> &tokens) const {
     // A template may write the token that the vocabulary adds.

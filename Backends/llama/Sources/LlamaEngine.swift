@@ -16,11 +16,11 @@ struct LlamaEngine: Engine {
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
     var arrivals: UInt64 = 0
-    /// How many prompt tokens a step computes.
+    /// The number of prompt tokens that a step computes.
     var pace = PrefillPace()
     /// Reused by every step: the sequences of the batch, and where each finds its logits (-1: nowhere yet).
     var planned: [Planned] = []
-    /// How many of `planned` compute their prompts.
+    /// The number of `planned` that compute their prompts.
     var promptSequences = 0
     /// Long texts that wait to be tokenized.
     var texts = TextQueue<TextOwner>()

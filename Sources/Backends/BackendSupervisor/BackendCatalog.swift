@@ -13,11 +13,11 @@ struct BackendCatalog: Sendable {
     }
 
     var folder = BackendFolder()
-    /// By the executable's name.
+    /// The backends by the executable's name.
     var entries: [String: BackendEntry] = [:]
     /// The policies that the manifests in force name, by name.
     var policies: [String: PolicyEntry] = [:]
-    /// By the path of the weights.
+    /// The models by the path of the weights.
     var models: [String: ModelEntry] = [:]
     /// First the definitions of manifests, by name and the order in the manifest; then those of the folders of models,
     /// by folder and name.

@@ -18,7 +18,7 @@ struct BackendEntry: Equatable, Sendable {
     /// Since when a file of it has been missing.
     var missingSince: Monotonic?
 
-    /// What a look found of one file.
+    /// The finding of a look about one file.
     enum Finding<Content: Equatable & Sendable>: Equatable, Sendable {
         case absent
         /// It is being written.

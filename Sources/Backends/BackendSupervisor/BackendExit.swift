@@ -19,7 +19,7 @@ struct BackendExit: Equatable {
         var memory = ""
         /// The names of system calls that its filter denied, the last one first.
         var deniedCalls: [String] = []
-        /// What it wrote, line by line.
+        /// The lines of its output.
         var lines: [String] = []
         /// The path of its weights; nil: it had none.
         var weights: String?

@@ -95,6 +95,6 @@ struct BackendFolder: Equatable, Sendable {
 /// A file of the backends folder that is not run, and why.
 package struct IgnoredFile: Equatable, Sendable {
     package let name: String
-    /// As the end of a sentence about the file, with the remedy.
+    /// The reason, as the end of a sentence about the file, with the remedy.
     package let reason: String
 }

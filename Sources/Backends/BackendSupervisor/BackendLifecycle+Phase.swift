@@ -53,7 +53,7 @@ extension BackendLifecycle {
         let why: String
     }
 
-    /// How far a load is.
+    /// The progress of a load.
     struct Load: Equatable {
         let since: Monotonic
         let until: Monotonic

@@ -14,7 +14,7 @@ extension ManagedBackend {
     }
 }
 
-// What the phase means to others.
+// The phase as seen from outside.
 extension BackendLifecycle {
     var state: ManagedBackend.State {
         switch phase {

@@ -109,7 +109,7 @@ extension BackendLifecycle {
     }
 }
 
-// What its owner asks for.
+// Requests of its owner.
 extension BackendLifecycle {
     /// Starts it unless it runs or is about to.
     mutating func start(at now: Monotonic) -> [Action] {
@@ -244,7 +244,7 @@ extension BackendLifecycle {
     }
 }
 
-// What happens to the process.
+// Events of the process.
 extension BackendLifecycle {
     /// The launch is under way and has made progress since the last call.
     mutating func launchProgressed(at now: Monotonic) -> [Action] {

@@ -11,7 +11,7 @@ package struct DeniedCalls: Sendable {
         package fileprivate(set) var call: SupervisedCall
         /// In milliseconds since 1970.
         package let firstSeenMilliseconds: UInt64
-        /// By processes that have ended.
+        /// The number of calls by processes that have ended.
         fileprivate var earlierCount: UInt64 = 0
     }
 

@@ -28,7 +28,8 @@ struct KeepAlive: Equatable, Sendable {
         case .forever: return nil
         case .seconds(let seconds):
             let until = max(keptUntil ?? now, now.advanced(milliseconds: UInt64(seconds) * 1_000))
-            // It was just loaded, for a request that is yet to begin: nobody has asked for this.
+            // A model that was just loaded, for a request yet to begin, is kept for the usual time, which no request
+            // has asked for.
             if asked != nil { keptUntil = until }
             asked = nil
             return until

@@ -20,7 +20,7 @@ package final class ManagedBackend {
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
-    /// What it can do, from its Hello.
+    /// The capabilities that its Hello named.
     package private(set) var capabilities: [String] = []
     /// SHA-256 of the weights, 32 bytes; empty without weights, or before they were read.
     package private(set) var modelDigest: [UInt8] = []
@@ -40,9 +40,9 @@ package final class ManagedBackend {
     /// The system calls that its filter denied.
     package private(set) var denied = DeniedCalls()
 
-    /// What is to run.
+    /// The definition that is to run.
     private var definition: BackendDefinition
-    /// What runs, or ran last.
+    /// The definition that runs, or ran last.
     private var launched: BackendDefinition
     /// The files that it needs, as the last look found them, and as they were when it was launched.
     private var files: BackendFiles?
@@ -88,7 +88,7 @@ package final class ManagedBackend {
     }
 }
 
-// What is known of it.
+// Its state.
 extension ManagedBackend {
     package var state: State {
         // A resting backend shows the state that a request would find.
@@ -251,7 +251,7 @@ extension ManagedBackend {
     }
 }
 
-// What the supervisor asks of it.
+// Requests of the supervisor.
 extension ManagedBackend {
     /// Starts it, for a trial run, which has no folder.
     func start() { apply { $0.start(at: $1) } }
@@ -468,7 +468,7 @@ extension ManagedBackend {
     }
 }
 
-// What the process says.
+// Messages of the process.
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")

@@ -37,7 +37,7 @@ struct MemoryBudget: Equatable, Sendable {
         case refuse(String)
     }
 
-    /// For all models together.
+    /// The memory for all models together.
     let bytes: UInt64
     private let explanation: String
 

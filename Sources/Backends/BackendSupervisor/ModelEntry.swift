@@ -9,7 +9,7 @@ struct ModelEntry: Equatable, Sendable {
     /// The path of the weights, as their owner knows it.
     let path: String
     let name: ModelName
-    /// How the file's name ends, in lower case.
+    /// The ending of the file's name, in lower case.
     let format: String
     var sidecar = ModelSidecar()
     /// Nil without one.
@@ -81,6 +81,6 @@ struct ModelEntry: Equatable, Sendable {
 /// A file of the folders of models that is not served, and why.
 package struct UnservedFile: Equatable, Sendable {
     package let path: String
-    /// As the end of a sentence about the file, with the remedy.
+    /// The reason, as the end of a sentence about the file, with the remedy.
     package let reason: String
 }

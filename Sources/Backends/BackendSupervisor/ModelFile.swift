@@ -4,7 +4,7 @@ internal import LinuxSystem
 /// A model's weights: an open read-only file and its digest. Closed when the last owner lets go of it.
 final class ModelFile: Sendable {
     let descriptor: Descriptor
-    /// As they were when it was digested.
+    /// The facts of the file when it was digested.
     let facts: FileFacts
     /// SHA-256, 32 bytes.
     let digest: [UInt8]
@@ -23,6 +23,6 @@ final class ModelFile: Sendable {
         digest = try FileDigest.sha256(descriptor, facts, path: place.path, digests: digests, isCalledOff: isCalledOff)
     }
 
-    /// What the open file looks like now, wherever it lies; blocks for as long as the disk does.
+    /// The present facts of the open file, wherever it lies; blocks for as long as the disk does.
     func currentFacts() -> FileFacts? { try? FileFacts(of: descriptor, name: path) }
 }

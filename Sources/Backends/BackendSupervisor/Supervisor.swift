@@ -65,8 +65,9 @@ package final class Supervisor {
     /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for
     /// a look at the folder; the backends come up afterwards.
     package func start() throws {
-        // What was there before the agent is taken as it is: whoever filled the folder and then starts the agent expects
-        // his models to be there. A file that is still being written is started anew once it is whole.
+        // Files that were there before the agent are taken as they are: an owner who fills the folder and then starts
+        // the agent expects the models to be there. A file that is still being written is started anew once it is
+        // whole.
         var limits = limits
         limits.settledMilliseconds = 0
         var reader = reader(limits)

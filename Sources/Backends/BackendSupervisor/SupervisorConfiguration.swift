@@ -3,7 +3,7 @@ package import LinuxSystem
 package import SandboxLaunch
 package import SandboxPolicy
 
-/// What a supervisor needs to know of its machine and its owner's wishes.
+/// A supervisor's configuration: the facts of the machine and the owner's settings.
 package struct SupervisorConfiguration: Sendable {
     /// The folder of the backends; only its owner may write to it.
     package var backendsDirectory: String
@@ -20,9 +20,9 @@ package struct SupervisorConfiguration: Sendable {
     package var policiesDirectory: String
     /// The path of `hearth-sandbox`.
     package var launcherPath: String
-    /// How every backend is held; one that cannot be held so does not start.
+    /// The sandbox tier of every backend; one that cannot be held in it does not start.
     package var tier: SandboxTier
-    /// What the machine offers beyond the tier.
+    /// The sandbox features that the machine offers beyond the tier.
     package var host: SandboxHost
     /// The limits that a manifest cannot exceed.
     package var owner: OwnerLimits

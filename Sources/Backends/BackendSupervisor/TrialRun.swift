@@ -11,7 +11,7 @@ package import SandboxPolicy
 /// request, and ends it. The outcome holds the calls that it was denied, or was seen to make. The I/O loop's own.
 @IOLoop
 package final class TrialRun {
-    /// What is run, and how it is held.
+    /// The backend to run, and its sandbox.
     package struct Setup: Sendable {
         package let sandbox: Sandbox
         /// The folder of the executable.
@@ -158,7 +158,7 @@ package final class TrialRun {
 
 extension TrialRun: SequenceHandler {
     package func received(_ run: TokenRunView) {
-        // As much as the credit allows is enough to have seen it compute.
+        // The tokens that the credit allows are enough to see it compute.
         tokens = tokens &+ run.tokenCount
         lastToken = .now()
         firstToken = firstToken ?? lastToken

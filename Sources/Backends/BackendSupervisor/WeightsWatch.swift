@@ -3,9 +3,9 @@ internal import LinuxSystem
 /// Decides whether a running backend's weights are still those that it loaded: findings of looks go in, actions come
 /// out.
 ///
-/// A file that was put in the place of the loaded one, by a rename, leaves that one whole: the backend goes on while the new
-/// one is written and read. A file that is written in place changes under the backend, which maps it: there is nothing to
-/// wait for. In between are files that somebody only touched: their bytes tell.
+/// A file that replaces the loaded one by a rename leaves that one whole: the backend goes on while the new one is
+/// written and read. A file that is written in place changes under the backend, which maps it: there is nothing to wait
+/// for. In between are files that were only touched: their digest decides.
 struct WeightsWatch: Equatable {
     enum Action: Equatable {
         case nothing
@@ -75,7 +75,7 @@ struct WeightsWatch: Equatable {
         return .nothing
     }
 
-    /// It was not read in time.
+    /// The file was not read in time.
     mutating func tooSlow() -> Action {
         guard reading != nil else { return .nothing }
         reading = nil

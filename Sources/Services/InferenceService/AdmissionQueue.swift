@@ -3,7 +3,7 @@ internal import LinuxSystem
 /// The admission queue of one model: the turns that wait for a sequence, first come first served, and those that have
 /// one. Pure: its driver (`ModelQueue`) begins the turns, reports the results, and does what it returns.
 struct AdmissionQueue<Turn: AnyObject> {
-    /// What can be expected of a model.
+    /// Whether a model serves, or is going to.
     enum Prospect: Equatable {
         /// It serves, or will by itself.
         case serves

@@ -13,7 +13,7 @@ struct RequestOrder {
         case generate, countTokens
     }
 
-    /// What the handler is to do.
+    /// The action of the handler.
     enum Action: Equatable {
         case nothing
         /// Begin to answer the request that has come.

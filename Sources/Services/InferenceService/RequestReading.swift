@@ -81,7 +81,7 @@ final class RequestReading: UnfinishedWork {
     private func finish(_ result: Result<Arrival, Status>) {
         let completion = completion
         self.completion = nil
-        // Whoever keeps of it what it has become says so.
+        // The memory that the request takes from here on is counted by the object that keeps it.
         call.keep(0)
         completion?(result)
         call.resumeReceiving()

@@ -174,7 +174,7 @@ extension RequestScan {
             isCancel = false
             return .generate
         case (.chat, 2):
-            // Of the two the last one counts.
+            // If both fields are there, the last one counts.
             isCancel = true
             pieces = []
             request = TurnRequest()
