@@ -57,7 +57,7 @@ final class ModelQueue {
     /// Called when a sequence was freed, or the model's state or its backend changed.
     func advance() {
         answerQuestions()
-        guard queue.next != nil else { return }
+        guard queue.next != nil else { return load() }
         let model = model
         if let (turns, refusal) = queue.dismiss(prospect(of: model)) {
             for turn in turns { turn.fail(status(of: refusal, model)) }

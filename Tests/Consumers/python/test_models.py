@@ -183,7 +183,14 @@ def test_the_model_that_was_idle_for_longest_makes_room_and_a_stream_never_does(
                 assert sorted(states.values()) == ["ready", "ready", "unloaded"]
             turn = await read_turn(call, turn, until=lambda turn: turn.tokens > 50)
             assert turn.token_ids[:50] == echo.token_ids(0, "a b", 50)
-            # Who finds no room at all waits until a stream ends.
+            # Who finds no room at all waits until a stream ends, and so does who only has a question.
+            second = stub.Generate(echo.request("x", model="b", max_tokens=100_000, tokens_per_second=500))
+            await read_turn(second, until=lambda turn: turn.tokens > 10)
+            question = asyncio.ensure_future(stub.CountTokens(echo.request("a b c", model="c")))
+            await asyncio.wait([question], timeout=1)
+            assert not question.done()
+            second.cancel()
+            assert (await question).tokens == 3
             second = stub.Generate(echo.request("x", model="b", max_tokens=100_000, tokens_per_second=500))
             await read_turn(second, until=lambda turn: turn.tokens > 10)
             waiting = stub.Generate(echo.request("y z", model="c", max_tokens=3))
