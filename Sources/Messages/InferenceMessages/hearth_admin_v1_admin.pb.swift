@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What the owner's command line asks of the running agent, on a Unix socket that only the owner can open.
+/// The requests of the owner's command line to the running agent, on a Unix socket that only the owner can open.
 
 package import SwiftProtobuf
 
@@ -36,7 +36,7 @@ package nonisolated struct Hearth_Admin_V1_HandOverRequest: Sendable {
   package init() {}
 }
 
-/// It will.
+/// The agent makes way.
 package nonisolated struct Hearth_Admin_V1_HandOverResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -64,7 +64,7 @@ package nonisolated struct Hearth_Admin_V1_LendRequest: Sendable {
   package init() {}
 }
 
-/// It is served.
+/// The model file is served.
 package nonisolated struct Hearth_Admin_V1_LendResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -98,16 +98,16 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// The agent's version.
   package var version: String = String()
 
-  /// Its process.
+  /// Its process id.
   package var pid: Int32 = 0
 
-  /// Since it began to accept, in milliseconds.
+  /// The time since it began to accept connections, in milliseconds.
   package var uptimeMilliseconds: UInt64 = 0
 
-  /// Where it listens: "HOST:PORT" or "unix:PATH", and how: "tls" or "plaintext".
+  /// The addresses that it listens on.
   package var listeners: [Hearth_Admin_V1_Listener] = []
 
-  /// The weakest sandbox tier that any running backend is held in; empty with none.
+  /// The weakest sandbox tier of all running backends; empty when none runs.
   package var sandboxTier: String = String()
 
   /// gRPC calls in progress, of all consumers.
@@ -122,13 +122,13 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// Turns that ended with `Usage` since the agent began.
   package var turnsFinished: UInt64 = 0
 
-  /// Those without `Usage`, cancelled calls among them.
+  /// Turns that ended without `Usage`, cancelled calls among them.
   package var turnsFailed: UInt64 = 0
 
   /// As in `ListBackendsResponse`.
   package var backends: [Hearth_Admin_V1_Backend] = []
 
-  /// What any backend could still do or learn as it is held here.
+  /// The risks that remain with any backend in its sandbox on this machine.
   package var residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -170,7 +170,7 @@ package nonisolated struct Hearth_Admin_V1_ListLimitsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Those of consumers' connections first, then those of requests, backends and tokens.
+  /// The limits of consumers' connections first, then those of requests, backends and tokens.
   package var limits: [Hearth_Admin_V1_Limit] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -184,10 +184,10 @@ package nonisolated struct Hearth_Admin_V1_Limit: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// As errors, GOAWAY and logs name it: "headersMilliseconds".
+  /// The name in errors, GOAWAY and logs: "headersMilliseconds".
   package var name: String = String()
 
-  /// In `unit`.
+  /// The value in force, in `unit`.
   package var value: UInt64 = 0
 
   /// "bytes", "ms", "s", "per s"; empty for a plain number.
@@ -224,7 +224,7 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsRequest: Sendable {
   package init() {}
 }
 
-/// Every backend, and what is none.
+/// Every backend, and the files that are not run or served.
 package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -244,7 +244,7 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   package init() {}
 }
 
-/// A file that is no backend, or no model that could be served.
+/// A file that is not run as a backend, or not served as a model.
 package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -253,7 +253,7 @@ package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   /// The file's name, or its path.
   package var name: String = String()
 
-  /// Why, as what follows "it is".
+  /// The reason, in words that follow "it is".
   package var reason: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -261,7 +261,7 @@ package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   package init() {}
 }
 
-/// One backend process, or the place of one.
+/// One backend: an executable and one of its models, whether or not its process runs.
 package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -291,19 +291,19 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._detail = newValue}
   }
 
-  /// The launcher's process; 0 when none runs.
+  /// The process id of its launcher; 0 when none runs.
   package var pid: Int32 {
     get {_storage._pid}
     set {_uniqueStorage()._pid = newValue}
   }
 
-  /// The sandbox tier and the layers that hold it.
+  /// The sandbox tier that holds its process.
   package var sandboxTier: String {
     get {_storage._sandboxTier}
     set {_uniqueStorage()._sandboxTier = newValue}
   }
 
-  /// Each by the name that `hearth-sandbox` uses when one cannot be applied.
+  /// The layers of the sandbox, each by the name that `hearth-sandbox` uses when one cannot be applied.
   package var sandboxLayers: [String] {
     get {_storage._sandboxLayers}
     set {_uniqueStorage()._sandboxLayers = newValue}
@@ -321,13 +321,13 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._restarts = newValue}
   }
 
-  /// Sequences running, and the most that may run at once.
+  /// Sequences that run now.
   package var running: UInt32 {
     get {_storage._running}
     set {_uniqueStorage()._running = newValue}
   }
 
-  /// 0 before the model was loaded.
+  /// The most sequences that run at once; 0 before the model was loaded.
   package var maxSequences: UInt32 {
     get {_storage._maxSequences}
     set {_uniqueStorage()._maxSequences = newValue}
@@ -339,13 +339,13 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._waiting = newValue}
   }
 
-  /// From the backend's last `Pong`: decode steps, tokens computed.
+  /// Decode steps of this process, as of its last `Pong`.
   package var steps: UInt64 {
     get {_storage._steps}
     set {_uniqueStorage()._steps = newValue}
   }
 
-  /// Tokens computed by this process.
+  /// Tokens that this process has sent, counted by the agent.
   package var tokens: UInt64 {
     get {_storage._tokens}
     set {_uniqueStorage()._tokens = newValue}
@@ -357,7 +357,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._version = newValue}
   }
 
-  /// What it could still do or learn as it is held.
+  /// The risks that remain with this backend in its sandbox.
   package var residualRisks: [Hearth_Admin_V1_ResidualRisk] {
     get {_storage._residualRisks}
     set {_uniqueStorage()._residualRisks = newValue}
@@ -375,13 +375,13 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._memoryBytes = newValue}
   }
 
-  /// What its process may take at most, its weights included, in bytes.
+  /// The most memory that its process may take, its weights included, in bytes.
   package var memoryMaxBytes: UInt64 {
     get {_storage._memoryMaxBytes}
     set {_uniqueStorage()._memoryMaxBytes = newValue}
   }
 
-  /// In how many milliseconds its model is unloaded if no request comes; absent while it works, and where it stays.
+  /// Milliseconds until its model is unloaded if no request comes; absent while it works, and for a model that stays.
   package var unloadInMilliseconds: UInt64 {
     get {_storage._unloadInMilliseconds ?? 0}
     set {_uniqueStorage()._unloadInMilliseconds = newValue}
@@ -398,16 +398,16 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-/// What a sandbox leaves open.
+/// A risk that a sandbox leaves open.
 package nonisolated struct Hearth_Admin_V1_ResidualRisk: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Lower case with hyphens.
+  /// Its name, in lower case with hyphens.
   package var name: String = String()
 
-  /// A clause: what remains.
+  /// What remains possible, as a clause.
   package var exposure: String = String()
 
   /// What the owner can do about it.
@@ -418,7 +418,7 @@ package nonisolated struct Hearth_Admin_V1_ResidualRisk: Sendable {
   package init() {}
 }
 
-/// Asks what was denied to one backend.
+/// Asks for the system calls that were denied to one backend.
 package nonisolated struct Hearth_Admin_V1_ListDeniedRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -432,7 +432,7 @@ package nonisolated struct Hearth_Admin_V1_ListDeniedRequest: Sendable {
   package init() {}
 }
 
-/// What was denied, for each model that the backend serves.
+/// The denied system calls of each model that the backend serves.
 package nonisolated struct Hearth_Admin_V1_ListDeniedResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -458,19 +458,19 @@ package nonisolated struct Hearth_Admin_V1_DeniedCall: Sendable {
   /// The call's name, such as "socket"; "(others)" counts the kinds beyond the limit.
   package var name: String = String()
 
-  /// What the argument that tells kinds apart says, such as "AF_INET"; empty where none does.
+  /// The value of the argument that tells kinds of the call apart, such as "AF_INET"; empty where none does.
   package var argument: String = String()
 
-  /// All six arguments of the first of them.
+  /// All six arguments of the first call of this kind.
   package var arguments: [UInt64] = []
 
-  /// With which errno it was answered; 0 when it was only logged.
+  /// The errno that it was answered with; 0 when it was only logged.
   package var errno: UInt32 = 0
 
-  /// Since the agent began.
+  /// The number of calls since the agent began.
   package var count: UInt64 = 0
 
-  /// When the first was seen, in milliseconds since 1970.
+  /// When the first one was seen, in milliseconds since 1970.
   package var firstSeenMilliseconds: UInt64 = 0
 
   /// What such a call is for, and what it would expose.
@@ -496,10 +496,10 @@ package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
   /// The model's id.
   package var model: String = String()
 
-  /// Only lines with higher numbers, if they are of the log `log`; of another one all that is kept.
+  /// Asks for lines with higher numbers only, if the backend's log is still `log`; otherwise for all kept lines.
   package var after: UInt64 = 0
 
-  /// Which log `after` counts in, as `ReadLogResponse` told it; 0: of none.
+  /// The log that `after` counts in, as in `ReadLogResponse`; 0: none.
   package var log: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -507,22 +507,22 @@ package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
   package init() {}
 }
 
-/// What of its output is kept.
+/// The kept output of the backend.
 package nonisolated struct Hearth_Admin_V1_ReadLogResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Oldest first. Numbers that are missing at the start are of lines that are no longer kept.
+  /// Oldest first. Numbers that are missing at the start belong to lines that are no longer kept.
   package var lines: [Hearth_Admin_V1_LogLine] = []
 
-  /// Of the last line that was written.
+  /// The number of the last line that was written.
   package var lastNumber: UInt64 = 0
 
-  /// What was written behind it, without a line end yet.
+  /// The text after the last line, without a line end yet.
   package var unfinished: String = String()
 
-  /// Which log this is, never 0. A backend that was gone and is found anew has another one, whose numbers begin again.
+  /// Identifies this log, never 0. A backend that was gone and is found anew has another log, whose numbers begin again.
   package var log: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -530,22 +530,22 @@ package nonisolated struct Hearth_Admin_V1_ReadLogResponse: Sendable {
   package init() {}
 }
 
-/// A line that a backend wrote, or, in parentheses, one that the agent says of it.
+/// A line that a backend wrote, or, in parentheses, one that the agent adds about it.
 package nonisolated struct Hearth_Admin_V1_LogLine: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// From 1, in each log.
+  /// Counted from 1 in each log.
   package var number: UInt64 = 0
 
   /// When it was read, in milliseconds since 1970.
   package var timeMilliseconds: UInt64 = 0
 
-  /// The process that wrote it; the launcher's, as in `Backend`.
+  /// The process id of the launcher whose backend wrote it, as in `Backend`.
   package var pid: Int32 = 0
 
-  /// Without characters that could steer a terminal.
+  /// The line without characters that could control a terminal.
   package var text: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -8,11 +8,11 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What the agent and a backend say to each other on the socket that the backend inherits as descriptor 3.
+/// The messages between the agent and a backend, on the socket that the backend inherits as descriptor 3.
 ///
 /// A frame is a length of 4 bytes, big-endian, and that many bytes of one envelope: `AgentEnvelope` towards the backend,
 /// `BackendEnvelope` towards the agent. A length of 0 or above the limit in force ends the connection. Standard output
-/// and standard error are logs; nothing of the contract travels there.
+/// and standard error are logs, not part of the contract.
 ///
 /// A conversation:
 ///   backend: Hello                      within 10 s of its start
@@ -21,18 +21,19 @@
 ///   agent:   Start, Credit, Cancel, CountTokens, Ping     in any order from now on
 ///   backend: TokenBatch, TokenCount, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
-/// Stricter than protobuf itself: an envelope holds exactly one body, and a run holds no field twice. Anything else, or
-/// a message at the wrong time, breaks the contract; a backend that breaks it is killed, and why is recorded.
+/// The contract is stricter than protobuf itself: an envelope holds exactly one body, and a run holds no field twice.
+/// Anything else, or a message at the wrong time, breaks the contract; a backend that breaks it is killed, and the
+/// reason is recorded.
 ///
-/// Every message of a backend is of use. One that is no TokenBatch has at most 4,096 bytes, as a Finish has. Fields
-/// that the agent does not know take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as
-/// many for each token and the finish, 16 KiB in all.
+/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch, has at most 4,096 bytes. Unknown
+/// fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
+/// the finish, 16 KiB in all.
 ///
-/// Revisions. The agent and a backend speak the highest that both know; each field of a later one says so. Revision 1 is
-/// everything else. Revision 2 has `Start.cache_scope`; it may still grow until a release numbers it.
+/// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
+/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`; it may still grow until a release numbers it.
 ///
-/// The agent believes nothing that it can check: a number that cannot be true breaks the contract. How a process exits
-/// is told to its owner and decides nothing.
+/// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
+/// reported to its owner and decides nothing.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials
@@ -77,7 +78,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .reject(newValue)}
   }
 
-  /// Once, after `Welcome`.
+  /// Asks the backend to load its model; once, after `Welcome`.
   package var load: Hearth_Backend_V1_Load {
     get {
       if case .load(let v)? = body {return v}
@@ -147,7 +148,7 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     case welcome(Hearth_Backend_V1_Welcome)
     /// Refuses `Hello`.
     case reject(Hearth_Backend_V1_Reject)
-    /// Once, after `Welcome`.
+    /// Asks the backend to load its model; once, after `Welcome`.
     case load(Hearth_Backend_V1_Load)
     /// Begins a sequence.
     case start(Hearth_Backend_V1_Start)
@@ -175,7 +176,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
 
   package var body: Hearth_Backend_V1_BackendEnvelope.OneOf_Body? = nil
 
-  /// First of all.
+  /// The first message.
   package var hello: Hearth_Backend_V1_Hello {
     get {
       if case .hello(let v)? = body {return v}
@@ -184,7 +185,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .hello(newValue)}
   }
 
-  /// While loading.
+  /// Sent while the model loads.
   package var loadProgress: Hearth_Backend_V1_LoadProgress {
     get {
       if case .loadProgress(let v)? = body {return v}
@@ -202,7 +203,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .loaded(newValue)}
   }
 
-  /// What a step gave.
+  /// The tokens of one decode step.
   package var tokens: Hearth_Backend_V1_TokenBatch {
     get {
       if case .tokens(let v)? = body {return v}
@@ -229,7 +230,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .pong(newValue)}
   }
 
-  /// The backend cannot go on, says why in words its owner can act on, and ends its process.
+  /// The backend cannot go on, gives a reason that its owner can act on, and ends its process.
   package var fatal: Hearth_Backend_V1_Fault {
     get {
       if case .fatal(let v)? = body {return v}
@@ -241,19 +242,19 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
-    /// First of all.
+    /// The first message.
     case hello(Hearth_Backend_V1_Hello)
-    /// While loading.
+    /// Sent while the model loads.
     case loadProgress(Hearth_Backend_V1_LoadProgress)
     /// Answers `Load`.
     case loaded(Hearth_Backend_V1_Loaded)
-    /// What a step gave.
+    /// The tokens of one decode step.
     case tokens(Hearth_Backend_V1_TokenBatch)
     /// Answers `CountTokens`.
     case tokenCount(Hearth_Backend_V1_TokenCount)
     /// Answers `Ping`.
     case pong(Hearth_Backend_V1_Pong)
-    /// The backend cannot go on, says why in words its owner can act on, and ends its process.
+    /// The backend cannot go on, gives a reason that its owner can act on, and ends its process.
     case fatal(Hearth_Backend_V1_Fault)
 
   }
@@ -261,7 +262,7 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
   package init() {}
 }
 
-/// The backend's first words.
+/// The backend's first message.
 package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -273,14 +274,14 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// At least `min_revision`.
   package var maxRevision: UInt32 = 0
 
-  /// What the backend calls itself: 1 to 64 bytes of letters, digits, '.', '_' and '-'.
+  /// The backend's name: 1 to 64 bytes of letters, digits, '.', '_' and '-'.
   package var name: String = String()
 
   /// Its own version, at most 64 bytes.
   package var version: String = String()
 
-  /// What it can do beyond text completion: "chat", "count_tokens". What is not named is never asked of it.
-  /// At most 32 names of at most 64 bytes, none of them twice.
+  /// Its capabilities beyond text completion: "chat", "count_tokens". A capability that is not named is never used. At
+  /// most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -360,7 +361,7 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// The most threads that the owner allows to compute.
   package var threads: UInt32 = 0
 
-  /// From the backend's manifest, passed on unread.
+  /// Options from the backend's manifest, passed on unread.
   package var options: Dictionary<String,String> = [:]
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -408,14 +409,14 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Chosen by the agent, below `Loaded.max_sequences`; free again after its `finish`.
+  /// The sequence's number, chosen by the agent, below `Loaded.max_sequences`; free again after its `finish`.
   package var sequence: UInt32 = 0
 
   /// Tokens that may be computed at once; more come with `Credit`.
   package var credit: UInt32 = 0
 
-  /// What the consumer asked for, with unknown fields kept. The agent has checked every range, holds back stop strings
-  /// itself (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it.
+  /// The consumer's request, with unknown fields kept. The agent has checked every range, holds back stop strings itself
+  /// (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -425,10 +426,10 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// Clears the value of `request`. Subsequent reads from it will return its default value.
   package mutating func clearRequest() {self._request = nil}
 
-  /// For whom the sequence is computed, at most 32 bytes that mean nothing but themselves. What was computed for one scope
-  /// is never used for another: else the time of an answer, and `cached_prompt_tokens`, would tell one consumer what
-  /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one. Revision 2; a
-  /// backend that speaks revision 1 only is not told it.
+  /// The scope that the sequence is computed for, at most 32 opaque bytes. State that was computed for one scope is
+  /// never used for another: otherwise the time of an answer, and `cached_prompt_tokens`, would tell one consumer what
+  /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one. Revision 2;
+  /// not sent to a backend that speaks revision 1 only.
   package var cacheScope: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -470,7 +471,7 @@ package nonisolated struct Hearth_Backend_V1_Cancel: Sendable {
   package init() {}
 }
 
-/// How many tokens has the prompt of this request? Sent only where "count_tokens" is named.
+/// Asks how many tokens the prompt of this request has. Sent only to a backend whose `Hello` named "count_tokens".
 package nonisolated struct Hearth_Backend_V1_CountTokens: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -479,7 +480,7 @@ package nonisolated struct Hearth_Backend_V1_CountTokens: Sendable {
   /// Returned in `TokenCount`.
   package var query: UInt32 = 0
 
-  /// Only its prompt counts.
+  /// Only its prompt matters.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -516,7 +517,7 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
     set {result = .tokens(newValue)}
   }
 
-  /// They cannot be counted.
+  /// The tokens cannot be counted.
   package var fault: Hearth_Backend_V1_Fault {
     get {
       if case .fault(let v)? = result {return v}
@@ -530,7 +531,7 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
   package nonisolated enum OneOf_Result: Equatable, Sendable {
     /// The prompt's length, template included.
     case tokens(UInt32)
-    /// They cannot be counted.
+    /// The tokens cannot be counted.
     case fault(Hearth_Backend_V1_Fault)
 
   }
@@ -538,7 +539,7 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
   package init() {}
 }
 
-/// Is there progress?
+/// Asks whether the backend makes progress.
 package nonisolated struct Hearth_Backend_V1_Ping: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -552,7 +553,7 @@ package nonisolated struct Hearth_Backend_V1_Ping: Sendable {
   package init() {}
 }
 
-/// The answer to `Ping`; one for each, in their order.
+/// The answer to `Ping`: one for each, in the same order.
 package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -561,12 +562,12 @@ package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   /// As in `Ping`.
   package var nonce: UInt64 = 0
 
-  /// Decode steps since the process began: progress, not mere liveness. An answer from within a step counts one more when
-  /// a part of the step was computed since the answer before. Never less than before.
+  /// Decode steps since the process began, which shows progress, not mere liveness. An answer from within a step counts
+  /// one more when a part of the step was computed since the answer before. The number never decreases.
   package var steps: UInt64 = 0
 
-  /// Tokens computed since the process began, of all sequences. Never less than before; what is shown and counted is
-  /// what the agent has received.
+  /// Tokens of all sequences computed since the process began. The number never decreases; the agent shows and charges
+  /// the tokens that it has received instead.
   package var tokens: UInt64 = 0
 
   /// Sequences begun and not finished; at most `Loaded.max_sequences`.
@@ -577,13 +578,13 @@ package nonisolated struct Hearth_Backend_V1_Pong: Sendable {
   package init() {}
 }
 
-/// End the process within the grace: finish what runs with what it has, or drop it.
+/// End the process within the grace: finish running sequences with the tokens that they have, or drop them.
 package nonisolated struct Hearth_Backend_V1_Shutdown: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// What still runs after it is killed.
+  /// A process that still runs after this time is killed.
   package var graceMilliseconds: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -591,7 +592,7 @@ package nonisolated struct Hearth_Backend_V1_Shutdown: Sendable {
   package init() {}
 }
 
-/// What one decode step gave, of all its sequences. One frame a step.
+/// The tokens of one decode step, of all its sequences. One frame a step.
 package nonisolated struct Hearth_Backend_V1_TokenBatch: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -605,7 +606,7 @@ package nonisolated struct Hearth_Backend_V1_TokenBatch: Sendable {
   package init() {}
 }
 
-/// What one step gave one sequence.
+/// The tokens of one sequence in one step.
 package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -621,8 +622,8 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// tokens count.
   package var tokenIds: [UInt32] = []
 
-  /// Their text, UTF-8; may begin or end inside a scalar. At most 1,024 bytes for each token, and as many more with
-  /// `finish`.
+  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. At most 1,024 bytes for each token, and as many
+  /// more with `finish`.
   package var text: Data = Data()
 
   /// The sequence has ended; nothing more comes for it.
@@ -708,7 +709,7 @@ package nonisolated struct Hearth_Backend_V1_Fault: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// What kind of failure, and so what the consumer sees.
+  /// The kind of failure, which decides the status that the consumer sees.
   package var code: Hearth_Backend_V1_Fault.Code = .unspecified
 
   /// One sentence, at most 1,024 bytes, that names the thing and the remedy. Consumers see it.
@@ -730,10 +731,10 @@ package nonisolated struct Hearth_Backend_V1_Fault: Sendable {
     /// The backend cannot do what was asked. The consumer sees UNIMPLEMENTED.
     case unsupported // = 3
 
-    /// No room now. The consumer sees RESOURCE_EXHAUSTED.
+    /// The backend has no room now. The consumer sees RESOURCE_EXHAUSTED.
     case overloaded // = 4
 
-    /// The backend's own failing. The consumer sees INTERNAL.
+    /// The backend itself failed. The consumer sees INTERNAL.
     case `internal` // = 5
 
     /// The weights cannot be loaded. Ends the backend; before `Loaded` it is not started again until they have changed.

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What a consumer says to a Hearth host, and what it hears back.
+/// The service that a Hearth host offers to consumers, and its messages.
 ///
 /// Authentication, trace context and priority travel as call metadata, once per stream, never in a message.
 /// Field numbers are never reused. Every scalar whose zero is a value is `optional`: absent means "the model's default".
@@ -36,7 +36,7 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
   package typealias RawValue = Int
   case unspecified // = 0
 
-  /// Instructions from whoever builds the application.
+  /// Instructions from the author of the application.
   case system // = 1
 
   /// The person.
@@ -143,7 +143,7 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
   /// Its backend failed and is not being restarted, or its owner stopped it; requests are refused.
   case unavailable // = 3
 
-  /// It is not in memory; a request loads it, and waits meanwhile.
+  /// The model is not in memory; a request loads it, and waits meanwhile.
   case unloaded // = 4
   case UNRECOGNIZED(Int)
 
@@ -235,14 +235,14 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
     set {_uniqueStorage()._requestID = newValue}
   }
 
-  /// A model id from `ListModels`, or what stands before the colon in one, where that is not ambiguous. May be empty when
-  /// the host lends exactly one model.
+  /// A model id from `ListModels`, or its part before the colon where that is not ambiguous. May be empty when the host
+  /// lends exactly one model.
   package var model: String {
     get {_storage._model}
     set {_uniqueStorage()._model = newValue}
   }
 
-  /// What the model continues. Required; its tokens plus at least one must fit the model's context.
+  /// The prompt that the model continues. Required; its tokens plus at least one must fit the model's context.
   package var prompt: OneOf_Prompt? {
     get {return _storage._prompt}
     set {_uniqueStorage()._prompt = newValue}
@@ -316,8 +316,8 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `maxQueueTime`. Subsequent reads from it will return its default value.
   package mutating func clearMaxQueueTime() {_uniqueStorage()._maxQueueTime = nil}
 
-  /// How long the model is kept in memory after this request at least, where it is loaded on demand; at most 24 hours, and
-  /// rounded up to a second. Absent: as the host's owner says. Another model may need the memory sooner.
+  /// The least time that the model is kept in memory after this request, where it is loaded on demand; at most 24 hours,
+  /// rounded up to a second. Absent: as the host's owner says. The time is shorter if another model needs the memory.
   package var keepAlive: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._keepAlive ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._keepAlive = newValue}
@@ -335,7 +335,7 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  /// What the model continues. Required; its tokens plus at least one must fit the model's context.
+  /// The prompt that the model continues. Required; its tokens plus at least one must fit the model's context.
   package nonisolated enum OneOf_Prompt: Equatable, Sendable {
     /// A conversation, rendered with the model's own chat template.
     case messages(Hearth_V1_Messages)
@@ -443,7 +443,7 @@ package nonisolated struct Hearth_V1_Sampling: Sendable {
   /// Clears the value of `minP`. Subsequent reads from it will return its default value.
   package mutating func clearMinP() {self._minP = nil}
 
-  /// Subtracted from a token's logit for each time that it occurs in the last 64 tokens; -2 to 2.
+  /// Subtracted from a token's logit for each of its occurrences in the last 64 tokens; -2 to 2.
   package var frequencyPenalty: Float {
     get {_frequencyPenalty ?? 0}
     set {_frequencyPenalty = newValue}
@@ -584,7 +584,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .queued(newValue)}
   }
 
-  /// A backend has taken it.
+  /// A backend has taken the request.
   package var accepted: Hearth_V1_Accepted {
     get {
       if case .accepted(let v)? = event {return v}
@@ -625,7 +625,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   package nonisolated enum OneOf_Event: Equatable, Sendable {
     /// The request waits; at most twice a second.
     case queued(Hearth_V1_Queued)
-    /// A backend has taken it.
+    /// A backend has taken the request.
     case accepted(Hearth_V1_Accepted)
     /// A piece of the completion.
     case delta(Hearth_V1_Delta)
@@ -645,7 +645,7 @@ package nonisolated struct Hearth_V1_Accepted: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// As sent, or made up by the host.
+  /// The id that was sent, or the one that the host made up.
   package var requestID: String = String()
 
   /// The model that serves it.
@@ -660,7 +660,7 @@ package nonisolated struct Hearth_V1_Accepted: Sendable {
   /// The sandbox tier that holds the backend: "full", or a weaker one that the host's owner asked for by name.
   package var sandboxTier: String = String()
 
-  /// What the backend could still do or learn as it is held on this host, each "name: clause"; ordered by weight, never
+  /// What the backend could still do or learn in its sandbox on this host, each "name: clause"; ordered by weight, never
   /// empty.
   package var residualRisks: [String] = []
 
@@ -721,10 +721,10 @@ package nonisolated struct Hearth_V1_Finished: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Never unspecified.
+  /// The reason; never unspecified.
   package var reason: Hearth_V1_FinishReason = .unspecified
 
-  /// What was met, when a stop of the request's own ended it.
+  /// The stop of the request that ended the completion; absent when none of them did.
   package var matched: Hearth_V1_Finished.OneOf_Matched? = nil
 
   /// One of `Stopping.stop`.
@@ -747,7 +747,7 @@ package nonisolated struct Hearth_V1_Finished: Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  /// What was met, when a stop of the request's own ended it.
+  /// The stop of the request that ended the completion; absent when none of them did.
   package nonisolated enum OneOf_Matched: Equatable, Sendable {
     /// One of `Stopping.stop`.
     case stop(String)
@@ -867,7 +867,7 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// What `GenerateRequest.model` names.
+  /// The id for `GenerateRequest.model`.
   package var id: String = String()
 
   /// SHA-256 of the weights, 32 bytes; empty without weights or before they were loaded.
@@ -876,7 +876,7 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Tokens of prompt and completion together; 0 before the model was loaded.
   package var maxContextTokens: UInt32 = 0
 
-  /// What its backend can do beyond plain completion: "chat", "count_tokens".
+  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens".
   package var capabilities: [String] = []
 
   /// Whether a request would be served now.

@@ -23,10 +23,10 @@ package final class HealthService: Service {
         let limits = GRPCServicesLimits.inForce
         return switch name {
         case "Check":
-            Method.unary { (request: Grpc_Health_V1_HealthCheckRequest, _) in try await self.check(request) }
+            Method.immediate { [self] (request, _) throws(Status) in try check(request) }
                 .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "List":
-            Method.unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
+            Method.immediate { [self] (_: Grpc_Health_V1_HealthListRequest, _) in list() }
                 .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "Watch":
             Method { call in HealthWatch(call, service: self) }.taking(messageBytesMax: limits.healthRequestBytesMax)

@@ -49,6 +49,14 @@ extension Method {
         }
     }
 
+    /// One request, and one answer that is at hand on the I/O loop. No task is made for it: a storm of such calls would
+    /// leave thousands of tasks waiting for their turn.
+    package static func immediate<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ answer: @escaping @IOLoop (Request, ServerCall) throws(Status) -> Response
+    ) -> Method {
+        Method { call in ImmediateHandler(call, answer) }
+    }
+
     /// One request, any number of answers; the call ends OK when the handler returns.
     package static func serverStreaming<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
         _ serve: @escaping @Sendable (Request, ResponseWriter<Response>, CallContext) async throws -> Void

@@ -97,6 +97,49 @@ final class SingleRequestHandler<Request: SwiftProtobuf.Message>: TypedHandler {
     }
 }
 
+/// Serves a method with exactly one request, whose answer is at hand.
+@IOLoop
+final class ImmediateHandler<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>: CallHandler {
+    typealias Answer = @IOLoop (Request, ServerCall) throws(Status) -> Response
+
+    private let call: ServerCall
+    private let answer: Answer
+    /// The request as it came.
+    private var request: [UInt8]?
+
+    init(_ call: ServerCall, _ answer: @escaping Answer) {
+        self.call = call
+        self.answer = answer
+        call.awaitRequest()
+    }
+
+    func received(_ message: UnsafeRawBufferPointer) {
+        guard request == nil else {
+            return call.finish(Status(.internalError, "this method takes one request, and a second one was sent"))
+        }
+        request = Array(message)
+        call.keep(message.count)
+    }
+
+    func receivedEnd() {
+        guard let bytes = request else {
+            return call.finish(Status(.internalError, "this method takes one request, and none was sent"))
+        }
+        do {
+            let request = try bytes.withUnsafeBytes { try Request(decoding: $0) }
+            call.requestCame()
+            call.send(try answer(request, call))
+            call.finish(.ok)
+        } catch {
+            call.finish(Status(describing: error))
+        }
+    }
+
+    func sendBufferDrained() {}
+
+    func cancelled(_ status: Status) {}
+}
+
 /// Serves a method with a stream of requests.
 @IOLoop
 final class StreamingHandler<Request: SwiftProtobuf.Message>: TypedHandler {
