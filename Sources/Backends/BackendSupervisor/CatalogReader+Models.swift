@@ -46,9 +46,8 @@ extension CatalogReader {
     private func take(
         model path: String, _ found: ModelFolder, into catalog: inout BackendCatalog, before: ModelEntry?
     ) {
-        guard let entry = found.models[path] ?? before else { return }
         let outcome = ModelEntry.merged(
-            entry, isThere: found.models[path] != nil, before: before,
+            path, format: found.models[path], before: before,
             sidecar: sidecar(found.sidecars[ModelFolder.stem(of: path)], before), now: .now(),
             missingMilliseconds: limits.settledMilliseconds)
         switch outcome {

@@ -63,6 +63,8 @@ extension SupervisorConfiguration {
         package var weightsCheckMilliseconds: UInt64 = 750
         @Limit("Entries of the folder that are looked at.")
         package var folderEntriesMax: Int = 1_024
+        @Limit("The memory that is left for models is read from the kernel at most this often.")
+        package var memoryReadMilliseconds: UInt64 = 250
         @Limit("Processes of backends that run all the time; no more are started.")
         package var backendsMax: Int = 64
         @Limit("Files of the folders of models that are served; more are not.")

@@ -36,16 +36,24 @@ struct ModelEntry: Equatable, Sendable {
     /// The id that consumers name it by.
     var id: String { alias ?? sidecar.id ?? name.id }
 
-    /// The entry after a look. `sidecar` holds the settings, `.absent` where there are none; `isThere`: the look found
-    /// the weights.
+    /// The entry of a file that was not there before, without settings.
+    init(path: String, format: String) {
+        self.path = path
+        self.format = format
+        let fileName = path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]
+        name = ModelName(stem: ModelFolder.stem(of: String(fileName)))
+    }
+
+    /// The entry after a look. `format` is that of the weights that the look found at this path, nil where there are
+    /// none; `sidecar` holds the settings, `.absent` where there are none.
     /// - Parameter missingMilliseconds: a file that is missing for less is being replaced.
     static func merged(
-        _ found: ModelEntry, isThere: Bool, before: ModelEntry?, sidecar: BackendEntry.Finding<ReadSidecar>,
+        _ path: String, format: String?, before: ModelEntry?, sidecar: BackendEntry.Finding<ReadSidecar>,
         now: Monotonic, missingMilliseconds: UInt64
     ) -> Outcome {
-        var entry = before ?? found
+        let isThere = format != nil
+        guard var entry = before ?? format.map({ ModelEntry(path: path, format: $0) }) else { return .nothing }
         if before == nil {
-            guard isThere else { return .nothing }
             switch sidecar {
             // Its settings are just being written.
             case .unsettled: return .nothing

@@ -3,8 +3,8 @@ internal import TerminalText
 
 /// What one look at a folder of models found: its files as they are now, with no memory of what they were.
 struct ModelFolder: Equatable, Sendable {
-    /// The weights, by their path.
-    var models: [String: ModelEntry] = [:]
+    /// The formats of the weights, by their path.
+    var models: [String: String] = [:]
     /// The paths of the settings, by the path of the weights that they are for without its ending.
     var sidecars: [String: String] = [:]
     var unserved: [UnservedFile] = []
@@ -21,7 +21,8 @@ struct ModelFolder: Equatable, Sendable {
         for name in try FolderNames.names(inFolder: path, limit: namesMax).sorted() where !name.hasPrefix(".") {
             folder.take(name, in: path, formats: formats)
         }
-        for (stem, file) in folder.sidecars where !folder.models.contains(where: { Self.stem(of: $0.key) == stem }) {
+        let stems = Set(folder.models.keys.map(stem))
+        for (stem, file) in folder.sidecars where !stems.contains(stem) {
             folder.unserved.append(
                 UnservedFile(path: file, reason: "the settings of a model that does not lie beside it"))
         }
@@ -61,7 +62,7 @@ struct ModelFolder: Equatable, Sendable {
         } else if !formats.contains(format) {
             refuse(path, formats)
         } else {
-            models[path] = ModelEntry(path: path, name: ModelName(stem: String(name[..<dot])), format: format)
+            models[path] = format
         }
     }
 

@@ -41,6 +41,8 @@ package final class Supervisor {
     private var lent: [String: Int] = [:]
     /// Models that wait until others have freed memory.
     private var awaitingMemory: Set<String> = []
+    /// The budget for all models, and when it was read.
+    private var lastBudget: (budget: MemoryBudget, readAt: Monotonic)?
     /// Backends that were removed from the folder and have not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
@@ -162,7 +164,8 @@ extension Supervisor {
         }
         self.catalog = catalog
         removeMissing()
-        let offered = catalog.definitions.map { ($0, backend(for: $0)) }
+        let known = Dictionary(uniqueKeysWithValues: backends.map { ($0.key, $0) })
+        let offered = catalog.definitions.map { ($0, backend(for: $0, known)) }
         backends = offered.map(\.1).sorted { ($0.name, $0.model) < ($1.name, $1.model) }
         let before = models
         models = [:]
@@ -207,9 +210,11 @@ extension Supervisor {
     }
 
     /// The backend that a definition is for, even one that was to end; a new one where there is none.
-    private func backend(for definition: BackendDefinition) -> ManagedBackend {
+    private func backend(
+        for definition: BackendDefinition, _ known: [BackendCatalog.Key: ManagedBackend]
+    ) -> ManagedBackend {
         let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
-        if let backend = backends.first(where: { $0.key == key }) { return backend }
+        if let backend = known[key] { return backend }
         guard let index = leaving.lastIndex(where: { $0.key == key }) else {
             return ManagedBackend(definition, setting: setting)
         }
@@ -268,11 +273,7 @@ extension Supervisor {
             return .coming
         }
         let holders = (backends + leaving).filter { $0 !== backend }.compactMap(\.memoryHolder)
-        let host = setting.configuration.hostMemory()
-        let budget = MemoryBudget(
-            host: host, ownersBytes: setting.configuration.memoryBudgetBytes,
-            heldBytes: (backends + leaving).reduce(0) { $0 &+ $1.anonymousBytes })
-        switch budget.decide(needs: backend.memoryMaxBytes, holders) {
+        switch memoryBudget().decide(needs: backend.memoryMaxBytes, holders) {
         case .load: backend.demand()
         case .wait: awaitingMemory.insert(model)
         case .unload(let keys):
@@ -286,6 +287,21 @@ extension Supervisor {
         case .refuse(let sentence): return .refused(sentence)
         }
         return .coming
+    }
+
+    /// The budget for all models, read from the kernel at most every `memoryReadMilliseconds`: reading it for each
+    /// request would let strangers make the loop read files. Memory that a model frees or takes moves between what is
+    /// available and what models hold, so their sum stays right meanwhile.
+    private func memoryBudget() -> MemoryBudget {
+        let now = Monotonic.now()
+        if let last = lastBudget, now.since(last.readAt) < limits.memoryReadMilliseconds &* 1_000_000 {
+            return last.budget
+        }
+        let budget = MemoryBudget(
+            host: setting.configuration.hostMemory(), ownersBytes: setting.configuration.memoryBudgetBytes,
+            heldBytes: (backends + leaving).reduce(0) { $0 &+ $1.anonymousBytes })
+        lastBudget = (budget, now)
+        return budget
     }
 
     private func becameAvailable(_ model: String) {

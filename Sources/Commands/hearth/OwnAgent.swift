@@ -10,8 +10,18 @@ enum OwnAgent {
     nonisolated(unsafe) private static var running: (process: pid_t, pipe: CInt, folder: String)?
 
     /// Starts the agent, and returns its state folder once it answers. Throws why it could not start.
-    static func start() async throws -> String {
+    static func start() throws -> String {
         let folder = try temporaryFolder()
+        do {
+            return try start(in: folder)
+        } catch {
+            // Once it runs, its folder is removed at the end of this process.
+            if running == nil { try? FileManager.default.removeItem(atPath: folder) }
+            throw error
+        }
+    }
+
+    private static func start(in folder: String) throws -> String {
         let state = "\(folder)/state"
         let executable = try InstalledParts.ownExecutable()
         let said = try Descriptor.pipe()
@@ -26,7 +36,7 @@ enum OwnAgent {
             descriptors: [input.raw, said.second.raw, log.raw, input.raw, life.first.raw])
         running = (process, life.takeSecond().release(), folder)
         atexit { OwnAgent.end() }
-        let line = try firstLine(said.takeFirst())
+        let line = firstLine(said.takeFirst())
         guard line.hasPrefix("hearth: accepting") else {
             let lines = (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? ""
             let last = lines.split(separator: "\n").last.map { $0.replacing("hearth: ", with: "") } ?? "it said nothing"
@@ -56,7 +66,7 @@ enum OwnAgent {
     }
 
     /// The first line that the agent prints; empty when it ends, or prints none for too long.
-    private static func firstLine(_ pipe: borrowing Descriptor) throws -> String {
+    private static func firstLine(_ pipe: borrowing Descriptor) -> String {
         var line: [UInt8] = []
         while line.last != UInt8(ascii: "\n"), line.count < 4_096 {
             var asked = pollfd(fd: pipe.raw, events: Int16(POLLIN), revents: 0)

@@ -41,7 +41,7 @@ struct PsCommand: AsyncParsableCommand {
     /// Until when it stays in memory.
     private static func until(_ backend: Hearth_Admin_V1_Backend) -> String {
         guard backend.hasUnloadInMilliseconds else { return backend.running > 0 ? "it is done" : "stays" }
-        return "in \(Duration.text(milliseconds: backend.unloadInMilliseconds))"
+        return "in \(TimeSpan.text(milliseconds: backend.unloadInMilliseconds))"
     }
 
     static func size(_ bytes: UInt64) -> String {

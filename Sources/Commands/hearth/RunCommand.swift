@@ -36,7 +36,7 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         } else {
             // With --state only that agent is meant.
             if let state { _ = try await OwnerConnection.open(state: state) }
-            agent = try await OwnerConnection.open(state: try await OwnAgent.start())
+            agent = try await OwnerConnection.open(state: try OwnAgent.start())
         }
         let lent = try await file.asyncMap { try await agent.lend($0) }
         var chat = try ChatCommand.parse(try await Self.address(of: agent) + ["--model", lent ?? model] + rest)

@@ -28,7 +28,7 @@ struct StatusCommand: AsyncParsableCommand {
             [
                 [
                     "agent",
-                    "hearth \(status.version), pid \(status.pid), up \(Duration.text(milliseconds: status.uptimeMilliseconds))",
+                    "hearth \(status.version), pid \(status.pid), up \(TimeSpan.text(milliseconds: status.uptimeMilliseconds))",
                 ],
                 ["accepts on", listeners],
                 ["sandbox", status.sandboxTier.isEmpty ? "no backend runs" : "tier \(status.sandboxTier)"],

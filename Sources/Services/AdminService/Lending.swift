@@ -9,6 +9,7 @@ internal import SwiftProtobuf
 final class Lending: CallHandler {
     private let call: ServerCall
     private let supervisor: Supervisor
+    private var isAsked = false
     /// What is served; nil before the request, and once the call is over.
     private var path: String?
     private var isOver = false
@@ -20,9 +21,10 @@ final class Lending: CallHandler {
     }
 
     func received(_ message: UnsafeRawBufferPointer) {
-        guard path == nil, let request = try? Hearth_Admin_V1_LendRequest(serializedBytes: Array(message)) else {
+        guard !isAsked, let request = try? Hearth_Admin_V1_LendRequest(serializedBytes: Array(message)) else {
             return finish(Status(.internalError, "Lend takes one LendRequest"))
         }
+        isAsked = true
         call.requestCame()
         guard request.path.hasPrefix("/") else {
             return finish(Status(.invalidArgument, "path is '\(request.path)'; write an absolute one"))

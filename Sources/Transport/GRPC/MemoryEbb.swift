@@ -1,30 +1,30 @@
-/// Tells when memory that was freed should be returned to the system, because much less of it is needed than before.
-/// Pure.
+/// Tells when memory that was freed should be returned to the system. Pure.
 ///
-/// It is told at intervals how much is held. Memory is returned when no more than half of the peak has been held for
-/// several intervals in a row; returning it on every fluctuation would not be worth the cost.
+/// It is told at intervals how much of the process is in memory and how much is held. What is resident besides what is
+/// held, and was not at the last return, was freed, or belongs to something else that has grown: which of the two, the
+/// return itself shows. Memory is returned when much of it has been free for several intervals in a row; returning it on
+/// every fluctuation would not be worth the cost.
 struct MemoryEbb {
-    /// A peak below this is not worth the cost.
+    /// Less than this is not worth the cost.
     static let bytesMin = 8 << 20
     static let looks = 8
 
-    private var highest = 0
-    private var lowLooks = 0
-
+    /// What is resident besides what is held; nil before the first look and after a return.
+    private var base: Int?
+    private var looksInRow = 0
     /// Whether to go on looking although nothing is held any more.
-    var isHigh: Bool { highest >= Self.bytesMin }
+    private(set) var isHigh = false
 
     /// True: return memory to the system now.
-    mutating func look(heldBytes: Int) -> Bool {
-        guard heldBytes <= highest / 2, highest - heldBytes >= Self.bytesMin else {
-            highest = max(highest, heldBytes)
-            lowLooks = 0
-            return false
-        }
-        lowLooks += 1
-        guard lowLooks >= Self.looks else { return false }
-        highest = heldBytes
-        lowLooks = 0
+    mutating func look(heldBytes: Int, residentBytes: Int) -> Bool {
+        let others = residentBytes - heldBytes
+        let base = min(self.base ?? others, others)
+        self.base = base
+        isHigh = others - base >= Self.bytesMin
+        looksInRow = isHigh ? looksInRow + 1 : 0
+        guard looksInRow == Self.looks else { return false }
+        self.base = nil
+        looksInRow = 0
         return true
     }
 }

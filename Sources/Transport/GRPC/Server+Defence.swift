@@ -172,7 +172,11 @@ extension Server {
             defence.isWatching = false
             endWorst()
             let held = heldBytes + connections.count * Self.connectionBytes
-            if defence.ebb.look(heldBytes: held) { FreedMemory.giveBack() }
+            if let resident = OwnMemory.residentBytes,
+                defence.ebb.look(heldBytes: held, residentBytes: resident)
+            {
+                OwnMemory.returnFreed()
+            }
             if !connections.isEmpty || defence.ebb.isHigh { watchHeldBytes() }
         }
     }

@@ -4,7 +4,7 @@ internal import EventLoop
 internal import LinuxSystem
 
 /// One buffer for all connections: it is full only between a read and the parsing that follows at once.
-@IOLoop private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+@IOLoop private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: ReadSize.bytesMax, alignment: 16)
 
 extension HTTP2Connection: UnfinishedWork {
     /// Reads what the socket has, within the connection's share of the turn.
@@ -62,7 +62,8 @@ extension HTTP2Connection: UnfinishedWork {
 
     /// False: there is no more for now.
     private func takeFromSocket() throws(ConnectionFailure) -> Bool {
-        let step = try transport.read(into: readBuffer)
+        let size = readSize.bytes
+        let step = try transport.read(into: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<size]))
         stepsLeft -= WorkSteps.perRead
         for _ in 0..<transport.takeKeyUpdates() {
             guard spend(.keyUpdate) else { return true }
@@ -81,8 +82,9 @@ extension HTTP2Connection: UnfinishedWork {
             stepsLeft -= WorkSteps.copying(count)
             let received = UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count])
             let taken = try parse(received)
+            readSize.note(count: count, taken: taken)
             pendingInput.append(UnsafeRawBufferPointer(rebasing: received[taken...]))
-            return count == readBuffer.count || transport.hasPending || taken < count
+            return count == size || transport.hasPending || taken < count
         }
     }
 

@@ -58,8 +58,9 @@ package final class HTTP2Connection {
     /// reference.
     nonisolated(unsafe) let heldByStreams: UnsafeMutablePointer<Int>
     /// Bytes read from the socket that nghttp2 has not got yet, because the turn's steps were used; at most one read
-    /// buffer.
+    /// (`ReadSize`).
     var pendingInput = ByteQueue()
+    var readSize = ReadSize()
     /// TLS may hold more, which epoll does not announce.
     var hasPendingRecords = false
     /// The steps left in this turn; below zero when work that cannot be split took more.

@@ -154,6 +154,15 @@ struct ModelFolderTests {
         chmod(blob, 0o666)
         guard case .refused(let reason) = try catalog().files[key]?.weights else { return #expect(Bool(false)) }
         #expect(reason.contains("writable by everyone"))
+        chmod(blob, 0o644)
+        #expect(try catalog().files[key]?.weights.areThere == true)
+        // Whoever owns a link could lead the agent to files that only the agent may read.
+        if geteuid() == 0 {
+            lchown(first.file("linked.gguf"), 12_345, 12_345)
+            guard case .refused(let reason) = try catalog().files[key]?.weights else { return #expect(Bool(false)) }
+            #expect(reason.contains("user 12345"))
+            lchown(first.file("linked.gguf"), 0, 0)
+        }
         second.remove("blob")
         #expect(try catalog().files[key]?.weights == .missing)
     }

@@ -3,41 +3,55 @@ import Testing
 @testable import GRPC
 
 struct MemoryEbbTests {
-    /// The looks at which memory was given back.
-    private static func givenBack(_ held: [Int]) -> [Int] {
+    /// What is held and what is resident, in mebibytes, at a look.
+    typealias Look = (held: Int, resident: Int)
+
+    /// The looks at which memory was returned.
+    private static func returns(_ looks: [Look]) -> [Int] {
         var ebb = MemoryEbb()
-        return held.indices.filter { ebb.look(heldBytes: held[$0] << 20) }
+        return looks.indices.filter {
+            ebb.look(heldBytes: looks[$0].held << 20, residentBytes: looks[$0].resident << 20)
+        }
     }
 
-    private static func steady(_ mebibytes: Int, _ looks: Int = MemoryEbb.looks) -> [Int] {
-        [Int](repeating: mebibytes, count: looks)
+    private static func steady(_ held: Int, _ resident: Int, _ looks: Int = MemoryEbb.looks) -> [Look] {
+        [Look](repeating: (held, resident), count: looks)
     }
 
-    @Test("After a high tide memory is given back once")
+    @Test("What stays resident after it was held is returned once")
     func once() {
-        #expect(Self.givenBack([0, 10, 100] + Self.steady(1, 50)) == [2 + MemoryEbb.looks])
+        let looks = [(0, 20), (100, 120)] + Self.steady(1, 120) + Self.steady(1, 25, 50)
+        #expect(Self.returns(looks) == [1 + MemoryEbb.looks])
     }
 
-    @Test("What rises and falls is left alone, and so is what is little, or has fallen by little")
+    @Test("What comes and goes between two looks is returned too: it need never have been seen as held")
+    func unseen() {
+        #expect(Self.returns([(0, 20)] + Self.steady(0, 40)) == [MemoryEbb.looks])
+    }
+
+    @Test("What is held is left alone, and so is what is little or is used again in between")
     func leftAlone() {
-        #expect(Self.givenBack((0..<100).map { $0 % 3 == 0 ? 100 : 1 }) == [])
-        #expect(Self.givenBack([7] + Self.steady(0, 50)) == [])
-        #expect(Self.givenBack([100] + Self.steady(60, 50)) == [])
+        #expect(Self.returns([(0, 20)] + Self.steady(100, 120, 50)) == [])
+        #expect(Self.returns([(0, 20)] + Self.steady(0, 27, 50)) == [])
+        #expect(Self.returns((0..<100).map { $0 % 4 == 0 ? (0, 20) : $0 % 4 == 3 ? (40, 60) : (0, 60) }) == [])
     }
 
-    @Test("The next high tide is measured from where the last one has fallen to")
-    func again() {
-        let held = [100] + Self.steady(40) + Self.steady(15) + [90] + Self.steady(15)
-        #expect(Self.givenBack(held) == [MemoryEbb.looks, 2 * MemoryEbb.looks, 3 * MemoryEbb.looks + 1])
+    @Test("Where something else has grown, it returns once and measures from there")
+    func others() {
+        let looks = [(0, 20)] + Self.steady(0, 80, 50) + Self.steady(0, 100)
+        #expect(Self.returns(looks) == [MemoryEbb.looks, 50 + MemoryEbb.looks])
     }
 
-    @Test("It is high until it has been given back")
+    @Test("It goes on looking until memory was returned, and once more to see what was left")
     func isHigh() {
         var ebb = MemoryEbb()
+        _ = ebb.look(heldBytes: 0, residentBytes: 0)
         #expect(!ebb.isHigh)
-        _ = ebb.look(heldBytes: MemoryEbb.bytesMin)
-        #expect(ebb.isHigh)
-        for look in 1...MemoryEbb.looks { #expect(ebb.look(heldBytes: 0) == (look == MemoryEbb.looks)) }
+        for look in 1...MemoryEbb.looks {
+            #expect(ebb.look(heldBytes: 0, residentBytes: MemoryEbb.bytesMin) == (look == MemoryEbb.looks))
+            #expect(ebb.isHigh)
+        }
+        _ = ebb.look(heldBytes: 0, residentBytes: 0)
         #expect(!ebb.isHigh)
     }
 }

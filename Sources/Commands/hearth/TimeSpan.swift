@@ -1,5 +1,5 @@
 /// Formats a duration for a table.
-enum Duration {
+enum TimeSpan {
     static func text(milliseconds: UInt64) -> String {
         let seconds = milliseconds / 1000
         switch seconds {
