@@ -159,8 +159,9 @@ var targets: [Target] = [
     library(
         "AdminService", in: "Services",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
-            "LimitDeclaration", "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "GRPC", "InferenceMessages",
+            "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "PolicyExplanation", "SandboxPolicy",
+            "SeccompFilter", "TerminalText", protobuf,
         ]),
 
     // The agent, and the commands that a person runs.

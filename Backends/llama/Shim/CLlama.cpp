@@ -10,6 +10,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/mman.h>
@@ -333,6 +334,7 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
         facts.context_tokens = uint32_t(std::max(0, llama_model_n_ctx_train(llama->model.get())));
         facts.vocabulary = uint32_t(llama->vocabularySize());
         facts.weights_bytes = llama_model_size(llama->model.get());
+        facts.parameters = llama_model_n_params(llama->model.get());
         facts.longest_piece_bytes = longestPiece(llama->vocabulary());
         facts.splits_text = llama_vocab_type(llama->vocabulary()) == LLAMA_VOCAB_TYPE_BPE;
         facts.has_chat_template = llama->chatTemplate != nullptr;
@@ -368,6 +370,23 @@ size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *t
     return guarded<size_t>(0, [&] {
         const int32_t length = llama_model_meta_val_str(llama->model.get(), key, text, capacity);
         return length < 0 ? 0 : std::min(size_t(length), capacity > 0 ? capacity - 1 : 0);
+    });
+}
+
+size_t hearth_llama_quantisation(const hearth_llama *llama, char *text, size_t capacity) {
+    return guarded<size_t>(0, [&]() -> size_t {
+        // "ARCHITECTURE SIZE QUANTISATION"; the first two are words.
+        char description[128];
+        llama_model_desc(llama->model.get(), description, sizeof description);
+        std::string_view rest(description);
+        for (int word = 0; word < 2; word++) {
+            const size_t blank = rest.find(' ');
+            rest.remove_prefix(blank == rest.npos ? rest.size() : blank + 1);
+        }
+        if (capacity == 0) return 0;
+        const size_t length = rest.copy(text, capacity - 1);
+        text[length] = 0;
+        return length;
     });
 }
 

@@ -184,6 +184,21 @@ extension LlamaModel {
             ).sentence)
     }
 
+    /// Adds what the file says of itself.
+    func describe(_ inspected: inout InspectedModel) {
+        inspected.architecture = Self.metadata(llama, "general.architecture") ?? ""
+        inspected.name = Self.metadata(llama, "general.name") ?? ""
+        inspected.licence = Self.metadata(llama, "general.license") ?? ""
+        inspected.parameters = facts.parameters
+        inspected.trainedContextTokens = Int(facts.context_tokens)
+        inspected.hasChatTemplate = facts.has_chat_template
+        inspected.templateFlaw = templateFlaw
+        inspected.quantisation = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            let count = hearth_llama_quantisation(llama, buffer.baseAddress, buffer.count)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
+    }
+
     private static func metadata(_ llama: OpaquePointer, _ key: String) -> String? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
             let count = hearth_llama_metadata(llama, key, buffer.baseAddress, buffer.count)

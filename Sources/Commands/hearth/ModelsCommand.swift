@@ -7,6 +7,14 @@ internal import TerminalText
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
+        abstract: "List the models that a host lends, or show one of them.",
+        subcommands: [ModelsListCommand.self, ModelsShowCommand.self],
+        defaultSubcommand: ModelsListCommand.self)
+}
+
+struct ModelsListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List the models that a host lends.",
         discussion: """
             A model that is 'unloaded' is loaded by its next request. Of the agent that runs on this machine its owner is also \
