@@ -425,6 +425,14 @@ uint64_t hearth_llama_memory_limit(void) {
     return data.rlim_cur;
 }
 
+static ggml_type cacheType(const char *name) {
+    for (int type = 0; name && type < GGML_TYPE_COUNT; type++) {
+        const char *other = ggml_type_name(ggml_type(type));
+        if (other && std::strcmp(name, other) == 0) return ggml_type(type);
+    }
+    return GGML_TYPE_F16;
+}
+
 bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings) {
     return guarded(false, [&] {
         llama->batch.reset();
@@ -440,6 +448,7 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_threads = int32_t(settings.threads);
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;
+        parameters.type_k = parameters.type_v = cacheType(settings.cache_type);
         llama->hasSeparateCaches = settings.separate_caches;
         parameters.no_perf = true;
         parameters.abort_callback_data = llama;

@@ -69,6 +69,14 @@ extension LlamaEngine {
         return try LlamaModel.open(descriptor)
     }
 
+    private func options(_ request: LoadRequest) throws(EngineFault) -> ModelOptions {
+        do throws(ModelOptions.Refusal) {
+            return try ModelOptions(request.options)
+        } catch {
+            throw EngineFault(.badModel, error.sentence)
+        }
+    }
+
     /// What loading a model takes, and what there is memory for.
     private struct Measured {
         /// Not loaded: it only tells what it would take.
@@ -93,7 +101,8 @@ extension LlamaEngine {
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
         // The measured model's vocabulary takes the room that the loaded one will take.
         defer { withExtendedLifetime(model) {} }
-        let (cost, copiesBytes) = try model.needs(contextTokens: min(contextTokens, Limits.measuredContextTokensMax))
+        let (cost, copiesBytes) = try model.needs(
+            contextTokens: min(contextTokens, Limits.measuredContextTokensMax), cacheType: options(request).cacheType)
         func planned(beside bytes: UInt64) -> MemoryPlan? {
             MemoryPlan(cost, contextTokens: contextTokens, isContextWanted: isContextWanted, sequences: sequences) {
                 let (all, overflow) = $0.addingReportingOverflow(bytes)
@@ -136,9 +145,12 @@ extension LlamaEngine {
         _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
     ) throws(EngineFault) -> Int {
         contextTokens = plan.contextTokens
+        let cacheType = try options(request).cacheType
         var count = plan.sequences
         while count > 0 {
-            if model.prepare(contextTokens: contextTokens, sequences: count, threads: request.threads) { return count }
+            let isPrepared = model.prepare(
+                contextTokens: contextTokens, sequences: count, threads: request.threads, cacheType: cacheType)
+            if isPrepared { return count }
             count /= 2
             if count > 0 { Backend.log("there was no memory for \(count * 2) sequences; trying \(count)") }
         }

@@ -8,6 +8,12 @@ struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
         abstract: "List the models that a host lends, or show one of them.",
+        discussion: """
+            EXAMPLES
+              hearth models
+              hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
+              hearth models show smollm2-135m-instruct
+            """,
         subcommands: [ModelsListCommand.self, ModelsShowCommand.self],
         defaultSubcommand: ModelsListCommand.self)
 }

@@ -50,6 +50,28 @@ struct LlamaInspectionTests {
         #expect(squeezed.memoryBytes <= 160 << 20)
     }
 
+    @Test("Quantised caches take less memory, and answer; an unknown option is refused")
+    func cacheType() throws {
+        func backend(_ options: [String: String], inspectOnly: Bool = false) throws -> BackendDriver {
+            let backend = try BackendDriver.unloadedLlama()
+            try backend.shakeHands()
+            try backend.askToLoad(model: "demo", options: options, inspectOnly: inspectOnly)
+            try backend.listen { $0.inspected != nil || $0.conversation.phase == .ready }
+            return backend
+        }
+        let whole = try #require(try backend([:], inspectOnly: true).inspected)
+        let quantised = try #require(try backend(["cacheType": "q8_0"], inspectOnly: true).inspected)
+        #expect(quantised.contextBytes < whole.contextBytes)
+        #expect(
+            try backend(["cacheType": "q8_0"]).complete(.question("What is 3 plus 4?")).text.contains("7"))
+        let failure = try #require(throws: BackendDriver.Failure.self) { _ = try backend(["cache": "q8_0"]) }
+        guard case .fatal(let fault) = failure else {
+            Issue.record("\(failure)")
+            return
+        }
+        #expect(fault.code == .badModel && fault.message.contains("'cache' is unknown"))
+    }
+
     @Test("A file that is no model is refused with the reason that loading it would have")
     func refusal() throws {
         let model = try ChangedModel { $0.removeLast($0.count / 2) }

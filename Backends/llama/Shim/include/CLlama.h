@@ -158,6 +158,8 @@ typedef struct hearth_llama_context_settings {
     /// do not depend on its neighbours; but only sequences with neighbouring numbers are computed in one pass over the
     /// weights.
     bool separate_caches;
+    /// How keys and values are kept, as llama.cpp names it: "f16", "q8_0". NULL: "f16".
+    const char *cache_type;
 } hearth_llama_context_settings;
 
 /// Makes the context. False when there is no memory for it; may be called again with less, or anew.
