@@ -35,9 +35,9 @@ extension LlamaEngine {
             throw EngineFault(
                 .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
         }
-        let file = try LlamaModel.open(descriptor)
-        let (plan, loading) = try plan(file, request)
-        let model = try LlamaModel(file, loading, progress: progress)
+        try LlamaModel.open([descriptor] + request.furtherWeightsDescriptors)
+        let (plan, loading) = try plan(request)
+        let model = try LlamaModel(loading, chatTemplate: request.chatTemplate, progress: progress)
         let count = try prepare(model, plan, request)
         modelID = request.model
         sequences = Array(repeating: nil, count: count)
@@ -50,10 +50,8 @@ extension LlamaEngine {
 
     /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
     /// kernels.
-    private mutating func plan(
-        _ file: hearth_llama_file_facts, _ request: LoadRequest
-    ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
-        let model = try LlamaModel(file, HEARTH_LLAMA_MEASURED) { _ in }
+    private mutating func plan(_ request: LoadRequest) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
+        let model = try LlamaModel(HEARTH_LLAMA_MEASURED, chatTemplate: request.chatTemplate) { _ in }
         let trained = Int(model.facts.context_tokens)
         let isContextWanted = request.contextTokens > 0
         let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax

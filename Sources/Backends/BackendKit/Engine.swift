@@ -79,6 +79,10 @@ public struct Capability: Hashable, Sendable {
     public static let chat = Capability("chat")
     /// Counts the tokens of a prompt without computing a completion.
     public static let countTokens = Capability("count_tokens")
+    /// Loads weights in several files (`LoadRequest.furtherWeightsDescriptors`).
+    public static let splitWeights = Capability("split_weights")
+    /// Takes a chat template in place of the model's own (`LoadRequest.chatTemplate`).
+    public static let chatTemplate = Capability("chat_template")
 }
 
 /// The prompt tokens of a sequence.

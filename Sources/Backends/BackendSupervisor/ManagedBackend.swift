@@ -20,9 +20,9 @@ package final class ManagedBackend {
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
-    /// The capabilities that its Hello named.
+    /// The capabilities that its Hello named and that matter to consumers.
     package private(set) var capabilities: [String] = []
-    /// SHA-256 of the weights, 32 bytes; empty without weights, or before they were read.
+    /// The digest of the weights (`ModelWeights.digest`); empty without weights, or before they were read.
     package private(set) var modelDigest: [UInt8] = []
     /// Tokens of prompt and completion together; 0 before the model was loaded.
     package private(set) var maxContextTokens: UInt32 = 0
@@ -93,7 +93,7 @@ extension ManagedBackend {
     package var state: State {
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
-        if case .refused = weights { return .failed }
+        if weights.refusal != nil { return .failed }
         return weights.areThere ? .unloaded : .waiting
     }
 
@@ -105,8 +105,7 @@ extension ManagedBackend {
     /// Why a request could not load its model; empty where it could.
     private var obstacle: String {
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
-        if case .refused(let sentence) = weights { return sentence }
-        return definition.weights.place.flatMap { weights.wait(for: $0.path) } ?? ""
+        return weights.refusal ?? weights.wait(for: definition.weights.places) ?? ""
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
@@ -179,9 +178,7 @@ extension ManagedBackend {
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 
     /// Whether its weights are there and still being written; it waits for nothing else.
-    var weightsAreComing: Bool {
-        if case .found(_, isSettled: false) = files?.weights { true } else { false }
-    }
+    var weightsAreComing: Bool { files?.weights.areComing == true }
 
     /// Whether a look has found the size of its weights.
     var isLookedAt: Bool { files?.isComplete == true }
@@ -193,11 +190,7 @@ extension ManagedBackend {
         return beside.addingReportingOverflow(weightsBytes).overflow ? .max : beside + weightsBytes
     }
 
-    private var weightsBytes: UInt64 {
-        if let weights { return weights.file.byteCount }
-        if case .found(let facts, _) = files?.weights { return facts.byteCount }
-        return 0
-    }
+    private var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
 
     /// Its memory as the budget counts it; nil when no process runs.
     var memoryHolder: MemoryBudget.Holder? {
@@ -272,7 +265,7 @@ extension ManagedBackend {
     /// weights that it has open (`held`), and the changes that are not in force (`notice`). `rival` serves its model in
     /// its stead.
     func follow(
-        _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: FileFacts?, notice: String
+        _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: [FileFacts?], notice: String
     ) {
         let isSame = self.definition.isSame(as: definition)
         self.definition = definition
@@ -298,15 +291,14 @@ extension ManagedBackend {
         }
     }
 
-    private func saw(_ files: BackendFiles, held: FileFacts?, notice: String) {
+    private func saw(_ files: BackendFiles, held: [FileFacts?], notice: String) {
         self.files = files
         if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
         self.notice = notice
-        if let path = definition.weights.place?.path, let why = files.weights.wait(for: path) {
+        if let why = files.weights.wait(for: definition.weights.places) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
-        // The weights for its next start may lie elsewhere.
-        weights?.look(weights?.file.place == definition.weights.place ? files.weights : .none, held: held)
+        weights?.look(files.weights, at: definition.weights.places, held: held)
         noteChange()
     }
 
@@ -401,9 +393,9 @@ extension ManagedBackend {
             launch.process.end()
             throw error
         }
-        weights = launch.weights.map { file in
+        weights = launch.weights.map { weights in
             LoadedWeights(
-                file, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
+                weights, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
                 noticed: { [weak self] in self?.noteChange() }, changed: { [weak self] in self?.weightsChanged($0) })
         }
         wasReady = false
@@ -443,7 +435,7 @@ extension ManagedBackend {
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
             deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
-            lines: log.linesOfProcess, weights: weights?.file.path)
+            lines: log.linesOfProcess, weights: weights?.path)
     }
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
@@ -472,8 +464,14 @@ extension ManagedBackend {
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
-        capabilities = hello.capabilities.map { printable($0) }
+        capabilities = hello.capabilities.filter { !Hello.ofLoading.contains($0) }.map { printable($0) }
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
+        let parts = weights?.weights.files.count ?? 0
+        guard parts <= 1 || hello.capabilities.contains(Hello.splitWeights) else {
+            return reject(
+                "takes no model in \(parts) parts; join them into one file, with: llama-gguf-split --merge")
+        }
+        let descriptors = (0..<parts).map { UInt32(GivenDescriptor.firstHandedOn) + UInt32($0) }
         let limits = setting.configuration.limits
         let owner = setting.configuration.owner
         connection?.welcome(
@@ -481,8 +479,9 @@ extension ManagedBackend: BackendConnectionOwner {
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
             Load(
-                model: model, weightsDescriptor: weights.map { _ in UInt32(GivenDescriptor.firstHandedOn) },
-                weightsBytes: weights?.file.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
+                model: model, weightsDescriptor: descriptors.first,
+                furtherWeightsDescriptors: Array(descriptors.dropFirst()),
+                weightsBytes: weights?.weights.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
                 maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
                 threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
@@ -491,9 +490,12 @@ extension ManagedBackend: BackendConnectionOwner {
 
     private func reject(_ hello: Hello) {
         let ours = ContractLimits.revisions
-        let reason =
+        reject(
             "speaks revisions \(hello.minRevision) to \(hello.maxRevision) of the backend contract, this host"
-            + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host"
+                + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host")
+    }
+
+    private func reject(_ reason: String) {
         connection?.reject(Reject(reason: reason))
         apply { $0.gaveUp(reason, forOwner: true, at: $1) }
     }

@@ -93,7 +93,7 @@ package final class Supervisor {
     private func look() async {
         guard !isStopping else { return }
         var reader = reader(limits)
-        for backend in backends { reader.held[backend.key] = backend.weights?.file }
+        for backend in backends { reader.held[backend.key] = backend.weights?.weights }
         reader.lentModels = lent.keys.sorted()
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
@@ -205,7 +205,7 @@ extension Supervisor {
         ]
         backend.follow(
             definition, rival: models[backend.model]?.offers.rival(of: backend.name), files: files,
-            held: catalog.held[backend.key],
+            held: catalog.held[backend.key] ?? [],
             notice: notices.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
@@ -226,6 +226,7 @@ extension Supervisor {
 extension Supervisor {
     /// Serves a model file, at an absolute path, until `endLending`; returns its id. Throws why it cannot be served.
     package func lend(_ path: String) async throws(SupervisorError) -> String {
+        let path = ModelParts.firstPath(ofModelAt: path)
         lent[path, default: 0] += 1
         // A file that was copied a moment ago takes a few looks.
         let until = Monotonic.now().advanced(milliseconds: limits.weightsSettledMilliseconds &* 3)
@@ -248,6 +249,7 @@ extension Supervisor {
     }
 
     package func endLending(_ path: String) {
+        let path = ModelParts.firstPath(ofModelAt: path)
         guard let count = lent[path] else { return }
         lent[path] = count > 1 ? count - 1 : nil
         Task { await self.rescan() }
