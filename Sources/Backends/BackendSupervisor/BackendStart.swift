@@ -56,6 +56,7 @@ struct BackendStart: Sendable {
             }
             return found.wait(for: places).map { WeightsAwaited(description: $0) }
         }
+        if let refusal = WeightsLook.look(at: places, settledMilliseconds: 0).refusal { throw SupervisorError(refusal) }
         if let wait = wait() { throw wait }
         do {
             let weights = ModelWeights(

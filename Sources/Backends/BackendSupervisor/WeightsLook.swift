@@ -1,3 +1,4 @@
+internal import Glibc
 internal import LinuxSystem
 internal import SandboxPolicy
 
@@ -20,12 +21,29 @@ enum WeightsLook: Equatable, Sendable {
         if case .found(let facts, _) = before { earlier = facts }
         do throws(TrustError) {
             let facts = try place.open(.weights).facts
+            // It was only looked at, which needs no right to read it.
+            if access(place.path, R_OK) != 0, errno == EACCES { return .refused(unreadable(place)) }
             let isSettled = facts.wasQuiet(
                 forMilliseconds: settledMilliseconds, at: FileFacts.clockNanoseconds(), before: earlier)
             return .found(facts, isSettled: isSettled)
         } catch {
-            return error.isAbsence ? .missing : .refused(error.description)
+            return error.isAbsence ? .missing : .refused(sentence(for: error, at: place))
         }
+    }
+
+    /// Why weights are refused, with the remedy: a group may put them into a folder, which changes what helps.
+    private static func sentence(for error: TrustError, at place: PlaceWithin) -> String {
+        if error.cause?.code == EACCES { return unreadable(place) }
+        guard place.within.isEmpty, error.cause == nil, let link = try? FileFacts(path: place.root),
+            link.kind == .symbolicLink, link.owner != 0, link.owner != geteuid()
+        else { return error.description }
+        return
+            "\(place.root) is a symbolic link of user \(link.owner), who could make it lead to files that only the agent "
+            + "may read; copy the model itself in its place, with: hearth pull FILE"
+    }
+
+    private static func unreadable(_ place: PlaceWithin) -> String {
+        "\(place.path) may not be read by the agent's user; let it, with: chmod a+r '\(place.path)'"
     }
 
     /// Whether a launch would not wait for them.
