@@ -362,6 +362,8 @@ if let llamaPrefix {
             swiftSettings: swiftSettings,
             linkerSettings: staticExecutable + [
                 .unsafeFlags(["-L\(llamaPrefix)/lib"]),
+                // Shim/WeightsFiles.cpp has what takes their places.
+                .unsafeFlags(["-Xlinker", "--wrap=ggml_fopen", "-Xlinker", "--wrap=fclose"]),
                 .linkedLibrary("llama-jinja"), .linkedLibrary("llama"), .linkedLibrary("ggml"),
                 .linkedLibrary("ggml-cpu"), .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
                 .linkedLibrary("pthread"),

@@ -6,7 +6,7 @@ internal import SandboxPolicy
 ///
 /// `merged` takes the findings of a look and returns the entry that is in force from then on.
 struct ModelEntry: Equatable, Sendable {
-    /// The path of the weights, as their owner knows it.
+    /// The path of the weights, as their owner knows it; of a model in parts, that of the first one.
     let path: String
     let name: ModelName
     /// The ending of the file's name, in lower case.

@@ -279,6 +279,50 @@ def test_a_file_that_goes_lets_its_stream_end_and_one_that_is_replaced_is_loaded
     run(scenario())
 
 
+def test_parts_are_one_model_with_one_digest_once_all_are_there(agent):
+    texts = ["one", "two", "three"]
+
+    def name(number):
+        return f"big-q8_0-{number:05}-of-00003.words"
+
+    def digest():
+        return hashlib.sha256(b"".join(hashlib.sha256(text.encode()).digest() for text in texts)).digest()
+
+    for number in (1, 3):
+        agent.add(name(number), texts[number - 1])
+    wait_until(lambda: f"1 are missing: {name(2)}" in agent.models_text(), "told what is missing")
+    assert not agent.backends()
+    agent.add(name(2), texts[1])
+    (agent.model_folder / "big-q8_0.json").write_text(f'{{"sha256": "{digest().hex()}", "maxSequences": 3}}')
+    agent.wait_state("big:q8_0", "unloaded")
+    turn, _ = ask(agent, "big")
+    assert turn.accepted.model_digest == digest() and agent.number("big:q8_0", "maxSequences") == 3
+    (agent.model_folder / "big-q8_0.json").unlink()
+    wait_until(lambda: agent.state_of("big:q8_0") == "unloaded", "its settings are gone")
+    ask(agent, "big")
+    texts[1] = "another"
+    agent.add(name(2), texts[1])
+    wait_until(lambda: listed(agent)["big:q8_0"].digest == digest(), "loaded anew with the new part")
+    ask(agent, "big")
+    (agent.model_folder / name(3)).unlink()
+    wait_until(lambda: "big:q8_0" not in listed(agent), "not offered any more")
+
+
+def test_a_digest_that_the_settings_do_not_name_is_told_of_parts_too(agent):
+    for number in (1, 2):
+        agent.add(f"big-{number:05}-of-00002.words", "x")
+    (agent.model_folder / "big.json").write_text(f'{{"sha256": "{"0" * 64}"}}')
+    agent.wait_state("big", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(echo.request("x", model="big")))
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.FAILED_PRECONDITION), error
+
+    run(scenario())
+    assert "the 2 parts of the weights" in agent.backends()["big"]["detail"]
+
+
 def test_a_settings_folder_that_is_not_there_is_an_error_that_names_it(agent):
     command = [*agent.command, "--models", agent.folder / "nowhere", "--listen", "127.0.0.1:0"]
     answer = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
