@@ -269,8 +269,10 @@ final class HTTPClient {
             CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_TOO_MANY_REDIRECTS, CURLE_PEER_FAILED_VERIFICATION,
             CURLE_SSL_CACERT_BADFILE, CURLE_OUT_OF_MEMORY,
         ]
+        let isDoubted = result == CURLE_PEER_FAILED_VERIFICATION
+        let remedy = isDoubted ? "; name the file of the authority that signed it in SSL_CERT_FILE" : ""
         var failure = TransferFailure(
-            description: "\(host): \(words)", isTransient: !permanent.contains { $0 == result })
+            description: "\(host): \(words)\(remedy)", isTransient: !permanent.contains { $0 == result })
         failure.isWithoutTLS = result == CURLE_SSL_CONNECT_ERROR
         failure.isUnreachable = [CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT]
             .contains {

@@ -142,6 +142,7 @@ extension ModelPulling {
         if try isThere(name.file, size: nil, digest: digest, in: folder) {
             return try finish([], count: 1, licence: nil, in: folder)
         }
+        report(PullEvent(.found, name.file))
         let http = http
         let download = try BlobDownload(
             digest: digest, size: nil, name: name.file, part: part, folder: folder, report: report,
@@ -219,8 +220,10 @@ extension ModelPulling {
         _ parts: [(file: String, part: PartFile)], count: Int, licence: String?, in folder: PullFolder
     ) throws -> PullEvent {
         let stem = "\(folder.path)/\(name.firstStem(parts: count))"
-        if name.needsSettings { try writeSettings(stem + ".json") }
-        if let licence { try? FileBytes.replace(stem + ".license.txt", with: Array(licence.utf8), mode: 0o644) }
+        if name.needsSettings { try writeSettings(stem + ".json", folder) }
+        if let licence {
+            try? FileBytes.replace(stem + ".license.txt", with: Array(licence.utf8), mode: 0o644, owner: folder.owner)
+        }
         if parts.isEmpty { report(PullEvent(.note, "\(name.file) was here already, and is what it should be.")) }
         for (file, part) in parts.reversed() { try folder.place(part, as: file) }
         var event = PullEvent(.done)
@@ -229,10 +232,10 @@ extension ModelPulling {
         return event
     }
 
-    private func writeSettings(_ path: String) throws {
+    private func writeSettings(_ path: String, _ folder: PullFolder) throws {
         let text = JSONSettings.text(id: name.id)
         do throws(LinuxError) {
-            try FileBytes.replace(path, with: Array(text.utf8), mode: 0o644, overwriting: false)
+            try FileBytes.replace(path, with: Array(text.utf8), mode: 0o644, owner: folder.owner, overwriting: false)
         } catch {
             guard error.code == EEXIST else { throw PullFailure(.refused, "\(error)") }
             guard (try? FileBytes.read(path, max: 1 << 20)).map({ $0 == Array(text.utf8) }) == true else {

@@ -9,6 +9,8 @@ final class PullFolder {
     let path: String
     let models: Descriptor
     let parts: Descriptor
+    /// To whom root gives what it makes here: whoever the folder belongs to, such as the service's user. Nil for others.
+    let owner: FileOwner?
 
     static let partsName = ".pull"
 
@@ -18,10 +20,16 @@ final class PullFolder {
         do throws(LinuxError) {
             try Self.make(path)
             models = try Descriptor.open(path, O_RDONLY | O_DIRECTORY)
-            if mkdirat(models.raw, Self.partsName, 0o700) != 0, errno != EEXIST {
-                throw LinuxError.last("make \(path)/\(Self.partsName)")
-            }
+            owner = SystemUser.currentIsRoot ? FileOwner(of: path) : nil
+            let isNew = mkdirat(models.raw, Self.partsName, 0o700) == 0
+            guard isNew || errno == EEXIST else { throw LinuxError.last("make \(path)/\(Self.partsName)") }
             parts = try models.openBelow(Self.partsName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            if isNew { try Self.give(parts, to: owner) }
+            let facts = try FileFacts(of: parts, name: Self.partsName)
+            // Whoever can write there decides what is in a part after it was verified.
+            guard facts.permissions & 0o022 == 0, [SystemUser.currentID, 0, owner?.user].contains(facts.owner) else {
+                throw LinuxError(code: EPERM, operation: "use \(path)/\(Self.partsName), to which others can write")
+            }
         } catch {
             throw PullFailure(
                 .refused,
@@ -33,11 +41,24 @@ final class PullFolder {
     private static func make(_ path: String) throws(LinuxError) {
         var place = ""
         for component in path.split(separator: "/") {
+            let above = place
             place += "/\(component)"
-            if mkdir(place, 0o755) != 0, errno != EEXIST, access(place, X_OK) != 0 {
+            if mkdir(place, 0o755) == 0 {
+                // A folder that root makes in a service's own is the service's, too.
+                if SystemUser.currentIsRoot, let owner = FileOwner(of: above.isEmpty ? "/" : above) {
+                    let path = place
+                    try checked("give \(path) to its owner") { lchown(path, owner.user, owner.group) }
+                }
+            } else if errno != EEXIST, access(place, X_OK) != 0 {
                 throw LinuxError.last("make \(place)")
             }
         }
+    }
+
+    static func give(_ file: borrowing Descriptor, to owner: FileOwner?) throws(LinuxError) {
+        guard let owner else { return }
+        let raw = file.raw
+        try checked("give a file to its owner") { fchown(raw, owner.user, owner.group) }
     }
 
     /// The bytes that this user may still write.
@@ -149,10 +170,15 @@ final class PartFile {
             guard fstatat(folder.parts.raw, self.name, &facts, AT_SYMLINK_NOFOLLOW) == 0,
                 try FileFacts(of: file, name: self.name).inode == UInt64(facts.st_ino)
             else { continue }
+            guard facts.st_mode & S_IFMT == S_IFREG, facts.st_nlink == 1 else {
+                throw PullFailure(.refused, "\(folder.path)/\(PullFolder.partsName)/\(self.name) is no part; remove it")
+            }
             self.file = file
             break
         }
         journal = try folder.parts.openBelow(journalName, flags | O_APPEND, mode: 0o600)
+        try PullFolder.give(file, to: folder.owner)
+        try PullFolder.give(journal, to: folder.owner)
     }
 
     /// What the journal says has arrived, as far as the file has so many bytes.

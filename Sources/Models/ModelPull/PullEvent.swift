@@ -8,7 +8,7 @@ package struct PullEvent: Equatable, Sendable {
         case resolving
         /// `text`: the licence's first lines, before anything large is fetched.
         case licence
-        /// `text`: the file's name; `total`: its bytes.
+        /// `text`: the file's name; `total`: its bytes, 0 before they are known.
         case found
         /// `done` of `total` bytes were read back and are what arrived.
         case verifying

@@ -9,7 +9,7 @@ package struct PullReport: Sendable {
     private var rate = TransferRate()
     private var isLineOpen = false
     private var phase: PullEvent.Kind?
-    /// The last tenth that a line elsewhere than on a terminal was written for.
+    /// The last tenth that a line was written for elsewhere than on a terminal.
     private var tenth: UInt64 = 0
 
     package init(columns: Int?) { self.columns = columns }
@@ -23,7 +23,7 @@ package struct PullReport: Sendable {
             return line((["Its licence:"] + lines).joined(separator: "\n"))
         case .found:
             file = printable(event.text)
-            return line(event.total == 0 ? file : "\(file), \(ByteCount.text(event.total))")
+            return event.total == 0 ? "" : line("\(file), \(ByteCount.text(event.total))")
         case .note: return line(printable(event.text))
         case .verifying, .downloading: return progress(event, now)
         case .done, .failed: return erase()
@@ -52,19 +52,20 @@ package struct PullReport: Sendable {
     }
 
     private mutating func progress(_ event: PullEvent, _ now: Monotonic) -> String {
-        if phase != event.kind {
+        let isNew = phase != event.kind
+        if isNew {
             phase = event.kind
             rate = TransferRate()
             tenth = 0
         }
         rate.note(event.done, at: now)
-        let verb = event.kind == .verifying ? "verifying" : "downloading"
         guard let columns else {
-            guard event.total > 0 else { return "" }
+            // It takes seconds.
+            if event.kind == .verifying { return isNew ? "verifying \(file)\n" : "" }
             let now = min(event.done, event.total) / max(event.total / 10, 1)
-            guard now > tenth else { return "" }
+            guard event.total > 0, now > tenth else { return "" }
             tenth = now
-            return "\(verb) \(file), \(Self.percent(event)) %\n"
+            return "downloading \(file), \(Self.percent(event)) %\n"
         }
         var after = ByteCount.text(event.done)
         if event.total > 0 { after = "\(Self.percent(event)) %  \(ByteCount.pair(event.done, event.total))" }

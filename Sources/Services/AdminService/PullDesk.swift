@@ -27,7 +27,7 @@ package final class PullDesk {
         private static let isPassedOn: Set = [
             "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
             "SSL_CERT_FILE", "HOME", "PATH", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR",
-            "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS", "LD_LIBRARY_PATH",
+            "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS",
         ]
     }
 

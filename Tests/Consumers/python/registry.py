@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import re
+import ssl
 import threading
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -22,6 +23,10 @@ class Registry:
         self.blobs, self.manifests = {}, {}
         # A repository that needs a token, and the USER:PASSWORD that its token service gives one for; None: for everybody.
         self.private = {}
+        # A repository that takes this USER:PASSWORD itself.
+        self.basic = {}
+        # The tokens that were given so far: only the last is good.
+        self.tokens = 0
         # For each next answer of the storage: a function of (handler, content, first byte) that may answer in its place.
         self.tricks = []
         self.ignores_ranges = False
@@ -30,12 +35,21 @@ class Registry:
         self.servers = [self._serve(RegistryHandler), self._serve(StorageHandler)]
         self.address, self.storage = (f"127.0.0.1:{server.server_address[1]}" for server in self.servers)
 
-    def _serve(self, handler):
+    def _serve(self, handler, context=None):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         server.registry = self
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return server
+
+    def serve_tls(self, certificate, key):
+        """The registry on one more port, with TLS; its address."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.servers.append(self._serve(RegistryHandler, context))
+        return f"127.0.0.1:{self.servers[-1].server_address[1]}"
 
     def close(self):
         for server in self.servers:
@@ -95,7 +109,11 @@ class RegistryHandler(Handler):
         if not match:
             return self.answer(404)
         repository, kind, reference = match.groups()
-        if repository in registry.private and self.headers.get("Authorization") != f"Bearer token-of-{repository}":
+        said = self.headers.get("Authorization")
+        wanted = registry.basic.get(repository)
+        if wanted and said != "Basic " + base64.b64encode(wanted.encode()).decode():
+            return self.answer(401, WWW_Authenticate='Basic realm="test registry"')
+        if repository in registry.private and said != f"Bearer token-{registry.tokens}-of-{repository}":
             realm = f"http://{registry.address}/token"
             challenge = f'Bearer realm="{realm}",service="test registry",scope="repository:{repository}:pull"'
             return self.answer(401, WWW_Authenticate=challenge)
@@ -112,7 +130,8 @@ class RegistryHandler(Handler):
         wanted = registry.private[repository]
         if wanted and self.headers.get("Authorization") != "Basic " + base64.b64encode(wanted.encode()).decode():
             return self.answer(401)
-        return self.answer(200, json.dumps({"token": f"token-of-{repository}"}).encode())
+        registry.tokens += 1
+        return self.answer(200, json.dumps({"token": f"token-{registry.tokens}-of-{repository}"}).encode())
 
 
 class StorageHandler(Handler):

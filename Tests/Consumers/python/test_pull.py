@@ -13,6 +13,7 @@ import threading
 import pytest
 import registry as play
 from agent import PREFIX, Agent, descendants, is_alive, wait_until
+from certificates import new_pair
 from registry import DOCKER_LICENCE, DOCKER_WEIGHTS, Registry, digest_of
 from terminal import Terminal, plain
 
@@ -177,9 +178,30 @@ def test_the_storage_never_sees_what_the_registry_is_told(hub, tmp_path):
     (tmp_path / "auth.json").write_text(json.dumps({"credHelpers": {hub.address: "fox"}}))
     variables = {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "PATH": f"{helper.parent}:{os.environ['PATH']}"}
     pulled(tmp_path, source, "--as", "again", **variables)
-    # A token for everybody needs none of it.
+    # A token for everybody needs none of it; one that is no longer good is asked for anew.
     hub.private["private/fox"] = None
+
+    def let_expire(handler, content, first, last):
+        hub.tokens += 1
+        return play.cut(1000)(handler, content, first, last)
+
+    hub.tricks = [let_expire]
     pulled(tmp_path, source, "--as", "third")
+    hub.basic["basic/fox"] = "me:a secret: yes"
+    source = hub.push("basic/fox", "latest", [(DOCKER_WEIGHTS, SMALL)])
+    assert pull(tmp_path, source).returncode == 1
+    pulled(tmp_path, source, "--as", "fourth", DOCKER_CONFIG=str(tmp_path / "docker"))
+    assert {asked[2] for asked in hub.asked} == {None}
+
+
+def test_a_registry_with_tls_is_believed_only_with_its_certificate(hub, tmp_path):
+    key, certificate = new_pair(tmp_path, "registry", "127.0.0.1", ["subjectAltName=IP:127.0.0.1"])
+    address = hub.serve_tls(certificate, key)
+    answer = pull(tmp_path, f"{address}/ai/fox")
+    assert answer.returncode == 1 and "SSL_CERT_FILE" in answer.stderr
+    # Its blobs lie behind an address without TLS, to which no redirect leads.
+    answer = pull(tmp_path, f"{address}/ai/fox", SSL_CERT_FILE=str(certificate))
+    assert answer.returncode == 1 and "http" in answer.stderr and hub.asked == []
 
 
 def test_the_licence_is_shown_first_and_kept_and_what_is_left_out_is_told(hub, tmp_path):
@@ -250,7 +272,9 @@ def test_an_address_is_taken_with_its_digest(hub, tmp_path):
     assert "my-fox:q4_0 is here" in pulled(tmp_path, address, "--sha256", digest)
     assert hub.ranges == [None, f"bytes={2 * MEBIBYTE}-"] and hub.sent == len(WEIGHTS)
     assert (tmp_path / "models/My Fox.Q4_0.gguf").read_bytes() == WEIGHTS
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
     answer = pull(tmp_path, address + "#sha256=" + "00" * 32, "--as", "other")
+    assert hub.asked[-1][2] == "Basic " + base64.b64encode(b"me:secret").decode()
     assert answer.returncode == 1 and "twice" in answer.stderr
     answer = pull(tmp_path, f"http://{hub.storage}/none#sha256={digest}")
     assert answer.returncode == 1 and "there is nothing at" in answer.stderr
