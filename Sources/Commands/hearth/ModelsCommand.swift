@@ -82,7 +82,8 @@ struct ModelsListCommand: AsyncParsableCommand {
                 "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
         else { return [] }
         let models = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
-        return models.map { "\($0.model): \($0.detail)" } + list.unserved.map { "\($0.name) is \($0.reason)" }
+        return list.pulls.map(PullCommand.line) + models.map { "\($0.model): \($0.detail)" }
+            + list.unserved.map { "\($0.name) is \($0.reason)" }
     }
 
     static func word(_ state: Hearth_V1_ModelState) -> String {

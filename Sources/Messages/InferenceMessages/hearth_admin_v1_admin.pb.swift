@@ -237,6 +237,80 @@ package nonisolated struct Hearth_Admin_V1_ModelDetails: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+/// Asks for a model from a registry or an address.
+package nonisolated struct Hearth_Admin_V1_PullRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "HOST/REPOSITORY:TAG" of a registry, or an address with its scheme.
+  package var source: String = String()
+
+  /// The SHA-256 of the file at an address, in hexadecimal; empty: the address has it in its fragment.
+  package var sha256: String = String()
+
+  /// The id that the model is to have; empty: its name gives it.
+  package var model: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One thing that a pull says. The texts may come from a registry.
+package nonisolated struct Hearth_Admin_V1_PullProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "resolving", "licence", "found", "verifying", "downloading", "note", "done" or "failed"; the last two are the end.
+  package var event: String = String()
+
+  /// What is looked for; the licence's first lines; the file's name; a remark; why it failed.
+  package var text: String = String()
+
+  /// Bytes that are here, or were read back.
+  package var doneBytes: UInt64 = 0
+
+  /// All bytes; 0 when not known.
+  package var totalBytes: UInt64 = 0
+
+  /// At the end: the id that consumers name the model by.
+  package var model: String = String()
+
+  /// At the end: the shortest name that it can be asked for by.
+  package var name: String = String()
+
+  /// Why it failed, as an exit code (sysexits(3)); 75 when the same request may succeed later.
+  package var exitCode: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A pull under way.
+package nonisolated struct Hearth_Admin_V1_Pull: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As it was asked for.
+  package var source: String = String()
+
+  /// "resolving", "verifying" or "downloading".
+  package var state: String = String()
+
+  /// As in `PullProgress`.
+  package var doneBytes: UInt64 = 0
+
+  package var totalBytes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks for the state of the agent.
 package nonisolated struct Hearth_Admin_V1_GetStatusRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -289,6 +363,9 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
 
   /// The risks that remain with any backend in its sandbox on this machine.
   package var residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+
+  /// The folder of models that pulled ones are put into; empty: it has none.
+  package var modelsFolder: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -397,6 +474,9 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
 
   /// Files of the folders of models that are not served, by their paths, in the order of the folders.
   package var unserved: [Hearth_Admin_V1_IgnoredFile] = []
+
+  /// The models on their way here, in the order in which they were asked for.
+  package var pulls: [Hearth_Admin_V1_Pull] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1079,6 +1159,151 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
   }
 }
 
+nonisolated extension Hearth_Admin_V1_PullRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PullRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}sha256\0\u{1}model\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.sha256) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
+    }
+    if !self.sha256.isEmpty {
+      try visitor.visitSingularStringField(value: self.sha256, fieldNumber: 2)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_PullRequest, rhs: Hearth_Admin_V1_PullRequest) -> Bool {
+    if lhs.source != rhs.source {return false}
+    if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_PullProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PullProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}event\0\u{1}text\0\u{3}done_bytes\0\u{3}total_bytes\0\u{1}model\0\u{1}name\0\u{3}exit_code\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.event) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.exitCode) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.event.isEmpty {
+      try visitor.visitSingularStringField(value: self.event, fieldNumber: 1)
+    }
+    if !self.text.isEmpty {
+      try visitor.visitSingularStringField(value: self.text, fieldNumber: 2)
+    }
+    if self.doneBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
+    }
+    if self.totalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 5)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 6)
+    }
+    if self.exitCode != 0 {
+      try visitor.visitSingularUInt32Field(value: self.exitCode, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_PullProgress, rhs: Hearth_Admin_V1_PullProgress) -> Bool {
+    if lhs.event != rhs.event {return false}
+    if lhs.text != rhs.text {return false}
+    if lhs.doneBytes != rhs.doneBytes {return false}
+    if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.exitCode != rhs.exitCode {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Pull: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Pull"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}state\0\u{3}done_bytes\0\u{3}total_bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
+    }
+    if self.doneBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
+    }
+    if self.totalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Pull, rhs: Hearth_Admin_V1_Pull) -> Bool {
+    if lhs.source != rhs.source {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.doneBytes != rhs.doneBytes {return false}
+    if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GetStatusRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -1100,7 +1325,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{c}\u{c}\u{1}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1120,6 +1345,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFailed) }()
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.residualRisks) }()
+      case 14: try { try decoder.decodeSingularStringField(value: &self.modelsFolder) }()
       default: break
       }
     }
@@ -1162,6 +1388,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if !self.residualRisks.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.residualRisks, fieldNumber: 13)
     }
+    if !self.modelsFolder.isEmpty {
+      try visitor.visitSingularStringField(value: self.modelsFolder, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1178,6 +1407,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if lhs.turnsFailed != rhs.turnsFailed {return false}
     if lhs.backends != rhs.backends {return false}
     if lhs.residualRisks != rhs.residualRisks {return false}
+    if lhs.modelsFolder != rhs.modelsFolder {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1342,7 +1572,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsRequest: SwiftProtobuf.Message
 
 nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListBackendsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0\u{1}unserved\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0\u{1}unserved\0\u{1}pulls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1353,6 +1583,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.ignored) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.unserved) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.pulls) }()
       default: break
       }
     }
@@ -1368,6 +1599,9 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if !self.unserved.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.unserved, fieldNumber: 3)
     }
+    if !self.pulls.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pulls, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1375,6 +1609,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if lhs.backends != rhs.backends {return false}
     if lhs.ignored != rhs.ignored {return false}
     if lhs.unserved != rhs.unserved {return false}
+    if lhs.pulls != rhs.pulls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

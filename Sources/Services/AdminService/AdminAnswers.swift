@@ -6,6 +6,7 @@ internal import GRPC
 internal import InferenceMessages
 internal import LaunchPlan
 internal import LimitDeclaration
+internal import ModelPull
 internal import PolicyExplanation
 internal import SandboxPolicy
 internal import SeccompFilter
@@ -49,6 +50,18 @@ enum AdminAnswers {
             $0.name = risk.name
             $0.exposure = risk.exposure
             $0.remedy = risk.remedy
+        }
+    }
+
+    static func described(_ event: PullEvent) -> Hearth_Admin_V1_PullProgress {
+        .with {
+            $0.event = event.kind.rawValue
+            $0.text = event.text
+            $0.doneBytes = event.done
+            $0.totalBytes = event.total
+            $0.model = event.model
+            $0.name = event.name
+            $0.exitCode = UInt32(clamping: event.code)
         }
     }
 

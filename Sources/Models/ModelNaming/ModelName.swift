@@ -1,24 +1,24 @@
 /// A model's name, taken from the name of its file: "SmolLM2-135M-Instruct.Q4_1.gguf" is "smollm2-135m-instruct" in the
 /// quantisation "q4_1".
-struct ModelName: Equatable, Sendable {
+package struct ModelName: Equatable, Sendable {
     /// Lower case; letters, digits, '.', '_' and '-'.
-    let name: String
+    package let name: String
     /// How its weights are stored; nil where the file's name does not say it.
-    let quantisation: String?
+    package let quantisation: String?
     /// The number of this file among those of a model in several files, and how many these are; nil where the file is
     /// the whole model.
-    let part: Part?
+    package let part: Part?
 
-    struct Part: Equatable, Sendable {
-        let number: Int
-        let count: Int
+    package struct Part: Equatable, Sendable {
+        package let number: Int
+        package let count: Int
     }
 
     /// The id that consumers name it by.
-    var id: String { quantisation.map { "\(name):\($0)" } ?? name }
+    package var id: String { quantisation.map { "\(name):\($0)" } ?? name }
 
     /// - Parameter stem: the file's name without the ending that tells its format.
-    init(stem: String) {
+    package init(stem: String) {
         var text = String(stem.lowercased().unicodeScalars.map { Self.isPlain($0) ? Character($0) : "-" })
         if let split = text.wholeMatch(of: /(.+)-([0-9]{5})-of-([0-9]{5})/),
             let number = Int(split.2), let count = Int(split.3)
