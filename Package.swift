@@ -179,7 +179,7 @@ var targets: [Target] = [
         [
             "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem",
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
-            protobuf,
+            "StrictJSON", protobuf,
         ]),
     // The handling of keys, lines and files in `hearth chat`.
     library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),

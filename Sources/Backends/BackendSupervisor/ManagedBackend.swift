@@ -174,6 +174,9 @@ extension ManagedBackend {
     /// Whether its model lies in a folder of models, where no manifest names it.
     var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }
 
+    /// The path that its weights are known by; nil without any.
+    var weightsPath: String? { definition.weights.place?.path }
+
     /// The memory that its processes use beside files, in bytes; 0 when none runs. Reads `/proc`.
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 

@@ -1,6 +1,6 @@
 /// A model's name, taken from the name of its file: "SmolLM2-135M-Instruct.Q4_1.gguf" is "smollm2-135m-instruct" in the
 /// quantisation "q4_1".
-struct ModelName: Equatable, Sendable {
+package struct ModelName: Equatable, Sendable {
     /// Lower case; letters, digits, '.', '_' and '-'.
     let name: String
     /// How its weights are stored; nil where the file's name does not say it.
@@ -15,7 +15,25 @@ struct ModelName: Equatable, Sendable {
     }
 
     /// The id that consumers name it by.
-    var id: String { quantisation.map { "\(name):\($0)" } ?? name }
+    package var id: String { quantisation.map { "\(name):\($0)" } ?? name }
+
+    /// Endings of the names of files that programs write during a download.
+    static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
+    /// Endings of files that lie beside models and are none.
+    static let companions = ["md", "txt", "license", "yaml", "yml", "sha256"]
+
+    /// Whether a file of a folder of models may be a model, as far as its name says.
+    package static func mayBeModel(fileName name: String) -> Bool {
+        guard !name.hasPrefix("."), !name.hasSuffix("~"), let dot = name.lastIndex(of: ".") else { return false }
+        let ending = name[name.index(after: dot)...].lowercased()
+        return ending != "json" && ending != "jinja" && !unfinished.contains(ending) && !companions.contains(ending)
+    }
+
+    /// The name of the model that lies at a path.
+    package init(path: String) {
+        let name = path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]
+        self.init(stem: ModelFolder.stem(of: String(name)))
+    }
 
     /// - Parameter stem: the file's name without the ending that tells its format.
     init(stem: String) {

@@ -148,6 +148,11 @@ package final class AdminService: Service {
                 $0.memoryBytes = backend.anonymousBytes
                 $0.memoryMaxBytes = backend.memoryMaxBytes
                 if let left = backend.millisecondsToUnload { $0.unloadInMilliseconds = left }
+                switch supervisor.origin(of: backend) {
+                case .folder(let path): $0.modelFile = path
+                case .lent: $0.isLent = true
+                case .manifest: break
+                }
             }
         }
     }
