@@ -187,9 +187,9 @@ var targets: [Target] = [
     library(
         "OwnerTools", in: "Agent",
         [
-            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem",
+            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelNaming",
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
-            protobuf,
+            "StrictJSON", protobuf,
         ]),
     // The handling of keys, lines and files in `hearth chat`.
     library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),

@@ -214,8 +214,8 @@ extension ManagedBackend {
     /// The size of its weights in bytes; 0 where there are none.
     package var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
 
-    /// The path of its weights, or of their first part; empty where it has none, or where they may not lie.
-    package var weightsPath: String { definition.weights.places.first?.path ?? "" }
+    /// The path of its weights, or of their first part; nil where it has none, or where they may not lie.
+    package var weightsPath: String? { definition.weights.place?.path }
 
     /// What its backend tells of its file, which is inspected now unless it was before.
     func inspect(memoryMebibytes: UInt64) async -> InspectedFile {

@@ -41,8 +41,7 @@ struct ModelEntry: Equatable, Sendable {
     init(path: String, format: String) {
         self.path = path
         self.format = format
-        let fileName = path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]
-        name = ModelName(stem: ModelFolder.stem(of: String(fileName)))
+        name = ModelName(path: path)
     }
 
     /// The entry after a look. `format` is that of the weights that the look found at this path, nil where there are

@@ -1,4 +1,5 @@
 internal import LinuxSystem
+internal import ModelNaming
 internal import SandboxPolicy
 internal import TerminalText
 
@@ -11,11 +12,6 @@ struct ModelFolder: Equatable, Sendable {
     var unserved: [UnservedFile] = []
     /// The numbers of the parts that were found, of models in parts.
     private var parts: [ModelParts: Set<Int>] = [:]
-
-    /// Endings of the names of files that programs write during a download.
-    private static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
-    /// Endings of files that lie beside models and are none.
-    private static let companions = ["md", "txt", "license", "yaml", "yml", "sha256"]
 
     /// Looks at the names in a folder; blocks. Throws where it cannot be read.
     /// - Parameter formats: the endings of the names of weights.
@@ -67,11 +63,11 @@ struct ModelFolder: Equatable, Sendable {
         let format = name[name.index(after: dot)...].lowercased()
         if format == "json" {
             sidecars[Self.stem(of: path)] = path
-        } else if Self.unfinished.contains(format) {
+        } else if ModelName.unfinished.contains(format) {
             unserved.append(
                 UnservedFile(
                     path: path, reason: "still on its way, as its name says; it is served once it has its own name"))
-        } else if Self.companions.contains(format) || name.hasSuffix("~") {
+        } else if ModelName.companions.contains(format) || name.hasSuffix("~") {
             return
         } else if !formats.contains(format) {
             refuse(path, formats)

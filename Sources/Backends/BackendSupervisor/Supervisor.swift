@@ -253,6 +253,20 @@ extension Supervisor {
         throw SupervisorError("\(path) is \(reason)")
     }
 
+    /// Where a backend's model comes from.
+    package enum Origin: Equatable, Sendable {
+        /// A file of a folder of models, or the first of its parts.
+        case folder(path: String)
+        case lent
+        case manifest
+    }
+
+    package func origin(of backend: ManagedBackend) -> Origin {
+        guard backend.isOfModelFolder, let path = backend.weightsPath else { return .manifest }
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) }
+        return setting.configuration.modelsDirectories.contains { $0 == folder } ? .folder(path: path) : .lent
+    }
+
     package func endLending(_ path: String) {
         let path = ModelParts.firstPath(ofModelAt: path)
         guard let count = lent[path] else { return }

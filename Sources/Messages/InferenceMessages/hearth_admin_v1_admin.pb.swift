@@ -630,6 +630,18 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   /// Clears the value of `unloadInMilliseconds`. Subsequent reads from it will return its default value.
   package mutating func clearUnloadInMilliseconds() {_uniqueStorage()._unloadInMilliseconds = nil}
 
+  /// The path of the model's file in a folder of models, of the first part where it has several; empty for other models.
+  package var modelFile: String {
+    get {_storage._modelFile}
+    set {_uniqueStorage()._modelFile = newValue}
+  }
+
+  /// The model is served by `Lend`.
+  package var isLent: Bool {
+    get {_storage._isLent}
+    set {_uniqueStorage()._isLent = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1652,7 +1664,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1675,6 +1687,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _memoryBytes: UInt64 = 0
     var _memoryMaxBytes: UInt64 = 0
     var _unloadInMilliseconds: UInt64? = nil
+    var _modelFile: String = String()
+    var _isLent: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1705,6 +1719,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _memoryBytes = source._memoryBytes
       _memoryMaxBytes = source._memoryMaxBytes
       _unloadInMilliseconds = source._unloadInMilliseconds
+      _modelFile = source._modelFile
+      _isLent = source._isLent
     }
   }
 
@@ -1743,6 +1759,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
         case 19: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryMaxBytes) }()
         case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._unloadInMilliseconds) }()
+        case 21: try { try decoder.decodeSingularStringField(value: &_storage._modelFile) }()
+        case 22: try { try decoder.decodeSingularBoolField(value: &_storage._isLent) }()
         default: break
         }
       }
@@ -1815,6 +1833,12 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       try { if let v = _storage._unloadInMilliseconds {
         try visitor.visitSingularUInt64Field(value: v, fieldNumber: 20)
       } }()
+      if !_storage._modelFile.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._modelFile, fieldNumber: 21)
+      }
+      if _storage._isLent != false {
+        try visitor.visitSingularBoolField(value: _storage._isLent, fieldNumber: 22)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1844,6 +1868,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
         if _storage._memoryMaxBytes != rhs_storage._memoryMaxBytes {return false}
         if _storage._unloadInMilliseconds != rhs_storage._unloadInMilliseconds {return false}
+        if _storage._modelFile != rhs_storage._modelFile {return false}
+        if _storage._isLent != rhs_storage._isLent {return false}
         return true
       }
       if !storagesAreEqual {return false}
