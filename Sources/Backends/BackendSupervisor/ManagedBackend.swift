@@ -144,8 +144,11 @@ extension ManagedBackend {
         keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
     ) -> RunningSequence? {
         guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
+        // Fields that stand twice are merged, and the later ones win: the consumer's (protobuf, "Last One Wins").
+        let defaults = launched.model.sampling.encodedRequest
         let sequence = connection.begin(
-            request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, handler: handler)
+            request: defaults.isEmpty ? request : defaults + request, bounds: bounds, credit: credit,
+            cacheScope: cacheScope, handler: handler)
         if sequence != nil { wasUsed(keepAliveSeconds: keepAliveSeconds) }
         return sequence
     }
@@ -474,6 +477,12 @@ extension ManagedBackend: BackendConnectionOwner {
             return reject(
                 "takes no model in \(parts) parts; join them into one file, with: llama-gguf-split --merge")
         }
+        let template = launched.model.chatTemplate ?? ""
+        guard template.isEmpty || hello.capabilities.contains(Hello.chatTemplate) else {
+            return reject(
+                "takes no chat template in place of the model's own; leave \"chatTemplate\" out of the model's settings"
+            )
+        }
         let descriptors = (0..<parts).map { UInt32(GivenDescriptor.firstHandedOn) + UInt32($0) }
         let limits = setting.configuration.limits
         let owner = setting.configuration.owner
@@ -486,7 +495,8 @@ extension ManagedBackend: BackendConnectionOwner {
                 furtherWeightsDescriptors: Array(descriptors.dropFirst()),
                 weightsBytes: weights?.weights.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
                 maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
-                threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))
+                threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options,
+                chatTemplate: template))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
         apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
     }
