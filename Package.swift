@@ -114,6 +114,15 @@ var targets: [Target] = [
             "LimitDeclaration", "LinuxSystem", "TLSSession", protobuf,
         ]),
 
+    // Models on their way: only hearth-pull speaks to registries.
+    library("ModelNaming", in: "Models"),
+    library("ModelPull", in: "Models", ["BaseEncodings", "LinuxSystem", "ModelNaming", "StrictJSON", "TerminalText"]),
+    system("CCurl", in: "Models", pkgConfig: "libcurl", package: "libcurl4-openssl-dev"),
+    library(
+        "ModelDownload", in: "Models",
+        ["BaseEncodings", "CCurl", "Cryptography", "LinuxSystem", "ModelNaming", "ModelPull", "StrictJSON"]),
+    command("hearth-pull", in: "Models", ["LinuxSystem", "ModelDownload", "ModelPull"]),
+
     // The sandbox: from a policy to a plan, the launcher that applies it, and the code that starts the launcher.
     system("CSeccomp", in: "Sandbox", pkgConfig: "libseccomp", package: "libseccomp-dev"),
     library("SeccompFilter", in: "Sandbox"),
@@ -141,8 +150,8 @@ var targets: [Target] = [
         "BackendSupervisor", in: "Backends",
         [
             "BackendIPC", "BaseEncodings", "ByteBuffer", "Cryptography", "EventLoop", "LaunchPlan", "LimitDeclaration",
-            "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON", "TerminalText",
-            "WireFormat", logging,
+            "LinuxSystem", "ModelNaming", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON",
+            "TerminalText", "WireFormat", logging,
         ]),
 
     // The services, and the access to them.
@@ -159,8 +168,9 @@ var targets: [Target] = [
     library(
         "AdminService", in: "Services",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
-            "LimitDeclaration", "LinuxSystem", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", protobuf,
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "GRPC", "InferenceMessages",
+            "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "ModelPull", "PolicyExplanation",
+            "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
         ]),
 
     // The agent, and the commands that a person runs.
@@ -177,7 +187,7 @@ var targets: [Target] = [
     library(
         "OwnerTools", in: "Agent",
         [
-            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem",
+            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelNaming",
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
             "StrictJSON", protobuf,
         ]),
@@ -188,8 +198,8 @@ var targets: [Target] = [
         [
             "ChatTerminal", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages",
             "Installation",
-            "LaunchPlan", "LinuxSystem", "OwnerTools", "PolicyExplanation", "SandboxPolicy", "SeccompFilter",
-            "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments, logging, protobuf,
+            "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools", "PolicyExplanation", "SandboxPolicy",
+            "SeccompFilter", "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments, logging, protobuf,
         ]),
     command(
         "hearth-bench", in: "Commands",
@@ -223,6 +233,9 @@ var targets: [Target] = [
     tests(
         "WireFormatTests", of: "Messages", ["ByteBuffer", "InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
+    tests("ModelNamingTests", of: "Models", ["ModelNaming"]),
+    tests("ModelPullTests", of: "Models", ["LinuxSystem", "ModelPull"]),
+    tests("ModelDownloadTests", of: "Models", ["BaseEncodings", "ModelDownload", "ModelPull"]),
     tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
     tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
     tests(
@@ -379,6 +392,7 @@ let package = Package(
         .library(name: "BackendKit", targets: ["BackendKit"]),
         .executable(name: "hearth", targets: ["hearth"]),
         .executable(name: "hearth-sandbox", targets: ["hearth-sandbox"]),
+        .executable(name: "hearth-pull", targets: ["hearth-pull"]),
         .executable(name: "sandbox-probe", targets: ["sandbox-probe"]),
         .executable(name: "echo", targets: ["echo"]),
     ],

@@ -46,6 +46,7 @@ package final class HostAgent {
     }
 
     private let layout: HostLayout
+    private let pulls: PullDesk.Place
     private let access: AccessControl
     private let firstKey: KeySecret?
     private let security: ListenerSecurity
@@ -78,6 +79,9 @@ package final class HostAgent {
         try InstalledParts.demandTrust(launcher: layout.launcher, policies: layout.policies)
         self.configuration = configuration
         self.layout = layout
+        pulls = PullDesk.Place(
+            program: try? InstalledParts.program("hearth-pull", executable: executable), folder: layout.models.first,
+            environment: environment)
         self.logger = logger
         security = try ListenerSecurity(configuration, state: layout.state)
         certificateFingerprint = security.fingerprint
@@ -149,7 +153,7 @@ package final class HostAgent {
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers,
             facts: AdminService.Facts(
-                version: HearthVersion.current, limits: limits.named,
+                version: HearthVersion.current, limits: limits.named, pulls: pulls,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } }))
         admin.onHandOver = onHandOver
         owner.register(admin)

@@ -1,5 +1,6 @@
 internal import BackendSupervisor
 internal import LinuxSystem
+internal import ModelNaming
 internal import SandboxPolicy
 
 /// The models in folders of models, found by their names and settings alone, for commands that change them whether or

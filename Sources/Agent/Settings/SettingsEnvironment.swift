@@ -56,7 +56,7 @@ package enum SettingsEnvironment {
     }
 
     /// A list in a variable: its entries are separated by commas, with or without blanks.
-    static func list(_ text: String) -> [String] {
+    package static func list(_ text: String) -> [String] {
         text.split(separator: ",", omittingEmptySubsequences: false).map { entry in
             String(entry.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
         }

@@ -14,11 +14,13 @@ package struct Load: WireMessage, Equatable, Sendable {
     package var options: [String: String] = [:]
     /// Jinja; empty: the template of the weights.
     package var chatTemplate = ""
+    /// Whether to answer with `Inspected` instead of loading.
+    package var inspectOnly = false
 
     package init(
         model: String, weightsDescriptor: UInt32? = nil, furtherWeightsDescriptors: [UInt32] = [],
         weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0, maxSequences: UInt32, threads: UInt32 = 1,
-        options: [String: String] = [:], chatTemplate: String = ""
+        options: [String: String] = [:], chatTemplate: String = "", inspectOnly: Bool = false
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -29,6 +31,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         self.threads = threads
         self.options = options
         self.chatTemplate = chatTemplate
+        self.inspectOnly = inspectOnly
     }
 
     package var encodedSize: Int {
@@ -39,6 +42,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         for option in options { size += WireSize.field(7, entry: option) }
         if !furtherWeightsDescriptors.isEmpty { size += WireSize.field(8, byteCount: furtherBytes) }
         if !chatTemplate.isEmpty { size += WireSize.field(9, string: chatTemplate) }
+        size += WireSize.field(10, varint: inspectOnly ? 1 : 0)
         return size
     }
 
@@ -55,6 +59,7 @@ package struct Load: WireMessage, Equatable, Sendable {
             for descriptor in furtherWeightsDescriptors { writer.varint(UInt64(descriptor)) }
         }
         if !chatTemplate.isEmpty { writer.field(9, string: chatTemplate) }
+        writer.field(10, varint: inspectOnly ? 1 : 0)
     }
 
     /// The size of the further descriptors, packed.
@@ -75,6 +80,7 @@ package struct Load: WireMessage, Equatable, Sendable {
                 options[option.key] = option.value
             case (8, let type): try reader.uint32s(type, into: &furtherWeightsDescriptors)
             case (9, .bytes): chatTemplate = try reader.string(field: 9)
+            case (10, .varint): inspectOnly = try reader.varint() != 0
             default: try reader.skip(field.type)
             }
         }

@@ -9,7 +9,8 @@ internal import SandboxPolicy
 struct BackendStart: Sendable {
     let definition: BackendDefinition
     let starter: any BackendStarter
-    let digests: DigestCache
+    /// Nil: the weights are opened without reading all of them.
+    let digests: DigestCache?
     let policiesDirectory: String
     let weightsSettledMilliseconds: UInt64
     let control = WatchedWork()
@@ -59,7 +60,7 @@ struct BackendStart: Sendable {
         do {
             let weights = ModelWeights(
                 files: try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) })
-            if let pinned = definition.pinnedDigest, weights.digest != pinned {
+            if digests != nil, let pinned = definition.pinnedDigest, weights.digest != pinned {
                 let all = places.count > 1 ? "\(places.count) parts of the weights, from \(places[0].path) on," : ""
                 throw SupervisorError(
                     "the \(all.isEmpty ? "weights \(places[0].path)" : all) have the SHA-256 "

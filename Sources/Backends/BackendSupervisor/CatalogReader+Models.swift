@@ -1,5 +1,6 @@
 internal import Glibc
 internal import LinuxSystem
+internal import ModelNaming
 internal import SandboxPolicy
 internal import TerminalText
 

@@ -47,6 +47,10 @@ package final class ManagedBackend {
     /// The files that it needs, as the last look found them, and as they were when it was launched.
     private var files: BackendFiles?
     private var filesAtLaunch: BackendFiles?
+    /// What its backend told of its file; nil before that.
+    package var inspectedFile: InspectedFile? { didSet { noteChange() } }
+    /// The memory for its process, as the inspection before its launch said; nil where there was none.
+    private var memoryMebibytesAtLaunch: UInt64?
     /// The changes in the folder that are not in force for it, and why; empty when there are none.
     private var notice = ""
     private let setting: BackendSetting
@@ -94,6 +98,7 @@ extension ManagedBackend {
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
         if weights.refusal != nil { return .failed }
+        if case .refused = inspectedFile { return .failed }
         return weights.areThere ? .unloaded : .waiting
     }
 
@@ -105,7 +110,9 @@ extension ManagedBackend {
     /// Why a request could not load its model; empty where it could.
     private var obstacle: String {
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
-        return weights.refusal ?? weights.wait(for: definition.weights.places) ?? ""
+        if let refusal = weights.refusal { return refusal }
+        if case .refused(let sentence) = inspectedFile { return sentence }
+        return weights.wait(for: definition.weights.places) ?? ""
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
@@ -177,9 +184,6 @@ extension ManagedBackend {
     /// Whether its model lies in a folder of models, where no manifest names it.
     var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }
 
-    /// The path that its weights are known by; nil without any.
-    var weightsPath: String? { definition.weights.place?.path }
-
     /// The memory that its processes use beside files, in bytes; 0 when none runs. Reads `/proc`.
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 
@@ -191,12 +195,36 @@ extension ManagedBackend {
 
     /// The most memory that its process may take, in bytes: its weights, and its allowance beside them.
     package var memoryMaxBytes: UInt64 {
-        let definition = lifecycle.isAlive ? launched : definition
-        let beside = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner)
+        let beside = LaunchPlanner.memoryBytes(
+            (lifecycle.isAlive ? launchedInFull : sized(definition, memoryMebibytes)).manifest,
+            setting.configuration.owner)
         return beside.addingReportingOverflow(weightsBytes).overflow ? .max : beside + weightsBytes
     }
 
-    private var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
+    /// The memory that its inspection asks for, with some room for what no inspection sees.
+    private var memoryMebibytes: UInt64? {
+        guard case .inspected(let inspected) = inspectedFile else { return nil }
+        return inspected.memoryBytes >> 20 &+ inspected.memoryBytes >> 25 &+ 64
+    }
+
+    private func sized(_ definition: BackendDefinition, _ memoryMebibytes: UInt64?) -> BackendDefinition {
+        memoryMebibytes.map { definition.with(memoryMebibytes: $0) } ?? definition
+    }
+
+    /// The definition that runs, with the memory that it was launched with.
+    private var launchedInFull: BackendDefinition { sized(launched, memoryMebibytesAtLaunch) }
+
+    /// The size of its weights in bytes; 0 where there are none.
+    package var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
+
+    /// The path of its weights, or of their first part; nil where it has none, or where they may not lie.
+    package var weightsPath: String? { definition.weights.place?.path }
+
+    /// What its backend tells of its file, which is inspected now unless it was before.
+    func inspect(memoryMebibytes: UInt64) async -> InspectedFile {
+        if let inspectedFile { return inspectedFile }
+        return await ModelInspection.run(definition, memoryMebibytes: memoryMebibytes, setting: setting)
+    }
 
     /// Its memory as the budget counts it; nil when no process runs.
     var memoryHolder: MemoryBudget.Holder? {
@@ -363,11 +391,12 @@ extension ManagedBackend {
     private func launch() {
         launched = definition
         filesAtLaunch = files
-        launches.begin(definition) { result in
+        memoryMebibytesAtLaunch = memoryMebibytes
+        launches.begin(launchedInFull) { result in
             self.launchEnded(result)
         } hungUntilNow: { definition in
             // The disk that it hung on answers again.
-            if definition == self.definition { self.apply { $0.obstacleChanged(at: $1) } }
+            if definition.isSame(as: self.launchedInFull) { self.apply { $0.obstacleChanged(at: $1) } }
         }
     }
 
@@ -435,7 +464,7 @@ extension ManagedBackend {
     }
 
     private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
-        let mebibytes = LaunchPlanner.memoryBytes(launched.manifest, setting.configuration.owner) >> 20
+        let mebibytes = LaunchPlanner.memoryBytes(launchedInFull.manifest, setting.configuration.owner) >> 20
         return BackendExit.Circumstances(
             launchFailure: process.launchFailure, wasReady: wasReady,
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
@@ -472,31 +501,13 @@ extension ManagedBackend: BackendConnectionOwner {
         version = printable("\(hello.name)/\(hello.version)")
         capabilities = hello.capabilities.filter { !Hello.ofLoading.contains($0) }.map { printable($0) }
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
-        let parts = weights?.weights.files.count ?? 0
-        guard parts <= 1 || hello.capabilities.contains(Hello.splitWeights) else {
-            return reject(
-                "takes no model in \(parts) parts; join them into one file, with: llama-gguf-split --merge")
-        }
-        let template = launched.model.chatTemplate ?? ""
-        guard template.isEmpty || hello.capabilities.contains(Hello.chatTemplate) else {
-            return reject(
-                "takes no chat template in place of the model's own; leave \"chatTemplate\" out of the model's settings"
-            )
-        }
-        let descriptors = (0..<parts).map { UInt32(GivenDescriptor.firstHandedOn) + UInt32($0) }
+        if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
         let limits = setting.configuration.limits
-        let owner = setting.configuration.owner
         connection?.welcome(
             Welcome(
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
-            Load(
-                model: model, weightsDescriptor: descriptors.first,
-                furtherWeightsDescriptors: Array(descriptors.dropFirst()),
-                weightsBytes: weights?.weights.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
-                maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
-                threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options,
-                chatTemplate: template))
+            launched.load(weights?.weights, owner: setting.configuration.owner, limits: limits))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
         apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
     }
@@ -522,6 +533,9 @@ extension ManagedBackend: BackendConnectionOwner {
         apply { $0.loaded(at: $1) }
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])
     }
+
+    // It was not asked to inspect.
+    func heard(_ inspected: Inspected) {}
 
     func heard(_ pong: Pong) {
         steps = pong.steps

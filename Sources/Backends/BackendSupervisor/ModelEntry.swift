@@ -1,4 +1,5 @@
 internal import LinuxSystem
+internal import ModelNaming
 internal import SandboxPolicy
 
 /// A model's file in a folder of models and its owner's settings for it, as they are in force: the last state that was

@@ -1,4 +1,5 @@
 internal import LinuxSystem
+internal import ModelNaming
 internal import SandboxPolicy
 internal import TerminalText
 

@@ -46,6 +46,9 @@ enum WeightsLook: Equatable, Sendable {
         "\(place.path) may not be read by the agent's user; let it, with: chmod a+r '\(place.path)'"
     }
 
+    /// Nil where no file was found that may be used.
+    var facts: FileFacts? { if case .found(let facts, _) = self { facts } else { nil } }
+
     /// Whether a launch would not wait for them.
     var areThere: Bool {
         switch self {

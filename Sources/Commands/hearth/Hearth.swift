@@ -13,6 +13,7 @@ struct Hearth: AsyncParsableCommand {
             EXAMPLES
               hearth serve --backends ~/backends             lend this machine
               hearth chat "Tell me a story about a fox."     ask it something
+              hearth pull docker.io/ai/smollm2               bring a model
               hearth key create laptop                       let another machine use it
               hearth status                                  see what it does
               hearth logs llama -f                           see what a backend writes
@@ -23,15 +24,16 @@ struct Hearth: AsyncParsableCommand {
               1    the request failed, or what it answers cannot be written; one line says why
               64   the command line is wrong
               69   the agent cannot be reached
+              75   a model is not here yet; the same command goes on
               78   a setting is wrong, or the agent cannot serve with it
               130  Ctrl-C ended it
               141  who read its output has gone
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, RunCommand.self, ChatCommand.self, ModelsCommand.self, PsCommand.self,
-            BackendsCommand.self, LogsCommand.self, StatusCommand.self, LimitsCommand.self, MetricsCommand.self,
-            KeyCommand.self,
+            ServeCommand.self, RunCommand.self, ChatCommand.self, PullCommand.self, ModelsCommand.self,
+            PsCommand.self, BackendsCommand.self, LogsCommand.self, StatusCommand.self, LimitsCommand.self,
+            MetricsCommand.self, KeyCommand.self,
             TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }

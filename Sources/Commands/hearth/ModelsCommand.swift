@@ -7,16 +7,19 @@ internal import TerminalText
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
-        abstract: "List the models that a host lends, and change those in its folders.",
+        abstract: "List the models that a host lends, show one, and change those in its folders.",
         discussion: """
             Without a further word it lists them.
 
             EXAMPLES
               hearth models
+              hearth models show smollm2-135m-instruct
               hearth models rename smollm2-135m-instruct:q4_1 little
               hearth models remove little
             """,
-        subcommands: [ModelsListCommand.self, ModelsRemoveCommand.self, ModelsRenameCommand.self],
+        subcommands: [
+            ModelsListCommand.self, ModelsShowCommand.self, ModelsRemoveCommand.self, ModelsRenameCommand.self,
+        ],
         defaultSubcommand: ModelsListCommand.self)
 
     /// All models that a host lends.
@@ -94,6 +97,7 @@ struct ModelsListCommand: AsyncParsableCommand {
                 "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
         else { return [] }
         let models = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
-        return models.map { "\($0.model): \($0.detail)" } + list.unserved.map { "\($0.name) is \($0.reason)" }
+        return list.pulls.map(PullCommand.line) + models.map { "\($0.model): \($0.detail)" }
+            + list.unserved.map { "\($0.name) is \($0.reason)" }
     }
 }

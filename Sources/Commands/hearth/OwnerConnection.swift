@@ -87,6 +87,12 @@ struct OwnerConnection: Sendable {
         }
     }
 
+    /// Has the agent bring a model; the call ends with whoever reads its answers.
+    func pull(_ request: Hearth_Admin_V1_PullRequest) async -> MessageStream<Hearth_Admin_V1_PullProgress> {
+        await client.serverStreaming(
+            "/hearth.admin.v1.Admin/Pull", request, answers: Hearth_Admin_V1_PullProgress.self)
+    }
+
     func close() async { await client.close() }
 }
 

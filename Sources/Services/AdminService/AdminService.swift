@@ -21,14 +21,16 @@ package final class AdminService: Service {
         let version: String
         /// The limits in force, in the order in which they are listed.
         let limits: [NamedLimit]
+        let pulls: PullDesk.Place
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
 
         package init(
-            version: String, limits: [NamedLimit],
+            version: String, limits: [NamedLimit], pulls: PullDesk.Place,
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)]
         ) {
             self.version = version
             self.limits = limits
+            self.pulls = pulls
             self.listeners = listeners
         }
     }
@@ -42,12 +44,14 @@ package final class AdminService: Service {
     /// Called when the agent is to make way for the process with this id.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
     private var successor = Successor()
+    private let pulls: PullDesk
 
     package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
         self.supervisor = supervisor
         self.inference = inference
         self.consumers = consumers
         self.facts = facts
+        pulls = PullDesk(facts.pulls)
     }
 
     nonisolated package func method(_ name: String) -> Method? {
@@ -63,7 +67,13 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_ReadLogRequest, _) in try await self.readLog(request) }
         case "HandOver":
             .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in try await self.handOver(request) }
+        case "ShowModel":
+            .unary { (request: Hearth_Admin_V1_ShowModelRequest, _) in try await self.showModel(request) }
         case "Lend": Method { call in Lending(call, self.supervisor) }
+        case "Pull":
+            .serverStreaming { (request: Hearth_Admin_V1_PullRequest, writer, _) in
+                try await self.pulls.pull(request) { try await writer.send($0) }
+            }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
@@ -96,6 +106,7 @@ package final class AdminService: Service {
             $0.turnsFailed = inference.turnsFailed
             $0.residualRisks = supervisor.residualRisks.map(AdminAnswers.described)
             $0.backends = backends()
+            $0.modelsFolder = facts.pulls.folder ?? ""
         }
     }
 
@@ -122,6 +133,7 @@ package final class AdminService: Service {
                     $0.reason = file.reason
                 }
             }
+            $0.pulls = pulls.list
         }
     }
 
@@ -155,6 +167,18 @@ package final class AdminService: Service {
                 }
             }
         }
+    }
+}
+
+// MARK: - One model
+
+extension AdminService {
+    private func showModel(
+        _ request: Hearth_Admin_V1_ShowModelRequest
+    ) async throws(Status) -> Hearth_Admin_V1_ModelDetails {
+        let backend = try inference.model(named: request.model).backend
+        let file = backend.weightsPath == nil ? nil : await supervisor.inspect(backend)
+        return AdminAnswers.described(backend, file)
     }
 }
 

@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -79,3 +80,7 @@ int hearth_unix_address(const char *path, void *address, uint32_t *length) {
 void hearth_trim_memory(void) { malloc_trim(0); }
 
 int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int hearth_rename_without_replacing(int old_folder, const char *old_name, int new_folder, const char *new_name) {
+    return renameat2(old_folder, old_name, new_folder, new_name, RENAME_NOREPLACE);
+}

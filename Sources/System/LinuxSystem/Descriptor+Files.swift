@@ -46,4 +46,23 @@ extension Descriptor {
     package func makeFolder(_ name: String) throws(LinuxError) {
         if mkdirat(raw, name, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make folder \(name)") }
     }
+
+    /// Waits until what was written is on the disk (fsync(2)). Not every file system can flush a folder (EINVAL).
+    package func flush(_ operation: String) throws(LinuxError) {
+        if fsync(raw) != 0, errno != EINVAL { throw LinuxError.last(operation) }
+    }
+
+    /// Moves a file from a folder into this one, of the same file system; throws EEXIST where there is one of that name
+    /// (renameat2(2), RENAME_NOREPLACE, or a look beforehand where the file system has no such move).
+    package func renameBelow(
+        from folder: borrowing Descriptor, _ name: String, as newName: String
+    ) throws(LinuxError) {
+        let (old, new) = (folder.raw, raw)
+        if hearth_rename_without_replacing(old, name, new, newName) == 0 { return }
+        guard errno == EINVAL || errno == ENOSYS else { throw LinuxError.last("rename \(name) to \(newName)") }
+        guard faccessat(new, newName, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else {
+            throw LinuxError(code: EEXIST, operation: "rename \(name) to \(newName)")
+        }
+        try checked("rename \(name) to \(newName)") { renameat(old, name, new, newName) }
+    }
 }

@@ -56,6 +56,7 @@ extension SeededRandom {
             for _ in 0..<Int.random(in: 0..<4, using: &self) { load.options[text()] = text() }
             load.furtherWeightsDescriptors = (0..<Int.random(in: 0..<4, using: &self)).map { _ in number32() }
             if chance() { load.chatTemplate = text() }
+            load.inspectOnly = chance()
         }
     }
 
@@ -100,7 +101,8 @@ extension SeededRandom {
                     $0.tokens = number()
                     $0.sequences = number32()
                 }
-            default: envelope.fatal = fault()
+            case 7: envelope.fatal = fault()
+            default: envelope.inspected = inspected()
             }
         }
     }
@@ -121,6 +123,24 @@ extension SeededRandom {
                 finish.promptTokens = number32()
                 finish.cachedPromptTokens = number32()
             }
+        }
+    }
+
+    private mutating func inspected() -> Hearth_Backend_V1_Inspected {
+        .with {
+            $0.contextTokens = number32()
+            $0.maxSequences = number32()
+            $0.memoryBytes = number()
+            $0.contextBytes = number()
+            $0.copiedWeightsBytes = number()
+            $0.architecture = text()
+            $0.name = text()
+            $0.parameters = number()
+            $0.quantisation = text()
+            $0.trainedContextTokens = number32()
+            $0.licence = text()
+            $0.hasChatTemplate_p = chance()
+            $0.templateFlaw = text()
         }
     }
 

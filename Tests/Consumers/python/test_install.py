@@ -24,7 +24,8 @@ def executables(tmp_path):
     folder.mkdir()
     programs = PREFIX / "libexec/hearth"
     for source in (
-        PREFIX / "bin/hearth", programs / "hearth-sandbox", programs / "sandbox-probe", SHIPPED / "echo", SHIPPED / "llama",
+        PREFIX / "bin/hearth", programs / "hearth-pull", programs / "hearth-sandbox", programs / "sandbox-probe",
+        SHIPPED / "echo", SHIPPED / "llama",
     ):
         if source.exists():
             (folder / source.name).symlink_to(source)
@@ -76,7 +77,7 @@ def test_no_one_but_the_owner_can_change_what_was_installed(tmp_path, executable
     for path in (root / "usr/local").rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         executable = path.is_dir() or path.parent.name in ("bin", "libexec") or path.name in (
-            "hearth-sandbox", "sandbox-probe", "echo", "llama")
+            "hearth-pull", "hearth-sandbox", "sandbox-probe", "echo", "llama")
         assert mode == (0o755 if executable else 0o644), f"{path} has mode {mode:o}"
 
 

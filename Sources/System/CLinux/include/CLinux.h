@@ -40,3 +40,6 @@ void hearth_trim_memory(void);
 
 // pipe2(2) with O_CLOEXEC.
 int hearth_pipe(int ends[2]);
+
+// renameat2(2) with RENAME_NOREPLACE. 0, or -1 and errno.
+int hearth_rename_without_replacing(int old_folder, const char *old_name, int new_folder, const char *new_name);

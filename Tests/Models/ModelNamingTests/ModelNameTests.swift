@@ -1,6 +1,6 @@
 import Testing
 
-@testable import BackendSupervisor
+@testable import ModelNaming
 
 @Suite("ModelName")
 struct ModelNameTests {

@@ -2,25 +2,25 @@
 /// quantisation "q4_1".
 package struct ModelName: Equatable, Sendable {
     /// Lower case; letters, digits, '.', '_' and '-'.
-    let name: String
+    package let name: String
     /// How its weights are stored; nil where the file's name does not say it.
-    let quantisation: String?
+    package let quantisation: String?
     /// The number of this file among those of a model in several files, and how many these are; nil where the file is
     /// the whole model.
-    let part: Part?
+    package let part: Part?
 
-    struct Part: Equatable, Sendable {
-        let number: Int
-        let count: Int
+    package struct Part: Equatable, Sendable {
+        package let number: Int
+        package let count: Int
     }
 
     /// The id that consumers name it by.
     package var id: String { quantisation.map { "\(name):\($0)" } ?? name }
 
     /// Endings of the names of files that programs write during a download.
-    static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
+    package static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
     /// Endings of files that lie beside models and are none.
-    static let companions = ["md", "txt", "license", "yaml", "yml", "sha256", "jinja", "j2"]
+    package static let companions = ["md", "txt", "license", "yaml", "yml", "sha256", "jinja", "j2"]
 
     /// Whether a file of a folder of models may be a model, as far as its name says.
     package static func mayBeModel(fileName name: String) -> Bool {
@@ -29,14 +29,8 @@ package struct ModelName: Equatable, Sendable {
         return ending != "json" && !unfinished.contains(ending) && !companions.contains(ending)
     }
 
-    /// The name of the model that lies at a path.
-    package init(path: String) {
-        let name = path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]
-        self.init(stem: ModelFolder.stem(of: String(name)))
-    }
-
     /// - Parameter stem: the file's name without the ending that tells its format.
-    init(stem: String) {
+    package init(stem: String) {
         var text = String(stem.lowercased().unicodeScalars.map { Self.isPlain($0) ? Character($0) : "-" })
         if let split = text.wholeMatch(of: /(.+)-([0-9]{5})-of-([0-9]{5})/),
             let number = Int(split.2), let count = Int(split.3)
