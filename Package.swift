@@ -275,8 +275,8 @@ var targets: [Target] = [
     tests(
         "BackendSupervisorTests", of: "Backends",
         [
-            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "LaunchPlan", "LinuxSystem", "Polling",
-            "SandboxLaunch", "SandboxPolicy",
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "InferenceMessages", "LaunchPlan",
+            "LinuxSystem", "Polling", "SandboxLaunch", "SandboxPolicy", protobuf,
         ]),
     tests(
         "BackendSupervisorIntegrationTests", of: "Backends",

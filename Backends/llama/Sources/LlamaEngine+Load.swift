@@ -46,6 +46,7 @@ extension LlamaEngine {
         let model = try LlamaModel(loading, chatTemplate: request.chatTemplate, progress: progress)
         let count = try prepare(model, plan, request)
         modelID = request.model
+        hasOtherTemplate = request.chatTemplate != nil
         sequences = Array(repeating: nil, count: count)
         caches = CacheTable(count: count)
         self.model = model

@@ -129,9 +129,10 @@ extension LlamaEngine {
     /// A warning for the owner about a chat template that cannot be used; nil when there is none.
     var templateWarning: String? {
         guard let flaw = model?.templateFlaw, !flaw.isEmpty else { return nil }
+        let place = hasOtherTemplate ? "\"chatTemplate\" in its settings" : "tokenizer.chat_template in its file"
         return """
-            the chat template of "\(modelID)" (tokenizer.chat_template in its file) \(flaw); send text, or put a template \
-            that works into the file with gguf-new-metadata --chat-template
+            the chat template of "\(modelID)" (\(place)) \(flaw); send text, or name one that works as "chatTemplate" in the \
+            model's settings
             """
     }
 }

@@ -11,6 +11,8 @@ struct LlamaEngine: Engine {
 
     var model: LlamaModel?
     var modelID = ""
+    /// The model's settings have a chat template in place of that in its file.
+    var hasOtherTemplate = false
     var contextTokens = 0
     /// By number; nil while the number is free, or while its prompt is not tokenized yet.
     var sequences: [Sequence?] = []

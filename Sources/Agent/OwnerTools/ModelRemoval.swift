@@ -2,7 +2,8 @@ internal import Glibc
 package import LinuxSystem
 internal import SandboxPolicy
 
-/// The files that go with a model: its file or all of its parts, and its settings where no other model has the same.
+/// The files that go with a model: its file or all of its parts, and its settings and its licence where no other model
+/// has the same.
 package struct ModelRemoval: Equatable, Sendable {
     package struct File: Equatable, Sendable {
         package let path: String
@@ -21,7 +22,9 @@ package struct ModelRemoval: Equatable, Sendable {
         let stem = ModelParts.stem(ofModelAt: path)
         let folder = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
         let others = ModelLibrary(folders: [folder]).entries.filter { $0.path != path }
-        if !others.contains(where: { ModelParts.stem(ofModelAt: $0.path) == stem }) { paths.append(stem + ".json") }
+        if !others.contains(where: { ModelParts.stem(ofModelAt: $0.path) == stem }) {
+            paths += [stem + ".json", stem + ".license.txt"]
+        }
         files = paths.compactMap { path in
             guard let facts = try? FileFacts(path: path) else { return nil }
             let isLink = facts.kind == .symbolicLink

@@ -13,7 +13,7 @@ package struct Hello: WireMessage, Equatable, Sendable {
     /// Takes a chat template in place of the weights' own.
     package static let chatTemplate = "chat_template"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofLoading = [splitWeights, chatTemplate]
+    package static let ofLoading = ["inspect", splitWeights, chatTemplate]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

@@ -16,7 +16,8 @@ extension BackendDefinition {
             furtherWeightsDescriptors: Array(descriptors.dropFirst()), weightsBytes: weights?.byteCount ?? 0,
             contextTokens: model.contextTokens ?? 0,
             maxSequences: min(model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
-            threads: LaunchPlanner.threads(manifest, owner), options: model.options, inspectOnly: inspectOnly)
+            threads: LaunchPlanner.threads(manifest, owner), options: model.options,
+            chatTemplate: model.chatTemplate ?? "", inspectOnly: inspectOnly)
     }
 
     /// What a backend with these capabilities lacks for its model, as the end of a sentence with the remedy; nil when it
@@ -25,6 +26,10 @@ extension BackendDefinition {
         let parts = weights?.files.count ?? 0
         guard parts <= 1 || capabilities.contains(Hello.splitWeights) else {
             return "takes no model in \(parts) parts; join them into one file, with: llama-gguf-split --merge"
+        }
+        guard model.chatTemplate == nil || capabilities.contains(Hello.chatTemplate) else {
+            return
+                "takes no chat template in place of the model's own; leave \"chatTemplate\" out of the model's settings"
         }
         return nil
     }

@@ -47,18 +47,16 @@ struct BackendStart: Sendable {
         case .refused(let sentence): throw SupervisorError(sentence)
         case .at(let found): places = found
         }
-        func wait() -> WeightsAwaited? {
-            let found = WeightsLook.look(at: places, settledMilliseconds: weightsSettledMilliseconds).map { look in
+        func look() -> [WeightsLook] {
+            WeightsLook.look(at: places, settledMilliseconds: weightsSettledMilliseconds).map { look in
                 // If the clock was set back it would never settle; a later change of it is noticed.
                 guard case .found(let facts, _) = look, facts.changedNanoseconds > FileFacts.clockNanoseconds() else {
                     return look
                 }
                 return WeightsLook.found(facts, isSettled: true)
             }
-            return found.wait(for: places).map { WeightsAwaited(description: $0) }
         }
-        if let refusal = WeightsLook.look(at: places, settledMilliseconds: 0).refusal { throw SupervisorError(refusal) }
-        if let wait = wait() { throw wait }
+        if let wait = look().wait(for: places) { throw WeightsAwaited(description: wait) }
         do {
             let weights = ModelWeights(
                 files: try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) })
@@ -72,7 +70,13 @@ struct BackendStart: Sendable {
             return weights
         } catch {
             // They may have gone, or begun to change, while they were read.
-            throw wait() ?? error
+            let found = look()
+            if let wait = found.wait(for: places) { throw WeightsAwaited(description: wait) }
+            // The look's words have the remedy for a folder of models.
+            if let error = error as? TrustError, !error.isTransient, let refusal = found.refusal {
+                throw SupervisorError(refusal)
+            }
+            throw error
         }
     }
 }

@@ -62,25 +62,54 @@ extension CatalogReader {
 
     private func sidecar(_ path: String?, _ before: ModelEntry?) -> BackendEntry.Finding<ModelEntry.ReadSidecar> {
         guard let path else { return .absent }
-        do throws(TrustError) {
+        do {
             let file = try PathTrust.open(path, Self.demands, O_RDONLY)
             let now = FileFacts.clockNanoseconds()
-            if let before, before.sidecarFacts == file.facts,
-                file.facts.wasQuiet(forMilliseconds: certainMilliseconds, at: now)
-            {
+            let isKnown = before?.sidecarFacts == file.facts
+            if let before, isKnown, before.templateFacts == nil, isCertain(file.facts, at: now) {
                 return .usable(ModelEntry.ReadSidecar(facts: file.facts, sidecar: before.sidecar))
             }
-            guard file.facts.wasQuiet(forMilliseconds: limits.settledMilliseconds, at: now) else { return .unsettled }
-            let bytes = try file.read(max: SandboxPolicyLimits.manifestBytesMax)
-            do throws(SandboxPolicyError) {
-                return .usable(
-                    ModelEntry.ReadSidecar(facts: file.facts, sidecar: try ModelSidecar.parse(bytes, file: path)))
-            } catch {
-                return .unreadable(printable("\(error)"))
+            guard isSettled(file.facts, at: now) else { return .unsettled }
+            var sidecar = try ModelSidecar.parse(
+                try file.read(max: SandboxPolicyLimits.manifestBytesMax), file: path)
+            guard let name = sidecar.settings.chatTemplateFile else {
+                return .usable(ModelEntry.ReadSidecar(facts: file.facts, sidecar: sidecar))
             }
+            let templatePath = "\(folder(of: path))/\(name)"
+            let template = try PathTrust.open(templatePath, Self.demands, O_RDONLY)
+            if let before, isKnown, before.templateFacts == template.facts, isCertain(template.facts, at: now) {
+                return .usable(
+                    ModelEntry.ReadSidecar(
+                        facts: file.facts, templateFacts: template.facts, sidecar: before.sidecar))
+            }
+            guard isSettled(template.facts, at: now) else { return .unsettled }
+            guard template.facts.byteCount <= UInt64(SandboxPolicyLimits.chatTemplateBytesMax) else {
+                return .unreadable(
+                    "\(printable(templatePath)) has \(template.facts.byteCount) bytes; a template has at most "
+                        + "\(SandboxPolicyLimits.chatTemplateBytesMax)")
+            }
+            let bytes = try template.read(max: SandboxPolicyLimits.chatTemplateBytesMax)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                return .unreadable("\(printable(templatePath)) is no text in UTF-8")
+            }
+            if let flaw = BackendManifest.Model.flaw(ofTemplate: text) {
+                return .unreadable("\(printable(templatePath)) \(flaw)")
+            }
+            sidecar.settings.chatTemplate = text
+            return .usable(
+                ModelEntry.ReadSidecar(facts: file.facts, templateFacts: template.facts, sidecar: sidecar))
         } catch {
             return .unreadable(printable("\(error)"))
         }
+    }
+
+    /// Whether no later write can have the same facts.
+    private func isCertain(_ facts: FileFacts, at now: Int64) -> Bool {
+        facts.wasQuiet(forMilliseconds: certainMilliseconds, at: now)
+    }
+
+    private func isSettled(_ facts: FileFacts, at now: Int64) -> Bool {
+        facts.wasQuiet(forMilliseconds: limits.settledMilliseconds, at: now)
     }
 
     /// Gives each model to a backend that serves its format.

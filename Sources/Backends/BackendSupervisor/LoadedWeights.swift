@@ -25,15 +25,13 @@ struct LoadedWeights {
     /// What the owner should know; empty when all is well.
     var notice: String { files.map(\.notice).first { !$0.isEmpty } ?? "" }
 
-    /// Takes what a look found for the next start, at `places`, and the facts of the open files.
+    /// Takes what a look found for the next start, at `places`, and the facts of the open files; nil: not known.
     func look(_ found: [WeightsLook], at places: [PlaceWithin], held: [FileFacts?]) {
         // The weights for its next start may lie elsewhere.
         let isSamePlace = places == weights.files.map(\.place) && found.count == files.count
-        for (index, look) in found.settledTogether.enumerated().prefix(isSamePlace ? files.count : 0) {
-            files[index].look(look, held: index < held.count ? held[index] : nil)
-        }
-        guard !isSamePlace else { return }
-        for (index, file) in files.enumerated() { file.look(.none, held: index < held.count ? held[index] : nil) }
+        let looks = isSamePlace ? found.settledTogether : files.map { _ in .none }
+        let facts = held.count == files.count ? held : files.map { _ in nil }
+        for (index, file) in files.enumerated() { file.look(looks[index], held: facts[index]) }
     }
 
     /// The process is gone.

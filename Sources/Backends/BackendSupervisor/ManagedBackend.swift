@@ -151,8 +151,11 @@ extension ManagedBackend {
         keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
     ) -> RunningSequence? {
         guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
+        // Fields that stand twice are merged, and the later ones win: the consumer's (protobuf, "Last One Wins").
+        let defaults = launched.model.sampling.encodedRequest
         let sequence = connection.begin(
-            request: request, bounds: bounds, credit: credit, cacheScope: cacheScope, handler: handler)
+            request: defaults.isEmpty ? request : defaults + request, bounds: bounds, credit: credit,
+            cacheScope: cacheScope, handler: handler)
         if sequence != nil { wasUsed(keepAliveSeconds: keepAliveSeconds) }
         return sequence
     }

@@ -13,8 +13,9 @@ struct ModelEntry: Equatable, Sendable {
     /// The ending of the file's name, in lower case.
     let format: String
     var sidecar = ModelSidecar()
-    /// Nil without one.
+    /// Of the file of settings, and of the chat template that it names; nil without one.
     var sidecarFacts: FileFacts?
+    var templateFacts: FileFacts?
     /// The settings that are not in force, and why; empty when all are.
     var notice = ""
     /// The id in place of its own, which another model has.
@@ -24,6 +25,9 @@ struct ModelEntry: Equatable, Sendable {
 
     struct ReadSidecar: Equatable, Sendable {
         let facts: FileFacts
+        /// Of the chat template that it names; nil: it names none.
+        var templateFacts: FileFacts?
+        /// With the template in it.
         let sidecar: ModelSidecar
     }
 
@@ -74,10 +78,12 @@ struct ModelEntry: Equatable, Sendable {
         case .usable(let read):
             entry.sidecar = read.sidecar
             entry.sidecarFacts = read.facts
+            entry.templateFacts = read.templateFacts
             entry.notice = ""
         case .absent:
             entry.sidecar = ModelSidecar()
             entry.sidecarFacts = nil
+            entry.templateFacts = nil
             entry.notice = ""
         case .refused(let reason), .unreadable(let reason):
             entry.notice = "its settings are refused: \(reason); the earlier ones are in force"

@@ -492,7 +492,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// Tokens that may be computed at once; more come with `Credit`.
   package var credit: UInt32 = 0
 
-  /// The consumer's request, with unknown fields kept. The agent has checked every range, holds back stop strings itself
+  /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
+  /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every range, holds back stop strings itself
   /// (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}

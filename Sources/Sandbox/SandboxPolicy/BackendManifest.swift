@@ -37,6 +37,12 @@ package struct BackendManifest: Equatable, Sendable {
         package var threads: UInt32?
         /// Passed on to the backend unread.
         package var options: [String: String] = [:]
+        /// How tokens are chosen where a request leaves it open.
+        package var sampling = SamplingDefaults()
+        /// The chat template in place of the model's own, Jinja; nil: the model's own.
+        package var chatTemplate: String?
+        /// The name of the file beside the settings that has the template; whoever reads the settings reads it.
+        package var chatTemplateFile: String?
         /// When it is loaded, and for how long; nil: the default of the place where it was found.
         package var residence: Residence?
 
@@ -77,6 +83,8 @@ extension BackendManifest {
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
         "contextTokens", "maxSequences", "memoryMebibytes", "threads", "options", "load", "keepAliveSeconds",
+        "sampling",
+        "chatTemplate",
     ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -128,6 +136,11 @@ extension BackendManifest {
         model.file = try entry.string("file")
         if model.file == "" { throw entry.failure("file", "is empty; leave it out for a model without weights") }
         try model.takeSettings(entry)
+        if model.chatTemplateFile != nil {
+            throw entry.failure(
+                "chatTemplate",
+                "must be the template itself here; a file is named in the settings of a model in a folder")
+        }
         return model
     }
 
@@ -183,6 +196,8 @@ extension BackendManifest.Model {
         threads = try entry.integer("threads", max: 1024).map { UInt32($0) }
         if threads == 0 { throw entry.failure("threads", "must be at least 1") }
         options = try BackendManifest.options(entry)
+        if let node = entry.node("sampling") { sampling = try SamplingDefaults(node, file: entry.file) }
+        try takeChatTemplate(entry)
         let keepAlive = try entry.integer("keepAliveSeconds", max: UInt64(UInt32.max)).map { UInt32($0) }
         switch try entry.string("load") {
         case "start":
@@ -194,5 +209,31 @@ extension BackendManifest.Model {
         case nil: residence = keepAlive.map { .onDemand(keepAliveSeconds: $0) }
         case let other?: throw entry.failure("load", "must be \"start\" or \"demand\", not '\(other)'")
         }
+    }
+
+    private mutating func takeChatTemplate(_ entry: JSONObjectReader) throws(SandboxPolicyError) {
+        guard let text = try entry.string("chatTemplate") else { return }
+        // Every template that renders a conversation has a statement or an expression.
+        if text.contains("{") {
+            if let flaw = Self.flaw(ofTemplate: text) { throw entry.failure("chatTemplate", flaw) }
+            chatTemplate = text
+            return
+        }
+        guard !text.isEmpty, !text.contains("/"), !text.hasPrefix("."), text.utf8.count <= 255,
+            !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f })
+        else {
+            throw entry.failure(
+                "chatTemplate", "must be a Jinja template, or the name of a file beside the model that holds one")
+        }
+        chatTemplateFile = text
+    }
+
+    /// Why a text can be no chat template, to go on after its name; nil where nothing speaks against it.
+    package static func flaw(ofTemplate text: String) -> String? {
+        if text.utf8.count > SandboxPolicyLimits.chatTemplateBytesMax {
+            return "has \(text.utf8.count) bytes; a template has at most \(SandboxPolicyLimits.chatTemplateBytesMax)"
+        }
+        if text.utf8.contains(0) { return "holds a NUL character; leave it out" }
+        return text.contains("{") ? nil : "is no Jinja template: it has neither a statement nor an expression"
     }
 }

@@ -12,5 +12,7 @@ package enum SandboxPolicyLimits {
     package static let optionsMax = 64
     package static let optionBytesMax = 4096
     package static let modelIDBytesMax = 128
+    /// The contract with backends names it, too (`Load.chat_template`).
+    package static let chatTemplateBytesMax = 1 << 20
     package static let readOnlyPathsMax = 64
 }

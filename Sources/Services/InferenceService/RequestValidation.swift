@@ -1,4 +1,5 @@
 internal import GRPC
+internal import SandboxPolicy
 
 /// The checks of a request that need no backend and that `RequestScan` has not made on its bytes. A request that passes
 /// is in the ranges that inference.proto states.
@@ -38,22 +39,16 @@ enum RequestValidation {
     }
 
     private static func check(_ sampling: TurnRequest.Sampling) throws(Status) {
-        func check(_ name: String, _ value: Float?, _ range: ClosedRange<Float>, aboveZero: Bool = false) throws(Status)
-        {
-            guard let value else { return }
-            // A NaN is in no range.
-            guard range.contains(value), !(aboveZero && value == 0) else {
-                let bounds = "\(aboveZero ? "above " : "")\(range.lowerBound) to \(range.upperBound)"
-                throw invalid("sampling.\(name)", "is \(value)", bounds)
-            }
+        func check(_ name: String, _ value: Float?, _ range: SamplingRange) throws(Status) {
+            guard let value, !range.contains(value) else { return }
+            throw invalid("sampling.\(name)", "is \(value)", "\(range)")
         }
-        try check("temperature", sampling.temperature, 0...2)
-        try check("top_p", sampling.topP, 0...1, aboveZero: true)
-        try check("min_p", sampling.minP, 0...1)
-        try check("frequency_penalty", sampling.frequencyPenalty, -2...2)
-        try check("presence_penalty", sampling.presencePenalty, -2...2)
-        try check(
-            "repetition_penalty", sampling.repetitionPenalty, 0...10, aboveZero: true)
+        try check("temperature", sampling.temperature, .temperature)
+        try check("top_p", sampling.topP, .topP)
+        try check("min_p", sampling.minP, .minP)
+        try check("frequency_penalty", sampling.frequencyPenalty, .penalty)
+        try check("presence_penalty", sampling.presencePenalty, .penalty)
+        try check("repetition_penalty", sampling.repetitionPenalty, .repetitionPenalty)
     }
 
     private static func check(_ stopping: TurnRequest.Stopping) throws(Status) {

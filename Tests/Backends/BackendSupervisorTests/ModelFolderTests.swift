@@ -1,6 +1,8 @@
 import Foundation
+import InferenceMessages
 import LinuxSystem
 import SandboxPolicy
+import SwiftProtobuf
 import TestPlaces
 import Testing
 
@@ -230,6 +232,54 @@ struct ModelFolderTests {
         let found = try catalog()
         #expect(found.definitions.map(\.name) == ["a"] && found.ignored.isEmpty)
         #expect(found.files[BackendCatalog.Key(name: "a", model: "m")]?.weights.count == 2)
+    }
+
+    @Test("a chat template is a file beside the model, followed like its settings, and told if it cannot be one")
+    func chatTemplate() throws {
+        serve("a")
+        let path = first.write("x.gguf")
+        first.write("x.json", #"{"chatTemplate": "own.jinja"}"#)
+        let missing = try catalog()
+        #expect(missing.definitions.isEmpty)
+        #expect(reason(path, in: missing)?.contains("its settings are refused") == true)
+        #expect(reason(path, in: missing)?.contains("own.jinja") == true)
+        first.write("own.jinja", "{{ 1 }}")
+        let good = try catalog()
+        #expect(good.definitions.first?.model.chatTemplate == "{{ 1 }}" && good.unserved.isEmpty)
+        first.write("own.jinja", "{{ 22 }}")
+        let changed = try catalog(before: good)
+        #expect(changed.definitions.first?.model.chatTemplate == "{{ 22 }}")
+        #expect(changed.definitions.first.map { good.definitions[0].isSame(as: $0) } == false)
+        let key = BackendCatalog.Key(name: "a", model: "x")
+        for (text, words) in [
+            ("no template", "is no Jinja template"), (String(repeating: "{", count: 1_048_577), "1048576"),
+        ] {
+            first.write("own.jinja", text)
+            let refused = try catalog(before: changed)
+            #expect(refused.definitions.first?.model.chatTemplate == "{{ 22 }}", "the earlier one is in force")
+            #expect(refused.notices[key]?.contains(words) == true, "\(refused.notices[key] ?? "")")
+        }
+        first.write("own.jinja", "{{ 1 }}")
+        chmod(first.file("own.jinja"), 0o666)
+        #expect(try catalog(before: changed).notices[key]?.contains("writable by everyone") == true)
+        // In a manifest it is the text itself.
+        backends.write("a.json", #"{"models": [{"id": "m", "chatTemplate": "{{ 3 }}"}]}"#)
+        #expect(try catalog().definitions.first?.model.chatTemplate == "{{ 3 }}")
+    }
+
+    @Test("sampling goes before the fields of a request, which win where both have a value")
+    func samplingDefaults() throws {
+        var sampling = SamplingDefaults()
+        #expect(sampling.encodedRequest.isEmpty)
+        (sampling.temperature, sampling.topK, sampling.repetitionPenalty) = (0.5, 300, 2)
+        let own = Hearth_V1_GenerateRequest.with {
+            $0.text = "a"
+            $0.sampling.temperature = 0
+        }
+        let merged = try Hearth_V1_GenerateRequest(
+            serializedBytes: sampling.encodedRequest + (try own.serializedBytes() as [UInt8]))
+        #expect(merged.text == "a" && merged.sampling.temperature == 0 && merged.sampling.topK == 300)
+        #expect(merged.sampling.repetitionPenalty == 2 && !merged.sampling.hasTopP)
     }
 
     @Test("a file that is lent is served wherever it lies, and under another id where its own is taken")

@@ -1,6 +1,7 @@
 """The llama.cpp backend with the demo model; left out where it was not installed."""
 
 import asyncio
+import json
 import shutil
 
 import gguf
@@ -203,3 +204,45 @@ def test_parts_that_are_not_one_model_are_told_with_the_one_that_is_wrong(agent)
     trouble("fewer", "the file named as part 1 of 2 is one of 3 parts")
     # Nothing else is disturbed.
     answer(agent, MODEL)
+
+
+def test_the_settings_of_a_model_choose_tokens_and_the_template_where_a_request_does_not(agent):
+    def model(name, settings):
+        shutil.copy(SHIPPED / "hearth-demo.gguf", agent.model_folder / f"{name}.gguf")
+        (agent.model_folder / f"{name}.json").write_text(json.dumps(settings))
+
+    def ask(model, question="Who is Tom?", seed=1, **sampling):
+        async def scenario():
+            async with connect(agent) as channel:
+                asked = request(question, model=model, seed=seed)
+                for name, value in sampling.items():
+                    setattr(asked.sampling, name, value)
+                return await read_turn(rpc.InferenceStub(channel).Generate(asked))
+
+        return run(scenario())
+
+    (agent.model_folder / "short.jinja").write_text("{{ bos_token }}{{ messages[0].content }}")
+    model("greedy", {"sampling": {"temperature": 0}})
+    model("plain", {"chatTemplate": "short.jinja"})
+    model("loud", {"sampling": {"temperatur": 1}})
+    model("broken", {"chatTemplate": "{% for %}"})
+    for name in ("greedy", "plain", "broken"):
+        wait_until(lambda: agent.backends().get(name, {}).get("state") == "unloaded", f"{name} found")
+    # Without a temperature the likeliest tokens are drawn, whatever the seed; the request's own wins.
+    greedy = ask("greedy", seed=1).token_ids
+    assert greedy == ask("greedy", seed=2).token_ids == ask(MODEL, temperature=0).token_ids
+    assert ask("greedy", seed=3, temperature=2, top_k=0, top_p=1).token_ids == (
+        ask(MODEL, seed=3, temperature=2, top_k=0, top_p=1).token_ids)
+    # Another template makes another prompt.
+    assert ask("plain").usage.prompt_tokens < ask(MODEL).usage.prompt_tokens
+    text = agent.command_line("models", "--to", agent.address, "--state", agent.state)
+    assert "did you mean 'temperature'?" in text
+
+    async def scenario():
+        async with connect(agent) as channel:
+            asked = request("Who is Tom?", model="broken")
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(asked))
+            assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+            assert '"chatTemplate" in its settings' in error.details()
+
+    run(scenario())

@@ -408,6 +408,19 @@ def test_models_are_changed_without_an_agent_too_and_those_of_a_manifest_never()
         assert not list(folder.iterdir())
 
 
+def test_a_template_is_refused_for_a_backend_that_takes_none(agent):
+    agent.add("fox.words", settings='{"chatTemplate": "{{ 1 }}"}')
+    agent.wait_state("fox", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(echo.request("x", model="fox")))
+            assert error.code() != grpc.StatusCode.OK
+
+    run(scenario())
+    assert "takes no chat template in place of the model's own" in agent.backends()["fox"]["detail"]
+
+
 def test_a_settings_folder_that_is_not_there_is_an_error_that_names_it(agent):
     command = [*agent.command, "--models", agent.folder / "nowhere", "--listen", "127.0.0.1:0"]
     answer = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)

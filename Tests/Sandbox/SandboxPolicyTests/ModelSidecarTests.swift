@@ -28,6 +28,16 @@ struct ModelSidecarTests {
         #expect(all.settings.contextTokens == 1 && all.settings.maxSequences == 2 && all.settings.threads == 3)
         #expect(all.settings.memoryMebibytes == 4 && all.settings.options == ["k": "true"])
         #expect(all.settings.residence == .onDemand(keepAliveSeconds: 5))
+        let chosen = try parsed(
+            #"{"sampling": {"temperature": 0, "topP": 0.9, "topK": 5, "minP": 0.1, "frequencyPenalty": -1,"#
+                + #" "presencePenalty": 2, "repetitionPenalty": 1.5}, "chatTemplate": "{{ messages[0].content }}"}"#
+        ).settings
+        var sampling = SamplingDefaults()
+        (sampling.temperature, sampling.topP, sampling.topK, sampling.minP) = (0, 0.9, 5, 0.1)
+        (sampling.frequencyPenalty, sampling.presencePenalty, sampling.repetitionPenalty) = (-1, 2, 1.5)
+        #expect(chosen.sampling == sampling && chosen.chatTemplate == "{{ messages[0].content }}")
+        #expect(chosen.chatTemplateFile == nil)
+        #expect(try parsed(#"{"chatTemplate": "m.jinja"}"#).settings.chatTemplateFile == "m.jinja")
         #expect(try parsed(#"{"load": "start"}"#).settings.residence == .always)
         #expect(try parsed(#"{"load": "demand"}"#).settings.residence == .onDemand(keepAliveSeconds: nil))
     }
@@ -43,6 +53,15 @@ struct ModelSidecarTests {
             (#""memoryMebibytes": 0"#, "at least 1"), (#""memoryMebibytes": -1"#, "whole number"),
             (#""keepAliveSeconds": 1.5"#, "whole number"), (#""load": "never""#, #"must be "start" or "demand""#),
             (#""load": "start", "keepAliveSeconds": 5"#, "has no meaning"), (#""options": 5"#, "'options' must be"),
+            (#""sampling": 1"#, "must be an object"),
+            (#""sampling": {"temperatur": 1}"#, "did you mean 'temperature'?"),
+            (#""sampling": {"seed": 1}"#, "unknown key 'seed'"),
+            (#""sampling": {"temperature": 2.1}"#, "'temperature' must be a number, 0.0 to 2.0, not the number 2.1"),
+            (#""sampling": {"topP": 0}"#, "above 0.0 to 1.0"), (#""sampling": {"minP": "0"}"#, "must be a number"),
+            (#""sampling": {"topK": 1.5}"#, "whole number"),
+            (#""sampling": {"repetitionPenalty": 1e99}"#, "0.0 to 10.0"),
+            (#""chatTemplate": """#, "must be a Jinja template, or the name of a file beside the model"),
+            (#""chatTemplate": "../x.jinja""#, "a file beside the model"), (#""chatTemplate": "{\u0000}""#, "NUL"),
             (#""file": "x""#, "unknown key 'file'"), (#""keepAliveSecond": 5"#, "did you mean 'keepAliveSeconds'?"),
         ])
     func refused(member: String, says: String) {

@@ -1,0 +1,56 @@
+internal import StrictJSON
+
+/// How tokens are chosen where a request leaves it open; the fields of `hearth.v1.Sampling`, but for the seed. Nil: the
+/// backend's own value.
+package struct SamplingDefaults: Equatable, Sendable {
+    package var temperature: Float?
+    package var topP: Float?
+    package var topK: UInt32?
+    package var minP: Float?
+    package var frequencyPenalty: Float?
+    package var presencePenalty: Float?
+    package var repetitionPenalty: Float?
+
+    package init() {}
+
+    private static let keys = [
+        "temperature", "topP", "topK", "minP", "frequencyPenalty", "presencePenalty", "repetitionPenalty",
+    ]
+
+    init(_ node: JSONNode, file: String) throws(SandboxPolicyError) {
+        let entry = try JSONObjectReader(node, "\"sampling\"", keys: Self.keys, file: file)
+        func number(_ key: String, _ range: SamplingRange) throws(JSONError) -> Float? {
+            guard let node = entry.node(key) else { return nil }
+            guard case .number(let text) = node.value, let value = Float(text), range.contains(value) else {
+                throw entry.failure(key, "must be a number, \(range), not \(node.found)")
+            }
+            return value
+        }
+        temperature = try number("temperature", .temperature)
+        topP = try number("topP", .topP)
+        topK = try entry.integer("topK", max: UInt64(UInt32.max)).map { UInt32($0) }
+        minP = try number("minP", .minP)
+        frequencyPenalty = try number("frequencyPenalty", .penalty)
+        presencePenalty = try number("presencePenalty", .penalty)
+        repetitionPenalty = try number("repetitionPenalty", .repetitionPenalty)
+    }
+}
+
+/// The values that a field of `hearth.v1.Sampling` may have, in a request and in a model's settings.
+package struct SamplingRange: Equatable, Sendable, CustomStringConvertible {
+    private let range: ClosedRange<Float>
+    private let isAboveZero: Bool
+
+    package static let temperature = SamplingRange(range: 0...2, isAboveZero: false)
+    package static let topP = SamplingRange(range: 0...1, isAboveZero: true)
+    package static let minP = SamplingRange(range: 0...1, isAboveZero: false)
+    /// Of the frequency and the presence penalty.
+    package static let penalty = SamplingRange(range: -2...2, isAboveZero: false)
+    package static let repetitionPenalty = SamplingRange(range: 0...10, isAboveZero: true)
+
+    /// A NaN is in no range.
+    package func contains(_ value: Float) -> Bool { range.contains(value) && !(isAboveZero && value == 0) }
+
+    /// "0.0 to 2.0", "above 0.0 to 1.0".
+    package var description: String { "\(isAboveZero ? "above " : "")\(range.lowerBound) to \(range.upperBound)" }
+}
