@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -438,6 +439,16 @@ uint64_t hearth_llama_memory_limit(void) {
     struct rlimit data {};
     if (getrlimit(RLIMIT_DATA, &data) != 0 || data.rlim_cur == RLIM_INFINITY) return 0;
     return data.rlim_cur;
+}
+
+uint64_t hearth_llama_stack_bytes(void) {
+    pthread_attr_t attributes;
+    size_t bytes = 8 << 20;
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_getstacksize(&attributes, &bytes);
+        pthread_attr_destroy(&attributes);
+    }
+    return bytes;
 }
 
 static ggml_type cacheType(const char *name) {

@@ -103,13 +103,14 @@ extension LlamaEngine {
         defer { withExtendedLifetime(model) {} }
         let (cost, copiesBytes) = try model.needs(
             contextTokens: min(contextTokens, Limits.measuredContextTokensMax), cacheType: options(request).cacheType)
+        let stacks = Self.stacksBytes(request)
         func planned(beside bytes: UInt64) -> MemoryPlan? {
             MemoryPlan(cost, contextTokens: contextTokens, isContextWanted: isContextWanted, sequences: sequences) {
-                let (all, overflow) = $0.addingReportingOverflow(bytes)
+                let (all, overflow) = $0.addingReportingOverflow(bytes + stacks)
                 return !overflow && hearth_llama_has_room(all)
             }
         }
-        guard let plan = planned(beside: 0) else { throw noMemory(cost, isContextWanted: isContextWanted) }
+        guard let plan = planned(beside: 0) else { throw noMemory(cost, request) }
         let isReordered = copiesBytes > 0 && plan.hasRoom(forCopies: planned(beside: copiesBytes))
         return Measured(
             model: model, cost: cost, copiesBytes: copiesBytes, plan: plan,
@@ -162,9 +163,15 @@ extension LlamaEngine {
                 : "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
     }
 
-    private func noMemory(_ cost: MemoryPlan.Cost, isContextWanted: Bool) -> EngineFault {
+    /// The stacks of the threads that compute, and of the one that tokenizes long texts.
+    private static func stacksBytes(_ request: LoadRequest) -> UInt64 {
+        UInt64(max(1, request.threads) + 1) * hearth_llama_stack_bytes()
+    }
+
+    private func noMemory(_ cost: MemoryPlan.Cost, _ request: LoadRequest) -> EngineFault {
+        let isContextWanted = request.contextTokens > 0
         let tokens = isContextWanted ? contextTokens : min(contextTokens, MemoryPlan.contextTokensMin)
-        let needed = cost.bytes(contextTokens: tokens, sequences: 1)
+        let needed = cost.bytes(contextTokens: tokens, sequences: 1) &+ Self.stacksBytes(request)
         let free = MemoryPlan.most(below: needed, fits: hearth_llama_has_room)
         let limit = hearth_llama_memory_limit()
         let allowed = limit > 0 ? "of the \(limit >> 20) MiB that the sandbox allows in all" : "on this machine"

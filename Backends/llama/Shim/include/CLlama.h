@@ -151,6 +151,9 @@ bool hearth_llama_has_room(uint64_t bytes);
 /// RLIMIT_DATA, 0 when there is none.
 uint64_t hearth_llama_memory_limit(void);
 
+/// The memory that the stack of a new thread takes (pthread_create(3)).
+uint64_t hearth_llama_stack_bytes(void);
+
 /// The settings of a context.
 typedef struct hearth_llama_context_settings {
     /// The cache holds this many tokens for each sequence.
