@@ -168,9 +168,9 @@ var targets: [Target] = [
     library(
         "AdminService", in: "Services",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "InferenceMessages", "InferenceService", "LaunchPlan",
-            "LimitDeclaration", "LinuxSystem", "ModelPull", "PolicyExplanation", "SandboxPolicy", "SeccompFilter",
-            protobuf,
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "GRPC", "InferenceMessages",
+            "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "ModelPull", "PolicyExplanation",
+            "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
         ]),
 
     // The agent, and the commands that a person runs.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/mman.h>
@@ -333,6 +334,7 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
         facts.context_tokens = uint32_t(std::max(0, llama_model_n_ctx_train(llama->model.get())));
         facts.vocabulary = uint32_t(llama->vocabularySize());
         facts.weights_bytes = llama_model_size(llama->model.get());
+        facts.parameters = llama_model_n_params(llama->model.get());
         facts.longest_piece_bytes = longestPiece(llama->vocabulary());
         facts.splits_text = llama_vocab_type(llama->vocabulary()) == LLAMA_VOCAB_TYPE_BPE;
         facts.has_chat_template = llama->chatTemplate != nullptr;
@@ -371,6 +373,23 @@ size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *t
     });
 }
 
+size_t hearth_llama_quantisation(const hearth_llama *llama, char *text, size_t capacity) {
+    return guarded<size_t>(0, [&]() -> size_t {
+        // "ARCHITECTURE SIZE QUANTISATION"; the first two are words.
+        char description[128];
+        llama_model_desc(llama->model.get(), description, sizeof description);
+        std::string_view rest(description);
+        for (int word = 0; word < 2; word++) {
+            const size_t blank = rest.find(' ');
+            rest.remove_prefix(blank == rest.npos ? rest.size() : blank + 1);
+        }
+        if (capacity == 0) return 0;
+        const size_t length = rest.copy(text, capacity - 1);
+        text[length] = 0;
+        return length;
+    });
+}
+
 hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
     return guarded<hearth_llama_needs>({}, [&] {
         hearth_llama_needs needs{};
@@ -406,6 +425,14 @@ uint64_t hearth_llama_memory_limit(void) {
     return data.rlim_cur;
 }
 
+static ggml_type cacheType(const char *name) {
+    for (int type = 0; name && type < GGML_TYPE_COUNT; type++) {
+        const char *other = ggml_type_name(ggml_type(type));
+        if (other && std::strcmp(name, other) == 0) return ggml_type(type);
+    }
+    return GGML_TYPE_F16;
+}
+
 bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings settings) {
     return guarded(false, [&] {
         llama->batch.reset();
@@ -421,6 +448,7 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_threads = int32_t(settings.threads);
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;
+        parameters.type_k = parameters.type_v = cacheType(settings.cache_type);
         llama->hasSeparateCaches = settings.separate_caches;
         parameters.no_perf = true;
         parameters.abort_callback_data = llama;

@@ -22,7 +22,38 @@ extension LlamaEngine {
     /// loading thread writes and reads it; the library's own threads read it only while that thread waits for them.
     nonisolated(unsafe) private static var isLoading = true
 
+    mutating func inspect(_ request: LoadRequest) throws(EngineFault) -> InspectedModel {
+        let measured = try measure(try open(request), request)
+        let plan = measured.plan
+        let context = measured.cost.bytes(contextTokens: plan.contextTokens, sequences: plan.sequences)
+        let copies = measured.loading == HEARTH_LLAMA_REORDERED ? measured.copiesBytes : 0
+        // The program, and the measured model's vocabulary, which takes the room that the loaded one's will take.
+        let limit = hearth_llama_memory_limit()
+        let used = limit > 0 ? limit - MemoryPlan.most(below: limit, fits: hearth_llama_has_room) : 0
+        var inspected = InspectedModel(
+            offer: LoadedModel(maxContextTokens: plan.contextTokens, maxSequences: plan.sequences),
+            memoryBytes: used + context + copies)
+        inspected.contextBytes = context
+        inspected.copiedWeightsBytes = copies
+        measured.model.describe(&inspected)
+        return inspected
+    }
+
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
+        let file = try open(request)
+        let (plan, loading) = try planned(file, request)
+        let model = try LlamaModel(file, loading, progress: progress)
+        let count = try prepare(model, plan, request)
+        modelID = request.model
+        sequences = Array(repeating: nil, count: count)
+        caches = CacheTable(count: count)
+        self.model = model
+        if let templateWarning { Backend.log(templateWarning) }
+        Self.isLoading = false
+        return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+    }
+
+    private func open(_ request: LoadRequest) throws(EngineFault) -> hearth_llama_file_facts {
         if let feature = hearth_llama_missing_feature() {
             throw EngineFault(
                 .badModel,
@@ -35,24 +66,33 @@ extension LlamaEngine {
             throw EngineFault(
                 .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
         }
-        let file = try LlamaModel.open(descriptor)
-        let (plan, loading) = try plan(file, request)
-        let model = try LlamaModel(file, loading, progress: progress)
-        let count = try prepare(model, plan, request)
-        modelID = request.model
-        sequences = Array(repeating: nil, count: count)
-        caches = CacheTable(count: count)
-        self.model = model
-        if let templateWarning { Backend.log(templateWarning) }
-        Self.isLoading = false
-        return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+        return try LlamaModel.open(descriptor)
+    }
+
+    private func options(_ request: LoadRequest) throws(EngineFault) -> ModelOptions {
+        do throws(ModelOptions.Refusal) {
+            return try ModelOptions(request.options)
+        } catch {
+            throw EngineFault(.badModel, error.sentence)
+        }
+    }
+
+    /// What loading a model takes, and what there is memory for.
+    private struct Measured {
+        /// Not loaded: it only tells what it would take.
+        let model: LlamaModel
+        let cost: MemoryPlan.Cost
+        /// Weights that have quicker kernels in another order.
+        let copiesBytes: UInt64
+        let plan: MemoryPlan
+        let loading: hearth_llama_loading
     }
 
     /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
     /// kernels.
-    private mutating func plan(
+    private mutating func measure(
         _ file: hearth_llama_file_facts, _ request: LoadRequest
-    ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
+    ) throws(EngineFault) -> Measured {
         let model = try LlamaModel(file, HEARTH_LLAMA_MEASURED) { _ in }
         let trained = Int(model.facts.context_tokens)
         let isContextWanted = request.contextTokens > 0
@@ -61,7 +101,8 @@ extension LlamaEngine {
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
         // The measured model's vocabulary takes the room that the loaded one will take.
         defer { withExtendedLifetime(model) {} }
-        let (cost, copiesBytes) = try model.needs(contextTokens: min(contextTokens, Limits.measuredContextTokensMax))
+        let (cost, copiesBytes) = try model.needs(
+            contextTokens: min(contextTokens, Limits.measuredContextTokensMax), cacheType: options(request).cacheType)
         func planned(beside bytes: UInt64) -> MemoryPlan? {
             MemoryPlan(cost, contextTokens: contextTokens, isContextWanted: isContextWanted, sequences: sequences) {
                 let (all, overflow) = $0.addingReportingOverflow(bytes)
@@ -69,6 +110,19 @@ extension LlamaEngine {
             }
         }
         guard let plan = planned(beside: 0) else { throw noMemory(cost, isContextWanted: isContextWanted) }
+        let isReordered = copiesBytes > 0 && plan.hasRoom(forCopies: planned(beside: copiesBytes))
+        return Measured(
+            model: model, cost: cost, copiesBytes: copiesBytes, plan: plan,
+            loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
+    }
+
+    /// The plan to load by; the log tells what it leaves out for lack of memory.
+    private mutating func planned(
+        _ file: hearth_llama_file_facts, _ request: LoadRequest
+    ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
+        let measured = try measure(file, request)
+        let plan = measured.plan
+        let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
         if plan.contextTokens < contextTokens || plan.sequences < sequences {
             Backend.log(
                 """
@@ -76,14 +130,14 @@ extension LlamaEngine {
                 for more raise memoryMebibytes in the manifest, or lower contextTokens
                 """)
         }
-        guard copiesBytes > 0 else { return (plan, HEARTH_LLAMA_MAPPED) }
-        if plan.hasRoom(forCopies: planned(beside: copiesBytes)) { return (plan, HEARTH_LLAMA_REORDERED) }
-        Backend.log(
-            """
-            the weights stay in the order of the file; for quicker prompts raise memoryMebibytes in the manifest by \
-            \((copiesBytes >> 20) + 1)
-            """)
-        return (plan, HEARTH_LLAMA_MAPPED)
+        if measured.copiesBytes > 0, measured.loading == HEARTH_LLAMA_MAPPED {
+            Backend.log(
+                """
+                the weights stay in the order of the file; for quicker prompts raise memoryMebibytes in the manifest by \
+                \((measured.copiesBytes >> 20) + 1)
+                """)
+        }
+        return (plan, measured.loading)
     }
 
     /// Makes caches for as many sequences as there is memory for.
@@ -91,9 +145,12 @@ extension LlamaEngine {
         _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
     ) throws(EngineFault) -> Int {
         contextTokens = plan.contextTokens
+        let cacheType = try options(request).cacheType
         var count = plan.sequences
         while count > 0 {
-            if model.prepare(contextTokens: contextTokens, sequences: count, threads: request.threads) { return count }
+            let isPrepared = model.prepare(
+                contextTokens: contextTokens, sequences: count, threads: request.threads, cacheType: cacheType)
+            if isPrepared { return count }
             count /= 2
             if count > 0 { Backend.log("there was no memory for \(count * 2) sequences; trying \(count)") }
         }

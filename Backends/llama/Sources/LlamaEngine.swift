@@ -7,7 +7,7 @@ import LlamaPlanning
 struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
-    static let capabilities: [Capability] = [.chat, .countTokens]
+    static let capabilities: [Capability] = [.chat, .countTokens, .inspect]
 
     var model: LlamaModel?
     var modelID = ""

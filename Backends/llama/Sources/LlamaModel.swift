@@ -61,20 +61,28 @@ final class LlamaModel: @unchecked Sendable {
     deinit { hearth_llama_free(llama) }
 
     /// Makes the caches; returns false when there is no memory for them.
-    func prepare(contextTokens: Int, sequences: Int, threads: Int) -> Bool {
+    func prepare(contextTokens: Int, sequences: Int, threads: Int, cacheType: ModelOptions.CacheType) -> Bool {
+        cacheType.rawValue.withCString { type in
+            prepare(contextTokens: contextTokens, sequences: sequences, threads: threads, cacheType: type)
+        }
+    }
+
+    private func prepare(contextTokens: Int, sequences: Int, threads: Int, cacheType: UnsafePointer<CChar>) -> Bool {
         let settings = hearth_llama_context_settings(
             context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(clamping: sequences),
             batch_tokens: UInt32(Limits.batchTokens), threads: UInt32(clamping: max(1, threads)),
-            separate_caches: facts.weights_bytes <= Limits.separateCachesWeightsBytesMax)
+            separate_caches: facts.weights_bytes <= Limits.separateCachesWeightsBytesMax, cache_type: cacheType)
         let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
         return !cells.overflow && hearth_llama_prepare(llama, settings)
     }
 
     /// The memory that a measured model would take: for contexts up to a length, and for the copies of weights in
     /// another order. Throws when llama.cpp makes no such context.
-    func needs(contextTokens: Int) throws(EngineFault) -> (context: MemoryPlan.Cost, reorderedWeightsBytes: UInt64) {
+    func needs(
+        contextTokens: Int, cacheType: ModelOptions.CacheType
+    ) throws(EngineFault) -> (context: MemoryPlan.Cost, reorderedWeightsBytes: UInt64) {
         func measure(_ tokens: Int, sequences: Int) throws(EngineFault) -> hearth_llama_needs {
-            guard prepare(contextTokens: tokens, sequences: sequences, threads: 1) else {
+            guard prepare(contextTokens: tokens, sequences: sequences, threads: 1, cacheType: cacheType) else {
                 throw EngineFault(
                     .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(Self.firstError))")
             }
@@ -182,6 +190,21 @@ extension LlamaModel {
                 firstError: firstError, wantedBytes: file.has_header ? file.wanted_bytes : nil, fileBytes: file.bytes,
                 parts: Int(file.parts)
             ).sentence)
+    }
+
+    /// Adds what the file says of itself.
+    func describe(_ inspected: inout InspectedModel) {
+        inspected.architecture = Self.metadata(llama, "general.architecture") ?? ""
+        inspected.name = Self.metadata(llama, "general.name") ?? ""
+        inspected.licence = Self.metadata(llama, "general.license") ?? ""
+        inspected.parameters = facts.parameters
+        inspected.trainedContextTokens = Int(facts.context_tokens)
+        inspected.hasChatTemplate = facts.has_chat_template
+        inspected.templateFlaw = templateFlaw
+        inspected.quantisation = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            let count = hearth_llama_quantisation(llama, buffer.baseAddress, buffer.count)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
     }
 
     private static func metadata(_ llama: OpaquePointer, _ key: String) -> String? {

@@ -21,9 +21,11 @@ package struct BackendConversation: Sendable {
         case awaitingLoad
         /// The backend loads and has to send `Loaded`.
         case loading
+        /// The backend has to send `Inspected`.
+        case inspecting
         /// Sequences run.
         case ready
-        /// `Reject` or a fatal `Fault` was sent; only the end of the process can follow.
+        /// `Reject`, `Inspected` or a fatal `Fault` was sent; only the end of the process can follow.
         case over
     }
 
@@ -85,6 +87,7 @@ extension BackendConversation {
             guard phase != .awaitingHello else { throw ContractViolation("the first message must be Hello, not Fault") }
             try check(fault)
             phase = .over
+        case .inspected(let inspected): try heard(inspected)
         }
     }
 
@@ -165,6 +168,27 @@ extension BackendConversation {
         self.loaded = loaded
         sequences = SequenceTable(count: Int(loaded.maxSequences))
         phase = .ready
+    }
+
+    private mutating func heard(_ inspected: Inspected) throws(ContractViolation) {
+        guard phase == .inspecting, let load else {
+            throw ContractViolation("Inspected came and was not asked for")
+        }
+        guard inspected.memoryBytes >= 1 else { throw ContractViolation("Inspected.memory_bytes is 0") }
+        guard inspected.contextTokens >= 1, load.contextTokens == 0 || inspected.contextTokens <= load.contextTokens,
+            inspected.maxSequences >= 1, inspected.maxSequences <= load.maxSequences
+        else {
+            throw ContractViolation(
+                "Inspected tells of \(inspected.maxSequences) sequences of \(inspected.contextTokens) tokens; each is at"
+                    + " least 1, and at most what Load names")
+        }
+        let texts = [
+            inspected.architecture, inspected.name, inspected.quantisation, inspected.licence, inspected.templateFlaw,
+        ]
+        guard texts.allSatisfy({ $0.utf8.count <= Inspected.textBytesMax }) else {
+            throw ContractViolation("a text of Inspected is longer than \(Inspected.textBytesMax) bytes")
+        }
+        phase = .over
     }
 
     private mutating func heard(_ count: TokenCount) throws(ContractViolation) {
@@ -252,8 +276,11 @@ extension BackendConversation {
             throw ContractViolation(
                 "Load.max_sequences is \(load.maxSequences), not 1 to \(ContractLimits.sequencesMax)")
         }
+        guard !load.inspectOnly || isCapable(of: "inspect") else {
+            throw ContractViolation("Load asks to inspect a backend whose Hello does not name inspect")
+        }
         self.load = load
-        phase = .loading
+        phase = load.inspectOnly ? .inspecting : .loading
     }
 
     private mutating func heard(_ start: Start) throws(ContractViolation) {

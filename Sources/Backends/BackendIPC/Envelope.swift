@@ -73,10 +73,11 @@ package enum BackendMessage {
     case tokenCount(TokenCount)
     case pong(Pong)
     case fatal(Fault)
+    case inspected(Inspected)
 
     /// Decodes the payload of a frame, a `hearth.backend.v1.BackendEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
-        let body = try EnvelopeBody(bytes, known: 1...7, name: "a BackendEnvelope")
+        let body = try EnvelopeBody(bytes, known: 1...8, name: "a BackendEnvelope")
         guard body.field == 4 || body.content.count <= ContractLimits.messageBytesMax else {
             throw ContractViolation(
                 "a message that is no TokenBatch has \(body.content.count) bytes;"
@@ -90,7 +91,8 @@ package enum BackendMessage {
             case 4: self = .tokens(TokenBatchView(body.content))
             case 5: self = .tokenCount(try TokenCount(decoding: body.content))
             case 6: self = .pong(try Pong(decoding: body.content))
-            default: self = .fatal(try Fault(decoding: body.content))
+            case 7: self = .fatal(try Fault(decoding: body.content))
+            default: self = .inspected(try Inspected(decoding: body.content))
             }
         } catch {
             throw ContractViolation(error, in: "field \(body.field) of a BackendEnvelope")
@@ -123,6 +125,7 @@ package enum BackendMessage {
         case .tokenCount(let message): output.appendFrame(field: 5, message)
         case .pong(let message): output.appendFrame(field: 6, message)
         case .fatal(let message): output.appendFrame(field: 7, message)
+        case .inspected(let message): output.appendFrame(field: 8, message)
         }
     }
 
@@ -136,6 +139,7 @@ package enum BackendMessage {
         case .tokenCount: "TokenCount"
         case .pong: "Pong"
         case .fatal: "Fault"
+        case .inspected: "Inspected"
         }
     }
 }

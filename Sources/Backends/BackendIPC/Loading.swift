@@ -10,10 +10,12 @@ package struct Load: WireMessage, Equatable, Sendable {
     package var maxSequences: UInt32 = 0
     package var threads: UInt32 = 0
     package var options: [String: String] = [:]
+    /// Whether to answer with `Inspected` instead of loading.
+    package var inspectOnly = false
 
     package init(
         model: String, weightsDescriptor: UInt32? = nil, weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0,
-        maxSequences: UInt32, threads: UInt32 = 1, options: [String: String] = [:]
+        maxSequences: UInt32, threads: UInt32 = 1, options: [String: String] = [:], inspectOnly: Bool = false
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -22,6 +24,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         self.maxSequences = maxSequences
         self.threads = threads
         self.options = options
+        self.inspectOnly = inspectOnly
     }
 
     package var encodedSize: Int {
@@ -30,6 +33,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         size += WireSize.field(3, varint: weightsBytes) + WireSize.field(4, varint: UInt64(contextTokens))
         size += WireSize.field(5, varint: UInt64(maxSequences)) + WireSize.field(6, varint: UInt64(threads))
         for option in options { size += WireSize.field(7, entry: option) }
+        size += WireSize.field(10, varint: inspectOnly ? 1 : 0)
         return size
     }
 
@@ -41,6 +45,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         writer.field(5, varint: UInt64(maxSequences))
         writer.field(6, varint: UInt64(threads))
         for option in options { writer.field(7, entry: option) }
+        writer.field(10, varint: inspectOnly ? 1 : 0)
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -56,6 +61,7 @@ package struct Load: WireMessage, Equatable, Sendable {
             case (7, .bytes):
                 let option = try reader.stringEntry(field: 7)
                 options[option.key] = option.value
+            case (10, .varint): inspectOnly = try reader.varint() != 0
             default: try reader.skip(field.type)
             }
         }

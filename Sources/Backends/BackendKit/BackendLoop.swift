@@ -129,7 +129,7 @@ extension BackendLoop {
             frameBytesMax = max(Int(welcome.maxFrameBytes), 2 * Limits.runBytesMax)
         case .reject(let reject):
             throw End(status: 1, line: "the agent refused: \(reject.reason)")
-        case .load(let load): try self.load(load)
+        case .load(let load): try load.inspectOnly ? inspect(load) : self.load(load)
         case .start(let start): try begin(start)
         case .credit(let credit):
             step.grant(Int(credit.sequence), tokens: credit.tokens)
@@ -175,6 +175,17 @@ extension BackendLoop {
                     maxContextTokens: UInt32(clamping: model.maxContextTokens),
                     maxSequences: UInt32(clamping: model.maxSequences))))
         step.prepare(sequences: model.maxSequences)
+    }
+
+    private func inspect(_ load: Load) throws(End) {
+        let model: InspectedModel
+        do throws(EngineFault) {
+            model = try engine.inspect(LoadRequest(load))
+        } catch {
+            throw End(status: 1, line: error.message, fault: Fault(error))
+        }
+        try say(.inspected(Inspected(model)))
+        throw End(status: 0)
     }
 
     /// Reports the progress of loading, and ends the process when the agent is gone or asks for the end, because the

@@ -30,6 +30,10 @@ public protocol Engine {
     /// 1 now and then, as often as you like. A fault ends the backend.
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel
 
+    /// Tells what the model is and what `load` would take, without loading it; called only with the capability
+    /// `.inspect`, once and first, in a process that ends afterwards and has the limits of one that loads.
+    mutating func inspect(_ request: LoadRequest) throws(EngineFault) -> InspectedModel
+
     /// How many tokens the prompt has, as `start` would count it; called only with the capability `.countTokens`. nil
     /// when counting takes long: the same query is asked again, some milliseconds and at most a step later, until it has
     /// an answer or a fault. `query` differs from those of all other open queries.
@@ -52,6 +56,10 @@ public protocol Engine {
 
 extension Engine {
     public static var capabilities: [Capability] { [] }
+
+    public mutating func inspect(_ request: LoadRequest) throws(EngineFault) -> InspectedModel {
+        throw EngineFault(.unsupported, "\(Self.name) does not inspect models")
+    }
 
     public mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         throw EngineFault(.unsupported, "\(Self.name) does not count tokens")
@@ -79,6 +87,8 @@ public struct Capability: Hashable, Sendable {
     public static let chat = Capability("chat")
     /// Counts the tokens of a prompt without computing a completion.
     public static let countTokens = Capability("count_tokens")
+    /// Tells what a model is and what loading it takes, without loading it.
+    public static let inspect = Capability("inspect")
 }
 
 /// The prompt tokens of a sequence.

@@ -51,3 +51,66 @@ public struct LoadedModel: Equatable, Sendable {
         self.maxSequences = maxSequences
     }
 }
+
+/// What a model is, and what loading it would take. Texts are cut at 256 bytes.
+public struct InspectedModel: Equatable, Sendable {
+    /// What `LoadedModel` would say.
+    public var offer: LoadedModel
+    /// All the memory that the process would take beside the weights, in bytes; at least 1.
+    public var memoryBytes: UInt64
+    /// The part of it for the sequences' caches and for computing.
+    public var contextBytes: UInt64 = 0
+    /// The part of it for copies of weights in another order.
+    public var copiedWeightsBytes: UInt64 = 0
+    /// The family of models, such as "llama"; empty where it is unknown, like the other texts.
+    public var architecture = ""
+    /// The name that the model's authors gave it.
+    public var name = ""
+    /// The number of weights; 0 where it is unknown.
+    public var parameters: UInt64 = 0
+    /// How the weights are stored, such as "Q4_K - Medium".
+    public var quantisation = ""
+    /// The longest context that the model was trained for, in tokens; 0 where it is unknown.
+    public var trainedContextTokens = 0
+    /// The licence that the file names.
+    public var licence = ""
+    /// Whether it renders conversations with a template of its own.
+    public var hasChatTemplate = false
+    /// Why its template cannot be used, to complete "the chat template ..."; empty where it can, or there is none.
+    public var templateFlaw = ""
+
+    public init(offer: LoadedModel, memoryBytes: UInt64) {
+        self.offer = offer
+        self.memoryBytes = memoryBytes
+    }
+}
+
+extension Inspected {
+    init(_ model: InspectedModel) {
+        self.init()
+        contextTokens = UInt32(clamping: model.offer.maxContextTokens)
+        maxSequences = UInt32(clamping: model.offer.maxSequences)
+        memoryBytes = max(1, model.memoryBytes)
+        contextBytes = model.contextBytes
+        copiedWeightsBytes = model.copiedWeightsBytes
+        architecture = Self.cut(model.architecture)
+        name = Self.cut(model.name)
+        parameters = model.parameters
+        quantisation = Self.cut(model.quantisation)
+        trainedContextTokens = UInt32(clamping: model.trainedContextTokens)
+        licence = Self.cut(model.licence)
+        hasChatTemplate = model.hasChatTemplate
+        templateFlaw = Self.cut(model.templateFlaw)
+    }
+
+    /// The longest beginning of whole characters within the contract's bound.
+    private static func cut(_ text: String) -> String {
+        guard text.utf8.count > textBytesMax else { return text }
+        var cut = ""
+        for character in text.prefix(textBytesMax) {
+            if cut.utf8.count + character.utf8.count > textBytesMax { break }
+            cut.append(character)
+        }
+        return cut
+    }
+}

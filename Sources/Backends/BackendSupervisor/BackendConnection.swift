@@ -13,6 +13,7 @@ protocol BackendConnectionOwner: AnyObject {
     func heard(_ hello: Hello)
     func heard(_ progress: LoadProgress)
     func heard(_ loaded: Loaded)
+    func heard(_ inspected: Inspected)
     func heard(_ pong: Pong)
     func gaveUp(_ fault: Fault)
     func broke(_ violation: ContractViolation)
@@ -24,7 +25,7 @@ protocol BackendConnectionOwner: AnyObject {
 /// The agent's end of one backend process's socket: reads frames, hands tokens to their handlers, writes frames once a
 /// turn.
 ///
-/// Owned by its `ManagedBackend`; lives as long as the process; the I/O loop's own. The bytes that wait to be written
+/// Owned by its `ManagedBackend` or `ModelInspection`; lives as long as the process; the I/O loop's own. The bytes that wait to be written
 /// are bounded by `outputBytesMax` and one frame: beyond it no sequence is begun, and grants are added up, not queued.
 @IOLoop
 final class BackendConnection {
@@ -279,6 +280,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                 if let result = count.result { questions.answer(count.query, result.mapError { .refused($0) }) }
             case .pong(let pong): owner?.heard(pong)
             case .fatal(let fault): owner?.gaveUp(fault)
+            case .inspected(let inspected): owner?.heard(inspected)
             }
         }
         return true

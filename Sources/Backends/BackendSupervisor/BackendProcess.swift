@@ -5,7 +5,7 @@ internal import LinuxSystem
 internal import SandboxLaunch
 
 /// Watches one backend process: its output, its keeper's reports and its exit; and freezes and thaws it. Owned by its
-/// `ManagedBackend`; the I/O loop's own.
+/// `ManagedBackend` or `ModelInspection`; the I/O loop's own.
 @IOLoop
 final class BackendProcess {
     private static let paceMilliseconds: UInt64 = 250

@@ -9,7 +9,8 @@ internal import SandboxPolicy
 struct BackendStart: Sendable {
     let definition: BackendDefinition
     let starter: any BackendStarter
-    let digests: DigestCache
+    /// Nil: the weights are opened without reading all of them.
+    let digests: DigestCache?
     let policiesDirectory: String
     let weightsSettledMilliseconds: UInt64
     let control = WatchedWork()
@@ -55,7 +56,7 @@ struct BackendStart: Sendable {
         if let wait = wait() { throw wait }
         do {
             let file = try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
-            if let pinned = definition.pinnedDigest, file.digest != pinned {
+            if digests != nil, let pinned = definition.pinnedDigest, file.digest != pinned {
                 throw SupervisorError(
                     "the weights \(place.path) have the SHA-256 \(hexadecimal(file.digest)), and not the one that their "
                         + "settings name, \(hexadecimal(pinned)); bring the right file, or correct the settings")

@@ -8,6 +8,8 @@ extension SupervisorConfiguration {
         package var launchMilliseconds: UInt64 = 30_000
         @Limit("Launches at once, those that hang included.")
         package var launchesMax: Int = 128
+        @Limit("The inspection of a model's file may take so long; then the memory that its settings allow counts.")
+        package var inspectionMilliseconds: UInt64 = 60_000
         @Limit("A backend that says no Hello so long after its start is restarted.")
         package var helloMilliseconds: UInt64 = 10_000
         @Limit("A model may load for so long, where the manifest names no time; then its backend is restarted.")

@@ -47,6 +47,10 @@ package final class ManagedBackend {
     /// The files that it needs, as the last look found them, and as they were when it was launched.
     private var files: BackendFiles?
     private var filesAtLaunch: BackendFiles?
+    /// What its backend told of its file; nil before that.
+    package var inspectedFile: InspectedFile? { didSet { noteChange() } }
+    /// The memory for its process, as the inspection before its launch said; nil where there was none.
+    private var memoryMebibytesAtLaunch: UInt64?
     /// The changes in the folder that are not in force for it, and why; empty when there are none.
     private var notice = ""
     private let setting: BackendSetting
@@ -94,6 +98,7 @@ extension ManagedBackend {
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
         if case .refused = weights { return .failed }
+        if case .refused = inspectedFile { return .failed }
         return weights.areThere ? .unloaded : .waiting
     }
 
@@ -106,6 +111,7 @@ extension ManagedBackend {
     private var obstacle: String {
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
         if case .refused(let sentence) = weights { return sentence }
+        if case .refused(let sentence) = inspectedFile { return sentence }
         return definition.weights.place.flatMap { weights.wait(for: $0.path) } ?? ""
     }
 
@@ -188,15 +194,39 @@ extension ManagedBackend {
 
     /// The most memory that its process may take, in bytes: its weights, and its allowance beside them.
     package var memoryMaxBytes: UInt64 {
-        let definition = lifecycle.isAlive ? launched : definition
-        let beside = LaunchPlanner.memoryBytes(definition.manifest, setting.configuration.owner)
+        let beside = LaunchPlanner.memoryBytes(
+            (lifecycle.isAlive ? launchedInFull : sized(definition, memoryMebibytes)).manifest,
+            setting.configuration.owner)
         return beside.addingReportingOverflow(weightsBytes).overflow ? .max : beside + weightsBytes
     }
 
-    private var weightsBytes: UInt64 {
+    /// The memory that its inspection asks for, with some room for what no inspection sees.
+    private var memoryMebibytes: UInt64? {
+        guard case .inspected(let inspected) = inspectedFile else { return nil }
+        return inspected.memoryBytes >> 20 &+ inspected.memoryBytes >> 25 &+ 64
+    }
+
+    private func sized(_ definition: BackendDefinition, _ memoryMebibytes: UInt64?) -> BackendDefinition {
+        memoryMebibytes.map { definition.with(memoryMebibytes: $0) } ?? definition
+    }
+
+    /// The definition that runs, with the memory that it was launched with.
+    private var launchedInFull: BackendDefinition { sized(launched, memoryMebibytesAtLaunch) }
+
+    /// The size of its weights in bytes; 0 where there are none.
+    package var weightsBytes: UInt64 {
         if let weights { return weights.file.byteCount }
         if case .found(let facts, _) = files?.weights { return facts.byteCount }
         return 0
+    }
+
+    /// The path of its weights; empty where it has none, or where they may not lie.
+    package var weightsPath: String { definition.weights.place?.path ?? "" }
+
+    /// What its backend tells of its file, which is inspected now unless it was before.
+    func inspect(memoryMebibytes: UInt64) async -> InspectedFile {
+        if let inspectedFile { return inspectedFile }
+        return await ModelInspection.run(definition, memoryMebibytes: memoryMebibytes, setting: setting)
     }
 
     /// Its memory as the budget counts it; nil when no process runs.
@@ -365,11 +395,12 @@ extension ManagedBackend {
     private func launch() {
         launched = definition
         filesAtLaunch = files
-        launches.begin(definition) { result in
+        memoryMebibytesAtLaunch = memoryMebibytes
+        launches.begin(launchedInFull) { result in
             self.launchEnded(result)
         } hungUntilNow: { definition in
             // The disk that it hung on answers again.
-            if definition == self.definition { self.apply { $0.obstacleChanged(at: $1) } }
+            if definition.isSame(as: self.launchedInFull) { self.apply { $0.obstacleChanged(at: $1) } }
         }
     }
 
@@ -437,7 +468,7 @@ extension ManagedBackend {
     }
 
     private func circumstances(of process: BackendProcess) -> BackendExit.Circumstances {
-        let mebibytes = LaunchPlanner.memoryBytes(launched.manifest, setting.configuration.owner) >> 20
+        let mebibytes = LaunchPlanner.memoryBytes(launchedInFull.manifest, setting.configuration.owner) >> 20
         return BackendExit.Circumstances(
             launchFailure: process.launchFailure, wasReady: wasReady,
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
@@ -475,16 +506,12 @@ extension ManagedBackend: BackendConnectionOwner {
         capabilities = hello.capabilities.map { printable($0) }
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
         let limits = setting.configuration.limits
-        let owner = setting.configuration.owner
         connection?.welcome(
             Welcome(
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
-            Load(
-                model: model, weightsDescriptor: weights.map { _ in UInt32(GivenDescriptor.firstHandedOn) },
-                weightsBytes: weights?.file.byteCount ?? 0, contextTokens: launched.model.contextTokens ?? 0,
-                maxSequences: min(launched.model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
-                threads: LaunchPlanner.threads(launched.manifest, owner), options: launched.model.options))
+            launched.load(
+                weightsBytes: weights?.file.byteCount, owner: setting.configuration.owner, limits: limits))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
         apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
     }
@@ -507,6 +534,9 @@ extension ManagedBackend: BackendConnectionOwner {
         apply { $0.loaded(at: $1) }
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])
     }
+
+    // It was not asked to inspect.
+    func heard(_ inspected: Inspected) {}
 
     func heard(_ pong: Pong) {
         steps = pong.steps

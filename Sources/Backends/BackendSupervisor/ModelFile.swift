@@ -6,7 +6,7 @@ final class ModelFile: Sendable {
     let descriptor: Descriptor
     /// The facts of the file when it was digested.
     let facts: FileFacts
-    /// SHA-256, 32 bytes.
+    /// SHA-256, 32 bytes; empty where it was not asked for.
     let digest: [UInt8]
     let place: PlaceWithin
 
@@ -14,12 +14,16 @@ final class ModelFile: Sendable {
     var byteCount: UInt64 { facts.byteCount }
 
     /// Opens and digests a file as weights have to be (`PathTrust.Demands.weights`); blocks for as long as reading all of it
-    /// takes, unless its digest is known or it is called off.
-    init(_ place: PlaceWithin, digests: DigestCache, isCalledOff: () -> Bool = { false }) throws {
+    /// takes, unless its digest is known, or it is called off, or there are no `digests`.
+    init(_ place: PlaceWithin, digests: DigestCache?, isCalledOff: () -> Bool = { false }) throws {
         self.place = place
         let file = try place.open(.weights, O_RDONLY)
         facts = file.facts
         descriptor = try file.descriptor.duplicate()
+        guard let digests else {
+            digest = []
+            return
+        }
         digest = try FileDigest.sha256(descriptor, facts, path: place.path, digests: digests, isCalledOff: isCalledOff)
     }
 

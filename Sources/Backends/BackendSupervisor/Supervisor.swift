@@ -39,8 +39,9 @@ package final class Supervisor {
     private var catalog = BackendCatalog()
     /// The lent model files, and how many lend each.
     private var lent: [String: Int] = [:]
-    /// Models that wait until others have freed memory.
+    /// Models that wait until they were inspected, or until others have freed memory.
     private var awaitingMemory: Set<String> = []
+    private var inspections = Inspections()
     /// The budget for all models, and when it was read.
     private var lastBudget: (budget: MemoryBudget, readAt: Monotonic)?
     /// Backends that were removed from the folder and have not ended yet.
@@ -172,6 +173,7 @@ extension Supervisor {
         for (id, all) in Dictionary(grouping: backends, by: \.model) {
             models[id] = ServedModel(id, offeredBy: all, before: before[id])
         }
+        lookAtModels(offered)
         for (definition, backend) in offered { tell(backend, definition) }
         // A request must not wait for a model that is gone, nor for a backend that does not serve it any more.
         for model in Set(before.keys).union(models.keys) { onAvailable?(model) }
@@ -232,11 +234,14 @@ extension Supervisor {
         repeat {
             await rescan()
             let served = catalog.definitions.first { $0.model.file == nil && $0.weights.place?.path == path }
-            if let id = served?.model.id, let backend = models[id]?.backend, backend.state != .waiting {
+            if let id = served?.model.id, let backend = models[id]?.backend, backend.state != .waiting,
+                !inspections.isAwaited(backend.key)
+            {
                 if backend.state != .failed { return id }
                 endLending(path)
                 throw SupervisorError(backend.detail)
             }
+            if let backend = served.flatMap({ models[$0.model.id]?.backend }) { inspections.hurry(backend.key) }
             if served == nil, !catalog.isSettling { break }
             await withCheckedContinuation { continuation in
                 IOLoop.schedule(afterMilliseconds: limits.settledMilliseconds) { continuation.resume() }
@@ -254,6 +259,53 @@ extension Supervisor {
     }
 }
 
+// Inspections.
+extension Supervisor {
+    /// Has the models inspected that are loaded on demand: what a load takes is known before it begins.
+    private func lookAtModels(_ offered: [(BackendDefinition, ManagedBackend)]) {
+        var subjects: [BackendCatalog.Key: Inspections.Subject] = [:]
+        for (definition, backend) in offered where backend.isOnDemand {
+            guard case .found(let weights, isSettled: true) = catalog.files[backend.key]?.weights else { continue }
+            subjects[backend.key] = Inspections.Subject(definition: definition, weights: weights)
+        }
+        inspections.look(subjects)
+        for (_, backend) in offered { tellInspected(backend) }
+        inspectNext()
+    }
+
+    private func tellInspected(_ backend: ManagedBackend) {
+        let file = inspections[backend.key]
+        if backend.inspectedFile != file { backend.inspectedFile = file }
+    }
+
+    /// What the backend of a model tells of its file.
+    package func inspect(_ backend: ManagedBackend) async -> InspectedFile {
+        await backend.inspect(memoryMebibytes: memoryMebibytes(beside: backend.weightsBytes))
+    }
+
+    /// The most memory that loading a model may take beside its weights, where its settings do not say.
+    private func memoryMebibytes(beside weightsBytes: UInt64) -> UInt64 {
+        let budget = memoryBudget().bytes
+        let room = budget > weightsBytes ? (budget - weightsBytes) >> 20 : 0
+        return max(room, setting.configuration.owner.defaultMemoryMebibytes)
+    }
+
+    private func inspectNext() {
+        guard !isStopping, let (key, subject) = inspections.next() else { return }
+        let room = memoryMebibytes(beside: subject.weights.byteCount)
+        Task {
+            let file = await ModelInspection.run(subject.definition, memoryMebibytes: room, setting: setting)
+            if case .untold(let why) = file {
+                logger.info("not inspected", metadata: ["model": "\(key.model)", "reason": "\(why)"])
+            }
+            inspections.ended(key, subject, file)
+            for backend in backends where backend.key == key { tellInspected(backend) }
+            becameAvailable(key.model)
+            inspectNext()
+        }
+    }
+}
+
 // Memory.
 extension Supervisor {
     /// What a request for a model that is not loaded can expect.
@@ -268,7 +320,8 @@ extension Supervisor {
     /// first. Called again for each model that waits for memory whenever some may have become free.
     package func load(_ model: String) -> Loading {
         guard let backend = models[model]?.backend, backend.state == .unloaded, !isStopping else { return .coming }
-        guard backend.isLookedAt else {
+        guard backend.isLookedAt, !inspections.isAwaited(backend.key) else {
+            inspections.hurry(backend.key)
             awaitingMemory.insert(model)
             return .coming
         }

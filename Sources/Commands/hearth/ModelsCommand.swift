@@ -7,6 +7,20 @@ internal import TerminalText
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
+        abstract: "List the models that a host lends, or show one of them.",
+        discussion: """
+            EXAMPLES
+              hearth models
+              hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
+              hearth models show smollm2-135m-instruct
+            """,
+        subcommands: [ModelsListCommand.self, ModelsShowCommand.self],
+        defaultSubcommand: ModelsListCommand.self)
+}
+
+struct ModelsListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List the models that a host lends.",
         discussion: """
             A model that is 'unloaded' is loaded by its next request. Of the agent that runs on this machine its owner is also \

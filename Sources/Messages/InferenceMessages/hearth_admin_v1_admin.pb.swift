@@ -152,6 +152,165 @@ package nonisolated struct Hearth_Admin_V1_Pull: Sendable {
   package init() {}
 }
 
+/// Asks for one model.
+package nonisolated struct Hearth_Admin_V1_ShowModelRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its id, or the part before the colon while only one model has it.
+  package var model: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One model, and what loading it takes.
+package nonisolated struct Hearth_Admin_V1_ModelDetails: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its id.
+  package var model: String {
+    get {_storage._model}
+    set {_uniqueStorage()._model = newValue}
+  }
+
+  /// The backend that serves it.
+  package var backend: String {
+    get {_storage._backend}
+    set {_uniqueStorage()._backend = newValue}
+  }
+
+  /// Its state and detail, as in `Backend`.
+  package var state: String {
+    get {_storage._state}
+    set {_uniqueStorage()._state = newValue}
+  }
+
+  /// See `state`.
+  package var detail: String {
+    get {_storage._detail}
+    set {_uniqueStorage()._detail = newValue}
+  }
+
+  /// The path of its file; empty for a model without weights.
+  package var path: String {
+    get {_storage._path}
+    set {_uniqueStorage()._path = newValue}
+  }
+
+  /// The size of the file in bytes.
+  package var fileBytes: UInt64 {
+    get {_storage._fileBytes}
+    set {_uniqueStorage()._fileBytes = newValue}
+  }
+
+  /// The file's SHA-256 in hexadecimal; empty before it was read.
+  package var sha256: String {
+    get {_storage._sha256}
+    set {_uniqueStorage()._sha256 = newValue}
+  }
+
+  /// The family of models, such as "llama"; empty where the backend does not tell, like the fields below.
+  package var architecture: String {
+    get {_storage._architecture}
+    set {_uniqueStorage()._architecture = newValue}
+  }
+
+  /// The name that its authors gave it.
+  package var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
+
+  /// The number of weights.
+  package var parameters: UInt64 {
+    get {_storage._parameters}
+    set {_uniqueStorage()._parameters = newValue}
+  }
+
+  /// How the weights are stored.
+  package var quantisation: String {
+    get {_storage._quantisation}
+    set {_uniqueStorage()._quantisation = newValue}
+  }
+
+  /// The longest context that it was trained for, in tokens.
+  package var trainedContextTokens: UInt32 {
+    get {_storage._trainedContextTokens}
+    set {_uniqueStorage()._trainedContextTokens = newValue}
+  }
+
+  /// The licence that the file names.
+  package var licence: String {
+    get {_storage._licence}
+    set {_uniqueStorage()._licence = newValue}
+  }
+
+  /// Whether it renders conversations with a template of its own.
+  package var hasChatTemplate_p: Bool {
+    get {_storage._hasChatTemplate_p}
+    set {_uniqueStorage()._hasChatTemplate_p = newValue}
+  }
+
+  /// Why its template cannot be used, to complete "the chat template ...".
+  package var templateFlaw: String {
+    get {_storage._templateFlaw}
+    set {_uniqueStorage()._templateFlaw = newValue}
+  }
+
+  /// The context of a sequence in tokens, once it is loaded; 0 where that is not known.
+  package var contextTokens: UInt32 {
+    get {_storage._contextTokens}
+    set {_uniqueStorage()._contextTokens = newValue}
+  }
+
+  /// The most requests at once; 0 where that is not known.
+  package var maxSequences: UInt32 {
+    get {_storage._maxSequences}
+    set {_uniqueStorage()._maxSequences = newValue}
+  }
+
+  /// The most memory that its process may take, its weights included, in bytes.
+  package var memoryMaxBytes: UInt64 {
+    get {_storage._memoryMaxBytes}
+    set {_uniqueStorage()._memoryMaxBytes = newValue}
+  }
+
+  /// The part of it that the caches of its sequences and computing take; 0 where that is not known.
+  package var contextBytes: UInt64 {
+    get {_storage._contextBytes}
+    set {_uniqueStorage()._contextBytes = newValue}
+  }
+
+  /// The part of it for copies of weights in another order.
+  package var copiedWeightsBytes: UInt64 {
+    get {_storage._copiedWeightsBytes}
+    set {_uniqueStorage()._copiedWeightsBytes = newValue}
+  }
+
+  /// Why the backend did not tell what the file is; empty where it did.
+  package var untold: String {
+    get {_storage._untold}
+    set {_uniqueStorage()._untold = newValue}
+  }
+
+  /// What the backend can do beside completing text; known once its process has run.
+  package var capabilities: [String] {
+    get {_storage._capabilities}
+    set {_uniqueStorage()._capabilities = newValue}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 /// Asks for the state of the agent.
 package nonisolated struct Hearth_Admin_V1_GetStatusRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -897,6 +1056,249 @@ nonisolated extension Hearth_Admin_V1_Pull: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.state != rhs.state {return false}
     if lhs.doneBytes != rhs.doneBytes {return false}
     if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ShowModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShowModelRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ShowModelRequest, rhs: Hearth_Admin_V1_ShowModelRequest) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ModelDetails"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_max_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}untold\0\u{1}capabilities\0")
+
+  fileprivate class _StorageClass {
+    var _model: String = String()
+    var _backend: String = String()
+    var _state: String = String()
+    var _detail: String = String()
+    var _path: String = String()
+    var _fileBytes: UInt64 = 0
+    var _sha256: String = String()
+    var _architecture: String = String()
+    var _name: String = String()
+    var _parameters: UInt64 = 0
+    var _quantisation: String = String()
+    var _trainedContextTokens: UInt32 = 0
+    var _licence: String = String()
+    var _hasChatTemplate_p: Bool = false
+    var _templateFlaw: String = String()
+    var _contextTokens: UInt32 = 0
+    var _maxSequences: UInt32 = 0
+    var _memoryMaxBytes: UInt64 = 0
+    var _contextBytes: UInt64 = 0
+    var _copiedWeightsBytes: UInt64 = 0
+    var _untold: String = String()
+    var _capabilities: [String] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _model = source._model
+      _backend = source._backend
+      _state = source._state
+      _detail = source._detail
+      _path = source._path
+      _fileBytes = source._fileBytes
+      _sha256 = source._sha256
+      _architecture = source._architecture
+      _name = source._name
+      _parameters = source._parameters
+      _quantisation = source._quantisation
+      _trainedContextTokens = source._trainedContextTokens
+      _licence = source._licence
+      _hasChatTemplate_p = source._hasChatTemplate_p
+      _templateFlaw = source._templateFlaw
+      _contextTokens = source._contextTokens
+      _maxSequences = source._maxSequences
+      _memoryMaxBytes = source._memoryMaxBytes
+      _contextBytes = source._contextBytes
+      _copiedWeightsBytes = source._copiedWeightsBytes
+      _untold = source._untold
+      _capabilities = source._capabilities
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._model) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._backend) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._state) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._detail) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._path) }()
+        case 6: try { try decoder.decodeSingularUInt64Field(value: &_storage._fileBytes) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._sha256) }()
+        case 8: try { try decoder.decodeSingularStringField(value: &_storage._architecture) }()
+        case 9: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._parameters) }()
+        case 11: try { try decoder.decodeSingularStringField(value: &_storage._quantisation) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._trainedContextTokens) }()
+        case 13: try { try decoder.decodeSingularStringField(value: &_storage._licence) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._hasChatTemplate_p) }()
+        case 15: try { try decoder.decodeSingularStringField(value: &_storage._templateFlaw) }()
+        case 16: try { try decoder.decodeSingularUInt32Field(value: &_storage._contextTokens) }()
+        case 17: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxSequences) }()
+        case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryMaxBytes) }()
+        case 19: try { try decoder.decodeSingularUInt64Field(value: &_storage._contextBytes) }()
+        case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._copiedWeightsBytes) }()
+        case 21: try { try decoder.decodeSingularStringField(value: &_storage._untold) }()
+        case 22: try { try decoder.decodeRepeatedStringField(value: &_storage._capabilities) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if !_storage._model.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._model, fieldNumber: 1)
+      }
+      if !_storage._backend.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._backend, fieldNumber: 2)
+      }
+      if !_storage._state.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._state, fieldNumber: 3)
+      }
+      if !_storage._detail.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._detail, fieldNumber: 4)
+      }
+      if !_storage._path.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._path, fieldNumber: 5)
+      }
+      if _storage._fileBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._fileBytes, fieldNumber: 6)
+      }
+      if !_storage._sha256.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._sha256, fieldNumber: 7)
+      }
+      if !_storage._architecture.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._architecture, fieldNumber: 8)
+      }
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 9)
+      }
+      if _storage._parameters != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._parameters, fieldNumber: 10)
+      }
+      if !_storage._quantisation.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._quantisation, fieldNumber: 11)
+      }
+      if _storage._trainedContextTokens != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._trainedContextTokens, fieldNumber: 12)
+      }
+      if !_storage._licence.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._licence, fieldNumber: 13)
+      }
+      if _storage._hasChatTemplate_p != false {
+        try visitor.visitSingularBoolField(value: _storage._hasChatTemplate_p, fieldNumber: 14)
+      }
+      if !_storage._templateFlaw.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._templateFlaw, fieldNumber: 15)
+      }
+      if _storage._contextTokens != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._contextTokens, fieldNumber: 16)
+      }
+      if _storage._maxSequences != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._maxSequences, fieldNumber: 17)
+      }
+      if _storage._memoryMaxBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memoryMaxBytes, fieldNumber: 18)
+      }
+      if _storage._contextBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._contextBytes, fieldNumber: 19)
+      }
+      if _storage._copiedWeightsBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._copiedWeightsBytes, fieldNumber: 20)
+      }
+      if !_storage._untold.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._untold, fieldNumber: 21)
+      }
+      if !_storage._capabilities.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._capabilities, fieldNumber: 22)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ModelDetails, rhs: Hearth_Admin_V1_ModelDetails) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._model != rhs_storage._model {return false}
+        if _storage._backend != rhs_storage._backend {return false}
+        if _storage._state != rhs_storage._state {return false}
+        if _storage._detail != rhs_storage._detail {return false}
+        if _storage._path != rhs_storage._path {return false}
+        if _storage._fileBytes != rhs_storage._fileBytes {return false}
+        if _storage._sha256 != rhs_storage._sha256 {return false}
+        if _storage._architecture != rhs_storage._architecture {return false}
+        if _storage._name != rhs_storage._name {return false}
+        if _storage._parameters != rhs_storage._parameters {return false}
+        if _storage._quantisation != rhs_storage._quantisation {return false}
+        if _storage._trainedContextTokens != rhs_storage._trainedContextTokens {return false}
+        if _storage._licence != rhs_storage._licence {return false}
+        if _storage._hasChatTemplate_p != rhs_storage._hasChatTemplate_p {return false}
+        if _storage._templateFlaw != rhs_storage._templateFlaw {return false}
+        if _storage._contextTokens != rhs_storage._contextTokens {return false}
+        if _storage._maxSequences != rhs_storage._maxSequences {return false}
+        if _storage._memoryMaxBytes != rhs_storage._memoryMaxBytes {return false}
+        if _storage._contextBytes != rhs_storage._contextBytes {return false}
+        if _storage._copiedWeightsBytes != rhs_storage._copiedWeightsBytes {return false}
+        if _storage._untold != rhs_storage._untold {return false}
+        if _storage._capabilities != rhs_storage._capabilities {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -17,7 +17,8 @@
 /// A conversation:
 ///   backend: Hello                      within 10 s of its start
 ///   agent:   Welcome, Load              or Reject, and the end
-///   backend: LoadProgress..., Loaded    within the load time of its manifest (10 min by default)
+///   backend: LoadProgress..., Loaded    within the load time of its manifest (10 min by default); or Inspected, and the
+///                                       end, where Load asks for an inspection only
 ///   agent:   Start, Credit, Cancel, CountTokens, Ping     in any order from now on
 ///   backend: TokenBatch, TokenCount, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
@@ -239,6 +240,15 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .fatal(newValue)}
   }
 
+  /// Answers `Load` with `inspect_only`, and ends the conversation. Revision 2.
+  package var inspected: Hearth_Backend_V1_Inspected {
+    get {
+      if case .inspected(let v)? = body {return v}
+      return Hearth_Backend_V1_Inspected()
+    }
+    set {body = .inspected(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -256,6 +266,8 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     case pong(Hearth_Backend_V1_Pong)
     /// The backend cannot go on, gives a reason that its owner can act on, and ends its process.
     case fatal(Hearth_Backend_V1_Fault)
+    /// Answers `Load` with `inspect_only`, and ends the conversation. Revision 2.
+    case inspected(Hearth_Backend_V1_Inspected)
 
   }
 
@@ -280,7 +292,7 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// Its own version, at most 64 bytes.
   package var version: String = String()
 
-  /// Its capabilities beyond text completion: "chat", "count_tokens". A capability that is not named is never used. At
+  /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect". A capability that is not named is never used. At
   /// most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
@@ -364,6 +376,10 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// Options from the backend's manifest, passed on unread.
   package var options: Dictionary<String,String> = [:]
 
+  /// Do not load the model: answer with `Inspected`, and end. Sent only to a backend whose `Hello` named "inspect". The
+  /// process may take as much memory as one that loads the model. Revision 2.
+  package var inspectOnly: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -397,6 +413,57 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
 
   /// The most sequences that the backend will run at once; at most `Load.max_sequences`, at least 1.
   package var maxSequences: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What a model is, and what loading it would take under the limits of this process. Only the backend can read the file; the
+/// agent checks lengths and believes nothing else: the memory becomes the limit of the process that loads the model.
+package nonisolated struct Hearth_Backend_V1_Inspected: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The tokens of prompt and completion together that a sequence would have, as in `Loaded`.
+  package var contextTokens: UInt32 = 0
+
+  /// The most sequences at once, as in `Loaded`.
+  package var maxSequences: UInt32 = 0
+
+  /// All the memory that the process would take beside the weights, in bytes. At least 1.
+  package var memoryBytes: UInt64 = 0
+
+  /// The part of it for the sequences' caches and for computing.
+  package var contextBytes: UInt64 = 0
+
+  /// The part of it for copies of weights in another order.
+  package var copiedWeightsBytes: UInt64 = 0
+
+  /// The family of models, such as "llama"; empty where it is unknown. Each of these texts has at most 256 bytes.
+  package var architecture: String = String()
+
+  /// The name that the model's authors gave it.
+  package var name: String = String()
+
+  /// The number of weights.
+  package var parameters: UInt64 = 0
+
+  /// How the weights are stored, such as "Q4_K - Medium".
+  package var quantisation: String = String()
+
+  /// The longest context that the model was trained for, in tokens; 0 where it is unknown.
+  package var trainedContextTokens: UInt32 = 0
+
+  /// The licence that the file names.
+  package var licence: String = String()
+
+  /// Whether it renders conversations with a template of its own.
+  package var hasChatTemplate_p: Bool = false
+
+  /// Why its template cannot be used, to complete "the chat template ..."; empty where it can, or where there is none.
+  package var templateFlaw: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -979,7 +1046,7 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
 
 nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BackendEnvelope"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0\u{1}inspected\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1078,6 +1145,19 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
           self.body = .fatal(v)
         }
       }()
+      case 8: try {
+        var v: Hearth_Backend_V1_Inspected?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .inspected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .inspected(v)
+        }
+      }()
       default: break
       }
     }
@@ -1116,6 +1196,10 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
     case .fatal?: try {
       guard case .fatal(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .inspected?: try {
+      guard case .inspected(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case nil: break
     }
@@ -1261,7 +1345,7 @@ nonisolated extension Hearth_Backend_V1_Reject: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Load"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{4}\u{3}inspect_only\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1276,6 +1360,7 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.threads) }()
       case 7: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.options) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.inspectOnly) }()
       default: break
       }
     }
@@ -1307,6 +1392,9 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if !self.options.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.options, fieldNumber: 7)
     }
+    if self.inspectOnly != false {
+      try visitor.visitSingularBoolField(value: self.inspectOnly, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1318,6 +1406,7 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if lhs.maxSequences != rhs.maxSequences {return false}
     if lhs.threads != rhs.threads {return false}
     if lhs.options != rhs.options {return false}
+    if lhs.inspectOnly != rhs.inspectOnly {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1383,6 +1472,96 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
   package static func ==(lhs: Hearth_Backend_V1_Loaded, rhs: Hearth_Backend_V1_Loaded) -> Bool {
     if lhs.maxContextTokens != rhs.maxContextTokens {return false}
     if lhs.maxSequences != rhs.maxSequences {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Inspected"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.contextTokens) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.memoryBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.contextBytes) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.copiedWeightsBytes) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.architecture) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.parameters) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.quantisation) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.trainedContextTokens) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.licence) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.hasChatTemplate_p) }()
+      case 13: try { try decoder.decodeSingularStringField(value: &self.templateFlaw) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.contextTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.contextTokens, fieldNumber: 1)
+    }
+    if self.maxSequences != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxSequences, fieldNumber: 2)
+    }
+    if self.memoryBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.memoryBytes, fieldNumber: 3)
+    }
+    if self.contextBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.contextBytes, fieldNumber: 4)
+    }
+    if self.copiedWeightsBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.copiedWeightsBytes, fieldNumber: 5)
+    }
+    if !self.architecture.isEmpty {
+      try visitor.visitSingularStringField(value: self.architecture, fieldNumber: 6)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 7)
+    }
+    if self.parameters != 0 {
+      try visitor.visitSingularUInt64Field(value: self.parameters, fieldNumber: 8)
+    }
+    if !self.quantisation.isEmpty {
+      try visitor.visitSingularStringField(value: self.quantisation, fieldNumber: 9)
+    }
+    if self.trainedContextTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.trainedContextTokens, fieldNumber: 10)
+    }
+    if !self.licence.isEmpty {
+      try visitor.visitSingularStringField(value: self.licence, fieldNumber: 11)
+    }
+    if self.hasChatTemplate_p != false {
+      try visitor.visitSingularBoolField(value: self.hasChatTemplate_p, fieldNumber: 12)
+    }
+    if !self.templateFlaw.isEmpty {
+      try visitor.visitSingularStringField(value: self.templateFlaw, fieldNumber: 13)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_Inspected, rhs: Hearth_Backend_V1_Inspected) -> Bool {
+    if lhs.contextTokens != rhs.contextTokens {return false}
+    if lhs.maxSequences != rhs.maxSequences {return false}
+    if lhs.memoryBytes != rhs.memoryBytes {return false}
+    if lhs.contextBytes != rhs.contextBytes {return false}
+    if lhs.copiedWeightsBytes != rhs.copiedWeightsBytes {return false}
+    if lhs.architecture != rhs.architecture {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.parameters != rhs.parameters {return false}
+    if lhs.quantisation != rhs.quantisation {return false}
+    if lhs.trainedContextTokens != rhs.trainedContextTokens {return false}
+    if lhs.licence != rhs.licence {return false}
+    if lhs.hasChatTemplate_p != rhs.hasChatTemplate_p {return false}
+    if lhs.templateFlaw != rhs.templateFlaw {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,4 +1,7 @@
+internal import BackendIPC
 internal import BackendSupervisor
+internal import BaseEncodings
+internal import EventLoop
 internal import GRPC
 internal import InferenceMessages
 internal import LaunchPlan
@@ -8,6 +11,7 @@ internal import PolicyExplanation
 internal import SandboxPolicy
 internal import SeccompFilter
 internal import SwiftProtobuf
+internal import TerminalText
 
 /// Builds the answers and errors of `AdminService` from values. Pure.
 enum AdminAnswers {
@@ -74,6 +78,44 @@ enum AdminAnswers {
             $0.lastNumber = output.lastNumber
             $0.unfinished = output.unfinished
             $0.log = output.log
+        }
+    }
+
+    /// `file`: what the backend told of the model's file; nil for a model without one.
+    @IOLoop
+    static func described(_ backend: ManagedBackend, _ file: InspectedFile?) -> Hearth_Admin_V1_ModelDetails {
+        .with {
+            $0.model = backend.model
+            $0.backend = backend.name
+            $0.state = backend.state.rawValue
+            $0.detail = backend.detail
+            $0.path = backend.weightsPath
+            $0.fileBytes = backend.weightsBytes
+            $0.sha256 = hexadecimal(backend.modelDigest)
+            $0.contextTokens = backend.maxContextTokens
+            $0.maxSequences = backend.maxSequences
+            $0.memoryMaxBytes = backend.memoryMaxBytes
+            $0.capabilities = backend.capabilities
+            switch file {
+            case .inspected(let inspected):
+                $0.architecture = printable(inspected.architecture)
+                $0.name = printable(inspected.name)
+                $0.parameters = inspected.parameters
+                $0.quantisation = printable(inspected.quantisation)
+                $0.trainedContextTokens = inspected.trainedContextTokens
+                $0.licence = printable(inspected.licence)
+                $0.hasChatTemplate_p = inspected.hasChatTemplate
+                $0.templateFlaw = printable(inspected.templateFlaw)
+                if $0.contextTokens == 0 {
+                    $0.contextTokens = inspected.contextTokens
+                    $0.maxSequences = inspected.maxSequences
+                }
+                $0.contextBytes = inspected.contextBytes
+                $0.copiedWeightsBytes = inspected.copiedWeightsBytes
+            case .refused(let sentence), .untold(let sentence): $0.untold = sentence
+            case .unable: $0.untold = "its backend does not inspect files"
+            case nil: break
+            }
         }
     }
 

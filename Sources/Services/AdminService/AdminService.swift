@@ -67,6 +67,8 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_ReadLogRequest, _) in try await self.readLog(request) }
         case "HandOver":
             .unary { (request: Hearth_Admin_V1_HandOverRequest, _) in try await self.handOver(request) }
+        case "ShowModel":
+            .unary { (request: Hearth_Admin_V1_ShowModelRequest, _) in try await self.showModel(request) }
         case "Lend": Method { call in Lending(call, self.supervisor) }
         case "Pull":
             .serverStreaming { (request: Hearth_Admin_V1_PullRequest, writer, _) in
@@ -160,6 +162,18 @@ package final class AdminService: Service {
                 if let left = backend.millisecondsToUnload { $0.unloadInMilliseconds = left }
             }
         }
+    }
+}
+
+// MARK: - One model
+
+extension AdminService {
+    private func showModel(
+        _ request: Hearth_Admin_V1_ShowModelRequest
+    ) async throws(Status) -> Hearth_Admin_V1_ModelDetails {
+        let backend = try inference.model(named: request.model).backend
+        let file = backend.weightsPath.isEmpty ? nil : await supervisor.inspect(backend)
+        return AdminAnswers.described(backend, file)
     }
 }
 

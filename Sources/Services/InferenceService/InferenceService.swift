@@ -100,6 +100,9 @@ extension InferenceService {
         return supervisor.models.values.filter { limits?.allows(model: $0.id) ?? true }.sorted { $0.id < $1.id }
     }
 
+    /// The model that the owner names. Throws as for a consumer.
+    package func model(named id: String) throws(Status) -> ServedModel { try resolve(id, for: nil) }
+
     private func resolve(_ id: String, for consumer: Consumer?) throws(Status) -> ServedModel {
         if !id.isEmpty { try consumer?.check(model: id) }
         if let model = supervisor.models[id] { return model }

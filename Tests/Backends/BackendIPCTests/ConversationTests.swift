@@ -372,6 +372,59 @@ struct ConversationTests {
         #expect(conversation.steps == 10)
     }
 
+    /// A conversation after a Load that asks to inspect.
+    private func inspecting() throws -> BackendConversation {
+        var conversation = BackendConversation(end: .agent)
+        try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: ["inspect"])))
+        try conversation.agentSays(
+            .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
+        try conversation.agentSays(.load(Load(model: "m", contextTokens: 100, maxSequences: 8, inspectOnly: true)))
+        return conversation
+    }
+
+    private func inspected(_ change: (inout Inspected) -> Void = { _ in }) -> BackendMessage {
+        var inspected = Inspected()
+        inspected.memoryBytes = 1
+        inspected.contextTokens = 100
+        inspected.maxSequences = 8
+        change(&inspected)
+        return .inspected(inspected)
+    }
+
+    @Test("an inspection is asked for by Load, answered once, and the end")
+    func inspections() throws {
+        var conversation = try inspecting()
+        #expect(sentence { try conversation.backendSays(.loadProgress(LoadProgress(fraction: 0))) }.contains("nothing"))
+        #expect(
+            sentence { try conversation.backendSays(.loaded(Loaded(maxContextTokens: 9, maxSequences: 1))) }
+                .contains("nothing"))
+        try conversation.backendSays(inspected())
+        #expect(conversation.phase == .over)
+        var loaded = try ready()
+        #expect(sentence { try loaded.backendSays(inspected()) }.contains("not asked for"))
+        var incapable = BackendConversation(end: .backend)
+        try incapable.backendSays(.hello(Hello(name: "b", version: "1")))
+        try incapable.agentSays(
+            .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
+        #expect(
+            sentence { try incapable.agentSays(.load(Load(model: "m", maxSequences: 8, inspectOnly: true))) }
+                .contains("does not name inspect"))
+    }
+
+    @Test("an inspection that cannot be true, or is too long, breaks the contract")
+    func untrueInspections() throws {
+        let untrue: [(BackendMessage, String)] = [
+            (inspected { $0.memoryBytes = 0 }, "memory_bytes is 0"), (inspected { $0.contextTokens = 0 }, "0 tokens"),
+            (inspected { $0.contextTokens = 101 }, "101 tokens"), (inspected { $0.maxSequences = 0 }, "0 sequences"),
+            (inspected { $0.maxSequences = 9 }, "9 sequences"),
+            (inspected { $0.licence = String(repeating: "x", count: 257) }, "longer than 256"),
+        ]
+        for (message, part) in untrue {
+            var conversation = try inspecting()
+            #expect(sentence { try conversation.backendSays(message) }.contains(part), "\(part)")
+        }
+    }
+
     @Test("nothing follows a fatal fault")
     func fatal() throws {
         var conversation = try ready()

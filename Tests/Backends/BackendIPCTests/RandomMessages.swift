@@ -54,6 +54,7 @@ extension SeededRandom {
             load.maxSequences = number32()
             load.threads = number32()
             for _ in 0..<Int.random(in: 0..<4, using: &self) { load.options[text()] = text() }
+            load.inspectOnly = chance()
         }
     }
 
@@ -98,7 +99,8 @@ extension SeededRandom {
                     $0.tokens = number()
                     $0.sequences = number32()
                 }
-            default: envelope.fatal = fault()
+            case 7: envelope.fatal = fault()
+            default: envelope.inspected = inspected()
             }
         }
     }
@@ -119,6 +121,24 @@ extension SeededRandom {
                 finish.promptTokens = number32()
                 finish.cachedPromptTokens = number32()
             }
+        }
+    }
+
+    private mutating func inspected() -> Hearth_Backend_V1_Inspected {
+        .with {
+            $0.contextTokens = number32()
+            $0.maxSequences = number32()
+            $0.memoryBytes = number()
+            $0.contextBytes = number()
+            $0.copiedWeightsBytes = number()
+            $0.architecture = text()
+            $0.name = text()
+            $0.parameters = number()
+            $0.quantisation = text()
+            $0.trainedContextTokens = number32()
+            $0.licence = text()
+            $0.hasChatTemplate_p = chance()
+            $0.templateFlaw = text()
         }
     }
 

@@ -40,13 +40,12 @@ struct ModelsOnDemandTests {
     }
 
     private func loaded(_ name: String, _ bench: Workbench) async throws -> ManagedBackend {
-        let backend = try model(name, bench)
-        #expect(bench.supervisor.load(name) == .coming)
-        await bench.until { backend.state == .ready }
-        return backend
+        try await waitUntilLoaded(name, bench)
+        bench.supervisor.onAvailable = { _ in bench.check() }
+        return try model(name, bench)
     }
 
-    /// Asks again whenever memory may have become free, as whoever waits for a model does.
+    /// Asks again whenever it was inspected or memory may have become free, as whoever waits for a model does.
     private func waitUntilLoaded(_ name: String, _ bench: Workbench) async throws {
         let backend = try model(name, bench)
         bench.supervisor.onAvailable = { model in
@@ -66,6 +65,7 @@ struct ModelsOnDemandTests {
             #expect(bench.supervisor.models["a"]?.state == .unloaded)
             let stream = bench.collect()
             bench.supervisor.onAvailable = { _ in
+                if backend.state == .unloaded, stream.ends == 0 { _ = bench.supervisor.load("a") }
                 if backend.state == .ready, stream.ends == 0, stream.tokens.isEmpty {
                     _ = backend.begin(request: (try? request(maxTokens: 3)) ?? [], credit: 100, handler: stream)
                 }
@@ -170,6 +170,10 @@ struct ModelsOnDemandTests {
         models.write("a.json", #"{"sha256": "\#(String(repeating: "0", count: 64))"}"#)
         try await withBench { bench in
             let backend = try model("a", bench)
+            bench.supervisor.onAvailable = { _ in
+                if backend.state == .unloaded { _ = bench.supervisor.load("a") }
+                bench.check()
+            }
             _ = bench.supervisor.load("a")
             await bench.until { backend.state == .failed }
             #expect(backend.detail.contains("7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"))

@@ -11,13 +11,20 @@ extension BackendDriver {
         weights: String = Repository.demoModel, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16,
         dataMebibytes: UInt64? = nil
     ) throws -> BackendDriver {
+        let backend = try unloadedLlama(weights: weights, dataMebibytes: dataMebibytes)
+        try backend.load(model: "demo", contextTokens: contextTokens, maxSequences: maxSequences)
+        return backend
+    }
+
+    /// A process with a file of weights, which has not been asked for anything yet.
+    static func unloadedLlama(
+        weights: String = Repository.demoModel, dataMebibytes: UInt64? = nil
+    ) throws -> BackendDriver {
         var program = BackendProgram(path: Built.path("llama"))
         program.weights = weights
         program.dataMebibytes = dataMebibytes
         program.isQuiet = true
-        let backend = try BackendDriver(program, patienceSeconds: 60)
-        try backend.load(model: "demo", contextTokens: contextTokens, maxSequences: maxSequences)
-        return backend
+        return try BackendDriver(program, patienceSeconds: 60)
     }
 
     func start(

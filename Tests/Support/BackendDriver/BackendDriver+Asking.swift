@@ -12,9 +12,12 @@ extension BackendDriver {
 
     /// Asks for a model, with the weights that its program names.
     package func askToLoad(
-        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:]
+        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:],
+        inspectOnly: Bool = false
     ) throws {
-        var load = Load(model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options)
+        var load = Load(
+            model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options,
+            inspectOnly: inspectOnly)
         if let weights = program?.weights {
             load.weightsDescriptor = BackendProcess.weightsDescriptor
             load.weightsBytes = try FileFacts(following: weights).byteCount
@@ -29,6 +32,14 @@ extension BackendDriver {
         try shakeHands()
         try askToLoad(model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options)
         try listen { $0.conversation.phase == .ready }
+    }
+
+    /// Has the backend inspect its weights instead of loading them.
+    package func inspect(contextTokens: UInt32 = 0, maxSequences: UInt32 = 16) throws -> Inspected {
+        try shakeHands()
+        try askToLoad(model: "inspected", contextTokens: contextTokens, maxSequences: maxSequences, inspectOnly: true)
+        try listen { $0.inspected != nil }
+        return inspected ?? Inspected()
     }
 
     /// Starts a sequence with an encoded `GenerateRequest`.

@@ -28,6 +28,8 @@ typedef struct hearth_llama_facts {
     uint32_t longest_piece_bytes;
     /// Size of all its weights.
     uint64_t weights_bytes;
+    /// The number of them.
+    uint64_t parameters;
     /// Whether its vocabulary splits text before it merges the pieces (BPE); `tokenizer.ggml.pre` names how.
     bool splits_text;
     /// Whether it has a chat template that works.
@@ -134,6 +136,10 @@ hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama);
 /// is none.
 size_t hearth_llama_metadata(const hearth_llama *llama, const char *key, char *text, size_t capacity);
 
+/// Writes how most weights are stored, such as "Q4_K - Medium", as text of at most `capacity` - 1 bytes; returns its
+/// length.
+size_t hearth_llama_quantisation(const hearth_llama *llama, char *text, size_t capacity);
+
 /// Whether this much more memory can be had within the limits of the process. Touches no page.
 bool hearth_llama_has_room(uint64_t bytes);
 
@@ -152,6 +158,8 @@ typedef struct hearth_llama_context_settings {
     /// do not depend on its neighbours; but only sequences with neighbouring numbers are computed in one pass over the
     /// weights.
     bool separate_caches;
+    /// How keys and values are kept, as llama.cpp names it: "f16", "q8_0". NULL: "f16".
+    const char *cache_type;
 } hearth_llama_context_settings;
 
 /// Makes the context. False when there is no memory for it; may be called again with less, or anew.

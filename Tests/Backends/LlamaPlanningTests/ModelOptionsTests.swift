@@ -1,0 +1,24 @@
+import Testing
+
+@testable import LlamaPlanning
+
+@Suite("ModelOptions")
+struct ModelOptionsTests {
+    @Test("Without options caches are whole; cacheType quantises them")
+    func cacheType() throws {
+        #expect(try ModelOptions([:]).cacheType == .f16)
+        #expect(try ModelOptions(["cacheType": "q8_0"]).cacheType == .q80)
+        #expect(try ModelOptions(["cacheType": "f16"]).cacheType == .f16)
+    }
+
+    @Test(
+        "What is not understood is refused by name",
+        arguments: [
+            (["cacheTyp": "q8_0"], "'cacheTyp' is unknown"), (["cacheType": "q8"], "is 'q8'; it is one of f16, q8_0"),
+            (["cacheType": ""], "is ''"), (["cacheType": "f16", "x": "1"], "'x'"),
+        ] as [([String: String], String)])
+    func refusals(options: [String: String], part: String) {
+        let refusal = #expect(throws: ModelOptions.Refusal.self) { try ModelOptions(options) }
+        #expect(refusal?.sentence.contains(part) == true)
+    }
+}
