@@ -306,7 +306,7 @@ var targets: [Target] = [
         "AdminServiceTests", of: "Services",
         [
             "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "LimitDeclaration",
-            "SandboxPolicy", "SeccompFilter", protobuf,
+            "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
     tests(
         "HostAgentTests", of: "Agent",

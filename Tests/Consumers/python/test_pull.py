@@ -189,7 +189,11 @@ def test_the_storage_never_sees_what_the_registry_is_told(hub, tmp_path):
     pulled(tmp_path, source, "--as", "third")
     hub.basic["basic/fox"] = "me:a secret: yes"
     source = hub.push("basic/fox", "latest", [(DOCKER_WEIGHTS, SMALL)])
-    assert pull(tmp_path, source).returncode == 1
+    assert "to everybody" in pull(tmp_path, source).stderr
+    hub.basic["basic/fox"] = "me:another"
+    answer = pull(tmp_path, source, DOCKER_CONFIG=str(tmp_path / "docker"))
+    assert answer.returncode == 1 and "to 'me'" in answer.stderr and "log in anew" in answer.stderr
+    hub.basic["basic/fox"] = "me:a secret: yes"
     pulled(tmp_path, source, "--as", "fourth", DOCKER_CONFIG=str(tmp_path / "docker"))
     assert {asked[2] for asked in hub.asked} == {None}
 
