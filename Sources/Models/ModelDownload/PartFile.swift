@@ -154,11 +154,13 @@ final class PartFile {
     let name: String
     let journalName: String
     private let journal: Descriptor
+    private let folder: Descriptor
 
     /// Opens a part, or makes it; throws where another pull of the same bytes is under way.
     init(_ name: String, in folder: PullFolder) throws {
         self.name = "\(name).part"
         journalName = "\(name).ranges"
+        self.folder = try folder.parts.duplicate()
         let flags = O_RDWR | O_CREAT | O_NOFOLLOW
         while true {
             let file = try folder.parts.openBelow(self.name, flags, mode: 0o644)
@@ -208,6 +210,12 @@ final class PartFile {
 
     func note(_ piece: ArrivedRanges.Piece) throws(LinuxError) {
         try journal.writeAll(Array(ArrivedRanges.line(piece).utf8))
+    }
+
+    /// Removes what has arrived.
+    func remove() {
+        unlinkat(folder.raw, name, 0)
+        unlinkat(folder.raw, journalName, 0)
     }
 
     /// Begins anew.
