@@ -187,9 +187,9 @@ var targets: [Target] = [
     library(
         "OwnerTools", in: "Agent",
         [
-            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem",
+            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelNaming",
             "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
-            protobuf,
+            "StrictJSON", protobuf,
         ]),
     // The handling of keys, lines and files in `hearth chat`.
     library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),
@@ -374,6 +374,8 @@ if let llamaPrefix {
             swiftSettings: swiftSettings,
             linkerSettings: staticExecutable + [
                 .unsafeFlags(["-L\(llamaPrefix)/lib"]),
+                // Shim/WeightsFiles.cpp has what takes their places.
+                .unsafeFlags(["-Xlinker", "--wrap=ggml_fopen", "-Xlinker", "--wrap=fclose"]),
                 .linkedLibrary("llama-jinja"), .linkedLibrary("llama"), .linkedLibrary("ggml"),
                 .linkedLibrary("ggml-cpu"), .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
                 .linkedLibrary("pthread"),

@@ -5,24 +5,17 @@ package struct LoadFailure: Equatable, Sendable {
     /// The size that the file's own header asks for; nil when the header cannot be read.
     package var wantedBytes: UInt64?
     package var fileBytes: UInt64
-    /// The number of files that the model is split into; 1 for a whole one.
-    package var parts: Int
 
-    package init(firstError: String, wantedBytes: UInt64?, fileBytes: UInt64, parts: Int = 1) {
+    package init(firstError: String, wantedBytes: UInt64?, fileBytes: UInt64) {
         self.firstError = firstError
         self.wantedBytes = wantedBytes
         self.fileBytes = fileBytes
-        self.parts = parts
     }
 
     /// One sentence with the remedy.
     package var sentence: String {
         if let wantedBytes, fileBytes < wantedBytes {
             return "the weights are cut: \(fileBytes) of \(wantedBytes) bytes; download the file again"
-        }
-        if parts > 1 {
-            return
-                "the weights are one of \(parts) parts of a model; join them with llama.cpp's llama-gguf-split --merge"
         }
         let error = Self.plain(firstError)
         if let architecture = Self.quoted(after: "unknown model architecture: ", in: error) {

@@ -21,6 +21,7 @@
 
 #include "ChatTemplate.h"
 #include "TemplateTokens.h"
+#include "WeightsFiles.h"
 #include "ggml-cpu.h"
 #include "gguf.h"
 #include "llama-ext.h"
@@ -53,12 +54,7 @@ void logCallback(ggml_log_level level, const char *text, void *) {
     if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
 
-struct FileDeleter {
-    void operator()(FILE *file) const { std::fclose(file); }
-};
-
-/// The weights, from `open` until they are loaded.
-std::unique_ptr<FILE, FileDeleter> weights;
+using hearth::weights;
 
 /// Called with the reason why the library cannot go on.
 void (*gaveUpCallback)(const char *) = nullptr;
@@ -180,9 +176,9 @@ constexpr uint64_t cellBytes = 64;
 /// A logit beyond this is no sensible value, and becomes infinite when divided by a small temperature.
 constexpr float logitMax = 1e30F;
 
-/// Prepares the chat template of the model's file.
-void prepareTemplate(hearth_llama &llama) {
-    const char *source = llama_model_chat_template(llama.model.get(), nullptr);
+/// Prepares a chat template; NULL: that of the model's file.
+void prepareTemplate(hearth_llama &llama, const char *source) {
+    if (!source) source = llama_model_chat_template(llama.model.get(), nullptr);
     if (!source) return;
     const llama_vocab *vocabulary = llama.vocabulary();
     try {
@@ -249,25 +245,26 @@ void hearth_llama_first_error(char *text, size_t capacity) {
 size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
     clearError();
     return guarded<size_t>(0, [&]() -> size_t {
-        llama_backend_init();
+        if (weights.empty()) llama_backend_init();
         // Reads and seeks, which every policy allows; pread and dup some do not.
-        weights.reset(fdopen(descriptor, "rb"));
-        if (!weights) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
-        rewind(weights.get());
-        const size_t count = std::fread(first, 1, capacity, weights.get());
-        if (std::ferror(weights.get())) {
+        FILE *file = fdopen(descriptor, "rb");
+        if (!file) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
+        weights.add(file);
+        rewind(file);
+        const size_t count = std::fread(first, 1, capacity, file);
+        if (std::ferror(file)) {
             throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
         }
         return count;
     });
 }
 
-hearth_llama_file_facts hearth_llama_inspect(void) {
+hearth_llama_file_facts hearth_llama_inspect(size_t part) {
     hearth_llama_file_facts facts{};
     facts.parts = 1;
     clearError();
     return guarded(facts, [&] {
-        FILE *file = weights.get();
+        FILE *file = weights.file(part);
         struct stat status {};
         if (!file || fstat(fileno(file), &status) != 0) return facts;
         facts.bytes = uint64_t(status.st_size);
@@ -275,6 +272,12 @@ hearth_llama_file_facts hearth_llama_inspect(void) {
         std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
             gguf_init_from_file_ptr(file, {/* no_alloc */ true, /* ctx */ nullptr}), gguf_free);
         if (!header) return facts;
+        // Tensors are mapped where they lie in the file.
+        const size_t alignment = ggml_backend_buft_get_alignment(ggml_backend_cpu_buffer_type());
+        if (gguf_get_data_offset(header.get()) % alignment != 0) {
+            throw std::runtime_error("the tensors begin at byte " + std::to_string(gguf_get_data_offset(header.get())) +
+                                     " of the file, which is no multiple of " + std::to_string(alignment));
+        }
         facts.has_header = true;
         facts.wanted_bytes = gguf_get_data_offset(header.get());
         for (int64_t i = 0; i < gguf_get_n_tensors(header.get()); i++) {
@@ -282,23 +285,34 @@ hearth_llama_file_facts hearth_llama_inspect(void) {
                                  gguf_get_tensor_size(header.get(), i);
             facts.wanted_bytes = std::max(facts.wanted_bytes, end);
         }
-        const int64_t split = gguf_find_key(header.get(), "split.count");
-        if (split >= 0 && gguf_get_kv_type(header.get(), split) == GGUF_TYPE_UINT16) {
-            facts.parts = std::max<uint32_t>(1, gguf_get_val_u16(header.get(), split));
+        // As llama-gguf-split writes them.
+        facts.tensors = uint64_t(gguf_get_n_tensors(header.get()));
+        facts.all_tensors = facts.tensors;
+        const int64_t count = gguf_find_key(header.get(), "split.count");
+        if (count >= 0 && gguf_get_kv_type(header.get(), count) == GGUF_TYPE_UINT16) {
+            facts.parts = std::max<uint32_t>(1, gguf_get_val_u16(header.get(), count));
+        }
+        const int64_t number = gguf_find_key(header.get(), "split.no");
+        if (number >= 0 && gguf_get_kv_type(header.get(), number) == GGUF_TYPE_UINT16) {
+            facts.part = gguf_get_val_u16(header.get(), number);
+        }
+        const int64_t all = gguf_find_key(header.get(), "split.tensors.count");
+        if (facts.parts > 1 && all >= 0 && gguf_get_kv_type(header.get(), all) == GGUF_TYPE_INT32) {
+            facts.all_tensors = uint64_t(std::max<int32_t>(0, gguf_get_val_i32(header.get(), all)));
         }
         return facts;
     });
 }
 
-hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(float, void *), void *context) {
+hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
+                                void (*progress)(float, void *), void *context) {
     struct Progress {
         void (*tell)(float, void *);
         void *context;
     } teller{progress, context};
     clearError();
     return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
-        if (!weights) throw std::runtime_error("no weights were opened");
-        rewind(weights.get());
+        if (weights.empty()) throw std::runtime_error("no weights were opened");
         llama_model_params parameters = llama_model_default_params();
         parameters.n_gpu_layers = 0;
         parameters.progress_callback_user_data = &teller;
@@ -313,15 +327,16 @@ hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(f
             parameters.load_mode = LLAMA_LOAD_MODE_NONE;
         }
         auto llama = std::make_unique<hearth_llama>();
-        llama->model.reset(llama_model_load_from_file_ptr(weights.get(), parameters));
+        std::vector<const char *> names = weights.names();
+        llama->model.reset(llama_model_load_from_splits(names.data(), names.size(), parameters));
         if (!llama->model) return nullptr;
         // Mapped weights need no open file.
-        if (loading != HEARTH_LLAMA_MEASURED) weights.reset();
+        if (loading != HEARTH_LLAMA_MEASURED) weights.close();
         if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
             throw std::runtime_error("the model does not continue text");
         }
         llama->candidates.resize(size_t(llama->vocabularySize()));
-        prepareTemplate(*llama);
+        prepareTemplate(*llama, chat_template);
         return llama.release();
     });
 }

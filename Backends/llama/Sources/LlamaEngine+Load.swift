@@ -23,7 +23,8 @@ extension LlamaEngine {
     nonisolated(unsafe) private static var isLoading = true
 
     mutating func inspect(_ request: LoadRequest) throws(EngineFault) -> InspectedModel {
-        let measured = try measure(try open(request), request)
+        try open(request)
+        let measured = try measure(request)
         let plan = measured.plan
         let context = measured.cost.bytes(contextTokens: plan.contextTokens, sequences: plan.sequences)
         let copies = measured.loading == HEARTH_LLAMA_REORDERED ? measured.copiesBytes : 0
@@ -40,9 +41,9 @@ extension LlamaEngine {
     }
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
-        let file = try open(request)
-        let (plan, loading) = try planned(file, request)
-        let model = try LlamaModel(file, loading, progress: progress)
+        try open(request)
+        let (plan, loading) = try planned(request)
+        let model = try LlamaModel(loading, chatTemplate: request.chatTemplate, progress: progress)
         let count = try prepare(model, plan, request)
         modelID = request.model
         sequences = Array(repeating: nil, count: count)
@@ -53,7 +54,7 @@ extension LlamaEngine {
         return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
     }
 
-    private func open(_ request: LoadRequest) throws(EngineFault) -> hearth_llama_file_facts {
+    private func open(_ request: LoadRequest) throws(EngineFault) {
         if let feature = hearth_llama_missing_feature() {
             throw EngineFault(
                 .badModel,
@@ -66,7 +67,7 @@ extension LlamaEngine {
             throw EngineFault(
                 .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
         }
-        return try LlamaModel.open(descriptor)
+        try LlamaModel.open([descriptor] + request.furtherWeightsDescriptors)
     }
 
     private func options(_ request: LoadRequest) throws(EngineFault) -> ModelOptions {
@@ -90,10 +91,8 @@ extension LlamaEngine {
 
     /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
     /// kernels.
-    private mutating func measure(
-        _ file: hearth_llama_file_facts, _ request: LoadRequest
-    ) throws(EngineFault) -> Measured {
-        let model = try LlamaModel(file, HEARTH_LLAMA_MEASURED) { _ in }
+    private mutating func measure(_ request: LoadRequest) throws(EngineFault) -> Measured {
+        let model = try LlamaModel(HEARTH_LLAMA_MEASURED, chatTemplate: request.chatTemplate) { _ in }
         let trained = Int(model.facts.context_tokens)
         let isContextWanted = request.contextTokens > 0
         let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax
@@ -118,9 +117,9 @@ extension LlamaEngine {
 
     /// The plan to load by; the log tells what it leaves out for lack of memory.
     private mutating func planned(
-        _ file: hearth_llama_file_facts, _ request: LoadRequest
+        _ request: LoadRequest
     ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
-        let measured = try measure(file, request)
+        let measured = try measure(request)
         let plan = measured.plan
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
         if plan.contextTokens < contextTokens || plan.sequences < sequences {

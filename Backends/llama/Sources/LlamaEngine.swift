@@ -7,7 +7,7 @@ import LlamaPlanning
 struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
-    static let capabilities: [Capability] = [.chat, .countTokens, .inspect]
+    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .chatTemplate, .inspect]
 
     var model: LlamaModel?
     var modelID = ""

@@ -31,22 +31,25 @@ final class LlamaModel: @unchecked Sendable {
     /// none.
     let templateFlaw: String
 
-    /// Loads the weights of the file that was opened.
+    /// Loads the weights that were opened. `chatTemplate` nil: that of the weights.
     init(
-        _ file: hearth_llama_file_facts, _ loading: hearth_llama_loading, progress: (Float) -> Void
+        _ loading: hearth_llama_loading, chatTemplate: String?, progress: (Float) -> Void
     ) throws(EngineFault) {
         let loaded = withoutActuallyEscaping(progress) { progress in
             var progress = progress
             return withUnsafeMutablePointer(to: &progress) { context in
-                // The context outlives the call, and the callback runs only during it.
-                hearth_llama_load(
-                    loading,
-                    { fraction, context in
-                        context?.assumingMemoryBound(to: ((Float) -> Void).self).pointee(fraction)
-                    }, context)
+                func load(_ template: UnsafePointer<CChar>?) -> OpaquePointer? {
+                    // The context outlives the call, and the callback runs only during it.
+                    hearth_llama_load(
+                        loading, template,
+                        { fraction, context in
+                            context?.assumingMemoryBound(to: ((Float) -> Void).self).pointee(fraction)
+                        }, context)
+                }
+                return chatTemplate.map { $0.withCString(load) } ?? load(nil)
             }
         }
-        guard let loaded else { throw Self.fault(file) }
+        guard let loaded else { throw EngineFault(.badModel, Self.failure(nil)) }
         llama = loaded
         facts = hearth_llama_get_facts(loaded)
         defaultSampling = hearth_llama_default_sampling(loaded)
@@ -167,29 +170,44 @@ extension LlamaModel {
         }
     }
 
-    /// Opens the weights behind a descriptor, which it takes over. Checks the file before llama.cpp does, whose errors
-    /// for most files that are no models are of no help.
-    static func open(_ descriptor: Int32) throws(EngineFault) -> hearth_llama_file_facts {
+    /// Opens the weights behind descriptors, which it takes over: one, or all parts in order. Checks the files before
+    /// llama.cpp does, whose errors for most files that are no models are of no help.
+    static func open(_ descriptors: [Int32]) throws(EngineFault) {
+        var parts: [WeightsPart] = []
+        for (index, descriptor) in descriptors.enumerated() {
+            do throws(EngineFault) {
+                let file = try open(descriptor, part: index)
+                parts.append(
+                    WeightsPart(
+                        count: Int(file.parts), number: Int(file.part), tensors: Int(clamping: file.tensors),
+                        allTensors: Int(clamping: file.all_tensors)))
+            } catch {
+                guard descriptors.count > 1 else { throw error }
+                throw EngineFault(error.code, "part \(index + 1) of \(descriptors.count): \(error.message)")
+            }
+        }
+        if let flaw = WeightsPart.flaw(of: parts) { throw EngineFault(.badModel, flaw) }
+    }
+
+    private static func open(_ descriptor: Int32, part: Int) throws(EngineFault) -> hearth_llama_file_facts {
         var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
         let count = hearth_llama_open(descriptor, &first, first.count)
         let error = firstError
         guard error.isEmpty else { throw EngineFault(.badModel, error) }
-        let file = hearth_llama_inspect()
+        let file = hearth_llama_inspect(part)
         if let flaw = WeightsFile.flaw(first: Array(first.prefix(count)), fileBytes: file.bytes) {
             throw EngineFault(.badModel, flaw)
         }
-        guard file.has_header, file.bytes >= file.wanted_bytes, file.parts == 1 else { throw fault(file) }
+        guard file.has_header, file.bytes >= file.wanted_bytes else { throw EngineFault(.badModel, failure(file)) }
         return file
     }
 
-    /// Why a file does not load.
-    private static func fault(_ file: hearth_llama_file_facts) -> EngineFault {
-        EngineFault(
-            .badModel,
-            LoadFailure(
-                firstError: firstError, wantedBytes: file.has_header ? file.wanted_bytes : nil, fileBytes: file.bytes,
-                parts: Int(file.parts)
-            ).sentence)
+    /// Why the weights do not load; `file`: the one whose header was read last, and is to blame.
+    private static func failure(_ file: hearth_llama_file_facts?) -> String {
+        LoadFailure(
+            firstError: firstError, wantedBytes: file.flatMap { $0.has_header ? $0.wanted_bytes : nil },
+            fileBytes: file?.bytes ?? 0
+        ).sentence
     }
 
     /// Adds what the file says of itself.

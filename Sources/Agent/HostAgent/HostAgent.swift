@@ -68,8 +68,13 @@ package final class HostAgent {
         let descriptors = DescriptorBudget.claimed()
         let layout = try HostLayout(configuration, executable: executable, environment: environment)
         try PrivilegeDrop.apply(user: configuration.user) { (user) throws(HostError) in
-            try StateFolder.prepare(layout.state, for: user)
+            if layout.service == nil {
+                try StateFolder.prepare(layout.state, for: user)
+            } else {
+                try layout.service?.makeRoot(for: user)
+            }
         }
+        for line in try layout.service?.prepare() ?? [] { logger.notice("\(line)") }
         try StateFolder.prepare(layout.state, for: nil)
         try InstalledParts.demandTrust(launcher: layout.launcher, policies: layout.policies)
         self.configuration = configuration

@@ -11,6 +11,8 @@ struct HostLayout: Sendable, Equatable {
     /// Folders of models, in order of precedence.
     let models: [String]
     let state: String
+    /// Those of a service, where the state is a service's.
+    var service: ServiceFolders? { state == ServiceFolders.standard.state ? .standard : nil }
 
     /// The folder of backends is PREFIX/lib/hearth/backends unless another is named. Throws where a part is missing, naming
     /// the flag that says where it is.
@@ -19,7 +21,7 @@ struct HostLayout: Sendable, Equatable {
         policies = try InstalledParts.policies(asked: configuration.policies, executable: executable)
         backends = try HostLayout.backends(configuration, prefix: InstalledParts.prefix(of: executable))
         if let asked = configuration.state {
-            state = asked
+            state = StateFolder.named(asked)
         } else {
             state = try StateFolder.usual(environment: environment)
         }

@@ -22,7 +22,8 @@ package enum ModelsFolder {
         state: String, environment: [String: String], isRoot: Bool = SystemUser.currentIsRoot,
         home: String? = SystemUser.currentHome
     ) -> String? {
-        if isRoot || state == "/var/lib/hearth" { return "/var/lib/hearth/models" }
+        let service = ServiceFolders.standard
+        if isRoot || state == service.state { return service.models }
         if let base = environment["XDG_DATA_HOME"], base.hasPrefix("/") { return base + "/hearth/models" }
         let said = environment["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
         return (said ?? home).map { $0 + "/.local/share/hearth/models" }

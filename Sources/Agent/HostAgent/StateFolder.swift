@@ -8,20 +8,31 @@ enum StateFolder {
     static func asked(_ flag: String?, environment: [String: String]) throws(HostError) -> String {
         if let flag {
             guard !flag.isEmpty else { throw HostError("--state is empty: name the agent's folder, or leave it out") }
-            return flag
+            return present(flag)
         }
-        if let said = try SettingsEnvironment.text(of: .state, in: environment) { return said }
-        return try usual(environment: environment)
+        if let said = try SettingsEnvironment.text(of: .state, in: environment) { return present(said) }
+        return present(try usual(environment: environment))
     }
 
-    /// /var/lib/hearth for a service, otherwise as the XDG base directory specification says. `home`: the home of the
+    /// The folder that a name stands for: a service's state lies in `state` below the service's folder.
+    static func named(_ path: String, service: ServiceFolders = .standard) -> String {
+        path == service.root || path == service.root + "/" ? service.state : path
+    }
+
+    /// The same, but where the files lie that an agent of an earlier version has left or uses.
+    private static func present(_ path: String) -> String {
+        let service = ServiceFolders.standard
+        return named(path) == service.state ? service.stateNow : path
+    }
+
+    /// /var/lib/hearth/state for a service, otherwise as the XDG base directory specification says. `home`: the home of the
     /// user's account, used where HOME is unset. Throws for a user without a home: a folder that others can write to is
     /// no place for keys.
     static func usual(
         environment: [String: String], isRoot: Bool = SystemUser.currentIsRoot,
         home: String? = SystemUser.currentHome
     ) throws(HostError) -> String {
-        if isRoot { return "/var/lib/hearth" }
+        if isRoot { return ServiceFolders.standard.state }
         if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return base + "/hearth" }
         let said = environment["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
         guard let home = said ?? home else {
@@ -35,6 +46,11 @@ enum StateFolder {
     static func prepare(_ path: String, for user: SystemUser?) throws(HostError) {
         let files = FileManager.default
         do {
+            let service = ServiceFolders.standard
+            if let user, path == service.state, !files.fileExists(atPath: path) {
+                try service.makeRoot(for: user)
+                try service.make(path, mode: 0o700, for: user)
+            }
             if !files.fileExists(atPath: path) {
                 try files.createDirectory(
                     atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -69,7 +69,8 @@ extension HostConfiguration.Key {
         case .models:
             Setting(
                 self, .texts(noun: "paths", example: "/srv/models", \.models),
-                "A folder of models; may be repeated (~/.local/share/hearth/models, or models in a service's --state).")
+                "A folder of models; may be repeated (~/.local/share/hearth/models, or /var/lib/hearth/models for a service)."
+            )
         case .keepAlive:
             Setting(
                 self, .seconds(\.keepAlive),
@@ -77,7 +78,7 @@ extension HostConfiguration.Key {
         case .memory:
             Setting(
                 self, .size(\.memory), "What all models together may take, such as 8G (half of the memory).")
-        case .state: Setting(self, .folder(\.state, "/var/lib/hearth"), "The folder of what the agent keeps.")
+        case .state: Setting(self, .folder(\.state, "/var/lib/hearth/state"), "The folder of what the agent keeps.")
         case .policies:
             Setting(self, .folder(\.policies, "/usr/local/share/hearth/policies"), "The folder of seccomp policies.")
         case .tier:

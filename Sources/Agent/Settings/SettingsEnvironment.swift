@@ -40,6 +40,13 @@ package enum SettingsEnvironment {
         return try checked(text, key)
     }
 
+    /// The same for a setting that is a list; empty: it is not set.
+    package static func texts(
+        of key: HostConfiguration.Key, in environment: [String: String]
+    ) throws(HostError) -> [String] {
+        try text(of: key, in: environment).map(list) ?? []
+    }
+
     /// The variables that are neither a setting nor anything else that Hearth knows of, sorted: for a warning.
     package static func unknown(in environment: [String: String]) -> [String] {
         environment.filter { variable, text in

@@ -8,6 +8,13 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package var version = ""
     package var capabilities: [String] = []
 
+    /// Loads weights in several parts.
+    package static let splitWeights = "split_weights"
+    /// Takes a chat template in place of the weights' own.
+    package static let chatTemplate = "chat_template"
+    /// Capabilities that matter to the agent, and not to consumers.
+    package static let ofLoading = [splitWeights, chatTemplate]
+
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,
         maxRevision: UInt32 = ContractLimits.revisions.upperBound,

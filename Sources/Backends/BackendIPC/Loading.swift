@@ -5,25 +5,32 @@ package struct Load: WireMessage, Equatable, Sendable {
     package var model = ""
     /// The descriptor of the weights in the backend's process; nil for a backend without weights.
     package var weightsDescriptor: UInt32?
+    /// The descriptors of the further parts of a model in parts, in order.
+    package var furtherWeightsDescriptors: [UInt32] = []
     package var weightsBytes: UInt64 = 0
     package var contextTokens: UInt32 = 0
     package var maxSequences: UInt32 = 0
     package var threads: UInt32 = 0
     package var options: [String: String] = [:]
+    /// Jinja; empty: the template of the weights.
+    package var chatTemplate = ""
     /// Whether to answer with `Inspected` instead of loading.
     package var inspectOnly = false
 
     package init(
-        model: String, weightsDescriptor: UInt32? = nil, weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0,
-        maxSequences: UInt32, threads: UInt32 = 1, options: [String: String] = [:], inspectOnly: Bool = false
+        model: String, weightsDescriptor: UInt32? = nil, furtherWeightsDescriptors: [UInt32] = [],
+        weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0, maxSequences: UInt32, threads: UInt32 = 1,
+        options: [String: String] = [:], chatTemplate: String = "", inspectOnly: Bool = false
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
+        self.furtherWeightsDescriptors = furtherWeightsDescriptors
         self.weightsBytes = weightsBytes
         self.contextTokens = contextTokens
         self.maxSequences = maxSequences
         self.threads = threads
         self.options = options
+        self.chatTemplate = chatTemplate
         self.inspectOnly = inspectOnly
     }
 
@@ -33,6 +40,8 @@ package struct Load: WireMessage, Equatable, Sendable {
         size += WireSize.field(3, varint: weightsBytes) + WireSize.field(4, varint: UInt64(contextTokens))
         size += WireSize.field(5, varint: UInt64(maxSequences)) + WireSize.field(6, varint: UInt64(threads))
         for option in options { size += WireSize.field(7, entry: option) }
+        if !furtherWeightsDescriptors.isEmpty { size += WireSize.field(8, byteCount: furtherBytes) }
+        if !chatTemplate.isEmpty { size += WireSize.field(9, string: chatTemplate) }
         size += WireSize.field(10, varint: inspectOnly ? 1 : 0)
         return size
     }
@@ -45,8 +54,16 @@ package struct Load: WireMessage, Equatable, Sendable {
         writer.field(5, varint: UInt64(maxSequences))
         writer.field(6, varint: UInt64(threads))
         for option in options { writer.field(7, entry: option) }
+        if !furtherWeightsDescriptors.isEmpty {
+            writer.field(8, byteCount: furtherBytes)
+            for descriptor in furtherWeightsDescriptors { writer.varint(UInt64(descriptor)) }
+        }
+        if !chatTemplate.isEmpty { writer.field(9, string: chatTemplate) }
         writer.field(10, varint: inspectOnly ? 1 : 0)
     }
+
+    /// The size of the further descriptors, packed.
+    private var furtherBytes: Int { furtherWeightsDescriptors.reduce(0) { $0 + WireSize.varint(UInt64($1)) } }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(bytes)
@@ -61,6 +78,8 @@ package struct Load: WireMessage, Equatable, Sendable {
             case (7, .bytes):
                 let option = try reader.stringEntry(field: 7)
                 options[option.key] = option.value
+            case (8, let type): try reader.uint32s(type, into: &furtherWeightsDescriptors)
+            case (9, .bytes): chatTemplate = try reader.string(field: 9)
             case (10, .varint): inspectOnly = try reader.varint() != 0
             default: try reader.skip(field.type)
             }

@@ -89,6 +89,10 @@ public struct Capability: Hashable, Sendable {
     public static let countTokens = Capability("count_tokens")
     /// Tells what a model is and what loading it takes, without loading it.
     public static let inspect = Capability("inspect")
+    /// Loads weights in several files (`LoadRequest.furtherWeightsDescriptors`).
+    public static let splitWeights = Capability("split_weights")
+    /// Takes a chat template in place of the model's own (`LoadRequest.chatTemplate`).
+    public static let chatTemplate = Capability("chat_template")
 }
 
 /// The prompt tokens of a sequence.

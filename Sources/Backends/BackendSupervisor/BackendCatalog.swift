@@ -23,8 +23,8 @@ struct BackendCatalog: Sendable {
     /// by folder and name.
     var definitions: [BackendDefinition] = []
     var files: [Key: BackendFiles] = [:]
-    /// The present facts of the weights that running backends have open.
-    var held: [Key: FileFacts] = [:]
+    /// The present facts of the files of weights that running backends have open, in their order; nil: not known.
+    var held: [Key: [FileFacts?]] = [:]
     var ignored: [IgnoredFile] = []
     /// Files of the folders of models; ordered by folder and name.
     var unserved: [UnservedFile] = []
@@ -51,7 +51,7 @@ struct CatalogReader: Sendable {
     /// Whether to read executables and to look at weights, which takes long.
     var isThorough = true
     /// The weights that running backends have open.
-    var held: [BackendCatalog.Key: ModelFile] = [:]
+    var held: [BackendCatalog.Key: ModelWeights] = [:]
 
     /// Throws when the folder cannot be used.
     func read(before: BackendCatalog) throws -> BackendCatalog {
@@ -70,7 +70,8 @@ struct CatalogReader: Sendable {
                 folder: path, owner: owner, policy: catalog.policies[$0.value.manifest.policy]?.inForce)
         }
         // Weights that a manifest names may lie here; they are no backends, whatever their mode.
-        let weights = Set(catalog.definitions.compactMap(\.model.file))
+        let weights = Set(
+            catalog.definitions.compactMap(\.model.file).flatMap { ModelParts.paths(ofModelAt: $0) })
         catalog.definitions.removeAll { weights.contains($0.name) }
         catalog.ignored.removeAll { weights.contains($0.name) }
         let excess = catalog.definitions.count - limits.backendsMax
@@ -87,7 +88,7 @@ struct CatalogReader: Sendable {
             catalog.files[key] = files(of: definition, in: catalog, before: before.files[key])
             catalog.files[key]?.host = host
         }
-        for (key, weights) in held { catalog.held[key] = weights.currentFacts() }
+        for (key, weights) in held { catalog.held[key] = weights.files.map { $0.currentFacts() } }
         return catalog
     }
 
@@ -224,10 +225,10 @@ struct CatalogReader: Sendable {
         files.policy = catalog.policies[definition.manifest.policy]?.facts
         switch definition.weights {
         case .none: break
-        case .refused(let sentence): files.weights = .refused(sentence)
-        case .at(let place):
+        case .refused(let sentence): files.weights = [.refused(sentence)]
+        case .at(let places):
             files.weights = WeightsLook.look(
-                at: place, settledMilliseconds: limits.weightsSettledMilliseconds, before: before?.weights ?? .none)
+                at: places, settledMilliseconds: limits.weightsSettledMilliseconds, before: before?.weights ?? [])
         }
         return files
     }

@@ -4,15 +4,29 @@ internal import SandboxPolicy
 
 extension BackendDefinition {
     /// Asks its process to load its model.
-    /// - Parameter weightsBytes: the size of the weights that were handed over; nil where there are none.
+    /// - Parameter weights: those that were handed over; nil where there are none.
     func load(
-        weightsBytes: UInt64?, owner: OwnerLimits, limits: SupervisorConfiguration.Limits, inspectOnly: Bool = false
+        _ weights: ModelWeights?, owner: OwnerLimits, limits: SupervisorConfiguration.Limits, inspectOnly: Bool = false
     ) -> Load {
-        Load(
-            model: model.id, weightsDescriptor: weightsBytes.map { _ in UInt32(GivenDescriptor.firstHandedOn) },
-            weightsBytes: weightsBytes ?? 0, contextTokens: model.contextTokens ?? 0,
+        let descriptors = (0..<(weights?.files.count ?? 0)).map {
+            UInt32(GivenDescriptor.firstHandedOn) + UInt32($0)
+        }
+        return Load(
+            model: model.id, weightsDescriptor: descriptors.first,
+            furtherWeightsDescriptors: Array(descriptors.dropFirst()), weightsBytes: weights?.byteCount ?? 0,
+            contextTokens: model.contextTokens ?? 0,
             maxSequences: min(model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
             threads: LaunchPlanner.threads(manifest, owner), options: model.options, inspectOnly: inspectOnly)
+    }
+
+    /// What a backend with these capabilities lacks for its model, as the end of a sentence with the remedy; nil when it
+    /// lacks nothing.
+    func lack(of capabilities: [String], _ weights: ModelWeights?) -> String? {
+        let parts = weights?.files.count ?? 0
+        guard parts <= 1 || capabilities.contains(Hello.splitWeights) else {
+            return "takes no model in \(parts) parts; join them into one file, with: llama-gguf-split --merge"
+        }
+        return nil
     }
 
     /// The definition with so much memory, unless its owner's settings or its manifest say how much.

@@ -23,7 +23,8 @@ struct BackendDefinition: Equatable, Sendable {
     enum WeightsPlace: Hashable, Sendable {
         /// The model has no weights.
         case none
-        case at(PlaceWithin)
+        /// Their file, or all of their parts in order.
+        case at([PlaceWithin])
         /// The weights may not lie where the manifest says; a sentence with the remedy.
         case refused(String)
     }
@@ -91,7 +92,8 @@ struct BackendFiles: Equatable, Sendable {
     let executable: FileFacts
     let manifest: FileFacts?
     var policy: FileFacts?
-    var weights = WeightsLook.none
+    /// Of each file of the weights, in order; empty where the model has none.
+    var weights: [WeightsLook] = []
     /// No file of the backend, but a possible cause of its failure.
     var host: HostSettings?
     /// Whether policy, weights and host were looked at.
@@ -112,15 +114,24 @@ extension BackendDefinition.WeightsPlace {
             return
         }
         do throws(SandboxPolicyError) {
-            self = .at(try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner))
+            var places: [PlaceWithin] = []
+            for file in ModelParts.paths(ofModelAt: file) {
+                places.append(try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner))
+            }
+            self = .at(places)
         } catch {
             self = .refused(error.description)
         }
     }
 
-    /// The place of a file in a folder of models; its links are followed.
-    init(inModelFolder path: String) { self = .at(PlaceWithin(root: path, within: "")) }
+    /// The place of a model in a folder of models; links are followed.
+    init(inModelFolder path: String) {
+        self = .at(ModelParts.paths(ofModelAt: path).map { PlaceWithin(root: $0, within: "") })
+    }
 
-    /// Nil where the model has no weights, or where they may not lie there.
-    var place: PlaceWithin? { if case .at(let place) = self { place } else { nil } }
+    /// The files in their order; empty where the model has no weights, or where they may not lie there.
+    var places: [PlaceWithin] { if case .at(let places) = self { places } else { [] } }
+
+    /// The file, or the first part, that the weights are known by; nil as above.
+    var place: PlaceWithin? { places.first }
 }

@@ -40,28 +40,36 @@ struct BackendStart: Sendable {
             addedRisks: policy.map { ResidualRisk.added(by: $0, devices: definition.manifest.devices) } ?? [])
     }
 
-    private func openWeights() throws -> ModelFile? {
-        let place: PlaceWithin
+    private func openWeights() throws -> ModelWeights? {
+        let places: [PlaceWithin]
         switch definition.weights {
         case .none: return nil
         case .refused(let sentence): throw SupervisorError(sentence)
-        case .at(let found): place = found
+        case .at(let found): places = found
         }
         func wait() -> WeightsAwaited? {
-            let found = WeightsLook.look(at: place, settledMilliseconds: weightsSettledMilliseconds)
-            // If the clock was set back they would never settle; a later change of them is noticed.
-            if case .found(let facts, _) = found, facts.changedNanoseconds > FileFacts.clockNanoseconds() { return nil }
-            return found.wait(for: place.path).map { WeightsAwaited(description: $0) }
+            let found = WeightsLook.look(at: places, settledMilliseconds: weightsSettledMilliseconds).map { look in
+                // If the clock was set back it would never settle; a later change of it is noticed.
+                guard case .found(let facts, _) = look, facts.changedNanoseconds > FileFacts.clockNanoseconds() else {
+                    return look
+                }
+                return WeightsLook.found(facts, isSettled: true)
+            }
+            return found.wait(for: places).map { WeightsAwaited(description: $0) }
         }
+        if let refusal = WeightsLook.look(at: places, settledMilliseconds: 0).refusal { throw SupervisorError(refusal) }
         if let wait = wait() { throw wait }
         do {
-            let file = try ModelFile(place, digests: digests, isCalledOff: { control.noteStep() })
-            if digests != nil, let pinned = definition.pinnedDigest, file.digest != pinned {
+            let weights = ModelWeights(
+                files: try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) })
+            if digests != nil, let pinned = definition.pinnedDigest, weights.digest != pinned {
+                let all = places.count > 1 ? "\(places.count) parts of the weights, from \(places[0].path) on," : ""
                 throw SupervisorError(
-                    "the weights \(place.path) have the SHA-256 \(hexadecimal(file.digest)), and not the one that their "
-                        + "settings name, \(hexadecimal(pinned)); bring the right file, or correct the settings")
+                    "the \(all.isEmpty ? "weights \(places[0].path)" : all) have the SHA-256 "
+                        + "\(hexadecimal(weights.digest)), and not the one that their settings name, "
+                        + "\(hexadecimal(pinned)); bring the right file, or correct the settings")
             }
-            return file
+            return weights
         } catch {
             // They may have gone, or begun to change, while they were read.
             throw wait() ?? error
@@ -72,7 +80,7 @@ struct BackendStart: Sendable {
 /// The result of a launch.
 struct StartedBackend: Sendable {
     let process: SandboxedProcess
-    let weights: ModelFile?
+    let weights: ModelWeights?
     /// The risks that its policy and its devices add to those of its tier.
     let addedRisks: [ResidualRisk]
 }

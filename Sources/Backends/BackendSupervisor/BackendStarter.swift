@@ -4,8 +4,9 @@ internal import SandboxPolicy
 
 /// Starts the processes of backends. The agent has one way, the sandbox; tests bring their own.
 protocol BackendStarter: Sendable {
-    /// Starts the process, handing the weights on as `GivenDescriptor.firstHandedOn`; blocks, on any thread.
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess
+    /// Starts the process, handing the files of the weights on from `GivenDescriptor.firstHandedOn` on, in their order;
+    /// blocks, on any thread.
+    func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess
 }
 
 /// Starts backends in the sandbox.
@@ -22,14 +23,14 @@ struct SandboxedStarter: BackendStarter {
         owner = configuration.owner
     }
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
         let executable = try BackendExecutable.open(folder: folder, name: definition.name)
         let plan = try sandbox.plan(
             executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
             weightBytes: weights?.byteCount ?? 0)
         return try withExtendedLifetime(weights) {
             try sandbox.launch(
-                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [],
+                executable: executable, plan: plan, handOver: weights?.descriptors ?? [],
                 groupLimits: LaunchPlanner.controlGroupLimits(
                     definition.manifest, owner, weightBytes: weights?.byteCount ?? 0,
                     executableBytes: executable.byteCount))

@@ -49,7 +49,7 @@ extension CatalogReader {
     ) {
         let outcome = ModelEntry.merged(
             path, format: found.models[path], before: before,
-            sidecar: sidecar(found.sidecars[ModelFolder.stem(of: path)], before), now: .now(),
+            sidecar: sidecar(found.sidecars[ModelParts.stem(ofModelAt: path)], before), now: .now(),
             missingMilliseconds: limits.settledMilliseconds)
         switch outcome {
         case .inForce(let entry):
@@ -105,9 +105,12 @@ extension CatalogReader {
                     }
                 }
                 if let other = paths[model.id] {
-                    throw Refusal(
-                        "not served, because \(other) has the id '\(model.id)' already; give it another with \"id\" in "
-                            + "\(ModelFolder.stem(of: model.path)).json")
+                    let stem = ModelParts.stem(ofModelAt: model.path)
+                    let remedy =
+                        ModelParts.stem(ofModelAt: other) == stem
+                        ? "rename or remove one of them, because \(stem).json is for both"
+                        : "give it another with \"id\" in \(stem).json"
+                    throw Refusal("not served, because \(other) has the id '\(model.id)' already; \(remedy)")
                 }
                 guard model.id.utf8.count <= SandboxPolicyLimits.modelIDBytesMax else {
                     throw Refusal(
@@ -134,11 +137,6 @@ extension CatalogReader {
     }
 
     private func backend(for model: ModelEntry, of serving: [BackendEntry]) throws(Refusal) -> BackendEntry {
-        if let part = model.name.part, part.count > 1 {
-            throw Refusal(
-                "not served, because it is part \(part.number) of \(part.count); join them into one file, with: "
-                    + "llama-gguf-split --merge")
-        }
         let able = serving.filter { $0.manifest.serves.contains(model.format) }
         let names = able.map(\.name).joined(separator: ", ")
         guard let wanted = model.sidecar.backend else {

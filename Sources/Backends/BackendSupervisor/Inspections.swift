@@ -7,7 +7,8 @@ internal import SandboxLaunch
 struct Inspections {
     struct Subject: Equatable, Sendable {
         let definition: BackendDefinition
-        let weights: FileFacts
+        /// Of each file of its weights.
+        let weights: [FileFacts]
 
         static func == (left: Subject, right: Subject) -> Bool {
             left.weights == right.weights && left.definition.isSame(as: right.definition)

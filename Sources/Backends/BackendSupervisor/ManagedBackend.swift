@@ -20,9 +20,9 @@ package final class ManagedBackend {
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
-    /// The capabilities that its Hello named.
+    /// The capabilities that its Hello named and that matter to consumers.
     package private(set) var capabilities: [String] = []
-    /// SHA-256 of the weights, 32 bytes; empty without weights, or before they were read.
+    /// The digest of the weights (`ModelWeights.digest`); empty without weights, or before they were read.
     package private(set) var modelDigest: [UInt8] = []
     /// Tokens of prompt and completion together; 0 before the model was loaded.
     package private(set) var maxContextTokens: UInt32 = 0
@@ -97,7 +97,7 @@ extension ManagedBackend {
     package var state: State {
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
-        if case .refused = weights { return .failed }
+        if weights.refusal != nil { return .failed }
         if case .refused = inspectedFile { return .failed }
         return weights.areThere ? .unloaded : .waiting
     }
@@ -110,9 +110,9 @@ extension ManagedBackend {
     /// Why a request could not load its model; empty where it could.
     private var obstacle: String {
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
-        if case .refused(let sentence) = weights { return sentence }
+        if let refusal = weights.refusal { return refusal }
         if case .refused(let sentence) = inspectedFile { return sentence }
-        return definition.weights.place.flatMap { weights.wait(for: $0.path) } ?? ""
+        return weights.wait(for: definition.weights.places) ?? ""
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
@@ -185,9 +185,7 @@ extension ManagedBackend {
     package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
 
     /// Whether its weights are there and still being written; it waits for nothing else.
-    var weightsAreComing: Bool {
-        if case .found(_, isSettled: false) = files?.weights { true } else { false }
-    }
+    var weightsAreComing: Bool { files?.weights.areComing == true }
 
     /// Whether a look has found the size of its weights.
     var isLookedAt: Bool { files?.isComplete == true }
@@ -214,14 +212,10 @@ extension ManagedBackend {
     private var launchedInFull: BackendDefinition { sized(launched, memoryMebibytesAtLaunch) }
 
     /// The size of its weights in bytes; 0 where there are none.
-    package var weightsBytes: UInt64 {
-        if let weights { return weights.file.byteCount }
-        if case .found(let facts, _) = files?.weights { return facts.byteCount }
-        return 0
-    }
+    package var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
 
-    /// The path of its weights; empty where it has none, or where they may not lie.
-    package var weightsPath: String { definition.weights.place?.path ?? "" }
+    /// The path of its weights, or of their first part; nil where it has none, or where they may not lie.
+    package var weightsPath: String? { definition.weights.place?.path }
 
     /// What its backend tells of its file, which is inspected now unless it was before.
     func inspect(memoryMebibytes: UInt64) async -> InspectedFile {
@@ -302,7 +296,7 @@ extension ManagedBackend {
     /// weights that it has open (`held`), and the changes that are not in force (`notice`). `rival` serves its model in
     /// its stead.
     func follow(
-        _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: FileFacts?, notice: String
+        _ definition: BackendDefinition, rival: String?, files: BackendFiles, held: [FileFacts?], notice: String
     ) {
         let isSame = self.definition.isSame(as: definition)
         self.definition = definition
@@ -328,15 +322,14 @@ extension ManagedBackend {
         }
     }
 
-    private func saw(_ files: BackendFiles, held: FileFacts?, notice: String) {
+    private func saw(_ files: BackendFiles, held: [FileFacts?], notice: String) {
         self.files = files
         if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
         self.notice = notice
-        if let path = definition.weights.place?.path, let why = files.weights.wait(for: path) {
+        if let why = files.weights.wait(for: definition.weights.places) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
-        // The weights for its next start may lie elsewhere.
-        weights?.look(weights?.file.place == definition.weights.place ? files.weights : .none, held: held)
+        weights?.look(files.weights, at: definition.weights.places, held: held)
         noteChange()
     }
 
@@ -432,9 +425,9 @@ extension ManagedBackend {
             launch.process.end()
             throw error
         }
-        weights = launch.weights.map { file in
+        weights = launch.weights.map { weights in
             LoadedWeights(
-                file, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
+                weights, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
                 noticed: { [weak self] in self?.noteChange() }, changed: { [weak self] in self?.weightsChanged($0) })
         }
         wasReady = false
@@ -474,7 +467,7 @@ extension ManagedBackend {
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
             deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
-            lines: log.linesOfProcess, weights: weights?.file.path)
+            lines: log.linesOfProcess, weights: weights?.path)
     }
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
@@ -503,24 +496,27 @@ extension ManagedBackend {
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
-        capabilities = hello.capabilities.map { printable($0) }
+        capabilities = hello.capabilities.filter { !Hello.ofLoading.contains($0) }.map { printable($0) }
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
+        if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
         let limits = setting.configuration.limits
         connection?.welcome(
             Welcome(
                 revision: revision, maxFrameBytes: UInt32(clamping: limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: limits.pingIntervalMilliseconds)),
-            launched.load(
-                weightsBytes: weights?.file.byteCount, owner: setting.configuration.owner, limits: limits))
+            launched.load(weights?.weights, owner: setting.configuration.owner, limits: limits))
         let (milliseconds, overflow) = launched.manifest.loadSeconds.multipliedReportingOverflow(by: 1_000)
         apply { $0.greeted(loadMilliseconds: overflow ? .max : milliseconds, at: $1) }
     }
 
     private func reject(_ hello: Hello) {
         let ours = ContractLimits.revisions
-        let reason =
+        reject(
             "speaks revisions \(hello.minRevision) to \(hello.maxRevision) of the backend contract, this host"
-            + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host"
+                + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host")
+    }
+
+    private func reject(_ reason: String) {
         connection?.reject(Reject(reason: reason))
         apply { $0.gaveUp(reason, forOwner: true, at: $1) }
     }

@@ -7,7 +7,7 @@ internal import SandboxPolicy
 ///
 /// `merged` takes the findings of a look and returns the entry that is in force from then on.
 struct ModelEntry: Equatable, Sendable {
-    /// The path of the weights, as their owner knows it.
+    /// The path of the weights, as their owner knows it; of a model in parts, that of the first one.
     let path: String
     let name: ModelName
     /// The ending of the file's name, in lower case.
@@ -41,8 +41,7 @@ struct ModelEntry: Equatable, Sendable {
     init(path: String, format: String) {
         self.path = path
         self.format = format
-        let fileName = path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]
-        name = ModelName(stem: ModelFolder.stem(of: String(fileName)))
+        name = ModelName(path: path)
     }
 
     /// The entry after a look. `format` is that of the weights that the look found at this path, nil where there are

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import LinuxSystem
 
-/// A model's weights: an open read-only file and its digest. Closed when the last owner lets go of it.
+/// One file of a model's weights: open read-only, and its digest. Closed when the last owner lets go of it.
 final class ModelFile: Sendable {
     let descriptor: Descriptor
     /// The facts of the file when it was digested.

@@ -112,14 +112,16 @@ extension ModelInspection: BackendConnectionOwner {
         guard hello.capabilities.contains("inspect"), let revision = BackendConversation.commonRevision(hello) else {
             return end(.unable)
         }
+        if let lack = definition.lack(of: hello.capabilities, launched?.weights) {
+            return end(.refused("its backend \(lack)"))
+        }
         let configuration = setting.configuration
         connection?.welcome(
             Welcome(
                 revision: revision, maxFrameBytes: UInt32(clamping: configuration.limits.backendFrameBytesMax),
                 pingIntervalMilliseconds: UInt32(clamping: configuration.limits.pingIntervalMilliseconds)),
             definition.load(
-                weightsBytes: launched?.weights?.byteCount, owner: configuration.owner, limits: configuration.limits,
-                inspectOnly: true))
+                launched?.weights, owner: configuration.owner, limits: configuration.limits, inspectOnly: true))
     }
 
     func heard(_ inspected: Inspected) { end(.inspected(inspected)) }

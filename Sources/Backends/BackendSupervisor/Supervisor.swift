@@ -94,7 +94,7 @@ package final class Supervisor {
     private func look() async {
         guard !isStopping else { return }
         var reader = reader(limits)
-        for backend in backends { reader.held[backend.key] = backend.weights?.file }
+        for backend in backends { reader.held[backend.key] = backend.weights?.weights }
         reader.lentModels = lent.keys.sorted()
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
@@ -207,7 +207,7 @@ extension Supervisor {
         ]
         backend.follow(
             definition, rival: models[backend.model]?.offers.rival(of: backend.name), files: files,
-            held: catalog.held[backend.key],
+            held: catalog.held[backend.key] ?? [],
             notice: notices.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
@@ -228,6 +228,7 @@ extension Supervisor {
 extension Supervisor {
     /// Serves a model file, at an absolute path, until `endLending`; returns its id. Throws why it cannot be served.
     package func lend(_ path: String) async throws(SupervisorError) -> String {
+        let path = ModelParts.firstPath(ofModelAt: path)
         lent[path, default: 0] += 1
         // A file that was copied a moment ago takes a few looks.
         let until = Monotonic.now().advanced(milliseconds: limits.weightsSettledMilliseconds &* 3)
@@ -252,7 +253,22 @@ extension Supervisor {
         throw SupervisorError("\(path) is \(reason)")
     }
 
+    /// Where a backend's model comes from.
+    package enum Origin: Equatable, Sendable {
+        /// A file of a folder of models, or the first of its parts.
+        case folder(path: String)
+        case lent
+        case manifest
+    }
+
+    package func origin(of backend: ManagedBackend) -> Origin {
+        guard backend.isOfModelFolder, let path = backend.weightsPath else { return .manifest }
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) }
+        return setting.configuration.modelsDirectories.contains { $0 == folder } ? .folder(path: path) : .lent
+    }
+
     package func endLending(_ path: String) {
+        let path = ModelParts.firstPath(ofModelAt: path)
         guard let count = lent[path] else { return }
         lent[path] = count > 1 ? count - 1 : nil
         Task { await self.rescan() }
@@ -265,8 +281,10 @@ extension Supervisor {
     private func lookAtModels(_ offered: [(BackendDefinition, ManagedBackend)]) {
         var subjects: [BackendCatalog.Key: Inspections.Subject] = [:]
         for (definition, backend) in offered where backend.isOnDemand {
-            guard case .found(let weights, isSettled: true) = catalog.files[backend.key]?.weights else { continue }
-            subjects[backend.key] = Inspections.Subject(definition: definition, weights: weights)
+            guard let looks = catalog.files[backend.key]?.weights, !looks.isEmpty, looks.areThere,
+                looks.refusal == nil
+            else { continue }
+            subjects[backend.key] = Inspections.Subject(definition: definition, weights: looks.compactMap(\.facts))
         }
         inspections.look(subjects)
         for (_, backend) in offered { tellInspected(backend) }
@@ -292,7 +310,7 @@ extension Supervisor {
 
     private func inspectNext() {
         guard !isStopping, let (key, subject) = inspections.next() else { return }
-        let room = memoryMebibytes(beside: subject.weights.byteCount)
+        let room = memoryMebibytes(beside: subject.weights.reduce(0) { $0 &+ $1.byteCount })
         Task {
             let file = await ModelInspection.run(subject.definition, memoryMebibytes: room, setting: setting)
             if case .untold(let why) = file {

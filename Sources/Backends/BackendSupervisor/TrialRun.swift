@@ -176,7 +176,7 @@ extension TrialRun: SequenceHandler {
 private struct TrialStarter: BackendStarter {
     let setup: TrialRun.Setup
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
         let executable = try BackendExecutable.open(folder: setup.folder, name: setup.name)
         var plan = try setup.sandbox.plan(
             executable: executable, manifest: setup.manifest, owner: setup.owner, policy: setup.policy,
@@ -185,7 +185,7 @@ private struct TrialStarter: BackendStarter {
         if let telling = setup.tellingArguments { plan.tellingArguments = telling }
         return try withExtendedLifetime(weights) {
             try setup.sandbox.launch(
-                executable: executable, plan: plan, handOver: weights.map { [$0.descriptor.raw] } ?? [])
+                executable: executable, plan: plan, handOver: weights?.descriptors ?? [])
         }
     }
 }

@@ -75,7 +75,7 @@ extension ChatSession {
         do {
             let rows = try await models().map { model in
                 let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
-                return [model.id, ModelsListCommand.word(model.state), context]
+                return [model.id, ModelsCommand.word(model.state), context]
             }
             if rows.isEmpty { return Output.print("This host lends no model now.") }
             Output.table([["MODEL", "STATE", "CONTEXT"]] + rows)
@@ -87,7 +87,7 @@ extension ChatSession {
     private func models() async throws -> [Hearth_V1_Model] {
         try await connect()
         guard let host else { return [] }
-        return try await ModelsListCommand.models(of: host)
+        return try await ModelsCommand.models(of: host)
     }
 
     private func save(to file: String) {

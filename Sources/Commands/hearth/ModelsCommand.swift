@@ -7,15 +7,44 @@ internal import TerminalText
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models",
-        abstract: "List the models that a host lends, or show one of them.",
+        abstract: "List the models that a host lends, show one, and change those in its folders.",
         discussion: """
+            Without a further word it lists them.
+
             EXAMPLES
               hearth models
-              hearth models --to host.example:50051 --fingerprint 3f5a... --key-file ~/key
               hearth models show smollm2-135m-instruct
+              hearth models rename smollm2-135m-instruct:q4_1 little
+              hearth models remove little
             """,
-        subcommands: [ModelsListCommand.self, ModelsShowCommand.self],
+        subcommands: [
+            ModelsListCommand.self, ModelsShowCommand.self, ModelsRemoveCommand.self, ModelsRenameCommand.self,
+        ],
         defaultSubcommand: ModelsListCommand.self)
+
+    /// All models that a host lends.
+    static func models(of host: ConsumerOptions.Host) async throws -> [Hearth_V1_Model] {
+        var models: [Hearth_V1_Model] = []
+        var pageToken = ""
+        repeat {
+            let page: Hearth_V1_ListModelsResponse = try await host.client.unary(
+                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = pageToken },
+                options: host.options)
+            models += page.models
+            pageToken = page.nextPageToken
+        } while !pageToken.isEmpty
+        return models
+    }
+
+    static func word(_ state: Hearth_V1_ModelState) -> String {
+        switch state {
+        case .ready: "ready"
+        case .loading: "loading"
+        case .unloaded: "unloaded"
+        case .unavailable: "unavailable"
+        case .unspecified, .UNRECOGNIZED: "unknown"
+        }
+    }
 }
 
 struct ModelsListCommand: AsyncParsableCommand {
@@ -42,11 +71,11 @@ struct ModelsListCommand: AsyncParsableCommand {
         let host = try await consumer.connect()
         defer { Task { await host.client.close() } }
         var rows = [["MODEL", "STATE", "CONTEXT", "CAPABILITIES", "SANDBOX", "WHAT REMAINS OPEN"]]
-        for model in try await Self.models(of: host) {
+        for model in try await ModelsCommand.models(of: host) {
             if json { Output.json(try model.jsonString()) }
             let context = model.maxContextTokens == 0 ? "-" : "\(model.maxContextTokens)"
             rows.append([
-                model.id, Self.word(model.state), context, model.capabilities.joined(separator: ","),
+                model.id, ModelsCommand.word(model.state), context, model.capabilities.joined(separator: ","),
                 model.sandboxTier,
                 // Each is "name: clause"; --json has the clauses.
                 model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
@@ -55,20 +84,6 @@ struct ModelsListCommand: AsyncParsableCommand {
         if json { return }
         if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
         for line in await remarks() { Output.print("\n" + printable(line)) }
-    }
-
-    /// All models that a host lends.
-    static func models(of host: ConsumerOptions.Host) async throws -> [Hearth_V1_Model] {
-        var models: [Hearth_V1_Model] = []
-        var pageToken = ""
-        repeat {
-            let page: Hearth_V1_ListModelsResponse = try await host.client.unary(
-                "/hearth.v1.Inference/ListModels", Hearth_V1_ListModelsRequest.with { $0.pageToken = pageToken },
-                options: host.options)
-            models += page.models
-            pageToken = page.nextPageToken
-        } while !pageToken.isEmpty
-        return models
     }
 
     /// Remarks for the owner of the agent that was asked; none for other users or about other agents.
@@ -84,15 +99,5 @@ struct ModelsListCommand: AsyncParsableCommand {
         let models = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
         return list.pulls.map(PullCommand.line) + models.map { "\($0.model): \($0.detail)" }
             + list.unserved.map { "\($0.name) is \($0.reason)" }
-    }
-
-    static func word(_ state: Hearth_V1_ModelState) -> String {
-        switch state {
-        case .ready: "ready"
-        case .loading: "loading"
-        case .unloaded: "unloaded"
-        case .unavailable: "unavailable"
-        case .unspecified, .UNRECOGNIZED: "unknown"
-        }
     }
 }

@@ -10,7 +10,7 @@ struct StatusCommand: AsyncParsableCommand {
             EXAMPLES
               hearth status
               hearth status --json
-              hearth status --state /var/lib/hearth     a service's agent
+              hearth status --state /var/lib/hearth/state     a service's agent
             """)
 
     @OptionGroup var owner: OwnerOptions

@@ -78,80 +78,6 @@ package nonisolated struct Hearth_Admin_V1_LendResponse: Sendable {
   package init() {}
 }
 
-/// Asks for a model from a registry or an address.
-package nonisolated struct Hearth_Admin_V1_PullRequest: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// "HOST/REPOSITORY:TAG" of a registry, or an address with its scheme.
-  package var source: String = String()
-
-  /// The SHA-256 of the file at an address, in hexadecimal; empty: the address has it in its fragment.
-  package var sha256: String = String()
-
-  /// The id that the model is to have; empty: its name gives it.
-  package var model: String = String()
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  package init() {}
-}
-
-/// One thing that a pull says. The texts may come from a registry.
-package nonisolated struct Hearth_Admin_V1_PullProgress: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// "resolving", "licence", "found", "verifying", "downloading", "note", "done" or "failed"; the last two are the end.
-  package var event: String = String()
-
-  /// What is looked for; the licence's first lines; the file's name; a remark; why it failed.
-  package var text: String = String()
-
-  /// Bytes that are here, or were read back.
-  package var doneBytes: UInt64 = 0
-
-  /// All bytes; 0 when not known.
-  package var totalBytes: UInt64 = 0
-
-  /// At the end: the id that consumers name the model by.
-  package var model: String = String()
-
-  /// At the end: the shortest name that it can be asked for by.
-  package var name: String = String()
-
-  /// Why it failed, as an exit code (sysexits(3)); 75 when the same request may succeed later.
-  package var exitCode: UInt32 = 0
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  package init() {}
-}
-
-/// A pull under way.
-package nonisolated struct Hearth_Admin_V1_Pull: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// As it was asked for.
-  package var source: String = String()
-
-  /// "resolving", "verifying" or "downloading".
-  package var state: String = String()
-
-  /// As in `PullProgress`.
-  package var doneBytes: UInt64 = 0
-
-  package var totalBytes: UInt64 = 0
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  package init() {}
-}
-
 /// Asks for one model.
 package nonisolated struct Hearth_Admin_V1_ShowModelRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -309,6 +235,80 @@ package nonisolated struct Hearth_Admin_V1_ModelDetails: @unchecked Sendable {
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Asks for a model from a registry or an address.
+package nonisolated struct Hearth_Admin_V1_PullRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "HOST/REPOSITORY:TAG" of a registry, or an address with its scheme.
+  package var source: String = String()
+
+  /// The SHA-256 of the file at an address, in hexadecimal; empty: the address has it in its fragment.
+  package var sha256: String = String()
+
+  /// The id that the model is to have; empty: its name gives it.
+  package var model: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One thing that a pull says. The texts may come from a registry.
+package nonisolated struct Hearth_Admin_V1_PullProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "resolving", "licence", "found", "verifying", "downloading", "note", "done" or "failed"; the last two are the end.
+  package var event: String = String()
+
+  /// What is looked for; the licence's first lines; the file's name; a remark; why it failed.
+  package var text: String = String()
+
+  /// Bytes that are here, or were read back.
+  package var doneBytes: UInt64 = 0
+
+  /// All bytes; 0 when not known.
+  package var totalBytes: UInt64 = 0
+
+  /// At the end: the id that consumers name the model by.
+  package var model: String = String()
+
+  /// At the end: the shortest name that it can be asked for by.
+  package var name: String = String()
+
+  /// Why it failed, as an exit code (sysexits(3)); 75 when the same request may succeed later.
+  package var exitCode: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A pull under way.
+package nonisolated struct Hearth_Admin_V1_Pull: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As it was asked for.
+  package var source: String = String()
+
+  /// "resolving", "verifying" or "downloading".
+  package var state: String = String()
+
+  /// As in `PullProgress`.
+  package var doneBytes: UInt64 = 0
+
+  package var totalBytes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// Asks for the state of the agent.
@@ -630,6 +630,18 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   /// Clears the value of `unloadInMilliseconds`. Subsequent reads from it will return its default value.
   package mutating func clearUnloadInMilliseconds() {_uniqueStorage()._unloadInMilliseconds = nil}
 
+  /// The path of the model's file in a folder of models, of the first part where it has several; empty for other models.
+  package var modelFile: String {
+    get {_storage._modelFile}
+    set {_uniqueStorage()._modelFile = newValue}
+  }
+
+  /// The model is served by `Lend`.
+  package var isLent: Bool {
+    get {_storage._isLent}
+    set {_uniqueStorage()._isLent = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -916,151 +928,6 @@ nonisolated extension Hearth_Admin_V1_LendResponse: SwiftProtobuf.Message, Swift
   }
 }
 
-nonisolated extension Hearth_Admin_V1_PullRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".PullRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}sha256\0\u{1}model\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.sha256) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.model) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.source.isEmpty {
-      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
-    }
-    if !self.sha256.isEmpty {
-      try visitor.visitSingularStringField(value: self.sha256, fieldNumber: 2)
-    }
-    if !self.model.isEmpty {
-      try visitor.visitSingularStringField(value: self.model, fieldNumber: 3)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: Hearth_Admin_V1_PullRequest, rhs: Hearth_Admin_V1_PullRequest) -> Bool {
-    if lhs.source != rhs.source {return false}
-    if lhs.sha256 != rhs.sha256 {return false}
-    if lhs.model != rhs.model {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Hearth_Admin_V1_PullProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".PullProgress"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}event\0\u{1}text\0\u{3}done_bytes\0\u{3}total_bytes\0\u{1}model\0\u{1}name\0\u{3}exit_code\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.event) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.text) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.model) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.exitCode) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.event.isEmpty {
-      try visitor.visitSingularStringField(value: self.event, fieldNumber: 1)
-    }
-    if !self.text.isEmpty {
-      try visitor.visitSingularStringField(value: self.text, fieldNumber: 2)
-    }
-    if self.doneBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
-    }
-    if self.totalBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
-    }
-    if !self.model.isEmpty {
-      try visitor.visitSingularStringField(value: self.model, fieldNumber: 5)
-    }
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 6)
-    }
-    if self.exitCode != 0 {
-      try visitor.visitSingularUInt32Field(value: self.exitCode, fieldNumber: 7)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: Hearth_Admin_V1_PullProgress, rhs: Hearth_Admin_V1_PullProgress) -> Bool {
-    if lhs.event != rhs.event {return false}
-    if lhs.text != rhs.text {return false}
-    if lhs.doneBytes != rhs.doneBytes {return false}
-    if lhs.totalBytes != rhs.totalBytes {return false}
-    if lhs.model != rhs.model {return false}
-    if lhs.name != rhs.name {return false}
-    if lhs.exitCode != rhs.exitCode {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Hearth_Admin_V1_Pull: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".Pull"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}state\0\u{3}done_bytes\0\u{3}total_bytes\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.source.isEmpty {
-      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
-    }
-    if !self.state.isEmpty {
-      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
-    }
-    if self.doneBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
-    }
-    if self.totalBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: Hearth_Admin_V1_Pull, rhs: Hearth_Admin_V1_Pull) -> Bool {
-    if lhs.source != rhs.source {return false}
-    if lhs.state != rhs.state {return false}
-    if lhs.doneBytes != rhs.doneBytes {return false}
-    if lhs.totalBytes != rhs.totalBytes {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension Hearth_Admin_V1_ShowModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShowModelRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
@@ -1299,6 +1166,151 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_PullRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PullRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}sha256\0\u{1}model\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.sha256) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
+    }
+    if !self.sha256.isEmpty {
+      try visitor.visitSingularStringField(value: self.sha256, fieldNumber: 2)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_PullRequest, rhs: Hearth_Admin_V1_PullRequest) -> Bool {
+    if lhs.source != rhs.source {return false}
+    if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_PullProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PullProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}event\0\u{1}text\0\u{3}done_bytes\0\u{3}total_bytes\0\u{1}model\0\u{1}name\0\u{3}exit_code\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.event) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.exitCode) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.event.isEmpty {
+      try visitor.visitSingularStringField(value: self.event, fieldNumber: 1)
+    }
+    if !self.text.isEmpty {
+      try visitor.visitSingularStringField(value: self.text, fieldNumber: 2)
+    }
+    if self.doneBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
+    }
+    if self.totalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 5)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 6)
+    }
+    if self.exitCode != 0 {
+      try visitor.visitSingularUInt32Field(value: self.exitCode, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_PullProgress, rhs: Hearth_Admin_V1_PullProgress) -> Bool {
+    if lhs.event != rhs.event {return false}
+    if lhs.text != rhs.text {return false}
+    if lhs.doneBytes != rhs.doneBytes {return false}
+    if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.exitCode != rhs.exitCode {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Pull: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Pull"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}source\0\u{1}state\0\u{3}done_bytes\0\u{3}total_bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.doneBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 1)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
+    }
+    if self.doneBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.doneBytes, fieldNumber: 3)
+    }
+    if self.totalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Pull, rhs: Hearth_Admin_V1_Pull) -> Bool {
+    if lhs.source != rhs.source {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.doneBytes != rhs.doneBytes {return false}
+    if lhs.totalBytes != rhs.totalBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1652,7 +1664,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1675,6 +1687,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _memoryBytes: UInt64 = 0
     var _memoryMaxBytes: UInt64 = 0
     var _unloadInMilliseconds: UInt64? = nil
+    var _modelFile: String = String()
+    var _isLent: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1705,6 +1719,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _memoryBytes = source._memoryBytes
       _memoryMaxBytes = source._memoryMaxBytes
       _unloadInMilliseconds = source._unloadInMilliseconds
+      _modelFile = source._modelFile
+      _isLent = source._isLent
     }
   }
 
@@ -1743,6 +1759,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
         case 19: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryMaxBytes) }()
         case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._unloadInMilliseconds) }()
+        case 21: try { try decoder.decodeSingularStringField(value: &_storage._modelFile) }()
+        case 22: try { try decoder.decodeSingularBoolField(value: &_storage._isLent) }()
         default: break
         }
       }
@@ -1815,6 +1833,12 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       try { if let v = _storage._unloadInMilliseconds {
         try visitor.visitSingularUInt64Field(value: v, fieldNumber: 20)
       } }()
+      if !_storage._modelFile.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._modelFile, fieldNumber: 21)
+      }
+      if _storage._isLent != false {
+        try visitor.visitSingularBoolField(value: _storage._isLent, fieldNumber: 22)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1844,6 +1868,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
         if _storage._memoryMaxBytes != rhs_storage._memoryMaxBytes {return false}
         if _storage._unloadInMilliseconds != rhs_storage._unloadInMilliseconds {return false}
+        if _storage._modelFile != rhs_storage._modelFile {return false}
+        if _storage._isLent != rhs_storage._isLent {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -292,8 +292,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// Its own version, at most 64 bytes.
   package var version: String = String()
 
-  /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect". A capability that is not named is never used. At
-  /// most 32 names of at most 64 bytes, none of them twice.
+  /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
+  /// (`Load.further_weights_descriptors`) and "chat_template" (`Load.chat_template`). A capability that is not named is
+  /// never used. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -351,7 +352,8 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// The model's id, as consumers name it.
   package var model: String = String()
 
-  /// The descriptor of the weights, open for reading and seekable; absent for a backend without weights.
+  /// The descriptor of the weights, or of the first of their parts, open for reading and seekable; absent for a backend
+  /// without weights.
   package var weightsDescriptor: UInt32 {
     get {_weightsDescriptor ?? 0}
     set {_weightsDescriptor = newValue}
@@ -361,7 +363,7 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// Clears the value of `weightsDescriptor`. Subsequent reads from it will return its default value.
   package mutating func clearWeightsDescriptor() {self._weightsDescriptor = nil}
 
-  /// The size of the weights in bytes.
+  /// The size of the weights in bytes, all parts together.
   package var weightsBytes: UInt64 = 0
 
   /// The longest context wanted, in tokens; 0 leaves it to the model.
@@ -375,6 +377,14 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
 
   /// Options from the backend's manifest, passed on unread.
   package var options: Dictionary<String,String> = [:]
+
+  /// The descriptors of the second part of the weights and of those that follow, in their order, at most 127; empty where
+  /// the weights are one file. Sent only to a backend whose `Hello` named "split_weights".
+  package var furtherWeightsDescriptors: [UInt32] = []
+
+  /// A chat template, Jinja, that replaces that of the weights; empty: theirs. At most 1 MiB. Sent only to a backend whose
+  /// `Hello` named "chat_template".
+  package var chatTemplate: String = String()
 
   /// Do not load the model: answer with `Inspected`, and end. Sent only to a backend whose `Hello` named "inspect". The
   /// process may take as much memory as one that loads the model. Revision 2.
@@ -1345,7 +1355,7 @@ nonisolated extension Hearth_Backend_V1_Reject: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Load"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{4}\u{3}inspect_only\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1360,6 +1370,8 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.threads) }()
       case 7: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.options) }()
+      case 8: try { try decoder.decodeRepeatedUInt32Field(value: &self.furtherWeightsDescriptors) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.chatTemplate) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.inspectOnly) }()
       default: break
       }
@@ -1392,6 +1404,12 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if !self.options.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.options, fieldNumber: 7)
     }
+    if !self.furtherWeightsDescriptors.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.furtherWeightsDescriptors, fieldNumber: 8)
+    }
+    if !self.chatTemplate.isEmpty {
+      try visitor.visitSingularStringField(value: self.chatTemplate, fieldNumber: 9)
+    }
     if self.inspectOnly != false {
       try visitor.visitSingularBoolField(value: self.inspectOnly, fieldNumber: 10)
     }
@@ -1406,6 +1424,8 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if lhs.maxSequences != rhs.maxSequences {return false}
     if lhs.threads != rhs.threads {return false}
     if lhs.options != rhs.options {return false}
+    if lhs.furtherWeightsDescriptors != rhs.furtherWeightsDescriptors {return false}
+    if lhs.chatTemplate != rhs.chatTemplate {return false}
     if lhs.inspectOnly != rhs.inspectOnly {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -651,7 +651,8 @@ package nonisolated struct Hearth_V1_Accepted: Sendable {
   /// The model that serves it.
   package var model: String = String()
 
-  /// SHA-256 of the model's weights, 32 bytes; empty for a model without weights.
+  /// SHA-256 of the model's weights, 32 bytes; empty for a model without weights. Of weights in several parts it is the
+  /// SHA-256 of the parts' SHA-256s, 32 bytes each, one behind the other in the order of the parts.
   package var modelDigest: Data = Data()
 
   /// The backend's name and version, "name/version".
@@ -870,7 +871,7 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// The id for `GenerateRequest.model`.
   package var id: String = String()
 
-  /// SHA-256 of the weights, 32 bytes; empty without weights or before they were loaded.
+  /// The digest of the weights, as in `Accepted`; empty without weights or before they were loaded.
   package var digest: Data = Data()
 
   /// Tokens of prompt and completion together; 0 before the model was loaded.

@@ -96,7 +96,7 @@ extension ModelPulling {
         }
         try folder.demandRoom(parts.reduce(0) { $0 + ($1.download.missingBytes ?? 0) }, for: name.file)
         for part in parts { try part.download.run() }
-        return try finish(parts.map { ($0.file, $0.part) }, count: count, licence: licence, in: folder)
+        return try finish(parts.map { ($0.file, $0.part) }, licence: licence, in: folder)
     }
 
     private func layers(of image: ImageReference, _ registry: RegistryClient) throws -> [BlobDescriptor] {
@@ -141,7 +141,7 @@ extension ModelPulling {
         report(PullEvent(.resolving, address))
         let folder = try PullFolder(request.folder)
         if try isThere(name.file, size: nil, digest: digest, in: folder) {
-            return try finish([], count: 1, licence: nil, in: folder)
+            return try finish([], licence: nil, in: folder)
         }
         report(PullEvent(.found, name.file))
         let part = try PartFile("sha256-\(hexadecimal(digest))", in: folder)
@@ -163,7 +163,7 @@ extension ModelPulling {
                 }
             })
         try download.run()
-        return try finish([(name.file, part)], count: 1, licence: nil, in: folder)
+        return try finish([(name.file, part)], licence: nil, in: folder)
     }
 
     /// Copies a file of this machine, and reads the copy back.
@@ -183,7 +183,7 @@ extension ModelPulling {
                 .refused, "\(path) has the digest sha256:\(hexadecimal(read)), not the one that --sha256 names")
         }
         if try isThere(name.file, size: facts.byteCount, digest: read, in: folder) {
-            return try finish([], count: 1, licence: nil, in: folder)
+            return try finish([], licence: nil, in: folder)
         }
         let part = try PartFile("sha256-\(hexadecimal(read))", in: folder)
         try folder.demandRoom(facts.byteCount, for: name.file)
@@ -203,7 +203,7 @@ extension ModelPulling {
             throw PullFailure(
                 .refused, "\(path) was changed while it was copied, or the disk is damaged; nothing is kept")
         }
-        return try finish([(name.file, part)], count: 1, licence: nil, in: folder)
+        return try finish([(name.file, part)], licence: nil, in: folder)
     }
 }
 
@@ -219,9 +219,9 @@ extension ModelPulling {
 
     /// Gives the parts their names, the first part of several last, because a model is looked for by it.
     private func finish(
-        _ parts: [(file: String, part: PartFile)], count: Int, licence: String?, in folder: PullFolder
+        _ parts: [(file: String, part: PartFile)], licence: String?, in folder: PullFolder
     ) throws -> PullEvent {
-        let stem = "\(folder.path)/\(name.firstStem(parts: count))"
+        let stem = "\(folder.path)/\(name.stem)"
         if name.needsSettings { try writeSettings(stem + ".json", folder) }
         if let licence {
             try? FileBytes.replace(

@@ -17,6 +17,18 @@ package struct ModelName: Equatable, Sendable {
     /// The id that consumers name it by.
     package var id: String { quantisation.map { "\(name):\($0)" } ?? name }
 
+    /// Endings of the names of files that programs write during a download.
+    package static let unfinished = ["part", "partial", "incomplete", "crdownload", "download", "tmp", "aria2"]
+    /// Endings of files that lie beside models and are none.
+    package static let companions = ["md", "txt", "license", "yaml", "yml", "sha256"]
+
+    /// Whether a file of a folder of models may be a model, as far as its name says.
+    package static func mayBeModel(fileName name: String) -> Bool {
+        guard !name.hasPrefix("."), !name.hasSuffix("~"), let dot = name.lastIndex(of: ".") else { return false }
+        let ending = name[name.index(after: dot)...].lowercased()
+        return ending != "json" && ending != "jinja" && !unfinished.contains(ending) && !companions.contains(ending)
+    }
+
     /// - Parameter stem: the file's name without the ending that tells its format.
     package init(stem: String) {
         var text = String(stem.lowercased().unicodeScalars.map { Self.isPlain($0) ? Character($0) : "-" })

@@ -14,14 +14,9 @@ package struct PulledName: Equatable, Sendable {
     package var file: String { "\(stem).\(ending)" }
 
     /// The file of one of several parts; `number` from 1 (llama.cpp's names of split models).
-    package func part(_ number: Int, of count: Int) -> String { "\(partStem(number, of: count)).\(ending)" }
-
-    /// The stem of its only file, or of its first part, beside which its settings lie.
-    package func firstStem(parts: Int) -> String { parts == 1 ? stem : partStem(1, of: parts) }
-
-    private func partStem(_ number: Int, of count: Int) -> String {
+    package func part(_ number: Int, of count: Int) -> String {
         let digits = { (number: Int) in String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)" }
-        return "\(stem)-\(digits(number))-of-\(digits(count))"
+        return "\(stem)-\(digits(number))-of-\(digits(count)).\(ending)"
     }
 
     /// The name that the source gives, or the owner with `asked`, which is the id that the model is to have.

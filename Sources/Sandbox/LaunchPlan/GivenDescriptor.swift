@@ -15,6 +15,6 @@ package enum GivenDescriptor {
     package static let backendGroup = "backend"
     /// AT_EMPTY_PATH: the launcher executes the descriptor itself (execveat(2)); the filter lets exactly this pass.
     package static let executionFlags: CInt = 0x1000
-    /// The first descriptor that is handed on at the same number, such as the weights of a model.
+    /// The first descriptor that is handed on at the same number, such as a file of a model's weights.
     package static let firstHandedOn: CInt = 8
 }

@@ -9,6 +9,6 @@ extension LaunchPlan {
         package static let callKindsMax = 256
         /// The most components of a bind's path.
         package static let nestingMax = 32
-        package static let handedOnCountMax: UInt32 = 16
+        package static let handedOnCountMax: UInt32 = 128
     }
 }

@@ -89,7 +89,7 @@ enum AdminAnswers {
             $0.backend = backend.name
             $0.state = backend.state.rawValue
             $0.detail = backend.detail
-            $0.path = backend.weightsPath
+            $0.path = backend.weightsPath ?? ""
             $0.fileBytes = backend.weightsBytes
             $0.sha256 = hexadecimal(backend.modelDigest)
             $0.contextTokens = backend.maxContextTokens

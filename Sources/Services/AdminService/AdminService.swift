@@ -160,6 +160,11 @@ package final class AdminService: Service {
                 $0.memoryBytes = backend.anonymousBytes
                 $0.memoryMaxBytes = backend.memoryMaxBytes
                 if let left = backend.millisecondsToUnload { $0.unloadInMilliseconds = left }
+                switch supervisor.origin(of: backend) {
+                case .folder(let path): $0.modelFile = path
+                case .lent: $0.isLent = true
+                case .manifest: break
+                }
             }
         }
     }
@@ -172,7 +177,7 @@ extension AdminService {
         _ request: Hearth_Admin_V1_ShowModelRequest
     ) async throws(Status) -> Hearth_Admin_V1_ModelDetails {
         let backend = try inference.model(named: request.model).backend
-        let file = backend.weightsPath.isEmpty ? nil : await supervisor.inspect(backend)
+        let file = backend.weightsPath == nil ? nil : await supervisor.inspect(backend)
         return AdminAnswers.described(backend, file)
     }
 }

@@ -18,7 +18,8 @@ struct StateFolderTests {
     }
 
     @Test func `a service has its own`() throws {
-        #expect(try StateFolder.usual(environment: ["HOME": "/root"], isRoot: true, home: nil) == "/var/lib/hearth")
+        #expect(
+            try StateFolder.usual(environment: ["HOME": "/root"], isRoot: true, home: nil) == "/var/lib/hearth/state")
     }
 
     @Test func `without any home it must be named`() {

@@ -54,6 +54,8 @@ extension SeededRandom {
             load.maxSequences = number32()
             load.threads = number32()
             for _ in 0..<Int.random(in: 0..<4, using: &self) { load.options[text()] = text() }
+            load.furtherWeightsDescriptors = (0..<Int.random(in: 0..<4, using: &self)).map { _ in number32() }
+            if chance() { load.chatTemplate = text() }
             load.inspectOnly = chance()
         }
     }

@@ -130,7 +130,7 @@ private final class HangingStarter: BackendStarter {
     /// The next launches of this name do not hang.
     func spare(_ name: String) { state.withLock { _ = $0.spared.insert(name) } }
 
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
         let hangs = definition.name.hasPrefix("hung")
         if hangs, !state.withLock({ $0.spared.contains(definition.name) }) { waitForGate() }
         let process = try PlainStarter().launch(definition, weights: weights)

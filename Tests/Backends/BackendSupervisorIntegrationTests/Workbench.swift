@@ -213,7 +213,7 @@ final class Collector: SequenceHandler {
 
 /// Starts a backend without any sandbox: for tests of the supervisor alone. The agent has nothing like it.
 struct PlainStarter: BackendStarter {
-    func launch(_ definition: BackendDefinition, weights: ModelFile?) throws -> SandboxedProcess {
+    func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
         let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
@@ -221,7 +221,7 @@ struct PlainStarter: BackendStarter {
         try sockets.first.setNonblocking(true)
         try log.first.setNonblocking(true)
         let handOver =
-            weights.map { [keeper.second.raw, null.raw, null.raw, null.raw, $0.descriptor.raw] }
+            weights.map { [keeper.second.raw, null.raw, null.raw, null.raw] + $0.descriptors }
             ?? []
         let descriptors = [null.raw, log.second.raw, log.second.raw, sockets.second.raw] + handOver
         let pid = try Self.spawn(definition, descriptors)

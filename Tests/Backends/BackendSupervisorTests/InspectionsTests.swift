@@ -28,7 +28,7 @@ struct InspectionsTests {
                 name: "b", path: executable, executable: ExecutableVersion(facts: try FileFacts(path: executable)),
                 manifest: BackendManifest(executableName: "b"), model: served,
                 weights: .init(inModelFolder: weights)),
-            weights: try FileFacts(path: weights))
+            weights: [try FileFacts(path: weights)])
     }
 
     /// Begins the next inspection, which there must be.

@@ -109,7 +109,9 @@ struct ModelFolderTests {
         let expected = [
             "x.safetensors": "the backends here serve .gguf", "y.gguf.part": "still on its way",
             "alone.json": "the settings of a model that does not lie beside it",
-            "big-q8_0-00001-of-00003.gguf": "part 1 of 3", "plain": "the backends here serve .gguf",
+            "big-q8_0-00001-of-00003.gguf":
+                "the first of 3 parts of a model, of which 2 are missing: big-q8_0-00002-of-",
+            "odd-00004-of-00003.gguf": "its number is not among 1 to 3", "plain": "the backends here serve .gguf",
         ]
         for name in expected.keys { first.write(name, "{}") }
         try FileManager.default.createDirectory(atPath: first.file("sub"), withIntermediateDirectories: false)
@@ -152,19 +154,82 @@ struct ModelFolderTests {
         #expect(found.definitions.map(\.model.id) == ["hard", "linked"])
         #expect(found.files[key]?.weights.areThere == true)
         chmod(blob, 0o666)
-        guard case .refused(let reason) = try catalog().files[key]?.weights else { return #expect(Bool(false)) }
-        #expect(reason.contains("writable by everyone"))
+        #expect(try catalog().files[key]?.weights.refusal?.contains("writable by everyone") == true)
         chmod(blob, 0o644)
         #expect(try catalog().files[key]?.weights.areThere == true)
         // Whoever owns a link could lead the agent to files that only the agent may read.
         if geteuid() == 0 {
             lchown(first.file("linked.gguf"), 12_345, 12_345)
-            guard case .refused(let reason) = try catalog().files[key]?.weights else { return #expect(Bool(false)) }
-            #expect(reason.contains("user 12345"))
+            #expect(try catalog().files[key]?.weights.refusal?.contains("user 12345") == true)
             lchown(first.file("linked.gguf"), 0, 0)
         }
         second.remove("blob")
-        #expect(try catalog().files[key]?.weights == .missing)
+        #expect(try catalog().files[key]?.weights == [.missing])
+    }
+
+    @Test("a model in parts is one, by its name and its settings, once all of its parts lie there")
+    func parts() throws {
+        serve("a")
+        let paths = (1...3).map { first.file("Big-Q8_0-0000\($0)-of-00003.gguf") }
+        for number in [3, 1] { first.write("Big-Q8_0-0000\(number)-of-00003.gguf", "12345") }
+        let settings = first.write("Big-Q8_0.json", #"{"contextTokens": 9}"#)
+        let early = try catalog()
+        #expect(early.definitions.isEmpty)
+        #expect(reason(paths[0], in: early)?.contains("1 are missing: Big-Q8_0-00002-of-00003.gguf; bring") == true)
+        first.write("Big-Q8_0-00002-of-00003.gguf", "12345")
+        let whole = try catalog(before: early)
+        let definition = try #require(whole.definitions.first)
+        #expect(definition.model.id == "big:q8_0" && definition.model.contextTokens == 9)
+        #expect(definition.weights.places.map(\.path) == paths && whole.definitions.count == 1)
+        let key = BackendCatalog.Key(name: "a", model: "big:q8_0")
+        #expect(whole.files[key]?.weights.byteCount == 15 && whole.files[key]?.weights.areThere == true)
+        #expect(whole.unserved.isEmpty)
+        #expect(try catalog(lent: [paths[1]]).definitions.count == 1, "each part stands for the whole")
+        // The settings of a part are nobody's.
+        first.write("Big-Q8_0-00001-of-00003.json", "{}")
+        #expect(
+            reason(first.file("Big-Q8_0-00001-of-00003.json"), in: try catalog())?.contains("parts are \(settings)")
+                == true)
+        first.remove("Big-Q8_0-00002-of-00003.gguf")
+        let away = try catalog(before: whole, settled: 60_000)
+        #expect(
+            away.definitions.count == 1
+                && away.files[key]?.weights.wait(for: definition.weights.places)
+                    == "waits for its weights: \(paths[1]) is missing"
+        )
+        #expect(try catalog(before: away).definitions.isEmpty)
+    }
+
+    @Test(
+        "of two sets of parts with one name, and a whole file beside them, one is served, and the others are told why")
+    func setsOfOneName() throws {
+        serve("a")
+        for count in 2...3 {
+            for number in 1...count { first.write("big-0000\(number)-of-0000\(count).gguf") }
+        }
+        let whole = first.write("big.gguf")
+        let found = try catalog()
+        let served = first.file("big-00001-of-00002.gguf")
+        #expect(found.definitions.map { $0.weights.place?.path } == [served])
+        for path in [first.file("big-00001-of-00003.gguf"), whole] {
+            #expect(reason(path, in: found)?.contains("\(served) has the id 'big' already; rename or remove") == true)
+        }
+        // A single part is a whole model, and too many are none.
+        first.write("alone-00001-of-00001.gguf")
+        first.write("many-00001-of-00129.gguf")
+        let more = try catalog()
+        #expect(more.definitions.map(\.model.id) == ["alone", "big"])
+        #expect(reason(first.file("many-00001-of-00129.gguf"), in: more)?.contains("at most 128 are served") == true)
+    }
+
+    @Test("the parts of a model that a manifest names are its weights")
+    func partsOfManifest() throws {
+        backends.write("a", permissions: 0o755)
+        backends.write("a.json", #"{"models": [{"id": "m", "file": "x-00001-of-00002.gguf"}]}"#)
+        for number in 1...2 { backends.write("x-0000\(number)-of-00002.gguf", permissions: 0o755) }
+        let found = try catalog()
+        #expect(found.definitions.map(\.name) == ["a"] && found.ignored.isEmpty)
+        #expect(found.files[BackendCatalog.Key(name: "a", model: "m")]?.weights.count == 2)
     }
 
     @Test("a file that is lent is served wherever it lies, and under another id where its own is taken")
@@ -208,8 +273,6 @@ struct ModelFolderTests {
         second.remove()
         let kept = try catalog(before: before)
         #expect(kept.definitions.count == 1)
-        guard case .missing = kept.files[BackendCatalog.Key(name: "a", model: "x")]?.weights else {
-            return #expect(Bool(false))
-        }
+        #expect(kept.files[BackendCatalog.Key(name: "a", model: "x")]?.weights == [.missing])
     }
 }

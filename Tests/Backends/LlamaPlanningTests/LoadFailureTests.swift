@@ -3,8 +3,8 @@ import Testing
 
 @Suite("LoadFailure")
 struct LoadFailureTests {
-    private func sentence(_ error: String, wanted: UInt64? = 100, file: UInt64 = 100, parts: Int = 1) -> String {
-        LoadFailure(firstError: error, wantedBytes: wanted, fileBytes: file, parts: parts).sentence
+    private func sentence(_ error: String, wanted: UInt64? = 100, file: UInt64 = 100) -> String {
+        LoadFailure(firstError: error, wantedBytes: wanted, fileBytes: file).sentence
     }
 
     @Test("the first error is told, without the names of functions")
@@ -28,6 +28,5 @@ struct LoadFailureTests {
             sentence("ggml_aligned_malloc: insufficient memory (attempted to allocate 360.00 MB)").contains(
                 "memoryMebibytes"))
         #expect(sentence("std::bad_alloc").contains("memoryMebibytes"))
-        #expect(sentence("x", parts: 3).contains("one of 3 parts"))
     }
 }

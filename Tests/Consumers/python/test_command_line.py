@@ -19,7 +19,10 @@ def hearth(*words, **options):
     )
 
 
-COMMANDS = "serve|chat|pull|models|backends|backends denied|status|limits|metrics|key|doctor|sandbox run|policy learn"
+COMMANDS = (
+    "serve|chat|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor"
+    "|sandbox run|policy learn"
+)
 
 
 @pytest.mark.parametrize("command", [[], *(words.split() for words in COMMANDS.split("|"))])

@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 
+import gguf
 import grpc
 import pytest
-from agent import SHIPPED, Agent
-from consumer import CANCELLED, LENGTH, STOP, connect, pb, read_turn, rpc, run
+from agent import SHIPPED, Agent, wait_until
+from consumer import CANCELLED, LENGTH, STOP, connect, first_failure, pb, read_turn, rpc, run
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "llama").exists(), reason="the llama backend is not installed: build it with Scripts/build-llama"
@@ -25,8 +26,8 @@ class LlamaAgent(Agent):
             shutil.copy(SHIPPED / name, self.backend_folder / name)
 
 
-def request(question, seed=1, max_tokens=60, **fields):
-    made = pb.GenerateRequest(model=MODEL, **fields)
+def request(question, seed=1, max_tokens=60, model=MODEL, **fields):
+    made = pb.GenerateRequest(model=model, **fields)
     made.messages.messages.add(role=pb.ROLE_USER, content=question)
     made.sampling.seed = seed
     made.stopping.max_tokens = max_tokens
@@ -150,3 +151,55 @@ def test_a_conversation_that_does_not_fit_is_refused_with_both_numbers(agent):
             assert sum(word.strip(".,;:()").isdigit() for word in caught.value.details().split()) >= 2
 
     run(scenario())
+
+
+def split_model(agent, name, count):
+    """The demo model in parts, in the folder of models."""
+    return gguf.split(SHIPPED / "hearth-demo.gguf", agent.model_folder, name, count)
+
+
+def answer(agent, model):
+    async def scenario():
+        async with connect(agent) as channel:
+            turn = await read_turn(rpc.InferenceStub(channel).Generate(request("Who is Tom?", model=model)))
+            check(turn)
+            return turn
+
+    return run(scenario())
+
+
+def test_a_model_in_parts_answers_as_the_whole_one_does(agent):
+    split_model(agent, "parts-q8_0", 3)
+    wait_until(lambda: agent.backends().get("parts:q8_0", {}).get("state") == "unloaded", "found")
+    assert answer(agent, "parts").token_ids == answer(agent, MODEL).token_ids
+
+
+def test_parts_that_are_not_one_model_are_told_with_the_one_that_is_wrong(agent):
+    def trouble(name, words):
+        # Its backend has looked into it before anybody asks.
+        wait_until(lambda: words in agent.backends().get(name, {}).get("detail", ""), f"what is wrong with {name}")
+
+        async def scenario():
+            async with connect(agent) as channel:
+                asked = request("Who is Tom?", model=name)
+                error, _ = await first_failure(rpc.InferenceStub(channel).Generate(asked))
+                assert error.code() != grpc.StatusCode.OK
+
+        run(scenario())
+
+    first, second, third = split_model(agent, "swapped", 3)
+    spare = second.with_suffix(".spare")
+    second.rename(spare)
+    third.rename(second)
+    spare.rename(third)
+    trouble("swapped", "the file named as part 2 of 3 is part 3")
+    _, second = split_model(agent, "cut", 2)
+    second.write_bytes(second.read_bytes()[:-100])
+    trouble("cut", "part 2 of 2: the weights are cut")
+    parts = split_model(agent, "more", 3)
+    parts[2].unlink()
+    for number, part in enumerate(parts[:2]):
+        part.rename(part.with_name(f"fewer-{number + 1:05}-of-00002.gguf"))
+    trouble("fewer", "the file named as part 1 of 2 is one of 3 parts")
+    # Nothing else is disturbed.
+    answer(agent, MODEL)

@@ -5,14 +5,16 @@ Echo serves the files here. It reads none of them, and says the same for each.
 
 import asyncio
 import hashlib
+import json
 import subprocess
 
 import echo
 import grpc
 import pytest
-from agent import Agent, is_alive, wait_until
+from agent import PREFIX, Agent, is_alive, wait_until
 from consumer import connect, detail, failure, first_failure, pb, read_turn, rpc, run
 from google.rpc import error_details_pb2
+from terminal import Terminal
 
 MANIFEST = {"serves": ["words"], "memoryMebibytes": 100}
 UNLOADED, READY = pb.MODEL_STATE_UNLOADED, pb.MODEL_STATE_READY
@@ -277,6 +279,133 @@ def test_a_file_that_goes_lets_its_stream_end_and_one_that_is_replaced_is_loaded
             await asyncio.to_thread(wait_until, lambda: not is_alive(pid), "its process ended")
 
     run(scenario())
+
+
+def test_parts_are_one_model_with_one_digest_once_all_are_there(agent):
+    texts = ["one", "two", "three"]
+
+    def name(number):
+        return f"big-q8_0-{number:05}-of-00003.words"
+
+    def digest():
+        return hashlib.sha256(b"".join(hashlib.sha256(text.encode()).digest() for text in texts)).digest()
+
+    for number in (1, 3):
+        agent.add(name(number), texts[number - 1])
+    wait_until(lambda: f"1 are missing: {name(2)}" in agent.models_text(), "told what is missing")
+    assert not agent.backends()
+    agent.add(name(2), texts[1])
+    (agent.model_folder / "big-q8_0.json").write_text(f'{{"sha256": "{digest().hex()}", "maxSequences": 3}}')
+    agent.wait_state("big:q8_0", "unloaded")
+    turn, _ = ask(agent, "big")
+    assert turn.accepted.model_digest == digest() and agent.number("big:q8_0", "maxSequences") == 3
+    (agent.model_folder / "big-q8_0.json").unlink()
+    wait_until(lambda: agent.state_of("big:q8_0") == "unloaded", "its settings are gone")
+    ask(agent, "big")
+    texts[1] = "another"
+    agent.add(name(2), texts[1])
+    wait_until(lambda: listed(agent)["big:q8_0"].digest == digest(), "loaded anew with the new part")
+    ask(agent, "big")
+    (agent.model_folder / name(3)).unlink()
+    wait_until(lambda: "big:q8_0" not in listed(agent), "not offered any more")
+
+
+def test_a_digest_that_the_settings_do_not_name_is_told_of_parts_too(agent):
+    for number in (1, 2):
+        agent.add(f"big-{number:05}-of-00002.words", "x")
+    (agent.model_folder / "big.json").write_text(f'{{"sha256": "{"0" * 64}"}}')
+    agent.wait_state("big", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(echo.request("x", model="big")))
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.FAILED_PRECONDITION), error
+
+    run(scenario())
+    assert "the 2 parts of the weights" in agent.backends()["big"]["detail"]
+
+
+def models(agent, *words, **options):
+    """`hearth models WORDS` of the agent."""
+    return subprocess.run(
+        [PREFIX / "bin/hearth", "models", *words, "--state", agent.state, "--models", agent.model_folder],
+        capture_output=True, text=True, timeout=60, **options)
+
+
+def test_a_model_is_removed_with_its_parts_and_settings_and_a_link_without_its_target(agent):
+    for number in (1, 2):
+        agent.add(f"big-{number:05}-of-00002.words", "x")
+    agent.add("fox-q4_0.words")
+    (agent.folder / "blob").write_text("words")
+    (agent.folder / "blob").chmod(0o644)
+    (agent.model_folder / "linked.words").symlink_to(agent.folder / "blob")
+    (agent.model_folder / "big.json").write_text('{"maxSequences": 2}')
+    for name in ("big", "fox:q4_0", "linked"):
+        agent.wait_state(name, "unloaded")
+    refused = models(agent, "remove", "big", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 1 and "--yes" in refused.stderr and "big-00002-of-00002.words" in refused.stdout
+    assert models(agent, "remove", "big", "--yes").returncode == 0
+    said = models(agent, "remove", "linked", "--yes").stdout
+    assert f"(a link; {agent.folder}/blob stays)" in said
+    assert sorted(path.name for path in agent.model_folder.iterdir()) == ["fox-q4_0.words"]
+    assert (agent.folder / "blob").exists()
+    wait_until(lambda: set(listed(agent)) == {"fox:q4_0"}, "the others are not offered any more")
+    unknown = models(agent, "remove", "bear", "--yes")
+    assert unknown.returncode == 1 and "there is no model 'bear'; there are fox:q4_0" in unknown.stderr
+    agent.add("fox-q8_0.words")
+    agent.wait_state("fox:q8_0", "unloaded")
+    unclear = models(agent, "remove", "fox", "--yes")
+    assert unclear.returncode == 1 and "fox:q4_0" in unclear.stderr and "fox:q8_0" in unclear.stderr
+    assert len(list(agent.model_folder.iterdir())) == 2
+
+
+def test_whoever_is_asked_on_a_terminal_decides(agent):
+    agent.add("fox.words")
+    agent.wait_state("fox", "unloaded")
+    for answer, is_there in (("n", True), ("y", False)):
+        terminal = Terminal("models", "remove", "fox", "--state", agent.state)
+        assert "fox.words" in terminal.read_until("[y/N] ")
+        terminal.type(f"{answer}\n")
+        terminal.read_until("Nothing was deleted." if is_there else "fox was removed.")
+        assert (agent.model_folder / "fox.words").exists() == is_there
+
+
+def test_a_model_gets_another_id_and_what_runs_on_it_goes_on(agent):
+    agent.add("fox.words", settings='{"maxSequences": 3}')
+    agent.add("bear.words")
+    for name in ("fox", "bear"):
+        agent.wait_state(name, "unloaded")
+    taken = models(agent, "rename", "fox", "bear")
+    assert taken.returncode == 1 and "there is a model 'bear' already" in taken.stderr
+
+    async def scenario():
+        async with connect(agent) as channel:
+            request = echo.request("a b", model="fox", max_tokens=400, tokens_per_second=200)
+            call = rpc.InferenceStub(channel).Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
+            assert "fox is now wolf" in models(agent, "rename", "fox", "wolf").stdout
+            await asyncio.to_thread(wait_until, lambda: set(listed(agent)) == {"wolf", "bear"}, "renamed")
+            echo.check(await read_turn(call, turn), request)
+            assert turn.tokens == 400
+
+    run(scenario())
+    assert json.loads((agent.model_folder / "fox.json").read_text()) == {"id": "wolf", "maxSequences": 3}
+    ask(agent, "wolf")
+
+
+def test_models_are_changed_without_an_agent_too_and_those_of_a_manifest_never():
+    with Agent() as other:
+        refused = models(other, "remove", "echo", "--yes")
+        assert refused.returncode == 1 and "echo.json, the manifest of the backend echo" in refused.stderr
+        folder, state = other.folder / "apart", other.folder / "nobody"
+        folder.mkdir()
+        (folder / "Fox-Q4_0.gguf").write_text("x")
+        hearth = [PREFIX / "bin/hearth", "models"]
+        options = ["--state", state, "--models", folder]
+        subprocess.run([*hearth, "rename", "fox", "wolf", *options], check=True, timeout=60)
+        assert json.loads((folder / "Fox-Q4_0.json").read_text()) == {"id": "wolf"}
+        subprocess.run([*hearth, "remove", "wolf", "--yes", *options], check=True, timeout=60)
+        assert not list(folder.iterdir())
 
 
 def test_a_settings_folder_that_is_not_there_is_an_error_that_names_it(agent):

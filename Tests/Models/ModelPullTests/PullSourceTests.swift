@@ -147,7 +147,6 @@ struct PulledNameTests {
     @Test func `the parts of a model have the names that llama_cpp looks for`() throws {
         let name = try PulledName(of: try PullSource.parse("h.example/big:q8_0"), as: nil)
         #expect(name.part(2, of: 12) == "big-q8_0-00002-of-00012.gguf")
-        #expect(name.firstStem(parts: 12) == "big-q8_0-00001-of-00012")
-        #expect(name.firstStem(parts: 1) == "big-q8_0")
+        #expect(name.stem == "big-q8_0")
     }
 }

@@ -85,7 +85,7 @@ struct LaunchPlanTests {
             { $0.userID = 0 },
             { $0.groupID = 0 },
             { $0.userID = .max },
-            { $0.handedOnCount = 17 },
+            { $0.handedOnCount = 129 },
             { $0.binds = [ReadOnlyBind(source: "relative", target: "/x")] },
             { $0.binds = [ReadOnlyBind(source: "/", target: "/x")] },
             { $0.binds = [ReadOnlyBind(source: "/x", root: "/x/..", target: "/x")] },

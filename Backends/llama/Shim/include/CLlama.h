@@ -101,29 +101,34 @@ typedef struct hearth_llama_file_facts {
     uint64_t wanted_bytes;
     /// The number of files that the model is split into; 1 when it is whole.
     uint32_t parts;
+    /// The number of this file among them, from 0.
+    uint32_t part;
+    /// The tensors in this file, and those of the whole model.
+    uint64_t tensors, all_tensors;
 } hearth_llama_file_facts;
 
-/// Opens the weights behind a descriptor, which it takes over, and reads their first bytes. Returns the number of bytes
-/// read; 0 also when they cannot be read, for the reason in `hearth_llama_first_error`.
+/// Opens the weights, or the next of their parts, behind a descriptor, which it takes over, and reads their first bytes.
+/// Returns the number of bytes read; 0 also when they cannot be read, for the reason in `hearth_llama_first_error`.
 size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity);
 
-/// Reads the header of the file that was opened.
-hearth_llama_file_facts hearth_llama_inspect(void);
+/// Reads the header of a file that was opened; the first is 0.
+hearth_llama_file_facts hearth_llama_inspect(size_t part);
 
 /// How weights are loaded.
 typedef enum hearth_llama_loading {
-    /// Not loaded: the model and its contexts report the memory that they would need, and cannot compute. The file
-    /// stays open.
+    /// Not loaded: the model and its contexts report the memory that they would need, and cannot compute. The files
+    /// stay open.
     HEARTH_LLAMA_MEASURED,
-    /// Mapped as they are; the file is closed.
+    /// Mapped as they are; the files are closed.
     HEARTH_LLAMA_MAPPED,
-    /// Mapped, but for those that have quicker kernels in another order: they are copied. The file is closed.
+    /// Mapped, but for those that have quicker kernels in another order: they are copied. The files are closed.
     HEARTH_LLAMA_REORDERED,
 } hearth_llama_loading;
 
-/// Loads the weights that were opened. NULL when they cannot be loaded. `progress` gets fractions from 0 to 1.
-hearth_llama *hearth_llama_load(hearth_llama_loading loading, void (*progress)(float fraction, void *context),
-                                void *context);
+/// Loads the weights that were opened. NULL when they cannot be loaded. `chat_template` replaces that of the weights where
+/// it is not NULL. `progress` gets fractions from 0 to 1.
+hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
+                                void (*progress)(float fraction, void *context), void *context);
 
 void hearth_llama_free(hearth_llama *llama);
 
