@@ -8,6 +8,7 @@ import shutil
 import signal
 import socketserver
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -292,6 +293,31 @@ def test_a_file_is_copied(tmp_path):
     assert answer.returncode == 1 and "--sha256" in answer.stderr
     answer = pull(tmp_path, tmp_path / "none.gguf")
     assert answer.returncode == 1 and "No such file" in answer.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be others")
+def test_who_else_brings_models_to_a_service_brings_what_it_can_read(hub):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="hearth-pull-"))
+    try:
+        folder.chmod(0o755)
+        models, service, member = folder / "models", 65_534, 65_533
+        models.mkdir()
+        os.chown(models, service, service)
+        models.chmod(0o2775)
+        for name, who in {
+            "service": {"user": service, "group": service, "extra_groups": []},
+            "member": {"user": member, "group": member, "extra_groups": [service]}, "root": {},
+        }.items():
+            answer = subprocess.run(
+                command(folder, hub.small, "--as", name), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=60, env=environment(folder), umask=0o077, **who,
+            )
+            assert answer.returncode == 0, answer.stderr
+            facts = (models / f"{name}.gguf").stat()
+            assert facts.st_gid == service and facts.st_mode & 0o777 == 0o644
+            assert facts.st_uid == (member if name == "member" else service)
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_source_that_cannot_be_understood_is_told_with_the_remedy(tmp_path):
