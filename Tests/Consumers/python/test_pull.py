@@ -412,6 +412,13 @@ def test_its_models_say_what_is_on_its_way_and_then_it_is_one(agent, hub):
     assert command.wait(30) == 0 and (agent.model_folder / "wolf.gguf").read_bytes() == SMALL
 
 
+def test_the_parts_of_a_model_are_one_model_of_the_agent(agent, hub):
+    named = [(DOCKER_WEIGHTS, os.urandom(1000 + number), f"x-0000{number}-of-00002.gguf") for number in (2, 1)]
+    command = start(agent, hub.push("ai/bear", "Q8_0", named), "--as", "bear:mine")
+    assert command.communicate(timeout=30)[0].endswith("bear:mine is here; hearth run bear:mine\n")
+    wait_until(lambda: "bear:mine" in agent.backends(), "served")
+
+
 def test_it_ends_with_whoever_asked_for_it(agent, hub):
     def pulling():
         names = {pid: pathlib.Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(agent.pid)}
