@@ -235,7 +235,7 @@ var targets: [Target] = [
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
     tests("ModelNamingTests", of: "Models", ["ModelNaming"]),
     tests("ModelPullTests", of: "Models", ["LinuxSystem", "ModelPull"]),
-    tests("ModelDownloadTests", of: "Models", ["BaseEncodings", "ModelDownload", "ModelPull"]),
+    tests("ModelDownloadTests", of: "Models", ["BaseEncodings", "ModelDownload", "ModelPull", "SeededRandom"]),
     tests("TLSSessionTests", of: "Transport", ["LinuxSystem", "TLSSession"]),
     tests("GzipCodecTests", of: "Transport", ["GzipCodec"]),
     tests(
@@ -306,7 +306,7 @@ var targets: [Target] = [
         "AdminServiceTests", of: "Services",
         [
             "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "LimitDeclaration",
-            "SandboxPolicy", "SeccompFilter", protobuf,
+            "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
     tests(
         "HostAgentTests", of: "Agent",

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import ConsumerAccess
 internal import Foundation
 internal import GRPC
+internal import ModelPull
 internal import Settings
 internal import TerminalText
 
@@ -19,6 +20,7 @@ enum Failure {
         case let error as AccessError: return report("\(error)", requestFailed)
         case let error as Refusal: return report("\(error)", requestFailed)
         case let error as Unreachable: return report("\(error)", unreachable)
+        case let error as PullFailure: return report("\(error)", ExitCode(error.kind.rawValue))
         case let status as Status: return report("\(status.code.name): \(status.message)", requestFailed)
         // The parser's own errors: help, a wrong flag, an exit code.
         default: return error

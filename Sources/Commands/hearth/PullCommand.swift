@@ -44,7 +44,7 @@ struct PullCommand: AsyncParsableCommand, HandlesSignals {
         let request = try checkedRequest()
         let signals = try await SignalStream.make()
         let screen = Screen()
-        let agent = try await agent(for: request.source)
+        let agent = try await openAgent()
         let work: Task<PullEvent?, any Error>
         if let agent, !Self.isFile(request.source) {
             let asked = Hearth_Admin_V1_PullRequest.with {
@@ -85,7 +85,7 @@ struct PullCommand: AsyncParsableCommand, HandlesSignals {
     private static func isFile(_ source: String) -> Bool { source.hasPrefix("/") }
 
     /// The agent that brings the model, or into whose folder it is brought; nil: none runs, or a folder was named.
-    private func agent(for source: String) async throws -> OwnerConnection? {
+    private func openAgent() async throws -> OwnerConnection? {
         if models != nil { return nil }
         // With --state only that agent is meant.
         if state != nil { return try await OwnerConnection.open(state: state) }
@@ -129,7 +129,16 @@ extension PullCommand {
 
         init() { report = Mutex(PullReport(columns: Output.columns)) }
 
-        func show(_ event: PullEvent) { Output.write(report.withLock { $0.take(event, at: .now()) }) }
+        func show(_ event: PullEvent) {
+            // The terminal's size may have changed.
+            let columns = Output.columns
+            Output.write(
+                report.withLock {
+                    $0.columns = columns
+                    return $0.take(event, at: .now())
+                })
+        }
+
         func erase() { Output.write(report.withLock { $0.erase() }) }
     }
 

@@ -68,8 +68,11 @@ final class BlobDownload {
                 }
             } else if size != nil, ranges.gap(size: size) == nil {
                 if whole == digest { return }
+                guard !isSecond else {
+                    part.remove()
+                    throw wrongDigest(whole)
+                }
                 try forgetAll()
-                guard !isSecond else { throw wrongDigest(whole) }
                 isSecond = true
                 report(
                     PullEvent(

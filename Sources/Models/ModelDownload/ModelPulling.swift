@@ -46,7 +46,9 @@ package final class ModelPulling {
             throw PullFailure(
                 failure.isTransient ? .temporary : .refused,
                 failure.description
-                    + (failure.isUnreachable ? "; see whether the name is right and the network is there" : ""))
+                    + (failure.isUnreachable
+                        ? "; see whether the name is right and the network is there"
+                        : failure.isTransient ? "; run the same command again later" : ""))
         } catch {
             throw PullFailure(.refused, "\(error)")
         }
@@ -138,11 +140,11 @@ extension ModelPulling {
     private func pull(_ address: String, _ digest: [UInt8]) throws -> PullEvent {
         report(PullEvent(.resolving, address))
         let folder = try PullFolder(request.folder)
-        let part = try PartFile("sha256-\(hexadecimal(digest))", in: folder)
         if try isThere(name.file, size: nil, digest: digest, in: folder) {
             return try finish([], licence: nil, in: folder)
         }
         report(PullEvent(.found, name.file))
+        let part = try PartFile("sha256-\(hexadecimal(digest))", in: folder)
         let http = http
         let download = try BlobDownload(
             digest: digest, size: nil, name: name.file, part: part, folder: folder, report: report,
@@ -197,7 +199,7 @@ extension ModelPulling {
             report(PullEvent(.verifying, done: $0, total: $1))
         }
         guard copied == read else {
-            try part.forgetAll()
+            part.remove()
             throw PullFailure(
                 .refused, "\(path) was changed while it was copied, or the disk is damaged; nothing is kept")
         }
@@ -222,7 +224,8 @@ extension ModelPulling {
         let stem = "\(folder.path)/\(name.stem)"
         if name.needsSettings { try writeSettings(stem + ".json", folder) }
         if let licence {
-            try? FileBytes.replace(stem + ".license.txt", with: Array(licence.utf8), mode: 0o644, owner: folder.owner)
+            try? FileBytes.replace(
+                stem + ".license.txt", with: Array(licence.utf8), mode: 0o644, owner: folder.owner, overwriting: false)
         }
         if parts.isEmpty { report(PullEvent(.note, "\(name.file) was here already, and is what it should be.")) }
         for (file, part) in parts.reversed() { try folder.place(part, as: file) }

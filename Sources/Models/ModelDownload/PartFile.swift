@@ -12,7 +12,11 @@ final class PullFolder {
     /// To whom root gives what it makes here: whoever the folder belongs to, such as the service's user. Nil for others.
     let owner: FileOwner?
 
-    static let partsName = ".pull"
+    /// The name of the folder of parts: the owner of the folder of models and root share one, and every other user who may
+    /// write there has one alone.
+    let partsName: String
+    /// Whether what is put there is for its group, as in a service's folder (chmod(2), S_ISGID).
+    let isForGroup: Bool
 
     /// Makes the folders where they are missing.
     init(_ path: String) throws {
@@ -20,15 +24,19 @@ final class PullFolder {
         do throws(LinuxError) {
             try Self.make(path)
             models = try Descriptor.open(path, O_RDONLY | O_DIRECTORY)
-            owner = SystemUser.currentIsRoot ? FileOwner(of: path) : nil
-            let isNew = mkdirat(models.raw, Self.partsName, 0o700) == 0
-            guard isNew || errno == EEXIST else { throw LinuxError.last("make \(path)/\(Self.partsName)") }
-            parts = try models.openBelow(Self.partsName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            let folder = try FileFacts(of: models, name: path)
+            isForGroup = folder.permissions & 0o2000 != 0
+            owner = SystemUser.currentIsRoot ? FileOwner(user: folder.owner, group: folder.group) : nil
+            let isShared = SystemUser.currentIsRoot || folder.owner == SystemUser.currentID
+            partsName = isShared ? ".pull" : ".pull-\(SystemUser.currentID)"
+            let isNew = mkdirat(models.raw, partsName, 0o700) == 0
+            guard isNew || errno == EEXIST else { throw LinuxError.last("make \(path)/\(partsName)") }
+            parts = try models.openBelow(partsName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             if isNew { try Self.give(parts, to: owner) }
-            let facts = try FileFacts(of: parts, name: Self.partsName)
+            let facts = try FileFacts(of: parts, name: partsName)
             // Whoever can write there decides what is in a part after it was verified.
             guard facts.permissions & 0o022 == 0, [SystemUser.currentID, 0, owner?.user].contains(facts.owner) else {
-                throw LinuxError(code: EPERM, operation: "use \(path)/\(Self.partsName), to which others can write")
+                throw LinuxError(code: EPERM, operation: "use \(path)/\(partsName), to which others can write")
             }
         } catch {
             throw PullFailure(
@@ -154,11 +162,13 @@ final class PartFile {
     let name: String
     let journalName: String
     private let journal: Descriptor
+    private let folder: Descriptor
 
     /// Opens a part, or makes it; throws where another pull of the same bytes is under way.
     init(_ name: String, in folder: PullFolder) throws {
         self.name = "\(name).part"
         journalName = "\(name).ranges"
+        self.folder = try folder.parts.duplicate()
         let flags = O_RDWR | O_CREAT | O_NOFOLLOW
         while true {
             let file = try folder.parts.openBelow(self.name, flags, mode: 0o644)
@@ -171,12 +181,17 @@ final class PartFile {
                 try FileFacts(of: file, name: self.name).inode == UInt64(facts.st_ino)
             else { continue }
             guard facts.st_mode & S_IFMT == S_IFREG, facts.st_nlink == 1 else {
-                throw PullFailure(.refused, "\(folder.path)/\(PullFolder.partsName)/\(self.name) is no part; remove it")
+                throw PullFailure(.refused, "\(folder.path)/\(folder.partsName)/\(self.name) is no part; remove it")
             }
             self.file = file
             break
         }
         journal = try folder.parts.openBelow(journalName, flags | O_APPEND, mode: 0o600)
+        if folder.isForGroup {
+            // Whatever the umask: the service whose folder it is reads it by its group.
+            let raw = file.raw
+            try checked("let the group read a part") { fchmod(raw, 0o644) }
+        }
         try PullFolder.give(file, to: folder.owner)
         try PullFolder.give(journal, to: folder.owner)
     }
@@ -208,6 +223,12 @@ final class PartFile {
 
     func note(_ piece: ArrivedRanges.Piece) throws(LinuxError) {
         try journal.writeAll(Array(ArrivedRanges.line(piece).utf8))
+    }
+
+    /// Removes what has arrived.
+    func remove() {
+        unlinkat(folder.raw, name, 0)
+        unlinkat(folder.raw, journalName, 0)
     }
 
     /// Begins anew.

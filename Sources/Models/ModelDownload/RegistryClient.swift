@@ -11,6 +11,8 @@ final class RegistryClient {
     private var scheme = "https"
     private var isSchemeSure = false
     private var authorization = HTTPRequest.Authorization.none
+    /// Whose credentials were used; nil: nobody's.
+    private var askedAs: String?
 
     private static let tokenBytesMax = 256 << 10
 
@@ -99,6 +101,11 @@ final class RegistryClient {
     private func logIn(_ head: HTTPHead) throws -> Bool {
         let challenges = head.values("www-authenticate").flatMap(Challenge.parse)
         let credentials = try store.credentials(for: image)
+        switch credentials {
+        case .password(let user, _): askedAs = "'\(user)'"
+        case .identityToken: askedAs = "whom its token is for"
+        case nil: askedAs = nil
+        }
         if let bearer = challenges.first(where: { $0.scheme == "bearer" }) {
             authorization = .bearer(try token(bearer, credentials))
             return true
@@ -177,8 +184,8 @@ final class RegistryClient {
         case 401, 403:
             return PullFailure(
                 .refused,
-                "\(image.host) does not give \(what) of \(image.repository) to everybody\(said): see whether the name is right, "
-                    + "and log in with: docker login \(image.host)")
+                "\(image.host) does not give \(image.repository) to \(askedAs ?? "everybody")\(said): see whether the name is "
+                    + "right, and log in\(askedAs == nil ? "" : " anew") with: docker login \(image.host)")
         case 404:
             return PullFailure(.refused, "\(image.host) has no \(image.repository):\(image.selector)\(said)")
         default: return temporary(head, "status \(head.status) for \(what)\(said)")

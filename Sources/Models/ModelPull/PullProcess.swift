@@ -40,7 +40,7 @@ package final class PullProcess: Sendable {
 
     deinit {
         input.withLock { $0.pipe = nil }
-        reader.end(processID)
+        Self.reap(processID)
     }
 
     /// The next event; nil after the last one. The events are those of one pull: the last is `done` or `failed`.
@@ -61,6 +61,14 @@ package final class PullProcess: Sendable {
 
     /// Has it end soon; what it has fetched stays for the next pull of the same model.
     package func stop() { input.withLock { $0.pipe = nil } }
+
+    /// Waits for the process on a thread of its own, so that it is not left a zombie.
+    private static func reap(_ processID: CInt) {
+        try? DetachedThread.run {
+            var status: CInt = 0
+            while waitpid(processID, &status, 0) < 0, errno == EINTR {}
+        }
+    }
 }
 
 /// Reads the events from the process's standard output. Asked by one thread at a time.
@@ -92,13 +100,4 @@ private final class EventReader: @unchecked Sendable {
         return PullEvent(PullFailure(.temporary, "hearth-pull ended without a word; run the same command to go on"))
     }
 
-    /// Waits for the process on a thread of its own, so that it is not left a zombie.
-    func end(_ processID: CInt) {
-        try? DetachedThread.run { [self] in
-            // It hears of a closed pipe at its next event, too.
-            withExtendedLifetime(self) {}
-            var status: CInt = 0
-            while waitpid(processID, &status, 0) < 0, errno == EINTR {}
-        }
-    }
 }

@@ -4,7 +4,7 @@ internal import TerminalText
 /// Shows a pull's events: on a terminal with a line that is drawn anew, elsewhere in lines. Pure.
 package struct PullReport: Sendable {
     /// The columns of the terminal; nil: it is none.
-    private let columns: Int?
+    package var columns: Int?
     private var file = ""
     private var rate = TransferRate()
     private var isLineOpen = false

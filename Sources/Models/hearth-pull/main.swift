@@ -1,6 +1,5 @@
 // Brings one model into a folder of models: reads a request, a line of JSON, from standard input and writes its events, a line
 // of JSON each, to standard output. It ends when standard input does, and with an exit code as sysexits(3).
-internal import Foundation
 internal import Glibc
 internal import LinuxSystem
 internal import ModelDownload
@@ -53,18 +52,34 @@ func readRequest() -> [UInt8] {
     return line
 }
 
+/// This process's environment (proc(5)), without Foundation, whose only use this would be.
+func readEnvironment() throws(LinuxError) -> [String: String] {
+    let bytes = try FileBytes.readPseudo("/proc/self/environ", max: 8 << 20)
+    var variables: [String: String] = [:]
+    for entry in bytes.split(separator: 0) {
+        let parts = entry.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { continue }
+        // As getenv(3), the first of a name counts.
+        let name = String(decoding: parts[0], as: UTF8.self)
+        if variables[name] == nil { variables[name] = String(decoding: parts[1], as: UTF8.self) }
+    }
+    return variables
+}
+
 // Before any other thread starts.
 TerminationSignals.block()
 let writer = EventWriter()
 do {
     let request: PullRequest
+    let environment: [String: String]
     do {
         request = try PullRequest(json: readRequest())
+        environment = try readEnvironment()
         try Interruption.watch()
     } catch {
         throw PullFailure(.usage, "hearth-pull is started by hearth, which tells it what to do: \(error)")
     }
-    let pulling = try ModelPulling(request, environment: ProcessInfo.processInfo.environment) {
+    let pulling = try ModelPulling(request, environment: environment) {
         writer.take($0)
     } whileWaiting: {
         writer.tellHeld()

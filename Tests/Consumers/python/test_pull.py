@@ -8,6 +8,7 @@ import shutil
 import signal
 import socketserver
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_whole_with_another_digest_is_fetched_once_more_and_only_once(hub, tmp
     hub.tricks = [play.damage(5), play.damage(5)]
     answer = pull(tmp_path, hub.large)
     assert answer.returncode == 1 and "twice" in answer.stderr and digest_of(WEIGHTS) in answer.stderr
-    assert files(tmp_path) == [] and not any(path.stat().st_size for path in tmp_path.glob("models/.pull/*"))
+    assert files(tmp_path) == [] and not list(tmp_path.glob("models/.pull/*"))
 
 
 def test_a_server_that_gives_no_parts_is_asked_for_the_whole(hub, tmp_path):
@@ -189,7 +190,11 @@ def test_the_storage_never_sees_what_the_registry_is_told(hub, tmp_path):
     pulled(tmp_path, source, "--as", "third")
     hub.basic["basic/fox"] = "me:a secret: yes"
     source = hub.push("basic/fox", "latest", [(DOCKER_WEIGHTS, SMALL)])
-    assert pull(tmp_path, source).returncode == 1
+    assert "to everybody" in pull(tmp_path, source).stderr
+    hub.basic["basic/fox"] = "me:another"
+    answer = pull(tmp_path, source, DOCKER_CONFIG=str(tmp_path / "docker"))
+    assert answer.returncode == 1 and "to 'me'" in answer.stderr and "log in anew" in answer.stderr
+    hub.basic["basic/fox"] = "me:a secret: yes"
     pulled(tmp_path, source, "--as", "fourth", DOCKER_CONFIG=str(tmp_path / "docker"))
     assert {asked[2] for asked in hub.asked} == {None}
 
@@ -290,6 +295,31 @@ def test_a_file_is_copied(tmp_path):
     assert answer.returncode == 1 and "No such file" in answer.stderr
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be others")
+def test_who_else_brings_models_to_a_service_brings_what_it_can_read(hub):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="hearth-pull-"))
+    try:
+        folder.chmod(0o755)
+        models, service, member = folder / "models", 65_534, 65_533
+        models.mkdir()
+        os.chown(models, service, service)
+        models.chmod(0o2775)
+        for name, who in {
+            "service": {"user": service, "group": service, "extra_groups": []},
+            "member": {"user": member, "group": member, "extra_groups": [service]}, "root": {},
+        }.items():
+            answer = subprocess.run(
+                command(folder, hub.small, "--as", name), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=60, env=environment(folder), umask=0o077, **who,
+            )
+            assert answer.returncode == 0, answer.stderr
+            facts = (models / f"{name}.gguf").stat()
+            assert facts.st_gid == service and facts.st_mode & 0o777 == 0o644
+            assert facts.st_uid == (member if name == "member" else service)
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_source_that_cannot_be_understood_is_told_with_the_remedy(tmp_path):
     for words, remedy in {
         ("fox:1b",): "docker.io/ai/fox:1b", ("https://host.example/x.gguf",): "#sha256=HEX",
@@ -380,6 +410,13 @@ def test_its_models_say_what_is_on_its_way_and_then_it_is_one(agent, hub):
     path.write_bytes(SMALL)
     command = start(agent, path)
     assert command.wait(30) == 0 and (agent.model_folder / "wolf.gguf").read_bytes() == SMALL
+
+
+def test_the_parts_of_a_model_are_one_model_of_the_agent(agent, hub):
+    named = [(DOCKER_WEIGHTS, os.urandom(1000 + number), f"x-0000{number}-of-00002.gguf") for number in (2, 1)]
+    command = start(agent, hub.push("ai/bear", "Q8_0", named), "--as", "bear:mine")
+    assert command.communicate(timeout=30)[0].endswith("bear:mine is here; hearth run bear:mine\n")
+    wait_until(lambda: "bear:mine" in agent.backends(), "served")
 
 
 def test_it_ends_with_whoever_asked_for_it(agent, hub):
