@@ -9,7 +9,7 @@ struct ModelsRemoveCommand: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Delete a model's files from the folder of models.",
         discussion: """
-            Deletes all parts of the model and its settings. A symbolic link is deleted, and what it leads to stays. A \
+            Deletes all parts of the model, its settings and its licence. A symbolic link is deleted, and what it leads to stays. A \
             running agent offers the model no more; what runs on it goes on to its end.
 
             EXAMPLES
