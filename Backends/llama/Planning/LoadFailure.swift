@@ -42,10 +42,14 @@ package struct LoadFailure: Equatable, Sendable {
         return marks.contains { message.contains($0) }
     }
 
-    /// A line of llama.cpp's log without the name of its function and without the words common to all errors.
+    /// A line of llama.cpp's log without the name of its function, the folder of its source file, and the words common to
+    /// all errors.
     package static func plain(_ line: String) -> String {
         var line = line[...]
         while let last = line.last, last.isWhitespace { line.removeLast() }
+        if line.first == "/", let colon = line.firstIndex(of: ":"), let slash = line[..<colon].lastIndex(of: "/") {
+            return String(line[line.index(after: slash)...])
+        }
         if let colon = line.firstIndex(of: ":"),
             line[..<colon].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") })
         {

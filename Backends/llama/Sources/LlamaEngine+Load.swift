@@ -8,7 +8,7 @@ extension LlamaEngine {
     static func begin() {
         // The library calls this where it cannot go on, and would abort without a message to the agent.
         hearth_llama_begin { message in
-            let message = message.map { String(cString: $0) } ?? "no reason was given"
+            let message = message.map { LoadFailure.plain(String(cString: $0)) } ?? "no reason was given"
             let sentence =
                 LoadFailure.speaksOfMemory(message) || LoadFailure.speaksOfMemory(LlamaModel.firstError)
                 ? "llama.cpp gave up for lack of memory (\(message)); raise memoryMebibytes in the manifest, or lower "

@@ -30,8 +30,18 @@ struct BackendCatalog: Sendable {
     var unserved: [UnservedFile] = []
     /// The settings of served models that are not in force, and why; empty when all are.
     var notices: [Key: String] = [:]
+    /// Whether the look before found the same, `held` apart.
+    var isUnchanged = false
     /// Whether files are being written or replaced, so that another look is due soon.
     var isSettling = false
+}
+
+extension BackendCatalog {
+    fileprivate func hasSameContent(as other: BackendCatalog) -> Bool {
+        definitions == other.definitions && files == other.files && entries == other.entries
+            && policies == other.policies && ignored == other.ignored && unserved == other.unserved
+            && notices == other.notices
+    }
 }
 
 /// Reads a backends folder; blocks, for long only where `isThorough` asks for it.
@@ -89,6 +99,7 @@ struct CatalogReader: Sendable {
             catalog.files[key]?.host = host
         }
         for (key, weights) in held { catalog.held[key] = weights.files.map { $0.currentFacts() } }
+        catalog.isUnchanged = catalog.hasSameContent(as: before)
         return catalog
     }
 

@@ -41,7 +41,7 @@ package final class ManagedBackend {
     package private(set) var denied = DeniedCalls()
 
     /// The definition that is to run.
-    private var definition: BackendDefinition
+    private(set) var definition: BackendDefinition
     /// The definition that runs, or ran last.
     private var launched: BackendDefinition
     /// The files that it needs, as the last look found them, and as they were when it was launched.
@@ -180,6 +180,9 @@ extension ManagedBackend {
 extension ManagedBackend {
     /// Whether its model is in memory only while it is asked for.
     var isOnDemand: Bool { if case .onDemand = definition.model.residence { true } else { false } }
+
+    /// Whether no process runs, and the next request starts one.
+    var isResting: Bool { lifecycle.standing == .resting && !lifecycle.isAlive }
 
     /// Whether its model lies in a folder of models, where no manifest names it.
     var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }

@@ -149,6 +149,10 @@ extension Supervisor {
     }
 
     private func adopt(_ catalog: BackendCatalog) {
+        if catalog.isUnchanged {
+            self.catalog = catalog
+            return followAgain()
+        }
         for file in catalog.ignored where !self.catalog.ignored.contains(file) {
             logger.info("not a backend: \(file.name) is \(file.reason)")
         }
@@ -177,6 +181,18 @@ extension Supervisor {
         for (definition, backend) in offered { tell(backend, definition) }
         // A request must not wait for a model that is gone, nor for a backend that does not serve it any more.
         for model in Set(before.keys).union(models.keys) { onAvailable?(model) }
+    }
+
+    /// Follows an unchanged folder: of the backends whose process rests there may be thousands, and nothing is to be done
+    /// for them.
+    private func followAgain() {
+        let awake = backends.filter { !$0.isResting }
+        for model in Set(awake.map(\.model)) {
+            models[model] = ServedModel(
+                model, offeredBy: backends.filter { $0.model == model }, before: models[model])
+        }
+        for backend in awake { tell(backend, backend.definition) }
+        for backend in awake { onAvailable?(backend.model) }
     }
 
     /// Ends a backend that was removed from the folder soon, because its owner wants it gone; one whose model is no

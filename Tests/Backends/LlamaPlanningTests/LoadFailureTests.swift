@@ -15,6 +15,13 @@ struct LoadFailureTests {
         #expect(sentence("").contains("does not say why"))
     }
 
+    @Test("a failed assertion is told without the folder that its source was built in")
+    func assertion() {
+        #expect(
+            LoadFailure.plain("/home/x/llama.cpp/src/llama-model.cpp:1328: GGML_ASSERT(n_layer > 0) failed")
+                == "llama-model.cpp:1328: GGML_ASSERT(n_layer > 0) failed")
+    }
+
     @Test("what the owner can mend has a sentence of its own")
     func remedies() {
         #expect(sentence("x", wanted: 4_000, file: 1_999).contains("cut: 1999 of 4000 bytes"))

@@ -146,6 +146,7 @@ class SlowMachine:
         self.send(signal.SIGCONT)
 
 
+@pytest.mark.waits
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may stop another user's process")
 def test_a_slow_machine_is_late_and_loses_nothing(agent):
     async def scenario():

@@ -160,6 +160,7 @@ def test_a_key_opens_no_more_streams_at_once_than_it_allows():
         run(scenario(agent))
 
 
+@pytest.mark.waits
 def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_with_the_time_to_wait():
     async def scenario(agent):
         key = await asyncio.to_thread(agent.create, "slow", "--tokens-per-minute", "100")
