@@ -9,8 +9,8 @@ struct ModelsRemoveCommand: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Delete a model's files from the folder of models.",
         discussion: """
-            Deletes all parts of the model and its settings. A symbolic link is deleted, and what it leads to stays. A \
-            running agent offers the model no more; what runs on it goes on to its end.
+            Deletes all parts of the model, its settings and its licence. A symbolic link is deleted, and what it leads to \
+            stays. A running agent offers the model no more; what runs on it goes on to its end.
 
             EXAMPLES
               hearth models remove smollm2-135m-instruct:q4_1
