@@ -107,8 +107,8 @@ struct CatalogReader: Sendable {
         let executable = executable(name, in: catalog.folder, before)
         let manifest = manifest(name, in: catalog.folder, before)
         let outcome = BackendEntry.merged(
-            name, path: "\(path)/\(name)", before: before, executable: executable, manifest: manifest, now: .now(),
-            missingMilliseconds: limits.settledMilliseconds)
+            name, path: "\(path)/\(catalog.folder.executables[name]?.name ?? name)", before: before,
+            executable: executable, manifest: manifest, now: .now(), missingMilliseconds: limits.settledMilliseconds)
         if executable == .unsettled || manifest == .unsettled { catalog.isSettling = true }
         switch outcome {
         case .inForce(let entry):
@@ -194,7 +194,7 @@ struct CatalogReader: Sendable {
         let unread = ExecutableVersion(facts: file.facts, digest: nil)
         guard isThorough else { return .usable(unread) }
         do {
-            return .usable(try ExecutableVersion(path: "\(path)/\(name)", digests: digests))
+            return .usable(try ExecutableVersion(path: "\(path)/\(file.name)", digests: digests))
         } catch {
             // For an executable that was not run before, the launch reports the error.
             return known == nil || known?.facts == file.facts ? .usable(unread) : .unreadable(printable("\(error)"))

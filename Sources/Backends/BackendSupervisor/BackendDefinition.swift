@@ -6,8 +6,9 @@ internal import StrictJSON
 /// One process that is to run: an executable with one of its models and its policy, compared by meaning. A manifest
 /// that was only touched or got another model, and a policy with another comment, give the same definitions as before.
 struct BackendDefinition: Equatable, Sendable {
-    /// The executable's file name.
+    /// The backend's name.
     let name: String
+    /// Of the executable.
     let path: String
     var executable: ExecutableVersion
     /// The manifest with this model alone.
@@ -52,6 +53,9 @@ struct BackendDefinition: Equatable, Sendable {
             && pinnedDigest == other.pinnedDigest && executable.hasSameContent(as: other.executable)
             && hasSamePolicy(as: other)
     }
+
+    /// The name of the executable's file: its own, or that of a build for one level of processors.
+    var fileName: String { String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]) }
 
     /// The file that its owner touches to have it tried again.
     var retryPath: String { model.file == nil ? weights.place?.path ?? path : path }

@@ -8,7 +8,8 @@ internal import SandboxPolicy
 /// more is out of force at once.
 struct BackendEntry: Equatable, Sendable {
     let name: String
-    let path: String
+    /// Of the executable.
+    private(set) var path: String
     var executable: ExecutableVersion
     var manifest: BackendManifest
     /// Nil without a manifest.
@@ -59,6 +60,7 @@ struct BackendEntry: Equatable, Sendable {
         }
         entry.missingSince = nil
         entry.notice = ""
+        if case .usable = executable { entry.path = path }
         entry.take(executable)
         entry.take(manifest)
         return .inForce(entry)
@@ -105,7 +107,7 @@ struct BackendEntry: Equatable, Sendable {
             manifestFacts = nil
         case .unreadable(let reason): addNotice("its manifest is refused: \(reason); the earlier settings are in force")
         case .refused(let reason):
-            addNotice("its manifest is refused: \(path).json is \(reason); the earlier settings are in force")
+            addNotice("its manifest is refused: \(name).json is \(reason); the earlier settings are in force")
         case .unsettled: break
         }
     }

@@ -5,6 +5,7 @@ internal import TerminalText
 struct BackendFolder: Equatable, Sendable {
     /// A file that may be an executable or a manifest.
     struct File: Equatable, Sendable {
+        let name: String
         let facts: FileFacts
         /// Whether it has been unchanged for so long that it is not being written any more.
         let isSettled: Bool
@@ -12,17 +13,28 @@ struct BackendFolder: Equatable, Sendable {
         let refusal: String?
     }
 
-    /// By name.
+    private struct Build: Equatable, Sendable {
+        let backend: String
+        let level: ProcessorLevel
+        let file: File
+    }
+
+    /// By the backend's name. Of several builds of one backend, the one that this processor runs best is here.
     var executables: [String: File] = [:]
+    /// The builds for one level of processors each, by their files' names.
+    private var builds: [String: Build] = [:]
     /// By the name of the executable that they are for.
     var manifests: [String: File] = [:]
     /// Ordered by name.
     var ignored: [IgnoredFile] = []
 
     /// Looks at a folder; blocks. Throws when it cannot be read or others may write to it.
-    /// - Parameter before: what an earlier look found, at least `settledMilliseconds` ago.
+    /// - Parameters:
+    ///   - before: what an earlier look found, at least `settledMilliseconds` ago.
+    ///   - processor: the level of the processor; nil where it is none of x86-64.
     static func scan(
-        _ path: String, limits: SupervisorConfiguration.Limits, before: BackendFolder = BackendFolder()
+        _ path: String, limits: SupervisorConfiguration.Limits, before: BackendFolder = BackendFolder(),
+        processor: ProcessorLevel? = .own
     ) throws -> BackendFolder {
         do throws(TrustError) {
             _ = try PathTrust.open(path, .backendsFolder).facts
@@ -34,6 +46,7 @@ struct BackendFolder: Equatable, Sendable {
         for name in names.sorted() where !isTemporary(name) {
             folder.take(name, in: path, limits: limits, before)
         }
+        folder.chooseBuilds(processor)
         for (name, _) in folder.manifests where folder.executables[name] == nil {
             folder.ignored.append(
                 IgnoredFile(name: "\(name).json", reason: "a manifest without an executable '\(name)' beside it"))
@@ -71,15 +84,55 @@ struct BackendFolder: Equatable, Sendable {
         let owner = isManifest ? String(name.dropLast(".json".count)) : name
         let isSettled = facts.wasQuiet(
             forMilliseconds: limits.settledMilliseconds, at: FileFacts.clockNanoseconds(),
-            before: (isManifest ? before.manifests : before.executables)[owner]?.facts)
+            before: before.file(name, isManifest: isManifest, owner: owner)?.facts)
         var refusal: TrustError?
         do throws(TrustError) {
             try PathTrust.check(facts, isManifest ? .backendManifest : .backendExecutable, "\(path)/\(name)")
         } catch {
             refusal = error
         }
-        let file = File(facts: facts, isSettled: isSettled, refusal: refusal?.reason)
-        if isManifest { manifests[owner] = file } else { executables[owner] = file }
+        let file = File(name: name, facts: facts, isSettled: isSettled, refusal: refusal?.reason)
+        if isManifest {
+            manifests[owner] = file
+        } else if let (backend, level) = Self.build(name) {
+            builds[name] = Build(backend: backend, level: level, file: file)
+        } else {
+            executables[name] = file
+        }
+    }
+
+    private func file(_ name: String, isManifest: Bool, owner: String) -> File? {
+        isManifest ? manifests[owner] : builds[name]?.file ?? executables[name]
+    }
+
+    /// The backend and the level in the name of a build, "NAME.x86-64-v3".
+    private static func build(_ name: String) -> (backend: String, level: ProcessorLevel)? {
+        for level in ProcessorLevel.allCases where name.hasSuffix(".\(level.name)") {
+            let backend = name.dropLast(level.name.count + 1)
+            return backend.isEmpty ? nil : (String(backend), level)
+        }
+        return nil
+    }
+
+    /// Puts the best build for the processor in the place of its backend. One that is still being written, or may not be
+    /// used, does not stand in the way of another.
+    private mutating func chooseBuilds(_ processor: ProcessorLevel?) {
+        for (backend, all) in Dictionary(grouping: builds.values, by: \.backend) {
+            let fitting = all.filter { build in processor.map { build.level <= $0 } ?? false }
+                .sorted { $0.level > $1.level }
+            if let best = fitting.first(where: { $0.file.isSettled && $0.file.refusal == nil }) {
+                executables[backend] = best.file
+            } else if executables[backend] == nil, let best = fitting.first {
+                executables[backend] = best.file
+            } else if executables[backend] == nil, let least = all.min(by: { $0.level < $1.level }) {
+                let own = processor?.name ?? "of another architecture"
+                ignored.append(
+                    IgnoredFile(
+                        name: least.file.name,
+                        reason: "built for processors of the level \(least.level.name), and this one is \(own); "
+                            + "bring a build for it, as \(backend)"))
+            }
+        }
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {

@@ -24,7 +24,7 @@ struct SandboxedStarter: BackendStarter {
     }
 
     func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
-        let executable = try BackendExecutable.open(folder: folder, name: definition.name)
+        let executable = try BackendExecutable.open(folder: folder, name: definition.fileName)
         let plan = try sandbox.plan(
             executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
             weightBytes: weights?.byteCount ?? 0)

@@ -77,6 +77,22 @@ int hearth_unix_address(const char *path, void *address, uint32_t *length) {
     return 0;
 }
 
+int hearth_processor_level(void) {
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return 1;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi")
+        || !__builtin_cpu_supports("bmi2"))
+        return 2;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512cd")
+        || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return 3;
+    return 4;
+#else
+    return 0;
+#endif
+}
+
 void hearth_trim_memory(void) { malloc_trim(0); }
 
 int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -46,6 +46,46 @@ struct BackendFolderTests {
         #expect(found.ignored.isEmpty)
     }
 
+    @Test("of the builds for levels of processors, the best one for this processor stands for the backend")
+    func builds() throws {
+        for level in ["", ".x86-64-v3", ".x86-64-v4"] { folder.write("b\(level)", level, permissions: 0o755) }
+        folder.write("b.json", "{}")
+        func chosen(_ processor: ProcessorLevel?) throws -> String? {
+            let found = try BackendFolder.scan(folder.path, limits: limits, processor: processor)
+            #expect(Array(found.executables.keys) == ["b"] && found.ignored.isEmpty)
+            return found.executables["b"]?.name
+        }
+        #expect(try chosen(.v4) == "b.x86-64-v4")
+        #expect(try chosen(.v3) == "b.x86-64-v3")
+        #expect(try chosen(.v2) == "b")
+        #expect(try chosen(nil) == "b")
+        // What may not be used, or is still being written, does not stand in the way of what can.
+        folder.write("b.x86-64-v4", "", permissions: 0o777)
+        #expect(try chosen(.v4) == "b.x86-64-v3")
+    }
+
+    @Test("a build that this processor cannot run is told, and another one that comes is run in its place")
+    func buildsThatCome() throws {
+        folder.write("b.x86-64-v4", permissions: 0o755)
+        let weak = try BackendFolder.scan(folder.path, limits: limits, processor: .v2)
+        #expect(weak.executables.isEmpty)
+        #expect(weak.ignored.map(\.name) == ["b.x86-64-v4"])
+        #expect(weak.ignored.first?.reason.contains("this one is x86-64-v2; bring a build for it, as b") == true)
+        folder.remove("b.x86-64-v4")
+        // Programs, because what cannot be run replaces nothing.
+        try FileManager.default.copyItem(atPath: "/bin/true", toPath: folder.file("b"))
+        let before = try catalog()
+        #expect(before.definitions.map(\.path) == [folder.file("b")])
+        try FileManager.default.copyItem(atPath: "/bin/false", toPath: folder.file("b.x86-64-v1"))
+        guard ProcessorLevel.own != nil else { return }
+        let after = try catalog(before: before)
+        #expect(after.definitions.map(\.path) == [folder.file("b.x86-64-v1")])
+        #expect(after.definitions.map(\.name) == ["b"] && same(after, as: before).isEmpty)
+        folder.remove("b.x86-64-v1")
+        let back = try catalog(before: after)
+        #expect(back.definitions.map(\.path) == [folder.file("b")])
+    }
+
     @Test("a manifest with two models gives two, in the order of names")
     func severalModels() throws {
         folder.write("b", permissions: 0o755)

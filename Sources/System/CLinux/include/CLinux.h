@@ -35,6 +35,10 @@ int hearth_set_nonblocking(int descriptor, int nonblocking);
 // module only, or which one it comes from depends on the order of compilation.
 int hearth_unix_address(const char *path, void *address, uint32_t *length);
 
+// The highest level of x86-64 (System V ABI, section 3.1.1) whose instructions this processor and kernel offer, 1 to 4; 0 on
+// another architecture.
+int hearth_processor_level(void);
+
 // malloc_trim(3): gives the system what was freed, of all arenas.
 void hearth_trim_memory(void);
 
