@@ -438,7 +438,9 @@ extension ManagedBackend {
         }
         wasReady = false
         log.beginProcess(pid)
-        logger.info("launched", metadata: ["pid": "\(pid)"])
+        var metadata: Logger.Metadata = ["pid": "\(pid)"]
+        if launched.fileName != name { metadata["build"] = "\(launched.fileName)" }
+        logger.info("launched", metadata: metadata)
     }
 
     private func exited(_ process: BackendProcess, _ status: ExitStatus) {
