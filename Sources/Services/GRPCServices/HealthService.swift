@@ -26,7 +26,7 @@ package final class HealthService: Service {
             Method.immediate { [self] (request, _) throws(Status) in try check(request) }
                 .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "List":
-            Method.unary { (_: Grpc_Health_V1_HealthListRequest, _) in await self.list() }
+            Method.immediate { [self] (_: Grpc_Health_V1_HealthListRequest, _) in list() }
                 .taking(messageBytesMax: limits.healthRequestBytesMax)
         case "Watch":
             Method { call in HealthWatch(call, service: self) }.taking(messageBytesMax: limits.healthRequestBytesMax)

@@ -37,7 +37,7 @@ package final class InferenceService: Service {
         case "Generate": Method { call in RequestHandler(.generate, call, self) }
         case "CountTokens": Method { call in RequestHandler(.countTokens, call, self) }
         case "ListModels":
-            Method.unary { request, context in try await self.listModels(request, context.call) }
+            Method.immediate { [self] (request, call) throws(Status) in try listModels(request, call) }
                 .taking(messageBytesMax: limits.listRequestBytesMax)
         default: nil
         }
