@@ -25,8 +25,9 @@ protocol BackendConnectionOwner: AnyObject {
 /// The agent's end of one backend process's socket: reads frames, hands tokens to their handlers, writes frames once a
 /// turn.
 ///
-/// Owned by its `ManagedBackend` or `ModelInspection`; lives as long as the process; the I/O loop's own. The bytes that wait to be written
-/// are bounded by `outputBytesMax` and one frame: beyond it no sequence is begun, and grants are added up, not queued.
+/// Owned by its `ManagedBackend` or `ModelInspection`; lives as long as the process; the I/O loop's own. The bytes that
+/// wait to be written are bounded by `outputBytesMax` and one frame: beyond it no sequence is begun, and grants are added
+/// up, not queued.
 @IOLoop
 final class BackendConnection {
     private enum Flow { case open, blocked, closed }

@@ -25,33 +25,18 @@ extension JSONNode {
         case .null: return "null"
         case .bool(let flag): return "\(flag)"
         case .number(let text): return text
-        case .string(let text): return quoted(text)
+        case .string(let text): return jsonString(text)
         case .array(let elements):
             return list(elements.map { text($0.value, indent: inner) }, "[", "]", indent: indent)
         case .object(let members):
             return list(
-                members.map { quoted($0.key) + ": " + text($0.node.value, indent: inner) }, "{", "}", indent: indent)
+                members.map { jsonString($0.key) + ": " + text($0.node.value, indent: inner) }, "{", "}", indent: indent
+            )
         }
     }
 
     private static func list(_ parts: [String], _ begin: String, _ end: String, indent: String) -> String {
         guard !parts.isEmpty else { return begin + end }
         return begin + "\n" + parts.map { indent + "  " + $0 }.joined(separator: ",\n") + "\n" + indent + end
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": result += "\\\(scalar)"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            case ..<" ":
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

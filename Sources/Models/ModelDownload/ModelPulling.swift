@@ -236,7 +236,7 @@ extension ModelPulling {
     }
 
     private func writeSettings(_ path: String, _ folder: PullFolder) throws {
-        let text = JSONSettings.text(id: name.id)
+        let text = JSONNode.emptyObject.setting("id", to: name.id).text
         do throws(LinuxError) {
             try FileBytes.replace(path, with: Array(text.utf8), mode: 0o644, owner: folder.owner, overwriting: false)
         } catch {
@@ -261,13 +261,5 @@ extension ModelPulling {
             return other.name == own.name ? other.id : nil
         }
         return Set(ids).count <= 1 ? own.name : name.id
-    }
-}
-
-/// The settings of a model that give it its id, as `ModelSidecar` reads them.
-private enum JSONSettings {
-    static func text(id: String) -> String {
-        let escaped = id.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-        return "{ \"id\": \"\(escaped)\" }\n"
     }
 }

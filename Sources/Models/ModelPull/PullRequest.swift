@@ -51,25 +51,10 @@ enum JSONLine {
         let written = members.compactMap { member -> String? in
             switch member.value {
             case nil: nil
-            case .text(let text): "\"\(member.key)\":\(quoted(text))"
+            case .text(let text): "\"\(member.key)\":\(jsonString(text))"
             case .number(let number): "\"\(member.key)\":\(number)"
             }
         }
         return "{\(written.joined(separator: ","))}"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

@@ -1,3 +1,5 @@
+internal import StrictJSON
+
 extension SeccompPolicy {
     /// The policy as the lines of a file, one call a line so that two policies can be compared by lines. Reading them
     /// gives the same rules; rules for other machines only are left out.
@@ -19,7 +21,7 @@ extension SeccompPolicy {
 extension SeccompPolicy.Rule {
     fileprivate var lines: [String] {
         var lines = ["        {"]
-        if let comment { lines.append("            \"comment\": \(quoted(comment)),") }
+        if let comment { lines.append("            \"comment\": \(jsonString(comment)),") }
         lines.append("            \"names\": [")
         lines += names.enumerated().map { "                \"\($0.element)\"\($0.offset + 1 < names.count ? "," : "")" }
         lines.append("            ],")
@@ -36,21 +38,6 @@ extension SeccompPolicy.Rule {
         if case .errno(let number) = action { lines.append("            \"errnoRet\": \(number),") }
         lines.append("            \"action\": \"\(action.name)\"")
         return lines + ["        }"]
-    }
-
-    private func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }
 
