@@ -5,10 +5,10 @@ internal import SwiftProtobuf
 struct PsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps",
-        abstract: "Show the models that are in memory, what they take, and what they do.",
+        abstract: "Show the models that are in memory, with their memory and their load.",
         discussion: """
-            USES is what the process has in use now beside its weights, which are a file's pages; MAY USE is all that it can \
-            take, its weights included, and what a model is held against before it is loaded.
+            USES is the memory that the process uses now, without its weights, which are pages of a file. MAY USE is \
+            the most that it can take, its weights included; this is what must be free before a model is loaded.
 
             EXAMPLES
               hearth ps
