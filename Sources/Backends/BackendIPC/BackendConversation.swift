@@ -45,6 +45,9 @@ package struct BackendConversation: Sendable {
     package private(set) var steps: UInt64 = 0
     private var tokens: UInt64 = 0
     var sequences = SequenceTable()
+    /// Whether the backend may send reasoning, and whether it looks for stop strings itself: asked for every run.
+    private(set) var tellsReasoning = false
+    private(set) var matchesStops = false
     private var queries: Set<UInt32> = []
     private var pings: [UInt64] = []
 
@@ -128,6 +131,8 @@ extension BackendConversation {
             throw ContractViolation("Hello.capabilities holds a name twice")
         }
         self.hello = hello
+        tellsReasoning = hello.capabilities.contains(Hello.reasoning)
+        matchesStops = hello.capabilities.contains(Hello.stopStrings)
         phase = .awaitingWelcome
     }
 

@@ -22,6 +22,8 @@ package final class ManagedBackend {
     package private(set) var version = ""
     /// The capabilities that its Hello named and that matter to consumers.
     package private(set) var capabilities: [String] = []
+    /// Whether it looks for stop strings itself.
+    package private(set) var matchesStops = false
     /// The digest of the weights (`ModelWeights.digest`); empty without weights, or before they were read.
     package private(set) var modelDigest: [UInt8] = []
     /// Tokens of prompt and completion together; 0 before the model was loaded.
@@ -504,7 +506,8 @@ extension ManagedBackend {
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
-        capabilities = hello.capabilities.filter { !Hello.ofLoading.contains($0) }.map { printable($0) }
+        capabilities = hello.capabilities.filter { !Hello.ofAgent.contains($0) }.map { printable($0) }
+        matchesStops = hello.capabilities.contains(Hello.stopStrings)
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
         if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
         let limits = setting.configuration.limits

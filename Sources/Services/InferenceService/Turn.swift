@@ -118,7 +118,7 @@ extension Turn {
             $0.sandboxTier = backend.tier
             $0.residualRisks = backend.residualRisks.map(\.line)
         }
-        let actions = state.begun(accepted, granted: tokens, at: now)
+        let actions = state.begun(accepted, matchesStops: backend.matchesStops, granted: tokens, at: now)
         passOn()
         if wanted > 0, state.hasNoCredit { waitForBudget() }
         perform(actions)
