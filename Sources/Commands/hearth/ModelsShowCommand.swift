@@ -26,6 +26,7 @@ struct ModelsShowCommand: AsyncParsableCommand {
 
     /// Only what is known has a row.
     private static func rows(_ details: Hearth_Admin_V1_ModelDetails) -> [[String]] {
+        let each = details.replicas > 1 ? ", for each process" : ""
         let rows: [(String, String)] = [
             ("model", details.model),
             ("state", details.detail.isEmpty ? details.state : "\(details.state): \(details.detail)"),
@@ -40,9 +41,10 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("licence", details.licence),
             ("chat template", template(details)),
             ("context", context(details)),
-            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)"),
+            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)" + each),
             ("capabilities", details.capabilities.joined(separator: ", ")),
-            ("memory", memory(details)),
+            ("memory", memory(details) + each),
+            ("processes", details.replicas > 1 ? "up to \(details.replicas)" : ""),
             ("not told", details.untold == details.detail ? "" : details.untold),
         ]
         return rows.filter { !$0.1.isEmpty }.map { [$0.0, $0.1] }
