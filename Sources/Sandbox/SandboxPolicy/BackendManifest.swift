@@ -192,8 +192,10 @@ extension BackendManifest.Model {
         contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
         maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
         if maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }
-        replicas = try entry.integer("replicas", max: UInt64(SandboxPolicyLimits.replicasMax)).map { Int($0) }
-        if replicas == 0 { throw entry.failure("replicas", "must be at least 1") }
+        replicas = try entry.integer("replicas", max: UInt64(UInt32.max)).map { Int($0) }
+        guard (1...SandboxPolicyLimits.replicasMax).contains(replicas ?? 1) else {
+            throw entry.failure("replicas", "must be 1 to \(SandboxPolicyLimits.replicasMax)")
+        }
         memoryMebibytes = try entry.integer("memoryMebibytes", max: 1 << 24)
         if memoryMebibytes == 0 { throw entry.failure("memoryMebibytes", "must be at least 1") }
         threads = try entry.integer("threads", max: 1024).map { UInt32($0) }

@@ -51,7 +51,7 @@ struct ModelSidecarTests {
             (#""sha256": "12""#, "64 hexadecimal digits"), (#""sha256": null"#, "'sha256' is null"),
             (#""contextTokens": "8k""#, "'contextTokens' must be a whole number"),
             (#""maxSequences": 0"#, "at least 1"), (#""threads": 0"#, "at least 1"),
-            (#""replicas": 0"#, "'replicas' must be at least 1"), (#""replicas": 17"#, "from 0 to 16"),
+            (#""replicas": 0"#, "'replicas' must be 1 to 16"), (#""replicas": 17"#, "'replicas' must be 1 to 16"),
             (#""replicas": "2""#, "'replicas' must be a whole number"),
             (#""replica": 2"#, "did you mean 'replicas'?"),
             (#""memoryMebibytes": 0"#, "at least 1"), (#""memoryMebibytes": -1"#, "whole number"),
