@@ -26,7 +26,6 @@ struct ModelsShowCommand: AsyncParsableCommand {
 
     /// Only what is known has a row.
     private static func rows(_ details: Hearth_Admin_V1_ModelDetails) -> [[String]] {
-        let each = details.replicas > 1 ? ", for each process" : ""
         let rows: [(String, String)] = [
             ("model", details.model),
             ("state", details.detail.isEmpty ? details.state : "\(details.state): \(details.detail)"),
@@ -41,9 +40,9 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("licence", details.licence),
             ("chat template", template(details)),
             ("context", context(details)),
-            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)" + each),
+            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)" + each(details)),
             ("capabilities", details.capabilities.joined(separator: ", ")),
-            ("memory", memory(details) + each),
+            ("memory", memory(details)),
             ("processes", details.replicas > 1 ? "up to \(details.replicas)" : ""),
             ("not told", details.untold == details.detail ? "" : details.untold),
         ]
@@ -62,9 +61,14 @@ struct ModelsShowCommand: AsyncParsableCommand {
         return "\(details.contextTokens) tokens" + (trained == 0 ? "" : ", trained for \(trained)")
     }
 
+    /// What follows a figure of one process.
+    private static func each(_ details: Hearth_Admin_V1_ModelDetails) -> String {
+        details.replicas > 1 ? " for each process" : ""
+    }
+
     /// The most that its process may take, and the parts that are known.
     private static func memory(_ details: Hearth_Admin_V1_ModelDetails) -> String {
-        let all = "up to \(PsCommand.size(details.memoryMaxBytes))"
+        let all = "up to \(PsCommand.size(details.memoryMaxBytes))" + each(details)
         let known = details.fileBytes &+ details.contextBytes &+ details.copiedWeightsBytes
         guard details.contextBytes > 0, known <= details.memoryMaxBytes else { return all }
         let rest = details.memoryMaxBytes - known
