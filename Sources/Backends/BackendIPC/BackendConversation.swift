@@ -342,6 +342,9 @@ extension BackendConversation {
     /// The number for the next `Start`; nil when as many sequences run as were offered.
     package var freeSequence: UInt32? { sequences.free }
 
+    /// How many more sequences may run.
+    package var freeSequences: Int { sequences.count - sequences.running }
+
     /// The name of the sequence that runs with this number.
     package func id(of sequence: UInt32) -> SequenceID? { sequences.id(of: sequence) }
 
