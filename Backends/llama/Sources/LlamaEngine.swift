@@ -7,7 +7,9 @@ import LlamaPlanning
 struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
-    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .chatTemplate, .inspect]
+    static let capabilities: [Capability] = [
+        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings,
+    ]
 
     var model: LlamaModel?
     var modelID = ""
@@ -97,7 +99,7 @@ struct LlamaEngine: Engine {
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, beginning: beginning)
+            sampler: sampler, answer: AnswerText(request, model), beginning: beginning)
     }
 
     /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.
