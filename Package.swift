@@ -299,7 +299,7 @@ var targets: [Target] = [
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "WireFormat",
+            "SandboxPolicy", "WireFormat",
             protobuf,
         ]),
     tests(
@@ -382,7 +382,7 @@ if let llamaPrefix {
             ]),
         tests(
             "LlamaIntegrationTests", of: "Backends",
-            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", protobuf]),
+            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", "SeededRandom", protobuf]),
     ]
 }
 

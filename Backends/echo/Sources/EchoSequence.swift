@@ -20,6 +20,7 @@ struct EchoSequence {
     private let tokens: EchoTokens
     private let words: [[UInt8]]
     private let options: EchoOptions
+    private let drafts: Bool
     private let stopTokenIDs: [UInt32]
     /// The completion's length, and how it then ends.
     private let count: UInt64
@@ -27,7 +28,12 @@ struct EchoSequence {
     private var index: UInt64 = 0
     private var due: UInt64
 
-    init(_ request: GenerateRequest, options: EchoOptions, contextTokens: Int) throws(EngineFault) {
+    /// - Parameters:
+    ///   - variation: the bytes that its adapters add to the prompt.
+    ///   - drafts: whether it says that it drafts tokens.
+    init(
+        _ request: GenerateRequest, options: EchoOptions, contextTokens: Int, variation: [UInt8], drafts: Bool
+    ) throws(EngineFault) {
         let prompt = EchoPrompt(request.prompt)
         guard prompt.words.count < contextTokens else {
             throw EngineFault(
@@ -37,7 +43,8 @@ struct EchoSequence {
         }
         self.prompt = PromptTokens(total: prompt.words.count)
         self.options = options
-        tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt)
+        self.drafts = drafts
+        tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt.varied(by: variation))
         words = options.repeatsPrompt ? prompt.words : []
         stopTokenIDs = request.stopping.stopTokenIDs
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
@@ -75,6 +82,7 @@ struct EchoSequence {
                 return finish(sequence, .stopToken(id), in: &step)
             }
             withText(of: id) { step.emit(sequence, token: id, text: $0) }
+            if drafts { step.noteDraft(sequence, tokens: 1, accepted: position > 0 ? 1 : 0) }
             index += 1
         }
         // The last token and the ending are sent together, and an ending needs no credit.

@@ -12,8 +12,12 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let splitWeights = "split_weights"
     /// Takes a chat template in place of the weights' own.
     package static let chatTemplate = "chat_template"
+    /// Computes with adapters of the model.
+    package static let adapters = "adapters"
+    /// Drafts tokens by looking them up in the sequence.
+    package static let draftLookup = "draft_lookup"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofLoading = ["inspect", splitWeights, chatTemplate]
+    package static let ofLoading = ["inspect", splitWeights, chatTemplate, draftLookup]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

@@ -93,6 +93,10 @@ public struct Capability: Hashable, Sendable {
     public static let splitWeights = Capability("split_weights")
     /// Takes a chat template in place of the model's own (`LoadRequest.chatTemplate`).
     public static let chatTemplate = Capability("chat_template")
+    /// Computes with low-rank adapters of the model (`LoadRequest.adapters`, `GenerateRequest.adapters`).
+    public static let adapters = Capability("adapters")
+    /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
+    public static let draftLookup = Capability("draft_lookup")
 }
 
 /// The prompt tokens of a sequence.

@@ -20,6 +20,8 @@ public struct Step: ~Copyable {
         /// Whether each token is a run of its own, because the agent matches stop strings and has to know which token
         /// completes one.
         var hasStopStrings = false
+        var draftedTokens: UInt32 = 0
+        var acceptedDraftTokens: UInt32 = 0
     }
 
     /// One run whose ids and text lie in the shared buffers.
@@ -86,6 +88,16 @@ public struct Step: ~Copyable {
         text.withUTF8 { emit(sequence, token: token, text: UnsafeRawBufferPointer($0)) }
     }
 
+    /// Notes that `tokens` were drafted for a running sequence, and that `accepted` of them were emitted; the sums are
+    /// reported when it ends.
+    public mutating func noteDraft(_ sequence: Int, tokens: Int, accepted: Int) {
+        guard slots.indices.contains(sequence), slots[sequence].isRunning else {
+            return noteMisuse("drafted tokens for the sequence \(sequence), which is not running")
+        }
+        slots[sequence].draftedTokens &+= UInt32(clamping: tokens)
+        slots[sequence].acceptedDraftTokens &+= UInt32(clamping: accepted)
+    }
+
     /// Ends a running sequence; its number is free again. `text` is the text of earlier tokens that was held back.
     public mutating func finish(
         _ sequence: Int, _ ending: Ending, prompt: PromptTokens,
@@ -139,6 +151,9 @@ extension Step {
         guard bytes.count <= ContractLimits.tokenTextBytesMax else {
             return noteMisuse("ended the sequence \(sequence) with \(bytes.count) bytes of text")
         }
+        var finish = finish
+        finish.draftedTokens = slots[sequence].draftedTokens
+        finish.acceptedDraftTokens = slots[sequence].acceptedDraftTokens
         open(sequence)
         text.append(bytes)
         closeRun(finish)

@@ -293,8 +293,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   package var version: String = String()
 
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
-  /// (`Load.further_weights_descriptors`) and "chat_template" (`Load.chat_template`). A capability that is not named is
-  /// never used. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "adapters" (`Load.adapters`) and
+  /// "draft_lookup" (`Load.draft_lookup`). A capability that is not named is never used. At most 32 names of at most 64
+  /// bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -390,11 +391,43 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// process may take as much memory as one that loads the model. Revision 2.
   package var inspectOnly: Bool = false
 
+  /// The low-rank adapters (LoRA) that requests may choose, ordered by name, at most 16. Sent only to a backend whose
+  /// `Hello` named "adapters". Revision 2.
+  package var adapters: [Hearth_Backend_V1_LoadedAdapter] = []
+
+  /// Draft tokens by looking up what followed the last ones earlier in the sequence: a backend then computes several
+  /// tokens in a step, the same that it would have chosen without. Sent only to a backend whose `Hello` named
+  /// "draft_lookup". Revision 2.
+  package var draftLookup: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _weightsDescriptor: UInt32? = nil
+}
+
+/// An adapter of the model.
+package nonisolated struct Hearth_Backend_V1_LoadedAdapter: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The name that requests choose it by (`hearth.v1.Adapter.name`).
+  package var name: String = String()
+
+  /// The descriptor of its file, open for reading and seekable.
+  package var descriptor: UInt32 = 0
+
+  /// How strongly it is applied where a request does not say; within the range of `hearth.v1.Adapter.scale`.
+  package var scale: Float = 0
+
+  /// Whether it is applied to requests without `adapters`.
+  package var isDefault: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// Loading goes on. Sent at most ten times a second.
@@ -494,7 +527,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
 
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
   /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every range, holds back stop strings itself
-  /// (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it.
+  /// (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it. Its `adapters` name
+  /// some of `Load.adapters`, as far as the agent knew when the request came: a backend refuses others.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -764,6 +798,12 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   /// Of these, how many did not have to be computed; never more.
   package var cachedPromptTokens: UInt32 = 0
+
+  /// Tokens that were drafted for the completion. Nobody is charged for them. Revision 2.
+  package var draftedTokens: UInt32 = 0
+
+  /// Of these, how many are among the tokens that were sent; never more than either. Revision 2.
+  package var acceptedDraftTokens: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1356,7 +1396,7 @@ nonisolated extension Hearth_Backend_V1_Reject: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Load"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0\u{1}adapters\0\u{3}draft_lookup\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1374,6 +1414,8 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
       case 8: try { try decoder.decodeRepeatedUInt32Field(value: &self.furtherWeightsDescriptors) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.chatTemplate) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.inspectOnly) }()
+      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.draftLookup) }()
       default: break
       }
     }
@@ -1414,6 +1456,12 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if self.inspectOnly != false {
       try visitor.visitSingularBoolField(value: self.inspectOnly, fieldNumber: 10)
     }
+    if !self.adapters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.adapters, fieldNumber: 11)
+    }
+    if self.draftLookup != false {
+      try visitor.visitSingularBoolField(value: self.draftLookup, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1428,6 +1476,53 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if lhs.furtherWeightsDescriptors != rhs.furtherWeightsDescriptors {return false}
     if lhs.chatTemplate != rhs.chatTemplate {return false}
     if lhs.inspectOnly != rhs.inspectOnly {return false}
+    if lhs.adapters != rhs.adapters {return false}
+    if lhs.draftLookup != rhs.draftLookup {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_LoadedAdapter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LoadedAdapter"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}descriptor\0\u{1}scale\0\u{3}is_default\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.descriptor) }()
+      case 3: try { try decoder.decodeSingularFloatField(value: &self.scale) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.isDefault) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.descriptor != 0 {
+      try visitor.visitSingularUInt32Field(value: self.descriptor, fieldNumber: 2)
+    }
+    if self.scale.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.scale, fieldNumber: 3)
+    }
+    if self.isDefault != false {
+      try visitor.visitSingularBoolField(value: self.isDefault, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_LoadedAdapter, rhs: Hearth_Backend_V1_LoadedAdapter) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.descriptor != rhs.descriptor {return false}
+    if lhs.scale != rhs.scale {return false}
+    if lhs.isDefault != rhs.isDefault {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1994,7 +2089,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Finish"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0\u{4}\u{5}drafted_tokens\0\u{3}accepted_draft_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2026,6 +2121,8 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self._stopTokenID) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.promptTokens) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.cachedPromptTokens) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
       default: break
       }
     }
@@ -2056,6 +2153,12 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     if self.cachedPromptTokens != 0 {
       try visitor.visitSingularUInt32Field(value: self.cachedPromptTokens, fieldNumber: 5)
     }
+    if self.draftedTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 10)
+    }
+    if self.acceptedDraftTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.acceptedDraftTokens, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2064,6 +2167,8 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     if lhs._stopTokenID != rhs._stopTokenID {return false}
     if lhs.promptTokens != rhs.promptTokens {return false}
     if lhs.cachedPromptTokens != rhs.cachedPromptTokens {return false}
+    if lhs.draftedTokens != rhs.draftedTokens {return false}
+    if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
