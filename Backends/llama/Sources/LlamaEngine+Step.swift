@@ -1,3 +1,4 @@
+import BackendIPC
 import BackendKit
 import LlamaPlanning
 
@@ -50,7 +51,12 @@ extension LlamaEngine {
         case .failed(let code):
             throw failure(code)
         }
-        if promptTokens > 0 { pace.took(nanoseconds, promptTokens: promptTokens, running.company) }
+        if promptTokens > 0 {
+            pace.took(nanoseconds, promptTokens: promptTokens, running.company)
+        } else if drafts {
+            draftCost.took(
+                nanoseconds, sequences: planned.count, drafted: planned.reduce(0) { $0 + $1.draft.count })
+        }
         for share in planned {
             sequences[share.sequence]?.computed += share.tokens
             if share.logitsIndex >= 0 {
@@ -128,12 +134,15 @@ extension LlamaEngine {
     /// Drafts tokens for the sequences that generate, where they are few: never more than their credit and their length
     /// allow.
     private mutating func draft(_ step: borrowing Step) {
-        let count = step.sequences.count
+        guard step.sequences.count <= DraftCost.sequencesMax, let worth = draftCost.chance(sequences: planned.count)
+        else { return }
         for index in planned.indices {
-            guard let sequence = sequences[planned[index].sequence] else { continue }
-            let room = min(step.credit(of: planned[index].sequence), sequence.tokensMax - sequence.tokens.count) - 1
+            let number = planned[index].sequence
+            guard let sequence = sequences[number] else { continue }
+            let room = min(step.credit(of: number), sequence.tokensMax - sequence.tokens.count) - 1
+            let wanted = sequences[number]?.draft.tokens(worth: worth) ?? 0
             planned[index].draft = DraftLookup.draft(
-                after: sequence.tokens, count: min(sequence.draft.tokens(beside: count), room))
+                after: sequence.tokens, count: min(wanted, room, DraftLength.tokensMax / planned.count))
         }
     }
 
@@ -258,10 +267,14 @@ extension LlamaEngine {
             finish(number, .endOfTurn, &step)
             return false
         }
-        model.withPiece(of: token) { step.emit(number, token: id, text: $0) }
+        emit(token, of: number, sequence.answer, model, &step)
         sequences[number]?.tokens.append(token)
         let isExpected = token == expected
         if isExpected { step.noteDraft(number, tokens: 0, accepted: 1) }
+        if let ending = sequence.answer?.ending {
+            finish(number, ending, &step)
+            return false
+        }
         guard sequence.tokens.count + 1 < sequence.tokensMax else {
             finish(number, .length, &step)
             return false
@@ -270,9 +283,26 @@ extension LlamaEngine {
         return isExpected
     }
 
+    private func emit(
+        _ token: Int32, of number: Int, _ answer: AnswerText?, _ model: LlamaModel, _ step: inout Step
+    ) {
+        let id = UInt32(bitPattern: token)
+        guard let answer else {
+            return model.withPiece(of: token, showsMarks: false) { step.emit(number, token: id, text: $0) }
+        }
+        model.withPiece(of: token, showsMarks: answer.showsMarks) { answer.append($0) }
+        answer.take(bytesMax: ContractLimits.tokenTextBytesMax) {
+            step.emit(number, token: id, text: $0, reasoning: $1)
+        }
+    }
+
     private mutating func finish(_ number: Int, _ ending: Ending, _ step: inout Step) {
         guard let ended = release(number) else { return }
-        step.finish(number, ending, prompt: ended.promptTokens)
+        guard let answer = ended.answer else { return step.finish(number, ending, prompt: ended.promptTokens) }
+        answer.end()
+        answer.take(bytesMax: ContractLimits.finishTextBytesMax) {
+            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1)
+        }
     }
 
     /// Ends a sequence with an INTERNAL fault, and forgets its computed tokens.

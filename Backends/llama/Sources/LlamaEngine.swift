@@ -8,7 +8,7 @@ struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
-        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .adapters, .draftLookup,
+        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters, .draftLookup,
     ]
 
     var model: LlamaModel?
@@ -23,6 +23,7 @@ struct LlamaEngine: Engine {
     var adapterTurns = AdapterTurns()
     /// Whether tokens are drafted.
     var drafts = false
+    var draftCost = DraftCost()
     var arrivals: UInt64 = 0
     /// The number of prompt tokens that a step computes.
     var pace = PrefillPace()
@@ -107,7 +108,7 @@ struct LlamaEngine: Engine {
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, beginning: beginning)
+            sampler: sampler, answer: AnswerText(request, model), beginning: beginning)
     }
 
     private func adapterSet(of request: GenerateRequest) throws(EngineFault) -> AdapterSet {

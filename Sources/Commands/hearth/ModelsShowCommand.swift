@@ -40,9 +40,10 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("licence", details.licence),
             ("chat template", template(details)),
             ("context", context(details)),
-            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)"),
+            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)" + each(details)),
             ("capabilities", details.capabilities.joined(separator: ", ")),
             ("memory", memory(details)),
+            ("processes", details.replicas > 1 ? "up to \(details.replicas)" : ""),
             ("not told", details.untold == details.detail ? "" : details.untold),
         ]
         return rows.filter { !$0.1.isEmpty }.map { [$0.0, $0.1] }
@@ -60,9 +61,14 @@ struct ModelsShowCommand: AsyncParsableCommand {
         return "\(details.contextTokens) tokens" + (trained == 0 ? "" : ", trained for \(trained)")
     }
 
+    /// What follows a figure of one process.
+    private static func each(_ details: Hearth_Admin_V1_ModelDetails) -> String {
+        details.replicas > 1 ? " for each process" : ""
+    }
+
     /// The most that its process may take, and the parts that are known.
     private static func memory(_ details: Hearth_Admin_V1_ModelDetails) -> String {
-        let all = "up to \(PsCommand.size(details.memoryMaxBytes))"
+        let all = "up to \(PsCommand.size(details.memoryMaxBytes))" + each(details)
         let known = details.fileBytes &+ details.contextBytes &+ details.copiedWeightsBytes
         guard details.contextBytes > 0, known <= details.memoryMaxBytes else { return all }
         let rest = details.memoryMaxBytes - known

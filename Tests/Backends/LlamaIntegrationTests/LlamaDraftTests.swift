@@ -34,7 +34,7 @@ struct LlamaDraftTests {
             #expect(expected.finish?.draftedTokens == 0)
         }
         let finish = try #require(try drafting.complete(requests[0]).finish)
-        #expect(finish.acceptedDraftTokens > 20 && finish.acceptedDraftTokens <= finish.draftedTokens)
+        #expect(finish.acceptedDraftTokens > 0 && finish.acceptedDraftTokens <= finish.draftedTokens)
     }
 
     @Test("Credit, the length and a stop token hold for drafted tokens too", arguments: [1, 2, 5])
@@ -61,12 +61,19 @@ struct LlamaDraftTests {
         #expect(stopped.tokens == Array(whole.prefix { $0 != stop }) && stopped.finish?.stopTokenID == stop)
     }
 
-    @Test("With stop strings each token comes in a run of its own")
+    @Test("A stop string ends a completion at the same token as without drafts")
     func stopStrings() throws {
-        let backend = try backend(drafts: true)
-        let completion = try backend.complete(requests[0].with { $0.stopping.stop = ["never"] })
-        #expect(completion.runs.count >= completion.tokens.count)
-        #expect(completion.finish?.acceptedDraftTokens ?? 0 > 0)
+        let plain = try backend(drafts: false)
+        let drafting = try backend(drafts: true)
+        let whole = try plain.complete(requests[0]).text
+        for place in [5, 60, 61, 150] {
+            let stop = String(whole.dropFirst(place).prefix(5))
+            let request = requests[0].with { $0.stopping.stop = [stop] }
+            let expected = try plain.complete(request)
+            let found = try drafting.complete(request)
+            #expect(found.tokens == expected.tokens && found.text == expected.text)
+            #expect(found.reason == .stop && found.finish?.stop == 0)
+        }
     }
 
     @Test("A conversation goes on behind what was drafted and refused as if nothing had been")
