@@ -1,6 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#endif
 
 /// What drafted tokens cost, as measured: where the processor is busy with one token, several at once take almost as much
 /// longer, and only what is nearly certain is worth a draft.

@@ -107,7 +107,9 @@ struct DraftCostTests {
 
     @Test("the chance that is needed is the part of a step that a drafted token costs")
     func chance() throws {
-        for (added, sequences, expected) in [(100, 1, 0.1), (500, 1, 0.5), (100, 2, 0.2), (5_000, 1, 0.95), (0, 1, 0.05)]
+        for (added, sequences, expected) in [
+            (100, 1, 0.1), (500, 1, 0.5), (100, 2, 0.2), (5_000, 1, 0.95), (0, 1, 0.05),
+        ]
             as [(UInt64, Int, Double)]
         {
             var cost = measured(plain: 1_000, sequences: sequences)
