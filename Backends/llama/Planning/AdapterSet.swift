@@ -85,8 +85,9 @@ package struct AdapterTable: Sendable {
 /// Which set of adapters the next step is computed with. A change of sets costs time, so one keeps its turn for a
 /// while; then it is the turn of the one that has waited longest.
 package struct AdapterTurns: Sendable {
-    /// A turn ends with the step that reaches this, where others wait. A change takes about a tenth of it.
-    package static let turnNanoseconds: UInt64 = 50_000_000
+    /// A turn ends with the step that reaches this, where others wait. A change took about a tenth of it where it was
+    /// measured, with a model of 30 layers.
+    package static let turnNanoseconds: UInt64 = 100_000_000
 
     private var current = AdapterSet()
     private var spentNanoseconds: UInt64 = 0
