@@ -303,7 +303,7 @@ var targets: [Target] = [
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "WireFormat", protobuf,
+            "SandboxPolicy", "WireFormat", protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",
@@ -390,7 +390,7 @@ if let llamaPrefix {
             ]),
         tests(
             "LlamaIntegrationTests", of: "Backends",
-            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", protobuf]),
+            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", "SeededRandom", protobuf]),
     ]
 }
 

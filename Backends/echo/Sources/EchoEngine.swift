@@ -7,7 +7,7 @@ import Glibc
 struct EchoEngine: Engine {
     static let name = "echo"
     static let version = "1.0.0"
-    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .reasoning]
+    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .reasoning, .adapters, .draftLookup]
 
     static let contextTokensMax = 1_048_576
     static let sequencesMax = 4_096
@@ -16,6 +16,9 @@ struct EchoEngine: Engine {
 
     private var contextTokens = contextTokensMax
     private var sequences: [EchoSequence?] = []
+    private var adapters = EchoAdapters()
+    /// Whether it says that it drafts tokens.
+    private var drafts = false
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         var delayMilliseconds: UInt64 = 0
@@ -33,6 +36,8 @@ struct EchoEngine: Engine {
         progress(0)
         wait(milliseconds: delayMilliseconds, progress: progress)
         if let fault { throw EngineFault(fault, "the option load_fault asked for this") }
+        adapters = EchoAdapters(request.adapters)
+        drafts = request.draftLookup
         progress(1)
         if request.contextTokens > 0 { contextTokens = min(request.contextTokens, Self.contextTokensMax) }
         sequences = Array(repeating: nil, count: sequenceCount)
@@ -59,7 +64,9 @@ struct EchoEngine: Engine {
         if let code = options.fault, options.faultAt == 0 {
             throw EngineFault(code, "the option fault asked for this")
         }
-        sequences[sequence] = try EchoSequence(request, options: options, contextTokens: contextTokens)
+        let variation = try adapters.variation(for: request.adapters)
+        sequences[sequence] = try EchoSequence(
+            request, options: options, contextTokens: contextTokens, variation: variation, drafts: drafts)
     }
 
     mutating func cancel(_ sequence: Int) -> PromptTokens {

@@ -20,6 +20,7 @@ struct EchoSequence {
     private let tokens: EchoTokens
     private let words: [[UInt8]]
     private let options: EchoOptions
+    private let drafts: Bool
     private let stopTokenIDs: [UInt32]
     /// So many tokens at the beginning are reasoning.
     private let reasoningTokens: UInt64
@@ -29,7 +30,12 @@ struct EchoSequence {
     private var index: UInt64 = 0
     private var due: UInt64
 
-    init(_ request: GenerateRequest, options: EchoOptions, contextTokens: Int) throws(EngineFault) {
+    /// - Parameters:
+    ///   - variation: the bytes that its adapters add to the prompt.
+    ///   - drafts: whether it says that it drafts tokens.
+    init(
+        _ request: GenerateRequest, options: EchoOptions, contextTokens: Int, variation: [UInt8], drafts: Bool
+    ) throws(EngineFault) {
         let prompt = EchoPrompt(request.prompt)
         guard prompt.words.count < contextTokens else {
             throw EngineFault(
@@ -39,7 +45,8 @@ struct EchoSequence {
         }
         self.prompt = PromptTokens(total: prompt.words.count)
         self.options = options
-        tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt)
+        self.drafts = drafts
+        tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt.varied(by: variation))
         words = options.repeatsPrompt ? prompt.words : []
         stopTokenIDs = request.stopping.stopTokenIDs
         if case .messages = request.prompt { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
@@ -84,6 +91,7 @@ struct EchoSequence {
                     step.emit(sequence, token: id, text: text)
                 }
             }
+            if drafts { step.noteDraft(sequence, tokens: 1, accepted: position > 0 ? 1 : 0) }
             index += 1
         }
         // The last token and the ending are sent together, and an ending needs no credit.

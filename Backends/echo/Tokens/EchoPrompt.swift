@@ -29,6 +29,13 @@ package struct EchoPrompt: Equatable, Sendable {
         words = Array(repeating: [], count: tokenIDs.count)
     }
 
+    /// The same words with another digest: these bytes, which the adapters of a request give, come after the prompt's.
+    package func varied(by bytes: [UInt8]) -> EchoPrompt {
+        var prompt = self
+        for byte in bytes { prompt.mix(byte) }
+        return prompt
+    }
+
     /// How many words a text has, without keeping them: a text of megabytes must not stop the sequences for long.
     package static func wordCount(of text: String) -> Int {
         var count = 0

@@ -29,6 +29,20 @@ package enum WeightsFile {
         }
     }
 
+    /// What to do with a LoRA adapter that lies where a model is looked for, as one sentence.
+    package static func adapterFlaw(architecture: String) -> String {
+        "the weights are a LoRA adapter\(architecture.isEmpty ? "" : " for models of the architecture \"\(architecture)\""), "
+            + "not a model; name the file in the settings of its model: \"adapters\": {\"NAME\": {\"file\": \"...\"}}"
+    }
+
+    /// A sentence about "the weights", about another file.
+    package static func sentence(_ sentence: String, about subject: String) -> String {
+        let weights = "the weights"
+        guard sentence.hasPrefix(weights) else { return "\(subject): \(sentence)" }
+        let rest = sentence.dropFirst(weights.count)
+        return rest.hasPrefix(" are ") ? "\(subject) is \(rest.dropFirst(5))" : subject + rest
+    }
+
     private static let downloadAgain = "download the file again"
 
     /// Other kinds of files that people hand over.

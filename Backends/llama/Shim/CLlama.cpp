@@ -44,18 +44,24 @@ void clearError() { firstError.clear(); }
 /// Whether the batch that this thread computes was cut: messages of the library about that are no errors.
 thread_local bool isCut = false;
 
+/// Whether this thread loads an adapter: the library warns of each tensor whose weights it keeps in another order.
+thread_local bool isLoadingAdapter = false;
+
 /// Writes warnings and errors to standard error, which is the backend's log; other messages are dropped.
 void logCallback(ggml_log_level level, const char *text, void *) {
     if (isCut) return;
     static thread_local ggml_log_level last = GGML_LOG_LEVEL_NONE;
     // A continuation belongs to the line before it.
     if (level != GGML_LOG_LEVEL_CONT) last = level;
-    if (last < GGML_LOG_LEVEL_WARN) return;
+    if (last < (isLoadingAdapter ? GGML_LOG_LEVEL_ERROR : GGML_LOG_LEVEL_WARN)) return;
     std::fputs(text, stderr);
     if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
 
 using hearth::weights;
+
+/// The files of the adapters, from their opening until they are loaded.
+hearth::WeightsFiles adapterFiles;
 
 /// Called with the reason why the library cannot go on.
 void (*gaveUpCallback)(const char *) = nullptr;
@@ -130,11 +136,27 @@ private:
     llama_batch batch;
 };
 
+/// What the adapters of a model add to what llama.cpp reports before it computes with them.
+struct AdapterCost {
+    /// The longest result of an adapter for one token, in numbers.
+    uint64_t widest = 0;
+    uint64_t tensors = 0;
+};
+
+/// The memory of the nodes that compute an adapter's tensor in a graph; there are three graphs.
+constexpr uint64_t adapterTensorBytes = 16 << 10;
+
 }  // namespace
 
 // Members are destroyed from the last to the first: the context before its threads, and all before the model.
 struct hearth_llama {
     std::unique_ptr<llama_model, ModelDeleter> model;
+    hearth_llama_loading loading = HEARTH_LLAMA_MEASURED;
+    /// Owned by the model.
+    std::vector<llama_adapter_lora *> adapters;
+    /// The memory for computing with them.
+    AdapterCost adapterCost;
+    uint32_t outputs = 0;
     std::unique_ptr<ggml_threadpool, ThreadpoolDeleter> threads;
     std::unique_ptr<llama_context, ContextDeleter> context;
     std::unique_ptr<Batch> batch;
@@ -258,14 +280,13 @@ void hearth_llama_first_error(char *text, size_t capacity) {
     if (capacity > 0) std::snprintf(text, capacity, "%s", firstError.c_str());
 }
 
-size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
+static size_t openFile(hearth::WeightsFiles &files, int descriptor, uint8_t *first, size_t capacity) {
     clearError();
     return guarded<size_t>(0, [&]() -> size_t {
-        if (weights.empty()) llama_backend_init();
         // Reads and seeks, which every policy allows; pread and dup some do not.
         FILE *file = fdopen(descriptor, "rb");
         if (!file) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
-        weights.add(file);
+        files.add(file);
         rewind(file);
         const size_t count = std::fread(first, 1, capacity, file);
         if (std::ferror(file)) {
@@ -275,12 +296,26 @@ size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
     });
 }
 
-hearth_llama_file_facts hearth_llama_inspect(size_t part) {
+size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
+    if (weights.empty()) llama_backend_init();
+    return openFile(weights, descriptor, first, capacity);
+}
+
+size_t hearth_llama_open_adapter(int descriptor, uint8_t *first, size_t capacity) {
+    return openFile(adapterFiles, descriptor, first, capacity);
+}
+
+/// The text of a key; empty where it has none.
+static std::string textOf(const gguf_context *header, const char *key) {
+    const int64_t index = gguf_find_key(header, key);
+    return index >= 0 && gguf_get_kv_type(header, index) == GGUF_TYPE_STRING ? gguf_get_val_str(header, index) : "";
+}
+
+static hearth_llama_file_facts inspectFile(FILE *file) {
     hearth_llama_file_facts facts{};
     facts.parts = 1;
     clearError();
     return guarded(facts, [&] {
-        FILE *file = weights.file(part);
         struct stat status {};
         if (!file || fstat(fileno(file), &status) != 0) return facts;
         facts.bytes = uint64_t(status.st_size);
@@ -295,6 +330,9 @@ hearth_llama_file_facts hearth_llama_inspect(size_t part) {
                                      " of the file, which is no multiple of " + std::to_string(alignment));
         }
         facts.has_header = true;
+        facts.is_adapter = textOf(header.get(), "general.type") == "adapter";
+        std::snprintf(facts.architecture, sizeof facts.architecture, "%s",
+                      textOf(header.get(), "general.architecture").c_str());
         facts.wanted_bytes = gguf_get_data_offset(header.get());
         for (int64_t i = 0; i < gguf_get_n_tensors(header.get()); i++) {
             const uint64_t end = gguf_get_data_offset(header.get()) + gguf_get_tensor_offset(header.get(), i) +
@@ -319,6 +357,10 @@ hearth_llama_file_facts hearth_llama_inspect(size_t part) {
         return facts;
     });
 }
+
+hearth_llama_file_facts hearth_llama_inspect(size_t part) { return inspectFile(weights.file(part)); }
+
+hearth_llama_file_facts hearth_llama_inspect_adapter(size_t adapter) { return inspectFile(adapterFiles.file(adapter)); }
 
 hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
                                 void (*progress)(float, void *), void *context) {
@@ -351,9 +393,62 @@ hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_t
         if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
             throw std::runtime_error("the model does not continue text");
         }
+        llama->loading = loading;
         llama->candidates.resize(size_t(llama->vocabularySize()));
         prepareTemplate(*llama, chat_template);
         return llama.release();
+    });
+}
+
+/// The cost of an adapter, from the shapes in its header.
+static void addCost(AdapterCost &cost, FILE *file) {
+    ggml_context *shapes = nullptr;
+    rewind(file);
+    std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
+        gguf_init_from_file_ptr(file, {/* no_alloc */ true, &shapes}), gguf_free);
+    const std::unique_ptr<ggml_context, void (*)(ggml_context *)> owner(shapes, ggml_free);
+    if (!header) return;
+    for (ggml_tensor *tensor = ggml_get_first_tensor(shapes); tensor; tensor = ggml_get_next_tensor(shapes, tensor)) {
+        cost.tensors++;
+        const std::string_view name = ggml_get_name(tensor);
+        // Logits are computed for few tokens.
+        if (name.rfind("output.", 0) == 0) continue;
+        if (name.rfind(".lora_b") != name.npos) cost.widest = std::max(cost.widest, uint64_t(tensor->ne[1]));
+    }
+}
+
+bool hearth_llama_load_adapter(hearth_llama *llama) {
+    clearError();
+    isLoadingAdapter = true;
+    const bool isLoaded = guarded(false, [&] {
+        FILE *file = adapterFiles.file(llama->adapters.size());
+        if (!file) throw std::runtime_error("it was not opened");
+        addCost(llama->adapterCost, file);
+        rewind(file);
+        llama_adapter_lora *adapter = llama_adapter_lora_init_from_file_ptr(llama->model.get(), file);
+        if (!adapter) return false;
+        llama->adapters.push_back(adapter);
+        if (llama_adapter_get_alora_n_invocation_tokens(adapter) > 0) {
+            throw std::runtime_error("it is an activated LoRA, which applies to a part of a text only");
+        }
+        if (llama->loading != HEARTH_LLAMA_MEASURED && llama->adapters.size() == adapterFiles.count()) {
+            adapterFiles.close();
+        }
+        return true;
+    });
+    isLoadingAdapter = false;
+    return isLoaded;
+}
+
+bool hearth_llama_apply(hearth_llama *llama, const hearth_llama_applied *applied, size_t count) {
+    return guarded(false, [&] {
+        std::vector<llama_adapter_lora *> adapters;
+        std::vector<float> scales;
+        for (size_t i = 0; i < count; i++) {
+            adapters.push_back(llama->adapters.at(applied[i].adapter));
+            scales.push_back(applied[i].scale);
+        }
+        return llama_set_adapters_lora(llama->context.get(), adapters.data(), count, scales.data()) == 0;
     });
 }
 
@@ -369,6 +464,8 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
         facts.longest_piece_bytes = longestPiece(llama->vocabulary());
         facts.splits_text = llama_vocab_type(llama->vocabulary()) == LLAMA_VOCAB_TYPE_BPE;
         facts.has_chat_template = llama->chatTemplate != nullptr;
+        facts.forgets_last =
+            !llama_model_is_recurrent(llama->model.get()) && !llama_model_is_hybrid(llama->model.get());
         return facts;
     });
 }
@@ -431,9 +528,11 @@ hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
         }
         needs.context_bytes += uint64_t(llama_n_ctx(llama->context.get())) * cellBytes;
         // The kept logits, and the graphs themselves.
-        const uint32_t sequences = llama_n_seq_max(llama->context.get());
-        needs.context_bytes += uint64_t(llama->vocabularySize()) * sizeof(float) * sequences;
+        needs.context_bytes += uint64_t(llama->vocabularySize()) * sizeof(float) * llama->outputs;
         needs.context_bytes += graphBytes;
+        // A result of an adapter, and its sum with that of the weights.
+        needs.context_bytes += llama->adapterCost.widest * sizeof(float) * 2 * llama_n_batch(llama->context.get());
+        needs.context_bytes += llama->adapterCost.tensors * adapterTensorBytes;
         return needs;
     });
 }
@@ -484,8 +583,9 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_batch = settings.batch_tokens;
         parameters.n_ubatch = settings.batch_tokens;
         parameters.n_seq_max = settings.sequences;
-        // Only the last token of a sequence in a batch has its logits computed.
-        parameters.n_outputs_max = std::min(settings.sequences, settings.batch_tokens);
+        // Only the last token of a sequence in a batch, and those drafted behind it, have their logits computed.
+        llama->outputs = std::min(settings.sequences + settings.drafted_tokens, settings.batch_tokens);
+        parameters.n_outputs_max = llama->outputs;
         parameters.n_threads = int32_t(settings.threads);
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;

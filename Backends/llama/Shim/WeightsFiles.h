@@ -17,6 +17,7 @@ public:
     ~WeightsFiles() { close(); }
 
     bool empty() const { return files.empty(); }
+    size_t count() const { return files.size(); }
 
     /// Takes a file over.
     void add(FILE *file) {

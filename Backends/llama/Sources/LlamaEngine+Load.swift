@@ -28,7 +28,8 @@ extension LlamaEngine {
         let plan = measured.plan
         let context = measured.cost.bytes(contextTokens: plan.contextTokens, sequences: plan.sequences)
         let copies = measured.loading == HEARTH_LLAMA_REORDERED ? measured.copiesBytes : 0
-        // The program, and the measured model's vocabulary, which takes the room that the loaded one's will take.
+        // The program, and the measured model's vocabulary and adapters, which take the room that the loaded ones will
+        // take.
         let limit = hearth_llama_memory_limit()
         let used = limit > 0 ? limit - MemoryPlan.most(below: limit, fits: hearth_llama_has_room) : 0
         var inspected = InspectedModel(
@@ -43,12 +44,15 @@ extension LlamaEngine {
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         try open(request)
         let (plan, loading) = try planned(request)
-        let model = try LlamaModel(loading, chatTemplate: request.chatTemplate, progress: progress)
+        let model = try LlamaModel(loading, request, progress: progress)
         let count = try prepare(model, plan, request)
         modelID = request.model
         hasOtherTemplate = request.chatTemplate != nil
         sequences = Array(repeating: nil, count: count)
         caches = CacheTable(count: count)
+        adapters = AdapterTable(
+            request.adapters.map { AdapterTable.Adapter(name: $0.name, scale: $0.scale, isDefault: $0.isDefault) })
+        drafts = request.draftLookup
         self.model = model
         if let templateWarning { Backend.log(templateWarning) }
         Self.isLoading = false
@@ -69,6 +73,7 @@ extension LlamaEngine {
                 .badModel, "no weights were handed over; name a GGUF file as the model's \"file\" in the manifest")
         }
         try LlamaModel.open([descriptor] + request.furtherWeightsDescriptors)
+        try LlamaModel.open(request.adapters)
     }
 
     private func options(_ request: LoadRequest) throws(EngineFault) -> ModelOptions {
@@ -93,13 +98,13 @@ extension LlamaEngine {
     /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
     /// kernels.
     private mutating func measure(_ request: LoadRequest) throws(EngineFault) -> Measured {
-        let model = try LlamaModel(HEARTH_LLAMA_MEASURED, chatTemplate: request.chatTemplate) { _ in }
+        let model = try LlamaModel(HEARTH_LLAMA_MEASURED, request) { _ in }
         let trained = Int(model.facts.context_tokens)
         let isContextWanted = request.contextTokens > 0
         let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax
         contextTokens = trained > 0 ? min(wanted, trained) : wanted
         let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
-        // The measured model's vocabulary takes the room that the loaded one will take.
+        // The measured model's vocabulary and its adapters take the room that the loaded ones will take.
         defer { withExtendedLifetime(model) {} }
         let (cost, copiesBytes) = try model.needs(
             contextTokens: min(contextTokens, Limits.measuredContextTokensMax), cacheType: options(request).cacheType)

@@ -2,15 +2,21 @@ import BackendIPC
 import BackendKit
 import LlamaPlanning
 
-// One decode step: plan a batch, compute it, choose a token for every sequence whose prompt is computed.
+// One decode step: plan a batch, compute it, choose a token for every sequence whose prompt is computed, and more for
+// those whose drafted tokens are accepted.
 extension LlamaEngine {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let model = try loadedModel()
         let isTextPending = takeTexts(model, &step)
-        let promptTokens = plan(step.sequences, model)
+        let runnable = nextInTurn(step.sequences)
+        let promptTokens = plan(runnable, beside: step.sequences, model)
+        if drafts, promptSequences == 0 { draft(step) }
         guard !planned.isEmpty else {
             step.hasProgress = isTextPending && textsProgressed()
             return isTextPending ? .at(nanoseconds: Backend.nowNanoseconds + Limits.textIntervalNanoseconds) : .idle
+        }
+        if let first = planned.first, let adapters = sequences[first.sequence]?.adapters, !model.apply(adapters) {
+            throw EngineFault(.internal, "llama.cpp does not apply the adapters; its log says why")
         }
         fill(model)
         let running = RunningStep(
@@ -28,6 +34,7 @@ extension LlamaEngine {
             return verdict == .goOn
         }
         let nanoseconds = Backend.nowNanoseconds &- began
+        adapterTurns.took(nanoseconds)
         switch decoded {
         case .done: break
         case .noRoom:
@@ -44,15 +51,32 @@ extension LlamaEngine {
         case .failed(let code):
             throw failure(code)
         }
-        if promptTokens > 0 { pace.took(nanoseconds, promptTokens: promptTokens, running.company) }
+        if promptTokens > 0 {
+            pace.took(nanoseconds, promptTokens: promptTokens, running.company)
+        } else if drafts {
+            draftCost.took(
+                nanoseconds, sequences: planned.count, drafted: planned.reduce(0) { $0 + $1.draft.count })
+        }
         for share in planned {
             sequences[share.sequence]?.computed += share.tokens
             if share.logitsIndex >= 0 {
-                advance(share.sequence, logitsIndex: share.logitsIndex, model, &step)
+                advance(share, model, &step)
                 attend()
             }
         }
         return .again
+    }
+
+    /// The sequences that are computed with the adapters whose turn it is.
+    private mutating func nextInTurn(_ runnable: [Int]) -> [Int] {
+        guard !adapters.adapters.isEmpty else { return runnable }
+        var sets: [AdapterSet] = []
+        for number in runnable {
+            guard let set = sequences[number]?.adapters, !sets.contains(set) else { continue }
+            sets.append(set)
+        }
+        guard let turn = adapterTurns.next(among: sets) else { return [] }
+        return runnable.filter { sequences[$0]?.adapters == turn }
     }
 
     /// The sequences that wait for the step that was planned.
@@ -75,8 +99,8 @@ extension LlamaEngine {
     }
 
     /// Divides the batch: one token for each sequence that generates, the rest for new prompts. Returns the number of
-    /// prompt tokens in it.
-    private mutating func plan(_ runnable: [Int], _ model: LlamaModel) -> Int {
+    /// prompt tokens in it. `all`: the sequences that could be computed now, with whatever adapters.
+    private mutating func plan(_ runnable: [Int], beside all: [Int], _ model: LlamaModel) -> Int {
         planned.removeAll(keepingCapacity: true)
         // By cache: the length of the beginning that others wait for.
         var awaited: [Int: Int] = [:]
@@ -98,13 +122,28 @@ extension LlamaEngine {
         }
         promptSequences = 0
         guard !prompts.isEmpty else { return 0 }
-        let room = min(pace.room(company(runnable)), Limits.batchTokens - planned.count)
+        let room = min(pace.room(company(all)), Limits.batchTokens - planned.count)
         let shares = PromptShares(room: room, among: prompts).tokens
         for (sequence, tokens) in shares { planned.append(Planned(sequence: sequence, tokens: tokens)) }
         promptSequences = shares.count
         // llama.cpp computes neighbouring caches together only when they come in order.
         planned.sort { (sequences[$0.sequence]?.cache ?? 0) < (sequences[$1.sequence]?.cache ?? 0) }
         return shares.values.reduce(0, +)
+    }
+
+    /// Drafts tokens for the sequences that generate, where they are few: never more than their credit and their length
+    /// allow.
+    private mutating func draft(_ step: borrowing Step) {
+        guard step.sequences.count <= DraftCost.sequencesMax, let worth = draftCost.chance(sequences: planned.count)
+        else { return }
+        for index in planned.indices {
+            let number = planned[index].sequence
+            guard let sequence = sequences[number] else { continue }
+            let room = min(step.credit(of: number), sequence.tokensMax - sequence.tokens.count) - 1
+            let wanted = sequences[number]?.draft.tokens(worth: worth) ?? 0
+            planned[index].draft = DraftLookup.draft(
+                after: sequence.tokens, count: min(wanted, room, DraftLength.tokensMax / planned.count))
+        }
     }
 
     /// Takes over the beginning that an earlier sequence computes once it is there; returns whether it is still
@@ -147,7 +186,8 @@ extension LlamaEngine {
         }
     }
 
-    /// Puts the planned tokens into the batch. Only the last known token of a sequence gets logits.
+    /// Puts the planned tokens into the batch. Only the last known token of a sequence, and those drafted behind it, get
+    /// logits.
     private mutating func fill(_ model: LlamaModel) {
         model.clearBatch()
         for index in planned.indices {
@@ -165,33 +205,82 @@ extension LlamaEngine {
             }
             // A context smaller than the batch makes the batch smaller; the rest waits for the next step.
             planned[index].tokens = added
+            guard planned[index].logitsIndex >= 0 else { continue }
+            let draft = planned[index].draft
+            let taken = draft.enumerated().prefix { offset, token in
+                model.add(token, position: sequence.tokens.count + offset, cache: sequence.cache, wantsLogits: true)
+                    != nil
+            }
+            planned[index].draft = draft.prefix(taken.count)
         }
     }
 
-    /// Chooses a sequence's next token and emits it, or ends the sequence.
-    private mutating func advance(
-        _ number: Int, logitsIndex: Int32, _ model: LlamaModel, _ step: inout Step
-    ) {
+    /// Chooses a sequence's next token, and one more for each drafted token that is the chosen one: those are the tokens
+    /// that would have been chosen without a draft, because each is drawn by the sequence's own sampler. What was computed
+    /// behind them is forgotten.
+    private mutating func advance(_ share: Planned, _ model: LlamaModel, _ step: inout Step) {
+        let number = share.sequence
         guard let sequence = sequences[number] else { return }
+        if !share.draft.isEmpty { step.noteDraft(number, tokens: share.draft.count, accepted: 0) }
+        var accepted = 0
+        for (offset, expected) in share.draft.enumerated() {
+            let index = share.logitsIndex + Int32(offset)
+            guard choose(number, logitsIndex: index, expected: expected, model, &step) else { break }
+            accepted += 1
+        }
+        if accepted == share.draft.count {
+            let index = share.logitsIndex + Int32(accepted)
+            _ = choose(number, logitsIndex: index, expected: nil, model, &step)
+        } else if !model.forget(cache: sequence.cache, from: sequence.computed + accepted) {
+            sequences[number]?.computed = 0
+        }
+        if drafts { sequences[number]?.draft.took(drafted: share.draft.count, accepted: accepted) }
+    }
+
+    /// Chooses a sequence's next token and emits it, or ends the sequence. Returns whether the token is the expected one,
+    /// which is computed already, and the sequence goes on.
+    private mutating func choose(
+        _ number: Int, logitsIndex: Int32, expected: Int32?, _ model: LlamaModel, _ step: inout Step
+    ) -> Bool {
+        guard let sequence = sequences[number] else { return false }
         let token: Int32
         switch model.sample(sequence.sampler, at: logitsIndex) {
         case .token(let chosen): token = chosen
         case .notANumber:
-            return fail(
+            fail(
                 number,
                 """
                 "\(modelID)" computed something that is no number, so no token can be chosen; its weights are damaged, or \
                 made for another arithmetic
                 """, &step)
-        case .failed: return fail(number, "no token could be chosen; the backend's log says why", &step)
+            return false
+        case .failed:
+            fail(number, "no token could be chosen; the backend's log says why", &step)
+            return false
         }
         let id = UInt32(bitPattern: token)
-        if sequence.stopTokenIDs.contains(id) { return finish(number, .stopToken(id), &step) }
-        if !sequence.ignoresEndOfTurn, model.endsTurn(token) { return finish(number, .endOfTurn, &step) }
+        if sequence.stopTokenIDs.contains(id) {
+            finish(number, .stopToken(id), &step)
+            return false
+        }
+        if !sequence.ignoresEndOfTurn, model.endsTurn(token) {
+            finish(number, .endOfTurn, &step)
+            return false
+        }
         emit(token, of: number, sequence.answer, model, &step)
         sequences[number]?.tokens.append(token)
-        if let ending = sequence.answer?.ending { return finish(number, ending, &step) }
-        if sequence.tokens.count + 1 >= sequence.tokensMax { finish(number, .length, &step) }
+        let isExpected = token == expected
+        if isExpected { step.noteDraft(number, tokens: 0, accepted: 1) }
+        if let ending = sequence.answer?.ending {
+            finish(number, ending, &step)
+            return false
+        }
+        guard sequence.tokens.count + 1 < sequence.tokensMax else {
+            finish(number, .length, &step)
+            return false
+        }
+        if isExpected { sequences[number]?.computed += 1 }
+        return isExpected
     }
 
     private func emit(

@@ -8,7 +8,7 @@ struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
-        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings,
+        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters, .draftLookup,
     ]
 
     var model: LlamaModel?
@@ -19,6 +19,11 @@ struct LlamaEngine: Engine {
     /// By number; nil while the number is free, or while its prompt is not tokenized yet.
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
+    var adapters = AdapterTable()
+    var adapterTurns = AdapterTurns()
+    /// Whether tokens are drafted.
+    var drafts = false
+    var draftCost = DraftCost()
     var arrivals: UInt64 = 0
     /// The number of prompt tokens that a step computes.
     var pace = PrefillPace()
@@ -37,6 +42,8 @@ struct LlamaEngine: Engine {
     struct Planned {
         var sequence: Int
         var tokens: Int
+        /// Tokens that were drafted to follow, each with logits behind those of the last token.
+        var draft: ArraySlice<Int32> = []
         var logitsIndex: Int32 = -1
     }
 
@@ -86,8 +93,10 @@ struct LlamaEngine: Engine {
         guard let sampler = model.sampler(request.sampling.merged(into: model.defaultSampling)) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }
+        let adapters = try adapterSet(of: request)
+        let scope = adapters.scope(within: request.cacheScope)
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
-            let taken = caches.take(for: prompt, scope: request.cacheScope)
+            let taken = caches.take(for: prompt, scope: scope)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
         // Penalties look back over the prompt too.
         for token in prompt.suffix(Int(HEARTH_LLAMA_PENALTY_WINDOW_TOKENS)) { sampler.accept(token) }
@@ -95,11 +104,20 @@ struct LlamaEngine: Engine {
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
-            cache: taken.cache, scope: request.cacheScope, arrival: arrivals, tokens: prompt, computed: held,
+            cache: taken.cache, scope: scope, adapters: adapters, arrival: arrivals, tokens: prompt, computed: held,
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
             sampler: sampler, answer: AnswerText(request, model), beginning: beginning)
+    }
+
+    private func adapterSet(of request: GenerateRequest) throws(EngineFault) -> AdapterSet {
+        do throws(AdapterTable.Unknown) {
+            return try adapters.set(for: request.adapters?.map { ($0.name, $0.scale) })
+        } catch {
+            let list = error.known.isEmpty ? "it has none" : "it has: \(error.known.joined(separator: ", "))"
+            throw EngineFault(.invalidArgument, "\"\(modelID)\" has no adapter \"\(error.name)\"; \(list)")
+        }
     }
 
     /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.

@@ -30,11 +30,14 @@ final class LlamaModel: @unchecked Sendable {
     /// Why the file's chat template cannot be used, to complete "the chat template ..."; empty when it can, or there is
     /// none.
     let templateFlaw: String
+    /// Whether its contexts compute drafted tokens.
+    private let drafts: Bool
 
-    /// Loads the weights that were opened. `chatTemplate` nil: that of the weights.
+    /// Loads the weights and the adapters that were opened, with the template and the drafts that the request asks for.
     init(
-        _ loading: hearth_llama_loading, chatTemplate: String?, progress: (Float) -> Void
+        _ loading: hearth_llama_loading, _ request: LoadRequest, progress: (Float) -> Void
     ) throws(EngineFault) {
+        let chatTemplate = request.chatTemplate
         let loaded = withoutActuallyEscaping(progress) { progress in
             var progress = progress
             return withUnsafeMutablePointer(to: &progress) { context in
@@ -51,6 +54,7 @@ final class LlamaModel: @unchecked Sendable {
         }
         guard let loaded else { throw EngineFault(.badModel, Self.failure(nil)) }
         llama = loaded
+        drafts = request.draftLookup
         facts = hearth_llama_get_facts(loaded)
         defaultSampling = hearth_llama_default_sampling(loaded)
         preTokenizer = PreTokenizer(
@@ -58,6 +62,17 @@ final class LlamaModel: @unchecked Sendable {
         templateFlaw = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
             let count = hearth_llama_template_flaw(loaded, buffer.baseAddress, buffer.count)
             return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
+        for adapter in request.adapters where !hearth_llama_load_adapter(loaded) {
+            throw EngineFault(
+                .badModel,
+                "the adapter \"\(adapter.name)\" cannot be used with this model: \(LoadFailure.plain(Self.firstError)); bring "
+                    + "the file that was made for it, or take it out of \"adapters\" in the model's settings")
+        }
+        if drafts, !facts.forgets_last {
+            throw EngineFault(
+                .badModel,
+                "this model's state cannot give up refused drafts; leave \"draft\" out of the model's settings")
         }
     }
 
@@ -73,7 +88,8 @@ final class LlamaModel: @unchecked Sendable {
     private func prepare(contextTokens: Int, sequences: Int, threads: Int, cacheType: UnsafePointer<CChar>) -> Bool {
         let settings = hearth_llama_context_settings(
             context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(clamping: sequences),
-            batch_tokens: UInt32(Limits.batchTokens), threads: UInt32(clamping: max(1, threads)),
+            batch_tokens: UInt32(Limits.batchTokens),
+            drafted_tokens: drafts ? UInt32(DraftLength.tokensMax) : 0, threads: UInt32(clamping: max(1, threads)),
             separate_caches: facts.weights_bytes <= Limits.separateCachesWeightsBytesMax, cache_type: cacheType)
         let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
         return !cells.overflow && hearth_llama_prepare(llama, settings)
@@ -116,6 +132,12 @@ final class LlamaModel: @unchecked Sendable {
     func add(_ token: Int32, position: Int, cache: Int, wantsLogits: Bool) -> Int32? {
         let index = hearth_llama_batch_add(llama, token, Int32(position), Int32(cache), wantsLogits)
         return index < 0 ? nil : index
+    }
+
+    /// Has all that is computed from now on computed with these adapters; returns false when llama.cpp refuses.
+    func apply(_ adapters: AdapterSet) -> Bool {
+        let applied = adapters.members.map { hearth_llama_applied(adapter: $0.adapter, scale: $0.scale) }
+        return hearth_llama_apply(llama, applied, applied.count)
     }
 
     /// Computes the batch; calls `goesOn` now and then, and ends early when it returns false.
@@ -197,12 +219,42 @@ extension LlamaModel {
         if let flaw = WeightsPart.flaw(of: parts) { throw EngineFault(.badModel, flaw) }
     }
 
+    /// Opens the files of adapters behind their descriptors, which it takes over, and checks them as those of weights.
+    static func open(_ adapters: [LoadRequest.Adapter]) throws(EngineFault) {
+        for (index, adapter) in adapters.enumerated() {
+            do throws(EngineFault) {
+                let file = try open(
+                    adapter.descriptor, hearth_llama_open_adapter, { hearth_llama_inspect_adapter(index) })
+                guard file.is_adapter else {
+                    throw EngineFault(.badModel, "the weights are no adapter (general.type in their header)")
+                }
+            } catch {
+                let sentence = WeightsFile.sentence(error.message, about: "the file of the adapter \"\(adapter.name)\"")
+                throw EngineFault(error.code, sentence)
+            }
+        }
+    }
+
     private static func open(_ descriptor: Int32, part: Int) throws(EngineFault) -> hearth_llama_file_facts {
+        var file = try open(descriptor, hearth_llama_open, { hearth_llama_inspect(part) })
+        guard !file.is_adapter else {
+            let architecture = withUnsafeBytes(of: &file.architecture) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            throw EngineFault(.badModel, WeightsFile.adapterFlaw(architecture: architecture))
+        }
+        return file
+    }
+
+    private static func open(
+        _ descriptor: Int32, _ opened: (Int32, UnsafeMutablePointer<UInt8>?, Int) -> Int,
+        _ inspected: () -> hearth_llama_file_facts
+    ) throws(EngineFault) -> hearth_llama_file_facts {
         var first = [UInt8](repeating: 0, count: WeightsFile.firstBytesCount)
-        let count = hearth_llama_open(descriptor, &first, first.count)
+        let count = opened(descriptor, &first, first.count)
         let error = firstError
         guard error.isEmpty else { throw EngineFault(.badModel, error) }
-        let file = hearth_llama_inspect(part)
+        let file = inspected()
         if let flaw = WeightsFile.flaw(first: Array(first.prefix(count)), fileBytes: file.bytes) {
             throw EngineFault(.badModel, flaw)
         }

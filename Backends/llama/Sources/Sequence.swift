@@ -5,8 +5,9 @@ import LlamaPlanning
 struct Sequence {
     /// The cache that holds its computed tokens.
     let cache: Int
-    /// The scope that it is computed for.
+    /// The scope that it is computed for, which its adapters are a part of.
     let scope: [UInt8]
+    let adapters: AdapterSet
     /// Order of arrival: earlier prompts are computed first.
     let arrival: UInt64
     /// Prompt and completion; all but the last token of a completion are computed before the next is chosen.
@@ -24,6 +25,8 @@ struct Sequence {
     /// The beginning of its prompt that an earlier sequence computes; nothing is computed for this one before it is
     /// there.
     var beginning: SharedBeginning?
+    /// How many tokens are drafted for it.
+    var draft = DraftLength()
 
     /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
     var uncomputed: Int { tokens.count - computed }

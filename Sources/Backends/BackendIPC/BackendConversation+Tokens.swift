@@ -162,5 +162,10 @@ extension BackendConversation {
                 "the sequence \(sequence) finished with \(finish.cachedPromptTokens) cached prompt tokens"
                     + " of \(finish.promptTokens)")
         }
+        guard finish.acceptedDraftTokens <= finish.draftedTokens, UInt64(finish.acceptedDraftTokens) <= tokens else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with \(finish.acceptedDraftTokens) accepted tokens of"
+                    + " \(finish.draftedTokens) that were drafted, and \(tokens) that were sent")
+        }
     }
 }

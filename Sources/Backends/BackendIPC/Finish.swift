@@ -25,6 +25,9 @@ package struct Finish: WireMessage, Equatable, Sendable {
     package var cachedPromptTokens: UInt32 = 0
     /// The place of the string that ended it among the request's stop strings.
     package var stop: UInt32?
+    /// Tokens that were drafted, and how many of these are among the tokens that were sent.
+    package var draftedTokens: UInt32 = 0
+    package var acceptedDraftTokens: UInt32 = 0
 
     package init(
         _ outcome: Outcome, stopTokenID: UInt32? = nil, stop: UInt32? = nil, promptTokens: UInt32 = 0,
@@ -48,6 +51,8 @@ package struct Finish: WireMessage, Equatable, Sendable {
         if promptTokens != 0 { size += WireSize.field(4, varint: UInt64(promptTokens)) }
         if cachedPromptTokens != 0 { size += WireSize.field(5, varint: UInt64(cachedPromptTokens)) }
         if let stop { size += WireSize.field(6, varint: UInt64(stop)) }
+        if draftedTokens != 0 { size += WireSize.field(10, varint: UInt64(draftedTokens)) }
+        if acceptedDraftTokens != 0 { size += WireSize.field(11, varint: UInt64(acceptedDraftTokens)) }
         return size
     }
 
@@ -61,6 +66,8 @@ package struct Finish: WireMessage, Equatable, Sendable {
         if promptTokens != 0 { writer.field(4, varint: UInt64(promptTokens)) }
         if cachedPromptTokens != 0 { writer.field(5, varint: UInt64(cachedPromptTokens)) }
         if let stop { writer.field(6, varint: UInt64(stop)) }
+        if draftedTokens != 0 { writer.field(10, varint: UInt64(draftedTokens)) }
+        if acceptedDraftTokens != 0 { writer.field(11, varint: UInt64(acceptedDraftTokens)) }
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -77,6 +84,8 @@ package struct Finish: WireMessage, Equatable, Sendable {
             case (4, .varint): promptTokens = try reader.uint32()
             case (5, .varint): cachedPromptTokens = try reader.uint32()
             case (6, .varint): stop = try reader.uint32()
+            case (10, .varint): draftedTokens = try reader.uint32()
+            case (11, .varint): acceptedDraftTokens = try reader.uint32()
             default: try reader.skip(field.type)
             }
         }

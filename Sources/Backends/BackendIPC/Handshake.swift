@@ -16,8 +16,12 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let reasoning = "reasoning"
     /// Looks for stop strings itself.
     package static let stopStrings = "stop_strings"
+    /// Computes with adapters of the model.
+    package static let adapters = "adapters"
+    /// Drafts tokens by looking them up in the sequence.
+    package static let draftLookup = "draft_lookup"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings]
+    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

@@ -16,11 +16,16 @@ package struct Load: WireMessage, Equatable, Sendable {
     package var chatTemplate = ""
     /// Whether to answer with `Inspected` instead of loading.
     package var inspectOnly = false
+    /// Ordered by name.
+    package var adapters: [LoadedAdapter] = []
+    /// Whether tokens are drafted by looking them up in the sequence.
+    package var draftLookup = false
 
     package init(
         model: String, weightsDescriptor: UInt32? = nil, furtherWeightsDescriptors: [UInt32] = [],
         weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0, maxSequences: UInt32, threads: UInt32 = 1,
-        options: [String: String] = [:], chatTemplate: String = "", inspectOnly: Bool = false
+        options: [String: String] = [:], chatTemplate: String = "", inspectOnly: Bool = false,
+        adapters: [LoadedAdapter] = [], draftLookup: Bool = false
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -32,6 +37,8 @@ package struct Load: WireMessage, Equatable, Sendable {
         self.options = options
         self.chatTemplate = chatTemplate
         self.inspectOnly = inspectOnly
+        self.adapters = adapters
+        self.draftLookup = draftLookup
     }
 
     package var encodedSize: Int {
@@ -43,6 +50,8 @@ package struct Load: WireMessage, Equatable, Sendable {
         if !furtherWeightsDescriptors.isEmpty { size += WireSize.field(8, byteCount: furtherBytes) }
         if !chatTemplate.isEmpty { size += WireSize.field(9, string: chatTemplate) }
         size += WireSize.field(10, varint: inspectOnly ? 1 : 0)
+        for adapter in adapters { size += WireSize.field(11, message: adapter) }
+        if draftLookup { size += WireSize.field(12, varint: 1) }
         return size
     }
 
@@ -60,6 +69,8 @@ package struct Load: WireMessage, Equatable, Sendable {
         }
         if !chatTemplate.isEmpty { writer.field(9, string: chatTemplate) }
         writer.field(10, varint: inspectOnly ? 1 : 0)
+        for adapter in adapters { writer.field(11, message: adapter) }
+        if draftLookup { writer.field(12, varint: 1) }
     }
 
     /// The size of the further descriptors, packed.
@@ -78,9 +89,54 @@ package struct Load: WireMessage, Equatable, Sendable {
             case (7, .bytes):
                 let option = try reader.stringEntry(field: 7)
                 options[option.key] = option.value
-            case (8, let type): try reader.uint32s(type, into: &furtherWeightsDescriptors)
+            case (8, .bytes), (8, .varint): try reader.uint32s(field.type, into: &furtherWeightsDescriptors)
             case (9, .bytes): chatTemplate = try reader.string(field: 9)
             case (10, .varint): inspectOnly = try reader.varint() != 0
+            case (11, .bytes): adapters.append(try LoadedAdapter(decoding: try reader.bytes()))
+            case (12, .varint): draftLookup = try reader.bool()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+/// An adapter that requests may choose.
+package struct LoadedAdapter: WireMessage, Equatable, Sendable {
+    package var name = ""
+    /// The descriptor of its file in the backend's process.
+    package var descriptor: UInt32 = 0
+    /// How strongly it is applied where a request does not say.
+    package var scale: Float = 0
+    /// Whether it is applied where a request names no adapters.
+    package var isDefault = false
+
+    package init(name: String, descriptor: UInt32, scale: Float, isDefault: Bool) {
+        self.name = name
+        self.descriptor = descriptor
+        self.scale = scale
+        self.isDefault = isDefault
+    }
+
+    package var encodedSize: Int {
+        WireSize.field(1, string: name) + WireSize.field(2, varint: UInt64(descriptor)) + WireSize.fixed32(3)
+            + WireSize.field(4, varint: isDefault ? 1 : 0)
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.field(1, string: name)
+        writer.field(2, varint: UInt64(descriptor))
+        writer.field(3, float: scale)
+        writer.field(4, varint: isDefault ? 1 : 0)
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): name = try reader.string(field: 1)
+            case (2, .varint): descriptor = try reader.uint32()
+            case (3, .fixed32): scale = try reader.float()
+            case (4, .varint): isDefault = try reader.bool()
             default: try reader.skip(field.type)
             }
         }

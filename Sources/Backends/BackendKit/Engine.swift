@@ -97,6 +97,10 @@ public struct Capability: Hashable, Sendable {
     public static let reasoning = Capability("reasoning")
     /// Looks for the request's stop strings itself (`Stopping.stop`, `Ending.stopString`).
     public static let stopStrings = Capability("stop_strings")
+    /// Computes with low-rank adapters of the model (`LoadRequest.adapters`, `GenerateRequest.adapters`).
+    public static let adapters = Capability("adapters")
+    /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
+    public static let draftLookup = Capability("draft_lookup")
 }
 
 /// The prompt tokens of a sequence.

@@ -21,6 +21,7 @@ extension GenerateRequest {
         sampling = draft.sampling
         stopping = draft.stopping
         backendOptions = draft.backendOptions
+        adapters = draft.adapters
     }
 
     /// A request whose prompt may not have come yet.
@@ -31,6 +32,7 @@ extension GenerateRequest {
         var sampling = Sampling()
         var stopping = Stopping()
         var backendOptions: [String: String] = [:]
+        var adapters: [Adapter]?
 
         mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
             var reader = WireReader(bytes)
@@ -43,6 +45,7 @@ extension GenerateRequest {
                 case (5, .bytes): try mergeTokenIDs(try reader.bytes())
                 case (6, .bytes): try sampling.merge(try reader.bytes())
                 case (7, .bytes): try stopping.merge(try reader.bytes())
+                case (40, .bytes): try mergeAdapters(try reader.bytes())
                 case (100, .bytes):
                     let option = try reader.stringEntry(field: 100)
                     backendOptions[option.key] = option.value
@@ -62,6 +65,18 @@ extension GenerateRequest {
                 }
             }
             prompt = .messages(messages)
+        }
+
+        private mutating func mergeAdapters(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+            var adapters = adapters ?? []
+            var reader = WireReader(bytes)
+            while let field = try reader.next() {
+                switch (field.number, field.type) {
+                case (1, .bytes): adapters.append(try Adapter(decoding: try reader.bytes()))
+                default: try reader.skip(field.type)
+                }
+            }
+            self.adapters = adapters
         }
 
         private mutating func mergeTokenIDs(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -87,6 +102,20 @@ extension GenerateRequest.Message {
             switch (field.number, field.type) {
             case (1, .varint): role = GenerateRequest.Role(rawValue: try reader.enumeration()) ?? .unspecified
             case (2, .bytes): content = try reader.string(field: 2)
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+extension GenerateRequest.Adapter {
+    init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        self.init(name: "")
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): name = try reader.string(field: 1)
+            case (2, .fixed32): scale = try reader.float()
             default: try reader.skip(field.type)
             }
         }

@@ -40,6 +40,21 @@ public struct GenerateRequest: Equatable, Sendable {
     /// not be used for another, because the time to the first token would reveal one consumer's prompts to another.
     /// Empty: share nothing. At most 32 opaque bytes.
     public var cacheScope: [UInt8] = []
+    /// The adapters to compute with, of `LoadRequest.adapters`; nil: those that are applied by default. The agent has
+    /// checked the names against the model's settings, which may have changed since it was loaded: refuse others.
+    public var adapters: [Adapter]?
+
+    /// An adapter of the model.
+    public struct Adapter: Equatable, Sendable {
+        public var name: String
+        /// How strongly it is applied; nil: as the model's owner says.
+        public var scale: Float?
+
+        public init(name: String, scale: Float? = nil) {
+            self.name = name
+            self.scale = scale
+        }
+    }
 
     public init(prompt: Prompt) { self.prompt = prompt }
 }

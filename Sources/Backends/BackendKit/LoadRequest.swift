@@ -23,11 +23,36 @@ public struct LoadRequest: Equatable, Sendable {
     /// A chat template, Jinja, in place of the model's own; nil: the model's own, and always without the capability
     /// `.chatTemplate`.
     public var chatTemplate: String?
+    /// The adapters that requests may choose, ordered by name, at most 16; none without the capability `.adapters`.
+    public var adapters: [Adapter]
+    /// Whether to draft tokens by looking up what followed the last ones earlier in the sequence; false without the
+    /// capability `.draftLookup`.
+    public var draftLookup: Bool
+
+    /// A low-rank adapter (LoRA) of the model.
+    public struct Adapter: Equatable, Sendable {
+        /// The name that requests choose it by.
+        public var name: String
+        /// The descriptor of its file, open for reading and seekable for the life of the process.
+        public var descriptor: Int32
+        /// How strongly it is applied where a request does not say.
+        public var scale: Float
+        /// Whether it is applied where a request names no adapters.
+        public var isDefault: Bool
+
+        public init(name: String, descriptor: Int32, scale: Float = 1, isDefault: Bool = false) {
+            self.name = name
+            self.descriptor = descriptor
+            self.scale = scale
+            self.isDefault = isDefault
+        }
+    }
 
     public init(
         model: String, weightsDescriptor: Int32? = nil, furtherWeightsDescriptors: [Int32] = [],
         weightsBytes: UInt64 = 0, contextTokens: Int = 0, maxSequences: Int = 1, threads: Int = 1,
-        options: [String: String] = [:], chatTemplate: String? = nil
+        options: [String: String] = [:], chatTemplate: String? = nil, adapters: [Adapter] = [],
+        draftLookup: Bool = false
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -38,6 +63,8 @@ public struct LoadRequest: Equatable, Sendable {
         self.threads = threads
         self.options = options
         self.chatTemplate = chatTemplate
+        self.adapters = adapters
+        self.draftLookup = draftLookup
     }
 
     init(_ load: Load) {
@@ -46,7 +73,12 @@ public struct LoadRequest: Equatable, Sendable {
             furtherWeightsDescriptors: load.furtherWeightsDescriptors.map { Int32(truncatingIfNeeded: $0) },
             weightsBytes: load.weightsBytes, contextTokens: Int(load.contextTokens),
             maxSequences: Int(load.maxSequences), threads: Int(load.threads), options: load.options,
-            chatTemplate: load.chatTemplate.isEmpty ? nil : load.chatTemplate)
+            chatTemplate: load.chatTemplate.isEmpty ? nil : load.chatTemplate,
+            adapters: load.adapters.map {
+                Adapter(
+                    name: $0.name, descriptor: Int32(truncatingIfNeeded: $0.descriptor), scale: $0.scale,
+                    isDefault: $0.isDefault)
+            }, draftLookup: load.draftLookup)
     }
 }
 

@@ -20,6 +20,8 @@ public struct Step: ~Copyable {
         /// Whether each token is a run of its own, because the agent matches stop strings and has to know which token
         /// completes one.
         var sendsSingly = false
+        var draftedTokens: UInt32 = 0
+        var acceptedDraftTokens: UInt32 = 0
     }
 
     /// One run whose ids and texts lie in the shared buffers.
@@ -94,6 +96,16 @@ public struct Step: ~Copyable {
         text.withUTF8 { emit(sequence, token: token, text: UnsafeRawBufferPointer($0)) }
     }
 
+    /// Notes that `tokens` were drafted for a running sequence, and that `accepted` of them were emitted; the sums are
+    /// reported when it ends.
+    public mutating func noteDraft(_ sequence: Int, tokens: Int, accepted: Int) {
+        guard slots.indices.contains(sequence), slots[sequence].isRunning else {
+            return noteMisuse("drafted tokens for the sequence \(sequence), which is not running")
+        }
+        slots[sequence].draftedTokens &+= UInt32(clamping: tokens)
+        slots[sequence].acceptedDraftTokens &+= UInt32(clamping: accepted)
+    }
+
     /// Ends a running sequence; its number is free again. `text` and `reasoning` are of earlier tokens and were held back;
     /// at most 16 KiB.
     public mutating func finish(
@@ -155,6 +167,9 @@ extension Step {
         guard byteCount <= ContractLimits.finishTextBytesMax else {
             return noteMisuse("ended the sequence \(sequence) with \(byteCount) bytes of text")
         }
+        var finish = finish
+        finish.draftedTokens = slots[sequence].draftedTokens
+        finish.acceptedDraftTokens = slots[sequence].acceptedDraftTokens
         open(sequence, alone: !reasoning.isEmpty)
         text.append(bytes)
         add(reasoning: reasoning)

@@ -88,7 +88,7 @@ struct CatalogReader: Sendable {
         }
         // Weights that a manifest names may lie here; they are no backends, whatever their mode.
         let weights = Set(
-            catalog.definitions.compactMap(\.model.file).flatMap { ModelParts.paths(ofModelAt: $0) })
+            catalog.definitions.flatMap { definition in definition.model.file.map(definition.model.paths) ?? [] })
         catalog.definitions.removeAll { weights.contains($0.name) }
         catalog.ignored.removeAll { weights.contains($0.name) }
         var processes = 0

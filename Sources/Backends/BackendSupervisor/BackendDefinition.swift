@@ -1,3 +1,4 @@
+internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxLaunch
 internal import SandboxPolicy
@@ -27,7 +28,7 @@ struct BackendDefinition: Equatable, Sendable {
     enum WeightsPlace: Hashable, Sendable {
         /// The model has no weights.
         case none
-        /// Their file, or all of their parts in order.
+        /// Their file, or all of their parts in order, and then the model's adapters.
         case at([PlaceWithin])
         /// The weights may not lie where the manifest says; a sentence with the remedy.
         case refused(String)
@@ -128,18 +129,29 @@ extension BackendDefinition.WeightsPlace {
         }
         do throws(SandboxPolicyError) {
             var places: [PlaceWithin] = []
-            for file in ModelParts.paths(ofModelAt: file) {
+            for file in model.paths(ofFilesAt: file) {
                 places.append(try LaunchPlanner.weightsPlace(file, folder: folder, owner: owner))
             }
-            self = .at(places)
+            self.init(places)
         } catch {
             self = .refused(error.description)
         }
     }
 
     /// The place of a model in a folder of models; links are followed.
-    init(inModelFolder path: String) {
-        self = .at(ModelParts.paths(ofModelAt: path).map { PlaceWithin(root: $0, within: "") })
+    init(of model: BackendManifest.Model, inModelFolder path: String) {
+        self.init(model.paths(ofFilesAt: path).map { PlaceWithin(root: $0, within: "") })
+    }
+
+    /// A process is handed no more files.
+    private init(_ places: [PlaceWithin]) {
+        let countMax = Int(LaunchPlan.Bounds.handedOnCountMax)
+        self =
+            places.count <= countMax
+            ? .at(places)
+            : .refused(
+                "the model has \(places.count) files with its adapters, and at most \(countMax) are handed over; join its "
+                    + "parts, with: llama-gguf-split --merge")
     }
 
     /// The files in their order; empty where the model has no weights, or where they may not lie there.

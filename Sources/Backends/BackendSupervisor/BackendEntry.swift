@@ -134,7 +134,8 @@ struct BackendEntry: Equatable, Sendable {
         served.residence = served.residence ?? .onDemand(keepAliveSeconds: nil)
         return BackendDefinition(
             name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: served,
-            weights: BackendDefinition.WeightsPlace(inModelFolder: model.path), pinnedDigest: model.sidecar.digest)
+            weights: BackendDefinition.WeightsPlace(of: served, inModelFolder: model.path),
+            pinnedDigest: model.sidecar.digest)
     }
 
     /// Keeps the manifest of `before` in force, because the new one asks for something that cannot be had.

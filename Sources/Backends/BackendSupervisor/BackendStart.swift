@@ -56,12 +56,15 @@ struct BackendStart: Sendable {
                 return WeightsLook.found(facts, isSettled: true)
             }
         }
-        if let wait = look().wait(for: places) { throw WeightsAwaited(description: wait) }
+        if let wait = definition.wait(for: look()) { throw WeightsAwaited(description: wait) }
         do {
-            let weights = ModelWeights(
-                files: try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) })
+            let files = try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) }
+            let adapters = definition.model.adapters.count
+            let weights = ModelWeights(parts: files.dropLast(adapters), adapters: files.suffix(adapters))
             if digests != nil, let pinned = definition.pinnedDigest, weights.digest != pinned {
-                let all = places.count > 1 ? "\(places.count) parts of the weights, from \(places[0].path) on," : ""
+                let all =
+                    weights.parts.count > 1
+                    ? "\(weights.parts.count) parts of the weights, from \(places[0].path) on," : ""
                 throw SupervisorError(
                     "the \(all.isEmpty ? "weights \(places[0].path)" : all) have the SHA-256 "
                         + "\(hexadecimal(weights.digest)), and not the one that their settings name, "
@@ -71,7 +74,7 @@ struct BackendStart: Sendable {
         } catch {
             // They may have gone, or begun to change, while they were read.
             let found = look()
-            if let wait = found.wait(for: places) { throw WeightsAwaited(description: wait) }
+            if let wait = definition.wait(for: found) { throw WeightsAwaited(description: wait) }
             // The look's words have the remedy for a folder of models.
             if let error = error as? TrustError, !error.isTransient, let refusal = found.refusal {
                 throw SupervisorError(refusal)

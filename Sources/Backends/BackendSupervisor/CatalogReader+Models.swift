@@ -119,8 +119,11 @@ extension CatalogReader {
         let order = modelFolders.enumerated().reduce(into: [:]) { $0[$1.element] = $1.offset }
         let models = catalog.models.values.map { ($0, order[folder(of: $0.path)] ?? .max) }
             .sorted { ($0.1, $0.0.path) < ($1.1, $1.0.path) }
+        let adapters = adapterPaths(of: catalog.models.values)
+        let shown = Set(adapters.map { printable($0) })
+        catalog.unserved.removeAll { shown.contains($0.path) }
         var count = 0
-        for (model, _) in models {
+        for (model, _) in models where !adapters.contains(model.path) || !model.sidecar.settings.adapters.isEmpty {
             do throws(Refusal) {
                 let backend = try backend(for: model, of: serving)
                 var model = model
@@ -158,6 +161,13 @@ extension CatalogReader {
             } catch {
                 catalog.unserved.append(UnservedFile(path: printable(model.path), reason: error.reason))
             }
+        }
+    }
+
+    /// The files that settings in force name as adapters: they are no models of their own.
+    private func adapterPaths(of models: some Sequence<ModelEntry>) -> Set<String> {
+        models.reduce(into: []) { paths, model in
+            paths.formUnion(model.sidecar.settings.adapters.map { "\(folder(of: model.path))/\($0.file)" })
         }
     }
 

@@ -120,8 +120,11 @@ extension ManagedBackend {
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return "" }
         if let refusal = weights.refusal { return refusal }
         if case .refused(let sentence) = inspectedFile { return sentence }
-        return weights.wait(for: definition.weights.places) ?? ""
+        return definition.wait(for: weights) ?? ""
     }
+
+    /// The adapters that requests may choose.
+    package var adapters: [ModelAdapter] { definition.model.adapters }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
     nonisolated var id: BackendCatalog.Process { BackendCatalog.Process(backend: key, number: number) }
@@ -254,7 +257,7 @@ extension ManagedBackend {
         self.files = files
         if filesAtLaunch?.isComplete == false, files.isComplete { filesAtLaunch = files }
         self.notice = notice
-        if let why = files.weights.wait(for: definition.weights.places) {
+        if let why = definition.wait(for: files.weights) {
             apply { life, _ in life.goesOnWaiting(why) }
         }
         weights?.look(files.weights, at: definition.weights.places, held: held)

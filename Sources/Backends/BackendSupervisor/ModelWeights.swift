@@ -1,24 +1,34 @@
 internal import Cryptography
 internal import LinuxSystem
 
-/// The weights of a model: its file, or all of its parts in their order.
+/// The files of a model that its process has open: its weights, in one file or in parts, and its adapters.
 struct ModelWeights: Sendable {
-    /// At least one.
-    let files: [ModelFile]
+    /// The weights: the file, or all of its parts in their order; at least one.
+    let parts: [ModelFile]
+    /// In the order of the model's settings.
+    let adapters: [ModelFile]
+
+    /// All of them, in the order in which they are handed over.
+    var files: [ModelFile] { parts + adapters }
 
     /// Of the files, in their order; borrowed from them.
     var descriptors: [CInt] { files.map { $0.descriptor.raw } }
 
     /// The size of all files, in bytes.
-    var byteCount: UInt64 {
+    var byteCount: UInt64 { Self.byteCount(of: files) }
+
+    /// The size of the weights alone, in bytes.
+    var partBytes: UInt64 { Self.byteCount(of: parts) }
+
+    private static func byteCount(of files: [ModelFile]) -> UInt64 {
         files.reduce(0) { sum, file in
             let (all, overflow) = sum.addingReportingOverflow(file.byteCount)
             return overflow ? .max : all
         }
     }
 
-    /// The digest that consumers are told, 32 bytes.
-    var digest: [UInt8] { Self.digest(ofFilesWith: files.map(\.digest)) }
+    /// The digest of the weights that consumers are told, 32 bytes.
+    var digest: [UInt8] { Self.digest(ofFilesWith: parts.map(\.digest)) }
 
     /// SHA-256 of the file; of several parts, SHA-256 of their SHA-256s, 32 bytes each, one behind the other.
     static func digest(ofFilesWith digests: [[UInt8]]) -> [UInt8] {

@@ -294,9 +294,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   package var version: String = String()
 
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
-  /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`) and
-  /// "stop_strings" (`Finish.stop`). A capability that is not named is never used. At most 32 names of at most 64 bytes,
-  /// none of them twice.
+  /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
+  /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`) and "draft_lookup" (`Load.draft_lookup`). A capability
+  /// that is not named is never used. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -392,11 +392,43 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// process may take as much memory as one that loads the model. Revision 2.
   package var inspectOnly: Bool = false
 
+  /// The low-rank adapters (LoRA) that requests may choose, ordered by name, at most 16. Sent only to a backend whose
+  /// `Hello` named "adapters". Revision 2.
+  package var adapters: [Hearth_Backend_V1_LoadedAdapter] = []
+
+  /// Draft tokens by looking up what followed the last ones earlier in the sequence: a backend then computes several
+  /// tokens in a step, the same that it would have chosen without. Sent only to a backend whose `Hello` named
+  /// "draft_lookup". Revision 2.
+  package var draftLookup: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _weightsDescriptor: UInt32? = nil
+}
+
+/// An adapter of the model.
+package nonisolated struct Hearth_Backend_V1_LoadedAdapter: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The name that requests choose it by (`hearth.v1.Adapter.name`).
+  package var name: String = String()
+
+  /// The descriptor of its file, open for reading and seekable.
+  package var descriptor: UInt32 = 0
+
+  /// How strongly it is applied where a request does not say; within the range of `hearth.v1.Adapter.scale`.
+  package var scale: Float = 0
+
+  /// Whether it is applied to requests without `adapters`.
+  package var isDefault: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// Loading goes on. Sent at most ten times a second.
@@ -497,7 +529,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
   /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every
   /// range, and has set `stopping.max_tokens` if the owner limits it. It looks for `stopping.stop` itself unless the
-  /// backend's `Hello` named "stop_strings".
+  /// backend's `Hello` named "stop_strings". Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
+  /// request came: a backend refuses others.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -784,6 +817,12 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var hasStop: Bool {self._stop != nil}
   /// Clears the value of `stop`. Subsequent reads from it will return its default value.
   package mutating func clearStop() {self._stop = nil}
+
+  /// Tokens that were drafted for the completion. Nobody is charged for them. Revision 2.
+  package var draftedTokens: UInt32 = 0
+
+  /// Of these, how many are among the tokens that were sent; never more than either. Revision 2.
+  package var acceptedDraftTokens: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1377,7 +1416,7 @@ nonisolated extension Hearth_Backend_V1_Reject: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Load"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0\u{1}adapters\0\u{3}draft_lookup\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1395,6 +1434,8 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
       case 8: try { try decoder.decodeRepeatedUInt32Field(value: &self.furtherWeightsDescriptors) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.chatTemplate) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.inspectOnly) }()
+      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.draftLookup) }()
       default: break
       }
     }
@@ -1435,6 +1476,12 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if self.inspectOnly != false {
       try visitor.visitSingularBoolField(value: self.inspectOnly, fieldNumber: 10)
     }
+    if !self.adapters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.adapters, fieldNumber: 11)
+    }
+    if self.draftLookup != false {
+      try visitor.visitSingularBoolField(value: self.draftLookup, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1449,6 +1496,53 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if lhs.furtherWeightsDescriptors != rhs.furtherWeightsDescriptors {return false}
     if lhs.chatTemplate != rhs.chatTemplate {return false}
     if lhs.inspectOnly != rhs.inspectOnly {return false}
+    if lhs.adapters != rhs.adapters {return false}
+    if lhs.draftLookup != rhs.draftLookup {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_LoadedAdapter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LoadedAdapter"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}descriptor\0\u{1}scale\0\u{3}is_default\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.descriptor) }()
+      case 3: try { try decoder.decodeSingularFloatField(value: &self.scale) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.isDefault) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.descriptor != 0 {
+      try visitor.visitSingularUInt32Field(value: self.descriptor, fieldNumber: 2)
+    }
+    if self.scale.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.scale, fieldNumber: 3)
+    }
+    if self.isDefault != false {
+      try visitor.visitSingularBoolField(value: self.isDefault, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_LoadedAdapter, rhs: Hearth_Backend_V1_LoadedAdapter) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.descriptor != rhs.descriptor {return false}
+    if lhs.scale != rhs.scale {return false}
+    if lhs.isDefault != rhs.isDefault {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2020,7 +2114,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Finish"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0\u{1}stop\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0\u{1}stop\0\u{4}\u{4}drafted_tokens\0\u{3}accepted_draft_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2053,6 +2147,8 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.promptTokens) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.cachedPromptTokens) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self._stop) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
       default: break
       }
     }
@@ -2086,6 +2182,12 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     try { if let v = self._stop {
       try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
     } }()
+    if self.draftedTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 10)
+    }
+    if self.acceptedDraftTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.acceptedDraftTokens, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2095,6 +2197,8 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     if lhs.promptTokens != rhs.promptTokens {return false}
     if lhs.cachedPromptTokens != rhs.cachedPromptTokens {return false}
     if lhs._stop != rhs._stop {return false}
+    if lhs.draftedTokens != rhs.draftedTokens {return false}
+    if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

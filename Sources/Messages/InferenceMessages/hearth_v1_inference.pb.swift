@@ -327,6 +327,17 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `keepAlive`. Subsequent reads from it will return its default value.
   package mutating func clearKeepAlive() {_uniqueStorage()._keepAlive = nil}
 
+  /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
+  /// default. Present and empty: none.
+  package var adapters: Hearth_V1_Adapters {
+    get {_storage._adapters ?? Hearth_V1_Adapters()}
+    set {_uniqueStorage()._adapters = newValue}
+  }
+  /// Returns true if `adapters` has been explicitly set.
+  package var hasAdapters: Bool {_storage._adapters != nil}
+  /// Clears the value of `adapters`. Subsequent reads from it will return its default value.
+  package mutating func clearAdapters() {_uniqueStorage()._adapters = nil}
+
   /// Options of a particular backend, passed on unread: at most 64 entries, 16 KiB in all. Never needed for correctness.
   package var backendOptions: Dictionary<String,String> {
     get {_storage._backendOptions}
@@ -394,6 +405,46 @@ package nonisolated struct Hearth_V1_TokenIds: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+/// Low-rank adapters (LoRA) of a model, all applied together.
+package nonisolated struct Hearth_V1_Adapters: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// At most 16, none of them twice.
+  package var adapters: [Hearth_V1_Adapter] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One adapter of a model.
+package nonisolated struct Hearth_V1_Adapter: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A name from `Model.adapters`: 1 to 64 letters, digits, '.', '_' and '-'.
+  package var name: String = String()
+
+  /// How strongly it is applied, -10 to 10; 0 is the model without it. Absent: as the model's owner says.
+  package var scale: Float {
+    get {_scale ?? 0}
+    set {_scale = newValue}
+  }
+  /// Returns true if `scale` has been explicitly set.
+  package var hasScale: Bool {self._scale != nil}
+  /// Clears the value of `scale`. Subsequent reads from it will return its default value.
+  package mutating func clearScale() {self._scale = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _scale: Float? = nil
 }
 
 /// How the next token is chosen. Applied in this order: penalties, top_k, top_p, min_p, temperature. Absent means the
@@ -810,6 +861,13 @@ package nonisolated struct Hearth_V1_Usage: Sendable {
   /// Clears the value of `decodeTime`. Subsequent reads from it will return its default value.
   package mutating func clearDecodeTime() {self._decodeTime = nil}
 
+  /// Completion tokens that had been drafted and were accepted: several of them are computed in one step. They are as
+  /// the model would have chosen them without. 0 where the backend drafts nothing.
+  package var acceptedDraftTokens: UInt32 = 0
+
+  /// Tokens that were drafted for this completion, accepted or not. They cost nothing.
+  package var draftedTokens: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -882,7 +940,8 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Tokens of prompt and completion together; 0 before the model was loaded.
   package var maxContextTokens: UInt32 = 0
 
-  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens", "reasoning" (`Delta.reasoning`).
+  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens", "reasoning" (`Delta.reasoning`),
+  /// "adapters" (`GenerateRequest.adapters`).
   package var capabilities: [String] = []
 
   /// Whether a request would be served now.
@@ -893,6 +952,29 @@ package nonisolated struct Hearth_V1_Model: Sendable {
 
   /// As in `Accepted`.
   package var residualRisks: [String] = []
+
+  /// The adapters that its owner lends with it, ordered by name.
+  package var adapters: [Hearth_V1_ModelAdapter] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// An adapter that a request may choose.
+package nonisolated struct Hearth_V1_ModelAdapter: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The name for `Adapter.name`.
+  package var name: String = String()
+
+  /// How strongly it is applied where a request does not say.
+  package var scale: Float = 0
+
+  /// Whether it is applied to requests without `adapters`.
+  package var isDefault: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -984,7 +1066,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{4}Z\u{1}backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{2}\u{1e}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -995,6 +1077,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _output: Hearth_V1_OutputOptions? = nil
     var _maxQueueTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
       // This property is used as the initial default value for new instances of the type.
@@ -1014,6 +1097,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _output = source._output
       _maxQueueTime = source._maxQueueTime
       _keepAlive = source._keepAlive
+      _adapters = source._adapters
       _backendOptions = source._backendOptions
     }
   }
@@ -1074,6 +1158,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._output) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._maxQueueTime) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._keepAlive) }()
+        case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
         }
@@ -1123,6 +1208,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._keepAlive {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._adapters {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+      } }()
       if !_storage._backendOptions.isEmpty {
         try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: _storage._backendOptions, fieldNumber: 100)
       }
@@ -1143,6 +1231,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._output != rhs_storage._output {return false}
         if _storage._maxQueueTime != rhs_storage._maxQueueTime {return false}
         if _storage._keepAlive != rhs_storage._keepAlive {return false}
+        if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
       }
@@ -1243,6 +1332,75 @@ nonisolated extension Hearth_V1_TokenIds: SwiftProtobuf.Message, SwiftProtobuf._
 
   package static func ==(lhs: Hearth_V1_TokenIds, rhs: Hearth_V1_TokenIds) -> Bool {
     if lhs.ids != rhs.ids {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Adapters: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Adapters"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}adapters\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.adapters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.adapters, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Adapters, rhs: Hearth_V1_Adapters) -> Bool {
+    if lhs.adapters != rhs.adapters {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Adapter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Adapter"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}scale\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self._scale) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if let v = self._scale {
+      try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Adapter, rhs: Hearth_V1_Adapter) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs._scale != rhs._scale {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1741,7 +1899,7 @@ nonisolated extension Hearth_V1_Finished: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Usage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}prompt_tokens\0\u{3}completion_tokens\0\u{3}cached_prompt_tokens\0\u{3}queue_time\0\u{3}time_to_first_token\0\u{3}decode_time\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}prompt_tokens\0\u{3}completion_tokens\0\u{3}cached_prompt_tokens\0\u{3}queue_time\0\u{3}time_to_first_token\0\u{3}decode_time\0\u{4}\u{4}accepted_draft_tokens\0\u{3}drafted_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1755,6 +1913,8 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 4: try { try decoder.decodeSingularMessageField(value: &self._queueTime) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._timeToFirstToken) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._decodeTime) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
       default: break
       }
     }
@@ -1783,6 +1943,12 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._decodeTime {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    if self.acceptedDraftTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.acceptedDraftTokens, fieldNumber: 10)
+    }
+    if self.draftedTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1793,6 +1959,8 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._queueTime != rhs._queueTime {return false}
     if lhs._timeToFirstToken != rhs._timeToFirstToken {return false}
     if lhs._decodeTime != rhs._decodeTime {return false}
+    if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
+    if lhs.draftedTokens != rhs.draftedTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1900,7 +2068,7 @@ nonisolated extension Hearth_V1_ListModelsResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Model"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{2}\u{d}adapters\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1915,6 +2083,7 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularEnumField(value: &self.state) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
       case 7: try { try decoder.decodeRepeatedStringField(value: &self.residualRisks) }()
+      case 20: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
       default: break
       }
     }
@@ -1942,6 +2111,9 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.residualRisks.isEmpty {
       try visitor.visitRepeatedStringField(value: self.residualRisks, fieldNumber: 7)
     }
+    if !self.adapters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.adapters, fieldNumber: 20)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1953,6 +2125,47 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.state != rhs.state {return false}
     if lhs.sandboxTier != rhs.sandboxTier {return false}
     if lhs.residualRisks != rhs.residualRisks {return false}
+    if lhs.adapters != rhs.adapters {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ModelAdapter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ModelAdapter"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}scale\0\u{3}is_default\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self.scale) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isDefault) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.scale.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.scale, fieldNumber: 2)
+    }
+    if self.isDefault != false {
+      try visitor.visitSingularBoolField(value: self.isDefault, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ModelAdapter, rhs: Hearth_V1_ModelAdapter) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.scale != rhs.scale {return false}
+    if lhs.isDefault != rhs.isDefault {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -62,6 +62,12 @@ package struct JSONObjectReader {
         return number
     }
 
+    package func bool(_ key: String) throws(JSONError) -> Bool? {
+        guard let node = node(key) else { return nil }
+        guard case .bool(let flag) = node.value else { throw failure(key, "must be true or false, not \(node.found)") }
+        return flag
+    }
+
     package func array(_ key: String, max: Int) throws(JSONError) -> [JSONNode]? {
         guard let node = node(key) else { return nil }
         guard case .array(let elements) = node.value else { throw failure(key, "must be a list, not \(node.found)") }

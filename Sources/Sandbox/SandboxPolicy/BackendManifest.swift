@@ -45,6 +45,10 @@ package struct BackendManifest: Equatable, Sendable {
         package var chatTemplate: String?
         /// The name of the file beside the settings that has the template; whoever reads the settings reads it.
         package var chatTemplateFile: String?
+        /// The adapters that requests may choose, in the order of their names.
+        package var adapters: [ModelAdapter] = []
+        /// Whether its backend drafts tokens by looking them up in the sequence.
+        package var draftLookup = false
         /// When it is loaded, and for how long; nil: the default of the place where it was found.
         package var residence: Residence?
 
@@ -85,7 +89,7 @@ extension BackendManifest {
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
         "contextTokens", "maxSequences", "replicas", "memoryMebibytes", "threads", "options", "load",
-        "keepAliveSeconds", "sampling", "chatTemplate",
+        "keepAliveSeconds", "sampling", "chatTemplate", "adapters", "draft",
     ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -137,6 +141,9 @@ extension BackendManifest {
         model.file = try entry.string("file")
         if model.file == "" { throw entry.failure("file", "is empty; leave it out for a model without weights") }
         try model.takeSettings(entry)
+        if model.file == nil, !model.adapters.isEmpty {
+            throw entry.failure("adapters", "has no meaning for a model without weights; name them as \"file\"")
+        }
         if model.chatTemplateFile != nil {
             throw entry.failure(
                 "chatTemplate",
@@ -203,6 +210,11 @@ extension BackendManifest.Model {
         options = try BackendManifest.options(entry)
         if let node = entry.node("sampling") { sampling = try SamplingDefaults(node, file: entry.file) }
         try takeChatTemplate(entry)
+        adapters = try ModelAdapter.all(entry)
+        if let node = entry.node("draft") {
+            let draft = try JSONObjectReader(node, "\"draft\"", keys: ["lookup"], file: entry.file)
+            draftLookup = try draft.bool("lookup") ?? false
+        }
         let keepAlive = try entry.integer("keepAliveSeconds", max: UInt64(UInt32.max)).map { UInt32($0) }
         switch try entry.string("load") {
         case "start":
@@ -224,13 +236,24 @@ extension BackendManifest.Model {
             chatTemplate = text
             return
         }
-        guard !text.isEmpty, !text.contains("/"), !text.hasPrefix("."), text.utf8.count <= 255,
-            !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f })
-        else {
+        guard Self.isNameOfFile(text) else {
             throw entry.failure(
                 "chatTemplate", "must be a Jinja template, or the name of a file beside the model that holds one")
         }
         chatTemplateFile = text
+    }
+
+    /// Whether a text can be the name of a file beside the model.
+    static func isNameOfFile(_ text: String) -> Bool {
+        !text.isEmpty && !text.contains("/") && !text.hasPrefix(".") && text.utf8.count <= 255
+            && !text.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+    }
+
+    /// The paths of all files that its process opens, where its weights lie at this path: the weights, with all of their
+    /// parts, then the adapters in their order.
+    package func paths(ofFilesAt path: String) -> [String] {
+        let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+        return ModelParts.paths(ofModelAt: path) + adapters.map { folder + $0.file }
     }
 
     /// Why a text can be no chat template, to go on after its name; nil where nothing speaks against it.

@@ -36,7 +36,8 @@ package struct SamplingDefaults: Equatable, Sendable {
     }
 }
 
-/// The values that a field of `hearth.v1.Sampling` may have, in a request and in a model's settings.
+/// The values that a field of `hearth.v1.Sampling`, or an adapter's scale, may have, in a request and in a model's
+/// settings.
 package struct SamplingRange: Equatable, Sendable, CustomStringConvertible {
     private let range: ClosedRange<Float>
     private let isAboveZero: Bool
@@ -47,6 +48,9 @@ package struct SamplingRange: Equatable, Sendable, CustomStringConvertible {
     /// Of the frequency and the presence penalty.
     package static let penalty = SamplingRange(range: -2...2, isAboveZero: false)
     package static let repetitionPenalty = SamplingRange(range: 0...10, isAboveZero: true)
+
+    /// Of `hearth.v1.Adapter.scale`.
+    package static let adapterScale = SamplingRange(range: -10...10, isAboveZero: false)
 
     /// A NaN is in no range.
     package func contains(_ value: Float) -> Bool { range.contains(value) && !(isAboveZero && value == 0) }

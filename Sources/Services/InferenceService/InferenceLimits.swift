@@ -49,6 +49,10 @@ package struct InferenceLimits: LimitGroup {
     package var stopStringBytesMax = 256
     @Limit("Stop tokens; more are an INVALID_ARGUMENT.")
     package var stopTokenIDsMax = 64
+    @Limit("Adapters that a request chooses; more are an INVALID_ARGUMENT.")
+    package var adaptersMax = 16
+    @Limit("The name of an adapter; a longer one is an INVALID_ARGUMENT.")
+    package var adapterNameBytesMax = 64
     @Limit("Options for a backend; more are an INVALID_ARGUMENT.")
     package var backendOptionsMax = 64
     @Limit("All options for a backend together; more are an INVALID_ARGUMENT.")

@@ -127,6 +127,12 @@ extension InferenceService {
     /// The backend's capabilities are known once it has said Hello; a request that comes before waits, and the backend
     /// checks it.
     private func checkCapabilities(_ request: TurnRequest, _ model: ServedModel) throws(Status) {
+        if let chosen = request.adapters, !chosen.isEmpty {
+            if model.state == .ready, !model.backend.capabilities.contains("adapters") {
+                throw StatusMapping.lacks("adapters", model: model.id, remedy: "leave adapters out of the request")
+            }
+            try RequestValidation.check(chosen, of: model.id, model.backend.adapters)
+        }
         guard case .messages = request.prompt, model.state == .ready, !model.backend.capabilities.contains("chat")
         else { return }
         throw StatusMapping.lacks("chat", model: model.id, remedy: "send text or token_ids instead of messages")
@@ -197,6 +203,13 @@ extension InferenceService {
             $0.capabilities = backend.capabilities.sorted()
             $0.sandboxTier = backend.tier
             $0.residualRisks = backend.residualRisks.map(\.line)
+            $0.adapters = backend.adapters.map { adapter in
+                .with {
+                    $0.name = adapter.name
+                    $0.scale = adapter.scale
+                    $0.isDefault = adapter.isDefault
+                }
+            }
             switch model.state {
             case .ready: $0.state = .ready
             case .loading: $0.state = .loading

@@ -28,7 +28,8 @@ struct RequestScan {
     }
 
     private enum Part: Equatable {
-        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive
+        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive, adapters
+        case adapter
         case option
         /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
@@ -161,6 +162,7 @@ extension RequestScan {
         case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         case (.keepAlive, 1, .varint): request.keepAlive?.seconds = Int64(bitPattern: try reader.varint())
         case (.keepAlive, 2, .varint): request.keepAlive?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
+        case (.adapter, 2, .fixed32): setAdapter(\.scale, try reader.float())
         default: try reader.skip(field.type)
         }
     }
@@ -199,6 +201,15 @@ extension RequestScan {
         case (.generate, 10):
             request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
             return .keepAlive
+        case (.generate, 40):
+            request.adapters = request.adapters ?? []
+            return .adapters
+        case (.adapters, 1):
+            try countAdapter()
+            return .adapter
+        case (.adapter, 1):
+            let path = "adapters.adapters[\((request.adapters?.count ?? 1) - 1)].name"
+            setAdapter(\.name, try short(content, path, limits.adapterNameBytesMax, field: 1))
         case (.generate, 100):
             request.optionCount += 1
             try checkOptions()
@@ -251,6 +262,22 @@ extension RequestScan {
                 RequestValidation.invalid(
                     "messages", "has more than \(limits.messagesMax) messages", "1 to \(limits.messagesMax)"))
         }
+    }
+
+    private mutating func countAdapter() throws(WireError) {
+        request.adapters?.append(TurnRequest.Adapter())
+        if request.adapters?.count ?? 0 > limits.adaptersMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "adapters.adapters", "has more than \(limits.adaptersMax) adapters", "at most \(limits.adaptersMax)"
+                ))
+        }
+    }
+
+    /// Sets a field of the adapter that is being read.
+    private mutating func setAdapter<Value>(_ field: WritableKeyPath<TurnRequest.Adapter, Value>, _ value: Value) {
+        guard let last = request.adapters?.indices.last else { return }
+        request.adapters?[last][keyPath: field] = value
     }
 
     private mutating func countTokenIDs(_ more: Int) throws(WireError) {

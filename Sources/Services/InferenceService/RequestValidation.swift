@@ -21,6 +21,7 @@ enum RequestValidation {
         }
         try check(request.sampling)
         try check(request.stopping)
+        try check(request.adapters ?? [])
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
         if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
     }
@@ -60,6 +61,32 @@ enum RequestValidation {
             throw invalid(
                 "stopping.ignore_end_of_turn", "is set without another end",
                 "set max_tokens, stop or stop_token_ids as well")
+        }
+    }
+
+    private static func check(_ adapters: [TurnRequest.Adapter]) throws(Status) {
+        var names: Set<String> = []
+        for (index, adapter) in adapters.enumerated() {
+            let field = "adapters.adapters[\(index)]"
+            guard ModelAdapter.isName(adapter.name) else {
+                throw invalid(
+                    "\(field).name", "is '\(adapter.name)'",
+                    "1 to \(ModelAdapter.nameBytesMax) letters, digits, '.', '_' and '-'")
+            }
+            guard names.insert(adapter.name).inserted else {
+                throw invalid("\(field).name", "is '\(adapter.name)', which stands twice", "each adapter once")
+            }
+            guard let scale = adapter.scale, !SamplingRange.adapterScale.contains(scale) else { continue }
+            throw invalid("\(field).scale", "is \(scale)", "\(SamplingRange.adapterScale)")
+        }
+    }
+
+    /// Throws INVALID_ARGUMENT for an adapter that the model does not have, with those that it has.
+    static func check(_ chosen: [TurnRequest.Adapter], of model: String, _ known: [ModelAdapter]) throws(Status) {
+        for (index, adapter) in chosen.enumerated() where !known.contains(where: { $0.name == adapter.name }) {
+            let list = known.isEmpty ? "it has none" : "it has: \(known.map(\.name).joined(separator: ", "))"
+            throw invalid(
+                "adapters.adapters[\(index)].name", "is '\(adapter.name)', and '\(model)' has no such adapter; \(list)")
         }
     }
 

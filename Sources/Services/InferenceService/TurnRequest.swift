@@ -31,6 +31,11 @@ struct TurnRequest: Equatable {
         var nanoseconds: Int32 = 0
     }
 
+    struct Adapter: Equatable {
+        var name = ""
+        var scale: Float?
+    }
+
     var requestID = ""
     var model = ""
     /// Nil: no prompt was sent.
@@ -43,6 +48,8 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
+    /// Nil: those that the model's owner applies by default.
+    var adapters: [Adapter]?
     var optionCount = 0
     var optionBytes = 0
 }

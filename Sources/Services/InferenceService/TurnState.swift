@@ -287,6 +287,9 @@ extension TurnState {
             $0.promptTokens = finish?.promptTokens ?? 0
             $0.cachedPromptTokens = finish?.cachedPromptTokens ?? 0
             $0.completionTokens = tokensSent
+            $0.draftedTokens = finish?.draftedTokens ?? 0
+            // Tokens behind a stop string were sent by the backend only.
+            $0.acceptedDraftTokens = min(finish?.acceptedDraftTokens ?? 0, tokensSent)
             $0.queueTime = .init(nanosecondsBetween: arrived, begun ?? now)
             if let firstToken {
                 $0.timeToFirstToken = .init(nanosecondsBetween: arrived, firstToken)

@@ -205,6 +205,22 @@ struct ConversationTests {
                 { try run(&$0, 1, finish: Finish(.reason(.stop), promptTokens: 8, cachedPromptTokens: 9)) }
             ),
             (
+                "2 accepted tokens of 1 that were drafted",
+                {
+                    var finish = Finish(.reason(.stop))
+                    (finish.draftedTokens, finish.acceptedDraftTokens) = (1, 2)
+                    try run(&$0, 1, tokens: 2, finish: finish)
+                }
+            ),
+            (
+                "2 accepted tokens of 3 that were drafted, and 1 that were sent",
+                {
+                    var finish = Finish(.reason(.stop))
+                    (finish.draftedTokens, finish.acceptedDraftTokens) = (3, 2)
+                    try run(&$0, 1, tokens: 1, finish: finish)
+                }
+            ),
+            (
                 "longer than 1024 bytes",
                 { try run(&$0, 1, finish: Finish(.fault(Fault(.internal, String(repeating: "x", count: 1_025))))) }
             ),

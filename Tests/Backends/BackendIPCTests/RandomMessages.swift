@@ -57,6 +57,15 @@ extension SeededRandom {
             load.furtherWeightsDescriptors = (0..<Int.random(in: 0..<4, using: &self)).map { _ in number32() }
             if chance() { load.chatTemplate = text() }
             load.inspectOnly = chance()
+            load.adapters = (0..<Int.random(in: 0..<3, using: &self)).map { _ in
+                .with {
+                    $0.name = text()
+                    $0.descriptor = number32()
+                    $0.scale = Float.random(in: -10...10, using: &self)
+                    $0.isDefault = chance()
+                }
+            }
+            load.draftLookup = chance()
         }
     }
 
@@ -124,6 +133,8 @@ extension SeededRandom {
                 if chance() { finish.stop = number32() }
                 finish.promptTokens = number32()
                 finish.cachedPromptTokens = number32()
+                finish.draftedTokens = number32()
+                finish.acceptedDraftTokens = number32()
             }
         }
     }

@@ -27,7 +27,7 @@ struct InspectionsTests {
             definition: BackendDefinition(
                 name: "b", path: executable, executable: ExecutableVersion(facts: try FileFacts(path: executable)),
                 manifest: BackendManifest(executableName: "b"), model: served,
-                weights: .init(inModelFolder: weights)),
+                weights: .init(of: served, inModelFolder: weights)),
             weights: [try FileFacts(path: weights)])
     }
 

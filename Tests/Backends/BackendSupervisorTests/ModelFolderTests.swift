@@ -52,6 +52,34 @@ struct ModelFolderTests {
         #expect(found.unserved.isEmpty)
     }
 
+    @Test("its adapters are files of it and no models, and what is missing of them is told with its name")
+    func adapters() throws {
+        serve("llama")
+        let path = first.write("fox.gguf", "weights")
+        let adapter = first.write("formal.gguf", "adapter")
+        first.write(
+            "fox.json", #"{"adapters": {"formal": {"file": "formal.gguf"}, "terse": {"file": "terse.lora"}}}"#)
+        let found = try catalog()
+        #expect(found.definitions.map(\.model.id) == ["fox"])
+        let definition = try #require(found.definitions.first)
+        #expect(definition.weights.places.map(\.path) == [path, adapter, first.file("terse.lora")])
+        let looks = try #require(found.files[BackendCatalog.Key(name: "llama", model: "fox")]?.weights)
+        #expect(!looks.areThere && looks.byteCount == 14)
+        let lack = definition.lack(of: ["chat"], nil)
+        #expect(lack == "computes with no adapters; leave \"adapters\" out of the model's settings")
+        #expect(definition.lack(of: ["adapters"], nil) == nil)
+        #expect(
+            definition.wait(for: looks)
+                == "waits for its weights: \(first.file("terse.lora")) is missing; bring it, or take \"terse\" out of "
+                + "\"adapters\" in its settings")
+        first.write("terse.lora", "other")
+        let whole = try catalog(before: found)
+        #expect(whole.unserved.isEmpty, "an ending that is no model's is told of nothing that settings name")
+        #expect(whole.files[BackendCatalog.Key(name: "llama", model: "fox")]?.weights.areThere == true)
+        first.write("formal.json", #"{"adapters": {"fox": {"file": "fox.gguf"}}}"#)
+        #expect(try catalog().definitions.map(\.model.id) == ["formal", "fox"], "neither hides the other")
+    }
+
     @Test("its settings say its id, its backend and all that a manifest says of a model")
     func settings() throws {
         serve("a")

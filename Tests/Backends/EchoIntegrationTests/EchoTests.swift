@@ -4,6 +4,7 @@ import EchoTokens
 import InferenceMessages
 import LinuxSystem
 import SwiftProtobuf
+import TestPlaces
 import Testing
 
 @Suite("echo answers requests")
@@ -51,6 +52,59 @@ struct EchoTests {
         #expect(first.tokens.first == EchoTokens(seed: 0, prompt: messages).id(at: 0))
         #expect(second.finish?.promptTokens == 3)
         #expect(second.tokens.first == EchoTokens(seed: 0, prompt: EchoPrompt(tokenIDs: [1, 2, 70_000])).id(at: 0))
+    }
+
+    @Test(
+        "adapters vary the tokens by their names, their scales and their files; those of the settings where none are named"
+    )
+    func adapters() throws {
+        let folder = TemporaryFolder()
+        var program = BackendProgram.echo
+        program.adapters = [
+            .init(name: "a", path: folder.write("a", "file of a"), scale: 2),
+            .init(name: "b", path: folder.write("b", "file of b"), isDefault: true),
+        ]
+        let echo = try BackendDriver(program)
+        try echo.load(model: "echo", maxSequences: 1)
+        func first(_ adapters: Hearth_V1_Adapters?) throws -> Completion {
+            let request = Hearth_V1_GenerateRequest.with {
+                $0.text = "x"
+                $0.stopping.maxTokens = 1
+                if let adapters { $0.adapters = adapters }
+            }
+            try echo.start(0, try request.serializedBytes())
+            return try echo.finish(0)
+        }
+        func id(_ bytes: [UInt8]) -> [UInt32] {
+            [EchoTokens(seed: 0, prompt: EchoPrompt(text: "x").varied(by: bytes)).id(at: 0)]
+        }
+        let b = Array("b\0".utf8) + [0, 0, 0x80, 0x3f] + Array("file of b".utf8)
+        let a = Array("a\0".utf8) + [0, 0, 0, 0x40] + Array("file of a".utf8)
+        #expect(try first(nil).tokens == id(b))
+        #expect(try first(.init()).tokens == id([]))
+        #expect(try first(.with { $0.adapters = [.with { $0.name = "a" }] }).tokens == id(a))
+        let both = Hearth_V1_Adapters.with { $0.adapters = ["b", "a"].map { name in .with { $0.name = name } } }
+        #expect(try first(both).tokens == id(a + b), "in the order of their names")
+        let off = Hearth_V1_Adapters.with {
+            $0.adapters = [
+                .with {
+                    $0.name = "b"
+                    $0.scale = 0
+                }
+            ]
+        }
+        #expect(try first(off).tokens == id([]))
+        let fault = try first(.with { $0.adapters = [.with { $0.name = "c" }] }).fault
+        #expect(fault == Fault(.invalidArgument, "there is no adapter 'c'; there are: a, b"))
+    }
+
+    @Test("where drafts are asked for, the tokens behind the first of a step count as drafted and accepted")
+    func drafts() throws {
+        let echo = try BackendDriver(.echo)
+        try echo.load(model: "echo", maxSequences: 1, draftLookup: true)
+        try echo.start(0, try request(maxTokens: 12, options: ["burst": "4"]))
+        let finish = try #require(try echo.finish(0).finish)
+        #expect(finish.draftedTokens == 12 && finish.acceptedDraftTokens == 9)
     }
 
     @Test("a stop token ends the completion and is neither sent nor counted")
@@ -167,7 +221,10 @@ struct EchoLifeTests {
         let echo = try BackendDriver(.echo)
         try echo.listen { $0.conversation.hello != nil }
         #expect(echo.conversation.hello?.name == "echo")
-        #expect(echo.conversation.hello?.capabilities == ["chat", "count_tokens", "split_weights", "reasoning"])
+        #expect(
+            echo.conversation.hello?.capabilities == [
+                "chat", "count_tokens", "split_weights", "reasoning", "adapters", "draft_lookup",
+            ])
     }
 
     @Test("it ends with status 0 when the agent closes the socket")

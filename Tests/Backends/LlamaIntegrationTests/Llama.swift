@@ -18,11 +18,12 @@ extension BackendDriver {
 
     /// A process with a file of weights, which has not been asked for anything yet.
     static func unloadedLlama(
-        weights: String = Repository.demoModel, dataMebibytes: UInt64? = nil
+        weights: String = Repository.demoModel, dataMebibytes: UInt64? = nil, adapters: [BackendProgram.Adapter] = []
     ) throws -> BackendDriver {
         var program = BackendProgram(path: Built.path("llama"))
         program.weights = weights
         program.dataMebibytes = dataMebibytes
+        program.adapters = adapters
         program.isQuiet = true
         return try BackendDriver(program, patienceSeconds: 60)
     }

@@ -1,21 +1,28 @@
 """What the backend `echo` must say, computed anew from its description in Backends/echo/README.md."""
 
+import struct
+
 from hearth.v1 import inference_pb2 as pb
 
 MASK = (1 << 64) - 1
 
 
-def digest(prompt):
-    """FNV-1a, 64 bits, of a text prompt."""
+def adapter(name, content, scale=1.0):
+    """What an adapter adds to the digest of a prompt."""
+    return name.encode() + b"\0" + struct.pack("<f", scale) + content[:64]
+
+
+def digest(prompt, variation=b""):
+    """FNV-1a, 64 bits, of a text prompt, and of what adapters add to it."""
     value = 0xCBF29CE484222325
-    for byte in prompt.encode():
+    for byte in prompt.encode() + variation:
         value = ((value ^ byte) * 0x100000001B3) & MASK
     return value
 
 
-def token_ids(seed, prompt, count):
+def token_ids(seed, prompt, count, variation=b""):
     """The ids of the first `count` tokens: the upper 13 bits of SplitMix64's output."""
-    state, ids = seed ^ digest(prompt), []
+    state, ids = seed ^ digest(prompt, variation), []
     for index in range(1, count + 1):
         z = (state + index * 0x9E3779B97F4A7C15) & MASK
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -46,10 +53,10 @@ def request(prompt, model="echo", seed=0, max_tokens=None, ids=False, **options)
     return made
 
 
-def check(turn, request):
+def check(turn, request, variation=b""):
     """Every token of a turn that is over, by its id (where asked for) and its text, and the prompt's count."""
     assert turn.is_over
-    expected = token_ids(request.sampling.seed, request.text, turn.tokens)
+    expected = token_ids(request.sampling.seed, request.text, turn.tokens, variation)
     if request.output.token_ids:
         assert turn.token_ids == expected
     assert turn.text == "".join(WORDS[token_id] for token_id in expected)

@@ -233,6 +233,10 @@ def test_the_settings_of_a_model_choose_tokens_and_the_template_where_a_request_
     assert greedy == ask("greedy", seed=2).token_ids == ask(MODEL, temperature=0).token_ids
     assert ask("greedy", seed=3, temperature=2, top_k=0, top_p=1).token_ids == (
         ask(MODEL, seed=3, temperature=2, top_k=0, top_p=1).token_ids)
+    # A file that is no adapter is told with its name, once the backend has looked into it.
+    model("adapted", {"adapters": {"formal": {"file": "short.jinja"}}})
+    why = 'the file of the adapter "formal" is a JSON text'
+    wait_until(lambda: why in agent.backends().get("adapted", {}).get("detail", ""), "the adapter is refused")
     # Another template makes another prompt.
     assert ask("plain").usage.prompt_tokens < ask(MODEL).usage.prompt_tokens
     text = agent.command_line("models", "--to", agent.address, "--state", agent.state)

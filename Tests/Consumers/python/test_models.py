@@ -499,6 +499,71 @@ def test_a_template_is_refused_for_a_backend_that_takes_none(agent):
     assert "takes no chat template in place of the model's own" in agent.backends()["fox"]["detail"]
 
 
+def test_a_request_chooses_among_the_adapters_that_the_settings_name(agent):
+    def write(name, content):
+        (agent.model_folder / f".{name}").write_bytes(content)
+        (agent.model_folder / f".{name}").rename(agent.model_folder / name)
+
+    write("formal.words", b"the formal one")
+    write("terse.words", b"the terse one")
+    adapters = {"formal": {"file": "formal.words", "default": True}, "terse": {"file": "terse.words", "scale": 2}}
+    agent.add("fox.words", settings=json.dumps({"adapters": adapters, "draft": {"lookup": True}}))
+    agent.wait_state("fox", "unloaded")
+    wait_until(lambda: set(listed(agent)) == {"fox"}, "adapters are no models")
+    told = [(one.name, one.scale, one.is_default) for one in listed(agent)["fox"].adapters]
+    assert told == [("formal", 1, True), ("terse", 2, False)]
+    assert "formal.words" not in agent.models_text()
+
+    async def turn(chosen, burst=1):
+        async with connect(agent) as channel:
+            asked = echo.request("a b", model="fox", max_tokens=8, burst=burst)
+            if chosen is not None:
+                asked.adapters.SetInParent()
+                for name, scale in chosen:
+                    asked.adapters.adapters.add(name=name, scale=scale)
+            call = rpc.InferenceStub(channel).Generate(asked)
+            return await read_turn(Replay([event async for event in call])), asked
+
+    def check(chosen, variation):
+        done, asked = run(turn(chosen))
+        echo.check(done, asked, variation)
+        return done
+
+    formal, terse = echo.adapter("formal", b"the formal one"), echo.adapter("terse", b"the terse one", 0.5)
+    first = check(None, formal)
+    check([], b"")
+    check([("formal", 0)], b"")
+    check([("terse", 0.5), ("formal", 1)], formal + terse)
+    # The digest is that of the model itself.
+    assert first.accepted.model_digest == hashlib.sha256(b"words").digest()
+    assert first.usage.drafted_tokens == 8 and first.usage.accepted_draft_tokens == 0
+    drafted, _ = run(turn(None, burst=4))
+    assert drafted.usage.accepted_draft_tokens == 6 and drafted.usage.completion_tokens == 8
+
+    async def refused():
+        async with connect(agent) as channel:
+            asked = echo.request("x", model="fox")
+            asked.adapters.adapters.add(name="rude")
+            error, _ = await first_failure(rpc.InferenceStub(channel).Generate(asked))
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert error.details() == (
+                "adapters.adapters[0].name is 'rude', and 'fox' has no such adapter; it has: formal, terse")
+
+    run(refused())
+    # A file that is replaced is followed, as the model's own is.
+    write("formal.words", b"another formal one")
+    formal = echo.adapter("formal", b"another formal one")
+
+    def is_new():
+        done, _ = run(turn(None))
+        return done.text == "".join(echo.WORDS[one] for one in echo.token_ids(0, "a b", 8, formal))
+
+    wait_until(is_new, "the new file is loaded")
+    # Without the settings the files are models again.
+    (agent.model_folder / "fox.json").unlink()
+    wait_until(lambda: set(listed(agent)) == {"fox", "formal", "terse"}, "three models")
+
+
 def test_a_settings_folder_that_is_not_there_is_an_error_that_names_it(agent):
     command = [*agent.command, "--models", agent.folder / "nowhere", "--listen", "127.0.0.1:0"]
     answer = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)

@@ -5,9 +5,11 @@ import pathlib
 import re
 import shutil
 
+import echo
+import grpc
 import pytest
 from agent import Agent
-from consumer import connect, pb, read_turn, rpc, run
+from consumer import connect, first_failure, pb, read_turn, rpc, run
 
 TIER_REDUCED = ["path-existence", "shared-process-numbers", "fewer-layers", "threads-unlimited"]
 
@@ -97,6 +99,16 @@ def test_a_backend_in_python_runs_under_the_python_policy():
         turn, model = run(ask(agent, "counting"))
         assert turn.text == "".join(f"{number} " for number in range(1, 21))
         assert turn.accepted.backend == "counting/as asked"
+
+        async def adapted():
+            async with connect(agent) as channel:
+                asked = echo.request("x", model="counting")
+                asked.adapters.adapters.add(name="formal")
+                error, _ = await first_failure(rpc.InferenceStub(channel).Generate(asked))
+                assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+                assert "lacks the capability 'adapters'" in error.details()
+
+        run(adapted())
 
 
 def test_what_the_owner_does_not_allow_is_refused_with_the_setting_that_would():

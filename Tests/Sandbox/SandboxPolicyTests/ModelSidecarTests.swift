@@ -39,6 +39,17 @@ struct ModelSidecarTests {
         #expect(chosen.chatTemplateFile == nil)
         #expect(try parsed(#"{"chatTemplate": "m.jinja"}"#).settings.chatTemplateFile == "m.jinja")
         #expect(try parsed(#"{"replicas": 16}"#).settings.replicas == 16)
+        let adapted = try parsed(
+            #"{"adapters": {"z.1": {"file": "z.gguf", "scale": -0.5, "default": true}, "a": {"file": "a b.gguf"}},"#
+                + #" "draft": {"lookup": true}}"#
+        ).settings
+        #expect(
+            adapted.adapters == [
+                ModelAdapter(name: "a", file: "a b.gguf"),
+                ModelAdapter(name: "z.1", file: "z.gguf", scale: -0.5, isDefault: true),
+            ])
+        #expect(adapted.paths(ofFilesAt: "/m/x.gguf") == ["/m/x.gguf", "/m/a b.gguf", "/m/z.gguf"])
+        #expect(adapted.draftLookup)
         #expect(try parsed(#"{"load": "start"}"#).settings.residence == .always)
         #expect(try parsed(#"{"load": "demand"}"#).settings.residence == .onDemand(keepAliveSeconds: nil))
     }
@@ -58,6 +69,19 @@ struct ModelSidecarTests {
             (#""keepAliveSeconds": 1.5"#, "whole number"), (#""load": "never""#, #"must be "start" or "demand""#),
             (#""load": "start", "keepAliveSeconds": 5"#, "has no meaning"), (#""options": 5"#, "'options' must be"),
             (#""sampling": 1"#, "must be an object"),
+            (#""adapters": ["a.gguf"]"#, "'adapters' must be an object of at most 16 adapters"),
+            (#""adapters": {"a b": {"file": "a.gguf"}}"#, "the name 'a b' of an adapter must have 1 to 64 letters"),
+            (#""adapters": {"": {"file": "a.gguf"}}"#, "of an adapter must have 1 to 64 letters"),
+            (#""adapters": {"a": "a.gguf"}"#, #"the adapter "a" must be an object"#),
+            (#""adapters": {"a": {}}"#, "'file' is missing"),
+            (#""adapters": {"a": {"file": "b/a.gguf"}}"#, "'file' must be the name of a file beside the model"),
+            (#""adapters": {"a": {"file": ".."}}"#, "'file' must be the name of a file beside the model"),
+            (#""adapters": {"a": {"file": "a", "scale": 11}}"#, "'scale' must be a number, -10.0 to 10.0"),
+            (#""adapters": {"a": {"file": "a", "scale": "1"}}"#, "'scale' must be a number"),
+            (#""adapters": {"a": {"file": "a", "default": 1}}"#, "'default' must be true or false"),
+            (#""adapters": {"a": {"file": "a", "scales": 1}}"#, "did you mean 'scale'?"),
+            (#""draft": true"#, #""draft" must be an object"#), (#""draft": {"lookup": 1}"#, "must be true or false"),
+            (#""draft": {"look": true}"#, "unknown key 'look'"),
             (#""sampling": {"temperatur": 1}"#, "did you mean 'temperature'?"),
             (#""sampling": {"seed": 1}"#, "unknown key 'seed'"),
             (#""sampling": {"temperature": 2.1}"#, "'temperature' must be a number, 0.0 to 2.0, not the number 2.1"),

@@ -68,6 +68,13 @@ struct RequestScanTests {
         $0.maxQueueTime.nanos = 5
         $0.keepAlive.seconds = 8
         $0.keepAlive.nanos = 6
+        $0.adapters.adapters = [
+            .with { $0.name = "formal" },
+            .with {
+                $0.name = "terse"
+                $0.scale = 0
+            },
+        ]
         $0.backendOptions = ["key": "value", "a": "b"]
     }
 
@@ -84,7 +91,21 @@ struct RequestScanTests {
                     stopping: .init(
                         maxTokens: 7, stop: ["a", "bé"], stopTokenIDs: [1, 300_000], ignoresEndOfTurn: true),
                     wantsTokenIDs: true, queueTime: .init(seconds: 3, nanoseconds: 5),
-                    keepAlive: .init(seconds: 8, nanoseconds: 6), optionCount: 2, optionBytes: 10))
+                    keepAlive: .init(seconds: 8, nanoseconds: 6),
+                    adapters: [.init(name: "formal"), .init(name: "terse", scale: 0)], optionCount: 2, optionBytes: 10))
+    }
+
+    @Test func `no adapters are something else than an empty list, and the pieces of one are merged`() throws {
+        #expect(try scanned(.with { $0.text = "x" }).adapters == nil)
+        #expect(try scanned(.with { $0.adapters = .init() }).adapters == [])
+        let one: [UInt8] = try Hearth_V1_GenerateRequest.with { $0.adapters.adapters = [.with { $0.name = "a" }] }
+            .serializedBytes()
+        guard case .generate(let found) = try scan(one + one, .generate(byteCount: 2 * one.count, limits: limits))
+        else {
+            Issue.record("it is no GenerateRequest")
+            return
+        }
+        #expect(found.adapters?.map(\.name) == ["a", "a"])
     }
 
     @Test func `of several prompts the last one counts`() throws {

@@ -1,5 +1,6 @@
 import GRPC
 import InferenceMessages
+import SandboxPolicy
 import SwiftProtobuf
 import Testing
 
@@ -84,12 +85,55 @@ struct RequestValidationTests {
         Wrong("backend_options has 65 entries") {
             for option in 0..<65 { $0.backendOptions["\(option)"] = "" }
         },
+        Wrong("adapters.adapters[0].name is ''") { $0.adapters.adapters = [.init()] },
+        Wrong("adapters.adapters[0].name is 'a b'") { $0.adapters.adapters = [.with { $0.name = "a b" }] },
+        Wrong("adapters.adapters[0].name has 65") {
+            $0.adapters.adapters = [.with { $0.name = String(repeating: "x", count: 65) }]
+        },
+        Wrong("adapters.adapters[1].name is 'a', which stands twice") {
+            $0.adapters.adapters = Array(repeating: .with { $0.name = "a" }, count: 2)
+        },
+        Wrong("adapters.adapters[0].scale is 11.0; allowed: -10.0 to 10.0") {
+            $0.adapters.adapters = [
+                .with {
+                    $0.name = "a"
+                    $0.scale = 11
+                }
+            ]
+        },
+        Wrong("adapters.adapters[0].scale") {
+            $0.adapters.adapters = [
+                .with {
+                    $0.name = "a"
+                    $0.scale = .nan
+                }
+            ]
+        },
+        Wrong("adapters.adapters has more than 16") {
+            $0.adapters.adapters = (0..<17).map { number in .with { $0.name = "\(number)" } }
+        },
         Wrong("max_queue_time") { $0.maxQueueTime.seconds = -1 },
         Wrong("max_queue_time") { $0.maxQueueTime.nanos = -1 },
         Wrong("max_queue_time") { $0.maxQueueTime.nanos = .max },
         Wrong("max_queue_time") { $0.maxQueueTime.nanos = 1_000_000_000 },
         Wrong("max_queue_time") { $0.maxQueueTime.seconds = 315_576_000_001 },
     ]
+
+    @Test func `an adapter that the model does not have is refused with those that it has`() {
+        let known = [ModelAdapter(name: "a", file: "a"), ModelAdapter(name: "b", file: "b")]
+        func refusal(_ names: [String], _ known: [ModelAdapter]) -> String? {
+            do {
+                try RequestValidation.check(names.map { TurnRequest.Adapter(name: $0) }, of: "fox", known)
+                return nil
+            } catch {
+                return error.message
+            }
+        }
+        #expect(refusal(["b", "a"], known) == nil && refusal([], []) == nil)
+        let sentence = "adapters.adapters[1].name is 'c', and 'fox' has no such adapter; it has: a, b"
+        #expect(refusal(["a", "c"], known) == sentence)
+        #expect(refusal(["a"], [])?.hasSuffix("it has none") == true)
+    }
 
     @Test(arguments: wrong)
     func `what is out of range is refused by name`(wrong: Wrong) {

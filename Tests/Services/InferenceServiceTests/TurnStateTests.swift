@@ -124,7 +124,9 @@ extension TurnStateTests {
         expect(turn.begun(accepted, granted: 8, at: at(1_500)), .init())
         expect(came(&turn, "héllo", tokens: 2, at: 1_700), .init())
         expect(came(&turn, " you", tokens: 3, at: 1_950), .init())
-        let end = turn.finished(finish(.length, prompt: 10, cached: 4), at: at(2_000))
+        var finish = finish(.length, prompt: 10, cached: 4)
+        (finish.draftedTokens, finish.acceptedDraftTokens) = (9, 6)
+        let end = turn.finished(finish, at: at(2_000))
         expect(end, .init(givenBack: 3, charged: 6, ending: .complete))
         #expect(turn.phase == .over)
 
@@ -143,6 +145,7 @@ extension TurnStateTests {
         #expect(usage.promptTokens == 10)
         #expect(usage.cachedPromptTokens == 4)
         #expect(usage.completionTokens == 5)
+        #expect(usage.draftedTokens == 9 && usage.acceptedDraftTokens == 5, "no more than were sent")
         #expect(usage.queueTime.nanos == 500_000_000)
         #expect(usage.timeToFirstToken.nanos == 700_000_000)
         #expect(usage.decodeTime.nanos == 250_000_000)

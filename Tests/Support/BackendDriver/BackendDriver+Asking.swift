@@ -13,11 +13,16 @@ extension BackendDriver {
     /// Asks for a model, with the weights that its program names.
     package func askToLoad(
         model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:],
-        inspectOnly: Bool = false
+        inspectOnly: Bool = false, draftLookup: Bool = false
     ) throws {
         var load = Load(
             model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options,
-            inspectOnly: inspectOnly)
+            inspectOnly: inspectOnly, draftLookup: draftLookup)
+        load.adapters = (program?.adapters ?? []).enumerated().map { index, adapter in
+            LoadedAdapter(
+                name: adapter.name, descriptor: BackendProcess.firstAdapterDescriptor + UInt32(index),
+                scale: adapter.scale, isDefault: adapter.isDefault)
+        }
         if let weights = program?.weights {
             load.weightsDescriptor = BackendProcess.weightsDescriptor
             load.weightsBytes = try FileFacts(following: weights).byteCount
@@ -27,10 +32,13 @@ extension BackendDriver {
 
     /// Takes the backend from its start to the point where sequences can run.
     package func load(
-        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:]
+        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:],
+        draftLookup: Bool = false
     ) throws {
         try shakeHands()
-        try askToLoad(model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options)
+        try askToLoad(
+            model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options,
+            draftLookup: draftLookup)
         try listen { $0.conversation.phase == .ready }
     }
 

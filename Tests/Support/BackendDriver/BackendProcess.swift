@@ -5,6 +5,8 @@ package import LinuxSystem
 package final class BackendProcess {
     /// The descriptor that the weights are in the process; its socket is 3.
     package static let weightsDescriptor: UInt32 = 4
+    /// The descriptor of the first of its adapters; those of the others follow.
+    package static let firstAdapterDescriptor: UInt32 = 5
 
     package var pid: CInt { handle.processID }
     /// How it ended; nil before `awaitEnd` has returned a status.
@@ -15,15 +17,19 @@ package final class BackendProcess {
     package init(_ program: BackendProgram, socket: CInt) throws(LinuxError) {
         let null = try Descriptor.open("/dev/null", O_RDWR)
         var descriptors = [null.raw, null.raw, program.isQuiet ? null.raw : STDERR_FILENO, socket]
-        let pid: CInt
-        if let path = program.weights {
-            let weights = try Descriptor.open(path, O_RDONLY)
-            descriptors.append(weights.raw)
-            pid = try Self.spawn(program, descriptors)
-        } else {
-            pid = try Self.spawn(program, descriptors)
+        let files = (program.weights.map { [$0] } ?? ["/dev/null"]) + program.adapters.map(\.path)
+        let opened = try files.map { path throws(LinuxError) in
+            try OpenFile(path)
         }
+        descriptors += opened.map { $0.descriptor.raw }
+        let pid = try withExtendedLifetime(opened) { () throws(LinuxError) in try Self.spawn(program, descriptors) }
         handle = try ProcessHandle(child: pid)
+    }
+
+    /// A file that is handed over; closed here with the last owner.
+    private final class OpenFile {
+        let descriptor: Descriptor
+        init(_ path: String) throws(LinuxError) { descriptor = try Descriptor.open(path, O_RDONLY) }
     }
 
     deinit {

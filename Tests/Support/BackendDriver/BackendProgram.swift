@@ -9,8 +9,24 @@ package struct BackendProgram: Sendable {
     package var dataMebibytes: UInt64?
     /// The weights: a file that it gets open for reading, and that `Load` names; nil: none.
     package var weights: String?
+    /// Adapters of the model: files that it gets open for reading, and that `Load` names.
+    package var adapters: [Adapter] = []
     /// Whether its standard error is dropped; otherwise it is this process's.
     package var isQuiet = false
+
+    package struct Adapter: Sendable {
+        package var name: String
+        package var path: String
+        package var scale: Float
+        package var isDefault: Bool
+
+        package init(name: String, path: String, scale: Float = 1, isDefault: Bool = false) {
+            self.name = name
+            self.path = path
+            self.scale = scale
+            self.isDefault = isDefault
+        }
+    }
 
     package init(path: String) { self.path = path }
 }

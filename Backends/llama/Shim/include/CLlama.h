@@ -37,6 +37,8 @@ typedef struct hearth_llama_facts {
     bool splits_text;
     /// Whether it has a chat template that works.
     bool has_chat_template;
+    /// Whether a sequence can forget its last tokens alone; a recurrent state cannot.
+    bool forgets_last;
 } hearth_llama_facts;
 
 /// How tokens are chosen, applied in this order: penalties over the last 64 tokens, top_k, top_p, min_p, temperature.
@@ -90,7 +92,7 @@ const char *hearth_llama_version(void);
 /// on any thread; when it returns, the process is aborted.
 void hearth_llama_begin(void (*gave_up)(const char *message));
 
-/// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `prepare`, `decode` or
+/// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `load_adapter`, `prepare`, `decode` or
 /// `tokenize` began; empty when there was none.
 void hearth_llama_first_error(char *text, size_t capacity);
 
@@ -108,6 +110,10 @@ typedef struct hearth_llama_file_facts {
     uint32_t part;
     /// The tensors in this file, and those of the whole model.
     uint64_t tensors, all_tensors;
+    /// Whether it is an adapter (`general.type`), and no model.
+    bool is_adapter;
+    /// `general.architecture`; cut, and empty where there is none.
+    char architecture[64];
 } hearth_llama_file_facts;
 
 /// Opens the weights, or the next of their parts, behind a descriptor, which it takes over, and reads their first bytes.
@@ -116,6 +122,13 @@ size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity);
 
 /// Reads the header of a file that was opened; the first is 0.
 hearth_llama_file_facts hearth_llama_inspect(size_t part);
+
+/// Opens the file of an adapter, or of the next one, behind a descriptor, which it takes over. Otherwise as
+/// `hearth_llama_open`.
+size_t hearth_llama_open_adapter(int descriptor, uint8_t *first, size_t capacity);
+
+/// As `hearth_llama_inspect`, of an adapter's file that was opened; the first is 0.
+hearth_llama_file_facts hearth_llama_inspect_adapter(size_t adapter);
 
 /// How weights are loaded.
 typedef enum hearth_llama_loading {
@@ -132,6 +145,23 @@ typedef enum hearth_llama_loading {
 /// it is not NULL. `progress` gets fractions from 0 to 1.
 hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
                                 void (*progress)(float fraction, void *context), void *context);
+
+/// Loads the next of the adapters that were opened, the first one first, before `hearth_llama_prepare`. False when it
+/// cannot be loaded, or does not fit the model, for the reason in `hearth_llama_first_error`. Unless the model is only
+/// measured, its file is closed.
+bool hearth_llama_load_adapter(hearth_llama *llama);
+
+/// An adapter that is applied.
+typedef struct hearth_llama_applied {
+    /// Its number in the order of loading, from 0.
+    size_t adapter;
+    /// How strongly.
+    float scale;
+} hearth_llama_applied;
+
+/// Has all that is decoded from now on computed with these adapters, and no others. False when llama.cpp refuses. Where
+/// they are others than before, the next decode prepares its graphs anew.
+bool hearth_llama_apply(hearth_llama *llama, const hearth_llama_applied *applied, size_t count);
 
 void hearth_llama_free(hearth_llama *llama);
 
@@ -164,6 +194,8 @@ typedef struct hearth_llama_context_settings {
     /// At most 256.
     uint32_t sequences;
     uint32_t batch_tokens;
+    /// The most tokens of a batch with logits, beside one for each sequence.
+    uint32_t drafted_tokens;
     uint32_t threads;
     /// Whether each sequence has a cache of its own. Attention then reads no other's tokens, and a sequence's results
     /// do not depend on its neighbours; but only sequences with neighbouring numbers are computed in one pass over the
