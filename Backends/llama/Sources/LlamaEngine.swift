@@ -14,6 +14,8 @@ struct LlamaEngine: Engine {
     /// The model's settings have a chat template in place of that in its file.
     var hasOtherTemplate = false
     var contextTokens = 0
+    /// The cells of all caches together.
+    var cells = 0
     /// By number; nil while the number is free, or while its prompt is not tokenized yet.
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
@@ -93,11 +95,12 @@ struct LlamaEngine: Engine {
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
-            cache: taken.cache, scope: request.cacheScope, arrival: arrivals, tokens: prompt, computed: held,
+            number: sequence, cache: taken.cache, scope: request.cacheScope, arrival: arrivals, tokens: prompt,
+            computed: held,
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, beginning: beginning)
+            sampler: sampler, beginning: beginning, shared: taken.source?.isInUse == false ? held : 0)
     }
 
     /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.
@@ -121,11 +124,12 @@ struct LlamaEngine: Engine {
     mutating func release(_ sequence: Int) -> Sequence? {
         guard let ended = remove(sequence) else { return nil }
         handOver(cache: ended.cache, computed: ended.computed)
-        caches.giveBack(
+        let isKept = caches.giveBack(
             ended.cache,
             holding: CacheTable.Kept(
                 scope: ended.scope, tokens: Array(ended.tokens.prefix(ended.computed)),
                 promptTokens: ended.promptTokens.total))
+        if !isKept { _ = model?.forget(cache: ended.cache, from: 0) }
         return ended
     }
 
@@ -141,6 +145,7 @@ struct LlamaEngine: Engine {
     private mutating func remove(_ sequence: Int) -> Sequence? {
         guard sequences.indices.contains(sequence), let ended = sequences[sequence] else { return nil }
         sequences[sequence] = nil
+        for number in sequences.indices { sequences[number]?.awaitsEnd = false }
         return ended
     }
 

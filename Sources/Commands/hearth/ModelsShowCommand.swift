@@ -40,7 +40,7 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("licence", details.licence),
             ("chat template", template(details)),
             ("context", context(details)),
-            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)"),
+            ("requests at once", requests(details)),
             ("capabilities", details.capabilities.joined(separator: ", ")),
             ("memory", memory(details)),
             ("not told", details.untold == details.detail ? "" : details.untold),
@@ -58,6 +58,13 @@ struct ModelsShowCommand: AsyncParsableCommand {
         guard details.contextTokens > 0 else { return "" }
         let trained = details.trainedContextTokens
         return "\(details.contextTokens) tokens" + (trained == 0 ? "" : ", trained for \(trained)")
+    }
+
+    private static func requests(_ details: Hearth_Admin_V1_ModelDetails) -> String {
+        guard details.maxSequences > 0 else { return "" }
+        let apart = UInt64(details.maxSequences) * UInt64(details.contextTokens)
+        guard details.cacheTokens > 0, details.cacheTokens < apart else { return "\(details.maxSequences)" }
+        return "\(details.maxSequences), with \(details.cacheTokens) tokens together"
     }
 
     /// The most that its process may take, and the parts that are known.
