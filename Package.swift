@@ -370,13 +370,15 @@ if let llamaPrefix {
             name: "CLlama", path: "Backends/llama/Shim",
             cxxSettings: [.unsafeFlags(["-I\(llamaPrefix)/include", "-std=c++17"])]),
         .executableTarget(
-            name: "llama", dependencies: ["BackendKit", "CLlama", "LlamaPlanning"], path: "Backends/llama/Sources",
-            swiftSettings: swiftSettings,
+            name: "llama", dependencies: ["BackendIPC", "BackendKit", "CLlama", "LlamaPlanning"],
+            path: "Backends/llama/Sources", swiftSettings: swiftSettings,
             linkerSettings: staticExecutable + [
                 .unsafeFlags(["-L\(llamaPrefix)/lib"]),
+                // Of llama.cpp's "common" only what is used: the rest needs more than is linked.
+                .unsafeFlags(["-Xlinker", "--gc-sections"]),
                 // Shim/WeightsFiles.cpp has what takes their places.
                 .unsafeFlags(["-Xlinker", "--wrap=ggml_fopen", "-Xlinker", "--wrap=fclose"]),
-                .linkedLibrary("llama-jinja"), .linkedLibrary("llama"), .linkedLibrary("ggml"),
+                .linkedLibrary("llama-chat"), .linkedLibrary("llama"), .linkedLibrary("ggml"),
                 .linkedLibrary("ggml-cpu"), .linkedLibrary("ggml-base"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
                 .linkedLibrary("pthread"),
             ]),

@@ -32,6 +32,8 @@ struct EchoOptions {
     var fault: EngineFault.Code?
     var faultAt: UInt64 = 0
     var endAt: UInt64?
+    /// So many tokens at the beginning are reasoning.
+    var reasoning: UInt64 = 0
 
     /// Whether something other than a token comes at this index.
     func isScripted(at index: UInt64) -> Bool {
@@ -57,6 +59,7 @@ struct EchoOptions {
             case "fault": fault = try option.faultCode()
             case "fault_at": faultAt = try option.number()
             case "end_at": endAt = try option.number()
+            case "reasoning": reasoning = try option.number()
             default: continue
             }
         }

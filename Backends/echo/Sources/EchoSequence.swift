@@ -21,6 +21,8 @@ struct EchoSequence {
     private let words: [[UInt8]]
     private let options: EchoOptions
     private let stopTokenIDs: [UInt32]
+    /// So many tokens at the beginning are reasoning.
+    private let reasoningTokens: UInt64
     /// The completion's length, and how it then ends.
     private let count: UInt64
     private let ending: Ending
@@ -40,6 +42,7 @@ struct EchoSequence {
         tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt)
         words = options.repeatsPrompt ? prompt.words : []
         stopTokenIDs = request.stopping.stopTokenIDs
+        if case .messages = request.prompt { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
         // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
         let room = UInt64(contextTokens - prompt.words.count)
@@ -74,7 +77,13 @@ struct EchoSequence {
             if !stopTokenIDs.isEmpty, stopTokenIDs.contains(id) {
                 return finish(sequence, .stopToken(id), in: &step)
             }
-            withText(of: id) { step.emit(sequence, token: id, text: $0) }
+            withText(of: id) { text in
+                if index < reasoningTokens {
+                    step.emit(sequence, token: id, text: .init(start: nil, count: 0), reasoning: text)
+                } else {
+                    step.emit(sequence, token: id, text: text)
+                }
+            }
             index += 1
         }
         // The last token and the ending are sent together, and an ending needs no credit.

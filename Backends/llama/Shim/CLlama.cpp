@@ -157,6 +157,8 @@ struct hearth_llama {
     std::vector<llama_token_data> candidates;
     std::unique_ptr<hearth::ChatTemplate> chatTemplate;
     std::unique_ptr<hearth::TemplateTokens> templateTokens;
+    /// The special tokens that answers are told apart by.
+    std::vector<llama_token> marks;
     /// Why there is no chat template, although the file holds one.
     std::string templateFlaw;
     /// Asked between the nodes of a graph while a batch is computed.
@@ -165,6 +167,11 @@ struct hearth_llama {
 
     const llama_vocab *vocabulary() const { return llama_model_get_vocab(model.get()); }
     int32_t vocabularySize() const { return llama_vocab_n_tokens(vocabulary()); }
+};
+
+struct hearth_llama_answer {
+    explicit hearth_llama_answer(const hearth::AnswerFormat &format) : parser(format) {}
+    hearth::AnswerParser parser;
 };
 
 struct hearth_llama_sampler {
@@ -201,6 +208,12 @@ void prepareTemplate(hearth_llama &llama, const char *source) {
             source, hearth::tokenText(vocabulary, llama_vocab_bos(vocabulary)),
             hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)));
         llama.templateTokens = std::make_unique<hearth::TemplateTokens>(vocabulary);
+        const hearth::AnswerFormat *answers = llama.chatTemplate->answerFormat();
+        for (const std::string &mark : answers ? answers->marks() : std::vector<std::string>()) {
+            std::vector<llama_token> tokens;
+            hearth::tokenize(vocabulary, mark, false, true, tokens);
+            if (tokens.size() == 1) llama.marks.push_back(tokens[0]);
+        }
     } catch (const hearth::TemplateFailure &failure) {
         llama.templateFlaw = failure.what();
     }
@@ -248,6 +261,8 @@ const char *hearth_llama_version(void) {
 void hearth_llama_begin(void (*gaveUp)(const char *)) {
     // A failed assertion of ggml would fork a debugger; the sandbox has none.
     setenv("GGML_NO_BACKTRACE", "1", 1);
+    // Dates in chat templates are UTC's: glibc would open the file of the machine's time zone, and the sandbox has none.
+    setenv("TZ", "UTC0", 1);
     llama_log_set(logCallback, nullptr);
     gaveUpCallback = gaveUp;
     ggml_set_abort_callback(abortCallback);
@@ -564,9 +579,45 @@ bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token) {
     return llama_vocab_is_eog(llama->vocabulary(), token);
 }
 
-int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, char *text, int32_t capacity) {
+int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, bool shows_marks, char *text, int32_t capacity) {
     return guarded(int32_t(0), [&] {
-        return std::max(0, llama_token_to_piece(llama->vocabulary(), token, text, capacity, 0, false));
+        const auto &marks = llama->marks;
+        const bool isShown = shows_marks && std::find(marks.begin(), marks.end(), token) != marks.end();
+        return std::max(0, llama_token_to_piece(llama->vocabulary(), token, text, capacity, 0, isShown));
+    });
+}
+
+hearth_llama_answer *hearth_llama_answer_new(const hearth_llama *llama) {
+    return guarded<hearth_llama_answer *>(nullptr, [&]() -> hearth_llama_answer * {
+        const hearth::AnswerFormat *format = llama->chatTemplate ? llama->chatTemplate->answerFormat() : nullptr;
+        return format ? new hearth_llama_answer(*format) : nullptr;
+    });
+}
+
+void hearth_llama_answer_free(hearth_llama_answer *answer) { delete answer; }
+
+size_t hearth_llama_answer_end_count(const hearth_llama *llama) {
+    const hearth::AnswerFormat *format = llama->chatTemplate ? llama->chatTemplate->answerFormat() : nullptr;
+    return format ? format->ends().size() : 0;
+}
+
+const char *hearth_llama_answer_end(const hearth_llama *llama, size_t index) {
+    return llama->chatTemplate->answerFormat()->ends()[index].c_str();
+}
+
+void hearth_llama_answer_append(hearth_llama_answer *answer, const char *text, size_t bytes) {
+    guarded(0, [&] {
+        answer->parser.append(text, bytes);
+        return 0;
+    });
+}
+
+hearth_llama_answer_parts hearth_llama_answer_look(hearth_llama_answer *answer, bool is_whole) {
+    return guarded(hearth_llama_answer_parts{}, [&] {
+        hearth::AnswerParser &parser = answer->parser;
+        parser.look(is_whole);
+        return hearth_llama_answer_parts{
+            parser.reasoning.data(), parser.reasoning.size(), parser.text.data(), parser.text.size()};
     });
 }
 

@@ -1,11 +1,12 @@
 #include "ChatTemplate.h"
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
-#include "jinja/lexer.h"
-#include "jinja/parser.h"
-#include "jinja/runtime.h"
+#include "common/jinja/lexer.h"
+#include "common/jinja/parser.h"
+#include "common/jinja/runtime.h"
 
 namespace hearth {
 
@@ -85,31 +86,10 @@ jinja::value text(const std::string &text, bool isConsumers = false) {
     return jinja::mk_val<jinja::value_string>(jinja::string(text, isConsumers));
 }
 
-/// UTC's calendar. gmtime_r(3) opens the file of the machine's time zone first; here there are none.
-std::tm calendar(std::time_t time) {
-    constexpr int daySeconds = 24 * 60 * 60;
-    std::tm calendar{};
-    calendar.tm_zone = "UTC";
-    int days = int(time / daySeconds);
-    const int seconds = int(time % daySeconds);
-    calendar.tm_hour = seconds / 3600;
-    calendar.tm_min = seconds / 60 % 60;
-    calendar.tm_sec = seconds % 60;
-    calendar.tm_wday = (days + 4) % 7;
-    int year = 1970;
-    auto isLeap = [&] { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); };
-    for (; days >= 365 + isLeap(); year++) days -= 365 + isLeap();
-    calendar.tm_year = year - 1900;
-    calendar.tm_yday = days;
-    auto monthDays = [&](int month) { return month == 1 ? 28 + isLeap() : 30 + (month + month / 7 + 1) % 2; };
-    for (; days >= monthDays(calendar.tm_mon); calendar.tm_mon++) days -= monthDays(calendar.tm_mon);
-    calendar.tm_mday = days + 1;
-    return calendar;
-}
-
 jinja::value formattedTime(const jinja::context &context, const std::string &format) {
     char buffer[128];
-    const std::tm time = calendar(context.current_time);
+    std::tm time{};
+    gmtime_r(&context.current_time, &time);
     return text(std::string(buffer, std::strftime(buffer, sizeof buffer, format.c_str(), &time)));
 }
 
@@ -126,10 +106,18 @@ ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std:
     g_jinja_on_step = TemplateBounds::step;
     program = bounded(trialLimits, "", [&] { return jinja::parse_from_tokens(jinja::lexer().tokenize(source)); });
     abilities = bounded(trialLimits, "", [&] { return jinja::caps_get(program); });
-    for (const TemplatePart &part : render({{"user", "Hello"}})) {
-        if (part.isConsumers) return;
+    const std::vector<TemplatePart> greeting = render({{"user", "Hello"}});
+    if (std::none_of(greeting.begin(), greeting.end(), [](const TemplatePart &part) { return part.isConsumers; })) {
+        throw TemplateFailure(TemplateFailure::Kind::broken, "leaves out what the user says");
     }
-    throw TemplateFailure(TemplateFailure::Kind::broken, "leaves out what the user says");
+    try {
+        auto format = bounded(
+            trialLimits, "", [&] { return std::make_unique<AnswerFormat>(source, this->bosToken, this->eosToken); });
+        if (!format->isPlain()) answers = std::move(format);
+    } catch (const TemplateFailure &failure) {
+        // It renders; its model's answers are then not told apart.
+        if (failure.kind == TemplateFailure::Kind::exceeds) throw;
+    }
 }
 
 std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages) const {

@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "AnswerFormat.h"
 #include "TemplateBounds.h"
-#include "jinja/caps.h"
+#include "common/jinja/caps.h"
 
 namespace hearth {
 
@@ -49,6 +50,9 @@ public:
     /// message, for the model to continue. Throws `TemplateFailure`.
     std::vector<TemplatePart> render(std::vector<ChatMessage> messages) const;
 
+    /// How answers are written; NULL: as plain text.
+    const AnswerFormat *answerFormat() const { return answers.get(); }
+
     /// The stack that a template may take; a thread that renders must have it. The deepest of llama.cpp's collection
     /// takes a twentieth.
     static constexpr size_t stackBytes = 1 << 19;
@@ -62,6 +66,7 @@ private:
     std::string eosToken;
     jinja::program program;
     jinja::caps abilities;
+    std::unique_ptr<AnswerFormat> answers;
     bool trimsContents = false;
 };
 

@@ -1,3 +1,4 @@
+import BackendIPC
 import BackendKit
 import LlamaPlanning
 
@@ -200,14 +201,32 @@ extension LlamaEngine {
         let id = UInt32(bitPattern: token)
         if sequence.stopTokenIDs.contains(id) { return finish(number, .stopToken(id), &step) }
         if !sequence.ignoresEndOfTurn, model.endsTurn(token) { return finish(number, .endOfTurn, &step) }
-        model.withPiece(of: token) { step.emit(number, token: id, text: $0) }
+        emit(token, of: number, sequence.answer, model, &step)
         sequences[number]?.tokens.append(token)
+        if let ending = sequence.answer?.ending { return finish(number, ending, &step) }
         if sequence.tokens.count + 1 >= sequence.tokensMax { finish(number, .length, &step) }
+    }
+
+    private func emit(
+        _ token: Int32, of number: Int, _ answer: AnswerText?, _ model: LlamaModel, _ step: inout Step
+    ) {
+        let id = UInt32(bitPattern: token)
+        guard let answer else {
+            return model.withPiece(of: token, showsMarks: false) { step.emit(number, token: id, text: $0) }
+        }
+        model.withPiece(of: token, showsMarks: answer.showsMarks) { answer.append($0) }
+        answer.take(bytesMax: ContractLimits.tokenTextBytesMax) {
+            step.emit(number, token: id, text: $0, reasoning: $1)
+        }
     }
 
     private mutating func finish(_ number: Int, _ ending: Ending, _ step: inout Step) {
         guard let ended = release(number) else { return }
-        step.finish(number, ending, prompt: ended.promptTokens)
+        guard let answer = ended.answer else { return step.finish(number, ending, prompt: ended.promptTokens) }
+        answer.end()
+        answer.take(bytesMax: ContractLimits.finishTextBytesMax) {
+            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1)
+        }
     }
 
     /// Ends a sequence with an INTERNAL fault, and forgets its computed tokens.

@@ -7,7 +7,9 @@ import LlamaPlanning
 struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
-    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .chatTemplate, .inspect]
+    static let capabilities: [Capability] = [
+        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings,
+    ]
 
     var model: LlamaModel?
     var modelID = ""
@@ -100,7 +102,8 @@ struct LlamaEngine: Engine {
             promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, beginning: beginning, shared: taken.source?.isInUse == false ? held : 0)
+            sampler: sampler, answer: AnswerText(request, model), beginning: beginning,
+            shared: taken.source?.isInUse == false ? held : 0)
     }
 
     /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.

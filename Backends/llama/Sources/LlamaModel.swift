@@ -107,9 +107,9 @@ final class LlamaModel: @unchecked Sendable {
     func endsTurn(_ token: Int32) -> Bool { hearth_llama_ends_turn(llama, token) }
 
     /// The text of a token, valid during `body`.
-    func withPiece(of token: Int32, _ body: (UnsafeRawBufferPointer) -> Void) {
+    func withPiece(of token: Int32, showsMarks: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.pieceBytesMax) { buffer in
-            let count = hearth_llama_piece(llama, token, buffer.baseAddress, Int32(buffer.count))
+            let count = hearth_llama_piece(llama, token, showsMarks, buffer.baseAddress, Int32(buffer.count))
             body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer).prefix(Int(count))))
         }
     }
@@ -148,6 +148,14 @@ final class LlamaModel: @unchecked Sendable {
     /// Replaces the contents of a cache by the first tokens of another; returns false when it is empty afterwards.
     func copy(cache: Int, to other: Int, tokens: Int) -> Bool {
         hearth_llama_copy(llama, Int32(cache), Int32(other), Int32(tokens))
+    }
+
+    /// Begins an answer to a conversation; nil where it is only text.
+    func newAnswer() -> OpaquePointer? { hearth_llama_answer_new(llama) }
+
+    /// Texts that end an answer to a conversation.
+    var answerEnds: [String] {
+        (0..<hearth_llama_answer_end_count(llama)).map { String(cString: hearth_llama_answer_end(llama, $0)) }
     }
 
     /// Makes the sampler of one sequence.

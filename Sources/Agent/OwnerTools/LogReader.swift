@@ -7,12 +7,25 @@ internal import SwiftProtobuf
 package struct LogReader {
     /// A line to show, and how many lines before it are lost.
     package struct Shown {
-        /// The name of the backend and its model.
+        /// The name of the backend and its process.
         package let source: String
         package let missing: UInt64
         /// False if only the number of lost lines is to be shown.
         package let hasLine: Bool
         package let line: Hearth_Admin_V1_LogLine
+    }
+
+    /// Whose log it is.
+    private struct Origin: Hashable {
+        let backend: String
+        let model: String
+        let replica: UInt32
+
+        /// A backend with one model often has the model's name.
+        var name: String {
+            let process = replicaName(model, replica)
+            return backend == process ? backend : "\(backend)/\(process)"
+        }
     }
 
     /// How much of one backend's log was shown.
@@ -25,7 +38,7 @@ package struct LogReader {
     /// Whether nothing was requested yet.
     package var isFresh = true
     private let lineCount: Int?
-    private var positions: [String: Position] = [:]
+    private var positions: [Origin: Position] = [:]
 
     /// - Parameter lineCount: with how many of the last lines of each log that is there already to begin; nil: all.
     package init(lineCount: Int?) { self.lineCount = lineCount }
@@ -34,7 +47,9 @@ package struct LogReader {
         .with {
             $0.backend = backend.name
             $0.model = backend.model
-            let position = positions[Self.source(backend.name, backend.model)]
+            $0.replica = backend.replica
+            let position = positions[
+                Origin(backend: backend.name, model: backend.model, replica: backend.replica)]
             $0.after = position?.number ?? 0
             $0.log = position?.log ?? 0
         }
@@ -45,9 +60,9 @@ package struct LogReader {
     package mutating func take(
         _ response: Hearth_Admin_V1_ReadLogResponse, to request: Hearth_Admin_V1_ReadLogRequest, isFollowing: Bool
     ) -> [Shown] {
-        let source = Self.source(request.backend, request.model)
-        let before = positions[source]
-        positions[source] = Position(log: response.log, number: response.lastNumber)
+        let origin = Origin(backend: request.backend, model: request.model, replica: request.replica)
+        let before = positions[origin]
+        positions[origin] = Position(log: response.log, number: response.lastNumber)
         var lines = response.lines
         var missing: UInt64 = 0
         if let before {
@@ -70,16 +85,11 @@ package struct LogReader {
         }
         var shown: [Shown] = []
         for line in lines {
-            shown.append(Shown(source: source, missing: shown.isEmpty ? missing : 0, hasLine: true, line: line))
+            shown.append(Shown(source: origin.name, missing: shown.isEmpty ? missing : 0, hasLine: true, line: line))
         }
         if shown.isEmpty, missing > 0 {
-            shown.append(Shown(source: source, missing: missing, hasLine: false, line: .init()))
+            shown.append(Shown(source: origin.name, missing: missing, hasLine: false, line: .init()))
         }
         return shown
-    }
-
-    /// A backend with one model often has the model's name.
-    private static func source(_ backend: String, _ model: String) -> String {
-        backend == model ? backend : "\(backend)/\(model)"
     }
 }

@@ -31,13 +31,22 @@ package struct MetricsText {
     private typealias Sample = (labels: [String: String], value: Double)
 
     private mutating func add(backends: [Hearth_Admin_V1_Backend]) {
+        func labels(_ backend: Hearth_Admin_V1_Backend) -> [String: String] {
+            ["backend": backend.name, "model": backend.model]
+        }
         func samples(_ value: (Hearth_Admin_V1_Backend) -> Double) -> [Sample] {
-            backends.map { (["backend": $0.name, "model": $0.model], value($0)) }
+            backends.map { backend in
+                let replica = backend.replica == 0 ? [:] : ["replica": "\(backend.replica)"]
+                return (labels(backend).merging(replica) { $1 }, value(backend))
+            }
         }
         add("hearth_backend_ready", .gauge, "1: its model can be used now.", samples { $0.state == "ready" ? 1 : 0 })
         add("hearth_backend_sequences", .gauge, "Sequences running.", samples { Double($0.running) })
         add("hearth_backend_sequences_max", .gauge, "The most that may run.", samples { Double($0.maxSequences) })
-        add("hearth_backend_waiting", .gauge, "Requests that wait for a sequence.", samples { Double($0.waiting) })
+        // They wait for the model, not for one of its processes.
+        add(
+            "hearth_backend_waiting", .gauge, "Requests that wait for a sequence.",
+            backends.filter { $0.replica <= 1 }.map { (labels($0), Double($0.waiting)) })
         add("hearth_backend_steps_total", .counter, "Steps computed.", samples { Double($0.steps) })
         add("hearth_backend_tokens_total", .counter, "Tokens computed.", samples { Double($0.tokens) })
         add("hearth_backend_restarts_total", .counter, "Starts after a loss.", samples { Double($0.restarts) })

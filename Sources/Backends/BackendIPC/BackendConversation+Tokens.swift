@@ -44,10 +44,18 @@ extension BackendConversation {
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
         let parts = run.tokenCount + (finish == nil ? 0 : 1)
-        guard run.text.count <= parts * ContractLimits.tokenTextBytesMax else {
+        let textBytes = run.text.count + run.reasoning.count
+        let textBytesMax =
+            run.tokenCount * ContractLimits.tokenTextBytesMax + (finish == nil ? 0 : ContractLimits.finishTextBytesMax)
+        guard textBytes <= textBytesMax else {
             throw ContractViolation(
-                "the sequence \(sequence) sent \(run.text.count) bytes of text for \(run.tokenCount) tokens;"
-                    + " at most \(ContractLimits.tokenTextBytesMax) a token")
+                "the sequence \(sequence) sent \(textBytes) bytes of text for \(run.tokenCount) tokens; at most"
+                    + " \(ContractLimits.tokenTextBytesMax) a token, and \(ContractLimits.finishTextBytesMax) with a finish"
+            )
+        }
+        if run.reasoning.count > 0, !tellsReasoning {
+            throw ContractViolation(
+                "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
         guard run.unknownBytes <= max(parts, 1) * ContractLimits.unknownBytesMax else {
             throw ContractViolation(
@@ -90,6 +98,7 @@ extension BackendConversation {
     ) throws(ContractViolation) {
         try checkCounts(finish, of: sequence, tokens: tokens)
         try checkStopToken(finish, of: sequence)
+        try checkStop(finish, of: sequence)
         switch finish.outcome {
         case .unspecified:
             throw ContractViolation("the sequence \(sequence) finished without a reason that this revision knows")
@@ -118,6 +127,25 @@ extension BackendConversation {
             throw ContractViolation(
                 "the sequence \(sequence) finished at the stop token \(id), which is none of its"
                     + " stopping.stop_token_ids")
+        }
+    }
+
+    private func checkStop(_ finish: Finish, of sequence: UInt32) throws(ContractViolation) {
+        guard let stop = finish.stop else { return }
+        guard matchesStops else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with a stop, and Hello did not name the capability"
+                    + " \"\(Hello.stopStrings)\"")
+        }
+        guard case .reason(.stop) = finish.outcome, finish.stopTokenID == nil else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished with a stop, and not with FINISH_REASON_STOP alone")
+        }
+        let count = sequences.stopCount(of: sequence)
+        guard stop < UInt32(clamping: count) else {
+            throw ContractViolation(
+                "the sequence \(sequence) finished at the string \(stop) of its stopping.stop, counted from 0; it has"
+                    + " \(count)")
         }
     }
 

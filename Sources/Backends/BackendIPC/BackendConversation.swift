@@ -45,6 +45,9 @@ package struct BackendConversation: Sendable {
     package private(set) var steps: UInt64 = 0
     private var tokens: UInt64 = 0
     var sequences = SequenceTable()
+    /// Whether the backend may send reasoning, and whether it looks for stop strings itself: asked for every run.
+    private(set) var tellsReasoning = false
+    private(set) var matchesStops = false
     private var queries: Set<UInt32> = []
     private var pings: [UInt64] = []
 
@@ -128,6 +131,8 @@ extension BackendConversation {
             throw ContractViolation("Hello.capabilities holds a name twice")
         }
         self.hello = hello
+        tellsReasoning = hello.capabilities.contains(Hello.reasoning)
+        matchesStops = hello.capabilities.contains(Hello.stopStrings)
         phase = .awaitingWelcome
     }
 
@@ -336,6 +341,9 @@ extension BackendConversation {
 extension BackendConversation {
     /// The number for the next `Start`; nil when as many sequences run as were offered.
     package var freeSequence: UInt32? { sequences.free }
+
+    /// How many more sequences may run.
+    package var freeSequences: Int { sequences.count - sequences.running }
 
     /// The name of the sequence that runs with this number.
     package func id(of sequence: UInt32) -> SequenceID? { sequences.id(of: sequence) }

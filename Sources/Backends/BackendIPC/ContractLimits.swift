@@ -15,6 +15,8 @@ package enum ContractLimits {
     package static let sequencesMax = 65_536
     /// The most text that one token may have: without it a backend without credit could still flood with text.
     package static let tokenTextBytesMax = 1_024
+    /// The most text of a run's `finish`: what its backend held back.
+    package static let finishTextBytesMax = 16 << 10
     /// The longest `cache_scope`.
     package static let cacheScopeBytesMax = 32
     /// The longest message of a backend that is no `TokenBatch`, and the longest `Finish`.

@@ -23,12 +23,16 @@ package struct Finish: WireMessage, Equatable, Sendable {
     package var stopTokenID: UInt32?
     package var promptTokens: UInt32 = 0
     package var cachedPromptTokens: UInt32 = 0
+    /// The place of the string that ended it among the request's stop strings.
+    package var stop: UInt32?
 
     package init(
-        _ outcome: Outcome, stopTokenID: UInt32? = nil, promptTokens: UInt32 = 0, cachedPromptTokens: UInt32 = 0
+        _ outcome: Outcome, stopTokenID: UInt32? = nil, stop: UInt32? = nil, promptTokens: UInt32 = 0,
+        cachedPromptTokens: UInt32 = 0
     ) {
         self.outcome = outcome
         self.stopTokenID = stopTokenID
+        self.stop = stop
         self.promptTokens = promptTokens
         self.cachedPromptTokens = cachedPromptTokens
     }
@@ -43,6 +47,7 @@ package struct Finish: WireMessage, Equatable, Sendable {
         if let stopTokenID { size += WireSize.field(3, varint: UInt64(stopTokenID)) }
         if promptTokens != 0 { size += WireSize.field(4, varint: UInt64(promptTokens)) }
         if cachedPromptTokens != 0 { size += WireSize.field(5, varint: UInt64(cachedPromptTokens)) }
+        if let stop { size += WireSize.field(6, varint: UInt64(stop)) }
         return size
     }
 
@@ -55,6 +60,7 @@ package struct Finish: WireMessage, Equatable, Sendable {
         if let stopTokenID { writer.field(3, varint: UInt64(stopTokenID)) }
         if promptTokens != 0 { writer.field(4, varint: UInt64(promptTokens)) }
         if cachedPromptTokens != 0 { writer.field(5, varint: UInt64(cachedPromptTokens)) }
+        if let stop { writer.field(6, varint: UInt64(stop)) }
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -70,6 +76,7 @@ package struct Finish: WireMessage, Equatable, Sendable {
             case (3, .varint): stopTokenID = try reader.uint32()
             case (4, .varint): promptTokens = try reader.uint32()
             case (5, .varint): cachedPromptTokens = try reader.uint32()
+            case (6, .varint): stop = try reader.uint32()
             default: try reader.skip(field.type)
             }
         }

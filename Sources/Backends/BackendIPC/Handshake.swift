@@ -12,8 +12,12 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let splitWeights = "split_weights"
     /// Takes a chat template in place of the weights' own.
     package static let chatTemplate = "chat_template"
+    /// Tells the model's reasoning apart from its answer.
+    package static let reasoning = "reasoning"
+    /// Looks for stop strings itself.
+    package static let stopStrings = "stop_strings"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofLoading = ["inspect", splitWeights, chatTemplate]
+    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

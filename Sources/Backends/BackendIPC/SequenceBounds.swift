@@ -6,10 +6,13 @@ package struct SequenceBounds: Equatable, Sendable {
     package var tokensMax: UInt32?
     /// The stop tokens of the request: only one of these may be reported as the token that ended the completion.
     package var stopTokenIDs: [UInt32] = []
+    /// The number of its stop strings.
+    package var stopCount = 0
 
-    package init(tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = []) {
+    package init(tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = [], stopCount: Int = 0) {
         self.tokensMax = tokensMax
         self.stopTokenIDs = stopTokenIDs
+        self.stopCount = stopCount
     }
 
     /// Reads the `stopping` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has checked the
@@ -32,12 +35,15 @@ package struct SequenceBounds: Equatable, Sendable {
         }
     }
 
-    /// `hearth.v1.Stopping { max_tokens = 1; stop_token_ids = 3 }`.
+    /// `hearth.v1.Stopping { max_tokens = 1; stop = 2; stop_token_ids = 3 }`.
     private mutating func add(stopping bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(bytes)
         while let field = try reader.next() {
             switch (field.number, field.type) {
             case (1, .varint): tokensMax = try reader.uint32()
+            case (2, .bytes):
+                try reader.skip(field.type)
+                stopCount += 1
             case (3, .varint), (3, .bytes): try reader.uint32s(field.type, into: &stopTokenIDs)
             default: try reader.skip(field.type)
             }

@@ -23,7 +23,7 @@ struct SequenceTable: Sendable {
 
     private var entries: [Entry] = []
     /// Not in the entries, because those are copied for every run.
-    private var stopTokenIDs: [[UInt32]] = []
+    private var bounds: [SequenceBounds] = []
     private var unsaid: [Unsaid] = []
     private var withUnsaid: [UInt32] = []
     private(set) var running = 0
@@ -32,7 +32,7 @@ struct SequenceTable: Sendable {
 
     init(count: Int = 0) {
         entries = Array(repeating: Entry(), count: count)
-        stopTokenIDs = Array(repeating: [], count: count)
+        bounds = Array(repeating: SequenceBounds(), count: count)
         unsaid = Array(repeating: Unsaid(), count: count)
     }
 
@@ -54,7 +54,7 @@ struct SequenceTable: Sendable {
     /// The functions below need a sequence number that the table has.
     mutating func start(_ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds) {
         entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
-        stopTokenIDs[Int(sequence)] = bounds.stopTokenIDs
+        self.bounds[Int(sequence)] = bounds
         begun += 1
         unsaid[Int(sequence)] = Unsaid(serial: begun, isListed: unsaid[Int(sequence)].isListed)
         running += 1
@@ -62,7 +62,7 @@ struct SequenceTable: Sendable {
 
     mutating func end(_ sequence: UInt32) {
         entries[Int(sequence)] = Entry()
-        stopTokenIDs[Int(sequence)] = []
+        bounds[Int(sequence)] = SequenceBounds()
         running -= 1
     }
 
@@ -74,7 +74,10 @@ struct SequenceTable: Sendable {
     }
 
     /// Whether the request named this token as one that ends it.
-    func isStopToken(_ id: UInt32, of sequence: UInt32) -> Bool { stopTokenIDs[Int(sequence)].contains(id) }
+    func isStopToken(_ id: UInt32, of sequence: UInt32) -> Bool { bounds[Int(sequence)].stopTokenIDs.contains(id) }
+
+    /// The number of the request's stop strings.
+    func stopCount(of sequence: UInt32) -> Int { bounds[Int(sequence)].stopCount }
 
     mutating func markCancelled(_ sequence: UInt32) { entries[Int(sequence)].cancelSent = true }
 

@@ -16,6 +16,7 @@ package struct TokenRun: WireMessage {
         if view.packedTokenIDs.count > 0 { size += WireSize.field(2, byteCount: view.packedTokenIDs.count) }
         if view.text.count > 0 { size += WireSize.field(3, byteCount: view.text.count) }
         if let finish { size += WireSize.field(4, message: finish) }
+        if view.reasoning.count > 0 { size += WireSize.field(5, byteCount: view.reasoning.count) }
         return size
     }
 
@@ -24,6 +25,7 @@ package struct TokenRun: WireMessage {
         if view.packedTokenIDs.count > 0 { writer.field(2, bytes: view.packedTokenIDs) }
         if view.text.count > 0 { writer.field(3, bytes: view.text) }
         if let finish { writer.field(4, message: finish) }
+        if view.reasoning.count > 0 { writer.field(5, bytes: view.reasoning) }
     }
 
     /// Valid as long as `bytes`.

@@ -11,6 +11,8 @@ package struct TokenRunView {
     package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// As `text`, which it comes before: what the model wrote to itself.
+    package var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Whether it is the last run of its sequence, which has a `finish`.
     package private(set) var isLast = false
     /// The bytes that `finish` is decoded from; they have been decoded once before, without an error.
@@ -25,12 +27,14 @@ package struct TokenRunView {
     package init(
         sequence: UInt32, tokenCount: Int = 0,
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.sequence = sequence
         self.tokenCount = tokenCount
         self.packedTokenIDs = packedTokenIDs
         self.text = text
+        self.reasoning = reasoning
     }
 
     /// How the sequence ended, decoded anew each time; nil before its last run.
@@ -71,6 +75,10 @@ package struct TokenRunView {
                 _ = try Finish(decoding: content)
                 isLast = true
                 finishContent = content
+            case (5, .bytes):
+                if seen & 8 != 0 { throw .repeated(field: 5) }
+                seen |= 8
+                reasoning = try reader.bytes()
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }

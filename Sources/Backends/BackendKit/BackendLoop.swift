@@ -213,7 +213,8 @@ extension BackendLoop {
         do throws(EngineFault) {
             var request = try GenerateRequest(decoding: start.request)
             request.cacheScope = start.cacheScope
-            step.slots[sequence].hasStopStrings = request.stopping.hasStopStrings
+            step.slots[sequence].sendsSingly =
+                !request.stopping.stop.isEmpty && !Computing.capabilities.contains(.stopStrings)
             try engine.start(sequence, request)
         } catch {
             step.fail(sequence, error)
@@ -402,6 +403,7 @@ extension Step {
             TokenRunView(
                 sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
                 packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
-                text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text])), finish: run.finish)
+                text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]),
+                reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning])), finish: run.finish)
     }
 }

@@ -93,6 +93,10 @@ public struct Capability: Hashable, Sendable {
     public static let splitWeights = Capability("split_weights")
     /// Takes a chat template in place of the model's own (`LoadRequest.chatTemplate`).
     public static let chatTemplate = Capability("chat_template")
+    /// Tells the model's reasoning apart from its answer to a conversation (`Step.emit`).
+    public static let reasoning = Capability("reasoning")
+    /// Looks for the request's stop strings itself (`Stopping.stop`, `Ending.stopString`).
+    public static let stopStrings = Capability("stop_strings")
 }
 
 /// The prompt tokens of a sequence.
@@ -114,6 +118,8 @@ public enum Ending: Equatable, Sendable {
     case endOfTurn
     /// The request's stop token was met; it is not emitted.
     case stopToken(UInt32)
+    /// The string at this place of the request's `Stopping.stop` was met; needs the capability `.stopStrings`.
+    case stopString(Int)
     /// `max_tokens` was reached, or the context is full.
     case length
 }

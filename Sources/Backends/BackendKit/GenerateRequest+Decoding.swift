@@ -118,9 +118,7 @@ extension Stopping {
         while let field = try reader.next() {
             switch (field.number, field.type) {
             case (1, .varint): maxTokens = try reader.uint32()
-            case (2, .bytes):
-                try reader.skip(field.type)
-                hasStopStrings = true
+            case (2, .bytes): stop.append(try reader.string(field: 2))
             case (3, .bytes), (3, .varint): try reader.uint32s(field.type, into: &stopTokenIDs)
             case (4, .varint): ignoresEndOfTurn = try reader.bool()
             default: try reader.skip(field.type)

@@ -59,7 +59,7 @@ public struct Sampling: Equatable, Sendable {
     public init() {}
 }
 
-/// When a completion ends; the first condition that applies ends it. The agent itself matches stop strings.
+/// When a completion ends; the first condition that applies ends it.
 public struct Stopping: Equatable, Sendable {
     /// At most this many completion tokens; nil: what is left of the context.
     public var maxTokens: UInt32?
@@ -67,8 +67,9 @@ public struct Stopping: Equatable, Sendable {
     public var stopTokenIDs: [UInt32] = []
     /// Go on past the model's end-of-turn token.
     public var ignoresEndOfTurn = false
-    /// Whether the agent matches any stop strings.
-    var hasStopStrings = false
+    /// Ends before the first of these in the model's text, marks and reasoning included; none of it is emitted. A backend
+    /// without the capability `.stopStrings` ignores them: the agent looks for them itself.
+    public var stop: [String] = []
 
     public init() {}
 }

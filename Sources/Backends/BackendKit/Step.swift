@@ -19,15 +19,17 @@ public struct Step: ~Copyable {
         var credit: UInt32 = 0
         /// Whether each token is a run of its own, because the agent matches stop strings and has to know which token
         /// completes one.
-        var hasStopStrings = false
+        var sendsSingly = false
     }
 
-    /// One run whose ids and text lie in the shared buffers.
+    /// One run whose ids and texts lie in the shared buffers.
     struct Run {
         var sequence: Int
         var tokenCount: Int
         var ids: Range<Int>
         var text: Range<Int>
+        /// Behind `text` in the same buffer.
+        var reasoning: Range<Int>
         var finish: Finish?
     }
 
@@ -54,6 +56,8 @@ public struct Step: ~Copyable {
     var openTokens = 0
     var openIDs = 0
     var openText = 0
+    /// Where its reasoning begins; nil: it has none.
+    var openReasoning: Int?
     /// The first misuse of this type by the engine.
     var misuse: String?
     /// Raw bytes to send after the batch; only a test backend that breaks the contract uses this.
@@ -71,14 +75,18 @@ public struct Step: ~Copyable {
     }
 
     /// Emits one token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
-    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless the request has stop
-    /// strings.
-    public mutating func emit(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
+    /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless the agent looks for stop
+    /// strings. `reasoning`: text of the token, or of earlier ones, that is not the model's answer and comes before `text`;
+    /// needs the capability `.reasoning`.
+    public mutating func emit(
+        _ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer,
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
         guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
             return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
         }
         slots[sequence].credit &-= 1
-        append(sequence, token: token, text: bytes)
+        append(sequence, token: token, text: bytes, reasoning: reasoning)
     }
 
     public mutating func emit(_ sequence: Int, token: UInt32, text: String) {
@@ -86,16 +94,22 @@ public struct Step: ~Copyable {
         text.withUTF8 { emit(sequence, token: token, text: UnsafeRawBufferPointer($0)) }
     }
 
-    /// Ends a running sequence; its number is free again. `text` is the text of earlier tokens that was held back.
+    /// Ends a running sequence; its number is free again. `text` and `reasoning` are of earlier tokens and were held back;
+    /// at most 16 KiB.
     public mutating func finish(
         _ sequence: Int, _ ending: Ending, prompt: PromptTokens,
-        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         var finish = Finish(
             .reason(ending == .length ? .length : .stop), promptTokens: UInt32(clamping: prompt.total),
             cachedPromptTokens: UInt32(clamping: min(prompt.cached, prompt.total)))
-        if case .stopToken(let id) = ending { finish.stopTokenID = id }
-        end(sequence, finish, text: text)
+        switch ending {
+        case .stopToken(let id): finish.stopTokenID = id
+        case .stopString(let place): finish.stop = UInt32(clamping: place)
+        case .endOfTurn, .length: break
+        }
+        end(sequence, finish, text: text, reasoning: reasoning)
     }
 
     /// Ends one running sequence with a fault; its number is free again.
@@ -131,37 +145,52 @@ extension Step {
 
     mutating func end(
         _ sequence: Int, _ finish: Finish,
-        text bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        text bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         guard slots.indices.contains(sequence), slots[sequence].isRunning else {
             return noteMisuse("ended the sequence \(sequence), which is not running")
         }
-        guard bytes.count <= ContractLimits.tokenTextBytesMax else {
-            return noteMisuse("ended the sequence \(sequence) with \(bytes.count) bytes of text")
+        let byteCount = bytes.count + reasoning.count
+        guard byteCount <= ContractLimits.finishTextBytesMax else {
+            return noteMisuse("ended the sequence \(sequence) with \(byteCount) bytes of text")
         }
-        open(sequence)
+        open(sequence, alone: !reasoning.isEmpty)
         text.append(bytes)
+        add(reasoning: reasoning)
         closeRun(finish)
         slots[sequence] = Slot()
         if let index = running.firstIndex(of: sequence) { running.swapRemove(at: index) }
     }
 
-    mutating func append(_ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer) {
-        guard bytes.count <= ContractLimits.tokenTextBytesMax else {
-            return noteMisuse("emitted a token of \(bytes.count) bytes for the sequence \(sequence)")
+    mutating func append(
+        _ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer,
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        let byteCount = bytes.count + reasoning.count
+        guard byteCount <= ContractLimits.tokenTextBytesMax else {
+            return noteMisuse("emitted a token of \(byteCount) bytes for the sequence \(sequence)")
         }
-        if slots.indices.contains(sequence), slots[sequence].hasStopStrings { closeRun(nil) }
-        open(sequence)
+        let isAlone = !reasoning.isEmpty || slots.indices.contains(sequence) && slots[sequence].sendsSingly
+        open(sequence, alone: isAlone)
         ids.append(varint: UInt64(token))
         text.append(bytes)
+        add(reasoning: reasoning)
         openTokens &+= 1
         tokens &+= 1
     }
 
-    /// Continues the open run if it is this sequence's and not too long, else begins another.
-    private mutating func open(_ sequence: Int) {
+    /// Makes this the reasoning of the open run, behind its text.
+    private mutating func add(reasoning: UnsafeRawBufferPointer) {
+        guard !reasoning.isEmpty else { return }
+        openReasoning = text.count
+        text.append(reasoning)
+    }
+
+    /// Continues the open run if it is this sequence's, not too long and without reasoning, else begins another.
+    private mutating func open(_ sequence: Int, alone: Bool) {
         let length = (ids.count &- openIDs) &+ (text.count &- openText)
-        if openSequence == sequence, length < Limits.runBytesMax { return }
+        if openSequence == sequence, !alone, openReasoning == nil, length < Limits.runBytesMax { return }
         closeRun(nil)
         openSequence = sequence
     }
@@ -171,8 +200,10 @@ extension Step {
             runs.append(
                 Run(
                     sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
-                    text: openText..<text.count, finish: finish))
+                    text: openText..<(openReasoning ?? text.count),
+                    reasoning: (openReasoning ?? text.count)..<text.count, finish: finish))
         }
+        openReasoning = nil
         openSequence = -1
         openTokens = 0
         openIDs = ids.count

@@ -12,6 +12,13 @@ struct BackendCatalog: Sendable {
         let model: String
     }
 
+    /// One of the processes of a backend.
+    struct Process: Hashable, Sendable {
+        let backend: Key
+        /// From 1 to the number of its model's replicas.
+        let number: Int
+    }
+
     var folder = BackendFolder()
     /// The backends by the executable's name.
     var entries: [String: BackendEntry] = [:]
@@ -24,7 +31,7 @@ struct BackendCatalog: Sendable {
     var definitions: [BackendDefinition] = []
     var files: [Key: BackendFiles] = [:]
     /// The present facts of the files of weights that running backends have open, in their order; nil: not known.
-    var held: [Key: [FileFacts?]] = [:]
+    var held: [Process: [FileFacts?]] = [:]
     var ignored: [IgnoredFile] = []
     /// Files of the folders of models; ordered by folder and name.
     var unserved: [UnservedFile] = []
@@ -61,7 +68,7 @@ struct CatalogReader: Sendable {
     /// Whether to read executables and to look at weights, which takes long.
     var isThorough = true
     /// The weights that running backends have open.
-    var held: [BackendCatalog.Key: ModelWeights] = [:]
+    var held: [BackendCatalog.Process: ModelWeights] = [:]
 
     /// Throws when the folder cannot be used.
     func read(before: BackendCatalog) throws -> BackendCatalog {
@@ -84,7 +91,12 @@ struct CatalogReader: Sendable {
             catalog.definitions.compactMap(\.model.file).flatMap { ModelParts.paths(ofModelAt: $0) })
         catalog.definitions.removeAll { weights.contains($0.name) }
         catalog.ignored.removeAll { weights.contains($0.name) }
-        let excess = catalog.definitions.count - limits.backendsMax
+        var processes = 0
+        let kept = catalog.definitions.prefix {
+            processes += $0.replicas
+            return processes <= limits.backendsMax
+        }
+        let excess = catalog.definitions.count - kept.count
         if excess > 0 {
             catalog.definitions.removeLast(excess)
             catalog.ignored.append(
@@ -94,11 +106,10 @@ struct CatalogReader: Sendable {
         takeModels(into: &catalog, before: before)
         let host = isThorough ? HostSettings(hostSettings) : nil
         for definition in catalog.definitions {
-            let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
-            catalog.files[key] = files(of: definition, in: catalog, before: before.files[key])
-            catalog.files[key]?.host = host
+            catalog.files[definition.key] = files(of: definition, in: catalog, before: before.files[definition.key])
+            catalog.files[definition.key]?.host = host
         }
-        for (key, weights) in held { catalog.held[key] = weights.files.map { $0.currentFacts() } }
+        for (process, weights) in held { catalog.held[process] = weights.files.map { $0.currentFacts() } }
         catalog.isUnchanged = catalog.hasSameContent(as: before)
         return catalog
     }

@@ -66,6 +66,11 @@ final class BackendConnection {
 
     var runningSequences: Int { conversation.runningSequences }
 
+    /// The sequences that could begin now.
+    var freeSequences: Int {
+        outputFlow != .closed && output.count < limits.outputBytesMax ? conversation.freeSequences : 0
+    }
+
     /// Whether some unfinished sequence has credit.
     var isBusy: Bool { conversation.isBusy }
 

@@ -41,6 +41,6 @@ extension BackendDefinition {
         model.memoryMebibytes = memoryMebibytes
         return BackendDefinition(
             name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: model,
-            weights: weights, pinnedDigest: pinnedDigest)
+            weights: weights, pinnedDigest: pinnedDigest, replicas: replicas)
     }
 }

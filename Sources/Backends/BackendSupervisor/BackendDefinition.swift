@@ -3,8 +3,8 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 internal import StrictJSON
 
-/// One process that is to run: an executable with one of its models and its policy, compared by meaning. A manifest
-/// that was only touched or got another model, and a policy with another comment, give the same definitions as before.
+/// What is to run: an executable with one of its models and its policy, compared by meaning. A manifest that was only
+/// touched or got another model, and a policy with another comment, give the same definitions as before.
 struct BackendDefinition: Equatable, Sendable {
     /// The backend's name.
     let name: String
@@ -15,7 +15,10 @@ struct BackendDefinition: Equatable, Sendable {
     let manifest: BackendManifest
     /// The policy that it is launched with; nil: the content of the policy's file at the launch.
     let policy: PolicyVersion?
+    /// Without its number of replicas, because each process is the same however many there are.
     let model: BackendManifest.Model
+    /// The most processes that run for it at once, at least one.
+    let replicas: Int
     /// Where the model's weights lie.
     let weights: WeightsPlace
     /// The SHA-256 that the weights must have; nil: any weights are served.
@@ -30,14 +33,18 @@ struct BackendDefinition: Equatable, Sendable {
         case refused(String)
     }
 
+    /// - Parameter replicas: nil: as the model says.
     init(
         name: String, path: String, executable: ExecutableVersion, manifest: BackendManifest,
         policy: PolicyVersion? = nil, model: BackendManifest.Model, weights: WeightsPlace,
-        pinnedDigest: [UInt8]? = nil
+        pinnedDigest: [UInt8]? = nil, replicas: Int? = nil
     ) {
         self.name = name
         self.path = path
         self.executable = executable
+        self.replicas = replicas ?? model.replicas ?? 1
+        var model = model
+        model.replicas = nil
         var manifest = manifest
         manifest.models = [model]
         self.manifest = manifest
@@ -53,6 +60,8 @@ struct BackendDefinition: Equatable, Sendable {
             && pinnedDigest == other.pinnedDigest && executable.hasSameContent(as: other.executable)
             && hasSamePolicy(as: other)
     }
+
+    var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model.id) }
 
     /// The name of the executable's file: its own, or that of a build for one level of processors.
     var fileName: String { String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]) }

@@ -67,8 +67,11 @@ extension SupervisorConfiguration {
         package var folderEntriesMax: Int = 1_024
         @Limit("The memory that is left for models is read from the kernel at most this often.")
         package var memoryReadMilliseconds: UInt64 = 250
-        @Limit("Processes of backends that run all the time; no more are started.")
+        @Limit("Processes of backends whose manifests name their models; no more are started.")
         package var backendsMax: Int = 64
+        /// Only a model with several processes asks for them.
+        @Limit("Callers that a process remembers, so that their next requests come to it.")
+        package var recentScopesMax: Int = 256
         @Limit("Files of the folders of models that are served; more are not.")
         package var folderModelsMax: Int = 1_000
 

@@ -7,8 +7,8 @@ internal import SandboxLaunch
 package import SandboxPolicy
 internal import TerminalText
 
-/// A backend's process for one model, watched and restarted, and the sequences that run on it. Consumers ask for a
-/// `ServedModel`.
+/// A backend's process for one model, or one of several, watched and restarted, and the sequences that run on it.
+/// Consumers ask for a `ServedModel`.
 ///
 /// Made and kept by the `Supervisor`; the I/O loop's own. `BackendLifecycle` decides, and this class does what it says.
 @IOLoop
@@ -17,11 +17,15 @@ package final class ManagedBackend {
     nonisolated package let name: String
     /// The id of the model that its manifest offers.
     nonisolated package let model: String
+    /// Its number among the processes for the model, from 1.
+    nonisolated package let number: Int
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
     /// The capabilities that its Hello named and that matter to consumers.
     package private(set) var capabilities: [String] = []
+    /// Whether it looks for stop strings itself.
+    package private(set) var matchesStops = false
     /// The digest of the weights (`ModelWeights.digest`); empty without weights, or before they were read.
     package private(set) var modelDigest: [UInt8] = []
     /// Tokens of prompt and completion together; 0 before the model was loaded.
@@ -43,19 +47,19 @@ package final class ManagedBackend {
     /// The definition that is to run.
     private(set) var definition: BackendDefinition
     /// The definition that runs, or ran last.
-    private var launched: BackendDefinition
+    private(set) var launched: BackendDefinition
     /// The files that it needs, as the last look found them, and as they were when it was launched.
-    private var files: BackendFiles?
+    private(set) var files: BackendFiles?
     private var filesAtLaunch: BackendFiles?
     /// What its backend told of its file; nil before that.
     package var inspectedFile: InspectedFile? { didSet { noteChange() } }
     /// The memory for its process, as the inspection before its launch said; nil where there was none.
-    private var memoryMebibytesAtLaunch: UInt64?
+    private(set) var memoryMebibytesAtLaunch: UInt64?
     /// The changes in the folder that are not in force for it, and why; empty when there are none.
     private var notice = ""
-    private let setting: BackendSetting
+    let setting: BackendSetting
     private let logger: Logger
-    private var lifecycle: BackendLifecycle
+    private(set) var lifecycle: BackendLifecycle
     private var deadline: Timer?
     private let launches: Launches
     private var process: BackendProcess?
@@ -67,16 +71,18 @@ package final class ManagedBackend {
     private var addedRisks: [ResidualRisk] = []
     private var log: BackendLog
     private var shown: (state: State, detail: String, pid: Int32) = (.stopped, "", 0)
-    /// When it was last given work.
-    private var lastUsed = Monotonic.now()
-    private var keepAlive = KeepAlive()
+    /// When it was last given work, and the callers whose computed state it may still have.
+    var lastUsed = Monotonic.now()
+    private var scopes: RecentScopes
+    var keepAlive = KeepAlive()
     private var turnEndIsDue = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
 
-    init(_ definition: BackendDefinition, setting: BackendSetting) {
+    init(_ definition: BackendDefinition, number: Int = 1, setting: BackendSetting) {
         name = definition.name
         model = definition.model.id
+        self.number = number
         self.definition = definition
         launched = definition
         self.setting = setting
@@ -84,8 +90,10 @@ package final class ManagedBackend {
         var logger = setting.logger
         logger[metadataKey: "backend"] = "\(definition.name)"
         logger[metadataKey: "model"] = "\(definition.model.id)"
+        if definition.replicas > 1 { logger[metadataKey: "replica"] = "\(number)" }
         self.logger = logger
         let limits = setting.configuration.limits
+        scopes = RecentScopes(countMax: limits.recentScopesMax)
         lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.retryPath)")
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
@@ -116,6 +124,12 @@ extension ManagedBackend {
     }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
+    nonisolated var id: BackendCatalog.Process { BackendCatalog.Process(backend: key, number: number) }
+
+    /// The most processes for the model.
+    package var replicas: Int { definition.replicas }
+    /// Its number, where the owner wants several processes for the model; nil where there is one.
+    package var replica: Int? { definition.replicas > 1 ? number : nil }
 
     /// The launcher's process; 0 when none runs.
     package var pid: Int32 { process?.pid ?? 0 }
@@ -156,9 +170,22 @@ extension ManagedBackend {
         let sequence = connection.begin(
             request: defaults.isEmpty ? request : defaults + request, bounds: bounds, credit: credit,
             cacheScope: cacheScope, handler: handler)
-        if sequence != nil { wasUsed(keepAliveSeconds: keepAliveSeconds) }
+        if sequence != nil {
+            wasUsed(keepAliveSeconds: keepAliveSeconds)
+            // Only where there is a choice does it matter who was served.
+            if definition.replicas > 1 { scopes.served(cacheScope, at: lastUsed) }
+        }
         return sequence
     }
+
+    /// How many sequences could begin on it now.
+    var freeSequences: Int {
+        guard case .ready = lifecycle.phase, lifecycle.drain == nil else { return 0 }
+        return connection?.freeSequences ?? 0
+    }
+
+    /// When this process last began a sequence of this cache scope; nil: never, or too long ago.
+    func lastServed(_ cacheScope: [UInt8]) -> Monotonic? { scopes[cacheScope] }
 
     /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
     /// returns; with a fault when the backend cannot count, is not ready, has too many open questions, or takes too
@@ -173,111 +200,6 @@ extension ManagedBackend {
         // If nothing runs on it, its keep-alive time begins anew.
         askForTurnEnd()
         connection.countTokens(request: request, completion: completion)
-    }
-}
-
-// Its memory.
-extension ManagedBackend {
-    /// Whether its model is in memory only while it is asked for.
-    var isOnDemand: Bool { if case .onDemand = definition.model.residence { true } else { false } }
-
-    /// Whether no process runs, and the next request starts one.
-    var isResting: Bool { lifecycle.standing == .resting && !lifecycle.isAlive }
-
-    /// Whether its model lies in a folder of models, where no manifest names it.
-    var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }
-
-    /// The memory that its processes use beside files, in bytes; 0 when none runs. Reads `/proc`.
-    package var anonymousBytes: UInt64 { HostMemory.anonymousBytes(ofProcess: pid) }
-
-    /// Whether its weights are there and still being written; it waits for nothing else.
-    var weightsAreComing: Bool { files?.weights.areComing == true }
-
-    /// Whether a look has found the size of its weights.
-    var isLookedAt: Bool { files?.isComplete == true }
-
-    /// The most memory that its process may take, in bytes: its weights, and its allowance beside them.
-    package var memoryMaxBytes: UInt64 {
-        let beside = LaunchPlanner.memoryBytes(
-            (lifecycle.isAlive ? launchedInFull : sized(definition, memoryMebibytes)).manifest,
-            setting.configuration.owner)
-        return beside.addingReportingOverflow(weightsBytes).overflow ? .max : beside + weightsBytes
-    }
-
-    /// The memory that its inspection asks for, with some room for what no inspection sees.
-    private var memoryMebibytes: UInt64? {
-        guard case .inspected(let inspected) = inspectedFile else { return nil }
-        return inspected.memoryBytes >> 20 &+ inspected.memoryBytes >> 25 &+ 64
-    }
-
-    private func sized(_ definition: BackendDefinition, _ memoryMebibytes: UInt64?) -> BackendDefinition {
-        memoryMebibytes.map { definition.with(memoryMebibytes: $0) } ?? definition
-    }
-
-    /// The definition that runs, with the memory that it was launched with.
-    private var launchedInFull: BackendDefinition { sized(launched, memoryMebibytesAtLaunch) }
-
-    /// The size of its weights in bytes; 0 where there are none.
-    package var weightsBytes: UInt64 { weights?.weights.byteCount ?? files?.weights.byteCount ?? 0 }
-
-    /// The path of its weights, or of their first part; nil where it has none, or where they may not lie.
-    package var weightsPath: String? { definition.weights.place?.path }
-
-    /// What its backend tells of its file, which is inspected now unless it was before.
-    func inspect(memoryMebibytes: UInt64) async -> InspectedFile {
-        if let inspectedFile { return inspectedFile }
-        return await ModelInspection.run(definition, memoryMebibytes: memoryMebibytes, setting: setting)
-    }
-
-    /// Its memory as the budget counts it; nil when no process runs.
-    var memoryHolder: MemoryBudget.Holder? {
-        guard lifecycle.isAlive else { return nil }
-        let isGoing = lifecycle.restsAfterwards || lifecycle.state == .stopped
-        let hold: MemoryBudget.Hold =
-            isGoing ? .going : !isOnDemand ? .forGood : lifecycle.state == .ready && isIdle ? .idle : .working
-        return MemoryBudget.Holder(key: key, bytes: memoryMaxBytes, hold: hold, lastUsed: lastUsed)
-    }
-
-    /// The loaded fraction of its model, from 0 to 1; nil while it does not load.
-    package var loadFraction: Float? {
-        switch lifecycle.phase {
-        case .launching, .greeting: 0
-        case .loading(let load): Float(load.percent) / 100
-        default: nil
-        }
-    }
-
-    /// Milliseconds until its model is unloaded if no request comes; nil: it is not unloaded by itself, or is not idle.
-    package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.now()) / 1_000_000 } }
-
-    /// Loads its model for a request; there is memory for it.
-    func demand() {
-        lastUsed = .now()
-        apply { $0.demand(at: $1) }
-    }
-
-    /// Ends its process to free its memory; the next request starts it again.
-    func unload() { apply { $0.unload(at: $1) } }
-
-    private func wasUsed(keepAliveSeconds: UInt32?) {
-        lastUsed = .now()
-        keepAlive.used(askedSeconds: keepAliveSeconds ?? usualKeepAliveSeconds)
-        guard lifecycle.restAt != nil else { return }
-        apply { life, _ in life.idle(until: nil) }
-    }
-
-    /// How long its model is kept where no request asks for more; nil: for ever.
-    private var usualKeepAliveSeconds: UInt32? {
-        guard case .onDemand(let seconds) = definition.model.residence else { return nil }
-        return seconds ?? setting.configuration.keepAliveSeconds
-    }
-
-    /// Begins its keep-alive time once nothing runs on it.
-    private func watchIdleness() {
-        guard isOnDemand, lifecycle.state == .ready, isIdle, lifecycle.restAt == nil else { return }
-        let until = keepAlive.becameIdle(usualSeconds: usualKeepAliveSeconds, at: .now())
-        guard let until else { return }
-        apply { life, _ in life.idle(until: until) }
     }
 }
 
@@ -353,7 +275,7 @@ extension ManagedBackend {
 // The lifecycle's driver.
 extension ManagedBackend {
     /// Passes an event to the lifecycle, and does what it asks for.
-    private func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
+    func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
         for action in event(&lifecycle, .now()) { carryOut(action) }
         deadline?.cancel()
         deadline = lifecycle.nextDeadline.map { due in
@@ -491,6 +413,7 @@ extension ManagedBackend {
         weights?.forget()
         weights = nil
         keepAlive = KeepAlive()
+        scopes = RecentScopes(countMax: scopes.countMax)
         denied.processEnded()
     }
 
@@ -504,7 +427,8 @@ extension ManagedBackend {
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
-        capabilities = hello.capabilities.filter { !Hello.ofLoading.contains($0) }.map { printable($0) }
+        capabilities = hello.capabilities.filter { !Hello.ofAgent.contains($0) }.map { printable($0) }
+        matchesStops = hello.capabilities.contains(Hello.stopStrings)
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
         if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
         let limits = setting.configuration.limits

@@ -20,7 +20,7 @@ struct MemoryBudget: Equatable, Sendable {
     }
 
     struct Holder: Equatable, Sendable {
-        let key: BackendCatalog.Key
+        let process: BackendCatalog.Process
         let bytes: UInt64
         let hold: Hold
         /// When something was begun on it last.
@@ -32,7 +32,7 @@ struct MemoryBudget: Equatable, Sendable {
         /// Wait until others have ended.
         case wait
         /// Unload these, and then wait.
-        case unload(Set<BackendCatalog.Key>)
+        case unload(Set<BackendCatalog.Process>)
         /// Nothing that will end by itself would make room; a sentence with the numbers.
         case refuse(String)
     }
@@ -67,10 +67,10 @@ struct MemoryBudget: Equatable, Sendable {
         if fits(beside: holders) { return .load }
         var kept = holders.filter { $0.hold != .going }
         if fits(beside: kept) { return .wait }
-        var unloaded: Set<BackendCatalog.Key> = []
+        var unloaded: Set<BackendCatalog.Process> = []
         for holder in holders.filter({ $0.hold == .idle }).sorted(by: { $0.lastUsed < $1.lastUsed }) {
-            unloaded.insert(holder.key)
-            kept.removeAll { $0.key == holder.key }
+            unloaded.insert(holder.process)
+            kept.removeAll { $0.process == holder.process }
             if fits(beside: kept) { return .unload(unloaded) }
         }
         let lasting = holders.filter { $0.hold == .forGood }

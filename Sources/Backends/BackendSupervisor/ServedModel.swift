@@ -1,6 +1,7 @@
 package import EventLoop
 
-/// A model that consumers can ask for, by its id, and the `ManagedBackend` that serves it, one of all that offer it.
+/// A model that consumers can ask for, by its id, and the processes that serve it: those of one of the backends that
+/// offer it. `Replicas` decides.
 @IOLoop
 package struct ServedModel {
     /// What a consumer can expect.
@@ -15,27 +16,56 @@ package struct ServedModel {
     }
 
     nonisolated package let id: String
-    /// The backend that serves it, in any state.
-    package let backend: ManagedBackend
+    /// By their numbers; at least one, each in any state.
+    let processes: [ManagedBackend]
     let offers: ModelOffers
 
     /// Nil where no backend offers it.
-    /// - Parameter all: the backends that offer it, ordered by name.
+    /// - Parameter all: the processes of the backends that offer it, ordered by name and number.
     init?(_ id: String, offeredBy all: [ManagedBackend], before: ServedModel?) {
         let offers = ModelOffers(
-            all.map(\.name), before: before?.offers, serverHasFailed: before?.backend.state == .failed)
-        guard let offers, let backend = all.first(where: { $0.name == offers.server }) else { return nil }
+            all.map(\.name), before: before?.offers,
+            serverHasFailed: before?.processes.allSatisfy { $0.state == .failed } ?? false)
+        guard let offers else { return nil }
         self.id = id
-        self.backend = backend
+        processes = all.filter { $0.name == offers.server }
         self.offers = offers
     }
 
-    package var state: State {
-        switch backend.state {
-        case .ready: .ready
-        case .starting, .loading, .draining, .backingOff: .loading
+    /// Whether it is in memory only while it is asked for.
+    var isOnDemand: Bool { processes[0].isOnDemand }
+
+    private var replicas: Replicas { Replicas(standings: processes.map(\.standing)) }
+
+    package var state: State { replicas.state }
+
+    /// The process that tells what the model is and can.
+    package var backend: ManagedBackend { processes[replicas.representative] }
+
+    /// Whether a request that waits may have one more process loaded, by `Supervisor.load`.
+    package var mayLoad: Bool { replicas.next != nil }
+
+    /// The process that is loaded for a request that waits; nil: none is.
+    var next: ManagedBackend? { replicas.next.map { processes[$0] } }
+
+    /// The process that a request of this cache scope begins on; nil: none has a free sequence.
+    func process(for cacheScope: () -> [UInt8], isYielding: Bool) -> ManagedBackend? {
+        // Nothing is to be chosen, and the scope need not be known.
+        if processes.count == 1 { return processes[0].freeSequences > 0 ? processes[0] : nil }
+        let scope = cacheScope()
+        return replicas.serving(isYielding: isYielding) { processes[$0].lastServed(scope) }.map { processes[$0] }
+    }
+}
+
+extension ManagedBackend {
+    /// What it contributes to its model.
+    fileprivate var standing: Replicas.Standing {
+        switch state {
+        case .ready: .ready(free: freeSequences)
+        case .starting, .loading, .backingOff: .loading
+        case .draining: .draining
         case .unloaded: .unloaded
-        case .waiting where backend.weightsAreComing: .loading
+        case .waiting where weightsAreComing: .loading
         case .waiting, .stopped, .failed: .unavailable
         }
     }

@@ -21,7 +21,8 @@ package final class Supervisor {
 
     /// The models that consumers can ask for, by id.
     package private(set) var models: [String: ServedModel] = [:]
-    /// All backends, ordered by name and model; of those that offer the same model only one runs.
+    /// The processes of all backends, ordered by name, model and number; of the backends that offer the same model only
+    /// one runs.
     package private(set) var backends: [ManagedBackend] = []
     /// Files of the folder that are not run, and why; ordered by name.
     package var ignored: [IgnoredFile] { catalog.ignored }
@@ -41,6 +42,8 @@ package final class Supervisor {
     private var lent: [String: Int] = [:]
     /// Models that wait until they were inspected, or until others have freed memory.
     private var awaitingMemory: Set<String> = []
+    /// Those of them that others are to make room for, because no process of them is there to serve.
+    private var shortOfMemory: Set<String> = []
     private var inspections = Inspections()
     /// The budget for all models, and when it was read.
     private var lastBudget: (budget: MemoryBudget, readAt: Monotonic)?
@@ -94,7 +97,7 @@ package final class Supervisor {
     private func look() async {
         guard !isStopping else { return }
         var reader = reader(limits)
-        for backend in backends { reader.held[backend.key] = backend.weights?.weights }
+        for backend in backends { reader.held[backend.id] = backend.weights?.weights }
         reader.lentModels = lent.keys.sorted()
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
@@ -169,9 +172,11 @@ extension Supervisor {
         }
         self.catalog = catalog
         removeMissing()
-        let known = Dictionary(uniqueKeysWithValues: backends.map { ($0.key, $0) })
-        let offered = catalog.definitions.map { ($0, backend(for: $0, known)) }
-        backends = offered.map(\.1).sorted { ($0.name, $0.model) < ($1.name, $1.model) }
+        let known = Dictionary(uniqueKeysWithValues: backends.map { ($0.id, $0) })
+        let offered = catalog.definitions.flatMap { definition in
+            (1...definition.replicas).map { (definition, backend(for: definition, number: $0, known)) }
+        }
+        backends = offered.map(\.1).sorted { ($0.name, $0.model, $0.number) < ($1.name, $1.model, $1.number) }
         let before = models
         models = [:]
         for (id, all) in Dictionary(grouping: backends, by: \.model) {
@@ -196,17 +201,21 @@ extension Supervisor {
     }
 
     /// Ends a backend that was removed from the folder soon, because its owner wants it gone; one whose model is no
-    /// longer named or served, when nothing runs on it any more.
+    /// longer named or served, or is to have fewer processes, when nothing runs on it any more.
     private func removeMissing() {
-        let missing = backends.filter { catalog.files[$0.key] == nil }
+        var replicas: [BackendCatalog.Key: Int] = [:]
+        for definition in catalog.definitions { replicas[definition.key] = definition.replicas }
+        let missing = backends.filter { $0.number > replicas[$0.key] ?? 0 }
         backends.removeAll { backend in missing.contains { $0 === backend } }
         for backend in missing {
             leaving.append(backend)
             if catalog.entries[backend.name] != nil {
                 backend.drainAndStop(
-                    why: backend.isOfModelFolder
-                        ? "its file is no longer served out of the folder of models"
-                        : "its manifest does not name it any more")
+                    why: replicas[backend.key] != nil
+                        ? "its model is to have fewer processes"
+                        : backend.isOfModelFolder
+                            ? "its file is no longer served out of the folder of models"
+                            : "its manifest does not name it any more")
             } else {
                 backend.stop(
                     graceMilliseconds: limits.replaceGraceMilliseconds, why: "it was removed from the folder")
@@ -223,18 +232,18 @@ extension Supervisor {
         ]
         backend.follow(
             definition, rival: models[backend.model]?.offers.rival(of: backend.name), files: files,
-            held: catalog.held[backend.key] ?? [],
+            held: catalog.held[backend.id] ?? [],
             notice: notices.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
-    /// The backend that a definition is for, even one that was to end; a new one where there is none.
+    /// The process that a definition is for, even one that was to end; a new one where there is none.
     private func backend(
-        for definition: BackendDefinition, _ known: [BackendCatalog.Key: ManagedBackend]
+        for definition: BackendDefinition, number: Int, _ known: [BackendCatalog.Process: ManagedBackend]
     ) -> ManagedBackend {
-        let key = BackendCatalog.Key(name: definition.name, model: definition.model.id)
-        if let backend = known[key] { return backend }
-        guard let index = leaving.lastIndex(where: { $0.key == key }) else {
-            return ManagedBackend(definition, setting: setting)
+        let id = BackendCatalog.Process(backend: definition.key, number: number)
+        if let backend = known[id] { return backend }
+        guard let index = leaving.lastIndex(where: { $0.id == id }) else {
+            return ManagedBackend(definition, number: number, setting: setting)
         }
         return leaving.remove(at: index)
     }
@@ -350,22 +359,29 @@ extension Supervisor {
         case refused(String)
     }
 
-    /// Loads a model for a request, unless it is loaded already or cannot be; the least recently used ones are unloaded
-    /// first. Called again for each model that waits for memory whenever some may have become free.
+    /// Loads a process of a model for a request that waits, unless one is coming already or cannot be loaded. For the
+    /// first process of a model the least recently used ones are unloaded; another one, beside one that serves, gets
+    /// memory that is free. Called again for each model that waits for memory whenever some may have become free.
     package func load(_ model: String) -> Loading {
-        guard let backend = models[model]?.backend, backend.state == .unloaded, !isStopping else { return .coming }
+        shortOfMemory.remove(model)
+        guard let served = models[model], let backend = served.next, !isStopping else { return .coming }
         guard backend.isLookedAt, !inspections.isAwaited(backend.key) else {
             inspections.hurry(backend.key)
             awaitingMemory.insert(model)
             return .coming
         }
         let holders = (backends + leaving).filter { $0 !== backend }.compactMap(\.memoryHolder)
-        switch memoryBudget().decide(needs: backend.memoryMaxBytes, holders) {
+        let decision = memoryBudget().decide(needs: backend.memoryMaxBytes, holders)
+        guard served.state == .unloaded else {
+            if decision == .load, shortOfMemory.isEmpty { backend.demand() } else { awaitingMemory.insert(model) }
+            return .coming
+        }
+        switch decision {
         case .load: backend.demand()
-        case .wait: awaitingMemory.insert(model)
-        case .unload(let keys):
-            awaitingMemory.insert(model)
-            for holder in backends where keys.contains(holder.key) {
+        case .wait: awaitMemory(model)
+        case .unload(let processes):
+            awaitMemory(model)
+            for holder in backends where processes.contains(holder.id) {
                 logger.info(
                     "unloaded to make room",
                     metadata: ["model": "\(holder.model)", "for": "\(model)"])
@@ -374,6 +390,18 @@ extension Supervisor {
         case .refuse(let sentence): return .refused(sentence)
         }
         return .coming
+    }
+
+    private func awaitMemory(_ model: String) {
+        awaitingMemory.insert(model)
+        shortOfMemory.insert(model)
+    }
+
+    /// The process that a request for this model begins on; nil: none has a free sequence. While another model waits for
+    /// memory without a process that serves it, only one process of a model that is loaded on demand takes new requests:
+    /// the others become idle, and can be unloaded.
+    package func process(for model: ServedModel, cacheScope: () -> [UInt8]) -> ManagedBackend? {
+        model.process(for: cacheScope, isYielding: model.isOnDemand && !shortOfMemory.isEmpty)
     }
 
     /// The budget for all models, read from the kernel at most every `memoryReadMilliseconds`: reading it for each
@@ -392,9 +420,12 @@ extension Supervisor {
     }
 
     private func becameAvailable(_ model: String) {
-        onAvailable?(model)
-        let waiting = awaitingMemory
+        // Whoever waits for memory goes first, because what was freed may be taken by this model's next request.
+        let (short, waiting) = (shortOfMemory, awaitingMemory)
+        shortOfMemory = []
         awaitingMemory = []
-        for model in waiting { onAvailable?(model) }
+        for other in short where other != model { onAvailable?(other) }
+        for other in waiting.subtracting(short) where other != model { onAvailable?(other) }
+        onAvailable?(model)
     }
 }

@@ -29,7 +29,7 @@ struct ServerSide: CompletionSide {
         try socket.setNonblocking(false)
         let body = """
             {"prompt":[\(prompt.map(String.init).joined(separator: ","))],"n_predict":\(tokens),"temperature":0,\
-            "ignore_eos":true,"cache_prompt":false,"stream":true}
+            "ignore_eos":true,"cache_prompt":false,"stream":true,"response_fields":["tokens_predicted"]}
             """
         try socket.writeAll(
             Array(
@@ -104,7 +104,7 @@ private final class ServerAnswers: @unchecked Sendable {
                 if count <= 0 {
                     polled[index].fd = -1
                 } else {
-                    tails[index] = (tails[index] + buffer.prefix(count)).suffix(16 << 10)
+                    tails[index] = (tails[index] + buffer.prefix(count)).suffix(4 << 10)
                 }
             }
         }

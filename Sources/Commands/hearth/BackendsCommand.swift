@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import InferenceMessages
+internal import OwnerTools
 internal import SwiftProtobuf
 internal import TerminalText
 
@@ -9,6 +10,8 @@ struct BackendsCommand: AsyncParsableCommand {
         commandName: "backends",
         abstract: "Show every backend that was found, what holds it, and what it was denied.",
         discussion: """
+            A model that has several processes has a line for each, with its number: smollm2#2.
+
             EXAMPLES
               hearth backends
               hearth backends --json
@@ -34,7 +37,8 @@ struct ListBackendsCommand: AsyncParsableCommand {
         }
         for file in list.ignored { Output.print("\n" + printable("\(file.name) is not run: it is \(file.reason)")) }
         for backend in list.backends where !backend.detail.isEmpty {
-            Output.print("\n" + printable("\(backend.name): \(backend.detail)"))
+            let name = backend.replica == 0 ? backend.name : "\(backend.name)/\(backend.processName)"
+            Output.print("\n" + printable("\(name): \(backend.detail)"))
         }
         for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {
             if let first = layers.first(where: { !$0.sandboxLayers.isEmpty }) {
@@ -52,7 +56,7 @@ struct ListBackendsCommand: AsyncParsableCommand {
         return [header]
             + backends.map {
                 [
-                    $0.name, $0.model, $0.state, $0.sandboxTier, $0.policy, "\($0.running)/\($0.maxSequences)",
+                    $0.name, $0.processName, $0.state, $0.sandboxTier, $0.policy, "\($0.running)/\($0.maxSequences)",
                     "\($0.waiting)", "\($0.tokens)", "\($0.deniedCalls)", "\($0.restarts)",
                     $0.pid == 0 ? "-" : "\($0.pid)",
                 ]
@@ -94,7 +98,8 @@ struct DeniedCommand: AsyncParsableCommand {
                 call.argument.isEmpty ? call.name : "\(call.name)(\(call.argument))", "\(call.count)",
                 call.errno == 0 ? "let pass" : String(cString: strerror(CInt(call.errno))),
                 Timestamp.text(milliseconds: call.firstSeenMilliseconds),
-                call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "), call.model,
+                call.allowedBy.isEmpty ? "none" : call.allowedBy.joined(separator: ", "),
+                replicaName(call.model, call.replica),
             ]
         }
         var text = TextTable([header] + rows).text(columns: Output.columns)

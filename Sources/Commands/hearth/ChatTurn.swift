@@ -6,7 +6,7 @@ internal import SwiftProtobuf
 internal import TerminalText
 
 /// One question and its answer, printed as it comes. On a terminal the model's text is made harmless; elsewhere it is
-/// printed byte for byte.
+/// printed byte for byte. The model's reasoning is a note beside the answer, for a terminal only.
 struct ChatTurn {
     private(set) var answer = ""
     private(set) var reason = Hearth_V1_FinishReason.unspecified
@@ -18,6 +18,8 @@ struct ChatTurn {
     private let asked = Monotonic.now()
     private var first: Monotonic?
     private var filter = Output.isTerminal ? PrintableText() : nil
+    /// Set while the model reasons.
+    private var reasoning: PrintableText?
     /// Whether the terminal's line is empty.
     private var isAtLineStart = true
     private var waiting = WaitingLine(style: ChatNotes.style, columns: ChatNotes.columns)
@@ -34,10 +36,14 @@ struct ChatTurn {
         switch event.event {
         case .delta(let delta):
             if first == nil { first = .now() }
+            showReasoning(delta.reasoning)
+            guard !delta.text.isEmpty else { break }
+            endReasoning()
             answer += delta.text
             show(filter?.take(delta.text) ?? delta.text)
         case .finished(let finished): reason = finished.reason
         case .usage(let usage):
+            endReasoning()
             endLine()
             report(usage)
             isOver = true
@@ -48,7 +54,21 @@ struct ChatTurn {
     /// The turn ends without `Usage`.
     mutating func abandon() {
         Output.log(waiting.erase())
+        endReasoning()
         if first != nil { endLine() }
+    }
+
+    private mutating func showReasoning(_ text: String) {
+        guard !text.isEmpty, ChatNotes.isTerminal else { return }
+        var filter = reasoning ?? PrintableText()
+        Output.log(ChatNotes.style.note(filter.take(text)))
+        reasoning = filter
+    }
+
+    private mutating func endReasoning() {
+        guard var filter = reasoning else { return }
+        Output.log(ChatNotes.style.note(filter.end()) + "\n\n")
+        reasoning = nil
     }
 
     private mutating func show(_ text: String) {
@@ -80,7 +100,7 @@ struct ChatTurn {
 /// The command's own notes beside the answers, on standard error.
 enum ChatNotes {
     private static let environment = ProcessInfo.processInfo.environment
-    private static let isTerminal = isatty(STDERR_FILENO) == 1
+    static let isTerminal = isatty(STDERR_FILENO) == 1
 
     static let style = TerminalStyle(isTerminal: isTerminal, environment: environment)
 

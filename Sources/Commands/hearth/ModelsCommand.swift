@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import GRPC
 internal import InferenceMessages
+internal import OwnerTools
 internal import SwiftProtobuf
 internal import TerminalText
 
@@ -53,7 +54,9 @@ struct ModelsListCommand: AsyncParsableCommand {
         abstract: "List the models that a host lends.",
         discussion: """
             A model that is 'unloaded' is loaded by its next request. Of the agent that runs on this machine its owner is also \
-            told which files in the folders of models are not served, and why.
+            told which models are on their way here, and which files in the folders of models are not served, and why.
+
+            With --json each model is a line, and so is, for the owner, each one that is being pulled: {"pull": ...}.
 
             EXAMPLES
               hearth models
@@ -64,7 +67,7 @@ struct ModelsListCommand: AsyncParsableCommand {
     @OptionGroup var consumer: ConsumerOptions
     @Option(help: ArgumentHelp("The state folder of the agent, for what its owner is told.", valueName: "dir"))
     var state: String?
-    @Flag(help: "Print JSON, one model a line.")
+    @Flag(help: "Print JSON, a line for each.")
     var json = false
 
     mutating func run() async throws {
@@ -81,23 +84,38 @@ struct ModelsListCommand: AsyncParsableCommand {
                 model.residualRisks.map { $0.prefix { $0 != ":" } }.joined(separator: ", "),
             ])
         }
-        if json { return }
+        let list = await owned()
+        if json {
+            for pull in list.pulls { Output.json(try PullCommand.json(pull)) }
+            return
+        }
         if rows.count == 1 { Output.print("This host lends no model now.") } else { Output.table(rows) }
-        for line in await remarks() { Output.print("\n" + printable(line)) }
+        for line in Self.remarks(list) { Output.print("\n" + printable(line)) }
     }
 
-    /// Remarks for the owner of the agent that was asked; none for other users or about other agents.
-    private func remarks() async -> [String] {
-        guard let agent = try? await OwnerConnection.open(state: state) else { return [] }
+    /// What the owner of the agent that was asked is told; nothing for other users or about other agents.
+    private func owned() async -> Hearth_Admin_V1_ListBackendsResponse {
+        let nothing = Hearth_Admin_V1_ListBackendsResponse()
+        guard let agent = try? await OwnerConnection.open(state: state) else { return nothing }
         defer { Task { await agent.close() } }
         guard
             let status: Hearth_Admin_V1_Status = try? await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest()),
             status.listeners.contains(where: { $0.address == consumer.to }),
             let list: Hearth_Admin_V1_ListBackendsResponse = try? await agent.ask(
                 "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
-        else { return [] }
-        let models = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
-        return list.pulls.map(PullCommand.line) + models.map { "\($0.model): \($0.detail)" }
-            + list.unserved.map { "\($0.name) is \($0.reason)" }
+        else { return nothing }
+        return list
+    }
+
+    /// A remark that holds for all processes of a model stands once.
+    private static func remarks(_ list: Hearth_Admin_V1_ListBackendsResponse) -> [String] {
+        let told = list.backends.filter { !$0.detail.isEmpty && $0.state != "loading" }
+        let models = told.map { backend in
+            let isOfAll = list.backends.allSatisfy { $0.model != backend.model || $0.detail == backend.detail }
+            return (isOfAll ? backend.model : backend.processName, backend.detail)
+        }
+        var lines: [String] = []
+        for (name, detail) in models where lines.last != "\(name): \(detail)" { lines.append("\(name): \(detail)") }
+        return list.pulls.map(PullCommand.line) + lines + list.unserved.map { "\($0.name) is \($0.reason)" }
     }
 }

@@ -43,6 +43,7 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("requests at once", requests(details)),
             ("capabilities", details.capabilities.joined(separator: ", ")),
             ("memory", memory(details)),
+            ("processes", details.replicas > 1 ? "up to \(details.replicas)" : ""),
             ("not told", details.untold == details.detail ? "" : details.untold),
         ]
         return rows.filter { !$0.1.isEmpty }.map { [$0.0, $0.1] }
@@ -63,13 +64,19 @@ struct ModelsShowCommand: AsyncParsableCommand {
     private static func requests(_ details: Hearth_Admin_V1_ModelDetails) -> String {
         guard details.maxSequences > 0 else { return "" }
         let apart = UInt64(details.maxSequences) * UInt64(details.contextTokens)
-        guard details.cacheTokens > 0, details.cacheTokens < apart else { return "\(details.maxSequences)" }
-        return "\(details.maxSequences), with \(details.cacheTokens) tokens together"
+        let isShared = details.cacheTokens > 0 && details.cacheTokens < apart
+        return "\(details.maxSequences)" + (isShared ? ", with \(details.cacheTokens) tokens together" : "")
+            + each(details)
+    }
+
+    /// What follows a figure of one process.
+    private static func each(_ details: Hearth_Admin_V1_ModelDetails) -> String {
+        details.replicas > 1 ? " for each process" : ""
     }
 
     /// The most that its process may take, and the parts that are known.
     private static func memory(_ details: Hearth_Admin_V1_ModelDetails) -> String {
-        let all = "up to \(PsCommand.size(details.memoryMaxBytes))"
+        let all = "up to \(PsCommand.size(details.memoryMaxBytes))" + each(details)
         let known = details.fileBytes &+ details.contextBytes &+ details.copiedWeightsBytes
         guard details.contextBytes > 0, known <= details.memoryMaxBytes else { return all }
         let rest = details.memoryMaxBytes - known

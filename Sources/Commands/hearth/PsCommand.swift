@@ -1,14 +1,19 @@
 internal import ArgumentParser
 internal import InferenceMessages
+internal import OwnerTools
 internal import SwiftProtobuf
+internal import TerminalText
 
 struct PsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps",
-        abstract: "Show the models that are in memory, what they take, and what they do.",
+        abstract: "Show the models that are in memory, what they take, and those on their way here.",
         discussion: """
             USES is what the process has in use now beside its weights, which are a file's pages; MAY USE is all that it can \
-            take, its weights included, and what a model is held against before it is loaded.
+            take, its weights included, and what a model is held against before it is loaded. A model that has several \
+            processes has a line for each, with its number: smollm2#2.
+
+            With --json each process is a line, and so is each model that is being pulled: {"pull": ...}.
 
             EXAMPLES
               hearth ps
@@ -23,19 +28,25 @@ struct PsCommand: AsyncParsableCommand {
         let running = list.backends.filter { $0.pid != 0 }
         if owner.json {
             for backend in running { Output.json(try backend.jsonString()) }
+            for pull in list.pulls { Output.json(try PullCommand.json(pull)) }
             return
         }
-        guard !running.isEmpty else {
-            return Output.print("No model is in memory; 'hearth models' lists those that a request would load.")
+        if running.isEmpty {
+            Output.print("No model is in memory; 'hearth models' lists those that a request would load.")
+        } else {
+            Output.table(Self.rows(running))
         }
-        Output.table(
-            [["MODEL", "BACKEND", "STATE", "USES", "MAY USE", "RUNNING", "WAITING", "UNTIL"]]
-                + running.map {
-                    [
-                        $0.model, $0.name, $0.state, Self.size($0.memoryBytes), Self.size($0.memoryMaxBytes),
-                        "\($0.running)/\($0.maxSequences)", "\($0.waiting)", Self.until($0),
-                    ]
-                })
+        for pull in list.pulls { Output.print("\n" + printable(PullCommand.line(pull))) }
+    }
+
+    private static func rows(_ running: [Hearth_Admin_V1_Backend]) -> [[String]] {
+        [["MODEL", "BACKEND", "STATE", "USES", "MAY USE", "RUNNING", "WAITING", "UNTIL"]]
+            + running.map {
+                [
+                    $0.processName, $0.name, $0.state, size($0.memoryBytes), size($0.memoryMaxBytes),
+                    "\($0.running)/\($0.maxSequences)", "\($0.waiting)", until($0),
+                ]
+            }
     }
 
     /// Until when it stays in memory.

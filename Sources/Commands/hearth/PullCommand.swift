@@ -110,6 +110,9 @@ struct PullCommand: AsyncParsableCommand, HandlesSignals {
         return request
     }
 
+    /// A pull as a line of JSON among others.
+    static func json(_ pull: Hearth_Admin_V1_Pull) throws -> String { "{\"pull\":\(try pull.jsonString())}" }
+
     /// What a pull's line says below the list of models.
     static func line(_ pull: Hearth_Admin_V1_Pull) -> String {
         let percent = PullReport.percent(PullEvent(.downloading, done: pull.doneBytes, total: pull.totalBytes))

@@ -230,7 +230,13 @@ package nonisolated struct Hearth_Admin_V1_ModelDetails: @unchecked Sendable {
     set {_uniqueStorage()._capabilities = newValue}
   }
 
-  /// The tokens that all requests together may have at once; 0 where that is not known.
+  /// The most processes that run for it at once; state, context, requests at once and memory are those of one.
+  package var replicas: UInt32 {
+    get {_storage._replicas}
+    set {_uniqueStorage()._replicas = newValue}
+  }
+
+  /// The tokens that all requests of one process together may have at once; 0 where that is not known.
   package var cacheTokens: UInt64 {
     get {_storage._cacheTokens}
     set {_uniqueStorage()._cacheTokens = newValue}
@@ -472,7 +478,7 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Ordered by name and model.
+  /// Ordered by name, model and replica.
   package var backends: [Hearth_Admin_V1_Backend] = []
 
   /// Files of the backends folder that are not run, ordered by name.
@@ -506,7 +512,8 @@ package nonisolated struct Hearth_Admin_V1_IgnoredFile: Sendable {
   package init() {}
 }
 
-/// One backend: an executable and one of its models, whether or not its process runs.
+/// One backend: an executable and one of its models, whether or not its process runs. Of a model with several processes
+/// each is one.
 package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -578,7 +585,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._maxSequences = newValue}
   }
 
-  /// Requests that wait for a sequence.
+  /// Requests that wait for a sequence of the model, whichever of its processes has it.
   package var waiting: UInt32 {
     get {_storage._waiting}
     set {_uniqueStorage()._waiting = newValue}
@@ -648,6 +655,12 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._isLent = newValue}
   }
 
+  /// The number of this process among those for its model, from 1; 0 where the owner wants one process for it.
+  package var replica: UInt32 {
+    get {_storage._replica}
+    set {_uniqueStorage()._replica = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -695,7 +708,7 @@ package nonisolated struct Hearth_Admin_V1_ListDeniedResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Ordered by model, then as they were first seen.
+  /// Ordered by model and replica, then as they were first seen.
   package var calls: [Hearth_Admin_V1_DeniedCall] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -736,12 +749,15 @@ package nonisolated struct Hearth_Admin_V1_DeniedCall: Sendable {
   /// The installed policies that would allow it.
   package var allowedBy: [String] = []
 
+  /// Which of the model's processes made them, as in `Backend`.
+  package var replica: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
 
-/// Asks for the lines of one backend that runs one model. To follow it, ask again with the `last_number` of the answer.
+/// Asks for the lines of one process of a backend that runs one model. To follow it, ask again with the `last_number` of the answer.
 package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -758,6 +774,9 @@ package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
 
   /// The log that `after` counts in, as in `ReadLogResponse`; 0: none.
   package var log: UInt64 = 0
+
+  /// Which of the model's processes, as in `Backend`; 0: the first.
+  package var replica: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -966,7 +985,7 @@ nonisolated extension Hearth_Admin_V1_ShowModelRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ModelDetails"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_max_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}untold\0\u{1}capabilities\0\u{3}cache_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_max_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}untold\0\u{1}capabilities\0\u{1}replicas\0\u{3}cache_tokens\0")
 
   fileprivate class _StorageClass {
     var _model: String = String()
@@ -991,6 +1010,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
     var _copiedWeightsBytes: UInt64 = 0
     var _untold: String = String()
     var _capabilities: [String] = []
+    var _replicas: UInt32 = 0
     var _cacheTokens: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
@@ -1024,6 +1044,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
       _copiedWeightsBytes = source._copiedWeightsBytes
       _untold = source._untold
       _capabilities = source._capabilities
+      _replicas = source._replicas
       _cacheTokens = source._cacheTokens
     }
   }
@@ -1065,7 +1086,8 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
         case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._copiedWeightsBytes) }()
         case 21: try { try decoder.decodeSingularStringField(value: &_storage._untold) }()
         case 22: try { try decoder.decodeRepeatedStringField(value: &_storage._capabilities) }()
-        case 23: try { try decoder.decodeSingularUInt64Field(value: &_storage._cacheTokens) }()
+        case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._replicas) }()
+        case 24: try { try decoder.decodeSingularUInt64Field(value: &_storage._cacheTokens) }()
         default: break
         }
       }
@@ -1140,8 +1162,11 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
       if !_storage._capabilities.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._capabilities, fieldNumber: 22)
       }
+      if _storage._replicas != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._replicas, fieldNumber: 23)
+      }
       if _storage._cacheTokens != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._cacheTokens, fieldNumber: 23)
+        try visitor.visitSingularUInt64Field(value: _storage._cacheTokens, fieldNumber: 24)
       }
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1174,6 +1199,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
         if _storage._copiedWeightsBytes != rhs_storage._copiedWeightsBytes {return false}
         if _storage._untold != rhs_storage._untold {return false}
         if _storage._capabilities != rhs_storage._capabilities {return false}
+        if _storage._replicas != rhs_storage._replicas {return false}
         if _storage._cacheTokens != rhs_storage._cacheTokens {return false}
         return true
       }
@@ -1677,7 +1703,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0\u{1}replica\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1702,6 +1728,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _unloadInMilliseconds: UInt64? = nil
     var _modelFile: String = String()
     var _isLent: Bool = false
+    var _replica: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1734,6 +1761,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _unloadInMilliseconds = source._unloadInMilliseconds
       _modelFile = source._modelFile
       _isLent = source._isLent
+      _replica = source._replica
     }
   }
 
@@ -1774,6 +1802,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 20: try { try decoder.decodeSingularUInt64Field(value: &_storage._unloadInMilliseconds) }()
         case 21: try { try decoder.decodeSingularStringField(value: &_storage._modelFile) }()
         case 22: try { try decoder.decodeSingularBoolField(value: &_storage._isLent) }()
+        case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._replica) }()
         default: break
         }
       }
@@ -1852,6 +1881,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       if _storage._isLent != false {
         try visitor.visitSingularBoolField(value: _storage._isLent, fieldNumber: 22)
       }
+      if _storage._replica != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._replica, fieldNumber: 23)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1883,6 +1915,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._unloadInMilliseconds != rhs_storage._unloadInMilliseconds {return false}
         if _storage._modelFile != rhs_storage._modelFile {return false}
         if _storage._isLent != rhs_storage._isLent {return false}
+        if _storage._replica != rhs_storage._replica {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1994,7 +2027,7 @@ nonisolated extension Hearth_Admin_V1_ListDeniedResponse: SwiftProtobuf.Message,
 
 nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DeniedCall"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}name\0\u{1}argument\0\u{1}arguments\0\u{1}errno\0\u{1}count\0\u{3}first_seen_milliseconds\0\u{1}meaning\0\u{3}allowed_by\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}name\0\u{1}argument\0\u{1}arguments\0\u{1}errno\0\u{1}count\0\u{3}first_seen_milliseconds\0\u{1}meaning\0\u{3}allowed_by\0\u{1}replica\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2011,6 +2044,7 @@ nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftPr
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.firstSeenMilliseconds) }()
       case 8: try { try decoder.decodeSingularStringField(value: &self.meaning) }()
       case 9: try { try decoder.decodeRepeatedStringField(value: &self.allowedBy) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.replica) }()
       default: break
       }
     }
@@ -2044,6 +2078,9 @@ nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftPr
     if !self.allowedBy.isEmpty {
       try visitor.visitRepeatedStringField(value: self.allowedBy, fieldNumber: 9)
     }
+    if self.replica != 0 {
+      try visitor.visitSingularUInt32Field(value: self.replica, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2057,6 +2094,7 @@ nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftPr
     if lhs.firstSeenMilliseconds != rhs.firstSeenMilliseconds {return false}
     if lhs.meaning != rhs.meaning {return false}
     if lhs.allowedBy != rhs.allowedBy {return false}
+    if lhs.replica != rhs.replica {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2064,7 +2102,7 @@ nonisolated extension Hearth_Admin_V1_DeniedCall: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadLogRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0\u{1}model\0\u{1}after\0\u{1}log\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0\u{1}model\0\u{1}after\0\u{1}log\0\u{1}replica\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2076,6 +2114,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
       case 2: try { try decoder.decodeSingularStringField(value: &self.model) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.after) }()
       case 4: try { try decoder.decodeSingularFixed64Field(value: &self.log) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.replica) }()
       default: break
       }
     }
@@ -2094,6 +2133,9 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
     if self.log != 0 {
       try visitor.visitSingularFixed64Field(value: self.log, fieldNumber: 4)
     }
+    if self.replica != 0 {
+      try visitor.visitSingularUInt32Field(value: self.replica, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2102,6 +2144,7 @@ nonisolated extension Hearth_Admin_V1_ReadLogRequest: SwiftProtobuf.Message, Swi
     if lhs.model != rhs.model {return false}
     if lhs.after != rhs.after {return false}
     if lhs.log != rhs.log {return false}
+    if lhs.replica != rhs.replica {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

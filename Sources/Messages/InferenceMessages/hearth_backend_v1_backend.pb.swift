@@ -31,7 +31,8 @@
 /// the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
-/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`; it may still grow until a release numbers it.
+/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning` and `Finish.stop`; it may
+/// still grow until a release numbers it.
 ///
 /// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
 /// reported to its owner and decides nothing.
@@ -293,8 +294,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   package var version: String = String()
 
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
-  /// (`Load.further_weights_descriptors`) and "chat_template" (`Load.chat_template`). A capability that is not named is
-  /// never used. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`) and
+  /// "stop_strings" (`Finish.stop`). A capability that is not named is never used. At most 32 names of at most 64 bytes,
+  /// none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -497,8 +499,9 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   package var credit: UInt32 = 0
 
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
-  /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every range, holds back stop strings itself
-  /// (a backend ignores `stopping.stop`), and has set `stopping.max_tokens` if the owner limits it.
+  /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every
+  /// range, and has set `stopping.max_tokens` if the owner limits it. It looks for `stopping.stop` itself unless the
+  /// backend's `Hello` named "stop_strings".
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -699,13 +702,13 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
 
   /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
   /// had, and all runs together never more than its `stopping.max_tokens` and the context. A stop token and the
-  /// end-of-turn token are left out. Packed, in one piece. One token only, where the request has stop strings: the host
-  /// looks for them, and tokens behind the one that completes a string are neither sent nor counted. Of a longer run all
+  /// end-of-turn token are left out. Packed, in one piece. One token only, where the request has stop strings and the agent
+  /// looks for them: tokens behind the one that completes a string are neither sent nor counted. Of a longer run all
   /// tokens count.
   package var tokenIds: [UInt32] = []
 
-  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. At most 1,024 bytes for each token, and as many
-  /// more with `finish`.
+  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` at most 1,024 bytes for
+  /// each token, and 16 KiB more with `finish`.
   package var text: Data = Data()
 
   /// The sequence has ended; nothing more comes for it.
@@ -717,6 +720,10 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   package var hasFinish: Bool {self._finish != nil}
   /// Clears the value of `finish`. Subsequent reads from it will return its default value.
   package mutating func clearFinish() {self._finish = nil}
+
+  /// The part of the model's text that is its reasoning and not its answer, without the marks around it; as `text`, which
+  /// it comes before. Sent only by a backend whose `Hello` named "reasoning", for a prompt of messages. Revision 2.
+  package var reasoning: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -752,7 +759,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
     set {result = .fault(newValue)}
   }
 
-  /// The stop token that ended it, one of the request's `stopping.stop_token_ids`; only with STOP.
+  /// The stop token that ended it, one of the request's `stopping.stop_token_ids`; only with STOP, and without `stop`.
   package var stopTokenID: UInt32 {
     get {_stopTokenID ?? 0}
     set {_stopTokenID = newValue}
@@ -769,6 +776,19 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   /// Of these, how many did not have to be computed; never more.
   package var cachedPromptTokens: UInt32 = 0
 
+  /// The place of the string that ended it among the request's `stopping.stop`, from 0; only with STOP, and only by a
+  /// backend whose `Hello` named "stop_strings". Such a backend looks for the strings in all that the model writes, marks
+  /// and reasoning included, and sends nothing of the string, nor anything behind it. Of several strings that the same
+  /// byte completes, the longest counts. Revision 2.
+  package var stop: UInt32 {
+    get {_stop ?? 0}
+    set {_stop = newValue}
+  }
+  /// Returns true if `stop` has been explicitly set.
+  package var hasStop: Bool {self._stop != nil}
+  /// Clears the value of `stop`. Subsequent reads from it will return its default value.
+  package mutating func clearStop() {self._stop = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
@@ -783,6 +803,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package init() {}
 
   fileprivate var _stopTokenID: UInt32? = nil
+  fileprivate var _stop: UInt32? = nil
 }
 
 /// Why something failed.
@@ -1954,7 +1975,7 @@ nonisolated extension Hearth_Backend_V1_TokenBatch: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TokenRun"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1966,6 +1987,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
       case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.tokenIds) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.text) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._finish) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.reasoning) }()
       default: break
       }
     }
@@ -1988,6 +2010,9 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._finish {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.reasoning.isEmpty {
+      try visitor.visitSingularBytesField(value: self.reasoning, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1996,6 +2021,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     if lhs.tokenIds != rhs.tokenIds {return false}
     if lhs.text != rhs.text {return false}
     if lhs._finish != rhs._finish {return false}
+    if lhs.reasoning != rhs.reasoning {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2003,7 +2029,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Finish"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}fault\0\u{3}stop_token_id\0\u{3}prompt_tokens\0\u{3}cached_prompt_tokens\0\u{1}stop\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2035,6 +2061,7 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self._stopTokenID) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.promptTokens) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.cachedPromptTokens) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._stop) }()
       default: break
       }
     }
@@ -2065,6 +2092,9 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     if self.cachedPromptTokens != 0 {
       try visitor.visitSingularUInt32Field(value: self.cachedPromptTokens, fieldNumber: 5)
     }
+    try { if let v = self._stop {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2073,6 +2103,7 @@ nonisolated extension Hearth_Backend_V1_Finish: SwiftProtobuf.Message, SwiftProt
     if lhs._stopTokenID != rhs._stopTokenID {return false}
     if lhs.promptTokens != rhs.promptTokens {return false}
     if lhs.cachedPromptTokens != rhs.cachedPromptTokens {return false}
+    if lhs._stop != rhs._stop {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

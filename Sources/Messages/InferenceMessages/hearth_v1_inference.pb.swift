@@ -513,7 +513,8 @@ package nonisolated struct Hearth_V1_Stopping: Sendable {
   /// Clears the value of `maxTokens`. Subsequent reads from it will return its default value.
   package mutating func clearMaxTokens() {self._maxTokens = nil}
 
-  /// Ends before the first of these appears in the text; it is not sent. At most 16 strings of 1 to 256 bytes each.
+  /// Ends before the first of these appears in what the model writes, its reasoning included; it is not sent. At most 16
+  /// strings of 1 to 256 bytes each.
   package var stop: [String] = []
 
   /// Ends at the first of these tokens; it is neither sent nor counted. At most 64.
@@ -702,7 +703,7 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, or might begin a stop string.
+  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, might begin a stop string, or are reasoning.
   package var text: String = String()
 
   /// Tokens that this delta accounts for. Their sum over a turn is `Usage.completion_tokens`.
@@ -710,6 +711,10 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
 
   /// The ids of these tokens, when `OutputOptions.token_ids` asked for them.
   package var tokenIds: [UInt32] = []
+
+  /// What the model wrote to itself before `text`, between the marks that its chat template names for its reasoning; whole
+  /// UTF-8 scalars. Only in the answer to a conversation, by a model with the capability "reasoning"; the marks are left out.
+  package var reasoning: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -877,7 +882,7 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Tokens of prompt and completion together; 0 before the model was loaded.
   package var maxContextTokens: UInt32 = 0
 
-  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens".
+  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens", "reasoning" (`Delta.reasoning`).
   package var capabilities: [String] = []
 
   /// Whether a request would be served now.
@@ -1629,7 +1634,7 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Delta"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0\u{1}reasoning\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1640,6 +1645,7 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularStringField(value: &self.text) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.tokenCount) }()
       case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.tokenIds) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.reasoning) }()
       default: break
       }
     }
@@ -1655,6 +1661,9 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.tokenIds.isEmpty {
       try visitor.visitPackedUInt32Field(value: self.tokenIds, fieldNumber: 3)
     }
+    if !self.reasoning.isEmpty {
+      try visitor.visitSingularStringField(value: self.reasoning, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1662,6 +1671,7 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.text != rhs.text {return false}
     if lhs.tokenCount != rhs.tokenCount {return false}
     if lhs.tokenIds != rhs.tokenIds {return false}
+    if lhs.reasoning != rhs.reasoning {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

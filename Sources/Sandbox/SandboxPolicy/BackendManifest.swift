@@ -24,7 +24,7 @@ package struct BackendManifest: Equatable, Sendable {
     /// The formats of the models that it serves out of the folders of models, as endings of file names: "gguf".
     package var serves: [String] = []
 
-    /// One model; each runs in a process of its own.
+    /// One model; no process runs two of them.
     package struct Model: Equatable, Sendable {
         /// The id that consumers name it by.
         package var id: String
@@ -32,6 +32,8 @@ package struct BackendManifest: Equatable, Sendable {
         package var file: String?
         package var contextTokens: UInt32?
         package var maxSequences: UInt32?
+        /// The most processes that run for it at once; nil: one.
+        package var replicas: Int?
         /// The limits of its process; nil: those of the manifest.
         package var memoryMebibytes: UInt64?
         package var threads: UInt32?
@@ -82,9 +84,8 @@ extension BackendManifest {
     private static let modelKeys = ["id", "file"] + settingKeys
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
-        "contextTokens", "maxSequences", "memoryMebibytes", "threads", "options", "load", "keepAliveSeconds",
-        "sampling",
-        "chatTemplate",
+        "contextTokens", "maxSequences", "replicas", "memoryMebibytes", "threads", "options", "load",
+        "keepAliveSeconds", "sampling", "chatTemplate",
     ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -191,6 +192,10 @@ extension BackendManifest.Model {
         contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
         maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
         if maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }
+        replicas = try entry.integer("replicas", max: UInt64(UInt32.max)).map { Int($0) }
+        guard (1...SandboxPolicyLimits.replicasMax).contains(replicas ?? 1) else {
+            throw entry.failure("replicas", "must be 1 to \(SandboxPolicyLimits.replicasMax)")
+        }
         memoryMebibytes = try entry.integer("memoryMebibytes", max: 1 << 24)
         if memoryMebibytes == 0 { throw entry.failure("memoryMebibytes", "must be at least 1") }
         threads = try entry.integer("threads", max: 1024).map { UInt32($0) }

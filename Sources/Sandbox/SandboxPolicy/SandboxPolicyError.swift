@@ -9,6 +9,8 @@ package enum SandboxPolicyLimits {
     package static let rulesMax = 1024
     package static let modelsMax = 64
     package static let formatsMax = 16
+    /// Processes that one model may ask for.
+    package static let replicasMax = 16
     package static let optionsMax = 64
     package static let optionBytesMax = 4096
     package static let modelIDBytesMax = 128

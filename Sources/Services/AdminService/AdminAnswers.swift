@@ -96,6 +96,7 @@ enum AdminAnswers {
             $0.maxSequences = backend.maxSequences
             $0.memoryMaxBytes = backend.memoryMaxBytes
             $0.capabilities = backend.capabilities
+            $0.replicas = UInt32(clamping: backend.replicas)
             switch file {
             case .inspected(let inspected):
                 $0.architecture = printable(inspected.architecture)
@@ -120,15 +121,20 @@ enum AdminAnswers {
         }
     }
 
+    /// The number that tells the processes of one model apart; 0 where there is one.
+    @IOLoop
+    static func replica(of backend: ManagedBackend) -> UInt32 { UInt32(clamping: backend.replica ?? 0) }
+
     /// `allowedBy`: the policies that would let it pass. The entry that sums up kinds beyond the limit has neither a
     /// meaning nor such policies.
     static func described(
-        _ entry: DeniedCalls.Entry, model: String, allowedBy: [String]
+        _ entry: DeniedCalls.Entry, model: String, replica: UInt32 = 0, allowedBy: [String]
     ) -> Hearth_Admin_V1_DeniedCall {
         let call = entry.call.call
         let description = CallDescription(call)
         return .with {
             $0.model = model
+            $0.replica = replica
             $0.name = description.name
             $0.argument = description.argument
             $0.arguments = call.arguments

@@ -142,6 +142,7 @@ package final class AdminService: Service {
             .with {
                 $0.name = backend.name
                 $0.model = backend.model
+                $0.replica = AdminAnswers.replica(of: backend)
                 $0.state = backend.state.rawValue
                 $0.detail = backend.detail
                 $0.pid = backend.pid
@@ -187,9 +188,14 @@ extension AdminService {
 extension AdminService {
     private func readLog(_ request: Hearth_Admin_V1_ReadLogRequest) throws(Status) -> Hearth_Admin_V1_ReadLogResponse {
         let all = supervisor.backends
-        guard let backend = all.first(where: { $0.name == request.backend && $0.model == request.model }) else {
+        let asked = all.first {
+            $0.name == request.backend && $0.model == request.model
+                && (request.replica == 0 || $0.number == Int(request.replica))
+        }
+        guard let backend = asked else {
             throw AdminAnswers.unknown(
-                model: request.model, of: request.backend, known: all.map { ($0.model, $0.name) })
+                model: request.model, of: request.backend,
+                known: all.filter { $0.number == 1 }.map { ($0.model, $0.name) })
         }
         return AdminAnswers.described(backend.output(after: request.after, ofLog: request.log))
     }
@@ -205,13 +211,17 @@ extension AdminService {
         guard !asked.isEmpty else {
             throw AdminAnswers.unknown(backend: request.backend, known: supervisor.backends.map(\.name))
         }
-        let entries = asked.flatMap { backend in backend.denied.entries.map { (model: backend.model, entry: $0) } }
+        let entries = asked.flatMap { backend in backend.denied.entries.map { (backend: backend, entry: $0) } }
         let policies = supervisor.policies
         let calls = entries.map(\.entry.call.call)
         // Reads files, so not on the loop.
         let allowing = await Task.detached { policies.allowing(calls) }.value
         return .with {
-            $0.calls = zip(entries, allowing).map { AdminAnswers.described($0.entry, model: $0.model, allowedBy: $1) }
+            $0.calls = zip(entries, allowing).map { denied, allowing in
+                AdminAnswers.described(
+                    denied.entry, model: denied.backend.model, replica: AdminAnswers.replica(of: denied.backend),
+                    allowedBy: allowing)
+            }
         }
     }
 }

@@ -44,7 +44,8 @@ final class ModelQueue {
     }
 
     private func begin(_ turn: Turn, _ model: ServedModel) -> Bool {
-        guard turn.begin(on: model.backend) else { return false }
+        guard let process = supervisor.process(for: model, cacheScope: { turn.cacheScope }), turn.begin(on: process)
+        else { return false }
         queue.began(turn, isOver: turn.isOver)
         return true
     }
@@ -94,9 +95,9 @@ final class ModelQueue {
         for question in asked { question(result) }
     }
 
-    /// Has the model loaded if a turn waits for it and it is not.
+    /// Has the model loaded, or one more process of it, if a turn waits for it.
     private func load() {
-        guard queue.next != nil || !questions.isEmpty, model?.state == .unloaded,
+        guard queue.next != nil || !questions.isEmpty, model?.mayLoad == true,
             case .refused(let why) = supervisor.load(id)
         else { return }
         let status = StatusMapping.noMemory(model: id, why)

@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import WireFormat
 
 /// Turns the bytes of tokens into text that may be sent: whole UTF-8 scalars, nothing of a stop string.
@@ -11,8 +12,8 @@ struct TextAssembler {
         case asGiven
         /// This may be sent instead; it may be empty.
         case text([UInt8])
-        /// This may be sent, and then a stop was met: the text is complete.
-        case stopped([UInt8], stop: String)
+        /// This may be sent, and then a stop, named by its place, was met: the text is complete.
+        case stopped([UInt8], stop: Int)
     }
 
     private static let replacement: [UInt8] = [0xef, 0xbf, 0xbd]
@@ -70,7 +71,7 @@ struct TextAssembler {
         for byte in text {
             held.append(byte)
             if let stop = stops.feed(byte) {
-                held.removeLast(stop.utf8.count)
+                held.removeLast(stops.byteCount(of: stop))
                 return .stopped(held, stop: stop)
             }
         }

@@ -93,6 +93,9 @@ extension Turn {
         }
     }
 
+    /// Names the callers that may share what is computed for it.
+    var cacheScope: [UInt8] { service.cacheScope(of: call) }
+
     /// Takes a free sequence of the backend; returns false if there is none.
     func begin(on backend: ManagedBackend) -> Bool {
         guard state.phase == .waiting else { return true }
@@ -102,7 +105,7 @@ extension Turn {
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         guard
             let sequence = backend.begin(
-                request: encoded, bounds: bounds, credit: tokens, cacheScope: service.cacheScope(of: call),
+                request: encoded, bounds: bounds, credit: tokens, cacheScope: cacheScope,
                 keepAliveSeconds: keepAliveSeconds, handler: self)
         else {
             consumer?.giveBack(tokens)
@@ -118,7 +121,7 @@ extension Turn {
             $0.sandboxTier = backend.tier
             $0.residualRisks = backend.residualRisks.map(\.line)
         }
-        let actions = state.begun(accepted, granted: tokens, at: now)
+        let actions = state.begun(accepted, matchesStops: backend.matchesStops, granted: tokens, at: now)
         passOn()
         if wanted > 0, state.hasNoCredit { waitForBudget() }
         perform(actions)

@@ -49,7 +49,9 @@ struct TurnRequest: Equatable {
 
 extension TurnRequest.Stopping {
     /// The bounds that the backend's answer is checked against.
-    var bounds: SequenceBounds { SequenceBounds(tokensMax: maxTokens, stopTokenIDs: stopTokenIDs) }
+    var bounds: SequenceBounds {
+        SequenceBounds(tokensMax: maxTokens, stopTokenIDs: stopTokenIDs, stopCount: stop.count)
+    }
 }
 
 extension TurnRequest.Duration {

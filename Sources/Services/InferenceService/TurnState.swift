@@ -47,11 +47,14 @@ struct TurnState {
     private let requestID: String
     private let model: String
     private let wantsTokenIDs: Bool
+    private let stops: [String]
     private var text: TextAssembler
+    /// Made when the first reasoning comes.
+    private var reasoning: TextAssembler?
     private var credit: TurnCredit
     private var unread: UnreadWatch
-    /// Set by a stop string: tokens that the backend still sends are neither sent on nor counted.
-    private var matchedStop: String?
+    /// Set by a stop string that was found here: tokens that the backend still sends are neither sent on nor counted.
+    private var matchedStop: Int?
     private var isCancelled = false
     /// Tokens whose text is still held back, and their ids as packed varints; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
@@ -69,7 +72,8 @@ struct TurnState {
         requestID = request.requestID
         self.model = model
         wantsTokenIDs = request.wantsTokenIDs
-        text = TextAssembler(stops: request.stopping.stop)
+        stops = request.stopping.stop
+        text = TextAssembler(stops: stops)
         credit = TurnCredit(most: creditTokens)
         unread = UnreadWatch(bytesMin: limits.unreadBytesMin)
         ring = EventRing(bytesMax: limits.turnBytesMax, eventsMax: limits.turnEventsMax)
@@ -93,10 +97,13 @@ extension TurnState {
     }
 
     /// A backend has taken the request, and may compute `granted` of the tokens that were `wanted`. `accepted` names
-    /// the backend; the request's own fields are added here.
-    mutating func begun(_ accepted: Hearth_V1_Accepted, granted: UInt32, at now: Monotonic) -> Actions {
+    /// the backend; the request's own fields are added here. `matchesStops`: it looks for stop strings itself.
+    mutating func begun(
+        _ accepted: Hearth_V1_Accepted, matchesStops: Bool = false, granted: UInt32, at now: Monotonic
+    ) -> Actions {
         guard phase == .waiting else { return Actions() }
         phase = .running
+        if matchesStops { text = TextAssembler(stops: []) }
         begun = now
         credit.granted(granted)
         var accepted = accepted
@@ -118,17 +125,41 @@ extension TurnState {
         guard matchedStop == nil else { return Actions(givenBack: count) }
         if firstToken == nil { firstToken = now }
         lastToken = now
+        if !run.reasoning.isEmpty { return cameReasoning(run, tokens: count) }
+        return cameText(run.text, tokens: count, ids: run.packedTokenIDs)
+    }
+
+    @inline(__always)
+    private mutating func cameText(
+        _ bytes: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
+    ) -> Actions {
         let hasRoom: Bool
-        switch text.append(run.text) {
-        case .asGiven: hasRoom = appendDelta(run.text, tokens: count, ids: run.packedTokenIDs)
+        switch text.append(bytes) {
+        case .asGiven: hasRoom = appendDelta(bytes, tokens: tokens, ids: ids)
         case .text(let bytes):
-            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: count, ids: run.packedTokenIDs) }
+            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: tokens, ids: ids) }
         case .stopped(let bytes, let stop):
             matchedStop = stop
-            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: count, ids: run.packedTokenIDs) }
+            hasRoom = bytes.withUnsafeBytes { appendDelta($0, tokens: tokens, ids: ids) }
             if hasRoom { return Actions(cancelsSequence: true) }
         }
         return hasRoom ? Actions() : overflowed()
+    }
+
+    /// Reasoning is in a delta of its own, which accounts for all tokens of its run.
+    private mutating func cameReasoning(_ run: TokenRunView, tokens: UInt32) -> Actions {
+        pendingTokens += tokens
+        if wantsTokenIDs { pendingIDs.append(contentsOf: run.packedTokenIDs) }
+        if reasoning == nil { reasoning = TextAssembler(stops: []) }
+        let hasRoom =
+            switch reasoning?.append(run.reasoning) {
+            case .asGiven: flushDelta(run.reasoning, isReasoning: true)
+            case .text(let bytes): bytes.isEmpty || bytes.withUnsafeBytes { flushDelta($0, isReasoning: true) }
+            case .stopped, nil: true
+            }
+        guard hasRoom else { return overflowed() }
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        return run.text.isEmpty ? Actions() : cameText(run.text, tokens: 0, ids: none)
     }
 
     /// How many more tokens the backend should be allowed to compute; 0: none now. `isCongested` and `takenBytes` are
@@ -226,7 +257,9 @@ extension TurnState {
     private mutating func complete(_ reason: FinishReason, _ finish: Finish?, at now: Monotonic) -> Actions {
         // Tokens whose text was held back, and then turned out to be part of a stop, count all the same.
         let rest = matchedStop == nil ? text.finish() : []
-        guard rest.withUnsafeBytes({ flushDelta($0) }), append(.finished(finished(reason, finish))),
+        let thought = reasoning?.finish() ?? []
+        guard thought.withUnsafeBytes({ $0.isEmpty || flushDelta($0, isReasoning: true) }),
+            rest.withUnsafeBytes({ flushDelta($0) }), append(.finished(finished(reason, finish))),
             append(.usage(usage(finish, at: now)))
         else { return overflowed() }
         var actions = over(.complete)
@@ -241,8 +274,8 @@ extension TurnState {
             case .length: $0.reason = .length
             case .cancelled: $0.reason = .cancelled
             }
-            if let matchedStop {
-                $0.stop = matchedStop
+            if let stop = matchedStop ?? finish?.stop.map(Int.init), stops.indices.contains(stop) {
+                $0.stop = stops[stop]
             } else if let id = finish?.stopTokenID {
                 $0.stopTokenID = id
             }
@@ -305,29 +338,30 @@ extension TurnState {
     }
 
     /// Appends this text and accounts for all tokens that wait; has no effect if there is neither.
-    private mutating func flushDelta(_ text: UnsafeRawBufferPointer) -> Bool {
+    private mutating func flushDelta(_ text: UnsafeRawBufferPointer, isReasoning: Bool = false) -> Bool {
         guard !text.isEmpty || pendingTokens > 0 else { return true }
         let (ids, tokens) = (pendingIDs, pendingTokens)
         pendingIDs.removeAll(keepingCapacity: true)
         pendingTokens = 0
-        return ids.withUnsafeBytes { encodeDelta(text, tokens: tokens, ids: $0) }
+        return ids.withUnsafeBytes { encodeDelta(text, isReasoning: isReasoning, tokens: tokens, ids: $0) }
     }
 
-    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed] } }` in inference.proto: the
-    /// hot path, encoded in place.
+    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed]; reasoning = 4 } }` in
+    /// inference.proto: the hot path, encoded in place. `text` is the delta's text or its reasoning.
     @inline(__always)
     private mutating func encodeDelta(
-        _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
+        _ text: UnsafeRawBufferPointer, isReasoning: Bool = false, tokens: UInt32, ids: UnsafeRawBufferPointer
     ) -> Bool {
         let seq = ring.lastSeq + 1
         var delta = WireSize.field(2, varint: UInt64(tokens))
+        // The field numbers 1 and 4 take as many bytes.
         if !text.isEmpty { delta += WireSize.field(1, byteCount: text.count) }
         if !ids.isEmpty { delta += WireSize.field(3, byteCount: ids.count) }
         let byteCount = WireSize.field(1, varint: seq) + WireSize.field(4, byteCount: delta)
         let hasRoom = ring.append(byteCount: byteCount) { writer in
             writer.field(1, varint: seq)
             writer.field(4, byteCount: delta)
-            if !text.isEmpty { writer.field(1, bytes: text) }
+            if !text.isEmpty { writer.field(isReasoning ? 4 : 1, bytes: text) }
             writer.field(2, varint: UInt64(tokens))
             if !ids.isEmpty { writer.field(3, bytes: ids) }
         }

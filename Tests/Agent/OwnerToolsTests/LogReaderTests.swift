@@ -76,4 +76,22 @@ struct LogReaderTests {
         late.isFresh = false
         #expect(next(&late, Log(identity: 9, count: 2)) == ["9:1", "9:2"], "a backend that came later is shown whole")
     }
+
+    @Test("each process of a model has a log of its own, with its number in the name")
+    func replicas() {
+        var reader = LogReader(lineCount: nil)
+        for number: UInt32 in [1, 2] {
+            let process = Hearth_Admin_V1_Backend.with {
+                $0.name = "echo"
+                $0.model = "m"
+                $0.replica = number
+            }
+            let request = reader.request(for: process)
+            #expect(request.after == 0 && request.replica == number)
+            let log = Log(identity: UInt64(number), count: 1)
+            let shown = reader.take(log.answer(request), to: request, isFollowing: true)
+            #expect(shown.map(\.source) == ["echo/m#\(number)"])
+            #expect(reader.request(for: process).after == 1)
+        }
+    }
 }

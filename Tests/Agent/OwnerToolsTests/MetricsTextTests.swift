@@ -42,6 +42,25 @@ struct MetricsTextTests {
         #expect(Set(described).count == described.count)
     }
 
+    @Test func `the processes of a model are told apart, and what waits for the model is counted once`() {
+        let status = Hearth_Admin_V1_Status.with {
+            $0.backends = [1, 2].map { number in
+                .with {
+                    $0.name = "a"
+                    $0.model = "m"
+                    $0.replica = UInt32(number)
+                    $0.tokens = UInt64(number)
+                    $0.waiting = 5
+                }
+            }
+        }
+        let lines = MetricsText(status: status, limits: []).text.split(separator: "\n").map(String.init)
+        #expect(lines.contains(#"hearth_backend_tokens_total{backend="a",model="m",replica="1"} 1"#))
+        #expect(lines.contains(#"hearth_backend_tokens_total{backend="a",model="m",replica="2"} 2"#))
+        let waiting = lines.filter { $0.hasPrefix("hearth_backend_waiting") }
+        #expect(waiting == [#"hearth_backend_waiting{backend="a",model="m"} 5"#])
+    }
+
     @Test func `an agent without backends has no metrics of backends`() {
         let text = MetricsText(status: Hearth_Admin_V1_Status(), limits: []).text
         #expect(!text.contains("backend") && text.contains("hearth_open_calls 0\n") && text.hasSuffix("\n"))

@@ -6,10 +6,10 @@ import WireFormat
 struct ConversationTests {
     /// A conversation after `Loaded`, with four sequences.
     private func ready(
-        _ end: BackendConversation.End = .agent, contextTokens: UInt32 = 100
+        _ end: BackendConversation.End = .agent, contextTokens: UInt32 = 100, capabilities: [String] = ["count_tokens"]
     ) throws -> BackendConversation {
         var conversation = BackendConversation(end: end)
-        try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: ["count_tokens"])))
+        try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: capabilities)))
         try conversation.agentSays(
             .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
         try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
@@ -20,16 +20,18 @@ struct ConversationTests {
 
     private func run(
         _ conversation: inout BackendConversation, _ sequence: UInt32, tokens: Int = 0, text: Int = 0,
-        finish: Finish? = nil
+        reasoning: Int = 0, finish: Finish? = nil
     ) throws {
         let ids = [UInt8](repeating: 7, count: tokens)
-        let characters = [UInt8](repeating: 0x61, count: text)
+        let characters = [UInt8](repeating: 0x61, count: text + reasoning)
         try ids.withUnsafeBytes { ids in
             try characters.withUnsafeBytes { characters in
                 try conversation.backendRan(
                     TokenRun(
                         TokenRunView(
-                            sequence: sequence, tokenCount: tokens, packedTokenIDs: ids, text: characters),
+                            sequence: sequence, tokenCount: tokens, packedTokenIDs: ids,
+                            text: UnsafeRawBufferPointer(rebasing: characters[..<text]),
+                            reasoning: UnsafeRawBufferPointer(rebasing: characters[text...])),
                         finish: finish))
             }
         }
@@ -216,6 +218,46 @@ struct ConversationTests {
         ]
         for (part, act) in cases {
             var conversation = conversation
+            let sentence = sentence { try act(&conversation) }
+            #expect(sentence.contains(part), "\(sentence)")
+        }
+    }
+
+    @Test("reasoning and stop strings are a backend's that named them in its Hello")
+    func partsOfAnswers() throws {
+        // A GenerateRequest { stopping = { stop = ["a", "b"] } }.
+        let stops: [UInt8] = [0x3a, 6, 0x12, 1, 0x61, 0x12, 1, 0x62]
+        func running(_ capabilities: [String]) throws -> BackendConversation {
+            var conversation = try ready(capabilities: capabilities)
+            try conversation.agentSays(.start(Start(sequence: 1, credit: 9, request: stops)))
+            return conversation
+        }
+        var able = try running(["reasoning", "stop_strings"])
+        try run(&able, 1, tokens: 2, text: 1_024, reasoning: 1_024)
+        try run(&able, 1, reasoning: 16 << 10, finish: Finish(.reason(.stop), stop: 1))
+
+        let cases: [([String], String, (inout BackendConversation) throws -> Void)] = [
+            (["stop_strings"], "sent reasoning, and Hello", { try run(&$0, 1, tokens: 1, reasoning: 1) }),
+            (["reasoning"], "with a stop, and Hello", { try run(&$0, 1, finish: Finish(.reason(.stop), stop: 0)) }),
+            (
+                ["reasoning"], "sent 1025 bytes of text for 1 tokens",
+                { try run(&$0, 1, tokens: 1, text: 1, reasoning: 1_024) }
+            ),
+            (
+                ["reasoning"], "bytes of text for 0 tokens",
+                { try run(&$0, 1, text: 1, reasoning: 16 << 10, finish: Finish(.reason(.stop))) }
+            ),
+            (
+                ["stop_strings"], "at the string 2 of its stopping.stop, counted from 0; it has 2",
+                { try run(&$0, 1, finish: Finish(.reason(.stop), stop: 2)) }
+            ),
+            (
+                ["stop_strings"], "with a stop, and not with FINISH_REASON_STOP alone",
+                { try run(&$0, 1, tokens: 9, finish: Finish(.reason(.length), stop: 1, promptTokens: 91)) }
+            ),
+        ]
+        for (capabilities, part, act) in cases {
+            var conversation = try running(capabilities)
             let sentence = sentence { try act(&conversation) }
             #expect(sentence.contains(part), "\(sentence)")
         }

@@ -112,6 +112,7 @@ extension SeededRandom {
             run.sequence = number32()
             run.tokenIds = (0..<Int.random(in: 0..<6, using: &self)).map { _ in number32() }
             run.text = .init(bytes())
+            run.reasoning = .init(bytes())
             guard chance() else { return }
             run.finish = .with { finish in
                 if chance() {
@@ -120,6 +121,7 @@ extension SeededRandom {
                     finish.fault = fault()
                 }
                 if chance() { finish.stopTokenID = number32() }
+                if chance() { finish.stop = number32() }
                 finish.promptTokens = number32()
                 finish.cachedPromptTokens = number32()
             }

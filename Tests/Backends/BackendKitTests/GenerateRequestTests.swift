@@ -33,7 +33,7 @@ struct GenerateRequestTests {
             }
             request.stopping = .with {
                 $0.maxTokens = 7
-                $0.stop = ["ignored"]
+                $0.stop = ["one", "two"]
                 $0.stopTokenIds = [1, 70_000]
                 $0.ignoreEndOfTurn = true
             }
@@ -58,6 +58,7 @@ struct GenerateRequestTests {
         #expect(request.sampling.repetitionPenalty == 1.1)
         #expect(request.sampling.seed == .max)
         #expect(request.stopping.maxTokens == 7)
+        #expect(request.stopping.stop == ["one", "two"])
         #expect(request.stopping.stopTokenIDs == [1, 70_000])
         #expect(request.stopping.ignoresEndOfTurn)
         #expect(request.backendOptions == ["a": "1", "b": ""])

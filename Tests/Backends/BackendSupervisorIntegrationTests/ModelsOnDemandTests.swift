@@ -185,3 +185,108 @@ struct ModelsOnDemandTests {
         }
     }
 }
+
+// Several processes for one model.
+extension ModelsOnDemandTests {
+    /// A sequence that has computed a token, and may compute no more.
+    private func hold(
+        _ backend: ManagedBackend, _ bench: Workbench, scope: [UInt8] = []
+    ) async throws -> (stream: Collector, sequence: RunningSequence) {
+        let stream = bench.collect()
+        let sequence = try #require(
+            backend.begin(request: try request(maxTokens: 100), credit: 1, cacheScope: scope, handler: stream))
+        await bench.until { stream.tokens.count == 1 }
+        return (stream, sequence)
+    }
+
+    private func chosen(_ scope: [UInt8], _ bench: Workbench) throws -> Int? {
+        bench.supervisor.process(for: try #require(bench.supervisor.models["a"])) { scope }?.number
+    }
+
+    @Test("another process is loaded once those of the model are full, into free memory, and dies for itself")
+    func replicas() async throws {
+        models.write("a.words")
+        models.write("a.json", #"{"replicas": 3, "maxSequences": 2}"#)
+        try await withBench(room: 2) { bench in
+            let processes = bench.supervisor.backends
+            #expect(processes.map(\.model) == ["a", "a", "a"] && processes.map(\.replica) == [1, 2, 3])
+            _ = try await loaded("a", bench)
+            let early = try await hold(processes[0], bench, scope: [1])
+            #expect(bench.supervisor.load("a") == .coming)
+            #expect(processes.map(\.state) == [.ready, .unloaded, .unloaded], "a sequence is free")
+            _ = try await hold(processes[0], bench, scope: [1])
+            #expect(try chosen([1], bench) == nil)
+            #expect(bench.supervisor.models["a"]?.mayLoad == true && bench.supervisor.load("a") == .coming)
+            await bench.until { processes[1].state == .ready }
+            let late = try await hold(processes[1], bench, scope: [2])
+            early.sequence.cancel()
+            await bench.until { early.stream.ends == 1 }
+            #expect(try chosen([1], bench) == 1 && chosen([2], bench) == 2, "who was served there before")
+            let refill = try await hold(processes[0], bench, scope: [1])
+            _ = try await hold(processes[1], bench, scope: [2])
+            #expect(bench.supervisor.load("a") == .coming)
+            #expect(processes[2].state == .unloaded, "there is no memory for it, and nobody is refused for it")
+            kill(processes[1].pid, SIGKILL)
+            await bench.until { late.stream.lossReason != nil }
+            #expect(bench.supervisor.models["a"]?.state == .ready)
+            refill.sequence.grant(tokens: 1)
+            await bench.until { refill.stream.tokens.count == 2 }
+            await bench.until { processes[1].state == .ready }
+            #expect(try chosen([1], bench) == 2, "its own has no room")
+            #expect(processes.map(\.restarts) == [0, 1, 0])
+        }
+    }
+
+    @Test("for a model that has no process another's second one takes no new work, and makes room once it is idle")
+    func yielding() async throws {
+        models.write("a.words")
+        models.write("b.words")
+        models.write("a.json", #"{"replicas": 2, "maxSequences": 2}"#)
+        try await withBench(room: 2) { bench in
+            let processes = bench.supervisor.backends.filter { $0.model == "a" }
+            _ = try await loaded("a", bench)
+            let kept = try await hold(processes[0], bench)
+            _ = try await hold(processes[0], bench)
+            #expect(bench.supervisor.load("a") == .coming)
+            await bench.until { processes[1].state == .ready }
+            let held = [try await hold(processes[1], bench), try await hold(processes[1], bench)]
+            #expect(bench.supervisor.load("b") == .coming)
+            let second = try model("b", bench)
+            bench.supervisor.onAvailable = { model in
+                if model == "b", second.state == .unloaded { _ = bench.supervisor.load("b") }
+                bench.check()
+            }
+            held[0].sequence.cancel()
+            await bench.until { held[0].stream.ends == 1 }
+            #expect(processes[1].freeSequences == 1)
+            #expect(try chosen([], bench) == nil, "b waits for its memory")
+            held[1].sequence.cancel()
+            await bench.until { second.state == .ready }
+            #expect(processes.map(\.state) == [.ready, .unloaded])
+            #expect(kept.stream.ends == 0)
+        }
+    }
+
+    @Test("fewer processes leave the others running, and a file that is replaced replaces all of them")
+    func changedReplicas() async throws {
+        models.write("a.words", "one")
+        models.write("a.json", #"{"replicas": 3, "load": "start"}"#)
+        try await withBench { bench in
+            let processes = bench.supervisor.backends
+            await bench.until { processes.allSatisfy { $0.state == .ready } }
+            let pids = processes.map(\.pid)
+            let held = try await hold(processes[2], bench)
+            models.write("a.json", #"{"replicas": 2, "load": "start"}"#)
+            await bench.supervisor.rescan()
+            #expect(bench.supervisor.backends.map(\.pid) == Array(pids[..<2]))
+            #expect(processes[2].state == .draining && held.stream.ends == 0)
+            held.sequence.cancel()
+            await bench.until { processes[2].state == .stopped && held.stream.finish != nil }
+            let digest = processes[0].modelDigest
+            models.write(".new", "two")
+            rename(models.file(".new"), models.file("a.words"))
+            await bench.supervisor.rescan()
+            await bench.until { processes[..<2].allSatisfy { $0.state == .ready && $0.modelDigest != digest } }
+        }
+    }
+}

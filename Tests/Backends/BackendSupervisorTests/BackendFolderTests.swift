@@ -242,6 +242,9 @@ struct BackendFolderTests {
         let found = try catalog(few)
         #expect(found.definitions.map(\.name) == ["a", "b"])
         #expect(found.ignored.count == 1)
+        folder.write("a.json", #"{"models": [{"id": "a", "replicas": 2}]}"#)
+        let several = try catalog(few)
+        #expect(several.definitions.map(\.name) == ["a"] && several.definitions.map(\.replicas) == [2])
     }
 
     @Test("the folder of backends, a folder above it, and a foreign executable are refused when they are looked at")

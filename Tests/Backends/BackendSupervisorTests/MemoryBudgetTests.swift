@@ -16,13 +16,15 @@ struct MemoryBudgetTests {
             ownersBytes: owners.map { $0 * gibibyte }, heldBytes: held * gibibyte)
     }
 
-    private func key(_ name: String) -> BackendCatalog.Key { BackendCatalog.Key(name: "b", model: name) }
+    private func process(_ name: String, _ number: Int = 1) -> BackendCatalog.Process {
+        BackendCatalog.Process(backend: BackendCatalog.Key(name: "b", model: name), number: number)
+    }
 
     private func holder(
-        _ name: String, _ gibibytes: UInt64, _ hold: MemoryBudget.Hold, lastUsed seconds: UInt64 = 1
+        _ name: String, _ gibibytes: UInt64, _ hold: MemoryBudget.Hold, lastUsed seconds: UInt64 = 1, number: Int = 1
     ) -> MemoryBudget.Holder {
         MemoryBudget.Holder(
-            key: key(name), bytes: gibibytes * gibibyte, hold: hold,
+            process: process(name, number), bytes: gibibytes * gibibyte, hold: hold,
             lastUsed: Monotonic(nanoseconds: seconds * 1_000_000_000))
     }
 
@@ -47,9 +49,18 @@ struct MemoryBudgetTests {
             holder("new", 3, .idle, lastUsed: 3), holder("old", 3, .idle, lastUsed: 1),
             holder("middle", 3, .idle, lastUsed: 2),
         ]
-        #expect(budget().decide(needs: 4 * gibibyte, holders) == .unload([key("old")]))
-        #expect(budget().decide(needs: 7 * gibibyte, holders) == .unload([key("old"), key("middle")]))
-        #expect(budget().decide(needs: 10 * gibibyte, holders) == .unload([key("old"), key("middle"), key("new")]))
+        #expect(budget().decide(needs: 4 * gibibyte, holders) == .unload([process("old")]))
+        #expect(budget().decide(needs: 7 * gibibyte, holders) == .unload([process("old"), process("middle")]))
+        let all: Set = [process("old"), process("middle"), process("new")]
+        #expect(budget().decide(needs: 10 * gibibyte, holders) == .unload(all))
+    }
+
+    @Test("each process of a model counts, and goes for itself")
+    func replicas() {
+        let holders = [holder("a", 3, .idle, number: 1), holder("a", 3, .working, number: 2)]
+        #expect(budget().decide(needs: 4 * gibibyte, holders) == .load)
+        #expect(budget().decide(needs: 5 * gibibyte, holders) == .unload([process("a", 1)]))
+        #expect(budget().decide(needs: 8 * gibibyte, holders) == .wait)
     }
 
     @Test("nobody goes who works, nor where those that are going make room enough")

@@ -167,7 +167,7 @@ struct EchoLifeTests {
         let echo = try BackendDriver(.echo)
         try echo.listen { $0.conversation.hello != nil }
         #expect(echo.conversation.hello?.name == "echo")
-        #expect(echo.conversation.hello?.capabilities == ["chat", "count_tokens", "split_weights"])
+        #expect(echo.conversation.hello?.capabilities == ["chat", "count_tokens", "split_weights", "reasoning"])
     }
 
     @Test("it ends with status 0 when the agent closes the socket")

@@ -40,6 +40,59 @@ struct LlamaTemplateTests {
         #expect(try merged == Self.count(backend, [(.user, "Be brief.\nHello")]))
     }
 
+    /// A model that says "<think> capital of France</think> Paris.": two of its words have become marks.
+    private static func thinker(generationPrompt: String = "") throws -> BackendDriver {
+        let chatTemplate = """
+            {% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}\
+            {% if m.role == 'assistant' and m.reasoning_content %}\
+            {{ '<think>' + m.reasoning_content + '</think>' }}{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}\
+            {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+            """
+        let model = try ChangedModel(chatTemplate: chatTemplate) { bytes in
+            for (word, mark) in [("The", "<think>"), ("Ġis", "</think>")] {
+                ChangedModel.replace(ChangedModel.counted(word), with: ChangedModel.counted(mark), in: &bytes)
+            }
+        }
+        return try BackendDriver.llama(weights: model.path, maxSequences: 2)
+    }
+
+    @Test("What the model writes between the marks of its template is reasoning, and every token counts")
+    func reasoning() throws {
+        let backend = try Self.thinker()
+        let question = Hearth_V1_GenerateRequest.question("What is the capital of France?")
+        let answer = try backend.complete(question)
+        #expect(answer.reasoning == " capital of France")
+        #expect(answer.text == " Paris.")
+        #expect(try answer.tokens == BackendDriver.llama().complete(question).tokens, "marks are tokens, too")
+
+        let short = try backend.complete(question.with { $0.stopping.maxTokens = 3 })
+        #expect(short.reasoning == " capital of")
+        #expect(short.text.isEmpty)
+    }
+
+    @Test(
+        "A stop string is looked for in all that the model writes",
+        arguments: [
+            ("of Fr", " capital ", ""), ("</think>", " capital of France", ""), ("think> Pa", " capital of France", ""),
+            ("ris.", " capital of France", " Pa"), ("nothing", " capital of France", " Paris."),
+        ])
+    func stopsInReasoning(stop: String, reasoning: String, text: String) throws {
+        let backend = try Self.thinker()
+        let question = Hearth_V1_GenerateRequest.question("What is the capital of France?")
+        let answer = try backend.complete(question.with { $0.stopping.stop = ["never", stop] })
+        #expect(answer.reasoning == reasoning)
+        #expect(answer.text == text)
+        #expect(answer.finish?.stop == (stop == "nothing" ? nil : 1))
+    }
+
+    @Test("An answer that is no answer to a conversation is not told apart")
+    func rawTextHasNoReasoning() throws {
+        let backend = try Self.thinker()
+        let prompt = "<|im_start|>user\nWhat is the capital of France?"
+        let answer = try backend.complete(.text(prompt).with { $0.stopping.maxTokens = 20 })
+        #expect(answer.reasoning.isEmpty)
+    }
+
     @Test("An answer that the assistant has begun goes on")
     func continuation() throws {
         let backend = try BackendDriver.llama()

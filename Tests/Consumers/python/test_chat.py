@@ -224,6 +224,19 @@ def test_a_pipe_gets_the_answer_and_nothing_else(agent):
     assert answer.stderr == b"[cut at the longest length]\n" and b"\x1b" not in answer.stdout
 
 
+def test_what_a_model_reasons_is_a_note_beside_its_answer(agent, tmp_path):
+    options = ("--option", "echo=1", "--option", "reasoning=2")
+    terminal = converse(agent, *options)
+    shown = ask(terminal, "well then yes indeed", end="yes indeed")
+    assert "\x1b[2m well\x1b[0m\x1b[2m then\x1b[0m\n\n yes indeed" in shown.replace("\r\n", "\n")
+    saved = tmp_path / "saved"
+    assert questions(terminal, saved) == ["well then yes indeed"]
+    assert "< yes indeed" in saved.read_text() and "< well" not in saved.read_text()
+    words = [PREFIX / "bin/hearth", "chat", "--to", agent.address, *options, "well then yes indeed"]
+    answer = subprocess.run(words, capture_output=True, timeout=60)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, b" yes indeed\n", b"")
+
+
 HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202e"
 
 

@@ -6,6 +6,8 @@ Echo serves the files here. It reads none of them, and says the same for each.
 import asyncio
 import hashlib
 import json
+import os
+import signal
 import subprocess
 
 import echo
@@ -32,6 +34,11 @@ class ModelAgent(Agent):
         # As a careful person does it.
         (self.model_folder / f".{name}").write_text(content)
         (self.model_folder / f".{name}").rename(self.model_folder / name)
+
+    def processes(self, model):
+        """Those of one model, by their numbers, as `hearth backends` lists them."""
+        answer = json.loads(self.command_line("backends", "--state", self.state, "--json"))
+        return [entry for entry in answer.get("backends", []) if entry["model"] == model]
 
     def state_of(self, model):
         return self.backends().get(model, {}).get("state")
@@ -203,6 +210,77 @@ def test_the_model_that_was_idle_for_longest_makes_room_and_a_stream_never_does(
             call.cancel()
 
     run(scenario())
+
+
+def test_two_processes_serve_one_model_and_one_that_dies_takes_only_its_own_streams(agent):
+    agent.add("fox.words", settings='{"replicas": 2, "maxSequences": 2}')
+    agent.wait_state("fox", "unloaded")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+
+            async def begin(number):
+                request = echo.request(f"stream {number}", model="fox", max_tokens=100_000, tokens_per_second=200)
+                call = stub.Generate(request)
+                return call, await read_turn(call, until=lambda turn: turn.tokens > 5)
+
+            # A third finds both sequences of the first process taken: it has the second one loaded.
+            streams = [await begin(number) for number in range(4)]
+            first, second = agent.processes("fox")
+            assert [entry["running"] for entry in (first, second)] == [2, 2]
+            assert [entry["replica"] for entry in (first, second)] == [1, 2]
+            for command in ("ps", "backends", "status"):
+                assert all(name in agent.command_line(command, "--state", agent.state) for name in ("fox#1", "fox#2"))
+            assert (await asyncio.to_thread(listed, agent))["fox"].state == READY
+            waits = stub.Generate(echo.request("a b", model="fox", max_tokens=3))
+            waiting = await read_turn(waits, until=lambda turn: turn.queued > 0)
+            os.kill(second["pid"], signal.SIGKILL)
+            for call, turn in streams[2:]:
+                with pytest.raises(grpc.aio.AioRpcError) as lost:
+                    await read_turn(call, turn)
+                assert lost.value.code() == grpc.StatusCode.UNAVAILABLE
+            # The process that came back serves it, because the other one is full.
+            echo.check(await read_turn(waits, waiting), echo.request("a b", model="fox"))
+            now = agent.processes("fox")[0]
+            assert now["pid"] == first["pid"] and now["running"] == 2
+            for number, (call, turn) in enumerate(streams[:2]):
+                turn = await read_turn(call, turn, until=lambda turn, read=turn.tokens: turn.tokens > read + 50)
+                ids = echo.token_ids(0, f"stream {number}", turn.tokens)
+                assert turn.text == "".join(echo.WORDS[token_id] for token_id in ids)
+            going_on = lambda: int(agent.processes("fox")[0]["tokens"]) > int(now["tokens"])
+            await asyncio.to_thread(wait_until, going_on, "more tokens")
+
+    run(scenario())
+    assert [entry["state"] for entry in agent.processes("fox")] == ["ready", "ready"]
+    assert "echo/fox#2" in agent.command_line("logs", "--state", agent.state)
+    assert 'model="fox",replica="2"' in agent.command_line("metrics", "--state", agent.state)
+
+
+def test_one_queue_is_served_by_all_processes_of_a_model(agent):
+    agent.add("fox.words", settings='{"replicas": 2, "maxSequences": 1, "load": "start"}')
+    wait_until(lambda: [entry["state"] for entry in agent.processes("fox")] == ["ready"] * 2, "both held")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            # They take all sequences, and compute nothing.
+            holding = [stub.Generate(echo.request("x", model="fox", delay_ms=3_600_000)) for _ in range(2)]
+            for call in holding:
+                await read_turn(call, until=lambda turn: turn.accepted)
+            waiting = []
+            for number in range(6):
+                request = echo.request(f"turn {number}", model="fox", max_tokens=20, tokens_per_second=200)
+                call = stub.Generate(request)
+                waiting.append((request, call, await read_turn(call, until=lambda turn: turn.queued > 0)))
+            for call in holding:
+                call.cancel()
+            for request, call, turn in waiting:
+                echo.check(await read_turn(call, turn), request)
+
+    run(scenario())
+    tokens = [int(entry["tokens"]) for entry in agent.processes("fox")]
+    assert sum(tokens) == 120 and all(tokens), tokens
 
 
 def test_a_model_that_can_never_fit_is_refused_with_the_numbers(agent):

@@ -400,6 +400,10 @@ def test_its_models_say_what_is_on_its_way_and_then_it_is_one(agent, hub):
     hub.tricks = [pause]
     command = start(agent, hub.large)
     wait_until(lambda: f"{hub.large} is on its way, 5" in models(agent), "on its way", interval=0.1)
+    assert f"{hub.large} is on its way, 5" in agent.command_line("ps", "--state", agent.state)
+    for words in (["models", "--to", agent.address], ["ps"]):
+        (line,) = agent.command_line(*words, "--state", agent.state, "--json").splitlines()
+        assert json.loads(line)["pull"]["source"] == hub.large
     pause.go_on.set()
     said, errors = command.communicate(timeout=30)
     assert command.returncode == 0 and said.endswith("fox-1b:q4_0 is here; hearth run fox-1b\n"), errors

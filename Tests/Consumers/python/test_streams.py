@@ -116,6 +116,23 @@ def test_token_ids_are_sent_only_when_asked_for():
         run(scenario(agent))
 
 
+def test_reasoning_comes_apart_from_the_answer_to_a_conversation():
+    async def scenario(agent):
+        async with connect(agent) as channel:
+            request = pb.GenerateRequest(model="echo", messages={"messages": [{"role": "ROLE_USER", "content": "so it is"}]})
+            request.backend_options.update({"echo": "1", "reasoning": "1"})
+            events = [event async for event in rpc.InferenceStub(channel).Generate(request)]
+            deltas = [event.delta for event in events if event.WhichOneof("event") == "delta"]
+            assert "".join(delta.reasoning for delta in deltas) == " so"
+            assert "".join(delta.text for delta in deltas) == " it is"
+            assert sum(delta.token_count for delta in deltas) == events[-1].usage.completion_tokens == 3
+            models = await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest())
+            assert "reasoning" in models.models[0].capabilities
+
+    with Agent() as agent:
+        run(scenario(agent))
+
+
 def test_cancel_in_the_middle_ends_the_turn_and_keeps_the_stream():
     async def scenario(agent):
         async with connect(agent) as channel:

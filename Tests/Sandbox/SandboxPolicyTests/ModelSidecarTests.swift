@@ -38,6 +38,7 @@ struct ModelSidecarTests {
         #expect(chosen.sampling == sampling && chosen.chatTemplate == "{{ messages[0].content }}")
         #expect(chosen.chatTemplateFile == nil)
         #expect(try parsed(#"{"chatTemplate": "m.jinja"}"#).settings.chatTemplateFile == "m.jinja")
+        #expect(try parsed(#"{"replicas": 16}"#).settings.replicas == 16)
         #expect(try parsed(#"{"load": "start"}"#).settings.residence == .always)
         #expect(try parsed(#"{"load": "demand"}"#).settings.residence == .onDemand(keepAliveSeconds: nil))
     }
@@ -50,6 +51,9 @@ struct ModelSidecarTests {
             (#""sha256": "12""#, "64 hexadecimal digits"), (#""sha256": null"#, "'sha256' is null"),
             (#""contextTokens": "8k""#, "'contextTokens' must be a whole number"),
             (#""maxSequences": 0"#, "at least 1"), (#""threads": 0"#, "at least 1"),
+            (#""replicas": 0"#, "'replicas' must be 1 to 16"), (#""replicas": 17"#, "'replicas' must be 1 to 16"),
+            (#""replicas": "2""#, "'replicas' must be a whole number"),
+            (#""replica": 2"#, "did you mean 'replicas'?"),
             (#""memoryMebibytes": 0"#, "at least 1"), (#""memoryMebibytes": -1"#, "whole number"),
             (#""keepAliveSeconds": 1.5"#, "whole number"), (#""load": "never""#, #"must be "start" or "demand""#),
             (#""load": "start", "keepAliveSeconds": 5"#, "has no meaning"), (#""options": 5"#, "'options' must be"),

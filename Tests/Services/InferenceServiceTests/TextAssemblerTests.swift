@@ -12,7 +12,7 @@ struct TextAssemblerTests {
             switch piece.withUnsafeBytes({ assembler.append($0) }) {
             case .asGiven: text += piece
             case .text(let bytes): text += bytes
-            case .stopped(let bytes, let stop): return (String(decoding: text + bytes, as: UTF8.self), stop)
+            case .stopped(let bytes, let stop): return (String(decoding: text + bytes, as: UTF8.self), stops[stop])
             }
             #expect(String(validating: text, as: UTF8.self) != nil, "only whole scalars are given out")
         }

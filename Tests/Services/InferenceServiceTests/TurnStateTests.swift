@@ -182,6 +182,59 @@ extension TurnStateTests {
         #expect(events.last?.usage.completionTokens == 4)
     }
 
+    /// Tokens of which this is the text, and this the reasoning.
+    private func came(_ turn: inout TurnState, _ text: String, reasoning: [UInt8], tokens: Int = 1) {
+        var text = text
+        let actions = text.withUTF8 { text in
+            reasoning.withUnsafeBytes { reasoning in
+                (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
+                    turn.came(
+                        TokenRunView(
+                            sequence: 0, tokenCount: tokens, packedTokenIDs: ids,
+                            text: UnsafeRawBufferPointer(text), reasoning: reasoning), at: at(3_000))
+                }
+            }
+        }
+        expect(actions, .init())
+    }
+
+    @Test func `reasoning is told apart, each delta with one of the two, and no token is lost or told twice`() {
+        var turn = running(ids: true)
+        came(&turn, "", reasoning: Array("Let me ".utf8), tokens: 2)
+        // A scalar in two tokens, then one without any text.
+        came(&turn, "", reasoning: [0xc3])
+        came(&turn, "", reasoning: [0xa9])
+        _ = came(&turn, "")
+        came(&turn, "Yes", reasoning: Array("!".utf8))
+        _ = came(&turn, ".")
+        _ = turn.finished(finish(), at: at(4_000))
+        let events = take(&turn)
+        let deltas = events.dropLast(2).map(\.delta)
+        #expect(deltas.map(\.reasoning) == ["Let me ", "é", "!", "", ""])
+        #expect(deltas.map(\.text) == ["", "", "", "Yes", "."])
+        #expect(deltas.map(\.tokenCount) == [2, 2, 2, 0, 1])
+        #expect(deltas.map(\.tokenIds) == [[7, 8], [7, 7], [7, 7], [], [7]])
+        #expect(events.last?.usage.completionTokens == 7)
+    }
+
+    @Test func `reasoning that breaks off inside a character is told at the end`() {
+        var turn = running()
+        came(&turn, "", reasoning: [0x61, 0xe2])
+        _ = turn.finished(finish(.length), at: at(4_000))
+        #expect(take(&turn).map(\.delta.reasoning).joined() == "a\u{fffd}")
+    }
+
+    @Test func `stops are left to a backend that looks for them, and the one that it met is named`() {
+        var turn = turn(stops: ["x", "yz"])
+        expect(turn.begun(Hearth_V1_Accepted(), matchesStops: true, granted: 8, at: at(2_000)), .init())
+        expect(came(&turn, "xy"), .init())
+        _ = turn.finished(Finish(.reason(.stop), stop: 1), at: at(4_000))
+        let events = take(&turn)
+        #expect(events.map(\.delta.text).joined() == "xy")
+        #expect(events.dropLast().last?.finished.stop == "yz")
+        #expect(events.dropLast().last?.finished.reason == .stop)
+    }
+
     @Test func `times that did not come are not told`() {
         var turn = running()
         _ = turn.finished(finish(), at: at(4_000))

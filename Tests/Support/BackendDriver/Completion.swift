@@ -5,6 +5,8 @@ package struct Completion: Equatable, Sendable {
     package var tokens: [UInt32] = []
     /// The text of each run; a run may begin and end within a scalar.
     package var runs: [[UInt8]] = []
+    /// The reasoning of all runs, likewise.
+    package var reasoningBytes: [UInt8] = []
     /// Nil: it runs.
     package var finish: Finish?
 
@@ -13,6 +15,7 @@ package struct Completion: Equatable, Sendable {
     package var bytes: [UInt8] { Array(runs.joined()) }
     /// With U+FFFD for what is no UTF-8.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
+    package var reasoning: String { String(decoding: reasoningBytes, as: UTF8.self) }
 
     /// Why it ended; nil: it runs, or it failed.
     package var reason: FinishReason? {
@@ -29,6 +32,7 @@ package struct Completion: Equatable, Sendable {
     mutating func add(_ run: TokenRunView) {
         tokens += run.tokenIDs
         runs.append(Array(run.text))
+        reasoningBytes += run.reasoning
         finish = run.finish
     }
 }

@@ -15,6 +15,9 @@ extern "C" {
 /// A model with its context; made by `hearth_llama_load`, released by `hearth_llama_free`.
 typedef struct hearth_llama hearth_llama;
 
+/// One answer to a conversation, told apart while it comes; made by `hearth_llama_answer_new`.
+typedef struct hearth_llama_answer hearth_llama_answer;
+
 /// The sampler of one sequence; made by `hearth_llama_sampler_new`.
 typedef struct hearth_llama_sampler hearth_llama_sampler;
 
@@ -207,9 +210,34 @@ bool hearth_llama_join(pthread_t thread);
 /// Whether the token ends the model's turn.
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token);
 
-/// Writes the text of a token, possibly part of a UTF-8 scalar; none for a special token. Returns its length, at most
-/// `capacity`.
-int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, char *text, int32_t capacity);
+/// Writes the text of a token, possibly part of a UTF-8 scalar; none for a special token, unless answers are told apart by
+/// it and `shows_marks` is set. Returns its length, at most `capacity`.
+int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, bool shows_marks, char *text, int32_t capacity);
+
+/// Begins an answer to a conversation; NULL when the model's chat template sets nothing apart in it, or there is no memory.
+/// The model must live as long.
+hearth_llama_answer *hearth_llama_answer_new(const hearth_llama *llama);
+
+void hearth_llama_answer_free(hearth_llama_answer *answer);
+
+/// The number of texts that end an answer, although they are no special tokens, and one of them, NUL-terminated.
+size_t hearth_llama_answer_end_count(const hearth_llama *llama);
+const char *hearth_llama_answer_end(const hearth_llama *llama, size_t index);
+
+/// Adds text, marks included.
+void hearth_llama_answer_append(hearth_llama_answer *answer, const char *text, size_t bytes);
+
+/// What has come of an answer since it was last looked at; valid until it is looked at again.
+typedef struct hearth_llama_answer_parts {
+    const char *reasoning;
+    size_t reasoning_bytes;
+    const char *text;
+    size_t text_bytes;
+} hearth_llama_answer_parts;
+
+/// Looks at the whole answer so far, which takes time in proportion to its length: 40 ns a byte. What may be the beginning of
+/// a mark is held back, unless the answer `is_whole`.
+hearth_llama_answer_parts hearth_llama_answer_look(hearth_llama_answer *answer, bool is_whole);
 
 /// Empties the batch.
 void hearth_llama_batch_clear(hearth_llama *llama);

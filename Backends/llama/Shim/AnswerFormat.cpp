@@ -1,0 +1,78 @@
+#include "AnswerFormat.h"
+
+#include "common/chat-peg-parser.h"
+#include "common/chat.h"
+#include "common/log.h"
+
+// What llama.cpp's "common" would log includes what consumers say.
+common_log *common_log_main() { return nullptr; }
+void common_log_add(common_log *, ggml_log_level, const char *, ...) {}
+int common_log_get_verbosity_thold() { return -1; }
+
+namespace hearth {
+
+namespace {
+
+std::unique_ptr<common_chat_peg_mapper> mapper(common_chat_format format, common_chat_msg &message) {
+    switch (format) {
+    case COMMON_CHAT_FORMAT_PEG_GEMMA4: return std::make_unique<common_chat_peg_gemma4_mapper>(message);
+    case COMMON_CHAT_FORMAT_PEG_MINIMAX_M3: return std::make_unique<common_chat_peg_minimax_m3_mapper>(message);
+    default: return std::make_unique<common_chat_peg_mapper>(message);
+    }
+}
+
+void addIfMissing(std::vector<std::string> &list, const std::string &text) {
+    if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+}
+
+/// The new part of a text that grows; empty while it does not begin with what was told of it.
+std::string added(const std::string &told, const std::string &now) {
+    return now.compare(0, told.size(), told) == 0 ? now.substr(told.size()) : "";
+}
+
+}  // namespace
+
+AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken) {
+    const common_chat_templates_ptr templates = common_chat_templates_init(nullptr, source, bosToken, eosToken);
+    common_chat_templates_inputs inputs;
+    common_chat_msg greeting;
+    greeting.role = "user";
+    greeting.content = "Hello";
+    inputs.messages = {greeting};
+    inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
+    const common_chat_params params = common_chat_templates_apply(templates.get(), inputs);
+    parser = std::make_unique<common_chat_parser_params>(params);
+    parser->parser.load(params.parser);
+    markTexts = params.preserved_tokens;
+    addIfMissing(markTexts, params.thinking_start_tag);
+    for (const std::string &end : params.thinking_end_tags) addIfMissing(markTexts, end);
+    endTexts = params.additional_stops;
+    const std::string trial = "Hi <there> [you] {\"too\": 1}";
+    plain = !params.supports_thinking && endTexts.empty() && parts(trial).text == trial;
+}
+
+AnswerFormat::~AnswerFormat() = default;
+
+AnswerFormat::Parts AnswerFormat::parts(const std::string &answer) const {
+    const std::string &prompt = parser->generation_prompt;
+    common_peg_parse_context context(prompt + answer, COMMON_PEG_PARSE_FLAG_LENIENT);
+    const common_peg_parse_result result = parser->parser.parse(context);
+    common_chat_msg message;
+    mapper(parser->format, message)->from_ast(context.ast, result);
+    return {std::move(message.reasoning_content), std::move(message.content),
+            result.end > prompt.size() ? result.end - prompt.size() : 0, result.fail()};
+}
+
+void AnswerParser::look(bool isWhole) {
+    AnswerFormat::Parts now = format.parts(answer);
+    // What was told and cannot be taken back stays; of an answer that breaks its format nothing may be lost.
+    if (now.isBroken) now = {told.reasoning, told.text, told.end, true};
+    reasoning = added(told.reasoning, now.reasoning);
+    text = added(told.text, now.text);
+    if (now.isBroken && isWhole) text += answer.substr(now.end);
+    told.reasoning += reasoning;
+    told.text += text;
+    told.end = std::max(told.end, now.end);
+}
+
+}  // namespace hearth

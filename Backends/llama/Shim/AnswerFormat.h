@@ -1,0 +1,72 @@
+#ifndef HEARTH_ANSWER_FORMAT_H
+#define HEARTH_ANSWER_FORMAT_H
+
+#include <memory>
+#include <string>
+#include <vector>
+
+struct common_chat_parser_params;
+
+namespace hearth {
+
+/// How the models of a chat template write their answers: with which marks they set their reasoning apart. llama.cpp's
+/// "common" finds that out from the template. Immutable once made.
+class AnswerFormat {
+public:
+    /// Tries the template on conversations; throws when nothing can be found out.
+    AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken);
+    ~AnswerFormat();
+
+    /// Whether an answer is only text: there is nothing to tell apart.
+    bool isPlain() const { return plain; }
+
+    /// The texts of special tokens that an answer is told apart by; other special tokens have no text.
+    const std::vector<std::string> &marks() const { return markTexts; }
+
+    /// Texts that end an answer, although the vocabulary does not say so.
+    const std::vector<std::string> &ends() const { return endTexts; }
+
+    /// What an answer is made of.
+    struct Parts {
+        std::string reasoning;
+        std::string text;
+        /// So many bytes of the answer were understood.
+        size_t end = 0;
+        /// Whether what follows them cannot be understood, whatever comes.
+        bool isBroken = false;
+    };
+
+    /// The parts of an answer of which so much has come.
+    Parts parts(const std::string &answer) const;
+
+private:
+    std::unique_ptr<common_chat_parser_params> parser;
+    std::vector<std::string> markTexts;
+    std::vector<std::string> endTexts;
+    bool plain = false;
+};
+
+/// Tells one answer apart while it comes.
+class AnswerParser {
+public:
+    /// The format must live as long.
+    explicit AnswerParser(const AnswerFormat &format) : format(format) {}
+
+    void append(const char *text, size_t bytes) { answer.append(text, bytes); }
+
+    /// Looks at the whole answer so far, which takes time in proportion to its length; `reasoning` and `text` are then what
+    /// has come of them since the look before. `isWhole`: nothing more will come, and nothing is held back.
+    void look(bool isWhole);
+
+    std::string reasoning;
+    std::string text;
+
+private:
+    const AnswerFormat &format;
+    std::string answer;
+    AnswerFormat::Parts told;
+};
+
+}  // namespace hearth
+
+#endif
