@@ -155,7 +155,9 @@ var targets: [Target] = [
         ]),
 
     // The services, and the access to them.
-    library("GRPCServices", in: "Services", ["EventLoop", "GRPC", "GRPCMessages", "LimitDeclaration", protobuf]),
+    library(
+        "GRPCServices", in: "Services",
+        ["BaseEncodings", "EventLoop", "GRPC", "GRPCMessages", "LimitDeclaration", protobuf]),
     library(
         "ConsumerAccess", in: "Services",
         ["BaseEncodings", "Cryptography", "EventLoop", "GRPC", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
@@ -197,9 +199,9 @@ var targets: [Target] = [
         "hearth", in: "Commands",
         [
             "ChatTerminal", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages",
-            "Installation",
-            "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools", "PolicyExplanation", "SandboxPolicy",
-            "SeccompFilter", "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments, logging, protobuf,
+            "Installation", "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools", "PolicyExplanation",
+            "SandboxPolicy", "SeccompFilter", "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments,
+            logging, protobuf,
         ]),
     command(
         "hearth-bench", in: "Commands",
@@ -214,7 +216,9 @@ var targets: [Target] = [
         name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
     // The decisions of the llama backend, without llama.cpp.
-    .target(name: "LlamaPlanning", path: "Backends/llama/Planning", swiftSettings: swiftSettings),
+    .target(
+        name: "LlamaPlanning", dependencies: ["BaseEncodings"], path: "Backends/llama/Planning",
+        swiftSettings: swiftSettings),
 
     // The paths of the repository's files and of the build's products, for tests.
     support("TestPlaces"),
@@ -299,8 +303,7 @@ var targets: [Target] = [
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "WireFormat",
-            protobuf,
+            "WireFormat", protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",
@@ -323,7 +326,10 @@ var targets: [Target] = [
     testProgram("sandbox-ablation", ["LaunchPlan", "LaunchSequence"], linkerSettings: staticExecutable),
     testProgram(
         "sandbox-driver",
-        ["LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter"]),
+        [
+            "BaseEncodings", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy",
+            "SeccompFilter",
+        ]),
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.
     .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),

@@ -1,3 +1,5 @@
+internal import BaseEncodings
+
 /// Recognises a file of weights by its first bytes: people hand over pages, pointers and archives in place of models.
 package enum WeightsFile {
     /// The number of first bytes that are looked at.
@@ -65,9 +67,6 @@ package enum WeightsFile {
     /// Bytes in a form that fits in a sentence.
     private static func shown(_ bytes: some Collection<UInt8>) -> String {
         if bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) { return "\"\(String(decoding: bytes, as: UTF8.self))\"" }
-        return bytes.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count < 2 ? "0" + digits : digits
-        }.joined(separator: " ")
+        return bytes.map { hexadecimal([$0]) }.joined(separator: " ")
     }
 }

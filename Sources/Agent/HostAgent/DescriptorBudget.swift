@@ -13,7 +13,7 @@ struct DescriptorBudget: LimitGroup {
 
     @Limit("Files and sockets of the agent; its share of RLIMIT_NOFILE.")
     private(set) var descriptorsMax = 0
-    @Limit("Files and sockets that only backends, files and the owner may have.")
+    @Limit("Descriptors reserved for backends, files and the owner.")
     private(set) var descriptorsReserved = 0
     @Limit("Connections on the owner's socket.")
     private(set) var ownerConnectionsMax = 32

@@ -7,7 +7,7 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 package import Settings
 
-/// Finds out how strongly this machine can hold a backend: launches the sandbox, checks it by what the kernel shows in
+/// Tests how well this machine can confine a backend: launches the sandbox, checks it by what the kernel shows in
 /// /proc, and has a hostile program try all its acts, outside and inside. Needs no configuration and no agent.
 package struct Doctor: Sendable {
     /// The tier to examine; nil: the strongest available.

@@ -7,22 +7,24 @@ package struct MetricsText {
 
     package init(status: Hearth_Admin_V1_Status, limits: [Hearth_Admin_V1_Limit]) {
         add("hearth_info", .gauge, "The agent's version.", [(["version": status.version], 1)])
-        add("hearth_uptime_seconds", .gauge, "Since it began to accept.", Double(status.uptimeMilliseconds) / 1_000)
-        add("hearth_open_connections", .gauge, "Consumers' connections.", Double(status.openConnections))
-        add("hearth_open_calls", .gauge, "Consumers' gRPC calls in progress.", Double(status.openCalls))
+        add(
+            "hearth_uptime_seconds", .gauge, "Seconds since the agent began to accept connections.",
+            Double(status.uptimeMilliseconds) / 1_000)
+        add("hearth_open_connections", .gauge, "Open connections of consumers.", Double(status.openConnections))
+        add("hearth_open_calls", .gauge, "Open gRPC calls of consumers.", Double(status.openCalls))
         add("hearth_tokens_sent_total", .counter, "Completion tokens sent to consumers.", Double(status.tokensSent))
         add(
-            "hearth_turns_total", .counter, "Turns that ended, with usage or otherwise.",
+            "hearth_turns_total", .counter, "Turns that ended, by result: with usage, or with an error.",
             [
                 (["result": "finished"], Double(status.turnsFinished)),
                 (["result": "failed"], Double(status.turnsFailed)),
             ])
         add(backends: status.backends)
         add(
-            "hearth_limit", .gauge, "Limits in force, in the unit of their names.",
+            "hearth_limit", .gauge, "The limits in force, each in the unit of its name.",
             limits.map { (["limit": $0.name], Double($0.value)) })
         add(
-            "hearth_limit_met_total", .counter, "How often consumers met them.",
+            "hearth_limit_met_total", .counter, "How often consumers met the limit.",
             limits.filter(\.hasTimesMet).map { (["limit": $0.name], Double($0.timesMet)) })
     }
 
@@ -40,18 +42,24 @@ package struct MetricsText {
                 return (labels(backend).merging(replica) { $1 }, value(backend))
             }
         }
-        add("hearth_backend_ready", .gauge, "1: its model can be used now.", samples { $0.state == "ready" ? 1 : 0 })
-        add("hearth_backend_sequences", .gauge, "Sequences running.", samples { Double($0.running) })
-        add("hearth_backend_sequences_max", .gauge, "The most that may run.", samples { Double($0.maxSequences) })
+        add(
+            "hearth_backend_ready", .gauge, "1 if the model can be used now, else 0.",
+            samples { $0.state == "ready" ? 1 : 0 })
+        add("hearth_backend_sequences", .gauge, "Running sequences.", samples { Double($0.running) })
+        add(
+            "hearth_backend_sequences_max", .gauge, "The most sequences that may run at once.",
+            samples { Double($0.maxSequences) })
         // They wait for the model, not for one of its processes.
         add(
             "hearth_backend_waiting", .gauge, "Requests that wait for a sequence.",
             backends.filter { $0.replica <= 1 }.map { (labels($0), Double($0.waiting)) })
-        add("hearth_backend_steps_total", .counter, "Steps computed.", samples { Double($0.steps) })
+        add("hearth_backend_steps_total", .counter, "Decode steps computed.", samples { Double($0.steps) })
         add("hearth_backend_tokens_total", .counter, "Tokens computed.", samples { Double($0.tokens) })
-        add("hearth_backend_restarts_total", .counter, "Starts after a loss.", samples { Double($0.restarts) })
         add(
-            "hearth_backend_denied_calls_total", .counter, "System calls that its filter denied.",
+            "hearth_backend_restarts_total", .counter, "Restarts of the backend's process.",
+            samples { Double($0.restarts) })
+        add(
+            "hearth_backend_denied_calls_total", .counter, "System calls that the backend's filter denied.",
             samples { Double($0.deniedCalls) })
     }
 

@@ -1,17 +1,17 @@
 /// How long consumers' connections live, in seconds; nil: the default of `Limits`. The names are gRPC's own (its
 /// proposals A8 and A9).
 package struct ConnectionTimes: Sendable, Equatable {
-    /// A consumer that has sent nothing for so long is sent a PING; 0: never.
+    /// A consumer that has sent nothing for this long is sent a PING; 0: never.
     package var keepalive: UInt32?
-    /// The consumer must answer a PING within so long.
+    /// The time within which the consumer must answer a PING.
     package var keepaliveTimeout: UInt32?
-    /// A consumer's own PINGs, while it has calls, must be so far apart.
+    /// The shortest time between a consumer's own PINGs while it has calls.
     package var minPingInterval: UInt32?
-    /// A connection without calls is closed after so long; 0: never.
+    /// The time after which a connection without calls is closed; 0: never.
     package var maxIdle: UInt32?
-    /// A connection takes no new calls after so long; 0: never.
+    /// The age at which a connection takes no new calls; 0: never.
     package var maxAge: UInt32?
-    /// Calls that are open then may go on for so long; 0: for ever.
+    /// How long the calls that are open then may go on; 0: for ever.
     package var maxAgeGrace: UInt32?
 
     package init(

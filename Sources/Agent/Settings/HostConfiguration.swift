@@ -90,7 +90,7 @@ extension HostConfiguration {
         }
         guard tlsClientSubjects.isEmpty || tlsClientAuthority != nil else {
             throw HostError(
-                "tls-client-subject needs tls-client-authority: the PEM file of who signs clients' certificates")
+                "tls-client-subject needs tls-client-authority: the PEM file of the clients' certificate authority")
         }
         if let path = readable.first(where: { !$0.hasPrefix("/") || $0 == "/" }) {
             throw HostError("readable '\(path)': write an absolute path, and not /")

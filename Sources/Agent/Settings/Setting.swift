@@ -45,7 +45,7 @@ extension HostConfiguration.Key {
     package var setting: Setting {
         switch self {
         case .listen:
-            Setting(self, .addresses, "Where to accept consumers; may be repeated. Port 0: a free one.")
+            Setting(self, .addresses, "An address to accept consumers on; may be repeated. Port 0 is any free port.")
         case .plaintext: Setting(self, .toggle(\.plaintext), "Refuse every address that would need TLS.")
         case .tls: Setting(self, .toggle(\.tls), "Serve TLS on loopback and Unix sockets too.")
         case .tlsCertificate:
@@ -58,13 +58,13 @@ extension HostConfiguration.Key {
         case .tlsClientSubjects:
             Setting(
                 self, .texts(noun: "names", example: "alice", \.tlsClientSubjects),
-                "Let only such a certificate call: its common name, or a DNS or URI alternative name; may be repeated.")
+                "Let only certificates with this common name, or DNS or URI alternative name, call; may be repeated.")
         case .tlsMinimum:
             Setting(self, .choice(["1.3", "1.2"], \.tlsMinimum), "The oldest TLS to accept: 1.3, or 1.2.")
         case .requireKey:
             Setting(
                 self, .toggle(\.requireKey),
-                "Ask for a key on loopback and Unix sockets too; elsewhere it is always asked for.")
+                "Require a key on loopback and Unix sockets too; other addresses always require one.")
         case .backends: Setting(self, .folder(\.backends, "/srv/backends"), "The folder of backend executables.")
         case .models:
             Setting(
@@ -74,25 +74,29 @@ extension HostConfiguration.Key {
         case .keepAlive:
             Setting(
                 self, .seconds(\.keepAlive),
-                "Keep a model in memory for so long after its last request (300).")
+                "How long a model stays in memory after its last request (300).")
         case .memory:
             Setting(
-                self, .size(\.memory), "What all models together may take, such as 8G (half of the memory).")
-        case .state: Setting(self, .folder(\.state, "/var/lib/hearth/state"), "The folder of what the agent keeps.")
+                self, .size(\.memory),
+                "The memory that all models together may take, such as 8G (half of the machine's).")
+        case .state:
+            Setting(
+                self, .folder(\.state, "/var/lib/hearth/state"),
+                "The folder of the agent's own files: keys, certificate, digests.")
         case .policies:
             Setting(self, .folder(\.policies, "/usr/local/share/hearth/policies"), "The folder of seccomp policies.")
         case .tier:
             Setting(
                 self, .choice(["full", "reduced"], \.tier),
-                "The sandbox to insist on: full, or reduced where user namespaces are not to be had.")
+                "The sandbox to require: full, or reduced on machines without user namespaces.")
         case .user:
             Setting(
                 self, .text(noun: "the name of a user", example: "hearth", \.user),
-                "Who to become when started as root.")
+                "The user to become when started as root.")
         case .readable:
             Setting(
                 self, .texts(noun: "paths", example: "/srv/models", \.readable),
-                "A path that backends' manifests may ask to read, with all below it; may be repeated.")
+                "A path that manifests of backends may ask to read, with everything below it; may be repeated.")
         case .devices:
             Setting(
                 self, .texts(noun: "devices", example: "/dev/nvidia0", \.devices),
@@ -100,11 +104,11 @@ extension HostConfiguration.Key {
         case .keepaliveTime:
             Setting(
                 self, .seconds(\.connectionTimes.keepalive),
-                "Ping a consumer that has been silent for so long; 0: never (7200).")
+                "Ping a consumer that has been silent for this long; 0: never (7200).")
         case .keepaliveTimeout:
             Setting(
                 self, .seconds(\.connectionTimes.keepaliveTimeout),
-                "Close its connection if it does not answer within so long (20).")
+                "Close its connection if it does not answer within this time (20).")
         case .minPingInterval:
             Setting(
                 self, .seconds(\.connectionTimes.minPingInterval),
@@ -112,16 +116,16 @@ extension HostConfiguration.Key {
         case .maxConnectionIdle:
             Setting(
                 self, .seconds(\.connectionTimes.maxIdle),
-                "Close a connection that has had no call for so long; 0: never (1800).")
+                "Close a connection that has had no call for this long; 0: never (1800).")
         case .maxConnectionAge:
             Setting(
                 self, .seconds(\.connectionTimes.maxAge),
-                "Take no new calls on a connection of this age, so that load balancers spread load anew; 0: at any age (0)."
+                "Take no new calls on a connection of this age, so that load balancers spread load anew; 0: never (0)."
             )
         case .maxConnectionAgeGrace:
             Setting(
                 self, .seconds(\.connectionTimes.maxAgeGrace),
-                "How long the calls on it may still go on before it is closed; 0: to their end (0).")
+                "How long calls may go on after --max-connection-age; 0: to their end (0).")
         }
     }
 }

@@ -7,7 +7,7 @@ struct BackendFolder: Equatable, Sendable {
     struct File: Equatable, Sendable {
         let name: String
         let facts: FileFacts
-        /// Whether it has been unchanged for so long that it is not being written any more.
+        /// Whether it has been unchanged for long enough to be complete.
         let isSettled: Bool
         /// Why it may not be used, as the end of a sentence about it.
         let refusal: String?

@@ -47,7 +47,7 @@ extension BackendLifecycle {
     /// What comes after the end of a process.
     enum Afterwards: Equatable { case start, stop, rest }
 
-    /// The drain of a ready backend: running sequences may go on for so long, and no new ones begin.
+    /// The drain of a ready backend: running sequences may go on for a bounded time, and no new ones begin.
     struct Drain: Equatable {
         let until: Monotonic
         let why: String

@@ -18,22 +18,22 @@ package enum ChatInstruction: Equatable, Sendable {
     case mistake(String)
 
     package static let overview: [[String]] = [
-        ["/help", "this"],
-        ["/system [TEXT|clear]", "the instructions: show, set, leave out"],
-        ["/set NAME VALUE|default", "how tokens are chosen; /show lists the names"],
-        ["/show", "the model, and what is set"],
-        ["/model [NAME]", "which model answers"],
-        ["/models", "what the host lends"],
-        ["/clear", "forget what was said"],
+        ["/help", "list these instructions"],
+        ["/system [TEXT|clear]", "show, set or remove the system prompt"],
+        ["/set NAME VALUE|default", "set a parameter; /show lists them"],
+        ["/show", "show the model and all settings"],
+        ["/model [NAME]", "show or choose the model that answers"],
+        ["/models", "list the models that the host lends"],
+        ["/clear", "forget the conversation, and keep the system prompt"],
         ["/save FILE", "write the conversation to a new file"],
-        ["/load FILE", "go on with one that was saved"],
-        ["/stats on|off", "tokens, rate and time after each answer"],
-        ["/bye", "the end; Ctrl-D too"],
-        ["//TEXT", "sends /TEXT"],
-        ["\"\"\"", "begins a text of several lines, and ends it"],
-        ["Alt-Enter", "begins a new line"],
-        ["Ctrl-C", "ends an answer, or gives up what is written"],
-        ["Ctrl-R", "searches what was asked before"],
+        ["/load FILE", "continue a saved conversation"],
+        ["/stats on|off", "print tokens, rate and time after each answer, or stop that"],
+        ["/bye", "end the conversation; Ctrl-D does too"],
+        ["//TEXT", "send /TEXT to the model"],
+        ["\"\"\"", "begin and end a text of several lines"],
+        ["Alt-Enter", "begin a new line"],
+        ["Ctrl-C", "end an answer, or discard the line"],
+        ["Ctrl-R", "search earlier prompts"],
     ]
 
     private static let names = [

@@ -8,7 +8,7 @@ internal import TerminalText
 struct BackendsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backends",
-        abstract: "Show every backend that was found, what holds it, and what it was denied.",
+        abstract: "Show every backend with its sandbox, and the system calls that it was denied.",
         discussion: """
             A model that has several processes has a line for each, with its number: smollm2#2.
 
@@ -22,7 +22,7 @@ struct BackendsCommand: AsyncParsableCommand {
 
 struct ListBackendsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Show every backend that was found, and what holds it.")
+        commandName: "list", abstract: "Show every backend that was found, with its sandbox.")
 
     @OptionGroup var owner: OwnerOptions
 
@@ -69,9 +69,8 @@ struct DeniedCommand: AsyncParsableCommand {
         commandName: "denied",
         abstract: "Show the system calls that a backend's filter denied, and what they mean.",
         discussion: """
-            Counts since the agent began, up to a second old. Nothing of it is in the kernel's log. Many denials are \
-            harmless: C libraries try a newer call and fall back to an older one when they are told that it is not \
-            implemented.
+            Counts since the agent started, up to a second old. The kernel's log has none of them. Many denials are \
+            harmless: C libraries try a newer call, and fall back to an older one when the newer one is denied.
 
             EXAMPLES
               hearth backends denied llama

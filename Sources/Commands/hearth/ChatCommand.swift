@@ -8,14 +8,15 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         commandName: "chat",
         abstract: "Talk to a model of a host.",
         discussion: """
-            With a prompt, or with text on standard input, asks once, prints the answer as it comes, and exits. On a terminal \
-            without a prompt it goes on turn by turn; the model sees the conversation so far, or, where that is longer than \
-            its context, the latest of it. Lines are edited, and kept for later conversations, as in a shell. Ctrl-C ends \
-            the answer, not the conversation, and so does an error; Ctrl-D ends the conversation. '/help' lists what can be \
-            changed on the way, saved and loaded; \"\"\" begins and ends a text of several lines.
+            With a prompt, or with text on standard input, the command asks once, prints the answer as it comes, and \
+            exits. On a terminal without a prompt it holds a conversation, turn by turn; the model sees the \
+            conversation so far or, if that is longer than its context, the latest part. Lines are edited, and kept \
+            for later conversations, as in a shell. Ctrl-C or an error ends the answer, not the conversation; Ctrl-D \
+            ends the conversation. '/help' lists the instructions that change, save and load a conversation; \"\"\" \
+            begins and ends a text of several lines.
 
-            On a terminal a model's text is shown without what could steer the terminal; a pipe or a file gets it as it is. \
-            NO_COLOR leaves colours out, and TERM=dumb the line editor, too.
+            On a terminal, control characters in a model's text are replaced; a pipe or a file gets the text \
+            unchanged. NO_COLOR turns colours off, and TERM=dumb the line editor too.
 
             EXAMPLES
               hearth chat "Tell me a story about a fox."
@@ -30,19 +31,19 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     private static let promptBytesMax = 16 << 20
 
     @OptionGroup var consumer: ConsumerOptions
-    @Option(help: ArgumentHelp("The model; may be left out where the host lends one only.", valueName: "name"))
+    @Option(help: ArgumentHelp("The model; may be left out if the host lends only one.", valueName: "name"))
     var model = ""
-    @Option(help: ArgumentHelp("Instructions before the conversation.", valueName: "text"))
+    @Option(help: ArgumentHelp("The system prompt.", valueName: "text"))
     var system: String?
-    @Option(help: "The longest answer, in tokens.")
+    @Option(help: "The most tokens of an answer.")
     var maxTokens: UInt32?
-    @Option(help: "From 0, always the likeliest token, to 2.")
+    @Option(help: "The sampling temperature, from 0 (always the likeliest token) to 2.")
     var temperature: Float?
-    @Option(help: "The same seed gives the same answer.")
+    @Option(help: "The seed of the sampling; the same seed gives the same answer.")
     var seed: UInt64?
     @Option(
         name: .customLong("option"),
-        help: ArgumentHelp("An option of the backend's own; may be repeated.", valueName: "key=value"))
+        help: ArgumentHelp("An option for the backend; may be repeated.", valueName: "key=value"))
     var options: [String] = []
     @Flag(help: "Print tokens, rate and time to the first token on standard error.")
     var stats = false

@@ -12,7 +12,7 @@ struct ConsumerOptions: ParsableArguments {
             "The host to ask: an address, or the connection string that 'hearth serve' printed.",
             valueName: "host:port|unix:path|hearth://..."))
     var to = "127.0.0.1:50051"
-    @Flag(help: "Use TLS on a local address too; elsewhere it is always used.")
+    @Flag(help: "Use TLS on a local address too; other addresses always use it.")
     var tls = false
     @Option(help: ArgumentHelp("Trust the certificates that an authority in this PEM file signed.", valueName: "file"))
     var authorities: String?
@@ -20,13 +20,13 @@ struct ConsumerOptions: ParsableArguments {
     var fingerprint: String?
     @Option(
         help: ArgumentHelp(
-            "A file that holds the key; or put the key into HEARTH_KEY.", valueName: "file"))
+            "The file that holds the key; HEARTH_KEY can hold the key instead.", valueName: "file"))
     var keyFile: String?
     /// Its name in earlier versions.
     @Option(help: .hidden)
     var tokenFile: String?
     @Option(
-        help: ArgumentHelp("The certificate to show, PEM, where a host asks its clients for one.", valueName: "file"))
+        help: ArgumentHelp("The client certificate to present if the host asks for one, PEM.", valueName: "file"))
     var tlsCertificate: String?
     @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
     var tlsKey: String?

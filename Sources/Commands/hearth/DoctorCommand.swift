@@ -9,17 +9,18 @@ internal import TerminalText
 struct DoctorCommand: ParsableCommand, HoldsSignals {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "See how strongly this machine can hold a backend.",
+        abstract: "Test how well this machine can confine a backend.",
         discussion: """
-            Launches the sandbox, looks at it from outside, and has a hostile program try what a backend could try, outside \
-            and inside. What succeeds outside and not inside was stopped; what fails outside too proves nothing here. \
-            Nothing is harmed: what is attacked is made for it, in a folder that is removed again. Needs no configuration, \
-            no agent and no root; started as root, it becomes the user hearth or nobody.
+            The command launches the sandbox, examines it from outside, and has a hostile program try the attacks that \
+            a backend could try, outside and inside. An attack that succeeds outside and not inside was stopped; one \
+            that fails outside too proves nothing here. Nothing is harmed: the targets are made for the test, in a \
+            folder that is removed again. The command needs no configuration, no agent and no root; as root, it \
+            becomes the user hearth or nobody.
 
             EXIT CODES
               0    tier full holds
-              1    only tier reduced can be had, and holds
-              2    neither can be had, or a probe got through: do not lend this machine
+              1    only tier reduced is available, and holds
+              2    neither is available, or a probe got through: do not lend this machine
               78   a part of Hearth is missing
 
             EXAMPLES
@@ -32,11 +33,11 @@ struct DoctorCommand: ParsableCommand, HoldsSignals {
     var json = false
     @Option(help: ArgumentHelp("Examine this tier instead of the strongest: full or reduced.", valueName: "tier"))
     var tier: SandboxTier?
-    @Option(help: ArgumentHelp("The policy whose filter is tried.", valueName: "name"))
+    @Option(help: ArgumentHelp("The policy whose filter is tested.", valueName: "name"))
     var policy = "inference-cpu"
     @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
     var policies: String?
-    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    @Option(help: ArgumentHelp("The user to become when started as root.", valueName: "name"))
     var user: String?
 
     func run() throws {
@@ -150,7 +151,7 @@ private struct DoctorText {
         if let obstacle = report.obstacle { lines += ["What keeps it from a stronger tier: \(obstacle)", ""] }
         let exposure = "Exposure \(String(format: "%.1f", report.exposure)) of 10: \(report.exposureWord)."
         switch report.tier {
-        case "refuse": lines.append("No tier can be had here, so no backend starts.")
+        case "refuse": lines.append("No tier is available here, so no backend starts.")
         default:
             lines.append("Tier \(report.tier). \(exposure)")
             if report.exitStatus == 2 { lines.append("Do not lend this machine: what must be stopped got through.") }

@@ -13,21 +13,21 @@ struct Hearth: AsyncParsableCommand {
             EXAMPLES
               hearth serve --backends ~/backends             lend this machine
               hearth chat "Tell me a story about a fox."     ask it something
-              hearth pull docker.io/ai/smollm2               bring a model
+              hearth pull docker.io/ai/smollm2               download a model
               hearth key create laptop                       let another machine use it
-              hearth status                                  see what it does
-              hearth logs llama -f                           see what a backend writes
-              hearth doctor                                  see how strongly it can hold a backend
+              hearth status                                  see the state of the agent
+              hearth logs llama -f                           follow a backend's output
+              hearth doctor                                  test how well it can confine a backend
 
             EXIT CODES
               0    all went well
-              1    the request failed, or what it answers cannot be written; one line says why
+              1    the request failed, or its answer cannot be written; one line says why
               64   the command line is wrong
               69   the agent cannot be reached
-              75   a model is not here yet; the same command goes on
+              75   a model is not complete yet; the same command continues
               78   a setting is wrong, or the agent cannot serve with it
               130  Ctrl-C ended it
-              141  who read its output has gone
+              141  the reader of the output has closed the pipe
             """,
         version: HearthVersion.current,
         subcommands: [

@@ -6,12 +6,13 @@ internal import HostAgent
 struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
-        abstract: "Say who may use this host, and how much.",
+        abstract: "Manage the keys that let consumers use this host, and their limits.",
         discussion: """
-            A consumer shows its key with each call, as 'authorization: Bearer KEY'. Addresses that other machines can \
-            reach ask for one always, loopback and Unix sockets with 'hearth serve --require-key'. The host keeps only a \
-            digest of it (keys.json in the state folder). A running agent takes a change over within two seconds: calls of \
-            a key that was revoked end at once; one that expires lets what runs end, and begins nothing new.
+            A consumer sends its key with each call, as 'authorization: Bearer KEY'. Addresses that other machines can \
+            reach always require a key, loopback and Unix sockets with 'hearth serve --require-key'. The host keeps \
+            only a digest of a key (keys.json in the state folder). A running agent applies a change within two \
+            seconds: calls of a revoked key end at once; calls of an expired key go on to their end, and no new one \
+            begins.
 
             EXAMPLES
               hearth key create laptop
@@ -33,26 +34,29 @@ struct CreateKeyCommand: ParsableCommand {
         commandName: "create",
         abstract: "Make a key, and print it this once.",
         discussion: """
-            Prints nothing but the key on standard output, so that it can be put where it is needed:
+            Standard output gets nothing but the key, so that it can be redirected:
               hearth key create laptop >key
             """)
 
     @OptionGroup var options: KeyOptions
-    @Option(help: ArgumentHelp("When it ends: 90s, 15m, 12h, 30d, 4w. Without this, never.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp(
+            "How long the key is valid: 90s, 15m, 12h, 30d, 4w. Without this, for ever.", valueName: "time"))
     var expires: String?
     @Option(help: ArgumentHelp("Calls that may be open at once.", valueName: "count"))
     var streams: UInt32?
     @Option(
         help: ArgumentHelp(
-            "Tokens computed in any minute, of prompts and answers. Beyond it requests are refused with the time to wait, "
+            "Tokens computed in any minute, of prompts and answers. Above it, requests are refused with the time to wait, "
                 + "and answers that have begun go on when there is room again.",
             valueName: "count"))
     var tokensPerMinute: UInt32?
     @Option(
         name: .customLong("model"),
-        help: ArgumentHelp("A model that it may see and use; may be repeated. Without this, all.", valueName: "id"))
+        help: ArgumentHelp(
+            "A model that the key may list and use; may be repeated. Without this, all.", valueName: "id"))
     var models: [String] = []
-    @Argument(help: "What you call it: letters, digits, '.', '_' and '-'.")
+    @Argument(help: "The key's name: letters, digits, '.', '_' and '-'.")
     var name: String
 
     mutating func run() throws {
@@ -125,10 +129,10 @@ struct ListKeysCommand: ParsableCommand {
 struct RevokeKeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke",
-        abstract: "End a key: its calls end, and nobody can call with it any more.")
+        abstract: "Revoke a key: its calls end, and it is valid no more.")
 
     @OptionGroup var options: KeyOptions
-    @Argument(help: "Its name.")
+    @Argument(help: "The key's name.")
     var name: String
 
     mutating func run() throws {

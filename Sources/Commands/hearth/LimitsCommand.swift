@@ -7,8 +7,9 @@ struct LimitsCommand: AsyncParsableCommand {
         commandName: "limits",
         abstract: "Show every limit in force, and how often consumers met it.",
         discussion: """
-            Errors, GOAWAY frames and the log (at level debug) name limits as they are named here. MET counts since the \
-            agent began; '-' is a limit that only paces or delays. Docs/limits.md says what each protects from.
+            Errors, GOAWAY frames and the log (at level debug) use the names that are listed here. MET counts since \
+            the agent started; '-' is a limit that only paces or delays. Docs/limits.md says which attacks the limits \
+            stop.
 
             EXAMPLES
               hearth limits
@@ -17,7 +18,7 @@ struct LimitsCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var owner: OwnerOptions
-    @Flag(help: "Only those that were met.")
+    @Flag(help: "Show only the limits that were met.")
     var met = false
 
     mutating func run() async throws {

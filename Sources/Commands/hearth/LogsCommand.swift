@@ -11,10 +11,10 @@ struct LogsCommand: AsyncParsableCommand {
         commandName: "logs",
         abstract: "Show what backends wrote to their standard output and error.",
         discussion: """
-            Oldest first, each line with its time, backend, model and process. What a backend wrote before it was started \
-            again is there too, as far as it is kept ('hearth limits': logBytesMax, logLinesMax); lines in parentheses are \
-            the agent's own. With -f it goes on until Ctrl-C; where a backend writes more than can be shown, it says how \
-            many lines are missing.
+            The oldest lines come first, each with its time, backend, model and process. Lines from before a restart \
+            are there too, within logBytesMax and logLinesMax ('hearth limits'); lines in parentheses are the agent's \
+            own. With -f the command follows the output until Ctrl-C; when a backend writes faster than lines can be \
+            shown, it says how many are missing.
 
             EXAMPLES
               hearth logs
@@ -24,13 +24,13 @@ struct LogsCommand: AsyncParsableCommand {
 
     @Argument(help: "The backend's file name; without it, all of them.")
     var backend: String?
-    @Option(help: ArgumentHelp("Only the process of this model.", valueName: "id"))
+    @Option(help: ArgumentHelp("Show only the process of this model.", valueName: "id"))
     var model: String?
-    @Flag(name: .shortAndLong, help: "Go on with what is written from now on, until Ctrl-C.")
+    @Flag(name: .shortAndLong, help: "Follow the output until Ctrl-C.")
     var follow = false
     @Option(
         name: [.customShort("n"), .customLong("lines")],
-        help: ArgumentHelp("Begin with the last lines only, of each backend and model.", valueName: "count"))
+        help: ArgumentHelp("Begin with only this many last lines of each backend and model.", valueName: "count"))
     var lineCount: UInt32?
     @OptionGroup var owner: OwnerOptions
 

@@ -5,10 +5,10 @@ internal import OwnerTools
 struct MetricsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "metrics",
-        abstract: "Print what the agent counts, for Prometheus.",
+        abstract: "Print the agent's counters for Prometheus.",
         discussion: """
-            In Prometheus's text format: connections, calls, turns, tokens, backends, every limit and how often consumers \
-            met it. A node exporter collects it from a file (its textfile collector).
+            The output is in Prometheus's text format: connections, calls, turns, tokens, backends, and every limit \
+            with how often consumers met it. The textfile collector of a node exporter reads it from a file.
 
             EXAMPLES
               hearth metrics

@@ -10,7 +10,7 @@ struct ModelsCommand: AsyncParsableCommand {
         commandName: "models",
         abstract: "List the models that a host lends, show one, and change those in its folders.",
         discussion: """
-            Without a further word it lists them.
+            Without a subcommand it lists the models.
 
             EXAMPLES
               hearth models
@@ -53,8 +53,8 @@ struct ModelsListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List the models that a host lends.",
         discussion: """
-            A model that is 'unloaded' is loaded by its next request. Of the agent that runs on this machine its owner is also \
-            told which models are on their way here, and which files in the folders of models are not served, and why.
+            The next request loads a model that is 'unloaded'. The owner of an agent on this machine also sees which \
+            models are on their way here, and which files in the folders of models are not served, and why.
 
             With --json each model is a line, and so is, for the owner, each one that is being pulled: {"pull": ...}.
 
@@ -65,7 +65,7 @@ struct ModelsListCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var consumer: ConsumerOptions
-    @Option(help: ArgumentHelp("The state folder of the agent, for what its owner is told.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The state folder of the agent, for the owner's part of the list.", valueName: "dir"))
     var state: String?
     @Flag(help: "Print JSON, a line for each.")
     var json = false

@@ -9,8 +9,9 @@ struct ModelsRemoveCommand: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Delete a model's files from the folder of models.",
         discussion: """
-            Deletes all parts of the model, its settings and its licence. A symbolic link is deleted, and what it leads to \
-            stays. A running agent offers the model no more; what runs on it goes on to its end.
+            The command deletes all parts of the model, its settings and its licence. It deletes a symbolic link, and \
+            not the link's target. A running agent no longer offers the model; requests in progress go on to their \
+            end.
 
             EXAMPLES
               hearth models remove smollm2-135m-instruct:q4_1
@@ -18,7 +19,7 @@ struct ModelsRemoveCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var choice: ModelChoice
-    @Flag(help: "Do not ask.")
+    @Flag(help: "Do not ask for confirmation.")
     var yes = false
     @Argument(help: "The model's id, or its name without the quantisation.")
     var model: String

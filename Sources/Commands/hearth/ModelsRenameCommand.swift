@@ -6,8 +6,8 @@ struct ModelsRenameCommand: AsyncParsableCommand {
         commandName: "rename",
         abstract: "Give a model another id.",
         discussion: """
-            Writes the id into the model's settings, NAME.json beside its file, which keeps its name. What runs on the model \
-            goes on to its end; new requests name it by the new id.
+            The command writes the id into the model's settings, NAME.json beside its file; the file keeps its name. \
+            Requests in progress go on to their end; new requests use the new id.
 
             EXAMPLES
               hearth models rename smollm2-135m-instruct:q4_1 little
@@ -16,7 +16,7 @@ struct ModelsRenameCommand: AsyncParsableCommand {
     @OptionGroup var choice: ModelChoice
     @Argument(help: "The model's id, or its name without the quantisation.")
     var model: String
-    @Argument(help: "The id that it gets.")
+    @Argument(help: "The new id.")
     var new: String
 
     mutating func run() async throws {

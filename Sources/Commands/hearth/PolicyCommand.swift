@@ -9,10 +9,10 @@ internal import TerminalText
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "Look at the seccomp policies, check them, and find the one that a backend needs.",
+        abstract: "Show and check the seccomp policies, and find the one that a backend needs.",
         discussion: """
-            A policy is named as backends name it in their manifest, such as strict, or given as a file: a path with a '/', \
-            or a name that ends in .json.
+            A policy is the name of an installed one, such as strict, or a file: a path with a '/', or a name that \
+            ends in .json.
             """,
         subcommands: [
             PolicyListCommand.self, PolicyShowCommand.self, PolicyExplainCommand.self, PolicyCheckCommand.self,
@@ -47,8 +47,8 @@ struct PolicyListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the installed policies, the least exposing first.",
         discussion: """
-            EXPOSURE is what the policy alone leaves to a hostile backend, from 0 (nothing) to 10 (everything); the other \
-            layers of the sandbox hold whatever the policy is.
+            EXPOSURE rates how much the policy alone leaves to a hostile backend, from 0 (nothing) to 10 (everything); \
+            the other layers of the sandbox hold under any policy.
 
             EXAMPLES
               hearth policy list
@@ -78,12 +78,13 @@ struct PolicyCheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check the files of policies.",
         discussion: """
-            Reads each file as strictly as 'hearth serve' does, compiles it, and runs its filter on every system call and on \
-            both sides of every condition to see that it says what the rules say. An unknown key, system call, action or \
-            comparison is an error with file, line and the nearest valid name. Installed policies must have a comment on \
-            every rule; for other files one that is missing is a warning, as is a rule that has no effect.
+            The command reads each file as strictly as 'hearth serve' does, compiles it, and runs the filter on every \
+            system call and on both sides of every condition, to see that it agrees with the rules. An unknown key, \
+            system call, action or comparison is an error with file, line and the nearest valid name. Installed \
+            policies must have a comment on every rule; in other files a missing comment is a warning, as is a rule \
+            that has no effect.
 
-            Exit status: 0 when all can be used, 1 when one cannot.
+            Exit status: 0 if all can be used, 1 if one cannot.
 
             EXAMPLES
               hearth policy check                      all that are installed

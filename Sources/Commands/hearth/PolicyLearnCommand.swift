@@ -11,17 +11,19 @@ internal import TerminalText
 struct PolicyLearnCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "learn",
-        abstract: "Run a backend with every system call told of, and print the smallest policy that it needs.",
+        abstract: "Run a backend, record its system calls, and print the smallest policy that it needs.",
         discussion: """
-            The program runs with the filter letting calls pass and in all other layers of tier full: it sees no file but \
-            --bind, no network and no other process. A backend is asked to load its first model (of NAME.json beside it) and \
-            to answer one request; any other program runs until it ends, or for --seconds. What was seen is compared with \
-            the installed policies, and the program is run once more under the smallest policy that allows it.
+            The program runs under a filter that records calls and lets them pass, and in all other layers of tier \
+            full: it sees no file but those of --bind, no network and no other process. A backend has to load its \
+            first model (of NAME.json beside it) and to answer one request; any other program runs until it ends, or \
+            for --seconds. The command compares the recorded calls with the installed policies, and runs the program \
+            once more under the smallest policy that allows them.
 
-            Prints a summary and how the lines of the smallest policy differ from the nearest installed one. What a run did \
-            not do, it did not learn: run it as the backend will be used, and look at 'hearth backends denied NAME' later.
+            It prints a summary, and the difference between the smallest policy and the nearest installed one. It \
+            learns only the calls of that run: run the program as the backend will be used, and look at 'hearth \
+            backends denied NAME' later.
 
-            Exit status: 0 when the program did as well under the smallest policy, 1 when it did not.
+            Exit status: 0 if the program did as well under the smallest policy, 1 if it did not.
 
             EXAMPLES
               hearth policy learn -- ./my-backend
@@ -35,17 +37,17 @@ struct PolicyLearnCommand: AsyncParsableCommand {
     var binds: [String] = []
     @Option(help: ArgumentHelp("Write the smallest policy to a new file.", valueName: "file"))
     var output: String?
-    @Option(help: ArgumentHelp("How long a program may run that says nothing as a backend.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long a program that is no backend may run.", valueName: "seconds"))
     var seconds: UInt64 = 10
-    @Option(help: ArgumentHelp("The memory it may use.", valueName: "mebibytes"))
+    @Option(help: ArgumentHelp("The memory that the program may use.", valueName: "mebibytes"))
     var memory: UInt64 = 1024
-    @Option(help: ArgumentHelp("The threads it may compute with.", valueName: "count"))
+    @Option(help: ArgumentHelp("The threads that the program may compute with.", valueName: "count"))
     var threads: UInt32 = 4
-    @Option(help: ArgumentHelp("What a backend is asked.", valueName: "text"))
+    @Option(help: ArgumentHelp("The prompt for a backend.", valueName: "text"))
     var prompt = "Tell me a story."
     @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
     var policies: String?
-    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    @Option(help: ArgumentHelp("The user to become when started as root.", valueName: "name"))
     var user: String?
     @Argument(
         parsing: .postTerminator, help: ArgumentHelp("The program and its arguments, after --.", valueName: "program"))

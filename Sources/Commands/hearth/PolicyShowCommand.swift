@@ -5,9 +5,9 @@ internal import TerminalText
 
 struct PolicyShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show every system call that a policy decides, as it is on this machine.",
+        commandName: "show", abstract: "Show the verdict of a policy on each system call, on this machine.",
         discussion: """
-            Rules that are for other architectures, kernels or capabilities are left out, and so are calls that this machine \
+            The list leaves out rules for other architectures, kernels or capabilities, and calls that this machine \
             does not have.
 
             EXAMPLES
@@ -65,11 +65,11 @@ struct PolicyShowCommand: ParsableCommand {
 
 struct PolicyExplainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Say in words what a backend can do under a policy, and what it cannot.",
+        commandName: "explain", abstract: "Say in words what a backend can and cannot do under a policy.",
         discussion: """
-            The exposure, from 0 (nothing) to 10 (everything), is a judgement to compare policies by: each group of calls that \
-            is allowed weighs as much as it has helped hostile programs, half of that where it is allowed under conditions \
-            only. It knows nothing of the other layers of the sandbox.
+            The exposure, from 0 (nothing) to 10 (everything), is a judgement for comparing policies: each allowed \
+            group of calls weighs as much as it has helped hostile programs, or half of that if it is allowed only \
+            under conditions. It ignores the other layers of the sandbox.
 
             EXAMPLES
               hearth policy explain inference-gpu
@@ -106,7 +106,7 @@ struct PolicyExplainCommand: ParsableCommand {
                 [group.name, "\(group.purpose); that would expose \(group.exposure)"]
             })
         if !summary.declaredRisks.isEmpty {
-            text += "\n\nRisks that whoever chooses it takes\n"
+            text += "\n\nRisks that the policy accepts\n"
             text += summary.declaredRisks.map { "  - \($0)" }.joined(separator: "\n")
         }
         return text

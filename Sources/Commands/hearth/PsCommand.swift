@@ -7,11 +7,11 @@ internal import TerminalText
 struct PsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps",
-        abstract: "Show the models that are in memory, what they take, and those on their way here.",
+        abstract: "Show the models that are in memory, with their memory and their load, and those being pulled.",
         discussion: """
-            USES is what the process has in use now beside its weights, which are a file's pages; MAY USE is all that it can \
-            take, its weights included, and what a model is held against before it is loaded. A model that has several \
-            processes has a line for each, with its number: smollm2#2.
+            USES is the memory that the process uses now, without its weights, which are pages of a file. MAY USE is \
+            the most that it can take, its weights included; this is what must be free before a model is loaded. A \
+            model that has several processes has a line for each, with its number: smollm2#2.
 
             With --json each process is a line, and so is each model that is being pulled: {"pull": ...}.
 

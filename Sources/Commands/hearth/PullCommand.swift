@@ -14,12 +14,12 @@ internal import Synchronization
 struct PullCommand: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(
         commandName: "pull",
-        abstract: "Bring a model into the folder of models.",
+        abstract: "Download or copy a model into the folder of models.",
         discussion: """
-            The source is a registry's image, the address of a file with its SHA-256, or a file of this machine. What arrives is \
-            checked against its digest, and a pull that ended in the middle goes on where it was: run the same command again. \
-            Where an agent of yours runs, it does the work, and 'hearth models' shows how far it is. Who has logged in with \
-            'docker login' is logged in here.
+            The source is an image in a registry, the address of a file with its SHA-256, or a file on this machine. \
+            The command checks all bytes against the digest; to continue an interrupted pull, run the same command \
+            again. If an agent of yours runs, it does the work, and 'hearth models' shows its progress. The \
+            credentials of 'docker login' are used.
 
             EXAMPLES
               hearth pull docker.io/ai/smollm2:135M-Q4_K_M
@@ -31,11 +31,11 @@ struct PullCommand: AsyncParsableCommand, HandlesSignals {
 
     @Argument(help: "HOST/REPOSITORY:TAG, an address with its SHA-256, or a file's path.")
     var source: String
-    @Option(name: .customLong("as"), help: ArgumentHelp("The id that the model is to have.", valueName: "id"))
+    @Option(name: .customLong("as"), help: ArgumentHelp("The id of the model.", valueName: "id"))
     var id: String?
     @Option(help: ArgumentHelp("The SHA-256 of the file at an address, or of a file.", valueName: "hex"))
     var sha256: String?
-    @Option(help: ArgumentHelp("The folder to bring it into, without asking an agent.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The folder to put the model into, without asking an agent.", valueName: "dir"))
     var models: String?
     @Option(help: ArgumentHelp("The state folder of the agent to ask.", valueName: "dir"))
     var state: String?

@@ -9,10 +9,10 @@ struct RunCommand: AsyncParsableCommand, HandlesSignals {
         abstract: "Talk to a model, whether or not an agent runs.",
         usage: "hearth run <model|file> [<prompt>] [<options of 'hearth chat'>]",
         discussion: """
-            The model is one of the folders of models (see 'hearth models'), or a file anywhere. Where an agent of yours runs, it \
-            is asked, and serves the file for as long as this command does; otherwise an agent is started, which only you can \
-            reach, and ended with this command. The rest is as with 'hearth chat': with a prompt, or with text on standard \
-            input, one answer, else a conversation.
+            The model is one in the folders of models (see 'hearth models'), or any file. If an agent of yours runs, \
+            it answers, and serves the file for as long as this command runs. Otherwise the command starts an agent \
+            that only you can reach, and ends it afterwards. The rest is as with 'hearth chat': one answer with a \
+            prompt or with text on standard input, else a conversation.
 
             EXAMPLES
               hearth run ~/Downloads/SmolLM2-135M-Instruct.Q4_1.gguf

@@ -10,7 +10,7 @@ internal import TerminalText
 
 struct SandboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sandbox", abstract: "Run a program as a backend would be run.",
+        commandName: "sandbox", abstract: "Run a program in the sandbox of a backend.",
         subcommands: [SandboxRunCommand.self])
 }
 
@@ -19,12 +19,12 @@ struct SandboxRunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "Run any executable in the sandbox, with these standard streams.",
         discussion: """
-            The program runs exactly as the agent would run it as a backend: copied, hashed, in every layer of the tier, with \
-            no file, no network, no environment of yours. Descriptor 3 is a socket on which nobody answers. Started as root, \
-            it becomes the user hearth, or --user.
+            The program runs exactly as the agent would run it as a backend: copied, hashed, in every layer of the \
+            tier, with no file, no network and no environment of yours. Nobody answers on descriptor 3, the backend's \
+            socket. Started as root, the command becomes the user hearth, or --user.
 
-            The exit status is the program's; 128 and the signal's number when a signal ended it; 125 when a layer of the \
-            sandbox could not be applied, which one line on standard error names.
+            The exit status is the program's own; 128 plus the signal's number if a signal ended it; 125 if a layer of \
+            the sandbox could not be applied, with one line on standard error that names the layer.
 
             EXAMPLES
               hearth sandbox run -- ./my-backend --self-test
@@ -34,7 +34,7 @@ struct SandboxRunCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The policy: the name of an installed one, or a file.", valueName: "name"))
     var policy = "strict"
-    @Option(help: ArgumentHelp("The sandbox to insist on: full or reduced.", valueName: "tier"))
+    @Option(help: ArgumentHelp("The sandbox to require: full or reduced.", valueName: "tier"))
     var tier = SandboxTier.full
     @Option(
         name: .customLong("bind"),
@@ -42,15 +42,15 @@ struct SandboxRunCommand: AsyncParsableCommand {
             "A path that the program may read; may be repeated. Files in it can be mapped as code if the policy allows it.",
             valueName: "path"))
     var binds: [String] = []
-    @Option(help: ArgumentHelp("The memory it may use.", valueName: "mebibytes"))
+    @Option(help: ArgumentHelp("The memory that the program may use.", valueName: "mebibytes"))
     var memory: UInt64 = 1024
-    @Option(help: ArgumentHelp("The threads it may compute with.", valueName: "count"))
+    @Option(help: ArgumentHelp("The threads that the program may compute with.", valueName: "count"))
     var threads: UInt32 = 4
-    @Flag(help: "When it has ended, list on standard error what the filter denied.")
+    @Flag(help: "When the program has ended, list on standard error the system calls that were denied.")
     var denied = false
     @Option(help: ArgumentHelp("The folder of seccomp policies.", valueName: "dir"))
     var policies: String?
-    @Option(help: ArgumentHelp("Who to become when started as root.", valueName: "name"))
+    @Option(help: ArgumentHelp("The user to become when started as root.", valueName: "name"))
     var user: String?
     @Argument(
         parsing: .postTerminator, help: ArgumentHelp("The program and its arguments, after --.", valueName: "program"))

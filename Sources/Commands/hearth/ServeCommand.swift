@@ -12,35 +12,37 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         commandName: "serve",
         abstract: "Run the agent: start the backends and accept consumers.",
         discussion: """
-            Prints one line on standard output once it accepts, with the addresses and its process id; logs go to standard \
-            error. SIGTERM or Ctrl-C lets open streams end for --grace seconds and stops; a second one stops at once.
+            The agent prints one line on standard output once it accepts connections, with its addresses and process \
+            id; logs go to standard error. SIGTERM or Ctrl-C gives open streams --grace seconds to end, and then stops \
+            the agent; a second one stops it at once.
 
-            Addresses that other machines can reach are always served with TLS, by default with a certificate generated \
-            in the state folder, whose fingerprint is logged. Loopback and Unix sockets are plaintext unless --tls is given. \
-            They also ask for a key (see 'hearth key --help'). The first start of an agent with such an address makes \
-            one, 'default', and prints on standard output what to connect with, once:
+            Addresses that other machines can reach always have TLS, by default with a certificate generated in the \
+            state folder, whose fingerprint is logged, and always require a key (see 'hearth key --help'). Loopback \
+            and Unix sockets are plaintext unless --tls is given, and every program that can reach them can use the \
+            models unless --require-key is given. The first start with an address that other machines can reach makes \
+            a key, 'default', and prints on standard output, once, the command to connect with:
               hearth chat --to 'hearth://HOST:PORT?key=...&fingerprint=sha256:...'
             With --tls-client-authority a client's certificate takes the key's place, unless --require-key is given.
-            On loopback and Unix sockets whoever can reach them can use the models, unless --require-key is given.
 
-            IPv6 addresses stand in brackets, a link-local one with its interface: [::1]:50051, [fe80::1%eth0]:50051. [::] \
-            accepts IPv4 too, so 0.0.0.0 with the same port beside it is in use.
+            IPv6 addresses are written in brackets, a link-local one with its interface: [::1]:50051, \
+            [fe80::1%eth0]:50051. [::] accepts IPv4 too, so it excludes 0.0.0.0 with the same port.
 
-            Certificates and keys that are replaced are taken over within two seconds, or at once on SIGHUP: connections go \
-            on, new ones get the new certificate, and a pair that does not fit is logged and not used.
+            The agent serves replaced certificates and keys within two seconds, or at once on SIGHUP: connections go \
+            on, new ones get the new certificate, and a certificate and key that do not match are logged and not used.
 
-            --take-over replaces a running agent, by a newer version or with other settings, without a stream lost or a \
-            connection refused: the new one starts its backends, serves the same addresses once they are ready, and tells \
-            the old one to make way. That one lets its open streams end, for an hour at most, and ends; SIGTERM ends it \
-            sooner. Until then both hold their models in memory. Where a model does not become ready, the new one gives up \
-            and the old one goes on.
+            --take-over replaces a running agent, by a newer version or with other settings, without losing a stream \
+            or refusing a connection: the new agent starts its backends, serves the same addresses once they are \
+            ready, and tells the old agent to make way. The old agent lets its open streams end, for an hour at most, \
+            and ends; SIGTERM ends it sooner. Until then both hold their models in memory. If a model does not become \
+            ready, the new agent gives up and the old one continues.
 
-            Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, ...) \
-            or in the --config file, a JSON object with the same names, such as
+            Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, \
+            ...) or in the --config file, a JSON object with the same names, such as
               {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
-            A flag wins over the environment, and the environment over the file. A list is a list in the file and has commas \
-            in the environment. What is not understood is never passed over: an unknown name, a value of another type, an \
-            empty one or a file that is no strict JSON ends the start with exit code 78 and one line that names it.
+            A flag wins over the environment, and the environment over the file. A list is a JSON list in the file and \
+            has commas in the environment. The agent never ignores a setting: an unknown name, a value of another \
+            type, an empty value or a file that is no strict JSON ends the start with exit code 78 and one line that \
+            names it.
 
             EXAMPLES
               hearth serve --backends ~/backends
@@ -98,7 +100,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     /// gone.
     @Option(help: .hidden)
     var untilClosed: Int32?
-    @Flag(help: "Take over from the agent that runs with the same state folder, without its consumers noticing.")
+    @Flag(help: "Replace the agent that runs with the same state folder, without its consumers noticing.")
     var takeOver = false
 
     /// How long the command waits at its end for the reader of the log.

@@ -103,7 +103,7 @@ final class RegistryClient {
         let credentials = try store.credentials(for: image)
         switch credentials {
         case .password(let user, _): askedAs = "'\(user)'"
-        case .identityToken: askedAs = "whom its token is for"
+        case .identityToken: askedAs = "the owner of its token"
         case nil: askedAs = nil
         }
         if let bearer = challenges.first(where: { $0.scheme == "bearer" }) {

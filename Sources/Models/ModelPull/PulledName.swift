@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import ModelNaming
 
 /// The name that a pulled model gets in the folder of models.
@@ -102,11 +103,8 @@ extension String {
         var bytes: [UInt8] = []
         var rest = Array(utf8)[...]
         while let byte = rest.popFirst() {
-            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-            if byte == UInt8(ascii: "%"), digits.count == 2, digits.allSatisfy(\.isHexDigit),
-                let value = UInt8(digits, radix: 16)
-            {
-                bytes.append(value)
+            if byte == UInt8(ascii: "%"), rest.count >= 2, let escaped = fromHexadecimal(rest.prefix(2)) {
+                bytes += escaped
                 rest = rest.dropFirst(2)
             } else {
                 bytes.append(byte)

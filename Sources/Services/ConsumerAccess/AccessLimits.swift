@@ -2,15 +2,15 @@ package import LimitDeclaration
 
 /// The limits of keys and of the file that holds them.
 package struct AccessLimits: LimitGroup {
-    @Limit("Keys; no more are made.")
+    @Limit("Keys of the agent; no more can be made.")
     package var keysMax = 100_000
     @Limit("The file of keys; a larger one is not read.")
     package var keyFileBytesMax = 64 << 20
     @Limit("A key's name.")
     package var keyNameBytesMax = 64
-    @Limit("Models that one key names.")
+    @Limit("Models that one key can name.")
     package var modelsPerKeyMax = 256
-    @Limit("The agent looks this often whether keys and certificates have changed.")
+    @Limit("How often the agent checks whether keys and certificates have changed.")
     package var fileCheckMilliseconds: UInt64 = 1000
 
     package static let inForce = AccessLimits()

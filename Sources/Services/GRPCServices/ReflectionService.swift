@@ -1,9 +1,8 @@
+internal import BaseEncodings
 package import EventLoop
 package import GRPC
 internal import GRPCMessages
 internal import SwiftProtobuf
-
-internal import struct Foundation.Data
 
 /// `grpc.reflection.v1.ServerReflection`, and the same under its older name `v1alpha`: the services of a server and
 /// their protos, for clients without the protos (grpc/doc/server-reflection.md). It lists the services that the server
@@ -19,14 +18,14 @@ package final class ReflectionService: Service {
     private let serviceNames: @IOLoop () -> [String]
     private var index: (of: [String], DescriptorIndex)?
 
-    /// `descriptors` is a serialized `google.protobuf.FileDescriptorSet` in base64. Files of services that the server
+    /// `descriptors` is a serialized `google.protobuf.FileDescriptorSet` in base64, with or without line breaks. Files of services that the server
     /// does not serve are not listed. Throws INTERNAL for malformed descriptors.
     package init(
         _ version: Version, descriptors: String, serviceNames: @escaping @IOLoop () -> [String]
     ) throws(Status) {
         name = "grpc.reflection.\(version.rawValue).ServerReflection"
         self.serviceNames = serviceNames
-        guard let bytes = Data(base64Encoded: descriptors, options: .ignoreUnknownCharacters),
+        guard let bytes = Base64.decode(descriptors.filter { !$0.isNewline }),
             let set = try? Google_Protobuf_FileDescriptorSet(serializedBytes: bytes)
         else { throw Status(.internalError, "the descriptors are no FileDescriptorSet in base64") }
         self.descriptors = set

@@ -4,33 +4,33 @@ package import LimitDeclaration
 package struct InferenceLimits: LimitGroup {
     @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
-    @Limit("Questions that wait until one model is loaded; the next one ends RESOURCE_EXHAUSTED.")
+    @Limit("CountTokens calls that wait until a model is loaded; the next one ends RESOURCE_EXHAUSTED.")
     package var questionsMax = 256
-    @Limit("Tokens computed ahead of what the consumer has taken.")
+    @Limit("Tokens computed ahead of the consumer's reading.")
     package var creditTokens: UInt32 = 1024
     /// Room for the tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it
     /// have.
     @Limit(
-        "Bytes of a turn's events that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.",
+        "Bytes of a turn's events that its consumer has not read; above it the turn ends RESOURCE_EXHAUSTED.",
         counted: true)
     package var turnBytesMax = 8 << 20
     @Limit(
-        "Events of a turn that its consumer has not taken; above it the turn ends RESOURCE_EXHAUSTED.", counted: true)
+        "Events of a turn that its consumer has not read; above it the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnEventsMax = 4_096
     /// The other turn waits for its sequence. A consumer's library may report nothing before half of its window was
     /// read, and 64 KiB are common.
-    @Limit("A turn that is left unread for so long while another waits ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("A turn that stays unread this long while another waits ends RESOURCE_EXHAUSTED.", counted: true)
     package var unreadMilliseconds: UInt64 = 60_000
     @Limit("A consumer that reads fewer bytes within unreadMilliseconds counts as one that does not read.")
     package var unreadBytesMin = 1_024
     /// It looks only while a turn waits.
-    @Limit("The agent looks this often for turns that are left unread.")
+    @Limit("How often the agent looks for turns that stay unread.")
     package var unreadCheckMilliseconds: UInt64 = 1_000
-    @Limit("Turns on one stream of Chat; then it ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("Turns on one stream of Chat; the next one ends the stream RESOURCE_EXHAUSTED.", counted: true)
     package var turnsPerStreamMax = 10_000
-    @Limit("A request of ListModels; then RESOURCE_EXHAUSTED.")
+    @Limit("A request of ListModels; a longer one ends RESOURCE_EXHAUSTED.")
     package var listRequestBytesMax = 4 << 10
-    @Limit("Fields of a request, or as much text as costs the same, read before the others get their turn.")
+    @Limit("Fields of a request, or text that costs as much, read before other work gets its turn.")
     package var requestStepsPerTurnMax = 4_096
     /// The fields of its parts included.
     @Limit("Fields of a request; more are an INVALID_ARGUMENT.")
@@ -53,7 +53,7 @@ package struct InferenceLimits: LimitGroup {
     package var backendOptionsMax = 64
     @Limit("All options for a backend together; more are an INVALID_ARGUMENT.")
     package var backendOptionsBytesMax = 16 * 1024
-    @Limit("A waiting request is told its place in the queue at most this often.")
+    @Limit("The shortest time between two reports of a waiting request's place in the queue.")
     package var queuePositionMilliseconds: UInt64 = 500
 
     package init() {}

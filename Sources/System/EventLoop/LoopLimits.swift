@@ -5,19 +5,19 @@ package import LimitDeclaration
 /// Work is counted in steps of about 100 ns (`WorkSteps`).
 package struct LoopLimits: LimitGroup {
     /// Sockets watched as `.first` come first. The rest is served in the next turns, the longest-waiting first.
-    @Limit("Sockets served in a turn of the loop, and as many of the owner and of backends, which come first.")
+    @Limit("Sockets served in a turn of the loop, after as many of the owner and of backends.")
     package var eventsPerTurnMax: Int = 64
     /// The other due timers fire in the next turn.
-    @Limit("Timers that fire in a turn.")
+    @Limit("Timers that fire in a turn of the loop.")
     package var timersPerTurnMax: Int = 128
-    @Limit("Pieces of asynchronous work in a turn.")
+    @Limit("Asynchronous jobs run in a turn of the loop.")
     package var jobsPerTurnMax: Int = 64
-    @Limit("Connections that send or close at a turn's end.")
+    @Limit("Connections that send or close at the end of a turn.")
     package var flushesPerTurnMax: Int = 128
-    @Limit("Work in a turn, in 100 ns of a core, that earlier turns were too short for, of all callers together.")
+    @Limit("Unfinished work of earlier turns done in a turn, of all callers together, in 100 ns of a core.")
     package var unfinishedStepsPerTurnMax: Int = 20_000
     /// Fewer sources get more.
-    @Limit("The least work that one caller gets at once of unfinishedStepsPerTurnMax.")
+    @Limit("The smallest share of unfinishedStepsPerTurnMax that one caller gets at once.")
     package var unfinishedStepsAtOnceMin: Int = 2_500
 
     package init() {}

@@ -1,6 +1,6 @@
 /// A limit, declared once: the property that it wraps gives its name, its default and the value in force.
 ///
-///     @Limit("A message that is received; a longer one ends its call RESOURCE_EXHAUSTED.", counted: true)
+///     @Limit("A received message; a longer one ends its call RESOURCE_EXHAUSTED.", counted: true)
 ///     package var messageBytesMax = 4 << 20
 ///
 /// The name ends with its unit, or with Max for a number of things: "headersMilliseconds". The declaration is stored

@@ -8,49 +8,49 @@ package struct Limits: LimitGroup {
     /// Connections in their handshake count as having no call. After those without a call go those whose calls have
     /// asked nothing yet, or have no named caller where a gate names callers. If there are none the new connection is
     /// closed at once.
-    @Limit("Connections; for one more, those that have had no call for longest are closed.", counted: true)
+    @Limit("Connections; one more replaces the connection that has had no call for longest.", counted: true)
     package var connectionsMax = 16_384
-    @Limit("Connections accepted before the others get their turn.")
+    @Limit("Connections accepted before other work gets its turn.")
     package var acceptsPerTurnMax = 16
     /// How long a server that hands over goes on accepting.
-    @Limit("The agent keeps listening for so long after it has handed over to another process.")
+    @Limit("How long the agent keeps listening after it has handed over to another process.")
     package var handOverMilliseconds: UInt64 = 1_000
-    @Limit("The agent accepts no connection for so long after descriptors have run out.")
+    @Limit("How long the agent accepts no connection after descriptors have run out.")
     package var acceptPauseMilliseconds: UInt64 = 100
-    @Limit("Silence on TCP after which a peer is taken for lost.")
+    @Limit("Silence of a peer's kernel on TCP after which its connection is closed.")
     package var lostPeerSeconds: Int32 = 120
     /// Applies to methods with one request.
-    @Limit("A call's one request may take so long to come; then the call ends RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("How long a call's single request may take to arrive; then the call ends RESOURCE_EXHAUSTED.", counted: true)
     package var requestMilliseconds: UInt64 = 60_000
     /// How long the client has to read messages that were sent before.
-    @Limit("A call that was ended early is read on for at most so long.")
+    @Limit("How long the agent goes on reading the requests of a call that it has ended early.")
     package var lingerMilliseconds: UInt64 = 5_000
     /// The body is dropped, and the request answered after it, or after this time.
-    @Limit("A request that is not gRPC has so long to send its body.")
+    @Limit("How long a request that is not gRPC may take to send its body.")
     package var refusedBodyMilliseconds: UInt64 = 1_000
-    @Limit("Failed connections told to the log.")
+    @Limit("Failed connections written to the log.")
     package var toldFailuresPerSecondMax = 20
 
     // Callers. All clients that share an address and have no key count as one.
 
     /// Half a core, in steps (`WorkSteps`). Answers to earlier requests go on.
     @Limit(
-        "Work for one key, certificate or address, in 100 ns of a core; then what it newly asks for waits.",
+        "Work for one key, certificate or address, in 100 ns of a core; above it new requests wait.",
         counted: true)
     package var callerStepsPerSecondMax = 5_000_000
     /// A tenth of a second.
-    @Limit("Work that one key, certificate or address gets at once after a rest, in 100 ns of a core.")
+    @Limit("Work for one key, certificate or address at once after a pause, in 100 ns of a core.")
     package var callerStepsAtOnceMax = 1_000_000
     /// Addresses take turns. Each step may contain a signature, which cannot be split and takes from 30 µs (P-256) to
     /// some milliseconds (RSA with 4,096 bits).
-    @Limit("Steps of TLS handshakes before the others get their turn.")
+    @Limit("Steps of TLS handshakes done before other work gets its turn.")
     package var handshakesPerTurnMax = 2
     /// All of them may come at once.
-    @Limit("TLS handshakes begun for one address; more of them wait.", counted: true)
+    @Limit("TLS handshakes begun for one address; further ones wait.", counted: true)
     package var handshakesPerSecondMax = 200
     /// This many without a key or a certificate, and as many with one. Neighbours come from the same part of the
     /// Internet.
-    @Limit("Callers whose work is counted one by one; more of them share with their neighbours.")
+    @Limit("Callers whose work is counted separately; further ones share a counter with others.")
     package var callersMax = 16_384
 
     // Memory, and work that a few bytes can cause.
@@ -58,32 +58,32 @@ package struct Limits: LimitGroup {
     /// The sum over all connections: bytes that wait to be sent, messages as they are counted for one connection,
     /// header lists and 4 KiB for each stream.
     @Limit(
-        "Answers, messages, header lists and streams; above it who holds most gets GOAWAY ENHANCE_YOUR_CALM.",
+        "Answers, messages, header lists and streams; above it the largest holders get GOAWAY ENHANCE_YOUR_CALM.",
         counted: true)
     package var heldBytesMax = 256 << 20
-    @Limit("The agent adds up this often what heldBytesMax bounds.")
+    @Limit("How often the agent adds up the bytes that heldBytesMax bounds.")
     package var heldBytesCheckMilliseconds: UInt64 = 250
     /// Messages of all its calls: incomplete ones, those that wait to be read, and those that handlers keep.
     @Limit(
-        "Messages of one connection that are not done with; the call that goes above it ends RESOURCE_EXHAUSTED.",
+        "Messages in progress of one connection; the call that exceeds it ends RESOURCE_EXHAUSTED.",
         counted: true)
     package var messageBytesPerConnectionMax = 64 << 20
-    @Limit("What gzip makes of one connection's messages; above it they wait, and the sender with them.", counted: true)
+    @Limit("Decompressed bytes of one connection's messages; above it they wait, and their sender too.", counted: true)
     package var decompressedBytesPerSecondMax = 32 << 20
-    @Limit("What gzip makes of a call's messages before the others get their turn.")
+    @Limit("Decompressed bytes of a call's messages before other work gets its turn.")
     package var decompressedBytesPerTurnMax = 64 << 10
     /// A fraction of what one core can do.
     @Limit(
-        "What gzip makes of all connections' messages together; above it they wait, and the senders with them.",
+        "Decompressed bytes of all connections' messages; above it they wait, and their senders too.",
         counted: true)
     package var decompressedBytesPerSecondTotalMax = 128 << 20
 
     // Messages.
 
-    @Limit("A message that is received, decompressed; a longer one ends its call RESOURCE_EXHAUSTED.", counted: true)
+    @Limit("A received message, decompressed; a longer one ends its call RESOURCE_EXHAUSTED.", counted: true)
     package var messageBytesMax = 4 << 20
     /// Unless the sender asks for compression.
-    @Limit("Shorter messages are sent as they are.")
+    @Limit("The shortest message that is compressed before it is sent.")
     package var compressedBytesMin = 1_024
     /// Percent-encoded. With the details it stays below the 8 KiB of metadata that gRPC's own clients accept unless they are
     /// told otherwise.

@@ -32,57 +32,57 @@ package struct HTTP2Limits: LimitGroup {
     @Limit("Unsent bytes of a stream at which its call ends RESOURCE_EXHAUSTED.", counted: true)
     package var streamBufferBytesMax = 12 << 20
     /// The bytes are taken out of the streams before they are written to the socket.
-    @Limit("Bytes of a connection made ready for its socket.")
+    @Limit("Bytes of a connection prepared for its socket.")
     package var unsentBytesMax = 256 << 10
-    @Limit("Bytes sent before the others get their turn.")
+    @Limit("Bytes of a connection sent before other work gets its turn.")
     package var sentBytesPerTurnMax = 1 << 20
     /// In steps (`WorkSteps`); the rest, of at most 64 KiB, goes on when no lighter work waits.
-    @Limit("Work of about 100 ns each that reading asks for before the others get their turn.")
+    @Limit("Work for a connection's input, in 100 ns of a core, before other work gets its turn.")
     package var stepsPerTurnMax = 1_500
-    @Limit("Frames that wait for a peer that does not read; then nothing more of it is read.", counted: true)
+    @Limit("Frames that wait for a peer that does not read; above it the peer is not read either.", counted: true)
     package var queuedFramesMax = 4_096
 
     // Time.
 
-    @Limit("TLS and the first SETTINGS may take so long; then the connection is closed.", counted: true)
+    @Limit("How long TLS and the first SETTINGS may take; then the connection is closed.", counted: true)
     package var handshakeMilliseconds: UInt64 = 10_000
-    @Limit("A header block may take so long to come; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
+    @Limit("How long a header block may take to arrive; then GOAWAY ENHANCE_YOUR_CALM.", counted: true)
     package var headersMilliseconds: UInt64 = 10_000
     /// A closed HTTP/2 window does not count.
-    @Limit("A socket that takes nothing for so long, while bytes wait for it, is closed.", counted: true)
+    @Limit("A socket that accepts nothing for this long, while bytes wait for it, is closed.", counted: true)
     package var writeStallMilliseconds: UInt64 = 120_000
     /// 0: for ever.
-    @Limit("A connection without a stream for so long gets GOAWAY NO_ERROR.", counted: true)
+    @Limit("A connection without a stream for this long gets GOAWAY NO_ERROR.", counted: true)
     package var idleMilliseconds: UInt64 = 30 * 60_000
     /// Varied by up to a tenth, so that clients do not all reconnect at once.
-    @Limit("A connection's age at which it takes no new streams; 0: none.")
+    @Limit("The age at which a connection takes no new streams; 0: never.")
     package var ageMilliseconds: UInt64 = 0
-    @Limit("Streams may go on for so long once their connection has reached its age; 0: for ever.")
+    @Limit("How long streams may go on after their connection has reached that age; 0: for ever.")
     package var ageGraceMilliseconds: UInt64 = 0
     /// 0: none. A client sends one only while it has streams.
-    @Limit("Silence after which a peer is sent a PING.")
+    @Limit("Silence of a peer after which the agent sends it a PING.")
     package var keepaliveMilliseconds: UInt64 = 2 * 3_600_000
-    @Limit("A peer that sends nothing for so long after a keepalive PING is closed.", counted: true)
+    @Limit("A peer that sends nothing for this long after a keepalive PING is disconnected.", counted: true)
     package var keepaliveTimeoutMilliseconds: UInt64 = 20_000
     /// HEADERS or DATA count as sent.
-    @Limit("The time between a client's PINGs, unless we have sent something meanwhile.")
+    @Limit("The shortest time between a client's PINGs, unless we have sent something meanwhile.")
     package var pingIntervalMillisecondsMin: UInt64 = 10_000
-    @Limit("The time between the PINGs of a client without a stream.")
+    @Limit("The shortest time between the PINGs of a client without a stream.")
     package var idlePingIntervalMillisecondsMin: UInt64 = 60_000
     @Limit("PINGs that come too soon; one more: GOAWAY ENHANCE_YOUR_CALM, too_many_pings.", counted: true)
     package var pingStrikesMax = 2
     /// This time applies if the peer does not answer the PING between the two GOAWAYs.
-    @Limit("GOAWAY's last word follows its notice after so long, or once the peer has answered.")
+    @Limit("The final GOAWAY follows the first one after this long, or once the peer has answered.")
     package var drainNoticeMilliseconds: UInt64 = 1_000
     /// The call is reset at the latest after twice this time without a read.
-    @Limit("A call that is over and not read on for so long after GOAWAY is reset.", counted: true)
+    @Limit("After GOAWAY, a call that has ended and stays unread for this long is reset.", counted: true)
     package var drainUnreadMilliseconds: UInt64 = 5_000
     /// 0: the agent does not wait for the client to close.
-    @Limit("A client has so long to close after GOAWAY and its last stream's end; then we close.")
+    @Limit("How long a client may take to close after GOAWAY and its last stream; then we close.")
     package var drainLingerMilliseconds: UInt64 = 500
-    @Limit("A peer that was cut off has so long to read why, while what it sends is dropped.")
+    @Limit("How long a peer that was cut off may read the reason, while its input is discarded.")
     package var closingMilliseconds: UInt64 = 1_000
-    @Limit("Bytes that are dropped of a peer that was cut off, before its connection is closed.")
+    @Limit("Bytes of a peer that was cut off that are discarded before its connection is closed.")
     package var closingBytesMax = 8 << 20
     /// They do not count against `connectionsMax`.
     @Limit("Connections that were cut off and are not closed yet; one more closes the oldest.")
@@ -110,24 +110,24 @@ package struct HTTP2Limits: LimitGroup {
     package var windowUpdatesPerSecondMax = 4_096
     /// Each DATA and HEADERS frame of ours allows the peer four WINDOW_UPDATE, and one RST_STREAM on a stream that has
     /// ended. At most this many of either kind are saved up.
-    @Limit("WINDOW_UPDATE and late RST_STREAM that our frames have allowed and that have not come yet.")
+    @Limit("WINDOW_UPDATE and late RST_STREAM frames that our frames allow and that have not come yet.")
     package var earnedFramesMax = 64 << 10
     /// A frame that ends a stream does not count, here and in the next limit.
-    @Limit("DATA without a byte. One more ends the connection.", counted: true)
+    @Limit("DATA frames without a byte. One more ends the connection.", counted: true)
     package var emptyDataPerSecondMax = 1_000
-    @Limit("DATA of less than 16 bytes. One more ends the connection.", counted: true)
+    @Limit("DATA frames of less than 16 bytes. One more ends the connection.", counted: true)
     package var smallDataPerSecondMax = 20_000
     /// No client needs to send them often.
-    @Limit("GOAWAY, and frames of unknown types. One more ends the connection.", counted: true)
+    @Limit("GOAWAY frames, and frames of unknown types. One more ends the connection.", counted: true)
     package var otherFramesPerSecondMax = 100
     /// Streams reset before they have ended. A proxy sends the resets of all its clients.
-    @Limit("Streams that a client gives up at once. One more ends the connection.")
+    @Limit("Streams that a client resets at once. One more ends the connection.")
     package var resetsAtOnceMax = 2_048
-    @Limit("Streams that a client gives up every second in the long run. One more ends the connection.", counted: true)
+    @Limit("Streams that a client resets every second in the long run. One more ends the connection.", counted: true)
     package var resetsPerSecondMax = 1_000
     /// Both ends may end all open streams at once.
     @Limit(
-        "RST_STREAM on streams that have ended, besides one for each frame that we send. One more ends the connection.",
+        "RST_STREAM frames on ended streams, besides one for each frame that we send. One more ends the connection.",
         counted: true)
     package var lateResetsPerSecondMax = 4_096
     @Limit("Streams that a client breaks, so that we must reset them. One more ends the connection.", counted: true)

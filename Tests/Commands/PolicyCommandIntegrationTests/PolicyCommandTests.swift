@@ -76,7 +76,7 @@ struct PolicyCommandTests {
         #expect(!strict.output.contains("Risks"))
         let gpu = try run(["explain", "inference-gpu"])
         #expect(try halves(gpu.output).0.contains("devices"))
-        #expect(gpu.output.contains("Risks that whoever chooses it takes") && gpu.output.contains("graphics driver"))
+        #expect(gpu.output.contains("Risks that the policy accepts") && gpu.output.contains("graphics driver"))
         #expect(gpu.output.contains("mmap: protection with PROT_EXEC without PROT_WRITE"))
     }
 

@@ -87,7 +87,7 @@ def windows_opened_at_once(agent, clock):
                 while time.monotonic() < until:
                     peer.step(0.02)
             peer.send(h2.window_update(0, 0x7FFFFFFF - 65_535) + h2.settings((h2.INITIAL_WINDOW_SIZE, 0x7FFFFFFF)))
-            time.sleep(0.3)
+            time.sleep(0.3)  # The agent sends, and the peer reads nothing.
         rounds += 1
     return f"{rounds} times {FULL_STREAMS} streams"
 

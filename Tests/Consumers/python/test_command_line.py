@@ -20,7 +20,7 @@ def hearth(*words, **options):
 
 
 COMMANDS = (
-    "serve|chat|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor"
+    "serve|chat|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor|logs|ps|run"
     "|sandbox run|policy learn"
 )
 

@@ -94,7 +94,7 @@ def test_slow_and_silent_peers_are_closed_in_time(flooded):
             for peer in open_:
                 peer.step(0)
             open_ = [peer for peer in open_ if not peer.is_closed]
-            time.sleep(0.2)
+            time.sleep(0.2)  # The slow peers send a byte each and then nothing for this time.
         for peer in slow:
             assert [code for code, _ in peer.goaways] == [h2.ENHANCE_YOUR_CALM]
             assert peer.goaways[0][1].startswith("headersMilliseconds")

@@ -187,7 +187,7 @@ def test_honest_streams_are_whole_while_every_hostile_backend_does_its_worst(unr
             if await call.code() != grpc.StatusCode.OK:
                 assert await call.code() == grpc.StatusCode.UNAVAILABLE, await call.details()
                 failed += 1
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.3)  # A call ends at once while the model restarts.
         return failed
 
     async def drink(channel, over):

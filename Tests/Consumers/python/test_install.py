@@ -57,6 +57,19 @@ def test_uninstalling_removes_what_was_installed_and_nothing_else(tmp_path, exec
     assert tree(root) == before
 
 
+@pytest.mark.parametrize("builds", [{"llama.x86-64-v3"}, {"llama", "llama.x86-64-v3", "llama.x86-64-v4"}])
+def test_every_build_of_the_llama_backend_is_installed(tmp_path, executables, builds):
+    (executables / "llama").unlink(missing_ok=True)
+    for build in builds:
+        (executables / build).symlink_to(SHIPPED / "echo")
+    root = tmp_path / "root"
+    backends = root / "usr/local/lib/hearth/backends"
+    install(root, "--system", "--from", executables)
+    assert {path.name for path in backends.glob("llama*")} == builds | {"llama.json"}
+    install(root, "--system", "--without-llama", "--from", executables)
+    assert not list(backends.glob("llama*"))
+
+
 def test_a_file_of_ones_own_in_an_installed_folder_stays(tmp_path, executables):
     root = tmp_path / "root"
     install(root, "--system", "--from", executables)

@@ -48,7 +48,7 @@ def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
 
         async def rate_over(seconds):
             began, count = time.monotonic(), received
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # The time that the rate is measured over.
             return (received - count) / (time.monotonic() - began)
 
         async with connect(agent) as shared, connect(agent, **NARROW) as own:
@@ -98,7 +98,7 @@ async def does_not_read(agent, model):
         unread = rpc.InferenceStub(idle).Chat()
         await unread.write(pb.ChatRequest(generate=request))
         turn = await read_turn(unread, until=lambda turn: turn.tokens > 0)
-        await asyncio.sleep(UNREAD_SECONDS + 2)
+        await asyncio.sleep(UNREAD_SECONDS + 2)  # It reads nothing for this time.
         assert await asyncio.to_thread(agent.number, model, "running") == 1
 
         request = echo.request("next", model=model, max_tokens=5)

@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import Glibc
 internal import LaunchPlan
 internal import LinuxSystem
@@ -249,9 +250,8 @@ struct Driver {
         case "freeze": if let datagram = talk.ask(.freeze) { _ = launched.tell(datagram) }
         case "thaw": if let datagram = talk.ask(.thaw) { _ = launched.tell(datagram) }
         case "send":
-            let digits = Array(words.last ?? "")
-            let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
-                UInt8(String(digits[$0...($0 + 1)]), radix: 16)
+            guard let bytes = fromHexadecimal((words.last ?? "").utf8) else {
+                throw Usage(description: "'\(line)' sends no hexadecimal digits")
             }
             _ = launched.tell(bytes)
         case "echo":

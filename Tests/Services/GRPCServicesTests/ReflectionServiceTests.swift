@@ -9,7 +9,7 @@ typealias Asked = Grpc_Reflection_V1_ServerReflectionRequest
 typealias Answer = Grpc_Reflection_V1_ServerReflectionResponse
 
 @Suite(.timeLimit(.minutes(1)))
-struct ReflectionTests {
+struct ReflectionServiceTests {
     private let health = HealthService()
 
     /// The answers to some requests on one stream, from a server with health and reflection.

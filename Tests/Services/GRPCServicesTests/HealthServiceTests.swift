@@ -25,7 +25,7 @@ func withService(_ service: any Service, _ body: (Server, Client) async throws -
 }
 
 @Suite(.timeLimit(.minutes(1)))
-struct HealthTests {
+struct HealthServiceTests {
     private let health = HealthService()
 
     private func watch(_ service: String, on client: Client) async -> MessageStream<HealthResponse> {
