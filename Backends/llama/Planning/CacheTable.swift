@@ -116,14 +116,17 @@ package struct CacheTable: Sendable {
         return oldest?.cache
     }
 
-    /// A cache is free again, and holds `kept`.
-    package mutating func giveBack(_ cache: Int, holding kept: Kept) {
+    /// A cache is free again, and holds `kept`. Returns whether it goes on to: otherwise its contents are to be forgotten,
+    /// so that others may have their cells.
+    @discardableResult
+    package mutating func giveBack(_ cache: Int, holding kept: Kept) -> Bool {
         guard !kept.scope.isEmpty, !kept.tokens.isEmpty else {
             entries[cache] = .empty
-            return
+            return false
         }
         uses &+= 1
         entries[cache] = .held(kept, used: uses)
+        return true
     }
 
     /// A cache is free again, and empty.

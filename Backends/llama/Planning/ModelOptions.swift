@@ -16,17 +16,28 @@ package struct ModelOptions: Equatable, Sendable {
     }
 
     package private(set) var cacheType = CacheType.f16
+    /// The tokens that the caches of all sequences together hold, in one cache that they share; nil: not set.
+    package private(set) var cacheTokens: Int?
 
     package init(_ options: [String: String]) throws(Refusal) {
         for (name, value) in options.sorted(by: { $0.key < $1.key }) {
-            guard name == "cacheType" else {
-                throw Refusal(sentence: "the option '\(name)' is unknown; llama knows 'cacheType'")
+            switch name {
+            case "cacheType":
+                guard let type = CacheType(rawValue: value) else {
+                    let all = CacheType.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw Refusal(sentence: "the option cacheType is '\(value)'; it is one of \(all)")
+                }
+                cacheType = type
+            case "cacheTokens":
+                guard let tokens = Int32(value), tokens > 0 else {
+                    throw Refusal(
+                        sentence:
+                            "the option cacheTokens is '\(value)'; it is a number of tokens, from 1 to \(Int32.max)")
+                }
+                cacheTokens = Int(tokens)
+            default:
+                throw Refusal(sentence: "the option '\(name)' is unknown; llama knows 'cacheTokens' and 'cacheType'")
             }
-            guard let type = CacheType(rawValue: value) else {
-                let all = CacheType.allCases.map(\.rawValue).joined(separator: ", ")
-                throw Refusal(sentence: "the option cacheType is '\(value)'; it is one of \(all)")
-            }
-            cacheType = type
         }
     }
 }

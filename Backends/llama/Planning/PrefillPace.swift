@@ -49,11 +49,15 @@ package struct PrefillPace: Equatable, Sendable {
 
     package init() {}
 
-    /// The number of prompt tokens that the next step may compute.
-    package func room(_ company: Company) -> Int {
-        let fitting = nanosecondsPerToken == 0 ? .max : Int(clamping: company.stepNanoseconds / nanosecondsPerToken)
+    /// The number of prompt tokens that the next step may compute. `wanted`: those of all prompts that are not computed;
+    /// where they take up to a third longer than a step should, all are computed at once, because what is left over would
+    /// take a step of its own, with a token of each sequence that generates.
+    package func room(_ company: Company, wanted: Int = .max) -> Int {
+        let all = nanosecondsPerToken == 0 ? .max : Int(clamping: company.stepNanoseconds / nanosecondsPerToken)
         // Each sequence that generates has one token, which takes as long as one of a prompt.
-        var tokens = min(tokensTried, fitting - company.generating)
+        let fitting = all - company.generating
+        if wanted <= tokensTried, wanted - wanted / 4 <= fitting { return wanted }
+        var tokens = min(tokensTried, fitting)
         if tokens >= Self.tokensTile / 2 {
             tokens = (tokens + Self.tokensTile / 2) / Self.tokensTile * Self.tokensTile
         }

@@ -47,6 +47,9 @@ thread_local bool isCut = false;
 /// Whether this thread loads an adapter: the library warns of each tensor whose weights it keeps in another order.
 thread_local bool isLoadingAdapter = false;
 
+/// Where warnings go while it is unknown whether they matter; NULL: to standard error.
+thread_local std::string *heldWarnings = nullptr;
+
 /// Writes warnings and errors to standard error, which is the backend's log; other messages are dropped.
 void logCallback(ggml_log_level level, const char *text, void *) {
     if (isCut) return;
@@ -54,6 +57,10 @@ void logCallback(ggml_log_level level, const char *text, void *) {
     // A continuation belongs to the line before it.
     if (level != GGML_LOG_LEVEL_CONT) last = level;
     if (last < (isLoadingAdapter ? GGML_LOG_LEVEL_ERROR : GGML_LOG_LEVEL_WARN)) return;
+    if (last == GGML_LOG_LEVEL_WARN && heldWarnings) {
+        heldWarnings->append(text);
+        return;
+    }
     std::fputs(text, stderr);
     if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
@@ -75,6 +82,13 @@ void abortCallback(const char *message) {
     if (isTokenizing) throw std::runtime_error(message);
     if (gaveUpCallback) gaveUpCallback(message);
 }
+
+/// Holds back this thread's warnings.
+struct WarningsScope {
+    std::string text;
+    WarningsScope() { heldWarnings = &text; }
+    ~WarningsScope() { heldWarnings = nullptr; }
+};
 
 struct TokenizingScope {
     TokenizingScope() { isTokenizing = true; }
@@ -579,7 +593,7 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         llama->context.reset();
         llama->threads.reset();
         llama_context_params parameters = llama_context_default_params();
-        parameters.n_ctx = settings.context_tokens * settings.sequences;
+        parameters.n_ctx = settings.cells;
         parameters.n_batch = settings.batch_tokens;
         parameters.n_ubatch = settings.batch_tokens;
         parameters.n_seq_max = settings.sequences;
@@ -719,9 +733,12 @@ int32_t hearth_llama_decode(hearth_llama *llama, bool (*goesOn)(void *), void *c
         llama->goesOn = goesOn;
         llama->goesOnContext = context;
         clearError();
+        const WarningsScope warnings;
         const int32_t result = llama_decode(llama->context.get(), llama->batch->raw());
         llama->goesOn = nullptr;
         isCut = false;
+        // That there was no room is nothing unusual: others give way.
+        if (result != HEARTH_LLAMA_NO_ROOM) std::fputs(warnings.text.c_str(), stderr);
         return result;
     });
 }

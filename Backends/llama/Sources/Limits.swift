@@ -1,8 +1,9 @@
 /// The bounds of the backend's memory and of the length of a step. `PrefillPace`, `PreTokenizer`, `CacheTable`,
 /// `MemoryPlan` and `TextQueue` have the bounds of their own decisions.
 enum Limits {
-    /// The context of a model that was trained on more, when the manifest names none: caches cost memory.
-    static let contextTokensDefaultMax = 8_192
+    /// The context of a model that was trained on more, when the manifest names none. Where sequences share their cells,
+    /// one may have those of all, and there are as many as the model was trained on if memory allows.
+    static let contextTokensUsual = 8_192
     /// The memory of longer contexts is calculated from this one, because even a measured context takes some.
     static let measuredContextTokensMax = 4_096
     /// llama.cpp has no more sequences in one context.

@@ -26,7 +26,7 @@ extension LlamaEngine {
         try open(request)
         let measured = try measure(request)
         let plan = measured.plan
-        let context = measured.cost.bytes(contextTokens: plan.contextTokens, sequences: plan.sequences)
+        let context = measured.cost.bytes(cells: plan.cells, sequences: plan.sequences)
         let copies = measured.loading == HEARTH_LLAMA_REORDERED ? measured.copiesBytes : 0
         // The program, and the measured model's vocabulary and adapters, which take the room that the loaded ones will
         // take.
@@ -35,6 +35,7 @@ extension LlamaEngine {
         var inspected = InspectedModel(
             offer: LoadedModel(maxContextTokens: plan.contextTokens, maxSequences: plan.sequences),
             memoryBytes: used + context + copies)
+        inspected.cacheTokens = plan.cells
         inspected.contextBytes = context
         inspected.copiedWeightsBytes = copies
         measured.model.describe(&inspected)
@@ -45,7 +46,7 @@ extension LlamaEngine {
         try open(request)
         let (plan, loading) = try planned(request)
         let model = try LlamaModel(loading, request, progress: progress)
-        let count = try prepare(model, plan, request)
+        let count = try prepare(model, plan, request).sequences
         modelID = request.model
         hasOtherTemplate = request.chatTemplate != nil
         sequences = Array(repeating: nil, count: count)
@@ -91,35 +92,67 @@ extension LlamaEngine {
         let cost: MemoryPlan.Cost
         /// Weights that have quicker kernels in another order.
         let copiesBytes: UInt64
+        let usual: MemoryPlan.Wish
         let plan: MemoryPlan
         let loading: hearth_llama_loading
     }
 
-    /// Plans the sequences that there is memory for, and whether there is room for weights in an order with quicker
-    /// kernels.
+    /// Plans what there is memory for, and whether there is room for weights in an order with quicker kernels.
     private mutating func measure(_ request: LoadRequest) throws(EngineFault) -> Measured {
         let model = try LlamaModel(HEARTH_LLAMA_MEASURED, request) { _ in }
-        let trained = Int(model.facts.context_tokens)
-        let isContextWanted = request.contextTokens > 0
-        let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensDefaultMax
-        contextTokens = trained > 0 ? min(wanted, trained) : wanted
-        let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
+        let options = try options(request)
+        let usual = try wish(request, options, model)
+        contextTokens = usual.contextTokens
         // The measured model's vocabulary and its adapters take the room that the loaded ones will take.
         defer { withExtendedLifetime(model) {} }
         let (cost, copiesBytes) = try model.needs(
-            contextTokens: min(contextTokens, Limits.measuredContextTokensMax), cacheType: options(request).cacheType)
+            contextTokens: min(contextTokens, Limits.measuredContextTokensMax), isShared: usual.sharedCells != nil,
+            cacheType: options.cacheType)
         let stacks = Self.stacksBytes(request)
-        func planned(beside bytes: UInt64) -> MemoryPlan? {
-            MemoryPlan(cost, contextTokens: contextTokens, isContextWanted: isContextWanted, sequences: sequences) {
+        func planned(_ wish: MemoryPlan.Wish, beside bytes: UInt64) -> MemoryPlan? {
+            MemoryPlan(cost, wish) {
                 let (all, overflow) = $0.addingReportingOverflow(bytes + stacks)
                 return !overflow && hearth_llama_has_room(all)
             }
         }
-        guard let plan = planned(beside: 0) else { throw noMemory(cost, request) }
-        let isReordered = copiesBytes > 0 && plan.hasRoom(forCopies: planned(beside: copiesBytes))
+        guard let least = planned(usual, beside: 0) else { throw noMemory(cost, request) }
+        let isReordered = copiesBytes > 0 && least.hasRoom(forCopies: planned(usual, beside: copiesBytes))
+        // More cells than usual come last.
+        var long = usual
+        if options.cacheTokens == nil, !usual.isContextWanted {
+            long.sharedCells = usual.sharedCells.map { max($0, usual.longestTokens) }
+        }
         return Measured(
-            model: model, cost: cost, copiesBytes: copiesBytes, plan: plan,
+            model: model, cost: cost, copiesBytes: copiesBytes, usual: usual,
+            plan: planned(long, beside: isReordered ? copiesBytes : 0) ?? least,
             loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
+    }
+
+    /// What the owner and the model would have, without the memory for a context longer than usual.
+    private func wish(
+        _ request: LoadRequest, _ options: ModelOptions, _ model: LlamaModel
+    ) throws(EngineFault) -> MemoryPlan.Wish {
+        let trained = Int(model.facts.context_tokens)
+        let isContextWanted = request.contextTokens > 0
+        let wanted = isContextWanted ? request.contextTokens : Limits.contextTokensUsual
+        var context = trained > 0 ? min(wanted, trained) : wanted
+        let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
+        var shared = model.prefersSeparateCaches ? nil : context * sequences
+        if let cells = options.cacheTokens {
+            guard !isContextWanted || context <= cells else {
+                throw EngineFault(
+                    .badModel,
+                    """
+                    the option cacheTokens is \(cells), fewer than the \(context) of one context; raise it, or lower \
+                    contextTokens
+                    """)
+            }
+            context = min(context, cells)
+            shared = cells
+        }
+        return MemoryPlan.Wish(
+            contextTokens: context, isContextWanted: isContextWanted, sequences: sequences, sharedCells: shared,
+            longestTokens: max(trained, context))
     }
 
     /// The plan to load by; the log tells what it leaves out for lack of memory.
@@ -127,12 +160,18 @@ extension LlamaEngine {
         _ request: LoadRequest
     ) throws(EngineFault) -> (MemoryPlan, hearth_llama_loading) {
         let measured = try measure(request)
-        let plan = measured.plan
-        let sequences = min(max(1, request.maxSequences), Limits.sequencesMax)
-        if plan.contextTokens < contextTokens || plan.sequences < sequences {
+        let (plan, usual) = (measured.plan, measured.usual)
+        if let cells = usual.sharedCells, plan.cells < cells {
             Backend.log(
                 """
-                there is memory for \(plan.sequences) of \(sequences) sequences of \(plan.contextTokens) tokens; \
+                there is memory for \(plan.cells) tokens of all sequences together instead of \(cells); for more raise \
+                memoryMebibytes in the manifest
+                """)
+        }
+        if plan.sequences < usual.sequences || plan.contextTokens < usual.contextTokens {
+            Backend.log(
+                """
+                there is memory for \(plan.sequences) of \(usual.sequences) sequences of \(plan.contextTokens) tokens; \
                 for more raise memoryMebibytes in the manifest, or lower contextTokens
                 """)
         }
@@ -146,25 +185,30 @@ extension LlamaEngine {
         return (plan, measured.loading)
     }
 
-    /// Makes caches for as many sequences as there is memory for.
+    /// Makes the caches of a plan, or of what of it there is memory for.
     private mutating func prepare(
         _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
-    ) throws(EngineFault) -> Int {
-        contextTokens = plan.contextTokens
+    ) throws(EngineFault) -> MemoryPlan {
+        var plan = plan
         let cacheType = try options(request).cacheType
-        var count = plan.sequences
-        while count > 0 {
+        while true {
             let isPrepared = model.prepare(
-                contextTokens: contextTokens, sequences: count, threads: request.threads, cacheType: cacheType)
-            if isPrepared { return count }
-            count /= 2
-            if count > 0 { Backend.log("there was no memory for \(count * 2) sequences; trying \(count)") }
+                cells: plan.cells, isShared: plan.isShared, sequences: plan.sequences, threads: request.threads,
+                cacheType: cacheType)
+            if isPrepared {
+                contextTokens = plan.contextTokens
+                cells = plan.cells
+                return plan
+            }
+            guard let smaller = plan.smaller else { break }
+            Backend.log("there was no memory for \(plan.cells) tokens of \(plan.sequences) sequences; trying less")
+            plan = smaller
         }
         let error = LlamaModel.firstError
         throw EngineFault(
             .badModel,
             LoadFailure.speaksOfMemory(error) || error.isEmpty
-                ? "there is no memory for a context of \(contextTokens) tokens; raise memoryMebibytes in the manifest"
+                ? "there is no memory for a context of \(plan.contextTokens) tokens; raise memoryMebibytes in the manifest"
                 : "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
     }
 
@@ -176,7 +220,7 @@ extension LlamaEngine {
     private func noMemory(_ cost: MemoryPlan.Cost, _ request: LoadRequest) -> EngineFault {
         let isContextWanted = request.contextTokens > 0
         let tokens = isContextWanted ? contextTokens : min(contextTokens, MemoryPlan.contextTokensMin)
-        let needed = cost.bytes(contextTokens: tokens, sequences: 1) &+ Self.stacksBytes(request)
+        let needed = cost.bytes(cells: tokens, sequences: 1) &+ Self.stacksBytes(request)
         let free = MemoryPlan.most(below: needed, fits: hearth_llama_has_room)
         let limit = hearth_llama_memory_limit()
         let allowed = limit > 0 ? "of the \(limit >> 20) MiB that the sandbox allows in all" : "on this machine"

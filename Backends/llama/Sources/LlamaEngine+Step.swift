@@ -8,9 +8,11 @@ extension LlamaEngine {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let model = try loadedModel()
         let isTextPending = takeTexts(model, &step)
-        let runnable = nextInTurn(step.sequences)
-        let promptTokens = plan(runnable, beside: step.sequences, model)
-        if drafts, promptSequences == 0 { draft(step) }
+        let admitted = withRoom(step.sequences)
+        let runnable = nextInTurn(admitted)
+        let promptTokens = plan(runnable, beside: admitted, model)
+        if drafts, promptSequences == 0, !skipsDraft { draft(step) }
+        skipsDraft = false
         guard !planned.isEmpty else {
             step.hasProgress = isTextPending && textsProgressed()
             return isTextPending ? .at(nanoseconds: Backend.nowNanoseconds + Limits.textIntervalNanoseconds) : .idle
@@ -20,7 +22,7 @@ extension LlamaEngine {
         }
         fill(model)
         let running = RunningStep(
-            sequences: planned.map(\.sequence), promptTokens: promptTokens, company: company(step.sequences),
+            sequences: planned.map(\.sequence), promptTokens: promptTokens, company: company(runnable),
             expectedNanoseconds: pace.nanoseconds(promptTokens: promptTokens))
         let began = Backend.nowNanoseconds
         let attend = step.attend
@@ -38,7 +40,9 @@ extension LlamaEngine {
         switch decoded {
         case .done: break
         case .noRoom:
-            makeRoom(model, &step)
+            // Nobody gives way for drafted tokens.
+            skipsDraft = planned.contains { !$0.draft.isEmpty }
+            if !skipsDraft { makeRoom(model, &step) }
             return .again
         case .cut:
             switch verdict {
@@ -77,6 +81,17 @@ extension LlamaEngine {
         }
         guard let turn = adapterTurns.next(among: sets) else { return [] }
         return runnable.filter { sequences[$0]?.adapters == turn }
+    }
+
+    /// Those of some sequences that have room for their tokens, or are not tokenized yet.
+    private mutating func withRoom(_ runnable: [Int]) -> [Int] {
+        if runnable.allSatisfy({ sequences[$0]?.hasRoom ?? true }) { return runnable }
+        for number in CacheRoom.admitted(members(runnable), cells: cells) { sequences[number]?.hasRoom = true }
+        return runnable.filter { sequences[$0]?.hasRoom ?? true }
+    }
+
+    private func members(_ runnable: [Int]) -> [CacheRoom.Member] {
+        sequences.compactMap { $0.map { $0.member(isRunnable: runnable.contains($0.number)) } }
     }
 
     /// The sequences that wait for the step that was planned.
@@ -122,7 +137,8 @@ extension LlamaEngine {
         }
         promptSequences = 0
         guard !prompts.isEmpty else { return 0 }
-        let room = min(pace.room(company(all)), Limits.batchTokens - planned.count)
+        let wanted = prompts.reduce(0) { $0 + $1.tokens }
+        let room = min(pace.room(company(all), wanted: wanted), Limits.batchTokens - planned.count)
         let shares = PromptShares(room: room, among: prompts).tokens
         for (sequence, tokens) in shares { planned.append(Planned(sequence: sequence, tokens: tokens)) }
         promptSequences = shares.count
@@ -311,19 +327,27 @@ extension LlamaEngine {
         step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
     }
 
-    /// The caches are full, though each sequence has its share: the model has more state than its context. Empties the
-    /// idle cache that was used longest ago; when there is none, ends the youngest sequence.
+    /// A batch found no cells. Empties the idle cache that was used longest ago; when there is none, a sequence gives way,
+    /// and computes its tokens again when there is room. One that is alone ends: the model then keeps more than the cells of
+    /// its context.
     private mutating func makeRoom(_ model: LlamaModel, _ step: inout Step) {
         if let idle = caches.emptyOldest() {
             _ = model.forget(cache: idle, from: 0)
             return
         }
-        let numbers = planned.map(\.sequence)
-        guard let youngest = numbers.max(by: { (sequences[$0]?.arrival ?? 0) < (sequences[$1]?.arrival ?? 0) }),
-            let ended = discard(youngest)
-        else { return }
+        if let number = CacheRoom.givingWay(members(step.sequences)), let sequence = sequences[number] {
+            sequences[number]?.giveWay()
+            handOver(cache: sequence.cache, computed: nil)
+            _ = model.forget(cache: sequence.cache, from: 0)
+            return
+        }
+        guard let number = planned.first?.sequence, let ended = discard(number) else { return }
         step.fail(
-            youngest, EngineFault(.overloaded, "the model's memory is full; try again when others have finished"),
+            number,
+            EngineFault(
+                .overloaded,
+                "the caches of \"\(modelID)\" have no room for more of this; shorten the prompt, or ask for fewer tokens"
+            ),
             prompt: ended.promptTokens)
     }
 }

@@ -16,6 +16,8 @@ struct LlamaEngine: Engine {
     /// The model's settings have a chat template in place of that in its file.
     var hasOtherTemplate = false
     var contextTokens = 0
+    /// The cells of all caches together.
+    var cells = 0
     /// By number; nil while the number is free, or while its prompt is not tokenized yet.
     var sequences: [Sequence?] = []
     var caches = CacheTable(count: 0)
@@ -24,6 +26,8 @@ struct LlamaEngine: Engine {
     /// Whether tokens are drafted.
     var drafts = false
     var draftCost = DraftCost()
+    /// The step before had no room for drafted tokens.
+    var skipsDraft = false
     var arrivals: UInt64 = 0
     /// The number of prompt tokens that a step computes.
     var pace = PrefillPace()
@@ -104,11 +108,12 @@ struct LlamaEngine: Engine {
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
-            cache: taken.cache, scope: scope, adapters: adapters, arrival: arrivals, tokens: prompt, computed: held,
-            promptTokens: PromptTokens(total: prompt.count, cached: held),
+            number: sequence, cache: taken.cache, scope: scope, adapters: adapters, arrival: arrivals, tokens: prompt,
+            computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, answer: AnswerText(request, model), beginning: beginning)
+            sampler: sampler, answer: AnswerText(request, model), beginning: beginning,
+            shared: taken.source?.isInUse == false ? held : 0)
     }
 
     private func adapterSet(of request: GenerateRequest) throws(EngineFault) -> AdapterSet {
@@ -141,11 +146,12 @@ struct LlamaEngine: Engine {
     mutating func release(_ sequence: Int) -> Sequence? {
         guard let ended = remove(sequence) else { return nil }
         handOver(cache: ended.cache, computed: ended.computed)
-        caches.giveBack(
+        let isKept = caches.giveBack(
             ended.cache,
             holding: CacheTable.Kept(
                 scope: ended.scope, tokens: Array(ended.tokens.prefix(ended.computed)),
                 promptTokens: ended.promptTokens.total))
+        if !isKept { _ = model?.forget(cache: ended.cache, from: 0) }
         return ended
     }
 
@@ -161,6 +167,7 @@ struct LlamaEngine: Engine {
     private mutating func remove(_ sequence: Int) -> Sequence? {
         guard sequences.indices.contains(sequence), let ended = sequences[sequence] else { return nil }
         sequences[sequence] = nil
+        for number in sequences.indices { sequences[number]?.awaitsEnd = false }
         return ended
     }
 

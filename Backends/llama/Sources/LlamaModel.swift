@@ -78,30 +78,35 @@ final class LlamaModel: @unchecked Sendable {
 
     deinit { hearth_llama_free(llama) }
 
-    /// Makes the caches; returns false when there is no memory for them.
-    func prepare(contextTokens: Int, sequences: Int, threads: Int, cacheType: ModelOptions.CacheType) -> Bool {
-        cacheType.rawValue.withCString { type in
-            prepare(contextTokens: contextTokens, sequences: sequences, threads: threads, cacheType: type)
-        }
-    }
+    /// Whether each sequence has a cache of its own where nothing else is asked for.
+    var prefersSeparateCaches: Bool { facts.weights_bytes <= Limits.separateCachesWeightsBytesMax }
 
-    private func prepare(contextTokens: Int, sequences: Int, threads: Int, cacheType: UnsafePointer<CChar>) -> Bool {
-        let settings = hearth_llama_context_settings(
-            context_tokens: UInt32(clamping: contextTokens), sequences: UInt32(clamping: sequences),
-            batch_tokens: UInt32(Limits.batchTokens),
-            drafted_tokens: drafts ? UInt32(DraftLength.tokensMax) : 0, threads: UInt32(clamping: max(1, threads)),
-            separate_caches: facts.weights_bytes <= Limits.separateCachesWeightsBytesMax, cache_type: cacheType)
-        let cells = settings.context_tokens.multipliedReportingOverflow(by: settings.sequences)
-        return !cells.overflow && hearth_llama_prepare(llama, settings)
+    /// Makes the caches, with so many cells in all; returns false when there is no memory for them.
+    func prepare(
+        cells: Int, isShared: Bool, sequences: Int, threads: Int, cacheType: ModelOptions.CacheType
+    ) -> Bool {
+        guard let cells = UInt32(exactly: cells) else { return false }
+        return cacheType.rawValue.withCString { type in
+            hearth_llama_prepare(
+                llama,
+                hearth_llama_context_settings(
+                    cells: cells, sequences: UInt32(clamping: sequences), batch_tokens: UInt32(Limits.batchTokens),
+                    drafted_tokens: drafts ? UInt32(DraftLength.tokensMax) : 0,
+                    threads: UInt32(clamping: max(1, threads)), separate_caches: !isShared, cache_type: type))
+        }
     }
 
     /// The memory that a measured model would take: for contexts up to a length, and for the copies of weights in
     /// another order. Throws when llama.cpp makes no such context.
     func needs(
-        contextTokens: Int, cacheType: ModelOptions.CacheType
+        contextTokens: Int, isShared: Bool, cacheType: ModelOptions.CacheType
     ) throws(EngineFault) -> (context: MemoryPlan.Cost, reorderedWeightsBytes: UInt64) {
         func measure(_ tokens: Int, sequences: Int) throws(EngineFault) -> hearth_llama_needs {
-            guard prepare(contextTokens: tokens, sequences: sequences, threads: 1, cacheType: cacheType) else {
+            guard
+                prepare(
+                    cells: tokens * sequences, isShared: isShared, sequences: sequences, threads: 1,
+                    cacheType: cacheType)
+            else {
                 throw EngineFault(
                     .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(Self.firstError))")
             }

@@ -3,6 +3,7 @@ import LlamaPlanning
 
 /// One running completion.
 struct Sequence {
+    let number: Int
     /// The cache that holds its computed tokens.
     let cache: Int
     /// The scope that it is computed for, which its adapters are a part of.
@@ -27,6 +28,12 @@ struct Sequence {
     var beginning: SharedBeginning?
     /// How many tokens are drafted for it.
     var draft = DraftLength()
+    /// Whether it was given cells to compute in (`CacheRoom`).
+    var hasRoom = false
+    /// It gave way to others, and no sequence has ended since.
+    var awaitsEnd = false
+    /// Of the computed tokens, those whose cells another sequence held first.
+    var shared = 0
 
     /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
     var uncomputed: Int { tokens.count - computed }
@@ -35,6 +42,23 @@ struct Sequence {
     mutating func take(_ tokens: Int) {
         beginning = nil
         computed = tokens
+        shared = tokens
         promptTokens.cached = tokens
+    }
+
+    /// Its cells go to others; all its tokens are computed again once it has room.
+    mutating func giveWay() {
+        beginning = nil
+        computed = 0
+        shared = 0
+        promptTokens.cached = 0
+        hasRoom = false
+        awaitsEnd = true
+    }
+
+    func member(isRunnable: Bool) -> CacheRoom.Member {
+        CacheRoom.Member(
+            sequence: number, arrival: arrival, cells: max(0, tokens.count - shared), isHolding: computed > 0,
+            hasRoom: hasRoom, isRunnable: isRunnable, awaitsEnd: awaitsEnd)
     }
 }

@@ -16,6 +16,7 @@ package struct Inspected: WireMessage, Equatable, Sendable {
     package var licence = ""
     package var hasChatTemplate = false
     package var templateFlaw = ""
+    package var cacheTokens: UInt64 = 0
 
     package init() {}
 
@@ -26,6 +27,7 @@ package struct Inspected: WireMessage, Equatable, Sendable {
         let numbers: [(Int, UInt64)] = [
             (1, UInt64(contextTokens)), (2, UInt64(maxSequences)), (3, memoryBytes), (4, contextBytes),
             (5, copiedWeightsBytes), (8, parameters), (10, UInt64(trainedContextTokens)), (12, hasChatTemplate ? 1 : 0),
+            (14, cacheTokens),
         ]
         let texts = [(6, architecture), (7, name), (9, quantisation), (11, licence), (13, templateFlaw)]
         return numbers.reduce(0) { $0 + WireSize.field($1.0, varint: $1.1) }
@@ -46,6 +48,7 @@ package struct Inspected: WireMessage, Equatable, Sendable {
         writer.field(11, string: licence)
         writer.field(12, varint: hasChatTemplate ? 1 : 0)
         writer.field(13, string: templateFlaw)
+        writer.field(14, varint: cacheTokens)
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -65,6 +68,7 @@ package struct Inspected: WireMessage, Equatable, Sendable {
             case (11, .bytes): licence = try reader.string(field: 11)
             case (12, .varint): hasChatTemplate = try reader.varint() != 0
             case (13, .bytes): templateFlaw = try reader.string(field: 13)
+            case (14, .varint): cacheTokens = try reader.varint()
             default: try reader.skip(field.type)
             }
         }

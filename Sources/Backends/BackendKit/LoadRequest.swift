@@ -105,6 +105,8 @@ public struct InspectedModel: Equatable, Sendable {
     public var contextBytes: UInt64 = 0
     /// The part of it for copies of weights in another order.
     public var copiedWeightsBytes: UInt64 = 0
+    /// The tokens that the caches of all sequences together hold; 0 where it is unknown.
+    public var cacheTokens = 0
     /// The family of models, such as "llama"; empty where it is unknown, like the other texts.
     public var architecture = ""
     /// The name that the model's authors gave it.
@@ -144,6 +146,7 @@ extension Inspected {
         licence = Self.cut(model.licence)
         hasChatTemplate = model.hasChatTemplate
         templateFlaw = Self.cut(model.templateFlaw)
+        cacheTokens = UInt64(clamping: model.cacheTokens)
     }
 
     /// The longest beginning of whole characters within the contract's bound.

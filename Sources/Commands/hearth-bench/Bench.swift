@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
         abstract: "Measure a running agent, and the least that the same load could cost.",
         subcommands: [
             RelayCommand.self, TurnsCommand.self, BareCommand.self, BareRelayCommand.self, BareProducerCommand.self,
-            SandboxCommand.self,
+            SandboxCommand.self, LlamaCommand.self,
         ])
 }
 

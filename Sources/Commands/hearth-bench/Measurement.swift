@@ -31,6 +31,20 @@ struct Measurement {
         return (user + system) / 100
     }
 
+    /// The same of a process and of all that descend from it.
+    static func processorSecondsOfTree(_ root: Int32) throws -> Double {
+        var parents: [Int32: Int32] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
+            // It may have ended meanwhile.
+            guard let pid = Int32(name), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            else { continue }
+            let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+            if fields.count > 2, let parent = Int32(fields[2]) { parents[pid] = parent }
+        }
+        func descends(_ pid: Int32) -> Bool { pid == root || parents[pid].map { $0 > 0 && descends($0) } ?? false }
+        return try parents.keys.filter(descends).reduce(0) { $0 + (try processorSeconds(of: $1)) }
+    }
+
     static func print(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys

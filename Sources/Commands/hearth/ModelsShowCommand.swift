@@ -40,7 +40,7 @@ struct ModelsShowCommand: AsyncParsableCommand {
             ("licence", details.licence),
             ("chat template", template(details)),
             ("context", context(details)),
-            ("requests at once", details.maxSequences == 0 ? "" : "\(details.maxSequences)" + each(details)),
+            ("requests at once", requests(details)),
             ("capabilities", details.capabilities.joined(separator: ", ")),
             ("memory", memory(details)),
             ("processes", details.replicas > 1 ? "up to \(details.replicas)" : ""),
@@ -59,6 +59,14 @@ struct ModelsShowCommand: AsyncParsableCommand {
         guard details.contextTokens > 0 else { return "" }
         let trained = details.trainedContextTokens
         return "\(details.contextTokens) tokens" + (trained == 0 ? "" : ", trained for \(trained)")
+    }
+
+    private static func requests(_ details: Hearth_Admin_V1_ModelDetails) -> String {
+        guard details.maxSequences > 0 else { return "" }
+        let apart = UInt64(details.maxSequences) * UInt64(details.contextTokens)
+        let isShared = details.cacheTokens > 0 && details.cacheTokens < apart
+        return "\(details.maxSequences)" + (isShared ? ", with \(details.cacheTokens) tokens together" : "")
+            + each(details)
     }
 
     /// What follows a figure of one process.

@@ -236,6 +236,12 @@ package nonisolated struct Hearth_Admin_V1_ModelDetails: @unchecked Sendable {
     set {_uniqueStorage()._replicas = newValue}
   }
 
+  /// The tokens that all requests of one process together may have at once; 0 where that is not known.
+  package var cacheTokens: UInt64 {
+    get {_storage._cacheTokens}
+    set {_uniqueStorage()._cacheTokens = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -979,7 +985,7 @@ nonisolated extension Hearth_Admin_V1_ShowModelRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ModelDetails"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_max_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}untold\0\u{1}capabilities\0\u{1}replicas\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_max_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}untold\0\u{1}capabilities\0\u{1}replicas\0\u{3}cache_tokens\0")
 
   fileprivate class _StorageClass {
     var _model: String = String()
@@ -1005,6 +1011,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
     var _untold: String = String()
     var _capabilities: [String] = []
     var _replicas: UInt32 = 0
+    var _cacheTokens: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1038,6 +1045,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
       _untold = source._untold
       _capabilities = source._capabilities
       _replicas = source._replicas
+      _cacheTokens = source._cacheTokens
     }
   }
 
@@ -1079,6 +1087,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
         case 21: try { try decoder.decodeSingularStringField(value: &_storage._untold) }()
         case 22: try { try decoder.decodeRepeatedStringField(value: &_storage._capabilities) }()
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._replicas) }()
+        case 24: try { try decoder.decodeSingularUInt64Field(value: &_storage._cacheTokens) }()
         default: break
         }
       }
@@ -1156,6 +1165,9 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
       if _storage._replicas != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._replicas, fieldNumber: 23)
       }
+      if _storage._cacheTokens != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._cacheTokens, fieldNumber: 24)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1188,6 +1200,7 @@ nonisolated extension Hearth_Admin_V1_ModelDetails: SwiftProtobuf.Message, Swift
         if _storage._untold != rhs_storage._untold {return false}
         if _storage._capabilities != rhs_storage._capabilities {return false}
         if _storage._replicas != rhs_storage._replicas {return false}
+        if _storage._cacheTokens != rhs_storage._cacheTokens {return false}
         return true
       }
       if !storagesAreEqual {return false}

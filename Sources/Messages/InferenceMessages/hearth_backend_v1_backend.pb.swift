@@ -509,6 +509,10 @@ package nonisolated struct Hearth_Backend_V1_Inspected: Sendable {
   /// Why its template cannot be used, to complete "the chat template ..."; empty where it can, or where there is none.
   package var templateFlaw: String = String()
 
+  /// The tokens that the caches of all sequences together hold; 0 where it is unknown. Where this is less than
+  /// `context_tokens` times `max_sequences`, not all sequences can be as long as one.
+  package var cacheTokens: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1615,7 +1619,7 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Inspected"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_bytes\0\u{3}context_bytes\0\u{3}copied_weights_bytes\0\u{1}architecture\0\u{1}name\0\u{1}parameters\0\u{1}quantisation\0\u{3}trained_context_tokens\0\u{1}licence\0\u{3}has_chat_template\0\u{3}template_flaw\0\u{3}cache_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1636,6 +1640,7 @@ nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftP
       case 11: try { try decoder.decodeSingularStringField(value: &self.licence) }()
       case 12: try { try decoder.decodeSingularBoolField(value: &self.hasChatTemplate_p) }()
       case 13: try { try decoder.decodeSingularStringField(value: &self.templateFlaw) }()
+      case 14: try { try decoder.decodeSingularUInt64Field(value: &self.cacheTokens) }()
       default: break
       }
     }
@@ -1681,6 +1686,9 @@ nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftP
     if !self.templateFlaw.isEmpty {
       try visitor.visitSingularStringField(value: self.templateFlaw, fieldNumber: 13)
     }
+    if self.cacheTokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.cacheTokens, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1698,6 +1706,7 @@ nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftP
     if lhs.licence != rhs.licence {return false}
     if lhs.hasChatTemplate_p != rhs.hasChatTemplate_p {return false}
     if lhs.templateFlaw != rhs.templateFlaw {return false}
+    if lhs.cacheTokens != rhs.cacheTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -111,6 +111,7 @@ enum AdminAnswers {
                     $0.contextTokens = inspected.contextTokens
                     $0.maxSequences = inspected.maxSequences
                 }
+                $0.cacheTokens = inspected.cacheTokens
                 $0.contextBytes = inspected.contextBytes
                 $0.copiedWeightsBytes = inspected.copiedWeightsBytes
             case .refused(let sentence), .untold(let sentence): $0.untold = sentence

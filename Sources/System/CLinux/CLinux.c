@@ -37,7 +37,13 @@ int hearth_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 int hearth_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
 
 int hearth_seal(int descriptor) {
-    return fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int result = fcntl(descriptor, F_ADD_SEALS, seals);
+    // The kernel itself may hold a page of the file for longer than it waits for that to end (mm/memfd.c).
+    for (int attempts = 1; result != 0 && errno == EBUSY && attempts < 5; attempts++) {
+        result = fcntl(descriptor, F_ADD_SEALS, seals);
+    }
+    return result;
 }
 
 int hearth_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }

@@ -154,6 +154,7 @@ extension SeededRandom {
             $0.licence = text()
             $0.hasChatTemplate_p = chance()
             $0.templateFlaw = text()
+            $0.cacheTokens = number()
         }
     }
 

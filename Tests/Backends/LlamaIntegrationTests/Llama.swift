@@ -9,10 +9,10 @@ extension BackendDriver {
     /// A process with a file of weights, which it has loaded.
     static func llama(
         weights: String = Repository.demoModel, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16,
-        dataMebibytes: UInt64? = nil
+        dataMebibytes: UInt64? = nil, options: [String: String] = [:]
     ) throws -> BackendDriver {
         let backend = try unloadedLlama(weights: weights, dataMebibytes: dataMebibytes)
-        try backend.load(model: "demo", contextTokens: contextTokens, maxSequences: maxSequences)
+        try backend.load(model: "demo", contextTokens: contextTokens, maxSequences: maxSequences, options: options)
         return backend
     }
 

@@ -36,7 +36,7 @@ struct CacheTableTests {
             // With one cache there is no other choice, and still nothing of it is used.
             var table = CacheTable(count: 1)
             let first = take(&table, prompt(50), holder)
-            table.giveBack(first.cache, holding: kept(holder, prompt(50)))
+            #expect(table.giveBack(first.cache, holding: kept(holder, prompt(50))) == !holder.isEmpty)
             let second = take(&table, prompt(50), asker)
             #expect(second.held == 0)
         }

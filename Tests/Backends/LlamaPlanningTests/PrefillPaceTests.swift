@@ -12,7 +12,7 @@ struct PrefillPaceTests {
         var longest: UInt64 = 0
         var steps = 0
         while left > 0 {
-            let tokens = min(left, pace.room(company))
+            let tokens = min(left, pace.room(company, wanted: left))
             let needed = UInt64(tokens) * nanosecondsPerToken
             steps += 1
             let running = RunningStep(
@@ -69,6 +69,20 @@ struct PrefillPaceTests {
         #expect(rooms.first == PrefillPace.tokensFirst)
         #expect(zip(rooms, rooms.dropFirst()).allSatisfy { $1 <= max(2 * $0, 64) })
         #expect(rooms.last == PrefillPace.tokensMax)
+    }
+
+    @Test("what is left over of a prompt is computed with it where it takes little longer")
+    func leftOver() {
+        var pace = PrefillPace()
+        let company = PrefillPace.Company.others(generating: 3)
+        #expect(pace.room(company, wanted: 17) == PrefillPace.tokensFirst, "but not before that was tried")
+        for _ in 0..<10 { pace.took(UInt64(pace.room(.alone)) * 5_000_000, promptTokens: pace.room(.alone), .alone) }
+        #expect(pace.room(company) == 128)
+        #expect(pace.room(company, wanted: 100) == 100)
+        #expect(pace.room(company, wanted: 196) == 196)
+        #expect(pace.room(company, wanted: 197) == 128)
+        #expect(pace.room(.others(generating: 149), wanted: 2) == 74)
+        #expect(pace.room(.alone, wanted: 513) == PrefillPace.tokensMax)
     }
 
     @Test("short prompts say nothing about how long a long one takes")

@@ -189,8 +189,8 @@ uint64_t hearth_llama_stack_bytes(void);
 
 /// The settings of a context.
 typedef struct hearth_llama_context_settings {
-    /// The cache holds this many tokens for each sequence.
-    uint32_t context_tokens;
+    /// The caches of all sequences together hold this many tokens.
+    uint32_t cells;
     /// At most 256.
     uint32_t sequences;
     uint32_t batch_tokens;
