@@ -115,16 +115,10 @@ extension LlamaEngine {
                 return !overflow && hearth_llama_has_room(all)
             }
         }
-        guard let least = planned(usual, beside: 0) else { throw noMemory(cost, request) }
-        let isReordered = copiesBytes > 0 && least.hasRoom(forCopies: planned(usual, beside: copiesBytes))
-        // More cells than usual come last.
-        var long = usual
-        if options.cacheTokens == nil, !usual.isContextWanted {
-            long.sharedCells = usual.sharedCells.map { max($0, usual.longestTokens) }
-        }
+        guard let plan = planned(usual, beside: 0) else { throw noMemory(cost, request) }
+        let isReordered = copiesBytes > 0 && plan.hasRoom(forCopies: planned(usual, beside: copiesBytes))
         return Measured(
-            model: model, cost: cost, copiesBytes: copiesBytes, usual: usual,
-            plan: planned(long, beside: isReordered ? copiesBytes : 0) ?? least,
+            model: model, cost: cost, copiesBytes: copiesBytes, usual: usual, plan: plan,
             loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
     }
 
