@@ -17,17 +17,38 @@ extension BackendConversation {
             }
             return nil
         }
-        try backendRan(run, finish: run.isLast ? run.finish : nil)
+        // A finish is large, and no token pays for its copies.
+        if run.isLast { try backendEnded(run, run.finish ?? Finish(.unspecified)) } else { try backendRan(run) }
         return run
     }
 
     /// Checks one run against the contract and takes its tokens off the credit.
     package mutating func backendRan(_ run: TokenRun) throws(ContractViolation) {
-        try backendRan(run.view, finish: run.finish)
+        if let finish = run.finish { try backendEnded(run.view, finish) } else { try backendRan(run.view) }
     }
 
     @inline(__always)
-    private mutating func backendRan(_ run: borrowing TokenRunView, finish: Finish?) throws(ContractViolation) {
+    private mutating func backendRan(_ run: borrowing TokenRunView) throws(ContractViolation) {
+        _ = try check(run, isLast: false)
+        guard run.tokenCount > 0 else {
+            throw ContractViolation(
+                "the sequence \(run.sequence) sent a TokenRun without tokens and without finish")
+        }
+        sequences.spend(run.sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
+    }
+
+    @inline(never)
+    private mutating func backendEnded(_ run: TokenRunView, _ finish: Finish) throws(ContractViolation) {
+        let entry = try check(run, isLast: true)
+        try check(finish, of: run.sequence, entry, tokens: entry.tokens + UInt64(run.tokenCount))
+        sequences.end(run.sequence)
+    }
+
+    /// Checks what holds for every run.
+    @inline(__always)
+    private func check(
+        _ run: borrowing TokenRunView, isLast: Bool
+    ) throws(ContractViolation) -> SequenceTable.Entry {
         let sequence = run.sequence
         guard let entry = sequences[sequence] else {
             throw ContractViolation(
@@ -43,10 +64,9 @@ extension BackendConversation {
                     + " without credit compute nothing")
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
-        let parts = run.tokenCount + (finish == nil ? 0 : 1)
         let textBytes = run.text.count + run.reasoning.count
         let textBytesMax =
-            run.tokenCount * ContractLimits.tokenTextBytesMax + (finish == nil ? 0 : ContractLimits.finishTextBytesMax)
+            run.tokenCount * ContractLimits.tokenTextBytesMax + (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(textBytes) bytes of text for \(run.tokenCount) tokens; at most"
@@ -57,20 +77,13 @@ extension BackendConversation {
             throw ContractViolation(
                 "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
-        guard run.unknownBytes <= max(parts, 1) * ContractLimits.unknownBytesMax else {
+        guard run.unknownBytes <= max(run.tokenCount + (isLast ? 1 : 0), 1) * ContractLimits.unknownBytesMax
+        else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
                     + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
         }
-        guard let finish else {
-            guard run.tokenCount > 0 else {
-                throw ContractViolation("the sequence \(sequence) sent a TokenRun without tokens and without finish")
-            }
-            sequences.spend(sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
-            return
-        }
-        try check(finish, of: sequence, entry, tokens: entry.tokens + UInt64(run.tokenCount))
-        sequences.end(sequence)
+        return entry
     }
 
     /// Checks that there are no more tokens than the request allows, nor more than fit in the context.

@@ -147,6 +147,7 @@ extension TurnState {
     }
 
     /// Reasoning is in a delta of its own, which accounts for all tokens of its run.
+    @inline(never)
     private mutating func cameReasoning(_ run: TokenRunView, tokens: UInt32) -> Actions {
         pendingTokens += tokens
         if wantsTokenIDs { pendingIDs.append(contentsOf: run.packedTokenIDs) }
