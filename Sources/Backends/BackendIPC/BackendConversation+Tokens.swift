@@ -64,9 +64,10 @@ extension BackendConversation {
                     + " without credit compute nothing")
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
-        let textBytes = run.text.count + run.reasoning.count
+        // No sum overflows: there are at most as many tokens as a UInt32 counts, and as many bytes as a frame has.
+        let textBytes = run.text.count &+ run.reasoning.count
         let textBytesMax =
-            run.tokenCount * ContractLimits.tokenTextBytesMax + (isLast ? ContractLimits.finishTextBytesMax : 0)
+            run.tokenCount &* ContractLimits.tokenTextBytesMax &+ (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(textBytes) bytes of text for \(run.tokenCount) tokens; at most"
@@ -77,8 +78,8 @@ extension BackendConversation {
             throw ContractViolation(
                 "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
-        guard run.unknownBytes <= max(run.tokenCount + (isLast ? 1 : 0), 1) * ContractLimits.unknownBytesMax
-        else {
+        let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
+        guard run.unknownBytes <= parts &* ContractLimits.unknownBytesMax else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
                     + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
