@@ -55,7 +55,8 @@ public:
     void append(const char *text, size_t bytes) { answer.append(text, bytes); }
 
     /// Looks at the whole answer so far, which takes time in proportion to its length; `reasoning` and `text` are then what
-    /// has come of them since the look before. `isWhole`: nothing more will come, and nothing is held back.
+    /// has come of them since the look before. `isWhole`: nothing more will come, and what breaks the format is text. The
+    /// beginning of a mark at the end is left out all the same.
     void look(bool isWhole);
 
     std::string reasoning;

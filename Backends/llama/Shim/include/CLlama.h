@@ -268,7 +268,7 @@ typedef struct hearth_llama_answer_parts {
 } hearth_llama_answer_parts;
 
 /// Looks at the whole answer so far, which takes time in proportion to its length: 40 ns a byte. What may be the beginning of
-/// a mark is held back, unless the answer `is_whole`.
+/// a mark is held back, and left out at the end. `is_whole`: nothing more will come.
 hearth_llama_answer_parts hearth_llama_answer_look(hearth_llama_answer *answer, bool is_whole);
 
 /// Empties the batch.
