@@ -114,9 +114,8 @@ ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std:
         auto format = bounded(
             trialLimits, "", [&] { return std::make_unique<AnswerFormat>(source, this->bosToken, this->eosToken); });
         if (!format->isPlain()) answers = std::move(format);
-    } catch (const TemplateFailure &failure) {
-        // It renders; its model's answers are then not told apart.
-        if (failure.kind == TemplateFailure::Kind::exceeds) throw;
+    } catch (const TemplateFailure &) {
+        // It renders conversations all the same; its model's answers are then not told apart.
     }
 }
 
