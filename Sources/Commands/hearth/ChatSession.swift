@@ -69,7 +69,7 @@ actor ChatSession {
     /// have come while a line is written, and then is not for the next answer.
     @discardableResult
     func interrupt(isSignal: Bool = false) async -> Bool {
-        if isSignal, let input, await input.interruptedWhileReading() { return true }
+        if isSignal, let input, await input.takeInterrupt() { return true }
         interrupts += 1
         guard isAsking, let stream else { return input != nil }
         guard interrupts == 1 else {

@@ -42,11 +42,15 @@ actor PromptInput {
     /// Writes an empty line between an answer and the next prompt.
     func separate() { if terminal != nil { Output.write("\n") } }
 
-    /// Returns whether SIGINT came while a line is written. If the terminal itself edits the line, that was Ctrl-C, and
-    /// a note says how to end.
-    func interruptedWhileReading() -> Bool {
+    /// Takes SIGINT, and returns whether nothing else needs to be done about it. The line editor takes it as Ctrl-C. If
+    /// the terminal itself edits the line, it was Ctrl-C, and a note says how to end.
+    func takeInterrupt() -> Bool {
+        if let terminal {
+            terminal.interrupt()
+            return true
+        }
         guard isReading else { return false }
-        if terminal == nil { Output.write("\n(Ctrl-D ends the conversation)\n" + shownPrompt) }
+        Output.write("\n(Ctrl-D ends the conversation)\n" + shownPrompt)
         return true
     }
 

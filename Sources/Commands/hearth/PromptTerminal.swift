@@ -58,9 +58,16 @@ final class PromptTerminal: Sendable {
     func line(prompt: String, history: [String]) async -> Answer {
         await withCheckedContinuation { continuation in
             request.withLock { $0 = Request(prompt: prompt, history: history, continuation: continuation) }
-            var none: UInt8 = 0
-            _ = write(wake.second.raw, &none, 1)
+            wakeThread(0)
         }
+    }
+
+    /// Takes SIGINT, which another process sent, as it takes Ctrl-C.
+    func interrupt() { wakeThread(UInt8(SIGINT)) }
+
+    private func wakeThread(_ reason: UInt8) {
+        var byte = reason
+        _ = write(wake.second.raw, &byte, 1)
     }
 
     fileprivate static func watch(_ number: CInt) {
@@ -121,6 +128,7 @@ private struct PromptLoop {
             draw()
         }
         if let request = terminal.request.withLock({ $0.take() }) { begin(request) }
+        if signals.contains(SIGINT) { take([.interrupt]) }
         if isReadable { read() }
     }
 

@@ -118,10 +118,12 @@ def test_control_c_gives_up_what_is_written_and_ends_nothing_else(agent, tmp_pat
     terminal.read_until("... ")
     terminal.type("\x03")
     terminal.read_until("> ")
+    terminal.type("given up")
+    terminal.read_until("given up")
+    # As Ctrl-C, whoever sends it.
     os.kill(terminal.pid, signal.SIGINT)
-    terminal.type("ke")
-    terminal.read_until("ke")
-    ask(terminal, "pt")
+    terminal.read_until("> ")
+    ask(terminal, "kept")
     # At once, before the request is on its way.
     terminal.type("ended\r\x03")
     terminal.read_until("[cancelled]")

@@ -12,11 +12,11 @@ import grpc
 import pytest
 from agent import Agent, is_alive, wait_until
 from closed_agent import ClosedAgent
-from consumer import OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
+from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
 
 STREAMS = 12
-# More than a connection's window takes while nobody reads: a stream of so many tokens stays open for as long as a test
-# does not read it.
+# Several times what a narrow connection's window takes while nobody reads: a stream of so many tokens stays open for as
+# long as a test does not read it.
 TOKENS = 8_000
 
 
@@ -50,7 +50,7 @@ def test_an_agent_takes_over_and_no_consumer_notices():
     async def stay_in_the_middle(agent, index, began):
         """A turn that is not read for as long as the agents change."""
         request = echo.request(f"long {index}", max_tokens=TOKENS, ids=True)
-        async with connect(agent) as channel:
+        async with connect(agent, **NARROW) as channel:
             call = rpc.InferenceStub(channel).Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.tokens > 5)
             began.add(index)

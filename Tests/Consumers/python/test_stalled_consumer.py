@@ -8,7 +8,7 @@ import echo
 import grpc
 import pytest
 from agent import SANITIZED, Agent, resident_kibibytes
-from consumer import connect, eventually, pb, read_turn, rpc, run
+from consumer import NARROW, connect, eventually, pb, read_turn, rpc, run
 
 STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
 NEIGHBOURS = 100
@@ -19,9 +19,6 @@ UNREAD_SECONDS = 60
 GROWTH_KIBIBYTES_MAX = 8 * 1024
 # How slowly one reads that is no consumer who does not read.
 SLOW_SECONDS_PER_EVENT = 0.025
-# A library that takes in 64 KiB ahead of what is read, and does not widen this when the connection is fast. gRPC's C core
-# tells what was read once it is half of that.
-NARROW = {"grpc.http2.bdp_probe": 0, "grpc.http2.lookahead_bytes": 65536}
 
 
 def test_a_consumer_that_does_not_read_stops_its_own_computation_only():
