@@ -76,7 +76,7 @@ package struct HTTP2Limits: LimitGroup {
     package var drainNoticeMilliseconds: UInt64 = 1_000
     /// The call is reset at the latest after twice this time without a read.
     @Limit("After GOAWAY, a call that has ended and stays unread for this long is reset.", counted: true)
-    package var drainUnreadMilliseconds: UInt64 = 5_000
+    package var drainUnreadMilliseconds: UInt64 = 60_000
     /// 0: the agent does not wait for the client to close.
     @Limit("How long a client may take to close after GOAWAY and its last stream; then we close.")
     package var drainLingerMilliseconds: UInt64 = 500

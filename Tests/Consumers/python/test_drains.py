@@ -6,6 +6,7 @@ import socket
 import time
 
 import echo
+import pytest
 import raw_http2 as h2
 from agent import Agent, wait_until
 from attack import CHAT, connect, generate, streams, usage
@@ -50,12 +51,13 @@ def test_calls_after_the_last_word_are_not_begun_and_end_nothing_else():
         peer.read_to_end()
 
 
+@pytest.mark.waits
 def test_an_answer_that_is_not_read_does_not_hold_a_connection_that_is_to_end():
     with Agent(options=AGED) as agent, connect(agent) as peer:
         turn = echo.request("unread", max_tokens=5)
         peer.send(h2.PREFACE + h2.settings((h2.INITIAL_WINDOW_SIZE, 0)) + streams(20, lambda s: generate(s, turn)))
         aged(peer)
-        peer.read_to_end(60)
+        peer.read_to_end(150)
         wait_until(lambda: usage(agent) == (0, 0), "nothing is left")
 
 

@@ -14,10 +14,10 @@ from agent import Agent, is_alive, wait_until
 from closed_agent import ClosedAgent
 from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
 
-STREAMS = 12
+STREAMS = 4
 # Several times what a narrow connection's window takes while nobody reads: a stream of so many tokens stays open for as
 # long as a test does not read it.
-TOKENS = 8_000
+TOKENS = 16_000
 
 
 class Successor(Agent):
