@@ -74,17 +74,34 @@ extension BackendConversation {
                     + " \(ContractLimits.tokenTextBytesMax) a token, and \(ContractLimits.finishTextBytesMax) with a finish"
             )
         }
-        if run.reasoning.count > 0, !tellsReasoning {
-            throw ContractViolation(
-                "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
-        }
+        let isPlain = run.isPlain
+        if entry.wantsLogprobs || !isPlain { try checkRare(run) }
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
-        guard run.unknownBytes <= parts &* ContractLimits.unknownBytesMax else {
+        guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
             throw ContractViolation(
                 "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
                     + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
         }
         return entry
+    }
+
+    /// Checks what most runs do not have.
+    @inline(never)
+    private func checkRare(_ run: borrowing TokenRunView) throws(ContractViolation) {
+        let sequence = run.sequence
+        if run.reasoning.count > 0, !tellsReasoning {
+            throw ContractViolation(
+                "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
+        }
+        guard let alternatives = sequences.logprobs(of: sequence) else {
+            guard run.logprobs.isEmpty else {
+                throw ContractViolation("the sequence \(sequence) sent log-probabilities that nobody asked for")
+            }
+            return
+        }
+        if let flaw = TokenLogprob.flaw(in: run, alternativesMax: alternatives) {
+            throw ContractViolation("the sequence \(sequence) sent \(flaw)")
+        }
     }
 
     /// Checks that there are no more tokens than the request allows, nor more than fit in the context.

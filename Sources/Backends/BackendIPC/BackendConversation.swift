@@ -170,6 +170,11 @@ extension BackendConversation {
                 "Loaded.max_sequences is \(loaded.maxSequences);"
                     + " it is at least 1 and at most Load.max_sequences, here \(load.maxSequences)")
         }
+        guard loaded.samplingDefaults.count <= ContractLimits.samplingDefaultsBytesMax else {
+            throw ContractViolation(
+                "Loaded.sampling_defaults has \(loaded.samplingDefaults.count) bytes; at most"
+                    + " \(ContractLimits.samplingDefaultsBytesMax)")
+        }
         self.loaded = loaded
         sequences = SequenceTable(count: Int(loaded.maxSequences))
         phase = .ready
@@ -301,7 +306,9 @@ extension BackendConversation {
             throw ContractViolation(
                 "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)")
         }
-        sequences.start(start.sequence, credit: start.credit, start.bounds ?? SequenceBounds(request: start.request))
+        var bounds = start.bounds ?? SequenceBounds(request: start.request)
+        if !isCapable(of: Hello.logprobs) { bounds.logprobs = nil }
+        sequences.start(start.sequence, credit: start.credit, bounds)
     }
 
     private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {

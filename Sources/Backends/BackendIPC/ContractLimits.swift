@@ -17,6 +17,13 @@ package enum ContractLimits {
     package static let tokenTextBytesMax = 1_024
     /// The most text of a run's `finish`: what its backend held back.
     package static let finishTextBytesMax = 16 << 10
+    /// The most alternatives for one token, and the longest text of a token or alternative, in its log-probabilities.
+    package static let logprobAlternativesMax = 20
+    package static let logprobTextBytesMax = 128
+    /// The most bytes of a token or of an alternative in a run's log-probabilities.
+    package static let logprobBytesMax = 160
+    /// The longest `Loaded.sampling_defaults`.
+    package static let samplingDefaultsBytesMax = 1_024
     /// The longest `cache_scope`.
     package static let cacheScopeBytesMax = 32
     /// The longest message of a backend that is no `TokenBatch`, and the longest `Finish`.

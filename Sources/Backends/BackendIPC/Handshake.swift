@@ -18,6 +18,10 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let stopStrings = "stop_strings"
     /// Computes with adapters of the model.
     package static let adapters = "adapters"
+    /// Tells the log-probabilities of its tokens.
+    package static let logprobs = "logprobs"
+    /// Knows the samplers beyond the usual ones.
+    package static let samplers = "samplers"
     /// Drafts tokens by looking them up in the sequence.
     package static let draftLookup = "draft_lookup"
     /// Capabilities that matter to the agent, and not to consumers.

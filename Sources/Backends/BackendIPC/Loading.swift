@@ -169,19 +169,25 @@ package struct LoadProgress: WireMessage, Equatable, Sendable {
 package struct Loaded: WireMessage, Equatable, Sendable {
     package var maxContextTokens: UInt32 = 0
     package var maxSequences: UInt32 = 0
+    /// A serialized `hearth.v1.Sampling`; empty: nothing is told.
+    package var samplingDefaults: [UInt8] = []
 
-    package init(maxContextTokens: UInt32, maxSequences: UInt32) {
+    package init(maxContextTokens: UInt32, maxSequences: UInt32, samplingDefaults: [UInt8] = []) {
         self.maxContextTokens = maxContextTokens
         self.maxSequences = maxSequences
+        self.samplingDefaults = samplingDefaults
     }
 
     package var encodedSize: Int {
-        WireSize.field(1, varint: UInt64(maxContextTokens)) + WireSize.field(2, varint: UInt64(maxSequences))
+        var size = WireSize.field(1, varint: UInt64(maxContextTokens)) + WireSize.field(2, varint: UInt64(maxSequences))
+        if !samplingDefaults.isEmpty { size += WireSize.field(10, byteCount: samplingDefaults.count) }
+        return size
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.field(1, varint: UInt64(maxContextTokens))
         writer.field(2, varint: UInt64(maxSequences))
+        if !samplingDefaults.isEmpty { writer.field(10, bytes: samplingDefaults) }
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -190,8 +196,10 @@ package struct Loaded: WireMessage, Equatable, Sendable {
             switch (field.number, field.type) {
             case (1, .varint): maxContextTokens = try reader.uint32()
             case (2, .varint): maxSequences = try reader.uint32()
+            case (10, .bytes): samplingDefaults += try reader.bytes()
             default: try reader.skip(field.type)
             }
         }
+        try SamplingFields.check(samplingDefaults)
     }
 }

@@ -8,29 +8,45 @@ package struct SequenceBounds: Equatable, Sendable {
     package var stopTokenIDs: [UInt32] = []
     /// The number of its stop strings.
     package var stopCount = 0
+    /// The most alternatives of each token's log-probabilities; nil: none are sent.
+    package var logprobs: Int?
 
-    package init(tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = [], stopCount: Int = 0) {
+    package init(
+        tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = [], stopCount: Int = 0, logprobs: Int? = nil
+    ) {
         self.tokensMax = tokensMax
         self.stopTokenIDs = stopTokenIDs
         self.stopCount = stopCount
+        self.logprobs = logprobs
     }
 
-    /// Reads the `stopping` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has checked the
-    /// request; for malformed bytes there are no bounds.
+    /// Reads the `stopping` and the `output` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has
+    /// checked the request; for malformed bytes there are no bounds.
     init(request: [UInt8]) {
         request.withUnsafeBytes { bytes in
             var reader = WireReader(bytes)
             do throws(WireError) {
                 while let field = try reader.next() {
-                    guard field.number == 7, field.type == .bytes else {
-                        try reader.skip(field.type)
-                        continue
-                    }
                     // A message field that occurs twice is merged, as protobuf does.
-                    try add(stopping: try reader.bytes())
+                    switch (field.number, field.type) {
+                    case (7, .bytes): try add(stopping: try reader.bytes())
+                    case (8, .bytes): try add(output: try reader.bytes())
+                    default: try reader.skip(field.type)
+                    }
                 }
             } catch {
                 self = SequenceBounds()
+            }
+        }
+    }
+
+    /// `hearth.v1.OutputOptions { logprobs = 2 }`.
+    private mutating func add(output bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (2, .varint): logprobs = Int(try reader.uint32())
+            default: try reader.skip(field.type)
             }
         }
     }

@@ -4,6 +4,8 @@ struct SequenceTable: Sendable {
     struct Entry: Sendable {
         var isRunning = false
         var cancelSent = false
+        /// Whether each token comes with log-probabilities.
+        var wantsLogprobs = false
         /// The tokens that may still come.
         var credit: UInt32 = 0
         /// Tokens that came.
@@ -53,7 +55,8 @@ struct SequenceTable: Sendable {
 
     /// The functions below need a sequence number that the table has.
     mutating func start(_ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds) {
-        entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
+        entries[Int(sequence)] = Entry(
+            isRunning: true, wantsLogprobs: bounds.logprobs != nil, credit: credit, tokensMax: bounds.tokensMax)
         self.bounds[Int(sequence)] = bounds
         begun += 1
         unsaid[Int(sequence)] = Unsaid(serial: begun, isListed: unsaid[Int(sequence)].isListed)
@@ -75,6 +78,9 @@ struct SequenceTable: Sendable {
 
     /// Whether the request named this token as one that ends it.
     func isStopToken(_ id: UInt32, of sequence: UInt32) -> Bool { bounds[Int(sequence)].stopTokenIDs.contains(id) }
+
+    /// The most alternatives that each token comes with; nil: it has no log-probabilities.
+    func logprobs(of sequence: UInt32) -> Int? { bounds[Int(sequence)].logprobs }
 
     /// The number of the request's stop strings.
     func stopCount(of sequence: UInt32) -> Int { bounds[Int(sequence)].stopCount }

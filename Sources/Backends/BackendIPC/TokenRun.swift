@@ -17,6 +17,7 @@ package struct TokenRun: WireMessage {
         if view.text.count > 0 { size += WireSize.field(3, byteCount: view.text.count) }
         if let finish { size += WireSize.field(4, message: finish) }
         if view.reasoning.count > 0 { size += WireSize.field(5, byteCount: view.reasoning.count) }
+        if view.logprobs.count > 0 { size += WireSize.field(6, byteCount: view.logprobs.count) }
         return size
     }
 
@@ -26,6 +27,7 @@ package struct TokenRun: WireMessage {
         if view.text.count > 0 { writer.field(3, bytes: view.text) }
         if let finish { writer.field(4, message: finish) }
         if view.reasoning.count > 0 { writer.field(5, bytes: view.reasoning) }
+        if view.logprobs.count > 0 { writer.field(6, bytes: view.logprobs) }
     }
 
     /// Valid as long as `bytes`.

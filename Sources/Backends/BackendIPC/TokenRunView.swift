@@ -13,12 +13,14 @@ package struct TokenRunView {
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
     /// As `text`, which it comes before: what the model wrote to itself.
     package var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// Whether it is the last run of its sequence, which has a `finish`.
-    package private(set) var isLast = false
-    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error.
-    private var finishContent = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
+    package var logprobs = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Nil: it is not the last
+    /// run of its sequence. Start and length are apart, because the length fits beside other small numbers.
+    private var finishStart: UnsafeRawPointer?
+    private var finishBytes: UInt32 = 0
     /// Bytes of fields that this revision does not know.
-    package private(set) var unknownBytes = 0
+    package private(set) var unknownBytes: UInt32 = 0
 
     /// The most bytes of unknown fields in a run of any length.
     private static let unknownBytesMax = 16 * ContractLimits.unknownBytesMax
@@ -28,17 +30,27 @@ package struct TokenRunView {
         sequence: UInt32, tokenCount: Int = 0,
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.sequence = sequence
         self.tokenCount = tokenCount
         self.packedTokenIDs = packedTokenIDs
         self.text = text
         self.reasoning = reasoning
+        self.logprobs = logprobs
     }
 
+    /// Whether it is the last run of its sequence, which has a `finish`.
+    package var isLast: Bool { finishStart != nil }
+
+    /// Whether it has ids and text only, as nearly all runs have.
+    var isPlain: Bool { reasoning.count | logprobs.count == 0 }
+
     /// How the sequence ended, decoded anew each time; nil before its last run.
-    package var finish: Finish? { isLast ? try? Finish(decoding: finishContent) : nil }
+    package var finish: Finish? {
+        finishStart.flatMap { try? Finish(decoding: UnsafeRawBufferPointer(start: $0, count: Int(finishBytes))) }
+    }
 
     /// Inlined into its one caller on the token path, which saves copies of the run.
     @inline(__always)
@@ -73,16 +85,21 @@ package struct TokenRunView {
                     throw .unknownFields(byteCountMax: ContractLimits.messageBytesMax)
                 }
                 _ = try Finish(decoding: content)
-                isLast = true
-                finishContent = content
+                // An empty one has an address too: its tag lies before it.
+                finishStart = content.baseAddress
+                finishBytes = UInt32(truncatingIfNeeded: content.count)
             case (5, .bytes):
                 if seen & 8 != 0 { throw .repeated(field: 5) }
                 seen |= 8
                 reasoning = try reader.bytes()
+            case (6, .bytes):
+                if seen & 16 != 0 { throw .repeated(field: 6) }
+                seen |= 16
+                logprobs = try reader.bytes()
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }
-        unknownBytes = unknown.byteCount
+        unknownBytes = UInt32(truncatingIfNeeded: unknown.byteCount)
     }
 
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.

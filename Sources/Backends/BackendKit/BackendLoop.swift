@@ -173,7 +173,8 @@ extension BackendLoop {
             .loaded(
                 Loaded(
                     maxContextTokens: UInt32(clamping: model.maxContextTokens),
-                    maxSequences: UInt32(clamping: model.maxSequences))))
+                    maxSequences: UInt32(clamping: model.maxSequences),
+                    samplingDefaults: model.samplingDefaults.encodedDefaults)))
         step.prepare(sequences: model.maxSequences)
     }
 
@@ -404,6 +405,7 @@ extension Step {
                 sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
                 packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
                 text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]),
-                reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning])), finish: run.finish)
+                reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning]),
+                logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[run.logprobs])), finish: run.finish)
     }
 }

@@ -99,6 +99,14 @@ public struct Capability: Hashable, Sendable {
     public static let stopStrings = Capability("stop_strings")
     /// Computes with low-rank adapters of the model (`LoadRequest.adapters`, `GenerateRequest.adapters`).
     public static let adapters = Capability("adapters")
+    /// Knows the samplers beyond the usual ones (`Sampling.penaltyWindow` and what follows it, but for `logitBias`).
+    public static let samplers = Capability("samplers")
+    /// Adds to the logits of tokens (`Sampling.logitBias`).
+    public static let logitBias = Capability("logit_bias")
+    /// Holds ends back (`Stopping.minTokens`).
+    public static let minTokens = Capability("min_tokens")
+    /// Tells the log-probabilities of tokens (`GenerateRequest.logprobs`, `Step.emit`).
+    public static let logprobs = Capability("logprobs")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
 }

@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import WireFormat
 
 // A consumer's encoder may legally write a message in several pieces, so every message here is merged into what came
@@ -22,6 +23,22 @@ extension GenerateRequest {
         stopping = draft.stopping
         backendOptions = draft.backendOptions
         adapters = draft.adapters
+        logprobs = draft.output.logprobs.map { Int(min($0, UInt32(ContractLimits.logprobAlternativesMax))) }
+    }
+
+    /// The `hearth.v1.OutputOptions` of a request, as far as a backend has to know them.
+    private struct Output {
+        var logprobs: UInt32?
+
+        mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+            var reader = WireReader(bytes)
+            while let field = try reader.next() {
+                switch (field.number, field.type) {
+                case (2, .varint): logprobs = try reader.uint32()
+                default: try reader.skip(field.type)
+                }
+            }
+        }
     }
 
     /// A request whose prompt may not have come yet.
@@ -31,6 +48,7 @@ extension GenerateRequest {
         var prompt: Prompt?
         var sampling = Sampling()
         var stopping = Stopping()
+        var output = Output()
         var backendOptions: [String: String] = [:]
         var adapters: [Adapter]?
 
@@ -45,6 +63,7 @@ extension GenerateRequest {
                 case (5, .bytes): try mergeTokenIDs(try reader.bytes())
                 case (6, .bytes): try sampling.merge(try reader.bytes())
                 case (7, .bytes): try stopping.merge(try reader.bytes())
+                case (8, .bytes): try output.merge(try reader.bytes())
                 case (40, .bytes): try mergeAdapters(try reader.bytes())
                 case (100, .bytes):
                     let option = try reader.stringEntry(field: 100)
@@ -135,6 +154,56 @@ extension Sampling {
             case (6, .fixed32): presencePenalty = try reader.float()
             case (7, .fixed32): repetitionPenalty = try reader.float()
             case (8, .varint): seed = try reader.varint()
+            case (9, .varint): penaltyWindow = try reader.uint32()
+            case (10, .fixed32): typicalP = try reader.float()
+            case (11, .fixed32): topNSigma = try reader.float()
+            case (12, .fixed32): xtcProbability = try reader.float()
+            case (13, .fixed32): xtcThreshold = try reader.float()
+            case (14, .fixed32): dryMultiplier = try reader.float()
+            case (15, .fixed32): dryBase = try reader.float()
+            case (16, .varint): dryAllowedLength = try reader.uint32()
+            case (17, .varint): dryWindow = try reader.uint32()
+            case (18, .bytes): try mergeBreakers(try reader.bytes())
+            case (19, .bytes): logitBias.append(try LogitBias(decoding: try reader.bytes()))
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+
+    private mutating func mergeBreakers(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var texts = drySequenceBreakers ?? []
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): texts.append(try reader.string(field: 1))
+            default: try reader.skip(field.type)
+            }
+        }
+        drySequenceBreakers = texts
+    }
+
+    /// A serialized `hearth.v1.Sampling` of what holds for a model: all but the seed and the lists.
+    var encodedDefaults: [UInt8] {
+        let floats: [(field: Int, value: Float?)] = [
+            (1, temperature), (2, topP), (4, minP), (5, frequencyPenalty), (6, presencePenalty), (7, repetitionPenalty),
+            (10, typicalP), (11, topNSigma), (12, xtcProbability), (13, xtcThreshold), (14, dryMultiplier),
+            (15, dryBase),
+        ]
+        let numbers: [(field: Int, value: UInt32?)] = [
+            (3, topK), (9, penaltyWindow), (16, dryAllowedLength), (17, dryWindow),
+        ]
+        return SamplingFields.encoded(floats: floats, numbers: numbers)
+    }
+}
+
+extension Sampling.LogitBias {
+    init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        self.init(token: 0, bias: 0)
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .varint): token = try reader.uint32()
+            case (2, .fixed32): bias = try reader.float()
             default: try reader.skip(field.type)
             }
         }
@@ -150,6 +219,7 @@ extension Stopping {
             case (2, .bytes): stop.append(try reader.string(field: 2))
             case (3, .bytes), (3, .varint): try reader.uint32s(field.type, into: &stopTokenIDs)
             case (4, .varint): ignoresEndOfTurn = try reader.bool()
+            case (5, .varint): minTokens = try reader.uint32()
             default: try reader.skip(field.type)
             }
         }

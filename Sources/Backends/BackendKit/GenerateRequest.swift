@@ -43,6 +43,9 @@ public struct GenerateRequest: Equatable, Sendable {
     /// The adapters to compute with, of `LoadRequest.adapters`; nil: those that are applied by default. The agent has
     /// checked the names against the model's settings, which may have changed since it was loaded: refuse others.
     public var adapters: [Adapter]?
+    /// Every token is emitted with its log-probability and with those of at most so many of the likeliest tokens, 0 to 20;
+    /// nil: with none. Ignore it without the capability `.logprobs`.
+    public var logprobs: Int?
 
     /// An adapter of the model.
     public struct Adapter: Equatable, Sendable {
@@ -59,8 +62,10 @@ public struct GenerateRequest: Equatable, Sendable {
     public init(prompt: Prompt) { self.prompt = prompt }
 }
 
-/// How the next token is chosen, applied in this order: penalties, top_k, top_p, min_p, temperature. nil means the
-/// model's default; zero is a value. `inference.proto` has the ranges.
+/// How the next token is chosen, applied in this order: `logitBias`, penalties, DRY, `topNSigma`, `topK`, `typicalP`, `topP`,
+/// `minP`, XTC, `temperature`. nil means the model's default; zero is a value. `inference.proto` has the ranges. The fields
+/// from `penaltyWindow` on are set only for a backend that has the capability `.samplers`, and `logitBias` for one with
+/// `.logitBias`.
 public struct Sampling: Equatable, Sendable {
     public var temperature: Float?
     public var topP: Float?
@@ -70,6 +75,32 @@ public struct Sampling: Equatable, Sendable {
     public var presencePenalty: Float?
     public var repetitionPenalty: Float?
     public var seed: UInt64?
+    /// Penalties look back over so many tokens; of more than the context has, over all.
+    public var penaltyWindow: UInt32?
+    public var typicalP: Float?
+    public var topNSigma: Float?
+    public var xtcProbability: Float?
+    public var xtcThreshold: Float?
+    public var dryMultiplier: Float?
+    public var dryBase: Float?
+    public var dryAllowedLength: UInt32?
+    /// DRY looks back over so many tokens; of more than the context has, over all.
+    public var dryWindow: UInt32?
+    /// nil: the usual ones; empty: none.
+    public var drySequenceBreakers: [String]?
+    /// No token twice. Refuse a token that the vocabulary does not have.
+    public var logitBias: [LogitBias] = []
+
+    /// What is added to the logit of a token.
+    public struct LogitBias: Equatable, Sendable {
+        public var token: UInt32
+        public var bias: Float
+
+        public init(token: UInt32, bias: Float) {
+            self.token = token
+            self.bias = bias
+        }
+    }
 
     public init() {}
 }
@@ -82,6 +113,9 @@ public struct Stopping: Equatable, Sendable {
     public var stopTokenIDs: [UInt32] = []
     /// Go on past the model's end-of-turn token.
     public var ignoresEndOfTurn = false
+    /// Neither the model's end-of-turn tokens nor `stopTokenIDs` are chosen before so many tokens. nil without the capability
+    /// `.minTokens`.
+    public var minTokens: UInt32?
     /// Ends before the first of these in the model's text, marks and reasoning included; none of it is emitted. A backend
     /// without the capability `.stopStrings` ignores them: the agent looks for them itself.
     public var stop: [String] = []

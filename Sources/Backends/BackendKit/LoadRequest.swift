@@ -88,6 +88,9 @@ public struct LoadedModel: Equatable, Sendable {
     public var maxContextTokens: Int
     /// The most sequences that run at once; at least 1, at most `LoadRequest.maxSequences`.
     public var maxSequences: Int
+    /// The values that hold where neither a request nor the model's settings say, for consumers to see. The seed and lists
+    /// are not told.
+    public var samplingDefaults = Sampling()
 
     public init(maxContextTokens: Int, maxSequences: Int) {
         self.maxContextTokens = maxContextTokens

@@ -32,6 +32,7 @@ public struct Step: ~Copyable {
         var text: Range<Int>
         /// Behind `text` in the same buffer.
         var reasoning: Range<Int>
+        var logprobs: Range<Int>
         var finish: Finish?
     }
 
@@ -53,11 +54,13 @@ public struct Step: ~Copyable {
     var runs: [Run] = []
     var ids = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
+    var logprobs = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The open run: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0
     var openIDs = 0
     var openText = 0
+    var openLogprobs = 0
     /// Where its reasoning begins; nil: it has none.
     var openReasoning: Int?
     /// The first misuse of this type by the engine.
@@ -79,16 +82,19 @@ public struct Step: ~Copyable {
     /// Emits one token of a sequence that has credit, with its text: at most 1,024 bytes of UTF-8 that may begin or end
     /// inside a scalar. Emit the tokens of one sequence in a row: they are then one run, unless the agent looks for stop
     /// strings. `reasoning`: text of the token, or of earlier ones, that is not the model's answer and comes before `text`;
-    /// needs the capability `.reasoning`.
+    /// needs the capability `.reasoning`. `logprobs`: what the request asked for (`GenerateRequest.logprobs`), with the
+    /// capability `.logprobs`; nil where it asked for none.
     public mutating func emit(
         _ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer,
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        logprobs: TokenLogprobs? = nil
     ) {
         guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
             return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
         }
         slots[sequence].credit &-= 1
         append(sequence, token: token, text: bytes, reasoning: reasoning)
+        if let logprobs { add(logprobs.entry(of: token)) }
     }
 
     public mutating func emit(_ sequence: Int, token: UInt32, text: String) {
@@ -202,9 +208,13 @@ extension Step {
         text.append(reasoning)
     }
 
+    private mutating func add(_ entry: TokenLogprob) {
+        logprobs.encode(byteCount: entry.encodedSize) { entry.encode(to: &$0) }
+    }
+
     /// Continues the open run if it is this sequence's, not too long and without reasoning, else begins another.
     private mutating func open(_ sequence: Int, alone: Bool) {
-        let length = (ids.count &- openIDs) &+ (text.count &- openText)
+        let length = (ids.count &- openIDs) &+ (text.count &- openText) &+ (logprobs.count &- openLogprobs)
         if openSequence == sequence, !alone, openReasoning == nil, length < Limits.runBytesMax { return }
         closeRun(nil)
         openSequence = sequence
@@ -216,13 +226,15 @@ extension Step {
                 Run(
                     sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
                     text: openText..<(openReasoning ?? text.count),
-                    reasoning: (openReasoning ?? text.count)..<text.count, finish: finish))
+                    reasoning: (openReasoning ?? text.count)..<text.count, logprobs: openLogprobs..<logprobs.count,
+                    finish: finish))
         }
         openReasoning = nil
         openSequence = -1
         openTokens = 0
         openIDs = ids.count
         openText = text.count
+        openLogprobs = logprobs.count
     }
 
     /// Removes the runs once they are encoded.
@@ -230,8 +242,10 @@ extension Step {
         runs.removeAll(keepingCapacity: true)
         ids.removeAll()
         text.removeAll()
+        logprobs.removeAll()
         openIDs = 0
         openText = 0
+        openLogprobs = 0
     }
 
     mutating func noteMisuse(_ what: String) {

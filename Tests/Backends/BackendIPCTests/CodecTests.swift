@@ -32,6 +32,10 @@ struct CodecTests {
             var runs = ByteQueue()
             while let view = try batch.next() {
                 #expect(view.tokenIDs.count == view.tokenCount)
+                // The agent looks into these before it passes them on.
+                if !view.logprobs.isEmpty, let flaw = TokenLogprob.flaw(in: view, alternativesMax: 20) {
+                    throw ContractViolation(flaw)
+                }
                 let run = TokenRun(view, finish: view.finish)
                 runs.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }
@@ -52,6 +56,33 @@ struct CodecTests {
             let back = try Hearth_Backend_V1_AgentEnvelope(serializedBytes: payload(output))
             #expect(back == envelope)
             #expect(try decodeAgent(payload(output)) == message)
+        }
+    }
+
+    @Test("log-probabilities that are written by hand are those that generated code reads")
+    func logprobs() throws {
+        var random = SeededRandom(seed: 11)
+        func likely() -> LikelyToken {
+            LikelyToken(
+                id: random.number32(), text: Array(random.bytes().prefix(128)),
+                logprob: -Float.random(in: 0...30, using: &random))
+        }
+        for _ in 0..<200 {
+            let entries = (0..<3).map { _ in
+                TokenLogprob(
+                    chosen: likely(),
+                    alternatives: (0..<Int.random(in: 0...20, using: &random)).map { _ in likely() })
+            }
+            var output = ByteQueue()
+            for entry in entries { output.encode(byteCount: entry.encodedSize) { entry.encode(to: &$0) } }
+            let read = try Hearth_V1_Logprobs(serializedBytes: [UInt8](output.bytes))
+            #expect(read.tokens.map(\.tokenID) == entries.map(\.chosen.id))
+            #expect(read.tokens.map(\.logprob) == entries.map(\.chosen.logprob))
+            #expect(read.tokens.map { Array($0.text) } == entries.map(\.chosen.text))
+            let alternatives = read.tokens.map {
+                $0.alternatives.map { LikelyToken(id: $0.tokenID, text: Array($0.text), logprob: $0.logprob) }
+            }
+            #expect(alternatives == entries.map(\.alternatives))
         }
     }
 

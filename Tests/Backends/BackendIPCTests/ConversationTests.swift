@@ -1,4 +1,5 @@
 import BackendIPC
+import ByteBuffer
 import Testing
 import WireFormat
 
@@ -279,6 +280,104 @@ struct ConversationTests {
         }
     }
 
+    /// Tokens 7 to 9 and so on, with log-probabilities as a change of good ones makes them.
+    private func run(
+        _ conversation: inout BackendConversation, tokens: Int, alternatives: Int,
+        _ change: (inout [TokenLogprob]) -> Void
+    ) throws {
+        var entries = (0..<tokens).map { number in
+            TokenLogprob(
+                chosen: LikelyToken(id: UInt32(7 + number), text: [0x61], logprob: -0.5),
+                alternatives: (0..<alternatives).map {
+                    LikelyToken(id: UInt32($0), text: [0xc3], logprob: -0.25 * Float($0))
+                })
+        }
+        change(&entries)
+        let content = entries.flatMap { entry in
+            [UInt8](unsafeUninitializedCapacity: entry.encodedSize) { memory, count in
+                var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
+                entry.encode(to: &writer)
+                count = entry.encodedSize
+            }
+        }
+        try (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
+            try content.withUnsafeBytes { content in
+                let view = TokenRunView(sequence: 1, tokenCount: tokens, packedTokenIDs: ids, logprobs: content)
+                try conversation.backendRan(TokenRun(view))
+            }
+        }
+    }
+
+    @Test("log-probabilities come where they were asked for, one for each token, and nowhere else")
+    func logprobs() throws {
+        func running(
+            _ logprobs: Int?, _ capabilities: [String] = ["logprobs"], request: [UInt8]? = nil
+        ) throws -> BackendConversation {
+            var conversation = try ready(capabilities: capabilities)
+            let bounds = request == nil ? SequenceBounds(logprobs: logprobs) : nil
+            try conversation.agentSays(.start(Start(sequence: 1, credit: 30, request: request ?? [], bounds: bounds)))
+            return conversation
+        }
+        // A GenerateRequest { output = { logprobs = 2 } }.
+        var able = try running(nil, request: [0x42, 2, 0x10, 2])
+        try run(&able, tokens: 3, alternatives: 2) { _ in }
+        try run(&able, tokens: 1, alternatives: 0) { $0[0].chosen.logprob = 0 }
+        try run(&able, 1, text: 5, finish: Finish(.reason(.stop)))
+        var most = try running(20)
+        try run(&most, tokens: 1, alternatives: 20) {
+            $0[0].chosen.text = Array(repeating: 0x61, count: 128)
+            $0[0].chosen.id = 7
+        }
+
+        typealias Change = (inout [TokenLogprob]) -> Void
+        let cases: [(part: String, change: Change)] = [
+            ("for fewer than its 2 tokens", { $0.removeLast() }), ("for more than its 2 tokens", { $0.append($0[0]) }),
+            ("of the token 8 for the token 7", { $0.swapAt(0, 1) }),
+            ("2 alternatives", { $0[1].alternatives += $0[0].alternatives }),
+            ("the log-probability nan", { $0[0].chosen.logprob = .nan }),
+            ("the log-probability 0.5", { $0[0].chosen.logprob = 0.5 }),
+            ("the log-probability -inf", { $0[0].alternatives[0].logprob = -.infinity }),
+            ("129 bytes of text", { $0[0].chosen.text = Array(repeating: 0x61, count: 129) }),
+            ("bytes of log-probabilities for 2 tokens", { $0[0].chosen.text = Array(repeating: 0x61, count: 700) }),
+        ]
+        for (part, change) in cases {
+            var conversation = try running(1)
+            let sentence = sentence { try run(&conversation, tokens: 2, alternatives: 1, change) }
+            #expect(sentence.contains(part), "\(sentence)")
+        }
+        var unsorted = try running(2)
+        #expect(
+            sentence {
+                try run(&unsorted, tokens: 1, alternatives: 2) { $0[0].alternatives.reverse() }
+            }.contains("in the order"))
+        var missing = try running(0)
+        #expect(sentence { try run(&missing, 1, tokens: 1, text: 1) }.contains("fewer than its 1 tokens"))
+        for (logprobs, capabilities) in [(nil, ["logprobs"]), (1, [])] as [(Int?, [String])] {
+            var unasked = try running(logprobs, capabilities)
+            try run(&unasked, 1, tokens: 1)
+            let sentence = sentence { try run(&unasked, tokens: 1, alternatives: 0) { _ in } }
+            #expect(sentence.contains("nobody asked for"))
+        }
+    }
+
+    @Test("malformed log-probabilities break the contract")
+    func malformedLogprobs() throws {
+        for content: [UInt8] in [[0x0a], [0x0a, 3, 8, 7], [0x0a, 4, 0x22, 2, 8, 0x80], [0x0f]] {
+            var conversation = try ready(capabilities: ["logprobs"])
+            try conversation.agentSays(
+                .start(Start(sequence: 1, credit: 30, request: [], bounds: SequenceBounds(logprobs: 1))))
+            let sentence = sentence {
+                try [7 as UInt8].withUnsafeBytes { ids in
+                    try content.withUnsafeBytes {
+                        let view = TokenRunView(sequence: 1, tokenCount: 1, packedTokenIDs: ids, logprobs: $0)
+                        try conversation.backendRan(TokenRun(view))
+                    }
+                }
+            }
+            #expect(sentence.contains("malformed log-probabilities"), "\(sentence)")
+        }
+    }
+
     @Test("what comes at the wrong time is named")
     func outOfState() throws {
         var fresh = BackendConversation(end: .agent)
@@ -352,6 +451,32 @@ struct ConversationTests {
                     .loaded(Loaded(maxContextTokens: context, maxSequences: sequences)))
             }
         }
+    }
+
+    @Test("the sampling defaults that a backend tells are well-formed and short")
+    func samplingDefaults() throws {
+        func loaded(_ defaults: [UInt8]) -> String {
+            sentence {
+                var conversation = BackendConversation(end: .agent)
+                try conversation.backendSays(.hello(Hello(name: "b", version: "1")))
+                try conversation.agentSays(
+                    .welcome(Welcome(revision: 1, maxFrameBytes: 1, pingIntervalMilliseconds: 1)))
+                try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
+                let loaded = Loaded(maxContextTokens: 1, maxSequences: 1, samplingDefaults: defaults)
+                var output = ByteQueue()
+                BackendMessage.loaded(loaded).appendFrame(to: &output)
+                let frame = UnsafeRawBufferPointer(rebasing: output.bytes[4...])
+                try conversation.backendSays(BackendMessage(decoding: frame))
+            }
+        }
+        let sampling = SamplingFields.encoded(floats: [(1, 0.5), (2, nil)], numbers: [(3, 40), (9, nil)])
+        #expect(sampling == [0x0d, 0, 0, 0, 0x3f, 0x18, 40])
+        #expect(loaded(sampling) == "accepted")
+        for malformed: [UInt8] in [[0x0d], [0x92, 1, 3, 0x0a, 1, 0xff], [0x9a, 1, 1, 8]] {
+            #expect(loaded(malformed).contains("field 3 of a BackendEnvelope"), "\(malformed)")
+        }
+        let long = (0..<600).flatMap { _ in [0x18, 40] as [UInt8] }
+        #expect(loaded(long).contains("has 1200 bytes; at most 1024"))
     }
 
     @Test("a context is no longer than was asked for, where it was")

@@ -93,6 +93,13 @@ extension SeededRandom {
                 envelope.loaded = .with {
                     $0.maxContextTokens = number32()
                     $0.maxSequences = number32()
+                    if chance() {
+                        $0.samplingDefaults = .with {
+                            $0.temperature = Float.random(in: 0...2, using: &self)
+                            $0.topK = number32()
+                            if chance() { $0.drySequenceBreakers.texts = [text()] }
+                        }
+                    }
                 }
             case 4:
                 envelope.tokens = .with { batch in
@@ -122,6 +129,7 @@ extension SeededRandom {
             run.tokenIds = (0..<Int.random(in: 0..<6, using: &self)).map { _ in number32() }
             run.text = .init(bytes())
             run.reasoning = .init(bytes())
+            if chance(), !run.tokenIds.isEmpty { run.logprobs = logprobs(of: run.tokenIds) }
             guard chance() else { return }
             run.finish = .with { finish in
                 if chance() {
@@ -135,6 +143,28 @@ extension SeededRandom {
                 finish.cachedPromptTokens = number32()
                 finish.draftedTokens = number32()
                 finish.acceptedDraftTokens = number32()
+            }
+        }
+    }
+
+    private mutating func logprobs(of ids: [UInt32]) -> Hearth_V1_Logprobs {
+        .with {
+            $0.tokens = ids.map { id in
+                .with {
+                    $0.tokenID = id
+                    $0.text = .init(bytes().prefix(128))
+                    $0.logprob = -Float.random(in: 0...30, using: &self)
+                    var logprob: Float = 0
+                    for _ in 0..<Int.random(in: 0..<4, using: &self) {
+                        logprob -= Float.random(in: 0...5, using: &self)
+                        $0.alternatives.append(
+                            .with {
+                                $0.tokenID = number32()
+                                $0.text = .init(text().utf8.prefix(128))
+                                $0.logprob = logprob
+                            })
+                    }
+                }
             }
         }
     }

@@ -30,14 +30,32 @@ struct GenerateRequestTests {
                 $0.presencePenalty = 1
                 $0.repetitionPenalty = 1.1
                 $0.seed = .max
+                $0.penaltyWindow = .max
+                $0.typicalP = 0.75
+                $0.topNSigma = 2
+                $0.xtcProbability = 0.5
+                $0.xtcThreshold = 0.25
+                $0.dryMultiplier = 0.5
+                $0.dryBase = 1.5
+                $0.dryAllowedLength = 3
+                $0.dryWindow = 0
+                $0.drySequenceBreakers.texts = ["\n", "é"]
+                $0.logitBias = [
+                    .with {
+                        $0.tokenID = 70_000
+                        $0.bias = -100
+                    }, .init(),
+                ]
             }
             request.stopping = .with {
                 $0.maxTokens = 7
                 $0.stop = ["one", "two"]
                 $0.stopTokenIds = [1, 70_000]
                 $0.ignoreEndOfTurn = true
+                $0.minTokens = 6
             }
             request.output.tokenIds = true
+            request.output.logprobs = 5
             request.maxQueueTime = .init(seconds: 3)
             request.backendOptions = ["a": "1", "b": ""]
         }
@@ -57,6 +75,13 @@ struct GenerateRequestTests {
         #expect(request.sampling.presencePenalty == 1)
         #expect(request.sampling.repetitionPenalty == 1.1)
         #expect(request.sampling.seed == .max)
+        #expect(request.sampling.penaltyWindow == .max && request.sampling.dryWindow == 0)
+        #expect(request.sampling.typicalP == 0.75 && request.sampling.topNSigma == 2)
+        #expect(request.sampling.xtcProbability == 0.5 && request.sampling.xtcThreshold == 0.25)
+        #expect(request.sampling.dryMultiplier == 0.5 && request.sampling.dryBase == 1.5)
+        #expect(request.sampling.dryAllowedLength == 3 && request.sampling.drySequenceBreakers == ["\n", "é"])
+        #expect(request.sampling.logitBias == [.init(token: 70_000, bias: -100), .init(token: 0, bias: 0)])
+        #expect(request.logprobs == 5 && request.stopping.minTokens == 6)
         #expect(request.stopping.maxTokens == 7)
         #expect(request.stopping.stop == ["one", "two"])
         #expect(request.stopping.stopTokenIDs == [1, 70_000])
@@ -70,7 +95,38 @@ struct GenerateRequestTests {
             decoding: try Hearth_V1_GenerateRequest.with { $0.text = "x" }.serializedBytes())
         #expect(request.sampling == Sampling())
         #expect(request.stopping == Stopping())
+        #expect(request.logprobs == nil)
         #expect(request.prompt == .text("x"))
+    }
+
+    @Test("no sequence breakers are something else than an empty list")
+    func noBreakers() throws {
+        let bytes: [UInt8] = try Hearth_V1_GenerateRequest.with {
+            $0.text = "x"
+            $0.sampling.drySequenceBreakers = .init()
+        }.serializedBytes()
+        #expect(try GenerateRequest(decoding: bytes).sampling.drySequenceBreakers == [])
+    }
+
+    @Test("what holds for a model is told as generated code reads it")
+    func defaults() throws {
+        var sampling = Sampling()
+        #expect(sampling.encodedDefaults.isEmpty)
+        (sampling.temperature, sampling.topP, sampling.topK, sampling.minP) = (0, 0.5, 40, 0.125)
+        (sampling.frequencyPenalty, sampling.presencePenalty, sampling.repetitionPenalty) = (-1, 1, 1.5)
+        (sampling.penaltyWindow, sampling.typicalP, sampling.topNSigma) = (64, 1, 0)
+        (sampling.xtcProbability, sampling.xtcThreshold) = (0.5, 0.25)
+        (sampling.dryMultiplier, sampling.dryBase, sampling.dryAllowedLength, sampling.dryWindow) = (1, 2, 3, 300)
+        sampling.seed = 4
+        let read = try Hearth_V1_Sampling(serializedBytes: sampling.encodedDefaults)
+        let expected = Hearth_V1_Sampling.with {
+            ($0.temperature, $0.topP, $0.topK, $0.minP) = (0, 0.5, 40, 0.125)
+            ($0.frequencyPenalty, $0.presencePenalty, $0.repetitionPenalty) = (-1, 1, 1.5)
+            ($0.penaltyWindow, $0.typicalP, $0.topNSigma) = (64, 1, 0)
+            ($0.xtcProbability, $0.xtcThreshold) = (0.5, 0.25)
+            ($0.dryMultiplier, $0.dryBase, $0.dryAllowedLength, $0.dryWindow) = (1, 2, 3, 300)
+        }
+        #expect(read == expected)
     }
 
     @Test("a message in two pieces is the merged message, as for generated code")

@@ -7,6 +7,8 @@ package struct Completion: Equatable, Sendable {
     package var runs: [[UInt8]] = []
     /// The reasoning of all runs, likewise.
     package var reasoningBytes: [UInt8] = []
+    /// The log-probabilities of all runs, as the content of a `hearth.v1.Logprobs`.
+    package var logprobBytes: [UInt8] = []
     /// Nil: it runs.
     package var finish: Finish?
 
@@ -33,6 +35,7 @@ package struct Completion: Equatable, Sendable {
         tokens += run.tokenIDs
         runs.append(Array(run.text))
         reasoningBytes += run.reasoning
+        logprobBytes += run.logprobs
         finish = run.finish
     }
 }
