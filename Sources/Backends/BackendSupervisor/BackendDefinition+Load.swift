@@ -39,6 +39,11 @@ extension BackendDefinition {
         guard model.adapters.isEmpty || capabilities.contains(Hello.adapters) else {
             return "computes with no adapters; leave \"adapters\" out of the model's settings"
         }
+        guard !model.sampling.needsSamplers || capabilities.contains(Hello.samplers) else {
+            return
+                "knows only temperature, topP, topK, minP and the penalties; leave the rest of \"sampling\" out of the model's"
+                + " settings"
+        }
         guard !model.draftLookup || capabilities.contains(Hello.draftLookup) else {
             return "drafts no tokens; leave \"draft\" out of the model's settings"
         }

@@ -32,6 +32,8 @@ package final class ManagedBackend {
     package private(set) var maxContextTokens: UInt32 = 0
     /// The most sequences that run at once; 0 before the model was loaded.
     package private(set) var maxSequences: UInt32 = 0
+    /// The `Loaded.sampling_defaults` of its last process; empty before the model was loaded.
+    private var ownSamplingDefaults: [UInt8] = []
     /// Decode steps of this process, as of its last Pong.
     package private(set) var steps: UInt64 = 0
     /// Tokens that this process has sent: counted here, whatever its Pongs say.
@@ -125,6 +127,9 @@ extension ManagedBackend {
 
     /// The adapters that requests may choose.
     package var adapters: [ModelAdapter] { definition.model.adapters }
+
+    /// What holds where a request says nothing, as the bytes of a `hearth.v1.Sampling`, which the backend has made a part of.
+    package var samplingDefaults: [UInt8] { ownSamplingDefaults + definition.model.sampling.encoded }
 
     nonisolated var key: BackendCatalog.Key { BackendCatalog.Key(name: name, model: model) }
     nonisolated var id: BackendCatalog.Process { BackendCatalog.Process(backend: key, number: number) }
@@ -461,6 +466,7 @@ extension ManagedBackend: BackendConnectionOwner {
     func heard(_ loaded: Loaded) {
         maxContextTokens = loaded.maxContextTokens
         maxSequences = loaded.maxSequences
+        ownSamplingDefaults = loaded.samplingDefaults
         wasReady = true
         apply { $0.loaded(at: $1) }
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])

@@ -6,8 +6,11 @@ package struct InferenceLimits: LimitGroup {
     package var queuedRequestsMax = 1024
     @Limit("CountTokens calls that wait until a model is loaded; the next one ends RESOURCE_EXHAUSTED.")
     package var questionsMax = 256
+    /// Fewer with log-probabilities (`TurnCredit.most`).
     @Limit("Tokens computed ahead of the consumer's reading.")
     package var creditTokens: UInt32 = 1024
+    @Limit("Bytes of log-probabilities whose tokens wait for their text; above it they are sent without it.")
+    package var pendingLogprobBytesMax = 32 << 10
     /// Room for the tokens of twice `creditTokens`, each an event of its own with as much text as the contract lets it
     /// have.
     @Limit(
@@ -49,6 +52,13 @@ package struct InferenceLimits: LimitGroup {
     package var stopStringBytesMax = 256
     @Limit("Stop tokens; more are an INVALID_ARGUMENT.")
     package var stopTokenIDsMax = 64
+    @Limit("Tokens of logit_bias; more are an INVALID_ARGUMENT.")
+    package var logitBiasesMax = 1_024
+    /// A backend compares each of them with its whole vocabulary.
+    @Limit("dry_sequence_breakers; more are an INVALID_ARGUMENT.")
+    package var sequenceBreakersMax = 8
+    @Limit("A text of dry_sequence_breakers; a longer one is an INVALID_ARGUMENT.")
+    package var sequenceBreakerBytesMax = 40
     @Limit("Adapters that a request chooses; more are an INVALID_ARGUMENT.")
     package var adaptersMax = 16
     @Limit("The name of an adapter; a longer one is an INVALID_ARGUMENT.")

@@ -124,18 +124,14 @@ extension InferenceService {
         return only
     }
 
-    /// The backend's capabilities are known once it has said Hello; a request that comes before waits, and the backend
-    /// checks it.
+    /// The backend's capabilities are known once it has said Hello; a turn that comes before waits, and is checked when a
+    /// backend is to begin it (`Turn.begin`).
     private func checkCapabilities(_ request: TurnRequest, _ model: ServedModel) throws(Status) {
-        if let chosen = request.adapters, !chosen.isEmpty {
-            if model.state == .ready, !model.backend.capabilities.contains("adapters") {
-                throw StatusMapping.lacks("adapters", model: model.id, remedy: "leave adapters out of the request")
-            }
-            try RequestValidation.check(chosen, of: model.id, model.backend.adapters)
+        if model.state == .ready {
+            try CapabilityTable.check(
+                CapabilityTable.rows(of: request), model.backend.capabilities, model: model.id)
         }
-        guard case .messages = request.prompt, model.state == .ready, !model.backend.capabilities.contains("chat")
-        else { return }
-        throw StatusMapping.lacks("chat", model: model.id, remedy: "send text or token_ids instead of messages")
+        if let chosen = request.adapters { try RequestValidation.check(chosen, of: model.id, model.backend.adapters) }
     }
 }
 
@@ -210,6 +206,8 @@ extension InferenceService {
                     $0.isDefault = adapter.isDefault
                 }
             }
+            // Of a field that stands twice the later value wins: the owner's.
+            $0.samplingDefaults = (try? Hearth_V1_Sampling(serializedBytes: backend.samplingDefaults)) ?? .init()
             switch model.state {
             case .ready: $0.state = .ready
             case .loading: $0.state = .loading

@@ -31,6 +31,7 @@ struct RequestScan {
         case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive, adapters
         case adapter
         case option
+        case sequenceBreakers, logitBias
         /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
         case packedTokenIDs, packedStopTokenIDs
@@ -154,10 +155,23 @@ extension RequestScan {
         case (.sampling, 5, .fixed32): request.sampling.frequencyPenalty = try reader.float()
         case (.sampling, 6, .fixed32): request.sampling.presencePenalty = try reader.float()
         case (.sampling, 7, .fixed32): request.sampling.repetitionPenalty = try reader.float()
+        case (.sampling, 9, .varint): request.sampling.penaltyWindow = try reader.uint32()
+        case (.sampling, 10, .fixed32): request.sampling.typicalP = try reader.float()
+        case (.sampling, 11, .fixed32): request.sampling.topNSigma = try reader.float()
+        case (.sampling, 12, .fixed32): request.sampling.xtcProbability = try reader.float()
+        case (.sampling, 13, .fixed32): request.sampling.xtcThreshold = try reader.float()
+        case (.sampling, 14, .fixed32): request.sampling.dryMultiplier = try reader.float()
+        case (.sampling, 15, .fixed32): request.sampling.dryBase = try reader.float()
+        case (.sampling, 16, .varint): request.sampling.dryAllowedLength = try reader.uint32()
+        case (.sampling, 17, .varint): request.sampling.dryWindow = try reader.uint32()
+        case (.logitBias, 1, .varint): setLogitBias(\.tokenID, try reader.uint32())
+        case (.logitBias, 2, .fixed32): setLogitBias(\.bias, try reader.float())
         case (.stopping, 1, .varint): request.stopping.maxTokens = try reader.uint32()
         case (.stopping, 3, .varint): try addStopTokenID(try reader.uint32())
         case (.stopping, 4, .varint): request.stopping.ignoresEndOfTurn = try reader.bool()
+        case (.stopping, 5, .varint): request.stopping.minTokens = try reader.uint32()
         case (.output, 1, .varint): request.wantsTokenIDs = try reader.bool()
+        case (.output, 2, .varint): request.logprobs = try reader.uint32()
         case (.queueTime, 1, .varint): request.queueTime?.seconds = Int64(bitPattern: try reader.varint())
         case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         case (.keepAlive, 1, .varint): request.keepAlive?.seconds = Int64(bitPattern: try reader.varint())
@@ -193,6 +207,13 @@ extension RequestScan {
             if case .tokenIDs = request.prompt {} else { request.prompt = .tokenIDs(count: 0) }
             return .tokenIDs
         case (.generate, 6): return .sampling
+        case (.sampling, 18):
+            request.sampling.sequenceBreakers = request.sampling.sequenceBreakers ?? 0
+            return .sequenceBreakers
+        case (.sequenceBreakers, 1): try countSequenceBreaker(content)
+        case (.sampling, 19):
+            try countLogitBias()
+            return .logitBias
         case (.generate, 7): return .stopping
         case (.generate, 8): return .output
         case (.generate, 9):
@@ -278,6 +299,41 @@ extension RequestScan {
     private mutating func setAdapter<Value>(_ field: WritableKeyPath<TurnRequest.Adapter, Value>, _ value: Value) {
         guard let last = request.adapters?.indices.last else { return }
         request.adapters?[last][keyPath: field] = value
+    }
+
+    private mutating func countSequenceBreaker(_ content: UnsafeRawBufferPointer) throws(WireError) {
+        let path = "sampling.dry_sequence_breakers"
+        let index = request.sampling.sequenceBreakers ?? 0
+        request.sampling.sequenceBreakers = index + 1
+        if index >= limits.sequenceBreakersMax {
+            try refuse(
+                RequestValidation.invalid(
+                    path, "has more than \(limits.sequenceBreakersMax) texts", "at most \(limits.sequenceBreakersMax)"))
+        }
+        if !(1...limits.sequenceBreakerBytesMax).contains(content.count) || content.contains(0) {
+            let zero = content.contains(0) ? ", one of them 0" : ""
+            try refuse(
+                RequestValidation.invalid(
+                    "\(path).texts[\(index)]", "has \(content.count) bytes\(zero)",
+                    "1 to \(limits.sequenceBreakerBytesMax), none of them 0"))
+        }
+        _ = try short(content, "\(path).texts[\(index)]", limits.sequenceBreakerBytesMax, field: 1)
+    }
+
+    private mutating func countLogitBias() throws(WireError) {
+        if request.sampling.logitBias.count >= limits.logitBiasesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "sampling.logit_bias", "has more than \(limits.logitBiasesMax) tokens",
+                    "at most \(limits.logitBiasesMax)"))
+        }
+        request.sampling.logitBias.append(TurnRequest.LogitBias())
+    }
+
+    /// Sets a field of the entry that is being read.
+    private mutating func setLogitBias<Value>(_ field: WritableKeyPath<TurnRequest.LogitBias, Value>, _ value: Value) {
+        guard let last = request.sampling.logitBias.indices.last else { return }
+        request.sampling.logitBias[last][keyPath: field] = value
     }
 
     private mutating func countTokenIDs(_ more: Int) throws(WireError) {

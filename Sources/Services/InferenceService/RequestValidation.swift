@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import GRPC
 internal import SandboxPolicy
 
@@ -20,7 +21,11 @@ enum RequestValidation {
         case .text, .tokenIDs, .messages: break
         }
         try check(request.sampling)
+        try check(request.sampling.logitBias)
         try check(request.stopping)
+        if let count = request.logprobs, count > ContractLimits.logprobAlternativesMax {
+            throw invalid("output.logprobs", "is \(count)", "0 to \(ContractLimits.logprobAlternativesMax)")
+        }
         try check(request.adapters ?? [])
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
         if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
@@ -50,11 +55,38 @@ enum RequestValidation {
         try check("frequency_penalty", sampling.frequencyPenalty, .penalty)
         try check("presence_penalty", sampling.presencePenalty, .penalty)
         try check("repetition_penalty", sampling.repetitionPenalty, .repetitionPenalty)
+        try check("typical_p", sampling.typicalP, .typicalP)
+        try check("top_n_sigma", sampling.topNSigma, .topNSigma)
+        try check("xtc_probability", sampling.xtcProbability, .xtcProbability)
+        try check("xtc_threshold", sampling.xtcThreshold, .xtcThreshold)
+        try check("dry_multiplier", sampling.dryMultiplier, .dryMultiplier)
+        try check("dry_base", sampling.dryBase, .dryBase)
+        let lengths = SamplingRange.dryAllowedLength
+        if let length = sampling.dryAllowedLength, !lengths.contains(length) {
+            throw invalid(
+                "sampling.dry_allowed_length", "is \(length)", "\(lengths.lowerBound) to \(lengths.upperBound)")
+        }
+    }
+
+    private static func check(_ biases: [TurnRequest.LogitBias]) throws(Status) {
+        var tokens: Set<UInt32> = []
+        for (index, entry) in biases.enumerated() {
+            let field = "sampling.logit_bias[\(index)]"
+            guard SamplingRange.logitBias.contains(entry.bias) else {
+                throw invalid("\(field).bias", "is \(entry.bias)", "\(SamplingRange.logitBias)")
+            }
+            guard tokens.insert(entry.tokenID).inserted else {
+                throw invalid("\(field).token_id", "is \(entry.tokenID), which stands twice", "each token once")
+            }
+        }
     }
 
     private static func check(_ stopping: TurnRequest.Stopping) throws(Status) {
         if stopping.maxTokens == 0 {
             throw invalid("stopping.max_tokens", "is 0", "1 or more; leave it out for what is left of the context")
+        }
+        if let least = stopping.minTokens, let most = stopping.maxTokens, least > most {
+            throw invalid("stopping.min_tokens", "is \(least)", "at most max_tokens, here \(most)")
         }
         let hasEnd = stopping.maxTokens != nil || !stopping.stop.isEmpty || !stopping.stopTokenIDs.isEmpty
         if stopping.ignoresEndOfTurn, !hasEnd {

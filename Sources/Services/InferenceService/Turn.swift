@@ -27,6 +27,8 @@ final class Turn: SequenceHandler {
     private var encoded: [UInt8]
     /// The bounds that the request sets for its completion.
     private let bounds: SequenceBounds
+    /// What the request needs of its backend.
+    private let needs: [CapabilityTable.Row]
     /// The longest time to wait for a sequence; nil: no limit.
     private let queueTime: TurnRequest.Duration?
     /// How long its model is kept after the turn; nil: as its owner says.
@@ -49,16 +51,17 @@ final class Turn: SequenceHandler {
         self.call = call
         self.service = service
         self.ended = ended
-        bounds = request.stopping.bounds
+        bounds = request.bounds
+        needs = CapabilityTable.rows(of: request)
         queueTime = request.queueTime
         keepAliveSeconds = request.keepAlive.map { UInt32(clamping: ($0.milliseconds + 999) / 1_000) }
         let limits = service.limits
+        let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs)
         let consumer = call.caller as? Consumer
         self.consumer = consumer
         state = TurnState(
             request, model: model,
-            creditTokens: consumer?.creditTokens(atMost: limits.creditTokens) ?? limits.creditTokens, limits: limits,
-            arrived: .now())
+            creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens, limits: limits, arrived: .now())
     }
 
     var isOver: Bool { state.phase == .over }
@@ -96,9 +99,16 @@ extension Turn {
     /// Names the callers that may share what is computed for it.
     var cacheScope: [UInt8] { service.cacheScope(of: call) }
 
-    /// Takes a free sequence of the backend; returns false if there is none.
+    /// Takes a free sequence of the backend; returns false if there is none. A backend that lacks what the request needs does
+    /// not see it: the turn is over then.
     func begin(on backend: ManagedBackend) -> Bool {
         guard state.phase == .waiting else { return true }
+        do throws(Status) {
+            try CapabilityTable.check(needs, backend.capabilities, model: model)
+        } catch {
+            fail(error)
+            return true
+        }
         let now = Monotonic.now()
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
         let wanted = state.wanted(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)

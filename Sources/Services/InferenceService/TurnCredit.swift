@@ -1,3 +1,5 @@
+internal import BackendIPC
+
 /// How far a backend may compute ahead of one turn's consumer, in tokens. Pure.
 ///
 /// Granted in steps of half the most, so that a stream costs one control message in hundreds of tokens, and none while
@@ -9,6 +11,20 @@ struct TurnCredit: Equatable {
     private(set) var outstanding: UInt32 = 0
 
     init(most: UInt32) { self.most = most }
+
+    /// How far a backend may compute ahead: fewer tokens where each brings log-probabilities, so that they fit into half of
+    /// the bytes of a turn, however long they are. `logprobs`: their alternatives; nil: there are none.
+    static func most(_ limits: InferenceLimits, logprobs: UInt32?) -> UInt32 {
+        guard let logprobs else { return limits.creditTokens }
+        let entries = 1 + min(Int(logprobs), ContractLimits.logprobAlternativesMax)
+        let tokenBytes =
+            ContractLimits.tokenTextBytesMax + entries * ContractLimits.logprobBytesMax + Self.eventBytesMax
+        let room = limits.turnBytesMax / 2 - limits.pendingLogprobBytesMax
+        return min(limits.creditTokens, UInt32(clamping: max(1, room / tokenBytes)))
+    }
+
+    /// What an event of a token has beside text and log-probabilities: its prefix, tags, lengths and numbers.
+    private static let eventBytesMax = 64
 
     /// How many tokens to grant now; 0: none.
     func wanted(isCongested: Bool) -> UInt32 { isCongested || outstanding > most / 2 ? 0 : most - outstanding }

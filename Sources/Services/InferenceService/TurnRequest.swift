@@ -16,6 +16,23 @@ struct TurnRequest: Equatable {
         var frequencyPenalty: Float?
         var presencePenalty: Float?
         var repetitionPenalty: Float?
+        var penaltyWindow: UInt32?
+        var typicalP: Float?
+        var topNSigma: Float?
+        var xtcProbability: Float?
+        var xtcThreshold: Float?
+        var dryMultiplier: Float?
+        var dryBase: Float?
+        var dryAllowedLength: UInt32?
+        var dryWindow: UInt32?
+        /// The number of texts; nil: the model's default ones.
+        var sequenceBreakers: Int?
+        var logitBias: [LogitBias] = []
+    }
+
+    struct LogitBias: Equatable {
+        var tokenID: UInt32 = 0
+        var bias: Float = 0
     }
 
     struct Stopping: Equatable {
@@ -23,6 +40,7 @@ struct TurnRequest: Equatable {
         var stop: [String] = []
         var stopTokenIDs: [UInt32] = []
         var ignoresEndOfTurn = false
+        var minTokens: UInt32?
     }
 
     /// A google.protobuf.Duration.
@@ -44,6 +62,8 @@ struct TurnRequest: Equatable {
     var stopping = Stopping()
     /// Whether deltas bring the ids of their tokens.
     var wantsTokenIDs = false
+    /// How many alternatives come with the log-probability of each token; nil: deltas bring no log-probabilities.
+    var logprobs: UInt32?
     /// The longest time to wait for a sequence; nil: no limit.
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
@@ -54,10 +74,12 @@ struct TurnRequest: Equatable {
     var optionBytes = 0
 }
 
-extension TurnRequest.Stopping {
+extension TurnRequest {
     /// The bounds that the backend's answer is checked against.
     var bounds: SequenceBounds {
-        SequenceBounds(tokensMax: maxTokens, stopTokenIDs: stopTokenIDs, stopCount: stop.count)
+        SequenceBounds(
+            tokensMax: stopping.maxTokens, stopTokenIDs: stopping.stopTokenIDs, stopCount: stopping.stop.count,
+            logprobs: logprobs.map { Int($0) })
     }
 }
 

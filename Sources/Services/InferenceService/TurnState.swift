@@ -47,6 +47,7 @@ struct TurnState {
     private let requestID: String
     private let model: String
     private let wantsTokenIDs: Bool
+    private let pendingLogprobBytesMax: Int
     private let stops: [String]
     private var text: TextAssembler
     /// Made when the first reasoning comes.
@@ -56,9 +57,13 @@ struct TurnState {
     /// Set by a stop string that was found here: tokens that the backend still sends are neither sent on nor counted.
     private var matchedStop: Int?
     private var isCancelled = false
-    /// Tokens whose text is still held back, and their ids as packed varints; the next delta accounts for them.
+    /// Tokens whose text is still held back, their ids as packed varints, and their log-probabilities as the content of a
+    /// `Logprobs`; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
     private var pendingIDs: [UInt8] = []
+    private var pendingLogprobs: [UInt8] = []
+    /// Whether one of the two is not empty.
+    private var hasPending = false
 
     private let arrived: Monotonic
     private var begun: Monotonic?
@@ -72,6 +77,7 @@ struct TurnState {
         requestID = request.requestID
         self.model = model
         wantsTokenIDs = request.wantsTokenIDs
+        pendingLogprobBytesMax = limits.pendingLogprobBytesMax
         stops = request.stopping.stop
         text = TextAssembler(stops: stops)
         credit = TurnCredit(most: creditTokens)
@@ -125,7 +131,7 @@ extension TurnState {
         guard matchedStop == nil else { return Actions(givenBack: count) }
         if firstToken == nil { firstToken = now }
         lastToken = now
-        if !run.reasoning.isEmpty { return cameReasoning(run, tokens: count) }
+        if run.reasoning.count | run.logprobs.count != 0 { return cameRare(run, tokens: count) }
         return cameText(run.text, tokens: count, ids: run.packedTokenIDs)
     }
 
@@ -146,21 +152,25 @@ extension TurnState {
         return hasRoom ? Actions() : overflowed()
     }
 
-    /// Reasoning is in a delta of its own, which accounts for all tokens of its run.
+    /// A run with reasoning or log-probabilities, or both.
     @inline(never)
-    private mutating func cameReasoning(_ run: TokenRunView, tokens: UInt32) -> Actions {
+    private mutating func cameRare(_ run: TokenRunView, tokens: UInt32) -> Actions {
         pendingTokens += tokens
         if wantsTokenIDs { pendingIDs.append(contentsOf: run.packedTokenIDs) }
+        pendingLogprobs.append(contentsOf: run.logprobs)
+        hasPending = !pendingIDs.isEmpty || !pendingLogprobs.isEmpty
+        guard run.reasoning.isEmpty || cameReasoning(run) else { return overflowed() }
+        return cameText(run.text, tokens: 0, ids: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    /// Reasoning is in a delta of its own, which accounts for all tokens of its run. Returns false if there is no room.
+    private mutating func cameReasoning(_ run: TokenRunView) -> Bool {
         if reasoning == nil { reasoning = TextAssembler(stops: []) }
-        let hasRoom =
-            switch reasoning?.append(run.reasoning) {
-            case .asGiven: flushDelta(run.reasoning, isReasoning: true)
-            case .text(let bytes): bytes.isEmpty || bytes.withUnsafeBytes { flushDelta($0, isReasoning: true) }
-            case .stopped, nil: true
-            }
-        guard hasRoom else { return overflowed() }
-        let none = UnsafeRawBufferPointer(start: nil, count: 0)
-        return run.text.isEmpty ? Actions() : cameText(run.text, tokens: 0, ids: none)
+        return switch reasoning?.append(run.reasoning) {
+        case .asGiven: flushDelta(run.reasoning, isReasoning: true)
+        case .text(let bytes): bytes.isEmpty || bytes.withUnsafeBytes { flushDelta($0, isReasoning: true) }
+        case .stopped, nil: true
+        }
     }
 
     /// How many more tokens the backend should be allowed to compute; 0: none now. `isCongested` and `takenBytes` are
@@ -327,7 +337,7 @@ extension TurnState {
     private mutating func appendDelta(
         _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
     ) -> Bool {
-        if text.isEmpty || !pendingIDs.isEmpty { return delay(text, tokens: tokens, ids: ids) }
+        if text.isEmpty || hasPending { return delay(text, tokens: tokens, ids: ids) }
         let all = pendingTokens + tokens
         pendingTokens = 0
         return encodeDelta(text, tokens: all, ids: wantsTokenIDs ? ids : UnsafeRawBufferPointer(start: nil, count: 0))
@@ -337,30 +347,42 @@ extension TurnState {
         _ text: UnsafeRawBufferPointer, tokens: UInt32, ids: UnsafeRawBufferPointer
     ) -> Bool {
         pendingTokens += tokens
-        if wantsTokenIDs { pendingIDs.append(contentsOf: ids) }
-        return text.isEmpty && pendingTokens < Self.pendingTokensMax || flushDelta(text)
+        if wantsTokenIDs, !ids.isEmpty {
+            pendingIDs.append(contentsOf: ids)
+            hasPending = true
+        }
+        let mayWait = pendingTokens < Self.pendingTokensMax && pendingLogprobs.count < pendingLogprobBytesMax
+        return text.isEmpty && mayWait || flushDelta(text)
     }
 
     /// Appends this text and accounts for all tokens that wait; has no effect if there is neither.
     private mutating func flushDelta(_ text: UnsafeRawBufferPointer, isReasoning: Bool = false) -> Bool {
         guard !text.isEmpty || pendingTokens > 0 else { return true }
-        let (ids, tokens) = (pendingIDs, pendingTokens)
+        let (ids, logprobs, tokens) = (pendingIDs, pendingLogprobs, pendingTokens)
         pendingIDs.removeAll(keepingCapacity: true)
+        pendingLogprobs = []
+        hasPending = false
         pendingTokens = 0
-        return ids.withUnsafeBytes { encodeDelta(text, isReasoning: isReasoning, tokens: tokens, ids: $0) }
+        return ids.withUnsafeBytes { ids in
+            logprobs.withUnsafeBytes {
+                encodeDelta(text, isReasoning: isReasoning, tokens: tokens, ids: ids, logprobs: $0)
+            }
+        }
     }
 
-    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed]; reasoning = 4 } }` in
-    /// inference.proto: the hot path, encoded in place. `text` is the delta's text or its reasoning.
+    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed]; reasoning = 4; logprobs = 5
+    /// } }` in inference.proto: the hot path, encoded in place. `text` is the delta's text or its reasoning.
     @inline(__always)
     private mutating func encodeDelta(
-        _ text: UnsafeRawBufferPointer, isReasoning: Bool = false, tokens: UInt32, ids: UnsafeRawBufferPointer
+        _ text: UnsafeRawBufferPointer, isReasoning: Bool = false, tokens: UInt32, ids: UnsafeRawBufferPointer,
+        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> Bool {
         let seq = ring.lastSeq + 1
         var delta = WireSize.field(2, varint: UInt64(tokens))
         // The field numbers 1 and 4 take as many bytes.
         if !text.isEmpty { delta += WireSize.field(1, byteCount: text.count) }
         if !ids.isEmpty { delta += WireSize.field(3, byteCount: ids.count) }
+        if !logprobs.isEmpty { delta += WireSize.field(5, byteCount: logprobs.count) }
         let byteCount = WireSize.field(1, varint: seq) + WireSize.field(4, byteCount: delta)
         let hasRoom = ring.append(byteCount: byteCount) { writer in
             writer.field(1, varint: seq)
@@ -368,6 +390,7 @@ extension TurnState {
             if !text.isEmpty { writer.field(isReasoning ? 4 : 1, bytes: text) }
             writer.field(2, varint: UInt64(tokens))
             if !ids.isEmpty { writer.field(3, bytes: ids) }
+            if !logprobs.isEmpty { writer.field(5, bytes: logprobs) }
         }
         if hasRoom { tokensSent += tokens }
         return hasRoom

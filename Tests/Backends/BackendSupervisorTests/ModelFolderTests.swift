@@ -300,6 +300,9 @@ struct ModelFolderTests {
         var sampling = SamplingDefaults()
         #expect(sampling.encodedRequest.isEmpty)
         (sampling.temperature, sampling.topK, sampling.repetitionPenalty) = (0.5, 300, 2)
+        (sampling.penaltyWindow, sampling.typicalP, sampling.topNSigma) = (256, 0.75, 2)
+        (sampling.xtcProbability, sampling.xtcThreshold) = (0.5, 0.25)
+        (sampling.dryMultiplier, sampling.dryBase, sampling.dryAllowedLength, sampling.dryWindow) = (0.5, 2, 3, 0)
         let own = Hearth_V1_GenerateRequest.with {
             $0.text = "a"
             $0.sampling.temperature = 0
@@ -308,6 +311,26 @@ struct ModelFolderTests {
             serializedBytes: sampling.encodedRequest + (try own.serializedBytes() as [UInt8]))
         #expect(merged.text == "a" && merged.sampling.temperature == 0 && merged.sampling.topK == 300)
         #expect(merged.sampling.repetitionPenalty == 2 && !merged.sampling.hasTopP)
+        #expect(merged.sampling.penaltyWindow == 256 && merged.sampling.typicalP == 0.75)
+        #expect(merged.sampling.topNSigma == 2 && merged.sampling.xtcProbability == 0.5)
+        #expect(merged.sampling.xtcThreshold == 0.25 && merged.sampling.dryMultiplier == 0.5)
+        #expect(merged.sampling.dryBase == 2 && merged.sampling.dryAllowedLength == 3)
+        #expect(merged.sampling.hasDryWindow && merged.sampling.dryWindow == 0)
+        var alone = merged.sampling
+        alone.temperature = 0.5
+        #expect(try Hearth_V1_Sampling(serializedBytes: sampling.encoded) == alone)
+    }
+
+    @Test("sampling that only some backends know is refused by the others, by what they know")
+    func extendedSampling() throws {
+        serve("llama")
+        first.write("fox.gguf", "weights")
+        first.write("fox.json", #"{"sampling": {"topK": 5, "dryMultiplier": 0.5}}"#)
+        let definition = try #require(try catalog().definitions.first)
+        #expect(definition.lack(of: ["samplers"], nil) == nil)
+        #expect(definition.lack(of: ["chat"], nil)?.hasPrefix("knows only temperature, topP, topK, minP and") == true)
+        first.write("fox.json", #"{"sampling": {"topK": 5}}"#)
+        #expect(try catalog().definitions.first?.lack(of: [], nil) == nil)
     }
 
     @Test("a file that is lent is served wherever it lies, and under another id where its own is taken")

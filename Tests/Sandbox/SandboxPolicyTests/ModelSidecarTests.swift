@@ -30,11 +30,18 @@ struct ModelSidecarTests {
         #expect(all.settings.residence == .onDemand(keepAliveSeconds: 5))
         let chosen = try parsed(
             #"{"sampling": {"temperature": 0, "topP": 0.9, "topK": 5, "minP": 0.1, "frequencyPenalty": -1,"#
-                + #" "presencePenalty": 2, "repetitionPenalty": 1.5}, "chatTemplate": "{{ messages[0].content }}"}"#
+                + #" "presencePenalty": 2, "repetitionPenalty": 1.5, "penaltyWindow": 4294967295, "typicalP": 1,"#
+                + #" "topNSigma": 2, "xtcProbability": 0.5, "xtcThreshold": 0.25, "dryMultiplier": 0.75, "dryBase": 2,"#
+                + #" "dryAllowedLength": 3, "dryWindow": 0}, "chatTemplate": "{{ messages[0].content }}"}"#
         ).settings
         var sampling = SamplingDefaults()
         (sampling.temperature, sampling.topP, sampling.topK, sampling.minP) = (0, 0.9, 5, 0.1)
         (sampling.frequencyPenalty, sampling.presencePenalty, sampling.repetitionPenalty) = (-1, 2, 1.5)
+        #expect(!sampling.needsSamplers)
+        (sampling.penaltyWindow, sampling.typicalP, sampling.topNSigma) = (.max, 1, 2)
+        (sampling.xtcProbability, sampling.xtcThreshold) = (0.5, 0.25)
+        (sampling.dryMultiplier, sampling.dryBase, sampling.dryAllowedLength, sampling.dryWindow) = (0.75, 2, 3, 0)
+        #expect(sampling.needsSamplers)
         #expect(chosen.sampling == sampling && chosen.chatTemplate == "{{ messages[0].content }}")
         #expect(chosen.chatTemplateFile == nil)
         #expect(try parsed(#"{"chatTemplate": "m.jinja"}"#).settings.chatTemplateFile == "m.jinja")
@@ -88,6 +95,14 @@ struct ModelSidecarTests {
             (#""sampling": {"topP": 0}"#, "above 0.0 to 1.0"), (#""sampling": {"minP": "0"}"#, "must be a number"),
             (#""sampling": {"topK": 1.5}"#, "whole number"),
             (#""sampling": {"repetitionPenalty": 1e99}"#, "0.0 to 10.0"),
+            (#""sampling": {"penaltyWindow": -1}"#, "'penaltyWindow' must be a whole number"),
+            (#""sampling": {"typicalP": 0}"#, "above 0.0 to 1.0"), (#""sampling": {"topNSigma": 101}"#, "0.0 to 100.0"),
+            (#""sampling": {"xtcThreshold": 0.6}"#, "0.0 to 0.5"), (#""sampling": {"dryBase": 0.9}"#, "1.0 to 10.0"),
+            (
+                #""sampling": {"dryAllowedLength": 0}"#,
+                "'dryAllowedLength' must be a whole number, 1 to 65536, not 0"
+            ),
+            (#""sampling": {"logitBias": []}"#, "unknown key 'logitBias'"),
             (#""chatTemplate": """#, "must be a Jinja template, or the name of a file beside the model"),
             (#""chatTemplate": "../x.jinja""#, "a file beside the model"), (#""chatTemplate": "{\u0000}""#, "NUL"),
             (#""file": "x""#, "unknown key 'file'"), (#""keepAliveSecond": 5"#, "did you mean 'keepAliveSeconds'?"),

@@ -59,11 +59,30 @@ struct RequestScanTests {
         $0.sampling.presencePenalty = 1
         $0.sampling.repetitionPenalty = 2
         $0.sampling.seed = 9
+        $0.sampling.penaltyWindow = 10
+        $0.sampling.typicalP = 0.75
+        $0.sampling.topNSigma = 3
+        $0.sampling.xtcProbability = 0.5
+        $0.sampling.xtcThreshold = 0.125
+        $0.sampling.dryMultiplier = 0.5
+        $0.sampling.dryBase = 1.5
+        $0.sampling.dryAllowedLength = 4
+        $0.sampling.dryWindow = 11
+        $0.sampling.drySequenceBreakers.texts = ["\n", "é"]
+        $0.sampling.logitBias = [
+            .with { $0.tokenID = 300_000 },
+            .with {
+                $0.tokenID = 2
+                $0.bias = -100
+            },
+        ]
         $0.stopping.maxTokens = 7
         $0.stopping.stop = ["a", "bé"]
         $0.stopping.stopTokenIds = [1, 300_000]
         $0.stopping.ignoreEndOfTurn = true
+        $0.stopping.minTokens = 6
         $0.output.tokenIds = true
+        $0.output.logprobs = 5
         $0.maxQueueTime.seconds = 3
         $0.maxQueueTime.nanos = 5
         $0.keepAlive.seconds = 8
@@ -87,10 +106,15 @@ struct RequestScanTests {
                     requestID: "mine", model: "m", prompt: .messages(count: 2),
                     sampling: .init(
                         temperature: 0.5, topP: 0.25, minP: 0.125, frequencyPenalty: -1, presencePenalty: 1,
-                        repetitionPenalty: 2),
+                        repetitionPenalty: 2, penaltyWindow: 10, typicalP: 0.75, topNSigma: 3, xtcProbability: 0.5,
+                        xtcThreshold: 0.125, dryMultiplier: 0.5, dryBase: 1.5, dryAllowedLength: 4, dryWindow: 11,
+                        sequenceBreakers: 2,
+                        logitBias: [.init(tokenID: 300_000, bias: 0), .init(tokenID: 2, bias: -100)]),
                     stopping: .init(
-                        maxTokens: 7, stop: ["a", "bé"], stopTokenIDs: [1, 300_000], ignoresEndOfTurn: true),
-                    wantsTokenIDs: true, queueTime: .init(seconds: 3, nanoseconds: 5),
+                        maxTokens: 7, stop: ["a", "bé"], stopTokenIDs: [1, 300_000], ignoresEndOfTurn: true,
+                        minTokens: 6
+                    ),
+                    wantsTokenIDs: true, logprobs: 5, queueTime: .init(seconds: 3, nanoseconds: 5),
                     keepAlive: .init(seconds: 8, nanoseconds: 6),
                     adapters: [.init(name: "formal"), .init(name: "terse", scale: 0)], optionCount: 2, optionBytes: 10))
     }
@@ -159,8 +183,8 @@ struct RequestScanTests {
                 Issue.record("it is a request")
                 return
             }
-            #expect(found.stopping.bounds == SequenceBounds(request: bytes))
-            #expect(found.stopping.bounds.stopTokenIDs.starts(with: [9, 10]))
+            #expect(found.bounds == SequenceBounds(request: bytes))
+            #expect(found.bounds.stopTokenIDs.starts(with: [9, 10]))
         }
     }
 
@@ -213,6 +237,11 @@ struct RequestScanTests {
         Bomb(
             name: "packed stop tokens", entry: [0x01], path: [1, 7, 3],
             refusal: "stopping.stop_token_ids has more than 64"),
+        Bomb(
+            name: "biases", entry: [0x9a, 0x01, 0x00], path: [1, 6], refusal: "sampling.logit_bias has more than 1024"),
+        Bomb(
+            name: "breakers", entry: [0x0a, 0x01, 0x61], path: [1, 6, 18],
+            refusal: "sampling.dry_sequence_breakers has more than 8"),
         Bomb(name: "packed tokens", entry: [0x01], path: [1, 5, 1], refusal: "token_ids has more than 1048576 ids"),
         Bomb(name: "tokens", entry: [0x08, 0x01], path: [1, 5], refusal: "request has more than 65536 fields"),
         Bomb(name: "roles", entry: [0x08, 0x02], path: [1, 3, 1], refusal: "request has more than 65536 fields"),

@@ -32,6 +32,24 @@ struct RequestValidationTests {
                 $0.sampling.minP = 0
                 $0.sampling.frequencyPenalty = -2
                 $0.sampling.repetitionPenalty = 10
+                $0.sampling.penaltyWindow = .max
+                $0.sampling.typicalP = 1
+                $0.sampling.topNSigma = 100
+                $0.sampling.xtcProbability = 1
+                $0.sampling.xtcThreshold = 0.5
+                $0.sampling.dryMultiplier = 10
+                $0.sampling.dryBase = 1
+                $0.sampling.dryAllowedLength = 65_536
+                $0.sampling.dryWindow = 0
+                $0.sampling.drySequenceBreakers.texts = Array(repeating: String(repeating: "x", count: 40), count: 8)
+                $0.sampling.logitBias = (0..<1_024 as Range<UInt32>).map { number in
+                    .with {
+                        $0.tokenID = number
+                        $0.bias = number % 2 == 0 ? -100 : 100
+                    }
+                }
+                $0.output.logprobs = 20
+                $0.stopping.minTokens = 1
                 $0.stopping.maxTokens = 1
                 $0.stopping.stop = Array(repeating: String(repeating: "x", count: 256), count: 16)
             } == nil)
@@ -71,6 +89,40 @@ struct RequestValidationTests {
         Wrong("sampling.min_p") { $0.sampling.minP = 1.1 },
         Wrong("sampling.presence_penalty") { $0.sampling.presencePenalty = .infinity },
         Wrong("sampling.repetition_penalty") { $0.sampling.repetitionPenalty = 0 },
+        Wrong("sampling.typical_p is 0.0; allowed: above 0.0 to 1.0") { $0.sampling.typicalP = 0 },
+        Wrong("sampling.top_n_sigma is -1.0; allowed: 0.0 to 100.0") { $0.sampling.topNSigma = -1 },
+        Wrong("sampling.xtc_probability") { $0.sampling.xtcProbability = 1.5 },
+        Wrong("sampling.xtc_threshold is 0.6; allowed: 0.0 to 0.5") { $0.sampling.xtcThreshold = 0.6 },
+        Wrong("sampling.dry_multiplier") { $0.sampling.dryMultiplier = .nan },
+        Wrong("sampling.dry_base is 0.5; allowed: 1.0 to 10.0") { $0.sampling.dryBase = 0.5 },
+        Wrong("sampling.dry_allowed_length is 0; allowed: 1 to 65536") { $0.sampling.dryAllowedLength = 0 },
+        Wrong("sampling.dry_allowed_length") { $0.sampling.dryAllowedLength = 65_537 },
+        Wrong("sampling.dry_sequence_breakers has more than 8 texts") {
+            $0.sampling.drySequenceBreakers.texts = Array(repeating: "x", count: 9)
+        },
+        Wrong("sampling.dry_sequence_breakers.texts[1] has 0 bytes; allowed: 1 to 40") {
+            $0.sampling.drySequenceBreakers.texts = ["x", ""]
+        },
+        Wrong("sampling.dry_sequence_breakers.texts[0] has 41 bytes") {
+            $0.sampling.drySequenceBreakers.texts = [String(repeating: "x", count: 41)]
+        },
+        Wrong("sampling.dry_sequence_breakers.texts[0] has 2 bytes, one of them 0") {
+            $0.sampling.drySequenceBreakers.texts = ["x\0"]
+        },
+        Wrong("sampling.logit_bias[1].bias is 100.5; allowed: -100.0 to 100.0") {
+            $0.sampling.logitBias = [.init(), .with { $0.bias = 100.5 }]
+        },
+        Wrong("sampling.logit_bias[1].token_id is 7, which stands twice") {
+            $0.sampling.logitBias = Array(repeating: .with { $0.tokenID = 7 }, count: 2)
+        },
+        Wrong("sampling.logit_bias has more than 1024 tokens") {
+            $0.sampling.logitBias = (0..<1_025 as Range<UInt32>).map { number in .with { $0.tokenID = number } }
+        },
+        Wrong("stopping.min_tokens is 3; allowed: at most max_tokens, here 2") {
+            $0.stopping.minTokens = 3
+            $0.stopping.maxTokens = 2
+        },
+        Wrong("output.logprobs is 21; allowed: 0 to 20") { $0.output.logprobs = 21 },
         Wrong("stopping.max_tokens") { $0.stopping.maxTokens = 0 },
         Wrong("stopping.stop has more than 16") { $0.stopping.stop = Array(repeating: "x", count: 17) },
         Wrong("stopping.stop[0]") { $0.stopping.stop = [""] },

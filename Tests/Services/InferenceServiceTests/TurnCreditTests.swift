@@ -31,6 +31,22 @@ struct TurnCreditTests {
         #expect(credit.wanted(isCongested: false) == 1)
     }
 
+    @Test func `with log-probabilities it is so much less that half of a turn's bytes hold the longest ones`() {
+        var limits = InferenceLimits()
+        #expect(TurnCredit.most(limits, logprobs: nil) == limits.creditTokens)
+        #expect(TurnCredit.most(limits, logprobs: 0) == limits.creditTokens)
+        limits.turnBytesMax = 1 << 20
+        var last = UInt32.max
+        for logprobs in [0, 1, 20] as [UInt32] {
+            let most = TurnCredit.most(limits, logprobs: logprobs)
+            let bytes = Int(most) * (1_024 + 160 * (1 + Int(logprobs)) + 64) + limits.pendingLogprobBytesMax
+            #expect(most < last && bytes <= limits.turnBytesMax / 2)
+            last = most
+        }
+        limits.turnBytesMax = 0
+        #expect(TurnCredit.most(limits, logprobs: 20) == 1)
+    }
+
     @Test func `what came unasked does not count, and what did not come is taken back once`() {
         var credit = TurnCredit(most: 8)
         credit.granted(3)

@@ -14,11 +14,13 @@ struct TurnStateTests {
 
     /// One that came at the moment 1,000 and waits.
     private func turn(
-        stops: [String] = [], ids: Bool = false, credit: UInt32 = 8, limits: InferenceLimits? = nil
+        stops: [String] = [], ids: Bool = false, logprobs: UInt32? = nil, credit: UInt32 = 8,
+        limits: InferenceLimits? = nil
     ) -> TurnState {
         var request = TurnRequest()
         request.requestID = "r"
         request.wantsTokenIDs = ids
+        request.logprobs = logprobs
         request.stopping.stop = stops
         return TurnState(
             request, model: "m", creditTokens: credit, limits: limits ?? self.limits, arrived: at(1_000))
@@ -26,9 +28,10 @@ struct TurnStateTests {
 
     /// One that has begun at the moment 2,000, with its whole credit, and whose `Accepted` was taken.
     private func running(
-        stops: [String] = [], ids: Bool = false, credit: UInt32 = 8, limits: InferenceLimits? = nil
+        stops: [String] = [], ids: Bool = false, logprobs: UInt32? = nil, credit: UInt32 = 8,
+        limits: InferenceLimits? = nil
     ) -> TurnState {
-        var turn = turn(stops: stops, ids: ids, credit: credit, limits: limits)
+        var turn = turn(stops: stops, ids: ids, logprobs: logprobs, credit: credit, limits: limits)
         expect(turn.begun(Hearth_V1_Accepted(), granted: credit, at: at(2_000)), .init())
         _ = take(&turn)
         return turn
@@ -218,6 +221,68 @@ extension TurnStateTests {
         #expect(deltas.map(\.tokenCount) == [2, 2, 2, 0, 1])
         #expect(deltas.map(\.tokenIds) == [[7, 8], [7, 7], [7, 7], [], [7]])
         #expect(events.last?.usage.completionTokens == 7)
+    }
+
+    /// Tokens with these ids and texts, each with a log-probability that is its number, and one alternative.
+    private func came(_ turn: inout TurnState, _ tokens: [(id: UInt8, text: [UInt8])], reasoning: [UInt8] = []) {
+        let entries = Hearth_V1_Logprobs.with {
+            $0.tokens = tokens.map { token in
+                .with {
+                    $0.tokenID = UInt32(token.id)
+                    $0.logprob = -Float(token.id)
+                    $0.alternatives = [.with { $0.tokenID = 1 }]
+                }
+            }
+        }
+        do {
+            let entries: [UInt8] = try entries.serializedBytes()
+            let actions = tokens.map(\.id).withUnsafeBytes { ids in
+                tokens.flatMap(\.text).withUnsafeBytes { text in
+                    reasoning.withUnsafeBytes { reasoning in
+                        entries.withUnsafeBytes { entries in
+                            turn.came(
+                                TokenRunView(
+                                    sequence: 0, tokenCount: tokens.count, packedTokenIDs: ids, text: text,
+                                    reasoning: reasoning, logprobs: entries), at: at(3_000))
+                        }
+                    }
+                }
+            }
+            expect(actions, .init())
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `log-probabilities come with the delta that counts their tokens, one for each`(ids: Bool) {
+        var turn = running(stops: ["abc"], ids: ids, logprobs: 1)
+        came(&turn, [(7, Array("x".utf8)), (8, Array("y".utf8))])
+        // Held back: the beginning of a stop, a part of a character, no text at all.
+        came(&turn, [(9, Array("ab".utf8))])
+        came(&turn, [(10, [0xc3])])
+        came(&turn, [(11, [0xa9])])
+        came(&turn, [(12, [])])
+        came(&turn, [(13, [0xe2])], reasoning: Array("hm".utf8))
+        _ = turn.finished(finish(), at: at(4_000))
+        let deltas = take(&turn).dropLast(2).map(\.delta)
+        #expect(deltas.map(\.text) == ["xy", "abé", "", "\u{fffd}"])
+        #expect(deltas.map(\.reasoning) == ["", "", "hm", ""])
+        #expect(deltas.map(\.tokenCount) == [2, 3, 2, 0])
+        #expect(deltas.map { $0.logprobs.tokens.map(\.tokenID) } == [[7, 8], [9, 10, 11], [12, 13], []])
+        #expect(deltas.map(\.tokenIds) == (ids ? [[7, 8], [9, 10, 11], [12, 13], []] : [[], [], [], []]))
+        #expect(deltas[1].logprobs.tokens.map(\.logprob) == [-9, -10, -11])
+        #expect(deltas[1].logprobs.tokens.allSatisfy { $0.alternatives.map(\.tokenID) == [1] })
+    }
+
+    @Test func `log-probabilities that wait for text are bounded`() {
+        var limits = limits
+        limits.pendingLogprobBytesMax = 100
+        var turn = running(logprobs: 1, credit: 1_000, limits: limits)
+        for _ in 0..<60 { came(&turn, [(7, [])]) }
+        let deltas = take(&turn).map(\.delta)
+        #expect(deltas.count > 5)
+        #expect(deltas.allSatisfy { $0.logprobs.tokens.count == Int($0.tokenCount) && $0.tokenCount < 20 })
     }
 
     @Test func `reasoning that breaks off inside a character is told at the end`() {
