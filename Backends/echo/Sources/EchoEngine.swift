@@ -7,7 +7,9 @@ import Glibc
 struct EchoEngine: Engine {
     static let name = "echo"
     static let version = "1.0.0"
-    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .reasoning, .adapters, .draftLookup]
+    static let capabilities: [Capability] = [
+        .chat, .countTokens, .splitWeights, .reasoning, .adapters, .draftLookup, .logitBias, .minTokens, .logprobs,
+    ]
 
     static let contextTokensMax = 1_048_576
     static let sequencesMax = 4_096

@@ -22,6 +22,11 @@ struct EchoSequence {
     private let options: EchoOptions
     private let drafts: Bool
     private let stopTokenIDs: [UInt32]
+    private let bias: EchoBias
+    /// Neither the turn nor a stop token ends it before so many tokens.
+    private let minTokens: UInt64
+    /// How many alternatives come with the log-probability of each token; nil: none is told.
+    private let logprobs: Int?
     /// So many tokens at the beginning are reasoning.
     private let reasoningTokens: UInt64
     /// The completion's length, and how it then ends.
@@ -49,6 +54,9 @@ struct EchoSequence {
         tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt.varied(by: variation))
         words = options.repeatsPrompt ? prompt.words : []
         stopTokenIDs = request.stopping.stopTokenIDs
+        bias = try EchoBias(request.sampling.logitBias)
+        minTokens = UInt64(request.stopping.minTokens ?? 0)
+        logprobs = request.logprobs
         if case .messages = request.prompt { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
         // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
@@ -64,8 +72,8 @@ struct EchoSequence {
             } else {
                 nil
             }
-        if let turn, turn < longest {
-            (count, ending) = (turn, .endOfTurn)
+        if let turn, max(turn, minTokens) < longest {
+            (count, ending) = (max(turn, minTokens), .endOfTurn)
         } else {
             (count, ending) = (longest, .length)
         }
@@ -81,14 +89,16 @@ struct EchoSequence {
             if index == count { return finish(sequence, ending, in: &step) }
             guard step.credit(of: sequence) > 0 else { break }
             let id = nextID
-            if !stopTokenIDs.isEmpty, stopTokenIDs.contains(id) {
+            if !stopTokenIDs.isEmpty, index >= minTokens, stopTokenIDs.contains(id) {
                 return finish(sequence, .stopToken(id), in: &step)
             }
             withText(of: id) { text in
+                let logprobs = logprobs.map { EchoLogprobs.logprobs(of: id, text: text, alternatives: $0) }
                 if index < reasoningTokens {
-                    step.emit(sequence, token: id, text: .init(start: nil, count: 0), reasoning: text)
+                    step.emit(
+                        sequence, token: id, text: .init(start: nil, count: 0), reasoning: text, logprobs: logprobs)
                 } else {
-                    step.emit(sequence, token: id, text: text)
+                    step.emit(sequence, token: id, text: text, logprobs: logprobs)
                 }
             }
             if drafts { step.noteDraft(sequence, tokens: 1, accepted: position > 0 ? 1 : 0) }
@@ -148,7 +158,7 @@ struct EchoSequence {
 // Token ids and texts.
 extension EchoSequence {
     private var nextID: UInt32 {
-        options.repeatsPrompt ? UInt32(truncatingIfNeeded: index) : tokens.id(at: index)
+        options.repeatsPrompt ? UInt32(truncatingIfNeeded: index) : bias.token(for: tokens.id(at: index))
     }
 
     private func withText(of id: UInt32, _ body: (UnsafeRawBufferPointer) -> Void) {

@@ -177,6 +177,9 @@ struct hearth_llama {
     bool hasSeparateCaches = false;
     /// Reused by every choice of a token: as long as the vocabulary.
     std::vector<llama_token_data> candidates;
+    /// The DRY sampler that was made last, and what of: making one compares each breaker with the whole vocabulary.
+    std::unique_ptr<llama_sampler, SamplerDeleter> dry;
+    std::string dryKey;
     std::unique_ptr<hearth::ChatTemplate> chatTemplate;
     std::unique_ptr<hearth::TemplateTokens> templateTokens;
     /// The special tokens that answers are told apart by.
@@ -198,6 +201,9 @@ struct hearth_llama_answer {
 
 struct hearth_llama_sampler {
     std::unique_ptr<llama_sampler, SamplerDeleter> chain;
+    /// The tokens that are not chosen as the next `heldBack` ones.
+    std::vector<llama_token> ends;
+    uint32_t heldBack = 0;
 };
 
 namespace {
@@ -487,6 +493,12 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
 hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama) {
     hearth_llama_sampling sampling{};
     sampling.repetition_penalty = 1;
+    sampling.penalty_window = 64;
+    sampling.dry_base = 1.75F;
+    sampling.dry_allowed_length = 2;
+    sampling.dry_window = INT32_MAX;
+    sampling.typical_p = 1;
+    sampling.xtc_threshold = 0.1F;
     sampling.top_k = 40;
     sampling.top_p = 0.95F;
     sampling.min_p = 0.05F;
@@ -500,6 +512,11 @@ hearth_llama_sampling hearth_llama_default_sampling(const hearth_llama *llama) {
         const float number = std::strtof(text, &end);
         if (end != text && std::isfinite(number) && std::fabs(number) < 1e6F) setting = number;
     };
+    value(LLAMA_MODEL_META_KEY_SAMPLING_PENALTY_LAST_N, sampling.penalty_window);
+    // For the library a negative one is the whole context.
+    if (sampling.penalty_window < 0) sampling.penalty_window = INT32_MAX;
+    value(LLAMA_MODEL_META_KEY_SAMPLING_XTC_PROBABILITY, sampling.xtc_probability);
+    value(LLAMA_MODEL_META_KEY_SAMPLING_XTC_THRESHOLD, sampling.xtc_threshold);
     value(LLAMA_MODEL_META_KEY_SAMPLING_TOP_K, sampling.top_k);
     value(LLAMA_MODEL_META_KEY_SAMPLING_TOP_P, sampling.top_p);
     value(LLAMA_MODEL_META_KEY_SAMPLING_MIN_P, sampling.min_p);
@@ -766,24 +783,104 @@ bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t to
     });
 }
 
-hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling) {
+namespace {
+
+/// A DRY sampler: a copy of the one that was made last, where that is of the same settings.
+llama_sampler *newDry(hearth_llama *llama, const hearth_llama_sampling &sampling, const hearth_llama_choices &choices) {
+    std::string key;
+    const auto add = [&key](const void *bytes, size_t count) { key.append(static_cast<const char *>(bytes), count); };
+    add(&sampling.dry_multiplier, sizeof sampling.dry_multiplier);
+    add(&sampling.dry_base, sizeof sampling.dry_base);
+    add(&sampling.dry_allowed_length, sizeof sampling.dry_allowed_length);
+    add(&sampling.dry_window, sizeof sampling.dry_window);
+    for (size_t i = 0; i < choices.breaker_count; i++) add(choices.breakers[i], std::strlen(choices.breakers[i]) + 1);
+    if (!llama->dry || llama->dryKey != key) {
+        // The library only reads the texts.
+        std::vector<const char *> breakers(choices.breakers, choices.breakers + choices.breaker_count);
+        llama->dry.reset(llama_sampler_init_dry(llama->vocabulary(), sampling.dry_multiplier, sampling.dry_base,
+                                                sampling.dry_allowed_length, sampling.dry_window, breakers.data(),
+                                                breakers.size()));
+        llama->dryKey = key;
+    }
+    return llama_sampler_clone(llama->dry.get());
+}
+
+/// Leaves only tokens with a probability: the library's typical_p takes the logarithm of each.
+void dropImpossible(llama_sampler *, llama_token_data_array *candidates) {
+    float most = -INFINITY;
+    for (size_t i = 0; i < candidates->size; i++) most = std::max(most, candidates->data[i].logit);
+    // exp(-80) is well within a float.
+    llama_token_data *end = std::remove_if(candidates->data, candidates->data + candidates->size,
+                                           [most](const llama_token_data &token) { return !(token.logit >= most - 80); });
+    candidates->size = size_t(end - candidates->data);
+}
+
+llama_sampler *newImpossibleDropper() {
+    static llama_sampler_i interface = [] {
+        llama_sampler_i functions{};
+        functions.name = [](const llama_sampler *) { return "drop-impossible"; };
+        functions.apply = dropImpossible;
+        return functions;
+    }();
+    return llama_sampler_init(&interface, nullptr);
+}
+
+}  // namespace
+
+hearth_llama_sampler *hearth_llama_sampler_new(hearth_llama *llama, hearth_llama_sampling sampling,
+                                               hearth_llama_choices choices) {
     return guarded<hearth_llama_sampler *>(nullptr, [&] {
         auto sampler = std::make_unique<hearth_llama_sampler>();
         sampler->chain.reset(llama_sampler_chain_init({/* no_perf */ true}));
         llama_sampler *chain = sampler->chain.get();
-        if (sampling.repetition_penalty != 1 || sampling.frequency_penalty != 0 || sampling.presence_penalty != 0) {
+        if (choices.tokens_min > 0) {
+            const llama_vocab *vocabulary = llama->vocabulary();
+            const int32_t size = llama->vocabularySize();
+            for (llama_token token = 0; token < size; token++) {
+                if (llama_vocab_is_eog(vocabulary, token)) sampler->ends.push_back(token);
+            }
+            for (size_t i = 0; i < choices.end_count; i++) {
+                if (choices.ends[i] < uint32_t(size)) sampler->ends.push_back(llama_token(choices.ends[i]));
+            }
+            sampler->heldBack = choices.tokens_min;
+        }
+        if (choices.bias_count > 0) {
+            std::vector<llama_logit_bias> biases;
+            for (size_t i = 0; i < choices.bias_count; i++) {
+                biases.push_back({choices.biases[i].token, choices.biases[i].bias});
+            }
             llama_sampler_chain_add(
-                chain, llama_sampler_init_penalties(llama->vocabularySize(), HEARTH_LLAMA_PENALTY_WINDOW_TOKENS,
+                chain, llama_sampler_init_logit_bias(llama->vocabularySize(), int32_t(biases.size()), biases.data()));
+        }
+        const bool penalizes =
+            sampling.repetition_penalty != 1 || sampling.frequency_penalty != 0 || sampling.presence_penalty != 0;
+        if (penalizes && sampling.penalty_window > 0) {
+            llama_sampler_chain_add(
+                chain, llama_sampler_init_penalties(llama->vocabularySize(), sampling.penalty_window,
                                                     sampling.repetition_penalty, sampling.frequency_penalty,
                                                     sampling.presence_penalty));
+        }
+        if (sampling.dry_multiplier > 0 && sampling.dry_window > 0) {
+            llama_sampler_chain_add(chain, newDry(llama, sampling, choices));
         }
         if (sampling.temperature <= 0) {
             llama_sampler_chain_add(chain, llama_sampler_init_greedy());
             return sampler.release();
         }
+        if (sampling.top_n_sigma > 0) {
+            llama_sampler_chain_add(chain, llama_sampler_init_top_n_sigma(sampling.top_n_sigma));
+        }
         llama_sampler_chain_add(chain, llama_sampler_init_top_k(sampling.top_k));
+        if (sampling.typical_p < 1) {
+            llama_sampler_chain_add(chain, newImpossibleDropper());
+            llama_sampler_chain_add(chain, llama_sampler_init_typical(sampling.typical_p, 1));
+        }
         llama_sampler_chain_add(chain, llama_sampler_init_top_p(sampling.top_p, 1));
         llama_sampler_chain_add(chain, llama_sampler_init_min_p(sampling.min_p, 1));
+        if (sampling.xtc_probability > 0) {
+            llama_sampler_chain_add(
+                chain, llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, 1, sampling.seed));
+        }
         llama_sampler_chain_add(chain, llama_sampler_init_temp(sampling.temperature));
         llama_sampler_chain_add(chain, llama_sampler_init_dist(sampling.seed));
         return sampler.release();
@@ -799,6 +896,18 @@ void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token) {
     });
 }
 
+namespace {
+
+/// Makes the tokens that end a completion impossible as the next one. Returns false when nothing else is possible.
+bool holdBackEnds(hearth_llama_sampler &sampler, std::vector<llama_token_data> &candidates) {
+    sampler.heldBack--;
+    for (const llama_token token : sampler.ends) candidates[size_t(token)].logit = -INFINITY;
+    return std::any_of(candidates.begin(), candidates.end(),
+                       [](const llama_token_data &token) { return token.logit >= -logitMax; });
+}
+
+}  // namespace
+
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index) {
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
         const float *logits = llama_get_logits_ith(llama->context.get(), index);
@@ -813,11 +922,50 @@ int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, 
             candidates[token] = {llama_token(token), logit, 0};
         }
         if (!isAnyLikely) return int32_t(HEARTH_LLAMA_NOT_A_NUMBER);
+        if (sampler->heldBack > 0 && !holdBackEnds(*sampler, candidates)) return int32_t(HEARTH_LLAMA_FAILED);
         llama_token_data_array choice{candidates.data(), candidates.size(), -1, false};
         llama_sampler_apply(sampler->chain.get(), &choice);
         if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return int32_t(HEARTH_LLAMA_FAILED);
         const llama_token token = choice.data[choice.selected].id;
         llama_sampler_accept(sampler->chain.get(), token);
         return token;
+    });
+}
+
+size_t hearth_llama_logprobs(const hearth_llama *llama, int32_t index, int32_t token, hearth_llama_likely *likely,
+                             size_t capacity) {
+    return guarded<size_t>(0, [&]() -> size_t {
+        const float *logits = llama_get_logits_ith(llama->context.get(), index);
+        const auto size = size_t(llama->vocabularySize());
+        if (!logits || capacity == 0 || token < 0 || size_t(token) >= size) return 0;
+        const float most = *std::max_element(logits, logits + size);
+        double sum = 0;
+        for (size_t i = 0; i < size; i++) sum += std::exp(logits[i] - most);
+        const double all = double(most) + std::log(sum);
+        const auto logprob = [&](llama_token of) {
+            // A chosen token that the model held for impossible has a number nevertheless.
+            return std::clamp(float(double(logits[of]) - all), -logitMax, 0.0F);
+        };
+        likely[0] = {token, logprob(token)};
+        // A heap of the likeliest so far, the least likely of them at its front; of tokens that are as likely, the lower one
+        // comes first.
+        const auto isLikelier = [&](llama_token one, llama_token other) {
+            return logits[one] != logits[other] ? logits[one] > logits[other] : one < other;
+        };
+        std::vector<llama_token> heap;
+        for (size_t i = 0; capacity > 1 && i < size; i++) {
+            const auto next = llama_token(i);
+            if (!(logits[i] >= -logitMax)) continue;
+            if (heap.size() == capacity - 1) {
+                if (!isLikelier(next, heap.front())) continue;
+                std::pop_heap(heap.begin(), heap.end(), isLikelier);
+                heap.pop_back();
+            }
+            heap.push_back(next);
+            std::push_heap(heap.begin(), heap.end(), isLikelier);
+        }
+        std::sort_heap(heap.begin(), heap.end(), isLikelier);
+        for (size_t i = 0; i < heap.size(); i++) likely[i + 1] = {heap[i], logprob(heap[i])};
+        return heap.size() + 1;
     });
 }

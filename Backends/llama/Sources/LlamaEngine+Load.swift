@@ -57,7 +57,10 @@ extension LlamaEngine {
         self.model = model
         if let templateWarning { Backend.log(templateWarning) }
         Self.isLoading = false
-        return LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+        var loaded = LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+        loaded.samplingDefaults = Sampling(
+            Sampling().merged(into: model.defaultSampling), contextTokens: contextTokens)
+        return loaded
     }
 
     private func open(_ request: LoadRequest) throws(EngineFault) {

@@ -283,7 +283,8 @@ extension LlamaEngine {
             finish(number, .endOfTurn, &step)
             return false
         }
-        emit(token, of: number, sequence.answer, model, &step)
+        let logprobs = sequence.logprobs.map { model.logprobs(of: token, at: logitsIndex, alternatives: $0) }
+        emit(token, of: number, sequence.answer, logprobs, model, &step)
         sequences[number]?.tokens.append(token)
         let isExpected = token == expected
         if isExpected { step.noteDraft(number, tokens: 0, accepted: 1) }
@@ -300,15 +301,18 @@ extension LlamaEngine {
     }
 
     private func emit(
-        _ token: Int32, of number: Int, _ answer: AnswerText?, _ model: LlamaModel, _ step: inout Step
+        _ token: Int32, of number: Int, _ answer: AnswerText?, _ logprobs: TokenLogprobs?, _ model: LlamaModel,
+        _ step: inout Step
     ) {
         let id = UInt32(bitPattern: token)
         guard let answer else {
-            return model.withPiece(of: token, showsMarks: false) { step.emit(number, token: id, text: $0) }
+            return model.withPiece(of: token, showsMarks: false) {
+                step.emit(number, token: id, text: $0, logprobs: logprobs)
+            }
         }
         model.withPiece(of: token, showsMarks: answer.showsMarks) { answer.append($0) }
         answer.take(bytesMax: ContractLimits.tokenTextBytesMax) {
-            step.emit(number, token: id, text: $0, reasoning: $1)
+            step.emit(number, token: id, text: $0, reasoning: $1, logprobs: logprobs)
         }
     }
 

@@ -9,6 +9,7 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters, .draftLookup,
+        .samplers, .logitBias, .minTokens, .logprobs,
     ]
 
     var model: LlamaModel?
@@ -94,7 +95,8 @@ struct LlamaEngine: Engine {
         case .all(let tokens): throw overflow("\(tokens.count)")
         case .tooMany(let count): throw overflow("\(count)")
         }
-        guard let sampler = model.sampler(request.sampling.merged(into: model.defaultSampling)) else {
+        try checkBiases(request.sampling.logitBias, model)
+        guard let sampler = model.sampler(request, prompt: prompt, contextTokens: contextTokens) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }
         let adapters = try adapterSet(of: request)
@@ -102,8 +104,6 @@ struct LlamaEngine: Engine {
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
             let taken = caches.take(for: prompt, scope: scope)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
-        // Penalties look back over the prompt too.
-        for token in prompt.suffix(Int(HEARTH_LLAMA_PENALTY_WINDOW_TOKENS)) { sampler.accept(token) }
         let (held, beginning) = reuse(taken, model)
         let room = contextTokens - prompt.count
         arrivals &+= 1
@@ -112,8 +112,19 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, answer: AnswerText(request, model), beginning: beginning,
+            sampler: sampler, logprobs: request.logprobs, answer: AnswerText(request, model), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
+    }
+
+    private func checkBiases(_ biases: [Sampling.LogitBias], _ model: LlamaModel) throws(EngineFault) {
+        for (index, entry) in biases.enumerated() where entry.token >= model.facts.vocabulary {
+            throw EngineFault(
+                .invalidArgument,
+                """
+                sampling.logit_bias[\(index)].token_id is \(entry.token); allowed: a token of "\(modelID)", 0 to \
+                \(model.facts.vocabulary - 1)
+                """)
+        }
     }
 
     private func adapterSet(of request: GenerateRequest) throws(EngineFault) -> AdapterSet {
@@ -189,7 +200,7 @@ struct LlamaEngine: Engine {
 extension Sampling {
     /// Merges the request's settings into the defaults of the model's authors. The agent has checked the ranges of the
     /// request; a default out of range is clamped here.
-    fileprivate func merged(into defaults: hearth_llama_sampling) -> hearth_llama_sampling {
+    func merged(into defaults: hearth_llama_sampling) -> hearth_llama_sampling {
         var merged = defaults
         func set(_ field: inout Float, _ value: Float?, _ range: ClosedRange<Float>) {
             let value = value.flatMap { $0.isFinite ? $0 : nil } ?? field
@@ -202,10 +213,34 @@ extension Sampling {
         set(&merged.frequency_penalty, frequencyPenalty, -100...100)
         set(&merged.presence_penalty, presencePenalty, -100...100)
         set(&merged.repetition_penalty, repetitionPenalty, 0.01...100)
+        set(&merged.typical_p, typicalP, 0...1)
+        set(&merged.top_n_sigma, topNSigma, 0...100)
+        set(&merged.xtc_probability, xtcProbability, 0...1)
+        set(&merged.xtc_threshold, xtcThreshold, 0...0.5)
+        set(&merged.dry_multiplier, dryMultiplier, 0...10)
+        set(&merged.dry_base, dryBase, 1...10)
         if let topK { merged.top_k = Int32(clamping: topK) }
+        if let penaltyWindow { merged.penalty_window = Int32(clamping: penaltyWindow) }
+        if let dryAllowedLength { merged.dry_allowed_length = Int32(clamping: max(1, dryAllowedLength)) }
+        if let dryWindow { merged.dry_window = Int32(clamping: dryWindow) }
         let seed = self.seed ?? UInt64.random(in: 0...UInt64.max)
         // llama.cpp seeds with 32 bits, and takes the highest number for "any".
         merged.seed = min(UInt32(truncatingIfNeeded: seed ^ (seed >> 32)), UInt32.max - 1)
         return merged
+    }
+
+    /// The values that hold where nobody says otherwise, for consumers to see. A window is at most the context.
+    init(_ defaults: hearth_llama_sampling, contextTokens: Int) {
+        self.init()
+        (temperature, topP, minP) = (defaults.temperature, defaults.top_p, defaults.min_p)
+        topK = UInt32(clamping: defaults.top_k)
+        (frequencyPenalty, presencePenalty) = (defaults.frequency_penalty, defaults.presence_penalty)
+        repetitionPenalty = defaults.repetition_penalty
+        penaltyWindow = UInt32(clamping: min(Int(defaults.penalty_window), contextTokens))
+        (typicalP, topNSigma) = (defaults.typical_p, defaults.top_n_sigma)
+        (xtcProbability, xtcThreshold) = (defaults.xtc_probability, defaults.xtc_threshold)
+        (dryMultiplier, dryBase) = (defaults.dry_multiplier, defaults.dry_base)
+        dryAllowedLength = UInt32(clamping: defaults.dry_allowed_length)
+        dryWindow = UInt32(clamping: min(Int(defaults.dry_window), contextTokens))
     }
 }

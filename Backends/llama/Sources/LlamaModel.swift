@@ -1,5 +1,6 @@
 import BackendKit
 import CLlama
+import Glibc
 import LlamaPlanning
 
 /// A model with its context in llama.cpp; owns the C object and frees it. One thread uses it, but for `tokenize`, which
@@ -180,9 +181,56 @@ final class LlamaModel: @unchecked Sendable {
         (0..<hearth_llama_answer_end_count(llama)).map { String(cString: hearth_llama_answer_end(llama, $0)) }
     }
 
-    /// Makes the sampler of one sequence.
-    func sampler(_ sampling: hearth_llama_sampling) -> TokenSampler? {
-        hearth_llama_sampler_new(llama, sampling).map(TokenSampler.init)
+    /// Makes the sampler of a request's sequence, which has seen the prompt; nil when there is no memory. Windows are at most
+    /// the context.
+    func sampler(_ request: GenerateRequest, prompt: [Int32], contextTokens: Int) -> TokenSampler? {
+        var sampling = request.sampling.merged(into: defaultSampling)
+        sampling.penalty_window = min(max(0, sampling.penalty_window), Int32(clamping: contextTokens))
+        sampling.dry_window = min(max(0, sampling.dry_window), Int32(clamping: contextTokens))
+        let biases = request.sampling.logitBias.map {
+            hearth_llama_bias(token: Int32(clamping: $0.token), bias: $0.bias)
+        }
+        let ends = request.stopping.stopTokenIDs
+        let texts = sampling.dry_multiplier > 0 ? request.sampling.drySequenceBreakers ?? Self.usualBreakers : []
+        let breakers = texts.compactMap { strdup($0) }
+        defer { for text in breakers { free(text) } }
+        let made = breakers.map { Optional(UnsafePointer<CChar>($0)) }.withUnsafeBufferPointer { breakers in
+            biases.withUnsafeBufferPointer { biases in
+                ends.withUnsafeBufferPointer { ends in
+                    hearth_llama_sampler_new(
+                        llama, sampling,
+                        hearth_llama_choices(
+                            biases: biases.baseAddress, bias_count: biases.count, breakers: breakers.baseAddress,
+                            breaker_count: breakers.count, tokens_min: request.stopping.minTokens ?? 0,
+                            ends: ends.baseAddress, end_count: ends.count))
+                }
+            }
+        }
+        guard let sampler = made.map(TokenSampler.init) else { return nil }
+        // Penalties and DRY look back over the prompt too.
+        let window = max(sampling.penalty_window, sampling.dry_multiplier > 0 ? sampling.dry_window : 0)
+        for token in prompt.suffix(Int(window)) { sampler.accept(token) }
+        return sampler
+    }
+
+    /// Of DRY, where a request has none.
+    private static let usualBreakers = ["\n", ":", "\"", "*"]
+
+    /// How likely the model held the token that was chosen after the one at `index` of the batch, and the likeliest.
+    func logprobs(of token: Int32, at index: Int32, alternatives: Int) -> TokenLogprobs {
+        func text(_ token: Int32) -> [UInt8] {
+            var text: [UInt8] = []
+            withPiece(of: token, showsMarks: false) { text = Array($0) }
+            return text
+        }
+        return withUnsafeTemporaryAllocation(of: hearth_llama_likely.self, capacity: alternatives + 1) { likely in
+            let count = hearth_llama_logprobs(llama, index, token, likely.baseAddress, likely.count)
+            return TokenLogprobs(
+                text: text(token), logprob: count > 0 ? likely[0].logprob : 0,
+                alternatives: likely[min(1, count)..<count].map {
+                    TokenLogprobs.Likely(token: $0.token.magnitude, text: text($0.token), logprob: $0.logprob)
+                })
+        }
     }
 
     /// The token after the one at `index` of the batch.
@@ -306,7 +354,7 @@ final class TokenSampler {
 
     deinit { hearth_llama_sampler_free(pointer) }
 
-    /// Lets penalties know a token of the prompt.
+    /// Lets penalties and DRY know a token of the prompt.
     func accept(_ token: Int32) { hearth_llama_sampler_accept(pointer, token) }
 }
 

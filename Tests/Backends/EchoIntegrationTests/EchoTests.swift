@@ -223,7 +223,8 @@ struct EchoLifeTests {
         #expect(echo.conversation.hello?.name == "echo")
         #expect(
             echo.conversation.hello?.capabilities == [
-                "chat", "count_tokens", "split_weights", "reasoning", "adapters", "draft_lookup",
+                "chat", "count_tokens", "split_weights", "reasoning", "adapters", "draft_lookup", "logit_bias",
+                "min_tokens", "logprobs",
             ])
     }
 

@@ -41,18 +41,54 @@ typedef struct hearth_llama_facts {
     bool forgets_last;
 } hearth_llama_facts;
 
-/// How tokens are chosen, applied in this order: penalties over the last 64 tokens, top_k, top_p, min_p, temperature.
+/// How tokens are chosen, applied in this order: biases, penalties over the last `penalty_window` tokens, DRY over the last
+/// `dry_window`, top_n_sigma, top_k, typical_p, top_p, min_p, XTC, temperature.
 typedef struct hearth_llama_sampling {
     float repetition_penalty;
     float frequency_penalty;
     float presence_penalty;
+    int32_t penalty_window;
+    /// 0: DRY is off.
+    float dry_multiplier;
+    float dry_base;
+    int32_t dry_allowed_length;
+    int32_t dry_window;
+    float top_n_sigma;
     int32_t top_k;
+    float typical_p;
     float top_p;
     float min_p;
-    /// 0 picks the likeliest token.
+    float xtc_probability;
+    float xtc_threshold;
+    /// 0 picks the likeliest token that DRY leaves.
     float temperature;
     uint32_t seed;
 } hearth_llama_sampling;
+
+/// What is added to the logit of a token of the vocabulary.
+typedef struct hearth_llama_bias {
+    int32_t token;
+    float bias;
+} hearth_llama_bias;
+
+/// What is chosen among, beside the numbers of `hearth_llama_sampling`. The arrays are read during the call only.
+typedef struct hearth_llama_choices {
+    const hearth_llama_bias *biases;
+    size_t bias_count;
+    /// Texts that end a repetition for DRY, NUL-terminated.
+    const char *const *breakers;
+    size_t breaker_count;
+    /// So many tokens come before one that ends a turn, or one of `ends`, is chosen.
+    uint32_t tokens_min;
+    const uint32_t *ends;
+    size_t end_count;
+} hearth_llama_choices;
+
+/// A token, and the natural logarithm of its probability.
+typedef struct hearth_llama_likely {
+    int32_t token;
+    float logprob;
+} hearth_llama_likely;
 
 /// One message of a conversation. The role is NUL-terminated.
 typedef struct hearth_llama_message {
@@ -62,8 +98,6 @@ typedef struct hearth_llama_message {
 } hearth_llama_message;
 
 enum {
-    /// Penalties look back over this many tokens.
-    HEARTH_LLAMA_PENALTY_WINDOW_TOKENS = 64,
     /// The cache has no room for the batch; none of it was kept.
     HEARTH_LLAMA_NO_ROOM = 1,
     /// An exception was caught, or a call failed; it was written to standard error.
@@ -291,16 +325,23 @@ bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_pos
 bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t tokens);
 
 /// Makes a sampler; NULL when there is no memory.
-hearth_llama_sampler *hearth_llama_sampler_new(const hearth_llama *llama, hearth_llama_sampling sampling);
+hearth_llama_sampler *hearth_llama_sampler_new(hearth_llama *llama, hearth_llama_sampling sampling,
+                                               hearth_llama_choices choices);
 
 void hearth_llama_sampler_free(hearth_llama_sampler *sampler);
 
-/// Makes a token of the prompt count for penalties.
+/// Makes a token of the prompt count for penalties and DRY.
 void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
 
 /// Chooses the next token after the batch's token `index`, which had `wants_logits`. Returns it, or
 /// HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_NOT_A_NUMBER.
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
+
+/// Tells how likely the model held tokens after the batch's token `index`, which had `wants_logits`, before any sampling: first
+/// `token`, then the likeliest, the likeliest first. Returns how many were written, at most `capacity`; 0 when it failed.
+/// Log-probabilities are finite, and 0 or less; tokens that are impossible are left out.
+size_t hearth_llama_logprobs(const hearth_llama *llama, int32_t index, int32_t token, hearth_llama_likely *likely,
+                             size_t capacity);
 
 #ifdef __cplusplus
 }
