@@ -42,6 +42,11 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     @Option(help: "The seed of the sampling; the same seed gives the same answer.")
     var seed: UInt64?
     @Option(
+        help: ArgumentHelp(
+            "Print each token's log-probability, and those of so many of the likeliest in its place, behind the answer on standard "
+                + "error; 0 to 20.", valueName: "count"))
+    var logprobs: UInt32?
+    @Option(
         name: .customLong("option"),
         help: ArgumentHelp("An option for the backend; may be repeated.", valueName: "key=value"))
     var options: [String] = []
@@ -81,6 +86,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         if let maxTokens { request.stopping.maxTokens = maxTokens }
         if let temperature { request.sampling.temperature = temperature }
         if let seed { request.sampling.seed = seed }
+        if let logprobs { request.output.logprobs = logprobs }
         for option in options {
             guard let equals = option.firstIndex(of: "=") else {
                 throw ValidationError("--option '\(option)': write KEY=VALUE")

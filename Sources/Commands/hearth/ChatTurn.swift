@@ -15,6 +15,8 @@ struct ChatTurn {
     /// Whether an event of the turn has come.
     private(set) var hasBegun = false
     private let showsStats: Bool
+    /// Where they were asked for.
+    private var logprobs: [Hearth_V1_TokenLogprob] = []
     private let asked = Monotonic.now()
     private var first: Monotonic?
     private var filter = Output.isTerminal ? PrintableText() : nil
@@ -37,6 +39,7 @@ struct ChatTurn {
         case .delta(let delta):
             if first == nil { first = .now() }
             showReasoning(delta.reasoning)
+            logprobs += delta.logprobs.tokens
             guard !delta.text.isEmpty else { break }
             endReasoning()
             answer += delta.text
@@ -45,6 +48,7 @@ struct ChatTurn {
         case .usage(let usage):
             endReasoning()
             endLine()
+            for entry in logprobs { Output.log(ChatNotes.style.note(Self.line(entry)) + "\n") }
             report(usage)
             isOver = true
         case .queued, .accepted, nil: break
@@ -81,6 +85,16 @@ struct ChatTurn {
     private mutating func endLine() {
         show(filter?.end() ?? "")
         if filter == nil || !isAtLineStart { show("\n") }
+    }
+
+    /// "\" Tom\" -0.105: \" Tom\" -0.105, \" He\" -2.303"
+    private static func line(_ entry: Hearth_V1_TokenLogprob) -> String {
+        func one(_ text: Data, _ logprob: Float) -> String {
+            printable(String(decoding: text, as: UTF8.self).debugDescription) + String(format: " %.3f", logprob)
+        }
+        let alternatives = entry.alternatives.map { one($0.text, $0.logprob) }
+        return one(entry.text, entry.logprob)
+            + (alternatives.isEmpty ? "" : ": " + alternatives.joined(separator: ", "))
     }
 
     private func report(_ usage: Hearth_V1_Usage) {

@@ -47,7 +47,10 @@ struct ChatInstructionTests {
             (.seed, "18446744073709551615", ["-1", "x"]),
             (.maxTokens, "1", ["0", "-1"]), (.repetitionPenalty, "1.5", ["0", "11"]),
             (.frequencyPenalty, "-2.0", ["3"]),
-            (.presencePenalty, "2.0", ["-3"]),
+            (.presencePenalty, "2.0", ["-3"]), (.penaltyWindow, "4294967295", ["-1", "4294967296"]),
+            (.typicalP, "1.0", ["0", "1.1"]), (.topNSigma, "0.0", ["-1", "101"]), (.xtcProbability, "1.0", ["1.1"]),
+            (.xtcThreshold, "0.5", ["0.6"]), (.dryMultiplier, "10.0", ["-1", "11"]), (.dryBase, "1.0", ["0.9", "11"]),
+            (.dryAllowedLength, "65536", ["0", "65537"]), (.dryWindow, "0", ["-1"]), (.minTokens, "0", ["-1"]),
         ])
     func parameters(parameter: ChatParameter, good: String, bad: [String]) throws {
         var request = Hearth_V1_GenerateRequest()

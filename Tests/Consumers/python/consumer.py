@@ -28,6 +28,7 @@ class Turn:
     queued: int = 0
     text: str = ""
     token_ids: list = dataclasses.field(default_factory=list)
+    logprobs: list = dataclasses.field(default_factory=list)
     tokens: int = 0
     deltas: int = 0
     finished: pb.Finished | None = None
@@ -52,6 +53,7 @@ class Turn:
             self.text += event.delta.text
             self.tokens += event.delta.token_count
             self.token_ids += event.delta.token_ids
+            self.logprobs += event.delta.logprobs.tokens
         elif kind == "finished":
             assert self.finished is None, "Finished twice"
             self.finished = event.finished

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import shutil
 
 import gguf
@@ -204,6 +205,49 @@ def test_parts_that_are_not_one_model_are_told_with_the_one_that_is_wrong(agent)
     trouble("fewer", "the file named as part 1 of 2 is one of 3 parts")
     # Nothing else is disturbed.
     answer(agent, MODEL)
+
+
+def test_samplers_biases_and_log_probabilities_are_the_models_own(agent):
+    def ask(change):
+        async def scenario():
+            async with connect(agent) as channel:
+                asked = request("Who is Tom?")
+                asked.sampling.temperature = 0
+                change(asked)
+                return await read_turn(rpc.InferenceStub(channel).Generate(asked))
+
+        return run(scenario())
+
+    def logprobs(asked):
+        asked.output.logprobs = 5
+
+    plain = ask(lambda asked: None)
+    told = ask(logprobs)
+    assert told.text == plain.text and [entry.token_id for entry in told.logprobs] == plain.token_ids
+    for entry in told.logprobs:
+        # The likeliest token is the one that is chosen without a temperature.
+        assert entry.alternatives[0].token_id == entry.token_id and len(entry.alternatives) == 5
+        assert entry.logprob == max(other.logprob for other in entry.alternatives)
+        assert sum(math.exp(other.logprob) for other in entry.alternatives) <= 1.0001
+    banned = ask(lambda asked: asked.sampling.logit_bias.add(token_id=plain.token_ids[0], bias=-100))
+    assert plain.token_ids[0] not in banned.token_ids
+    longer = ask(lambda asked: setattr(asked.stopping, "min_tokens", len(plain.token_ids) + 4))
+    assert longer.tokens >= plain.tokens + 4 and longer.token_ids[: plain.tokens] == plain.token_ids
+    # A penalty over all tokens changes a text; one over none does not.
+    wide, none = [
+        ask(lambda asked: asked.sampling.MergeFrom(pb.Sampling(repetition_penalty=9, penalty_window=window)))
+        for window in (2**32 - 1, 0)
+    ]
+    assert wide.token_ids != plain.token_ids == none.token_ids
+
+    async def scenario():
+        async with connect(agent) as channel:
+            models = (await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest())).models
+            (demo,) = [model for model in models if model.id == MODEL]
+            assert {"samplers", "logit_bias", "min_tokens", "logprobs"} <= set(demo.capabilities)
+            assert demo.sampling_defaults.temperature == 0.5 and demo.sampling_defaults.penalty_window == 64
+
+    run(scenario())
 
 
 def test_the_settings_of_a_model_choose_tokens_and_the_template_where_a_request_does_not(agent):

@@ -100,15 +100,27 @@ def test_a_backend_in_python_runs_under_the_python_policy():
         assert turn.text == "".join(f"{number} " for number in range(1, 21))
         assert turn.accepted.backend == "counting/as asked"
 
-        async def adapted():
-            async with connect(agent) as channel:
-                asked = echo.request("x", model="counting")
-                asked.adapters.adapters.add(name="formal")
-                error, _ = await first_failure(rpc.InferenceStub(channel).Generate(asked))
-                assert error.code() == grpc.StatusCode.UNIMPLEMENTED
-                assert "lacks the capability 'adapters'" in error.details()
+        async def beyond_it():
+            def asked(change):
+                request = echo.request("x", model="counting")
+                change(request)
+                return request
 
-        run(adapted())
+            # The backend, which knows nothing of capabilities, does not see them.
+            requests = {
+                "adapters": asked(lambda request: request.adapters.adapters.add(name="formal")),
+                "samplers": asked(lambda request: setattr(request.sampling, "typical_p", 1)),
+                "logit_bias": asked(lambda request: request.sampling.logit_bias.add(token_id=1)),
+                "min_tokens": asked(lambda request: setattr(request.stopping, "min_tokens", 1)),
+                "logprobs": asked(lambda request: setattr(request.output, "logprobs", 0)),
+            }
+            async with connect(agent) as channel:
+                for capability, request in requests.items():
+                    error, events = await first_failure(rpc.InferenceStub(channel).Generate(request))
+                    assert error.code() == grpc.StatusCode.UNIMPLEMENTED and not events
+                    assert f"lacks the capability '{capability}'" in error.details()
+
+        run(beyond_it())
 
 
 def test_what_the_owner_does_not_allow_is_refused_with_the_setting_that_would():
