@@ -74,8 +74,8 @@ extension BackendConversation {
                     + " \(ContractLimits.tokenTextBytesMax) a token, and \(ContractLimits.finishTextBytesMax) with a finish"
             )
         }
-        let isPlain = run.isPlain
-        if entry.wantsLogprobs || !isPlain { try checkRare(run) }
+        let isRare = !run.isPlain
+        if entry.wantsLogprobs || isRare { try checkRare(run) }
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
         guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
             throw ContractViolation(

@@ -4,7 +4,11 @@ package import WireFormat
 /// valid as long as those are. It has only numbers and pointers, so that it is copied without counting references,
 /// because a token may be a run of its own. Decoding allocates nothing unless there is a fault.
 package struct TokenRunView {
-    package var sequence: UInt32 = 0
+    package private(set) var sequence: UInt32 = 0
+    /// Whether it is the last run of its sequence, which has a `finish`.
+    package private(set) var isLast = false
+    /// Whether it has ids and text only, as nearly all runs have, and perhaps a `finish`.
+    package private(set) var isPlain = true
     /// How many ids `packedTokenIDs` holds.
     package var tokenCount = 0
     /// One varint after the other: the content of a packed `repeated uint32`, fit to be copied into another message.
@@ -12,11 +16,11 @@ package struct TokenRunView {
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
     /// As `text`, which it comes before: what the model wrote to itself.
-    package var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
+    package private(set) var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
     /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
-    package var logprobs = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Nil: it is not the last
-    /// run of its sequence. Start and length are apart, because the length fits beside other small numbers.
+    package private(set) var logprobs = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Start and length are
+    /// apart, because the length fits beside another small number.
     private var finishStart: UnsafeRawPointer?
     private var finishBytes: UInt32 = 0
     /// Bytes of fields that this revision does not know.
@@ -39,17 +43,12 @@ package struct TokenRunView {
         self.text = text
         self.reasoning = reasoning
         self.logprobs = logprobs
+        isPlain = reasoning.isEmpty && logprobs.isEmpty
     }
-
-    /// Whether it is the last run of its sequence, which has a `finish`.
-    package var isLast: Bool { finishStart != nil }
-
-    /// Whether it has ids and text only, as nearly all runs have.
-    var isPlain: Bool { reasoning.count | logprobs.count == 0 }
 
     /// How the sequence ended, decoded anew each time; nil before its last run.
     package var finish: Finish? {
-        finishStart.flatMap { try? Finish(decoding: UnsafeRawBufferPointer(start: $0, count: Int(finishBytes))) }
+        isLast ? try? Finish(decoding: UnsafeRawBufferPointer(start: finishStart, count: Int(finishBytes))) : nil
     }
 
     /// Inlined into its one caller on the token path, which saves copies of the run.
@@ -85,16 +84,18 @@ package struct TokenRunView {
                     throw .unknownFields(byteCountMax: ContractLimits.messageBytesMax)
                 }
                 _ = try Finish(decoding: content)
-                // An empty one has an address too: its tag lies before it.
+                isLast = true
                 finishStart = content.baseAddress
                 finishBytes = UInt32(truncatingIfNeeded: content.count)
             case (5, .bytes):
                 if seen & 8 != 0 { throw .repeated(field: 5) }
                 seen |= 8
+                isPlain = false
                 reasoning = try reader.bytes()
             case (6, .bytes):
                 if seen & 16 != 0 { throw .repeated(field: 6) }
                 seen |= 16
+                isPlain = false
                 logprobs = try reader.bytes()
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }

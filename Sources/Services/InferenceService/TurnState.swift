@@ -131,7 +131,7 @@ extension TurnState {
         guard matchedStop == nil else { return Actions(givenBack: count) }
         if firstToken == nil { firstToken = now }
         lastToken = now
-        if run.reasoning.count | run.logprobs.count != 0 { return cameRare(run, tokens: count) }
+        if !run.isPlain { return cameRare(run, tokens: count) }
         return cameText(run.text, tokens: count, ids: run.packedTokenIDs)
     }
 
