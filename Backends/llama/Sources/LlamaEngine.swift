@@ -8,7 +8,8 @@ struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
-        .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters, .draftLookup,
+        .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
+        .draftLookup,
     ]
 
     var model: LlamaModel?

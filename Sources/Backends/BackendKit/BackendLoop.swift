@@ -301,10 +301,12 @@ extension BackendLoop {
     private static func tooLong(_ what: String) -> EngineFault {
         EngineFault(
             .overloaded,
-            "the \(what) of the prompt would have more than \(ContractLimits.tokenizedBytesMax) bytes; ask for a part of it")
+            "the \(what) of the prompt would have more than \(ContractLimits.tokenizedBytesMax) bytes; ask for a part of it"
+        )
     }
 
-    private static func answer(_ number: UInt32, _ kind: Query.Kind, _ result: Result<Answer, Fault>) -> BackendMessage {
+    private static func answer(_ number: UInt32, _ kind: Query.Kind, _ result: Result<Answer, Fault>) -> BackendMessage
+    {
         switch result {
         case .success(.count(let tokens)): .tokenCount(TokenCount(query: number, result: .success(tokens)))
         case .success(.content(let content)): .tokenized(Tokenized(query: number, result: .success(content)))

@@ -52,9 +52,9 @@ final class PromptQuestions {
     /// The questions that the backend has yet to answer.
     var count: Int { open.count }
 
-    func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void)
-        -> UInt32
-    {
+    func ask(
+        timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void
+    ) -> UInt32 {
         repeat { lastNumber &+= 1 } while open[lastNumber] != nil
         let number = lastNumber
         let timer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
@@ -82,8 +82,7 @@ final class PromptQuestions {
     private func giveUp(_ number: UInt32, afterMilliseconds: UInt64) {
         guard let completion = open[number]?.completion else { return }
         open[number]?.completion = nil
-        completion(
-            .failure(
-                .refused(Fault(.overloaded, "the question about the prompt was not answered within \(afterMilliseconds) ms; try again"))))
+        let sentence = "the question about the prompt was not answered within \(afterMilliseconds) ms; try again"
+        completion(.failure(.refused(Fault(.overloaded, sentence))))
     }
 }

@@ -86,7 +86,8 @@ enum StatusMapping {
     static func notUTF8(model: String) -> Status {
         Status(
             .internalError,
-            "the chat template of '\(model)' makes a text that is no UTF-8; name another as chatTemplate in its settings")
+            "the chat template of '\(model)' makes a text that is no UTF-8; name another as chatTemplate in its settings"
+        )
     }
 
     static func lacks(_ capability: String, model: String, remedy: String) -> Status {

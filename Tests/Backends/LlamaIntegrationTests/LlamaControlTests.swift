@@ -143,7 +143,7 @@ struct LlamaControlTests {
         #expect(try backend.complete(request).finish?.promptTokens == counted)
     }
 
-    @Test("The tokens of a prompt are those of its completion, with their texts; and its text is what the template makes")
+    @Test("The tokens of a prompt are those of its completion, and its text is what the template makes")
     func tokenize() throws {
         let backend = try BackendDriver.llama()
         let request = Hearth_V1_GenerateRequest.question("What is the capital of France?")
