@@ -24,6 +24,10 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let samplers = "samplers"
     /// Drafts tokens by looking them up in the sequence.
     package static let draftLookup = "draft_lookup"
+    /// Counts the tokens of a prompt.
+    package static let countTokens = "count_tokens"
+    /// Tells the tokens of a prompt, and its text.
+    package static let tokenize = "tokenize"
     /// Capabilities that matter to the agent, and not to consumers.
     package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup]
 
