@@ -224,6 +224,11 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
 }
 
 /// Asks for one completion. At most 4 MiB encoded.
+///
+/// What only some backends can do is a capability, named in `Model.capabilities`: "chat" (`messages`), "adapters"
+/// (`adapters`), "samplers" (some fields of `Sampling`), "logit_bias" (`Sampling.logit_bias`), "min_tokens"
+/// (`Stopping.min_tokens`) and "logprobs" (`OutputOptions.logprobs`). A request with such a field ends UNIMPLEMENTED with
+/// the capability's name where the backend of its model lacks it; nothing is ignored.
 package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -248,7 +253,7 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
     set {_uniqueStorage()._prompt = newValue}
   }
 
-  /// A conversation, rendered with the model's own chat template.
+  /// A conversation, rendered with the model's own chat template. Needs the capability "chat".
   package var messages: Hearth_V1_Messages {
     get {
       if case .messages(let v)? = _storage._prompt {return v}
@@ -328,7 +333,7 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   package mutating func clearKeepAlive() {_uniqueStorage()._keepAlive = nil}
 
   /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
-  /// default. Present and empty: none.
+  /// default. Present and empty: none. Needs the capability "adapters" where it names one.
   package var adapters: Hearth_V1_Adapters {
     get {_storage._adapters ?? Hearth_V1_Adapters()}
     set {_uniqueStorage()._adapters = newValue}
@@ -348,7 +353,7 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
 
   /// The prompt that the model continues. Required; its tokens plus at least one must fit the model's context.
   package nonisolated enum OneOf_Prompt: Equatable, Sendable {
-    /// A conversation, rendered with the model's own chat template.
+    /// A conversation, rendered with the model's own chat template. Needs the capability "chat".
     case messages(Hearth_V1_Messages)
     /// Raw text, given to the model as it is: no template, no special tokens parsed.
     case text(String)
@@ -447,105 +452,245 @@ package nonisolated struct Hearth_V1_Adapter: Sendable {
   fileprivate var _scale: Float? = nil
 }
 
-/// How the next token is chosen. Applied in this order: penalties, top_k, top_p, min_p, temperature. Absent means the
-/// model's default; zero is a value.
-package nonisolated struct Hearth_V1_Sampling: Sendable {
+/// How the next token is chosen. Applied in this order: logit_bias, the three penalties, DRY, top_n_sigma, top_k,
+/// typical_p, top_p, min_p, XTC, temperature. A temperature of 0 picks the likeliest token after DRY; what comes behind DRY
+/// changes nothing then. Absent means the model's default (`Model.sampling_defaults`); zero is a value.
+package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// 0 to 2; 0 always picks the likeliest token.
   package var temperature: Float {
-    get {_temperature ?? 0}
-    set {_temperature = newValue}
+    get {_storage._temperature ?? 0}
+    set {_uniqueStorage()._temperature = newValue}
   }
   /// Returns true if `temperature` has been explicitly set.
-  package var hasTemperature: Bool {self._temperature != nil}
+  package var hasTemperature: Bool {_storage._temperature != nil}
   /// Clears the value of `temperature`. Subsequent reads from it will return its default value.
-  package mutating func clearTemperature() {self._temperature = nil}
+  package mutating func clearTemperature() {_uniqueStorage()._temperature = nil}
 
   /// Keep the likeliest tokens whose probabilities add up to this; above 0, up to 1. 1 keeps all.
   package var topP: Float {
-    get {_topP ?? 0}
-    set {_topP = newValue}
+    get {_storage._topP ?? 0}
+    set {_uniqueStorage()._topP = newValue}
   }
   /// Returns true if `topP` has been explicitly set.
-  package var hasTopP: Bool {self._topP != nil}
+  package var hasTopP: Bool {_storage._topP != nil}
   /// Clears the value of `topP`. Subsequent reads from it will return its default value.
-  package mutating func clearTopP() {self._topP = nil}
+  package mutating func clearTopP() {_uniqueStorage()._topP = nil}
 
   /// Keep this many of the likeliest tokens; 0 keeps all.
   package var topK: UInt32 {
-    get {_topK ?? 0}
-    set {_topK = newValue}
+    get {_storage._topK ?? 0}
+    set {_uniqueStorage()._topK = newValue}
   }
   /// Returns true if `topK` has been explicitly set.
-  package var hasTopK: Bool {self._topK != nil}
+  package var hasTopK: Bool {_storage._topK != nil}
   /// Clears the value of `topK`. Subsequent reads from it will return its default value.
-  package mutating func clearTopK() {self._topK = nil}
+  package mutating func clearTopK() {_uniqueStorage()._topK = nil}
 
   /// Drop tokens less likely than this fraction of the likeliest one; 0 to 1. 0 keeps all.
   package var minP: Float {
-    get {_minP ?? 0}
-    set {_minP = newValue}
+    get {_storage._minP ?? 0}
+    set {_uniqueStorage()._minP = newValue}
   }
   /// Returns true if `minP` has been explicitly set.
-  package var hasMinP: Bool {self._minP != nil}
+  package var hasMinP: Bool {_storage._minP != nil}
   /// Clears the value of `minP`. Subsequent reads from it will return its default value.
-  package mutating func clearMinP() {self._minP = nil}
+  package mutating func clearMinP() {_uniqueStorage()._minP = nil}
 
-  /// Subtracted from a token's logit for each of its occurrences in the last 64 tokens; -2 to 2.
+  /// Subtracted from a token's logit for each of its occurrences in the penalty window; -2 to 2.
   package var frequencyPenalty: Float {
-    get {_frequencyPenalty ?? 0}
-    set {_frequencyPenalty = newValue}
+    get {_storage._frequencyPenalty ?? 0}
+    set {_uniqueStorage()._frequencyPenalty = newValue}
   }
   /// Returns true if `frequencyPenalty` has been explicitly set.
-  package var hasFrequencyPenalty: Bool {self._frequencyPenalty != nil}
+  package var hasFrequencyPenalty: Bool {_storage._frequencyPenalty != nil}
   /// Clears the value of `frequencyPenalty`. Subsequent reads from it will return its default value.
-  package mutating func clearFrequencyPenalty() {self._frequencyPenalty = nil}
+  package mutating func clearFrequencyPenalty() {_uniqueStorage()._frequencyPenalty = nil}
 
-  /// Subtracted once from the logit of a token that occurs in the last 64 tokens; -2 to 2.
+  /// Subtracted once from the logit of a token that occurs in the penalty window; -2 to 2.
   package var presencePenalty: Float {
-    get {_presencePenalty ?? 0}
-    set {_presencePenalty = newValue}
+    get {_storage._presencePenalty ?? 0}
+    set {_uniqueStorage()._presencePenalty = newValue}
   }
   /// Returns true if `presencePenalty` has been explicitly set.
-  package var hasPresencePenalty: Bool {self._presencePenalty != nil}
+  package var hasPresencePenalty: Bool {_storage._presencePenalty != nil}
   /// Clears the value of `presencePenalty`. Subsequent reads from it will return its default value.
-  package mutating func clearPresencePenalty() {self._presencePenalty = nil}
+  package mutating func clearPresencePenalty() {_uniqueStorage()._presencePenalty = nil}
 
-  /// Divides the logit of a token that occurs in the last 64 tokens; above 0, up to 10. 1 changes nothing.
+  /// Divides the logit of a token that occurs in the penalty window, or multiplies it where it is negative; above 0, up to
+  /// 10. 1 changes nothing.
   package var repetitionPenalty: Float {
-    get {_repetitionPenalty ?? 0}
-    set {_repetitionPenalty = newValue}
+    get {_storage._repetitionPenalty ?? 0}
+    set {_uniqueStorage()._repetitionPenalty = newValue}
   }
   /// Returns true if `repetitionPenalty` has been explicitly set.
-  package var hasRepetitionPenalty: Bool {self._repetitionPenalty != nil}
+  package var hasRepetitionPenalty: Bool {_storage._repetitionPenalty != nil}
   /// Clears the value of `repetitionPenalty`. Subsequent reads from it will return its default value.
-  package mutating func clearRepetitionPenalty() {self._repetitionPenalty = nil}
+  package mutating func clearRepetitionPenalty() {_uniqueStorage()._repetitionPenalty = nil}
 
   /// The same seed, prompt, model and settings draw the same tokens on the same host. Absent: a random one.
   package var seed: UInt64 {
-    get {_seed ?? 0}
-    set {_seed = newValue}
+    get {_storage._seed ?? 0}
+    set {_uniqueStorage()._seed = newValue}
   }
   /// Returns true if `seed` has been explicitly set.
-  package var hasSeed: Bool {self._seed != nil}
+  package var hasSeed: Bool {_storage._seed != nil}
   /// Clears the value of `seed`. Subsequent reads from it will return its default value.
-  package mutating func clearSeed() {self._seed = nil}
+  package mutating func clearSeed() {_uniqueStorage()._seed = nil}
+
+  /// The penalty window: so many of the last tokens, those of the prompt included, 64 where neither request nor model says.
+  /// 0 turns the penalties off; a window longer than the context is all tokens. Needs the capability "samplers".
+  package var penaltyWindow: UInt32 {
+    get {_storage._penaltyWindow ?? 0}
+    set {_uniqueStorage()._penaltyWindow = newValue}
+  }
+  /// Returns true if `penaltyWindow` has been explicitly set.
+  package var hasPenaltyWindow: Bool {_storage._penaltyWindow != nil}
+  /// Clears the value of `penaltyWindow`. Subsequent reads from it will return its default value.
+  package mutating func clearPenaltyWindow() {_uniqueStorage()._penaltyWindow = nil}
+
+  /// Keep the tokens whose information is nearest to the expected one and whose probabilities add up to this (locally
+  /// typical sampling); above 0, up to 1. 1 keeps all. Needs the capability "samplers".
+  package var typicalP: Float {
+    get {_storage._typicalP ?? 0}
+    set {_uniqueStorage()._typicalP = newValue}
+  }
+  /// Returns true if `typicalP` has been explicitly set.
+  package var hasTypicalP: Bool {_storage._typicalP != nil}
+  /// Clears the value of `typicalP`. Subsequent reads from it will return its default value.
+  package mutating func clearTypicalP() {_uniqueStorage()._typicalP = nil}
+
+  /// Drop tokens whose logit is more than this many standard deviations of all logits below the highest; 0 to 100. 0 keeps
+  /// all. Needs the capability "samplers".
+  package var topNSigma: Float {
+    get {_storage._topNSigma ?? 0}
+    set {_uniqueStorage()._topNSigma = newValue}
+  }
+  /// Returns true if `topNSigma` has been explicitly set.
+  package var hasTopNSigma: Bool {_storage._topNSigma != nil}
+  /// Clears the value of `topNSigma`. Subsequent reads from it will return its default value.
+  package mutating func clearTopNSigma() {_uniqueStorage()._topNSigma = nil}
+
+  /// How often the likeliest tokens are excluded (XTC), from 0, never, to 1: of the tokens that are at least as likely as
+  /// `xtc_threshold`, all but the least likely are dropped. Needs the capability "samplers".
+  package var xtcProbability: Float {
+    get {_storage._xtcProbability ?? 0}
+    set {_uniqueStorage()._xtcProbability = newValue}
+  }
+  /// Returns true if `xtcProbability` has been explicitly set.
+  package var hasXtcProbability: Bool {_storage._xtcProbability != nil}
+  /// Clears the value of `xtcProbability`. Subsequent reads from it will return its default value.
+  package mutating func clearXtcProbability() {_uniqueStorage()._xtcProbability = nil}
+
+  /// 0 to 0.5; 0.1 where neither request nor model says. Needs the capability "samplers".
+  package var xtcThreshold: Float {
+    get {_storage._xtcThreshold ?? 0}
+    set {_uniqueStorage()._xtcThreshold = newValue}
+  }
+  /// Returns true if `xtcThreshold` has been explicitly set.
+  package var hasXtcThreshold: Bool {_storage._xtcThreshold != nil}
+  /// Clears the value of `xtcThreshold`. Subsequent reads from it will return its default value.
+  package mutating func clearXtcThreshold() {_uniqueStorage()._xtcThreshold = nil}
+
+  /// How strongly a token is penalized that would go on with a repetition of the text (DRY), 0 to 10; 0, the default, turns
+  /// it off. A token that would make a repetition of `dry_allowed_length` tokens or more longer loses dry_multiplier *
+  /// dry_base ^ (length - dry_allowed_length) of its logit. Needs the capability "samplers".
+  package var dryMultiplier: Float {
+    get {_storage._dryMultiplier ?? 0}
+    set {_uniqueStorage()._dryMultiplier = newValue}
+  }
+  /// Returns true if `dryMultiplier` has been explicitly set.
+  package var hasDryMultiplier: Bool {_storage._dryMultiplier != nil}
+  /// Clears the value of `dryMultiplier`. Subsequent reads from it will return its default value.
+  package mutating func clearDryMultiplier() {_uniqueStorage()._dryMultiplier = nil}
+
+  /// 1 to 10; 1.75 where neither request nor model says. Needs the capability "samplers".
+  package var dryBase: Float {
+    get {_storage._dryBase ?? 0}
+    set {_uniqueStorage()._dryBase = newValue}
+  }
+  /// Returns true if `dryBase` has been explicitly set.
+  package var hasDryBase: Bool {_storage._dryBase != nil}
+  /// Clears the value of `dryBase`. Subsequent reads from it will return its default value.
+  package mutating func clearDryBase() {_uniqueStorage()._dryBase = nil}
+
+  /// 1 to 65,536; 2 where neither request nor model says. Needs the capability "samplers".
+  package var dryAllowedLength: UInt32 {
+    get {_storage._dryAllowedLength ?? 0}
+    set {_uniqueStorage()._dryAllowedLength = newValue}
+  }
+  /// Returns true if `dryAllowedLength` has been explicitly set.
+  package var hasDryAllowedLength: Bool {_storage._dryAllowedLength != nil}
+  /// Clears the value of `dryAllowedLength`. Subsequent reads from it will return its default value.
+  package mutating func clearDryAllowedLength() {_uniqueStorage()._dryAllowedLength = nil}
+
+  /// DRY looks for repetitions in so many of the last tokens, those of the prompt included; all where neither request nor
+  /// model says. 0 turns it off; a window longer than the context is all tokens. Needs the capability "samplers".
+  package var dryWindow: UInt32 {
+    get {_storage._dryWindow ?? 0}
+    set {_uniqueStorage()._dryWindow = newValue}
+  }
+  /// Returns true if `dryWindow` has been explicitly set.
+  package var hasDryWindow: Bool {_storage._dryWindow != nil}
+  /// Clears the value of `dryWindow`. Subsequent reads from it will return its default value.
+  package mutating func clearDryWindow() {_uniqueStorage()._dryWindow = nil}
+
+  /// The texts that end a repetition. Absent: the line end, ":", the double quote and "*". Present and empty: none. Needs
+  /// the capability "samplers".
+  package var drySequenceBreakers: Hearth_V1_SequenceBreakers {
+    get {_storage._drySequenceBreakers ?? Hearth_V1_SequenceBreakers()}
+    set {_uniqueStorage()._drySequenceBreakers = newValue}
+  }
+  /// Returns true if `drySequenceBreakers` has been explicitly set.
+  package var hasDrySequenceBreakers: Bool {_storage._drySequenceBreakers != nil}
+  /// Clears the value of `drySequenceBreakers`. Subsequent reads from it will return its default value.
+  package mutating func clearDrySequenceBreakers() {_uniqueStorage()._drySequenceBreakers = nil}
+
+  /// Added to the logits of these tokens; at most 1,024, none of them twice. Needs the capability "logit_bias".
+  package var logitBias: [Hearth_V1_LogitBias] {
+    get {_storage._logitBias}
+    set {_uniqueStorage()._logitBias = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _temperature: Float? = nil
-  fileprivate var _topP: Float? = nil
-  fileprivate var _topK: UInt32? = nil
-  fileprivate var _minP: Float? = nil
-  fileprivate var _frequencyPenalty: Float? = nil
-  fileprivate var _presencePenalty: Float? = nil
-  fileprivate var _repetitionPenalty: Float? = nil
-  fileprivate var _seed: UInt64? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Texts beyond which DRY does not look for a repetition.
+package nonisolated struct Hearth_V1_SequenceBreakers: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// At most 8, of 1 to 40 bytes each, without the byte 0.
+  package var texts: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What is added to the logit of one token.
+package nonisolated struct Hearth_V1_LogitBias: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A token of the model's own vocabulary; INVALID_ARGUMENT for any other.
+  package var tokenID: UInt32 = 0
+
+  /// -100 to 100. In practice -100 means never, and 100 always.
+  package var bias: Float = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// When a completion ends; the first that applies ends it.
@@ -581,12 +726,25 @@ package nonisolated struct Hearth_V1_Stopping: Sendable {
   /// Clears the value of `ignoreEndOfTurn`. Subsequent reads from it will return its default value.
   package mutating func clearIgnoreEndOfTurn() {self._ignoreEndOfTurn = nil}
 
+  /// The model's end-of-turn tokens and `stop_token_ids` are not chosen before there are so many completion tokens; at most
+  /// `max_tokens`. A string of `stop`, or a full context, ends the completion nevertheless. Needs the capability
+  /// "min_tokens".
+  package var minTokens: UInt32 {
+    get {_minTokens ?? 0}
+    set {_minTokens = newValue}
+  }
+  /// Returns true if `minTokens` has been explicitly set.
+  package var hasMinTokens: Bool {self._minTokens != nil}
+  /// Clears the value of `minTokens`. Subsequent reads from it will return its default value.
+  package mutating func clearMinTokens() {self._minTokens = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _maxTokens: UInt32? = nil
   fileprivate var _ignoreEndOfTurn: Bool? = nil
+  fileprivate var _minTokens: UInt32? = nil
 }
 
 /// What is sent besides text.
@@ -598,9 +756,22 @@ package nonisolated struct Hearth_V1_OutputOptions: Sendable {
   /// Send the token ids of each delta.
   package var tokenIds: Bool = false
 
+  /// Send the log-probability of each token (`Delta.logprobs`), and those of so many of the likeliest tokens in its place, 0
+  /// to 20; 0: of the token alone. Needs the capability "logprobs".
+  package var logprobs: UInt32 {
+    get {_logprobs ?? 0}
+    set {_logprobs = newValue}
+  }
+  /// Returns true if `logprobs` has been explicitly set.
+  package var hasLogprobs: Bool {self._logprobs != nil}
+  /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
+  package mutating func clearLogprobs() {self._logprobs = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _logprobs: UInt32? = nil
 }
 
 /// Ends the running turn: `Finished` with CANCELLED and `Usage` follow once the backend has stopped.
@@ -766,6 +937,79 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   /// What the model wrote to itself before `text`, between the marks that its chat template names for its reasoning; whole
   /// UTF-8 scalars. Only in the answer to a conversation, by a model with the capability "reasoning"; the marks are left out.
   package var reasoning: String = String()
+
+  /// The log-probabilities of these tokens, when `OutputOptions.logprobs` asked for them: an entry for each token that
+  /// `token_count` counts, so that those of text that is held back come with the delta that accounts for its tokens.
+  package var logprobs: Hearth_V1_Logprobs {
+    get {_logprobs ?? Hearth_V1_Logprobs()}
+    set {_logprobs = newValue}
+  }
+  /// Returns true if `logprobs` has been explicitly set.
+  package var hasLogprobs: Bool {self._logprobs != nil}
+  /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
+  package mutating func clearLogprobs() {self._logprobs = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _logprobs: Hearth_V1_Logprobs? = nil
+}
+
+/// The log-probabilities of some tokens in a row.
+package nonisolated struct Hearth_V1_Logprobs: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// One for each token, in order.
+  package var tokens: [Hearth_V1_TokenLogprob] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The log-probability of a chosen token. A log-probability is the natural logarithm of a token's probability as the model
+/// computed it, before anything of `Sampling` was applied; 0 or less, and finite.
+package nonisolated struct Hearth_V1_TokenLogprob: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The token.
+  package var tokenID: UInt32 = 0
+
+  /// Its text, of a longer one the first 128 bytes. It may begin or end inside a UTF-8 scalar, and is empty for a token that
+  /// has none, such as a mark.
+  package var text: Data = Data()
+
+  /// Its log-probability.
+  package var logprob: Float = 0
+
+  /// The tokens that were likeliest in its place, the likeliest first; the chosen one may be among them. As many as were
+  /// asked for, or fewer where the vocabulary has fewer that are possible at all.
+  package var alternatives: [Hearth_V1_LikelyToken] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One of the likeliest tokens in a place.
+package nonisolated struct Hearth_V1_LikelyToken: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The token.
+  package var tokenID: UInt32 = 0
+
+  /// Its text, as in `TokenLogprob`.
+  package var text: Data = Data()
+
+  /// Its log-probability, as in `TokenLogprob`.
+  package var logprob: Float = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1000,8 +1244,9 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Tokens of prompt and completion together; 0 before the model was loaded.
   package var maxContextTokens: UInt32 = 0
 
-  /// The capabilities of its backend beyond plain completion: "chat", "count_tokens", "tokenize" (`Tokenize`,
-  /// `Detokenize`, `ApplyTemplate`), "reasoning" (`Delta.reasoning`), "adapters" (`GenerateRequest.adapters`).
+  /// The capabilities of its backend beyond plain completion: those of `GenerateRequest`, "count_tokens" (`CountTokens`),
+  /// "tokenize" (`Tokenize`, `Detokenize`, `ApplyTemplate`) and "reasoning" (`Delta.reasoning`). Known once its backend has
+  /// run.
   package var capabilities: [String] = []
 
   /// Whether a request would be served now.
@@ -1016,9 +1261,22 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// The adapters that its owner lends with it, ordered by name.
   package var adapters: [Hearth_V1_ModelAdapter] = []
 
+  /// What is in force where a request leaves a field of `Sampling` open: what the model's owner has set, and, once its backend
+  /// has run, what that chose for the rest. A field that is absent here is not known.
+  package var samplingDefaults: Hearth_V1_Sampling {
+    get {_samplingDefaults ?? Hearth_V1_Sampling()}
+    set {_samplingDefaults = newValue}
+  }
+  /// Returns true if `samplingDefaults` has been explicitly set.
+  package var hasSamplingDefaults: Bool {self._samplingDefaults != nil}
+  /// Clears the value of `samplingDefaults`. Subsequent reads from it will return its default value.
+  package mutating func clearSamplingDefaults() {self._samplingDefaults = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _samplingDefaults: Hearth_V1_Sampling? = nil
 }
 
 /// An adapter that a request may choose.
@@ -1468,7 +1726,203 @@ nonisolated extension Hearth_V1_Adapter: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Hearth_V1_Sampling: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Sampling"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}temperature\0\u{3}top_p\0\u{3}top_k\0\u{3}min_p\0\u{3}frequency_penalty\0\u{3}presence_penalty\0\u{3}repetition_penalty\0\u{1}seed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}temperature\0\u{3}top_p\0\u{3}top_k\0\u{3}min_p\0\u{3}frequency_penalty\0\u{3}presence_penalty\0\u{3}repetition_penalty\0\u{1}seed\0\u{3}penalty_window\0\u{3}typical_p\0\u{3}top_n_sigma\0\u{3}xtc_probability\0\u{3}xtc_threshold\0\u{3}dry_multiplier\0\u{3}dry_base\0\u{3}dry_allowed_length\0\u{3}dry_window\0\u{3}dry_sequence_breakers\0\u{3}logit_bias\0")
+
+  fileprivate class _StorageClass {
+    var _temperature: Float? = nil
+    var _topP: Float? = nil
+    var _topK: UInt32? = nil
+    var _minP: Float? = nil
+    var _frequencyPenalty: Float? = nil
+    var _presencePenalty: Float? = nil
+    var _repetitionPenalty: Float? = nil
+    var _seed: UInt64? = nil
+    var _penaltyWindow: UInt32? = nil
+    var _typicalP: Float? = nil
+    var _topNSigma: Float? = nil
+    var _xtcProbability: Float? = nil
+    var _xtcThreshold: Float? = nil
+    var _dryMultiplier: Float? = nil
+    var _dryBase: Float? = nil
+    var _dryAllowedLength: UInt32? = nil
+    var _dryWindow: UInt32? = nil
+    var _drySequenceBreakers: Hearth_V1_SequenceBreakers? = nil
+    var _logitBias: [Hearth_V1_LogitBias] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _temperature = source._temperature
+      _topP = source._topP
+      _topK = source._topK
+      _minP = source._minP
+      _frequencyPenalty = source._frequencyPenalty
+      _presencePenalty = source._presencePenalty
+      _repetitionPenalty = source._repetitionPenalty
+      _seed = source._seed
+      _penaltyWindow = source._penaltyWindow
+      _typicalP = source._typicalP
+      _topNSigma = source._topNSigma
+      _xtcProbability = source._xtcProbability
+      _xtcThreshold = source._xtcThreshold
+      _dryMultiplier = source._dryMultiplier
+      _dryBase = source._dryBase
+      _dryAllowedLength = source._dryAllowedLength
+      _dryWindow = source._dryWindow
+      _drySequenceBreakers = source._drySequenceBreakers
+      _logitBias = source._logitBias
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularFloatField(value: &_storage._temperature) }()
+        case 2: try { try decoder.decodeSingularFloatField(value: &_storage._topP) }()
+        case 3: try { try decoder.decodeSingularUInt32Field(value: &_storage._topK) }()
+        case 4: try { try decoder.decodeSingularFloatField(value: &_storage._minP) }()
+        case 5: try { try decoder.decodeSingularFloatField(value: &_storage._frequencyPenalty) }()
+        case 6: try { try decoder.decodeSingularFloatField(value: &_storage._presencePenalty) }()
+        case 7: try { try decoder.decodeSingularFloatField(value: &_storage._repetitionPenalty) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._seed) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._penaltyWindow) }()
+        case 10: try { try decoder.decodeSingularFloatField(value: &_storage._typicalP) }()
+        case 11: try { try decoder.decodeSingularFloatField(value: &_storage._topNSigma) }()
+        case 12: try { try decoder.decodeSingularFloatField(value: &_storage._xtcProbability) }()
+        case 13: try { try decoder.decodeSingularFloatField(value: &_storage._xtcThreshold) }()
+        case 14: try { try decoder.decodeSingularFloatField(value: &_storage._dryMultiplier) }()
+        case 15: try { try decoder.decodeSingularFloatField(value: &_storage._dryBase) }()
+        case 16: try { try decoder.decodeSingularUInt32Field(value: &_storage._dryAllowedLength) }()
+        case 17: try { try decoder.decodeSingularUInt32Field(value: &_storage._dryWindow) }()
+        case 18: try { try decoder.decodeSingularMessageField(value: &_storage._drySequenceBreakers) }()
+        case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._logitBias) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._temperature {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._topP {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._topK {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._minP {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._frequencyPenalty {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._presencePenalty {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 6)
+      } }()
+      try { if let v = _storage._repetitionPenalty {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._seed {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._penaltyWindow {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 9)
+      } }()
+      try { if let v = _storage._typicalP {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._topNSigma {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 11)
+      } }()
+      try { if let v = _storage._xtcProbability {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 12)
+      } }()
+      try { if let v = _storage._xtcThreshold {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._dryMultiplier {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 14)
+      } }()
+      try { if let v = _storage._dryBase {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 15)
+      } }()
+      try { if let v = _storage._dryAllowedLength {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 16)
+      } }()
+      try { if let v = _storage._dryWindow {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 17)
+      } }()
+      try { if let v = _storage._drySequenceBreakers {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      } }()
+      if !_storage._logitBias.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._logitBias, fieldNumber: 19)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Sampling, rhs: Hearth_V1_Sampling) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._temperature != rhs_storage._temperature {return false}
+        if _storage._topP != rhs_storage._topP {return false}
+        if _storage._topK != rhs_storage._topK {return false}
+        if _storage._minP != rhs_storage._minP {return false}
+        if _storage._frequencyPenalty != rhs_storage._frequencyPenalty {return false}
+        if _storage._presencePenalty != rhs_storage._presencePenalty {return false}
+        if _storage._repetitionPenalty != rhs_storage._repetitionPenalty {return false}
+        if _storage._seed != rhs_storage._seed {return false}
+        if _storage._penaltyWindow != rhs_storage._penaltyWindow {return false}
+        if _storage._typicalP != rhs_storage._typicalP {return false}
+        if _storage._topNSigma != rhs_storage._topNSigma {return false}
+        if _storage._xtcProbability != rhs_storage._xtcProbability {return false}
+        if _storage._xtcThreshold != rhs_storage._xtcThreshold {return false}
+        if _storage._dryMultiplier != rhs_storage._dryMultiplier {return false}
+        if _storage._dryBase != rhs_storage._dryBase {return false}
+        if _storage._dryAllowedLength != rhs_storage._dryAllowedLength {return false}
+        if _storage._dryWindow != rhs_storage._dryWindow {return false}
+        if _storage._drySequenceBreakers != rhs_storage._drySequenceBreakers {return false}
+        if _storage._logitBias != rhs_storage._logitBias {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_SequenceBreakers: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SequenceBreakers"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}texts\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1476,60 +1930,56 @@ nonisolated extension Hearth_V1_Sampling: SwiftProtobuf.Message, SwiftProtobuf._
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularFloatField(value: &self._temperature) }()
-      case 2: try { try decoder.decodeSingularFloatField(value: &self._topP) }()
-      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._topK) }()
-      case 4: try { try decoder.decodeSingularFloatField(value: &self._minP) }()
-      case 5: try { try decoder.decodeSingularFloatField(value: &self._frequencyPenalty) }()
-      case 6: try { try decoder.decodeSingularFloatField(value: &self._presencePenalty) }()
-      case 7: try { try decoder.decodeSingularFloatField(value: &self._repetitionPenalty) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self._seed) }()
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.texts) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._temperature {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._topP {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._topK {
-      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._minP {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._frequencyPenalty {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 5)
-    } }()
-    try { if let v = self._presencePenalty {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._repetitionPenalty {
-      try visitor.visitSingularFloatField(value: v, fieldNumber: 7)
-    } }()
-    try { if let v = self._seed {
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 8)
-    } }()
+    if !self.texts.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.texts, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Hearth_V1_Sampling, rhs: Hearth_V1_Sampling) -> Bool {
-    if lhs._temperature != rhs._temperature {return false}
-    if lhs._topP != rhs._topP {return false}
-    if lhs._topK != rhs._topK {return false}
-    if lhs._minP != rhs._minP {return false}
-    if lhs._frequencyPenalty != rhs._frequencyPenalty {return false}
-    if lhs._presencePenalty != rhs._presencePenalty {return false}
-    if lhs._repetitionPenalty != rhs._repetitionPenalty {return false}
-    if lhs._seed != rhs._seed {return false}
+  package static func ==(lhs: Hearth_V1_SequenceBreakers, rhs: Hearth_V1_SequenceBreakers) -> Bool {
+    if lhs.texts != rhs.texts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_LogitBias: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LogitBias"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}token_id\0\u{1}bias\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tokenID) }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self.bias) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tokenID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokenID, fieldNumber: 1)
+    }
+    if self.bias.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.bias, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_LogitBias, rhs: Hearth_V1_LogitBias) -> Bool {
+    if lhs.tokenID != rhs.tokenID {return false}
+    if lhs.bias != rhs.bias {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1537,7 +1987,7 @@ nonisolated extension Hearth_V1_Sampling: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Stopping: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Stopping"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_tokens\0\u{1}stop\0\u{3}stop_token_ids\0\u{3}ignore_end_of_turn\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_tokens\0\u{1}stop\0\u{3}stop_token_ids\0\u{3}ignore_end_of_turn\0\u{3}min_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1549,6 +1999,7 @@ nonisolated extension Hearth_V1_Stopping: SwiftProtobuf.Message, SwiftProtobuf._
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.stop) }()
       case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.stopTokenIds) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self._ignoreEndOfTurn) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self._minTokens) }()
       default: break
       }
     }
@@ -1571,6 +2022,9 @@ nonisolated extension Hearth_V1_Stopping: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._ignoreEndOfTurn {
       try visitor.visitSingularBoolField(value: v, fieldNumber: 4)
     } }()
+    try { if let v = self._minTokens {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1579,6 +2033,7 @@ nonisolated extension Hearth_V1_Stopping: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.stop != rhs.stop {return false}
     if lhs.stopTokenIds != rhs.stopTokenIds {return false}
     if lhs._ignoreEndOfTurn != rhs._ignoreEndOfTurn {return false}
+    if lhs._minTokens != rhs._minTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1586,7 +2041,7 @@ nonisolated extension Hearth_V1_Stopping: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_OutputOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".OutputOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}token_ids\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}token_ids\0\u{1}logprobs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1595,20 +2050,29 @@ nonisolated extension Hearth_V1_OutputOptions: SwiftProtobuf.Message, SwiftProto
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.tokenIds) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self._logprobs) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.tokenIds != false {
       try visitor.visitSingularBoolField(value: self.tokenIds, fieldNumber: 1)
     }
+    try { if let v = self._logprobs {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 2)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_V1_OutputOptions, rhs: Hearth_V1_OutputOptions) -> Bool {
     if lhs.tokenIds != rhs.tokenIds {return false}
+    if lhs._logprobs != rhs._logprobs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1852,7 +2316,7 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Delta"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0\u{1}reasoning\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0\u{1}reasoning\0\u{1}logprobs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1864,12 +2328,17 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.tokenCount) }()
       case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.tokenIds) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.reasoning) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._logprobs) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.text.isEmpty {
       try visitor.visitSingularStringField(value: self.text, fieldNumber: 1)
     }
@@ -1882,6 +2351,9 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.reasoning.isEmpty {
       try visitor.visitSingularStringField(value: self.reasoning, fieldNumber: 4)
     }
+    try { if let v = self._logprobs {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1890,6 +2362,122 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.tokenCount != rhs.tokenCount {return false}
     if lhs.tokenIds != rhs.tokenIds {return false}
     if lhs.reasoning != rhs.reasoning {return false}
+    if lhs._logprobs != rhs._logprobs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Logprobs: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Logprobs"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tokens.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tokens, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Logprobs, rhs: Hearth_V1_Logprobs) -> Bool {
+    if lhs.tokens != rhs.tokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_TokenLogprob: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TokenLogprob"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}token_id\0\u{1}text\0\u{1}logprob\0\u{1}alternatives\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tokenID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularFloatField(value: &self.logprob) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.alternatives) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tokenID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokenID, fieldNumber: 1)
+    }
+    if !self.text.isEmpty {
+      try visitor.visitSingularBytesField(value: self.text, fieldNumber: 2)
+    }
+    if self.logprob.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.logprob, fieldNumber: 3)
+    }
+    if !self.alternatives.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.alternatives, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_TokenLogprob, rhs: Hearth_V1_TokenLogprob) -> Bool {
+    if lhs.tokenID != rhs.tokenID {return false}
+    if lhs.text != rhs.text {return false}
+    if lhs.logprob != rhs.logprob {return false}
+    if lhs.alternatives != rhs.alternatives {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_LikelyToken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LikelyToken"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}token_id\0\u{1}text\0\u{1}logprob\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tokenID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularFloatField(value: &self.logprob) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tokenID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokenID, fieldNumber: 1)
+    }
+    if !self.text.isEmpty {
+      try visitor.visitSingularBytesField(value: self.text, fieldNumber: 2)
+    }
+    if self.logprob.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.logprob, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_LikelyToken, rhs: Hearth_V1_LikelyToken) -> Bool {
+    if lhs.tokenID != rhs.tokenID {return false}
+    if lhs.text != rhs.text {return false}
+    if lhs.logprob != rhs.logprob {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2253,7 +2841,7 @@ nonisolated extension Hearth_V1_ListModelsResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Model"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{2}\u{d}adapters\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{2}\u{d}adapters\0\u{3}sampling_defaults\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2269,12 +2857,17 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 6: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
       case 7: try { try decoder.decodeRepeatedStringField(value: &self.residualRisks) }()
       case 20: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
+      case 21: try { try decoder.decodeSingularMessageField(value: &self._samplingDefaults) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.id.isEmpty {
       try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
     }
@@ -2299,6 +2892,9 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.adapters.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.adapters, fieldNumber: 20)
     }
+    try { if let v = self._samplingDefaults {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2311,6 +2907,7 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.sandboxTier != rhs.sandboxTier {return false}
     if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.adapters != rhs.adapters {return false}
+    if lhs._samplingDefaults != rhs._samplingDefaults {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
