@@ -18,7 +18,11 @@ extension BackendConversation {
             return nil
         }
         // A finish is large, and no token pays for its copies.
-        if run.isLast { try backendEnded(run, run.finish ?? Finish(.unspecified)) } else { try backendRan(run) }
+        if run.finishStart != nil {
+            try backendEnded(run, run.finish ?? Finish(.unspecified))
+        } else {
+            try backendRan(run)
+        }
         return run
     }
 
@@ -75,7 +79,12 @@ extension BackendConversation {
             )
         }
         let isRare = !run.isPlain
-        if entry.wantsLogprobs || isRare { try checkRare(run) }
+        if isRare || sequences.withLogprobs > 0 {
+            try Self.checkRare(
+                sequence, run.tokenCount, run.packedTokenIDs, run.logprobs,
+                alternatives: sequences.logprobs(of: sequence), reasons: run.reasoning.count > 0,
+                mayReason: tellsReasoning)
+        }
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
         guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
             throw ContractViolation(
@@ -85,22 +94,24 @@ extension BackendConversation {
         return entry
     }
 
-    /// Checks what most runs do not have.
+    /// Checks what most runs do not have. A method of the conversation, which is not inlined, would have it copied for every
+    /// run, and the run itself as an argument would lie in memory. `alternatives`: how many the log-probabilities of a token
+    /// may have; nil: there are none.
     @inline(never)
-    private func checkRare(_ run: borrowing TokenRunView) throws(ContractViolation) {
-        let sequence = run.sequence
-        if run.reasoning.count > 0, !tellsReasoning {
+    private static func checkRare(
+        _ sequence: UInt32, _ tokenCount: Int, _ packedTokenIDs: UnsafeRawBufferPointer,
+        _ logprobs: UnsafeRawBufferPointer, alternatives: Int?, reasons: Bool, mayReason: Bool
+    ) throws(ContractViolation) {
+        if reasons, !mayReason {
             throw ContractViolation(
                 "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
-        guard let alternatives = sequences.logprobs(of: sequence) else {
-            guard run.logprobs.isEmpty else {
-                throw ContractViolation("the sequence \(sequence) sent log-probabilities that nobody asked for")
-            }
-            return
-        }
-        if let flaw = TokenLogprob.flaw(in: run, alternativesMax: alternatives) {
-            throw ContractViolation("the sequence \(sequence) sent \(flaw)")
+        if let alternatives {
+            let flaw = TokenLogprob.flaw(
+                in: logprobs, ofTokens: packedTokenIDs, count: tokenCount, alternativesMax: alternatives)
+            if let flaw { throw ContractViolation("the sequence \(sequence) sent \(flaw)") }
+        } else if logprobs.count > 0 {
+            throw ContractViolation("the sequence \(sequence) sent log-probabilities that nobody asked for")
         }
     }
 

@@ -4,8 +4,6 @@ struct SequenceTable: Sendable {
     struct Entry: Sendable {
         var isRunning = false
         var cancelSent = false
-        /// Whether each token comes with log-probabilities.
-        var wantsLogprobs = false
         /// The tokens that may still come.
         var credit: UInt32 = 0
         /// Tokens that came.
@@ -29,6 +27,8 @@ struct SequenceTable: Sendable {
     private var unsaid: [Unsaid] = []
     private var withUnsaid: [UInt32] = []
     private(set) var running = 0
+    /// How many of them send log-probabilities.
+    private(set) var withLogprobs = 0
     /// The number of sequences begun so far.
     private var begun: UInt64 = 0
 
@@ -55,8 +55,8 @@ struct SequenceTable: Sendable {
 
     /// The functions below need a sequence number that the table has.
     mutating func start(_ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds) {
-        entries[Int(sequence)] = Entry(
-            isRunning: true, wantsLogprobs: bounds.logprobs != nil, credit: credit, tokensMax: bounds.tokensMax)
+        entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
+        if bounds.logprobs != nil { withLogprobs += 1 }
         self.bounds[Int(sequence)] = bounds
         begun += 1
         unsaid[Int(sequence)] = Unsaid(serial: begun, isListed: unsaid[Int(sequence)].isListed)
@@ -65,6 +65,7 @@ struct SequenceTable: Sendable {
 
     mutating func end(_ sequence: UInt32) {
         entries[Int(sequence)] = Entry()
+        if bounds[Int(sequence)].logprobs != nil { withLogprobs -= 1 }
         bounds[Int(sequence)] = SequenceBounds()
         running -= 1
     }

@@ -58,14 +58,17 @@ package struct TokenLogprob: Equatable, Sendable {
 extension TokenLogprob {
     /// What is wrong with the log-probabilities of a run, as the end of "the sequence 0 sent"; nil where there is one for each
     /// of its tokens, with at most so many alternatives.
-    package static func flaw(in run: borrowing TokenRunView, alternativesMax: Int) -> String? {
-        let bytesMax = run.tokenCount * (1 + alternativesMax) * ContractLimits.logprobBytesMax
-        guard run.logprobs.count <= bytesMax else {
-            return "\(run.logprobs.count) bytes of log-probabilities for \(run.tokenCount) tokens; at most \(bytesMax)"
+    package static func flaw(
+        in logprobs: UnsafeRawBufferPointer, ofTokens packedTokenIDs: UnsafeRawBufferPointer, count tokenCount: Int,
+        alternativesMax: Int
+    ) -> String? {
+        let bytesMax = tokenCount * (1 + alternativesMax) * ContractLimits.logprobBytesMax
+        guard logprobs.count <= bytesMax else {
+            return "\(logprobs.count) bytes of log-probabilities for \(tokenCount) tokens; at most \(bytesMax)"
         }
         do throws(WireError) {
-            var ids = WireReader(run.packedTokenIDs)
-            var reader = WireReader(run.logprobs)
+            var ids = WireReader(packedTokenIDs)
+            var reader = WireReader(logprobs)
             var count = 0
             while let field = try reader.next() {
                 guard field.number == 1, field.type == .bytes else {
@@ -73,13 +76,13 @@ extension TokenLogprob {
                     continue
                 }
                 count += 1
-                guard count <= run.tokenCount else { break }
+                guard count <= tokenCount else { break }
                 let entry = try reader.bytes()
                 if let flaw = try flaw(ofEntry: entry, for: try ids.uint32(), alternativesMax) { return flaw }
             }
-            guard count == run.tokenCount else {
+            guard count == tokenCount else {
                 return
-                    "log-probabilities for \(count > run.tokenCount ? "more" : "fewer") than its \(run.tokenCount) tokens"
+                    "log-probabilities for \(count > tokenCount ? "more" : "fewer") than its \(tokenCount) tokens"
             }
             return nil
         } catch {

@@ -5,8 +5,6 @@ package import WireFormat
 /// because a token may be a run of its own. Decoding allocates nothing unless there is a fault.
 package struct TokenRunView {
     package private(set) var sequence: UInt32 = 0
-    /// Whether it is the last run of its sequence, which has a `finish`.
-    package private(set) var isLast = false
     /// Whether it has ids and text only, as nearly all runs have, and perhaps a `finish`.
     package private(set) var isPlain = true
     /// How many ids `packedTokenIDs` holds.
@@ -19,9 +17,9 @@ package struct TokenRunView {
     package private(set) var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
     /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
     package private(set) var logprobs = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Start and length are
-    /// apart, because the length fits beside another small number.
-    private var finishStart: UnsafeRawPointer?
+    /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Nil: it is not the last
+    /// run of its sequence. Start and length are apart, because the length fits beside another small number.
+    package private(set) var finishStart: UnsafeRawPointer?
     private var finishBytes: UInt32 = 0
     /// Bytes of fields that this revision does not know.
     package private(set) var unknownBytes: UInt32 = 0
@@ -48,7 +46,7 @@ package struct TokenRunView {
 
     /// How the sequence ended, decoded anew each time; nil before its last run.
     package var finish: Finish? {
-        isLast ? try? Finish(decoding: UnsafeRawBufferPointer(start: finishStart, count: Int(finishBytes))) : nil
+        finishStart.flatMap { try? Finish(decoding: UnsafeRawBufferPointer(start: $0, count: Int(finishBytes))) }
     }
 
     /// Inlined into its one caller on the token path, which saves copies of the run.
@@ -78,13 +76,13 @@ package struct TokenRunView {
                 seen |= 4
                 text = try reader.bytes()
             case (4, .bytes):
-                if isLast { throw .repeated(field: 4) }
+                if finishStart != nil { throw .repeated(field: 4) }
                 let content = try reader.bytes()
                 guard content.count <= ContractLimits.messageBytesMax else {
                     throw .unknownFields(byteCountMax: ContractLimits.messageBytesMax)
                 }
                 _ = try Finish(decoding: content)
-                isLast = true
+                // An empty one has an address too: that behind its length.
                 finishStart = content.baseAddress
                 finishBytes = UInt32(truncatingIfNeeded: content.count)
             case (5, .bytes):

@@ -313,7 +313,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             guard let run = try conversation.next(&batch) else { return true }
             visits.use()
             tokensReceived &+= UInt64(truncatingIfNeeded: run.tokenCount)
-            if run.isLast, let finish = run.finish {
+            if run.finishStart != nil, let finish = run.finish {
                 end(run, finish)
             } else {
                 handlers[Int(run.sequence)]?.received(run)

@@ -33,7 +33,9 @@ struct CodecTests {
             while let view = try batch.next() {
                 #expect(view.tokenIDs.count == view.tokenCount)
                 // The agent looks into these before it passes them on.
-                if !view.logprobs.isEmpty, let flaw = TokenLogprob.flaw(in: view, alternativesMax: 20) {
+                let flaw = TokenLogprob.flaw(
+                    in: view.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
+                if !view.logprobs.isEmpty, let flaw {
                     throw ContractViolation(flaw)
                 }
                 let run = TokenRun(view, finish: view.finish)

@@ -133,4 +133,19 @@ struct SequenceTableTests {
             ])
         #expect((0..<3).map { table[$0]?.credit } == [1, 1, 8])
     }
+
+    @Test("it knows how many running sequences send log-probabilities")
+    func withLogprobs() {
+        var table = SequenceTable(count: 3)
+        table.start(0, credit: 1, SequenceBounds(logprobs: 0))
+        table.start(1, credit: 1, SequenceBounds())
+        table.start(2, credit: 1, SequenceBounds(logprobs: 5))
+        #expect(table.withLogprobs == 2)
+        #expect((0..<3).map { table.logprobs(of: $0) } == [0, nil, 5])
+        table.end(1)
+        table.end(2)
+        #expect(table.withLogprobs == 1 && table.logprobs(of: 2) == nil)
+        table.endAll()
+        #expect(table.withLogprobs == 0 && table.logprobs(of: 0) == nil)
+    }
 }

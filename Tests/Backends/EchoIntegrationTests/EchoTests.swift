@@ -251,7 +251,8 @@ struct EchoLifeTests {
         #expect(echo.conversation.hello?.name == "echo")
         #expect(
             echo.conversation.hello?.capabilities == [
-                "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup", "logit_bias",
+                "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup",
+                "logit_bias",
                 "min_tokens", "logprobs",
             ])
     }
