@@ -146,6 +146,27 @@ hearth_llama_file_facts hearth_llama_inspect_adapter(size_t adapter) {
     return hearth::inspectFile(adapterFiles.file(adapter));
 }
 
+llama_model_params hearth::parameters(hearth_llama_loading loading) {
+    llama_model_params parameters = llama_model_default_params();
+    parameters.n_gpu_layers = 0;
+    parameters.use_extra_bufts = loading != HEARTH_LLAMA_MAPPED;
+    if (loading == HEARTH_LLAMA_MEASURED) {
+        parameters.no_alloc = true;
+        parameters.load_mode = LLAMA_LOAD_MODE_NONE;
+    }
+    return parameters;
+}
+
+std::unique_ptr<hearth_llama> hearth::own(llama_model *model, hearth_llama_loading loading) {
+    auto llama = std::make_unique<hearth_llama>();
+    llama->model.reset(model);
+    llama->loading = loading;
+    if (!llama_model_has_decoder(model) || llama_model_has_encoder(model)) {
+        throw std::runtime_error("the model does not continue text");
+    }
+    return llama;
+}
+
 hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
                                 void (*progress)(float, void *), void *context) {
     struct Progress {
@@ -155,29 +176,19 @@ hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_t
     clearError();
     return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
         if (weights.empty()) throw std::runtime_error("no weights were opened");
-        llama_model_params parameters = llama_model_default_params();
-        parameters.n_gpu_layers = 0;
+        llama_model_params parameters = hearth::parameters(loading);
         parameters.progress_callback_user_data = &teller;
         parameters.progress_callback = [](float fraction, void *user) {
             auto *teller = static_cast<Progress *>(user);
             teller->tell(fraction, teller->context);
             return true;
         };
-        parameters.use_extra_bufts = loading != HEARTH_LLAMA_MAPPED;
-        if (loading == HEARTH_LLAMA_MEASURED) {
-            parameters.no_alloc = true;
-            parameters.load_mode = LLAMA_LOAD_MODE_NONE;
-        }
-        auto llama = std::make_unique<hearth_llama>();
         std::vector<const char *> names = weights.names();
-        llama->model.reset(llama_model_load_from_splits(names.data(), names.size(), parameters));
-        if (!llama->model) return nullptr;
+        llama_model *model = llama_model_load_from_splits(names.data(), names.size(), parameters);
+        if (!model) return nullptr;
+        auto llama = hearth::own(model, loading);
         // Mapped weights need no open file.
         if (loading != HEARTH_LLAMA_MEASURED) weights.close();
-        if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
-            throw std::runtime_error("the model does not continue text");
-        }
-        llama->loading = loading;
         llama->candidates.resize(size_t(llama->vocabularySize()));
         prepareTemplate(*llama, chat_template);
         return llama.release();

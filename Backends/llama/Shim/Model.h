@@ -89,6 +89,12 @@ size_t openFile(WeightsFiles &files, int descriptor, uint8_t *first, size_t capa
 /// What the header of a file says; `has_header` is false where it cannot be read.
 hearth_llama_file_facts inspectFile(FILE *file);
 
+/// The library's settings for loading a model, however its files are opened.
+llama_model_params parameters(hearth_llama_loading loading);
+
+/// Takes over a model that was loaded with those settings. Throws where it does not continue text.
+std::unique_ptr<hearth_llama> own(llama_model *model, hearth_llama_loading loading);
+
 }  // namespace hearth
 
 // Members are destroyed from the last to the first: the context before its threads, and all before the model.

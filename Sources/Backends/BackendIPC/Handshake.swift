@@ -20,8 +20,10 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let adapters = "adapters"
     /// Drafts tokens by looking them up in the sequence.
     package static let draftLookup = "draft_lookup"
+    /// Drafts tokens with a second model.
+    package static let draftModel = "draft_model"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup]
+    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

@@ -295,8 +295,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
 
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
-  /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`) and "draft_lookup" (`Load.draft_lookup`). A capability
-  /// that is not named is never used. At most 32 names of at most 64 bytes, none of them twice.
+  /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`) and "draft_model"
+  /// (`Load.draft_weights_descriptor`). A capability that is not named is never used. At most 32 names of at most 64 bytes,
+  /// none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -401,11 +402,24 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// "draft_lookup". Revision 2.
   package var draftLookup: Bool = false
 
+  /// The descriptor of the weights of a second, smaller model of the same vocabulary, one file, open for reading and
+  /// seekable; absent: there is none. It drafts tokens, which a backend treats as those of `draft_lookup`; where that is set
+  /// too, what the lookup finds comes first. Sent only to a backend whose `Hello` named "draft_model". Revision 2.
+  package var draftWeightsDescriptor: UInt32 {
+    get {_draftWeightsDescriptor ?? 0}
+    set {_draftWeightsDescriptor = newValue}
+  }
+  /// Returns true if `draftWeightsDescriptor` has been explicitly set.
+  package var hasDraftWeightsDescriptor: Bool {self._draftWeightsDescriptor != nil}
+  /// Clears the value of `draftWeightsDescriptor`. Subsequent reads from it will return its default value.
+  package mutating func clearDraftWeightsDescriptor() {self._draftWeightsDescriptor = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _weightsDescriptor: UInt32? = nil
+  fileprivate var _draftWeightsDescriptor: UInt32? = nil
 }
 
 /// An adapter of the model.
@@ -1420,7 +1434,7 @@ nonisolated extension Hearth_Backend_V1_Reject: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Load"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0\u{1}adapters\0\u{3}draft_lookup\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{3}weights_descriptor\0\u{3}weights_bytes\0\u{3}context_tokens\0\u{3}max_sequences\0\u{1}threads\0\u{1}options\0\u{3}further_weights_descriptors\0\u{3}chat_template\0\u{3}inspect_only\0\u{1}adapters\0\u{3}draft_lookup\0\u{3}draft_weights_descriptor\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1440,6 +1454,7 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
       case 10: try { try decoder.decodeSingularBoolField(value: &self.inspectOnly) }()
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
       case 12: try { try decoder.decodeSingularBoolField(value: &self.draftLookup) }()
+      case 13: try { try decoder.decodeSingularUInt32Field(value: &self._draftWeightsDescriptor) }()
       default: break
       }
     }
@@ -1486,6 +1501,9 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if self.draftLookup != false {
       try visitor.visitSingularBoolField(value: self.draftLookup, fieldNumber: 12)
     }
+    try { if let v = self._draftWeightsDescriptor {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 13)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1502,6 +1520,7 @@ nonisolated extension Hearth_Backend_V1_Load: SwiftProtobuf.Message, SwiftProtob
     if lhs.inspectOnly != rhs.inspectOnly {return false}
     if lhs.adapters != rhs.adapters {return false}
     if lhs.draftLookup != rhs.draftLookup {return false}
+    if lhs._draftWeightsDescriptor != rhs._draftWeightsDescriptor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -66,6 +66,7 @@ extension SeededRandom {
                 }
             }
             load.draftLookup = chance()
+            if chance() { load.draftWeightsDescriptor = number32() }
         }
     }
 
