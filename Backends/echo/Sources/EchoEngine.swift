@@ -7,7 +7,9 @@ import Glibc
 struct EchoEngine: Engine {
     static let name = "echo"
     static let version = "1.0.0"
-    static let capabilities: [Capability] = [.chat, .countTokens, .splitWeights, .reasoning, .adapters, .draftLookup]
+    static let capabilities: [Capability] = [
+        .chat, .countTokens, .tokenize, .splitWeights, .reasoning, .adapters, .draftLookup,
+    ]
 
     static let contextTokensMax = 1_048_576
     static let sequencesMax = 4_096
@@ -57,6 +59,40 @@ struct EchoEngine: Engine {
 
     mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         EchoPrompt.wordCount(of: request.prompt)
+    }
+
+    mutating func tokenize(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> TokenList? {
+        var tokens = TokenList()
+        if case .tokenIDs(let ids) = request.prompt {
+            for id in ids { tokens.append(id, text: try Self.text(of: id)) }
+            return tokens
+        }
+        let text = try promptText(request.prompt)
+        EchoPrompt.visitTokens(of: text) { id, range in tokens.append(id, text: text[range]) }
+        return tokens
+    }
+
+    mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]? {
+        try promptText(request.prompt)
+    }
+
+    /// The text of a prompt; its chat template puts each content on lines of its own.
+    private func promptText(_ prompt: GenerateRequest.Prompt) throws(EngineFault) -> [UInt8] {
+        switch prompt {
+        case .text(let text): return Array(text.utf8)
+        case .messages(let messages): return Array(messages.map(\.content).joined(separator: "\n").utf8)
+        case .tokenIDs(let ids):
+            var text: [UInt8] = []
+            for id in ids { text += try Self.text(of: id) }
+            return text
+        }
+    }
+
+    private static func text(of id: UInt32) throws(EngineFault) -> [UInt8] {
+        guard id < EchoTokens.vocabulary else {
+            throw EngineFault(.invalidArgument, "\(id) is no token of echo; its ids are below \(EchoTokens.vocabulary)")
+        }
+        return Array(EchoTokens.text(of: id).utf8)
     }
 
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {

@@ -48,6 +48,22 @@ package struct EchoPrompt: Equatable, Sendable {
         return count
     }
 
+    /// Calls `body` for each token of a text, until it returns false: a word with the white space before it, the last one
+    /// also with that behind it.
+    package static func visitTokens(of text: [UInt8], _ body: (_ id: UInt32, _ text: Range<Int>) -> Bool) {
+        var word = EchoPrompt()
+        var last: (id: UInt32, text: Range<Int>)?
+        for (index, byte) in text.enumerated() where !isSpace(byte) {
+            word.mix(byte)
+            guard index + 1 == text.count || isSpace(text[index + 1]) else { continue }
+            if let last, !body(last.id, last.text) { return }
+            // As many bits as the ids of completions have.
+            last = (UInt32(truncatingIfNeeded: word.digest >> 51), (last?.text.upperBound ?? 0)..<index + 1)
+            word = EchoPrompt()
+        }
+        if let last { _ = body(last.id, last.text.lowerBound..<text.count) }
+    }
+
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
 
     private mutating func mix(_ byte: UInt8) { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }

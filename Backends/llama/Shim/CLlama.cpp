@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 #include <string_view>
 
@@ -346,9 +347,9 @@ int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_
     });
 }
 
-int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                                   bool (*takes)(const char *, size_t, void *), void *context, int32_t *tokens,
-                                   int32_t capacity) {
+/// Renders a conversation and gives its parts to `body`; a failure of the template becomes an error.
+static int32_t renderChat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                          const std::function<int32_t(std::vector<hearth::TemplatePart>)> &body) {
     clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
         if (!llama->chatTemplate) throw std::runtime_error("there is no chat template");
@@ -365,10 +366,36 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
             noteError((failure.what() + std::string(isLength ? "; send fewer or shorter messages" : "")).c_str());
             return int32_t(HEARTH_LLAMA_TEMPLATE_FAILED);
         }
+        return body(std::move(parts));
+    });
+}
+
+int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                   bool (*takes)(const char *, size_t, void *), void *context, int32_t *tokens,
+                                   int32_t capacity) {
+    return renderChat(llama, messages, count, [&](std::vector<hearth::TemplatePart> parts) {
         std::vector<llama_token> ids;
         const auto takesRun = [&](const std::string &run) { return takes(run.data(), run.size(), context); };
         if (!llama->templateTokens->tokenize(std::move(parts), takesRun, ids)) return int32_t(HEARTH_LLAMA_NOT_TAKEN);
         return copyOut(ids, tokens, capacity);
+    });
+}
+
+int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                 char *text, int32_t capacity) {
+    return renderChat(llama, messages, count, [&](std::vector<hearth::TemplatePart> parts) {
+        std::string whole;
+        for (const hearth::TemplatePart &part : parts) whole += part.text;
+        const auto length = int32_t(std::min(whole.size(), size_t(INT32_MAX - 8)));
+        if (length > capacity) return -length;
+        std::copy(whole.begin(), whole.end(), text);
+        return length;
+    });
+}
+
+int32_t hearth_llama_token_text(const hearth_llama *llama, int32_t token, char *text, int32_t capacity) {
+    return guarded(int32_t(0), [&] {
+        return std::max(0, llama_token_to_piece(llama->vocabulary(), token, text, capacity, 0, true));
     });
 }
 

@@ -27,6 +27,8 @@ enum Limits {
     static let temperatureMin: Float = 1e-5
     /// No token's text is longer in a frame.
     static let pieceBytesMax = 1_024
+    /// The longest text of a rendered conversation that is told to anybody: as long as the contract lets it be.
+    static let renderedBytesMax = 1_000_000
     /// The most bytes of an error message of the library.
     static let errorBytesMax = 512
 }

@@ -4,9 +4,10 @@ import LlamaPlanning
 
 // Prompts.
 extension LlamaEngine {
-    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then.
+    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then. `wantsText`: of messages only the
+    /// text that the template makes of them.
     mutating func tokens(
-        of request: GenerateRequest, for kind: TextOwner.Kind
+        of request: GenerateRequest, for kind: TextOwner.Kind, wantsText: Bool = false
     ) throws(EngineFault) -> LlamaModel.Tokens? {
         let model = try loadedModel()
         if pending[kind] != nil {
@@ -17,7 +18,7 @@ extension LlamaEngine {
         }
         let (bytes, longestRun) = try measure(request.prompt)
         guard bytes + request.prompt.messageCount * Limits.messageBytes > Limits.textAtOnceBytesMax else {
-            return try model.tokens(request.prompt, longestRun: longestRun, contextTokens)
+            return try model.tokens(request.prompt, longestRun: longestRun, contextTokens, wantsText: wantsText)
         }
         arrivals &+= 1
         let owner = TextOwner(kind: kind, arrival: arrivals)
@@ -25,7 +26,8 @@ extension LlamaEngine {
             throw EngineFault(
                 .overloaded, "\(TextQueue<TextOwner>.bytesMax >> 20) MiB of prompts wait already; try again later")
         }
-        pending[kind] = PendingText(owner: owner, request: request, longestRun: longestRun)
+        pending[kind] = PendingText(
+            owner: owner, request: request, wantsText: wantsText, longestRun: longestRun)
         advanceTexts(model)
         return nil
     }
@@ -44,7 +46,8 @@ extension LlamaEngine {
                 let stackBytes = model.preTokenizer.stackBytes(longestRun: text.longestRun)
                 let work = try TextTokenizing(stackBytes: stackBytes) {
                     Result { () throws(EngineFault) in
-                        try model.tokens(text.request.prompt, longestRun: text.longestRun, contextTokens)
+                        try model.tokens(
+                            text.request.prompt, longestRun: text.longestRun, contextTokens, wantsText: text.wantsText)
                     }
                 }
                 tokenizing = (owner, work)
@@ -138,11 +141,13 @@ extension LlamaEngine {
 }
 
 extension LlamaModel {
-    /// The tokens of a prompt; may be called by one other thread.
+    /// The tokens of a prompt; may be called by one other thread. `wantsText`: of messages only the text that the
+    /// template makes of them.
     func tokens(
-        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ contextTokens: Int
+        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ contextTokens: Int, wantsText: Bool
     ) throws(EngineFault) -> Tokens {
         switch prompt {
+        case .messages(let messages) where wantsText: return .text(try render(messages))
         case .text(let text): return try tokenize(text, atMost: contextTokens)
         case .messages(let messages):
             return try tokenize(messages, runCharactersMax: longestRun, atMost: contextTokens)

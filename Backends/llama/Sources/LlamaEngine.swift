@@ -8,8 +8,8 @@ struct LlamaEngine: Engine {
     static let name = "llama"
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
-        .chat, .countTokens, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters, .draftLookup,
-        .draftModel,
+        .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
+        .draftLookup, .draftModel,
     ]
 
     var model: LlamaModel?
@@ -72,6 +72,8 @@ struct LlamaEngine: Engine {
     struct PendingText {
         var owner: TextOwner
         var request: GenerateRequest
+        /// Whether only the text is wanted that the template makes of its messages.
+        var wantsText = false
         var longestRun: Int
         var tokens: Result<LlamaModel.Tokens, EngineFault>?
     }
@@ -81,6 +83,35 @@ struct LlamaEngine: Engine {
         switch tokens {
         case .all(let tokens): return tokens.count
         case .tooMany(let count): return count
+        case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
+        }
+    }
+
+    mutating func tokenize(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> TokenList? {
+        let model = try loadedModel()
+        guard let tokens = try tokens(of: request, for: .query(query)) else { return nil }
+        var list = TokenList()
+        for token in try whole(tokens) {
+            model.withText(of: token) { list.append(UInt32(bitPattern: token), text: $0) }
+        }
+        return list
+    }
+
+    mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]? {
+        let model = try loadedModel()
+        if case .text(let text) = request.prompt { return Array(text.utf8) }
+        guard let tokens = try tokens(of: request, for: .query(query), wantsText: true) else { return nil }
+        if case .text(let text) = tokens { return text }
+        var text: [UInt8] = []
+        for token in try whole(tokens) { model.withText(of: token) { text.append(contentsOf: $0) } }
+        return text
+    }
+
+    private func whole(_ tokens: LlamaModel.Tokens) throws(EngineFault) -> [Int32] {
+        switch tokens {
+        case .all(let tokens): return tokens
+        case .tooMany(let count): throw overflow("\(count)")
+        case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
     }
 
@@ -91,14 +122,11 @@ struct LlamaEngine: Engine {
     /// Begins a sequence whose prompt was tokenized.
     mutating func begin(_ sequence: Int, _ request: GenerateRequest, _ tokens: LlamaModel.Tokens) throws(EngineFault) {
         let model = try loadedModel()
-        let prompt: [Int32]
-        switch tokens {
-        case .all(let tokens) where tokens.isEmpty:
+        let prompt = try whole(tokens)
+        guard !prompt.isEmpty else {
             throw EngineFault(.invalidArgument, "the prompt has no tokens; say something")
-        case .all(let tokens) where tokens.count < contextTokens: prompt = tokens
-        case .all(let tokens): throw overflow("\(tokens.count)")
-        case .tooMany(let count): throw overflow("\(count)")
         }
+        guard prompt.count < contextTokens else { throw overflow("\(prompt.count)") }
         guard let sampler = model.sampler(request.sampling.merged(into: model.defaultSampling)) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }

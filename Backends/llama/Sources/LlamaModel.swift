@@ -156,6 +156,14 @@ final class LlamaModel: @unchecked Sendable {
         return (cost, one.reordered_weights_bytes)
     }
 
+    /// The text of a token, also of a special one, valid during `body`.
+    func withText(of token: Int32, _ body: (UnsafeRawBufferPointer) -> Void) {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.pieceBytesMax) { buffer in
+            let count = hearth_llama_token_text(llama, token, buffer.baseAddress, Int32(buffer.count))
+            body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer).prefix(Int(count))))
+        }
+    }
+
     func endsTurn(_ token: Int32) -> Bool { hearth_llama_ends_turn(llama, token) }
 
     /// The text of a token, valid during `body`.
@@ -377,6 +385,8 @@ extension LlamaModel {
     enum Tokens {
         case all([Int32])
         case tooMany(Int)
+        /// The text, UTF-8 if the template is; only where it was asked for.
+        case text([UInt8])
     }
 
     /// The tokens of plain text.
@@ -396,23 +406,12 @@ extension LlamaModel {
     func tokenize(
         _ messages: [GenerateRequest.Message], runCharactersMax: Int, atMost limit: Int
     ) throws(EngineFault) -> Tokens {
-        let contents = messages.flatMap { $0.content.utf8 }
         var takes = { [preTokenizer] (run: UnsafeRawBufferPointer) in
             preTokenizer.longestRun(TextRuns([String(decoding: run, as: UTF8.self)])) <= runCharactersMax
         }
         return try collect(atMost: limit) { tokens, capacity in
-            contents.withUnsafeBytes { bytes in
-                var offset = 0
-                let views = messages.map { message in
-                    let count = message.content.utf8.count
-                    defer { offset += count }
-                    return hearth_llama_message(
-                        role: message.role.templateName.cString,
-                        // Every offset lies within the contents, or at their end for an empty message.
-                        content: bytes.baseAddress.map { ($0 + offset).assumingMemoryBound(to: CChar.self) },
-                        content_bytes: count)
-                }
-                return withUnsafeMutablePointer(to: &takes) { context in
+            Self.withViews(of: messages) { views in
+                withUnsafeMutablePointer(to: &takes) { context in
                     // The context outlives the call, and the callback runs only during it.
                     hearth_llama_tokenize_chat(
                         llama, views, views.count,
@@ -425,6 +424,45 @@ extension LlamaModel {
         }
     }
 
+    /// The text that a conversation becomes in the model's own template.
+    func render(_ messages: [GenerateRequest.Message]) throws(EngineFault) -> [UInt8] {
+        let capacity = Limits.renderedBytesMax
+        var count: Int32 = 0
+        let text = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, used in
+            count = buffer.withMemoryRebound(to: CChar.self) { buffer in
+                Self.withViews(of: messages) { views in
+                    hearth_llama_render_chat(llama, views, views.count, buffer.baseAddress, Int32(clamping: capacity))
+                }
+            }
+            used = Int(max(0, count))
+        }
+        try check(count)
+        guard count >= 0 else {
+            throw EngineFault(
+                .overloaded, "the text of the prompt would have \(-count) bytes; at most \(capacity) can be told")
+        }
+        return text
+    }
+
+    /// The messages as the library takes them, valid during `body`.
+    private static func withViews<Result>(
+        of messages: [GenerateRequest.Message], _ body: ([hearth_llama_message]) -> Result
+    ) -> Result {
+        messages.flatMap { $0.content.utf8 }.withUnsafeBytes { bytes in
+            var offset = 0
+            let views = messages.map { message in
+                let count = message.content.utf8.count
+                defer { offset += count }
+                return hearth_llama_message(
+                    role: message.role.templateName.cString,
+                    // Every offset lies within the contents, or at their end for an empty message.
+                    content: bytes.baseAddress.map { ($0 + offset).assumingMemoryBound(to: CChar.self) },
+                    content_bytes: count)
+            }
+            return body(views)
+        }
+    }
+
     private func collect(
         atMost limit: Int, _ body: (UnsafeMutablePointer<Int32>?, Int32) -> Int32
     ) throws(EngineFault) -> Tokens {
@@ -433,6 +471,12 @@ extension LlamaModel {
             count = body(buffer.baseAddress, Int32(clamping: buffer.count))
             used = min(buffer.count, Int(max(0, count)))
         }
+        try check(count)
+        return count < 0 ? .tooMany(-Int(count)) : .all(tokens)
+    }
+
+    /// Throws for a code of the functions that tokenize.
+    private func check(_ count: Int32) throws(EngineFault) {
         switch count {
         case Int32(HEARTH_LLAMA_TEMPLATE_FAILED):
             throw EngineFault(.invalidArgument, "the chat template of this model \(Self.firstError)")
@@ -448,7 +492,7 @@ extension LlamaModel {
                     .overloaded, "there is no memory to turn so long a text into tokens; try again, or send less")
                 : EngineFault(
                     .invalidArgument, "the model's vocabulary cannot take this text: \(LoadFailure.plain(error))")
-        default: return count < 0 ? .tooMany(-Int(count)) : .all(tokens)
+        default: break
         }
     }
 }

@@ -29,6 +29,8 @@ package struct BackendConversation: Sendable {
         case over
     }
 
+    fileprivate enum Query { case count, tokens, text }
+
     package let end: End
     package private(set) var phase = Phase.awaitingHello
     /// `Shutdown` was sent: no new sequence may begin.
@@ -48,7 +50,8 @@ package struct BackendConversation: Sendable {
     /// Whether the backend may send reasoning, and whether it looks for stop strings itself: asked for every run.
     private(set) var tellsReasoning = false
     private(set) var matchesStops = false
-    private var queries: Set<UInt32> = []
+    /// The open queries, and what each asks for.
+    private var queries: [UInt32: Query] = [:]
     private var pings: [UInt64] = []
 
     package init(end: End) { self.end = end }
@@ -91,6 +94,7 @@ extension BackendConversation {
             try check(fault)
             phase = .over
         case .inspected(let inspected): try heard(inspected)
+        case .tokenized(let tokenized): try heard(tokenized)
         }
     }
 
@@ -198,14 +202,41 @@ extension BackendConversation {
 
     private mutating func heard(_ count: TokenCount) throws(ContractViolation) {
         try demandReady("TokenCount")
-        guard queries.remove(count.query) != nil else {
+        guard queries[count.query] == .count else {
             throw ContractViolation("TokenCount answers the query \(count.query), which is not open")
         }
+        queries[count.query] = nil
         switch count.result {
         case .success: break
         case .failure(let fault): try check(fault)
         case nil: throw ContractViolation("TokenCount holds neither tokens nor a fault")
         }
+    }
+
+    private mutating func heard(_ tokenized: Tokenized) throws(ContractViolation) {
+        try demandReady("Tokenized")
+        guard let query = queries[tokenized.query], query != .count else {
+            throw ContractViolation("Tokenized answers the query \(tokenized.query), which is not open")
+        }
+        switch tokenized.result {
+        case .success(let content):
+            guard content.bytes.count <= ContractLimits.tokenizedBytesMax else {
+                throw ContractViolation(
+                    "the result of Tokenized has \(content.bytes.count) bytes;"
+                        + " at most \(ContractLimits.tokenizedBytesMax)")
+            }
+            guard tokenized.longestTextBytes <= ContractLimits.tokenTextBytesMax else {
+                throw ContractViolation(
+                    "a token of Tokenized has a text of \(tokenized.longestTextBytes) bytes;"
+                        + " at most \(ContractLimits.tokenTextBytesMax)")
+            }
+            guard content.asked == query else {
+                throw ContractViolation("Tokenized holds \(content.asked) where \(query) was asked for")
+            }
+        case .failure(let fault): try check(fault)
+        case nil: throw ContractViolation("Tokenized holds neither tokens nor a text nor a fault")
+        }
+        queries[tokenized.query] = nil
     }
 
     private mutating func heard(_ pong: Pong) throws(ContractViolation) {
@@ -251,7 +282,9 @@ extension BackendConversation {
         case .cancel(let cancel):
             guard try isOpen(cancel.sequence, "Cancel") else { return false }
             sequences.markCancelled(cancel.sequence)
-        case .countTokens(let count): try heard(count)
+        case .countTokens(let count): try open(count.query, .count, "CountTokens", Hello.countTokens)
+        case .tokenize(let tokenize):
+            try open(tokenize.query, tokenize.wantsText ? .text : .tokens, "Tokenize", Hello.tokenize)
         case .ping(let ping):
             try demand(.ready, "Ping")
             guard pings.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open pings") }
@@ -325,15 +358,18 @@ extension BackendConversation {
         return entry.isRunning
     }
 
-    private mutating func heard(_ count: CountTokens) throws(ContractViolation) {
-        try demand(.ready, "CountTokens")
-        guard isCapable(of: "count_tokens") else {
-            throw ContractViolation("CountTokens was asked of a backend whose Hello does not name count_tokens")
+    private mutating func open(
+        _ number: UInt32, _ query: Query, _ name: String, _ capability: String
+    ) throws(ContractViolation) {
+        try demand(.ready, name)
+        guard isCapable(of: capability) else {
+            throw ContractViolation("\(name) was asked of a backend whose Hello does not name \(capability)")
         }
         guard queries.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open queries") }
-        guard queries.insert(count.query).inserted else {
-            throw ContractViolation("CountTokens names the query \(count.query), which is open")
+        guard queries[number] == nil else {
+            throw ContractViolation("\(name) names the query \(number), which is open")
         }
+        queries[number] = query
     }
 }
 
@@ -366,4 +402,13 @@ extension BackendConversation {
 
     /// Ends every sequence: the backend is lost.
     package mutating func loseAll() { sequences.endAll() }
+}
+
+extension Tokenized.Content {
+    fileprivate var asked: BackendConversation.Query {
+        switch self {
+        case .tokens: .tokens
+        case .text: .text
+        }
+    }
 }

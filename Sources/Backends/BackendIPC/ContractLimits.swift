@@ -19,7 +19,9 @@ package enum ContractLimits {
     package static let finishTextBytesMax = 16 << 10
     /// The longest `cache_scope`.
     package static let cacheScopeBytesMax = 32
-    /// The longest message of a backend that is no `TokenBatch`, and the longest `Finish`.
+    /// The longest result of a `Tokenized`, but for a fault.
+    package static let tokenizedBytesMax = 1_000_000
+    /// The longest message of a backend that is no `TokenBatch` and no `Tokenized`, and the longest `Finish`.
     package static let messageBytesMax = 4_096
     /// The bytes of unknown fields in an envelope, in a batch, and in a run for each of its tokens and its finish. A
     /// later revision may add fields; a flood of them would be useless work.

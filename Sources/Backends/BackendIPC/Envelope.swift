@@ -12,10 +12,11 @@ package enum AgentMessage: Equatable, Sendable {
     case countTokens(CountTokens)
     case ping(Ping)
     case shutdown(Shutdown)
+    case tokenize(Tokenize)
 
     /// Decodes the payload of a frame, a `hearth.backend.v1.AgentEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
-        let body = try EnvelopeBody(bytes, known: 1...9, name: "an AgentEnvelope")
+        let body = try EnvelopeBody(bytes, known: 1...10, name: "an AgentEnvelope")
         do throws(WireError) {
             switch body.field {
             case 1: self = .welcome(try Welcome(decoding: body.content))
@@ -26,7 +27,8 @@ package enum AgentMessage: Equatable, Sendable {
             case 6: self = .cancel(try Cancel(decoding: body.content))
             case 7: self = .countTokens(try CountTokens(decoding: body.content))
             case 8: self = .ping(try Ping(decoding: body.content))
-            default: self = .shutdown(try Shutdown(decoding: body.content))
+            case 9: self = .shutdown(try Shutdown(decoding: body.content))
+            default: self = .tokenize(try Tokenize(decoding: body.content))
             }
         } catch {
             throw ContractViolation(error, in: "field \(body.field) of an AgentEnvelope")
@@ -45,6 +47,7 @@ package enum AgentMessage: Equatable, Sendable {
         case .countTokens(let message): output.appendFrame(field: 7, message)
         case .ping(let message): output.appendFrame(field: 8, message)
         case .shutdown(let message): output.appendFrame(field: 9, message)
+        case .tokenize(let message): output.appendFrame(field: 10, message)
         }
     }
 
@@ -60,6 +63,7 @@ package enum AgentMessage: Equatable, Sendable {
         case .countTokens: "CountTokens"
         case .ping: "Ping"
         case .shutdown: "Shutdown"
+        case .tokenize: "Tokenize"
         }
     }
 }
@@ -74,13 +78,14 @@ package enum BackendMessage {
     case pong(Pong)
     case fatal(Fault)
     case inspected(Inspected)
+    case tokenized(Tokenized)
 
     /// Decodes the payload of a frame, a `hearth.backend.v1.BackendEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
-        let body = try EnvelopeBody(bytes, known: 1...8, name: "a BackendEnvelope")
-        guard body.field == 4 || body.content.count <= ContractLimits.messageBytesMax else {
+        let body = try EnvelopeBody(bytes, known: 1...9, name: "a BackendEnvelope")
+        guard body.field == 4 || body.field == 9 || body.content.count <= ContractLimits.messageBytesMax else {
             throw ContractViolation(
-                "a message that is no TokenBatch has \(body.content.count) bytes;"
+                "a message that is no TokenBatch and no Tokenized has \(body.content.count) bytes;"
                     + " at most \(ContractLimits.messageBytesMax)")
         }
         do throws(WireError) {
@@ -92,7 +97,8 @@ package enum BackendMessage {
             case 5: self = .tokenCount(try TokenCount(decoding: body.content))
             case 6: self = .pong(try Pong(decoding: body.content))
             case 7: self = .fatal(try Fault(decoding: body.content))
-            default: self = .inspected(try Inspected(decoding: body.content))
+            case 8: self = .inspected(try Inspected(decoding: body.content))
+            default: self = .tokenized(try Tokenized(decoding: body.content))
             }
         } catch {
             throw ContractViolation(error, in: "field \(body.field) of a BackendEnvelope")
@@ -126,6 +132,7 @@ package enum BackendMessage {
         case .pong(let message): output.appendFrame(field: 6, message)
         case .fatal(let message): output.appendFrame(field: 7, message)
         case .inspected(let message): output.appendFrame(field: 8, message)
+        case .tokenized(let message): output.appendFrame(field: 9, message)
         }
     }
 
@@ -140,6 +147,7 @@ package enum BackendMessage {
         case .pong: "Pong"
         case .fatal: "Fault"
         case .inspected: "Inspected"
+        case .tokenized: "Tokenized"
         }
     }
 }

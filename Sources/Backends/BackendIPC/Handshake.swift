@@ -22,6 +22,10 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let draftLookup = "draft_lookup"
     /// Drafts tokens with a second model.
     package static let draftModel = "draft_model"
+    /// Counts the tokens of a prompt.
+    package static let countTokens = "count_tokens"
+    /// Tells the tokens of a prompt, and its text.
+    package static let tokenize = "tokenize"
     /// Capabilities that matter to the agent, and not to consumers.
     package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel]
 

@@ -6,6 +6,7 @@ extension AgentMessage {
         switch self {
         case .start(let start): start.request.count + 128
         case .countTokens(let count): count.request.count + 128
+        case .tokenize(let tokenize): tokenize.request.count + 128
         default: 128
         }
     }

@@ -16,6 +16,19 @@ final class BackendLoop<Computing: Engine> {
         var fault: Fault?
     }
 
+    private struct Query {
+        enum Kind { case count, tokens, text }
+
+        var number: UInt32
+        var kind: Kind
+        var request: GenerateRequest
+    }
+
+    private enum Answer {
+        case count(UInt32)
+        case content(Tokenized.Content)
+    }
+
     private var engine: Computing
     private let socket: BackendSocket
     private var conversation = BackendConversation(end: .backend)
@@ -33,7 +46,7 @@ final class BackendLoop<Computing: Engine> {
     /// The counts after the previous step, which a `Pong` reports during a step, while the engine has `step`.
     private var computed: (tokens: UInt64, sequences: Int) = (0, 0)
     /// Queries that the engine has not answered yet.
-    private var queries: [(query: UInt32, request: GenerateRequest)] = []
+    private var queries: [Query] = []
 
     init(_ engine: Computing, descriptor: CInt) {
         self.engine = engine
@@ -135,7 +148,9 @@ extension BackendLoop {
             step.grant(Int(credit.sequence), tokens: credit.tokens)
             pace = .again
         case .cancel(let cancel): try self.cancel(Int(cancel.sequence))
-        case .countTokens(let count): try answer(count)
+        case .countTokens(let count): try answer(count.query, .count, count.request)
+        case .tokenize(let tokenize):
+            try answer(tokenize.query, tokenize.wantsText ? .text : .tokens, tokenize.request)
         case .ping(let ping): try answer(ping, tokens: step.tokens, sequences: step.running.count)
         case .shutdown(let shutdown):
             deadline = Monotonic.now().advanced(milliseconds: UInt64(shutdown.graceMilliseconds))
@@ -239,33 +254,65 @@ extension BackendLoop {
 
 // Queries.
 extension BackendLoop {
-    private func answer(_ count: CountTokens) throws(End) {
-        let request: GenerateRequest
+    private func answer(_ number: UInt32, _ kind: Query.Kind, _ request: [UInt8]) throws(End) {
+        let query: Query
         do throws(EngineFault) {
-            request = try GenerateRequest(decoding: count.request)
+            query = Query(number: number, kind: kind, request: try GenerateRequest(decoding: request))
         } catch {
-            return try say(.tokenCount(TokenCount(query: count.query, result: .failure(Fault(error)))))
+            return try say(Self.answer(number, kind, .failure(Fault(error))))
         }
-        if !(try isAnswered(count.query, request)) { queries.append((count.query, request)) }
+        if !(try isAnswered(query)) { queries.append(query) }
     }
 
     private func askAgain() throws(End) {
         guard !queries.isEmpty else { return }
-        var open: [(query: UInt32, request: GenerateRequest)] = []
-        for (query, request) in queries where !(try isAnswered(query, request)) { open.append((query, request)) }
+        var open: [Query] = []
+        for query in queries where !(try isAnswered(query)) { open.append(query) }
         queries = open
     }
 
-    private func isAnswered(_ query: UInt32, _ request: GenerateRequest) throws(End) -> Bool {
-        let result: Result<UInt32, Fault>
+    private func isAnswered(_ query: Query) throws(End) -> Bool {
+        let result: Result<Answer, Fault>
         do throws(EngineFault) {
-            guard let tokens = try engine.countTokens(Int(query), request) else { return false }
-            result = .success(UInt32(clamping: tokens))
+            guard let answer = try answer(query) else { return false }
+            result = .success(answer)
         } catch {
             result = .failure(Fault(error))
         }
-        try say(.tokenCount(TokenCount(query: query, result: result)))
+        try say(Self.answer(query.number, query.kind, result))
         return true
+    }
+
+    private func answer(_ query: Query) throws(EngineFault) -> Answer? {
+        let number = Int(query.number)
+        switch query.kind {
+        case .count: return try engine.countTokens(number, query.request).map { .count(UInt32(clamping: $0)) }
+        case .tokens:
+            guard let tokens = try engine.tokenize(number, query.request) else { return nil }
+            guard !tokens.isTooLong else { throw Self.tooLong("tokens") }
+            return .content(.tokens(tokens.bytes))
+        case .text:
+            guard let text = try engine.text(number, query.request) else { return nil }
+            guard text.count <= ContractLimits.tokenizedBytesMax else { throw Self.tooLong("text") }
+            return .content(.text(text))
+        }
+    }
+
+    private static func tooLong(_ what: String) -> EngineFault {
+        EngineFault(
+            .overloaded,
+            "the \(what) of the prompt would have more than \(ContractLimits.tokenizedBytesMax) bytes; ask for a part of it"
+        )
+    }
+
+    private static func answer(_ number: UInt32, _ kind: Query.Kind, _ result: Result<Answer, Fault>) -> BackendMessage
+    {
+        switch result {
+        case .success(.count(let tokens)): .tokenCount(TokenCount(query: number, result: .success(tokens)))
+        case .success(.content(let content)): .tokenized(Tokenized(query: number, result: .success(content)))
+        case .failure(let fault) where kind == .count: .tokenCount(TokenCount(query: number, result: .failure(fault)))
+        case .failure(let fault): .tokenized(Tokenized(query: number, result: .failure(fault)))
+        }
     }
 }
 

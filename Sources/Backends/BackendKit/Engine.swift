@@ -39,6 +39,14 @@ public protocol Engine {
     /// an answer or a fault. `query` differs from those of all other open queries.
     mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int?
 
+    /// The tokens of the prompt, as `start` would compute them; called only with the capability `.tokenize`. nil: as for
+    /// `countTokens`.
+    mutating func tokenize(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> TokenList?
+
+    /// The text that the prompt becomes: of messages what the chat template makes of them, UTF-8, special tokens spelt
+    /// out; of token ids the texts of the tokens. Otherwise as `tokenize`.
+    mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]?
+
     /// Begins a sequence: a number from 0 to below `LoadedModel.maxSequences` that is free. Refuse a request here by
     /// throwing, then the sequence is free again. Leave the computing to `step`, also that of a long prompt's tokens.
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault)
@@ -64,6 +72,14 @@ extension Engine {
     public mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         throw EngineFault(.unsupported, "\(Self.name) does not count tokens")
     }
+
+    public mutating func tokenize(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> TokenList? {
+        throw EngineFault(.unsupported, "\(Self.name) does not tell the tokens of a prompt")
+    }
+
+    public mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]? {
+        throw EngineFault(.unsupported, "\(Self.name) does not tell the text of a prompt")
+    }
 }
 
 /// When the next step can be useful.
@@ -87,6 +103,8 @@ public struct Capability: Hashable, Sendable {
     public static let chat = Capability("chat")
     /// Counts the tokens of a prompt without computing a completion.
     public static let countTokens = Capability("count_tokens")
+    /// Tells the tokens of a prompt, and its text.
+    public static let tokenize = Capability("tokenize")
     /// Tells what a model is and what loading it takes, without loading it.
     public static let inspect = Capability("inspect")
     /// Loads weights in several files (`LoadRequest.furtherWeightsDescriptors`).

@@ -49,7 +49,7 @@ final class BackendConnection {
     private var conversation = BackendConversation(end: .agent)
     /// The handler of each sequence, by its number in the conversation.
     private var handlers: [(any SequenceHandler)?] = []
-    private var questions = TokenQuestions()
+    private var questions = PromptQuestions()
     private var nextNonce: UInt64 = 1
     /// Tokens that came since the process began.
     private(set) var tokensReceived: UInt64 = 0
@@ -136,19 +136,25 @@ extension BackendConnection {
         if conversation.cancel(id) { askForFlush() }
     }
 
-    func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void) {
-        guard conversation.isCapable(of: "count_tokens") else {
-            return completion(
-                .failure(.refused(Fault(.unsupported, "this backend lacks the capability \"count_tokens\""))))
+    func ask(
+        _ question: PromptQuestion, request: [UInt8],
+        completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void
+    ) {
+        guard conversation.isCapable(of: question.capability) else {
+            let sentence = "this backend lacks the capability \"\(question.capability)\""
+            return completion(.failure(.refused(Fault(.unsupported, sentence))))
         }
         guard questions.count < limits.tokenQueriesMax, output.count < limits.outputBytesMax else {
-            return completion(
-                .failure(
-                    .refused(Fault(.overloaded, "\(questions.count) prompts are being counted; try again in a moment")))
-            )
+            let sentence = "\(questions.count) prompts are being tokenized; try again in a moment"
+            return completion(.failure(.refused(Fault(.overloaded, sentence))))
         }
         let number = questions.ask(timeoutMilliseconds: limits.tokenQueryMilliseconds, completion)
-        if !say(.countTokens(CountTokens(query: number, request: request))) {
+        let message: AgentMessage =
+            switch question {
+            case .count: .countTokens(CountTokens(query: number, request: request))
+            case .tokens, .text: .tokenize(Tokenize(query: number, request: request, wantsText: question == .text))
+            }
+        if !say(message) {
             questions.answer(
                 number, .failure(.refused(Fault(.overloaded, "the backend is ending; try again in a moment"))))
         }
@@ -283,7 +289,13 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                 handlers = Array(repeating: nil, count: Int(loaded.maxSequences))
                 owner?.heard(loaded)
             case .tokenCount(let count):
-                if let result = count.result { questions.answer(count.query, result.mapError { .refused($0) }) }
+                if let result = count.result {
+                    questions.answer(count.query, result.map { .count($0) }.mapError { .refused($0) })
+                }
+            case .tokenized(let tokenized):
+                if let result = tokenized.result {
+                    questions.answer(tokenized.query, result.map(PromptAnswer.init).mapError { .refused($0) })
+                }
             case .pong(let pong): owner?.heard(pong)
             case .fatal(let fault): owner?.gaveUp(fault)
             case .inspected(let inspected): owner?.heard(inspected)
@@ -338,4 +350,13 @@ private struct Visits {
 
     mutating func use() { used &+= 1 }
     mutating func use(bytes: Int) { used &+= 1 &+ bytes / Visits.bytesPerVisit }
+}
+
+extension PromptAnswer {
+    fileprivate init(_ content: Tokenized.Content) {
+        switch content {
+        case .tokens(let bytes): self = .tokens(bytes)
+        case .text(let bytes): self = .text(bytes)
+        }
+    }
 }

@@ -101,9 +101,9 @@ extension SupervisorConfiguration {
         @Limit("Sequences of a backend, whatever its manifest names.")
         package var sequencesMax: UInt32 = 4_096
 
-        @Limit("Unanswered CountTokens; the next one is RESOURCE_EXHAUSTED.")
+        @Limit("Unanswered CountTokens, Tokenize and the like; the next one is RESOURCE_EXHAUSTED.")
         package var tokenQueriesMax: Int = 16
-        @Limit("How long a backend may take to answer CountTokens.")
+        @Limit("How long a backend may take to answer CountTokens, Tokenize and the like.")
         package var tokenQueryMilliseconds: UInt64 = 30_000
 
         package init() {}

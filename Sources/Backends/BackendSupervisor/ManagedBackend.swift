@@ -190,11 +190,12 @@ extension ManagedBackend {
     /// When this process last began a sequence of this cache scope; nil: never, or too long ago.
     func lastServed(_ cacheScope: [UInt8]) -> Monotonic? { scopes[cacheScope] }
 
-    /// Counts the tokens of the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it
-    /// returns; with a fault when the backend cannot count, is not ready, has too many open questions, or takes too
-    /// long.
-    package func countTokens(request: [UInt8], completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)
-    {
+    /// Asks about the prompt of a serialized `hearth.v1.GenerateRequest`. Calls back once, perhaps before it returns; with
+    /// a fault when the backend cannot answer, is not ready, has too many open questions, or takes too long.
+    package func ask(
+        _ question: PromptQuestion, request: [UInt8],
+        completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void
+    ) {
         guard case .ready = lifecycle.phase, let connection else {
             return completion(
                 .failure(.refused(Fault(.overloaded, "the model \(model) is \(state.rawValue); try again later"))))
@@ -202,7 +203,7 @@ extension ManagedBackend {
         wasUsed(keepAliveSeconds: nil)
         // If nothing runs on it, its keep-alive time begins anew.
         askForTurnEnd()
-        connection.countTokens(request: request, completion: completion)
+        connection.ask(question, request: request, completion: completion)
     }
 }
 

@@ -31,8 +31,9 @@ struct Hearth: AsyncParsableCommand {
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, RunCommand.self, ChatCommand.self, PullCommand.self, ModelsCommand.self,
-            PsCommand.self, BackendsCommand.self, LogsCommand.self, StatusCommand.self, LimitsCommand.self,
+            ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, PullCommand.self,
+            ModelsCommand.self, PsCommand.self, BackendsCommand.self, LogsCommand.self, StatusCommand.self,
+            LimitsCommand.self,
             MetricsCommand.self, KeyCommand.self,
             TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])

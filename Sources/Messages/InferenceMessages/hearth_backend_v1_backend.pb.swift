@@ -19,20 +19,20 @@
 ///   agent:   Welcome, Load              or Reject, and the end
 ///   backend: LoadProgress..., Loaded    within the load time of its manifest (10 min by default); or Inspected, and the
 ///                                       end, where Load asks for an inspection only
-///   agent:   Start, Credit, Cancel, CountTokens, Ping     in any order from now on
-///   backend: TokenBatch, TokenCount, Pong
+///   agent:   Start, Credit, Cancel, CountTokens, Tokenize, Ping     in any order from now on
+///   backend: TokenBatch, TokenCount, Tokenized, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
 /// The contract is stricter than protobuf itself: an envelope holds exactly one body, and a run holds no field twice.
 /// Anything else, or a message at the wrong time, breaks the contract; a backend that breaks it is killed, and the
 /// reason is recorded.
 ///
-/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch, has at most 4,096 bytes. Unknown
-/// fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
+/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch and a Tokenized, has at most 4,096
+/// bytes. Unknown fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
 /// the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
-/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning` and `Finish.stop`; it may
-/// still grow until a release numbers it.
+/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `Finish.stop` and
+/// `Tokenize`; it may still grow until a release numbers it.
 ///
 /// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
 /// reported to its owner and decides nothing.
@@ -143,6 +143,15 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .shutdown(newValue)}
   }
 
+  /// Asks what a prompt becomes. Revision 2.
+  package var tokenize: Hearth_Backend_V1_Tokenize {
+    get {
+      if case .tokenize(let v)? = body {return v}
+      return Hearth_Backend_V1_Tokenize()
+    }
+    set {body = .tokenize(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -164,6 +173,8 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     case ping(Hearth_Backend_V1_Ping)
     /// Ends the conversation.
     case shutdown(Hearth_Backend_V1_Shutdown)
+    /// Asks what a prompt becomes. Revision 2.
+    case tokenize(Hearth_Backend_V1_Tokenize)
 
   }
 
@@ -250,6 +261,15 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .inspected(newValue)}
   }
 
+  /// Answers `Tokenize`. Revision 2.
+  package var tokenized: Hearth_Backend_V1_Tokenized {
+    get {
+      if case .tokenized(let v)? = body {return v}
+      return Hearth_Backend_V1_Tokenized()
+    }
+    set {body = .tokenized(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -269,6 +289,8 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     case fatal(Hearth_Backend_V1_Fault)
     /// Answers `Load` with `inspect_only`, and ends the conversation. Revision 2.
     case inspected(Hearth_Backend_V1_Inspected)
+    /// Answers `Tokenize`. Revision 2.
+    case tokenized(Hearth_Backend_V1_Tokenized)
 
   }
 
@@ -295,9 +317,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
 
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
-  /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`) and "draft_model"
-  /// (`Load.draft_weights_descriptor`). A capability that is not named is never used. At most 32 names of at most 64 bytes,
-  /// none of them twice.
+  /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
+  /// (`Load.draft_weights_descriptor`) and "tokenize" (`Tokenize`). A capability that is not named is never used. At most 32
+  /// names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -671,6 +693,90 @@ package nonisolated struct Hearth_Backend_V1_TokenCount: Sendable {
   package init() {}
 }
 
+/// Asks what the prompt of this request becomes. Sent only to a backend whose `Hello` named "tokenize". Revision 2.
+package nonisolated struct Hearth_Backend_V1_Tokenize: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Returned in `Tokenized`. It differs from those of all open queries, also of `CountTokens`.
+  package var query: UInt32 = 0
+
+  /// Only its prompt matters.
+  package var request: Hearth_V1_GenerateRequest {
+    get {_request ?? Hearth_V1_GenerateRequest()}
+    set {_request = newValue}
+  }
+  /// Returns true if `request` has been explicitly set.
+  package var hasRequest: Bool {self._request != nil}
+  /// Clears the value of `request`. Subsequent reads from it will return its default value.
+  package mutating func clearRequest() {self._request = nil}
+
+  /// Whether the text is wanted, and not the tokens: of `messages` what the chat template makes of them, special tokens
+  /// spelt out; of `token_ids` the texts of the tokens.
+  package var wantsText: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _request: Hearth_V1_GenerateRequest? = nil
+}
+
+/// The answer to `Tokenize`. Its result has at most 1,000,000 bytes; a backend refuses what would be longer,
+/// CODE_OVERLOADED. Revision 2.
+package nonisolated struct Hearth_Backend_V1_Tokenized: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `Tokenize`.
+  package var query: UInt32 = 0
+
+  package var result: Hearth_Backend_V1_Tokenized.OneOf_Result? = nil
+
+  /// The tokens.
+  package var tokens: Hearth_V1_TokenizeResponse {
+    get {
+      if case .tokens(let v)? = result {return v}
+      return Hearth_V1_TokenizeResponse()
+    }
+    set {result = .tokens(newValue)}
+  }
+
+  /// The text; UTF-8 where the prompt is messages.
+  package var text: Data {
+    get {
+      if case .text(let v)? = result {return v}
+      return Data()
+    }
+    set {result = .text(newValue)}
+  }
+
+  /// The prompt cannot be tokenized.
+  package var fault: Hearth_Backend_V1_Fault {
+    get {
+      if case .fault(let v)? = result {return v}
+      return Hearth_Backend_V1_Fault()
+    }
+    set {result = .fault(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Result: Equatable, Sendable {
+    /// The tokens.
+    case tokens(Hearth_V1_TokenizeResponse)
+    /// The text; UTF-8 where the prompt is messages.
+    case text(Data)
+    /// The prompt cannot be tokenized.
+    case fault(Hearth_Backend_V1_Fault)
+
+  }
+
+  package init() {}
+}
+
 /// Asks whether the backend makes progress.
 package nonisolated struct Hearth_Backend_V1_Ping: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -949,7 +1055,7 @@ fileprivate nonisolated let _protobuf_package = "hearth.backend.v1"
 
 nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AgentEnvelope"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}reject\0\u{1}load\0\u{1}start\0\u{1}credit\0\u{1}cancel\0\u{3}count_tokens\0\u{1}ping\0\u{1}shutdown\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}reject\0\u{1}load\0\u{1}start\0\u{1}credit\0\u{1}cancel\0\u{3}count_tokens\0\u{1}ping\0\u{1}shutdown\0\u{1}tokenize\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1074,6 +1180,19 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
           self.body = .shutdown(v)
         }
       }()
+      case 10: try {
+        var v: Hearth_Backend_V1_Tokenize?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .tokenize(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .tokenize(v)
+        }
+      }()
       default: break
       }
     }
@@ -1121,6 +1240,10 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
       guard case .shutdown(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     }()
+    case .tokenize?: try {
+      guard case .tokenize(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1135,7 +1258,7 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
 
 nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BackendEnvelope"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0\u{1}inspected\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0\u{1}inspected\0\u{1}tokenized\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1247,6 +1370,19 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
           self.body = .inspected(v)
         }
       }()
+      case 9: try {
+        var v: Hearth_Backend_V1_Tokenized?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .tokenized(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .tokenized(v)
+        }
+      }()
       default: break
       }
     }
@@ -1289,6 +1425,10 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
     case .inspected?: try {
       guard case .inspected(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .tokenized?: try {
+      guard case .tokenized(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     }()
     case nil: break
     }
@@ -1944,6 +2084,134 @@ nonisolated extension Hearth_Backend_V1_TokenCount: SwiftProtobuf.Message, Swift
   }
 
   package static func ==(lhs: Hearth_Backend_V1_TokenCount, rhs: Hearth_Backend_V1_TokenCount) -> Bool {
+    if lhs.query != rhs.query {return false}
+    if lhs.result != rhs.result {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_Tokenize: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Tokenize"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}query\0\u{1}request\0\u{3}wants_text\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.query) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._request) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.wantsText) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.query != 0 {
+      try visitor.visitSingularUInt32Field(value: self.query, fieldNumber: 1)
+    }
+    try { if let v = self._request {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.wantsText != false {
+      try visitor.visitSingularBoolField(value: self.wantsText, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_Tokenize, rhs: Hearth_Backend_V1_Tokenize) -> Bool {
+    if lhs.query != rhs.query {return false}
+    if lhs._request != rhs._request {return false}
+    if lhs.wantsText != rhs.wantsText {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_Tokenized: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Tokenized"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}query\0\u{1}tokens\0\u{1}text\0\u{1}fault\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.query) }()
+      case 2: try {
+        var v: Hearth_V1_TokenizeResponse?
+        var hadOneofValue = false
+        if let current = self.result {
+          hadOneofValue = true
+          if case .tokens(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.result = .tokens(v)
+        }
+      }()
+      case 3: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.result != nil {try decoder.handleConflictingOneOf()}
+          self.result = .text(v)
+        }
+      }()
+      case 4: try {
+        var v: Hearth_Backend_V1_Fault?
+        var hadOneofValue = false
+        if let current = self.result {
+          hadOneofValue = true
+          if case .fault(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.result = .fault(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.query != 0 {
+      try visitor.visitSingularUInt32Field(value: self.query, fieldNumber: 1)
+    }
+    switch self.result {
+    case .tokens?: try {
+      guard case .tokens(let v)? = self.result else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .text?: try {
+      guard case .text(let v)? = self.result else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 3)
+    }()
+    case .fault?: try {
+      guard case .fault(let v)? = self.result else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_Tokenized, rhs: Hearth_Backend_V1_Tokenized) -> Bool {
     if lhs.query != rhs.query {return false}
     if lhs.result != rhs.result {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}

@@ -4,7 +4,7 @@ package import LimitDeclaration
 package struct InferenceLimits: LimitGroup {
     @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
-    @Limit("CountTokens calls that wait until a model is loaded; the next one ends RESOURCE_EXHAUSTED.")
+    @Limit("Questions about prompts that wait until a model is loaded; the next one ends RESOURCE_EXHAUSTED.")
     package var questionsMax = 256
     @Limit("Tokens computed ahead of the consumer's reading.")
     package var creditTokens: UInt32 = 1024

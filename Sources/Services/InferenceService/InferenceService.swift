@@ -5,6 +5,7 @@ package import GRPC
 internal import InferenceMessages
 internal import SandboxPolicy
 internal import SwiftProtobuf
+internal import WireFormat
 
 internal import struct Foundation.Data
 
@@ -36,6 +37,9 @@ package final class InferenceService: Service {
         case "Chat": Method { call in RequestHandler(.chat, call, self) }
         case "Generate": Method { call in RequestHandler(.generate, call, self) }
         case "CountTokens": Method { call in RequestHandler(.countTokens, call, self) }
+        case "Tokenize": Method { call in RequestHandler(.tokenize, call, self) }
+        case "Detokenize": Method { call in RequestHandler(.detokenize, call, self) }
+        case "ApplyTemplate": Method { call in RequestHandler(.applyTemplate, call, self) }
         case "ListModels":
             Method.immediate { [self] (request, call) throws(Status) in try listModels(request, call) }
                 .taking(messageBytesMax: limits.listRequestBytesMax)
@@ -142,12 +146,14 @@ extension InferenceService {
 // MARK: - Unary methods
 
 extension InferenceService {
-    /// Calls back once, perhaps before it returns, unless it throws the status that refuses the question.
-    func countTokens(
-        _ request: TurnRequest, _ encoded: [UInt8], _ call: ServerCall,
-        completion: @escaping @IOLoop (Result<Hearth_V1_CountTokensResponse, Status>) -> Void
+    /// Answers a method that asks about a prompt. Calls back once, perhaps before it returns, unless it throws the status
+    /// that refuses the question.
+    func ask(
+        _ method: RequestOrder.Method, _ request: TurnRequest, _ encoded: [UInt8], _ call: ServerCall,
+        completion: @escaping @IOLoop (Result<PromptAnswer, Status>) -> Void
     ) throws(Status) {
         try RequestValidation.check(request)
+        try RequestValidation.check(request.prompt, for: method)
         let model = try resolve(request.model, for: call.caller as? Consumer)
         guard model.state == .ready || model.state == .unloaded || model.state == .loading else {
             throw StatusMapping.unavailable(model)
@@ -155,25 +161,30 @@ extension InferenceService {
         queue(of: model.id).whenReady { [weak self] result in
             do throws(Status) {
                 guard let self else { return }
-                try count(request, encoded, try result.get(), completion: completion)
+                try ask(method, request, encoded, try result.get(), completion: completion)
             } catch {
                 completion(.failure(error))
             }
         }
     }
 
-    private func count(
-        _ request: TurnRequest, _ encoded: [UInt8], _ model: ServedModel,
-        completion: @escaping @IOLoop (Result<Hearth_V1_CountTokensResponse, Status>) -> Void
+    private func ask(
+        _ method: RequestOrder.Method, _ request: TurnRequest, _ encoded: [UInt8], _ model: ServedModel,
+        completion: @escaping @IOLoop (Result<PromptAnswer, Status>) -> Void
     ) throws(Status) {
-        guard model.backend.capabilities.contains("count_tokens") else {
-            throw StatusMapping.lacks(
-                "count_tokens", model: model.id, remedy: "read Usage.prompt_tokens of a turn instead")
+        guard let question = method.question else { return }
+        guard model.backend.capabilities.contains(question.capability) else {
+            let remedy =
+                question == .count
+                ? "read Usage.prompt_tokens of a turn instead" : "ask a model that ListModels names it for"
+            throw StatusMapping.lacks(question.capability, model: model.id, remedy: remedy)
         }
         try checkCapabilities(request, model)
-        model.backend.countTokens(request: encoded) { [id = model.id] result in
+        model.backend.ask(question, request: encoded) { [id = model.id] result in
             switch result {
-            case .success(let tokens): completion(.success(.with { $0.tokens = tokens }))
+            case .success(.text(let text)) where method == .applyTemplate && !text.withUnsafeBytes(UTF8Text.isValid):
+                completion(.failure(StatusMapping.notUTF8(model: id)))
+            case .success(let answer): completion(.success(answer))
             case .failure(.refused(let fault)): completion(.failure(StatusMapping.status(of: fault, model: id)))
             case .failure(.lost): completion(.failure(StatusMapping.lost(model: id)))
             }

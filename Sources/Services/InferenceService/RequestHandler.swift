@@ -1,8 +1,12 @@
+internal import BackendSupervisor
 internal import EventLoop
 internal import GRPC
 internal import InferenceMessages
+internal import SwiftProtobuf
+internal import WireFormat
 
-/// A call of `Chat`, `Generate` or `CountTokens`: reads its requests and answers them in the order that `RequestOrder` knows.
+/// A call of `Chat`, of `Generate`, or of a method that asks about a prompt: reads its requests and answers them in the
+/// order that `RequestOrder` knows.
 @IOLoop
 final class RequestHandler: CallHandler {
     private let call: ServerCall
@@ -46,8 +50,8 @@ final class RequestHandler: CallHandler {
 
     private func answer(_ request: TurnRequest, _ encoded: [UInt8]) {
         do throws(Status) {
-            if order.method == .countTokens {
-                try service.countTokens(request, encoded, call) { [weak self] result in self?.counted(result) }
+            if order.method.question != nil {
+                try service.ask(order.method, request, encoded, call) { [weak self] result in self?.answered(result) }
             } else {
                 let turn = try service.turn(for: request, encoded, on: call) { [weak self] in self?.turnEnded($0) }
                 self.turn = turn
@@ -58,12 +62,25 @@ final class RequestHandler: CallHandler {
         }
     }
 
-    private func counted(_ result: Result<Hearth_V1_CountTokensResponse, Status>) {
+    private func answered(_ result: Result<PromptAnswer, Status>) {
         switch result {
-        case .success(let tokens):
-            call.send(tokens)
+        case .success(let answer):
+            send(answer)
             perform(order.answered())
         case .failure(let status): perform(order.refuse(status))
+        }
+    }
+
+    private func send(_ answer: PromptAnswer) {
+        switch answer {
+        case .count(let tokens): call.send(Hearth_V1_CountTokensResponse.with { $0.tokens = tokens })
+        case .tokens(let message): call.send(byteCount: message.count) { $0.copyBytes(from: message) }
+        case .text(let text):
+            // `DetokenizeResponse` and `ApplyTemplateResponse` differ only in the name of the type.
+            call.send(byteCount: text.isEmpty ? 0 : WireSize.field(1, byteCount: text.count)) { memory in
+                var writer = WireWriter(memory)
+                if !text.isEmpty { writer.field(1, bytes: text) }
+            }
         }
     }
 

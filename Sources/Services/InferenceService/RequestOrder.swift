@@ -1,16 +1,27 @@
+internal import BackendSupervisor
 internal import GRPC
 
 /// The state machine of one call: the order in which its requests may come and are answered, and when the call ends.
 /// Pure: its handler reports what happened, and does what it returns.
 ///
-/// A request is answered by a turn, or by a count of tokens. Once the call has ended, no event has an effect.
+/// A request is answered by a turn, or by one message about its prompt. Once the call has ended, no event has an effect.
 struct RequestOrder {
     /// The methods that take a `GenerateRequest`.
     enum Method: Equatable {
         /// One answer after the other.
         case chat
         /// One request and one answer.
-        case generate, countTokens
+        case generate, countTokens, tokenize, detokenize, applyTemplate
+
+        /// What it asks a backend about the prompt; nil: it asks for a completion.
+        var question: PromptQuestion? {
+            switch self {
+            case .chat, .generate: nil
+            case .countTokens: .count
+            case .tokenize: .tokens
+            case .detokenize, .applyTemplate: .text
+            }
+        }
     }
 
     /// The action of the handler.

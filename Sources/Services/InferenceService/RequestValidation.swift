@@ -26,6 +26,17 @@ enum RequestValidation {
         if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
     }
 
+    /// Throws INVALID_ARGUMENT where the method does not answer for such a prompt.
+    static func check(_ prompt: TurnRequest.Prompt?, for method: RequestOrder.Method) throws(Status) {
+        switch (method, prompt) {
+        case (.detokenize, .messages), (.detokenize, .text):
+            throw invalid("prompt", "is not token_ids", "token_ids, whose text Detokenize tells")
+        case (.applyTemplate, .text), (.applyTemplate, .tokenIDs):
+            throw invalid("prompt", "is not messages", "messages, which ApplyTemplate renders")
+        default: break
+        }
+    }
+
     private static func check(
         _ time: TurnRequest.Duration, _ field: String, _ zero: String, _ secondsMax: Int64
     ) throws(Status) {

@@ -83,6 +83,13 @@ enum StatusMapping {
             details: [retry])
     }
 
+    static func notUTF8(model: String) -> Status {
+        Status(
+            .internalError,
+            "the chat template of '\(model)' makes a text that is no UTF-8; name another as chatTemplate in its settings"
+        )
+    }
+
     static func lacks(_ capability: String, model: String, remedy: String) -> Status {
         Status(
             .unimplemented,

@@ -1,4 +1,5 @@
 import BackendIPC
+import ByteBuffer
 import Testing
 import WireFormat
 
@@ -301,10 +302,50 @@ struct ConversationTests {
         #expect(
             sentence { try ready.backendSays(.tokenCount(TokenCount(query: 3, result: .success(1)))) }
                 .contains("query 3, which is not open"))
+        #expect(
+            sentence { try ready.agentSays(.tokenize(Tokenize(query: 1, request: [], wantsText: false))) }
+                == "Tokenize was asked of a backend whose Hello does not name tokenize")
         try ready.agentSays(.shutdown(Shutdown(graceMilliseconds: 1)))
         #expect(
             sentence { try ready.agentSays(.start(Start(sequence: 0, credit: 1, request: []))) }
                 == "Start came after Shutdown")
+    }
+
+    @Test("a Tokenized answers what was asked, once, and within its bounds")
+    func tokenized() throws {
+        var ready = try ready(capabilities: ["tokenize", "count_tokens"])
+        try ready.agentSays(.tokenize(Tokenize(query: 1, request: [], wantsText: false)))
+        try ready.agentSays(.tokenize(Tokenize(query: 2, request: [], wantsText: true)))
+        try ready.agentSays(.countTokens(CountTokens(query: 3, request: [])))
+        func answer(_ query: UInt32, _ content: Tokenized.Content) -> String {
+            sentence { try ready.backendSays(.tokenized(Tokenized(query: query, result: .success(content)))) }
+        }
+        #expect(answer(1, .text([])) == "Tokenized holds text where tokens was asked for")
+        #expect(answer(2, .tokens([])) == "Tokenized holds tokens where text was asked for")
+        #expect(answer(3, .tokens([])) == "Tokenized answers the query 3, which is not open")
+        #expect(
+            answer(2, .text(Array(repeating: 0, count: 1_000_001)))
+                == "the result of Tokenized has 1000001 bytes; at most 1000000")
+        let long = Array(repeating: UInt8(ascii: "x"), count: 1_025)
+        var frame = ByteQueue()
+        let token = WireSize.field(2, byteCount: long.count)
+        frame.encode(byteCount: WireSize.field(1, byteCount: token)) { writer in
+            writer.field(1, byteCount: token)
+            writer.field(2, bytes: long)
+        }
+        var envelope = ByteQueue()
+        BackendMessage.tokenized(Tokenized(query: 1, result: .success(.tokens(Array(frame.bytes)))))
+            .appendFrame(to: &envelope)
+        #expect(
+            sentence {
+                try ready.backendSays(
+                    BackendMessage(decoding: UnsafeRawBufferPointer(rebasing: envelope.bytes.dropFirst(4))))
+            } == "a token of Tokenized has a text of 1025 bytes; at most 1024")
+
+        #expect(sentence { try ready.agentSays(.countTokens(CountTokens(query: 1, request: []))) }.contains("is open"))
+        try ready.backendSays(.tokenized(Tokenized(query: 2, result: .failure(Fault(.unsupported, "no")))))
+        try ready.backendSays(.tokenized(Tokenized(query: 1, result: .success(.tokens([])))))
+        #expect(answer(1, .tokens([])) == "Tokenized answers the query 1, which is not open")
     }
 
     @Test("a Hello out of bounds is refused")

@@ -40,7 +40,13 @@ extension SeededRandom {
                     $0.request = request()
                 }
             case 8: envelope.ping = .with { $0.nonce = number() }
-            default: envelope.shutdown = .with { $0.graceMilliseconds = number32() }
+            case 9: envelope.shutdown = .with { $0.graceMilliseconds = number32() }
+            default:
+                envelope.tokenize = .with {
+                    $0.query = number32()
+                    $0.request = request()
+                    $0.wantsText = chance()
+                }
             }
         }
     }
@@ -112,8 +118,24 @@ extension SeededRandom {
                     $0.sequences = number32()
                 }
             case 7: envelope.fatal = fault()
-            default: envelope.inspected = inspected()
+            case 8: envelope.inspected = inspected()
+            default:
+                envelope.tokenized = .with {
+                    $0.query = number32()
+                    switch Int.random(in: 0..<3, using: &self) {
+                    case 0: $0.tokens.tokens = (0..<Int.random(in: 0..<4, using: &self)).map { _ in token() }
+                    case 1: $0.text = .init(bytes())
+                    default: $0.fault = fault()
+                    }
+                }
             }
+        }
+    }
+
+    private mutating func token() -> Hearth_V1_Token {
+        .with {
+            $0.id = number32()
+            $0.text = .init(bytes())
         }
     }
 

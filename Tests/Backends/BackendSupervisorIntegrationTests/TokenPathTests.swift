@@ -58,11 +58,13 @@ struct TokenPathTests {
         }
     }
 
-    private func count(_ backend: ManagedBackend) async throws -> UInt32 {
+    private func count(_ backend: ManagedBackend) async throws -> UInt32? {
         let request = try request()
-        return try await withCheckedContinuation { continuation in
-            backend.countTokens(request: request) { continuation.resume(returning: $0) }
+        let answer = try await withCheckedContinuation { continuation in
+            backend.ask(.count, request: request) { continuation.resume(returning: $0) }
         }.get()
+        guard case .count(let tokens) = answer else { return nil }
+        return tokens
     }
 
     @Test("a cancel ends a sequence that would go on for ever, and frees its place")
@@ -137,21 +139,22 @@ struct TokenPathTests {
         }
     }
 
-    @Test("prompts are counted, and not more of them at once than the limit")
+    @Test("questions about prompts are answered, and not more of them at once than the limit")
     func countTokens() async throws {
         try await withEcho {
             $0.tokenQueriesMax = 2
         } _: { bench, backend in
             let request = try request("one two three four")
-            var results: [Result<UInt32, UncountedPrompt>] = []
-            for _ in 0..<3 {
-                backend.countTokens(request: request) {
+            var results: [Result<PromptAnswer, UnansweredQuestion>] = []
+            for question in [.count, .text, .tokens] as [PromptQuestion] {
+                backend.ask(question, request: request) {
                     results.append($0)
                     bench.check()
                 }
             }
             await bench.until { results.count == 3 }
-            #expect(results.filter { (try? $0.get()) == 4 }.count == 2)
+            let answers: [PromptAnswer] = results.compactMap { try? $0.get() }
+            #expect(answers == [.count(4), .text(Array("one two three four".utf8))])
             guard case .failure(.refused(let fault)) = results.first else {
                 Issue.record("the third was not refused at once")
                 return

@@ -202,6 +202,34 @@ struct EchoTests {
         #expect(fault.code == .invalidArgument)
     }
 
+    @Test("the tokens of a prompt are its words, and together its text")
+    func tokenize() throws {
+        let echo = try BackendDriver.readyEcho()
+        let prompt = try request("  a b\t c\n")
+        let tokens = try Hearth_V1_TokenizeResponse(serializedBytes: try echo.tokens(of: prompt).get()).tokens
+        #expect(tokens.map { String(decoding: $0.text, as: UTF8.self) } == ["  a", " b", "\t c\n"])
+        #expect(tokens[0].id == UInt32(EchoPrompt(text: "a").digest >> 51))
+        #expect(try echo.text(of: prompt).get() == Array("  a b\t c\n".utf8))
+
+        let ids = try Hearth_V1_GenerateRequest.with { $0.tokenIds.ids = [1163, 5130] }.serializedBytes() as [UInt8]
+        #expect(try echo.text(of: ids).get() == Array(" hifo hafis".utf8))
+        let unknown = try Hearth_V1_GenerateRequest.with { $0.tokenIds.ids = [8192] }.serializedBytes() as [UInt8]
+        for result in [try echo.text(of: unknown), try echo.tokens(of: unknown)] {
+            guard case .failure(let fault) = result else {
+                Issue.record("a token without a text has one")
+                return
+            }
+            #expect(fault.code == .invalidArgument && fault.message.contains("8192"))
+        }
+
+        let many = try request(String(repeating: "a ", count: 200_000))
+        guard case .failure(let fault) = try echo.tokens(of: many) else {
+            Issue.record("more was told than an answer may hold")
+            return
+        }
+        #expect(fault.code == .overloaded && fault.message.contains("1000000 bytes"))
+    }
+
     @Test("a socket that blocks does as well")
     func blockingSocket() throws {
         let echo = try BackendDriver.readyEcho(socketBlocks: true)
@@ -223,7 +251,7 @@ struct EchoLifeTests {
         #expect(echo.conversation.hello?.name == "echo")
         #expect(
             echo.conversation.hello?.capabilities == [
-                "chat", "count_tokens", "split_weights", "reasoning", "adapters", "draft_lookup",
+                "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup",
             ])
     }
 

@@ -45,6 +45,18 @@ extension BackendDriver {
         return try finish(sequence)
     }
 
+    /// The tokens of a prompt, and their texts.
+    func tokens(of request: Hearth_V1_GenerateRequest) throws -> [Hearth_V1_Token] {
+        let request: [UInt8] = try request.serializedBytes()
+        return try Hearth_V1_TokenizeResponse(serializedBytes: try tokens(of: request).get()).tokens
+    }
+
+    /// The text that a prompt becomes.
+    func text(of request: Hearth_V1_GenerateRequest) throws -> String {
+        let request: [UInt8] = try request.serializedBytes()
+        return String(decoding: try text(of: request).get(), as: UTF8.self)
+    }
+
     func countTokens(_ request: Hearth_V1_GenerateRequest) throws -> Result<UInt32, Fault> {
         let request: [UInt8] = try request.serializedBytes()
         return try countTokens(request)

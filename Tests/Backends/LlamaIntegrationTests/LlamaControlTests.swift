@@ -1,6 +1,7 @@
 import BackendDriver
 import BackendIPC
 import InferenceMessages
+import SwiftProtobuf
 import Testing
 
 @Suite("How the llama backend is controlled", .serialized)
@@ -140,6 +141,24 @@ struct LlamaControlTests {
         let request = Hearth_V1_GenerateRequest.question("What is the capital of France?")
         let counted = try backend.countTokens(request).get()
         #expect(try backend.complete(request).finish?.promptTokens == counted)
+    }
+
+    @Test("The tokens of a prompt are those of its completion, and its text is what the template makes")
+    func tokenize() throws {
+        let backend = try BackendDriver.llama()
+        let request = Hearth_V1_GenerateRequest.question("What is the capital of France?")
+        let tokens = try backend.tokens(of: request)
+        #expect(try backend.complete(request).finish?.promptTokens == UInt32(tokens.count))
+        let joined = String(decoding: tokens.flatMap(\.text), as: UTF8.self)
+        let rendered = try backend.text(of: request)
+        #expect(rendered == joined)
+        #expect(rendered.contains("What is the capital of France?") && rendered.contains("<|im_start|>"))
+        let ids = Hearth_V1_GenerateRequest.with { $0.tokenIds.ids = tokens.map(\.id) }
+        #expect(try backend.text(of: ids) == joined)
+        #expect(try backend.tokens(of: ids) == tokens)
+        // A long text is tokenized beside the steps.
+        let long = Hearth_V1_GenerateRequest.question(String(repeating: "a fox ", count: 1_000))
+        #expect(try backend.text(of: long).contains(String(repeating: "a fox ", count: 1_000)))
     }
 
     @Test("A special token written in a message is text, not a special token")

@@ -13,7 +13,7 @@ from agent import resident_kibibytes
 from attack import CHAT, FLOOD_KIBIBYTES_MAX, GENERATE, HELD_KIBIBYTES_MAX, connect, generate, streams
 from attack_table import GZIP, OK, RESOURCE_EXHAUSTED, WIDE, Attack, call_of, flood, stock, storm
 from attacks_of_frames import CHECK, WATCH
-from attacks_of_messages import COUNT_TOKENS, LIST_MODELS, REFLECTION
+from attacks_of_messages import COUNT_TOKENS, LIST_MODELS, REFLECTION, TOKENIZE
 from blast import Blast
 from hearth.v1 import inference_pb2 as pb
 
@@ -199,6 +199,13 @@ CALLS = [
         "CountTokens of long texts",
         COUNT_TOKENS,
         echo.request("word " * 200_000).SerializeToString(),
+        expect=(OK, RESOURCE_EXHAUSTED),
+        kibibytes=HELD_KIBIBYTES_MAX,
+    ),
+    stock(
+        "Tokenize of texts",
+        TOKENIZE,
+        echo.request("word " * 2_000).SerializeToString(),
         expect=(OK, RESOURCE_EXHAUSTED),
         kibibytes=HELD_KIBIBYTES_MAX,
     ),

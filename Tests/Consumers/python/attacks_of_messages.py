@@ -8,6 +8,7 @@ from attack import CHAT, GENERATE, HELD_KIBIBYTES_MAX
 from attack_table import GZIP, INTERNAL, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTED, call_of, stock, storm
 
 COUNT_TOKENS = "/hearth.v1.Inference/CountTokens"
+TOKENIZE = "/hearth.v1.Inference/Tokenize"
 LIST_MODELS = "/hearth.v1.Inference/ListModels"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 

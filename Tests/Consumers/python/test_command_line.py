@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, one line for an error, and the exit codes that the README lists."""
 
+import json
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ def hearth(*words, **options):
 
 
 COMMANDS = (
-    "serve|chat|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor|logs|ps|run"
+    "serve|chat|tokenize|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor|logs|ps|run"
     "|sandbox run|policy learn"
 )
 
@@ -133,8 +134,25 @@ def agent():
 
 def everything(agent):
     consumer = [["models", "--to", agent.address], ["models", "--json", "--to", agent.address],
-                ["chat", "--to", agent.address, "Hello"]]
+                ["chat", "--to", agent.address, "Hello"], ["tokenize", "--to", agent.address, "Hello"]]
     return [*AGENTLESS, *asking(agent.state), *consumer]
+
+
+def test_a_prompt_is_shown_as_tokens_and_tokens_as_text(agent):
+    def tokenize(*words):
+        return hearth("tokenize", "--to", agent.address, *words)
+
+    lines = tokenize("a\n b\x1b").stdout.splitlines()
+    assert [line.split(maxsplit=1)[1] for line in lines] == ['"a"', '"\\n b\\u{1B}"']
+    assert tokenize("--chat", "--system", "Be brief.", "--text", "Hi").stdout == "Be brief.\nHi"
+    assert tokenize("--ids", "1163,5130").stdout == " hifo hafis"
+    assert json.loads(tokenize("--json", "a").stdout)["tokens"][0]["text"] == "YQ=="
+    for words, code, told in [
+        (("--text", "a"), 64, "--system and --text go with --chat"), (("--ids", "1,x"), 64, "'x' is no token id"),
+        (("--ids", "8192"), 1, "8192 is no token of echo"), (("",), 64, "the text is empty"),
+    ]:
+        answer = tokenize(*words)
+        assert answer.returncode == code and told in answer.stderr and not answer.stdout, answer
 
 
 def test_a_full_disk_is_told_of_and_is_a_failure(agent):

@@ -8,7 +8,7 @@ import gguf
 import grpc
 import pytest
 from agent import SHIPPED, Agent, wait_until
-from consumer import CANCELLED, LENGTH, STOP, connect, first_failure, pb, read_turn, rpc, run
+from consumer import CANCELLED, LENGTH, STOP, connect, failure, first_failure, pb, read_turn, rpc, run
 
 pytestmark = pytest.mark.skipif(
     not (SHIPPED / "llama").exists(), reason="the llama backend is not installed: build it with Scripts/build-llama"
@@ -137,6 +137,30 @@ def test_the_prompt_is_counted_as_it_is_used(agent):
             asked = request("How many tokens is this?", max_tokens=1)
             counted = (await stub.CountTokens(asked)).tokens
             assert counted == (await read_turn(stub.Generate(asked))).usage.prompt_tokens
+
+    run(scenario())
+
+
+def test_a_prompt_is_told_as_tokens_and_as_text(agent):
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            asked = request("Where is the fox?", max_tokens=1)
+            tokens = (await stub.Tokenize(asked)).tokens
+            assert len(tokens) == (await stub.CountTokens(asked)).tokens
+            rendered = (await stub.ApplyTemplate(asked)).text
+            assert b"".join(token.text for token in tokens).decode() == rendered
+            assert rendered.startswith("<|im_start|>") and "Where is the fox?" in rendered
+            ids = pb.GenerateRequest(token_ids=pb.TokenIds(ids=[token.id for token in tokens]))
+            assert (await stub.Detokenize(ids)).text.decode() == rendered
+
+            for method, prompt, field in [
+                (stub.Detokenize, asked, "prompt"),
+                (stub.ApplyTemplate, ids, "prompt"),
+                (stub.Tokenize, pb.GenerateRequest(token_ids=pb.TokenIds(ids=[1 << 31])), ""),
+            ]:
+                error = await failure(method(prompt))
+                assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and field in error.details()
 
     run(scenario())
 

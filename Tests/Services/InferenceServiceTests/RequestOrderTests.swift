@@ -94,7 +94,7 @@ struct RequestOrderTests {
         expect(order.cancelCame(), .nothing)
     }
 
-    @Test(arguments: [RequestOrder.Method.chat, .generate, .countTokens])
+    @Test(arguments: [RequestOrder.Method.chat, .generate, .countTokens, .applyTemplate])
     func `what cannot be read or answered ends the call, once`(_ method: RequestOrder.Method) {
         var unread = order(method)
         expect(unread.messageCame(), .nothing)
@@ -105,7 +105,7 @@ struct RequestOrderTests {
         expect(unanswered.endCame(), .nothing)
     }
 
-    @Test(arguments: [RequestOrder.Method.generate, .countTokens])
+    @Test(arguments: [RequestOrder.Method.generate, .countTokens, .tokenize])
     func `a method of one request ends with its answer, whatever the client still may say`(
         _ method: RequestOrder.Method
     ) {
@@ -116,7 +116,7 @@ struct RequestOrderTests {
         expect(ended.answered(), .end(.ok))
     }
 
-    @Test(arguments: [RequestOrder.Method.generate, .countTokens])
+    @Test(arguments: [RequestOrder.Method.generate, .countTokens, .tokenize])
     func `a method of one request takes no second, and is not ended without the first`(_ method: RequestOrder.Method) {
         var second = answering(method)
         expectEnd(second.messageCame(), .internalError)
@@ -130,7 +130,7 @@ struct RequestOrderTests {
         expect(reading.requestCame(), .answer)
     }
 
-    @Test(arguments: [RequestOrder.Method.chat, .generate, .countTokens])
+    @Test(arguments: [RequestOrder.Method.chat, .generate, .countTokens, .applyTemplate])
     func `nothing means anything once the call is gone`(_ method: RequestOrder.Method) {
         for isAnswering in [false, true] {
             var order = isAnswering ? answering(method) : order(method)

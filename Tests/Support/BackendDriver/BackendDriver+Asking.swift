@@ -87,4 +87,23 @@ extension BackendDriver {
         try listen { $0.counts.last?.query == query }
         return counts[counts.count - 1].result ?? .failure(Fault(.internal, "no result"))
     }
+
+    /// Asks for the tokens of the prompt of an encoded `GenerateRequest`, as a serialized `hearth.v1.TokenizeResponse`.
+    package func tokens(of request: [UInt8]) throws -> Result<[UInt8], Fault> {
+        try tokenize(request, wantsText: false)
+    }
+
+    /// Asks for the text that the prompt becomes.
+    package func text(of request: [UInt8]) throws -> Result<[UInt8], Fault> { try tokenize(request, wantsText: true) }
+
+    private func tokenize(_ request: [UInt8], wantsText: Bool) throws -> Result<[UInt8], Fault> {
+        let query = UInt32(tokenized.count)
+        try say(.tokenize(Tokenize(query: query, request: request, wantsText: wantsText)))
+        try listen { $0.tokenized.last?.query == query }
+        return (tokenized[tokenized.count - 1].result ?? .failure(Fault(.internal, "no result"))).map { content in
+            switch content {
+            case .tokens(let bytes), .text(let bytes): bytes
+            }
+        }
+    }
 }

@@ -43,6 +43,7 @@ package final class BackendDriver {
     package private(set) var completions: [UInt32: Completion] = [:]
     package private(set) var pongs: [Pong] = []
     package private(set) var counts: [TokenCount] = []
+    package private(set) var tokenized: [Tokenized] = []
     /// What it told of a file that it was asked to inspect.
     package private(set) var inspected: Inspected?
     /// The fault that the backend ended with.
@@ -135,6 +136,7 @@ extension BackendDriver {
             }
         case .pong(let pong): pongs.append(pong)
         case .tokenCount(let count): counts.append(count)
+        case .tokenized(let tokenized): self.tokenized.append(tokenized)
         case .fatal(let fault): fatal = fault
         case .inspected(let inspected): self.inspected = inspected
         case .hello, .loadProgress, .loaded: break

@@ -257,6 +257,14 @@ int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama
                                    bool (*takes)(const char *text, size_t bytes, void *context), void *context,
                                    int32_t *tokens, int32_t capacity);
 
+/// Writes the text that a conversation becomes in the model's own template, special tokens spelt out. Returns as
+/// `hearth_llama_tokenize_chat`, in bytes.
+int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+                                 char *text, int32_t capacity);
+
+/// Writes the text of a token, also of a special one; returns its length, at most `capacity`.
+int32_t hearth_llama_token_text(const hearth_llama *llama, int32_t token, char *text, int32_t capacity);
+
 /// Writes why the file's chat template cannot be used, to complete "the chat template ..."; returns the length, 0 when
 /// it can be used, or there is none.
 size_t hearth_llama_template_flaw(const hearth_llama *llama, char *text, size_t capacity);

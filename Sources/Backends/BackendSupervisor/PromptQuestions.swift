@@ -1,20 +1,46 @@
 package import BackendIPC
 internal import EventLoop
 
-/// Why a prompt was not counted.
-package enum UncountedPrompt: Error, Equatable {
-    /// The backend cannot count it, or not now.
+/// Why a question about a prompt was not answered.
+package enum UnansweredQuestion: Error, Equatable {
+    /// The backend cannot answer it, or not now.
     case refused(Fault)
     /// The backend is gone, and the question with it. The reason is a sentence about the backend.
     case lost(String)
 }
 
-/// The `CountTokens` of one backend process that have no answer yet. The I/O loop's own; bounded by its owner.
+/// A question about the prompt of a request.
+package enum PromptQuestion: Sendable {
+    /// The number of its tokens.
+    case count
+    /// Its tokens.
+    case tokens
+    /// The text that it becomes.
+    case text
+
+    /// The capability of a backend that can answer it.
+    package var capability: String {
+        switch self {
+        case .count: Hello.countTokens
+        case .tokens, .text: Hello.tokenize
+        }
+    }
+}
+
+package enum PromptAnswer: Equatable, Sendable {
+    case count(UInt32)
+    /// A serialized `hearth.v1.TokenizeResponse`.
+    case tokens([UInt8])
+    /// Whatever the backend says; it may be no UTF-8.
+    case text([UInt8])
+}
+
+/// The questions about prompts that one backend process has not answered yet. The I/O loop's own; bounded by its owner.
 @IOLoop
-final class TokenQuestions {
+final class PromptQuestions {
     private struct Question {
         /// Nil once its time is over; the backend still owes the answer.
-        var completion: (@IOLoop (Result<UInt32, UncountedPrompt>) -> Void)?
+        var completion: (@IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void)?
         var timer: Timer
     }
 
@@ -26,9 +52,9 @@ final class TokenQuestions {
     /// The questions that the backend has yet to answer.
     var count: Int { open.count }
 
-    func ask(timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<UInt32, UncountedPrompt>) -> Void)
-        -> UInt32
-    {
+    func ask(
+        timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void
+    ) -> UInt32 {
         repeat { lastNumber &+= 1 } while open[lastNumber] != nil
         let number = lastNumber
         let timer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
@@ -38,7 +64,7 @@ final class TokenQuestions {
         return number
     }
 
-    func answer(_ number: UInt32, _ result: Result<UInt32, UncountedPrompt>) {
+    func answer(_ number: UInt32, _ result: Result<PromptAnswer, UnansweredQuestion>) {
         guard let question = open.removeValue(forKey: number) else { return }
         question.timer.cancel()
         question.completion?(result)
@@ -56,8 +82,7 @@ final class TokenQuestions {
     private func giveUp(_ number: UInt32, afterMilliseconds: UInt64) {
         guard let completion = open[number]?.completion else { return }
         open[number]?.completion = nil
-        completion(
-            .failure(
-                .refused(Fault(.overloaded, "the prompt was not counted within \(afterMilliseconds) ms; try again"))))
+        let sentence = "the question about the prompt was not answered within \(afterMilliseconds) ms; try again"
+        completion(.failure(.refused(Fault(.overloaded, sentence))))
     }
 }
