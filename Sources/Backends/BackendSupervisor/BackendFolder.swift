@@ -41,9 +41,16 @@ struct BackendFolder: Equatable, Sendable {
         } catch {
             throw SupervisorError("the backends folder \(error)", isTransient: error.isTransient)
         }
-        let names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax)
+        let names = try FolderNames.names(inFolder: path, limit: limits.folderEntriesMax + 1)
         var folder = BackendFolder()
-        for name in names.sorted() where !isTemporary(name) {
+        if names.count > limits.folderEntriesMax {
+            folder.ignored.append(
+                IgnoredFile(
+                    name: "what else lies there",
+                    reason: "beyond the \(limits.folderEntriesMax) entries that are looked at; keep backends in the folder "
+                        + "and nothing else"))
+        }
+        for name in names.prefix(limits.folderEntriesMax).sorted() where !isTemporary(name) {
             folder.take(name, in: path, limits: limits, before)
         }
         folder.chooseBuilds(processor)

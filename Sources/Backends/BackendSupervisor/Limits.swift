@@ -63,7 +63,7 @@ extension SupervisorConfiguration {
         package var weightsSettledMilliseconds: UInt64 = 2_000
         @Limit("How long reading touched weights may take; then they count as changed.")
         package var weightsCheckMilliseconds: UInt64 = 750
-        @Limit("Entries of a folder of backends or of models that are read; further ones are ignored.")
+        @Limit("Entries of a folder of backends or of models that are read; that there are more is told.")
         package var folderEntriesMax: Int = 1_024
         @Limit("The shortest time between two readings of the available memory.")
         package var memoryReadMilliseconds: UInt64 = 250

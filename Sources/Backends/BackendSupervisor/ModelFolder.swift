@@ -17,7 +17,15 @@ struct ModelFolder: Equatable, Sendable {
     /// - Parameter formats: the endings of the names of weights.
     static func scan(_ path: String, formats: Set<String>, namesMax: Int) throws(LinuxError) -> ModelFolder {
         var folder = ModelFolder()
-        for name in try FolderNames.names(inFolder: path, limit: namesMax).sorted() where !name.hasPrefix(".") {
+        let names = try FolderNames.names(inFolder: path, limit: namesMax + 1)
+        if names.count > namesMax {
+            folder.unserved.append(
+                UnservedFile(
+                    path: printable(path),
+                    reason: "a folder with more than \(namesMax) entries, and only so many are looked at; keep models in "
+                        + "it and nothing else, or give some a folder of their own (--models)"))
+        }
+        for name in names.prefix(namesMax).sorted() where !name.hasPrefix(".") {
             folder.take(name, in: path, formats: formats)
         }
         folder.takeParts(formats)

@@ -46,6 +46,18 @@ struct BackendFolderTests {
         #expect(found.ignored.isEmpty)
     }
 
+    @Test("a folder with more entries than are looked at says so")
+    func manyEntries() throws {
+        for name in ["a", "b", "c"] { folder.write(name, permissions: 0o755) }
+        var limits = limits
+        limits.folderEntriesMax = 3
+        #expect(try catalog(limits).ignored.isEmpty)
+        limits.folderEntriesMax = 2
+        let found = try catalog(limits)
+        #expect(found.definitions.count == 2)
+        #expect(reason("what else lies there", in: found)?.contains("beyond the 2 entries") == true)
+    }
+
     @Test("of the builds for levels of processors, the best one for this processor stands for the backend")
     func builds() throws {
         for level in ["", ".x86-64-v3", ".x86-64-v4"] { folder.write("b\(level)", level, permissions: 0o755) }

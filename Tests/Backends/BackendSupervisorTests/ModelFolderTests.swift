@@ -52,6 +52,16 @@ struct ModelFolderTests {
         #expect(found.unserved.isEmpty)
     }
 
+    @Test("a folder with more entries than are looked at says so")
+    func manyEntries() throws {
+        for name in ["a", "b", "c"] { first.write("\(name).gguf", "weights") }
+        #expect(try ModelFolder.scan(first.path, formats: ["gguf"], namesMax: 3).unserved.isEmpty)
+        let found = try ModelFolder.scan(first.path, formats: ["gguf"], namesMax: 2)
+        #expect(found.models.count == 2)
+        #expect(found.unserved.map(\.path) == [first.path])
+        #expect(found.unserved.first?.reason.hasPrefix("a folder with more than 2 entries") == true)
+    }
+
     @Test("its adapters are files of it and no models, and what is missing of them is told with its name")
     func adapters() throws {
         serve("llama")

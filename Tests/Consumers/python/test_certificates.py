@@ -18,8 +18,10 @@ from consumer import OWN_CONNECTION, eventually, failure, pb, read_turn, rpc, ru
 @pytest.fixture
 def authorities(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
+    # Those that pytest has made for its own user only.
+    for place in (folder, *folder.parents):
+        if place.stat().st_mode & 0o077 == 0:
+            place.chmod(0o755)
     names = ["subjectAltName=DNS:localhost,IP:127.0.0.1"]
     ours, theirs = (new_pair(folder, name, name) for name in ("ours", "theirs"))
     return folder, ours, theirs, new_pair(folder, "host", "localhost", names, ours)
