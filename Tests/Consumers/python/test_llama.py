@@ -253,9 +253,16 @@ def test_a_draft_model_changes_no_token_and_its_guesses_are_counted(agent):
                 assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens > 0
 
     run(scenario())
+
+    def is_told(model, why):
+        wait_until(lambda: why in agent.backends().get(model, {}).get("detail", ""), f"{model}: {why}")
+
     # One that is missing is told with its name, and nothing but that model waits for it.
-    why = "nowhere.draft is missing; bring it, or take \"file\" out of \"draft\" in its settings"
-    wait_until(lambda: why in agent.backends().get("undrafted", {}).get("detail", ""), "the draft model is missing")
+    is_told("undrafted", "nowhere.draft is missing; bring it, or take \"file\" out of \"draft\" in its settings")
+    # One that is replaced is followed, as the model's own file is.
+    (agent.model_folder / ".page").write_text("<html></html>")
+    (agent.model_folder / ".page").rename(agent.model_folder / "small.draft")
+    is_told("drafted", "the file of the draft model is an HTML page")
 
 
 def test_the_settings_of_a_model_choose_tokens_and_the_template_where_a_request_does_not(agent):
