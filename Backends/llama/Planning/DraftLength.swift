@@ -1,5 +1,13 @@
 internal import Glibc
 
+/// Where drafted tokens come from. What they cost, and how likely they are accepted, differs.
+package enum DraftSource: Sendable {
+    /// The sequence itself (`DraftLookup`).
+    case lookup
+    /// A second, smaller model (`DraftRound`).
+    case model
+}
+
 /// What drafted tokens cost, as measured: where the processor is busy with one token, several at once take almost as much
 /// longer, and only what is nearly certain is worth a draft.
 package struct DraftCost: Equatable, Sendable {
@@ -39,7 +47,13 @@ package struct DraftCost: Equatable, Sendable {
         return min(max(tokenNanoseconds / saved, 0.05), Self.chanceMost)
     }
 
-    /// A step without prompts was computed, for so many sequences, with so many drafted tokens in all.
+    /// The time of a step without drafts, for so many sequences; 0 before it was measured.
+    package func plainNanoseconds(sequences: Int) -> Double {
+        plain.indices.contains(sequences - 1) ? plain[sequences - 1].nanoseconds : 0
+    }
+
+    /// A step without prompts was computed, for so many sequences, with so many drafted tokens in all; `nanoseconds` counts
+    /// what drafting them took.
     package mutating func took(_ nanoseconds: UInt64, sequences: Int, drafted: Int) {
         guard plain.indices.contains(sequences - 1) else { return }
         drafting &+= 1

@@ -9,7 +9,7 @@ package struct MemoryPlan: Equatable, Sendable {
         /// Graphs and intermediate results, whatever the number of sequences.
         package var fixedBytes: UInt64
 
-        package init(bytesPerToken: UInt64, bytesPerSequence: UInt64, fixedBytes: UInt64) {
+        package init(bytesPerToken: UInt64 = 0, bytesPerSequence: UInt64 = 0, fixedBytes: UInt64 = 0) {
             self.bytesPerToken = bytesPerToken
             self.bytesPerSequence = bytesPerSequence
             self.fixedBytes = fixedBytes
@@ -23,6 +23,17 @@ package struct MemoryPlan: Equatable, Sendable {
             let tokens = UInt64(contextTokens) * bytesPerToken
             bytesPerSequence = difference(difference(two, one), tokens)
             fixedBytes = difference(one, tokens + bytesPerSequence)
+        }
+
+        /// Adds what another model's context costs, of the same cells and sequences.
+        package static func += (cost: inout Cost, other: Cost) {
+            func add(_ field: WritableKeyPath<Cost, UInt64>) {
+                let (sum, overflow) = cost[keyPath: field].addingReportingOverflow(other[keyPath: field])
+                cost[keyPath: field] = overflow ? .max : sum
+            }
+            add(\.bytesPerToken)
+            add(\.bytesPerSequence)
+            add(\.fixedBytes)
         }
 
         /// The memory of a context with so many cells for all sequences together.

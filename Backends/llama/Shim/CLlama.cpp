@@ -1,52 +1,36 @@
-#include "CLlama.h"
+#include "Model.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <functional>
-#include <memory>
 #include <stdexcept>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "ChatTemplate.h"
-#include "TemplateTokens.h"
-#include "WeightsFiles.h"
 #include "ggml-cpu.h"
-#include "gguf.h"
 #include "llama-ext.h"
-#include "llama.h"
 
 #include "hearth-llama-level.h"
 
+using hearth::clearError;
+using hearth::guarded;
+using hearth::isLoadingAdapter;
+using hearth::noteError;
+
 namespace {
 
-/// The first error of the library on this thread since it was last cleared: what follows is mostly its consequence.
+/// The first error of the library on this thread since it was last cleared.
 thread_local std::string firstError;
-
-void noteError(const char *text) {
-    if (firstError.empty()) firstError = text;
-}
-
-void clearError() { firstError.clear(); }
 
 /// Whether the batch that this thread computes was cut: messages of the library about that are no errors.
 thread_local bool isCut = false;
-
-/// Whether this thread loads an adapter: the library warns of each tensor whose weights it keeps in another order.
-thread_local bool isLoadingAdapter = false;
 
 /// Where warnings go while it is unknown whether they matter; NULL: to standard error.
 thread_local std::string *heldWarnings = nullptr;
@@ -65,11 +49,6 @@ void logCallback(ggml_log_level level, const char *text, void *) {
     std::fputs(text, stderr);
     if (last == GGML_LOG_LEVEL_ERROR) noteError(text);
 }
-
-using hearth::weights;
-
-/// The files of the adapters, from their opening until they are loaded.
-hearth::WeightsFiles adapterFiles;
 
 /// Called with the reason why the library cannot go on.
 void (*gaveUpCallback)(const char *) = nullptr;
@@ -96,104 +75,18 @@ struct TokenizingScope {
     ~TokenizingScope() { isTokenizing = false; }
 };
 
-/// Runs `body`; an exception becomes a line in the log, and `failed` is returned.
-template <typename Result, typename Body>
-Result guarded(Result failed, Body body) noexcept {
-    try {
-        return body();
-    } catch (const std::exception &error) {
-        std::fprintf(stderr, "llama.cpp: %s\n", error.what());
-        noteError(error.what());
-    } catch (...) {
-        std::fputs("llama.cpp: an unknown exception\n", stderr);
-    }
-    return failed;
-}
-
-struct ModelDeleter {
-    void operator()(llama_model *model) const { llama_model_free(model); }
-};
-struct ContextDeleter {
-    void operator()(llama_context *context) const { llama_free(context); }
-};
-struct ThreadpoolDeleter {
-    void operator()(ggml_threadpool *pool) const { ggml_threadpool_free(pool); }
-};
-struct SamplerDeleter {
-    void operator()(llama_sampler *sampler) const { llama_sampler_free(sampler); }
-};
-
-/// A batch of at most `capacity` tokens, each of one sequence.
-class Batch {
-public:
-    explicit Batch(int32_t capacity) : capacity(capacity), batch(llama_batch_init(capacity, 0, 1)) {}
-    ~Batch() { llama_batch_free(batch); }
-    Batch(const Batch &) = delete;
-    Batch &operator=(const Batch &) = delete;
-
-    void clear() { batch.n_tokens = 0; }
-
-    int32_t add(llama_token token, llama_pos position, llama_seq_id sequence, bool wantsLogits) {
-        if (batch.n_tokens >= capacity) return -1;
-        const int32_t index = batch.n_tokens++;
-        batch.token[index] = token;
-        batch.pos[index] = position;
-        batch.n_seq_id[index] = 1;
-        batch.seq_id[index][0] = sequence;
-        batch.logits[index] = wantsLogits;
-        return index;
-    }
-
-    const llama_batch &raw() const { return batch; }
-
-private:
-    int32_t capacity;
-    llama_batch batch;
-};
-
-/// What the adapters of a model add to what llama.cpp reports before it computes with them.
-struct AdapterCost {
-    /// The longest result of an adapter for one token, in numbers.
-    uint64_t widest = 0;
-    uint64_t tensors = 0;
-};
-
 /// The memory of the nodes that compute an adapter's tensor in a graph; there are three graphs.
 constexpr uint64_t adapterTensorBytes = 16 << 10;
 
 }  // namespace
 
-// Members are destroyed from the last to the first: the context before its threads, and all before the model.
-struct hearth_llama {
-    std::unique_ptr<llama_model, ModelDeleter> model;
-    hearth_llama_loading loading = HEARTH_LLAMA_MEASURED;
-    /// Owned by the model.
-    std::vector<llama_adapter_lora *> adapters;
-    /// The memory for computing with them.
-    AdapterCost adapterCost;
-    uint32_t outputs = 0;
-    std::unique_ptr<ggml_threadpool, ThreadpoolDeleter> threads;
-    std::unique_ptr<llama_context, ContextDeleter> context;
-    std::unique_ptr<Batch> batch;
-    bool hasSeparateCaches = false;
-    /// Reused by every choice of a token: as long as the vocabulary.
-    std::vector<llama_token_data> candidates;
-    /// The DRY sampler that was made last, and what of: making one compares each breaker with the whole vocabulary.
-    std::unique_ptr<llama_sampler, SamplerDeleter> dry;
-    std::string dryKey;
-    std::unique_ptr<hearth::ChatTemplate> chatTemplate;
-    std::unique_ptr<hearth::TemplateTokens> templateTokens;
-    /// The special tokens that answers are told apart by.
-    std::vector<llama_token> marks;
-    /// Why there is no chat template, although the file holds one.
-    std::string templateFlaw;
-    /// Asked between the nodes of a graph while a batch is computed.
-    bool (*goesOn)(void *) = nullptr;
-    void *goesOnContext = nullptr;
+thread_local bool hearth::isLoadingAdapter = false;
 
-    const llama_vocab *vocabulary() const { return llama_model_get_vocab(model.get()); }
-    int32_t vocabularySize() const { return llama_vocab_n_tokens(vocabulary()); }
-};
+void hearth::noteError(const char *text) {
+    if (firstError.empty()) firstError = text;
+}
+
+void hearth::clearError() { firstError.clear(); }
 
 struct hearth_llama_answer {
     explicit hearth_llama_answer(const hearth::AnswerFormat &format) : parser(format) {}
@@ -201,7 +94,7 @@ struct hearth_llama_answer {
 };
 
 struct hearth_llama_sampler {
-    std::unique_ptr<llama_sampler, SamplerDeleter> chain;
+    std::unique_ptr<llama_sampler, hearth::SamplerDeleter> chain;
     /// The tokens that are not chosen as the next `heldBack` ones.
     std::vector<llama_token> ends;
     uint32_t heldBack = 0;
@@ -226,27 +119,6 @@ constexpr uint64_t cellBytes = 64;
 
 /// A logit beyond this is no sensible value, and becomes infinite when divided by a small temperature.
 constexpr float logitMax = 1e30F;
-
-/// Prepares a chat template; NULL: that of the model's file.
-void prepareTemplate(hearth_llama &llama, const char *source) {
-    if (!source) source = llama_model_chat_template(llama.model.get(), nullptr);
-    if (!source) return;
-    const llama_vocab *vocabulary = llama.vocabulary();
-    try {
-        llama.chatTemplate = std::make_unique<hearth::ChatTemplate>(
-            source, hearth::tokenText(vocabulary, llama_vocab_bos(vocabulary)),
-            hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)));
-        llama.templateTokens = std::make_unique<hearth::TemplateTokens>(vocabulary);
-        const hearth::AnswerFormat *answers = llama.chatTemplate->answerFormat();
-        for (const std::string &mark : answers ? answers->marks() : std::vector<std::string>()) {
-            std::vector<llama_token> tokens;
-            hearth::tokenize(vocabulary, mark, false, true, tokens);
-            if (tokens.size() == 1) llama.marks.push_back(tokens[0]);
-        }
-    } catch (const hearth::TemplateFailure &failure) {
-        llama.templateFlaw = failure.what();
-    }
-}
 
 uint32_t longestPiece(const llama_vocab *vocabulary) {
     char text[4096];
@@ -300,180 +172,6 @@ void hearth_llama_begin(void (*gaveUp)(const char *)) {
 void hearth_llama_first_error(char *text, size_t capacity) {
     if (capacity > 0) std::snprintf(text, capacity, "%s", firstError.c_str());
 }
-
-static size_t openFile(hearth::WeightsFiles &files, int descriptor, uint8_t *first, size_t capacity) {
-    clearError();
-    return guarded<size_t>(0, [&]() -> size_t {
-        // Reads and seeks, which every policy allows; pread and dup some do not.
-        FILE *file = fdopen(descriptor, "rb");
-        if (!file) throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
-        files.add(file);
-        rewind(file);
-        const size_t count = std::fread(first, 1, capacity, file);
-        if (std::ferror(file)) {
-            throw std::runtime_error(std::string("the weights cannot be read: ") + std::strerror(errno));
-        }
-        return count;
-    });
-}
-
-size_t hearth_llama_open(int descriptor, uint8_t *first, size_t capacity) {
-    if (weights.empty()) llama_backend_init();
-    return openFile(weights, descriptor, first, capacity);
-}
-
-size_t hearth_llama_open_adapter(int descriptor, uint8_t *first, size_t capacity) {
-    return openFile(adapterFiles, descriptor, first, capacity);
-}
-
-/// The text of a key; empty where it has none.
-static std::string textOf(const gguf_context *header, const char *key) {
-    const int64_t index = gguf_find_key(header, key);
-    return index >= 0 && gguf_get_kv_type(header, index) == GGUF_TYPE_STRING ? gguf_get_val_str(header, index) : "";
-}
-
-static hearth_llama_file_facts inspectFile(FILE *file) {
-    hearth_llama_file_facts facts{};
-    facts.parts = 1;
-    clearError();
-    return guarded(facts, [&] {
-        struct stat status {};
-        if (!file || fstat(fileno(file), &status) != 0) return facts;
-        facts.bytes = uint64_t(status.st_size);
-        rewind(file);
-        std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
-            gguf_init_from_file_ptr(file, {/* no_alloc */ true, /* ctx */ nullptr}), gguf_free);
-        if (!header) return facts;
-        // Tensors are mapped where they lie in the file.
-        const size_t alignment = ggml_backend_buft_get_alignment(ggml_backend_cpu_buffer_type());
-        if (gguf_get_data_offset(header.get()) % alignment != 0) {
-            throw std::runtime_error("the tensors begin at byte " + std::to_string(gguf_get_data_offset(header.get())) +
-                                     " of the file, which is no multiple of " + std::to_string(alignment));
-        }
-        facts.has_header = true;
-        facts.is_adapter = textOf(header.get(), "general.type") == "adapter";
-        std::snprintf(facts.architecture, sizeof facts.architecture, "%s",
-                      textOf(header.get(), "general.architecture").c_str());
-        facts.wanted_bytes = gguf_get_data_offset(header.get());
-        for (int64_t i = 0; i < gguf_get_n_tensors(header.get()); i++) {
-            const uint64_t end = gguf_get_data_offset(header.get()) + gguf_get_tensor_offset(header.get(), i) +
-                                 gguf_get_tensor_size(header.get(), i);
-            facts.wanted_bytes = std::max(facts.wanted_bytes, end);
-        }
-        // As llama-gguf-split writes them.
-        facts.tensors = uint64_t(gguf_get_n_tensors(header.get()));
-        facts.all_tensors = facts.tensors;
-        const int64_t count = gguf_find_key(header.get(), "split.count");
-        if (count >= 0 && gguf_get_kv_type(header.get(), count) == GGUF_TYPE_UINT16) {
-            facts.parts = std::max<uint32_t>(1, gguf_get_val_u16(header.get(), count));
-        }
-        const int64_t number = gguf_find_key(header.get(), "split.no");
-        if (number >= 0 && gguf_get_kv_type(header.get(), number) == GGUF_TYPE_UINT16) {
-            facts.part = gguf_get_val_u16(header.get(), number);
-        }
-        const int64_t all = gguf_find_key(header.get(), "split.tensors.count");
-        if (facts.parts > 1 && all >= 0 && gguf_get_kv_type(header.get(), all) == GGUF_TYPE_INT32) {
-            facts.all_tensors = uint64_t(std::max<int32_t>(0, gguf_get_val_i32(header.get(), all)));
-        }
-        return facts;
-    });
-}
-
-hearth_llama_file_facts hearth_llama_inspect(size_t part) { return inspectFile(weights.file(part)); }
-
-hearth_llama_file_facts hearth_llama_inspect_adapter(size_t adapter) { return inspectFile(adapterFiles.file(adapter)); }
-
-hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_template,
-                                void (*progress)(float, void *), void *context) {
-    struct Progress {
-        void (*tell)(float, void *);
-        void *context;
-    } teller{progress, context};
-    clearError();
-    return guarded<hearth_llama *>(nullptr, [&]() -> hearth_llama * {
-        if (weights.empty()) throw std::runtime_error("no weights were opened");
-        llama_model_params parameters = llama_model_default_params();
-        parameters.n_gpu_layers = 0;
-        parameters.progress_callback_user_data = &teller;
-        parameters.progress_callback = [](float fraction, void *user) {
-            auto *teller = static_cast<Progress *>(user);
-            teller->tell(fraction, teller->context);
-            return true;
-        };
-        parameters.use_extra_bufts = loading != HEARTH_LLAMA_MAPPED;
-        if (loading == HEARTH_LLAMA_MEASURED) {
-            parameters.no_alloc = true;
-            parameters.load_mode = LLAMA_LOAD_MODE_NONE;
-        }
-        auto llama = std::make_unique<hearth_llama>();
-        std::vector<const char *> names = weights.names();
-        llama->model.reset(llama_model_load_from_splits(names.data(), names.size(), parameters));
-        if (!llama->model) return nullptr;
-        // Mapped weights need no open file.
-        if (loading != HEARTH_LLAMA_MEASURED) weights.close();
-        if (!llama_model_has_decoder(llama->model.get()) || llama_model_has_encoder(llama->model.get())) {
-            throw std::runtime_error("the model does not continue text");
-        }
-        llama->loading = loading;
-        llama->candidates.resize(size_t(llama->vocabularySize()));
-        prepareTemplate(*llama, chat_template);
-        return llama.release();
-    });
-}
-
-/// The cost of an adapter, from the shapes in its header.
-static void addCost(AdapterCost &cost, FILE *file) {
-    ggml_context *shapes = nullptr;
-    rewind(file);
-    std::unique_ptr<gguf_context, void (*)(gguf_context *)> header(
-        gguf_init_from_file_ptr(file, {/* no_alloc */ true, &shapes}), gguf_free);
-    const std::unique_ptr<ggml_context, void (*)(ggml_context *)> owner(shapes, ggml_free);
-    if (!header) return;
-    for (ggml_tensor *tensor = ggml_get_first_tensor(shapes); tensor; tensor = ggml_get_next_tensor(shapes, tensor)) {
-        cost.tensors++;
-        const std::string_view name = ggml_get_name(tensor);
-        // Logits are computed for few tokens.
-        if (name.rfind("output.", 0) == 0) continue;
-        if (name.rfind(".lora_b") != name.npos) cost.widest = std::max(cost.widest, uint64_t(tensor->ne[1]));
-    }
-}
-
-bool hearth_llama_load_adapter(hearth_llama *llama) {
-    clearError();
-    isLoadingAdapter = true;
-    const bool isLoaded = guarded(false, [&] {
-        FILE *file = adapterFiles.file(llama->adapters.size());
-        if (!file) throw std::runtime_error("it was not opened");
-        addCost(llama->adapterCost, file);
-        rewind(file);
-        llama_adapter_lora *adapter = llama_adapter_lora_init_from_file_ptr(llama->model.get(), file);
-        if (!adapter) return false;
-        llama->adapters.push_back(adapter);
-        if (llama_adapter_get_alora_n_invocation_tokens(adapter) > 0) {
-            throw std::runtime_error("it is an activated LoRA, which applies to a part of a text only");
-        }
-        if (llama->loading != HEARTH_LLAMA_MEASURED && llama->adapters.size() == adapterFiles.count()) {
-            adapterFiles.close();
-        }
-        return true;
-    });
-    isLoadingAdapter = false;
-    return isLoaded;
-}
-
-bool hearth_llama_apply(hearth_llama *llama, const hearth_llama_applied *applied, size_t count) {
-    return guarded(false, [&] {
-        std::vector<llama_adapter_lora *> adapters;
-        std::vector<float> scales;
-        for (size_t i = 0; i < count; i++) {
-            adapters.push_back(llama->adapters.at(applied[i].adapter));
-            scales.push_back(applied[i].scale);
-        }
-        return llama_set_adapters_lora(llama->context.get(), adapters.data(), count, scales.data()) == 0;
-    });
-}
-
-void hearth_llama_free(hearth_llama *llama) { delete llama; }
 
 hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
     return guarded<hearth_llama_facts>({}, [&] {
@@ -643,7 +341,7 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         }
         // More than this in one batch ends the process.
         const uint32_t most = llama_n_batch(llama->context.get());
-        llama->batch = std::make_unique<Batch>(int32_t(std::min(settings.batch_tokens, most)));
+        llama->batch = std::make_unique<hearth::Batch>(int32_t(std::min(settings.batch_tokens, most)));
         return true;
     });
 }

@@ -28,7 +28,7 @@ extension LlamaEngine {
         let plan = measured.plan
         let context = measured.cost.bytes(cells: plan.cells, sequences: plan.sequences)
         let copies = measured.loading == HEARTH_LLAMA_REORDERED ? measured.copiesBytes : 0
-        // The program, and the measured model's vocabulary and adapters, which take the room that the loaded ones will
+        // The program, and the measured models' vocabularies and adapters, which take the room that the loaded ones will
         // take.
         let limit = hearth_llama_memory_limit()
         let used = limit > 0 ? limit - MemoryPlan.most(below: limit, fits: hearth_llama_has_room) : 0
@@ -46,14 +46,19 @@ extension LlamaEngine {
         try open(request)
         let (plan, loading) = try planned(request)
         let model = try LlamaModel(loading, request, progress: progress)
-        let count = try prepare(model, plan, request).sequences
+        let draft = try draftModel(loading, request, for: model)
+        let count = try prepare(model, draft, plan, request).sequences
         modelID = request.model
         hasOtherTemplate = request.chatTemplate != nil
         sequences = Array(repeating: nil, count: count)
         caches = CacheTable(count: count)
         adapters = AdapterTable(
             request.adapters.map { AdapterTable.Adapter(name: $0.name, scale: $0.scale, isDefault: $0.isDefault) })
-        drafts = request.draftLookup
+        if request.draftLookup { draftCosts[.lookup] = DraftCost() }
+        if let draft {
+            draftCosts[.model] = DraftCost()
+            drafter = Drafter(draft, for: model, count: count)
+        }
         self.model = model
         if let templateWarning { Backend.log(templateWarning) }
         Self.isLoading = false
@@ -78,6 +83,14 @@ extension LlamaEngine {
         }
         try LlamaModel.open([descriptor] + request.furtherWeightsDescriptors)
         try LlamaModel.open(request.adapters)
+        if let draft = request.draftWeightsDescriptor { try LlamaModel.open(draft: draft) }
+    }
+
+    /// Loads the draft model; nil where the request has none.
+    private func draftModel(
+        _ loading: hearth_llama_loading, _ request: LoadRequest, for model: LlamaModel
+    ) throws(EngineFault) -> LlamaModel? {
+        request.draftWeightsDescriptor == nil ? nil : try LlamaModel(loading, draftingFor: model)
     }
 
     private func options(_ request: LoadRequest) throws(EngineFault) -> ModelOptions {
@@ -92,6 +105,7 @@ extension LlamaEngine {
     private struct Measured {
         /// Not loaded: it only tells what it would take.
         let model: LlamaModel
+        let draft: LlamaModel?
         let cost: MemoryPlan.Cost
         /// Weights that have quicker kernels in another order.
         let copiesBytes: UInt64
@@ -103,14 +117,20 @@ extension LlamaEngine {
     /// Plans what there is memory for, and whether there is room for weights in an order with quicker kernels.
     private mutating func measure(_ request: LoadRequest) throws(EngineFault) -> Measured {
         let model = try LlamaModel(HEARTH_LLAMA_MEASURED, request) { _ in }
+        let draft = try draftModel(HEARTH_LLAMA_MEASURED, request, for: model)
         let options = try options(request)
         let usual = try wish(request, options, model)
         contextTokens = usual.contextTokens
-        // The measured model's vocabulary and its adapters take the room that the loaded ones will take.
-        defer { withExtendedLifetime(model) {} }
-        let (cost, copiesBytes) = try model.needs(
-            contextTokens: min(contextTokens, Limits.measuredContextTokensMax), isShared: usual.sharedCells != nil,
-            cacheType: options.cacheType)
+        // The measured models' vocabularies and adapters take the room that the loaded ones will take.
+        defer { withExtendedLifetime((model, draft)) {} }
+        var (cost, copiesBytes) = (MemoryPlan.Cost(), UInt64(0))
+        for model in [model] + (draft.map { [$0] } ?? []) {
+            let needs = try model.needs(
+                contextTokens: min(contextTokens, Limits.measuredContextTokensMax), isShared: usual.sharedCells != nil,
+                cacheType: options.cacheType)
+            cost += needs.context
+            copiesBytes += needs.reorderedWeightsBytes
+        }
         let stacks = Self.stacksBytes(request)
         func planned(_ wish: MemoryPlan.Wish, beside bytes: UInt64) -> MemoryPlan? {
             MemoryPlan(cost, wish) {
@@ -121,7 +141,7 @@ extension LlamaEngine {
         guard let plan = planned(usual, beside: 0) else { throw noMemory(cost, request) }
         let isReordered = copiesBytes > 0 && plan.hasRoom(forCopies: planned(usual, beside: copiesBytes))
         return Measured(
-            model: model, cost: cost, copiesBytes: copiesBytes, usual: usual, plan: plan,
+            model: model, draft: draft, cost: cost, copiesBytes: copiesBytes, usual: usual, plan: plan,
             loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
     }
 
@@ -184,15 +204,17 @@ extension LlamaEngine {
 
     /// Makes the caches of a plan, or of what of it there is memory for.
     private mutating func prepare(
-        _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
+        _ model: LlamaModel, _ draft: LlamaModel?, _ plan: MemoryPlan, _ request: LoadRequest
     ) throws(EngineFault) -> MemoryPlan {
         var plan = plan
         let cacheType = try options(request).cacheType
         while true {
-            let isPrepared = model.prepare(
-                cells: plan.cells, isShared: plan.isShared, sequences: plan.sequences, threads: request.threads,
-                cacheType: cacheType)
-            if isPrepared {
+            func isPrepared(_ model: LlamaModel) -> Bool {
+                model.prepare(
+                    cells: plan.cells, isShared: plan.isShared, sequences: plan.sequences, threads: request.threads,
+                    cacheType: cacheType)
+            }
+            if isPrepared(model), draft.map(isPrepared) ?? true {
                 contextTokens = plan.contextTokens
                 cells = plan.cells
                 return plan
@@ -209,9 +231,10 @@ extension LlamaEngine {
                 : "llama.cpp makes no context for the model: \(LoadFailure.plain(error))")
     }
 
-    /// The stacks of the threads that compute, and of the one that tokenizes long texts.
+    /// The stacks of the threads that compute, for each model, and of the one that tokenizes long texts.
     private static func stacksBytes(_ request: LoadRequest) -> UInt64 {
-        UInt64(max(1, request.threads) + 1) * hearth_llama_stack_bytes()
+        let models = request.draftWeightsDescriptor == nil ? 1 : 2
+        return UInt64(models * max(1, request.threads) + 1) * hearth_llama_stack_bytes()
     }
 
     private func noMemory(_ cost: MemoryPlan.Cost, _ request: LoadRequest) -> EngineFault {

@@ -10,8 +10,11 @@ extension LlamaEngine {
         let isTextPending = takeTexts(model, &step)
         let admitted = withRoom(step.sequences)
         let runnable = nextInTurn(admitted)
-        let promptTokens = plan(runnable, beside: admitted, model)
-        if drafts, promptSequences == 0, !skipsDraft { draft(step) }
+        let promptTokens = plan(runnable, beside: admitted)
+        draftNanoseconds = 0
+        if drafts, promptSequences == 0, !skipsDraft {
+            guard try draft(step) else { return .again }
+        }
         skipsDraft = false
         guard !planned.isEmpty else {
             step.hasProgress = isTextPending && textsProgressed()
@@ -42,7 +45,7 @@ extension LlamaEngine {
         case .noRoom:
             // Nobody gives way for drafted tokens.
             skipsDraft = planned.contains { !$0.draft.isEmpty }
-            if !skipsDraft { makeRoom(model, &step) }
+            if skipsDraft { forgetUnfinished() } else { makeRoom(&step) }
             return .again
         case .cut:
             switch verdict {
@@ -50,7 +53,7 @@ extension LlamaEngine {
             case .isInTheWay: pace.wasCut(promptTokens: promptTokens)
             case .isTooSlow: pace.wasTooSlow(nanoseconds, promptTokens: promptTokens)
             }
-            forgetUnfinished(model)
+            forgetUnfinished()
             return .again
         case .failed(let code):
             throw failure(code)
@@ -58,8 +61,7 @@ extension LlamaEngine {
         if promptTokens > 0 {
             pace.took(nanoseconds, promptTokens: promptTokens, running.company)
         } else if drafts {
-            draftCost.took(
-                nanoseconds, sequences: planned.count, drafted: planned.reduce(0) { $0 + $1.draft.count })
+            noteDraftCost(nanoseconds)
         }
         for share in planned {
             sequences[share.sequence]?.computed += share.tokens
@@ -99,7 +101,7 @@ extension LlamaEngine {
         runnable.count == 1 ? .alone : .others(generating: planned.count - promptSequences)
     }
 
-    private func failure(_ code: Int32) -> EngineFault {
+    func failure(_ code: Int32) -> EngineFault {
         let error = LlamaModel.firstError
         if LoadFailure.speaksOfMemory(error) {
             return EngineFault(
@@ -115,11 +117,11 @@ extension LlamaEngine {
 
     /// Divides the batch: one token for each sequence that generates, the rest for new prompts. Returns the number of
     /// prompt tokens in it. `all`: the sequences that could be computed now, with whatever adapters.
-    private mutating func plan(_ runnable: [Int], beside all: [Int], _ model: LlamaModel) -> Int {
+    private mutating func plan(_ runnable: [Int], beside all: [Int]) -> Int {
         planned.removeAll(keepingCapacity: true)
         // By cache: the length of the beginning that others wait for.
         var awaited: [Int: Int] = [:]
-        for number in runnable where isWaiting(number, runnable, model) {
+        for number in runnable where isWaiting(number, runnable) {
             guard let beginning = sequences[number]?.beginning else { continue }
             awaited[beginning.cache] = min(awaited[beginning.cache] ?? .max, beginning.tokens)
         }
@@ -147,40 +149,26 @@ extension LlamaEngine {
         return shares.values.reduce(0, +)
     }
 
-    /// Drafts tokens for the sequences that generate, where they are few: never more than their credit and their length
-    /// allow.
-    private mutating func draft(_ step: borrowing Step) {
-        guard step.sequences.count <= DraftCost.sequencesMax, let worth = draftCost.chance(sequences: planned.count)
-        else { return }
-        for index in planned.indices {
-            let number = planned[index].sequence
-            guard let sequence = sequences[number] else { continue }
-            let room = min(step.credit(of: number), sequence.tokensMax - sequence.tokens.count) - 1
-            let wanted = sequences[number]?.draft.tokens(worth: worth) ?? 0
-            planned[index].draft = DraftLookup.draft(
-                after: sequence.tokens, count: min(wanted, room, DraftLength.tokensMax / planned.count))
-        }
-    }
-
     /// Takes over the beginning that an earlier sequence computes once it is there; returns whether it is still
     /// awaited.
-    private mutating func isWaiting(_ number: Int, _ runnable: [Int], _ model: LlamaModel) -> Bool {
+    private mutating func isWaiting(_ number: Int, _ runnable: [Int]) -> Bool {
         guard let beginning = sequences[number]?.beginning else { return false }
         let earlier = sequences.firstIndex { $0?.cache == beginning.cache }
         return !takeOver(
             number, computed: earlier.flatMap { sequences[$0]?.computed },
-            goesOn: earlier.map(runnable.contains) ?? false, model)
+            goesOn: earlier.map(runnable.contains) ?? false)
     }
 
     /// Takes over the tokens of a shared beginning that the earlier sequence has computed; returns false while they are
     /// awaited.
     @discardableResult
-    private mutating func takeOver(_ number: Int, computed: Int?, goesOn: Bool, _ model: LlamaModel) -> Bool {
+    private mutating func takeOver(_ number: Int, computed: Int?, goesOn: Bool) -> Bool {
         guard let sequence = sequences[number], let beginning = sequence.beginning else { return true }
         switch beginning.next(computed: computed, goesOn: goesOn, held: sequence.computed) {
         case .wait: return false
         case .take(let tokens):
-            sequences[number]?.take(model.copy(cache: beginning.cache, to: sequence.cache, tokens: tokens) ? tokens : 0)
+            let isCopied = copy(cache: beginning.cache, to: sequence.cache, tokens: tokens)
+            sequences[number]?.take(isCopied ? tokens : 0)
         case .compute: sequences[number]?.beginning = nil
         }
         return true
@@ -188,17 +176,17 @@ extension LlamaEngine {
 
     /// A sequence ends: those that wait for its beginning take over the computed part.
     mutating func handOver(cache: Int, computed: Int?) {
-        guard let model else { return }
         for number in sequences.indices where sequences[number]?.beginning?.cache == cache {
-            takeOver(number, computed: computed, goesOn: false, model)
+            takeOver(number, computed: computed, goesOn: false)
         }
     }
 
-    /// Forgets the tokens of a batch that was cut, because it is unknown which of them the caches hold.
-    private mutating func forgetUnfinished(_ model: LlamaModel) {
+    /// Forgets the tokens of a batch that was not computed to its end, because it is unknown which of them the caches hold,
+    /// and those that were drafted for it.
+    private mutating func forgetUnfinished() {
         for share in planned {
             guard let sequence = sequences[share.sequence] else { continue }
-            if !model.forget(cache: sequence.cache, from: sequence.computed) { sequences[share.sequence]?.computed = 0 }
+            if !forget(cache: sequence.cache, from: sequence.computed) { sequences[share.sequence]?.computed = 0 }
         }
     }
 
@@ -247,10 +235,10 @@ extension LlamaEngine {
         if accepted == share.draft.count {
             let index = share.logitsIndex + Int32(accepted)
             _ = choose(number, logitsIndex: index, expected: nil, model, &step)
-        } else if !model.forget(cache: sequence.cache, from: sequence.computed + accepted) {
+        } else if !forget(cache: sequence.cache, from: sequence.computed + accepted) {
             sequences[number]?.computed = 0
         }
-        if drafts { sequences[number]?.draft.took(drafted: share.draft.count, accepted: accepted) }
+        noteDraftLength(share, accepted: accepted)
     }
 
     /// Chooses a sequence's next token and emits it, or ends the sequence. Returns whether the token is the expected one,
@@ -334,15 +322,15 @@ extension LlamaEngine {
     /// A batch found no cells. Empties the idle cache that was used longest ago; when there is none, a sequence gives way,
     /// and computes its tokens again when there is room. One that is alone ends: the model then keeps more than the cells of
     /// its context.
-    private mutating func makeRoom(_ model: LlamaModel, _ step: inout Step) {
+    private mutating func makeRoom(_ step: inout Step) {
         if let idle = caches.emptyOldest() {
-            _ = model.forget(cache: idle, from: 0)
+            forget(cache: idle, from: 0)
             return
         }
         if let number = CacheRoom.givingWay(members(step.sequences)), let sequence = sequences[number] {
             sequences[number]?.giveWay()
             handOver(cache: sequence.cache, computed: nil)
-            _ = model.forget(cache: sequence.cache, from: 0)
+            forget(cache: sequence.cache, from: 0)
             return
         }
         guard let number = planned.first?.sequence, let ended = discard(number) else { return }

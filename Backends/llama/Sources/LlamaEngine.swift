@@ -9,7 +9,7 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
-        .draftLookup, .samplers, .logitBias, .minTokens, .logprobs,
+        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs,
     ]
 
     var model: LlamaModel?
@@ -24,9 +24,12 @@ struct LlamaEngine: Engine {
     var caches = CacheTable(count: 0)
     var adapters = AdapterTable()
     var adapterTurns = AdapterTurns()
-    /// Whether tokens are drafted.
-    var drafts = false
-    var draftCost = DraftCost()
+    /// What drafted tokens cost, of each source that the model's settings name.
+    var draftCosts: [DraftSource: DraftCost] = [:]
+    /// The model that drafts tokens, where the settings name one.
+    var drafter: Drafter?
+    /// The time that it took to draft the tokens of this step.
+    var draftNanoseconds: UInt64 = 0
     /// The step before had no room for drafted tokens.
     var skipsDraft = false
     var arrivals: UInt64 = 0
@@ -49,6 +52,7 @@ struct LlamaEngine: Engine {
         var tokens: Int
         /// Tokens that were drafted to follow, each with logits behind those of the last token.
         var draft: ArraySlice<Int32> = []
+        var source = DraftSource.lookup
         var logitsIndex: Int32 = -1
     }
 
@@ -132,7 +136,7 @@ struct LlamaEngine: Engine {
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
             let taken = caches.take(for: prompt, scope: scope)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
-        let (held, beginning) = reuse(taken, model)
+        let (held, beginning) = reuse(taken)
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
@@ -165,12 +169,12 @@ struct LlamaEngine: Engine {
     }
 
     /// The number of tokens of a prompt that its cache holds, and the beginning that another sequence still computes.
-    private func reuse(_ taken: CacheTable.Taken, _ model: LlamaModel) -> (held: Int, beginning: SharedBeginning?) {
+    private mutating func reuse(_ taken: CacheTable.Taken) -> (held: Int, beginning: SharedBeginning?) {
         if let source = taken.source, !source.isInUse {
-            return (model.copy(cache: source.cache, to: taken.cache, tokens: source.tokens) ? source.tokens : 0, nil)
+            return (copy(cache: source.cache, to: taken.cache, tokens: source.tokens) ? source.tokens : 0, nil)
         }
         return (
-            model.forget(cache: taken.cache, from: taken.held) ? taken.held : 0,
+            forget(cache: taken.cache, from: taken.held) ? taken.held : 0,
             taken.source.map { SharedBeginning(tokens: $0.tokens, cache: $0.cache) }
         )
     }
@@ -190,7 +194,7 @@ struct LlamaEngine: Engine {
             holding: CacheTable.Kept(
                 scope: ended.scope, tokens: Array(ended.tokens.prefix(ended.computed)),
                 promptTokens: ended.promptTokens.total))
-        if !isKept { _ = model?.forget(cache: ended.cache, from: 0) }
+        if !isKept { forget(cache: ended.cache, from: 0) }
         return ended
     }
 
@@ -198,7 +202,7 @@ struct LlamaEngine: Engine {
     mutating func discard(_ sequence: Int) -> Sequence? {
         guard let ended = remove(sequence) else { return nil }
         handOver(cache: ended.cache, computed: nil)
-        _ = model?.forget(cache: ended.cache, from: 0)
+        forget(cache: ended.cache, from: 0)
         caches.giveBackEmpty(ended.cache)
         return ended
     }

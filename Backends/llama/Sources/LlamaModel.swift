@@ -3,8 +3,9 @@ import CLlama
 import Glibc
 import LlamaPlanning
 
-/// A model with its context in llama.cpp; owns the C object and frees it. One thread uses it, but for `tokenize`, which
-/// one other may call meanwhile: llama.cpp only reads the vocabulary there. That is why it is `unchecked`.
+/// A model with its context in llama.cpp, or one that drafts for it; owns the C object and frees it. One thread uses it, but
+/// for `tokenize`, which one other may call meanwhile: llama.cpp only reads the vocabulary there. That is why it is
+/// `unchecked`.
 final class LlamaModel: @unchecked Sendable {
     /// The result of computing a batch.
     enum Decoded: Equatable {
@@ -31,11 +32,13 @@ final class LlamaModel: @unchecked Sendable {
     /// Why the file's chat template cannot be used, to complete "the chat template ..."; empty when it can, or there is
     /// none.
     let templateFlaw: String
-    /// Whether its contexts compute drafted tokens.
-    private let drafts: Bool
+    /// What errors call it.
+    private let subject: String
+    /// The most drafted tokens that a step computes.
+    private let draftedTokens: Int
 
     /// Loads the weights and the adapters that were opened, with the template and the drafts that the request asks for.
-    init(
+    convenience init(
         _ loading: hearth_llama_loading, _ request: LoadRequest, progress: (Float) -> Void
     ) throws(EngineFault) {
         let chatTemplate = request.chatTemplate
@@ -54,16 +57,8 @@ final class LlamaModel: @unchecked Sendable {
             }
         }
         guard let loaded else { throw EngineFault(.badModel, Self.failure(nil)) }
-        llama = loaded
-        drafts = request.draftLookup
-        facts = hearth_llama_get_facts(loaded)
-        defaultSampling = hearth_llama_default_sampling(loaded)
-        preTokenizer = PreTokenizer(
-            name: facts.splits_text ? Self.metadata(loaded, "tokenizer.ggml.pre") ?? "default" : nil)
-        templateFlaw = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
-            let count = hearth_llama_template_flaw(loaded, buffer.baseAddress, buffer.count)
-            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
-        }
+        let drafts = request.draftLookup || request.draftWeightsDescriptor != nil
+        self.init(loaded, subject: "the model", draftedTokens: drafts ? DraftLength.tokensMax : 0)
         for adapter in request.adapters where !hearth_llama_load_adapter(loaded) {
             throw EngineFault(
                 .badModel,
@@ -77,7 +72,48 @@ final class LlamaModel: @unchecked Sendable {
         }
     }
 
+    /// Loads the draft model that was opened. Throws where it cannot draft for the other one.
+    convenience init(_ loading: hearth_llama_loading, draftingFor model: LlamaModel) throws(EngineFault) {
+        guard let loaded = hearth_llama_load_draft(loading) else {
+            throw EngineFault(.badModel, WeightsFile.sentence(Self.failure(nil), about: "the draft model"))
+        }
+        self.init(loaded, subject: "the draft model", draftedTokens: 0)
+        let flaw = Self.text { hearth_llama_vocabulary_flaw(model.llama, loaded, $0, $1) }
+        guard flaw.isEmpty else {
+            throw EngineFault(
+                .badModel,
+                """
+                the draft model (\(name)) cannot draft for the model (\(model.name)): its vocabulary \(flaw); name a smaller \
+                model of the same family as "file" in "draft" in the model's settings
+                """)
+        }
+        guard facts.forgets_last else {
+            throw EngineFault(
+                .badModel,
+                """
+                the draft model (\(name)) cannot draft for the model (\(model.name)): its state cannot give up refused drafts; \
+                name another as "file" in "draft" in the model's settings
+                """)
+        }
+    }
+
+    private init(_ loaded: OpaquePointer, subject: String, draftedTokens: Int) {
+        llama = loaded
+        self.subject = subject
+        self.draftedTokens = draftedTokens
+        facts = hearth_llama_get_facts(loaded)
+        defaultSampling = hearth_llama_default_sampling(loaded)
+        preTokenizer = PreTokenizer(
+            name: facts.splits_text ? Self.metadata(loaded, "tokenizer.ggml.pre") ?? "default" : nil)
+        templateFlaw = Self.text { hearth_llama_template_flaw(loaded, $0, $1) }
+    }
+
     deinit { hearth_llama_free(llama) }
+
+    /// The name that its authors gave it, in quotation marks.
+    private var name: String {
+        Self.metadata(llama, "general.name").map { "\"\($0.prefix(64))\"" } ?? "without a name"
+    }
 
     /// Whether each sequence has a cache of its own where nothing else is asked for.
     var prefersSeparateCaches: Bool { facts.weights_bytes <= Limits.separateCachesWeightsBytesMax }
@@ -92,7 +128,7 @@ final class LlamaModel: @unchecked Sendable {
                 llama,
                 hearth_llama_context_settings(
                     cells: cells, sequences: UInt32(clamping: sequences), batch_tokens: UInt32(Limits.batchTokens),
-                    drafted_tokens: drafts ? UInt32(DraftLength.tokensMax) : 0,
+                    drafted_tokens: UInt32(draftedTokens),
                     threads: UInt32(clamping: max(1, threads)), separate_caches: !isShared, cache_type: type))
         }
     }
@@ -109,7 +145,7 @@ final class LlamaModel: @unchecked Sendable {
                     cacheType: cacheType)
             else {
                 throw EngineFault(
-                    .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(Self.firstError))")
+                    .badModel, "llama.cpp makes no context for \(subject): \(LoadFailure.plain(Self.firstError))")
             }
             return hearth_llama_get_needs(llama)
         }
@@ -241,6 +277,13 @@ final class LlamaModel: @unchecked Sendable {
         }
     }
 
+    /// The likeliest token after the one at `index` of the batch, among those below `bound`, and how likely it is; nil where
+    /// there is none.
+    func likeliest(at index: Int32, below bound: Int32) -> (token: Int32, chance: Double)? {
+        let guess = hearth_llama_likeliest(llama, index, bound)
+        return guess.token < 0 ? nil : (guess.token, Double(guess.chance))
+    }
+
     /// The token after the one at `index` of the batch.
     func sample(_ sampler: TokenSampler, at index: Int32) -> Choice {
         switch hearth_llama_sample(llama, sampler.pointer, index) {
@@ -296,6 +339,21 @@ extension LlamaModel {
         }
     }
 
+    /// Opens the file of the draft model behind its descriptor, which it takes over, and checks it as that of the model.
+    static func open(draft descriptor: Int32) throws(EngineFault) {
+        do throws(EngineFault) {
+            let file = try open(descriptor, hearth_llama_open_draft, hearth_llama_inspect_draft)
+            guard !file.is_adapter else { throw EngineFault(.badModel, "the weights are a LoRA adapter, not a model") }
+            guard file.parts == 1 else {
+                throw EngineFault(
+                    .badModel,
+                    "the weights are one of \(file.parts) parts of a model; join them, with: llama-gguf-split --merge")
+            }
+        } catch {
+            throw EngineFault(error.code, WeightsFile.sentence(error.message, about: "the file of the draft model"))
+        }
+    }
+
     private static func open(_ descriptor: Int32, part: Int) throws(EngineFault) -> hearth_llama_file_facts {
         var file = try open(descriptor, hearth_llama_open, { hearth_llama_inspect(part) })
         guard !file.is_adapter else {
@@ -340,17 +398,20 @@ extension LlamaModel {
         inspected.trainedContextTokens = Int(facts.context_tokens)
         inspected.hasChatTemplate = facts.has_chat_template
         inspected.templateFlaw = templateFlaw
-        inspected.quantisation = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-            let count = hearth_llama_quantisation(llama, buffer.baseAddress, buffer.count)
+        inspected.quantisation = Self.text { hearth_llama_quantisation(llama, $0, $1) }
+    }
+
+    /// What a function of the library writes: at most `Limits.errorBytesMax` bytes, whose number it returns.
+    private static func text(_ write: (UnsafeMutablePointer<CChar>?, Int) -> Int) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.errorBytesMax) { buffer in
+            let count = write(buffer.baseAddress, buffer.count)
             return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
         }
     }
 
     private static func metadata(_ llama: OpaquePointer, _ key: String) -> String? {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-            let count = hearth_llama_metadata(llama, key, buffer.baseAddress, buffer.count)
-            return count > 0 ? String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self) : nil
-        }
+        let text = Self.text { hearth_llama_metadata(llama, key, $0, $1) }
+        return text.isEmpty ? nil : text
     }
 }
 

@@ -29,7 +29,7 @@ struct Sequence {
     /// there.
     var beginning: SharedBeginning?
     /// How many tokens are drafted for it.
-    var draft = DraftLength()
+    var draftLengths: [DraftSource: DraftLength] = [:]
     /// Whether it was given cells to compute in (`CacheRoom`).
     var hasRoom = false
     /// It gave way to others, and no sequence has ended since.

@@ -24,12 +24,14 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let samplers = "samplers"
     /// Drafts tokens by looking them up in the sequence.
     package static let draftLookup = "draft_lookup"
+    /// Drafts tokens with a second model.
+    package static let draftModel = "draft_model"
     /// Counts the tokens of a prompt.
     package static let countTokens = "count_tokens"
     /// Tells the tokens of a prompt, and its text.
     package static let tokenize = "tokenize"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup]
+    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

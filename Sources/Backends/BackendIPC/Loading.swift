@@ -20,12 +20,14 @@ package struct Load: WireMessage, Equatable, Sendable {
     package var adapters: [LoadedAdapter] = []
     /// Whether tokens are drafted by looking them up in the sequence.
     package var draftLookup = false
+    /// The descriptor of the weights of a second model that drafts tokens; nil: there is none.
+    package var draftWeightsDescriptor: UInt32?
 
     package init(
         model: String, weightsDescriptor: UInt32? = nil, furtherWeightsDescriptors: [UInt32] = [],
         weightsBytes: UInt64 = 0, contextTokens: UInt32 = 0, maxSequences: UInt32, threads: UInt32 = 1,
         options: [String: String] = [:], chatTemplate: String = "", inspectOnly: Bool = false,
-        adapters: [LoadedAdapter] = [], draftLookup: Bool = false
+        adapters: [LoadedAdapter] = [], draftLookup: Bool = false, draftWeightsDescriptor: UInt32? = nil
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -39,6 +41,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         self.inspectOnly = inspectOnly
         self.adapters = adapters
         self.draftLookup = draftLookup
+        self.draftWeightsDescriptor = draftWeightsDescriptor
     }
 
     package var encodedSize: Int {
@@ -52,6 +55,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         size += WireSize.field(10, varint: inspectOnly ? 1 : 0)
         for adapter in adapters { size += WireSize.field(11, message: adapter) }
         if draftLookup { size += WireSize.field(12, varint: 1) }
+        if let draftWeightsDescriptor { size += WireSize.field(13, varint: UInt64(draftWeightsDescriptor)) }
         return size
     }
 
@@ -71,6 +75,7 @@ package struct Load: WireMessage, Equatable, Sendable {
         writer.field(10, varint: inspectOnly ? 1 : 0)
         for adapter in adapters { writer.field(11, message: adapter) }
         if draftLookup { writer.field(12, varint: 1) }
+        if let draftWeightsDescriptor { writer.field(13, varint: UInt64(draftWeightsDescriptor)) }
     }
 
     /// The size of the further descriptors, packed.
@@ -94,6 +99,7 @@ package struct Load: WireMessage, Equatable, Sendable {
             case (10, .varint): inspectOnly = try reader.varint() != 0
             case (11, .bytes): adapters.append(try LoadedAdapter(decoding: try reader.bytes()))
             case (12, .varint): draftLookup = try reader.bool()
+            case (13, .varint): draftWeightsDescriptor = try reader.uint32()
             default: try reader.skip(field.type)
             }
         }

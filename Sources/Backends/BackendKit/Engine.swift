@@ -127,6 +127,8 @@ public struct Capability: Hashable, Sendable {
     public static let logprobs = Capability("logprobs")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
+    /// Drafts tokens with a second, smaller model (`LoadRequest.draftWeightsDescriptor`).
+    public static let draftModel = Capability("draft_model")
 }
 
 /// The prompt tokens of a sequence.

@@ -28,6 +28,10 @@ public struct LoadRequest: Equatable, Sendable {
     /// Whether to draft tokens by looking up what followed the last ones earlier in the sequence; false without the
     /// capability `.draftLookup`.
     public var draftLookup: Bool
+    /// The descriptor of the weights of a second, smaller model that drafts tokens, one file, open for reading and seekable
+    /// for the life of the process; nil where there is none, and always without the capability `.draftModel`. Where
+    /// `draftLookup` is set too, it drafts what the lookup does not find.
+    public var draftWeightsDescriptor: Int32?
 
     /// A low-rank adapter (LoRA) of the model.
     public struct Adapter: Equatable, Sendable {
@@ -52,7 +56,7 @@ public struct LoadRequest: Equatable, Sendable {
         model: String, weightsDescriptor: Int32? = nil, furtherWeightsDescriptors: [Int32] = [],
         weightsBytes: UInt64 = 0, contextTokens: Int = 0, maxSequences: Int = 1, threads: Int = 1,
         options: [String: String] = [:], chatTemplate: String? = nil, adapters: [Adapter] = [],
-        draftLookup: Bool = false
+        draftLookup: Bool = false, draftWeightsDescriptor: Int32? = nil
     ) {
         self.model = model
         self.weightsDescriptor = weightsDescriptor
@@ -65,6 +69,7 @@ public struct LoadRequest: Equatable, Sendable {
         self.chatTemplate = chatTemplate
         self.adapters = adapters
         self.draftLookup = draftLookup
+        self.draftWeightsDescriptor = draftWeightsDescriptor
     }
 
     init(_ load: Load) {
@@ -78,7 +83,8 @@ public struct LoadRequest: Equatable, Sendable {
                 Adapter(
                     name: $0.name, descriptor: Int32(truncatingIfNeeded: $0.descriptor), scale: $0.scale,
                     isDefault: $0.isDefault)
-            }, draftLookup: load.draftLookup)
+            }, draftLookup: load.draftLookup,
+            draftWeightsDescriptor: load.draftWeightsDescriptor.map { Int32(truncatingIfNeeded: $0) })
     }
 }
 

@@ -15,6 +15,7 @@ extension BackendDefinition {
         let adapters = zip(model.adapters, descriptors.dropFirst(parts.count)).map {
             LoadedAdapter(name: $0.name, descriptor: $1, scale: $0.scale, isDefault: $0.isDefault)
         }
+        let draft = weights?.draft == nil ? nil : descriptors.last
         return Load(
             model: model.id, weightsDescriptor: parts.first,
             furtherWeightsDescriptors: Array(parts.dropFirst()), weightsBytes: weights?.partBytes ?? 0,
@@ -22,7 +23,7 @@ extension BackendDefinition {
             maxSequences: min(model.maxSequences ?? limits.sequencesDefault, limits.sequencesMax),
             threads: LaunchPlanner.threads(manifest, owner), options: model.options,
             chatTemplate: model.chatTemplate ?? "", inspectOnly: inspectOnly, adapters: adapters,
-            draftLookup: model.draftLookup)
+            draftLookup: model.draftLookup, draftWeightsDescriptor: draft)
     }
 
     /// What a backend with these capabilities lacks for its model, as the end of a sentence with the remedy; nil when it
@@ -47,15 +48,23 @@ extension BackendDefinition {
         guard !model.draftLookup || capabilities.contains(Hello.draftLookup) else {
             return "drafts no tokens; leave \"draft\" out of the model's settings"
         }
+        guard model.draftFile == nil || capabilities.contains(Hello.draftModel) else {
+            return
+                "drafts no tokens with a second model (it lacks \"\(Hello.draftModel)\"); leave \"file\" out of \"draft\" in "
+                + "the model's settings"
+        }
         return nil
     }
 
     /// Why it cannot load its model yet, as the end of a sentence about it; nil where there is nothing to wait for.
     func wait(for looks: [WeightsLook]) -> String? {
         guard let wait = looks.wait(for: weights.places) else { return nil }
-        let parts = weights.places.count - model.adapters.count
-        guard let index = looks.firstIndex(of: .missing), index >= parts, index - parts < model.adapters.count else {
+        let parts = weights.places.count - model.adapters.count - (model.draftFile == nil ? 0 : 1)
+        guard let index = looks.firstIndex(of: .missing), index >= parts, index < weights.places.count else {
             return wait
+        }
+        guard index - parts < model.adapters.count else {
+            return "\(wait); bring it, or take \"file\" out of \"draft\" in its settings"
         }
         return
             "\(wait); bring it, or take \"\(model.adapters[index - parts].name)\" out of \"adapters\" in its settings"

@@ -28,7 +28,7 @@ struct BackendDefinition: Equatable, Sendable {
     enum WeightsPlace: Hashable, Sendable {
         /// The model has no weights.
         case none
-        /// Their file, or all of their parts in order, and then the model's adapters.
+        /// Their file, or all of their parts in order, and then the model's adapters and its draft model.
         case at([PlaceWithin])
         /// The weights may not lie where the manifest says; a sentence with the remedy.
         case refused(String)
@@ -150,7 +150,7 @@ extension BackendDefinition.WeightsPlace {
             places.count <= countMax
             ? .at(places)
             : .refused(
-                "the model has \(places.count) files with its adapters, and at most \(countMax) are handed over; join its "
+                "the model has \(places.count) files with all that its settings name, and at most \(countMax) are handed over; join its "
                     + "parts, with: llama-gguf-split --merge")
     }
 

@@ -47,7 +47,8 @@ struct BackendFolder: Equatable, Sendable {
             folder.ignored.append(
                 IgnoredFile(
                     name: "what else lies there",
-                    reason: "beyond the \(limits.folderEntriesMax) entries that are looked at; keep backends in the folder "
+                    reason:
+                        "beyond the \(limits.folderEntriesMax) entries that are looked at; keep backends in the folder "
                         + "and nothing else"))
         }
         for name in names.prefix(limits.folderEntriesMax).sorted() where !isTemporary(name) {

@@ -59,8 +59,7 @@ struct BackendStart: Sendable {
         if let wait = definition.wait(for: look()) { throw WeightsAwaited(description: wait) }
         do {
             let files = try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) }
-            let adapters = definition.model.adapters.count
-            let weights = ModelWeights(parts: files.dropLast(adapters), adapters: files.suffix(adapters))
+            let weights = ModelWeights(files, of: definition.model)
             if digests != nil, let pinned = definition.pinnedDigest, weights.digest != pinned {
                 let all =
                     weights.parts.count > 1

@@ -120,7 +120,7 @@ extension CatalogReader {
         let models = catalog.models.values.map { ($0, order[folder(of: $0.path)] ?? .max) }
             .sorted { ($0.1, $0.0.path) < ($1.1, $1.0.path) }
         let adapters = adapterPaths(of: catalog.models.values)
-        let shown = Set(adapters.map { printable($0) })
+        let shown = Set((adapters.union(draftPaths(of: catalog.models.values))).map { printable($0) })
         catalog.unserved.removeAll { shown.contains($0.path) }
         var count = 0
         for (model, _) in models where !adapters.contains(model.path) || !model.sidecar.settings.adapters.isEmpty {
@@ -169,6 +169,11 @@ extension CatalogReader {
         models.reduce(into: []) { paths, model in
             paths.formUnion(model.sidecar.settings.adapters.map { "\(folder(of: model.path))/\($0.file)" })
         }
+    }
+
+    /// The files that settings in force name as draft models. One with a model's ending is a model of its own, too.
+    private func draftPaths(of models: some Sequence<ModelEntry>) -> Set<String> {
+        Set(models.compactMap { model in model.sidecar.settings.draftFile.map { "\(folder(of: model.path))/\($0)" } })
     }
 
     private func folder(of path: String) -> String {

@@ -22,7 +22,8 @@ struct ModelFolder: Equatable, Sendable {
             folder.unserved.append(
                 UnservedFile(
                     path: printable(path),
-                    reason: "a folder with more than \(namesMax) entries, and only so many are looked at; keep models in "
+                    reason:
+                        "a folder with more than \(namesMax) entries, and only so many are looked at; keep models in "
                         + "it and nothing else, or give some a folder of their own (--models)"))
         }
         for name in names.prefix(namesMax).sorted() where !name.hasPrefix(".") {

@@ -1,15 +1,26 @@
 internal import Cryptography
 internal import LinuxSystem
+internal import SandboxPolicy
 
-/// The files of a model that its process has open: its weights, in one file or in parts, and its adapters.
+/// The files of a model that its process has open: its weights, in one file or in parts, its adapters, and its draft model.
 struct ModelWeights: Sendable {
     /// The weights: the file, or all of its parts in their order; at least one.
     let parts: [ModelFile]
     /// In the order of the model's settings.
     let adapters: [ModelFile]
+    /// The second model that drafts tokens; nil where there is none.
+    let draft: ModelFile?
+
+    /// Of all files, in the order in which they are handed over.
+    init(_ files: [ModelFile], of model: BackendManifest.Model) {
+        var files = files
+        draft = model.draftFile == nil ? nil : files.popLast()
+        adapters = files.suffix(model.adapters.count)
+        parts = files.dropLast(model.adapters.count)
+    }
 
     /// All of them, in the order in which they are handed over.
-    var files: [ModelFile] { parts + adapters }
+    var files: [ModelFile] { parts + adapters + (draft.map { [$0] } ?? []) }
 
     /// Of the files, in their order; borrowed from them.
     var descriptors: [CInt] { files.map { $0.descriptor.raw } }

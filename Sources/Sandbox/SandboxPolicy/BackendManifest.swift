@@ -49,6 +49,8 @@ package struct BackendManifest: Equatable, Sendable {
         package var adapters: [ModelAdapter] = []
         /// Whether its backend drafts tokens by looking them up in the sequence.
         package var draftLookup = false
+        /// The name of the file beside the model that has a second, smaller model, which drafts tokens; nil: there is none.
+        package var draftFile: String?
         /// When it is loaded, and for how long; nil: the default of the place where it was found.
         package var residence: Residence?
 
@@ -144,6 +146,9 @@ extension BackendManifest {
         if model.file == nil, !model.adapters.isEmpty {
             throw entry.failure("adapters", "has no meaning for a model without weights; name them as \"file\"")
         }
+        if model.file == nil, model.draftFile != nil {
+            throw entry.failure("draft", "names a \"file\", which has no meaning for a model without weights")
+        }
         if model.chatTemplateFile != nil {
             throw entry.failure(
                 "chatTemplate",
@@ -212,8 +217,12 @@ extension BackendManifest.Model {
         try takeChatTemplate(entry)
         adapters = try ModelAdapter.all(entry)
         if let node = entry.node("draft") {
-            let draft = try JSONObjectReader(node, "\"draft\"", keys: ["lookup"], file: entry.file)
+            let draft = try JSONObjectReader(node, "\"draft\"", keys: ["lookup", "file"], file: entry.file)
             draftLookup = try draft.bool("lookup") ?? false
+            draftFile = try draft.string("file")
+            if let draftFile, !Self.isNameOfFile(draftFile) {
+                throw draft.failure("file", "must be the name of a file beside the model, without a folder")
+            }
         }
         let keepAlive = try entry.integer("keepAliveSeconds", max: UInt64(UInt32.max)).map { UInt32($0) }
         switch try entry.string("load") {
@@ -250,10 +259,11 @@ extension BackendManifest.Model {
     }
 
     /// The paths of all files that its process opens, where its weights lie at this path: the weights, with all of their
-    /// parts, then the adapters in their order.
+    /// parts, then the adapters in their order, then the draft model.
     package func paths(ofFilesAt path: String) -> [String] {
         let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-        return ModelParts.paths(ofModelAt: path) + adapters.map { folder + $0.file }
+        let further = adapters.map(\.file) + (draftFile.map { [$0] } ?? [])
+        return ModelParts.paths(ofModelAt: path) + further.map { folder + $0 }
     }
 
     /// Why a text can be no chat template, to go on after its name; nil where nothing speaks against it.

@@ -72,6 +72,7 @@ extension SeededRandom {
                 }
             }
             load.draftLookup = chance()
+            if chance() { load.draftWeightsDescriptor = number32() }
         }
     }
 

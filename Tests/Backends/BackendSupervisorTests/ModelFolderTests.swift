@@ -90,6 +90,35 @@ struct ModelFolderTests {
         #expect(try catalog().definitions.map(\.model.id) == ["formal", "fox"], "neither hides the other")
     }
 
+    @Test("its draft model is a file of it, behind its adapters, and a model of its own if its name ends as one")
+    func draft() throws {
+        serve("llama")
+        let path = first.write("fox.gguf", "weights")
+        let adapter = first.write("formal.lora", "adapter")
+        first.write(
+            "fox.json", #"{"adapters": {"formal": {"file": "formal.lora"}}, "draft": {"file": "small.draft"}}"#)
+        let waiting = try catalog()
+        let definition = try #require(waiting.definitions.first)
+        #expect(definition.weights.places.map(\.path) == [path, adapter, first.file("small.draft")])
+        let looks = try #require(waiting.files[BackendCatalog.Key(name: "llama", model: "fox")]?.weights)
+        #expect(
+            definition.wait(for: looks)
+                == "waits for its weights: \(first.file("small.draft")) is missing; bring it, or take \"file\" out of "
+                + "\"draft\" in its settings")
+        #expect(
+            definition.lack(of: ["adapters", "draft_lookup"], nil)
+                == "drafts no tokens with a second model (it lacks \"draft_model\"); leave \"file\" out of \"draft\" in the "
+                + "model's settings")
+        #expect(definition.lack(of: ["adapters", "draft_model"], nil) == nil)
+        first.write("small.draft", "small")
+        let whole = try catalog(before: waiting)
+        #expect(whole.unserved.isEmpty && whole.definitions.map(\.model.id) == ["fox"])
+        #expect(whole.files[BackendCatalog.Key(name: "llama", model: "fox")]?.weights.byteCount == 19)
+        first.write("small.gguf", "small")
+        first.write("fox.json", #"{"draft": {"file": "small.gguf"}}"#)
+        #expect(try catalog().definitions.map(\.model.id) == ["fox", "small"])
+    }
+
     @Test("its settings say its id, its backend and all that a manifest says of a model")
     func settings() throws {
         serve("a")

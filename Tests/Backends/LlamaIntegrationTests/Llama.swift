@@ -18,12 +18,14 @@ extension BackendDriver {
 
     /// A process with a file of weights, which has not been asked for anything yet.
     static func unloadedLlama(
-        weights: String = Repository.demoModel, dataMebibytes: UInt64? = nil, adapters: [BackendProgram.Adapter] = []
+        weights: String = Repository.demoModel, dataMebibytes: UInt64? = nil, adapters: [BackendProgram.Adapter] = [],
+        draft: String? = nil
     ) throws -> BackendDriver {
         var program = BackendProgram(path: Built.path("llama"))
         program.weights = weights
         program.dataMebibytes = dataMebibytes
         program.adapters = adapters
+        program.draft = draft
         program.isQuiet = true
         return try BackendDriver(program, patienceSeconds: 60)
     }

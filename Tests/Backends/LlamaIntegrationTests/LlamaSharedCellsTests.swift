@@ -1,22 +1,28 @@
 import BackendDriver
 import BackendIPC
 import InferenceMessages
+import TestPlaces
 import Testing
 
 @Suite("How sequences of the llama backend share the cells of one cache", .serialized)
 struct LlamaSharedCellsTests {
     /// Four sequences that share the cells of one context.
-    private func backend(cells: UInt32 = 512) throws -> BackendDriver {
-        try .llama(contextTokens: cells, maxSequences: 4, options: ["cacheTokens": "\(cells)"])
+    private func backend(cells: UInt32 = 512, drafts: Bool = false) throws -> BackendDriver {
+        let backend = try BackendDriver.unloadedLlama(draft: drafts ? Repository.demoModel : nil)
+        try backend.load(
+            model: "demo", contextTokens: cells, maxSequences: 4, options: ["cacheTokens": "\(cells)"])
+        return backend
     }
 
     private func request(_ first: UInt32, prompt: UInt32, completion: UInt32) -> Hearth_V1_GenerateRequest {
         .tokens((0..<prompt).map { 100 + ($0 * 7 + first) % 400 }).endless(completion)
     }
 
-    @Test("Those that want more cells than there are end all the same, with what they would have alone")
-    func shortage() throws {
-        let backend = try backend(cells: 256)
+    @Test(
+        "Those that want more cells than there are end all the same, with what they would have alone",
+        arguments: [false, true])
+    func shortage(drafts: Bool) throws {
+        let backend = try backend(cells: 256, drafts: drafts)
         let stories = ["dragon", "wolf", "king", "fox"].map {
             Hearth_V1_GenerateRequest.question("Tell me a story about a \($0).")
         }
@@ -62,9 +68,9 @@ struct LlamaSharedCellsTests {
         #expect(try backend.finish(0).tokens.count == 150)
     }
 
-    @Test("What idle caches hold gives way to what is asked")
-    func idle() throws {
-        let backend = try backend()
+    @Test("What idle caches hold gives way to what is asked", arguments: [false, true])
+    func idle(drafts: Bool) throws {
+        let backend = try backend(drafts: drafts)
         let first = request(1, prompt: 300, completion: 5)
         func cached(_ request: Hearth_V1_GenerateRequest, _ scope: UInt8) throws -> UInt32? {
             let ended = try backend.complete(request, scope: [scope])

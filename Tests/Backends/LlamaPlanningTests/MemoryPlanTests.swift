@@ -25,6 +25,16 @@ struct MemoryPlanTests {
         #expect(plan(.max, context: 8_192, sequences: 1)?.sequences == 1)
     }
 
+    @Test("a draft model's context adds its cost, and nothing wraps")
+    func sum() {
+        var both = cost
+        both += MemoryPlan.Cost(bytesPerToken: 200, bytesPerSequence: 5, fixedBytes: 3)
+        #expect(both == MemoryPlan.Cost(bytesPerToken: 1_200, bytesPerSequence: 55, fixedBytes: 10))
+        both += MemoryPlan.Cost(bytesPerToken: .max, bytesPerSequence: 1, fixedBytes: .max)
+        #expect(both.bytesPerToken == .max && both.bytesPerSequence == 56 && both.fixedBytes == .max)
+        #expect(both.bytes(cells: 1, sequences: 1) == .max)
+    }
+
     @Test("the most that fits is found")
     func most() {
         for limit in [0, 1, 2, 63, 99] as [UInt64] { #expect(MemoryPlan.most(below: 100) { $0 <= limit } == limit) }

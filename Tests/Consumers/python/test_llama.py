@@ -274,6 +274,41 @@ def test_samplers_biases_and_log_probabilities_are_the_models_own(agent):
     run(scenario())
 
 
+def test_a_draft_model_changes_no_token_and_its_guesses_are_counted(agent):
+    shutil.copy(SHIPPED / "hearth-demo.gguf", agent.model_folder / "small.draft")
+    for name, draft in (("drafted", {"file": "small.draft"}), ("undrafted", {"file": "nowhere.draft"})):
+        shutil.copy(SHIPPED / "hearth-demo.gguf", agent.model_folder / f"{name}.gguf")
+        (agent.model_folder / f"{name}.json").write_text(json.dumps({"draft": draft}))
+    wait_until(lambda: agent.backends().get("drafted", {}).get("state") == "unloaded", "found")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            for temperature in (0, 1):
+                turns = []
+                for model in (MODEL, "drafted"):
+                    asked = request("Tell me a story about a bear.", max_tokens=120, model=model)
+                    asked.sampling.temperature = temperature
+                    turns.append(await read_turn(stub.Generate(asked)))
+                    check(turns[-1])
+                plain, drafted = turns
+                assert plain.token_ids == drafted.token_ids and plain.text == drafted.text
+                assert plain.usage.drafted_tokens == 0
+                assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens > 0
+
+    run(scenario())
+
+    def is_told(model, why):
+        wait_until(lambda: why in agent.backends().get(model, {}).get("detail", ""), f"{model}: {why}")
+
+    # One that is missing is told with its name, and nothing but that model waits for it.
+    is_told("undrafted", "nowhere.draft is missing; bring it, or take \"file\" out of \"draft\" in its settings")
+    # One that is replaced is followed, as the model's own file is.
+    (agent.model_folder / ".page").write_text("<html></html>")
+    (agent.model_folder / ".page").rename(agent.model_folder / "small.draft")
+    is_told("drafted", "the file of the draft model is an HTML page")
+
+
 def test_the_settings_of_a_model_choose_tokens_and_the_template_where_a_request_does_not(agent):
     def model(name, settings):
         shutil.copy(SHIPPED / "hearth-demo.gguf", agent.model_folder / f"{name}.gguf")

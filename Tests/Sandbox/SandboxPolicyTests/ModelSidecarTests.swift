@@ -48,15 +48,17 @@ struct ModelSidecarTests {
         #expect(try parsed(#"{"replicas": 16}"#).settings.replicas == 16)
         let adapted = try parsed(
             #"{"adapters": {"z.1": {"file": "z.gguf", "scale": -0.5, "default": true}, "a": {"file": "a b.gguf"}},"#
-                + #" "draft": {"lookup": true}}"#
+                + #" "draft": {"lookup": true, "file": "s.gguf"}}"#
         ).settings
         #expect(
             adapted.adapters == [
                 ModelAdapter(name: "a", file: "a b.gguf"),
                 ModelAdapter(name: "z.1", file: "z.gguf", scale: -0.5, isDefault: true),
             ])
-        #expect(adapted.paths(ofFilesAt: "/m/x.gguf") == ["/m/x.gguf", "/m/a b.gguf", "/m/z.gguf"])
-        #expect(adapted.draftLookup)
+        #expect(adapted.paths(ofFilesAt: "/m/x.gguf") == ["/m/x.gguf", "/m/a b.gguf", "/m/z.gguf", "/m/s.gguf"])
+        #expect(adapted.draftLookup && adapted.draftFile == "s.gguf")
+        let drafted = try parsed(#"{"draft": {"file": "s.gguf"}}"#).settings
+        #expect(!drafted.draftLookup && drafted.paths(ofFilesAt: "x.gguf") == ["x.gguf", "s.gguf"])
         #expect(try parsed(#"{"load": "start"}"#).settings.residence == .always)
         #expect(try parsed(#"{"load": "demand"}"#).settings.residence == .onDemand(keepAliveSeconds: nil))
     }
@@ -89,6 +91,9 @@ struct ModelSidecarTests {
             (#""adapters": {"a": {"file": "a", "scales": 1}}"#, "did you mean 'scale'?"),
             (#""draft": true"#, #""draft" must be an object"#), (#""draft": {"lookup": 1}"#, "must be true or false"),
             (#""draft": {"look": true}"#, "unknown key 'look'"),
+            (#""draft": {"file": true}"#, "'file' must be a string"),
+            (#""draft": {"file": "../s.gguf"}"#, "'file' must be the name of a file beside the model"),
+            (#""draft": {"file": ""}"#, "'file' must be the name of a file beside the model"),
             (#""sampling": {"temperatur": 1}"#, "did you mean 'temperature'?"),
             (#""sampling": {"seed": 1}"#, "unknown key 'seed'"),
             (#""sampling": {"temperature": 2.1}"#, "'temperature' must be a number, 0.0 to 2.0, not the number 2.1"),

@@ -23,6 +23,9 @@ extension BackendDriver {
                 name: adapter.name, descriptor: BackendProcess.firstAdapterDescriptor + UInt32(index),
                 scale: adapter.scale, isDefault: adapter.isDefault)
         }
+        if let program, program.draft != nil {
+            load.draftWeightsDescriptor = BackendProcess.firstAdapterDescriptor + UInt32(program.adapters.count)
+        }
         if let weights = program?.weights {
             load.weightsDescriptor = BackendProcess.weightsDescriptor
             load.weightsBytes = try FileFacts(following: weights).byteCount

@@ -5,7 +5,7 @@ package import LinuxSystem
 package final class BackendProcess {
     /// The descriptor that the weights are in the process; its socket is 3.
     package static let weightsDescriptor: UInt32 = 4
-    /// The descriptor of the first of its adapters; those of the others follow.
+    /// The descriptor of the first of its adapters; those of the others follow, and then its draft model's.
     package static let firstAdapterDescriptor: UInt32 = 5
 
     package var pid: CInt { handle.processID }
@@ -17,7 +17,8 @@ package final class BackendProcess {
     package init(_ program: BackendProgram, socket: CInt) throws(LinuxError) {
         let null = try Descriptor.open("/dev/null", O_RDWR)
         var descriptors = [null.raw, null.raw, program.isQuiet ? null.raw : STDERR_FILENO, socket]
-        let files = (program.weights.map { [$0] } ?? ["/dev/null"]) + program.adapters.map(\.path)
+        let further = program.adapters.map(\.path) + (program.draft.map { [$0] } ?? [])
+        let files = (program.weights.map { [$0] } ?? ["/dev/null"]) + further
         let opened = try files.map { path throws(LinuxError) in
             try OpenFile(path)
         }

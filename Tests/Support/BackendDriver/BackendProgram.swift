@@ -11,6 +11,8 @@ package struct BackendProgram: Sendable {
     package var weights: String?
     /// Adapters of the model: files that it gets open for reading, and that `Load` names.
     package var adapters: [Adapter] = []
+    /// A draft model: a file that it gets open for reading, and that `Load` names; nil: none.
+    package var draft: String?
     /// Whether its standard error is dropped; otherwise it is this process's.
     package var isQuiet = false
 

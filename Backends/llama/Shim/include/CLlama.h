@@ -1,5 +1,5 @@
-// llama.cpp as the llama backend needs it: one model, one context, one batch. No C++ exception leaves these functions;
-// one thread calls them all, but for tokenize and tokenize_chat, which one other thread may call meanwhile.
+// llama.cpp as the llama backend needs it: a model with one context and one batch, and a second one that drafts tokens for
+// it. No C++ exception leaves these functions; one thread calls them all, but for tokenize and tokenize_chat, which one other thread may call meanwhile.
 #ifndef HEARTH_CLLAMA_H
 #define HEARTH_CLLAMA_H
 
@@ -126,8 +126,8 @@ const char *hearth_llama_version(void);
 /// on any thread; when it returns, the process is aborted.
 void hearth_llama_begin(void (*gave_up)(const char *message));
 
-/// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `load_adapter`, `prepare`, `decode` or
-/// `tokenize` began; empty when there was none.
+/// The first error that the library wrote, or threw, on this thread since `open`, `inspect`, `load`, `load_adapter`, `load_draft`,
+/// `prepare`, `decode` or `tokenize` began; empty when there was none.
 void hearth_llama_first_error(char *text, size_t capacity);
 
 /// Facts from the header of a GGUF file.
@@ -196,6 +196,31 @@ typedef struct hearth_llama_applied {
 /// Has all that is decoded from now on computed with these adapters, and no others. False when llama.cpp refuses. Where
 /// they are others than before, the next decode prepares its graphs anew.
 bool hearth_llama_apply(hearth_llama *llama, const hearth_llama_applied *applied, size_t count);
+
+/// Opens the file of the draft model behind a descriptor, which it takes over. Otherwise as `hearth_llama_open`.
+size_t hearth_llama_open_draft(int descriptor, uint8_t *first, size_t capacity);
+
+/// As `hearth_llama_inspect`, of the draft model's file.
+hearth_llama_file_facts hearth_llama_inspect_draft(void);
+
+/// Loads the draft model that was opened: a model with a context of its own, and without a chat template. NULL when it
+/// cannot be loaded, for the reason in `hearth_llama_first_error`. Unless it is only measured, its file is closed.
+hearth_llama *hearth_llama_load_draft(hearth_llama_loading loading);
+
+/// Writes why a draft model's tokens are not the model's, to complete "its vocabulary ..."; returns the length, 0 when they
+/// are. Vocabularies may differ in the texts of special tokens, and by up to 128 tokens at the end, which are padding.
+size_t hearth_llama_vocabulary_flaw(const hearth_llama *llama, const hearth_llama *draft, char *text, size_t capacity);
+
+/// A guess at the next token.
+typedef struct hearth_llama_guess {
+    /// Negative when the logits contain a NaN or another unusable value.
+    int32_t token;
+    /// How likely the guessing model finds it, from 0 to 1.
+    float chance;
+} hearth_llama_guess;
+
+/// The likeliest token of those below `bound` after the batch's token `index`, which had `wants_logits`.
+hearth_llama_guess hearth_llama_likeliest(const hearth_llama *draft, int32_t index, int32_t bound);
 
 void hearth_llama_free(hearth_llama *llama);
 
