@@ -31,8 +31,8 @@
 /// the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
-/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `Finish.stop` and
-/// `Tokenize`; it may still grow until a release numbers it.
+/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `TokenRun.logprobs`,
+/// `Finish.stop` and `Tokenize`; it may still grow until a release numbers it.
 ///
 /// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
 /// reported to its owner and decides nothing.
@@ -318,8 +318,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
-  /// (`Load.draft_weights_descriptor`) and "tokenize" (`Tokenize`). A capability that is not named is never used. At most 32
-  /// names of at most 64 bytes, none of them twice.
+  /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), and "samplers",
+  /// "logit_bias" and "min_tokens" for the fields of a request that name them in inference.proto. A capability that is not
+  /// named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -494,9 +495,22 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
   /// The most sequences that the backend will run at once; at most `Load.max_sequences`, at least 1.
   package var maxSequences: UInt32 = 0
 
+  /// The values of the model that are in force where neither a request nor the model's settings say; without the seed. At
+  /// most 1,024 bytes. Consumers see them. Revision 2.
+  package var samplingDefaults: Hearth_V1_Sampling {
+    get {_samplingDefaults ?? Hearth_V1_Sampling()}
+    set {_samplingDefaults = newValue}
+  }
+  /// Returns true if `samplingDefaults` has been explicitly set.
+  package var hasSamplingDefaults: Bool {self._samplingDefaults != nil}
+  /// Clears the value of `samplingDefaults`. Subsequent reads from it will return its default value.
+  package mutating func clearSamplingDefaults() {self._samplingDefaults = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _samplingDefaults: Hearth_V1_Sampling? = nil
 }
 
 /// What a model is, and what loading it would take under the limits of this process. Only the backend can read the file; the
@@ -878,11 +892,24 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// it comes before. Sent only by a backend whose `Hello` named "reasoning", for a prompt of messages. Revision 2.
   package var reasoning: Data = Data()
 
+  /// The log-probabilities of the tokens, where the request has `output.logprobs` and the backend's `Hello` named "logprobs":
+  /// exactly one entry for each token then, in the same order and with the same id, and no more alternatives than asked for;
+  /// none otherwise. At most 160 bytes for each token and alternative. Revision 2.
+  package var logprobs: Hearth_V1_Logprobs {
+    get {_logprobs ?? Hearth_V1_Logprobs()}
+    set {_logprobs = newValue}
+  }
+  /// Returns true if `logprobs` has been explicitly set.
+  package var hasLogprobs: Bool {self._logprobs != nil}
+  /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
+  package mutating func clearLogprobs() {self._logprobs = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _finish: Hearth_Backend_V1_Finish? = nil
+  fileprivate var _logprobs: Hearth_V1_Logprobs? = nil
 }
 
 /// How a sequence ended.
@@ -1743,7 +1770,7 @@ nonisolated extension Hearth_Backend_V1_LoadProgress: SwiftProtobuf.Message, Swi
 
 nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Loaded"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_context_tokens\0\u{3}max_sequences\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_context_tokens\0\u{3}max_sequences\0\u{4}\u{8}sampling_defaults\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1753,24 +1780,33 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.maxContextTokens) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._samplingDefaults) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.maxContextTokens != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxContextTokens, fieldNumber: 1)
     }
     if self.maxSequences != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxSequences, fieldNumber: 2)
     }
+    try { if let v = self._samplingDefaults {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_Backend_V1_Loaded, rhs: Hearth_Backend_V1_Loaded) -> Bool {
     if lhs.maxContextTokens != rhs.maxContextTokens {return false}
     if lhs.maxSequences != rhs.maxSequences {return false}
+    if lhs._samplingDefaults != rhs._samplingDefaults {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2356,7 +2392,7 @@ nonisolated extension Hearth_Backend_V1_TokenBatch: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TokenRun"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0\u{1}logprobs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2369,6 +2405,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
       case 3: try { try decoder.decodeSingularBytesField(value: &self.text) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._finish) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.reasoning) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._logprobs) }()
       default: break
       }
     }
@@ -2394,6 +2431,9 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     if !self.reasoning.isEmpty {
       try visitor.visitSingularBytesField(value: self.reasoning, fieldNumber: 5)
     }
+    try { if let v = self._logprobs {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2403,6 +2443,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     if lhs.text != rhs.text {return false}
     if lhs._finish != rhs._finish {return false}
     if lhs.reasoning != rhs.reasoning {return false}
+    if lhs._logprobs != rhs._logprobs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
