@@ -508,7 +508,41 @@ bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t to
     });
 }
 
+// Takes breakers as tokens; the library declares it in no header that it installs.
+llama_sampler *llama_sampler_init_dry_testing(float multiplier, float base, int32_t allowedLength, int32_t window,
+                                              const std::vector<std::vector<llama_token>> &breakers);
+
 namespace {
+
+/// The sequences of tokens in which a text may stand, for DRY: a token that contains it, or one that its beginning ends and
+/// the tokens of its rest. The library tokenizes the rest anew for every token, which takes a second for some texts.
+void addBreaker(const llama_vocab *vocabulary, const std::string &text, std::vector<std::vector<llama_token>> &sequences) {
+    // By the length of the beginning; empty: not asked for yet.
+    std::vector<std::vector<llama_token>> rests(text.size());
+    char buffer[1024];
+    for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
+        const int32_t length = llama_token_to_piece(vocabulary, token, buffer, sizeof buffer, 0, true);
+        if (length <= 0) continue;
+        const std::string_view piece(buffer, size_t(length));
+        if (piece.find(text) != std::string_view::npos) {
+            sequences.push_back({token});
+            continue;
+        }
+        for (size_t begun = std::min(piece.size(), text.size() - 1); begun > 0; begun--) {
+            if (piece.substr(piece.size() - begun) != std::string_view(text).substr(0, begun)) continue;
+            auto &rest = rests[begun];
+            if (rest.empty()) {
+                rest.resize(64);
+                const int32_t count = llama_tokenize(vocabulary, text.data() + begun, int32_t(text.size() - begun),
+                                                     rest.data(), int32_t(rest.size()), false, false);
+                rest.resize(size_t(std::clamp(count, 0, 64)));
+            }
+            if (rest.empty()) continue;
+            sequences.push_back({token});
+            sequences.back().insert(sequences.back().end(), rest.begin(), rest.end());
+        }
+    }
+}
 
 /// A DRY sampler: a copy of the one that was made last, where that is of the same settings.
 llama_sampler *newDry(hearth_llama *llama, const hearth_llama_sampling &sampling, const hearth_llama_choices &choices) {
@@ -520,11 +554,17 @@ llama_sampler *newDry(hearth_llama *llama, const hearth_llama_sampling &sampling
     add(&sampling.dry_window, sizeof sampling.dry_window);
     for (size_t i = 0; i < choices.breaker_count; i++) add(choices.breakers[i], std::strlen(choices.breakers[i]) + 1);
     if (!llama->dry || llama->dryKey != key) {
-        // The library only reads the texts.
-        std::vector<const char *> breakers(choices.breakers, choices.breakers + choices.breaker_count);
-        llama->dry.reset(llama_sampler_init_dry(llama->vocabulary(), sampling.dry_multiplier, sampling.dry_base,
-                                                sampling.dry_allowed_length, sampling.dry_window, breakers.data(),
-                                                breakers.size()));
+        std::vector<std::vector<llama_token>> sequences;
+        for (size_t i = 0; i < choices.breaker_count; i++) {
+            if (*choices.breakers[i]) addBreaker(llama->vocabulary(), choices.breakers[i], sequences);
+        }
+        // The latter warns where there are none.
+        llama->dry.reset(sequences.empty()
+                             ? llama_sampler_init_dry(llama->vocabulary(), sampling.dry_multiplier, sampling.dry_base,
+                                                      sampling.dry_allowed_length, sampling.dry_window, nullptr, 0)
+                             : llama_sampler_init_dry_testing(sampling.dry_multiplier, sampling.dry_base,
+                                                              sampling.dry_allowed_length, sampling.dry_window,
+                                                              sequences));
         llama->dryKey = key;
     }
     return llama_sampler_clone(llama->dry.get());

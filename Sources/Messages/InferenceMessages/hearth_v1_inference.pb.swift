@@ -668,7 +668,7 @@ package nonisolated struct Hearth_V1_SequenceBreakers: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// At most 8, of 1 to 40 bytes each, without the byte 0.
+  /// At most 8, of 1 to 16 bytes each, without the byte 0.
   package var texts: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -41,7 +41,7 @@ struct RequestValidationTests {
                 $0.sampling.dryBase = 1
                 $0.sampling.dryAllowedLength = 65_536
                 $0.sampling.dryWindow = 0
-                $0.sampling.drySequenceBreakers.texts = Array(repeating: String(repeating: "x", count: 40), count: 8)
+                $0.sampling.drySequenceBreakers.texts = Array(repeating: String(repeating: "x", count: 16), count: 8)
                 $0.sampling.logitBias = (0..<1_024 as Range<UInt32>).map { number in
                     .with {
                         $0.tokenID = number
@@ -100,11 +100,11 @@ struct RequestValidationTests {
         Wrong("sampling.dry_sequence_breakers has more than 8 texts") {
             $0.sampling.drySequenceBreakers.texts = Array(repeating: "x", count: 9)
         },
-        Wrong("sampling.dry_sequence_breakers.texts[1] has 0 bytes; allowed: 1 to 40") {
+        Wrong("sampling.dry_sequence_breakers.texts[1] has 0 bytes; allowed: 1 to 16") {
             $0.sampling.drySequenceBreakers.texts = ["x", ""]
         },
-        Wrong("sampling.dry_sequence_breakers.texts[0] has 41 bytes") {
-            $0.sampling.drySequenceBreakers.texts = [String(repeating: "x", count: 41)]
+        Wrong("sampling.dry_sequence_breakers.texts[0] has 17 bytes") {
+            $0.sampling.drySequenceBreakers.texts = [String(repeating: "x", count: 17)]
         },
         Wrong("sampling.dry_sequence_breakers.texts[0] has 2 bytes, one of them 0") {
             $0.sampling.drySequenceBreakers.texts = ["x\0"]
