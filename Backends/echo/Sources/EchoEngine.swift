@@ -65,11 +65,15 @@ struct EchoEngine: Engine {
     mutating func tokenize(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> TokenList? {
         var tokens = TokenList()
         if case .tokenIDs(let ids) = request.prompt {
-            for id in ids { tokens.append(id, text: try Self.text(of: id)) }
+            for id in ids { (try Self.text(of: id)).withUnsafeBytes { _ = tokens.append(id, text: $0) } }
             return tokens
         }
         let text = try promptText(request.prompt)
-        EchoPrompt.visitTokens(of: text) { id, range in tokens.append(id, text: text[range]) }
+        text.withUnsafeBytes { bytes in
+            EchoPrompt.visitTokens(of: bytes) { id, range in
+                tokens.append(id, text: UnsafeRawBufferPointer(rebasing: bytes[range]))
+            }
+        }
         return tokens
     }
 

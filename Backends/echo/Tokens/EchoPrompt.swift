@@ -50,11 +50,13 @@ package struct EchoPrompt: Equatable, Sendable {
 
     /// Calls `body` for each token of a text, until it returns false: a word with the white space before it, the last one
     /// also with that behind it.
-    package static func visitTokens(of text: [UInt8], _ body: (_ id: UInt32, _ text: Range<Int>) -> Bool) {
+    package static func visitTokens(
+        of text: UnsafeRawBufferPointer, _ body: (_ id: UInt32, _ text: Range<Int>) -> Bool
+    ) {
         var word = EchoPrompt()
         var last: (id: UInt32, text: Range<Int>)?
-        for (index, byte) in text.enumerated() where !isSpace(byte) {
-            word.mix(byte)
+        for index in text.indices where !isSpace(text[index]) {
+            word.mix(text[index])
             guard index + 1 == text.count || isSpace(text[index + 1]) else { continue }
             if let last, !body(last.id, last.text) { return }
             // As many bits as the ids of completions have.

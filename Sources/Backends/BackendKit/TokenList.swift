@@ -12,8 +12,7 @@ public struct TokenList {
     /// Adds a token; its text has at most 1,024 bytes, and may begin or end inside a UTF-8 scalar. Returns false, and keeps
     /// nothing more, when all of them are longer than an answer may be: then the query is refused.
     @discardableResult
-    public mutating func append(_ id: UInt32, text: some Sequence<UInt8>) -> Bool {
-        let text = Array(text)
+    public mutating func append(_ id: UInt32, text: UnsafeRawBufferPointer) -> Bool {
         let size = WireSize.field(1, varint: UInt64(id)) + WireSize.field(2, byteCount: text.count)
         let whole = WireSize.field(1, byteCount: size)
         guard !isTooLong, bytes.count + whole <= ContractLimits.tokenizedBytesMax else {

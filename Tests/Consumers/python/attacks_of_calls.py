@@ -205,7 +205,7 @@ CALLS = [
     stock(
         "Tokenize of texts",
         TOKENIZE,
-        echo.request("word " * 1_000).SerializeToString(),
+        echo.request("word " * 3_000).SerializeToString(),
         expect=(OK, RESOURCE_EXHAUSTED),
         kibibytes=HELD_KIBIBYTES_MAX,
     ),
