@@ -24,11 +24,11 @@ final class AnswerText {
     init?(_ request: GenerateRequest, _ model: LlamaModel) {
         var stops = request.stopping.stop
         requestStops = stops.count
-        if case .messages(let messages) = request.prompt, messages.last?.role != .assistant {
+        if case .messages = request.prompt, request.prompt.continued == nil, request.grammar == nil {
             parser = model.newAnswer()
             stops += model.answerEnds
         } else {
-            // What an assistant's message has begun is continued as it is.
+            // What an assistant's message has begun is continued as it is, and what is held to a form is all text.
             parser = nil
         }
         self.stops = StopMatcher(stops)

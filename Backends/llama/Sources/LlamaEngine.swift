@@ -9,7 +9,7 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
-        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs,
+        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .grammar,
     ]
 
     var model: LlamaModel?
@@ -131,6 +131,9 @@ struct LlamaEngine: Engine {
         guard let sampler = model.sampler(request, prompt: prompt, contextTokens: contextTokens) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }
+        if let grammar = request.grammar {
+            try model.hold(sampler, to: grammar, given: request.prompt.continued ?? "")
+        }
         let adapters = try adapterSet(of: request)
         let scope = adapters.scope(within: request.cacheScope)
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
@@ -144,7 +147,7 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, logprobs: request.logprobs, answer: AnswerText(request, model), beginning: beginning,
+            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs, answer: AnswerText(request, model), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 
