@@ -147,7 +147,8 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs, answer: AnswerText(request, model), beginning: beginning,
+            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs,
+            answer: AnswerText(request, model), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 

@@ -315,10 +315,12 @@ final class LlamaModel: @unchecked Sendable {
         case Int32(HEARTH_LLAMA_GRAMMAR_UNFIT):
             throw EngineFault(
                 .invalidArgument,
-                "the last message, which is to be continued, does not begin as format wants it; leave it out, or change it")
+                "the last message, which is to be continued, does not begin as format wants it; leave it out, or change it"
+            )
         case Int32(HEARTH_LLAMA_GRAMMAR_EXCEEDS): throw EngineFault(.invalidArgument, Self.exceeds)
         case Int32(HEARTH_LLAMA_GRAMMAR_REFUSED):
-            throw EngineFault(.invalidArgument, "format.grammar is refused by llama.cpp: \(LoadFailure.plain(Self.firstError))")
+            throw EngineFault(
+                .invalidArgument, "format.grammar is refused by llama.cpp: \(LoadFailure.plain(Self.firstError))")
         default: throw EngineFault(.overloaded, "there is no memory to hold another text to a form; try again later")
         }
     }
