@@ -4,7 +4,11 @@
 #include <cmath>
 
 // The library's grammars, as its samplers use them; it declares them in no header that it installs.
-struct llama_grammar_element;
+struct llama_grammar_element {
+    /// One of the numbers below.
+    uint32_t type;
+    uint32_t value;
+};
 llama_grammar *llama_grammar_init_impl(const llama_vocab *vocabulary, const char *text, const char *root, bool isLazy,
                                        const char **patterns, size_t patternCount, const llama_token *tokens,
                                        size_t tokenCount);
@@ -44,7 +48,7 @@ auto bounded(TemplateBounds::Limits limits, Body body) {
 
 /// The number of bytes of the whole scalars at the beginning of a text, or -1 when it is no beginning of a text in UTF-8
 /// (RFC 3629, section 4).
-ptrdiff_t wholeScalars(const std::string &text) {
+ptrdiff_t wholeScalars(std::string_view text) {
     size_t place = 0;
     while (place < text.size()) {
         const auto byte = [&](size_t offset) { return static_cast<unsigned char>(text[place + offset]); };
@@ -64,6 +68,19 @@ ptrdiff_t wholeScalars(const std::string &text) {
         place += length;
     }
     return ptrdiff_t(place);
+}
+
+/// Whether an ASCII character is in the set of characters at a place of the grammar (llama-grammar.h, `llama_gretype`).
+bool matches(const llama_grammar_element *place, uint32_t character) {
+    constexpr uint32_t outside = 4, rangeEnd = 5, another = 6, any = 7;
+    const bool isOutside = place->type == outside;
+    bool isFound = place->type == any;
+    do {
+        const bool isRange = place[1].type == rangeEnd;
+        isFound |= place->value <= character && character <= (isRange ? place[1].value : place->value);
+        place += isRange ? 2 : 1;
+    } while (place->type == another);
+    return isFound != isOutside;
 }
 
 }  // namespace
@@ -91,25 +108,26 @@ TextHold::TextHold(const llama_vocab *vocabulary, const char *text, const std::s
 TextHold::~TextHold() = default;
 
 TemplateBounds::Limits TextHold::choosing() const {
-    // In a vocabulary of 49,000 tokens JSON takes 700 bytes of work a token.
+    // The text of a JSON string takes some 500 bytes of work for each token.
     const auto tokens = uint64_t(llama_vocab_n_tokens(vocabulary));
-    return {(16 << 20) + tokens * 4096, int64_t((16 << 20) + tokens * 512), stackBytes};
+    return {(16 << 20) + tokens * 2048, int64_t((16 << 20) + tokens * 512), stackBytes};
 }
 
-/// Whether a token has a text, which goes on with the sequence's text in UTF-8.
-bool TextHold::isText(llama_token token) {
-    piece.resize(1024);
+/// The text of a token that goes on with the sequence's text in UTF-8; empty where it has none, or none such.
+std::string_view TextHold::text(llama_token token) {
+    // No token's text is longer; one would be refused.
     const int32_t length = llama_token_to_piece(vocabulary, token, piece.data(), int32_t(piece.size()), 0, false);
-    if (length <= 0) return false;
-    piece.resize(size_t(length));
+    if (length <= 0) return {};
+    const std::string_view text(piece.data(), size_t(length));
     // The library's texts end with the byte 0.
-    if (piece.find('\0') != piece.npos) return false;
-    return wholeScalars(begun.empty() ? piece : begun + piece) >= 0;
+    if (text.find('\0') != text.npos) return {};
+    if (wholeScalars(begun.empty() ? text : begun + std::string(text)) < 0) return {};
+    return text;
 }
 
 bool TextHold::allows(llama_token token) {
     if (llama_vocab_is_eog(vocabulary, token)) return mayEnd();
-    if (!isText(token)) return false;
+    if (text(token).empty()) return false;
     llama_token_data candidate{token, 0, 0};
     llama_token_data_array alone{&candidate, 1, -1, false};
     bounded(accepting, [&] {
@@ -120,11 +138,25 @@ bool TextHold::allows(llama_token token) {
 }
 
 bool TextHold::mask(std::vector<llama_token_data> &candidates) {
+    // The library looks at every token for each way in which the text can go on. Most begin as none of them does.
+    std::array<bool, 128> begins{};
+    for (const auto &stack : llama_grammar_get_stacks(grammar.get())) {
+        if (stack.empty()) continue;
+        for (uint32_t character = 0; character < begins.size(); character++) {
+            begins[character] = begins[character] || matches(stack.back(), character);
+        }
+    }
+    const auto isNext = [&](llama_token token) {
+        const std::string_view text = this->text(token);
+        if (text.empty()) return false;
+        const auto first = size_t(static_cast<unsigned char>(text[0]));
+        return !begun.empty() || first >= begins.size() || begins[first];
+    };
     for (llama_token_data &candidate : candidates) {
-        const bool isPossible = llama_vocab_is_eog(vocabulary, candidate.id) ? mayEnd() : isText(candidate.id);
+        if (!std::isfinite(candidate.logit)) continue;
+        const bool isPossible = llama_vocab_is_eog(vocabulary, candidate.id) ? mayEnd() : isNext(candidate.id);
         if (!isPossible) candidate.logit = -INFINITY;
     }
-    // The library looks at each token that it is given.
     std::vector<llama_token_data> possible;
     std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(possible),
                  [](const llama_token_data &candidate) { return std::isfinite(candidate.logit); });
@@ -142,12 +174,13 @@ bool TextHold::mask(std::vector<llama_token_data> &candidates) {
 }
 
 void TextHold::accept(llama_token token) {
-    if (llama_vocab_is_eog(vocabulary, token) || !isText(token)) return;
+    if (llama_vocab_is_eog(vocabulary, token)) return;
+    const std::string added(text(token));
     bounded(accepting, [&] {
-        llama_grammar_accept_token(*grammar, token, piece);
+        llama_grammar_accept_token(*grammar, token, added);
         return true;
     });
-    begun += piece;
+    begun += added;
     begun.erase(0, size_t(std::max(ptrdiff_t(0), wholeScalars(begun))));
 }
 

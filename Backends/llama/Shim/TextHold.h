@@ -1,10 +1,12 @@
 #ifndef HEARTH_TEXT_HOLD_H
 #define HEARTH_TEXT_HOLD_H
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "TemplateBounds.h"
@@ -58,15 +60,15 @@ private:
         void operator()(llama_grammar *grammar) const;
     };
 
-    bool isText(llama_token token);
+    std::string_view text(llama_token token);
     TemplateBounds::Limits choosing() const;
 
     const llama_vocab *vocabulary;
     std::unique_ptr<llama_grammar, GrammarDeleter> grammar;
     /// The bytes of a scalar that is not whole yet.
     std::string begun;
-    /// The text of the token that was looked at last.
-    std::string piece;
+    /// Where texts of tokens are written.
+    std::array<char, 1024> piece;
 };
 
 }  // namespace hearth

@@ -35,7 +35,7 @@ struct GrammarWriter {
         let body: String
         switch rule {
         // As many as indentation needs, and never so many that nothing else comes.
-        case .blank: body = #"( " " | "\n" [ \t]{0,24} )?"#
+        case .blank: body = #"( " " | "\n" " "{0,16} )?"#
         case .scalar:
             // A half of a surrogate pair is no scalar, and is not written as an escape.
             body =
@@ -63,7 +63,7 @@ struct GrammarWriter {
     }
 
     /// A literal of this text.
-    static func literal(_ text: String) -> String {
+    static func literal(_ text: some StringProtocol) -> String {
         var literal = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

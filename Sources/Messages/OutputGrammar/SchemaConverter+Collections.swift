@@ -115,7 +115,7 @@ extension SchemaConverter {
                 if isRequired { return nil }
                 continue
             }
-            let text = "\(GrammarWriter.literal(jsonString(name) + ":")) \(blank) \(rule) \(blank)"
+            let text = "\(GrammarWriter.literal(jsonString(name).dropFirst() + ":")) \(blank) \(rule) \(blank)"
             members.append((text, isRequired))
         }
         var other: String?
@@ -147,27 +147,35 @@ extension SchemaConverter {
         return left
     }
 
+    /// Members come in the order of `members`, and others behind them. The quotation mark before a name stands before all names
+    /// that can come, so that only few ways are open where a blank can come too.
     private mutating func object(
         _ members: [(text: String, isRequired: Bool)], _ other: String?, _ others: Int
     ) throws(GrammarError) -> String {
         let blank = try writer.shared(.blank)
-        // What may follow a member, from the end, and what an object may begin with.
+        let mark = "\"\\\"\""
+        // What can follow a mark, and what can follow a member, with all that comes then.
+        var name: String?
         var behind = "\"}\""
-        var first = "\"}\""
         if let other, others > 0 {
-            let next = try writer.rule("\",\" \(blank) \(other)")
-            let most = others == .max ? "" : "\(others - 1)"
-            behind = try writer.rule("\(next){0,\(others == .max ? "" : "\(others)")} \"}\"")
-            first = try writer.rule("( \(other) \(next){0,\(most)} )? \"}\"")
+            let next = try writer.rule("\",\" \(blank) \(mark) \(other)")
+            let range = others == .max ? ("", "") : ("\(others)", "\(others - 1)")
+            behind = try writer.rule("\(next){0,\(range.0)} \"}\"")
+            name = try writer.rule("\(other) \(next){0,\(range.1)} \"}\"")
         }
+        var mayEnd = true
         for member in members.reversed() {
-            let rule = try writer.rule(member.text)
-            let (behindBefore, firstBefore) = (behind, first)
-            behind = try writer.rule(
-                "\",\" \(blank) \(rule) \(behindBefore)\(member.isRequired ? "" : " | \(behindBefore)")")
-            first = try writer.rule("\(rule) \(behindBefore)\(member.isRequired ? "" : " | \(firstBefore)")")
+            let rule = try writer.rule("\(member.text) \(behind)")
+            mayEnd = mayEnd && !member.isRequired
+            if !member.isRequired, let rest = name {
+                name = try writer.rule("\(rule) | \(rest)")
+            } else {
+                name = rule
+            }
+            behind = try writer.rule("\",\" \(blank) \(mark) \(name ?? rule)\(mayEnd ? " | \"}\"" : "")")
         }
-        return "\"{\" \(blank) \(first)"
+        guard let name else { return "\"{\" \(blank) \"}\"" }
+        return "\"{\" \(blank) ( \(mark) \(name)\(mayEnd ? " | \"}\"" : "") )"
     }
 
     /// What all parts say of a member; nil: of one whose name no part names.
@@ -186,13 +194,13 @@ extension SchemaConverter {
         return result
     }
 
-    /// The rule of the names, in quotation marks and without escapes, that are none of these.
+    /// The rule of the names, with the mark behind them and without escapes, that are none of these.
     private mutating func otherName(than names: [String]) throws(GrammarError) -> String {
         let plain = names.filter { $0.unicodeScalars.allSatisfy { $0 >= " " && $0 != "\"" && $0 != "\\" } }
         let rest = try writer.rule("[^\\\"\\\\\\x00-\\x1F\\x7F]* \"\\\"\"")
         var scalars = plain.map { Array($0.unicodeScalars) }
         scalars.sort { $0.lexicographicallyPrecedes($1) }
-        return "\"\\\"\" \(try otherName(scalars[...], from: 0, rest))"
+        return try otherName(scalars[...], from: 0, rest)
     }
 
     private mutating func otherName(

@@ -156,22 +156,32 @@ extension SchemaConverter {
         return true
     }
 
-    /// Throws for a keyword that is unknown, or that no grammar holds.
+    /// Throws for a keyword that is unknown, that no grammar holds, or whose value is of the wrong kind.
     private mutating func check(_ part: SchemaPart) throws(GrammarError) {
         guard case .object(let members) = part.node.value, checked.insert(part.path).inserted else { return }
         for member in members {
             let keyword = member.key
-            if SchemaKeyword.annotations.contains(keyword) || SchemaKeyword.typed[keyword] != nil { continue }
-            if keyword == "$id", !part.path.isEmpty {
-                throw part.failure(keyword, "stands within the schema, where it changes what $ref means; leave it out")
-            }
-            if SchemaKeyword.others.contains(keyword) { continue }
-            guard SchemaKeyword.refused.contains(keyword) else {
+            switch keyword {
+            case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum": _ = try part.number(keyword)
+            case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties":
+                _ = try part.count(keyword)
+            case "enum", "anyOf", "oneOf", "allOf", "prefixItems", "required": _ = try part.list(keyword)
+            case "properties": _ = try part.members(keyword)
+            case "pattern", "format", "$ref": _ = try part.string(keyword)
+            case "type", "const", "items", "additionalProperties", "uniqueItems": break
+            case "$id":
+                guard part.path.isEmpty else {
+                    throw part.failure(
+                        keyword, "stands within the schema, where it changes what $ref means; leave it out")
+                }
+            case _ where SchemaKeyword.annotations.contains(keyword): break
+            case _ where SchemaKeyword.refused.contains(keyword):
+                throw part.failure(keyword, "cannot be held to by a grammar; leave it out, or say it otherwise")
+            default:
                 let known = SchemaKeyword.others.union(SchemaKeyword.typed.keys)
-                throw part.failure(
-                    keyword, "is no keyword that is known\(NearestName.hint(for: keyword, among: known)); leave it out")
+                let hint = NearestName.hint(for: keyword, among: known)
+                throw part.failure(keyword, "is no keyword that is known\(hint); leave it out")
             }
-            throw part.failure(keyword, "cannot be held to by a grammar; leave it out, or say it otherwise")
         }
     }
 

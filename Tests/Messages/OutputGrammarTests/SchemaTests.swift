@@ -127,6 +127,8 @@ struct SchemaTests {
             ("{\"items\": {\"uniqueItems\": true}}", "/items/uniqueItems cannot be held"),
             ("{\"minLenght\": 3}", "/minLenght is no keyword that is known (did you mean 'minLength'?)"),
             ("{\"not\": {}}", "/not cannot"), ("{\"if\": {}, \"then\": {}}", "/if cannot"),
+            ("{\"type\": \"string\", \"required\": true}", "/required must be a list"),
+            ("{\"exclusiveMinimum\": true}", "/exclusiveMinimum must be a number"),
             ("{\"type\": \"text\"}", "/type names the string \"text\""), ("{\"items\": []}", "name it prefixItems"),
             (
                 "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"$ref\": \"#/$defs/b\"}, \"b\": {\"$ref\": \"#/$defs/a\"}}}",
