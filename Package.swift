@@ -95,6 +95,7 @@ var targets: [Target] = [
     // Formats of files and of messages.
     library("WireFormat", in: "Messages", ["ByteBuffer"]),
     library("StrictJSON", in: "Messages", ["LinuxSystem"]),
+    library("OutputGrammar", in: "Messages", ["StrictJSON"]),
     library("InferenceMessages", in: "Messages", [protobuf]),
     library("GRPCMessages", in: "Messages", [protobuf]),
 
@@ -165,7 +166,8 @@ var targets: [Target] = [
         "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
-            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "SandboxPolicy", "StrictJSON", "WireFormat",
+            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "StrictJSON",
+            "WireFormat",
             protobuf,
         ]),
     library(
@@ -214,7 +216,7 @@ var targets: [Target] = [
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
     .executableTarget(
-        name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
+        name: "echo", dependencies: ["BackendKit", "EchoTokens", "OutputGrammar"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
     // The decisions of the llama backend, without llama.cpp.
     .target(
@@ -238,6 +240,7 @@ var targets: [Target] = [
     tests(
         "WireFormatTests", of: "Messages", ["ByteBuffer", "InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
+    tests("OutputGrammarTests", of: "Messages", ["OutputGrammar"]),
     tests("ModelNamingTests", of: "Models", ["ModelNaming"]),
     tests("ModelPullTests", of: "Models", ["LinuxSystem", "ModelPull"]),
     tests("ModelDownloadTests", of: "Models", ["BaseEncodings", "ModelDownload", "ModelPull", "SeededRandom"]),

@@ -14,6 +14,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "TextHold.h"
 #include "ggml-cpu.h"
 #include "llama-ext.h"
 
@@ -99,6 +100,8 @@ struct hearth_llama_sampler {
     /// The tokens that are not chosen as the next `heldBack` ones.
     std::vector<llama_token> ends;
     uint32_t heldBack = 0;
+    /// What the text is held to; null: it is free.
+    std::unique_ptr<hearth::TextHold> hold;
 };
 
 namespace {
@@ -568,35 +571,88 @@ void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token) {
 
 namespace {
 
-/// Makes the tokens that end a completion impossible as the next one. Returns false when nothing else is possible.
-bool holdBackEnds(hearth_llama_sampler &sampler, std::vector<llama_token_data> &candidates) {
-    sampler.heldBack--;
+/// Runs `body`; what goes wrong with a grammar becomes a code.
+template <typename Body>
+int32_t guardedHold(Body body) {
+    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&]() -> int32_t {
+        try {
+            return body();
+        } catch (const hearth::HoldFailure &failure) {
+            switch (failure.kind) {
+            case hearth::HoldFailure::Kind::refused: return HEARTH_LLAMA_GRAMMAR_REFUSED;
+            case hearth::HoldFailure::Kind::unfit: return HEARTH_LLAMA_GRAMMAR_UNFIT;
+            case hearth::HoldFailure::Kind::exceeds: return HEARTH_LLAMA_GRAMMAR_EXCEEDS;
+            }
+            throw;
+        }
+    });
+}
+
+}  // namespace
+
+int32_t hearth_llama_hold(const hearth_llama *llama, hearth_llama_sampler *sampler, const char *grammar, const char *given,
+                          size_t given_bytes) {
+    clearError();
+    return guardedHold([&] {
+        const std::string before(given ? given : "", given_bytes);
+        sampler->hold = std::make_unique<hearth::TextHold>(llama->vocabulary(), grammar, before);
+        return 0;
+    });
+}
+
+bool hearth_llama_is_over(const hearth_llama_sampler *sampler) { return sampler->hold && sampler->hold->isOver(); }
+
+namespace {
+
+/// Takes the logits over as candidates, but for tokens that end a completion too early. Returns 0 or a code.
+int32_t takeLogits(hearth_llama &llama, const hearth_llama_sampler &sampler, const float *logits) {
+    auto &candidates = llama.candidates;
+    bool isAnyLikely = false;
+    for (size_t token = 0; token < candidates.size(); token++) {
+        const float logit = logits[token];
+        // Minus infinity is what masks a token. The comparison is false for what is not a number.
+        if (!(logit <= logitMax)) return HEARTH_LLAMA_NOT_A_NUMBER;
+        isAnyLikely |= logit >= -logitMax;
+        candidates[token] = {llama_token(token), logit, 0};
+    }
+    if (!isAnyLikely) return HEARTH_LLAMA_NOT_A_NUMBER;
+    if (sampler.heldBack == 0) return 0;
     for (const llama_token token : sampler.ends) candidates[size_t(token)].logit = -INFINITY;
-    return std::any_of(candidates.begin(), candidates.end(),
-                       [](const llama_token_data &token) { return token.logit >= -logitMax; });
+    const bool isAnyLeft = std::any_of(candidates.begin(), candidates.end(),
+                                       [](const llama_token_data &token) { return token.logit >= -logitMax; });
+    return isAnyLeft ? 0 : HEARTH_LLAMA_FAILED;
+}
+
+/// Chooses among the candidates; a token or HEARTH_LLAMA_FAILED.
+int32_t choose(hearth_llama &llama, const hearth_llama_sampler &sampler) {
+    llama_token_data_array choice{llama.candidates.data(), llama.candidates.size(), -1, false};
+    llama_sampler_apply(sampler.chain.get(), &choice);
+    if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return HEARTH_LLAMA_FAILED;
+    return choice.data[choice.selected].id;
 }
 
 }  // namespace
 
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index) {
-    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
+    return guardedHold([&]() -> int32_t {
         const float *logits = llama_get_logits_ith(llama->context.get(), index);
-        if (!logits) return int32_t(HEARTH_LLAMA_FAILED);
-        auto &candidates = llama->candidates;
-        bool isAnyLikely = false;
-        for (size_t token = 0; token < candidates.size(); token++) {
-            const float logit = logits[token];
-            // Minus infinity is what masks a token. The comparison is false for what is not a number.
-            if (!(logit <= logitMax)) return int32_t(HEARTH_LLAMA_NOT_A_NUMBER);
-            isAnyLikely |= logit >= -logitMax;
-            candidates[token] = {llama_token(token), logit, 0};
+        if (!logits) return HEARTH_LLAMA_FAILED;
+        if (const int32_t code = takeLogits(*llama, *sampler, logits)) return code;
+        int32_t token = choose(*llama, *sampler);
+        if (token < 0) return token;
+        hearth::TextHold *hold = sampler->hold.get();
+        // Most tokens are those that the model would have chosen anyway; looking at all of them takes much longer.
+        if (hold && !hold->allows(token)) {
+            takeLogits(*llama, *sampler, logits);
+            if (!hold->mask(llama->candidates)) {
+                return hold->mayEnd() ? HEARTH_LLAMA_GRAMMAR_OVER : HEARTH_LLAMA_GRAMMAR_STUCK;
+            }
+            token = choose(*llama, *sampler);
+            if (token < 0) return token;
+            if (!hold->allows(token)) return HEARTH_LLAMA_FAILED;
         }
-        if (!isAnyLikely) return int32_t(HEARTH_LLAMA_NOT_A_NUMBER);
-        if (sampler->heldBack > 0 && !holdBackEnds(*sampler, candidates)) return int32_t(HEARTH_LLAMA_FAILED);
-        llama_token_data_array choice{candidates.data(), candidates.size(), -1, false};
-        llama_sampler_apply(sampler->chain.get(), &choice);
-        if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return int32_t(HEARTH_LLAMA_FAILED);
-        const llama_token token = choice.data[choice.selected].id;
+        if (hold) hold->accept(token);
+        if (sampler->heldBack > 0) sampler->heldBack--;
         llama_sampler_accept(sampler->chain.get(), token);
         return token;
     });

@@ -155,7 +155,9 @@ extension LlamaModel {
             let chat = try ChatPrompt(messages, request.tools)
             if wantsText { return .text(try render(chat)) }
             let tokens = try tokenize(chat, runCharactersMax: longestRun, atMost: contextTokens)
-            guard wantsAnswer, messages.last?.role != .assistant, case .all(let ids, _) = tokens else { return tokens }
+            // What an assistant's message has begun is continued as it is, and what is held to a form is all text.
+            guard wantsAnswer, request.prompt.continued == nil, request.grammar == nil, case .all(let ids, _) = tokens
+            else { return tokens }
             return .all(ids, answer: try newAnswer(chat))
         case .tokenIDs(let ids):
             if let id = ids.first(where: { $0 >= facts.vocabulary }) {

@@ -250,16 +250,27 @@ extension LlamaEngine {
         let token: Int32
         switch model.sample(sequence.sampler, at: logitsIndex) {
         case .token(let chosen): token = chosen
+        case .formIsOver:
+            finish(number, .endOfTurn, &step)
+            return false
+        case .formIsStuck:
+            fail(
+                number, .invalidArgument,
+                "no token of \"\(modelID)\" goes on with the text as format wants it; allow other characters", &step)
+            return false
+        case .formExceeds:
+            fail(number, .invalidArgument, LlamaModel.exceeds, &step)
+            return false
         case .notANumber:
             fail(
-                number,
+                number, .internal,
                 """
                 "\(modelID)" computed something that is no number, so no token can be chosen; its weights are damaged, or \
                 made for another arithmetic
                 """, &step)
             return false
         case .failed:
-            fail(number, "no token could be chosen; the backend's log says why", &step)
+            fail(number, .internal, "no token could be chosen; the backend's log says why", &step)
             return false
         }
         let id = UInt32(bitPattern: token)
@@ -278,6 +289,10 @@ extension LlamaEngine {
         if isExpected { step.noteDraft(number, tokens: 0, accepted: 1) }
         if let ending = sequence.answer?.ending {
             finish(number, ending, &step)
+            return false
+        }
+        if sequence.isHeld, sequence.sampler.isOver {
+            finish(number, .endOfTurn, &step)
             return false
         }
         guard sequence.tokens.count + 1 < sequence.tokensMax else {
@@ -318,10 +333,10 @@ extension LlamaEngine {
         }
     }
 
-    /// Ends a sequence with an INTERNAL fault, and forgets its computed tokens.
-    private mutating func fail(_ number: Int, _ sentence: String, _ step: inout Step) {
+    /// Ends a sequence with a fault, and forgets its computed tokens.
+    private mutating func fail(_ number: Int, _ code: EngineFault.Code, _ sentence: String, _ step: inout Step) {
         guard let ended = discard(number) else { return }
-        step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
+        step.fail(number, EngineFault(code, sentence), prompt: ended.promptTokens)
     }
 
     /// A batch found no cells. Empties the idle cache that was used longest ago; when there is none, a sequence gives way,

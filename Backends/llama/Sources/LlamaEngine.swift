@@ -10,7 +10,7 @@ struct LlamaEngine: Engine {
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
         .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs,
-        .parts, .tools,
+        .parts, .tools, .grammar,
     ]
 
     var model: LlamaModel?
@@ -136,6 +136,9 @@ struct LlamaEngine: Engine {
         guard let sampler = model.sampler(request, prompt: prompt, contextTokens: contextTokens) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
         }
+        if let grammar = request.grammar {
+            try model.hold(sampler, to: grammar, given: request.prompt.continued ?? "")
+        }
         let adapters = try adapterSet(of: request)
         let scope = adapters.scope(within: request.cacheScope)
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
@@ -149,8 +152,8 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, logprobs: request.logprobs, answer: AnswerText(request.stopping, parser),
-            beginning: beginning,
+            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs,
+            answer: AnswerText(request.stopping, parser), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 

@@ -20,8 +20,14 @@ final class LlamaModel: @unchecked Sendable {
     /// The choice of the next token.
     enum Choice: Equatable {
         case token(Int32)
+        /// The text is whole, and the format lets nothing follow.
+        case formIsOver
         /// The logits contain a NaN or another unusable value.
         case notANumber
+        /// No token goes on as the format wants it.
+        case formIsStuck
+        /// The format takes more work or memory than a token may cost.
+        case formExceeds
         case failed
     }
 
@@ -288,10 +294,38 @@ final class LlamaModel: @unchecked Sendable {
     func sample(_ sampler: TokenSampler, at index: Int32) -> Choice {
         switch hearth_llama_sample(llama, sampler.pointer, index) {
         case Int32(HEARTH_LLAMA_NOT_A_NUMBER): .notANumber
+        case Int32(HEARTH_LLAMA_GRAMMAR_OVER): .formIsOver
+        case Int32(HEARTH_LLAMA_GRAMMAR_STUCK): .formIsStuck
+        case Int32(HEARTH_LLAMA_GRAMMAR_EXCEEDS): .formExceeds
         case let token where token >= 0: .token(token)
         default: .failed
         }
     }
+
+    /// Holds what a sampler chooses from here on to a grammar; `given` is the part of the text that stands before.
+    func hold(_ sampler: TokenSampler, to grammar: String, given: String) throws(EngineFault) {
+        var given = given
+        let code = given.withUTF8 { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { bytes in
+                grammar.withCString { hearth_llama_hold(llama, sampler.pointer, $0, bytes.baseAddress, bytes.count) }
+            }
+        }
+        switch code {
+        case 0: return
+        case Int32(HEARTH_LLAMA_GRAMMAR_UNFIT):
+            throw EngineFault(
+                .invalidArgument,
+                "the last message, which is to be continued, does not begin as format wants it; leave it out, or change it"
+            )
+        case Int32(HEARTH_LLAMA_GRAMMAR_EXCEEDS): throw EngineFault(.invalidArgument, Self.exceeds)
+        case Int32(HEARTH_LLAMA_GRAMMAR_REFUSED):
+            throw EngineFault(
+                .invalidArgument, "format.grammar is refused by llama.cpp: \(LoadFailure.plain(Self.firstError))")
+        default: throw EngineFault(.overloaded, "there is no memory to hold another text to a form; try again later")
+        }
+    }
+
+    static let exceeds = "format takes more time or memory than a text may cost; make it simpler, or less ambiguous"
 }
 
 // The weights file and the library's errors.
@@ -422,6 +456,9 @@ final class TokenSampler {
     fileprivate init(_ pointer: OpaquePointer) { self.pointer = pointer }
 
     deinit { hearth_llama_sampler_free(pointer) }
+
+    /// Whether its text is held to a form, whole, and nothing can follow.
+    var isOver: Bool { hearth_llama_is_over(pointer) }
 
     /// Lets penalties and DRY know a token of the prompt.
     func accept(_ token: Int32) { hearth_llama_sampler_accept(pointer, token) }

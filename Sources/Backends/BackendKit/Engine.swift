@@ -129,6 +129,8 @@ public struct Capability: Hashable, Sendable {
     public static let minTokens = Capability("min_tokens")
     /// Tells the log-probabilities of tokens (`GenerateRequest.logprobs`, `Step.emit`).
     public static let logprobs = Capability("logprobs")
+    /// Holds completions to a grammar (`GenerateRequest.grammar`).
+    public static let grammar = Capability("grammar")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
     /// Drafts tokens with a second, smaller model (`LoadRequest.draftWeightsDescriptor`).

@@ -24,6 +24,10 @@ extension GenerateRequest {
         stopping = draft.stopping
         backendOptions = draft.backendOptions
         adapters = draft.adapters
+        guard !draft.format.isOther else {
+            throw EngineFault(.unsupported, "the request's format is no grammar, and nothing else is known here")
+        }
+        grammar = draft.format.grammar
         logprobs = draft.output.logprobs.map { Int(min($0, UInt32(ContractLimits.logprobAlternativesMax))) }
     }
 
@@ -42,6 +46,22 @@ extension GenerateRequest {
         }
     }
 
+    /// The `hearth.v1.OutputFormat` of a request: the agent passes grammars on, and makes one of what else there is.
+    private struct Format {
+        var grammar: String?
+        /// A kind that is unknown: what is to be held must not run free.
+        var isOther = false
+
+        mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+            isOther = isOther || bytes.isEmpty
+            var reader = WireReader(bytes)
+            while let field = try reader.next() {
+                isOther = (field.number, field.type) != (2, .bytes)
+                if isOther { try reader.skip(field.type) } else { grammar = try reader.string(field: 2) }
+            }
+        }
+    }
+
     /// A request whose prompt may not have come yet.
     private struct Draft {
         var requestID = ""
@@ -51,6 +71,7 @@ extension GenerateRequest {
         var sampling = Sampling()
         var stopping = Stopping()
         var output = Output()
+        var format = Format()
         var backendOptions: [String: String] = [:]
         var adapters: [Adapter]?
 
@@ -66,6 +87,7 @@ extension GenerateRequest {
                 case (6, .bytes): try sampling.merge(try reader.bytes())
                 case (7, .bytes): try stopping.merge(try reader.bytes())
                 case (8, .bytes): try output.merge(try reader.bytes())
+                case (11, .bytes): try format.merge(try reader.bytes())
                 case (12, .bytes):
                     var use = tools ?? ToolUse()
                     try use.merge(try reader.bytes())

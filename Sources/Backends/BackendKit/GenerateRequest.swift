@@ -8,6 +8,14 @@ public struct GenerateRequest: Equatable, Sendable {
         case text(String)
         /// Token ids of the model's own vocabulary.
         case tokenIDs([UInt32])
+
+        /// The assistant's message at the end, which the completion continues; nil where the completion begins anew.
+        public var continued: String? {
+            guard case .messages(let messages) = self, let last = messages.last, last.role == .assistant else {
+                return nil
+            }
+            return last.content
+        }
     }
 
     /// One message of a conversation.
@@ -108,6 +116,11 @@ public struct GenerateRequest: Equatable, Sendable {
     /// Every token is emitted with its log-probability and with those of at most so many of the likeliest tokens, 0 to 20;
     /// nil: with none. Ignore it without the capability `.logprobs`.
     public var logprobs: Int?
+
+    /// The form of the completion, in GBNF, its first rule is "root": the text, behind that of a message which it continues
+    /// (`Prompt.continued`), is one that the grammar allows, or the beginning of one where it ends with `Ending.length` or at a
+    /// stop. The agent has checked its syntax and its size. nil: any text; always without the capability `.grammar`.
+    public var grammar: String?
 
     /// An adapter of the model.
     public struct Adapter: Equatable, Sendable {

@@ -319,8 +319,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
   /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "tools"
-  /// (`TokenRun.tool_calls`), and "parts", "images", "audio", "samplers", "logit_bias" and "min_tokens" for the fields of a request that name them in inference.proto. A capability that is not
-  /// named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`TokenRun.tool_calls`), and "parts", "images", "audio", "samplers", "logit_bias", "min_tokens" and "grammar" for the
+  /// fields of a request that name them in inference.proto. A capability that is not named is never used: a request that needs
+  /// it is refused. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -583,7 +584,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
   /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every
   /// range, and has set `stopping.max_tokens` if the owner limits it. It looks for `stopping.stop` itself unless the
-  /// backend's `Hello` named "stop_strings". Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
+  /// backend's `Hello` named "stop_strings". Of `format` only `grammar` is sent, checked: the agent makes a grammar of every
+  /// other kind. Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
   /// request came: a backend refuses others.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
@@ -905,7 +907,10 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   package mutating func clearLogprobs() {self._logprobs = nil}
 
   /// Pieces of the calls that the model writes, which are left out of `text`; they come behind it. Sent only by a backend whose
-  /// `Hello` named "tools", for a request with `tools` whose choice is not NONE. Revision 2.
+  /// `Hello` named "tools", for a request with `tools` whose choice is not NONE. The indices count from 0 without gaps; id and name, which is one of the
+  /// request's, are in the first piece of each call only; the arguments of a call are the text of one JSON object before the
+  /// next call begins, and before the sequence finishes with STOP and without one of the request's stops. At most 256 calls.
+  /// Revision 2.
   package var toolCalls: Hearth_V1_ToolCallPieces {
     get {_toolCalls ?? Hearth_V1_ToolCallPieces()}
     set {_toolCalls = newValue}

@@ -151,7 +151,7 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
   /// The consumer sent `Cancel`.
   case cancelled // = 3
 
-  /// The model ended its turn, or met a stop token, after it has called a tool.
+  /// The model ended its turn after it has called a tool, and met no stop of the request.
   case toolCalls // = 4
   case UNRECOGNIZED(Int)
 
@@ -291,8 +291,8 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
 /// What only some backends can do is a capability, named in `Model.capabilities`: "chat" (`messages`), "parts"
 /// (`Message.parts`), "images" and "audio" (of those parts), "tools" (`tools`, and what messages say of them), "adapters"
 /// (`adapters`), "samplers" (some fields of `Sampling`), "logit_bias" (`Sampling.logit_bias`), "min_tokens"
-/// (`Stopping.min_tokens`) and "logprobs" (`OutputOptions.logprobs`). A request with such a field ends UNIMPLEMENTED with
-/// the capability's name where the backend of its model lacks it; nothing is ignored.
+/// (`Stopping.min_tokens`), "logprobs" (`OutputOptions.logprobs`) and "grammar" (`format`). A request with such a field ends
+/// UNIMPLEMENTED with the capability's name where the backend of its model lacks it; nothing is ignored.
 package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -396,8 +396,18 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `keepAlive`. Subsequent reads from it will return its default value.
   package mutating func clearKeepAlive() {_uniqueStorage()._keepAlive = nil}
 
-  /// The tools that the model may call. Only with `messages`, the last of which is not the model's. Needs the capability
-  /// "tools".
+  /// The form that the completion is held to. Absent: any text. Needs the capability "grammar".
+  package var format: Hearth_V1_OutputFormat {
+    get {_storage._format ?? Hearth_V1_OutputFormat()}
+    set {_uniqueStorage()._format = newValue}
+  }
+  /// Returns true if `format` has been explicitly set.
+  package var hasFormat: Bool {_storage._format != nil}
+  /// Clears the value of `format`. Subsequent reads from it will return its default value.
+  package mutating func clearFormat() {_uniqueStorage()._format = nil}
+
+  /// The tools that the model may call. Only with `messages`, the last of which is not the model's, and not with `format`,
+  /// unless the choice is NONE. Needs the capability "tools".
   package var tools: Hearth_V1_ToolUse {
     get {_storage._tools ?? Hearth_V1_ToolUse()}
     set {_uniqueStorage()._tools = newValue}
@@ -928,6 +938,105 @@ package nonisolated struct Hearth_V1_LogitBias: Sendable {
   package init() {}
 }
 
+/// The form that a completion is held to: no token is chosen after which the text could not become one of the form. A
+/// completion that ends STOP without a stop of the request is of the form; one that ends LENGTH, CANCELLED or at a stop is the
+/// beginning of such a text. Where the form lets nothing follow, the completion ends, whatever `Stopping.min_tokens` says. Text
+/// that cannot be held is never sent: the call ends with a status.
+///
+/// The form is that of the whole text that the model writes: reasoning is not told apart (`Delta.reasoning` stays empty). In a
+/// conversation that ends with an assistant's message, the form is that of this message and the completion together;
+/// INVALID_ARGUMENT where the message does not begin so. Stop strings are looked for in the text as it is.
+package nonisolated struct Hearth_V1_OutputFormat: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of it is
+  /// left out or widened. Required.
+  package var kind: Hearth_V1_OutputFormat.OneOf_Kind? = nil
+
+  /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be held,
+  /// and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
+  package var jsonSchema: String {
+    get {
+      if case .jsonSchema(let v)? = kind {return v}
+      return String()
+    }
+    set {kind = .jsonSchema(newValue)}
+  }
+
+  /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root" allows.
+  package var grammar: String {
+    get {
+      if case .grammar(let v)? = kind {return v}
+      return String()
+    }
+    set {kind = .grammar(newValue)}
+  }
+
+  /// The completion is one of these texts.
+  package var choice: Hearth_V1_Choices {
+    get {
+      if case .choice(let v)? = kind {return v}
+      return Hearth_V1_Choices()
+    }
+    set {kind = .choice(newValue)}
+  }
+
+  /// The completion is a JSON object. For any JSON value the schema is `true`.
+  package var json: Hearth_V1_Json {
+    get {
+      if case .json(let v)? = kind {return v}
+      return Hearth_V1_Json()
+    }
+    set {kind = .json(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of it is
+  /// left out or widened. Required.
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be held,
+    /// and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
+    case jsonSchema(String)
+    /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root" allows.
+    case grammar(String)
+    /// The completion is one of these texts.
+    case choice(Hearth_V1_Choices)
+    /// The completion is a JSON object. For any JSON value the schema is `true`.
+    case json(Hearth_V1_Json)
+
+  }
+
+  package init() {}
+}
+
+/// Texts that a completion is one of.
+package nonisolated struct Hearth_V1_Choices: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// At least one, at most 1,024, of 1 byte or more each and 64 KiB together.
+  package var texts: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A JSON object of any members (RFC 8259).
+package nonisolated struct Hearth_V1_Json: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// When a completion ends; the first that applies ends it.
 package nonisolated struct Hearth_V1_Stopping: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -951,7 +1060,7 @@ package nonisolated struct Hearth_V1_Stopping: Sendable {
   /// Ends at the first of these tokens; it is neither sent nor counted. At most 64.
   package var stopTokenIds: [UInt32] = []
 
-  /// Go on past the model's end-of-turn token; needs `max_tokens` or a stop.
+  /// Go on past the model's end-of-turn token; needs `max_tokens` or a stop, and cannot stand beside `GenerateRequest.format`.
   package var ignoreEndOfTurn: Bool {
     get {_ignoreEndOfTurn ?? false}
     set {_ignoreEndOfTurn = newValue}
@@ -1673,7 +1782,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{2}\u{2}tools\0\u{2}\u{1c}adapters\0\u{4}<backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{2}\u{1c}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -1684,6 +1793,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _output: Hearth_V1_OutputOptions? = nil
     var _maxQueueTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _format: Hearth_V1_OutputFormat? = nil
     var _tools: Hearth_V1_ToolUse? = nil
     var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
@@ -1705,6 +1815,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _output = source._output
       _maxQueueTime = source._maxQueueTime
       _keepAlive = source._keepAlive
+      _format = source._format
       _tools = source._tools
       _adapters = source._adapters
       _backendOptions = source._backendOptions
@@ -1767,6 +1878,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._output) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._maxQueueTime) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._keepAlive) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._format) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tools) }()
         case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
@@ -1818,6 +1930,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._keepAlive {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._format {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
       try { if let v = _storage._tools {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
@@ -1844,6 +1959,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._output != rhs_storage._output {return false}
         if _storage._maxQueueTime != rhs_storage._maxQueueTime {return false}
         if _storage._keepAlive != rhs_storage._keepAlive {return false}
+        if _storage._format != rhs_storage._format {return false}
         if _storage._tools != rhs_storage._tools {return false}
         if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
@@ -2544,6 +2660,146 @@ nonisolated extension Hearth_V1_LogitBias: SwiftProtobuf.Message, SwiftProtobuf.
   package static func ==(lhs: Hearth_V1_LogitBias, rhs: Hearth_V1_LogitBias) -> Bool {
     if lhs.tokenID != rhs.tokenID {return false}
     if lhs.bias != rhs.bias {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_OutputFormat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OutputFormat"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}json_schema\0\u{1}grammar\0\u{1}choice\0\u{1}json\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .jsonSchema(v)
+        }
+      }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .grammar(v)
+        }
+      }()
+      case 3: try {
+        var v: Hearth_V1_Choices?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .choice(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .choice(v)
+        }
+      }()
+      case 4: try {
+        var v: Hearth_V1_Json?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .json(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .json(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .jsonSchema?: try {
+      guard case .jsonSchema(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    }()
+    case .grammar?: try {
+      guard case .grammar(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case .choice?: try {
+      guard case .choice(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .json?: try {
+      guard case .json(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_OutputFormat, rhs: Hearth_V1_OutputFormat) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Choices: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Choices"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}texts\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.texts) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.texts.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.texts, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Choices, rhs: Hearth_V1_Choices) -> Bool {
+    if lhs.texts != rhs.texts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Json: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Json"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Json, rhs: Hearth_V1_Json) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

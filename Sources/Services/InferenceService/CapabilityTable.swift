@@ -55,6 +55,7 @@ enum CapabilityTable {
         Rule("sampling.logit_bias", "logit_bias") { !$0.sampling.logitBias.isEmpty },
         Rule("stopping.min_tokens", "min_tokens") { $0.stopping.minTokens != nil },
         Rule("output.logprobs", "logprobs") { $0.logprobs != nil },
+        Rule("format", "grammar") { $0.format != nil },
     ]
 
     /// The rows of the fields that a request has.

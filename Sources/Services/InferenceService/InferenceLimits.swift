@@ -70,6 +70,11 @@ package struct InferenceLimits: LimitGroup {
     package var sequenceBreakersMax = 8
     @Limit("A text of dry_sequence_breakers; a longer one is an INVALID_ARGUMENT.")
     package var sequenceBreakerBytesMax = 16
+    /// The agent makes a grammar of a schema at once.
+    @Limit("A format's schema, its grammar, or its texts together; a longer one is an INVALID_ARGUMENT.")
+    package var formatBytesMax = 64 << 10
+    @Limit("Texts of format.choice; more are an INVALID_ARGUMENT.")
+    package var choicesMax = 1_024
     @Limit("Adapters that a request chooses; more are an INVALID_ARGUMENT.")
     package var adaptersMax = 16
     @Limit("The name of an adapter; a longer one is an INVALID_ARGUMENT.")

@@ -39,7 +39,7 @@ final class RequestReading: UnfinishedWork {
             let given = steps
             defer { call.charge(given - steps) }
             if let outcome = try scan.advance(message, steps: &steps) {
-                return completion(.success(arrival(outcome, scan, message)))
+                return completion(.success(try arrival(outcome, scan, message)))
             }
         } catch {
             return completion(.failure(error))
@@ -64,7 +64,8 @@ final class RequestReading: UnfinishedWork {
         var left = steps
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(Status) in
-                try scan.advance(memory, steps: &left).map { arrival($0, scan, memory) }
+                guard let outcome = try scan.advance(memory, steps: &left) else { return Arrival?.none }
+                return try arrival(outcome, scan, memory)
             }
         }
         call.charge(steps - left)
@@ -89,13 +90,15 @@ final class RequestReading: UnfinishedWork {
 
     private func arrival(
         _ outcome: RequestScan.Outcome, _ scan: RequestScan, _ bytes: UnsafeRawBufferPointer
-    ) -> Arrival {
+    ) throws(Status) -> Arrival {
         switch outcome {
         case .cancel: return .cancel
         case .nothing: return .nothing
         case .generate(var request):
             if request.requestID.isEmpty { request.requestID = service.nextRequestID() }
-            return .generate(request, encoded: scan.encoded(bytes, requestID: request.requestID))
+            let grammar = try RequestValidation.grammar(of: request)
+            return .generate(
+                request, encoded: scan.encoded(bytes, requestID: request.requestID, grammar: grammar))
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import GRPC
+internal import OutputGrammar
 internal import WireFormat
 
 /// Reads a serialized `ChatRequest` or `GenerateRequest` in place, piece by piece: takes out what the agent has to
@@ -35,6 +36,7 @@ struct RequestScan {
         case messagePart, media, messageCall, tools, tool
         /// A text that is one JSON object; `field` as in the next.
         case json(field: Int)
+        case format, choices
         /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
         case packedTokenIDs, packedStopTokenIDs
@@ -97,14 +99,20 @@ struct RequestScan {
         return pieces.isEmpty ? .nothing : .generate(request)
     }
 
-    /// The `GenerateRequest` as its backend gets it, in one copy; `requestID` is added where the consumer chose none.
-    func encoded(_ bytes: UnsafeRawBufferPointer, requestID: String) -> [UInt8] {
+    /// The `GenerateRequest` as its backend gets it, in one copy; `requestID` is added where the consumer chose none. Its
+    /// `format` is left out, and `grammar` added.
+    func encoded(_ bytes: UnsafeRawBufferPointer, requestID: String, grammar: String?) -> [UInt8] {
         let added = request.requestID.isEmpty ? WireSize.field(1, string: requestID) : 0
-        let byteCount = pieces.reduce(added) { $0 + $1.count }
+        let format = grammar.map { WireSize.field(2, string: $0) }
+        let byteCount = pieces.reduce(added + (format.map { WireSize.field(11, byteCount: $0) } ?? 0)) { $0 + $1.count }
         return [UInt8](unsafeUninitializedCapacity: byteCount) { memory, count in
             var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
             for piece in pieces { writer.raw(UnsafeRawBufferPointer(rebasing: bytes[piece])) }
             if added > 0 { writer.field(1, string: requestID) }
+            if let grammar, let format {
+                writer.field(11, byteCount: format)
+                writer.field(2, string: grammar)
+            }
             count = byteCount
         }
     }
@@ -129,6 +137,7 @@ extension RequestScan {
                 RequestValidation.invalid(
                     "request", "has more than \(limits.requestFieldsMax) fields in all (requestFieldsMax)"))
         }
+        let begin = offset
         var reader = WireReader(UnsafeRawBufferPointer(rebasing: bytes[offset..<place.end]))
         guard let field = try reader.next() else { return }
         // A plain value is read here; a value with parts of its own is entered, and read part by part.
@@ -141,6 +150,10 @@ extension RequestScan {
         }
         offset = place.end - reader.remaining.count
         guard let (part, byteCount) = entered else { return }
+        if part == .format, let piece = pieces.popLast() {
+            // The backend gets a grammar in its place.
+            pieces += [piece.lowerBound..<begin, offset..<piece.upperBound]
+        }
         offset -= byteCount
         if part == .generate { pieces.append(offset..<offset + byteCount) }
         places.append(Place(part: part, end: offset + byteCount))
@@ -228,6 +241,20 @@ extension RequestScan {
         case (.generate, 10):
             request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
             return .keepAlive
+        case (.generate, 11):
+            request.format = request.format ?? TurnRequest.Format()
+            return .format
+        case (.format, 1):
+            let schema = try short(content, "format.json_schema", limits.formatBytesMax, field: 1)
+            request.format?.kind = .jsonSchema(schema)
+        case (.format, 2):
+            let grammar = try short(content, "format.grammar", limits.formatBytesMax, field: 2)
+            request.format?.kind = .grammar(grammar)
+        case (.format, 3):
+            if case .choice? = request.format?.kind {} else { request.format?.kind = .choice([]) }
+            return .choices
+        case (.format, 4): request.format?.kind = .json
+        case (.choices, 1): try addChoice(content)
         case (.generate, 40):
             request.adapters = request.adapters ?? []
             return .adapters
@@ -332,6 +359,28 @@ extension RequestScan {
                     "1 to \(limits.sequenceBreakerBytesMax), none of them 0"))
         }
         _ = try short(content, "\(path).texts[\(index)]", limits.sequenceBreakerBytesMax, field: 1)
+    }
+
+    private mutating func addChoice(_ content: UnsafeRawBufferPointer) throws(WireError) {
+        guard case .choice(var texts)? = request.format?.kind else { return }
+        let path = "format.choice.texts"
+        if texts.count >= limits.choicesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    path, "has more than \(limits.choicesMax) texts", "at most \(limits.choicesMax)"))
+        }
+        request.format?.choiceBytes += content.count
+        if content.isEmpty || request.format?.choiceBytes ?? 0 > limits.formatBytesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "\(path)[\(texts.count)]", "has \(content.count) bytes",
+                    "1 or more, and \(limits.formatBytesMax) of all texts together"))
+        }
+        let text = try short(content, "\(path)[\(texts.count)]", limits.formatBytesMax, field: 1)
+        // The texts are not copied for each.
+        request.format?.kind = nil
+        texts.append(text)
+        request.format?.kind = .choice(texts)
     }
 
     private mutating func countLogitBias() throws(WireError) {

@@ -1,5 +1,6 @@
 internal import BackendIPC
 internal import GRPC
+internal import OutputGrammar
 internal import SandboxPolicy
 
 /// The checks of a request that need no backend and that `RequestScan` has not made on its bytes. A request that passes
@@ -32,6 +33,25 @@ enum RequestValidation {
         if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
     }
 
+    /// The grammar of the form that a request wants, as its backend gets it; nil: it wants none. Throws INVALID_ARGUMENT for a
+    /// form that cannot be held.
+    static func grammar(of request: TurnRequest) throws(Status) -> String? {
+        guard let format = request.format else { return nil }
+        guard let kind = format.kind else {
+            throw invalid("format", "names no form", "one of json_schema, grammar, choice and json")
+        }
+        guard !request.stopping.ignoresEndOfTurn else {
+            throw invalid(
+                "stopping.ignore_end_of_turn",
+                "is set, and format says where the completion ends; leave one of them out")
+        }
+        do throws(OutputFormat.Refusal) {
+            return try kind.grammar()
+        } catch {
+            throw invalid(error.field, error.description)
+        }
+    }
+
     /// Throws INVALID_ARGUMENT where the method does not answer for such a prompt.
     static func check(_ prompt: TurnRequest.Prompt?, for method: RequestOrder.Method) throws(Status) {
         switch (method, prompt) {
@@ -49,6 +69,9 @@ enum RequestValidation {
         }
         if request.messageContents.endsWithAssistant {
             throw invalid("tools", "goes with messages that end with the model's", "a last message of another role")
+        }
+        if request.format != nil, tools.mayBeCalled {
+            throw invalid("tools", "goes with format", "one of the two, or TOOL_CHOICE_NONE")
         }
         guard (0...3).contains(tools.choice) else {
             throw invalid(

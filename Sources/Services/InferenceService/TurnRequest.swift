@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import OutputGrammar
 
 /// The part of a `hearth.v1.GenerateRequest` that the agent itself has to know. Only the backend reads the prompt; it
 /// gets the bytes as they came.
@@ -77,6 +78,14 @@ struct TurnRequest: Equatable {
         var endsWithAssistant = false
     }
 
+    /// The form of the completion.
+    struct Format: Equatable {
+        /// Nil: none was named.
+        var kind: OutputFormat?
+        /// The bytes of all texts to choose among.
+        var choiceBytes = 0
+    }
+
     var requestID = ""
     var model = ""
     /// Nil: no prompt was sent.
@@ -94,6 +103,8 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
+    /// Nil: any text.
+    var format: Format?
     /// Nil: those that the model's owner applies by default.
     var adapters: [Adapter]?
     var optionCount = 0

@@ -119,6 +119,16 @@ enum {
     HEARTH_LLAMA_TEMPLATE_FAILED = INT32_MIN + 1,
     /// `takes` returned false.
     HEARTH_LLAMA_NOT_TAKEN = INT32_MIN + 2,
+    /// The library does not take the grammar; `hearth_llama_first_error` may say why.
+    HEARTH_LLAMA_GRAMMAR_REFUSED = INT32_MIN + 3,
+    /// The given text is no beginning of what the grammar allows.
+    HEARTH_LLAMA_GRAMMAR_UNFIT = INT32_MIN + 4,
+    /// The grammar takes more time or memory than it may.
+    HEARTH_LLAMA_GRAMMAR_EXCEEDS = INT32_MIN + 5,
+    /// No token of the vocabulary goes on with the text as the grammar wants it.
+    HEARTH_LLAMA_GRAMMAR_STUCK = INT32_MIN + 6,
+    /// The text is whole, and nothing can follow: the turn is over.
+    HEARTH_LLAMA_GRAMMAR_OVER = INT32_MIN + 7,
 };
 
 /// The processors that the libraries were compiled for, as `Scripts/build-llama` names them.
@@ -412,8 +422,17 @@ void hearth_llama_sampler_free(hearth_llama_sampler *sampler);
 /// Makes a token of the prompt count for penalties and DRY.
 void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
 
+/// Holds what the sampler chooses from here on to a grammar (GBNF, NUL-terminated, its first rule is "root"), in place of an
+/// earlier one. `given` is the part of the text that stands before. Returns 0, HEARTH_LLAMA_FAILED, or
+/// HEARTH_LLAMA_GRAMMAR_REFUSED, _UNFIT or _EXCEEDS, and then nothing may be chosen with the sampler.
+int32_t hearth_llama_hold(const hearth_llama *llama, hearth_llama_sampler *sampler, const char *grammar, const char *given,
+                          size_t given_bytes);
+
+/// Whether the sampler's text is held to a grammar, whole, and nothing can follow.
+bool hearth_llama_is_over(const hearth_llama_sampler *sampler);
+
 /// Chooses the next token after the batch's token `index`, which had `wants_logits`. Returns it, or
-/// HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_NOT_A_NUMBER.
+/// HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_NOT_A_NUMBER, or HEARTH_LLAMA_GRAMMAR_EXCEEDS, _STUCK or _OVER.
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
 
 /// Tells how likely the model held tokens after the batch's token `index`, which had `wants_logits`, before any sampling: first
