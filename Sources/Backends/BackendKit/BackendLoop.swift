@@ -452,8 +452,6 @@ extension Step {
                 sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
                 packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
                 text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]),
-                reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning]),
-                logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[run.logprobs]),
-                toolCalls: UnsafeRawBufferPointer(rebasing: toolCalls.bytes[run.toolCalls])), finish: run.finish)
+                rare: UnsafeRawBufferPointer(rebasing: rare.bytes[run.rare])), finish: run.finish)
     }
 }

@@ -30,10 +30,8 @@ public struct Step: ~Copyable {
         var tokenCount: Int
         var ids: Range<Int>
         var text: Range<Int>
-        /// Behind `text` in the same buffer.
-        var reasoning: Range<Int>
-        var logprobs: Range<Int>
-        var toolCalls: Range<Int>
+        /// The fields that a `RareParts` encodes.
+        var rare: Range<Int>
         var finish: Finish?
     }
 
@@ -57,6 +55,7 @@ public struct Step: ~Copyable {
     var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var logprobs = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var toolCalls = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
+    var rare = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The open run: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0
@@ -236,14 +235,25 @@ extension Step {
         openSequence = sequence
     }
 
+    /// Encodes what the open run has beside ids and text.
+    private mutating func appendRare() {
+        let isPlain = openReasoning == nil && openLogprobs == logprobs.count && openToolCalls == toolCalls.count
+        if isPlain { return }
+        let parts = RareParts(
+            reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[(openReasoning ?? text.count)...]),
+            logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[openLogprobs...]),
+            toolCalls: UnsafeRawBufferPointer(rebasing: toolCalls.bytes[openToolCalls...]))
+        rare.encode(byteCount: parts.encodedSize) { parts.encode(to: &$0) }
+    }
+
     mutating func closeRun(_ finish: Finish?) {
         if openSequence >= 0 {
+            let begin = rare.count
+            appendRare()
             runs.append(
                 Run(
                     sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
-                    text: openText..<(openReasoning ?? text.count),
-                    reasoning: (openReasoning ?? text.count)..<text.count, logprobs: openLogprobs..<logprobs.count,
-                    toolCalls: openToolCalls..<toolCalls.count, finish: finish))
+                    text: openText..<(openReasoning ?? text.count), rare: begin..<rare.count, finish: finish))
         }
         openReasoning = nil
         openSequence = -1
@@ -261,6 +271,7 @@ extension Step {
         text.removeAll()
         logprobs.removeAll()
         toolCalls.removeAll()
+        rare.removeAll()
         openIDs = 0
         openText = 0
         openLogprobs = 0

@@ -34,11 +34,11 @@ struct CodecTests {
                 #expect(view.tokenIDs.count == view.tokenCount)
                 // The agent looks into these before it passes them on.
                 let flaw = TokenLogprob.flaw(
-                    in: view.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
-                if !view.logprobs.isEmpty, let flaw {
+                    in: view.rare.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
+                if !view.rare.logprobs.isEmpty, let flaw {
                     throw ContractViolation(flaw)
                 }
-                try ToolCallPiece.visit(view.toolCalls) { _ in true }
+                try ToolCallPiece.visit(view.rare.toolCalls) { _ in true }
                 let run = TokenRun(view, finish: view.finish)
                 runs.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }

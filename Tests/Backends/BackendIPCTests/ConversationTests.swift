@@ -27,13 +27,15 @@ struct ConversationTests {
         let characters = [UInt8](repeating: 0x61, count: text + reasoning)
         try ids.withUnsafeBytes { ids in
             try characters.withUnsafeBytes { characters in
-                try conversation.backendRan(
-                    TokenRun(
-                        TokenRunView(
-                            sequence: sequence, tokenCount: tokens, packedTokenIDs: ids,
-                            text: UnsafeRawBufferPointer(rebasing: characters[..<text]),
-                            reasoning: UnsafeRawBufferPointer(rebasing: characters[text...])),
-                        finish: finish))
+                let rare = RareParts(reasoning: UnsafeRawBufferPointer(rebasing: characters[text...])).encoded
+                try rare.withUnsafeBytes { rare in
+                    try conversation.backendRan(
+                        TokenRun(
+                            TokenRunView(
+                                sequence: sequence, tokenCount: tokens, packedTokenIDs: ids,
+                                text: UnsafeRawBufferPointer(rebasing: characters[..<text]), rare: rare),
+                            finish: finish))
+                }
             }
         }
     }
@@ -302,8 +304,10 @@ struct ConversationTests {
         }
         try (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
             try content.withUnsafeBytes { content in
-                let view = TokenRunView(sequence: 1, tokenCount: tokens, packedTokenIDs: ids, logprobs: content)
-                try conversation.backendRan(TokenRun(view))
+                try RareParts(logprobs: content).encoded.withUnsafeBytes { rare in
+                    let view = TokenRunView(sequence: 1, tokenCount: tokens, packedTokenIDs: ids, rare: rare)
+                    try conversation.backendRan(TokenRun(view))
+                }
             }
         }
     }
@@ -369,8 +373,10 @@ struct ConversationTests {
             let sentence = sentence {
                 try [7 as UInt8].withUnsafeBytes { ids in
                     try content.withUnsafeBytes {
-                        let view = TokenRunView(sequence: 1, tokenCount: 1, packedTokenIDs: ids, logprobs: $0)
-                        try conversation.backendRan(TokenRun(view))
+                        try RareParts(logprobs: $0).encoded.withUnsafeBytes { rare in
+                            let view = TokenRunView(sequence: 1, tokenCount: 1, packedTokenIDs: ids, rare: rare)
+                            try conversation.backendRan(TokenRun(view))
+                        }
                     }
                 }
             }

@@ -20,8 +20,25 @@ STOPPING, SAMPLING, OUTPUT, QUEUE_TIME, OPTIONS = 7, 6, 8, 9, 100
 UNKNOWN_GROUP = wire.tag(3000, wire.GROUP) + wire.tag(3000, wire.GROUP_END)
 DEEP_GROUPS = wire.tag(3000, wire.GROUP) * (FULL // 6) + wire.tag(3000, wire.GROUP_END) * (FULL // 6)
 
+
+
+def json_object(size):
+    return b'{"a":[' + b"[]," * ((size - 12) // 3) + b"0]}"
+
+
 # What a request is filled with, 4 MiB of it each.
 FILLS = {
+    "a tool's schema, 1 MiB": BEFORE
+    + wire.field(12, wire.field(1, wire.field(1, "t") + wire.field(3, json_object((1 << 20) - 64)))),
+    "a call's arguments": wire.field(2, "echo")
+    + wire.field(
+        3,
+        wire.field(
+            1,
+            wire.field(1, 3)
+            + wire.field(6, wire.field(1, "a") + wire.field(2, "t") + wire.field(3, json_object(FULL - 128))),
+        ),
+    ),
     "empty entries of backend_options": wire.filled(wire.field(OPTIONS, b""), FULL, BEFORE),
     "empty messages": wire.field(2, "echo") + wire.field(3, wire.filled(wire.field(1, b""), FULL - 32)),
     "messages with an empty content": wire.field(2, "echo")
