@@ -28,7 +28,11 @@ enum RequestValidation {
         }
         try check(request.adapters ?? [])
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
-        if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
+        if let time = request.keepAlive { try check(keepAlive: time) }
+    }
+
+    static func check(keepAlive time: TurnRequest.Duration) throws(Status) {
+        try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax)
     }
 
     /// Throws INVALID_ARGUMENT where the method does not answer for such a prompt.

@@ -47,7 +47,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of the agent survives both codecs", arguments: 1...10)
+    @Test("every message of the agent survives both codecs", arguments: 1...12)
     func agentMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -88,7 +88,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of a backend survives both codecs", arguments: 1...9)
+    @Test("every message of a backend survives both codecs", arguments: 1...10)
     func backendMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -98,7 +98,7 @@ struct CodecTests {
         }
     }
 
-    @Test("fields of a later revision are passed over", arguments: 1...9)
+    @Test("fields of a later revision are passed over", arguments: 1...10)
     func unknownFields(body: Int) throws {
         var random = SeededRandom(seed: UInt64(100 + body))
         for _ in 0..<100 {

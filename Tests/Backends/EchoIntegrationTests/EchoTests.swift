@@ -253,7 +253,7 @@ struct EchoLifeTests {
             echo.conversation.hello?.capabilities == [
                 "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup",
                 "logit_bias",
-                "min_tokens", "logprobs",
+                "min_tokens", "logprobs", "embed", "rerank",
             ])
     }
 
