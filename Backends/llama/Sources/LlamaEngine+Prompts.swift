@@ -4,21 +4,24 @@ import LlamaPlanning
 
 // Prompts.
 extension LlamaEngine {
-    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then. `wantsText`: of messages only the
-    /// text that the template makes of them.
+    /// What a prompt that is to be continued becomes.
+    func form(wantsText: Bool = false) -> TextForm { TextForm(wantsText: wantsText, tokensMax: contextTokens) }
+
+    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then. `form` nil: to be continued.
     mutating func tokens(
-        of request: GenerateRequest, for kind: TextOwner.Kind, wantsText: Bool = false
+        of request: GenerateRequest, for kind: TextOwner.Kind, _ form: TextForm? = nil
     ) throws(EngineFault) -> LlamaModel.Tokens? {
         let model = try loadedModel()
+        let form = form ?? self.form()
         if pending[kind] != nil {
             advanceTexts(model)
             guard let tokens = pending[kind]?.tokens else { return nil }
             pending[kind] = nil
             return try tokens.get()
         }
-        let (bytes, longestRun) = try measure(request.prompt)
+        let (bytes, longestRun) = try measure(request.prompt, form)
         guard bytes + request.prompt.messageCount * Limits.messageBytes > Limits.textAtOnceBytesMax else {
-            return try model.tokens(request.prompt, longestRun: longestRun, contextTokens, wantsText: wantsText)
+            return try model.tokens(request.prompt, longestRun: longestRun, form)
         }
         arrivals &+= 1
         let owner = TextOwner(kind: kind, arrival: arrivals)
@@ -27,7 +30,7 @@ extension LlamaEngine {
                 .overloaded, "\(TextQueue<TextOwner>.bytesMax >> 20) MiB of prompts wait already; try again later")
         }
         pending[kind] = PendingText(
-            owner: owner, request: request, wantsText: wantsText, longestRun: longestRun)
+            owner: owner, request: request, form: form, longestRun: longestRun)
         advanceTexts(model)
         return nil
     }
@@ -41,13 +44,11 @@ extension LlamaEngine {
         }
         while tokenizing == nil, let owner = texts.next() {
             guard let text = pending[owner.kind], text.owner == owner else { continue }
-            let contextTokens = contextTokens
             do throws(EngineFault) {
                 let stackBytes = model.preTokenizer.stackBytes(longestRun: text.longestRun)
                 let work = try TextTokenizing(stackBytes: stackBytes) {
                     Result { () throws(EngineFault) in
-                        try model.tokens(
-                            text.request.prompt, longestRun: text.longestRun, contextTokens, wantsText: text.wantsText)
+                        try model.tokens(text.request.prompt, longestRun: text.longestRun, text.form)
                     }
                 }
                 tokenizing = (owner, work)
@@ -94,7 +95,7 @@ extension LlamaEngine {
     /// The length of a prompt's text, and of its longest possible run; throws when it cannot fit, or its runs are too
     /// long.
     private func measure(
-        _ prompt: GenerateRequest.Prompt
+        _ prompt: GenerateRequest.Prompt, _ form: TextForm
     ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
         let model = try loadedModel()
         let texts = prompt.texts
@@ -112,7 +113,9 @@ extension LlamaEngine {
         // Tokenizing megabytes of text takes seconds, so a text that cannot fit is not tried. An empty message has
         // tokens, too: those of its template.
         let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
-        if fewest >= contextTokens { throw overflow("at least \(fewest)") }
+        // A completion needs room for a token, vectors need none.
+        let most = model.facts.pooling == HEARTH_LLAMA_NO_POOLING ? form.tokensMax - 1 : form.tokensMax
+        if fewest > most { throw overflow("at least \(fewest)", most: most) }
         let runs = texts.map { model.preTokenizer.longestRun(TextRuns([$0])) }
         let longest = runs.max() ?? 0
         guard longest <= model.preTokenizer.runCharactersMax else {
@@ -141,22 +144,21 @@ extension LlamaEngine {
 }
 
 extension LlamaModel {
-    /// The tokens of a prompt; may be called by one other thread. `wantsText`: of messages only the text that the
-    /// template makes of them.
+    /// The tokens of a prompt; may be called by one other thread.
     func tokens(
-        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ contextTokens: Int, wantsText: Bool
+        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ form: LlamaEngine.TextForm
     ) throws(EngineFault) -> Tokens {
         switch prompt {
-        case .messages(let messages) where wantsText: return .text(try render(messages))
-        case .text(let text): return try tokenize(text, atMost: contextTokens)
+        case .messages(let messages) where form.wantsText: return .text(try render(messages))
+        case .text(let text): return try tokenize(text, addsSpecial: form.addsSpecial, atMost: form.tokensMax)
         case .messages(let messages):
-            return try tokenize(messages, runCharactersMax: longestRun, atMost: contextTokens)
+            return try tokenize(messages, runCharactersMax: longestRun, atMost: form.tokensMax)
         case .tokenIDs(let ids):
             if let id = ids.first(where: { $0 >= facts.vocabulary }) {
                 throw EngineFault(
                     .invalidArgument, "\(id) is no token of this model; its ids are below \(facts.vocabulary)")
             }
-            return ids.count <= contextTokens ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
+            return ids.count <= form.tokensMax ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
         }
     }
 }
