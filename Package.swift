@@ -95,6 +95,7 @@ var targets: [Target] = [
     // Formats of files and of messages.
     library("WireFormat", in: "Messages", ["ByteBuffer"]),
     library("StrictJSON", in: "Messages", ["LinuxSystem"]),
+    library("OutputGrammar", in: "Messages", ["StrictJSON"]),
     library("InferenceMessages", in: "Messages", [protobuf]),
     library("GRPCMessages", in: "Messages", [protobuf]),
 
@@ -144,7 +145,7 @@ var targets: [Target] = [
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // Backends: their contract, for both ends, and their lifecycle.
-    library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "WireFormat"]),
+    library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
     library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
     library(
         "BackendSupervisor", in: "Backends",
@@ -165,7 +166,9 @@ var targets: [Target] = [
         "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
-            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "SandboxPolicy", "WireFormat", protobuf,
+            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "StrictJSON",
+            "WireFormat",
+            protobuf,
         ]),
     library(
         "AdminService", in: "Services",
@@ -213,12 +216,12 @@ var targets: [Target] = [
     // The shipped backends.
     .target(name: "EchoTokens", path: "Backends/echo/Tokens", swiftSettings: swiftSettings),
     .executableTarget(
-        name: "echo", dependencies: ["BackendKit", "EchoTokens"], path: "Backends/echo/Sources",
+        name: "echo", dependencies: ["BackendKit", "EchoTokens", "OutputGrammar"], path: "Backends/echo/Sources",
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
     // The decisions of the llama backend, without llama.cpp.
     .target(
-        name: "LlamaPlanning", dependencies: ["BaseEncodings"], path: "Backends/llama/Planning",
-        swiftSettings: swiftSettings),
+        name: "LlamaPlanning", dependencies: ["BackendKit", "BaseEncodings", "StrictJSON", "WireFormat"],
+        path: "Backends/llama/Planning", swiftSettings: swiftSettings),
 
     // The paths of the repository's files and of the build's products, for tests.
     support("TestPlaces"),
@@ -237,6 +240,7 @@ var targets: [Target] = [
     tests(
         "WireFormatTests", of: "Messages", ["ByteBuffer", "InferenceMessages", "SeededRandom", "WireFormat", protobuf]),
     tests("StrictJSONTests", of: "Messages", ["StrictJSON"]),
+    tests("OutputGrammarTests", of: "Messages", ["OutputGrammar"]),
     tests("ModelNamingTests", of: "Models", ["ModelNaming"]),
     tests("ModelPullTests", of: "Models", ["LinuxSystem", "ModelPull"]),
     tests("ModelDownloadTests", of: "Models", ["BaseEncodings", "ModelDownload", "ModelPull", "SeededRandom"]),
@@ -292,7 +296,7 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests", of: "Backends",
         ["BackendDriver", "BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", protobuf]),
-    tests("LlamaPlanningTests", of: "Backends", ["LlamaPlanning"]),
+    tests("LlamaPlanningTests", of: "Backends", ["BackendKit", "LlamaPlanning"]),
     tests(
         "GRPCServicesTests", of: "Services",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),

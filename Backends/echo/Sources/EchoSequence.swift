@@ -18,7 +18,9 @@ struct EchoSequence {
 
     let prompt: PromptTokens
     private let tokens: EchoTokens
+    /// The texts of its tokens, where they are not echo's usual ones: the words of the prompt, or of a form.
     private let words: [[UInt8]]
+    private let isHeld: Bool
     private let options: EchoOptions
     private let drafts: Bool
     private let stopTokenIDs: [UInt32]
@@ -29,6 +31,8 @@ struct EchoSequence {
     private let logprobs: Int?
     /// So many tokens at the beginning are reasoning.
     private let reasoningTokens: UInt64
+    /// What the tokens behind the reasoning bring, in place of text, where it calls tools.
+    private let callParts: [ToolCallPart]
     /// The completion's length, and how it then ends.
     private let count: UInt64
     private let ending: Ending
@@ -52,19 +56,29 @@ struct EchoSequence {
         self.options = options
         self.drafts = drafts
         tokens = EchoTokens(seed: request.sampling.seed ?? 0, prompt: prompt.varied(by: variation))
-        words = options.repeatsPrompt ? prompt.words : []
+        isHeld = request.grammar != nil
+        if let grammar = request.grammar {
+            words = try EchoForm.words(grammar, after: request.prompt.continued ?? "", tokens)
+        } else {
+            words = options.repeatsPrompt ? prompt.words : []
+        }
         stopTokenIDs = request.stopping.stopTokenIDs
         bias = try EchoBias(request.sampling.logitBias)
         minTokens = UInt64(request.stopping.minTokens ?? 0)
         logprobs = request.logprobs
-        if case .messages = request.prompt { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
+        if case .messages = request.prompt, !isHeld { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
+        callParts = EchoCalls(request, prompt).parts
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
         // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
         let room = UInt64(contextTokens - prompt.words.count)
         let longest = min(request.stopping.maxTokens.map { UInt64($0) } ?? room, room)
         let turn: UInt64? =
-            if let end = options.endAt {
+            if isHeld {
+                UInt64(words.count)
+            } else if let end = options.endAt {
                 end
+            } else if !callParts.isEmpty {
+                reasoningTokens + UInt64(callParts.count)
             } else if options.repeatsPrompt {
                 UInt64(prompt.words.count)
             } else if request.stopping.maxTokens == nil, !request.stopping.ignoresEndOfTurn {
@@ -72,8 +86,10 @@ struct EchoSequence {
             } else {
                 nil
             }
-        if let turn, max(turn, minTokens) < longest {
-            (count, ending) = (max(turn, minTokens), .endOfTurn)
+        // A form ends where nothing can follow.
+        let least = isHeld ? 0 : minTokens
+        if let turn, max(turn, least) < longest {
+            (count, ending) = (max(turn, least), .endOfTurn)
         } else {
             (count, ending) = (longest, .length)
         }
@@ -97,6 +113,11 @@ struct EchoSequence {
                 if index < reasoningTokens {
                     step.emit(
                         sequence, token: id, text: .init(start: nil, count: 0), reasoning: text, logprobs: logprobs)
+                } else if !callParts.isEmpty {
+                    let place = Int(index - reasoningTokens)
+                    step.emit(
+                        sequence, token: id, text: .init(start: nil, count: 0), logprobs: logprobs,
+                        toolCalls: callParts.indices.contains(place) ? [callParts[place]] : [])
                 } else {
                     step.emit(sequence, token: id, text: text, logprobs: logprobs)
                 }
@@ -125,7 +146,7 @@ struct EchoSequence {
     }
 
     private func finish(_ sequence: Int, _ ending: Ending, in step: inout Step) -> Progress {
-        if options.splitsScalars, index > 0 {
+        if options.splitsScalars, !isHeld, index > 0 {
             Self.splitScalar[2...].withUnsafeBytes { step.finish(sequence, ending, prompt: prompt, text: $0) }
         } else {
             step.finish(sequence, ending, prompt: prompt)
@@ -158,10 +179,15 @@ struct EchoSequence {
 // Token ids and texts.
 extension EchoSequence {
     private var nextID: UInt32 {
-        options.repeatsPrompt ? UInt32(truncatingIfNeeded: index) : bias.token(for: tokens.id(at: index))
+        options.repeatsPrompt || isHeld ? UInt32(truncatingIfNeeded: index) : bias.token(for: tokens.id(at: index))
     }
 
     private func withText(of id: UInt32, _ body: (UnsafeRawBufferPointer) -> Void) {
+        if isHeld {
+            // The index is beyond the text only when flooding.
+            (index < UInt64(words.count) ? words[Int(index)] : []).withUnsafeBytes(body)
+            return
+        }
         if !options.repeatsPrompt, !options.splitsScalars {
             let packed = EchoTokens.packedText(of: id)
             withUnsafeBytes(of: packed.bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<packed.count])) }

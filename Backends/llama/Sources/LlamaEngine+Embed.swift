@@ -151,7 +151,7 @@ extension LlamaEngine {
             case .embed(let inputs, _):
                 let index = open.inputs.count
                 let field = "inputs[\(index)]"
-                bytes -= 64 + inputs[index].texts.reduce(0) { $0 + $1.utf8.count }
+                bytes -= 64 + inputs[index].textBytes
                 guard let tokens = try tokens(of: inputs[index], query, field, open.request.truncates) else {
                     return .awaited
                 }
@@ -212,7 +212,7 @@ extension LlamaEngine {
         of input: GenerateRequest.Prompt, _ query: Int, _ field: String, _ truncates: Bool, addsSpecial: Bool = true
     ) throws(EngineFault) -> [Int32]? {
         // A vocabulary makes no more tokens of a text than it has bytes, and a template adds some.
-        let most = truncates ? input.texts.reduce(Limits.templateTokensMax) { $0 + $1.utf8.count } : contextTokens
+        let most = truncates ? Limits.templateTokensMax + input.textBytes : contextTokens
         let form = TextForm(tokensMax: most, addsSpecial: addsSpecial)
         do throws(EngineFault) {
             guard let tokens = try tokens(of: GenerateRequest(prompt: input), for: .embedding(query), form) else {
@@ -255,4 +255,10 @@ extension LlamaModel {
 
 extension GenerateRequest.Prompt {
     fileprivate var isText: Bool { if case .text = self { true } else { false } }
+
+    /// The bytes of its texts, or the number of its ids.
+    fileprivate var textBytes: Int {
+        if case .tokenIDs(let ids) = self { return ids.count }
+        return GenerateRequest(prompt: self).texts.reduce(0) { $0 + $1.utf8.count }
+    }
 }

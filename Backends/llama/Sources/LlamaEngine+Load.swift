@@ -75,9 +75,9 @@ extension LlamaEngine {
     private func lacking(_ model: LlamaModel) -> (lacking: [Capability], dimensions: Int) {
         let ofCompletions: [Capability] = [
             .generate, .reasoning, .stopStrings, .adapters, .draftLookup, .draftModel, .samplers, .logitBias,
-            .minTokens, .logprobs,
+            .minTokens, .logprobs, .grammar,
         ]
-        let ofTemplate: [Capability] = model.facts.has_chat_template ? [] : [.chat]
+        let ofTemplate: [Capability] = model.facts.has_chat_template ? [] : [.chat, .parts, .tools]
         switch model.facts.pooling {
         case HEARTH_LLAMA_NO_POOLING: return ([.embed, .rerank], 0)
         case HEARTH_LLAMA_RANK: return (ofCompletions + ofTemplate + [.embed], 0)

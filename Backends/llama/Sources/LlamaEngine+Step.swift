@@ -252,16 +252,27 @@ extension LlamaEngine {
         let token: Int32
         switch model.sample(sequence.sampler, at: logitsIndex) {
         case .token(let chosen): token = chosen
+        case .formIsOver:
+            finish(number, .endOfTurn, &step)
+            return false
+        case .formIsStuck:
+            fail(
+                number, .invalidArgument,
+                "no token of \"\(modelID)\" goes on with the text as format wants it; allow other characters", &step)
+            return false
+        case .formExceeds:
+            fail(number, .invalidArgument, LlamaModel.exceeds, &step)
+            return false
         case .notANumber:
             fail(
-                number,
+                number, .internal,
                 """
                 "\(modelID)" computed something that is no number, so no token can be chosen; its weights are damaged, or \
                 made for another arithmetic
                 """, &step)
             return false
         case .failed:
-            fail(number, "no token could be chosen; the backend's log says why", &step)
+            fail(number, .internal, "no token could be chosen; the backend's log says why", &step)
             return false
         }
         let id = UInt32(bitPattern: token)
@@ -282,6 +293,10 @@ extension LlamaEngine {
             finish(number, ending, &step)
             return false
         }
+        if sequence.isHeld, sequence.sampler.isOver {
+            finish(number, .endOfTurn, &step)
+            return false
+        }
         guard sequence.tokens.count + 1 < sequence.tokensMax else {
             finish(number, .length, &step)
             return false
@@ -296,13 +311,13 @@ extension LlamaEngine {
     ) {
         let id = UInt32(bitPattern: token)
         guard let answer else {
-            return model.withPiece(of: token, showsMarks: false) {
+            return model.withPiece(of: token, in: nil) {
                 step.emit(number, token: id, text: $0, logprobs: logprobs)
             }
         }
-        model.withPiece(of: token, showsMarks: answer.showsMarks) { answer.append($0) }
+        model.withPiece(of: token, in: answer.parserPointer) { answer.append($0) }
         answer.take(bytesMax: ContractLimits.tokenTextBytesMax) {
-            step.emit(number, token: id, text: $0, reasoning: $1, logprobs: logprobs)
+            step.emit(number, token: id, text: $0, reasoning: $1, logprobs: logprobs, toolCalls: $2)
         }
     }
 
@@ -310,15 +325,20 @@ extension LlamaEngine {
         guard let ended = release(number) else { return }
         guard let answer = ended.answer else { return step.finish(number, ending, prompt: ended.promptTokens) }
         answer.end()
+        if case .endOfTurn = ending, let name = answer.unfinishedCall {
+            let fault = EngineFault(
+                .internal, "the model began a call of the tool \"\(name)\" and did not write it to its end; try again")
+            return step.fail(number, fault, prompt: ended.promptTokens)
+        }
         answer.take(bytesMax: ContractLimits.finishTextBytesMax) {
-            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1)
+            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1, toolCalls: $2)
         }
     }
 
-    /// Ends a sequence with an INTERNAL fault, and forgets its computed tokens.
-    private mutating func fail(_ number: Int, _ sentence: String, _ step: inout Step) {
+    /// Ends a sequence with a fault, and forgets its computed tokens.
+    private mutating func fail(_ number: Int, _ code: EngineFault.Code, _ sentence: String, _ step: inout Step) {
         guard let ended = discard(number) else { return }
-        step.fail(number, EngineFault(.internal, sentence), prompt: ended.promptTokens)
+        step.fail(number, EngineFault(code, sentence), prompt: ended.promptTokens)
     }
 
     /// A batch found no cells. Empties the idle cache that was used longest ago; when there is none, a sequence gives way,

@@ -9,7 +9,8 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
-        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .embed, .rerank,
+        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .parts, .tools, .grammar, .embed,
+        .rerank,
     ]
 
     var model: LlamaModel?
@@ -66,6 +67,8 @@ struct LlamaEngine: Engine {
             case sequence(Int)
             case query(Int)
             case embedding(Int)
+
+            var isSequence: Bool { if case .sequence = self { true } else { false } }
         }
 
         var kind: Kind
@@ -94,7 +97,7 @@ struct LlamaEngine: Engine {
     mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         guard let tokens = try tokens(of: request, for: .query(query)) else { return nil }
         switch tokens {
-        case .all(let tokens): return tokens.count
+        case .all(let tokens, _): return tokens.count
         case .tooMany(let count): return count
         case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
@@ -123,7 +126,7 @@ struct LlamaEngine: Engine {
     /// - Parameter most: the most tokens that would have fitted; nil: as many as leave room for a completion.
     func whole(_ tokens: LlamaModel.Tokens, most: Int? = nil) throws(EngineFault) -> [Int32] {
         switch tokens {
-        case .all(let tokens): return tokens
+        case .all(let tokens, _): return tokens
         case .tooMany(let count): throw overflow("\(count)", most: most)
         case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
@@ -140,6 +143,8 @@ struct LlamaEngine: Engine {
     mutating func begin(_ sequence: Int, _ request: GenerateRequest, _ tokens: LlamaModel.Tokens) throws(EngineFault) {
         let model = try loadedModel()
         let prompt = try whole(tokens)
+        var parser: AnswerParser?
+        if case .all(_, let answer) = tokens { parser = answer }
         guard !prompt.isEmpty else {
             throw EngineFault(.invalidArgument, "the prompt has no tokens; say something")
         }
@@ -147,6 +152,9 @@ struct LlamaEngine: Engine {
         try checkBiases(request.sampling.logitBias, model)
         guard let sampler = model.sampler(request, prompt: prompt, contextTokens: contextTokens) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
+        }
+        if let grammar = request.grammar {
+            try model.hold(sampler, to: grammar, given: request.prompt.continued ?? "")
         }
         let adapters = try adapterSet(of: request)
         let scope = adapters.scope(within: request.cacheScope)
@@ -161,7 +169,8 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, logprobs: request.logprobs, answer: AnswerText(request, model), beginning: beginning,
+            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs,
+            answer: AnswerText(request.stopping, parser), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 

@@ -21,6 +21,8 @@ struct Sequence {
     let stopTokenIDs: [UInt32]
     let ignoresEndOfTurn: Bool
     let sampler: TokenSampler
+    /// Whether its text is held to a form.
+    let isHeld: Bool
     /// How many alternatives come with the log-probability of each token; nil: none is told.
     let logprobs: Int?
     /// Nil where all that the model writes is text for the consumer.

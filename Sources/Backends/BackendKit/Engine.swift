@@ -128,6 +128,10 @@ public struct Capability: Hashable, Sendable {
     public static let chatTemplate = Capability("chat_template")
     /// Tells the model's reasoning apart from its answer to a conversation (`Step.emit`).
     public static let reasoning = Capability("reasoning")
+    /// Takes messages in parts of text; BackendKit joins them.
+    public static let parts = Capability("parts")
+    /// Shows tools to the model, and tells its calls apart from its answer (`GenerateRequest.tools`, `Step.emit`).
+    public static let tools = Capability("tools")
     /// Looks for the request's stop strings itself (`Stopping.stop`, `Ending.stopString`).
     public static let stopStrings = Capability("stop_strings")
     /// Computes with low-rank adapters of the model (`LoadRequest.adapters`, `GenerateRequest.adapters`).
@@ -140,6 +144,8 @@ public struct Capability: Hashable, Sendable {
     public static let minTokens = Capability("min_tokens")
     /// Tells the log-probabilities of tokens (`GenerateRequest.logprobs`, `Step.emit`).
     public static let logprobs = Capability("logprobs")
+    /// Holds completions to a grammar (`GenerateRequest.grammar`).
+    public static let grammar = Capability("grammar")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
     /// Makes vectors of inputs (`startEmbedding`).

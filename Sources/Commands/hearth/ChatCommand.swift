@@ -2,6 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import GRPC
 internal import InferenceMessages
+internal import LinuxSystem
+internal import SwiftProtobuf
 
 struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(
@@ -21,6 +23,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             EXAMPLES
               hearth chat "Tell me a story about a fox."
               echo "What is two plus three?" | hearth chat --model hearth-demo
+              hearth chat --choice yes --choice no "Is a fox a bird?"
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
               hearth chat --to host.example:50051 --fingerprint 3f5a... --key-file ~/key "Hello"
               hearth chat --to 'hearth://host.example:50051?key=...&fingerprint=sha256:...' "Hello"
@@ -29,6 +32,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
 
     /// More than any host takes in one message.
     private static let promptBytesMax = 16 << 20
+    private static let formBytesMax = 1 << 20
 
     @OptionGroup var consumer: ConsumerOptions
     @Option(help: ArgumentHelp("The model; may be left out if the host lends only one.", valueName: "name"))
@@ -46,6 +50,12 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             "Print each token's log-probability, and those of so many of the likeliest in its place, behind the answer on standard "
                 + "error; 0 to 20.", valueName: "count"))
     var logprobs: UInt32?
+    @Option(help: ArgumentHelp("Hold the answer to JSON that the schema in this file allows.", valueName: "file"))
+    var schema: String?
+    @Option(help: ArgumentHelp("Hold the answer to the grammar in this file, in GBNF.", valueName: "file"))
+    var grammar: String?
+    @Option(help: ArgumentHelp("Hold the answer to this text, or another that is named so.", valueName: "text"))
+    var choice: [String] = []
     @Option(
         name: .customLong("option"),
         help: ArgumentHelp("An option for the backend; may be repeated.", valueName: "key=value"))
@@ -87,6 +97,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         if let temperature { request.sampling.temperature = temperature }
         if let seed { request.sampling.seed = seed }
         if let logprobs { request.output.logprobs = logprobs }
+        if let format = try format() { request.format = format }
         for option in options {
             guard let equals = option.firstIndex(of: "=") else {
                 throw ValidationError("--option '\(option)': write KEY=VALUE")
@@ -94,5 +105,27 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             request.backendOptions[String(option[..<equals])] = String(option[option.index(after: equals)...])
         }
         return request
+    }
+
+    /// The form of the answer.
+    private func format() throws -> Hearth_V1_OutputFormat? {
+        guard [schema != nil, grammar != nil, !choice.isEmpty].count(where: { $0 }) <= 1 else {
+            throw ValidationError("--schema, --grammar and --choice each say a form of the answer: use one of them")
+        }
+        func text(_ file: String, _ option: String) throws -> String {
+            let bytes: [UInt8]
+            do throws(LinuxError) {
+                bytes = try FileBytes.read(file, max: ChatCommand.formBytesMax)
+            } catch {
+                throw ValidationError("--\(option) '\(file)': \(error.description)")
+            }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw ValidationError("--\(option) '\(file)': the file is no UTF-8")
+            }
+            return text
+        }
+        if let schema { return try .with { $0.jsonSchema = try text(schema, "schema") } }
+        if let grammar { return try .with { $0.grammar = try text(grammar, "grammar") } }
+        return choice.isEmpty ? nil : .with { $0.choice.texts = choice }
     }
 }

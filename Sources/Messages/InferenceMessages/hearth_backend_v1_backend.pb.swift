@@ -351,9 +351,10 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
-  /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "embed"
-  /// and "rerank" (`Embed`), and "samplers", "logit_bias" and "min_tokens" for the fields of a request that name them in
-  /// inference.proto. A capability that is not named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "tools"
+  /// (`TokenRun.tool_calls`), "embed" and "rerank" (`Embed`), and "parts", "images", "audio", "samplers", "logit_bias",
+  /// "min_tokens" and "grammar" for the fields of a request that name them in inference.proto. A capability that is not
+  /// named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -625,7 +626,8 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
   /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every
   /// range, and has set `stopping.max_tokens` if the owner limits it. It looks for `stopping.stop` itself unless the
-  /// backend's `Hello` named "stop_strings". Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
+  /// backend's `Hello` named "stop_strings". Of `format` only `grammar` is sent, checked: the agent makes a grammar of every
+  /// other kind. Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
   /// request came: a backend refuses others.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
@@ -1013,8 +1015,8 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// tokens count.
   package var tokenIds: [UInt32] = []
 
-  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` at most 1,024 bytes for
-  /// each token, and 16 KiB more with `finish`.
+  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` and the content of
+  /// `tool_calls` at most 1,024 bytes for each token, and 16 KiB more with `finish`.
   package var text: Data = Data()
 
   /// The sequence has ended; nothing more comes for it.
@@ -1043,12 +1045,27 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
   package mutating func clearLogprobs() {self._logprobs = nil}
 
+  /// Pieces of the calls that the model writes, which are left out of `text`; they come behind it. Sent only by a backend whose
+  /// `Hello` named "tools", for a request with `tools` whose choice is not NONE. The indices count from 0 without gaps; id and name, which is one of the
+  /// request's, are in the first piece of each call only; the arguments of a call are the text of one JSON object before the
+  /// next call begins, and before the sequence finishes with STOP and without one of the request's stops. At most 256 calls.
+  /// Revision 2.
+  package var toolCalls: Hearth_V1_ToolCallPieces {
+    get {_toolCalls ?? Hearth_V1_ToolCallPieces()}
+    set {_toolCalls = newValue}
+  }
+  /// Returns true if `toolCalls` has been explicitly set.
+  package var hasToolCalls: Bool {self._toolCalls != nil}
+  /// Clears the value of `toolCalls`. Subsequent reads from it will return its default value.
+  package mutating func clearToolCalls() {self._toolCalls = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _finish: Hearth_Backend_V1_Finish? = nil
   fileprivate var _logprobs: Hearth_V1_Logprobs? = nil
+  fileprivate var _toolCalls: Hearth_V1_ToolCallPieces? = nil
 }
 
 /// How a sequence ended.
@@ -1059,7 +1076,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   package var result: Hearth_Backend_V1_Finish.OneOf_Result? = nil
 
-  /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+  /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
   /// sent, or when prompt and completion fill the context up to its last 8 tokens.
   package var reason: Hearth_V1_FinishReason {
     get {
@@ -1117,7 +1134,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
-    /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+    /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
     /// sent, or when prompt and completion fill the context up to its last 8 tokens.
     case reason(Hearth_V1_FinishReason)
     /// It failed.
@@ -2748,7 +2765,7 @@ nonisolated extension Hearth_Backend_V1_TokenBatch: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TokenRun"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0\u{1}logprobs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0\u{1}logprobs\0\u{3}tool_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2762,6 +2779,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
       case 4: try { try decoder.decodeSingularMessageField(value: &self._finish) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.reasoning) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._logprobs) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._toolCalls) }()
       default: break
       }
     }
@@ -2790,6 +2808,9 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._logprobs {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    try { if let v = self._toolCalls {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2800,6 +2821,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     if lhs._finish != rhs._finish {return false}
     if lhs.reasoning != rhs.reasoning {return false}
     if lhs._logprobs != rhs._logprobs {return false}
+    if lhs._toolCalls != rhs._toolCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -64,8 +64,10 @@ package struct JSONNode: Equatable, Sendable {
         return try parse(bytes, file: file)
     }
 
-    package static func parse(_ bytes: [UInt8], file: String) throws(JSONError) -> JSONNode {
-        var parser = JSONParser(input: bytes, file: file)
+    package static func parse(
+        _ bytes: [UInt8], file: String, nestingMax: Int = JSONLimits.nestingMax
+    ) throws(JSONError) -> JSONNode {
+        var parser = JSONParser(input: bytes, file: file, nestingMax: nestingMax)
         return try parser.document()
     }
 }

@@ -2,12 +2,14 @@
 struct JSONParser {
     private let input: [UInt8]
     private let file: String
+    private let nestingMax: Int
     private var position = 0
     private var line = 1
 
-    init(input: [UInt8], file: String) {
+    init(input: [UInt8], file: String, nestingMax: Int) {
         self.input = input
         self.file = file
+        self.nestingMax = nestingMax
     }
 
     private func failure(_ message: String) -> JSONError { JSONError(file: file, line: line, message) }
@@ -59,8 +61,8 @@ struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(JSONError) -> JSONNode {
-        guard depth < JSONLimits.nestingMax else {
-            throw failure("nested deeper than \(JSONLimits.nestingMax)")
+        guard depth < nestingMax else {
+            throw failure("nested deeper than \(nestingMax)")
         }
         skipSpace()
         let start = line
@@ -128,7 +130,25 @@ struct JSONParser {
 
     /// Whether this is a number (RFC 8259, section 6) in the range of a double.
     private static func isNumber(_ text: String) -> Bool {
-        text.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/) != nil && Double(text)?.isFinite == true
+        var rest = Array(text.utf8)[...]
+        func takeDigits() -> Int {
+            let digits = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            rest = rest[digits.endIndex...]
+            return digits.count
+        }
+        func take(_ scalars: Unicode.Scalar...) -> Bool {
+            guard let byte = rest.first, scalars.contains(Unicode.Scalar(byte)) else { return false }
+            rest = rest.dropFirst()
+            return true
+        }
+        _ = take("-")
+        guard take("0") || takeDigits() > 0 else { return false }
+        if take("."), takeDigits() == 0 { return false }
+        if take("e", "E") {
+            _ = take("-", "+")
+            guard takeDigits() > 0 else { return false }
+        }
+        return rest.isEmpty && Double(text)?.isFinite == true
     }
 
     private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

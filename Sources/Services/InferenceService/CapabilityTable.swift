@@ -32,6 +32,16 @@ enum CapabilityTable {
         Rule("messages", "chat", remedy: "send text or token_ids instead of messages") {
             if case .messages = $0.prompt { true } else { false }
         },
+        Rule("messages.parts", "parts", remedy: "send content instead of messages.parts") {
+            $0.messageContents.parts > 0
+        },
+        Rule("messages.parts.image", "images") { $0.messageContents.hasImages },
+        Rule("messages.parts.audio", "audio") { $0.messageContents.hasAudio },
+        Rule(
+            "messages", "tools",
+            remedy: "leave name, tool_calls, reasoning and messages of ROLE_TOOL out of the request"
+        ) { $0.messageContents.hasToolFields },
+        Rule("tools", "tools") { $0.tools != nil },
         Rule("adapters", "adapters") { $0.adapters?.isEmpty == false },
         Rule("sampling.penalty_window", "samplers") { $0.sampling.penaltyWindow != nil },
         Rule("sampling.typical_p", "samplers") { $0.sampling.typicalP != nil },
@@ -46,6 +56,7 @@ enum CapabilityTable {
         Rule("sampling.logit_bias", "logit_bias") { !$0.sampling.logitBias.isEmpty },
         Rule("stopping.min_tokens", "min_tokens") { $0.stopping.minTokens != nil },
         Rule("output.logprobs", "logprobs") { $0.logprobs != nil },
+        Rule("format", "grammar") { $0.format != nil },
     ]
 
     /// The rows of the fields that a request has.
@@ -63,10 +74,10 @@ enum CapabilityTable {
             field: request.task == .embed ? "inputs" : "documents", capability: capability,
             remedy: "ask a model that ListModels names it for")
         guard request.hasMessages else { return [own] }
-        return [
-            own,
-            Row(field: "inputs", capability: "chat", remedy: "send text or token_ids instead of messages in inputs"),
-        ]
+        var conversation = TurnRequest()
+        conversation.prompt = .messages(count: 1)
+        conversation.messageContents = request.messageContents
+        return [own] + rows(of: conversation)
     }
 
     /// The same for a request for a completion, with these rows.

@@ -10,6 +10,7 @@ struct EmbeddingRequest: Equatable {
     var count = 0
     /// Whether an input is a conversation.
     var hasMessages = false
+    var messageContents = TurnRequest.MessageContents()
     /// The number of `hearth.v1.Pooling`.
     var pooling: Int32 = 0
     var normalises = true

@@ -46,6 +46,16 @@ package struct InferenceLimits: LimitGroup {
     package var promptTokenIDsMax = 1 << 20
     @Limit("Messages of a prompt; more are an INVALID_ARGUMENT.")
     package var messagesMax = 4096
+    @Limit("Parts of all messages; more are an INVALID_ARGUMENT.")
+    package var messagePartsMax = 256
+    @Limit("Tool calls of all messages; more are an INVALID_ARGUMENT.")
+    package var messageCallsMax = 256
+    @Limit("A name or an id in messages; a longer one is an INVALID_ARGUMENT.")
+    package var messageNameBytesMax = 128
+    @Limit("Tools; more are an INVALID_ARGUMENT.")
+    package var toolsMax = 256
+    @Limit("All tools together, with their schemas; more are an INVALID_ARGUMENT.")
+    package var toolsBytesMax = 1 << 20
     @Limit("Stop strings; more are an INVALID_ARGUMENT.")
     package var stopStringsMax = 16
     @Limit("A stop string; a longer one is an INVALID_ARGUMENT.")
@@ -60,6 +70,11 @@ package struct InferenceLimits: LimitGroup {
     package var sequenceBreakersMax = 8
     @Limit("A text of dry_sequence_breakers; a longer one is an INVALID_ARGUMENT.")
     package var sequenceBreakerBytesMax = 16
+    /// The agent makes a grammar of a schema at once.
+    @Limit("A format's schema, its grammar, or its texts together; a longer one is an INVALID_ARGUMENT.")
+    package var formatBytesMax = 64 << 10
+    @Limit("Texts of format.choice; more are an INVALID_ARGUMENT.")
+    package var choicesMax = 1_024
     @Limit("Adapters that a request chooses; more are an INVALID_ARGUMENT.")
     package var adaptersMax = 16
     @Limit("The name of an adapter; a longer one is an INVALID_ARGUMENT.")

@@ -40,7 +40,7 @@ final class RequestReading: UnfinishedWork {
             let given = steps
             defer { call.charge(given - steps) }
             if let outcome = try scan.advance(message, steps: &steps) {
-                return completion(.success(arrival(outcome, scan, message)))
+                return completion(.success(try arrival(outcome, scan, message)))
             }
         } catch {
             return completion(.failure(error))
@@ -65,7 +65,8 @@ final class RequestReading: UnfinishedWork {
         var left = steps
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(Status) in
-                try scan.advance(memory, steps: &left).map { arrival($0, scan, memory) }
+                guard let outcome = try scan.advance(memory, steps: &left) else { return Arrival?.none }
+                return try arrival(outcome, scan, memory)
             }
         }
         call.charge(steps - left)
@@ -90,14 +91,16 @@ final class RequestReading: UnfinishedWork {
 
     private func arrival(
         _ outcome: RequestScan.Outcome, _ scan: RequestScan, _ bytes: UnsafeRawBufferPointer
-    ) -> Arrival {
+    ) throws(Status) -> Arrival {
         switch outcome {
         case .cancel: return .cancel
         case .nothing: return .nothing
         case .embedding(let request): return .embedding(request, encoded: Array(bytes))
         case .generate(var request):
             if request.requestID.isEmpty { request.requestID = service.nextRequestID() }
-            return .generate(request, encoded: scan.encoded(bytes, requestID: request.requestID))
+            let grammar = try RequestValidation.grammar(of: request)
+            return .generate(
+                request, encoded: scan.encoded(bytes, requestID: request.requestID, grammar: grammar))
         }
     }
 }

@@ -1,9 +1,10 @@
 internal import BackendIPC
 internal import GRPC
+internal import OutputGrammar
 internal import WireFormat
 
-/// Reads a serialized `ChatRequest`, `GenerateRequest`, `EmbedRequest` or `RerankRequest` in place, piece by piece: takes out what the agent has to
-/// know, and checks everything else against its limits before anything is built of it. Pure.
+/// Reads a serialized `ChatRequest`, `GenerateRequest`, `EmbedRequest` or `RerankRequest` in place, piece by piece: takes
+/// out what the agent has to know, and checks everything else against its limits before anything is built of it. Pure.
 ///
 /// A message of a few kilobytes can hold millions of entries. Here each costs nanoseconds and no memory, the first one
 /// beyond a limit ends the scan, and a long message is read in as many pieces as its reader likes. As in protobuf's own
@@ -29,26 +30,30 @@ struct RequestScan {
         let end: Int
     }
 
-    private enum Part: Equatable {
+    enum Part: Equatable {
         case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive, adapters
         case adapter
         case option
         case sequenceBreakers, logitBias
         case embed, input, rerank
+        case messagePart, media, messageCall, tools, tool
+        /// A text that is one JSON object; `field` as in the next.
+        case json(field: Int)
+        case format, choices
         /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
         case packedTokenIDs, packedStopTokenIDs
     }
 
-    private let limits: InferenceLimits
+    let limits: InferenceLimits
     private let name: String
     private var places: [Place]
     private var offset = 0
     private var fields = 0
-    private var request = TurnRequest()
+    var request = TurnRequest()
     /// Nil for a request for a completion.
     private var embedding: EmbeddingRequest?
-    private var role: Int32 = 0
+    var conversation = ConversationScan()
     private var isCancel = false
     /// The ranges of the pieces of the `GenerateRequest`.
     private var pieces: [Range<Int>] = []
@@ -95,7 +100,8 @@ struct RequestScan {
                     continue
                 }
                 switch place.part {
-                case .text(let field): try readText(bytes, to: place.end, field: field, steps: &steps)
+                case .text(let field), .json(let field):
+                    try readText(bytes, to: place.end, field: field, steps: &steps)
                 case .packedTokenIDs, .packedStopTokenIDs:
                     try readPacked(bytes, place, steps: &steps)
                 default:
@@ -109,19 +115,26 @@ struct RequestScan {
         if isCancel { return .cancel }
         if var embedding {
             embedding.keepAlive = request.keepAlive
+            embedding.messageContents = request.messageContents
             return .embedding(embedding)
         }
         return pieces.isEmpty ? .nothing : .generate(request)
     }
 
-    /// The `GenerateRequest` as its backend gets it, in one copy; `requestID` is added where the consumer chose none.
-    func encoded(_ bytes: UnsafeRawBufferPointer, requestID: String) -> [UInt8] {
+    /// The `GenerateRequest` as its backend gets it, in one copy; `requestID` is added where the consumer chose none. Its
+    /// `format` is left out, and `grammar` added.
+    func encoded(_ bytes: UnsafeRawBufferPointer, requestID: String, grammar: String?) -> [UInt8] {
         let added = request.requestID.isEmpty ? WireSize.field(1, string: requestID) : 0
-        let byteCount = pieces.reduce(added) { $0 + $1.count }
+        let format = grammar.map { WireSize.field(2, string: $0) }
+        let byteCount = pieces.reduce(added + (format.map { WireSize.field(11, byteCount: $0) } ?? 0)) { $0 + $1.count }
         return [UInt8](unsafeUninitializedCapacity: byteCount) { memory, count in
             var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
             for piece in pieces { writer.raw(UnsafeRawBufferPointer(rebasing: bytes[piece])) }
             if added > 0 { writer.field(1, string: requestID) }
+            if let grammar, let format {
+                writer.field(11, byteCount: format)
+                writer.field(2, string: grammar)
+            }
             count = byteCount
         }
     }
@@ -130,7 +143,7 @@ struct RequestScan {
     /// type.
     private var refused: Status?
 
-    private mutating func refuse(_ status: Status) throws(WireError) {
+    mutating func refuse(_ status: Status) throws(WireError) {
         refused = status
         throw .truncated
     }
@@ -146,6 +159,7 @@ extension RequestScan {
                 RequestValidation.invalid(
                     "request", "has more than \(limits.requestFieldsMax) fields in all (requestFieldsMax)"))
         }
+        let begin = offset
         var reader = WireReader(UnsafeRawBufferPointer(rebasing: bytes[offset..<place.end]))
         guard let field = try reader.next() else { return }
         // A plain value is read here; a value with parts of its own is entered, and read part by part.
@@ -158,6 +172,10 @@ extension RequestScan {
         }
         offset = place.end - reader.remaining.count
         guard let (part, byteCount) = entered else { return }
+        if part == .format, let piece = pieces.popLast() {
+            // The backend gets a grammar in its place.
+            pieces += [piece.lowerBound..<begin, offset..<piece.upperBound]
+        }
         offset -= byteCount
         if part == .generate { pieces.append(offset..<offset + byteCount) }
         places.append(Place(part: part, end: offset + byteCount))
@@ -166,7 +184,9 @@ extension RequestScan {
     /// A value without parts, of a known field or of another one.
     private mutating func read(_ part: Part, _ field: WireField, _ reader: inout WireReader) throws(WireError) {
         switch (part, field.number, field.type) {
-        case (.message, 1, .varint): role = try reader.enumeration()
+        case (.message, 1, .varint): conversation.message.role = try reader.enumeration()
+        case (.tools, 2, .varint): request.tools?.choice = try reader.enumeration()
+        case (.tools, 4, .varint): _ = try reader.bool()
         case (.tokenIDs, 1, .varint):
             _ = try reader.uint32()
             try countTokenIDs(1)
@@ -227,7 +247,9 @@ extension RequestScan {
             embedding?.model = model
         case (.embed, 2):
             try countInput("inputs")
+            // Each is a conversation of its own.
             request.prompt = nil
+            conversation.callIDs = []
             return .input
         case (.embed, 10), (.rerank, 10):
             request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
@@ -264,6 +286,20 @@ extension RequestScan {
         case (.generate, 10):
             request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
             return .keepAlive
+        case (.generate, 11):
+            request.format = request.format ?? TurnRequest.Format()
+            return .format
+        case (.format, 1):
+            let schema = try short(content, "format.json_schema", limits.formatBytesMax, field: 1)
+            request.format?.kind = .jsonSchema(schema)
+        case (.format, 2):
+            let grammar = try short(content, "format.grammar", limits.formatBytesMax, field: 2)
+            request.format?.kind = .grammar(grammar)
+        case (.format, 3):
+            if case .choice? = request.format?.kind {} else { request.format?.kind = .choice([]) }
+            return .choices
+        case (.format, 4): request.format?.kind = .json
+        case (.choices, 1): try addChoice(content)
         case (.generate, 40):
             request.adapters = request.adapters ?? []
             return .adapters
@@ -283,9 +319,13 @@ extension RequestScan {
             return .text(field: 100)
         case (.messages, 1):
             try countMessage()
-            role = 0
             return .message
-        case (.message, 2): return .text(field: 2)
+        case (.message, _), (.messagePart, _), (.media, _), (.messageCall, _):
+            return try enterConversation(part, number, content)
+        case (.generate, 12):
+            request.tools = request.tools ?? TurnRequest.Tools()
+            return .tools
+        case (.tools, _), (.tool, _): return try enterTools(part, number, content)
         case (.tokenIDs, 1): return .packedTokenIDs
         case (.stopping, 2): try addStop(content)
         case (.stopping, 3): return .packedStopTokenIDs
@@ -296,15 +336,18 @@ extension RequestScan {
 
     /// A part was read to its end.
     private mutating func left(_ part: Part) throws(WireError) {
-        if case .input = part { return try checkInput() }
-        guard case .message = part, case .messages(let count) = request.prompt else { return }
-        guard !(1...3).contains(role) else { return }
-        try refuse(
-            RequestValidation.invalid(
-                "messages[\(count - 1)].role", "is \(role)", "ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT"))
+        switch part {
+        case .input: try checkInput()
+        case .message: try leftMessage()
+        case .messagePart: try leftMessagePart()
+        case .messageCall: try leftMessageCall()
+        case .tool: try leftTool()
+        case .json: try leftJSON()
+        default: break
+        }
     }
 
-    private mutating func short(
+    mutating func short(
         _ content: UnsafeRawBufferPointer, _ path: String, _ byteCountMax: Int, field: Int
     ) throws(WireError) -> String {
         if content.count > byteCountMax {
@@ -326,6 +369,7 @@ extension RequestScan {
                 RequestValidation.invalid(
                     "messages", "has more than \(limits.messagesMax) messages", "1 to \(limits.messagesMax)"))
         }
+        conversation.begin(message: count)
     }
 
     private mutating func countInput(_ field: String) throws(WireError) {
@@ -383,6 +427,28 @@ extension RequestScan {
                     "1 to \(limits.sequenceBreakerBytesMax), none of them 0"))
         }
         _ = try short(content, "\(path).texts[\(index)]", limits.sequenceBreakerBytesMax, field: 1)
+    }
+
+    private mutating func addChoice(_ content: UnsafeRawBufferPointer) throws(WireError) {
+        guard case .choice(var texts)? = request.format?.kind else { return }
+        let path = "format.choice.texts"
+        if texts.count >= limits.choicesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    path, "has more than \(limits.choicesMax) texts", "at most \(limits.choicesMax)"))
+        }
+        request.format?.choiceBytes += content.count
+        if content.isEmpty || request.format?.choiceBytes ?? 0 > limits.formatBytesMax {
+            try refuse(
+                RequestValidation.invalid(
+                    "\(path)[\(texts.count)]", "has \(content.count) bytes",
+                    "1 or more, and \(limits.formatBytesMax) of all texts together"))
+        }
+        let text = try short(content, "\(path)[\(texts.count)]", limits.formatBytesMax, field: 1)
+        // The texts are not copied for each.
+        request.format?.kind = nil
+        texts.append(text)
+        request.format?.kind = .choice(texts)
     }
 
     private mutating func countLogitBias() throws(WireError) {
@@ -465,6 +531,9 @@ extension RequestScan {
         let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + piece]))
         guard prefix.rest == .nothing || (prefix.rest == .unfinished && offset + piece < end) else {
             throw .notUTF8(field: field)
+        }
+        if conversation.json != nil {
+            try readJSON(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + prefix.byteCount]))
         }
         offset += prefix.byteCount
         steps -= 1 + prefix.byteCount / Self.textBytesPerStep

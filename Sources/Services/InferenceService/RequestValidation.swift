@@ -1,5 +1,6 @@
 internal import BackendIPC
 internal import GRPC
+internal import OutputGrammar
 internal import SandboxPolicy
 
 /// The checks of a request that need no backend and that `RequestScan` has not made on its bytes. A request that passes
@@ -27,12 +28,32 @@ enum RequestValidation {
             throw invalid("output.logprobs", "is \(count)", "0 to \(ContractLimits.logprobAlternativesMax)")
         }
         try check(request.adapters ?? [])
+        if let tools = request.tools { try check(tools, request) }
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
         if let time = request.keepAlive { try check(keepAlive: time) }
     }
 
     static func check(keepAlive time: TurnRequest.Duration) throws(Status) {
         try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax)
+    }
+
+    /// The grammar of the form that a request wants, as its backend gets it; nil: it wants none. Throws INVALID_ARGUMENT for a
+    /// form that cannot be held.
+    static func grammar(of request: TurnRequest) throws(Status) -> String? {
+        guard let format = request.format else { return nil }
+        guard let kind = format.kind else {
+            throw invalid("format", "names no form", "one of json_schema, grammar, choice and json")
+        }
+        guard !request.stopping.ignoresEndOfTurn else {
+            throw invalid(
+                "stopping.ignore_end_of_turn",
+                "is set, and format says where the completion ends; leave one of them out")
+        }
+        do throws(OutputFormat.Refusal) {
+            return try kind.grammar()
+        } catch {
+            throw invalid(error.field, error.description)
+        }
     }
 
     /// Throws INVALID_ARGUMENT where the method does not answer for such a prompt.
@@ -43,6 +64,33 @@ enum RequestValidation {
         case (.applyTemplate, .text), (.applyTemplate, .tokenIDs):
             throw invalid("prompt", "is not messages", "messages, which ApplyTemplate renders")
         default: break
+        }
+    }
+
+    private static func check(_ tools: TurnRequest.Tools, _ request: TurnRequest) throws(Status) {
+        guard case .messages = request.prompt else {
+            throw invalid("tools", "goes with another prompt than messages", "messages, whose chat template shows them")
+        }
+        if request.messageContents.endsWithAssistant {
+            throw invalid("tools", "goes with messages that end with the model's", "a last message of another role")
+        }
+        if request.format != nil, tools.mayBeCalled {
+            throw invalid("tools", "goes with format", "one of the two, or TOOL_CHOICE_NONE")
+        }
+        guard (0...3).contains(tools.choice) else {
+            throw invalid(
+                "tools.choice", "is \(tools.choice)", "TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE or TOOL_CHOICE_REQUIRED")
+        }
+        if tools.choice == 3, tools.names.isEmpty {
+            throw invalid(
+                "tools.choice", "is TOOL_CHOICE_REQUIRED, and tools.tools is empty", "one tool or more with it")
+        }
+        guard !tools.requiredTool.isEmpty else { return }
+        if tools.choice != 3 {
+            throw invalid("tools.required_tool", "is set without TOOL_CHOICE_REQUIRED", "only with that choice")
+        }
+        if !tools.names.contains(tools.requiredTool) {
+            throw invalid("tools.required_tool", "is '\(tools.requiredTool)'", "the name of one of tools.tools")
         }
     }
 

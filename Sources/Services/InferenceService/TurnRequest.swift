@@ -1,4 +1,5 @@
 internal import BackendIPC
+internal import OutputGrammar
 
 /// The part of a `hearth.v1.GenerateRequest` that the agent itself has to know. Only the backend reads the prompt; it
 /// gets the bytes as they came.
@@ -54,10 +55,44 @@ struct TurnRequest: Equatable {
         var scale: Float?
     }
 
+    /// A `hearth.v1.ToolUse`.
+    struct Tools: Equatable {
+        var names: [String] = []
+        /// Names, descriptions and schemas together.
+        var byteCount = 0
+        /// A `hearth.v1.ToolChoice`.
+        var choice: Int32 = 0
+        var requiredTool = ""
+
+        /// Whether the model may call one.
+        var mayBeCalled: Bool { !names.isEmpty && choice != 2 }
+    }
+
+    /// What its messages have beside a role and content.
+    struct MessageContents: Equatable {
+        var parts = 0
+        var hasImages = false
+        var hasAudio = false
+        /// Whether a message is a tool's or has a name, calls or reasoning.
+        var hasToolFields = false
+        var endsWithAssistant = false
+    }
+
+    /// The form of the completion.
+    struct Format: Equatable {
+        /// Nil: none was named.
+        var kind: OutputFormat?
+        /// The bytes of all texts to choose among.
+        var choiceBytes = 0
+    }
+
     var requestID = ""
     var model = ""
     /// Nil: no prompt was sent.
     var prompt: Prompt?
+    var messageContents = MessageContents()
+    /// Nil: none were sent.
+    var tools: Tools?
     var sampling = Sampling()
     var stopping = Stopping()
     /// Whether deltas bring the ids of their tokens.
@@ -68,6 +103,8 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
+    /// Nil: any text.
+    var format: Format?
     /// Nil: those that the model's owner applies by default.
     var adapters: [Adapter]?
     var optionCount = 0
@@ -79,7 +116,7 @@ extension TurnRequest {
     var bounds: SequenceBounds {
         SequenceBounds(
             tokensMax: stopping.maxTokens, stopTokenIDs: stopping.stopTokenIDs, stopCount: stopping.stop.count,
-            logprobs: logprobs.map { Int($0) })
+            logprobs: logprobs.map { Int($0) }, toolNames: tools.map { $0.mayBeCalled ? $0.names : [] } ?? [])
     }
 }
 

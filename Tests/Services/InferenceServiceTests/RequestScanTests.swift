@@ -160,7 +160,7 @@ struct RequestScanTests {
             var steps = Int.max
             guard case .generate(let request) = try reading.advance(memory, steps: &steps) else { return [UInt8]() }
             #expect(request.model == "m")
-            return reading.encoded(memory, requestID: "made-up")
+            return reading.encoded(memory, requestID: "made-up", grammar: nil)
         }
         #expect(try Hearth_V1_GenerateRequest(serializedBytes: encoded) == everything)
         let nameless: [UInt8] = try Hearth_V1_GenerateRequest.with { $0.text = "t" }.serializedBytes()
@@ -168,7 +168,7 @@ struct RequestScanTests {
         let named = try nameless.withUnsafeBytes { memory in
             var steps = Int.max
             _ = try reading.advance(memory, steps: &steps)
-            return reading.encoded(memory, requestID: "made-up")
+            return reading.encoded(memory, requestID: "made-up", grammar: nil)
         }
         let decoded = try Hearth_V1_GenerateRequest(serializedBytes: named)
         #expect(decoded.requestID == "made-up")
