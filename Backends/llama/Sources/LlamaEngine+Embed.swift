@@ -103,8 +103,9 @@ extension LlamaEngine {
         pace.took(Backend.nowNanoseconds &- began, promptTokens: shares.tokens, .others(generating: 0))
         lastEmbedding = shares.shares.last?.query
         for (sequence, share) in shares.shares.enumerated() {
-            guard let open = embeddings[share.query] else { continue }
-            guard let numbers = model.numbers(open.request.task, of: share.tokens, at: places[sequence], sequence)
+            // The query is not held here, so that its numbers are added to in place.
+            guard let task = embeddings[share.query]?.request.task else { continue }
+            guard let numbers = model.numbers(task, of: share.tokens, at: places[sequence], sequence)
             else {
                 _ = cancelEmbedding(share.query)
                 step.fail(embedding: share.query, EngineFault(.internal, "llama.cpp made no vector; its log says why"))
