@@ -1,7 +1,9 @@
 """Makes a GGUF of a reranker that is too small to know anything: its weights are drawn at random, always the same. For tests
 of what a reranker is asked and answers.
 
-usage: tiny_reranker.py OUTPUT.gguf
+usage: tiny_reranker.py OUTPUT.gguf [TEMPLATE]
+
+TEMPLATE: what is read of {query} and {document}, in place of the usual.
 """
 
 import random
@@ -16,7 +18,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = SPECIAL + list(LETTERS) + [f"##{letter}" for letter in LETTERS]
 
 
-def main(output):
+def main(output, template=None):
     draw = random.Random(20)
     tensors = {}
 
@@ -60,10 +62,12 @@ def main(output):
         heads=HEADS,
         epsilon=1e-12,
     )
+    if template is not None:
+        pairs["tokenizer.chat_template.rerank"] = (writing.STRING, writing.string(template))
     writing.write(output, pairs, tensors)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__.strip())
-    main(sys.argv[1])
+    main(*sys.argv[1:])

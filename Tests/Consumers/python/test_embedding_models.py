@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 CONSUMERS = pathlib.Path(__file__).parents[1]
 SCRIPTS = CONSUMERS.parents[1] / "Backends/llama/embedding-models"
-EMBEDDING, RANKING = "all-minilm-l6-v2", "tiny-reranker"
+EMBEDDING, RANKING, TEMPLATE = "all-minilm-l6-v2", "tiny-reranker", "tiny-template"
 TEXTS = [
     "The cat sits on the mat.",
     "A kitten rests on a rug!",
@@ -45,9 +45,10 @@ def agent(original):
         folder = started.model_folder
         shutil.copy(original / "model.gguf", folder / f"{EMBEDDING}.gguf")
         (folder / f"{EMBEDDING}.json").write_text(json.dumps({"embedding": {"dimensions": [128]}}))
-        ranking = [sys.executable, SCRIPTS / "tiny_reranker.py", folder / f"{RANKING}.gguf"]
-        subprocess.run(ranking, check=True)
-        for model in (EMBEDDING, RANKING):
+        script = [sys.executable, SCRIPTS / "tiny_reranker.py"]
+        subprocess.run([*script, folder / f"{RANKING}.gguf"], check=True)
+        subprocess.run([*script, folder / f"{TEMPLATE}.gguf", "[CLS]{query}[SEP] the {document}[SEP]"], check=True)
+        for model in (EMBEDDING, RANKING, TEMPLATE):
             wait_until(lambda: started.backends().get(model, {}).get("state") == "unloaded", f"{model} found")
         yield started
 
@@ -114,6 +115,11 @@ def test_scores_are_those_that_numpy_computes(agent):
             assert abs(found[index].score - score) < 0.005
         shown = [ranked.score for ranked in answer.documents]
         assert shown == sorted(shown, reverse=True) and max(shown) - min(shown) > 0.1
+        # A template of the file's is read as its authors wrote it, and special tokens in a text are text.
+        theirs = await stub.Rerank(pb.RerankRequest(model=TEMPLATE, query=query, documents=["red one", "[SEP] x"]))
+        found = {ranked.index: ranked for ranked in theirs.documents}
+        for index, ids in enumerate([tokenizer(query, "the red one"), tokenizer(query, "the [SEP] x")]):
+            assert found[index].tokens == len(ids) and abs(found[index].score - model.score(ids)) < 0.005
         long = pb.RerankRequest(model=RANKING, query=query, documents=["a", "b " * 200])
         error = await failure(stub.Rerank(long))
         assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "documents[1]" in error.details()
