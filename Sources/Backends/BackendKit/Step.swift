@@ -11,6 +11,8 @@ public struct Step: ~Copyable {
         public internal(set) var cancelled: [Int] = []
         /// The sequences that begin, or have more credit.
         public internal(set) var asking: [Int] = []
+        /// The embeddings that nobody wants any more: `Engine.cancelEmbedding` is called for each.
+        public internal(set) var cancelledEmbeddings: [Int] = []
     }
 
     /// The state of a sequence.
@@ -37,6 +39,8 @@ public struct Step: ~Copyable {
 
     /// The running sequences that had credit when the step began.
     public internal(set) var sequences: [Int] = []
+    /// The queries that wait for vectors or scores, in the order in which they came.
+    public internal(set) var embeddings: [Int] = []
     /// Answers the agent's pings during a step, as one that gets on; other messages are handled after the step. Call it
     /// whenever a part of the step is computed, as often as you like, from the thread that called `Engine.step`. It
     /// returns at once; if the agent is gone, it ends the process.
@@ -65,6 +69,8 @@ public struct Step: ~Copyable {
     var openToolCalls = 0
     /// Where its reasoning begins; nil: it has none.
     var openReasoning: Int?
+    /// The answers of this step, by their queries.
+    var embedded: [(query: Int, result: Result<EmbeddingResult, EngineFault>, tokens: Int)] = []
     /// The first misuse of this type by the engine.
     var misuse: String?
     /// Raw bytes to send after the batch; only a test backend that breaks the contract uses this.
@@ -142,6 +148,26 @@ public struct Step: ~Copyable {
 }
 
 extension Step {
+    /// Answers an open query of `embeddings`.
+    public mutating func finish(embedding query: Int, _ result: EmbeddingResult) {
+        answer(query, .success(result), tokens: result.tokens.reduce(0, +))
+    }
+
+    /// Ends an open query with a fault. `tokens`: those that were computed for it.
+    public mutating func fail(embedding query: Int, _ fault: EngineFault, tokens: Int = 0) {
+        answer(query, .failure(fault), tokens: tokens)
+    }
+
+    private mutating func answer(_ query: Int, _ result: Result<EmbeddingResult, EngineFault>, tokens: Int) {
+        guard let index = embeddings.firstIndex(of: query) else {
+            return noteMisuse("answered the query \(query), which is not open")
+        }
+        embeddings.remove(at: index)
+        embedded.append((query, result, tokens))
+    }
+}
+
+extension Step {
     /// Makes the tables for this many sequences.
     mutating func prepare(sequences count: Int) { slots = Array(repeating: Slot(), count: count) }
 
@@ -156,11 +182,11 @@ extension Step {
         slots[sequence].credit = UInt32(clamping: UInt64(slots[sequence].credit) + UInt64(tokens))
     }
 
-    /// Whether some sequence has credit; `sequences` then has all that do.
+    /// Whether there is something to compute; `sequences` then has all that have credit.
     mutating func gather() -> Bool {
         sequences.removeAll(keepingCapacity: true)
         for sequence in running where slots[sequence].credit > 0 { sequences.append(sequence) }
-        return !sequences.isEmpty
+        return !sequences.isEmpty || !embeddings.isEmpty
     }
 
     mutating func end(

@@ -48,7 +48,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of the agent survives both codecs", arguments: 1...10)
+    @Test("every message of the agent survives both codecs", arguments: 1...12)
     func agentMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -89,7 +89,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of a backend survives both codecs", arguments: 1...9)
+    @Test("every message of a backend survives both codecs", arguments: 1...10)
     func backendMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -99,7 +99,7 @@ struct CodecTests {
         }
     }
 
-    @Test("fields of a later revision are passed over", arguments: 1...9)
+    @Test("fields of a later revision are passed over", arguments: 1...10)
     func unknownFields(body: Int) throws {
         var random = SeededRandom(seed: UInt64(100 + body))
         for _ in 0..<100 {
