@@ -68,9 +68,12 @@ extension BackendConversation {
                     + " without credit compute nothing")
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
-        let rare = run.rare
         // No sum overflows: there are at most as many tokens as a UInt32 counts, and as many bytes as a frame has.
-        let textBytes = run.text.count &+ rare.reasoning.count &+ rare.toolCalls.count
+        var textBytes = run.text.count
+        if !run.isPlain || sequences.withLogprobs > 0 {
+            textBytes &+= try Self.checkRare(
+                sequence, run.tokenCount, run.packedTokenIDs, run.rare, mayReason: tellsReasoning, &sequences)
+        }
         let textBytesMax =
             run.tokenCount &* ContractLimits.tokenTextBytesMax &+ (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
@@ -78,16 +81,6 @@ extension BackendConversation {
                 "the sequence \(sequence) sent \(textBytes) bytes of text for \(run.tokenCount) tokens; at most"
                     + " \(ContractLimits.tokenTextBytesMax) a token, and \(ContractLimits.finishTextBytesMax) with a finish"
             )
-        }
-        let isRare = !run.isPlain
-        if isRare || sequences.withLogprobs > 0 {
-            try Self.checkRare(
-                sequence, run.tokenCount, run.packedTokenIDs, rare.logprobs,
-                alternatives: sequences.logprobs(of: sequence), reasons: rare.reasoning.count > 0,
-                mayReason: tellsReasoning)
-            if rare.toolCalls.count > 0, let flaw = sequences.flaw(in: rare.toolCalls, of: sequence) {
-                throw ContractViolation("the sequence \(sequence) sent \(flaw)")
-            }
         }
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
         guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
@@ -98,25 +91,28 @@ extension BackendConversation {
         return entry
     }
 
-    /// Checks what most runs do not have. A method of the conversation, which is not inlined, would have it copied for every
-    /// run, and the run itself as an argument would lie in memory. `alternatives`: how many the log-probabilities of a token
-    /// may have; nil: there are none.
+    /// Checks what most runs do not have, and returns how many bytes of text it holds. A method of the conversation, which is
+    /// not inlined, would have it copied for every run, and the run itself as an argument would lie in memory.
     @inline(never)
     private static func checkRare(
-        _ sequence: UInt32, _ tokenCount: Int, _ packedTokenIDs: UnsafeRawBufferPointer,
-        _ logprobs: UnsafeRawBufferPointer, alternatives: Int?, reasons: Bool, mayReason: Bool
-    ) throws(ContractViolation) {
-        if reasons, !mayReason {
+        _ sequence: UInt32, _ tokenCount: Int, _ packedTokenIDs: UnsafeRawBufferPointer, _ rare: RareParts,
+        mayReason: Bool, _ sequences: inout SequenceTable
+    ) throws(ContractViolation) -> Int {
+        if rare.reasoning.count > 0, !mayReason {
             throw ContractViolation(
                 "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
-        if let alternatives {
+        if let alternatives = sequences.logprobs(of: sequence) {
             let flaw = TokenLogprob.flaw(
-                in: logprobs, ofTokens: packedTokenIDs, count: tokenCount, alternativesMax: alternatives)
+                in: rare.logprobs, ofTokens: packedTokenIDs, count: tokenCount, alternativesMax: alternatives)
             if let flaw { throw ContractViolation("the sequence \(sequence) sent \(flaw)") }
-        } else if logprobs.count > 0 {
+        } else if rare.logprobs.count > 0 {
             throw ContractViolation("the sequence \(sequence) sent log-probabilities that nobody asked for")
         }
+        if rare.toolCalls.count > 0, let flaw = sequences.flaw(in: rare.toolCalls, of: sequence) {
+            throw ContractViolation("the sequence \(sequence) sent \(flaw)")
+        }
+        return rare.reasoning.count &+ rare.toolCalls.count
     }
 
     /// Checks that there are no more tokens than the request allows, nor more than fit in the context.

@@ -23,6 +23,7 @@ package struct RareParts {
     }
 
     /// Reads these fields of a `TokenRun` that was decoded before, without an error, or that `encode` has written.
+    @inline(never)
     init(decoding run: UnsafeRawBufferPointer) {
         var reader = WireReader(run)
         while let field = try? reader.next() {
