@@ -13,7 +13,7 @@ struct EchoForm {
     private let grammar: Grammar
     private let tokens: EchoTokens
     private var choices = 0
-    private var text = String.UnicodeScalarView()
+    private var text: [Unicode.Scalar] = []
 
     /// The texts of the tokens that follow `given`.
     static func words(
@@ -26,10 +26,9 @@ struct EchoForm {
             throw EngineFault(.invalidArgument, "format.grammar \(error.description)")
         }
         try form.write(after: given)
-        let scalars = Array(form.text)
-        return stride(from: 0, to: scalars.count, by: tokenScalars).map { start in
+        return stride(from: 0, to: form.text.count, by: tokenScalars).map { start in
             var word = String.UnicodeScalarView()
-            word.append(contentsOf: scalars[start..<min(start + tokenScalars, scalars.count)])
+            word.append(contentsOf: form.text[start..<min(start + tokenScalars, form.text.count)])
             return Array(String(word).utf8)
         }
     }
