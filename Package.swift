@@ -306,7 +306,7 @@ var targets: [Target] = [
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "SandboxPolicy", "WireFormat", protobuf,
+            "OutputGrammar", "SandboxPolicy", "WireFormat", protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",

@@ -104,6 +104,9 @@ struct EchoForm {
 
     /// One of a set, a printable one of ASCII where there is such.
     private mutating func scalar(of scalars: Grammar.Scalars) -> Unicode.Scalar? {
+        if !scalars.isInverse, let only = scalars.ranges.first, scalars.ranges.count == 1, only.count == 1 {
+            return Unicode.Scalar(only.lowerBound)
+        }
         let printable = (0x20...0x7E as ClosedRange<UInt32>).filter { scalars.contains($0) }
         if !printable.isEmpty { return Unicode.Scalar(printable[choose(among: printable.count)]) }
         for range in scalars.ranges where !scalars.isInverse {
