@@ -145,7 +145,7 @@ var targets: [Target] = [
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // Backends: their contract, for both ends, and their lifecycle.
-    library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "WireFormat"]),
+    library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
     library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
     library(
         "BackendSupervisor", in: "Backends",
@@ -166,7 +166,8 @@ var targets: [Target] = [
         "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
-            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "WireFormat",
+            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "StrictJSON",
+            "WireFormat",
             protobuf,
         ]),
     library(
@@ -219,8 +220,8 @@ var targets: [Target] = [
         swiftSettings: swiftSettings, linkerSettings: staticExecutable),
     // The decisions of the llama backend, without llama.cpp.
     .target(
-        name: "LlamaPlanning", dependencies: ["BaseEncodings"], path: "Backends/llama/Planning",
-        swiftSettings: swiftSettings),
+        name: "LlamaPlanning", dependencies: ["BackendKit", "BaseEncodings", "StrictJSON", "WireFormat"],
+        path: "Backends/llama/Planning", swiftSettings: swiftSettings),
 
     // The paths of the repository's files and of the build's products, for tests.
     support("TestPlaces"),
@@ -295,7 +296,7 @@ var targets: [Target] = [
     tests(
         "EchoIntegrationTests", of: "Backends",
         ["BackendDriver", "BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", protobuf]),
-    tests("LlamaPlanningTests", of: "Backends", ["LlamaPlanning"]),
+    tests("LlamaPlanningTests", of: "Backends", ["BackendKit", "LlamaPlanning"]),
     tests(
         "GRPCServicesTests", of: "Services",
         ["EventLoop", "GRPC", "GRPCMessages", "GRPCServices", "InferenceMessages", "LinuxSystem", protobuf]),

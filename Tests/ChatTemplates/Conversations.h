@@ -10,14 +10,38 @@
 #include <utility>
 #include <vector>
 
+struct Call {
+    std::string id;
+    std::string name;
+    std::string arguments;
+};
+
 struct Message {
     std::string role;
     std::string content;
+    std::vector<Call> calls = {};
+    /// Of a tool's result.
+    std::string tool = {};
+    std::string callId = {};
+};
+
+struct Tool {
+    std::string name;
+    std::string description;
+    std::string parameters;
 };
 
 struct Conversation {
     std::string name;
     std::vector<Message> messages;
+    std::vector<Tool> tools = {};
+};
+
+inline const std::vector<Tool> tools = {
+    {"get_weather", "Tells the weather.",
+     R"({"type":"object","properties":{"city":{"type":"string","description":"A \"city\""},)"
+     R"("days":{"type":"integer","minimum":1}},"required":["city"]})"},
+    {"get_time", "Tells the time & date.", R"({"type":"object","properties":{}})"},
 };
 
 inline const std::vector<Conversation> conversations = {
@@ -30,6 +54,25 @@ inline const std::vector<Conversation> conversations = {
       {"user", "8"}}},
     {"thought", {{"user", "Why?"}, {"assistant", "<think>\nBecause.\n</think>\n\nSo."}, {"user", "Really?"}}},
     {"empty", {{"user", ""}}},
+    {"tools", {{"system", "Be brief."}, {"user", "Weather?"}}, tools},
+    {"result",
+     {{"user", "Weather?"},
+      {"assistant", "", {{"abcdefghi", "get_weather", R"({"city":"Zürich","days":2})"}}},
+      {"tool", R"({"sky":"<clear>"})", {}, "get_weather", "abcdefghi"}},
+     tools},
+    {"two results",
+     {{"user", "Weather and time?"},
+      {"assistant", "", {{"abcdefghi", "get_weather", R"({"city":"Oslo"})"}, {"bcdefghij", "get_time", "{}"}}},
+      {"tool", "rain", {}, "get_weather", "abcdefghi"},
+      {"tool", "noon", {}, "get_time", "bcdefghij"}},
+     tools},
+    {"after a result",
+     {{"user", "Weather?"},
+      {"assistant", "I look.", {{"abcdefghi", "get_weather", R"({"city":"Oslo"})"}}},
+      {"tool", "rain", {}, "get_weather", "abcdefghi"},
+      {"assistant", "It rains."},
+      {"user", "And the time?"}},
+     tools},
     {"continued", {{"system", "Be brief."}, {"user", "Count to five."}, {"assistant", "One, two,"}}},
     {"continued with a blank", {{"user", "Count to five."}, {"assistant", "One, two, "}}},
 };
@@ -44,7 +87,7 @@ int renderAll(int count, char **paths, Render render) {
         for (const Conversation &conversation : conversations) {
             std::string text;
             try {
-                text = render(source, conversation.messages);
+                text = render(source, conversation);
             } catch (const std::exception &error) {
                 text = "ERROR";
                 std::fprintf(stderr, "%s, %s: %s\n", path.substr(path.rfind('/') + 1).c_str(), conversation.name.c_str(),

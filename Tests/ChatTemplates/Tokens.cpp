@@ -7,18 +7,13 @@
 
 #include "../../Backends/llama/Shim/ChatTemplate.h"
 #include "../../Backends/llama/Shim/TemplateTokens.h"
-#include "Conversations.h"
+#include "common/json.h"
+#include "Converted.h"
 
 namespace {
 
 using Parts = std::vector<hearth::TemplatePart>;
 using Tokens = std::vector<llama_token>;
-
-Parts render(const hearth::ChatTemplate &chatTemplate, const std::vector<Message> &messages) {
-    std::vector<hearth::ChatMessage> converted;
-    for (const Message &message : messages) converted.push_back({message.role, message.content});
-    return chatTemplate.render(converted);
-}
 
 Tokens tokens(const hearth::TemplateTokens &templateTokens, const Parts &parts) {
     Tokens tokens;
@@ -75,23 +70,35 @@ int main(int count, char **arguments) {
             const std::string source((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
             const hearth::ChatTemplate chatTemplate(
                 source, hearth::tokenText(vocabulary, llama_vocab_bos(vocabulary)),
-                hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)));
+                hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)), templateTokens.texts());
             auto complain = [&](const std::string &what, const std::string &conversation) {
                 wrong++;
                 std::printf("%s: %s, %s, %s\n", what.c_str(), arguments[v], arguments[t], conversation.c_str());
             };
             for (const Conversation &conversation : conversations) {
-                const Parts parts = render(chatTemplate, conversation.messages);
+                const Parts parts = chatTemplate.render(converted(conversation));
                 compared++;
                 if (tokens(templateTokens, parts) != wholeTokens(vocabulary, parts)) {
                     complain("other tokens", conversation.name);
                 }
             }
-            std::vector<Message> plain = {{"system", "x"}, {"user", "x"}, {"assistant", "x"}, {"user", "x"}};
-            std::vector<Message> hostile = plain;
-            for (Message &message : hostile) message.content = spelled;
-            if (specials(vocabulary, tokens(templateTokens, render(chatTemplate, plain))) !=
-                specials(vocabulary, tokens(templateTokens, render(chatTemplate, hostile)))) {
+            // A message, a tool's result, a call and the tools themselves spell out all special tokens.
+            auto spelling = [](const std::string &text) {
+                Conversation conversation;
+                const std::string quoted = common_json(text).dump();
+                conversation.messages = {
+                    {"system", text},
+                    {"user", text},
+                    {"assistant", "", {{"abcdefghi", "get", "{\"a\":" + quoted + "}"}}},
+                    {"tool", text, {}, "get", "abcdefghi"},
+                    {"assistant", text},
+                    {"user", text},
+                };
+                conversation.tools = {{"get", text, "{\"type\":\"object\",\"properties\":{\"a\":{\"description\":" + quoted + "}}}"}};
+                return converted(conversation);
+            };
+            if (specials(vocabulary, tokens(templateTokens, chatTemplate.render(spelling("x")))) !=
+                specials(vocabulary, tokens(templateTokens, chatTemplate.render(spelling(spelled))))) {
                 complain("a message makes special tokens", "");
             }
         }

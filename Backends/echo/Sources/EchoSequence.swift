@@ -31,6 +31,8 @@ struct EchoSequence {
     private let logprobs: Int?
     /// So many tokens at the beginning are reasoning.
     private let reasoningTokens: UInt64
+    /// What the tokens behind the reasoning bring, in place of text, where it calls tools.
+    private let callParts: [ToolCallPart]
     /// The completion's length, and how it then ends.
     private let count: UInt64
     private let ending: Ending
@@ -65,6 +67,7 @@ struct EchoSequence {
         minTokens = UInt64(request.stopping.minTokens ?? 0)
         logprobs = request.logprobs
         if case .messages = request.prompt, !isHeld { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
+        callParts = EchoCalls(request, prompt).parts
         due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
         // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
         let room = UInt64(contextTokens - prompt.words.count)
@@ -74,6 +77,8 @@ struct EchoSequence {
                 UInt64(words.count)
             } else if let end = options.endAt {
                 end
+            } else if !callParts.isEmpty {
+                reasoningTokens + UInt64(callParts.count)
             } else if options.repeatsPrompt {
                 UInt64(prompt.words.count)
             } else if request.stopping.maxTokens == nil, !request.stopping.ignoresEndOfTurn {
@@ -108,6 +113,11 @@ struct EchoSequence {
                 if index < reasoningTokens {
                     step.emit(
                         sequence, token: id, text: .init(start: nil, count: 0), reasoning: text, logprobs: logprobs)
+                } else if !callParts.isEmpty {
+                    let place = Int(index - reasoningTokens)
+                    step.emit(
+                        sequence, token: id, text: .init(start: nil, count: 0), logprobs: logprobs,
+                        toolCalls: callParts.indices.contains(place) ? [callParts[place]] : [])
                 } else {
                     step.emit(sequence, token: id, text: text, logprobs: logprobs)
                 }

@@ -32,7 +32,8 @@ std::string added(const std::string &told, const std::string &now) {
 
 }  // namespace
 
-AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken) {
+AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken,
+                           const Conversation &conversation) {
     const common_chat_templates_ptr templates = common_chat_templates_init(nullptr, source, bosToken, eosToken);
     common_chat_templates_inputs inputs;
     common_chat_msg greeting;
@@ -40,7 +41,20 @@ AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToke
     greeting.content = "Hello";
     inputs.messages = {greeting};
     inputs.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
+    if (conversation.mayCall()) {
+        for (const Tool &tool : conversation.tools) {
+            if (!conversation.requiredTool.empty() && tool.name != conversation.requiredTool) continue;
+            inputs.tools.push_back({tool.name, tool.description, tool.parameters});
+        }
+        inputs.tool_choice = conversation.choice == Conversation::Choice::required ? COMMON_CHAT_TOOL_CHOICE_REQUIRED
+                                                                                     : COMMON_CHAT_TOOL_CHOICE_AUTO;
+        inputs.parallel_tool_calls = conversation.callsInParallel.value_or(
+            common_chat_templates_get_caps(templates.get()).at("supports_parallel_tool_calls"));
+    }
     const common_chat_params params = common_chat_templates_apply(templates.get(), inputs);
+    if (!inputs.tools.empty() && params.parser.find(common_chat_peg_builder::TOOL_NAME) == std::string::npos) {
+        throw std::runtime_error("what its models write does not tell calls of tools apart");
+    }
     parser = std::make_unique<common_chat_parser_params>(params);
     parser->parser.load(params.parser);
     markTexts = params.preserved_tokens;
@@ -48,7 +62,7 @@ AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToke
     for (const std::string &end : params.thinking_end_tags) addIfMissing(markTexts, end);
     endTexts = params.additional_stops;
     const std::string trial = "Hi <there> [you] {\"too\": 1}";
-    plain = !params.supports_thinking && endTexts.empty() && parts(trial).text == trial;
+    plain = inputs.tools.empty() && !params.supports_thinking && endTexts.empty() && parts(trial).text == trial;
 }
 
 AnswerFormat::~AnswerFormat() = default;
@@ -59,16 +73,33 @@ AnswerFormat::Parts AnswerFormat::parts(const std::string &answer) const {
     const common_peg_parse_result result = parser->parser.parse(context);
     common_chat_msg message;
     mapper(parser->format, message)->from_ast(context.ast, result);
-    return {std::move(message.reasoning_content), std::move(message.content),
+    std::vector<ToolCall> calls;
+    for (common_chat_tool_call &call : message.tool_calls) {
+        calls.push_back({std::move(call.id), std::move(call.name), std::move(call.arguments)});
+    }
+    return {std::move(message.reasoning_content), std::move(message.content), std::move(calls),
             result.end > prompt.size() ? result.end - prompt.size() : 0, result.fail()};
 }
 
 void AnswerParser::look(bool isWhole) {
-    AnswerFormat::Parts now = format.parts(answer);
+    AnswerFormat::Parts now = format->parts(answer);
     // What was told and cannot be taken back stays; of an answer that breaks its format nothing may be lost.
-    if (now.isBroken) now = {told.reasoning, told.text, told.end, true};
+    if (now.isBroken) now = {told.reasoning, told.text, told.calls, told.end, true};
     reasoning = added(told.reasoning, now.reasoning);
     text = added(told.text, now.text);
+    calls.clear();
+    for (size_t index = 0; index < now.calls.size(); index++) {
+        const bool isFirst = index == told.calls.size();
+        if (isFirst) told.calls.push_back({now.calls[index].id, now.calls[index].name, ""});
+        std::string &arguments = told.calls[index].arguments;
+        std::string more = added(arguments, now.calls[index].arguments);
+        arguments += more;
+        if (isFirst) {
+            calls.push_back({index, {now.calls[index].id, now.calls[index].name, std::move(more)}});
+        } else if (!more.empty()) {
+            calls.push_back({index, {"", "", std::move(more)}});
+        }
+    }
     if (now.isBroken && isWhole) text += answer.substr(now.end);
     told.reasoning += reasoning;
     told.text += text;

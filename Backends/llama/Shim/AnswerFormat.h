@@ -5,16 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "Conversation.h"
+
 struct common_chat_parser_params;
 
 namespace hearth {
 
-/// How the models of a chat template write their answers: with which marks they set their reasoning apart. llama.cpp's
-/// "common" finds that out from the template. Immutable once made.
+/// How the models of a chat template write their answers: with which marks they set their reasoning and their calls of tools
+/// apart. llama.cpp's "common" finds that out from the template. Immutable once made.
 class AnswerFormat {
 public:
-    /// Tries the template on conversations; throws when nothing can be found out.
-    AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken);
+    /// Tries the template on conversations; throws when nothing can be found out. Of `conversation` only its tools, and which
+    /// of them may be called, count.
+    AnswerFormat(const std::string &source, const std::string &bosToken, const std::string &eosToken,
+                 const Conversation &conversation);
     ~AnswerFormat();
 
     /// Whether an answer is only text: there is nothing to tell apart.
@@ -30,6 +34,8 @@ public:
     struct Parts {
         std::string reasoning;
         std::string text;
+        /// The arguments of the last may be incomplete.
+        std::vector<ToolCall> calls;
         /// So many bytes of the answer were understood.
         size_t end = 0;
         /// Whether what follows them cannot be understood, whatever comes.
@@ -49,21 +55,27 @@ private:
 /// Tells one answer apart while it comes.
 class AnswerParser {
 public:
-    /// The format must live as long.
-    explicit AnswerParser(const AnswerFormat &format) : format(format) {}
+    explicit AnswerParser(std::shared_ptr<const AnswerFormat> format) : format(std::move(format)) {}
 
     void append(const char *text, size_t bytes) { answer.append(text, bytes); }
 
-    /// Looks at the whole answer so far, which takes time in proportion to its length; `reasoning` and `text` are then what
-    /// has come of them since the look before. `isWhole`: nothing more will come, and what breaks the format is text. The
-    /// beginning of a mark at the end is left out all the same.
+    /// A piece of a call: id and name in the first only; the id is empty where the format has none.
+    struct CallPiece {
+        size_t index;
+        ToolCall call;
+    };
+
+    /// Looks at the whole answer so far, which takes time in proportion to its length; `reasoning`, `text` and `calls` are then
+    /// what has come of them since the look before. `isWhole`: nothing more will come, and what breaks the format is text.
+    /// The beginning of a mark at the end is left out all the same.
     void look(bool isWhole);
 
     std::string reasoning;
     std::string text;
+    std::vector<CallPiece> calls;
 
 private:
-    const AnswerFormat &format;
+    std::shared_ptr<const AnswerFormat> format;
     std::string answer;
     AnswerFormat::Parts told;
 };

@@ -71,11 +71,6 @@ struct WarningsScope {
     ~WarningsScope() { heldWarnings = nullptr; }
 };
 
-struct TokenizingScope {
-    TokenizingScope() { isTokenizing = true; }
-    ~TokenizingScope() { isTokenizing = false; }
-};
-
 /// The memory of the nodes that compute an adapter's tensor in a graph; there are three graphs.
 constexpr uint64_t adapterTensorBytes = 16 << 10;
 
@@ -83,16 +78,22 @@ constexpr uint64_t adapterTensorBytes = 16 << 10;
 
 thread_local bool hearth::isLoadingAdapter = false;
 
+hearth::TokenizingScope::TokenizingScope() { isTokenizing = true; }
+hearth::TokenizingScope::~TokenizingScope() { isTokenizing = false; }
+
 void hearth::noteError(const char *text) {
     if (firstError.empty()) firstError = text;
 }
 
-void hearth::clearError() { firstError.clear(); }
+int32_t hearth::copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t capacity) {
+    if (from.size() > size_t(INT32_MAX)) return HEARTH_LLAMA_FAILED;
+    const auto count = int32_t(from.size());
+    if (count > capacity) return -count;
+    std::copy(from.begin(), from.end(), tokens);
+    return count;
+}
 
-struct hearth_llama_answer {
-    explicit hearth_llama_answer(const hearth::AnswerFormat &format) : parser(format) {}
-    hearth::AnswerParser parser;
-};
+void hearth::clearError() { firstError.clear(); }
 
 struct hearth_llama_sampler {
     std::unique_ptr<llama_sampler, hearth::SamplerDeleter> chain;
@@ -104,14 +105,6 @@ struct hearth_llama_sampler {
 };
 
 namespace {
-
-int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t capacity) {
-    if (from.size() > size_t(INT32_MAX)) return HEARTH_LLAMA_FAILED;
-    const auto count = int32_t(from.size());
-    if (count > capacity) return -count;
-    std::copy(from.begin(), from.end(), tokens);
-    return count;
-}
 
 /// The memory that llama.cpp allocates for the nodes of a graph, twice: once to compute, once to measure. It does not
 /// report it.
@@ -353,56 +346,10 @@ int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_
                               int32_t capacity) {
     clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
-        const TokenizingScope scope;
+        const hearth::TokenizingScope scope;
         std::vector<llama_token> ids;
         hearth::tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
-        return copyOut(ids, tokens, capacity);
-    });
-}
-
-/// Renders a conversation and gives its parts to `body`; a failure of the template becomes an error.
-static int32_t renderChat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                          const std::function<int32_t(std::vector<hearth::TemplatePart>)> &body) {
-    clearError();
-    return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
-        if (!llama->chatTemplate) throw std::runtime_error("there is no chat template");
-        std::vector<hearth::ChatMessage> conversation;
-        for (size_t i = 0; i < count; i++) {
-            conversation.push_back({messages[i].role, std::string(messages[i].content, messages[i].content_bytes)});
-        }
-        const TokenizingScope scope;
-        std::vector<hearth::TemplatePart> parts;
-        try {
-            parts = llama->chatTemplate->render(std::move(conversation));
-        } catch (const hearth::TemplateFailure &failure) {
-            const bool isLength = failure.kind == hearth::TemplateFailure::Kind::exceeds;
-            noteError((failure.what() + std::string(isLength ? "; send fewer or shorter messages" : "")).c_str());
-            return int32_t(HEARTH_LLAMA_TEMPLATE_FAILED);
-        }
-        return body(std::move(parts));
-    });
-}
-
-int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                                   bool (*takes)(const char *, size_t, void *), void *context, int32_t *tokens,
-                                   int32_t capacity) {
-    return renderChat(llama, messages, count, [&](std::vector<hearth::TemplatePart> parts) {
-        std::vector<llama_token> ids;
-        const auto takesRun = [&](const std::string &run) { return takes(run.data(), run.size(), context); };
-        if (!llama->templateTokens->tokenize(std::move(parts), takesRun, ids)) return int32_t(HEARTH_LLAMA_NOT_TAKEN);
-        return copyOut(ids, tokens, capacity);
-    });
-}
-
-int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                                 char *text, int32_t capacity) {
-    return renderChat(llama, messages, count, [&](std::vector<hearth::TemplatePart> parts) {
-        std::string whole;
-        for (const hearth::TemplatePart &part : parts) whole += part.text;
-        const auto length = int32_t(std::min(whole.size(), size_t(INT32_MAX - 8)));
-        if (length > capacity) return -length;
-        std::copy(whole.begin(), whole.end(), text);
-        return length;
+        return hearth::copyOut(ids, tokens, capacity);
     });
 }
 
@@ -422,48 +369,6 @@ bool hearth_llama_join(pthread_t thread) { return pthread_tryjoin_np(thread, nul
 
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token) {
     return llama_vocab_is_eog(llama->vocabulary(), token);
-}
-
-int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, bool shows_marks, char *text, int32_t capacity) {
-    return guarded(int32_t(0), [&] {
-        const auto &marks = llama->marks;
-        const bool isShown = shows_marks && std::find(marks.begin(), marks.end(), token) != marks.end();
-        return std::max(0, llama_token_to_piece(llama->vocabulary(), token, text, capacity, 0, isShown));
-    });
-}
-
-hearth_llama_answer *hearth_llama_answer_new(const hearth_llama *llama) {
-    return guarded<hearth_llama_answer *>(nullptr, [&]() -> hearth_llama_answer * {
-        const hearth::AnswerFormat *format = llama->chatTemplate ? llama->chatTemplate->answerFormat() : nullptr;
-        return format ? new hearth_llama_answer(*format) : nullptr;
-    });
-}
-
-void hearth_llama_answer_free(hearth_llama_answer *answer) { delete answer; }
-
-size_t hearth_llama_answer_end_count(const hearth_llama *llama) {
-    const hearth::AnswerFormat *format = llama->chatTemplate ? llama->chatTemplate->answerFormat() : nullptr;
-    return format ? format->ends().size() : 0;
-}
-
-const char *hearth_llama_answer_end(const hearth_llama *llama, size_t index) {
-    return llama->chatTemplate->answerFormat()->ends()[index].c_str();
-}
-
-void hearth_llama_answer_append(hearth_llama_answer *answer, const char *text, size_t bytes) {
-    guarded(0, [&] {
-        answer->parser.append(text, bytes);
-        return 0;
-    });
-}
-
-hearth_llama_answer_parts hearth_llama_answer_look(hearth_llama_answer *answer, bool is_whole) {
-    return guarded(hearth_llama_answer_parts{}, [&] {
-        hearth::AnswerParser &parser = answer->parser;
-        parser.look(is_whole);
-        return hearth_llama_answer_parts{
-            parser.reasoning.data(), parser.reasoning.size(), parser.text.data(), parser.text.size()};
-    });
 }
 
 void hearth_llama_batch_clear(hearth_llama *llama) { llama->batch->clear(); }

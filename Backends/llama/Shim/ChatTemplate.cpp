@@ -8,6 +8,11 @@
 #include "common/jinja/parser.h"
 #include "common/jinja/runtime.h"
 
+// parsers.h of llama.cpp's "common", which is not among its public headers.
+namespace workaround {
+void convert_tool_responses_gemma4(common_json &messages);
+}
+
 namespace hearth {
 
 namespace {
@@ -19,15 +24,20 @@ constexpr size_t sourceBytesMax = 64 << 10;
 /// The limits for parsing and trying a template: about a second. Those of llama.cpp's collection take a hundredth.
 constexpr TemplateBounds::Limits trialLimits{256 << 20, 64 << 20, ChatTemplate::stackBytes};
 
+/// For each byte of tools, which a template shows once, and a parser is made of.
+constexpr uint64_t toolByteWork = 4096;
+constexpr int64_t toolByteMemory = 512;
+
 /// A template copies text at every block and call, and all variables for every message. Those of llama.cpp's collection take
 /// 150 bytes of work and 40 of memory for a byte of the worst text, and 250 KB of work for a message; some take more the
-/// more messages there are.
-TemplateBounds::Limits limits(const std::vector<ChatMessage> &messages) {
-    size_t bytes = 0;
-    for (const ChatMessage &message : messages) bytes += message.content.size();
+/// more messages there are. A value of JSON is an object in memory.
+TemplateBounds::Limits limits(const Conversation &conversation) {
+    const size_t bytes = conversation.messageBytes();
+    const size_t count = conversation.messages.size();
+    const size_t toolBytes = conversation.toolBytes();
     TemplateBounds::Limits limits = trialLimits;
-    limits.workBytes += uint64_t(bytes) * 512 + (uint64_t(messages.size()) << 20);
-    limits.memoryBytes += int64_t(bytes) * 64 + (int64_t(messages.size()) << 13);
+    limits.workBytes += uint64_t(bytes) * 512 + (uint64_t(count) << 20) + uint64_t(toolBytes) * toolByteWork;
+    limits.memoryBytes += int64_t(bytes) * 64 + (int64_t(count) << 13) + int64_t(toolBytes) * toolByteMemory;
     return limits;
 }
 
@@ -86,6 +96,25 @@ jinja::value text(const std::string &text, bool isConsumers = false) {
     return jinja::mk_val<jinja::value_string>(jinja::string(text, isConsumers));
 }
 
+/// A consumer's JSON as the engine's value.
+jinja::value consumersValue(const common_json &json, const TextGuard &guard) {
+    if (json.is_null()) return jinja::mk_val<jinja::value_none>();
+    if (json.is_boolean()) return jinja::mk_val<jinja::value_bool>(json.get<bool>());
+    if (json.is_number_integer()) return jinja::mk_val<jinja::value_int>(json.get<int64_t>());
+    if (json.is_number_float()) return jinja::mk_val<jinja::value_float>(json.get<double>());
+    if (json.is_string()) return text(guard.guarded(json.get<std::string>()), true);
+    if (json.is_array()) {
+        auto array = jinja::mk_val<jinja::value_array>();
+        for (const auto &item : json) array->push_back(consumersValue(item, guard));
+        return array;
+    }
+    auto object = jinja::mk_val<jinja::value_object>();
+    for (auto entry = json.begin(); entry != json.end(); ++entry) {
+        object->insert(guard.guarded(entry.key()), consumersValue(entry.value(), guard));
+    }
+    return object;
+}
+
 jinja::value formattedTime(const jinja::context &context, const std::string &format) {
     char buffer[128];
     std::tm time{};
@@ -95,31 +124,70 @@ jinja::value formattedTime(const jinja::context &context, const std::string &for
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken)
-    : source(source), bosToken(std::move(bosToken)), eosToken(std::move(eosToken)) {
+size_t Conversation::messageBytes() const {
+    size_t bytes = 0;
+    for (const ChatMessage &message : messages) {
+        bytes += message.content.size() + message.name.size() + message.callId.size() + message.reasoning.size();
+        // Their arguments are values of JSON.
+        for (const ToolCall &call : message.calls) {
+            bytes += call.id.size() + call.name.size() + call.arguments.size() * toolByteWork / 512;
+        }
+    }
+    return bytes;
+}
+
+size_t Conversation::toolBytes() const {
+    size_t bytes = 0;
+    for (const Tool &tool : tools) bytes += tool.name.size() + tool.description.size() + tool.parameters.size() + 64;
+    return bytes;
+}
+
+ChatTemplate::ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken,
+                           const std::vector<std::string> &specials)
+    : source(source), bosToken(std::move(bosToken)), eosToken(std::move(eosToken)), guard(specials) {
     if (source.size() > sourceBytesMax) {
         throw TemplateFailure(TemplateFailure::Kind::broken,
                               "is longer than " + std::to_string(sourceBytesMax) + " bytes");
     }
     // StepFun's model does not stop thinking when there are blanks.
     trimsContents = source.find("You have access to the following functions in JSONSchema format") != std::string::npos;
+    joinsResults = source.find("'<|tool_call>call:'") != std::string::npos &&
+                   source.find("{#- OpenAI Chat Completions:") == std::string::npos;
     g_jinja_on_step = TemplateBounds::step;
     program = bounded(trialLimits, "", [&] { return jinja::parse_from_tokens(jinja::lexer().tokenize(source)); });
     abilities = bounded(trialLimits, "", [&] { return jinja::caps_get(program); });
-    const std::vector<TemplatePart> greeting = render({{"user", "Hello"}});
+    Conversation hello;
+    hello.messages.push_back({});
+    hello.messages.back().role = "user";
+    hello.messages.back().content = "Hello";
+    const std::vector<TemplatePart> greeting = render(hello);
     if (std::none_of(greeting.begin(), greeting.end(), [](const TemplatePart &part) { return part.isConsumers; })) {
         throw TemplateFailure(TemplateFailure::Kind::broken, "leaves out what the user says");
     }
     try {
         auto format = bounded(
-            trialLimits, "", [&] { return std::make_unique<AnswerFormat>(source, this->bosToken, this->eosToken); });
+            trialLimits, "",
+            [&] { return std::make_shared<AnswerFormat>(source, this->bosToken, this->eosToken, Conversation()); });
         if (!format->isPlain()) answers = std::move(format);
     } catch (const TemplateFailure &) {
         // It renders conversations all the same; its model's answers are then not told apart.
     }
 }
 
-std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages) const {
+std::shared_ptr<const AnswerFormat> ChatTemplate::answerFormat(const Conversation &conversation) const {
+    if (!conversation.mayCall()) return answers;
+    if (!showsTools()) {
+        throw TemplateFailure(TemplateFailure::Kind::broken,
+                              "shows the model no tools, so that it cannot call any; leave tools out, or name a template "
+                              "that shows them as \"chatTemplate\" in the model's settings");
+    }
+    return bounded(limits(conversation), "", [&] {
+        return std::make_shared<const AnswerFormat>(source, bosToken, eosToken, conversation);
+    });
+}
+
+std::vector<TemplatePart> ChatTemplate::render(Conversation conversation) const {
+    std::vector<ChatMessage> &messages = conversation.messages;
     const std::string answer =
         !messages.empty() && messages.back().role == "assistant" ? messages.back().content : "";
     // As common_chat_templates_apply does for templates that accept less than others.
@@ -130,12 +198,12 @@ std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages
         if (messages.size() > 1) messages[1].content = messages[0].content + "\n" + messages[1].content;
         messages.erase(messages.begin());
     }
-    if (!messages.empty() && messages.back().role == "assistant") {
-        if (auto parts = continued(messages, answer); !parts.empty()) return parts;
+    if (!messages.empty() && messages.back().role == "assistant" && messages.back().calls.empty()) {
+        if (auto parts = continued(conversation, answer); !parts.empty()) return parts;
         messages.pop_back();
     }
-    auto parts = execute(messages, true);
-    if (!answer.empty()) parts.push_back({answer, true});
+    auto parts = execute(conversation, true);
+    if (!answer.empty() && (messages.empty() || messages.back().role != "assistant")) parts.push_back({answer, true});
     return parts;
 }
 
@@ -143,13 +211,13 @@ std::vector<TemplatePart> ChatTemplate::render(std::vector<ChatMessage> messages
 /// model was trained to see before those words, marks of thoughts included. (llama-server instead guesses from the
 /// generation prompt.) Empty when the template does not keep the end of the message, or writes the part before it
 /// differently.
-std::vector<TemplatePart> ChatTemplate::continued(std::vector<ChatMessage> messages, const std::string &answer) const {
+std::vector<TemplatePart> ChatTemplate::continued(Conversation conversation, const std::string &answer) const {
     std::vector<TemplatePart> parts;
     std::string before;
     try {
-        parts = execute(messages, false);
-        messages.pop_back();
-        before = joined(execute(messages, false));
+        parts = execute(conversation, false);
+        conversation.messages.pop_back();
+        before = joined(execute(conversation, false));
     } catch (const TemplateFailure &failure) {
         if (failure.kind == TemplateFailure::Kind::exceeds) throw;
         return {};
@@ -167,25 +235,71 @@ std::vector<TemplatePart> ChatTemplate::continued(std::vector<ChatMessage> messa
     return parts;
 }
 
-std::vector<TemplatePart> ChatTemplate::execute(const std::vector<ChatMessage> &messages, bool promptsAnswer) const {
-    std::string raised;
-    return bounded(limits(messages), raised, [&] {
-        jinja::context context(source);
-        auto list = jinja::mk_val<jinja::value_array>();
-        for (const ChatMessage &message : messages) {
-            auto object = jinja::mk_val<jinja::value_object>();
-            object->insert("role", text(message.role));
-            if (abilities.supports_typed_content && !abilities.supports_string_content) {
-                auto part = jinja::mk_val<jinja::value_object>();
-                part->insert("type", text("text"));
-                part->insert("text", text(message.content, true));
-                object->insert("content", jinja::mk_val<jinja::value_array>(std::vector<jinja::value>{part}));
-            } else {
-                object->insert("content", text(message.content, true));
-            }
-            list->push_back(object);
+/// A message as llama-server gives it to templates.
+common_json ChatTemplate::json(const ChatMessage &message) const {
+    common_json json{{"role", message.role}};
+    if (abilities.supports_typed_content && !abilities.supports_string_content) {
+        json["content"] = common_json::array({common_json{{"type", "text"}, {"text", message.content}}});
+    } else {
+        json["content"] = message.content;
+    }
+    if (!message.reasoning.empty()) json["reasoning_content"] = message.reasoning;
+    if (!message.name.empty()) json["name"] = message.name;
+    if (!message.callId.empty()) json["tool_call_id"] = message.callId;
+    if (message.calls.empty()) return json;
+    common_json calls = common_json::array();
+    for (const ToolCall &call : message.calls) {
+        common_json function{{"name", call.name}};
+        if (abilities.supports_object_arguments) {
+            function["arguments"] = common_json::parse(call.arguments);
+        } else {
+            function["arguments"] = call.arguments;
         }
-        context.set_val("messages", list);
+        calls.push_back(common_json{{"type", "function"}, {"function", function}, {"id", call.id}});
+    }
+    json["tool_calls"] = calls;
+    return json;
+}
+
+/// The messages as the engine's value: their roles are words of the template, all else is the consumer's.
+jinja::value ChatTemplate::value(const std::vector<ChatMessage> &messages) const {
+    common_json list = common_json::array();
+    for (const ChatMessage &message : messages) list.push_back(json(message));
+    // As common_chat_templates_apply does for this family's earlier templates.
+    if (joinsResults) workaround::convert_tool_responses_gemma4(list);
+    auto value = jinja::mk_val<jinja::value_array>();
+    for (const auto &message : list) {
+        auto object = jinja::mk_val<jinja::value_object>();
+        for (auto entry = message.begin(); entry != message.end(); ++entry) {
+            object->insert(entry.key(), entry.key() == "role" ? text(entry.value().get<std::string>())
+                                                              : consumersValue(entry.value(), guard));
+        }
+        value->push_back(object);
+    }
+    return value;
+}
+
+jinja::value ChatTemplate::value(const Tool &tool) const {
+    auto function = jinja::mk_val<jinja::value_object>();
+    function->insert("name", text(guard.guarded(tool.name), true));
+    function->insert("description", text(guard.guarded(tool.description), true));
+    function->insert("parameters", consumersValue(common_json::parse(tool.parameters), guard));
+    auto object = jinja::mk_val<jinja::value_object>();
+    object->insert("type", text("function"));
+    object->insert("function", function);
+    return object;
+}
+
+std::vector<TemplatePart> ChatTemplate::execute(const Conversation &conversation, bool promptsAnswer) const {
+    std::string raised;
+    return bounded(limits(conversation), raised, [&] {
+        jinja::context context(source);
+        context.set_val("messages", value(conversation.messages));
+        if (!conversation.tools.empty()) {
+            auto tools = jinja::mk_val<jinja::value_array>();
+            for (const Tool &tool : conversation.tools) tools->push_back(value(tool));
+            context.set_val("tools", tools);
+        }
         context.set_val("bos_token", text(bosToken));
         context.set_val("eos_token", text(eosToken));
         context.set_val("enable_thinking", jinja::mk_val<jinja::value_bool>(true));
@@ -205,7 +319,11 @@ std::vector<TemplatePart> ChatTemplate::execute(const std::vector<ChatMessage> &
         const auto rendered = jinja::runtime::gather_string_parts(jinja::runtime(context).execute(program));
         std::vector<TemplatePart> parts;
         for (auto &part : rendered->val_str.parts) {
-            if (!part.val.empty()) parts.push_back({part.val, part.is_input});
+            bool isApart = false;
+            for (std::string &piece : guard.pieces(part.val)) {
+                if (!piece.empty()) parts.push_back({std::move(piece), part.is_input, isApart});
+                isApart = true;
+            }
         }
         return parts;
     });

@@ -6,21 +6,22 @@
 #include <vector>
 
 #include "AnswerFormat.h"
+#include "Conversation.h"
 #include "TemplateBounds.h"
+#include "TextGuard.h"
 #include "common/jinja/caps.h"
+#include "common/jinja/runtime.h"
+#include "common/json.h"
 
 namespace hearth {
-
-struct ChatMessage {
-    std::string role;
-    std::string content;
-};
 
 /// A part of a rendered conversation.
 struct TemplatePart {
     std::string text;
     /// Whether some of it comes from a message; other parts were written by the model's authors.
     bool isConsumers;
+    /// Whether it is not tokenized together with the part before: both hold a special token that a consumer spells out.
+    bool isApart = false;
 };
 
 /// Why a conversation could not be rendered; `what` completes the sentence "the chat template ...".
@@ -43,31 +44,45 @@ struct TemplateFailure : std::runtime_error {
 /// Immutable once made: any thread may render.
 class ChatTemplate {
 public:
-    /// Parses the template, and tries it on a greeting. Throws `TemplateFailure`.
-    ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken);
+    /// Parses the template, and tries it on a greeting. `specials`: the texts of the special tokens that the tokenizer would
+    /// find in what it writes. Throws `TemplateFailure`.
+    ChatTemplate(const std::string &source, std::string bosToken, std::string eosToken,
+                 const std::vector<std::string> &specials);
 
     /// The prompt for the answer to a conversation. If its last message is the assistant's, the prompt ends with that
     /// message, for the model to continue. Throws `TemplateFailure`.
-    std::vector<TemplatePart> render(std::vector<ChatMessage> messages) const;
+    std::vector<TemplatePart> render(Conversation conversation) const;
 
-    /// How answers are written; NULL: as plain text.
-    const AnswerFormat *answerFormat() const { return answers.get(); }
+    /// How answers are written, where no tool may be called; NULL: as plain text.
+    std::shared_ptr<const AnswerFormat> answerFormat() const { return answers; }
+
+    /// How the answer to a conversation with tools is written. Throws `TemplateFailure`.
+    std::shared_ptr<const AnswerFormat> answerFormat(const Conversation &conversation) const;
+
+    /// Whether the template shows tools.
+    bool showsTools() const { return abilities.supports_tools; }
 
     /// The stack that a template may take; a thread that renders must have it. The deepest of llama.cpp's collection
     /// takes a twentieth.
     static constexpr size_t stackBytes = 1 << 19;
 
 private:
-    std::vector<TemplatePart> continued(std::vector<ChatMessage> messages, const std::string &answer) const;
-    std::vector<TemplatePart> execute(const std::vector<ChatMessage> &messages, bool promptsAnswer) const;
+    std::vector<TemplatePart> continued(Conversation conversation, const std::string &answer) const;
+    std::vector<TemplatePart> execute(const Conversation &conversation, bool promptsAnswer) const;
+    common_json json(const ChatMessage &message) const;
+    jinja::value value(const std::vector<ChatMessage> &messages) const;
+    jinja::value value(const Tool &tool) const;
 
     std::string source;
     std::string bosToken;
     std::string eosToken;
     jinja::program program;
     jinja::caps abilities;
-    std::unique_ptr<AnswerFormat> answers;
+    TextGuard guard;
+    std::shared_ptr<const AnswerFormat> answers;
     bool trimsContents = false;
+    /// The results of tools are a part of the message that calls them.
+    bool joinsResults = false;
 };
 
 }  // namespace hearth

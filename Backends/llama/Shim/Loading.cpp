@@ -28,16 +28,10 @@ void prepareTemplate(hearth_llama &llama, const char *source) {
     if (!source) return;
     const llama_vocab *vocabulary = llama.vocabulary();
     try {
+        llama.templateTokens = std::make_unique<hearth::TemplateTokens>(vocabulary);
         llama.chatTemplate = std::make_unique<hearth::ChatTemplate>(
             source, hearth::tokenText(vocabulary, llama_vocab_bos(vocabulary)),
-            hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)));
-        llama.templateTokens = std::make_unique<hearth::TemplateTokens>(vocabulary);
-        const hearth::AnswerFormat *answers = llama.chatTemplate->answerFormat();
-        for (const std::string &mark : answers ? answers->marks() : std::vector<std::string>()) {
-            std::vector<llama_token> tokens;
-            hearth::tokenize(vocabulary, mark, false, true, tokens);
-            if (tokens.size() == 1) llama.marks.push_back(tokens[0]);
-        }
+            hearth::tokenText(vocabulary, llama_vocab_eos(vocabulary)), llama.templateTokens->texts());
     } catch (const hearth::TemplateFailure &failure) {
         llama.templateFlaw = failure.what();
     }

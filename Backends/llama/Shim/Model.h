@@ -21,6 +21,15 @@ namespace hearth {
 void noteError(const char *text);
 void clearError();
 
+/// While it lives this thread tokenizes: a failed assertion of the library concerns the text alone, and is thrown.
+struct TokenizingScope {
+    TokenizingScope();
+    ~TokenizingScope();
+};
+
+/// Writes tokens where there is room for them; returns their number, or minus that number.
+int32_t copyOut(const std::vector<llama_token> &from, int32_t *tokens, int32_t capacity);
+
 /// Whether this thread loads an adapter: the library warns of each tensor whose weights it keeps in another order.
 extern thread_local bool isLoadingAdapter;
 
@@ -120,8 +129,6 @@ struct hearth_llama {
     std::string dryKey;
     std::unique_ptr<hearth::ChatTemplate> chatTemplate;
     std::unique_ptr<hearth::TemplateTokens> templateTokens;
-    /// The special tokens that answers are told apart by.
-    std::vector<llama_token> marks;
     /// Why there is no chat template, although the file holds one.
     std::string templateFlaw;
     /// Asked between the nodes of a graph while a batch is computed.

@@ -65,6 +65,12 @@ TemplateTokens::TemplateTokens(const llama_vocab *vocabulary) : vocabulary(vocab
               [](const Special &a, const Special &b) { return a.text.size() > b.text.size(); });
 }
 
+std::vector<std::string> TemplateTokens::texts() const {
+    std::vector<std::string> texts = unmarked;
+    for (const Special &special : specials) texts.push_back(special.text);
+    return texts;
+}
+
 /// A vocabulary may put a space before each text that follows a special token, and may join the characters on both
 /// sides of a message's beginning. So the text between two special tokens is tokenized in one go, whether from the
 /// template or a message; the difference counts only where special tokens are found.
@@ -106,6 +112,7 @@ bool TemplateTokens::tokenize(std::vector<TemplatePart> parts, const std::functi
     // A template repeats the same texts.
     std::unordered_map<std::string, std::vector<Piece>> known;
     for (const TemplatePart &part : parts) {
+        if (part.isApart && !endRun(nullptr)) return false;
         if (part.isConsumers) {
             size_t begin = 0;
             for (const size_t cut : cuts(part.text)) {

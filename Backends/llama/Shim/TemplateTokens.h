@@ -23,6 +23,9 @@ class TemplateTokens {
 public:
     explicit TemplateTokens(const llama_vocab *vocabulary);
 
+    /// The texts that are special where a template writes them.
+    std::vector<std::string> texts() const;
+
     /// `takes` is called with every run of text between special tokens; if it returns false, so does this.
     bool tokenize(std::vector<TemplatePart> parts, const std::function<bool(const std::string &)> &takes,
                   std::vector<llama_token> &tokens) const;

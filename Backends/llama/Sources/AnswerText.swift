@@ -3,8 +3,24 @@ import BackendKit
 import CLlama
 import LlamaPlanning
 
+/// What tells one answer apart, of the library. One thread makes it, and hands it over to another, which is why this is
+/// `unchecked`.
+final class AnswerParser: @unchecked Sendable {
+    let pointer: OpaquePointer
+
+    /// Takes over what `hearth_llama_answer_new` has made.
+    init(_ pointer: OpaquePointer) { self.pointer = pointer }
+
+    deinit { hearth_llama_answer_free(pointer) }
+
+    /// Texts that end the answer.
+    var ends: [String] {
+        (0..<hearth_llama_answer_end_count(pointer)).map { String(cString: hearth_llama_answer_end(pointer, $0)) }
+    }
+}
+
 /// The text of one answer, from what the model writes to what its consumer gets: ends it at the first stop string, and tells
-/// the reasoning apart. A class, because sequences are copied.
+/// reasoning and tool calls apart. A class, because sequences are copied.
 final class AnswerText {
     /// Why it ended; nil: it goes on.
     private(set) var ending: Ending?
@@ -14,31 +30,28 @@ final class AnswerText {
     /// Bytes that may begin a stop.
     private var held: [UInt8] = []
     /// Tells the parts apart; nil: all is text.
-    private let parser: OpaquePointer?
+    private let parser: AnswerParser?
     private var pace = LookPace()
     /// What was not taken yet.
     private var reasoning: [UInt8] = []
     private var text: [UInt8] = []
+    private var calls: [ToolCallPart] = []
+    private var progress = CallProgress()
 
-    /// Nil where every byte of the model is text for the consumer.
-    init?(_ request: GenerateRequest, _ model: LlamaModel) {
-        var stops = request.stopping.stop
-        requestStops = stops.count
-        if case .messages = request.prompt, request.prompt.continued == nil, request.grammar == nil {
-            parser = model.newAnswer()
-            stops += model.answerEnds
-        } else {
-            // What an assistant's message has begun is continued as it is, and what is held to a form is all text.
-            parser = nil
-        }
-        self.stops = StopMatcher(stops)
+    /// Nil where every byte of the model is text for the consumer. `parser`: nil where an assistant's message is continued, which
+    /// goes on as it was begun, and where there is nothing to tell apart.
+    init?(_ stopping: Stopping, _ parser: AnswerParser?) {
+        requestStops = stopping.stop.count
+        stops = StopMatcher(stopping.stop + (parser?.ends ?? []))
+        self.parser = parser
         if stops.isEmpty, parser == nil { return nil }
     }
 
-    deinit { hearth_llama_answer_free(parser) }
+    /// That of the library; nil: special tokens have no text.
+    var parserPointer: OpaquePointer? { parser?.pointer }
 
-    /// Whether special tokens that are marks have a text.
-    var showsMarks: Bool { parser != nil }
+    /// The tool of a call that is not whole, after `end`; nil where there is none.
+    var unfinishedCall: String? { progress.unfinished }
 
     /// Adds the text of a token.
     func append(_ bytes: UnsafeRawBufferPointer) {
@@ -60,33 +73,69 @@ final class AnswerText {
     func end() {
         if ending == nil, !held.isEmpty { held.withUnsafeBytes { pass($0) } }
         held = []
-        if parser != nil { look(isWhole: true) }
+        look(isWhole: true)
     }
 
     /// Hands out what may be sent, at most so many bytes.
-    func take(bytesMax: Int, _ body: (_ text: UnsafeRawBufferPointer, _ reasoning: UnsafeRawBufferPointer) -> Void) {
+    func take(
+        bytesMax: Int,
+        _ body: (_ text: UnsafeRawBufferPointer, _ reasoning: UnsafeRawBufferPointer, _ calls: [ToolCallPart]) -> Void
+    ) {
         let thought = min(reasoning.count, bytesMax)
-        // Text comes behind all of the reasoning.
+        // Text comes behind all of the reasoning, and calls behind all of the text.
         let said = thought < reasoning.count ? 0 : min(text.count, bytesMax - thought)
+        let isAllSaid = thought == reasoning.count && said == text.count
+        let taken = isAllSaid && !calls.isEmpty ? takeCalls(bytesMax: bytesMax - thought - said) : []
         reasoning[..<thought].withUnsafeBytes { reasoning in
-            text[..<said].withUnsafeBytes { body($0, reasoning) }
+            text[..<said].withUnsafeBytes { body($0, reasoning, taken) }
         }
         reasoning.removeFirst(thought)
         text.removeFirst(said)
     }
 
+    /// Takes out the calls' first parts, as many bytes as there is room for; arguments are cut between scalars.
+    private func takeCalls(bytesMax: Int) -> [ToolCallPart] {
+        var taken: [ToolCallPart] = []
+        var room = bytesMax
+        while let first = calls.first {
+            if first.byteCount <= room {
+                taken.append(first)
+                calls.removeFirst()
+                room -= first.byteCount
+                continue
+            }
+            guard let (part, rest) = first.cut(bytesMax: room) else { break }
+            taken.append(part)
+            calls[0] = rest
+            break
+        }
+        return taken
+    }
+
     private func pass(_ bytes: UnsafeRawBufferPointer) {
         guard let parser else { return text.append(contentsOf: bytes) }
         guard !bytes.isEmpty else { return }
-        hearth_llama_answer_append(parser, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count)
+        hearth_llama_answer_append(parser.pointer, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count)
         if pace.came(bytes: bytes.count, atNanoseconds: Backend.nowNanoseconds) { look(isWhole: false) }
     }
 
     private func look(isWhole: Bool) {
+        guard let parser else { return }
         let began = Backend.nowNanoseconds
-        let parts = hearth_llama_answer_look(parser, isWhole)
-        reasoning.append(contentsOf: UnsafeRawBufferPointer(start: parts.reasoning, count: parts.reasoning_bytes))
-        text.append(contentsOf: UnsafeRawBufferPointer(start: parts.text, count: parts.text_bytes))
+        let parts = hearth_llama_answer_look(parser.pointer, isWhole)
+        reasoning.append(contentsOf: parts.reasoning.buffer)
+        text.append(contentsOf: parts.text.buffer)
+        for piece in UnsafeBufferPointer(start: parts.calls, count: parts.call_count) {
+            let part = progress.part(
+                index: piece.index, id: piece.id.string, name: piece.name.string,
+                arguments: Array(piece.arguments.buffer))
+            if let part { calls.append(part) }
+        }
         pace.looked(fromNanoseconds: began, toNanoseconds: Backend.nowNanoseconds)
     }
+}
+
+extension hearth_llama_text {
+    fileprivate var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: count) }
+    fileprivate var string: String { String(decoding: buffer, as: UTF8.self) }
 }

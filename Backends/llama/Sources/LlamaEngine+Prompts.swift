@@ -16,9 +16,11 @@ extension LlamaEngine {
             pending[kind] = nil
             return try tokens.get()
         }
-        let (bytes, longestRun) = try measure(request.prompt)
-        guard bytes + request.prompt.messageCount * Limits.messageBytes > Limits.textAtOnceBytesMax else {
-            return try model.tokens(request.prompt, longestRun: longestRun, contextTokens, wantsText: wantsText)
+        let (bytes, longestRun) = try measure(request)
+        let isShort = bytes + request.prompt.messageCount * Limits.messageBytes <= Limits.textAtOnceBytesMax
+        if isShort, request.tools == nil {
+            return try model.tokens(
+                request, longestRun: longestRun, contextTokens, wantsText: wantsText, wantsAnswer: kind.isSequence)
         }
         arrivals &+= 1
         let owner = TextOwner(kind: kind, arrival: arrivals)
@@ -47,7 +49,8 @@ extension LlamaEngine {
                 let work = try TextTokenizing(stackBytes: stackBytes) {
                     Result { () throws(EngineFault) in
                         try model.tokens(
-                            text.request.prompt, longestRun: text.longestRun, contextTokens, wantsText: text.wantsText)
+                            text.request, longestRun: text.longestRun, contextTokens, wantsText: text.wantsText,
+                            wantsAnswer: owner.kind.isSequence)
                     }
                 }
                 tokenizing = (owner, work)
@@ -93,25 +96,25 @@ extension LlamaEngine {
 
     /// The length of a prompt's text, and of its longest possible run; throws when it cannot fit, or its runs are too
     /// long.
-    private func measure(
-        _ prompt: GenerateRequest.Prompt
-    ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
+    private func measure(_ request: GenerateRequest) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
         let model = try loadedModel()
-        let texts = prompt.texts
+        let texts = request.texts
         let bytes = texts.reduce(0) { $0 + $1.utf8.count }
-        if case .messages(let messages) = prompt {
+        if case .messages = request.prompt {
             guard model.facts.has_chat_template else {
                 throw EngineFault(
                     .unsupported,
                     templateWarning ?? "the model \"\(modelID)\" has no chat template; send text")
             }
-            if let index = messages.firstIndex(where: { $0.content.utf8.contains(0) }) {
-                throw EngineFault(.invalidArgument, "message \(index + 1) holds a NUL character; leave it out")
+            if texts.contains(where: { $0.utf8.contains(0) }) {
+                throw EngineFault(.invalidArgument, "messages or tools hold a NUL character; leave it out")
             }
         }
         // Tokenizing megabytes of text takes seconds, so a text that cannot fit is not tried. An empty message has
         // tokens, too: those of its template.
-        let fewest = max(texts.count, bytes / max(1, Int(model.facts.longest_piece_bytes)))
+        let shown = request.shownTexts
+        let shownBytes = shown.reduce(0) { $0 + $1.utf8.count }
+        let fewest = max(shown.count, shownBytes / max(1, Int(model.facts.longest_piece_bytes)))
         if fewest >= contextTokens { throw overflow("at least \(fewest)") }
         let runs = texts.map { model.preTokenizer.longestRun(TextRuns([$0])) }
         let longest = runs.max() ?? 0
@@ -123,7 +126,7 @@ extension LlamaEngine {
                 "\(modelID)" takes at most \(model.preTokenizer.runCharactersMax): break them up
                 """)
         }
-        guard prompt.messageCount > 0 else { return (bytes, longest) }
+        guard request.prompt.messageCount > 0 else { return (bytes, longest) }
         // A template may join messages without a blank between, and has runs of its own.
         let joined = min(runs.reduce(0, +), model.preTokenizer.runCharactersMax)
         return (bytes, joined + Limits.templateRunCharacters)
@@ -142,15 +145,20 @@ extension LlamaEngine {
 
 extension LlamaModel {
     /// The tokens of a prompt; may be called by one other thread. `wantsText`: of messages only the text that the
-    /// template makes of them.
+    /// template makes of them. `wantsAnswer`: also what tells the answer apart.
     func tokens(
-        _ prompt: GenerateRequest.Prompt, longestRun: Int, _ contextTokens: Int, wantsText: Bool
+        _ request: GenerateRequest, longestRun: Int, _ contextTokens: Int, wantsText: Bool, wantsAnswer: Bool
     ) throws(EngineFault) -> Tokens {
-        switch prompt {
-        case .messages(let messages) where wantsText: return .text(try render(messages))
+        switch request.prompt {
         case .text(let text): return try tokenize(text, atMost: contextTokens)
         case .messages(let messages):
-            return try tokenize(messages, runCharactersMax: longestRun, atMost: contextTokens)
+            let chat = try ChatPrompt(messages, request.tools)
+            if wantsText { return .text(try render(chat)) }
+            let tokens = try tokenize(chat, runCharactersMax: longestRun, atMost: contextTokens)
+            // What an assistant's message has begun is continued as it is, and what is held to a form is all text.
+            guard wantsAnswer, request.prompt.continued == nil, request.grammar == nil, case .all(let ids, _) = tokens
+            else { return tokens }
+            return .all(ids, answer: try newAnswer(chat))
         case .tokenIDs(let ids):
             if let id = ids.first(where: { $0 >= facts.vocabulary }) {
                 throw EngineFault(
@@ -162,15 +170,6 @@ extension LlamaModel {
 }
 
 extension GenerateRequest.Prompt {
-    /// The texts of the prompt to be tokenized.
-    var texts: [String] {
-        switch self {
-        case .text(let text): [text]
-        case .messages(let messages): messages.map(\.content)
-        case .tokenIDs: []
-        }
-    }
-
     /// How many messages the template must render.
     var messageCount: Int {
         if case .messages(let messages) = self { messages.count } else { 0 }

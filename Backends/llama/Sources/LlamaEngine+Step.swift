@@ -309,13 +309,13 @@ extension LlamaEngine {
     ) {
         let id = UInt32(bitPattern: token)
         guard let answer else {
-            return model.withPiece(of: token, showsMarks: false) {
+            return model.withPiece(of: token, in: nil) {
                 step.emit(number, token: id, text: $0, logprobs: logprobs)
             }
         }
-        model.withPiece(of: token, showsMarks: answer.showsMarks) { answer.append($0) }
+        model.withPiece(of: token, in: answer.parserPointer) { answer.append($0) }
         answer.take(bytesMax: ContractLimits.tokenTextBytesMax) {
-            step.emit(number, token: id, text: $0, reasoning: $1, logprobs: logprobs)
+            step.emit(number, token: id, text: $0, reasoning: $1, logprobs: logprobs, toolCalls: $2)
         }
     }
 
@@ -323,8 +323,13 @@ extension LlamaEngine {
         guard let ended = release(number) else { return }
         guard let answer = ended.answer else { return step.finish(number, ending, prompt: ended.promptTokens) }
         answer.end()
+        if case .endOfTurn = ending, let name = answer.unfinishedCall {
+            let fault = EngineFault(
+                .internal, "the model began a call of the tool \"\(name)\" and did not write it to its end; try again")
+            return step.fail(number, fault, prompt: ended.promptTokens)
+        }
         answer.take(bytesMax: ContractLimits.finishTextBytesMax) {
-            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1)
+            step.finish(number, ending, prompt: ended.promptTokens, text: $0, reasoning: $1, toolCalls: $2)
         }
     }
 

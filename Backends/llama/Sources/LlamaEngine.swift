@@ -9,7 +9,8 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
-        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .grammar,
+        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs,
+        .parts, .tools, .grammar,
     ]
 
     var model: LlamaModel?
@@ -62,6 +63,8 @@ struct LlamaEngine: Engine {
         enum Kind: Hashable {
             case sequence(Int)
             case query(Int)
+
+            var isSequence: Bool { if case .sequence = self { true } else { false } }
         }
 
         var kind: Kind
@@ -81,7 +84,7 @@ struct LlamaEngine: Engine {
     mutating func countTokens(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> Int? {
         guard let tokens = try tokens(of: request, for: .query(query)) else { return nil }
         switch tokens {
-        case .all(let tokens): return tokens.count
+        case .all(let tokens, _): return tokens.count
         case .tooMany(let count): return count
         case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
@@ -109,7 +112,7 @@ struct LlamaEngine: Engine {
 
     private func whole(_ tokens: LlamaModel.Tokens) throws(EngineFault) -> [Int32] {
         switch tokens {
-        case .all(let tokens): return tokens
+        case .all(let tokens, _): return tokens
         case .tooMany(let count): throw overflow("\(count)")
         case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
@@ -123,6 +126,8 @@ struct LlamaEngine: Engine {
     mutating func begin(_ sequence: Int, _ request: GenerateRequest, _ tokens: LlamaModel.Tokens) throws(EngineFault) {
         let model = try loadedModel()
         let prompt = try whole(tokens)
+        var parser: AnswerParser?
+        if case .all(_, let answer) = tokens { parser = answer }
         guard !prompt.isEmpty else {
             throw EngineFault(.invalidArgument, "the prompt has no tokens; say something")
         }
@@ -148,7 +153,7 @@ struct LlamaEngine: Engine {
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
             sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs,
-            answer: AnswerText(request, model), beginning: beginning,
+            answer: AnswerText(request.stopping, parser), beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 

@@ -174,9 +174,9 @@ final class LlamaModel: @unchecked Sendable {
     func endsTurn(_ token: Int32) -> Bool { hearth_llama_ends_turn(llama, token) }
 
     /// The text of a token, valid during `body`.
-    func withPiece(of token: Int32, showsMarks: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+    func withPiece(of token: Int32, in answer: OpaquePointer?, _ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Limits.pieceBytesMax) { buffer in
-            let count = hearth_llama_piece(llama, token, showsMarks, buffer.baseAddress, Int32(buffer.count))
+            let count = hearth_llama_piece(llama, answer, token, buffer.baseAddress, Int32(buffer.count))
             body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer).prefix(Int(count))))
         }
     }
@@ -223,12 +223,12 @@ final class LlamaModel: @unchecked Sendable {
         hearth_llama_copy(llama, Int32(cache), Int32(other), Int32(tokens))
     }
 
-    /// Begins an answer to a conversation; nil where it is only text.
-    func newAnswer() -> OpaquePointer? { hearth_llama_answer_new(llama) }
-
-    /// Texts that end an answer to a conversation.
-    var answerEnds: [String] {
-        (0..<hearth_llama_answer_end_count(llama)).map { String(cString: hearth_llama_answer_end(llama, $0)) }
+    /// Begins the answer to a conversation; nil where it is only text. Of one with tools this takes up to a tenth of a second,
+    /// and longer the more tools there are.
+    func newAnswer(_ chat: ChatPrompt) throws(EngineFault) -> AnswerParser? {
+        var answer: OpaquePointer?
+        try check(hearth_llama_answer_new(llama, chat.pointer, &answer))
+        return answer.map { AnswerParser($0) }
     }
 
     /// Makes the sampler of a request's sequence, which has seen the prompt; nil when there is no memory. Windows are at most
@@ -270,7 +270,7 @@ final class LlamaModel: @unchecked Sendable {
     func logprobs(of token: Int32, at index: Int32, alternatives: Int) -> TokenLogprobs {
         func text(_ token: Int32) -> [UInt8] {
             var text: [UInt8] = []
-            withPiece(of: token, showsMarks: false) { text = Array($0) }
+            withPiece(of: token, in: nil) { text = Array($0) }
             return text
         }
         return withUnsafeTemporaryAllocation(of: hearth_llama_likely.self, capacity: alternatives + 1) { likely in
@@ -468,7 +468,8 @@ final class TokenSampler {
 extension LlamaModel {
     /// The tokens of a prompt, or only their number when there are more than were wanted.
     enum Tokens {
-        case all([Int32])
+        /// With what tells its answer apart, where that was asked for and there is something to tell apart.
+        case all([Int32], answer: AnswerParser? = nil)
         case tooMany(Int)
         /// The text, UTF-8 if the template is; only where it was asked for.
         case text([UInt8])
@@ -489,35 +490,31 @@ extension LlamaModel {
     /// The tokens of a conversation in the model's own template, ready for the model's answer. No run of text may be longer
     /// for its pre-tokenizer than `runCharactersMax`: the stack is as deep as that needs.
     func tokenize(
-        _ messages: [GenerateRequest.Message], runCharactersMax: Int, atMost limit: Int
+        _ chat: ChatPrompt, runCharactersMax: Int, atMost limit: Int
     ) throws(EngineFault) -> Tokens {
         var takes = { [preTokenizer] (run: UnsafeRawBufferPointer) in
             preTokenizer.longestRun(TextRuns([String(decoding: run, as: UTF8.self)])) <= runCharactersMax
         }
         return try collect(atMost: limit) { tokens, capacity in
-            Self.withViews(of: messages) { views in
-                withUnsafeMutablePointer(to: &takes) { context in
-                    // The context outlives the call, and the callback runs only during it.
-                    hearth_llama_tokenize_chat(
-                        llama, views, views.count,
-                        { text, bytes, context in
-                            context?.assumingMemoryBound(to: ((UnsafeRawBufferPointer) -> Bool).self)
-                                .pointee(UnsafeRawBufferPointer(start: text, count: bytes)) ?? false
-                        }, context, tokens, capacity)
-                }
+            withUnsafeMutablePointer(to: &takes) { context in
+                // The context outlives the call, and the callback runs only during it.
+                hearth_llama_tokenize_chat(
+                    llama, chat.pointer,
+                    { text, bytes, context in
+                        context?.assumingMemoryBound(to: ((UnsafeRawBufferPointer) -> Bool).self)
+                            .pointee(UnsafeRawBufferPointer(start: text, count: bytes)) ?? false
+                    }, context, tokens, capacity)
             }
         }
     }
 
     /// The text that a conversation becomes in the model's own template.
-    func render(_ messages: [GenerateRequest.Message]) throws(EngineFault) -> [UInt8] {
+    func render(_ chat: ChatPrompt) throws(EngineFault) -> [UInt8] {
         let capacity = Limits.renderedBytesMax
         var count: Int32 = 0
         let text = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, used in
             count = buffer.withMemoryRebound(to: CChar.self) { buffer in
-                Self.withViews(of: messages) { views in
-                    hearth_llama_render_chat(llama, views, views.count, buffer.baseAddress, Int32(clamping: capacity))
-                }
+                hearth_llama_render_chat(llama, chat.pointer, buffer.baseAddress, Int32(clamping: capacity))
             }
             used = Int(max(0, count))
         }
@@ -527,25 +524,6 @@ extension LlamaModel {
                 .overloaded, "the text of the prompt would have \(-count) bytes; at most \(capacity) can be told")
         }
         return text
-    }
-
-    /// The messages as the library takes them, valid during `body`.
-    private static func withViews<Result>(
-        of messages: [GenerateRequest.Message], _ body: ([hearth_llama_message]) -> Result
-    ) -> Result {
-        messages.flatMap { $0.content.utf8 }.withUnsafeBytes { bytes in
-            var offset = 0
-            let views = messages.map { message in
-                let count = message.content.utf8.count
-                defer { offset += count }
-                return hearth_llama_message(
-                    role: message.role.templateName.cString,
-                    // Every offset lies within the contents, or at their end for an empty message.
-                    content: bytes.baseAddress.map { ($0 + offset).assumingMemoryBound(to: CChar.self) },
-                    content_bytes: count)
-            }
-            return body(views)
-        }
     }
 
     private func collect(
@@ -561,7 +539,7 @@ extension LlamaModel {
     }
 
     /// Throws for a code of the functions that tokenize.
-    private func check(_ count: Int32) throws(EngineFault) {
+    func check(_ count: Int32) throws(EngineFault) {
         switch count {
         case Int32(HEARTH_LLAMA_TEMPLATE_FAILED):
             throw EngineFault(.invalidArgument, "the chat template of this model \(Self.firstError)")
@@ -580,20 +558,4 @@ extension LlamaModel {
         default: break
         }
     }
-}
-
-extension GenerateRequest.Role {
-    /// The name of the role in chat templates.
-    fileprivate var templateName: StaticString {
-        switch self {
-        case .system: "system"
-        case .assistant: "assistant"
-        case .user, .unspecified: "user"
-        }
-    }
-}
-
-extension StaticString {
-    /// NUL-terminated, for the life of the process.
-    fileprivate var cString: UnsafePointer<CChar> { UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
 }

@@ -50,7 +50,7 @@ extension BackendConversation {
 
     /// Checks what holds for every run.
     @inline(__always)
-    private func check(
+    private mutating func check(
         _ run: borrowing TokenRunView, isLast: Bool
     ) throws(ContractViolation) -> SequenceTable.Entry {
         let sequence = run.sequence
@@ -69,7 +69,7 @@ extension BackendConversation {
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
         // No sum overflows: there are at most as many tokens as a UInt32 counts, and as many bytes as a frame has.
-        let textBytes = run.text.count &+ run.reasoning.count
+        let textBytes = run.text.count &+ run.reasoning.count &+ run.toolCalls.count
         let textBytesMax =
             run.tokenCount &* ContractLimits.tokenTextBytesMax &+ (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
@@ -84,6 +84,9 @@ extension BackendConversation {
                 sequence, run.tokenCount, run.packedTokenIDs, run.logprobs,
                 alternatives: sequences.logprobs(of: sequence), reasons: run.reasoning.count > 0,
                 mayReason: tellsReasoning)
+            if run.toolCalls.count > 0, let flaw = sequences.flaw(in: run.toolCalls, of: sequence) {
+                throw ContractViolation("the sequence \(sequence) sent \(flaw)")
+            }
         }
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
         guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
@@ -153,6 +156,11 @@ extension BackendConversation {
                 throw ContractViolation(
                     "the sequence \(sequence) finished for its length after \(tokens) tokens; neither its"
                         + " stopping.max_tokens nor the end of the context was reached")
+            }
+        case .reason(.stop) where finish.stop == nil && finish.stopTokenID == nil:
+            guard sequences.hasWholeCalls(sequence) else {
+                throw ContractViolation(
+                    "the sequence \(sequence) finished with FINISH_REASON_STOP within the arguments of a tool call")
             }
         case .fault(let fault): try check(fault)
         case .reason: break

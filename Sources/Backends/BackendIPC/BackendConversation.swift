@@ -341,6 +341,7 @@ extension BackendConversation {
         }
         var bounds = start.bounds ?? SequenceBounds(request: start.request)
         if !isCapable(of: Hello.logprobs) { bounds.logprobs = nil }
+        if !isCapable(of: Hello.tools) { bounds.toolNames = [] }
         sequences.start(start.sequence, credit: start.credit, bounds)
     }
 

@@ -16,6 +16,8 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let reasoning = "reasoning"
     /// Looks for stop strings itself.
     package static let stopStrings = "stop_strings"
+    /// Tells the tool calls of its model.
+    package static let tools = "tools"
     /// Computes with adapters of the model.
     package static let adapters = "adapters"
     /// Tells the log-probabilities of its tokens.

@@ -10,32 +10,63 @@ package struct SequenceBounds: Equatable, Sendable {
     package var stopCount = 0
     /// The most alternatives of each token's log-probabilities; nil: none are sent.
     package var logprobs: Int?
+    /// The tools that it may call.
+    package var toolNames: [String] = []
 
     package init(
-        tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = [], stopCount: Int = 0, logprobs: Int? = nil
+        tokensMax: UInt32? = nil, stopTokenIDs: [UInt32] = [], stopCount: Int = 0, logprobs: Int? = nil,
+        toolNames: [String] = []
     ) {
         self.tokensMax = tokensMax
         self.stopTokenIDs = stopTokenIDs
         self.stopCount = stopCount
         self.logprobs = logprobs
+        self.toolNames = toolNames
     }
 
-    /// Reads the `stopping` and the `output` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has
+    /// Reads the `stopping`, the `output` and the `tools` of a serialized `hearth.v1.GenerateRequest` and skips the rest. The agent has
     /// checked the request; for malformed bytes there are no bounds.
     init(request: [UInt8]) {
         request.withUnsafeBytes { bytes in
             var reader = WireReader(bytes)
+            var choice: Int32 = 0
             do throws(WireError) {
                 while let field = try reader.next() {
                     // A message field that occurs twice is merged, as protobuf does.
                     switch (field.number, field.type) {
                     case (7, .bytes): try add(stopping: try reader.bytes())
                     case (8, .bytes): try add(output: try reader.bytes())
+                    case (12, .bytes): try add(tools: try reader.bytes(), choice: &choice)
                     default: try reader.skip(field.type)
                     }
                 }
+                if choice == Self.toolChoiceNone { toolNames = [] }
             } catch {
                 self = SequenceBounds()
+            }
+        }
+    }
+
+    /// `hearth.v1.TOOL_CHOICE_NONE`.
+    private static let toolChoiceNone: Int32 = 2
+
+    /// `hearth.v1.ToolUse { tools = 1 { name = 1 }; choice = 2 }`.
+    private mutating func add(tools bytes: UnsafeRawBufferPointer, choice: inout Int32) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes):
+                var name = ""
+                var tool = WireReader(try reader.bytes())
+                while let field = try tool.next() {
+                    switch (field.number, field.type) {
+                    case (1, .bytes): name = try tool.string(field: 1)
+                    default: try tool.skip(field.type)
+                    }
+                }
+                toolNames.append(name)
+            case (2, .varint): choice = try reader.enumeration()
+            default: try reader.skip(field.type)
             }
         }
     }

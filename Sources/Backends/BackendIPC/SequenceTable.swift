@@ -24,6 +24,7 @@ struct SequenceTable: Sendable {
     private var entries: [Entry] = []
     /// Not in the entries, because those are copied for every run.
     private var bounds: [SequenceBounds] = []
+    private var toolCalls: [ToolCallProgress] = []
     private var unsaid: [Unsaid] = []
     private var withUnsaid: [UInt32] = []
     private(set) var running = 0
@@ -35,6 +36,7 @@ struct SequenceTable: Sendable {
     init(count: Int = 0) {
         entries = Array(repeating: Entry(), count: count)
         bounds = Array(repeating: SequenceBounds(), count: count)
+        toolCalls = Array(repeating: ToolCallProgress(), count: count)
         unsaid = Array(repeating: Unsaid(), count: count)
     }
 
@@ -58,6 +60,7 @@ struct SequenceTable: Sendable {
         entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
         if bounds.logprobs != nil { withLogprobs += 1 }
         self.bounds[Int(sequence)] = bounds
+        toolCalls[Int(sequence)] = ToolCallProgress()
         begun += 1
         unsaid[Int(sequence)] = Unsaid(serial: begun, isListed: unsaid[Int(sequence)].isListed)
         running += 1
@@ -82,6 +85,16 @@ struct SequenceTable: Sendable {
 
     /// The most alternatives that each token comes with; nil: it has no log-probabilities.
     func logprobs(of sequence: UInt32) -> Int? { bounds[Int(sequence)].logprobs }
+
+    /// What is wrong with these pieces of tool calls, as the end of "the sequence 0 sent"; nil: they were counted.
+    mutating func flaw(in pieces: UnsafeRawBufferPointer, of sequence: UInt32) -> String? {
+        let names = bounds[Int(sequence)].toolNames
+        if names.isEmpty { return "tool calls that nobody asked for" }
+        return toolCalls[Int(sequence)].flaw(in: pieces, names: names)
+    }
+
+    /// Whether the arguments of its last tool call, if there is one, are whole.
+    func hasWholeCalls(_ sequence: UInt32) -> Bool { toolCalls[Int(sequence)].isWhole }
 
     /// The number of the request's stop strings.
     func stopCount(of sequence: UInt32) -> Int { bounds[Int(sequence)].stopCount }

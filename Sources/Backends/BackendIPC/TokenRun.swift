@@ -18,6 +18,7 @@ package struct TokenRun: WireMessage {
         if let finish { size += WireSize.field(4, message: finish) }
         if view.reasoning.count > 0 { size += WireSize.field(5, byteCount: view.reasoning.count) }
         if view.logprobs.count > 0 { size += WireSize.field(6, byteCount: view.logprobs.count) }
+        if view.toolCalls.count > 0 { size += WireSize.field(7, byteCount: view.toolCalls.count) }
         return size
     }
 
@@ -28,6 +29,7 @@ package struct TokenRun: WireMessage {
         if let finish { writer.field(4, message: finish) }
         if view.reasoning.count > 0 { writer.field(5, bytes: view.reasoning) }
         if view.logprobs.count > 0 { writer.field(6, bytes: view.logprobs) }
+        if view.toolCalls.count > 0 { writer.field(7, bytes: view.toolCalls) }
     }
 
     /// Valid as long as `bytes`.

@@ -13,14 +13,17 @@ package struct TokenRunView {
     package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// As `text`, which it comes before: what the model wrote to itself.
-    package private(set) var reasoning = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
-    package private(set) var logprobs = UnsafeRawBufferPointer(start: nil, count: 0)
+    // Of what most runs do not have start and length are apart, because the lengths fit beside each other.
+    private var reasoningStart: UnsafeRawPointer?
+    private var logprobsStart: UnsafeRawPointer?
+    private var toolCallsStart: UnsafeRawPointer?
     /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Nil: it is not the last
-    /// run of its sequence. Start and length are apart, because the length fits beside another small number.
+    /// run of its sequence.
     package private(set) var finishStart: UnsafeRawPointer?
     private var finishBytes: UInt32 = 0
+    private var reasoningBytes: UInt32 = 0
+    private var logprobsBytes: UInt32 = 0
+    private var toolCallsBytes: UInt32 = 0
     /// Bytes of fields that this revision does not know.
     package private(set) var unknownBytes: UInt32 = 0
 
@@ -33,15 +36,40 @@ package struct TokenRunView {
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        toolCalls: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.sequence = sequence
         self.tokenCount = tokenCount
         self.packedTokenIDs = packedTokenIDs
         self.text = text
-        self.reasoning = reasoning
-        self.logprobs = logprobs
-        isPlain = reasoning.isEmpty && logprobs.isEmpty
+        set(reasoning: reasoning)
+        set(logprobs: logprobs)
+        set(toolCalls: toolCalls)
+        isPlain = reasoning.isEmpty && logprobs.isEmpty && toolCalls.isEmpty
+    }
+
+    /// As `text`, which it comes before: what the model wrote to itself.
+    package var reasoning: UnsafeRawBufferPointer { .init(start: reasoningStart, count: Int(reasoningBytes)) }
+
+    /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
+    package var logprobs: UnsafeRawBufferPointer { .init(start: logprobsStart, count: Int(logprobsBytes)) }
+
+    /// The content of a `hearth.v1.ToolCallPieces`, fit to be copied into another message; `ToolCallPiece.flaw` has to check
+    /// it. It comes behind `text`.
+    package var toolCalls: UnsafeRawBufferPointer { .init(start: toolCallsStart, count: Int(toolCallsBytes)) }
+
+    // A frame is shorter than 32 bits count.
+    private mutating func set(reasoning bytes: UnsafeRawBufferPointer) {
+        (reasoningStart, reasoningBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
+    }
+
+    private mutating func set(logprobs bytes: UnsafeRawBufferPointer) {
+        (logprobsStart, logprobsBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
+    }
+
+    private mutating func set(toolCalls bytes: UnsafeRawBufferPointer) {
+        (toolCallsStart, toolCallsBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
     }
 
     /// How the sequence ended, decoded anew each time; nil before its last run.
@@ -89,12 +117,17 @@ package struct TokenRunView {
                 if seen & 8 != 0 { throw .repeated(field: 5) }
                 seen |= 8
                 isPlain = false
-                reasoning = try reader.bytes()
+                set(reasoning: try reader.bytes())
             case (6, .bytes):
                 if seen & 16 != 0 { throw .repeated(field: 6) }
                 seen |= 16
                 isPlain = false
-                logprobs = try reader.bytes()
+                set(logprobs: try reader.bytes())
+            case (7, .bytes):
+                if seen & 32 != 0 { throw .repeated(field: 7) }
+                seen |= 32
+                isPlain = false
+                set(toolCalls: try reader.bytes())
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }

@@ -453,6 +453,7 @@ extension Step {
                 packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
                 text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]),
                 reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning]),
-                logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[run.logprobs])), finish: run.finish)
+                logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[run.logprobs]),
+                toolCalls: UnsafeRawBufferPointer(rebasing: toolCalls.bytes[run.toolCalls])), finish: run.finish)
     }
 }

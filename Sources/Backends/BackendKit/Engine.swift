@@ -113,6 +113,10 @@ public struct Capability: Hashable, Sendable {
     public static let chatTemplate = Capability("chat_template")
     /// Tells the model's reasoning apart from its answer to a conversation (`Step.emit`).
     public static let reasoning = Capability("reasoning")
+    /// Takes messages in parts of text; BackendKit joins them.
+    public static let parts = Capability("parts")
+    /// Shows tools to the model, and tells its calls apart from its answer (`GenerateRequest.tools`, `Step.emit`).
+    public static let tools = Capability("tools")
     /// Looks for the request's stop strings itself (`Stopping.stop`, `Ending.stopString`).
     public static let stopStrings = Capability("stop_strings")
     /// Computes with low-rank adapters of the model (`LoadRequest.adapters`, `GenerateRequest.adapters`).

@@ -19,6 +19,7 @@ extension GenerateRequest {
         self.init(prompt: prompt)
         requestID = draft.requestID
         model = draft.model
+        tools = draft.tools?.tools
         sampling = draft.sampling
         stopping = draft.stopping
         backendOptions = draft.backendOptions
@@ -71,6 +72,7 @@ extension GenerateRequest {
         var requestID = ""
         var model = ""
         var prompt: Prompt?
+        var tools: ToolUse?
         var sampling = Sampling()
         var stopping = Stopping()
         var output = Output()
@@ -94,6 +96,10 @@ extension GenerateRequest {
                     var merged = format ?? Format()
                     try merged.merge(try reader.bytes())
                     format = merged
+                case (12, .bytes):
+                    var use = tools ?? ToolUse()
+                    try use.merge(try reader.bytes())
+                    tools = use
                 case (40, .bytes): try mergeAdapters(try reader.bytes())
                 case (100, .bytes):
                     let option = try reader.stringEntry(field: 100)
@@ -113,7 +119,18 @@ extension GenerateRequest {
                 default: try reader.skip(field.type)
                 }
             }
+            nameResults(&messages)
             prompt = .messages(messages)
+        }
+
+        /// A tool's result that does not name its tool has the name of the call that it answers.
+        private func nameResults(_ messages: inout [Message]) {
+            var names: [String: String] = [:]
+            for index in messages.indices {
+                for call in messages[index].toolCalls { names[call.id] = call.name }
+                guard messages[index].role == .tool, messages[index].name.isEmpty else { continue }
+                messages[index].name = names[messages[index].toolCallID] ?? ""
+            }
         }
 
         private mutating func mergeAdapters(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -151,6 +168,85 @@ extension GenerateRequest.Message {
             switch (field.number, field.type) {
             case (1, .varint): role = GenerateRequest.Role(rawValue: try reader.enumeration()) ?? .unspecified
             case (2, .bytes): content = try reader.string(field: 2)
+            case (3, .bytes): content += try Self.text(ofPart: try reader.bytes())
+            case (4, .bytes): name = try reader.string(field: 4)
+            case (5, .bytes): toolCallID = try reader.string(field: 5)
+            case (6, .bytes): toolCalls.append(try GenerateRequest.ToolCall(decoding: try reader.bytes()))
+            case (7, .bytes): reasoning = try reader.string(field: 7)
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+
+    /// The text of a `hearth.v1.Part`; other parts need a capability that this kit does not have.
+    private static func text(ofPart bytes: UnsafeRawBufferPointer) throws(WireError) -> String {
+        var text = ""
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): text = try reader.string(field: 1)
+            default: try reader.skip(field.type)
+            }
+        }
+        return text
+    }
+}
+
+extension GenerateRequest.ToolCall {
+    init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        self.init(id: "", name: "", arguments: "")
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): id = try reader.string(field: 1)
+            case (2, .bytes): name = try reader.string(field: 2)
+            case (3, .bytes): arguments = try reader.string(field: 3)
+            default: try reader.skip(field.type)
+            }
+        }
+        if arguments.isEmpty { arguments = "{}" }
+    }
+}
+
+/// A `hearth.v1.ToolUse`, whose choice stands in two fields.
+private struct ToolUse {
+    private var use = GenerateRequest.Tools()
+    private var choice: Int32 = 0
+    private var required = ""
+
+    var tools: GenerateRequest.Tools {
+        var tools = use
+        switch choice {
+        case 2: tools.choice = .none
+        case 3: tools.choice = .required(required.isEmpty ? nil : required)
+        default: tools.choice = .auto
+        }
+        return tools
+    }
+
+    mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): use.tools.append(try GenerateRequest.Tools.Tool(decoding: try reader.bytes()))
+            case (2, .varint): choice = try reader.enumeration()
+            case (3, .bytes): required = try reader.string(field: 3)
+            case (4, .varint): use.parallelCalls = try reader.bool()
+            default: try reader.skip(field.type)
+            }
+        }
+    }
+}
+
+extension GenerateRequest.Tools.Tool {
+    init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
+        self.init(name: "")
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            switch (field.number, field.type) {
+            case (1, .bytes): name = try reader.string(field: 1)
+            case (2, .bytes): description = try reader.string(field: 2)
+            case (3, .bytes): parameters = try reader.string(field: 3)
             default: try reader.skip(field.type)
             }
         }

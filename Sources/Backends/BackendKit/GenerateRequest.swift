@@ -21,12 +21,70 @@ public struct GenerateRequest: Equatable, Sendable {
     /// One message of a conversation.
     public struct Message: Equatable, Sendable {
         public var role: Role
+        /// What was said; the texts of its parts joined, where it came in parts.
         public var content: String
+        /// Who speaks, for templates that show it; of a tool's result the tool. Empty: unknown. This and what follows is set
+        /// only for a backend that has the capability `.tools`.
+        public var name = ""
+        /// Of a tool's result: the call that it answers.
+        public var toolCallID = ""
+        /// Of the model's message: the calls that it ended with.
+        public var toolCalls: [ToolCall] = []
+        /// Of the model's message: what it wrote to itself before.
+        public var reasoning = ""
 
         public init(role: Role, content: String) {
             self.role = role
             self.content = content
         }
+    }
+
+    /// A call of a tool in a conversation.
+    public struct ToolCall: Equatable, Sendable {
+        public var id: String
+        public var name: String
+        /// The text of a JSON object.
+        public var arguments: String
+
+        public init(id: String, name: String, arguments: String) {
+            self.id = id
+            self.name = name
+            self.arguments = arguments
+        }
+    }
+
+    /// The tools that the model is told of.
+    public struct Tools: Equatable, Sendable {
+        /// One of them.
+        public struct Tool: Equatable, Sendable {
+            public var name: String
+            public var description: String
+            /// The JSON schema of its arguments: the text of a JSON object; empty: it has none.
+            public var parameters: String
+
+            public init(name: String, description: String = "", parameters: String = "") {
+                self.name = name
+                self.description = description
+                self.parameters = parameters
+            }
+        }
+
+        /// Whether the model calls one.
+        public enum Choice: Equatable, Sendable {
+            /// As it chooses.
+            case auto
+            /// Never: what looks like a call is text.
+            case none
+            /// At least one; of this name, where there is one.
+            case required(String?)
+        }
+
+        public var tools: [Tool] = []
+        public var choice = Choice.auto
+        /// Whether it may call several at once; nil: as the model's template has it.
+        public var parallelCalls: Bool?
+
+        public init() {}
     }
 
     /// Who speaks; the numbers are those of `hearth.v1.Role`.
@@ -35,11 +93,15 @@ public struct GenerateRequest: Equatable, Sendable {
         case system = 1
         case user = 2
         case assistant = 3
+        case tool = 4
     }
 
     public var requestID = ""
     public var model = ""
     public var prompt: Prompt
+    /// Nil: the request names none. Set only for a backend with the capability `.tools`, and with a prompt of messages, the last
+    /// of which is not the model's.
+    public var tools: Tools?
     public var sampling = Sampling()
     public var stopping = Stopping()
     /// Options for this particular backend; ignore unknown keys.

@@ -33,6 +33,7 @@ public struct Step: ~Copyable {
         /// Behind `text` in the same buffer.
         var reasoning: Range<Int>
         var logprobs: Range<Int>
+        var toolCalls: Range<Int>
         var finish: Finish?
     }
 
@@ -55,12 +56,14 @@ public struct Step: ~Copyable {
     var ids = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var logprobs = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
+    var toolCalls = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The open run: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0
     var openIDs = 0
     var openText = 0
     var openLogprobs = 0
+    var openToolCalls = 0
     /// Where its reasoning begins; nil: it has none.
     var openReasoning: Int?
     /// The first misuse of this type by the engine.
@@ -87,13 +90,13 @@ public struct Step: ~Copyable {
     public mutating func emit(
         _ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer,
         reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        logprobs: TokenLogprobs? = nil
+        logprobs: TokenLogprobs? = nil, toolCalls: [ToolCallPart] = []
     ) {
         guard slots.indices.contains(sequence), slots[sequence].credit > 0 else {
             return noteMisuse("emitted a token for the sequence \(sequence), which has no credit")
         }
         slots[sequence].credit &-= 1
-        append(sequence, token: token, text: bytes, reasoning: reasoning)
+        append(sequence, token: token, text: bytes, reasoning: reasoning, toolCalls: toolCalls)
         if let logprobs { add(logprobs.entry(of: token)) }
     }
 
@@ -112,12 +115,12 @@ public struct Step: ~Copyable {
         slots[sequence].acceptedDraftTokens &+= UInt32(clamping: accepted)
     }
 
-    /// Ends a running sequence; its number is free again. `text` and `reasoning` are of earlier tokens and were held back;
-    /// at most 16 KiB.
+    /// Ends a running sequence; its number is free again. `text`, `reasoning` and `toolCalls` are of earlier tokens and were
+    /// held back; at most 16 KiB.
     public mutating func finish(
         _ sequence: Int, _ ending: Ending, prompt: PromptTokens,
         text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), toolCalls: [ToolCallPart] = []
     ) {
         var finish = Finish(
             .reason(ending == .length ? .length : .stop), promptTokens: UInt32(clamping: prompt.total),
@@ -127,7 +130,7 @@ public struct Step: ~Copyable {
         case .stopString(let place): finish.stop = UInt32(clamping: place)
         case .endOfTurn, .length: break
         }
-        end(sequence, finish, text: text, reasoning: reasoning)
+        end(sequence, finish, text: text, reasoning: reasoning, toolCalls: toolCalls)
     }
 
     /// Ends one running sequence with a fault; its number is free again.
@@ -164,21 +167,22 @@ extension Step {
     mutating func end(
         _ sequence: Int, _ finish: Finish,
         text bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), toolCalls: [ToolCallPart] = []
     ) {
         guard slots.indices.contains(sequence), slots[sequence].isRunning else {
             return noteMisuse("ended the sequence \(sequence), which is not running")
         }
-        let byteCount = bytes.count + reasoning.count
+        let byteCount = bytes.count + reasoning.count + Self.byteCount(toolCalls)
         guard byteCount <= ContractLimits.finishTextBytesMax else {
             return noteMisuse("ended the sequence \(sequence) with \(byteCount) bytes of text")
         }
         var finish = finish
         finish.draftedTokens = slots[sequence].draftedTokens
         finish.acceptedDraftTokens = slots[sequence].acceptedDraftTokens
-        open(sequence, alone: !reasoning.isEmpty)
+        open(sequence, alone: !reasoning.isEmpty || !toolCalls.isEmpty)
         text.append(bytes)
         add(reasoning: reasoning)
+        add(toolCalls)
         closeRun(finish)
         slots[sequence] = Slot()
         if let index = running.firstIndex(of: sequence) { running.swapRemove(at: index) }
@@ -186,17 +190,19 @@ extension Step {
 
     mutating func append(
         _ sequence: Int, token: UInt32, text bytes: UnsafeRawBufferPointer,
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0), toolCalls: [ToolCallPart] = []
     ) {
-        let byteCount = bytes.count + reasoning.count
+        let byteCount = bytes.count + reasoning.count + Self.byteCount(toolCalls)
         guard byteCount <= ContractLimits.tokenTextBytesMax else {
             return noteMisuse("emitted a token of \(byteCount) bytes for the sequence \(sequence)")
         }
-        let isAlone = !reasoning.isEmpty || slots.indices.contains(sequence) && slots[sequence].sendsSingly
+        let isAlone =
+            !reasoning.isEmpty || !toolCalls.isEmpty || slots.indices.contains(sequence) && slots[sequence].sendsSingly
         open(sequence, alone: isAlone)
         ids.append(varint: UInt64(token))
         text.append(bytes)
         add(reasoning: reasoning)
+        if !toolCalls.isEmpty { add(toolCalls) }
         openTokens &+= 1
         tokens &+= 1
     }
@@ -208,14 +214,24 @@ extension Step {
         text.append(reasoning)
     }
 
+    private static func byteCount(_ toolCalls: [ToolCallPart]) -> Int { toolCalls.reduce(0) { $0 + $1.byteCount } }
+
+    private mutating func add(_ calls: [ToolCallPart]) {
+        for call in calls {
+            let piece = call.piece
+            toolCalls.encode(byteCount: piece.encodedSize) { piece.encode(to: &$0) }
+        }
+    }
+
     private mutating func add(_ entry: TokenLogprob) {
         logprobs.encode(byteCount: entry.encodedSize) { entry.encode(to: &$0) }
     }
 
-    /// Continues the open run if it is this sequence's, not too long and without reasoning, else begins another.
+    /// Continues the open run if it is this sequence's, not too long and without reasoning and tool calls, else begins another.
     private mutating func open(_ sequence: Int, alone: Bool) {
         let length = (ids.count &- openIDs) &+ (text.count &- openText) &+ (logprobs.count &- openLogprobs)
-        if openSequence == sequence, !alone, openReasoning == nil, length < Limits.runBytesMax { return }
+        let isPlain = openReasoning == nil && openToolCalls == toolCalls.count
+        if openSequence == sequence, !alone, isPlain, length < Limits.runBytesMax { return }
         closeRun(nil)
         openSequence = sequence
     }
@@ -227,7 +243,7 @@ extension Step {
                     sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
                     text: openText..<(openReasoning ?? text.count),
                     reasoning: (openReasoning ?? text.count)..<text.count, logprobs: openLogprobs..<logprobs.count,
-                    finish: finish))
+                    toolCalls: openToolCalls..<toolCalls.count, finish: finish))
         }
         openReasoning = nil
         openSequence = -1
@@ -235,6 +251,7 @@ extension Step {
         openIDs = ids.count
         openText = text.count
         openLogprobs = logprobs.count
+        openToolCalls = toolCalls.count
     }
 
     /// Removes the runs once they are encoded.
@@ -243,9 +260,11 @@ extension Step {
         ids.removeAll()
         text.removeAll()
         logprobs.removeAll()
+        toolCalls.removeAll()
         openIDs = 0
         openText = 0
         openLogprobs = 0
+        openToolCalls = 0
     }
 
     mutating func noteMisuse(_ what: String) {

@@ -318,10 +318,10 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// Its capabilities beyond text completion: "chat", "count_tokens", "inspect" (`Load.inspect_only`), "split_weights"
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
-  /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), and "samplers",
-  /// "logit_bias", "min_tokens" and "grammar" for the fields of a request that name them in inference.proto. A capability
-  /// that is not named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them
-  /// twice.
+  /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "tools"
+  /// (`TokenRun.tool_calls`), and "parts", "images", "audio", "samplers", "logit_bias", "min_tokens" and "grammar" for the
+  /// fields of a request that name them in inference.proto. A capability that is not named is never used: a request that needs
+  /// it is refused. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -876,8 +876,8 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// tokens count.
   package var tokenIds: [UInt32] = []
 
-  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` at most 1,024 bytes for
-  /// each token, and 16 KiB more with `finish`.
+  /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` and the content of
+  /// `tool_calls` at most 1,024 bytes for each token, and 16 KiB more with `finish`.
   package var text: Data = Data()
 
   /// The sequence has ended; nothing more comes for it.
@@ -906,12 +906,27 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
   package mutating func clearLogprobs() {self._logprobs = nil}
 
+  /// Pieces of the calls that the model writes, which are left out of `text`; they come behind it. Sent only by a backend whose
+  /// `Hello` named "tools", for a request with `tools` whose choice is not NONE. The indices count from 0 without gaps; id and name, which is one of the
+  /// request's, are in the first piece of each call only; the arguments of a call are the text of one JSON object before the
+  /// next call begins, and before the sequence finishes with STOP and without one of the request's stops. At most 256 calls.
+  /// Revision 2.
+  package var toolCalls: Hearth_V1_ToolCallPieces {
+    get {_toolCalls ?? Hearth_V1_ToolCallPieces()}
+    set {_toolCalls = newValue}
+  }
+  /// Returns true if `toolCalls` has been explicitly set.
+  package var hasToolCalls: Bool {self._toolCalls != nil}
+  /// Clears the value of `toolCalls`. Subsequent reads from it will return its default value.
+  package mutating func clearToolCalls() {self._toolCalls = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _finish: Hearth_Backend_V1_Finish? = nil
   fileprivate var _logprobs: Hearth_V1_Logprobs? = nil
+  fileprivate var _toolCalls: Hearth_V1_ToolCallPieces? = nil
 }
 
 /// How a sequence ended.
@@ -922,7 +937,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   package var result: Hearth_Backend_V1_Finish.OneOf_Result? = nil
 
-  /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+  /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
   /// sent, or when prompt and completion fill the context up to its last 8 tokens.
   package var reason: Hearth_V1_FinishReason {
     get {
@@ -980,7 +995,7 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
-    /// It ended well. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
+    /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
     /// sent, or when prompt and completion fill the context up to its last 8 tokens.
     case reason(Hearth_V1_FinishReason)
     /// It failed.
@@ -2394,7 +2409,7 @@ nonisolated extension Hearth_Backend_V1_TokenBatch: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TokenRun"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0\u{1}logprobs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}token_ids\0\u{1}text\0\u{1}finish\0\u{1}reasoning\0\u{1}logprobs\0\u{3}tool_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2408,6 +2423,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
       case 4: try { try decoder.decodeSingularMessageField(value: &self._finish) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.reasoning) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._logprobs) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._toolCalls) }()
       default: break
       }
     }
@@ -2436,6 +2452,9 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     try { if let v = self._logprobs {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    try { if let v = self._toolCalls {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2446,6 +2465,7 @@ nonisolated extension Hearth_Backend_V1_TokenRun: SwiftProtobuf.Message, SwiftPr
     if lhs._finish != rhs._finish {return false}
     if lhs.reasoning != rhs.reasoning {return false}
     if lhs._logprobs != rhs._logprobs {return false}
+    if lhs._toolCalls != rhs._toolCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

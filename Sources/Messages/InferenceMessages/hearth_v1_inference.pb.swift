@@ -31,6 +31,57 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+/// Whether the model calls a tool.
+package nonisolated enum Hearth_V1_ToolChoice: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+
+  /// As the model chooses.
+  case unspecified // = 0
+
+  /// As the model chooses.
+  case auto // = 1
+
+  /// It calls none: it is told of the tools, and what looks like a call is text.
+  case none // = 2
+
+  /// It calls at least one.
+  case `required` // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .auto
+    case 2: self = .none
+    case 3: self = .required
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .auto: return 1
+    case .none: return 2
+    case .required: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Hearth_V1_ToolChoice] = [
+    .unspecified,
+    .auto,
+    .none,
+    .required,
+  ]
+
+}
+
 /// Who speaks.
 package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -44,6 +95,9 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
 
   /// The model.
   case assistant // = 3
+
+  /// A tool: the message is the result of one call. Needs the capability "tools".
+  case tool // = 4
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -56,6 +110,7 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
     case 1: self = .system
     case 2: self = .user
     case 3: self = .assistant
+    case 4: self = .tool
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -66,6 +121,7 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
     case .system: return 1
     case .user: return 2
     case .assistant: return 3
+    case .tool: return 4
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -76,6 +132,7 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
     .system,
     .user,
     .assistant,
+    .tool,
   ]
 
 }
@@ -93,6 +150,9 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
 
   /// The consumer sent `Cancel`.
   case cancelled // = 3
+
+  /// The model ended its turn after it has called a tool, and met no stop of the request.
+  case toolCalls // = 4
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -105,6 +165,7 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
     case 1: self = .stop
     case 2: self = .length
     case 3: self = .cancelled
+    case 4: self = .toolCalls
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -115,6 +176,7 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
     case .stop: return 1
     case .length: return 2
     case .cancelled: return 3
+    case .toolCalls: return 4
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -125,6 +187,7 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
     .stop,
     .length,
     .cancelled,
+    .toolCalls,
   ]
 
 }
@@ -225,7 +288,8 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
 
 /// Asks for one completion. At most 4 MiB encoded.
 ///
-/// What only some backends can do is a capability, named in `Model.capabilities`: "chat" (`messages`), "adapters"
+/// What only some backends can do is a capability, named in `Model.capabilities`: "chat" (`messages`), "parts"
+/// (`Message.parts`), "images" and "audio" (of those parts), "tools" (`tools`, and what messages say of them), "adapters"
 /// (`adapters`), "samplers" (some fields of `Sampling`), "logit_bias" (`Sampling.logit_bias`), "min_tokens"
 /// (`Stopping.min_tokens`), "logprobs" (`OutputOptions.logprobs`) and "grammar" (`format`). A request with such a field ends
 /// UNIMPLEMENTED with the capability's name where the backend of its model lacks it; nothing is ignored.
@@ -342,6 +406,17 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `format`. Subsequent reads from it will return its default value.
   package mutating func clearFormat() {_uniqueStorage()._format = nil}
 
+  /// The tools that the model may call. Only with `messages`, the last of which is not the model's, and not with `format`,
+  /// unless the choice is NONE. Needs the capability "tools".
+  package var tools: Hearth_V1_ToolUse {
+    get {_storage._tools ?? Hearth_V1_ToolUse()}
+    set {_uniqueStorage()._tools = newValue}
+  }
+  /// Returns true if `tools` has been explicitly set.
+  package var hasTools: Bool {_storage._tools != nil}
+  /// Clears the value of `tools`. Subsequent reads from it will return its default value.
+  package mutating func clearTools() {_uniqueStorage()._tools = nil}
+
   /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
   /// default. Present and empty: none. Needs the capability "adapters" where it names one.
   package var adapters: Hearth_V1_Adapters {
@@ -400,8 +475,168 @@ package nonisolated struct Hearth_V1_Message: Sendable {
   /// Who speaks. Required.
   package var role: Hearth_V1_Role = .unspecified
 
-  /// What was said, UTF-8.
+  /// What was said, UTF-8. Empty where `parts` say it, and allowed to be in a message with `tool_calls`.
   package var content: String = String()
+
+  /// What was said, in parts, in place of `content`: at most 256 in all messages of a request. Needs the capability "parts".
+  package var parts: [Hearth_V1_Part] = []
+
+  /// The name of who speaks, for chat templates that show it, at most 128 bytes. Of a tool's result: the tool's name; where
+  /// it is left out, it is that of the call that the message answers. Needs the capability "tools".
+  package var name: String = String()
+
+  /// Of a tool's result, and only of one: the `ToolCall.id` that it answers. At most 128 bytes.
+  package var toolCallID: String = String()
+
+  /// Of a message of the model, and only of one: the calls that it ended with. At most 256 in all messages of a request.
+  /// Needs the capability "tools".
+  package var toolCalls: [Hearth_V1_ToolCall] = []
+
+  /// Of a message of the model, and only of one: what it wrote to itself before (`Delta.reasoning`), which some chat
+  /// templates show it again. Needs the capability "tools".
+  package var reasoning: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A part of a message.
+package nonisolated struct Hearth_V1_Part: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Exactly one.
+  package var part: Hearth_V1_Part.OneOf_Part? = nil
+
+  /// Text, UTF-8. The texts of a message are joined as they are.
+  package var text: String {
+    get {
+      if case .text(let v)? = part {return v}
+      return String()
+    }
+    set {part = .text(newValue)}
+  }
+
+  /// A picture. Needs the capability "images", which no backend of this repository has.
+  package var image: Hearth_V1_Media {
+    get {
+      if case .image(let v)? = part {return v}
+      return Hearth_V1_Media()
+    }
+    set {part = .image(newValue)}
+  }
+
+  /// Sound. Needs the capability "audio", which no backend of this repository has.
+  package var audio: Hearth_V1_Media {
+    get {
+      if case .audio(let v)? = part {return v}
+      return Hearth_V1_Media()
+    }
+    set {part = .audio(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// Exactly one.
+  package nonisolated enum OneOf_Part: Equatable, Sendable {
+    /// Text, UTF-8. The texts of a message are joined as they are.
+    case text(String)
+    /// A picture. Needs the capability "images", which no backend of this repository has.
+    case image(Hearth_V1_Media)
+    /// Sound. Needs the capability "audio", which no backend of this repository has.
+    case audio(Hearth_V1_Media)
+
+  }
+
+  package init() {}
+}
+
+/// A picture or a sound.
+package nonisolated struct Hearth_V1_Media: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its type, as "image/png" (RFC 6838); at most 128 bytes.
+  package var mediaType: String = String()
+
+  /// Its content. It is never fetched from an address.
+  package var data: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A call of a tool that the model wants. The consumer carries it out, and sends the result in a message of ROLE_TOOL.
+package nonisolated struct Hearth_V1_ToolCall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Tells the calls of a conversation apart; at most 128 bytes. Required.
+  package var id: String = String()
+
+  /// The tool. Required, as `Tool.name` says.
+  package var name: String = String()
+
+  /// Its arguments: the text of one JSON object (RFC 8259).
+  package var arguments: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The tools that the model may call.
+package nonisolated struct Hearth_V1_ToolUse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// At most 256, each name once.
+  package var tools: [Hearth_V1_Tool] = []
+
+  /// Whether it calls one.
+  package var choice: Hearth_V1_ToolChoice = .unspecified
+
+  /// The one that it has to call, by name. Only with TOOL_CHOICE_REQUIRED; empty: any of them.
+  package var requiredTool: String = String()
+
+  /// Whether it may call several at once. Absent: as its chat template has it.
+  package var parallelCalls: Bool {
+    get {_parallelCalls ?? false}
+    set {_parallelCalls = newValue}
+  }
+  /// Returns true if `parallelCalls` has been explicitly set.
+  package var hasParallelCalls: Bool {self._parallelCalls != nil}
+  /// Clears the value of `parallelCalls`. Subsequent reads from it will return its default value.
+  package mutating func clearParallelCalls() {self._parallelCalls = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _parallelCalls: Bool? = nil
+}
+
+/// A tool. All of them together, descriptions and schemas included, have at most 1 MiB.
+package nonisolated struct Hearth_V1_Tool: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 1 to 128 of the ASCII letters, digits, "_", "-" and ".". Required.
+  package var name: String = String()
+
+  /// What it does, in words for the model.
+  package var description_p: String = String()
+
+  /// The JSON schema of its arguments: the text of one JSON object, nested at most 64 deep. Empty: it has none. The model is
+  /// shown it, and is held to it as far as the model's format for calls can do that; check the arguments all the same.
+  package var parameters: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1034,7 +1269,8 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, might begin a stop string, or are reasoning.
+  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, might begin a stop string, or are reasoning
+  /// or calls.
   package var text: String = String()
 
   /// Tokens that this delta accounts for. Their sum over a turn is `Usage.completion_tokens`.
@@ -1058,11 +1294,60 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
   package mutating func clearLogprobs() {self._logprobs = nil}
 
+  /// Pieces of the calls that the model writes, in order, told apart from `text` as its chat template names them.
+  package var toolCalls: Hearth_V1_ToolCallPieces {
+    get {_toolCalls ?? Hearth_V1_ToolCallPieces()}
+    set {_toolCalls = newValue}
+  }
+  /// Returns true if `toolCalls` has been explicitly set.
+  package var hasToolCalls: Bool {self._toolCalls != nil}
+  /// Clears the value of `toolCalls`. Subsequent reads from it will return its default value.
+  package mutating func clearToolCalls() {self._toolCalls = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _logprobs: Hearth_V1_Logprobs? = nil
+  fileprivate var _toolCalls: Hearth_V1_ToolCallPieces? = nil
+}
+
+/// Pieces of tool calls.
+package nonisolated struct Hearth_V1_ToolCallPieces: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// In order. The pieces of one call follow each other.
+  package var pieces: [Hearth_V1_ToolCallPiece] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A piece of a tool call.
+package nonisolated struct Hearth_V1_ToolCallPiece: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Which call of the turn, from 0 without gaps.
+  package var index: UInt32 = 0
+
+  /// The call's id, in its first piece only: unlike those of other turns, with overwhelming likelihood.
+  package var id: String = String()
+
+  /// The tool, in its first piece only: one of the request's.
+  package var name: String = String()
+
+  /// More of its arguments, whole UTF-8 scalars. All pieces of a call together are the text of one JSON object, once the turn
+  /// has ended with FINISH_REASON_TOOL_CALLS; with any other reason the last call may be cut off.
+  package var arguments: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// The log-probabilities of some tokens in a row.
@@ -1412,12 +1697,16 @@ package nonisolated struct Hearth_V1_ModelAdapter: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "hearth.v1"
 
+nonisolated extension Hearth_V1_ToolChoice: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TOOL_CHOICE_UNSPECIFIED\0\u{1}TOOL_CHOICE_AUTO\0\u{1}TOOL_CHOICE_NONE\0\u{1}TOOL_CHOICE_REQUIRED\0")
+}
+
 nonisolated extension Hearth_V1_Role: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_SYSTEM\0\u{1}ROLE_USER\0\u{1}ROLE_ASSISTANT\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_SYSTEM\0\u{1}ROLE_USER\0\u{1}ROLE_ASSISTANT\0\u{1}ROLE_TOOL\0")
 }
 
 nonisolated extension Hearth_V1_FinishReason: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FINISH_REASON_UNSPECIFIED\0\u{1}FINISH_REASON_STOP\0\u{1}FINISH_REASON_LENGTH\0\u{1}FINISH_REASON_CANCELLED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FINISH_REASON_UNSPECIFIED\0\u{1}FINISH_REASON_STOP\0\u{1}FINISH_REASON_LENGTH\0\u{1}FINISH_REASON_CANCELLED\0\u{1}FINISH_REASON_TOOL_CALLS\0")
 }
 
 nonisolated extension Hearth_V1_ModelState: SwiftProtobuf._ProtoNameProviding {
@@ -1493,7 +1782,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{2}\u{1d}adapters\0\u{4}<backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{2}\u{1c}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -1505,6 +1794,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _maxQueueTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _format: Hearth_V1_OutputFormat? = nil
+    var _tools: Hearth_V1_ToolUse? = nil
     var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
@@ -1526,6 +1816,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _maxQueueTime = source._maxQueueTime
       _keepAlive = source._keepAlive
       _format = source._format
+      _tools = source._tools
       _adapters = source._adapters
       _backendOptions = source._backendOptions
     }
@@ -1588,6 +1879,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._maxQueueTime) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._keepAlive) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._format) }()
+        case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tools) }()
         case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
@@ -1641,6 +1933,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._format {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
       } }()
+      try { if let v = _storage._tools {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      } }()
       try { if let v = _storage._adapters {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
       } }()
@@ -1665,6 +1960,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._maxQueueTime != rhs_storage._maxQueueTime {return false}
         if _storage._keepAlive != rhs_storage._keepAlive {return false}
         if _storage._format != rhs_storage._format {return false}
+        if _storage._tools != rhs_storage._tools {return false}
         if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
@@ -1708,7 +2004,7 @@ nonisolated extension Hearth_V1_Messages: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Message: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Message"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}role\0\u{1}content\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}role\0\u{1}content\0\u{1}parts\0\u{1}name\0\u{3}tool_call_id\0\u{3}tool_calls\0\u{1}reasoning\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1718,6 +2014,11 @@ nonisolated extension Hearth_V1_Message: SwiftProtobuf.Message, SwiftProtobuf._M
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.role) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.content) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.parts) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.toolCallID) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.toolCalls) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.reasoning) }()
       default: break
       }
     }
@@ -1730,12 +2031,275 @@ nonisolated extension Hearth_V1_Message: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.content.isEmpty {
       try visitor.visitSingularStringField(value: self.content, fieldNumber: 2)
     }
+    if !self.parts.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.parts, fieldNumber: 3)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 4)
+    }
+    if !self.toolCallID.isEmpty {
+      try visitor.visitSingularStringField(value: self.toolCallID, fieldNumber: 5)
+    }
+    if !self.toolCalls.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.toolCalls, fieldNumber: 6)
+    }
+    if !self.reasoning.isEmpty {
+      try visitor.visitSingularStringField(value: self.reasoning, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_V1_Message, rhs: Hearth_V1_Message) -> Bool {
     if lhs.role != rhs.role {return false}
     if lhs.content != rhs.content {return false}
+    if lhs.parts != rhs.parts {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.toolCallID != rhs.toolCallID {return false}
+    if lhs.toolCalls != rhs.toolCalls {return false}
+    if lhs.reasoning != rhs.reasoning {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Part: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Part"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{1}image\0\u{1}audio\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.part != nil {try decoder.handleConflictingOneOf()}
+          self.part = .text(v)
+        }
+      }()
+      case 2: try {
+        var v: Hearth_V1_Media?
+        var hadOneofValue = false
+        if let current = self.part {
+          hadOneofValue = true
+          if case .image(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.part = .image(v)
+        }
+      }()
+      case 3: try {
+        var v: Hearth_V1_Media?
+        var hadOneofValue = false
+        if let current = self.part {
+          hadOneofValue = true
+          if case .audio(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.part = .audio(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.part {
+    case .text?: try {
+      guard case .text(let v)? = self.part else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    }()
+    case .image?: try {
+      guard case .image(let v)? = self.part else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .audio?: try {
+      guard case .audio(let v)? = self.part else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Part, rhs: Hearth_V1_Part) -> Bool {
+    if lhs.part != rhs.part {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Media: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Media"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}media_type\0\u{1}data\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.mediaType) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.data) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.mediaType.isEmpty {
+      try visitor.visitSingularStringField(value: self.mediaType, fieldNumber: 1)
+    }
+    if !self.data.isEmpty {
+      try visitor.visitSingularBytesField(value: self.data, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Media, rhs: Hearth_V1_Media) -> Bool {
+    if lhs.mediaType != rhs.mediaType {return false}
+    if lhs.data != rhs.data {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ToolCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToolCall"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}arguments\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.arguments) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if !self.arguments.isEmpty {
+      try visitor.visitSingularStringField(value: self.arguments, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ToolCall, rhs: Hearth_V1_ToolCall) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.arguments != rhs.arguments {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ToolUse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToolUse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tools\0\u{1}choice\0\u{3}required_tool\0\u{3}parallel_calls\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tools) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.choice) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.requiredTool) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self._parallelCalls) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.tools.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tools, fieldNumber: 1)
+    }
+    if self.choice != .unspecified {
+      try visitor.visitSingularEnumField(value: self.choice, fieldNumber: 2)
+    }
+    if !self.requiredTool.isEmpty {
+      try visitor.visitSingularStringField(value: self.requiredTool, fieldNumber: 3)
+    }
+    try { if let v = self._parallelCalls {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ToolUse, rhs: Hearth_V1_ToolUse) -> Bool {
+    if lhs.tools != rhs.tools {return false}
+    if lhs.choice != rhs.choice {return false}
+    if lhs.requiredTool != rhs.requiredTool {return false}
+    if lhs._parallelCalls != rhs._parallelCalls {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Tool: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Tool"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}description\0\u{1}parameters\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.description_p) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.parameters) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.description_p.isEmpty {
+      try visitor.visitSingularStringField(value: self.description_p, fieldNumber: 2)
+    }
+    if !self.parameters.isEmpty {
+      try visitor.visitSingularStringField(value: self.parameters, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Tool, rhs: Hearth_V1_Tool) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.description_p != rhs.description_p {return false}
+    if lhs.parameters != rhs.parameters {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2572,7 +3136,7 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Delta"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0\u{1}reasoning\0\u{1}logprobs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0\u{3}token_count\0\u{3}token_ids\0\u{1}reasoning\0\u{1}logprobs\0\u{3}tool_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2585,6 +3149,7 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.tokenIds) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.reasoning) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._logprobs) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._toolCalls) }()
       default: break
       }
     }
@@ -2610,6 +3175,9 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._logprobs {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
+    try { if let v = self._toolCalls {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2619,6 +3187,82 @@ nonisolated extension Hearth_V1_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.tokenIds != rhs.tokenIds {return false}
     if lhs.reasoning != rhs.reasoning {return false}
     if lhs._logprobs != rhs._logprobs {return false}
+    if lhs._toolCalls != rhs._toolCalls {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ToolCallPieces: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToolCallPieces"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pieces\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.pieces) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.pieces.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pieces, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ToolCallPieces, rhs: Hearth_V1_ToolCallPieces) -> Bool {
+    if lhs.pieces != rhs.pieces {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ToolCallPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToolCallPiece"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}id\0\u{1}name\0\u{1}arguments\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.arguments) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 1)
+    }
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 2)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 3)
+    }
+    if !self.arguments.isEmpty {
+      try visitor.visitSingularStringField(value: self.arguments, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ToolCallPiece, rhs: Hearth_V1_ToolCallPiece) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.arguments != rhs.arguments {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

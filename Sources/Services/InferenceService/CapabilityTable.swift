@@ -31,6 +31,16 @@ enum CapabilityTable {
         Rule("messages", "chat", remedy: "send text or token_ids instead of messages") {
             if case .messages = $0.prompt { true } else { false }
         },
+        Rule("messages.parts", "parts", remedy: "send content instead of messages.parts") {
+            $0.messageContents.parts > 0
+        },
+        Rule("messages.parts.image", "images") { $0.messageContents.hasImages },
+        Rule("messages.parts.audio", "audio") { $0.messageContents.hasAudio },
+        Rule(
+            "messages", "tools",
+            remedy: "leave name, tool_calls, reasoning and messages of ROLE_TOOL out of the request"
+        ) { $0.messageContents.hasToolFields },
+        Rule("tools", "tools") { $0.tools != nil },
         Rule("adapters", "adapters") { $0.adapters?.isEmpty == false },
         Rule("sampling.penalty_window", "samplers") { $0.sampling.penaltyWindow != nil },
         Rule("sampling.typical_p", "samplers") { $0.sampling.typicalP != nil },

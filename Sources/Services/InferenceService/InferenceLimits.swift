@@ -46,6 +46,16 @@ package struct InferenceLimits: LimitGroup {
     package var promptTokenIDsMax = 1 << 20
     @Limit("Messages of a prompt; more are an INVALID_ARGUMENT.")
     package var messagesMax = 4096
+    @Limit("Parts of all messages; more are an INVALID_ARGUMENT.")
+    package var messagePartsMax = 256
+    @Limit("Tool calls of all messages; more are an INVALID_ARGUMENT.")
+    package var messageCallsMax = 256
+    @Limit("A name or an id in messages; a longer one is an INVALID_ARGUMENT.")
+    package var messageNameBytesMax = 128
+    @Limit("Tools; more are an INVALID_ARGUMENT.")
+    package var toolsMax = 256
+    @Limit("All tools together, with their schemas; more are an INVALID_ARGUMENT.")
+    package var toolsBytesMax = 1 << 20
     @Limit("Stop strings; more are an INVALID_ARGUMENT.")
     package var stopStringsMax = 16
     @Limit("A stop string; a longer one is an INVALID_ARGUMENT.")

@@ -28,24 +28,27 @@ struct RequestScan {
         let end: Int
     }
 
-    private enum Part: Equatable {
+    enum Part: Equatable {
         case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive, adapters
         case adapter
         case option
         case sequenceBreakers, logitBias
+        case messagePart, media, messageCall, tools, tool
+        /// A text that is one JSON object; `field` as in the next.
+        case json(field: Int)
         case format, choices
         /// A long text, which has to be UTF-8; `field` is its number, for an error.
         case text(field: Int)
         case packedTokenIDs, packedStopTokenIDs
     }
 
-    private let limits: InferenceLimits
+    let limits: InferenceLimits
     private let name: String
     private var places: [Place]
     private var offset = 0
     private var fields = 0
-    private var request = TurnRequest()
-    private var role: Int32 = 0
+    var request = TurnRequest()
+    var conversation = ConversationScan()
     private var isCancel = false
     /// The ranges of the pieces of the `GenerateRequest`.
     private var pieces: [Range<Int>] = []
@@ -80,7 +83,8 @@ struct RequestScan {
                     continue
                 }
                 switch place.part {
-                case .text(let field): try readText(bytes, to: place.end, field: field, steps: &steps)
+                case .text(let field), .json(let field):
+                    try readText(bytes, to: place.end, field: field, steps: &steps)
                 case .packedTokenIDs, .packedStopTokenIDs:
                     try readPacked(bytes, place, steps: &steps)
                 default:
@@ -117,7 +121,7 @@ struct RequestScan {
     /// type.
     private var refused: Status?
 
-    private mutating func refuse(_ status: Status) throws(WireError) {
+    mutating func refuse(_ status: Status) throws(WireError) {
         refused = status
         throw .truncated
     }
@@ -158,7 +162,9 @@ extension RequestScan {
     /// A value without parts, of a known field or of another one.
     private mutating func read(_ part: Part, _ field: WireField, _ reader: inout WireReader) throws(WireError) {
         switch (part, field.number, field.type) {
-        case (.message, 1, .varint): role = try reader.enumeration()
+        case (.message, 1, .varint): conversation.message.role = try reader.enumeration()
+        case (.tools, 2, .varint): request.tools?.choice = try reader.enumeration()
+        case (.tools, 4, .varint): _ = try reader.bool()
         case (.tokenIDs, 1, .varint):
             _ = try reader.uint32()
             try countTokenIDs(1)
@@ -268,9 +274,13 @@ extension RequestScan {
             return .text(field: 100)
         case (.messages, 1):
             try countMessage()
-            role = 0
             return .message
-        case (.message, 2): return .text(field: 2)
+        case (.message, _), (.messagePart, _), (.media, _), (.messageCall, _):
+            return try enterConversation(part, number, content)
+        case (.generate, 12):
+            request.tools = request.tools ?? TurnRequest.Tools()
+            return .tools
+        case (.tools, _), (.tool, _): return try enterTools(part, number, content)
         case (.tokenIDs, 1): return .packedTokenIDs
         case (.stopping, 2): try addStop(content)
         case (.stopping, 3): return .packedStopTokenIDs
@@ -281,14 +291,17 @@ extension RequestScan {
 
     /// A part was read to its end.
     private mutating func left(_ part: Part) throws(WireError) {
-        guard case .message = part, case .messages(let count) = request.prompt else { return }
-        guard !(1...3).contains(role) else { return }
-        try refuse(
-            RequestValidation.invalid(
-                "messages[\(count - 1)].role", "is \(role)", "ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT"))
+        switch part {
+        case .message: try leftMessage()
+        case .messagePart: try leftMessagePart()
+        case .messageCall: try leftMessageCall()
+        case .tool: try leftTool()
+        case .json: try leftJSON()
+        default: break
+        }
     }
 
-    private mutating func short(
+    mutating func short(
         _ content: UnsafeRawBufferPointer, _ path: String, _ byteCountMax: Int, field: Int
     ) throws(WireError) -> String {
         if content.count > byteCountMax {
@@ -310,6 +323,7 @@ extension RequestScan {
                 RequestValidation.invalid(
                     "messages", "has more than \(limits.messagesMax) messages", "1 to \(limits.messagesMax)"))
         }
+        conversation.begin(message: count)
     }
 
     private mutating func countAdapter() throws(WireError) {
@@ -449,6 +463,9 @@ extension RequestScan {
         let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + piece]))
         guard prefix.rest == .nothing || (prefix.rest == .unfinished && offset + piece < end) else {
             throw .notUTF8(field: field)
+        }
+        if conversation.json != nil {
+            try readJSON(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + prefix.byteCount]))
         }
         offset += prefix.byteCount
         steps -= 1 + prefix.byteCount / Self.textBytesPerStep

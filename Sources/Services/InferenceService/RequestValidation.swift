@@ -28,6 +28,7 @@ enum RequestValidation {
             throw invalid("output.logprobs", "is \(count)", "0 to \(ContractLimits.logprobAlternativesMax)")
         }
         try check(request.adapters ?? [])
+        if let tools = request.tools { try check(tools, request) }
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
         if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
     }
@@ -59,6 +60,33 @@ enum RequestValidation {
         case (.applyTemplate, .text), (.applyTemplate, .tokenIDs):
             throw invalid("prompt", "is not messages", "messages, which ApplyTemplate renders")
         default: break
+        }
+    }
+
+    private static func check(_ tools: TurnRequest.Tools, _ request: TurnRequest) throws(Status) {
+        guard case .messages = request.prompt else {
+            throw invalid("tools", "goes with another prompt than messages", "messages, whose chat template shows them")
+        }
+        if request.messageContents.endsWithAssistant {
+            throw invalid("tools", "goes with messages that end with the model's", "a last message of another role")
+        }
+        if request.format != nil, tools.mayBeCalled {
+            throw invalid("tools", "goes with format", "one of the two, or TOOL_CHOICE_NONE")
+        }
+        guard (0...3).contains(tools.choice) else {
+            throw invalid(
+                "tools.choice", "is \(tools.choice)", "TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE or TOOL_CHOICE_REQUIRED")
+        }
+        if tools.choice == 3, tools.names.isEmpty {
+            throw invalid(
+                "tools.choice", "is TOOL_CHOICE_REQUIRED, and tools.tools is empty", "one tool or more with it")
+        }
+        guard !tools.requiredTool.isEmpty else { return }
+        if tools.choice != 3 {
+            throw invalid("tools.required_tool", "is set without TOOL_CHOICE_REQUIRED", "only with that choice")
+        }
+        if !tools.names.contains(tools.requiredTool) {
+            throw invalid("tools.required_tool", "is '\(tools.requiredTool)'", "the name of one of tools.tools")
         }
     }
 

@@ -55,6 +55,29 @@ struct TurnRequest: Equatable {
         var scale: Float?
     }
 
+    /// A `hearth.v1.ToolUse`.
+    struct Tools: Equatable {
+        var names: [String] = []
+        /// Names, descriptions and schemas together.
+        var byteCount = 0
+        /// A `hearth.v1.ToolChoice`.
+        var choice: Int32 = 0
+        var requiredTool = ""
+
+        /// Whether the model may call one.
+        var mayBeCalled: Bool { !names.isEmpty && choice != 2 }
+    }
+
+    /// What its messages have beside a role and content.
+    struct MessageContents: Equatable {
+        var parts = 0
+        var hasImages = false
+        var hasAudio = false
+        /// Whether a message is a tool's or has a name, calls or reasoning.
+        var hasToolFields = false
+        var endsWithAssistant = false
+    }
+
     /// The form of the completion.
     struct Format: Equatable {
         /// Nil: none was named.
@@ -67,6 +90,9 @@ struct TurnRequest: Equatable {
     var model = ""
     /// Nil: no prompt was sent.
     var prompt: Prompt?
+    var messageContents = MessageContents()
+    /// Nil: none were sent.
+    var tools: Tools?
     var sampling = Sampling()
     var stopping = Stopping()
     /// Whether deltas bring the ids of their tokens.
@@ -90,7 +116,7 @@ extension TurnRequest {
     var bounds: SequenceBounds {
         SequenceBounds(
             tokensMax: stopping.maxTokens, stopTokenIDs: stopping.stopTokenIDs, stopCount: stopping.stop.count,
-            logprobs: logprobs.map { Int($0) })
+            logprobs: logprobs.map { Int($0) }, toolNames: tools.map { $0.mayBeCalled ? $0.names : [] } ?? [])
     }
 }
 

@@ -57,6 +57,7 @@ struct TurnState {
     /// Set by a stop string that was found here: tokens that the backend still sends are neither sent on nor counted.
     private var matchedStop: Int?
     private var isCancelled = false
+    private var hasToolCalls = false
     /// Tokens whose text is still held back, their ids as packed varints, and their log-probabilities as the content of a
     /// `Logprobs`; the next delta accounts for them.
     private var pendingTokens: UInt32 = 0
@@ -152,7 +153,7 @@ extension TurnState {
         return hasRoom ? Actions() : overflowed()
     }
 
-    /// A run with reasoning or log-probabilities, or both.
+    /// A run with reasoning, log-probabilities or tool calls.
     @inline(never)
     private mutating func cameRare(_ run: TokenRunView, tokens: UInt32) -> Actions {
         pendingTokens += tokens
@@ -160,7 +161,12 @@ extension TurnState {
         pendingLogprobs.append(contentsOf: run.logprobs)
         hasPending = !pendingIDs.isEmpty || !pendingLogprobs.isEmpty
         guard run.reasoning.isEmpty || cameReasoning(run) else { return overflowed() }
-        return cameText(run.text, tokens: 0, ids: UnsafeRawBufferPointer(start: nil, count: 0))
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        let actions = cameText(run.text, tokens: 0, ids: none)
+        // What follows a stop string is not sent.
+        guard !run.toolCalls.isEmpty, phase == .running, matchedStop == nil else { return actions }
+        hasToolCalls = true
+        return flushDelta(none, toolCalls: run.toolCalls) ? actions : overflowed()
     }
 
     /// Reasoning is in a delta of its own, which accounts for all tokens of its run. Returns false if there is no room.
@@ -280,8 +286,10 @@ extension TurnState {
 
     private func finished(_ reason: FinishReason, _ finish: Finish?) -> Hearth_V1_Finished {
         .with {
+            let endsWithCalls =
+                hasToolCalls && matchedStop == nil && finish?.stop == nil && finish?.stopTokenID == nil
             switch matchedStop == nil ? reason : .stop {
-            case .stop: $0.reason = .stop
+            case .stop: $0.reason = endsWithCalls ? .toolCalls : .stop
             case .length: $0.reason = .length
             case .cancelled: $0.reason = .cancelled
             }
@@ -356,8 +364,11 @@ extension TurnState {
     }
 
     /// Appends this text and accounts for all tokens that wait; has no effect if there is neither.
-    private mutating func flushDelta(_ text: UnsafeRawBufferPointer, isReasoning: Bool = false) -> Bool {
-        guard !text.isEmpty || pendingTokens > 0 else { return true }
+    private mutating func flushDelta(
+        _ text: UnsafeRawBufferPointer, isReasoning: Bool = false,
+        toolCalls: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> Bool {
+        guard !text.isEmpty || !toolCalls.isEmpty || pendingTokens > 0 else { return true }
         let (ids, logprobs, tokens) = (pendingIDs, pendingLogprobs, pendingTokens)
         pendingIDs.removeAll(keepingCapacity: true)
         pendingLogprobs = []
@@ -365,17 +376,19 @@ extension TurnState {
         pendingTokens = 0
         return ids.withUnsafeBytes { ids in
             logprobs.withUnsafeBytes {
-                encodeDelta(text, isReasoning: isReasoning, tokens: tokens, ids: ids, logprobs: $0)
+                encodeDelta(
+                    text, isReasoning: isReasoning, tokens: tokens, ids: ids, logprobs: $0, toolCalls: toolCalls)
             }
         }
     }
 
-    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed]; reasoning = 4; logprobs = 5
-    /// } }` in inference.proto: the hot path, encoded in place. `text` is the delta's text or its reasoning.
+    /// `ChatEvent { seq = 1; Delta delta = 4 { text = 1; token_count = 2; token_ids = 3 [packed]; reasoning = 4; logprobs = 5;
+    /// tool_calls = 6 } }` in inference.proto: the hot path, encoded in place. `text` is the delta's text or its reasoning.
     @inline(__always)
     private mutating func encodeDelta(
         _ text: UnsafeRawBufferPointer, isReasoning: Bool = false, tokens: UInt32, ids: UnsafeRawBufferPointer,
-        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        toolCalls: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> Bool {
         let seq = ring.lastSeq + 1
         var delta = WireSize.field(2, varint: UInt64(tokens))
@@ -383,6 +396,7 @@ extension TurnState {
         if !text.isEmpty { delta += WireSize.field(1, byteCount: text.count) }
         if !ids.isEmpty { delta += WireSize.field(3, byteCount: ids.count) }
         if !logprobs.isEmpty { delta += WireSize.field(5, byteCount: logprobs.count) }
+        if !toolCalls.isEmpty { delta += WireSize.field(6, byteCount: toolCalls.count) }
         let byteCount = WireSize.field(1, varint: seq) + WireSize.field(4, byteCount: delta)
         let hasRoom = ring.append(byteCount: byteCount) { writer in
             writer.field(1, varint: seq)
@@ -391,6 +405,7 @@ extension TurnState {
             writer.field(2, varint: UInt64(tokens))
             if !ids.isEmpty { writer.field(3, bytes: ids) }
             if !logprobs.isEmpty { writer.field(5, bytes: logprobs) }
+            if !toolCalls.isEmpty { writer.field(6, bytes: toolCalls) }
         }
         if hasRoom { tokensSent += tokens }
         return hasRoom

@@ -38,6 +38,7 @@ struct CodecTests {
                 if !view.logprobs.isEmpty, let flaw {
                     throw ContractViolation(flaw)
                 }
+                try ToolCallPiece.visit(view.toolCalls) { _ in true }
                 let run = TokenRun(view, finish: view.finish)
                 runs.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }

@@ -153,6 +153,9 @@ extension SeededRandom {
             run.text = .init(bytes())
             run.reasoning = .init(bytes())
             if chance(), !run.tokenIds.isEmpty { run.logprobs = logprobs(of: run.tokenIds) }
+            if chance() {
+                run.toolCalls.pieces = (0..<Int.random(in: 1..<4, using: &self)).map { _ in toolCallPiece() }
+            }
             guard chance() else { return }
             run.finish = .with { finish in
                 if chance() {
@@ -167,6 +170,15 @@ extension SeededRandom {
                 finish.draftedTokens = number32()
                 finish.acceptedDraftTokens = number32()
             }
+        }
+    }
+
+    private mutating func toolCallPiece() -> Hearth_V1_ToolCallPiece {
+        .with {
+            $0.index = number32()
+            $0.id = text()
+            $0.name = text()
+            $0.arguments = text()
         }
     }
 

@@ -106,6 +106,63 @@ struct GenerateRequestTests {
         }
     }
 
+    @Test("messages and tools are decoded; a result without a name has that of its call")
+    func tools() throws {
+        func decoded(_ change: (inout Hearth_V1_GenerateRequest) -> Void) throws -> GenerateRequest {
+            try GenerateRequest(decoding: try Hearth_V1_GenerateRequest.with(change).serializedBytes())
+        }
+        let request = try decoded {
+            $0.messages.messages = [
+                .with {
+                    $0.role = .user
+                    $0.name = "Ada"
+                    $0.parts = [.with { $0.text = "grüß " }, .with { $0.text = "dich" }]
+                },
+                .with {
+                    $0.role = .assistant
+                    $0.reasoning = "Hm."
+                    $0.toolCalls = [
+                        .with { ($0.id, $0.name, $0.arguments) = ("a", "get", #"{"x":1}"#) },
+                        .with { ($0.id, $0.name) = ("b", "set") },
+                    ]
+                },
+                .with { ($0.role, $0.content, $0.toolCallID) = (.tool, "1", "b") },
+                .with { ($0.role, $0.content, $0.toolCallID, $0.name) = (.tool, "2", "a", "mine") },
+            ]
+            $0.tools.tools = [
+                .with { ($0.name, $0.description_p, $0.parameters) = ("get", "Gets.", "{}") },
+                .with { $0.name = "set" },
+            ]
+        }
+        var user = GenerateRequest.Message(role: .user, content: "grüß dich")
+        user.name = "Ada"
+        var assistant = GenerateRequest.Message(role: .assistant, content: "")
+        assistant.reasoning = "Hm."
+        assistant.toolCalls = [
+            .init(id: "a", name: "get", arguments: #"{"x":1}"#), .init(id: "b", name: "set", arguments: "{}"),
+        ]
+        var results = ["1", "2"].map { GenerateRequest.Message(role: .tool, content: $0) }
+        (results[0].toolCallID, results[0].name) = ("b", "set")
+        (results[1].toolCallID, results[1].name) = ("a", "mine")
+        #expect(request.prompt == .messages([user, assistant] + results))
+        #expect(
+            request.tools?.tools == [.init(name: "get", description: "Gets.", parameters: "{}"), .init(name: "set")])
+        #expect(request.tools?.choice == .auto && request.tools?.parallelCalls == nil)
+
+        #expect(try decoded { $0.text = "x" }.tools == nil)
+        let choices: [(Hearth_V1_ToolChoice, String, GenerateRequest.Tools.Choice)] = [
+            (.auto, "", .auto), (.none, "", .none), (.required, "", .required(nil)),
+            (.required, "get", .required("get")),
+        ]
+        for (choice, required, expected) in choices {
+            let request = try decoded {
+                $0.text = "x"
+                $0.tools = .with { ($0.choice, $0.requiredTool, $0.parallelCalls) = (choice, required, false) }
+            }
+            #expect(request.tools?.choice == expected && request.tools?.parallelCalls == false)
+        }
+    }
+
     @Test("what is absent stays absent")
     func absent() throws {
         let request = try GenerateRequest(

@@ -18,6 +18,11 @@ struct CapabilityTableTests {
 
     static let asked = [
         Asked("messages", "chat") { $0.prompt = .messages(count: 1) },
+        Asked("messages.parts", "parts") { $0.messageContents.parts = 1 },
+        Asked("messages.parts.image", "images") { $0.messageContents.hasImages = true },
+        Asked("messages.parts.audio", "audio") { $0.messageContents.hasAudio = true },
+        Asked("messages", "tools") { $0.messageContents.hasToolFields = true },
+        Asked("tools", "tools") { $0.tools = .init() },
         Asked("adapters", "adapters") { $0.adapters = [.init(name: "a")] },
         Asked("sampling.penalty_window", "samplers") { $0.sampling.penaltyWindow = 0 },
         Asked("sampling.typical_p", "samplers") { $0.sampling.typicalP = 1 },
@@ -76,6 +81,7 @@ struct CapabilityTableTests {
         #expect(CapabilityTable.rows(of: request).map(\.field) == Self.asked.map(\.field))
         #expect(refusal(request, Self.asked.map(\.capability)) == nil)
         #expect(
-            refusal(request, ["chat", "adapters", "samplers", "min_tokens"])?.message.contains("logit_bias") == true)
+            refusal(request, Self.asked.map(\.capability).filter { $0 != "logit_bias" && $0 != "logprobs" })?.message
+                .contains("logit_bias") == true)
     }
 }

@@ -223,6 +223,79 @@ extension TurnStateTests {
         #expect(events.last?.usage.completionTokens == 7)
     }
 
+    /// One token with this text, this reasoning, and these pieces of calls.
+    private func came(_ turn: inout TurnState, _ text: String, reasoning: String = "", calls: Hearth_V1_ToolCallPieces)
+    {
+        do {
+            let calls: [UInt8] = try calls.serializedBytes()
+            let actions = Array(text.utf8).withUnsafeBytes { text in
+                Array(reasoning.utf8).withUnsafeBytes { reasoning in
+                    [7 as UInt8].withUnsafeBytes { ids in
+                        calls.withUnsafeBytes { calls in
+                            turn.came(
+                                TokenRunView(
+                                    sequence: 0, tokenCount: 1, packedTokenIDs: ids, text: text, reasoning: reasoning,
+                                    toolCalls: calls), at: at(3_000))
+                        }
+                    }
+                }
+            }
+            expect(actions, .init())
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+
+    private var call: Hearth_V1_ToolCallPieces {
+        .with { $0.pieces = [.with { ($0.id, $0.name, $0.arguments) = ("a", "get", "{") }] }
+    }
+    private var rest: Hearth_V1_ToolCallPieces { .with { $0.pieces = [.with { $0.arguments = "}" }] } }
+
+    @Test func `tool calls come behind text, no token is lost, and the reason says so`() {
+        var turn = running(ids: true)
+        _ = came(&turn, "I look.")
+        _ = came(&turn, "")
+        came(&turn, " So:", reasoning: "Hm.", calls: call)
+        came(&turn, "", calls: rest)
+        _ = turn.finished(finish(), at: at(4_000))
+        let events = take(&turn)
+        let deltas = events.dropLast(2).map(\.delta)
+        #expect(deltas.map(\.text) == ["I look.", "", " So:", "", ""])
+        #expect(deltas.map(\.reasoning) == ["", "Hm.", "", "", ""])
+        #expect(deltas.map(\.toolCalls) == [.init(), .init(), .init(), call, rest])
+        #expect(deltas.map(\.tokenCount) == [1, 2, 0, 0, 1])
+        #expect(deltas.flatMap(\.tokenIds) == [7, 7, 7, 7])
+        #expect(events.dropLast().last?.finished.reason == .toolCalls)
+        #expect(events.last?.usage.completionTokens == 4)
+    }
+
+    @Test(
+        arguments: [
+            (Finish(.reason(.length)), .length), (Finish(.reason(.stop), stopTokenID: 7), .stop),
+            (Finish(.reason(.stop), stop: 0), .stop), (Finish(.reason(.cancelled)), .cancelled),
+        ] as [(Finish, Hearth_V1_FinishReason)])
+    func `calls that something else has ended have that reason`(finish: Finish, reason: Hearth_V1_FinishReason) {
+        var turn = running(stops: ["x"])
+        came(&turn, "", calls: call)
+        _ = turn.finished(finish, at: at(4_000))
+        #expect(take(&turn).dropLast().last?.finished.reason == reason)
+    }
+
+    @Test func `what comes behind a stop string is not sent`() {
+        var turn = running(stops: ["stop"])
+        let calls: [UInt8] = (try? call.serializedBytes()) ?? []
+        let actions = Array("a stop".utf8).withUnsafeBytes { text in
+            calls.withUnsafeBytes { calls in
+                turn.came(TokenRunView(sequence: 0, tokenCount: 1, text: text, toolCalls: calls), at: at(3_000))
+            }
+        }
+        #expect(actions.cancelsSequence)
+        _ = turn.finished(finish(.cancelled), at: at(4_000))
+        let events = take(&turn)
+        #expect(events.allSatisfy { !$0.delta.hasToolCalls })
+        #expect(events.dropLast().last?.finished.reason == .stop)
+    }
+
     /// Tokens with these ids and texts, each with a log-probability that is its number, and one alternative.
     private func came(_ turn: inout TurnState, _ tokens: [(id: UInt8, text: [UInt8])], reasoning: [UInt8] = []) {
         let entries = Hearth_V1_Logprobs.with {

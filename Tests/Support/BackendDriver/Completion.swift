@@ -9,6 +9,8 @@ package struct Completion: Equatable, Sendable {
     package var reasoningBytes: [UInt8] = []
     /// The log-probabilities of all runs, as the content of a `hearth.v1.Logprobs`.
     package var logprobBytes: [UInt8] = []
+    /// The pieces of its tool calls, as the content of a `hearth.v1.ToolCallPieces`.
+    package var toolCallBytes: [UInt8] = []
     /// Nil: it runs.
     package var finish: Finish?
 
@@ -36,6 +38,7 @@ package struct Completion: Equatable, Sendable {
         runs.append(Array(run.text))
         reasoningBytes += run.reasoning
         logprobBytes += run.logprobs
+        toolCallBytes += run.toolCalls
         finish = run.finish
     }
 }

@@ -15,6 +15,9 @@ extern "C" {
 /// A model with its context; made by `hearth_llama_load`, released by `hearth_llama_free`.
 typedef struct hearth_llama hearth_llama;
 
+/// The messages and tools of a prompt; made by `hearth_llama_conversation_new`.
+typedef struct hearth_llama_conversation hearth_llama_conversation;
+
 /// One answer to a conversation, told apart while it comes; made by `hearth_llama_answer_new`.
 typedef struct hearth_llama_answer hearth_llama_answer;
 
@@ -90,12 +93,18 @@ typedef struct hearth_llama_likely {
     float logprob;
 } hearth_llama_likely;
 
-/// One message of a conversation. The role is NUL-terminated.
-typedef struct hearth_llama_message {
-    const char *role;
-    const char *content;
-    size_t content_bytes;
-} hearth_llama_message;
+/// Text, not NUL-terminated; of no bytes it may be NULL.
+typedef struct hearth_llama_text {
+    const char *bytes;
+    size_t count;
+} hearth_llama_text;
+
+/// Whether the model may call tools, and has to.
+typedef enum hearth_llama_tool_choice {
+    HEARTH_LLAMA_TOOLS_AUTO,
+    HEARTH_LLAMA_TOOLS_NONE,
+    HEARTH_LLAMA_TOOLS_REQUIRED,
+} hearth_llama_tool_choice;
 
 enum {
     /// The cache has no room for the batch; none of it was kept.
@@ -293,18 +302,44 @@ hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama);
 int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
                               int32_t capacity);
 
+/// Makes a conversation without messages; NULL when there is no memory. The functions that add to it copy, and return false
+/// when there is none.
+hearth_llama_conversation *hearth_llama_conversation_new(void);
+void hearth_llama_conversation_free(hearth_llama_conversation *conversation);
+
+/// Adds a message. The role is NUL-terminated; other texts may be empty. `call_id`: of a tool's result, the call that it
+/// answers.
+bool hearth_llama_conversation_add_message(hearth_llama_conversation *conversation, const char *role,
+                                           hearth_llama_text content, hearth_llama_text name,
+                                           hearth_llama_text call_id, hearth_llama_text reasoning);
+
+/// Adds a call to the last message, of which there must be one. `arguments`: the text of a JSON object.
+bool hearth_llama_conversation_add_call(hearth_llama_conversation *conversation, hearth_llama_text id,
+                                        hearth_llama_text name, hearth_llama_text arguments);
+
+/// Adds a tool that the model is told of. `parameters`: the text of a JSON object.
+bool hearth_llama_conversation_add_tool(hearth_llama_conversation *conversation, hearth_llama_text name,
+                                        hearth_llama_text description, hearth_llama_text parameters);
+
+/// Says whether a tool is called; AUTO before. `required`: the one; empty: any.
+bool hearth_llama_conversation_choose(hearth_llama_conversation *conversation, hearth_llama_tool_choice choice,
+                                      hearth_llama_text required);
+
+/// Says whether several tools may be called at once; before, it is as the template has it.
+void hearth_llama_conversation_set_parallel(hearth_llama_conversation *conversation, bool may_call_several);
+
 /// Token ids of a conversation in the model's own template, ready for the model's answer, or for the continuation of
-/// the last message if that is the assistant's. Nothing inside a content is taken for a special token. `takes` is
+/// the last message if that is the assistant's. Nothing that a consumer wrote is taken for a special token. `takes` is
 /// called with every run of text between special tokens, before it is tokenized. Returns as `hearth_llama_tokenize`, or
 /// HEARTH_LLAMA_TEMPLATE_FAILED, or HEARTH_LLAMA_NOT_TAKEN.
-int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
+int32_t hearth_llama_tokenize_chat(const hearth_llama *llama, const hearth_llama_conversation *conversation,
                                    bool (*takes)(const char *text, size_t bytes, void *context), void *context,
                                    int32_t *tokens, int32_t capacity);
 
 /// Writes the text that a conversation becomes in the model's own template, special tokens spelt out. Returns as
 /// `hearth_llama_tokenize_chat`, in bytes.
-int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_message *messages, size_t count,
-                                 char *text, int32_t capacity);
+int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_conversation *conversation, char *text,
+                                 int32_t capacity);
 
 /// Writes the text of a token, also of a special one; returns its length, at most `capacity`.
 int32_t hearth_llama_token_text(const hearth_llama *llama, int32_t token, char *text, int32_t capacity);
@@ -319,29 +354,40 @@ bool hearth_llama_join(pthread_t thread);
 /// Whether the token ends the model's turn.
 bool hearth_llama_ends_turn(const hearth_llama *llama, int32_t token);
 
-/// Writes the text of a token, possibly part of a UTF-8 scalar; none for a special token, unless answers are told apart by
-/// it and `shows_marks` is set. Returns its length, at most `capacity`.
-int32_t hearth_llama_piece(const hearth_llama *llama, int32_t token, bool shows_marks, char *text, int32_t capacity);
+/// Writes the text of a token, possibly part of a UTF-8 scalar; none for a special token, unless this answer is told apart by
+/// it; NULL: no answer is. Returns its length, at most `capacity`.
+int32_t hearth_llama_piece(const hearth_llama *llama, const hearth_llama_answer *answer, int32_t token, char *text,
+                           int32_t capacity);
 
-/// Begins an answer to a conversation; NULL when the model's chat template sets nothing apart in it, or there is no memory.
-/// The model must live as long.
-hearth_llama_answer *hearth_llama_answer_new(const hearth_llama *llama);
+/// Begins the answer to a conversation. Writes NULL when there is nothing to tell apart in it. Returns 0, or
+/// HEARTH_LLAMA_TEMPLATE_FAILED, or HEARTH_LLAMA_FAILED.
+int32_t hearth_llama_answer_new(const hearth_llama *llama, const hearth_llama_conversation *conversation,
+                                hearth_llama_answer **answer);
 
 void hearth_llama_answer_free(hearth_llama_answer *answer);
 
-/// The number of texts that end an answer, although they are no special tokens, and one of them, NUL-terminated.
-size_t hearth_llama_answer_end_count(const hearth_llama *llama);
-const char *hearth_llama_answer_end(const hearth_llama *llama, size_t index);
+/// The number of texts that end this answer, although they are no special tokens, and one of them, NUL-terminated.
+size_t hearth_llama_answer_end_count(const hearth_llama_answer *answer);
+const char *hearth_llama_answer_end(const hearth_llama_answer *answer, size_t index);
 
 /// Adds text, marks included.
 void hearth_llama_answer_append(hearth_llama_answer *answer, const char *text, size_t bytes);
 
+/// A piece of a tool call. Id and name are in the first piece of a call only; the id is empty where the model gave none.
+typedef struct hearth_llama_call_piece {
+    size_t index;
+    hearth_llama_text id;
+    hearth_llama_text name;
+    /// More of the text of a JSON object.
+    hearth_llama_text arguments;
+} hearth_llama_call_piece;
+
 /// What has come of an answer since it was last looked at; valid until it is looked at again.
 typedef struct hearth_llama_answer_parts {
-    const char *reasoning;
-    size_t reasoning_bytes;
-    const char *text;
-    size_t text_bytes;
+    hearth_llama_text reasoning;
+    hearth_llama_text text;
+    const hearth_llama_call_piece *calls;
+    size_t call_count;
 } hearth_llama_answer_parts;
 
 /// Looks at the whole answer so far, which takes time in proportion to its length: 40 ns a byte. What may be the beginning of
