@@ -25,6 +25,20 @@ void addIfMissing(std::vector<std::string> &list, const std::string &text) {
     if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
 }
 
+/// The grammar of an answer that has to call, without the rule by which any text may come before the calls: a model could
+/// go on with text for ever. llama.cpp's "common" writes that rule as "until-N?" in the first one.
+std::string withoutTextBeforeCalls(const std::string &grammar) {
+    const size_t root = grammar.rfind("root ::= ", 0) == 0 ? 0 : grammar.find("\nroot ::= ");
+    if (root == std::string::npos) return grammar;
+    const size_t end = std::min(grammar.find('\n', root + 1), grammar.size());
+    const std::string mark = " until-";
+    const size_t found = grammar.find(mark, root);
+    if (found >= end) return grammar;
+    const size_t behind = grammar.find_first_not_of("0123456789", found + mark.size());
+    if (behind >= end || grammar[behind] != '?') return grammar;
+    return grammar.substr(0, found) + grammar.substr(behind + 1);
+}
+
 /// The new part of a text that grows; empty while it does not begin with what was told of it.
 std::string added(const std::string &told, const std::string &now) {
     return now.compare(0, told.size(), told) == 0 ? now.substr(told.size()) : "";
@@ -61,11 +75,26 @@ AnswerFormat::AnswerFormat(const std::string &source, const std::string &bosToke
     addIfMissing(markTexts, params.thinking_start_tag);
     for (const std::string &end : params.thinking_end_tags) addIfMissing(markTexts, end);
     endTexts = params.additional_stops;
+    thoughtStart = params.thinking_start_tag;
+    thoughtEnds = params.thinking_end_tags;
+    for (const common_grammar_trigger &trigger : params.grammar_triggers) {
+        if (trigger.type == COMMON_GRAMMAR_TRIGGER_TYPE_WORD) words.push_back(trigger.value);
+    }
+    // Of some formats only a pattern tells where a call begins: their calls are read, and not held.
+    if (!params.grammar_lazy || (!words.empty() && words.size() == params.grammar_triggers.size())) {
+        grammar = params.grammar;
+    }
+    if (!params.grammar_lazy) {
+        words.clear();
+        grammar = withoutTextBeforeCalls(grammar);
+    }
     const std::string trial = "Hi <there> [you] {\"too\": 1}";
     plain = inputs.tools.empty() && !params.supports_thinking && endTexts.empty() && parts(trial).text == trial;
 }
 
 AnswerFormat::~AnswerFormat() = default;
+
+const std::string &AnswerFormat::begun() const { return parser->generation_prompt; }
 
 AnswerFormat::Parts AnswerFormat::parts(const std::string &answer) const {
     const std::string &prompt = parser->generation_prompt;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "CallTrigger.h"
 #include "Conversation.h"
 
 struct common_chat_parser_params;
@@ -30,6 +31,18 @@ public:
     /// Texts that end an answer, although the vocabulary does not say so.
     const std::vector<std::string> &ends() const { return endTexts; }
 
+    /// A grammar (GBNF) for answers with calls; empty: there is none.
+    const std::string &callGrammar() const { return grammar; }
+
+    /// The words that begin the part of an answer that the grammar is for; empty: it is for the whole answer.
+    const std::vector<std::string> &callWords() const { return words; }
+
+    /// Looks for those words; made anew for each answer.
+    CallTrigger trigger() const { return CallTrigger(words, thoughtStart, thoughtEnds); }
+
+    /// The beginning of an answer that the prompt ends with.
+    const std::string &begun() const;
+
     /// What an answer is made of.
     struct Parts {
         std::string reasoning;
@@ -49,6 +62,10 @@ private:
     std::unique_ptr<common_chat_parser_params> parser;
     std::vector<std::string> markTexts;
     std::vector<std::string> endTexts;
+    std::string grammar;
+    std::vector<std::string> words;
+    std::string thoughtStart;
+    std::vector<std::string> thoughtEnds;
     bool plain = false;
 };
 

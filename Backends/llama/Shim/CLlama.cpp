@@ -1,4 +1,4 @@
-#include "Model.h"
+#include "Answer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +14,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "TextHold.h"
 #include "ggml-cpu.h"
 #include "llama-ext.h"
 
@@ -94,15 +93,6 @@ int32_t hearth::copyOut(const std::vector<llama_token> &from, int32_t *tokens, i
 }
 
 void hearth::clearError() { firstError.clear(); }
-
-struct hearth_llama_sampler {
-    std::unique_ptr<llama_sampler, hearth::SamplerDeleter> chain;
-    /// The tokens that are not chosen as the next `heldBack` ones.
-    std::vector<llama_token> ends;
-    uint32_t heldBack = 0;
-    /// What the text is held to; null: it is free.
-    std::unique_ptr<hearth::TextHold> hold;
-};
 
 namespace {
 
@@ -595,8 +585,22 @@ int32_t hearth_llama_hold(const hearth_llama *llama, hearth_llama_sampler *sampl
     clearError();
     return guardedHold([&] {
         const std::string before(given ? given : "", given_bytes);
-        sampler->hold = std::make_unique<hearth::TextHold>(llama->vocabulary(), grammar, before);
+        sampler->hold = std::make_unique<hearth::TextHold>(llama->vocabulary(), grammar);
+        sampler->hold->begin(before);
         return 0;
+    });
+}
+
+bool hearth_llama_hold_calls(hearth_llama_sampler *sampler, hearth_llama_answer *answer) {
+    if (!answer->hold) return false;
+    return guarded(false, [&] {
+        if (answer->format->callWords().empty()) {
+            sampler->hold = std::move(answer->hold);
+        } else {
+            sampler->later.emplace(hearth_llama_sampler::Later{
+                answer->format->trigger(), std::move(answer->hold), answer->marks});
+        }
+        return true;
     });
 }
 
@@ -631,6 +635,25 @@ int32_t choose(hearth_llama &llama, const hearth_llama_sampler &sampler) {
     return choice.data[choice.selected].id;
 }
 
+/// Where the token begins a call, its text is held from there on.
+void lookForCall(const llama_vocab *vocabulary, hearth_llama_sampler &sampler, llama_token token) {
+    const auto &marks = sampler.later->marks;
+    char text[1024];
+    const bool isMark = std::find(marks.begin(), marks.end(), token) != marks.end();
+    const int32_t length = llama_token_to_piece(vocabulary, token, text, sizeof text, 0, isMark);
+    if (length <= 0) return;
+    const auto given = sampler.later->trigger.append(std::string(text, size_t(length)));
+    if (!given) return;
+    auto hold = std::move(sampler.later->hold);
+    sampler.later.reset();
+    try {
+        hold->begin(*given);
+        sampler.hold = std::move(hold);
+    } catch (const hearth::HoldFailure &) {
+        // What its token says behind the word is no call.
+    }
+}
+
 }  // namespace
 
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index) {
@@ -652,6 +675,7 @@ int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, 
             if (!hold->allows(token)) return HEARTH_LLAMA_FAILED;
         }
         if (hold) hold->accept(token);
+        if (sampler->later) lookForCall(llama->vocabulary(), *sampler, token);
         if (sampler->heldBack > 0) sampler->heldBack--;
         llama_sampler_accept(sampler->chain.get(), token);
         return token;

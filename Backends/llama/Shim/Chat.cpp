@@ -1,5 +1,5 @@
 // Conversations: what they become in a model's template, and how its answers are told apart.
-#include "Model.h"
+#include "Answer.h"
 
 #include <algorithm>
 #include <functional>
@@ -10,18 +10,6 @@ using hearth::noteError;
 
 struct hearth_llama_conversation {
     hearth::Conversation content;
-};
-
-struct hearth_llama_answer {
-    explicit hearth_llama_answer(const std::shared_ptr<const hearth::AnswerFormat> &format)
-        : format(format), parser(format) {}
-
-    std::shared_ptr<const hearth::AnswerFormat> format;
-    hearth::AnswerParser parser;
-    /// The special tokens that it is told apart by.
-    std::vector<llama_token> marks;
-    /// The views of the last look.
-    std::vector<hearth_llama_call_piece> calls;
 };
 
 namespace {
@@ -126,18 +114,79 @@ int32_t hearth_llama_render_chat(const hearth_llama *llama, const hearth_llama_c
     });
 }
 
+namespace {
+
+/// The special tokens among an answer's marks.
+std::vector<llama_token> markTokens(const hearth_llama *llama, const hearth::AnswerFormat &format) {
+    std::vector<llama_token> marks;
+    for (const std::string &mark : format.marks()) {
+        std::vector<llama_token> tokens;
+        hearth::tokenize(llama->vocabulary(), mark, false, true, tokens);
+        if (tokens.size() == 1) marks.push_back(tokens[0]);
+    }
+    return marks;
+}
+
+/// What an answer's calls are held to; null: the format has no grammar, or none that can hold them.
+std::unique_ptr<hearth::TextHold> callHold(const hearth_llama *llama, const hearth::AnswerFormat &format) {
+    if (format.callGrammar().empty()) return nullptr;
+    try {
+        auto hold = std::make_unique<hearth::TextHold>(llama->vocabulary(), format.callGrammar().c_str(),
+                                                       markTokens(llama, format));
+        if (format.callWords().empty()) hold->begin(format.begun());
+        return hold;
+    } catch (const hearth::HoldFailure &) {
+        return nullptr;
+    }
+}
+
+/// The same tools, whose arguments may be any object: some schemas cannot be held, or make too large a grammar.
+hearth::Conversation withoutSchemas(hearth::Conversation conversation) {
+    for (hearth::Tool &tool : conversation.tools) tool.parameters = R"({"type":"object"})";
+    return conversation;
+}
+
+/// How an answer's calls are written, and what holds them.
+std::pair<std::shared_ptr<const hearth::AnswerFormat>, std::unique_ptr<hearth::TextHold>> callFormat(
+    const hearth_llama *llama, const hearth::ChatTemplate &chatTemplate, const hearth::Conversation &conversation) {
+    std::shared_ptr<const hearth::AnswerFormat> format;
+    try {
+        format = chatTemplate.answerFormat(conversation);
+        if (auto hold = callHold(llama, *format)) return {format, std::move(hold)};
+        // Without a grammar it is the format that has none.
+        if (format->callGrammar().empty()) return {format, nullptr};
+    } catch (const hearth::TemplateFailure &failure) {
+        if (failure.kind == hearth::TemplateFailure::Kind::exceeds) throw;
+    }
+    const auto plain = chatTemplate.answerFormat(withoutSchemas(conversation));
+    auto hold = callHold(llama, *plain);
+    return {format ? format : plain, std::move(hold)};
+}
+
+}  // namespace
+
 int32_t hearth_llama_answer_new(const hearth_llama *llama, const hearth_llama_conversation *conversation,
                                 hearth_llama_answer **answer) {
     *answer = nullptr;
     return withTemplate(llama, [&](const hearth::ChatTemplate &chatTemplate) {
-        const auto format = chatTemplate.answerFormat(conversation->content);
-        if (!format) return 0;
-        auto made = std::make_unique<hearth_llama_answer>(format);
-        for (const std::string &mark : format->marks()) {
-            std::vector<llama_token> tokens;
-            hearth::tokenize(llama->vocabulary(), mark, false, true, tokens);
-            if (tokens.size() == 1) made->marks.push_back(tokens[0]);
+        const hearth::Conversation &content = conversation->content;
+        if (!content.mayCall()) {
+            const auto format = chatTemplate.answerFormat();
+            if (!format) return 0;
+            auto made = std::make_unique<hearth_llama_answer>(format);
+            made->marks = markTokens(llama, *format);
+            *answer = made.release();
+            return 0;
         }
+        auto [format, hold] = callFormat(llama, chatTemplate, content);
+        if (!hold && content.choice == hearth::Conversation::Choice::required) {
+            throw hearth::TemplateFailure(
+                hearth::TemplateFailure::Kind::broken,
+                "writes calls in a way that cannot be enforced; leave tools.choice to the model");
+        }
+        auto made = std::make_unique<hearth_llama_answer>(format);
+        made->marks = markTokens(llama, *format);
+        made->hold = std::move(hold);
         *answer = made.release();
         return 0;
     });

@@ -87,11 +87,15 @@ bool matches(const llama_grammar_element *place, uint32_t character) {
 
 void TextHold::GrammarDeleter::operator()(llama_grammar *grammar) const { llama_grammar_free_impl(grammar); }
 
-TextHold::TextHold(const llama_vocab *vocabulary, const char *text, const std::string &given) : vocabulary(vocabulary) {
+TextHold::TextHold(const llama_vocab *vocabulary, const char *text, std::vector<llama_token> marks)
+    : vocabulary(vocabulary), marks(std::move(marks)) {
     grammar.reset(bounded(compiling, [&] {
         return llama_grammar_init_impl(vocabulary, text, "root", false, nullptr, 0, nullptr, 0);
     }));
     if (!grammar) throw HoldFailure(HoldFailure::Kind::refused, "llama.cpp does not take the grammar");
+}
+
+void TextHold::begin(const std::string &given) {
     if (given.empty()) return;
     bounded({compiling.workBytes, accepting.memoryBytes, stackBytes}, [&] {
         try {
@@ -116,7 +120,8 @@ TemplateBounds::Limits TextHold::choosing() const {
 /// The text of a token that goes on with the sequence's text in UTF-8; empty where it has none, or none such.
 std::string_view TextHold::text(llama_token token) {
     // No token's text is longer; one would be refused.
-    const int32_t length = llama_token_to_piece(vocabulary, token, piece.data(), int32_t(piece.size()), 0, false);
+    const bool isMark = std::find(marks.begin(), marks.end(), token) != marks.end();
+    const int32_t length = llama_token_to_piece(vocabulary, token, piece.data(), int32_t(piece.size()), 0, isMark);
     if (length <= 0) return {};
     const std::string_view text(piece.data(), size_t(length));
     // The library's texts end with the byte 0.

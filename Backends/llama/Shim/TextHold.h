@@ -36,11 +36,14 @@ struct HoldFailure : std::runtime_error {
 /// good to be destroyed.
 class TextHold {
 public:
-    /// Compiles a grammar, whose first rule is "root", and takes `given` as the beginning of the text.
-    TextHold(const llama_vocab *vocabulary, const char *grammar, const std::string &given);
+    /// Compiles a grammar, whose first rule is "root". `marks`: special tokens that have a text all the same.
+    TextHold(const llama_vocab *vocabulary, const char *grammar, std::vector<llama_token> marks = {});
     ~TextHold();
     TextHold(const TextHold &) = delete;
     TextHold &operator=(const TextHold &) = delete;
+
+    /// Takes the beginning of the text, which was not chosen.
+    void begin(const std::string &given);
 
     /// Whether the token may come next; one that ends a turn may where the text may end.
     bool allows(llama_token token);
@@ -64,6 +67,7 @@ private:
     TemplateBounds::Limits choosing() const;
 
     const llama_vocab *vocabulary;
+    std::vector<llama_token> marks;
     std::unique_ptr<llama_grammar, GrammarDeleter> grammar;
     /// The bytes of a scalar that is not whole yet.
     std::string begun;

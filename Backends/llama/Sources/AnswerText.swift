@@ -37,13 +37,16 @@ final class AnswerText {
     private var text: [UInt8] = []
     private var calls: [ToolCallPart] = []
     private var progress = CallProgress()
+    /// Whether a second call ends the answer: not every format knows that there may be one only.
+    private let callsOnce: Bool
 
     /// Nil where every byte of the model is text for the consumer. `parser`: nil where an assistant's message is continued, which
     /// goes on as it was begun, and where there is nothing to tell apart.
-    init?(_ stopping: Stopping, _ parser: AnswerParser?) {
+    init?(_ stopping: Stopping, _ parser: AnswerParser?, callsOnce: Bool) {
         requestStops = stopping.stop.count
         stops = StopMatcher(stopping.stop + (parser?.ends ?? []))
         self.parser = parser
+        self.callsOnce = callsOnce
         if stops.isEmpty, parser == nil { return nil }
     }
 
@@ -126,6 +129,10 @@ final class AnswerText {
         reasoning.append(contentsOf: parts.reasoning.buffer)
         text.append(contentsOf: parts.text.buffer)
         for piece in UnsafeBufferPointer(start: parts.calls, count: parts.call_count) {
+            if callsOnce, piece.index > 0 {
+                ending = ending ?? .endOfTurn
+                break
+            }
             let part = progress.part(
                 index: piece.index, id: piece.id.string, name: piece.name.string,
                 arguments: Array(piece.arguments.buffer))

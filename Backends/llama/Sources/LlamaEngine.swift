@@ -139,6 +139,7 @@ struct LlamaEngine: Engine {
         if let grammar = request.grammar {
             try model.hold(sampler, to: grammar, given: request.prompt.continued ?? "")
         }
+        let holdsCalls = parser.map { model.hold(sampler, toCallsOf: $0) } ?? false
         let adapters = try adapterSet(of: request)
         let scope = adapters.scope(within: request.cacheScope)
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
@@ -152,8 +153,9 @@ struct LlamaEngine: Engine {
             computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
-            sampler: sampler, isHeld: request.grammar != nil, logprobs: request.logprobs,
-            answer: AnswerText(request.stopping, parser), beginning: beginning,
+            sampler: sampler, isHeld: request.grammar != nil || holdsCalls, logprobs: request.logprobs,
+            answer: AnswerText(request.stopping, parser, callsOnce: request.tools?.parallelCalls == false),
+            beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
     }
 

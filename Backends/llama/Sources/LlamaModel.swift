@@ -325,7 +325,13 @@ final class LlamaModel: @unchecked Sendable {
         }
     }
 
-    static let exceeds = "format takes more time or memory than a text may cost; make it simpler, or less ambiguous"
+    /// Holds what a sampler chooses to the calls that its answer may hold; returns whether something holds them.
+    func hold(_ sampler: TokenSampler, toCallsOf answer: AnswerParser) -> Bool {
+        hearth_llama_hold_calls(sampler.pointer, answer.pointer)
+    }
+
+    static let exceeds =
+        "format, or the schemas of tools, take more time or memory than a text may cost; make them simpler, or less ambiguous"
 }
 
 // The weights file and the library's errors.

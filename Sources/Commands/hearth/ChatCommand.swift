@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import ChatTerminal
 internal import Foundation
 internal import GRPC
 internal import InferenceMessages
 internal import LinuxSystem
+internal import StrictJSON
 internal import SwiftProtobuf
 
 struct ChatCommand: AsyncParsableCommand, HandlesSignals {
@@ -24,6 +26,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat "Tell me a story about a fox."
               echo "What is two plus three?" | hearth chat --model hearth-demo
               hearth chat --choice yes --choice no "Is a fox a bird?"
+              hearth chat --tools tools.json "What is the weather in Oslo?"
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
               hearth chat --to host.example:50051 --fingerprint 3f5a... --key-file ~/key "Hello"
               hearth chat --to 'hearth://host.example:50051?key=...&fingerprint=sha256:...' "Hello"
@@ -33,6 +36,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     /// More than any host takes in one message.
     private static let promptBytesMax = 16 << 20
     private static let formBytesMax = 1 << 20
+    private static let toolBytesMax = 4 << 20
 
     @OptionGroup var consumer: ConsumerOptions
     @Option(help: ArgumentHelp("The model; may be left out if the host lends only one.", valueName: "name"))
@@ -57,6 +61,13 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     @Option(help: ArgumentHelp("Hold the answer to this text, or another that is named so.", valueName: "text"))
     var choice: [String] = []
     @Option(
+        help: ArgumentHelp(
+            "Tell the model of the tools in this file, a JSON list; calls are printed behind the answer, a line of JSON each.",
+            valueName: "file"))
+    var tools: String?
+    @Flag(help: "Print every event as it comes, a line of JSON each, in place of the answer.")
+    var json = false
+    @Option(
         name: .customLong("option"),
         help: ArgumentHelp("An option for the backend; may be repeated.", valueName: "key=value"))
     var options: [String] = []
@@ -66,8 +77,12 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     var prompt: String?
 
     mutating func run() async throws {
-        let session = ChatSession(consumer: consumer, template: try template(), system: system, showsStats: stats)
         let isConversation = prompt == nil && isatty(STDIN_FILENO) == 1
+        if isConversation, json || tools != nil {
+            throw ValidationError("--\(json ? "json" : "tools") goes with one prompt; give it as an argument")
+        }
+        let session = ChatSession(
+            consumer: consumer, template: try template(), system: system, showsStats: stats, printsEvents: json)
         let interrupts = Task {
             for await number in try await SignalStream.make() {
                 guard number == SIGINT else { Foundation.exit(128 + number) }
@@ -98,6 +113,14 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         if let seed { request.sampling.seed = seed }
         if let logprobs { request.output.logprobs = logprobs }
         if let format = try format() { request.format = format }
+        if let tools {
+            let bytes = Array(try Self.text(tools, "tools", bytesMax: ChatCommand.toolBytesMax).utf8)
+            do throws(JSONError) {
+                request.tools.tools = try ToolFile.tools(bytes, file: tools)
+            } catch {
+                throw ValidationError("--tools: \(error)")
+            }
+        }
         for option in options {
             guard let equals = option.firstIndex(of: "=") else {
                 throw ValidationError("--option '\(option)': write KEY=VALUE")
@@ -112,20 +135,22 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         guard [schema != nil, grammar != nil, !choice.isEmpty].count(where: { $0 }) <= 1 else {
             throw ValidationError("--schema, --grammar and --choice each say a form of the answer: use one of them")
         }
-        func text(_ file: String, _ option: String) throws -> String {
-            let bytes: [UInt8]
-            do throws(LinuxError) {
-                bytes = try FileBytes.read(file, max: ChatCommand.formBytesMax)
-            } catch {
-                throw ValidationError("--\(option) '\(file)': \(error.description)")
-            }
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw ValidationError("--\(option) '\(file)': the file is no UTF-8")
-            }
-            return text
-        }
-        if let schema { return try .with { $0.jsonSchema = try text(schema, "schema") } }
-        if let grammar { return try .with { $0.grammar = try text(grammar, "grammar") } }
+        if let schema { return try .with { $0.jsonSchema = try Self.text(schema, "schema", bytesMax: ChatCommand.formBytesMax) } }
+        if let grammar { return try .with { $0.grammar = try Self.text(grammar, "grammar", bytesMax: ChatCommand.formBytesMax) } }
         return choice.isEmpty ? nil : .with { $0.choice.texts = choice }
+    }
+
+    /// The text of a file that an option names.
+    private static func text(_ file: String, _ option: String, bytesMax: Int) throws -> String {
+        let bytes: [UInt8]
+        do throws(LinuxError) {
+            bytes = try FileBytes.read(file, max: bytesMax)
+        } catch {
+            throw ValidationError("--\(option) '\(file)': \(error.description)")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ValidationError("--\(option) '\(file)': the file is no UTF-8")
+        }
+        return text
     }
 }

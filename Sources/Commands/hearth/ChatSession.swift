@@ -12,6 +12,7 @@ actor ChatSession {
     private let consumer: ConsumerOptions
     var template: Hearth_V1_GenerateRequest
     var showsStats: Bool
+    private let printsEvents: Bool
     private(set) var host: ConsumerOptions.Host?
     private var stream: Stream?
     var conversation: Conversation
@@ -22,7 +23,8 @@ actor ChatSession {
     /// The number of interrupts since the last line was asked for.
     private var interrupts = 0
 
-    init(consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool) {
+    init(consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool, printsEvents: Bool = false) {
+        self.printsEvents = printsEvents
         self.consumer = consumer
         self.template = template
         self.showsStats = showsStats
@@ -88,12 +90,12 @@ actor ChatSession {
         defer { (isAsking, isSent) = (false, false) }
         let forgotten = conversation.forgotten
         while true {
-            var turn = ChatTurn(showsStats: showsStats)
+            var turn = ChatTurn(showsStats: showsStats, printsEvents: printsEvents)
             let isFresh = stream == nil
             do {
                 let stream = try await send(question)
                 for try await event in stream.responses {
-                    turn.take(event)
+                    try turn.take(event)
                     if turn.isOver { break }
                 }
                 guard turn.isOver else {

@@ -2,6 +2,7 @@ internal import ChatTerminal
 internal import Foundation
 internal import InferenceMessages
 internal import LinuxSystem
+internal import StrictJSON
 internal import SwiftProtobuf
 internal import TerminalText
 
@@ -15,8 +16,11 @@ struct ChatTurn {
     /// Whether an event of the turn has come.
     private(set) var hasBegun = false
     private let showsStats: Bool
+    /// Whether each event is printed, in place of the answer.
+    private let printsEvents: Bool
     /// Where they were asked for.
     private var logprobs: [Hearth_V1_TokenLogprob] = []
+    private var calls: [Hearth_V1_ToolCall] = []
     private let asked = Monotonic.now()
     private var first: Monotonic?
     private var filter = Output.isTerminal ? PrintableText() : nil
@@ -26,10 +30,18 @@ struct ChatTurn {
     private var isAtLineStart = true
     private var waiting = WaitingLine(style: ChatNotes.style, columns: ChatNotes.columns)
 
-    init(showsStats: Bool) { self.showsStats = showsStats }
+    init(showsStats: Bool, printsEvents: Bool) {
+        self.showsStats = showsStats
+        self.printsEvents = printsEvents
+    }
 
-    mutating func take(_ event: Hearth_V1_ChatEvent) {
+    mutating func take(_ event: Hearth_V1_ChatEvent) throws {
         hasBegun = true
+        if printsEvents {
+            if case .finished(let finished) = event.event { reason = finished.reason }
+            if case .usage = event.event { isOver = true }
+            return Output.write(try event.jsonString() + "\n")
+        }
         if case .queued(let queued) = event.event {
             let loaded = queued.hasLoadedFraction ? queued.loadedFraction : nil
             return Output.log(waiting.show(position: queued.position, loadedFraction: loaded))
@@ -40,6 +52,7 @@ struct ChatTurn {
             if first == nil { first = .now() }
             showReasoning(delta.reasoning)
             logprobs += delta.logprobs.tokens
+            take(delta.toolCalls.pieces)
             guard !delta.text.isEmpty else { break }
             endReasoning()
             answer += delta.text
@@ -47,12 +60,31 @@ struct ChatTurn {
         case .finished(let finished): reason = finished.reason
         case .usage(let usage):
             endReasoning()
-            endLine()
+            if calls.isEmpty || !answer.isEmpty { endLine() }
+            for call in calls { Output.write(Self.line(call) + "\n") }
             for entry in logprobs { Output.log(ChatNotes.style.note(Self.line(entry)) + "\n") }
             report(usage)
             isOver = true
         case .queued, .accepted, nil: break
         }
+    }
+
+    private mutating func take(_ pieces: [Hearth_V1_ToolCallPiece]) {
+        for piece in pieces {
+            if piece.index == calls.count { calls.append(.with { ($0.id, $0.name) = (piece.id, piece.name) }) }
+            guard calls.indices.contains(Int(piece.index)) else { continue }
+            calls[Int(piece.index)].arguments += piece.arguments
+        }
+    }
+
+    /// `{"id": "a", "name": "get", "arguments": {}}`, in one line. On a terminal it is made harmless.
+    private static func line(_ call: Hearth_V1_ToolCall) -> String {
+        // A line break between two of its tokens is a blank of JSON; within a text it is escaped.
+        let lines = call.arguments.unicodeScalars.split { $0 == "\n" || $0 == "\r" }
+        let arguments = lines.map { String(Substring($0.drop { $0 == " " })) }.joined(separator: " ")
+        let line =
+            #"{"id": \#(jsonString(call.id)), "name": \#(jsonString(call.name)), "arguments": \#(arguments)}"#
+        return Output.isTerminal ? printable(line) : line
     }
 
     /// The turn ends without `Usage`.

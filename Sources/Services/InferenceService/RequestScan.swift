@@ -20,6 +20,7 @@ struct RequestScan {
 
     /// A step is one field, or this much of the following, which costs about the same.
     static let textBytesPerStep = 256
+    static let jsonBytesPerStep = 32
     static let packedBytesPerStep = 32
 
     /// The reader's place in the message; `end` is the offset of the first byte behind it.
@@ -458,8 +459,9 @@ extension RequestScan {
     private mutating func readText(
         _ bytes: UnsafeRawBufferPointer, to end: Int, field: Int, steps: inout Int
     ) throws(WireError) {
+        let bytesPerStep = conversation.json == nil ? Self.textBytesPerStep : Self.jsonBytesPerStep
         // Longer than any scalar, so that each piece moves on.
-        let piece = min(end - offset, Self.pieceBytes(steps, Self.textBytesPerStep))
+        let piece = min(end - offset, Self.pieceBytes(steps, bytesPerStep))
         let prefix = UTF8Text.prefix(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + piece]))
         guard prefix.rest == .nothing || (prefix.rest == .unfinished && offset + piece < end) else {
             throw .notUTF8(field: field)
@@ -468,7 +470,7 @@ extension RequestScan {
             try readJSON(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + prefix.byteCount]))
         }
         offset += prefix.byteCount
-        steps -= 1 + prefix.byteCount / Self.textBytesPerStep
+        steps -= 1 + prefix.byteCount / bytesPerStep
     }
 
     private mutating func readPacked(

@@ -29,6 +29,7 @@ class Turn:
     text: str = ""
     token_ids: list = dataclasses.field(default_factory=list)
     logprobs: list = dataclasses.field(default_factory=list)
+    pieces: list = dataclasses.field(default_factory=list)
     tokens: int = 0
     deltas: int = 0
     finished: pb.Finished | None = None
@@ -54,6 +55,7 @@ class Turn:
             self.tokens += event.delta.token_count
             self.token_ids += event.delta.token_ids
             self.logprobs += event.delta.logprobs.tokens
+            self.pieces += event.delta.tool_calls.pieces
         elif kind == "finished":
             assert self.finished is None, "Finished twice"
             self.finished = event.finished

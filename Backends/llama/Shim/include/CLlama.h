@@ -428,6 +428,10 @@ void hearth_llama_sampler_accept(hearth_llama_sampler *sampler, int32_t token);
 int32_t hearth_llama_hold(const hearth_llama *llama, hearth_llama_sampler *sampler, const char *grammar, const char *given,
                           size_t given_bytes);
 
+/// Holds what the sampler chooses to the calls of tools that the answer may hold: from here on, or from where one begins.
+/// Returns false where nothing holds them. Once for each answer.
+bool hearth_llama_hold_calls(hearth_llama_sampler *sampler, hearth_llama_answer *answer);
+
 /// Whether the sampler's text is held to a grammar, whole, and nothing can follow.
 bool hearth_llama_is_over(const hearth_llama_sampler *sampler);
 
