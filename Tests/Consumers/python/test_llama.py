@@ -324,7 +324,7 @@ def test_an_answer_is_held_to_its_form(agent):
             # A grammar that a text can be read by in very many ways ends its own request.
             many = 'root ::= "a" root "a" | [a-zA-Z] root [a-zA-Z] | [a-zA-Z ] root | "."'
             error, _ = await first_failure(stub.Generate(asked({"grammar": many})))
-            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "format takes more" in error.details()
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "less ambiguous" in error.details()
             check(await read_turn(stub.Generate(request("Tell me a story about a bear."))))
 
     run(scenario())
@@ -353,7 +353,8 @@ def test_a_draft_model_changes_no_token_and_its_guesses_are_counted(agent):
                 plain, drafted = turns
                 assert plain.token_ids == drafted.token_ids and plain.text == drafted.text
                 assert plain.usage.drafted_tokens == 0
-                assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens > 0
+                # What a form forbids is drafted all the same, and then not accepted.
+                assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens >= (0 if form else 1)
 
     run(scenario())
 
