@@ -9,11 +9,13 @@ struct EchoEngine: Engine {
     static let version = "1.0.0"
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .reasoning, .adapters, .draftLookup, .logitBias, .minTokens,
-        .logprobs, .parts, .tools, .grammar,
+        .logprobs, .parts, .tools, .grammar, .embed, .rerank,
     ]
 
     static let contextTokensMax = 1_048_576
     static let sequencesMax = 4_096
+    /// The numbers of a vector, where the manifest does not say.
+    static let dimensions = 64
     /// The length of a completion without `max_tokens`.
     static let turnTokens: UInt64 = 64
 
@@ -22,17 +24,25 @@ struct EchoEngine: Engine {
     private var adapters = EchoAdapters()
     /// Whether it says that it drafts tokens.
     private var drafts = false
+    /// By their queries.
+    private var embeddings: [Int: EchoEmbedding] = [:]
+    private var dimensions = Self.dimensions
+    private var embeddingDelayMilliseconds: UInt64 = 0
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         var delayMilliseconds: UInt64 = 0
         var fault: EngineFault.Code?
         var sequenceCount = min(request.maxSequences, Self.sequencesMax)
+        var lacking: [Capability] = []
         for (key, value) in request.options {
             let option = Option(key: key, value: value)
             switch key {
             case "load_delay_ms": delayMilliseconds = try option.number(0...3_600_000)
             case "load_fault": fault = try option.faultCode()
             case "max_sequences": sequenceCount = min(sequenceCount, Int(try option.number(1...4_096)))
+            case "dimensions": dimensions = Int(try option.number(1...65_536))
+            case "embed_delay_ms": embeddingDelayMilliseconds = try option.number(0...3_600_000)
+            case "lacking": lacking = value.split(separator: ",").map { Capability(String($0)) }
             default: continue
             }
         }
@@ -44,7 +54,10 @@ struct EchoEngine: Engine {
         progress(1)
         if request.contextTokens > 0 { contextTokens = min(request.contextTokens, Self.contextTokensMax) }
         sequences = Array(repeating: nil, count: sequenceCount)
-        return LoadedModel(maxContextTokens: contextTokens, maxSequences: sequenceCount)
+        var loaded = LoadedModel(maxContextTokens: contextTokens, maxSequences: sequenceCount)
+        loaded.embeddingDimensions = lacking.contains(.embed) ? 0 : dimensions
+        loaded.lacking = lacking
+        return loaded
     }
 
     private func wait(milliseconds: UInt64, progress: (Float) -> Void) {
@@ -116,9 +129,35 @@ struct EchoEngine: Engine {
         return prompt
     }
 
+    mutating func startEmbedding(_ query: Int, _ request: EmbeddingRequest) throws(EngineFault) {
+        embeddings[query] = EchoEmbedding(
+            request, dimensions: dimensions, contextTokens: contextTokens,
+            delayMilliseconds: embeddingDelayMilliseconds)
+    }
+
+    mutating func cancelEmbedding(_ query: Int) -> Int { embeddings.removeValue(forKey: query)?.computedTokens ?? 0 }
+
+    /// Computes an input of each query that is due; returns when the next one is.
+    private mutating func advanceEmbeddings(_ step: inout Step, now: UInt64) -> UInt64 {
+        var next = UInt64.max
+        for query in step.embeddings {
+            do throws(EngineFault) {
+                if let due = try embeddings[query]?.advance(now: now) {
+                    next = min(next, due)
+                    continue
+                }
+                embeddings.removeValue(forKey: query)?.finish(query, in: &step)
+            } catch {
+                let computed = embeddings.removeValue(forKey: query)?.computedTokens ?? 0
+                step.fail(embedding: query, error, tokens: computed)
+            }
+        }
+        return next
+    }
+
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let now = Backend.nowNanoseconds
-        var next = UInt64.max
+        var next = advanceEmbeddings(&step, now: now)
         for sequence in step.sequences {
             switch sequences[sequence]?.advance(sequence, now: now, in: &step) {
             case .goesOn(let due): next = min(next, due)

@@ -9,12 +9,14 @@ package struct EchoTokens: Equatable, Sendable {
     package init(seed: UInt64, prompt: EchoPrompt) { state = seed ^ prompt.digest }
 
     /// The id of the token at an index, which counts from 0: the upper 13 bits of SplitMix64's output.
-    package func id(at index: UInt64) -> UInt32 {
+    package func id(at index: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: output(at: index) >> 51) }
+
+    /// SplitMix64's output at an index, which counts from 0.
+    package func output(at index: UInt64) -> UInt64 {
         var z = state &+ (index &+ 1) &* 0x9e37_79b9_7f4a_7c15
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
         z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        z ^= z >> 31
-        return UInt32(truncatingIfNeeded: z >> 51)
+        return z ^ (z >> 31)
     }
 
     /// The texts of tokens in a row.

@@ -171,6 +171,12 @@ hearth_llama_facts hearth_llama_get_facts(const hearth_llama *llama) {
         facts.has_chat_template = llama->chatTemplate != nullptr;
         facts.forgets_last =
             !llama_model_is_recurrent(llama->model.get()) && !llama_model_is_hybrid(llama->model.get());
+        const llama_vocab *vocabulary = llama->vocabulary();
+        facts.end_token = llama_vocab_get_add_eos(vocabulary)   ? llama_vocab_eos(vocabulary)
+                          : llama_vocab_get_add_sep(vocabulary) ? llama_vocab_sep(vocabulary)
+                                                                : LLAMA_TOKEN_NULL;
+        facts.pooling = hearth::poolingOf(llama->model.get());
+        facts.embedding_numbers = uint32_t(std::max(0, llama_model_n_embd_out(llama->model.get())));
         return facts;
     });
 }
@@ -246,6 +252,10 @@ hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama) {
         // The kept logits, and the graphs themselves.
         needs.context_bytes += uint64_t(llama->vocabularySize()) * sizeof(float) * llama->outputs;
         needs.context_bytes += graphBytes;
+        if (llama->embeds) {
+            needs.context_bytes +=
+                uint64_t(std::max(0, llama_model_n_embd_out(llama->model.get()))) * sizeof(float) * llama->outputs;
+        }
         // A result of an adapter, and its sum with that of the weights.
         needs.context_bytes += llama->adapterCost.widest * sizeof(float) * 2 * llama_n_batch(llama->context.get());
         needs.context_bytes += llama->adapterCost.tensors * adapterTensorBytes;
@@ -305,6 +315,16 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
         parameters.n_threads = int32_t(settings.threads);
         parameters.n_threads_batch = int32_t(settings.threads);
         parameters.kv_unified = !settings.separate_caches;
+        llama->embeds = settings.embeds;
+        if (settings.embeds) {
+            parameters.embeddings = true;
+            // Vectors are pooled here, as each request wants it; a head for scores needs its own pooling.
+            const bool ranks = hearth::poolingOf(llama->model.get()) == HEARTH_LLAMA_RANK;
+            parameters.pooling_type = ranks ? LLAMA_POOLING_TYPE_RANK : LLAMA_POOLING_TYPE_NONE;
+            // llama.cpp gives out every token then.
+            llama->outputs = settings.batch_tokens;
+            parameters.n_outputs_max = llama->outputs;
+        }
         parameters.type_k = parameters.type_v = cacheType(settings.cache_type);
         llama->hasSeparateCaches = settings.separate_caches;
         parameters.no_perf = true;
@@ -315,8 +335,18 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
             return isCut;
         };
         clearError();
-        llama->context.reset(llama_init_from_model(llama->model.get(), parameters));
+        {
+            // That the pooling is not the model's own is nothing unusual.
+            const WarningsScope warnings;
+            llama->context.reset(llama_init_from_model(llama->model.get(), parameters));
+            if (!llama->context || !settings.embeds) std::fputs(warnings.text.c_str(), stderr);
+        }
         if (!llama->context) return false;
+        if (!settings.embeds && !llama_get_memory(llama->context.get())) {
+            noteError("the model continues no text, and its file names no pooling for vectors");
+            llama->context.reset();
+            return false;
+        }
         if (settings.threads > 1) {
             // Without a pool of ours ggml makes one for each batch, and its threads spin while they wait.
             ggml_threadpool_params pool = ggml_threadpool_params_default(int(settings.threads));
@@ -332,13 +362,13 @@ bool hearth_llama_prepare(hearth_llama *llama, hearth_llama_context_settings set
     });
 }
 
-int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
-                              int32_t capacity) {
+int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, bool adds_special,
+                              int32_t *tokens, int32_t capacity) {
     clearError();
     return guarded(int32_t(HEARTH_LLAMA_FAILED), [&] {
         const hearth::TokenizingScope scope;
         std::vector<llama_token> ids;
-        hearth::tokenize(llama->vocabulary(), std::string(text, bytes), true, false, ids);
+        hearth::tokenize(llama->vocabulary(), std::string(text, bytes), adds_special, false, ids);
         return hearth::copyOut(ids, tokens, capacity);
     });
 }

@@ -185,6 +185,7 @@ hearth_llama *hearth_llama_load(hearth_llama_loading loading, const char *chat_t
         if (loading != HEARTH_LLAMA_MEASURED) weights.close();
         llama->candidates.resize(size_t(llama->vocabularySize()));
         prepareTemplate(*llama, chat_template);
+        if (hearth::poolingOf(model) == HEARTH_LLAMA_RANK) hearth::prepareRanking(*llama);
         return llama.release();
     });
 }

@@ -95,6 +95,19 @@ struct AdapterCost {
     uint64_t tensors = 0;
 };
 
+/// A part of what a reranker reads that its authors wrote: before the query, between it and the document, or behind.
+struct RankingPart {
+    std::vector<llama_token> tokens;
+    /// Whether the text that follows begins with a blank.
+    bool endsInBlank = false;
+};
+
+/// How the vectors of a text's tokens become one, as the model's file says.
+hearth_llama_pooling poolingOf(const llama_model *model);
+
+/// Prepares what a reranker reads around query and document. Throws where its file says something else than that.
+void prepareRanking(hearth_llama &llama);
+
 /// Takes over a file of weights that a descriptor has open, and reads its first bytes; returns how many.
 size_t openFile(WeightsFiles &files, int descriptor, uint8_t *first, size_t capacity);
 
@@ -122,6 +135,8 @@ struct hearth_llama {
     std::unique_ptr<llama_context, hearth::ContextDeleter> context;
     std::unique_ptr<hearth::Batch> batch;
     bool hasSeparateCaches = false;
+    /// Whether the context computes vectors or scores.
+    bool embeds = false;
     /// Reused by every choice of a token: as long as the vocabulary.
     std::vector<llama_token_data> candidates;
     /// The DRY sampler that was made last, and what of: making one compares each breaker with the whole vocabulary.
@@ -129,6 +144,8 @@ struct hearth_llama {
     std::string dryKey;
     std::unique_ptr<hearth::ChatTemplate> chatTemplate;
     std::unique_ptr<hearth::TemplateTokens> templateTokens;
+    /// Three of a reranker, none of other models.
+    std::vector<hearth::RankingPart> ranking;
     /// Why there is no chat template, although the file holds one.
     std::string templateFlaw;
     /// Asked between the nodes of a graph while a batch is computed.

@@ -6,6 +6,15 @@ enum Limits {
     static let contextTokensUsual = 8_192
     /// The memory of longer contexts is calculated from this one, because even a measured context takes some.
     static let measuredContextTokensMax = 4_096
+    /// The context of a model that makes vectors or scores, when the manifest names none: each input is computed whole in one
+    /// step, and takes memory for the logits of all its tokens.
+    static let embeddingTokensUsual = 512
+    /// The inputs that one step computes.
+    static let embeddingInputsMax = 64
+    /// The bytes of inputs that are tokenized before a step goes on to compute.
+    static let embeddingTextBytesMax = 64 << 10
+    /// The most tokens that a template adds to a conversation that is to be cut.
+    static let templateTokensMax = 65_536
     /// llama.cpp has no more sequences in one context.
     static let sequencesMax = 256
     /// Tokens of one decode step; at least as many as sequences.

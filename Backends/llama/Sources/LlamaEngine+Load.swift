@@ -47,7 +47,8 @@ extension LlamaEngine {
         let (plan, loading) = try planned(request)
         let model = try LlamaModel(loading, request, progress: progress)
         let draft = try draftModel(loading, request, for: model)
-        let count = try prepare(model, draft, plan, request).sequences
+        let embeds = model.facts.pooling != HEARTH_LLAMA_NO_POOLING
+        let count = try embeds ? prepareEmbedding(model, plan, request) : prepare(model, draft, plan, request).sequences
         modelID = request.model
         hasOtherTemplate = request.chatTemplate != nil
         sequences = Array(repeating: nil, count: count)
@@ -63,9 +64,25 @@ extension LlamaEngine {
         if let templateWarning { Backend.log(templateWarning) }
         Self.isLoading = false
         var loaded = LoadedModel(maxContextTokens: contextTokens, maxSequences: count)
+        (loaded.lacking, loaded.embeddingDimensions) = lacking(model)
+        if embeds { return loaded }
         loaded.samplingDefaults = Sampling(
             Sampling().merged(into: model.defaultSampling), contextTokens: contextTokens)
         return loaded
+    }
+
+    /// What of the engine's capabilities a model lacks, and the numbers of its vectors.
+    private func lacking(_ model: LlamaModel) -> (lacking: [Capability], dimensions: Int) {
+        let ofCompletions: [Capability] = [
+            .generate, .reasoning, .stopStrings, .adapters, .draftLookup, .draftModel, .samplers, .logitBias,
+            .minTokens, .logprobs, .grammar,
+        ]
+        let ofTemplate: [Capability] = model.facts.has_chat_template ? [] : [.chat, .parts, .tools]
+        switch model.facts.pooling {
+        case HEARTH_LLAMA_NO_POOLING: return ([.embed, .rerank], 0)
+        case HEARTH_LLAMA_RANK: return (ofCompletions + ofTemplate + [.embed], 0)
+        default: return (ofCompletions + ofTemplate + [.rerank], Int(model.facts.embedding_numbers))
+        }
     }
 
     private func open(_ request: LoadRequest) throws(EngineFault) {
@@ -117,6 +134,7 @@ extension LlamaEngine {
     /// Plans what there is memory for, and whether there is room for weights in an order with quicker kernels.
     private mutating func measure(_ request: LoadRequest) throws(EngineFault) -> Measured {
         let model = try LlamaModel(HEARTH_LLAMA_MEASURED, request) { _ in }
+        if model.facts.pooling != HEARTH_LLAMA_NO_POOLING { return try measureEmbedding(model, request) }
         let draft = try draftModel(HEARTH_LLAMA_MEASURED, request, for: model)
         let options = try options(request)
         let usual = try wish(request, options, model)
@@ -143,6 +161,54 @@ extension LlamaEngine {
         return Measured(
             model: model, draft: draft, cost: cost, copiesBytes: copiesBytes, usual: usual, plan: plan,
             loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
+    }
+
+    /// The same for a model that makes vectors or scores: one batch of as many tokens as its context, and no caches beside it.
+    private mutating func measureEmbedding(
+        _ model: LlamaModel, _ request: LoadRequest
+    ) throws(EngineFault) -> Measured {
+        guard request.adapters.isEmpty, !request.draftLookup, request.draftWeightsDescriptor == nil else {
+            throw EngineFault(
+                .badModel,
+                "this model continues no text; leave \"adapters\" and \"draft\" out of the model's settings")
+        }
+        _ = try options(request)
+        let trained = Int(model.facts.context_tokens)
+        let wanted = request.contextTokens > 0 ? request.contextTokens : Limits.embeddingTokensUsual
+        contextTokens = trained > 0 ? min(wanted, trained) : wanted
+        guard model.prepare(embeddingTokens: contextTokens, threads: 1) else {
+            throw EngineFault(
+                .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(LlamaModel.firstError))")
+        }
+        let needs = model.contextNeeds
+        let cost = MemoryPlan.Cost(fixedBytes: needs.contextBytes)
+        let usual = MemoryPlan.Wish(
+            contextTokens: contextTokens, isContextWanted: true, sequences: 1, sharedCells: contextTokens,
+            longestTokens: contextTokens)
+        func planned(beside bytes: UInt64) -> MemoryPlan? {
+            MemoryPlan(cost, usual) {
+                let (all, overflow) = $0.addingReportingOverflow(bytes + Self.stacksBytes(request))
+                return !overflow && hearth_llama_has_room(all)
+            }
+        }
+        guard let plan = planned(beside: 0) else { throw noMemory(cost, request) }
+        let isReordered =
+            needs.reorderedWeightsBytes > 0
+            && plan.hasRoom(forCopies: planned(beside: needs.reorderedWeightsBytes))
+        return Measured(
+            model: model, draft: nil, cost: cost, copiesBytes: needs.reorderedWeightsBytes, usual: usual, plan: plan,
+            loading: isReordered ? HEARTH_LLAMA_REORDERED : HEARTH_LLAMA_MAPPED)
+    }
+
+    /// Makes the context of a model that makes vectors or scores; returns the number of its sequences, of which it needs none.
+    private func prepareEmbedding(
+        _ model: LlamaModel, _ plan: MemoryPlan, _ request: LoadRequest
+    ) throws(EngineFault) -> Int {
+        guard model.prepare(embeddingTokens: plan.contextTokens, threads: request.threads) else {
+            throw EngineFault(
+                .badModel, "llama.cpp makes no context for the model: \(LoadFailure.plain(LlamaModel.firstError))")
+        }
+        return plan.sequences
     }
 
     /// What the owner and the model would have, without the memory for a context longer than usual.

@@ -4,23 +4,25 @@ import LlamaPlanning
 
 // Prompts.
 extension LlamaEngine {
-    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then. `wantsText`: of messages only the
-    /// text that the template makes of them.
+    /// What a prompt that is to be continued becomes.
+    func form(wantsText: Bool = false) -> TextForm { TextForm(wantsText: wantsText, tokensMax: contextTokens) }
+
+    /// The tokens of a prompt; nil while a long one is being tokenized: ask again then. `form` nil: to be continued.
     mutating func tokens(
-        of request: GenerateRequest, for kind: TextOwner.Kind, wantsText: Bool = false
+        of request: GenerateRequest, for kind: TextOwner.Kind, _ form: TextForm? = nil
     ) throws(EngineFault) -> LlamaModel.Tokens? {
         let model = try loadedModel()
+        let form = form ?? self.form()
         if pending[kind] != nil {
             advanceTexts(model)
             guard let tokens = pending[kind]?.tokens else { return nil }
             pending[kind] = nil
             return try tokens.get()
         }
-        let (bytes, longestRun) = try measure(request)
+        let (bytes, longestRun) = try measure(request, form)
         let isShort = bytes + request.prompt.messageCount * Limits.messageBytes <= Limits.textAtOnceBytesMax
         if isShort, request.tools == nil {
-            return try model.tokens(
-                request, longestRun: longestRun, contextTokens, wantsText: wantsText, wantsAnswer: kind.isSequence)
+            return try model.tokens(request, longestRun: longestRun, form, wantsAnswer: kind.isSequence)
         }
         arrivals &+= 1
         let owner = TextOwner(kind: kind, arrival: arrivals)
@@ -29,7 +31,7 @@ extension LlamaEngine {
                 .overloaded, "\(TextQueue<TextOwner>.bytesMax >> 20) MiB of prompts wait already; try again later")
         }
         pending[kind] = PendingText(
-            owner: owner, request: request, wantsText: wantsText, longestRun: longestRun)
+            owner: owner, request: request, form: form, longestRun: longestRun)
         advanceTexts(model)
         return nil
     }
@@ -43,14 +45,12 @@ extension LlamaEngine {
         }
         while tokenizing == nil, let owner = texts.next() {
             guard let text = pending[owner.kind], text.owner == owner else { continue }
-            let contextTokens = contextTokens
             do throws(EngineFault) {
                 let stackBytes = model.preTokenizer.stackBytes(longestRun: text.longestRun)
                 let work = try TextTokenizing(stackBytes: stackBytes) {
                     Result { () throws(EngineFault) in
                         try model.tokens(
-                            text.request, longestRun: text.longestRun, contextTokens, wantsText: text.wantsText,
-                            wantsAnswer: owner.kind.isSequence)
+                            text.request, longestRun: text.longestRun, text.form, wantsAnswer: owner.kind.isSequence)
                     }
                 }
                 tokenizing = (owner, work)
@@ -96,7 +96,9 @@ extension LlamaEngine {
 
     /// The length of a prompt's text, and of its longest possible run; throws when it cannot fit, or its runs are too
     /// long.
-    private func measure(_ request: GenerateRequest) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
+    private func measure(
+        _ request: GenerateRequest, _ form: TextForm
+    ) throws(EngineFault) -> (bytes: Int, longestRun: Int) {
         let model = try loadedModel()
         let texts = request.texts
         let bytes = texts.reduce(0) { $0 + $1.utf8.count }
@@ -115,7 +117,9 @@ extension LlamaEngine {
         let shown = request.shownTexts
         let shownBytes = shown.reduce(0) { $0 + $1.utf8.count }
         let fewest = max(shown.count, shownBytes / max(1, Int(model.facts.longest_piece_bytes)))
-        if fewest >= contextTokens { throw overflow("at least \(fewest)") }
+        // A completion needs room for a token, vectors need none.
+        let most = model.facts.pooling == HEARTH_LLAMA_NO_POOLING ? form.tokensMax - 1 : form.tokensMax
+        if fewest > most { throw overflow("at least \(fewest)", most: most) }
         let runs = texts.map { model.preTokenizer.longestRun(TextRuns([$0])) }
         let longest = runs.max() ?? 0
         guard longest <= model.preTokenizer.runCharactersMax else {
@@ -144,17 +148,16 @@ extension LlamaEngine {
 }
 
 extension LlamaModel {
-    /// The tokens of a prompt; may be called by one other thread. `wantsText`: of messages only the text that the
-    /// template makes of them. `wantsAnswer`: also what tells the answer apart.
+    /// The tokens of a prompt; may be called by one other thread. `wantsAnswer`: also what tells the answer apart.
     func tokens(
-        _ request: GenerateRequest, longestRun: Int, _ contextTokens: Int, wantsText: Bool, wantsAnswer: Bool
+        _ request: GenerateRequest, longestRun: Int, _ form: LlamaEngine.TextForm, wantsAnswer: Bool
     ) throws(EngineFault) -> Tokens {
         switch request.prompt {
-        case .text(let text): return try tokenize(text, atMost: contextTokens)
+        case .text(let text): return try tokenize(text, addsSpecial: form.addsSpecial, atMost: form.tokensMax)
         case .messages(let messages):
             let chat = try ChatPrompt(messages, request.tools)
-            if wantsText { return .text(try render(chat)) }
-            let tokens = try tokenize(chat, runCharactersMax: longestRun, atMost: contextTokens)
+            if form.wantsText { return .text(try render(chat)) }
+            let tokens = try tokenize(chat, runCharactersMax: longestRun, atMost: form.tokensMax)
             // What an assistant's message has begun is continued as it is, and what is held to a form is all text.
             guard wantsAnswer, request.prompt.continued == nil, request.grammar == nil, case .all(let ids, _) = tokens
             else { return tokens }
@@ -164,7 +167,7 @@ extension LlamaModel {
                 throw EngineFault(
                     .invalidArgument, "\(id) is no token of this model; its ids are below \(facts.vocabulary)")
             }
-            return ids.count <= contextTokens ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
+            return ids.count <= form.tokensMax ? .all(ids.map(Int32.init)) : .tooMany(ids.count)
         }
     }
 }

@@ -1,5 +1,6 @@
 import BackendIPC
 import BackendKit
+import CLlama
 import LlamaPlanning
 
 // One decode step: plan a batch, compute it, choose a token for every sequence whose prompt is computed, and more for
@@ -7,6 +8,7 @@ import LlamaPlanning
 extension LlamaEngine {
     mutating func step(_ step: inout Step) throws(EngineFault) -> Pace {
         let model = try loadedModel()
+        guard model.facts.pooling == HEARTH_LLAMA_NO_POOLING else { return try embed(&step, model) }
         let isTextPending = takeTexts(model, &step)
         let admitted = withRoom(step.sequences)
         let runnable = nextInTurn(admitted)

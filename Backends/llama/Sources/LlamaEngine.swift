@@ -9,8 +9,8 @@ struct LlamaEngine: Engine {
     static let version = String(cString: hearth_llama_version())
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
-        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs,
-        .parts, .tools, .grammar,
+        .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .parts, .tools, .grammar, .embed,
+        .rerank,
     ]
 
     var model: LlamaModel?
@@ -40,6 +40,9 @@ struct LlamaEngine: Engine {
     var planned: [Planned] = []
     /// The number of `planned` that compute their prompts.
     var promptSequences = 0
+    /// The open queries for vectors and scores, and the one whose input was computed last.
+    var embeddings: [Int: Embedding] = [:]
+    var lastEmbedding: Int?
     /// Long texts that wait to be tokenized.
     var texts = TextQueue<TextOwner>()
     var pending: [TextOwner.Kind: PendingText] = [:]
@@ -63,6 +66,7 @@ struct LlamaEngine: Engine {
         enum Kind: Hashable {
             case sequence(Int)
             case query(Int)
+            case embedding(Int)
 
             var isSequence: Bool { if case .sequence = self { true } else { false } }
         }
@@ -71,12 +75,21 @@ struct LlamaEngine: Engine {
         var arrival: UInt64
     }
 
+    /// What a prompt is to become.
+    struct TextForm {
+        /// Whether only the text is wanted that the template makes of its messages.
+        var wantsText = false
+        /// More tokens than these are only counted.
+        var tokensMax: Int
+        /// Whether text gets the special tokens that the vocabulary begins and ends it with.
+        var addsSpecial = true
+    }
+
     /// A long text that is not tokenized yet, or whose tokens were not taken yet.
     struct PendingText {
         var owner: TextOwner
         var request: GenerateRequest
-        /// Whether only the text is wanted that the template makes of its messages.
-        var wantsText = false
+        var form: TextForm
         var longestRun: Int
         var tokens: Result<LlamaModel.Tokens, EngineFault>?
     }
@@ -103,22 +116,26 @@ struct LlamaEngine: Engine {
     mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]? {
         let model = try loadedModel()
         if case .text(let text) = request.prompt { return Array(text.utf8) }
-        guard let tokens = try tokens(of: request, for: .query(query), wantsText: true) else { return nil }
+        guard let tokens = try tokens(of: request, for: .query(query), form(wantsText: true)) else { return nil }
         if case .text(let text) = tokens { return text }
         var text: [UInt8] = []
         for token in try whole(tokens) { model.withText(of: token) { text.append(contentsOf: $0) } }
         return text
     }
 
-    private func whole(_ tokens: LlamaModel.Tokens) throws(EngineFault) -> [Int32] {
+    /// - Parameter most: the most tokens that would have fitted; nil: as many as leave room for a completion.
+    func whole(_ tokens: LlamaModel.Tokens, most: Int? = nil) throws(EngineFault) -> [Int32] {
         switch tokens {
         case .all(let tokens, _): return tokens
-        case .tooMany(let count): throw overflow("\(count)")
+        case .tooMany(let count): throw overflow("\(count)", most: most)
         case .text: throw EngineFault(.internal, "a text came where tokens were asked for")
         }
     }
 
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {
+        guard try loadedModel().facts.pooling == HEARTH_LLAMA_NO_POOLING else {
+            throw EngineFault(.unsupported, "\"\(modelID)\" continues no text")
+        }
         if let tokens = try tokens(of: request, for: .sequence(sequence)) { try begin(sequence, request, tokens) }
     }
 
@@ -230,12 +247,12 @@ struct LlamaEngine: Engine {
         return model
     }
 
-    func overflow(_ count: String) -> EngineFault {
+    func overflow(_ count: String, most: Int? = nil) -> EngineFault {
         EngineFault(
             .contextOverflow,
             """
             the prompt has \(count) tokens and the context of "\(modelID)" holds \(contextTokens); \
-            shorten the prompt to at most \(contextTokens - 1)
+            shorten the prompt to at most \(most ?? contextTokens - 1)
             """)
     }
 }

@@ -38,6 +38,8 @@ final class LlamaModel: @unchecked Sendable {
     /// Why the file's chat template cannot be used, to complete "the chat template ..."; empty when it can, or there is
     /// none.
     let templateFlaw: String
+    /// Three parts of a reranker's.
+    let ranking: [RankingPart]
     /// What errors call it.
     private let subject: String
     /// The most drafted tokens that a step computes.
@@ -112,6 +114,12 @@ final class LlamaModel: @unchecked Sendable {
         preTokenizer = PreTokenizer(
             name: facts.splits_text ? Self.metadata(loaded, "tokenizer.ggml.pre") ?? "default" : nil)
         templateFlaw = Self.text { hearth_llama_template_flaw(loaded, $0, $1) }
+        ranking = (0..<3).map { part in
+            var (tokens, endsInBlank) = (UnsafePointer<Int32>?.none, false)
+            let count = hearth_llama_ranking_part(loaded, part, &tokens, &endsInBlank)
+            return RankingPart(
+                tokens: Array(UnsafeBufferPointer(start: tokens, count: count)), endsInBlank: endsInBlank)
+        }
     }
 
     deinit { hearth_llama_free(llama) }
@@ -124,6 +132,23 @@ final class LlamaModel: @unchecked Sendable {
     /// Whether each sequence has a cache of its own where nothing else is asked for.
     var prefersSeparateCaches: Bool { facts.weights_bytes <= Limits.separateCachesWeightsBytesMax }
 
+    /// Makes the context of a model that makes vectors or scores, for batches of so many tokens; returns false when there is no
+    /// memory for it.
+    func prepare(embeddingTokens: Int, threads: Int) -> Bool {
+        guard let tokens = UInt32(exactly: embeddingTokens) else { return false }
+        return hearth_llama_prepare(
+            llama,
+            hearth_llama_context_settings(
+                cells: tokens, sequences: UInt32(Limits.embeddingInputsMax), batch_tokens: tokens, drafted_tokens: 0,
+                threads: UInt32(clamping: max(1, threads)), separate_caches: false, cache_type: nil, embeds: true))
+    }
+
+    /// The memory of the context that was prepared, of a measured model.
+    var contextNeeds: (contextBytes: UInt64, reorderedWeightsBytes: UInt64) {
+        let needs = hearth_llama_get_needs(llama)
+        return (needs.context_bytes, needs.reordered_weights_bytes)
+    }
+
     /// Makes the caches, with so many cells in all; returns false when there is no memory for them.
     func prepare(
         cells: Int, isShared: Bool, sequences: Int, threads: Int, cacheType: ModelOptions.CacheType
@@ -135,7 +160,8 @@ final class LlamaModel: @unchecked Sendable {
                 hearth_llama_context_settings(
                     cells: cells, sequences: UInt32(clamping: sequences), batch_tokens: UInt32(Limits.batchTokens),
                     drafted_tokens: UInt32(draftedTokens),
-                    threads: UInt32(clamping: max(1, threads)), separate_caches: !isShared, cache_type: type))
+                    threads: UInt32(clamping: max(1, threads)), separate_caches: !isShared, cache_type: type,
+                    embeds: false))
         }
     }
 
@@ -194,6 +220,33 @@ final class LlamaModel: @unchecked Sendable {
     func apply(_ adapters: AdapterSet) -> Bool {
         let applied = adapters.members.map { hearth_llama_applied(adapter: $0.adapter, scale: $0.scale) }
         return hearth_llama_apply(llama, applied, applied.count)
+    }
+
+    /// Forgets all that was computed.
+    func forgetAll() { hearth_llama_forget_all(llama) }
+
+    /// The vector of so many tokens of the batch, from the one at `place` on; nil when there is none.
+    func vector(of count: Int, at place: Int32, _ pooling: hearth_llama_pooling) -> [Float]? {
+        var isThere = false
+        let width = Int(facts.embedding_numbers)
+        let vector = [Float](unsafeUninitializedCapacity: width) { buffer, used in
+            isThere = hearth_llama_vector(llama, place, Int32(clamping: count), pooling, buffer.baseAddress)
+            used = isThere ? width : 0
+        }
+        return isThere ? vector : nil
+    }
+
+    /// The score of a sequence of the batch; nil when there is none.
+    func score(ofSequence sequence: Int) -> Float? {
+        var score: Float = 0
+        return hearth_llama_score(llama, Int32(clamping: sequence), &score) ? score : nil
+    }
+
+    /// What a reranker reads before the query, between it and the document, and behind.
+    struct RankingPart {
+        let tokens: [Int32]
+        /// Whether the text that follows begins with a blank.
+        let endsInBlank: Bool
     }
 
     /// Computes the batch; calls `goesOn` now and then, and ends early when it returns false.
@@ -482,12 +535,12 @@ extension LlamaModel {
     }
 
     /// The tokens of plain text.
-    func tokenize(_ text: String, atMost limit: Int) throws(EngineFault) -> Tokens {
+    func tokenize(_ text: String, addsSpecial: Bool, atMost limit: Int) throws(EngineFault) -> Tokens {
         var text = text
         return try collect(atMost: limit) { tokens, capacity in
             text.withUTF8 { bytes in
                 bytes.withMemoryRebound(to: CChar.self) {
-                    hearth_llama_tokenize(llama, $0.baseAddress, $0.count, tokens, capacity)
+                    hearth_llama_tokenize(llama, $0.baseAddress, $0.count, addsSpecial, tokens, capacity)
                 }
             }
         }

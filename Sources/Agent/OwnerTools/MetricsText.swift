@@ -19,6 +19,15 @@ package struct MetricsText {
                 (["result": "finished"], Double(status.turnsFinished)),
                 (["result": "failed"], Double(status.turnsFailed)),
             ])
+        add(
+            "hearth_embeddings_total", .counter, "Requests of Embed and Rerank that ended, by result.",
+            [
+                (["result": "finished"], Double(status.embeddingsFinished)),
+                (["result": "failed"], Double(status.embeddingsFailed)),
+            ])
+        add(
+            "hearth_embedded_tokens_total", .counter, "Tokens computed for Embed and Rerank.",
+            Double(status.embeddedTokens))
         add(backends: status.backends)
         add(
             "hearth_limit", .gauge, "The limits in force, each in the unit of its name.",
@@ -45,13 +54,13 @@ package struct MetricsText {
         add(
             "hearth_backend_ready", .gauge, "1 if the model can be used now, else 0.",
             samples { $0.state == "ready" ? 1 : 0 })
-        add("hearth_backend_sequences", .gauge, "Running sequences.", samples { Double($0.running) })
+        add("hearth_backend_sequences", .gauge, "Running sequences and embeddings.", samples { Double($0.running) })
         add(
             "hearth_backend_sequences_max", .gauge, "The most sequences that may run at once.",
             samples { Double($0.maxSequences) })
         // They wait for the model, not for one of its processes.
         add(
-            "hearth_backend_waiting", .gauge, "Requests that wait for a sequence.",
+            "hearth_backend_waiting", .gauge, "Requests that wait for the model.",
             backends.filter { $0.replica <= 1 }.map { (labels($0), Double($0.waiting)) })
         add("hearth_backend_steps_total", .counter, "Decode steps computed.", samples { Double($0.steps) })
         add("hearth_backend_tokens_total", .counter, "Tokens computed.", samples { Double($0.tokens) })

@@ -68,8 +68,9 @@ extension BackendConversation {
                     + " without credit compute nothing")
         }
         try checkLength(of: sequence, entry, with: run.tokenCount)
+        let rare = run.rare
         // No sum overflows: there are at most as many tokens as a UInt32 counts, and as many bytes as a frame has.
-        let textBytes = run.text.count &+ run.reasoning.count &+ run.toolCalls.count
+        let textBytes = run.text.count &+ rare.reasoning.count &+ rare.toolCalls.count
         let textBytesMax =
             run.tokenCount &* ContractLimits.tokenTextBytesMax &+ (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
@@ -81,10 +82,10 @@ extension BackendConversation {
         let isRare = !run.isPlain
         if isRare || sequences.withLogprobs > 0 {
             try Self.checkRare(
-                sequence, run.tokenCount, run.packedTokenIDs, run.logprobs,
-                alternatives: sequences.logprobs(of: sequence), reasons: run.reasoning.count > 0,
+                sequence, run.tokenCount, run.packedTokenIDs, rare.logprobs,
+                alternatives: sequences.logprobs(of: sequence), reasons: rare.reasoning.count > 0,
                 mayReason: tellsReasoning)
-            if run.toolCalls.count > 0, let flaw = sequences.flaw(in: run.toolCalls, of: sequence) {
+            if rare.toolCalls.count > 0, let flaw = sequences.flaw(in: rare.toolCalls, of: sequence) {
                 throw ContractViolation("the sequence \(sequence) sent \(flaw)")
             }
         }

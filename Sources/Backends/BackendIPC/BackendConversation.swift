@@ -52,6 +52,8 @@ package struct BackendConversation: Sendable {
     private(set) var matchesStops = false
     /// The open queries, and what each asks for.
     private var queries: [UInt32: Query] = [:]
+    /// The open `Embed`, and the shape of the answer to each.
+    private var embeds: [UInt32: EmbedShape] = [:]
     private var pings: [UInt64] = []
 
     package init(end: End) { self.end = end }
@@ -59,14 +61,19 @@ package struct BackendConversation: Sendable {
     /// Sequences begun and not finished.
     package var runningSequences: Int { sequences.running }
     package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
-    /// Whether some unfinished sequence has credit.
-    package var isBusy: Bool { sequences.hasCredit }
+    /// Whether some unfinished sequence has credit, or an `Embed` is open.
+    package var isBusy: Bool { sequences.hasCredit || !embeds.isEmpty }
+    /// The `Embed` that the backend has yet to answer.
+    package var openEmbeds: Int { embeds.count }
+    package func isOpen(embed query: UInt32) -> Bool { embeds[query] != nil }
     /// Tokens that the sequence may still compute.
     package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
     /// Tokens that came for the sequence since its start.
     package func tokens(of sequence: UInt32) -> UInt64 { sequences[sequence]?.tokens ?? 0 }
-    /// Whether the backend named this capability in its `Hello`.
-    package func isCapable(of capability: String) -> Bool { hello?.capabilities.contains(capability) ?? false }
+    /// Whether the backend named this capability in its `Hello`, and its model has it.
+    package func isCapable(of capability: String) -> Bool {
+        hello?.capabilities.contains(capability) ?? false && loaded?.lacking.contains(capability) != true
+    }
 
     /// The highest revision that both ends support, or nil.
     package static func commonRevision(
@@ -95,6 +102,7 @@ extension BackendConversation {
             phase = .over
         case .inspected(let inspected): try heard(inspected)
         case .tokenized(let tokenized): try heard(tokenized)
+        case .embedded(let embedded): try heard(embedded)
         }
     }
 
@@ -179,9 +187,26 @@ extension BackendConversation {
                 "Loaded.sampling_defaults has \(loaded.samplingDefaults.count) bytes; at most"
                     + " \(ContractLimits.samplingDefaultsBytesMax)")
         }
+        try checkOffer(loaded)
         self.loaded = loaded
         sequences = SequenceTable(count: Int(loaded.maxSequences))
         phase = .ready
+    }
+
+    private func checkOffer(_ loaded: Loaded) throws(ContractViolation) {
+        guard loaded.lacking.count <= ContractLimits.capabilitiesMax,
+            loaded.lacking.allSatisfy({ (1...ContractLimits.capabilityBytesMax).contains($0.utf8.count) })
+        else {
+            throw ContractViolation(
+                "Loaded.lacking holds more than \(ContractLimits.capabilitiesMax) names,"
+                    + " or one that is not 1 to \(ContractLimits.capabilityBytesMax) bytes")
+        }
+        let embeds = isCapable(of: Hello.embed) && !loaded.lacking.contains(Hello.embed)
+        guard (embeds ? 1 : 0)...ContractLimits.embeddingDimensionsMax ~= Int(loaded.embeddingDimensions) else {
+            throw ContractViolation(
+                "Loaded.embedding_dimensions is \(loaded.embeddingDimensions); it is at most"
+                    + " \(ContractLimits.embeddingDimensionsMax), and at least 1 where the model embeds")
+        }
     }
 
     private mutating func heard(_ inspected: Inspected) throws(ContractViolation) {
@@ -244,6 +269,22 @@ extension BackendConversation {
         queries[tokenized.query] = nil
     }
 
+    private mutating func heard(_ embedded: Embedded) throws(ContractViolation) {
+        try demandReady("Embedded")
+        guard let shape = embeds[embedded.query] else {
+            throw ContractViolation("Embedded answers the query \(embedded.query), which is not open")
+        }
+        if let fault = embedded.fault {
+            try check(fault)
+            guard embedded.values.isEmpty, embedded.tokens.count <= 1, embedded.leftOutTokens.isEmpty else {
+                throw ContractViolation("Embedded holds a fault, and numbers beside it")
+            }
+        } else if let flaw = shape.flaw(of: embedded, contextTokens: loaded?.maxContextTokens ?? 0) {
+            throw ContractViolation(flaw)
+        }
+        embeds[embedded.query] = nil
+    }
+
     private mutating func heard(_ pong: Pong) throws(ContractViolation) {
         try demandReady("Pong")
         guard pings.first == pong.nonce else {
@@ -290,6 +331,13 @@ extension BackendConversation {
         case .countTokens(let count): try open(count.query, .count, "CountTokens", Hello.countTokens)
         case .tokenize(let tokenize):
             try open(tokenize.query, tokenize.wantsText ? .text : .tokens, "Tokenize", Hello.tokenize)
+        case .embed(let embed): try heard(embed)
+        case .cancelEmbed(let cancel):
+            try demand(.ready, "CancelEmbed")
+            guard embeds[cancel.query] != nil || end == .backend else {
+                throw ContractViolation("CancelEmbed names the query \(cancel.query), which is not open")
+            }
+            return embeds[cancel.query] != nil
         case .ping(let ping):
             try demand(.ready, "Ping")
             guard pings.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open pings") }
@@ -366,18 +414,35 @@ extension BackendConversation {
         return entry.isRunning
     }
 
+    private mutating func heard(_ embed: Embed) throws(ContractViolation) {
+        guard let task = embed.task else { throw ContractViolation("Embed holds neither embed nor rerank") }
+        try checkNew(embed.query, "Embed", task.capability)
+        guard embeds.count < ContractLimits.embedsMax else {
+            throw ContractViolation("Embed came while \(embeds.count) were open")
+        }
+        embeds[embed.query] = EmbedShape(
+            inputs: embed.inputCount, width: task == .embed ? Int(loaded?.embeddingDimensions ?? 0) : 1)
+    }
+
     private mutating func open(
         _ number: UInt32, _ query: Query, _ name: String, _ capability: String
     ) throws(ContractViolation) {
+        try checkNew(number, name, capability)
+        queries[number] = query
+    }
+
+    private func checkNew(_ number: UInt32, _ name: String, _ capability: String) throws(ContractViolation) {
         try demand(.ready, name)
         guard isCapable(of: capability) else {
-            throw ContractViolation("\(name) was asked of a backend whose Hello does not name \(capability)")
+            throw ContractViolation(
+                loaded?.lacking.contains(capability) == true
+                    ? "\(name) was asked of a backend whose model lacks \(capability)"
+                    : "\(name) was asked of a backend whose Hello does not name \(capability)")
         }
         guard queries.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open queries") }
-        guard queries[number] == nil else {
+        guard queries[number] == nil, embeds[number] == nil else {
             throw ContractViolation("\(name) names the query \(number), which is open")
         }
-        queries[number] = query
     }
 }
 
@@ -410,6 +475,31 @@ extension BackendConversation {
 
     /// Ends every sequence: the backend is lost.
     package mutating func loseAll() { sequences.endAll() }
+}
+
+/// The answer that an open `Embed` must have.
+private struct EmbedShape {
+    let inputs: Int
+    /// The numbers for each.
+    let width: Int
+
+    /// What is wrong with an answer without a fault; nil where nothing is.
+    func flaw(of answer: Embedded, contextTokens: UInt32) -> String? {
+        guard answer.values.count == inputs * width, answer.values.count <= ContractLimits.embedNumbersMax else {
+            return
+                "Embedded holds \(answer.values.count) numbers; it was asked for \(inputs) times \(width), and at most"
+                + " \(ContractLimits.embedNumbersMax)"
+        }
+        guard answer.tokens.count == inputs, [0, inputs].contains(answer.leftOutTokens.count) else {
+            return "Embedded counts the tokens of \(answer.tokens.count) inputs, and those left out of"
+                + " \(answer.leftOutTokens.count); it was asked for \(inputs)"
+        }
+        guard answer.tokens.allSatisfy({ $0 <= contextTokens }) else {
+            return "Embedded counts more than the \(contextTokens) tokens of the context for an input"
+        }
+        guard answer.values.allSatisfy(\.isFinite) else { return "Embedded holds what is no finite number" }
+        return nil
+    }
 }
 
 extension Tokenized.Content {

@@ -28,7 +28,14 @@ package enum ContractLimits {
     package static let cacheScopeBytesMax = 32
     /// The longest result of a `Tokenized`, but for a fault.
     package static let tokenizedBytesMax = 1_000_000
-    /// The longest message of a backend that is no `TokenBatch` and no `Tokenized`, and the longest `Finish`.
+    /// The most inputs or documents of an `Embed`, and the most numbers of all its vectors.
+    package static let embedInputsMax = 1_024
+    package static let embedNumbersMax = 250_000
+    /// The most numbers of one vector.
+    package static let embeddingDimensionsMax = 65_536
+    /// The most `Embed` that a backend has not answered.
+    package static let embedsMax = 8
+    /// The longest message of a backend that is no `TokenBatch`, no `Tokenized` and no `Embedded`, and the longest `Finish`.
     package static let messageBytesMax = 4_096
     /// The bytes of unknown fields in an envelope, in a batch, and in a run for each of its tokens and its finish. A
     /// later revision may add fields; a flood of them would be useless work.

@@ -13,10 +13,12 @@ package enum AgentMessage: Equatable, Sendable {
     case ping(Ping)
     case shutdown(Shutdown)
     case tokenize(Tokenize)
+    case embed(Embed)
+    case cancelEmbed(CancelEmbed)
 
     /// Decodes the payload of a frame, a `hearth.backend.v1.AgentEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
-        let body = try EnvelopeBody(bytes, known: 1...10, name: "an AgentEnvelope")
+        let body = try EnvelopeBody(bytes, known: 1...12, name: "an AgentEnvelope")
         do throws(WireError) {
             switch body.field {
             case 1: self = .welcome(try Welcome(decoding: body.content))
@@ -28,7 +30,9 @@ package enum AgentMessage: Equatable, Sendable {
             case 7: self = .countTokens(try CountTokens(decoding: body.content))
             case 8: self = .ping(try Ping(decoding: body.content))
             case 9: self = .shutdown(try Shutdown(decoding: body.content))
-            default: self = .tokenize(try Tokenize(decoding: body.content))
+            case 10: self = .tokenize(try Tokenize(decoding: body.content))
+            case 11: self = .embed(try Embed(decoding: body.content))
+            default: self = .cancelEmbed(try CancelEmbed(decoding: body.content))
             }
         } catch {
             throw ContractViolation(error, in: "field \(body.field) of an AgentEnvelope")
@@ -48,6 +52,8 @@ package enum AgentMessage: Equatable, Sendable {
         case .ping(let message): output.appendFrame(field: 8, message)
         case .shutdown(let message): output.appendFrame(field: 9, message)
         case .tokenize(let message): output.appendFrame(field: 10, message)
+        case .embed(let message): output.appendFrame(field: 11, message)
+        case .cancelEmbed(let message): output.appendFrame(field: 12, message)
         }
     }
 
@@ -64,6 +70,8 @@ package enum AgentMessage: Equatable, Sendable {
         case .ping: "Ping"
         case .shutdown: "Shutdown"
         case .tokenize: "Tokenize"
+        case .embed: "Embed"
+        case .cancelEmbed: "CancelEmbed"
         }
     }
 }
@@ -79,13 +87,14 @@ package enum BackendMessage {
     case fatal(Fault)
     case inspected(Inspected)
     case tokenized(Tokenized)
+    case embedded(Embedded)
 
     /// Decodes the payload of a frame, a `hearth.backend.v1.BackendEnvelope`.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(ContractViolation) {
-        let body = try EnvelopeBody(bytes, known: 1...9, name: "a BackendEnvelope")
-        guard body.field == 4 || body.field == 9 || body.content.count <= ContractLimits.messageBytesMax else {
+        let body = try EnvelopeBody(bytes, known: 1...10, name: "a BackendEnvelope")
+        guard [4, 9, 10].contains(body.field) || body.content.count <= ContractLimits.messageBytesMax else {
             throw ContractViolation(
-                "a message that is no TokenBatch and no Tokenized has \(body.content.count) bytes;"
+                "a message that is no TokenBatch, no Tokenized and no Embedded has \(body.content.count) bytes;"
                     + " at most \(ContractLimits.messageBytesMax)")
         }
         do throws(WireError) {
@@ -98,7 +107,8 @@ package enum BackendMessage {
             case 6: self = .pong(try Pong(decoding: body.content))
             case 7: self = .fatal(try Fault(decoding: body.content))
             case 8: self = .inspected(try Inspected(decoding: body.content))
-            default: self = .tokenized(try Tokenized(decoding: body.content))
+            case 9: self = .tokenized(try Tokenized(decoding: body.content))
+            default: self = .embedded(try Embedded(decoding: body.content))
             }
         } catch {
             throw ContractViolation(error, in: "field \(body.field) of a BackendEnvelope")
@@ -133,6 +143,7 @@ package enum BackendMessage {
         case .fatal(let message): output.appendFrame(field: 7, message)
         case .inspected(let message): output.appendFrame(field: 8, message)
         case .tokenized(let message): output.appendFrame(field: 9, message)
+        case .embedded(let message): output.appendFrame(field: 10, message)
         }
     }
 
@@ -148,6 +159,7 @@ package enum BackendMessage {
         case .fatal: "Fault"
         case .inspected: "Inspected"
         case .tokenized: "Tokenized"
+        case .embedded: "Embedded"
         }
     }
 }

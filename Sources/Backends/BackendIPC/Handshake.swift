@@ -32,6 +32,12 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let countTokens = "count_tokens"
     /// Tells the tokens of a prompt, and its text.
     package static let tokenize = "tokenize"
+    /// Makes vectors of inputs.
+    package static let embed = "embed"
+    /// Scores documents.
+    package static let rerank = "rerank"
+    /// Makes completions. No `Hello` names it: only a model can lack it (`Loaded.lacking`).
+    package static let generate = "generate"
     /// Capabilities that matter to the agent, and not to consumers.
     package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel]
 

@@ -177,16 +177,27 @@ package struct Loaded: WireMessage, Equatable, Sendable {
     package var maxSequences: UInt32 = 0
     /// A serialized `hearth.v1.Sampling`; empty: nothing is told.
     package var samplingDefaults: [UInt8] = []
+    /// The numbers of a vector; 0: the model makes none.
+    package var embeddingDimensions: UInt32 = 0
+    /// The capabilities of its `Hello`, and "generate", that the model lacks.
+    package var lacking: [String] = []
 
-    package init(maxContextTokens: UInt32, maxSequences: UInt32, samplingDefaults: [UInt8] = []) {
+    package init(
+        maxContextTokens: UInt32, maxSequences: UInt32, samplingDefaults: [UInt8] = [], embeddingDimensions: UInt32 = 0,
+        lacking: [String] = []
+    ) {
         self.maxContextTokens = maxContextTokens
         self.maxSequences = maxSequences
         self.samplingDefaults = samplingDefaults
+        self.embeddingDimensions = embeddingDimensions
+        self.lacking = lacking
     }
 
     package var encodedSize: Int {
         var size = WireSize.field(1, varint: UInt64(maxContextTokens)) + WireSize.field(2, varint: UInt64(maxSequences))
         if !samplingDefaults.isEmpty { size += WireSize.field(10, byteCount: samplingDefaults.count) }
+        if embeddingDimensions > 0 { size += WireSize.field(11, varint: UInt64(embeddingDimensions)) }
+        for name in lacking { size += WireSize.field(12, string: name) }
         return size
     }
 
@@ -194,6 +205,8 @@ package struct Loaded: WireMessage, Equatable, Sendable {
         writer.field(1, varint: UInt64(maxContextTokens))
         writer.field(2, varint: UInt64(maxSequences))
         if !samplingDefaults.isEmpty { writer.field(10, bytes: samplingDefaults) }
+        if embeddingDimensions > 0 { writer.field(11, varint: UInt64(embeddingDimensions)) }
+        for name in lacking { writer.field(12, string: name) }
     }
 
     package init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -203,6 +216,8 @@ package struct Loaded: WireMessage, Equatable, Sendable {
             case (1, .varint): maxContextTokens = try reader.uint32()
             case (2, .varint): maxSequences = try reader.uint32()
             case (10, .bytes): samplingDefaults += try reader.bytes()
+            case (11, .varint): embeddingDimensions = try reader.uint32()
+            case (12, .bytes): lacking.append(try reader.string(field: 12))
             default: try reader.skip(field.type)
             }
         }

@@ -16,9 +16,7 @@ package struct TokenRun: WireMessage {
         if view.packedTokenIDs.count > 0 { size += WireSize.field(2, byteCount: view.packedTokenIDs.count) }
         if view.text.count > 0 { size += WireSize.field(3, byteCount: view.text.count) }
         if let finish { size += WireSize.field(4, message: finish) }
-        if view.reasoning.count > 0 { size += WireSize.field(5, byteCount: view.reasoning.count) }
-        if view.logprobs.count > 0 { size += WireSize.field(6, byteCount: view.logprobs.count) }
-        if view.toolCalls.count > 0 { size += WireSize.field(7, byteCount: view.toolCalls.count) }
+        size += view.rare.encodedSize
         return size
     }
 
@@ -27,9 +25,7 @@ package struct TokenRun: WireMessage {
         if view.packedTokenIDs.count > 0 { writer.field(2, bytes: view.packedTokenIDs) }
         if view.text.count > 0 { writer.field(3, bytes: view.text) }
         if let finish { writer.field(4, message: finish) }
-        if view.reasoning.count > 0 { writer.field(5, bytes: view.reasoning) }
-        if view.logprobs.count > 0 { writer.field(6, bytes: view.logprobs) }
-        if view.toolCalls.count > 0 { writer.field(7, bytes: view.toolCalls) }
+        view.rare.encode(to: &writer)
     }
 
     /// Valid as long as `bytes`.

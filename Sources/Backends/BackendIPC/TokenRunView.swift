@@ -13,63 +13,43 @@ package struct TokenRunView {
     package var packedTokenIDs = UnsafeRawBufferPointer(start: nil, count: 0)
     /// UTF-8 that may begin or end inside a scalar.
     package var text = UnsafeRawBufferPointer(start: nil, count: 0)
-    // Of what most runs do not have start and length are apart, because the lengths fit beside each other.
-    private var reasoningStart: UnsafeRawPointer?
-    private var logprobsStart: UnsafeRawPointer?
-    private var toolCallsStart: UnsafeRawPointer?
+    /// What `rare` is decoded from. Of what most runs do not have start and length are apart, because the lengths fit beside
+    /// each other.
+    private var rareStart: UnsafeRawPointer?
     /// The bytes that `finish` is decoded from; they have been decoded once before, without an error. Nil: it is not the last
     /// run of its sequence.
     package private(set) var finishStart: UnsafeRawPointer?
     private var finishBytes: UInt32 = 0
-    private var reasoningBytes: UInt32 = 0
-    private var logprobsBytes: UInt32 = 0
-    private var toolCallsBytes: UInt32 = 0
+    private var rareBytes: UInt32 = 0
     /// Bytes of fields that this revision does not know.
     package private(set) var unknownBytes: UInt32 = 0
 
     /// The most bytes of unknown fields in a run of any length.
     private static let unknownBytesMax = 16 * ContractLimits.unknownBytesMax
 
-    /// Makes a run that is not the last of its sequence.
+    /// Makes a run that is not the last of its sequence. `rare`: the fields of a `TokenRun` that a `RareParts` encodes.
     package init(
         sequence: UInt32, tokenCount: Int = 0,
         packedTokenIDs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        toolCalls: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+        rare: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.sequence = sequence
         self.tokenCount = tokenCount
         self.packedTokenIDs = packedTokenIDs
         self.text = text
-        set(reasoning: reasoning)
-        set(logprobs: logprobs)
-        set(toolCalls: toolCalls)
-        isPlain = reasoning.isEmpty && logprobs.isEmpty && toolCalls.isEmpty
+        isPlain = rare.isEmpty
+        setRare(rare)
     }
 
-    /// As `text`, which it comes before: what the model wrote to itself.
-    package var reasoning: UnsafeRawBufferPointer { .init(start: reasoningStart, count: Int(reasoningBytes)) }
-
-    /// The content of a `hearth.v1.Logprobs`, fit to be copied into another message; `TokenLogprob.flaw` has to check it.
-    package var logprobs: UnsafeRawBufferPointer { .init(start: logprobsStart, count: Int(logprobsBytes)) }
-
-    /// The content of a `hearth.v1.ToolCallPieces`, fit to be copied into another message; `ToolCallPiece.flaw` has to check
-    /// it. It comes behind `text`.
-    package var toolCalls: UnsafeRawBufferPointer { .init(start: toolCallsStart, count: Int(toolCallsBytes)) }
-
-    // A frame is shorter than 32 bits count.
-    private mutating func set(reasoning bytes: UnsafeRawBufferPointer) {
-        (reasoningStart, reasoningBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
+    /// What it has beside ids and text, decoded anew each time.
+    package var rare: RareParts {
+        isPlain ? RareParts() : RareParts(decoding: UnsafeRawBufferPointer(start: rareStart, count: Int(rareBytes)))
     }
 
-    private mutating func set(logprobs bytes: UnsafeRawBufferPointer) {
-        (logprobsStart, logprobsBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
-    }
-
-    private mutating func set(toolCalls bytes: UnsafeRawBufferPointer) {
-        (toolCallsStart, toolCallsBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
+    private mutating func setRare(_ bytes: UnsafeRawBufferPointer) {
+        // A frame is shorter than 32 bits count.
+        (rareStart, rareBytes) = (bytes.baseAddress, UInt32(truncatingIfNeeded: bytes.count))
     }
 
     /// How the sequence ended, decoded anew each time; nil before its last run.
@@ -113,25 +93,19 @@ package struct TokenRunView {
                 // An empty one has an address too: that behind its length.
                 finishStart = content.baseAddress
                 finishBytes = UInt32(truncatingIfNeeded: content.count)
-            case (5, .bytes):
-                if seen & 8 != 0 { throw .repeated(field: 5) }
-                seen |= 8
-                isPlain = false
-                set(reasoning: try reader.bytes())
-            case (6, .bytes):
-                if seen & 16 != 0 { throw .repeated(field: 6) }
-                seen |= 16
-                isPlain = false
-                set(logprobs: try reader.bytes())
-            case (7, .bytes):
-                if seen & 32 != 0 { throw .repeated(field: 7) }
-                seen |= 32
-                isPlain = false
-                set(toolCalls: try reader.bytes())
+            case (5, .bytes), (6, .bytes), (7, .bytes):
+                let bit: UInt8 = 8 << UInt8(truncatingIfNeeded: field.number &- 5)
+                if seen & bit != 0 { throw .repeated(field: field.number) }
+                seen |= bit
+                try reader.skip(field.type)
             default: try unknown.skip(field, from: start, in: &reader, max: Self.unknownBytesMax)
             }
         }
         unknownBytes = UInt32(truncatingIfNeeded: unknown.byteCount)
+        if seen >= 8 {
+            isPlain = false
+            setRare(bytes)
+        }
     }
 
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.

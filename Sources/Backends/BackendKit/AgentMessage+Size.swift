@@ -7,6 +7,7 @@ extension AgentMessage {
         case .start(let start): start.request.count + 128
         case .countTokens(let count): count.request.count + 128
         case .tokenize(let tokenize): tokenize.request.count + 128
+        case .embed(let embed): embed.request.count + 128
         default: 128
         }
     }

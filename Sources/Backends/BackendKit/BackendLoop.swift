@@ -78,7 +78,9 @@ final class BackendLoop<Computing: Engine> {
 
     /// Reads and writes what the socket allows, then computes one step if there is one to compute.
     private func turn() throws(End) {
-        if let deadline, step.running.isEmpty || Monotonic.now() >= deadline { throw End(status: 0) }
+        if let deadline, step.running.isEmpty && step.embeddings.isEmpty || Monotonic.now() >= deadline {
+            throw End(status: 0)
+        }
         try exchange(waitingNanoseconds: waitNanoseconds())
         try takeFrames()
         try askAgain()
@@ -151,6 +153,8 @@ extension BackendLoop {
         case .countTokens(let count): try answer(count.query, .count, count.request)
         case .tokenize(let tokenize):
             try answer(tokenize.query, tokenize.wantsText ? .text : .tokens, tokenize.request)
+        case .embed(let embed): try begin(embed)
+        case .cancelEmbed(let cancel): try self.cancel(cancel)
         case .ping(let ping): try answer(ping, tokens: step.tokens, sequences: step.running.count)
         case .shutdown(let shutdown):
             deadline = Monotonic.now().advanced(milliseconds: UInt64(shutdown.graceMilliseconds))
@@ -189,7 +193,9 @@ extension BackendLoop {
                 Loaded(
                     maxContextTokens: UInt32(clamping: model.maxContextTokens),
                     maxSequences: UInt32(clamping: model.maxSequences),
-                    samplingDefaults: model.samplingDefaults.encodedDefaults)))
+                    samplingDefaults: model.samplingDefaults.encodedDefaults,
+                    embeddingDimensions: UInt32(clamping: model.embeddingDimensions),
+                    lacking: model.lacking.map(\.name))))
         step.prepare(sequences: model.maxSequences)
     }
 
@@ -317,6 +323,55 @@ extension BackendLoop {
     }
 }
 
+// Vectors and scores.
+extension BackendLoop {
+    private func begin(_ embed: Embed) throws(End) {
+        let query = Int(embed.query)
+        do throws(EngineFault) {
+            try engine.startEmbedding(query, try EmbeddingRequest(embed))
+        } catch {
+            return try say(.embedded(Embedded(query: embed.query, fault: Fault(error))))
+        }
+        step.embeddings.append(query)
+        pace = .again
+    }
+
+    private func cancel(_ cancel: CancelEmbed) throws(End) {
+        let query = Int(cancel.query)
+        step.embeddings.removeAll { $0 == query }
+        let tokens = engine.cancelEmbedding(query)
+        pace = .again
+        let fault = Fault(.overloaded, "the query was cancelled")
+        try say(.embedded(Embedded(query: cancel.query, fault: fault, tokens: UInt32(clamping: tokens))))
+    }
+
+    private func sendEmbedded() throws(End) {
+        let answers = step.embedded
+        step.embedded = []
+        for (query, result, tokens) in answers {
+            let number = UInt32(clamping: query)
+            func failed(_ fault: EngineFault) -> Embedded {
+                Embedded(query: number, fault: Fault(fault), tokens: UInt32(clamping: tokens))
+            }
+            let answer: Embedded =
+                switch result {
+                case .success(let result) where !result.values.allSatisfy(\.isFinite):
+                    failed(
+                        EngineFault(
+                            .internal,
+                            "the model computed something that is no number; its weights are damaged, or made for another "
+                                + "arithmetic"))
+                case .success(let result):
+                    Embedded(
+                        query: number, values: result.values, tokens: result.tokens.map { UInt32(clamping: $0) },
+                        leftOutTokens: result.leftOutTokens.map { UInt32(clamping: $0) })
+                case .failure(let fault): failed(fault)
+                }
+            try say(.embedded(answer))
+        }
+    }
+}
+
 // In the middle of a step. The engine has `engine` and `step`, so nothing here may touch them.
 extension BackendLoop {
     private func attend() {
@@ -351,6 +406,7 @@ extension BackendLoop {
         case .start(let start): news.asking.append(Int(start.sequence))
         case .credit(let credit): news.asking.append(Int(credit.sequence))
         case .cancel(let cancel): news.cancelled.append(Int(cancel.sequence))
+        case .cancelEmbed(let cancel): news.cancelledEmbeddings.append(Int(cancel.query))
         default: break
         }
         deferredBytes += message.contentBytes
@@ -368,6 +424,7 @@ extension BackendLoop {
             switch message {
             case .credit(let credit) where !step.isRunning(Int(credit.sequence)): continue
             case .cancel(let cancel) where !step.isRunning(Int(cancel.sequence)): continue
+            case .cancelEmbed(let cancel) where !conversation.isOpen(embed: cancel.query): continue
             default: try take(message)
             }
         }
@@ -396,9 +453,10 @@ extension BackendLoop {
             throw End(status: 1, line: error.message, fault: Fault(error))
         }
         step.closeRun(nil)
-        if pace == .again || step.hasProgress || !step.runs.isEmpty { steps &+= 1 }
+        if pace == .again || step.hasProgress || !step.runs.isEmpty || !step.embedded.isEmpty { steps &+= 1 }
         step.hasProgress = false
         try sendRuns()
+        if !step.embedded.isEmpty { try sendEmbedded() }
     }
 
     /// Sends all runs in `step`, in one frame, or in several when that would exceed the agent's limit.
@@ -452,8 +510,6 @@ extension Step {
                 sequence: UInt32(truncatingIfNeeded: run.sequence), tokenCount: run.tokenCount,
                 packedTokenIDs: UnsafeRawBufferPointer(rebasing: ids.bytes[run.ids]),
                 text: UnsafeRawBufferPointer(rebasing: text.bytes[run.text]),
-                reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[run.reasoning]),
-                logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[run.logprobs]),
-                toolCalls: UnsafeRawBufferPointer(rebasing: toolCalls.bytes[run.toolCalls])), finish: run.finish)
+                rare: UnsafeRawBufferPointer(rebasing: rare.bytes[run.rare])), finish: run.finish)
     }
 }

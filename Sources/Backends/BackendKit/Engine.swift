@@ -47,6 +47,14 @@ public protocol Engine {
     /// out; of token ids the texts of the tokens. Otherwise as `tokenize`.
     mutating func text(_ query: Int, _ request: GenerateRequest) throws(EngineFault) -> [UInt8]?
 
+    /// Begins to compute vectors or scores, which `step` goes on with until it gives `step` the answer; called only with the
+    /// capability `.embed` or `.rerank`. `query` differs from those of all open queries; at most 8 are open. Refuse a
+    /// request here by throwing.
+    mutating func startEmbedding(_ query: Int, _ request: EmbeddingRequest) throws(EngineFault)
+
+    /// Drops an open query at once. Returns the tokens that were computed for it.
+    mutating func cancelEmbedding(_ query: Int) -> Int
+
     /// Begins a sequence: a number from 0 to below `LoadedModel.maxSequences` that is free. Refuse a request here by
     /// throwing, then the sequence is free again. Leave the computing to `step`, also that of a long prompt's tokens.
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault)
@@ -54,8 +62,9 @@ public protocol Engine {
     /// Drops a running sequence at once; its number is free again. Returns what its prompt cost.
     mutating func cancel(_ sequence: Int) -> PromptTokens
 
-    /// Computes one decode step for the sequences in `step.sequences`, and gives `step` their tokens and endings.
-    /// Called only while some sequence has credit. Keep it short: `Backend` handles what the agent says between steps. A
+    /// Computes one decode step for the sequences in `step.sequences`, and gives `step` their tokens and endings; and a part
+    /// of what `step.embeddings` wait for, so that neither starves. Called only while some sequence has credit, or some
+    /// such query is open. Keep it short: `Backend` handles what the agent says between steps. A
     /// step that may take seconds must call `step.attend` whenever a part of it is computed, or the agent takes the
     /// backend for hung, and looks into `step.news`. A fault that is thrown here ends the whole backend; use `step.fail`
     /// for the fault of one sequence.
@@ -64,6 +73,12 @@ public protocol Engine {
 
 extension Engine {
     public static var capabilities: [Capability] { [] }
+
+    public mutating func startEmbedding(_ query: Int, _ request: EmbeddingRequest) throws(EngineFault) {
+        throw EngineFault(.unsupported, "\(Self.name) makes no vectors")
+    }
+
+    public mutating func cancelEmbedding(_ query: Int) -> Int { 0 }
 
     public mutating func inspect(_ request: LoadRequest) throws(EngineFault) -> InspectedModel {
         throw EngineFault(.unsupported, "\(Self.name) does not inspect models")
@@ -86,7 +101,7 @@ extension Engine {
 public enum Pace: Equatable, Sendable {
     /// At once.
     case again
-    /// Not before a sequence starts, gets credit or is cancelled.
+    /// Not before a sequence or an embedding starts, gets credit or is cancelled.
     case idle
     /// At this time of CLOCK_MONOTONIC, in nanoseconds, or earlier when something happens.
     case at(nanoseconds: UInt64)
@@ -133,6 +148,13 @@ public struct Capability: Hashable, Sendable {
     public static let grammar = Capability("grammar")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
+    /// Makes vectors of inputs (`startEmbedding`).
+    public static let embed = Capability("embed")
+    /// Scores documents (`startEmbedding`).
+    public static let rerank = Capability("rerank")
+    /// Makes completions: never among `Engine.capabilities`, which all have it; only a model can lack it
+    /// (`LoadedModel.lacking`).
+    public static let generate = Capability("generate")
     /// Drafts tokens with a second, smaller model (`LoadRequest.draftWeightsDescriptor`).
     public static let draftModel = Capability("draft_model")
 }

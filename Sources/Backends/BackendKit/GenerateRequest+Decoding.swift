@@ -34,6 +34,19 @@ extension GenerateRequest {
         logprobs = draft.output.logprobs.map { Int(min($0, UInt32(ContractLimits.logprobAlternativesMax))) }
     }
 
+    /// Decodes a serialized `hearth.v1.EmbedInput`, whose fields are those of a request's prompt; others are skipped.
+    static func prompt(ofInput bytes: UnsafeRawBufferPointer) throws(WireError) -> Prompt? {
+        var draft = Draft()
+        var reader = WireReader(bytes)
+        while let field = try reader.next() {
+            guard try draft.mergePrompt(field, &reader) else {
+                try reader.skip(field.type)
+                continue
+            }
+        }
+        return draft.prompt
+    }
+
     /// The `hearth.v1.OutputOptions` of a request, as far as a backend has to know them.
     private struct Output {
         var logprobs: UInt32?
@@ -83,12 +96,10 @@ extension GenerateRequest {
         mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
             var reader = WireReader(bytes)
             while let field = try reader.next() {
+                if try mergePrompt(field, &reader) { continue }
                 switch (field.number, field.type) {
                 case (1, .bytes): requestID = try reader.string(field: 1)
                 case (2, .bytes): model = try reader.string(field: 2)
-                case (3, .bytes): try mergeMessages(try reader.bytes())
-                case (4, .bytes): prompt = .text(try reader.string(field: 4))
-                case (5, .bytes): try mergeTokenIDs(try reader.bytes())
                 case (6, .bytes): try sampling.merge(try reader.bytes())
                 case (7, .bytes): try stopping.merge(try reader.bytes())
                 case (8, .bytes): try output.merge(try reader.bytes())
@@ -107,6 +118,17 @@ extension GenerateRequest {
                 default: try reader.skip(field.type)
                 }
             }
+        }
+
+        /// Takes a field of the prompt; returns false for any other, which is not read.
+        mutating func mergePrompt(_ field: WireField, _ reader: inout WireReader) throws(WireError) -> Bool {
+            switch (field.number, field.type) {
+            case (3, .bytes): try mergeMessages(try reader.bytes())
+            case (4, .bytes): prompt = .text(try reader.string(field: 4))
+            case (5, .bytes): try mergeTokenIDs(try reader.bytes())
+            default: return false
+            }
+            return true
         }
 
         private mutating func mergeMessages(_ bytes: UnsafeRawBufferPointer) throws(WireError) {

@@ -97,6 +97,10 @@ public struct LoadedModel: Equatable, Sendable {
     /// The values that hold where neither a request nor the model's settings say, for consumers to see. The seed and lists
     /// are not told.
     public var samplingDefaults = Sampling()
+    /// The numbers of a vector, at most 65,536; at least 1 where the model has the capability `.embed`.
+    public var embeddingDimensions = 0
+    /// The capabilities of `Engine.capabilities` that this model lacks; `.generate` among them: it makes no completions.
+    public var lacking: [Capability] = []
 
     public init(maxContextTokens: Int, maxSequences: Int) {
         self.maxContextTokens = maxContextTokens

@@ -11,6 +11,8 @@ public struct Step: ~Copyable {
         public internal(set) var cancelled: [Int] = []
         /// The sequences that begin, or have more credit.
         public internal(set) var asking: [Int] = []
+        /// The embeddings that nobody wants any more: `Engine.cancelEmbedding` is called for each.
+        public internal(set) var cancelledEmbeddings: [Int] = []
     }
 
     /// The state of a sequence.
@@ -30,15 +32,15 @@ public struct Step: ~Copyable {
         var tokenCount: Int
         var ids: Range<Int>
         var text: Range<Int>
-        /// Behind `text` in the same buffer.
-        var reasoning: Range<Int>
-        var logprobs: Range<Int>
-        var toolCalls: Range<Int>
+        /// The fields that a `RareParts` encodes.
+        var rare: Range<Int>
         var finish: Finish?
     }
 
     /// The running sequences that had credit when the step began.
     public internal(set) var sequences: [Int] = []
+    /// The queries that wait for vectors or scores, in the order in which they came.
+    public internal(set) var embeddings: [Int] = []
     /// Answers the agent's pings during a step, as one that gets on; other messages are handled after the step. Call it
     /// whenever a part of the step is computed, as often as you like, from the thread that called `Engine.step`. It
     /// returns at once; if the agent is gone, it ends the process.
@@ -57,6 +59,7 @@ public struct Step: ~Copyable {
     var text = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var logprobs = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     var toolCalls = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
+    var rare = ByteQueue(idleBytesMax: BackendSocket.idleBytesMax)
     /// The open run: its sequence (-1: none) and where it begins.
     var openSequence = -1
     var openTokens = 0
@@ -66,6 +69,8 @@ public struct Step: ~Copyable {
     var openToolCalls = 0
     /// Where its reasoning begins; nil: it has none.
     var openReasoning: Int?
+    /// The answers of this step, by their queries.
+    var embedded: [(query: Int, result: Result<EmbeddingResult, EngineFault>, tokens: Int)] = []
     /// The first misuse of this type by the engine.
     var misuse: String?
     /// Raw bytes to send after the batch; only a test backend that breaks the contract uses this.
@@ -143,6 +148,26 @@ public struct Step: ~Copyable {
 }
 
 extension Step {
+    /// Answers an open query of `embeddings`.
+    public mutating func finish(embedding query: Int, _ result: EmbeddingResult) {
+        answer(query, .success(result), tokens: result.tokens.reduce(0, +))
+    }
+
+    /// Ends an open query with a fault. `tokens`: those that were computed for it.
+    public mutating func fail(embedding query: Int, _ fault: EngineFault, tokens: Int = 0) {
+        answer(query, .failure(fault), tokens: tokens)
+    }
+
+    private mutating func answer(_ query: Int, _ result: Result<EmbeddingResult, EngineFault>, tokens: Int) {
+        guard let index = embeddings.firstIndex(of: query) else {
+            return noteMisuse("answered the query \(query), which is not open")
+        }
+        embeddings.remove(at: index)
+        embedded.append((query, result, tokens))
+    }
+}
+
+extension Step {
     /// Makes the tables for this many sequences.
     mutating func prepare(sequences count: Int) { slots = Array(repeating: Slot(), count: count) }
 
@@ -157,11 +182,11 @@ extension Step {
         slots[sequence].credit = UInt32(clamping: UInt64(slots[sequence].credit) + UInt64(tokens))
     }
 
-    /// Whether some sequence has credit; `sequences` then has all that do.
+    /// Whether there is something to compute; `sequences` then has all that have credit.
     mutating func gather() -> Bool {
         sequences.removeAll(keepingCapacity: true)
         for sequence in running where slots[sequence].credit > 0 { sequences.append(sequence) }
-        return !sequences.isEmpty
+        return !sequences.isEmpty || !embeddings.isEmpty
     }
 
     mutating func end(
@@ -236,14 +261,25 @@ extension Step {
         openSequence = sequence
     }
 
+    /// Encodes what the open run has beside ids and text.
+    private mutating func appendRare() {
+        let isPlain = openReasoning == nil && openLogprobs == logprobs.count && openToolCalls == toolCalls.count
+        if isPlain { return }
+        let parts = RareParts(
+            reasoning: UnsafeRawBufferPointer(rebasing: text.bytes[(openReasoning ?? text.count)...]),
+            logprobs: UnsafeRawBufferPointer(rebasing: logprobs.bytes[openLogprobs...]),
+            toolCalls: UnsafeRawBufferPointer(rebasing: toolCalls.bytes[openToolCalls...]))
+        rare.encode(byteCount: parts.encodedSize) { parts.encode(to: &$0) }
+    }
+
     mutating func closeRun(_ finish: Finish?) {
         if openSequence >= 0 {
+            let begin = rare.count
+            appendRare()
             runs.append(
                 Run(
                     sequence: openSequence, tokenCount: openTokens, ids: openIDs..<ids.count,
-                    text: openText..<(openReasoning ?? text.count),
-                    reasoning: (openReasoning ?? text.count)..<text.count, logprobs: openLogprobs..<logprobs.count,
-                    toolCalls: openToolCalls..<toolCalls.count, finish: finish))
+                    text: openText..<(openReasoning ?? text.count), rare: begin..<rare.count, finish: finish))
         }
         openReasoning = nil
         openSequence = -1
@@ -261,6 +297,7 @@ extension Step {
         text.removeAll()
         logprobs.removeAll()
         toolCalls.removeAll()
+        rare.removeAll()
         openIDs = 0
         openText = 0
         openLogprobs = 0

@@ -50,6 +50,7 @@ final class BackendConnection {
     /// The handler of each sequence, by its number in the conversation.
     private var handlers: [(any SequenceHandler)?] = []
     private var questions = PromptQuestions()
+    private var embeddings = RunningEmbeddings()
     private var nextNonce: UInt64 = 1
     /// Tokens that came since the process began.
     private(set) var tokensReceived: UInt64 = 0
@@ -71,7 +72,14 @@ final class BackendConnection {
         outputFlow != .closed && output.count < limits.outputBytesMax ? conversation.freeSequences : 0
     }
 
-    /// Whether some unfinished sequence has credit.
+    var runningEmbeddings: Int { embeddings.count }
+
+    /// The embeddings that could begin now.
+    var freeEmbeddings: Int {
+        outputFlow != .closed && output.count < limits.outputBytesMax ? ContractLimits.embedsMax - embeddings.count : 0
+    }
+
+    /// Whether some unfinished sequence has credit, or an embedding runs.
     var isBusy: Bool { conversation.isBusy }
 
     /// Stops reading and writing; the sequences that still run are left to `loseAll`.
@@ -89,6 +97,7 @@ final class BackendConnection {
         conversation.loseAll()
         for handler in lost { handler?.lost(reason) }
         questions.loseAll(reason)
+        for completion in embeddings.endAll() { completion(.failure(.lost(reason))) }
     }
 }
 
@@ -158,6 +167,24 @@ extension BackendConnection {
             questions.answer(
                 number, .failure(.refused(Fault(.overloaded, "the backend is ending; try again in a moment"))))
         }
+    }
+
+    /// Nil when as many run as may, when the model lacks the capability, or when the backend does not read what was sent
+    /// before.
+    func embed(
+        _ task: Embed.Task, request: [UInt8], completion: @escaping RunningEmbeddings.Completion
+    ) -> RunningEmbedding? {
+        guard freeEmbeddings > 0, conversation.isCapable(of: task.capability) else { return nil }
+        let number = embeddings.begin(completion)
+        guard say(.embed(Embed(query: number, task: task, request: request))) else {
+            _ = embeddings.end(number)
+            return nil
+        }
+        return RunningEmbedding(connection: self, query: number)
+    }
+
+    func cancelEmbedding(_ number: UInt32) {
+        if embeddings.cancel(number) { say(.cancelEmbed(CancelEmbed(query: number))) }
     }
 
     @discardableResult
@@ -296,6 +323,9 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                 if let result = tokenized.result {
                     questions.answer(tokenized.query, result.map(PromptAnswer.init).mapError { .refused($0) })
                 }
+            case .embedded(let embedded):
+                embeddings.end(embedded.query)?(.success(embedded))
+                owner?.roomFreed()
             case .pong(let pong): owner?.heard(pong)
             case .fatal(let fault): owner?.gaveUp(fault)
             case .inspected(let inspected): owner?.heard(inspected)

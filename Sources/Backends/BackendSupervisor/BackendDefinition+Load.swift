@@ -45,6 +45,9 @@ extension BackendDefinition {
                 "knows only temperature, topP, topK, minP and the penalties; leave the rest of \"sampling\" out of the model's"
                 + " settings"
         }
+        guard model.embeddingDimensions.isEmpty || capabilities.contains(Hello.embed) else {
+            return "makes no vectors; leave \"embedding\" out of the model's settings"
+        }
         guard !model.draftLookup || capabilities.contains(Hello.draftLookup) else {
             return "drafts no tokens; leave \"draft\" out of the model's settings"
         }

@@ -22,8 +22,11 @@ package final class ManagedBackend {
 
     /// "name/version" from its Hello; empty before the first.
     package private(set) var version = ""
-    /// The capabilities that its Hello named and that matter to consumers.
+    /// The capabilities that its Hello named and that matter to consumers, without those that its model lacks, and "generate"
+    /// unless it does.
     package private(set) var capabilities: [String] = []
+    /// The numbers of a vector; 0: its model makes none, or was not loaded yet.
+    package private(set) var embeddingDimensions: UInt32 = 0
     /// Whether it looks for stop strings itself.
     package private(set) var matchesStops = false
     /// The digest of the weights (`ModelWeights.digest`); empty without weights, or before they were read.
@@ -152,6 +155,10 @@ extension ManagedBackend {
     /// Times it was started again after it was lost.
     package var restarts: UInt32 { lifecycle.restarts }
     package var runningSequences: UInt32 { UInt32(clamping: connection?.runningSequences ?? 0) }
+    /// Sequences and embeddings.
+    package var runningRequests: UInt32 {
+        UInt32(clamping: (connection?.runningSequences ?? 0) + (connection?.runningEmbeddings ?? 0))
+    }
     /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
     package var recentLog: [String] { log.lines }
 
@@ -185,6 +192,27 @@ extension ManagedBackend {
         }
         return sequence
     }
+
+    /// Begins an embedding with a serialized `hearth.v1.EmbedRequest` or `RerankRequest`, passed on as it is. Nil when the
+    /// backend is not ready or has no room; `Supervisor.onAvailable` tells when to try again. Calls back once.
+    package func embed(
+        _ task: Embed.Task, request: [UInt8], keepAliveSeconds: UInt32?,
+        completion: @escaping @IOLoop (Result<Embedded, UnansweredQuestion>) -> Void
+    ) -> RunningEmbedding? {
+        guard freeEmbeddings > 0 else { return nil }
+        let running = connection?.embed(task, request: request, completion: completion)
+        if running != nil { wasUsed(keepAliveSeconds: keepAliveSeconds) }
+        return running
+    }
+
+    /// How many embeddings could begin on it now.
+    var freeEmbeddings: Int {
+        guard case .ready = lifecycle.phase, lifecycle.drain == nil else { return 0 }
+        return connection?.freeEmbeddings ?? 0
+    }
+
+    /// The shorter lengths that vectors can be cut to.
+    package var shorterDimensions: [UInt32] { launched.model.embeddingDimensions }
 
     /// How many sequences could begin on it now.
     var freeSequences: Int {
@@ -273,7 +301,7 @@ extension ManagedBackend {
     /// A file that it needs is not as it was when it was launched.
     private var filesHaveChanged: Bool { filesAtLaunch?.isComplete == true && files != filesAtLaunch }
 
-    var isIdle: Bool { connection?.runningSequences ?? 0 == 0 }
+    var isIdle: Bool { runningRequests == 0 }
 
     /// Calls back once no process runs or is being started.
     func whenEnded(_ body: @escaping @IOLoop () -> Void) {
@@ -436,7 +464,8 @@ extension ManagedBackend {
 extension ManagedBackend: BackendConnectionOwner {
     func heard(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
-        capabilities = hello.capabilities.filter { !Hello.ofAgent.contains($0) }.map { printable($0) }
+        capabilities =
+            [Hello.generate] + hello.capabilities.filter { !Hello.ofAgent.contains($0) }.map { printable($0) }
         matchesStops = hello.capabilities.contains(Hello.stopStrings)
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
         if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
@@ -459,6 +488,11 @@ extension ManagedBackend: BackendConnectionOwner {
 
     private func reject(_ reason: String) {
         connection?.reject(Reject(reason: reason))
+        refuse(reason)
+    }
+
+    /// Ends it, because its owner has to change something.
+    private func refuse(_ reason: String) {
         apply { $0.gaveUp(reason, forOwner: true, at: $1) }
     }
 
@@ -468,6 +502,13 @@ extension ManagedBackend: BackendConnectionOwner {
         maxContextTokens = loaded.maxContextTokens
         maxSequences = loaded.maxSequences
         ownSamplingDefaults = loaded.samplingDefaults
+        embeddingDimensions = loaded.embeddingDimensions
+        capabilities.removeAll(where: loaded.lacking.contains)
+        if let longest = shorterDimensions.last, longest >= max(1, loaded.embeddingDimensions) {
+            return refuse(
+                "makes vectors of \(loaded.embeddingDimensions) numbers, none of which can be cut to \(longest); correct"
+                    + " \"embedding\" in the model's settings")
+        }
         wasReady = true
         apply { $0.loaded(at: $1) }
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])

@@ -55,7 +55,8 @@ final class PromptQuestions {
     func ask(
         timeoutMilliseconds: UInt64, _ completion: @escaping @IOLoop (Result<PromptAnswer, UnansweredQuestion>) -> Void
     ) -> UInt32 {
-        repeat { lastNumber &+= 1 } while open[lastNumber] != nil
+        // Embeddings have the upper half (`RunningEmbeddings`).
+        repeat { lastNumber = (lastNumber &+ 1) & (.max >> 1) } while open[lastNumber] != nil
         let number = lastNumber
         let timer = IOLoop.schedule(afterMilliseconds: timeoutMilliseconds) { [weak self] in
             self?.giveUp(number, afterMilliseconds: timeoutMilliseconds)

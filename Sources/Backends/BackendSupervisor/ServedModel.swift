@@ -48,6 +48,14 @@ package struct ServedModel {
     /// The process that is loaded for a request that waits; nil: none is.
     var next: ManagedBackend? { replicas.next.map { processes[$0] } }
 
+    /// The process that an embedding begins on, the one with the most room; nil: none has any. While another model waits
+    /// for memory (`isYielding`), only the first that is ready takes new ones.
+    func processForEmbedding(isYielding: Bool) -> ManagedBackend? {
+        let ready = processes.filter { $0.state == .ready }
+        let best = (isYielding ? Array(ready.prefix(1)) : ready).max { $0.freeEmbeddings < $1.freeEmbeddings }
+        return best?.freeEmbeddings ?? 0 > 0 ? best : nil
+    }
+
     /// The process that a request of this cache scope begins on; nil: none has a free sequence.
     func process(for cacheScope: () -> [UInt8], isYielding: Bool) -> ManagedBackend? {
         // Nothing is to be chosen, and the scope need not be known.

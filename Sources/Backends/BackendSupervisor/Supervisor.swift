@@ -404,6 +404,11 @@ extension Supervisor {
         model.process(for: cacheScope, isYielding: model.isOnDemand && !shortOfMemory.isEmpty)
     }
 
+    /// The process that an embedding by this model begins on; nil: none has room.
+    package func processForEmbedding(_ model: ServedModel) -> ManagedBackend? {
+        model.processForEmbedding(isYielding: model.isOnDemand && !shortOfMemory.isEmpty)
+    }
+
     /// The budget for all models, read from the kernel at most every `memoryReadMilliseconds`: reading it for each
     /// request would let strangers make the loop read files. Memory that a model frees or takes moves between what is
     /// available and what models hold, so their sum stays right meanwhile.

@@ -31,10 +31,9 @@ struct Hearth: AsyncParsableCommand {
             """,
         version: HearthVersion.current,
         subcommands: [
-            ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, PullCommand.self,
-            ModelsCommand.self, PsCommand.self, BackendsCommand.self, LogsCommand.self, StatusCommand.self,
-            LimitsCommand.self,
-            MetricsCommand.self, KeyCommand.self,
+            ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, EmbedCommand.self,
+            RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
+            LogsCommand.self, StatusCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
             TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }

@@ -52,7 +52,9 @@ struct ModelsShowCommand: AsyncParsableCommand {
     private static func template(_ details: Hearth_Admin_V1_ModelDetails) -> String {
         if !details.templateFlaw.isEmpty { return "unusable: it \(details.templateFlaw)" }
         if details.hasChatTemplate_p { return "its own" }
-        return details.architecture.isEmpty ? "" : "none: it completes text"
+        // Before it was loaded, its capabilities are unknown.
+        let completes = details.capabilities.isEmpty || details.capabilities.contains("generate")
+        return details.architecture.isEmpty ? "" : completes ? "none: it completes text" : "none"
     }
 
     private static func context(_ details: Hearth_Admin_V1_ModelDetails) -> String {

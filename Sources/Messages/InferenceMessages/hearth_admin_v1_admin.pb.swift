@@ -379,6 +379,15 @@ package nonisolated struct Hearth_Admin_V1_Status: Sendable {
   /// The folder of models that pulled ones are put into; empty: it has none.
   package var modelsFolder: String = String()
 
+  /// Requests of `Embed` and `Rerank` that were answered since the agent began.
+  package var embeddingsFinished: UInt64 = 0
+
+  /// Those that were not, cancelled calls among them.
+  package var embeddingsFailed: UInt64 = 0
+
+  /// Tokens that were computed for them.
+  package var embeddedTokens: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -573,7 +582,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._restarts = newValue}
   }
 
-  /// Sequences that run now.
+  /// Sequences and embeddings that run now.
   package var running: UInt32 {
     get {_storage._running}
     set {_uniqueStorage()._running = newValue}
@@ -585,7 +594,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._maxSequences = newValue}
   }
 
-  /// Requests that wait for a sequence of the model, whichever of its processes has it.
+  /// Requests that wait for the model, whichever of its processes they get.
   package var waiting: UInt32 {
     get {_storage._waiting}
     set {_uniqueStorage()._waiting = newValue}
@@ -1376,7 +1385,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{c}\u{c}\u{1}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1397,6 +1406,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.residualRisks) }()
       case 14: try { try decoder.decodeSingularStringField(value: &self.modelsFolder) }()
+      case 15: try { try decoder.decodeSingularUInt64Field(value: &self.embeddingsFinished) }()
+      case 16: try { try decoder.decodeSingularUInt64Field(value: &self.embeddingsFailed) }()
+      case 17: try { try decoder.decodeSingularUInt64Field(value: &self.embeddedTokens) }()
       default: break
       }
     }
@@ -1442,6 +1454,15 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if !self.modelsFolder.isEmpty {
       try visitor.visitSingularStringField(value: self.modelsFolder, fieldNumber: 14)
     }
+    if self.embeddingsFinished != 0 {
+      try visitor.visitSingularUInt64Field(value: self.embeddingsFinished, fieldNumber: 15)
+    }
+    if self.embeddingsFailed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.embeddingsFailed, fieldNumber: 16)
+    }
+    if self.embeddedTokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.embeddedTokens, fieldNumber: 17)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1459,6 +1480,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     if lhs.backends != rhs.backends {return false}
     if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.modelsFolder != rhs.modelsFolder {return false}
+    if lhs.embeddingsFinished != rhs.embeddingsFinished {return false}
+    if lhs.embeddingsFailed != rhs.embeddingsFailed {return false}
+    if lhs.embeddedTokens != rhs.embeddedTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -19,20 +19,20 @@
 ///   agent:   Welcome, Load              or Reject, and the end
 ///   backend: LoadProgress..., Loaded    within the load time of its manifest (10 min by default); or Inspected, and the
 ///                                       end, where Load asks for an inspection only
-///   agent:   Start, Credit, Cancel, CountTokens, Tokenize, Ping     in any order from now on
-///   backend: TokenBatch, TokenCount, Tokenized, Pong
+///   agent:   Start, Credit, Cancel, CountTokens, Tokenize, Embed, CancelEmbed, Ping     in any order from now on
+///   backend: TokenBatch, TokenCount, Tokenized, Embedded, Pong
 ///   agent:   Shutdown                   the backend ends its process within the grace
 /// The contract is stricter than protobuf itself: an envelope holds exactly one body, and a run holds no field twice.
 /// Anything else, or a message at the wrong time, breaks the contract; a backend that breaks it is killed, and the
 /// reason is recorded.
 ///
-/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch and a Tokenized, has at most 4,096
-/// bytes. Unknown fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
+/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch, a Tokenized and an Embedded, has at
+/// most 4,096 bytes. Unknown fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
 /// the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
 /// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `TokenRun.logprobs`,
-/// `Finish.stop` and `Tokenize`; it may still grow until a release numbers it.
+/// `Finish.stop`, `Tokenize`, `Embed` and `Loaded.lacking`; it may still grow until a release numbers it.
 ///
 /// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
 /// reported to its owner and decides nothing.
@@ -152,6 +152,24 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     set {body = .tokenize(newValue)}
   }
 
+  /// Asks for vectors or scores. Revision 2.
+  package var embed: Hearth_Backend_V1_Embed {
+    get {
+      if case .embed(let v)? = body {return v}
+      return Hearth_Backend_V1_Embed()
+    }
+    set {body = .embed(newValue)}
+  }
+
+  /// Nobody waits for them any more. Revision 2.
+  package var cancelEmbed: Hearth_Backend_V1_CancelEmbed {
+    get {
+      if case .cancelEmbed(let v)? = body {return v}
+      return Hearth_Backend_V1_CancelEmbed()
+    }
+    set {body = .cancelEmbed(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -175,6 +193,10 @@ package nonisolated struct Hearth_Backend_V1_AgentEnvelope: Sendable {
     case shutdown(Hearth_Backend_V1_Shutdown)
     /// Asks what a prompt becomes. Revision 2.
     case tokenize(Hearth_Backend_V1_Tokenize)
+    /// Asks for vectors or scores. Revision 2.
+    case embed(Hearth_Backend_V1_Embed)
+    /// Nobody waits for them any more. Revision 2.
+    case cancelEmbed(Hearth_Backend_V1_CancelEmbed)
 
   }
 
@@ -270,6 +292,15 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     set {body = .tokenized(newValue)}
   }
 
+  /// Answers `Embed`. Revision 2.
+  package var embedded: Hearth_Backend_V1_Embedded {
+    get {
+      if case .embedded(let v)? = body {return v}
+      return Hearth_Backend_V1_Embedded()
+    }
+    set {body = .embedded(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -291,6 +322,8 @@ package nonisolated struct Hearth_Backend_V1_BackendEnvelope: Sendable {
     case inspected(Hearth_Backend_V1_Inspected)
     /// Answers `Tokenize`. Revision 2.
     case tokenized(Hearth_Backend_V1_Tokenized)
+    /// Answers `Embed`. Revision 2.
+    case embedded(Hearth_Backend_V1_Embedded)
 
   }
 
@@ -319,9 +352,9 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
   /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "tools"
-  /// (`TokenRun.tool_calls`), and "parts", "images", "audio", "samplers", "logit_bias", "min_tokens" and "grammar" for the
-  /// fields of a request that name them in inference.proto. A capability that is not named is never used: a request that needs
-  /// it is refused. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`TokenRun.tool_calls`), "embed" and "rerank" (`Embed`), and "parts", "images", "audio", "samplers", "logit_bias",
+  /// "min_tokens" and "grammar" for the fields of a request that name them in inference.proto. A capability that is not
+  /// named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -342,7 +375,8 @@ package nonisolated struct Hearth_Backend_V1_Welcome: Sendable {
   package var maxFrameBytes: UInt32 = 0
 
   /// How often the agent sends `Ping`, in milliseconds. A backend that answers none for three intervals, or whose
-  /// `Pong.steps` stands still while sequences with credit are unfinished for the stall time, is restarted.
+  /// `Pong.steps` stands still while sequences with credit are unfinished, or an `Embed` is open, for the stall time, is
+  /// restarted.
   package var pingIntervalMilliseconds: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -506,6 +540,14 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
   package var hasSamplingDefaults: Bool {self._samplingDefaults != nil}
   /// Clears the value of `samplingDefaults`. Subsequent reads from it will return its default value.
   package mutating func clearSamplingDefaults() {self._samplingDefaults = nil}
+
+  /// The numbers of a vector, at most 65,536; at least 1 where the model has the capability "embed". Revision 2.
+  package var embeddingDimensions: UInt32 = 0
+
+  /// The capabilities that `Hello` named and that this model lacks: they are not asked of it. "generate" stands for
+  /// `Start`, which no capability of `Hello` names: a model that lacks it makes no completions. At most 32 names of at
+  /// most 64 bytes. Revision 2.
+  package var lacking: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -791,6 +833,103 @@ package nonisolated struct Hearth_Backend_V1_Tokenized: Sendable {
   }
 
   package init() {}
+}
+
+/// Asks for vectors, of a backend whose `Hello` named "embed", or for scores, of one that named "rerank". The agent has
+/// checked what `EmbedRequest` and `RerankRequest` say of their ranges. The backend answers every `Embed` with exactly one
+/// `Embedded`; while one is open it must make progress (`Pong.steps`), as with a sequence that has credit. At most 8 are
+/// open at once. Revision 2.
+package nonisolated struct Hearth_Backend_V1_Embed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Returned in `Embedded`. It differs from those of all open queries, also of `CountTokens` and `Tokenize`.
+  package var query: UInt32 = 0
+
+  package var request: Hearth_Backend_V1_Embed.OneOf_Request? = nil
+
+  /// The consumer's request. `normalise` and `dimensions` are the agent's: it divides and cuts the vectors.
+  package var embed: Hearth_V1_EmbedRequest {
+    get {
+      if case .embed(let v)? = request {return v}
+      return Hearth_V1_EmbedRequest()
+    }
+    set {request = .embed(newValue)}
+  }
+
+  /// The consumer's request. `top_n` is the agent's.
+  package var rerank: Hearth_V1_RerankRequest {
+    get {
+      if case .rerank(let v)? = request {return v}
+      return Hearth_V1_RerankRequest()
+    }
+    set {request = .rerank(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Request: Equatable, Sendable {
+    /// The consumer's request. `normalise` and `dimensions` are the agent's: it divides and cuts the vectors.
+    case embed(Hearth_V1_EmbedRequest)
+    /// The consumer's request. `top_n` is the agent's.
+    case rerank(Hearth_V1_RerankRequest)
+
+  }
+
+  package init() {}
+}
+
+/// Stop computing this `Embed` within one step, and answer it with a fault. One that crosses the answer on the way is
+/// ignored. Revision 2.
+package nonisolated struct Hearth_Backend_V1_CancelEmbed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `Embed`.
+  package var query: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The answer to `Embed`: a fault, or numbers for all inputs. Revision 2.
+package nonisolated struct Hearth_Backend_V1_Embedded: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `Embed`.
+  package var query: UInt32 = 0
+
+  /// It failed; CODE_CONTEXT_OVERFLOW names the input and both numbers.
+  package var fault: Hearth_Backend_V1_Fault {
+    get {_fault ?? Hearth_Backend_V1_Fault()}
+    set {_fault = newValue}
+  }
+  /// Returns true if `fault` has been explicitly set.
+  package var hasFault: Bool {self._fault != nil}
+  /// Clears the value of `fault`. Subsequent reads from it will return its default value.
+  package mutating func clearFault() {self._fault = nil}
+
+  /// The vectors of the inputs, one behind the other, each with `Loaded.embedding_dimensions` numbers; or the score of each
+  /// document. Finite; at most 250,000. Packed.
+  package var values: [Float] = []
+
+  /// The tokens that were computed for each input or document, at most `Loaded.max_context_tokens`; the consumer is charged
+  /// for them. With a fault: one number, those that were computed until then, or none. Packed.
+  package var tokens: [UInt32] = []
+
+  /// The tokens that were cut from each input or document; empty where none was cut. Packed.
+  package var leftOutTokens: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _fault: Hearth_Backend_V1_Fault? = nil
 }
 
 /// Asks whether the backend makes progress.
@@ -1099,7 +1238,7 @@ fileprivate nonisolated let _protobuf_package = "hearth.backend.v1"
 
 nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AgentEnvelope"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}reject\0\u{1}load\0\u{1}start\0\u{1}credit\0\u{1}cancel\0\u{3}count_tokens\0\u{1}ping\0\u{1}shutdown\0\u{1}tokenize\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}reject\0\u{1}load\0\u{1}start\0\u{1}credit\0\u{1}cancel\0\u{3}count_tokens\0\u{1}ping\0\u{1}shutdown\0\u{1}tokenize\0\u{1}embed\0\u{3}cancel_embed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1237,6 +1376,32 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
           self.body = .tokenize(v)
         }
       }()
+      case 11: try {
+        var v: Hearth_Backend_V1_Embed?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .embed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .embed(v)
+        }
+      }()
+      case 12: try {
+        var v: Hearth_Backend_V1_CancelEmbed?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .cancelEmbed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .cancelEmbed(v)
+        }
+      }()
       default: break
       }
     }
@@ -1288,6 +1453,14 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
       guard case .tokenize(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     }()
+    case .embed?: try {
+      guard case .embed(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .cancelEmbed?: try {
+      guard case .cancelEmbed(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1302,7 +1475,7 @@ nonisolated extension Hearth_Backend_V1_AgentEnvelope: SwiftProtobuf.Message, Sw
 
 nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BackendEnvelope"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0\u{1}inspected\0\u{1}tokenized\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}load_progress\0\u{1}loaded\0\u{1}tokens\0\u{3}token_count\0\u{1}pong\0\u{1}fatal\0\u{1}inspected\0\u{1}tokenized\0\u{1}embedded\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1427,6 +1600,19 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
           self.body = .tokenized(v)
         }
       }()
+      case 10: try {
+        var v: Hearth_Backend_V1_Embedded?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .embedded(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .embedded(v)
+        }
+      }()
       default: break
       }
     }
@@ -1473,6 +1659,10 @@ nonisolated extension Hearth_Backend_V1_BackendEnvelope: SwiftProtobuf.Message, 
     case .tokenized?: try {
       guard case .tokenized(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .embedded?: try {
+      guard case .embedded(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     }()
     case nil: break
     }
@@ -1787,7 +1977,7 @@ nonisolated extension Hearth_Backend_V1_LoadProgress: SwiftProtobuf.Message, Swi
 
 nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Loaded"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_context_tokens\0\u{3}max_sequences\0\u{4}\u{8}sampling_defaults\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_context_tokens\0\u{3}max_sequences\0\u{4}\u{8}sampling_defaults\0\u{3}embedding_dimensions\0\u{1}lacking\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1798,6 +1988,8 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.maxContextTokens) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.maxSequences) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._samplingDefaults) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.embeddingDimensions) }()
+      case 12: try { try decoder.decodeRepeatedStringField(value: &self.lacking) }()
       default: break
       }
     }
@@ -1817,6 +2009,12 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
     try { if let v = self._samplingDefaults {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     } }()
+    if self.embeddingDimensions != 0 {
+      try visitor.visitSingularUInt32Field(value: self.embeddingDimensions, fieldNumber: 11)
+    }
+    if !self.lacking.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lacking, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1824,6 +2022,8 @@ nonisolated extension Hearth_Backend_V1_Loaded: SwiftProtobuf.Message, SwiftProt
     if lhs.maxContextTokens != rhs.maxContextTokens {return false}
     if lhs.maxSequences != rhs.maxSequences {return false}
     if lhs._samplingDefaults != rhs._samplingDefaults {return false}
+    if lhs.embeddingDimensions != rhs.embeddingDimensions {return false}
+    if lhs.lacking != rhs.lacking {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2267,6 +2467,162 @@ nonisolated extension Hearth_Backend_V1_Tokenized: SwiftProtobuf.Message, SwiftP
   package static func ==(lhs: Hearth_Backend_V1_Tokenized, rhs: Hearth_Backend_V1_Tokenized) -> Bool {
     if lhs.query != rhs.query {return false}
     if lhs.result != rhs.result {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_Embed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Embed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}query\0\u{1}embed\0\u{1}rerank\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.query) }()
+      case 2: try {
+        var v: Hearth_V1_EmbedRequest?
+        var hadOneofValue = false
+        if let current = self.request {
+          hadOneofValue = true
+          if case .embed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.request = .embed(v)
+        }
+      }()
+      case 3: try {
+        var v: Hearth_V1_RerankRequest?
+        var hadOneofValue = false
+        if let current = self.request {
+          hadOneofValue = true
+          if case .rerank(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.request = .rerank(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.query != 0 {
+      try visitor.visitSingularUInt32Field(value: self.query, fieldNumber: 1)
+    }
+    switch self.request {
+    case .embed?: try {
+      guard case .embed(let v)? = self.request else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .rerank?: try {
+      guard case .rerank(let v)? = self.request else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_Embed, rhs: Hearth_Backend_V1_Embed) -> Bool {
+    if lhs.query != rhs.query {return false}
+    if lhs.request != rhs.request {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_CancelEmbed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CancelEmbed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}query\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.query) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.query != 0 {
+      try visitor.visitSingularUInt32Field(value: self.query, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_CancelEmbed, rhs: Hearth_Backend_V1_CancelEmbed) -> Bool {
+    if lhs.query != rhs.query {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Backend_V1_Embedded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Embedded"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}query\0\u{1}fault\0\u{1}values\0\u{1}tokens\0\u{3}left_out_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.query) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._fault) }()
+      case 3: try { try decoder.decodeRepeatedFloatField(value: &self.values) }()
+      case 4: try { try decoder.decodeRepeatedUInt32Field(value: &self.tokens) }()
+      case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.leftOutTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.query != 0 {
+      try visitor.visitSingularUInt32Field(value: self.query, fieldNumber: 1)
+    }
+    try { if let v = self._fault {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.values.isEmpty {
+      try visitor.visitPackedFloatField(value: self.values, fieldNumber: 3)
+    }
+    if !self.tokens.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.tokens, fieldNumber: 4)
+    }
+    if !self.leftOutTokens.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.leftOutTokens, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Backend_V1_Embedded, rhs: Hearth_Backend_V1_Embedded) -> Bool {
+    if lhs.query != rhs.query {return false}
+    if lhs._fault != rhs._fault {return false}
+    if lhs.values != rhs.values {return false}
+    if lhs.tokens != rhs.tokens {return false}
+    if lhs.leftOutTokens != rhs.leftOutTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -192,6 +192,55 @@ package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseI
 
 }
 
+/// How the vectors of an input's tokens become one.
+package nonisolated enum Hearth_V1_Pooling: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// Their mean.
+  case mean // = 1
+
+  /// The first token's.
+  case cls // = 2
+
+  /// The last token's.
+  case last // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .mean
+    case 2: self = .cls
+    case 3: self = .last
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .mean: return 1
+    case .cls: return 2
+    case .last: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Hearth_V1_Pooling] = [
+    .unspecified,
+    .mean,
+    .cls,
+    .last,
+  ]
+
+}
+
 /// Whether a request would be served now.
 package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -1589,6 +1638,243 @@ package nonisolated struct Hearth_V1_ApplyTemplateResponse: Sendable {
   package init() {}
 }
 
+/// Asks for vectors. At most 4 MiB encoded.
+package nonisolated struct Hearth_V1_EmbedRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `GenerateRequest`.
+  package var model: String = String()
+
+  /// At least one and at most 1,024; and all vectors together have at most 250,000 numbers, those that `dimensions` cuts
+  /// away included: 651 vectors of 384, or 61 of 4,096.
+  package var inputs: [Hearth_V1_EmbedInput] = []
+
+  /// How the vectors of an input's tokens become one. Unspecified: as the model was trained.
+  package var pooling: Hearth_V1_Pooling = .unspecified
+
+  /// Whether each vector is divided by its Euclidean length. Absent: true. One of length 0 stays as it is.
+  package var normalise: Bool {
+    get {_normalise ?? false}
+    set {_normalise = newValue}
+  }
+  /// Returns true if `normalise` has been explicitly set.
+  package var hasNormalise: Bool {self._normalise != nil}
+  /// Clears the value of `normalise`. Subsequent reads from it will return its default value.
+  package mutating func clearNormalise() {self._normalise = nil}
+
+  /// So many numbers of each vector, from its beginning; what is left is normalised. One of `Model.embedding`: no other
+  /// length has a meaning. Absent: all.
+  package var dimensions: UInt32 {
+    get {_dimensions ?? 0}
+    set {_dimensions = newValue}
+  }
+  /// Returns true if `dimensions` has been explicitly set.
+  package var hasDimensions: Bool {self._dimensions != nil}
+  /// Clears the value of `dimensions`. Subsequent reads from it will return its default value.
+  package mutating func clearDimensions() {self._dimensions = nil}
+
+  /// Cut inputs that have more tokens than the model's context, and say so in `Embedding.left_out_tokens`. Otherwise they
+  /// are refused.
+  package var truncate: Bool = false
+
+  /// As in `GenerateRequest`.
+  package var keepAlive: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_keepAlive ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_keepAlive = newValue}
+  }
+  /// Returns true if `keepAlive` has been explicitly set.
+  package var hasKeepAlive: Bool {self._keepAlive != nil}
+  /// Clears the value of `keepAlive`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepAlive() {self._keepAlive = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _normalise: Bool? = nil
+  fileprivate var _dimensions: UInt32? = nil
+  fileprivate var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
+}
+
+/// What a vector is made of.
+package nonisolated struct Hearth_V1_EmbedInput: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Required, and not empty; its tokens must fit the model's context.
+  package var input: Hearth_V1_EmbedInput.OneOf_Input? = nil
+
+  /// As in `GenerateRequest`: a conversation in the model's chat template.
+  package var messages: Hearth_V1_Messages {
+    get {
+      if case .messages(let v)? = input {return v}
+      return Hearth_V1_Messages()
+    }
+    set {input = .messages(newValue)}
+  }
+
+  /// Text; special tokens that the model's vocabulary adds are added, and none are parsed.
+  package var text: String {
+    get {
+      if case .text(let v)? = input {return v}
+      return String()
+    }
+    set {input = .text(newValue)}
+  }
+
+  /// Token ids of the model's own vocabulary, given as they are.
+  package var tokenIds: Hearth_V1_TokenIds {
+    get {
+      if case .tokenIds(let v)? = input {return v}
+      return Hearth_V1_TokenIds()
+    }
+    set {input = .tokenIds(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// Required, and not empty; its tokens must fit the model's context.
+  package nonisolated enum OneOf_Input: Equatable, Sendable {
+    /// As in `GenerateRequest`: a conversation in the model's chat template.
+    case messages(Hearth_V1_Messages)
+    /// Text; special tokens that the model's vocabulary adds are added, and none are parsed.
+    case text(String)
+    /// Token ids of the model's own vocabulary, given as they are.
+    case tokenIds(Hearth_V1_TokenIds)
+
+  }
+
+  package init() {}
+}
+
+/// The answer to `Embed`.
+package nonisolated struct Hearth_V1_EmbedResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// One for each input, in the same order.
+  package var embeddings: [Hearth_V1_Embedding] = []
+
+  /// Tokens computed for all inputs together. They are charged as those of a prompt.
+  package var promptTokens: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The vector of one input.
+package nonisolated struct Hearth_V1_Embedding: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Finite numbers.
+  package var vector: [Float] = []
+
+  /// Tokens of the input that were computed.
+  package var tokens: UInt32 = 0
+
+  /// Tokens of the input that `EmbedRequest.truncate` cut.
+  package var leftOutTokens: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks for scores. At most 4 MiB encoded.
+package nonisolated struct Hearth_V1_RerankRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `GenerateRequest`.
+  package var model: String = String()
+
+  /// What the documents are to answer. Required.
+  package var query: String = String()
+
+  /// At least one and at most 1,024, none of them empty. Each is computed with the query, and both must fit the model's
+  /// context.
+  package var documents: [String] = []
+
+  /// Answer with so many documents, those with the highest scores; at least 1. Absent: with all.
+  package var topN: UInt32 {
+    get {_topN ?? 0}
+    set {_topN = newValue}
+  }
+  /// Returns true if `topN` has been explicitly set.
+  package var hasTopN: Bool {self._topN != nil}
+  /// Clears the value of `topN`. Subsequent reads from it will return its default value.
+  package mutating func clearTopN() {self._topN = nil}
+
+  /// Cut documents that do not fit, and say so in `RankedDocument.left_out_tokens`. Otherwise they are refused.
+  package var truncate: Bool = false
+
+  /// As in `GenerateRequest`.
+  package var keepAlive: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_keepAlive ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_keepAlive = newValue}
+  }
+  /// Returns true if `keepAlive` has been explicitly set.
+  package var hasKeepAlive: Bool {self._keepAlive != nil}
+  /// Clears the value of `keepAlive`. Subsequent reads from it will return its default value.
+  package mutating func clearKeepAlive() {self._keepAlive = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _topN: UInt32? = nil
+  fileprivate var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
+}
+
+/// The answer to `Rerank`.
+package nonisolated struct Hearth_V1_RerankResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The document with the highest score first; of those with the same score, the earlier one.
+  package var documents: [Hearth_V1_RankedDocument] = []
+
+  /// Tokens computed for all documents together, query included. They are charged as those of a prompt.
+  package var promptTokens: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The score of one document.
+package nonisolated struct Hearth_V1_RankedDocument: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its place in `RerankRequest.documents`, from 0.
+  package var index: UInt32 = 0
+
+  /// What the model's head computed, finite; higher is better. Most models compute a logit, whose logistic function
+  /// 1 / (1 + exp(-score)) is a probability. Scores of one model can be compared, those of two cannot.
+  package var score: Float = 0
+
+  /// Tokens computed for it, query included.
+  package var tokens: UInt32 = 0
+
+  /// Tokens of the document that `RerankRequest.truncate` cut.
+  package var leftOutTokens: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks for one page of the models.
 package nonisolated struct Hearth_V1_ListModelsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1638,9 +1924,9 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Tokens of prompt and completion together; 0 before the model was loaded.
   package var maxContextTokens: UInt32 = 0
 
-  /// The capabilities of its backend beyond plain completion: those of `GenerateRequest`, "count_tokens" (`CountTokens`),
-  /// "tokenize" (`Tokenize`, `Detokenize`, `ApplyTemplate`) and "reasoning" (`Delta.reasoning`). Known once its backend has
-  /// run.
+  /// What can be asked of it: "generate" (`Chat`, `Generate`) with the capabilities of `GenerateRequest`, "count_tokens"
+  /// (`CountTokens`), "tokenize" (`Tokenize`, `Detokenize`, `ApplyTemplate`), "reasoning" (`Delta.reasoning`), "embed"
+  /// (`Embed`) and "rerank" (`Rerank`). Known once its backend has run.
   package var capabilities: [String] = []
 
   /// Whether a request would be served now.
@@ -1666,11 +1952,40 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// Clears the value of `samplingDefaults`. Subsequent reads from it will return its default value.
   package mutating func clearSamplingDefaults() {self._samplingDefaults = nil}
 
+  /// The vectors that it makes. Absent where it makes none, and before its backend has run.
+  package var embedding: Hearth_V1_ModelEmbedding {
+    get {_embedding ?? Hearth_V1_ModelEmbedding()}
+    set {_embedding = newValue}
+  }
+  /// Returns true if `embedding` has been explicitly set.
+  package var hasEmbedding: Bool {self._embedding != nil}
+  /// Clears the value of `embedding`. Subsequent reads from it will return its default value.
+  package mutating func clearEmbedding() {self._embedding = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _samplingDefaults: Hearth_V1_Sampling? = nil
+  fileprivate var _embedding: Hearth_V1_ModelEmbedding? = nil
+}
+
+/// The vectors that a model makes.
+package nonisolated struct Hearth_V1_ModelEmbedding: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The numbers of a vector.
+  package var dimensions: UInt32 = 0
+
+  /// The shorter lengths that its vectors can be cut to, because the model was trained for it, as its owner says; each
+  /// less than `dimensions`.
+  package var shorterDimensions: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// An adapter that a request may choose.
@@ -1707,6 +2022,10 @@ nonisolated extension Hearth_V1_Role: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension Hearth_V1_FinishReason: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FINISH_REASON_UNSPECIFIED\0\u{1}FINISH_REASON_STOP\0\u{1}FINISH_REASON_LENGTH\0\u{1}FINISH_REASON_CANCELLED\0\u{1}FINISH_REASON_TOOL_CALLS\0")
+}
+
+nonisolated extension Hearth_V1_Pooling: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0POOLING_UNSPECIFIED\0\u{1}POOLING_MEAN\0\u{1}POOLING_CLS\0\u{1}POOLING_LAST\0")
 }
 
 nonisolated extension Hearth_V1_ModelState: SwiftProtobuf._ProtoNameProviding {
@@ -3669,6 +3988,363 @@ nonisolated extension Hearth_V1_ApplyTemplateResponse: SwiftProtobuf.Message, Sw
   }
 }
 
+nonisolated extension Hearth_V1_EmbedRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EmbedRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}inputs\0\u{1}pooling\0\u{1}normalise\0\u{1}dimensions\0\u{1}truncate\0\u{4}\u{4}keep_alive\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.inputs) }()
+      case 3: try { try decoder.decodeSingularEnumField(value: &self.pooling) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self._normalise) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self._dimensions) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.truncate) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._keepAlive) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    if !self.inputs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.inputs, fieldNumber: 2)
+    }
+    if self.pooling != .unspecified {
+      try visitor.visitSingularEnumField(value: self.pooling, fieldNumber: 3)
+    }
+    try { if let v = self._normalise {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._dimensions {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 5)
+    } }()
+    if self.truncate != false {
+      try visitor.visitSingularBoolField(value: self.truncate, fieldNumber: 6)
+    }
+    try { if let v = self._keepAlive {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_EmbedRequest, rhs: Hearth_V1_EmbedRequest) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.inputs != rhs.inputs {return false}
+    if lhs.pooling != rhs.pooling {return false}
+    if lhs._normalise != rhs._normalise {return false}
+    if lhs._dimensions != rhs._dimensions {return false}
+    if lhs.truncate != rhs.truncate {return false}
+    if lhs._keepAlive != rhs._keepAlive {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_EmbedInput: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EmbedInput"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{3}messages\0\u{1}text\0\u{3}token_ids\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 3: try {
+        var v: Hearth_V1_Messages?
+        var hadOneofValue = false
+        if let current = self.input {
+          hadOneofValue = true
+          if case .messages(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.input = .messages(v)
+        }
+      }()
+      case 4: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.input != nil {try decoder.handleConflictingOneOf()}
+          self.input = .text(v)
+        }
+      }()
+      case 5: try {
+        var v: Hearth_V1_TokenIds?
+        var hadOneofValue = false
+        if let current = self.input {
+          hadOneofValue = true
+          if case .tokenIds(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.input = .tokenIds(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.input {
+    case .messages?: try {
+      guard case .messages(let v)? = self.input else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .text?: try {
+      guard case .text(let v)? = self.input else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    }()
+    case .tokenIds?: try {
+      guard case .tokenIds(let v)? = self.input else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_EmbedInput, rhs: Hearth_V1_EmbedInput) -> Bool {
+    if lhs.input != rhs.input {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_EmbedResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EmbedResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}embeddings\0\u{3}prompt_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.embeddings) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.promptTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.embeddings.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.embeddings, fieldNumber: 1)
+    }
+    if self.promptTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.promptTokens, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_EmbedResponse, rhs: Hearth_V1_EmbedResponse) -> Bool {
+    if lhs.embeddings != rhs.embeddings {return false}
+    if lhs.promptTokens != rhs.promptTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Embedding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Embedding"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vector\0\u{1}tokens\0\u{3}left_out_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedFloatField(value: &self.vector) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.tokens) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.leftOutTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vector.isEmpty {
+      try visitor.visitPackedFloatField(value: self.vector, fieldNumber: 1)
+    }
+    if self.tokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokens, fieldNumber: 2)
+    }
+    if self.leftOutTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.leftOutTokens, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Embedding, rhs: Hearth_V1_Embedding) -> Bool {
+    if lhs.vector != rhs.vector {return false}
+    if lhs.tokens != rhs.tokens {return false}
+    if lhs.leftOutTokens != rhs.leftOutTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_RerankRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RerankRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}query\0\u{1}documents\0\u{3}top_n\0\u{2}\u{2}truncate\0\u{4}\u{4}keep_alive\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.query) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.documents) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._topN) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.truncate) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._keepAlive) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    if !self.query.isEmpty {
+      try visitor.visitSingularStringField(value: self.query, fieldNumber: 2)
+    }
+    if !self.documents.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.documents, fieldNumber: 3)
+    }
+    try { if let v = self._topN {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
+    } }()
+    if self.truncate != false {
+      try visitor.visitSingularBoolField(value: self.truncate, fieldNumber: 6)
+    }
+    try { if let v = self._keepAlive {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_RerankRequest, rhs: Hearth_V1_RerankRequest) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.query != rhs.query {return false}
+    if lhs.documents != rhs.documents {return false}
+    if lhs._topN != rhs._topN {return false}
+    if lhs.truncate != rhs.truncate {return false}
+    if lhs._keepAlive != rhs._keepAlive {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_RerankResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RerankResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}documents\0\u{3}prompt_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.documents) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.promptTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.documents.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.documents, fieldNumber: 1)
+    }
+    if self.promptTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.promptTokens, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_RerankResponse, rhs: Hearth_V1_RerankResponse) -> Bool {
+    if lhs.documents != rhs.documents {return false}
+    if lhs.promptTokens != rhs.promptTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_RankedDocument: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RankedDocument"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}score\0\u{1}tokens\0\u{3}left_out_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularFloatField(value: &self.score) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.tokens) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.leftOutTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 1)
+    }
+    if self.score.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.score, fieldNumber: 2)
+    }
+    if self.tokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokens, fieldNumber: 3)
+    }
+    if self.leftOutTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.leftOutTokens, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_RankedDocument, rhs: Hearth_V1_RankedDocument) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.score != rhs.score {return false}
+    if lhs.tokens != rhs.tokens {return false}
+    if lhs.leftOutTokens != rhs.leftOutTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_V1_ListModelsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListModelsRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}page_size\0\u{3}page_token\0")
@@ -3741,7 +4417,7 @@ nonisolated extension Hearth_V1_ListModelsResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Model"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{2}\u{d}adapters\0\u{3}sampling_defaults\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}digest\0\u{3}max_context_tokens\0\u{1}capabilities\0\u{1}state\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{2}\u{d}adapters\0\u{3}sampling_defaults\0\u{1}embedding\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3758,6 +4434,7 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 7: try { try decoder.decodeRepeatedStringField(value: &self.residualRisks) }()
       case 20: try { try decoder.decodeRepeatedMessageField(value: &self.adapters) }()
       case 21: try { try decoder.decodeSingularMessageField(value: &self._samplingDefaults) }()
+      case 22: try { try decoder.decodeSingularMessageField(value: &self._embedding) }()
       default: break
       }
     }
@@ -3795,6 +4472,9 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._samplingDefaults {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
     } }()
+    try { if let v = self._embedding {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3808,6 +4488,42 @@ nonisolated extension Hearth_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.residualRisks != rhs.residualRisks {return false}
     if lhs.adapters != rhs.adapters {return false}
     if lhs._samplingDefaults != rhs._samplingDefaults {return false}
+    if lhs._embedding != rhs._embedding {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ModelEmbedding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ModelEmbedding"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}dimensions\0\u{3}shorter_dimensions\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.dimensions) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.shorterDimensions) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.dimensions != 0 {
+      try visitor.visitSingularUInt32Field(value: self.dimensions, fieldNumber: 1)
+    }
+    if !self.shorterDimensions.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.shorterDimensions, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ModelEmbedding, rhs: Hearth_V1_ModelEmbedding) -> Bool {
+    if lhs.dimensions != rhs.dimensions {return false}
+    if lhs.shorterDimensions != rhs.shorterDimensions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -51,6 +51,8 @@ package struct BackendManifest: Equatable, Sendable {
         package var draftLookup = false
         /// The name of the file beside the model that has a second, smaller model, which drafts tokens; nil: there is none.
         package var draftFile: String?
+        /// The shorter lengths that its vectors can be cut to, because it was trained for it; in ascending order.
+        package var embeddingDimensions: [UInt32] = []
         /// When it is loaded, and for how long; nil: the default of the place where it was found.
         package var residence: Residence?
 
@@ -91,7 +93,7 @@ extension BackendManifest {
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
         "contextTokens", "maxSequences", "replicas", "memoryMebibytes", "threads", "options", "load",
-        "keepAliveSeconds", "sampling", "chatTemplate", "adapters", "draft",
+        "keepAliveSeconds", "sampling", "chatTemplate", "adapters", "draft", "embedding",
     ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -224,6 +226,7 @@ extension BackendManifest.Model {
                 throw draft.failure("file", "must be the name of a file beside the model, without a folder")
             }
         }
+        if let node = entry.node("embedding") { try takeEmbedding(node, file: entry.file) }
         let keepAlive = try entry.integer("keepAliveSeconds", max: UInt64(UInt32.max)).map { UInt32($0) }
         switch try entry.string("load") {
         case "start":
@@ -235,6 +238,18 @@ extension BackendManifest.Model {
         case nil: residence = keepAlive.map { .onDemand(keepAliveSeconds: $0) }
         case let other?: throw entry.failure("load", "must be \"start\" or \"demand\", not '\(other)'")
         }
+    }
+
+    private mutating func takeEmbedding(_ node: JSONNode, file: String) throws(SandboxPolicyError) {
+        let embedding = try JSONObjectReader(node, "\"embedding\"", keys: ["dimensions"], file: file)
+        for node in try embedding.array("dimensions", max: SandboxPolicyLimits.dimensionsMax) ?? [] {
+            guard case .number(let text) = node.value, let dimensions = UInt32(text), dimensions > 0 else {
+                throw SandboxPolicyError(
+                    file: file, line: node.line, "\"dimensions\" must hold whole numbers of at least 1")
+            }
+            embeddingDimensions.append(dimensions)
+        }
+        embeddingDimensions = Set(embeddingDimensions).sorted()
     }
 
     private mutating func takeChatTemplate(_ entry: JSONObjectReader) throws(SandboxPolicyError) {

@@ -11,6 +11,8 @@ package enum SandboxPolicyLimits {
     package static let formatsMax = 16
     /// Processes that one model may ask for.
     package static let replicasMax = 16
+    /// The lengths that a model's vectors can be cut to.
+    package static let dimensionsMax = 32
     package static let optionsMax = 64
     package static let optionBytesMax = 4096
     package static let modelIDBytesMax = 128

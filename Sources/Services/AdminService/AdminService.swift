@@ -104,6 +104,9 @@ package final class AdminService: Service {
             $0.tokensSent = inference.tokensSent
             $0.turnsFinished = inference.turnsFinished
             $0.turnsFailed = inference.turnsFailed
+            $0.embeddingsFinished = inference.embeddingsFinished
+            $0.embeddingsFailed = inference.embeddingsFailed
+            $0.embeddedTokens = inference.embeddedTokens
             $0.residualRisks = supervisor.residualRisks.map(AdminAnswers.described)
             $0.backends = backends()
             $0.modelsFolder = facts.pulls.folder ?? ""
@@ -150,7 +153,7 @@ package final class AdminService: Service {
                 $0.sandboxLayers = backend.layers
                 $0.policy = backend.policyName
                 $0.restarts = backend.restarts
-                $0.running = backend.runningSequences
+                $0.running = backend.runningRequests
                 $0.maxSequences = backend.maxSequences
                 $0.waiting = UInt32(clamping: inference.waiting(model: backend.model))
                 $0.steps = backend.steps

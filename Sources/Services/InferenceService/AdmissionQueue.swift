@@ -1,23 +1,26 @@
 internal import LinuxSystem
 
+/// Whether a model serves, or is going to.
+enum AdmissionProspect: Equatable {
+    /// It serves, or will by itself.
+    case serves
+    /// It will not serve until its owner does something.
+    case unavailable
+    case unknown
+}
+
+/// Why a request is not served.
+enum AdmissionRefusal: Error, Equatable {
+    case unknown, unavailable
+    /// As many wait already as may wait.
+    case full(waiting: Int)
+}
+
 /// The admission queue of one model: the turns that wait for a sequence, first come first served, and those that have
 /// one. Pure: its driver (`ModelQueue`) begins the turns, reports the results, and does what it returns.
 struct AdmissionQueue<Turn: AnyObject> {
-    /// Whether a model serves, or is going to.
-    enum Prospect: Equatable {
-        /// It serves, or will by itself.
-        case serves
-        /// It will not serve until its owner does something.
-        case unavailable
-        case unknown
-    }
-
-    /// Why a request is not served.
-    enum Refusal: Error, Equatable {
-        case unknown, unavailable
-        /// As many wait already as may wait.
-        case full(waiting: Int)
-    }
+    typealias Prospect = AdmissionProspect
+    typealias Refusal = AdmissionRefusal
 
     private let limits: InferenceLimits
     private(set) var waiting: [Turn] = []

@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import GRPC
 
 /// The fields of a request that need a capability of the backend: the one table of them. inference.proto says the same at
@@ -60,6 +61,32 @@ enum CapabilityTable {
 
     /// The rows of the fields that a request has.
     static func rows(of request: TurnRequest) -> [Row] { rules.filter { $0.isAsked(request) }.map(\.row) }
+
+    /// What every request for a completion needs.
+    static let completion = Row(
+        field: "prompt", capability: Hello.generate,
+        remedy: "send Embed or Rerank, as ListModels says, or ask another model")
+
+    /// The rows of a request for vectors or scores.
+    static func rows(of request: EmbeddingRequest) -> [Row] {
+        let capability = request.task.capability
+        let own = Row(
+            field: request.task == .embed ? "inputs" : "documents", capability: capability,
+            remedy: "ask a model that ListModels names it for")
+        guard request.hasMessages else { return [own] }
+        var conversation = TurnRequest()
+        conversation.prompt = .messages(count: 1)
+        conversation.messageContents = request.messageContents
+        return [own] + rows(of: conversation)
+    }
+
+    /// The same for a request for a completion, with these rows.
+    static func check(completion rows: [Row], _ capabilities: [String], model: String) throws(Status) {
+        guard capabilities.contains(completion.capability) else {
+            throw StatusMapping.lacks(completion.capability, model: model, remedy: completion.remedy)
+        }
+        try check(rows, capabilities, model: model)
+    }
 
     /// Throws UNIMPLEMENTED for the first of these rows whose capability the backend of a model lacks.
     static func check(_ rows: [Row], _ capabilities: [String], model: String) throws(Status) {

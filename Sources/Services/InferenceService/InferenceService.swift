@@ -20,6 +20,12 @@ package final class InferenceService: Service {
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
+    /// The number of requests for vectors or scores that were answered, and of those that were not, and the tokens that were
+    /// computed for both.
+    package private(set) var embeddingsFinished: UInt64 = 0
+    package private(set) var embeddingsFailed: UInt64 = 0
+    package private(set) var embeddedTokens: UInt64 = 0
+
     private let supervisor: Supervisor
     private var tokensOfEndedTurns: UInt64 = 0
     private var queues: [String: ModelQueue] = [:]
@@ -40,6 +46,8 @@ package final class InferenceService: Service {
         case "Tokenize": Method { call in RequestHandler(.tokenize, call, self) }
         case "Detokenize": Method { call in RequestHandler(.detokenize, call, self) }
         case "ApplyTemplate": Method { call in RequestHandler(.applyTemplate, call, self) }
+        case "Embed": Method { call in RequestHandler(.embed, call, self) }
+        case "Rerank": Method { call in RequestHandler(.rerank, call, self) }
         case "ListModels":
             Method.immediate { [self] (request, call) throws(Status) in try listModels(request, call) }
                 .taking(messageBytesMax: limits.listRequestBytesMax)
@@ -47,7 +55,7 @@ package final class InferenceService: Service {
         }
     }
 
-    /// Requests that wait for a sequence of this model.
+    /// Requests that wait for a sequence of this model, or for its room for embeddings.
     package func waiting(model: String) -> Int { queues[model]?.count ?? 0 }
 }
 
@@ -70,6 +78,9 @@ extension InferenceService {
         let consumer = call.caller as? Consumer
         let model = try resolve(request.model, for: consumer)
         try consumer?.checkTurn()
+        if model.state == .ready {
+            try CapabilityTable.check(completion: [], model.backend.capabilities, model: model.id)
+        }
         try checkCapabilities(request, model)
         return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
     }
@@ -80,6 +91,29 @@ extension InferenceService {
     func admit(_ turn: Turn) {
         queue(of: turn.model).admit(turn)
     }
+
+    /// Checks a request for vectors or scores; throws the status that refuses it. Calls back once, unless it is abandoned.
+    func embedding(
+        for request: EmbeddingRequest, _ encoded: [UInt8], on call: ServerCall,
+        completion: @escaping @IOLoop (Result<[UInt8], Status>) -> Void
+    ) throws(Status) -> EmbeddingTurn {
+        try request.check()
+        let consumer = call.caller as? Consumer
+        let model = try resolve(request.model, for: consumer)
+        try consumer?.checkTurn()
+        return EmbeddingTurn(
+            request, encoded: encoded, model: model.id, call: call, service: self, completion: completion)
+    }
+
+    func admit(_ embedding: EmbeddingTurn) { queue(of: embedding.model).admit(embedding) }
+
+    /// Every embedding calls this once at its end, whatever ended it.
+    func ended(_ embedding: EmbeddingTurn, isAnswered: Bool) {
+        queues[embedding.model]?.forget(embedding)
+        if isAnswered { embeddingsFinished += 1 } else { embeddingsFailed += 1 }
+    }
+
+    func computed(embeddedTokens: UInt32) { self.embeddedTokens += UInt64(embeddedTokens) }
 
     private func queue(of model: String) -> ModelQueue {
         if let queue = queues[model] { return queue }
@@ -219,6 +253,10 @@ extension InferenceService {
             }
             // Of a field that stands twice the later value wins: the owner's.
             $0.samplingDefaults = (try? Hearth_V1_Sampling(serializedBytes: backend.samplingDefaults)) ?? .init()
+            if backend.embeddingDimensions > 0 {
+                $0.embedding.dimensions = backend.embeddingDimensions
+                $0.embedding.shorterDimensions = backend.shorterDimensions
+            }
             switch model.state {
             case .ready: $0.state = .ready
             case .loading: $0.state = .loading

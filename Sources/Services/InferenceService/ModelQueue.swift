@@ -3,13 +3,14 @@ internal import EventLoop
 internal import GRPC
 internal import LinuxSystem
 
-/// Gives the free sequences of one model to the turns that have waited longest: does what `AdmissionQueue` decides.
+/// Gives the free sequences of one model to the turns that have waited longest, and its room for embeddings to those: does what `AdmissionQueue` decides.
 @IOLoop
 final class ModelQueue {
     private let id: String
     private let limits: InferenceLimits
     private let supervisor: Supervisor
     private var queue: AdmissionQueue<Turn>
+    private var embeddings: AdmissionQueue<EmbeddingTurn>
     /// Questions that can be answered once the model is ready.
     private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []
     /// Nil when the model is not offered any more.
@@ -20,10 +21,11 @@ final class ModelQueue {
         self.limits = limits
         self.supervisor = supervisor
         queue = AdmissionQueue(limits)
+        embeddings = AdmissionQueue(limits)
     }
 
-    /// The number of turns that wait.
-    var count: Int { queue.waiting.count }
+    /// The number of turns and embeddings that wait.
+    var count: Int { queue.waiting.count + embeddings.waiting.count }
 
     /// The tokens that the running turns have sent.
     var tokensSent: UInt64 { queue.running.values.reduce(0) { $0 + UInt64($1.tokensSent) } }
@@ -31,7 +33,7 @@ final class ModelQueue {
     /// Starts the turn, lets it wait, or fails it.
     func admit(_ turn: Turn) {
         let model = model
-        do throws(AdmissionQueue<Turn>.Refusal) {
+        do throws(AdmissionRefusal) {
             if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
             turn.queued(position: try queue.wait(turn), loaded: loadedFraction)
         } catch {
@@ -50,6 +52,38 @@ final class ModelQueue {
         return true
     }
 
+    /// Starts the embedding, lets it wait, or fails it.
+    func admit(_ embedding: EmbeddingTurn) {
+        let model = model
+        do throws(AdmissionRefusal) {
+            if try embeddings.admit(prospect(of: model)), let model, begin(embedding, model) { return }
+            _ = try embeddings.wait(embedding)
+            embedding.queued()
+        } catch {
+            return embedding.fail(status(of: error, model))
+        }
+        load()
+    }
+
+    private func begin(_ embedding: EmbeddingTurn, _ model: ServedModel) -> Bool {
+        guard let process = supervisor.processForEmbedding(model), embedding.begin(on: process) else { return false }
+        embeddings.began(embedding, isOver: embedding.isOver)
+        return true
+    }
+
+    /// Removes an embedding that ended.
+    func forget(_ embedding: EmbeddingTurn) { _ = embeddings.forget(embedding) }
+
+    private func advanceEmbeddings() {
+        guard embeddings.next != nil else { return }
+        let model = model
+        if let (waiting, refusal) = embeddings.dismiss(prospect(of: model)) {
+            for embedding in waiting { embedding.fail(status(of: refusal, model)) }
+        }
+        guard let model else { return }
+        while let embedding = embeddings.next, begin(embedding, model) {}
+    }
+
     /// Removes a turn that ended.
     func forget(_ turn: Turn) {
         if queue.forget(turn) { announcePositions() }
@@ -58,15 +92,16 @@ final class ModelQueue {
     /// Called when a sequence was freed, or the model's state or its backend changed.
     func advance() {
         answerQuestions()
+        advanceEmbeddings()
         guard queue.next != nil else { return load() }
         let model = model
         if let (turns, refusal) = queue.dismiss(prospect(of: model)) {
             for turn in turns { turn.fail(status(of: refusal, model)) }
         }
         guard let model else { return }
-        let before = count
+        let before = queue.waiting.count
         while let turn = queue.next, begin(turn, model) {}
-        if count != before || loadedFraction != nil { announcePositions() }
+        if queue.waiting.count != before || loadedFraction != nil { announcePositions() }
         load()
     }
 
@@ -97,11 +132,12 @@ final class ModelQueue {
 
     /// Has the model loaded, or one more process of it, if a turn waits for it.
     private func load() {
-        guard queue.next != nil || !questions.isEmpty, model?.mayLoad == true,
+        guard queue.next != nil || embeddings.next != nil || !questions.isEmpty, model?.mayLoad == true,
             case .refused(let why) = supervisor.load(id)
         else { return }
         let status = StatusMapping.noMemory(model: id, why)
         for turn in queue.dismissAll() { turn.fail(status) }
+        for embedding in embeddings.dismissAll() { embedding.fail(status) }
         answerQuestions(.failure(status))
     }
 
@@ -111,7 +147,7 @@ final class ModelQueue {
         return model.backend.loadFraction ?? 0
     }
 
-    private func prospect(of model: ServedModel?) -> AdmissionQueue<Turn>.Prospect {
+    private func prospect(of model: ServedModel?) -> AdmissionProspect {
         switch model?.state {
         case .ready, .loading, .unloaded: .serves
         case .unavailable: .unavailable
@@ -119,7 +155,7 @@ final class ModelQueue {
         }
     }
 
-    private func status(of refusal: AdmissionQueue<Turn>.Refusal, _ model: ServedModel?) -> Status {
+    private func status(of refusal: AdmissionRefusal, _ model: ServedModel?) -> Status {
         switch refusal {
         case .full(let waiting): return StatusMapping.queueFull(model: id, waiting: waiting)
         case .unavailable:

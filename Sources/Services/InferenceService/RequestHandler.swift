@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import BackendSupervisor
 internal import EventLoop
 internal import GRPC
@@ -5,7 +6,7 @@ internal import InferenceMessages
 internal import SwiftProtobuf
 internal import WireFormat
 
-/// A call of `Chat`, of `Generate`, or of a method that asks about a prompt: reads its requests and answers them in the
+/// A call of `Chat`, of `Generate`, of a method that asks about a prompt, or of `Embed` or `Rerank`: reads its requests and answers them in the
 /// order that `RequestOrder` knows.
 @IOLoop
 final class RequestHandler: CallHandler {
@@ -14,6 +15,7 @@ final class RequestHandler: CallHandler {
     private let reading: RequestReading
     private var order: RequestOrder
     private var turn: Turn?
+    private var embedding: EmbeddingTurn?
 
     init(_ method: RequestOrder.Method, _ call: ServerCall, _ service: InferenceService) {
         self.call = call
@@ -28,15 +30,21 @@ final class RequestHandler: CallHandler {
         perform(order.messageCame())
         guard !order.isOver else { return }
         let scan: RequestScan =
-            order.method == .chat
-            ? .chat(byteCount: message.count, limits: service.limits)
-            : .generate(byteCount: message.count, limits: service.limits)
+            switch order.method {
+            case .chat: .chat(byteCount: message.count, limits: service.limits)
+            case .embed: .embedding(.embed, byteCount: message.count, limits: service.limits)
+            case .rerank: .embedding(.rerank, byteCount: message.count, limits: service.limits)
+            default: .generate(byteCount: message.count, limits: service.limits)
+            }
         reading.read(message, scan) { [weak self] result in self?.read(result) }
     }
 
     private func read(_ result: Result<RequestReading.Arrival, Status>) {
         switch result {
         case .success(.generate(let request, let encoded)):
+            let action = order.requestCame()
+            if action == .answer { answer(request, encoded) } else { perform(action) }
+        case .success(.embedding(let request, let encoded)):
             let action = order.requestCame()
             if action == .answer { answer(request, encoded) } else { perform(action) }
         case .success(.cancel): perform(order.cancelCame())
@@ -59,6 +67,28 @@ final class RequestHandler: CallHandler {
             }
         } catch {
             perform(order.refuse(error))
+        }
+    }
+
+    private func answer(_ request: EmbeddingRequest, _ encoded: [UInt8]) {
+        do throws(Status) {
+            let embedding = try service.embedding(for: request, encoded, on: call) { [weak self] result in
+                self?.embedded(result)
+            }
+            self.embedding = embedding
+            service.admit(embedding)
+        } catch {
+            perform(order.refuse(error))
+        }
+    }
+
+    private func embedded(_ result: Result<[UInt8], Status>) {
+        embedding = nil
+        switch result {
+        case .success(let message):
+            call.send(byteCount: message.count) { $0.copyBytes(from: message) }
+            perform(order.answered())
+        case .failure(let status): perform(order.refuse(status))
         }
     }
 
@@ -115,8 +145,10 @@ final class RequestHandler: CallHandler {
     /// Ends everything that was begun for the call, because nothing of it is wanted any more.
     private func drop() {
         reading.stop()
-        let turn = turn
+        let (turn, embedding) = (turn, embedding)
         self.turn = nil
+        self.embedding = nil
         turn?.abandon()
+        embedding?.abandon()
     }
 }

@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import BackendSupervisor
 internal import GRPC
 
@@ -6,17 +7,17 @@ internal import GRPC
 ///
 /// A request is answered by a turn, or by one message about its prompt. Once the call has ended, no event has an effect.
 struct RequestOrder {
-    /// The methods that take a `GenerateRequest`.
+    /// The methods that a backend answers.
     enum Method: Equatable {
         /// One answer after the other.
         case chat
         /// One request and one answer.
-        case generate, countTokens, tokenize, detokenize, applyTemplate
+        case generate, countTokens, tokenize, detokenize, applyTemplate, embed, rerank
 
-        /// What it asks a backend about the prompt; nil: it asks for a completion.
+        /// What it asks a backend about the prompt; nil: it asks for something else.
         var question: PromptQuestion? {
             switch self {
-            case .chat, .generate: nil
+            case .chat, .generate, .embed, .rerank: nil
             case .countTokens: .count
             case .tokenize: .tokens
             case .detokenize, .applyTemplate: .text

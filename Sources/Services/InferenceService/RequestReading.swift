@@ -8,6 +8,7 @@ final class RequestReading: UnfinishedWork {
     /// A request or message that came, with the bytes that its backend gets.
     enum Arrival {
         case generate(TurnRequest, encoded: [UInt8])
+        case embedding(EmbeddingRequest, encoded: [UInt8])
         case cancel
         /// A `ChatRequest` that holds neither.
         case nothing
@@ -113,6 +114,7 @@ final class RequestReading: UnfinishedWork {
         switch outcome {
         case .cancel: return .cancel
         case .nothing: return .nothing
+        case .embedding(let request): return .embedding(request, encoded: Array(bytes))
         case .generate(var request):
             if request.requestID.isEmpty { request.requestID = service.nextRequestID() }
             return .generate(

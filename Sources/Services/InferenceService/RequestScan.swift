@@ -1,9 +1,10 @@
+internal import BackendIPC
 internal import GRPC
 internal import OutputGrammar
 internal import WireFormat
 
-/// Reads a serialized `ChatRequest` or `GenerateRequest` in place, piece by piece: takes out what the agent has to
-/// know, and checks everything else against its limits before anything is built of it. Pure.
+/// Reads a serialized `ChatRequest`, `GenerateRequest`, `EmbedRequest` or `RerankRequest` in place, piece by piece: takes
+/// out what the agent has to know, and checks everything else against its limits before anything is built of it. Pure.
 ///
 /// A message of a few kilobytes can hold millions of entries. Here each costs nanoseconds and no memory, the first one
 /// beyond a limit ends the scan, and a long message is read in as many pieces as its reader likes. As in protobuf's own
@@ -13,6 +14,7 @@ struct RequestScan {
     /// The result of reading a whole message.
     enum Outcome: Equatable {
         case generate(TurnRequest)
+        case embedding(EmbeddingRequest)
         case cancel
         /// A `ChatRequest` that holds neither.
         case nothing
@@ -34,6 +36,7 @@ struct RequestScan {
         case adapter
         case option
         case sequenceBreakers, logitBias
+        case embed, input, rerank
         case messagePart, media, messageCall, tools, tool
         /// A text that is one JSON object; `field` as in the next.
         case json(field: Int)
@@ -49,6 +52,8 @@ struct RequestScan {
     private var offset = 0
     private var fields = 0
     var request = TurnRequest()
+    /// Nil for a request for a completion.
+    private var embedding: EmbeddingRequest?
     var conversation = ConversationScan()
     private var isCancel = false
     /// The ranges of the pieces of the `GenerateRequest`.
@@ -63,6 +68,18 @@ struct RequestScan {
     static func generate(byteCount: Int, limits: InferenceLimits) -> RequestScan {
         var scan = RequestScan("GenerateRequest", Place(part: .generate, end: byteCount), limits)
         scan.pieces = [0..<byteCount]
+        return scan
+    }
+
+    /// A scan of an `EmbedRequest` or a `RerankRequest` with so many bytes.
+    static func embedding(_ task: Embed.Task, byteCount: Int, limits: InferenceLimits) -> RequestScan {
+        let (name, part): (String, Part) =
+            switch task {
+            case .embed: ("EmbedRequest", .embed)
+            case .rerank: ("RerankRequest", .rerank)
+            }
+        var scan = RequestScan(name, Place(part: part, end: byteCount), limits)
+        scan.embedding = EmbeddingRequest(task)
         return scan
     }
 
@@ -97,6 +114,11 @@ struct RequestScan {
             throw refused ?? .undecodable(name, because: error)
         }
         if isCancel { return .cancel }
+        if var embedding {
+            embedding.keepAlive = request.keepAlive
+            embedding.messageContents = request.messageContents
+            return .embedding(embedding)
+        }
         return pieces.isEmpty ? .nothing : .generate(request)
     }
 
@@ -196,6 +218,10 @@ extension RequestScan {
         case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         case (.keepAlive, 1, .varint): request.keepAlive?.seconds = Int64(bitPattern: try reader.varint())
         case (.keepAlive, 2, .varint): request.keepAlive?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
+        case (.embed, 3, .varint): embedding?.pooling = try reader.enumeration()
+        case (.embed, 4, .varint): embedding?.normalises = try reader.bool()
+        case (.embed, 5, .varint): embedding?.dimensions = try reader.uint32()
+        case (.rerank, 4, .varint): embedding?.topN = try reader.uint32()
         case (.adapter, 2, .fixed32): setAdapter(\.scale, try reader.float())
         default: try reader.skip(field.type)
         }
@@ -217,13 +243,32 @@ extension RequestScan {
         case (.generate, 1):
             request.requestID = try short(content, "request_id", limits.requestIDBytesMax, field: 1)
         case (.generate, 2): request.model = try short(content, "model", limits.modelBytesMax, field: 2)
-        case (.generate, 3):
+        case (.embed, 1), (.rerank, 1):
+            let model = try short(content, "model", limits.modelBytesMax, field: 1)
+            embedding?.model = model
+        case (.embed, 2):
+            try countInput("inputs")
+            // Each is a conversation of its own.
+            request.prompt = nil
+            conversation.callIDs = []
+            return .input
+        case (.embed, 10), (.rerank, 10):
+            request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
+            return .keepAlive
+        case (.rerank, 2):
+            embedding?.queryBytes = content.count
+            return .text(field: 2)
+        case (.rerank, 3):
+            try countInput("documents")
+            if content.isEmpty { try refuseEmpty("documents") }
+            return .text(field: 3)
+        case (.generate, 3), (.input, 3):
             if case .messages = request.prompt {} else { request.prompt = .messages(count: 0) }
             return .messages
-        case (.generate, 4):
+        case (.generate, 4), (.input, 4):
             request.prompt = .text(byteCount: content.count)
             return .text(field: 4)
-        case (.generate, 5):
+        case (.generate, 5), (.input, 5):
             if case .tokenIDs = request.prompt {} else { request.prompt = .tokenIDs(count: 0) }
             return .tokenIDs
         case (.generate, 6): return .sampling
@@ -293,6 +338,7 @@ extension RequestScan {
     /// A part was read to its end.
     private mutating func left(_ part: Part) throws(WireError) {
         switch part {
+        case .input: try checkInput()
         case .message: try leftMessage()
         case .messagePart: try leftMessagePart()
         case .messageCall: try leftMessageCall()
@@ -325,6 +371,28 @@ extension RequestScan {
                     "messages", "has more than \(limits.messagesMax) messages", "1 to \(limits.messagesMax)"))
         }
         conversation.begin(message: count)
+    }
+
+    private mutating func countInput(_ field: String) throws(WireError) {
+        let most = ContractLimits.embedInputsMax
+        embedding?.count += 1
+        if embedding?.count ?? 0 > most {
+            try refuse(RequestValidation.invalid(field, "has more than \(most) \(field)", "1 to \(most)"))
+        }
+    }
+
+    /// An input was read to its end.
+    private mutating func checkInput() throws(WireError) {
+        switch request.prompt {
+        case nil, .text(0), .tokenIDs(0), .messages(0): try refuseEmpty("inputs")
+        case .messages: embedding?.hasMessages = true
+        case .text, .tokenIDs: break
+        }
+    }
+
+    private mutating func refuseEmpty(_ field: String) throws(WireError) {
+        let allowed = field == "inputs" ? "messages, text or token_ids, not empty" : "one byte or more"
+        try refuse(RequestValidation.invalid("\(field)[\((embedding?.count ?? 1) - 1)]", "is empty", allowed))
     }
 
     private mutating func countAdapter() throws(WireError) {

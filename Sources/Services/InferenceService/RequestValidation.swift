@@ -30,7 +30,11 @@ enum RequestValidation {
         try check(request.adapters ?? [])
         if let tools = request.tools { try check(tools, request) }
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
-        if let time = request.keepAlive { try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax) }
+        if let time = request.keepAlive { try check(keepAlive: time) }
+    }
+
+    static func check(keepAlive time: TurnRequest.Duration) throws(Status) {
+        try check(time, "keep_alive", "give it up at once", keepAliveSecondsMax)
     }
 
     /// The grammar of the form that a request wants, as its backend gets it; nil: it wants none. Throws INVALID_ARGUMENT for a

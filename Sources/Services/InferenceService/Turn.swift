@@ -54,7 +54,7 @@ final class Turn: SequenceHandler {
         bounds = request.bounds
         needs = CapabilityTable.rows(of: request)
         queueTime = request.queueTime
-        keepAliveSeconds = request.keepAlive.map { UInt32(clamping: ($0.milliseconds + 999) / 1_000) }
+        keepAliveSeconds = request.keepAlive?.wholeSeconds
         let limits = service.limits
         let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs)
         let consumer = call.caller as? Consumer
@@ -104,7 +104,7 @@ extension Turn {
     func begin(on backend: ManagedBackend) -> Bool {
         guard state.phase == .waiting else { return true }
         do throws(Status) {
-            try CapabilityTable.check(needs, backend.capabilities, model: model)
+            try CapabilityTable.check(completion: needs, backend.capabilities, model: model)
         } catch {
             fail(error)
             return true

@@ -121,6 +121,9 @@ extension TurnRequest {
 }
 
 extension TurnRequest.Duration {
+    /// Rounded up. The duration is not negative.
+    var wholeSeconds: UInt32 { UInt32(clamping: (milliseconds + 999) / 1_000) }
+
     /// Whole milliseconds, at most what fits. The duration is not negative.
     var milliseconds: UInt64 {
         let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000)

@@ -156,24 +156,25 @@ extension TurnState {
     /// A run with reasoning, log-probabilities or tool calls.
     @inline(never)
     private mutating func cameRare(_ run: TokenRunView, tokens: UInt32) -> Actions {
+        let rare = run.rare
         pendingTokens += tokens
         if wantsTokenIDs { pendingIDs.append(contentsOf: run.packedTokenIDs) }
-        pendingLogprobs.append(contentsOf: run.logprobs)
+        pendingLogprobs.append(contentsOf: rare.logprobs)
         hasPending = !pendingIDs.isEmpty || !pendingLogprobs.isEmpty
-        guard run.reasoning.isEmpty || cameReasoning(run) else { return overflowed() }
+        guard rare.reasoning.isEmpty || cameReasoning(rare.reasoning) else { return overflowed() }
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         let actions = cameText(run.text, tokens: 0, ids: none)
         // What follows a stop string is not sent.
-        guard !run.toolCalls.isEmpty, phase == .running, matchedStop == nil else { return actions }
+        guard !rare.toolCalls.isEmpty, phase == .running, matchedStop == nil else { return actions }
         hasToolCalls = true
-        return flushDelta(none, toolCalls: run.toolCalls) ? actions : overflowed()
+        return flushDelta(none, toolCalls: rare.toolCalls) ? actions : overflowed()
     }
 
     /// Reasoning is in a delta of its own, which accounts for all tokens of its run. Returns false if there is no room.
-    private mutating func cameReasoning(_ run: TokenRunView) -> Bool {
+    private mutating func cameReasoning(_ bytes: UnsafeRawBufferPointer) -> Bool {
         if reasoning == nil { reasoning = TextAssembler(stops: []) }
-        return switch reasoning?.append(run.reasoning) {
-        case .asGiven: flushDelta(run.reasoning, isReasoning: true)
+        return switch reasoning?.append(bytes) {
+        case .asGiven: flushDelta(bytes, isReasoning: true)
         case .text(let bytes): bytes.isEmpty || bytes.withUnsafeBytes { flushDelta($0, isReasoning: true) }
         case .stopped, nil: true
         }

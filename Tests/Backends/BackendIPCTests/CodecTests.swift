@@ -34,11 +34,11 @@ struct CodecTests {
                 #expect(view.tokenIDs.count == view.tokenCount)
                 // The agent looks into these before it passes them on.
                 let flaw = TokenLogprob.flaw(
-                    in: view.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
-                if !view.logprobs.isEmpty, let flaw {
+                    in: view.rare.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
+                if !view.rare.logprobs.isEmpty, let flaw {
                     throw ContractViolation(flaw)
                 }
-                try ToolCallPiece.visit(view.toolCalls) { _ in true }
+                try ToolCallPiece.visit(view.rare.toolCalls) { _ in true }
                 let run = TokenRun(view, finish: view.finish)
                 runs.encode(byteCount: WireSize.field(1, message: run)) { $0.field(1, message: run) }
             }
@@ -48,7 +48,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of the agent survives both codecs", arguments: 1...10)
+    @Test("every message of the agent survives both codecs", arguments: 1...12)
     func agentMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -89,7 +89,7 @@ struct CodecTests {
         }
     }
 
-    @Test("every message of a backend survives both codecs", arguments: 1...9)
+    @Test("every message of a backend survives both codecs", arguments: 1...10)
     func backendMessages(body: Int) throws {
         var random = SeededRandom(seed: UInt64(body))
         for _ in 0..<300 {
@@ -99,7 +99,7 @@ struct CodecTests {
         }
     }
 
-    @Test("fields of a later revision are passed over", arguments: 1...9)
+    @Test("fields of a later revision are passed over", arguments: 1...10)
     func unknownFields(body: Int) throws {
         var random = SeededRandom(seed: UInt64(100 + body))
         for _ in 0..<100 {

@@ -7,7 +7,8 @@ import WireFormat
 struct ConversationTests {
     /// A conversation after `Loaded`, with four sequences.
     private func ready(
-        _ end: BackendConversation.End = .agent, contextTokens: UInt32 = 100, capabilities: [String] = ["count_tokens"]
+        _ end: BackendConversation.End = .agent, contextTokens: UInt32 = 100,
+        capabilities: [String] = ["count_tokens"], dimensions: UInt32 = 0, lacking: [String] = []
     ) throws -> BackendConversation {
         var conversation = BackendConversation(end: end)
         try conversation.backendSays(.hello(Hello(name: "b", version: "1", capabilities: capabilities)))
@@ -15,7 +16,11 @@ struct ConversationTests {
             .welcome(Welcome(revision: 1, maxFrameBytes: 1 << 20, pingIntervalMilliseconds: 1_000)))
         try conversation.agentSays(.load(Load(model: "m", maxSequences: 8)))
         try conversation.backendSays(.loadProgress(LoadProgress(fraction: 0.5)))
-        try conversation.backendSays(.loaded(Loaded(maxContextTokens: contextTokens, maxSequences: 4)))
+        try conversation.backendSays(
+            .loaded(
+                Loaded(
+                    maxContextTokens: contextTokens, maxSequences: 4, embeddingDimensions: dimensions, lacking: lacking)
+            ))
         return conversation
     }
 
@@ -27,13 +32,15 @@ struct ConversationTests {
         let characters = [UInt8](repeating: 0x61, count: text + reasoning)
         try ids.withUnsafeBytes { ids in
             try characters.withUnsafeBytes { characters in
-                try conversation.backendRan(
-                    TokenRun(
-                        TokenRunView(
-                            sequence: sequence, tokenCount: tokens, packedTokenIDs: ids,
-                            text: UnsafeRawBufferPointer(rebasing: characters[..<text]),
-                            reasoning: UnsafeRawBufferPointer(rebasing: characters[text...])),
-                        finish: finish))
+                let rare = RareParts(reasoning: UnsafeRawBufferPointer(rebasing: characters[text...])).encoded
+                try rare.withUnsafeBytes { rare in
+                    try conversation.backendRan(
+                        TokenRun(
+                            TokenRunView(
+                                sequence: sequence, tokenCount: tokens, packedTokenIDs: ids,
+                                text: UnsafeRawBufferPointer(rebasing: characters[..<text]), rare: rare),
+                            finish: finish))
+                }
             }
         }
     }
@@ -302,8 +309,10 @@ struct ConversationTests {
         }
         try (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
             try content.withUnsafeBytes { content in
-                let view = TokenRunView(sequence: 1, tokenCount: tokens, packedTokenIDs: ids, logprobs: content)
-                try conversation.backendRan(TokenRun(view))
+                try RareParts(logprobs: content).encoded.withUnsafeBytes { rare in
+                    let view = TokenRunView(sequence: 1, tokenCount: tokens, packedTokenIDs: ids, rare: rare)
+                    try conversation.backendRan(TokenRun(view))
+                }
             }
         }
     }
@@ -369,8 +378,10 @@ struct ConversationTests {
             let sentence = sentence {
                 try [7 as UInt8].withUnsafeBytes { ids in
                     try content.withUnsafeBytes {
-                        let view = TokenRunView(sequence: 1, tokenCount: 1, packedTokenIDs: ids, logprobs: $0)
-                        try conversation.backendRan(TokenRun(view))
+                        try RareParts(logprobs: $0).encoded.withUnsafeBytes { rare in
+                            let view = TokenRunView(sequence: 1, tokenCount: 1, packedTokenIDs: ids, rare: rare)
+                            try conversation.backendRan(TokenRun(view))
+                        }
                     }
                 }
             }
@@ -444,6 +455,85 @@ struct ConversationTests {
         try ready.backendSays(.tokenized(Tokenized(query: 2, result: .failure(Fault(.unsupported, "no")))))
         try ready.backendSays(.tokenized(Tokenized(query: 1, result: .success(.tokens([])))))
         #expect(answer(1, .tokens([])) == "Tokenized answers the query 1, which is not open")
+    }
+
+    /// A request with so many inputs, or documents.
+    private func embed(_ query: UInt32, _ task: Embed.Task = .embed, inputs: Int = 2) -> AgentMessage {
+        let field: [UInt8] = [task == .embed ? 0x12 : 0x1a, 1, 0]
+        return .embed(Embed(query: query, task: task, request: Array(repeatElement(field, count: inputs).joined())))
+    }
+
+    @Test("an Embedded answers what was asked, once, and within its bounds")
+    func embedded() throws {
+        var ready = try ready(capabilities: ["embed", "rerank", "count_tokens"], dimensions: 3)
+        try ready.agentSays(embed(1))
+        try ready.agentSays(embed(2, .rerank))
+        #expect(ready.isBusy && ready.openEmbeds == 2 && ready.isOpen(embed: 1) && !ready.isOpen(embed: 3))
+        func answer(_ query: UInt32, _ values: Int, _ tokens: [UInt32], _ leftOut: [UInt32] = []) -> String {
+            let values = [Float](repeating: 1, count: values)
+            return sentence {
+                try ready.backendSays(
+                    .embedded(Embedded(query: query, values: values, tokens: tokens, leftOutTokens: leftOut)))
+            }
+        }
+        #expect(answer(3, 6, [1, 1]) == "Embedded answers the query 3, which is not open")
+        #expect(
+            answer(1, 5, [1, 1])
+                == "Embedded holds 5 numbers; it was asked for 2 times 3, and at most 250000")
+        #expect(answer(2, 6, [1, 1]).contains("asked for 2 times 1"))
+        #expect(answer(1, 6, [1]).contains("counts the tokens of 1 inputs"))
+        #expect(answer(1, 6, [1, 1], [1]).contains("those left out of 1"))
+        #expect(answer(1, 6, [1, 101]) == "Embedded counts more than the 100 tokens of the context for an input")
+        for wrong in [Float.nan, .infinity, -.infinity] {
+            let values: [Float] = [1, 1, 1, 1, 1, wrong]
+            #expect(
+                sentence { try ready.backendSays(.embedded(Embedded(query: 1, values: values, tokens: [1, 1]))) }
+                    == "Embedded holds what is no finite number")
+        }
+        var mixed = Embedded(query: 1, fault: Fault(.internal, "no"))
+        mixed.values = [1]
+        #expect(sentence { try ready.backendSays(.embedded(mixed)) } == "Embedded holds a fault, and numbers beside it")
+
+        #expect(sentence { try ready.agentSays(.countTokens(CountTokens(query: 1, request: []))) }.contains("is open"))
+        #expect(sentence { try ready.agentSays(embed(1)) }.contains("is open"))
+        try ready.agentSays(.cancelEmbed(CancelEmbed(query: 1)))
+        try ready.backendSays(.embedded(Embedded(query: 1, fault: Fault(.overloaded, "no"), tokens: 7)))
+        try ready.backendSays(
+            .embedded(Embedded(query: 2, values: [1, -1], tokens: [100, 1], leftOutTokens: [0, 3])))
+        #expect(answer(2, 2, [1, 1]) == "Embedded answers the query 2, which is not open")
+        #expect(!ready.isBusy && ready.openEmbeds == 0)
+        for query in 10..<18 as Range<UInt32> { try ready.agentSays(embed(query)) }
+        #expect(sentence { try ready.agentSays(embed(18)) } == "Embed came while 8 were open")
+    }
+
+    @Test("an Embed is asked only of a model that has the capability, in the phase for it")
+    func embedOutOfTurn() throws {
+        var plain = try ready()
+        #expect(
+            sentence { try plain.agentSays(embed(1)) } == "Embed was asked of a backend whose Hello does not name embed"
+        )
+        var half = try ready(capabilities: ["embed", "rerank"], dimensions: 3, lacking: ["rerank", "generate"])
+        #expect(
+            sentence { try half.agentSays(embed(1, .rerank)) }
+                == "Embed was asked of a backend whose model lacks rerank")
+        var none = Embed(query: 1, task: .embed, request: [])
+        none.task = nil
+        #expect(sentence { try half.agentSays(.embed(none)) } == "Embed holds neither embed nor rerank")
+        #expect(sentence { try half.agentSays(.cancelEmbed(CancelEmbed(query: 1))) }.contains("is not open"))
+        // On the backend's end it may have crossed the answer.
+        var backend = try ready(.backend, capabilities: ["embed"], dimensions: 3)
+        #expect(try !backend.agentSays(.cancelEmbed(CancelEmbed(query: 1))))
+        var early = BackendConversation(end: .agent)
+        for message in [embed(1), .cancelEmbed(CancelEmbed(query: 1))] {
+            #expect(sentence { try early.agentSays(message) }.contains("came in the phase"))
+        }
+        #expect(
+            sentence { try early.backendSays(.embedded(Embedded(query: 1, values: [], tokens: []))) }
+                == "the first message must be Hello, not Embedded")
+        #expect(throws: ContractViolation.self, "it makes no vectors") { try ready(capabilities: ["embed"]) }
+        #expect(throws: ContractViolation.self) { try ready(capabilities: ["embed"], dimensions: 65_537) }
+        #expect(throws: ContractViolation.self) { try ready(lacking: [""]) }
+        _ = try ready(capabilities: ["embed"], lacking: ["embed"])
     }
 
     @Test("a Hello out of bounds is refused")

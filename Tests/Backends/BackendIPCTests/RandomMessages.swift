@@ -41,6 +41,12 @@ extension SeededRandom {
                 }
             case 8: envelope.ping = .with { $0.nonce = number() }
             case 9: envelope.shutdown = .with { $0.graceMilliseconds = number32() }
+            case 11:
+                envelope.embed = .with {
+                    $0.query = number32()
+                    if chance() { $0.embed = embedRequest() } else { $0.rerank = rerankRequest() }
+                }
+            case 12: envelope.cancelEmbed = .with { $0.query = number32() }
             default:
                 envelope.tokenize = .with {
                     $0.query = number32()
@@ -84,6 +90,22 @@ extension SeededRandom {
         }
     }
 
+    private mutating func embedRequest() -> Hearth_V1_EmbedRequest {
+        .with { request in
+            request.model = text()
+            request.inputs = (0..<Int.random(in: 0..<4, using: &self)).map { _ in .with { $0.text = text() } }
+            if chance() { request.dimensions = number32() }
+            request.truncate = chance()
+        }
+    }
+
+    private mutating func rerankRequest() -> Hearth_V1_RerankRequest {
+        .with { request in
+            request.query = text()
+            request.documents = (0..<Int.random(in: 0..<4, using: &self)).map { _ in text() }
+        }
+    }
+
     mutating func backendEnvelope(body: Int) -> Hearth_Backend_V1_BackendEnvelope {
         .with { envelope in
             switch body {
@@ -100,6 +122,8 @@ extension SeededRandom {
                 envelope.loaded = .with {
                     $0.maxContextTokens = number32()
                     $0.maxSequences = number32()
+                    if chance() { $0.embeddingDimensions = number32() }
+                    $0.lacking = (0..<Int.random(in: 0..<3, using: &self)).map { _ in text() }
                     if chance() {
                         $0.samplingDefaults = .with {
                             $0.temperature = Float.random(in: 0...2, using: &self)
@@ -126,6 +150,15 @@ extension SeededRandom {
                 }
             case 7: envelope.fatal = fault()
             case 8: envelope.inspected = inspected()
+            case 10:
+                envelope.embedded = .with {
+                    $0.query = number32()
+                    if chance() { $0.fault = fault() }
+                    let count = Int.random(in: 0..<4, using: &self)
+                    $0.values = (0..<count * 3).map { _ in Float.random(in: -2...2, using: &self) }
+                    $0.tokens = (0..<count).map { _ in number32() }
+                    if chance() { $0.leftOutTokens = (0..<count).map { _ in number32() } }
+                }
             default:
                 envelope.tokenized = .with {
                     $0.query = number32()

@@ -41,8 +41,10 @@ struct ToolCallTests {
         do {
             try [7 as UInt8].withUnsafeBytes { ids in
                 try content.withUnsafeBytes { content in
-                    let view = TokenRunView(sequence: 0, tokenCount: 1, packedTokenIDs: ids, toolCalls: content)
-                    try conversation.backendRan(TokenRun(view, finish: finish))
+                    try RareParts(toolCalls: content).encoded.withUnsafeBytes { rare in
+                        let view = TokenRunView(sequence: 0, tokenCount: 1, packedTokenIDs: ids, rare: rare)
+                        try conversation.backendRan(TokenRun(view, finish: finish))
+                    }
                 }
             }
             return ""

@@ -54,7 +54,7 @@ struct UselessBytesTests {
         value < 0x80 ? [UInt8(value)] : [UInt8(value & 0x7f | 0x80)] + varint(value >> 7)
     }
 
-    @Test("an envelope is its one message and little beside it, and only tokens, and the answer to Tokenize, are long")
+    @Test("an envelope is its one message and little beside it, and only tokens and two answers are long")
     func longMessages() {
         func decoding(_ bytes: [UInt8]) -> String {
             sentence { _ = try bytes.withUnsafeBytes { try BackendMessage(decoding: $0) } }
@@ -68,6 +68,6 @@ struct UselessBytesTests {
             return [0x0a] + varint(body.count) + body
         }
         #expect(decoding(hello(1_365)) == "accepted")
-        #expect(decoding(hello(1_366)).contains("no TokenBatch and no Tokenized has 4098 bytes; at most 4096"))
+        #expect(decoding(hello(1_366)).contains("no Embedded has 4098 bytes; at most 4096"))
     }
 }

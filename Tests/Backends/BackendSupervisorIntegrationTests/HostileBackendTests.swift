@@ -52,7 +52,7 @@ struct HostileBackendTests {
             ("finish-unknown", "for the sequence 5, which is not running"),
             ("foreign", "names the sequence 2147483648; 8 were offered"),
             ("pong-unasked", "is not the oldest unanswered Ping"), ("count-unasked", "the query 1, which is not open"),
-            ("empty-batches", "a TokenBatch holds no run"), ("long-hello", "no TokenBatch and no Tokenized has"),
+            ("empty-batches", "a TokenBatch holds no run"), ("long-hello", "no Tokenized and no Embedded has"),
             ("faults", "gave up: "),
             ("flood-progress", "send it at most ten times a second"), ("vanish", "exited with code 0"),
             ("plays-launcher", "exited with code 125; its last words were 'hearth-sandbox: user-namespace"),

@@ -163,6 +163,43 @@ struct TokenPathTests {
         }
     }
 
+    @Test(
+        "embeddings run beside sequences, as many as may at once, end when they are cancelled, and are lost with the process"
+    )
+    func embeddings() async throws {
+        let slow = #"{"models": [{"id": "echo", "options": {"embed_delay_ms": 3600000}}]}"#
+        try await withEcho(manifest: slow) { bench, backend in
+            #expect(backend.embeddingDimensions == 64 && backend.capabilities.contains("embed"))
+            // An EmbedRequest with the text "x".
+            let asked: [UInt8] = [0x12, 3, 0x22, 1, 0x78]
+            var ends: [Result<Embedded, UnansweredQuestion>] = []
+            @IOLoop func begin() -> RunningEmbedding? {
+                backend.embed(.embed, request: asked, keepAliveSeconds: nil) {
+                    ends.append($0)
+                    bench.check()
+                }
+            }
+            let running = (0..<8).compactMap { _ in begin() }
+            #expect(running.count == 8 && begin() == nil && backend.freeEmbeddings == 0)
+            #expect(backend.runningRequests == 8 && !backend.isIdle && backend.runningSequences == 0)
+            let whole = bench.collect()
+            let prompt = try request(maxTokens: 50)
+            #expect(backend.begin(request: prompt, credit: 50, handler: whole) != nil)
+            await bench.until { whole.finish != nil }
+            #expect(ends.isEmpty)
+            for _ in 0..<2 { running[0].cancel() }
+            await bench.until { ends.count == 1 }
+            let cancelled = try ends[0].get()
+            #expect(cancelled.fault?.code == .overloaded)
+            #expect(backend.freeEmbeddings == 1 && begin() != nil)
+            running[0].cancel()
+            backend.stop(graceMilliseconds: 0, why: "the test ends it")
+            await bench.until { ends.count == 9 }
+            #expect(ends.dropFirst().allSatisfy { if case .failure(.lost) = $0 { true } else { false } })
+            #expect(begin() == nil && backend.runningRequests == 0)
+        }
+    }
+
     /// Runs one sequence after the other, each begun by the end of the one before.
     private final class Chain: SequenceHandler {
         private let bench: Workbench

@@ -252,7 +252,7 @@ struct EchoLifeTests {
         #expect(
             echo.conversation.hello?.capabilities == [
                 "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup",
-                "logit_bias", "min_tokens", "logprobs", "parts", "tools", "grammar",
+                "logit_bias", "min_tokens", "logprobs", "parts", "tools", "grammar", "embed", "rerank",
             ])
     }
 

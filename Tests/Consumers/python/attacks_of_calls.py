@@ -13,7 +13,7 @@ from agent import resident_kibibytes
 from attack import CHAT, FLOOD_KIBIBYTES_MAX, GENERATE, HELD_KIBIBYTES_MAX, connect, generate, streams
 from attack_table import GZIP, OK, RESOURCE_EXHAUSTED, WIDE, Attack, call_of, flood, stock, storm
 from attacks_of_frames import CHECK, WATCH
-from attacks_of_messages import COUNT_TOKENS, LIST_MODELS, REFLECTION, TOKENIZE
+from attacks_of_messages import COUNT_TOKENS, EMBED, LIST_MODELS, REFLECTION, RERANK, TOKENIZE
 from blast import Blast
 from hearth.v1 import inference_pb2 as pb
 
@@ -170,6 +170,17 @@ def watched(stream):
 
 SYMBOL = h2.message(wire.field(4, "hearth.v1.Inference"))
 
+# As many as there are numbers in an answer.
+MANY_INPUTS = pb.EmbedRequest(
+    model="echo", inputs=[pb.EmbedInput(text="word " * 100) for _ in range(1_000)]
+).SerializeToString()
+RANKING = pb.RerankRequest(model="echo", query="who?", documents=["one", "two"]).SerializeToString()
+
+
+def embed_given_up(stream):
+    return h2.call(stream, h2.request(EMBED), h2.message(MANY_INPUTS), h2.END_STREAM) + h2.reset(stream)
+
+
 CALLS = [
     Attack("a Chat that is not read, turn after turn", never_reading_chat),
     Attack(
@@ -209,6 +220,9 @@ CALLS = [
         expect=(OK, RESOURCE_EXHAUSTED),
         kibibytes=HELD_KIBIBYTES_MAX,
     ),
+    stock("Embed of many texts", EMBED, MANY_INPUTS, expect=(OK, RESOURCE_EXHAUSTED), kibibytes=HELD_KIBIBYTES_MAX),
+    storm("Embed that is given up", embed_given_up, count=32),
+    storm("Rerank of a word", call_of(RERANK, h2.message(RANKING)), count=100, expect=(OK,)),
     storm(
         "CountTokens of a word",
         call_of(COUNT_TOKENS, h2.message(echo.request("word").SerializeToString())),

@@ -9,6 +9,8 @@ from attack_table import GZIP, INTERNAL, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTE
 
 COUNT_TOKENS = "/hearth.v1.Inference/CountTokens"
 TOKENIZE = "/hearth.v1.Inference/Tokenize"
+EMBED = "/hearth.v1.Inference/Embed"
+RERANK = "/hearth.v1.Inference/Rerank"
 LIST_MODELS = "/hearth.v1.Inference/ListModels"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
@@ -20,8 +22,25 @@ STOPPING, SAMPLING, OUTPUT, QUEUE_TIME, OPTIONS = 7, 6, 8, 9, 100
 UNKNOWN_GROUP = wire.tag(3000, wire.GROUP) + wire.tag(3000, wire.GROUP_END)
 DEEP_GROUPS = wire.tag(3000, wire.GROUP) * (FULL // 6) + wire.tag(3000, wire.GROUP_END) * (FULL // 6)
 
+
+
+def json_object(size):
+    return b'{"a":[' + b"[]," * ((size - 12) // 3) + b"0]}"
+
+
 # What a request is filled with, 4 MiB of it each.
 FILLS = {
+    "a tool's schema, 1 MiB": BEFORE
+    + wire.field(12, wire.field(1, wire.field(1, "t") + wire.field(3, json_object((1 << 20) - 64)))),
+    "a call's arguments": wire.field(2, "echo")
+    + wire.field(
+        3,
+        wire.field(
+            1,
+            wire.field(1, 3)
+            + wire.field(6, wire.field(1, "a") + wire.field(2, "t") + wire.field(3, json_object(FULL - 128))),
+        ),
+    ),
     "empty entries of backend_options": wire.filled(wire.field(OPTIONS, b""), FULL, BEFORE),
     "empty messages": wire.field(2, "echo") + wire.field(3, wire.filled(wire.field(1, b""), FULL - 32)),
     "messages with an empty content": wire.field(2, "echo")
@@ -45,6 +64,20 @@ TOKEN_IDS = {
     "token_ids, packed": wire.field(2, "echo") + wire.field(5, wire.field(1, bytes(FULL - 64))),
     "token_ids, unpacked": wire.field(2, "echo") + wire.field(5, wire.filled(wire.field(1, 1), FULL - 64)),
     "token_ids in empty messages": wire.filled(wire.field(5, b""), FULL, wire.field(2, "echo") + wire.field(5, b"\x0a\1\1")),
+}
+
+# The model is field 1 of both.
+EMBEDS = {
+    "empty inputs": wire.filled(wire.field(2, b""), FULL, wire.field(1, "echo")),
+    "inputs of a letter": wire.filled(wire.field(2, wire.field(4, "x")), FULL, wire.field(1, "echo")),
+    "one input, again and again": wire.field(1, "echo") + wire.field(2, wire.filled(wire.field(4, "x"), FULL - 32)),
+    "an input of one word": wire.field(1, "echo") + wire.field(2, wire.field(4, "x" * (FULL - 64))),
+    "unknown fields of an input": wire.field(1, "echo")
+    + wire.field(2, wire.filled(wire.field(100, b""), FULL - 64, wire.field(4, "x"))),
+}
+RERANKS = {
+    "empty documents": wire.filled(wire.field(3, b""), FULL, wire.field(1, "echo") + wire.field(2, "q")),
+    "documents of a letter": wire.filled(wire.field(3, "x"), FULL, wire.field(1, "echo") + wire.field(2, "q")),
 }
 
 # What no number may do, whatever it is: each a request of its own.
@@ -126,6 +159,8 @@ MESSAGES = [
     *[filled(name, payload) for name, payload in FILLS.items()],
     filled("groups in groups", DEEP_GROUPS),
     *[filled(name, payload, COUNT_TOKENS) for name, payload in TOKEN_IDS.items()],
+    *[filled(name, payload, EMBED) for name, payload in EMBEDS.items()],
+    *[filled(name, payload, RERANK) for name, payload in RERANKS.items()],
     filled("generates in one message of Chat", wire.filled(as_chat(b""), FULL), CHAT),
     filled("cancels in one message of Chat", wire.filled(wire.field(2, b""), FULL), CHAT),
     *[

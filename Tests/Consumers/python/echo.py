@@ -31,6 +31,22 @@ def token_ids(seed, prompt, count, variation=b""):
     return ids
 
 
+def vector(text, count, pooling=0):
+    """The numbers of a vector: the upper 24 bits of SplitMix64's output, from -1 to below 1."""
+    state, numbers = pooling ^ digest(text), []
+    for index in range(1, count + 1):
+        z = (state + index * 0x9E3779B97F4A7C15) & MASK
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        numbers.append(((z ^ (z >> 31)) >> 40) / 8_388_608 - 1)
+    return numbers
+
+
+def score(query, document):
+    """What a document scores."""
+    return 8 * vector(f"{query}\0{document}", 1)[0]
+
+
 def _word(token_id):
     consonants, vowels = "bdfghklmnprtvwyz", "aeio"
     letters = consonants[token_id >> 8 & 15] + vowels[token_id >> 6 & 3]

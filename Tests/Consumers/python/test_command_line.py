@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 
+import echo
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
 from terminal import Terminal
@@ -21,7 +22,7 @@ def hearth(*words, **options):
 
 
 COMMANDS = (
-    "serve|chat|tokenize|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor|logs|ps|run"
+    "serve|chat|tokenize|embed|rerank|pull|models|models show|models remove|models rename|backends|backends denied|status|limits|metrics|key|doctor|logs|ps|run"
     "|sandbox run|policy learn"
 )
 
@@ -134,7 +135,8 @@ def agent():
 
 def everything(agent):
     consumer = [["models", "--to", agent.address], ["models", "--json", "--to", agent.address],
-                ["chat", "--to", agent.address, "Hello"], ["tokenize", "--to", agent.address, "Hello"]]
+                ["chat", "--to", agent.address, "Hello"], ["tokenize", "--to", agent.address, "Hello"],
+                ["embed", "--to", agent.address, "Hello"], ["rerank", "--to", agent.address, "Who?", "Hello"]]
     return [*AGENTLESS, *asking(agent.state), *consumer]
 
 
@@ -171,6 +173,29 @@ def test_an_answer_is_held_to_the_form_that_a_file_or_the_command_names(agent, t
         (("--schema", tmp_path / "grammar"), 1, "format.json_schema"),
     ]:
         answer = chat(*words)
+        assert answer.returncode == code and told in answer.stderr and not answer.stdout, answer
+
+
+def test_texts_are_shown_as_vectors_and_documents_with_their_scores(agent):
+    def ask(*words, **options):
+        return hearth(words[0], "--to", agent.address, *words[1:], **options)
+
+    shown = ask("embed", "--no-normalise", "a", "b c").stdout.splitlines()
+    vectors = [[float(number) for number in line.split(" ")] for line in shown]
+    assert vectors == [pytest.approx(echo.vector(text, 64)) for text in ("a", "b c")]
+    assert ask("embed", "--no-normalise", input="a\n\nb c\n").stdout.splitlines() == shown
+    answer = json.loads(ask("embed", "--pooling", "last", "--json", "a").stdout)
+    assert len(answer["embeddings"][0]["vector"]) == 64 and answer["promptTokens"] == 1
+    scores = {document: echo.score("who?", document) for document in ("x", "y", "z")}
+    best = sorted(scores, key=scores.get, reverse=True)
+    lines = ask("rerank", "--top", "2", "who?", *scores).stdout.splitlines()
+    assert [line.split("  ")[1] for line in lines] == [f'"{document}"' for document in best[:2]]
+    assert float(lines[0].split("  ")[0]) == pytest.approx(scores[best[0]])
+    for words, code, told in [
+        (("embed", ""), 64, "a text is empty"), (("embed", "--pooling", "max", "a"), 64, "max"),
+        (("embed", "--dimensions", "9", "a"), 1, "dimensions is 9"), (("rerank", "who?", ""), 64, "a text is empty"),
+    ]:
+        answer = ask(*words)
         assert answer.returncode == code and told in answer.stderr and not answer.stdout, answer
 
 

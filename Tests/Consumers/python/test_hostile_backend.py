@@ -66,7 +66,7 @@ REASONS = {
     "pad-batch": "fields that this revision does not know take more than 1024 bytes",
     "pad-run": "fields that this revision does not know take more than 16384 bytes",
     "repeat-field": "field 1 appears twice",
-    "long-hello": "no TokenBatch and no Tokenized has",
+    "long-hello": "no Tokenized and no Embedded has",
     "faults": "gave up: ",
     "beyond-max-tokens": "its stopping.max_tokens",
     "long-prompt": "prompt tokens and 1 of the completion in a context of",

@@ -160,6 +160,23 @@ def test_a_key_opens_no_more_streams_at_once_than_it_allows():
         run(scenario(agent))
 
 
+def test_the_tokens_of_vectors_count_and_refuse_the_next_request():
+    async def scenario(agent):
+        key = await asyncio.to_thread(agent.create, "vectors", "--tokens-per-minute", "100")
+        await until_known(agent, key)
+        asked = pb.EmbedRequest(model="echo", inputs=[pb.EmbedInput(text="word " * 60)] * 2)
+        async with agent.channel(key) as channel:
+            stub = rpc.InferenceStub(channel)
+            assert (await stub.Embed(asked)).prompt_tokens == 120
+            error = await failure(stub.Embed(asked))
+            assert error.code() == RESOURCE_EXHAUSTED and "try again in" in error.details()
+            assert (await failure(stub.Rerank(pb.RerankRequest(model="echo", query="q", documents=["d"])))).code() == (
+                RESOURCE_EXHAUSTED)
+
+    with ClosedAgent() as agent:
+        run(scenario(agent))
+
+
 @pytest.mark.waits
 def test_the_tokens_of_a_minute_hold_the_answers_and_refuse_the_next_request_with_the_time_to_wait():
     async def scenario(agent):

@@ -57,6 +57,8 @@ struct ModelSidecarTests {
             ])
         #expect(adapted.paths(ofFilesAt: "/m/x.gguf") == ["/m/x.gguf", "/m/a b.gguf", "/m/z.gguf", "/m/s.gguf"])
         #expect(adapted.draftLookup && adapted.draftFile == "s.gguf")
+        let cut = try parsed(#"{"embedding": {"dimensions": [256, 64, 256]}}"#).settings
+        #expect(cut.embeddingDimensions == [64, 256])
         let drafted = try parsed(#"{"draft": {"file": "s.gguf"}}"#).settings
         #expect(!drafted.draftLookup && drafted.paths(ofFilesAt: "x.gguf") == ["x.gguf", "s.gguf"])
         #expect(try parsed(#"{"load": "start"}"#).settings.residence == .always)
@@ -91,6 +93,10 @@ struct ModelSidecarTests {
             (#""adapters": {"a": {"file": "a", "scales": 1}}"#, "did you mean 'scale'?"),
             (#""draft": true"#, #""draft" must be an object"#), (#""draft": {"lookup": 1}"#, "must be true or false"),
             (#""draft": {"look": true}"#, "unknown key 'look'"),
+            (#""embedding": {"dimension": 1}"#, "unknown key 'dimension'"),
+            (#""embedding": {"dimensions": [0]}"#, "must hold whole numbers of at least 1"),
+            (#""embedding": {"dimensions": ["8"]}"#, "must hold whole numbers of at least 1"),
+            (#""embedding": {"dimensions": [1.5]}"#, "must hold whole numbers of at least 1"),
             (#""draft": {"file": true}"#, "'file' must be a string"),
             (#""draft": {"file": "../s.gguf"}"#, "'file' must be the name of a file beside the model"),
             (#""draft": {"file": ""}"#, "'file' must be the name of a file beside the model"),

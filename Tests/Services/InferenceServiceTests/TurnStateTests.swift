@@ -192,12 +192,12 @@ extension TurnStateTests {
     private func came(_ turn: inout TurnState, _ text: String, reasoning: [UInt8], tokens: Int = 1) {
         var text = text
         let actions = text.withUTF8 { text in
-            reasoning.withUnsafeBytes { reasoning in
+            reasoning.withUnsafeBytes { RareParts(reasoning: $0).encoded }.withUnsafeBytes { rare in
                 (0..<tokens).map { UInt8(7 + $0) }.withUnsafeBytes { ids in
                     turn.came(
                         TokenRunView(
                             sequence: 0, tokenCount: tokens, packedTokenIDs: ids,
-                            text: UnsafeRawBufferPointer(text), reasoning: reasoning), at: at(3_000))
+                            text: UnsafeRawBufferPointer(text), rare: rare), at: at(3_000))
                 }
             }
         }
@@ -224,25 +224,22 @@ extension TurnStateTests {
     }
 
     /// One token with this text, this reasoning, and these pieces of calls.
-    private func came(_ turn: inout TurnState, _ text: String, reasoning: String = "", calls: Hearth_V1_ToolCallPieces)
-    {
-        do {
-            let calls: [UInt8] = try calls.serializedBytes()
-            let actions = Array(text.utf8).withUnsafeBytes { text in
-                Array(reasoning.utf8).withUnsafeBytes { reasoning in
-                    [7 as UInt8].withUnsafeBytes { ids in
-                        calls.withUnsafeBytes { calls in
-                            turn.came(
-                                TokenRunView(
-                                    sequence: 0, tokenCount: 1, packedTokenIDs: ids, text: text, reasoning: reasoning,
-                                    toolCalls: calls), at: at(3_000))
-                        }
-                    }
+    @discardableResult
+    private func came(
+        _ turn: inout TurnState, _ text: String, reasoning: String = "", calls: Hearth_V1_ToolCallPieces
+    ) -> TurnState.Actions {
+        let calls: [UInt8] = (try? calls.serializedBytes()) ?? []
+        let rare = Array(reasoning.utf8).withUnsafeBytes { reasoning in
+            calls.withUnsafeBytes { RareParts(reasoning: reasoning, toolCalls: $0).encoded }
+        }
+        return Array(text.utf8).withUnsafeBytes { text in
+            rare.withUnsafeBytes { rare in
+                [7 as UInt8].withUnsafeBytes { ids in
+                    turn.came(
+                        TokenRunView(sequence: 0, tokenCount: 1, packedTokenIDs: ids, text: text, rare: rare),
+                        at: at(3_000))
                 }
             }
-            expect(actions, .init())
-        } catch {
-            Issue.record("\(error)")
         }
     }
 
@@ -283,12 +280,7 @@ extension TurnStateTests {
 
     @Test func `what comes behind a stop string is not sent`() {
         var turn = running(stops: ["stop"])
-        let calls: [UInt8] = (try? call.serializedBytes()) ?? []
-        let actions = Array("a stop".utf8).withUnsafeBytes { text in
-            calls.withUnsafeBytes { calls in
-                turn.came(TokenRunView(sequence: 0, tokenCount: 1, text: text, toolCalls: calls), at: at(3_000))
-            }
-        }
+        let actions = came(&turn, "a stop", calls: call)
         #expect(actions.cancelsSequence)
         _ = turn.finished(finish(.cancelled), at: at(4_000))
         let events = take(&turn)
@@ -312,12 +304,12 @@ extension TurnStateTests {
             let actions = tokens.map(\.id).withUnsafeBytes { ids in
                 tokens.flatMap(\.text).withUnsafeBytes { text in
                     reasoning.withUnsafeBytes { reasoning in
-                        entries.withUnsafeBytes { entries in
-                            turn.came(
-                                TokenRunView(
-                                    sequence: 0, tokenCount: tokens.count, packedTokenIDs: ids, text: text,
-                                    reasoning: reasoning, logprobs: entries), at: at(3_000))
-                        }
+                        entries.withUnsafeBytes { RareParts(reasoning: reasoning, logprobs: $0).encoded }
+                    }.withUnsafeBytes { rare in
+                        turn.came(
+                            TokenRunView(
+                                sequence: 0, tokenCount: tokens.count, packedTokenIDs: ids, text: text, rare: rare),
+                            at: at(3_000))
                     }
                 }
             }

@@ -96,6 +96,20 @@ extension BackendDriver {
     /// Asks for the text that the prompt becomes.
     package func text(of request: [UInt8]) throws -> Result<[UInt8], Fault> { try tokenize(request, wantsText: true) }
 
+    /// Asks for the vectors or scores of an encoded request, and waits for the answer.
+    package func embed(_ task: Embed.Task, _ request: [UInt8]) throws -> Embedded {
+        let query = try beginEmbedding(task, request)
+        try listen { $0.embedded.contains { $0.query == query } }
+        return embedded.last { $0.query == query } ?? Embedded(query: query, fault: Fault(.internal, "no answer"))
+    }
+
+    /// Asks for them; returns the query.
+    package func beginEmbedding(_ task: Embed.Task, _ request: [UInt8]) throws -> UInt32 {
+        let query = 1_000 + UInt32(embedded.count + conversation.openEmbeds)
+        try say(.embed(Embed(query: query, task: task, request: request)))
+        return query
+    }
+
     private func tokenize(_ request: [UInt8], wantsText: Bool) throws -> Result<[UInt8], Fault> {
         let query = UInt32(tokenized.count)
         try say(.tokenize(Tokenize(query: query, request: request, wantsText: wantsText)))

@@ -44,6 +44,7 @@ package final class BackendDriver {
     package private(set) var pongs: [Pong] = []
     package private(set) var counts: [TokenCount] = []
     package private(set) var tokenized: [Tokenized] = []
+    package private(set) var embedded: [Embedded] = []
     /// What it told of a file that it was asked to inspect.
     package private(set) var inspected: Inspected?
     /// The fault that the backend ended with.
@@ -137,6 +138,7 @@ extension BackendDriver {
         case .pong(let pong): pongs.append(pong)
         case .tokenCount(let count): counts.append(count)
         case .tokenized(let tokenized): self.tokenized.append(tokenized)
+        case .embedded(let embedded): self.embedded.append(embedded)
         case .fatal(let fault): fatal = fault
         case .inspected(let inspected): self.inspected = inspected
         case .hello, .loadProgress, .loaded: break

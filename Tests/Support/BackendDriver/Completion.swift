@@ -36,9 +36,10 @@ package struct Completion: Equatable, Sendable {
     mutating func add(_ run: TokenRunView) {
         tokens += run.tokenIDs
         runs.append(Array(run.text))
-        reasoningBytes += run.reasoning
-        logprobBytes += run.logprobs
-        toolCallBytes += run.toolCalls
+        let rare = run.rare
+        reasoningBytes += rare.reasoning
+        logprobBytes += rare.logprobs
+        toolCallBytes += rare.toolCalls
         finish = run.finish
     }
 }

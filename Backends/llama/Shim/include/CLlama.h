@@ -24,6 +24,18 @@ typedef struct hearth_llama_answer hearth_llama_answer;
 /// The sampler of one sequence; made by `hearth_llama_sampler_new`.
 typedef struct hearth_llama_sampler hearth_llama_sampler;
 
+/// How the vectors of a text's tokens become one.
+typedef enum hearth_llama_pooling {
+    /// The model continues text.
+    HEARTH_LLAMA_NO_POOLING,
+    HEARTH_LLAMA_MEAN,
+    /// The first token's.
+    HEARTH_LLAMA_FIRST,
+    HEARTH_LLAMA_LAST,
+    /// It makes no vectors, but a score of a query and a document.
+    HEARTH_LLAMA_RANK,
+} hearth_llama_pooling;
+
 /// Facts about a model, from its file.
 typedef struct hearth_llama_facts {
     /// Tokens of prompt and completion that it was trained on.
@@ -42,6 +54,12 @@ typedef struct hearth_llama_facts {
     bool has_chat_template;
     /// Whether a sequence can forget its last tokens alone; a recurrent state cannot.
     bool forgets_last;
+    /// A model with any of them continues no text.
+    hearth_llama_pooling pooling;
+    /// The numbers of a vector.
+    uint32_t embedding_numbers;
+    /// The token that the vocabulary ends texts with; negative where it ends them with none.
+    int32_t end_token;
 } hearth_llama_facts;
 
 /// How tokens are chosen, applied in this order: biases, penalties over the last `penalty_window` tokens, DRY over the last
@@ -281,6 +299,8 @@ typedef struct hearth_llama_context_settings {
     bool separate_caches;
     /// How keys and values are kept, as llama.cpp names it: "f16", "q8_0". NULL: "f16".
     const char *cache_type;
+    /// Whether it computes vectors or scores: every token of a batch then has `wants_logits`.
+    bool embeds;
 } hearth_llama_context_settings;
 
 /// Makes the context. False when there is no memory for it; may be called again with less, or anew.
@@ -297,10 +317,11 @@ typedef struct hearth_llama_needs {
 /// Called after `hearth_llama_prepare`.
 hearth_llama_needs hearth_llama_get_needs(const hearth_llama *llama);
 
-/// Token ids of plain text; nothing in it is taken for a special token. Writes at most `capacity` ids. Returns their
+/// Token ids of plain text; nothing in it is taken for a special token. `adds_special`: with those that the vocabulary
+/// begins and ends a text with. Writes at most `capacity` ids. Returns their
 /// number, or minus that number when they do not fit, or HEARTH_LLAMA_FAILED.
-int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, int32_t *tokens,
-                              int32_t capacity);
+int32_t hearth_llama_tokenize(const hearth_llama *llama, const char *text, size_t bytes, bool adds_special,
+                              int32_t *tokens, int32_t capacity);
 
 /// Makes a conversation without messages; NULL when there is no memory. The functions that add to it copy, and return false
 /// when there is none.
@@ -412,6 +433,21 @@ bool hearth_llama_forget(hearth_llama *llama, int32_t sequence, int32_t from_pos
 /// Replaces the contents of one sequence's cache by the first tokens of another's. Returns false when the model cannot
 /// do that: then the cache is empty.
 bool hearth_llama_copy(hearth_llama *llama, int32_t from, int32_t to, int32_t tokens);
+
+/// The tokens of a reranker's before the query (`part` 0), between query and document (1), or behind it (2); they live as long
+/// as the model. `ends_in_blank`: the text that follows begins with a blank. Returns their number.
+size_t hearth_llama_ranking_part(const hearth_llama *llama, size_t part, const int32_t **tokens, bool *ends_in_blank);
+
+/// Forgets what was computed before.
+void hearth_llama_forget_all(hearth_llama *llama);
+
+/// Writes the vector of `count` tokens of the batch that was computed, from the token `first` on, which are one sequence. False
+/// when there is none.
+bool hearth_llama_vector(const hearth_llama *llama, int32_t first, int32_t count, hearth_llama_pooling pooling,
+                         float *vector);
+
+/// Writes the score that a reranker computed for a sequence of the batch. False when there is none.
+bool hearth_llama_score(const hearth_llama *llama, int32_t sequence, float *score);
 
 /// Makes a sampler; NULL when there is no memory.
 hearth_llama_sampler *hearth_llama_sampler_new(hearth_llama *llama, hearth_llama_sampling sampling,

@@ -1,0 +1,114 @@
+internal import BackendIPC
+internal import BackendSupervisor
+internal import ConsumerAccess
+internal import EventLoop
+internal import GRPC
+
+/// One request of `Embed` or `Rerank`: it waits until its model is loaded and one of the model's processes has room, and
+/// then for the answer.
+///
+/// Owned by the call's handler, by its model's queue while it waits, and by its backend's connection while it runs, also
+/// when its call is gone: what was computed for it is charged.
+@IOLoop
+final class EmbeddingTurn {
+    private enum Phase {
+        case waiting
+        case running(RunningEmbedding)
+        case over
+    }
+
+    let model: String
+    private let request: EmbeddingRequest
+    /// The request as the backend gets it; empty once the backend has it.
+    private var encoded: [UInt8]
+    private let call: ServerCall
+    private let service: InferenceService
+    private let consumer: Consumer?
+    /// What the request needs of its backend.
+    private let needs: [CapabilityTable.Row]
+    /// Nil once the request was answered or abandoned.
+    private var completion: (@IOLoop (Result<[UInt8], Status>) -> Void)?
+    private var phase = Phase.waiting
+
+    init(
+        _ request: EmbeddingRequest, encoded: [UInt8], model: String, call: ServerCall, service: InferenceService,
+        completion: @escaping @IOLoop (Result<[UInt8], Status>) -> Void
+    ) {
+        self.request = request
+        self.encoded = encoded
+        self.model = model
+        self.call = call
+        self.service = service
+        self.completion = completion
+        consumer = call.caller as? Consumer
+        needs = CapabilityTable.rows(of: request)
+    }
+
+    var isOver: Bool { if case .over = phase { true } else { false } }
+
+    /// It waits in its model's queue.
+    func queued() { call.keep(encoded.count) }
+
+    /// Begins on a backend; returns false if that has no room. A backend that lacks what the request needs does not see it:
+    /// the request is over then.
+    func begin(on backend: ManagedBackend) -> Bool {
+        guard case .waiting = phase else { return true }
+        do throws(Status) {
+            try CapabilityTable.check(needs, backend.capabilities, model: model)
+            try request.check(
+                model: model, dimensions: backend.embeddingDimensions, shorter: backend.shorterDimensions)
+        } catch {
+            fail(error)
+            return true
+        }
+        let running = backend.embed(request.task, request: encoded, keepAliveSeconds: request.keepAliveSeconds) {
+            self.answered($0)
+        }
+        guard let running else { return false }
+        phase = .running(running)
+        encoded = []
+        call.keep(0)
+        return true
+    }
+
+    /// Ends it with this status.
+    func fail(_ status: Status) { end(.failure(status)) }
+
+    /// The call is gone: stops the computation.
+    func abandon() {
+        completion = nil
+        switch phase {
+        case .waiting: end(nil)
+        case .running(let running): running.cancel()
+        case .over: break
+        }
+    }
+
+    private func answered(_ result: Result<Embedded, UnansweredQuestion>) {
+        switch result {
+        case .success(let answer):
+            consumer?.charge(answer.computedTokens)
+            service.computed(embeddedTokens: answer.computedTokens)
+            guard completion != nil else { return end(nil) }
+            if let fault = answer.fault {
+                end(.failure(StatusMapping.status(of: fault, model: model)))
+            } else {
+                end(.success(EmbeddingAnswer.bytes(of: answer, to: request)))
+            }
+        case .failure(.refused(let fault)): end(.failure(StatusMapping.status(of: fault, model: model)))
+        case .failure(.lost): end(.failure(StatusMapping.lost(model: model)))
+        }
+    }
+
+    /// - Parameter result: nil: nobody waits for it.
+    private func end(_ result: Result<[UInt8], Status>?) {
+        guard !isOver else { return }
+        if case .waiting = phase { call.keep(0) }
+        phase = .over
+        encoded = []
+        let completion = completion
+        self.completion = nil
+        service.ended(self, isAnswered: (try? result?.get()) != nil)
+        if let result { completion?(result) }
+    }
+}
