@@ -307,7 +307,7 @@ var targets: [Target] = [
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "SandboxPolicy", "WireFormat", protobuf,
+            "OutputGrammar", "SandboxPolicy", "WireFormat", protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",
@@ -359,8 +359,8 @@ var targets: [Target] = [
 // The code that takes untrusted bytes, either under libFuzzer (`Scripts/fuzz` sets this variable, and builds only that)
 // or in the tests, because a folder can be part of one target only.
 let fuzzed: [Target.Dependency] = [
-    "BackendIPC", "BaseEncodings", "ByteBuffer", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem", "Polling",
-    "WireFormat", protobuf,
+    "BackendIPC", "BaseEncodings", "ByteBuffer", "EventLoop", "GRPC", "HTTP2Connection", "LinuxSystem",
+    "OutputGrammar", "Polling", "WireFormat", protobuf,
 ]
 if Context.environment["HEARTH_FUZZ"] == "1" {
     targets.append(

@@ -13,7 +13,7 @@ struct EchoForm {
     private let grammar: Grammar
     private let tokens: EchoTokens
     private var choices = 0
-    private var text = String.UnicodeScalarView()
+    private var text: [Unicode.Scalar] = []
 
     /// The texts of the tokens that follow `given`.
     static func words(
@@ -26,10 +26,9 @@ struct EchoForm {
             throw EngineFault(.invalidArgument, "format.grammar \(error.description)")
         }
         try form.write(after: given)
-        let scalars = Array(form.text)
-        return stride(from: 0, to: scalars.count, by: tokenScalars).map { start in
+        return stride(from: 0, to: form.text.count, by: tokenScalars).map { start in
             var word = String.UnicodeScalarView()
-            word.append(contentsOf: scalars[start..<min(start + tokenScalars, scalars.count)])
+            word.append(contentsOf: form.text[start..<min(start + tokenScalars, form.text.count)])
             return Array(String(word).utf8)
         }
     }
@@ -105,6 +104,9 @@ struct EchoForm {
 
     /// One of a set, a printable one of ASCII where there is such.
     private mutating func scalar(of scalars: Grammar.Scalars) -> Unicode.Scalar? {
+        if !scalars.isInverse, let only = scalars.ranges.first, scalars.ranges.count == 1, only.count == 1 {
+            return Unicode.Scalar(only.lowerBound)
+        }
         let printable = (0x20...0x7E as ClosedRange<UInt32>).filter { scalars.contains($0) }
         if !printable.isEmpty { return Unicode.Scalar(printable[choose(among: printable.count)]) }
         for range in scalars.ranges where !scalars.isInverse {

@@ -2,12 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 // The library's grammars, as its samplers use them; it declares them in no header that it installs.
 struct llama_grammar_element {
     /// One of the numbers below.
     uint32_t type;
     uint32_t value;
+};
+/// Its first members, in their order.
+struct llama_grammar_parser {
+    const llama_vocab *vocab;
+    std::map<std::string, uint32_t> symbol_ids;
+    std::vector<std::vector<llama_grammar_element>> rules;
+
+    bool parse(const char *text);
 };
 llama_grammar *llama_grammar_init_impl(const llama_vocab *vocabulary, const char *text, const char *root, bool isLazy,
                                        const char **patterns, size_t patternCount, const llama_token *tokens,
@@ -70,6 +79,64 @@ ptrdiff_t wholeScalars(std::string_view text) {
     return ptrdiff_t(place);
 }
 
+/// Counts how often the library's search for rules that begin with themselves enters a rule: once for each way to it, so that
+/// a few rules that begin with each other can take years. Throws for what takes too long, or begins with itself.
+class Beginnings {
+public:
+    explicit Beginnings(const std::vector<std::vector<llama_grammar_element>> &rules) : rules(rules), counts(rules.size()) {
+        for (const auto &rule : rules) mayBeEmpty.push_back(hasEmpty(rule));
+    }
+
+    void check() {
+        for (uint32_t rule = 0; rule < rules.size(); rule++) {
+            if (count(rule, 0) > countMax) throw HoldFailure(HoldFailure::Kind::exceeds, "a rule can begin in too many ways");
+        }
+    }
+
+private:
+    static constexpr uint64_t countMax = 1 << 20;
+    static constexpr uint64_t isAsked = UINT64_MAX;
+    static constexpr int depthMax = 4096;
+    enum : uint32_t { end = 0, alternative = 1, reference = 2 };
+
+    uint64_t count(uint32_t rule, int depth) {
+        if (depth > depthMax) throw HoldFailure(HoldFailure::Kind::exceeds, "rules begin with each other too often");
+        if (counts[rule] == isAsked) throw HoldFailure(HoldFailure::Kind::refused, "a rule begins with itself");
+        if (counts[rule] > 0) return counts[rule];
+        counts[rule] = isAsked;
+        uint64_t sum = 1;
+        bool isAtBeginning = true;
+        for (const llama_grammar_element &element : rules[rule]) {
+            if (element.type == end || element.type == alternative) {
+                isAtBeginning = true;
+            } else if (element.type == reference && isAtBeginning) {
+                sum = std::min(sum + count(element.value, depth + 1), countMax + 1);
+                isAtBeginning = mayBeEmpty[element.value];
+            } else {
+                isAtBeginning = false;
+            }
+        }
+        counts[rule] = sum;
+        return sum;
+    }
+
+    /// Whether an alternative has no elements.
+    static bool hasEmpty(const std::vector<llama_grammar_element> &rule) {
+        bool isAtBeginning = true;
+        for (const llama_grammar_element &element : rule) {
+            const bool isEnd = element.type == end || element.type == alternative;
+            if (isEnd && isAtBeginning) return true;
+            isAtBeginning = isEnd;
+        }
+        return false;
+    }
+
+    const std::vector<std::vector<llama_grammar_element>> &rules;
+    /// 0: not counted yet.
+    std::vector<uint64_t> counts;
+    std::vector<bool> mayBeEmpty;
+};
+
 /// Whether an ASCII character is in the set of characters at a place of the grammar (llama-grammar.h, `llama_gretype`).
 bool matches(const llama_grammar_element *place, uint32_t character) {
     constexpr uint32_t outside = 4, rangeEnd = 5, another = 6, any = 7;
@@ -89,7 +156,10 @@ void TextHold::GrammarDeleter::operator()(llama_grammar *grammar) const { llama_
 
 TextHold::TextHold(const llama_vocab *vocabulary, const char *text, std::vector<llama_token> marks)
     : vocabulary(vocabulary), marks(std::move(marks)) {
-    grammar.reset(bounded(compiling, [&] {
+    grammar.reset(bounded(compiling, [&]() -> llama_grammar * {
+        llama_grammar_parser parser{vocabulary, {}, {}};
+        if (!parser.parse(text)) return nullptr;
+        Beginnings(parser.rules).check();
         return llama_grammar_init_impl(vocabulary, text, "root", false, nullptr, 0, nullptr, 0);
     }));
     if (!grammar) throw HoldFailure(HoldFailure::Kind::refused, "llama.cpp does not take the grammar");

@@ -24,10 +24,13 @@ extension GenerateRequest {
         stopping = draft.stopping
         backendOptions = draft.backendOptions
         adapters = draft.adapters
-        guard !draft.format.isOther else {
-            throw EngineFault(.unsupported, "the request's format is no grammar, and nothing else is known here")
+        if let format = draft.format {
+            // What is to be held must not run free.
+            guard let grammar = format.grammar else {
+                throw EngineFault(.unsupported, "the request's format is no grammar, and nothing else is known here")
+            }
+            self.grammar = grammar
         }
-        grammar = draft.format.grammar
         logprobs = draft.output.logprobs.map { Int(min($0, UInt32(ContractLimits.logprobAlternativesMax))) }
     }
 
@@ -61,16 +64,18 @@ extension GenerateRequest {
 
     /// The `hearth.v1.OutputFormat` of a request: the agent passes grammars on, and makes one of what else there is.
     private struct Format {
+        /// Nil where the kind is another one.
         var grammar: String?
-        /// A kind that is unknown: what is to be held must not run free.
-        var isOther = false
 
         mutating func merge(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
-            isOther = isOther || bytes.isEmpty
             var reader = WireReader(bytes)
             while let field = try reader.next() {
-                isOther = (field.number, field.type) != (2, .bytes)
-                if isOther { try reader.skip(field.type) } else { grammar = try reader.string(field: 2) }
+                switch (field.number, field.type) {
+                case (2, .bytes): grammar = try reader.string(field: 2)
+                default:
+                    grammar = nil
+                    try reader.skip(field.type)
+                }
             }
         }
     }
@@ -84,7 +89,7 @@ extension GenerateRequest {
         var sampling = Sampling()
         var stopping = Stopping()
         var output = Output()
-        var format = Format()
+        var format: Format?
         var backendOptions: [String: String] = [:]
         var adapters: [Adapter]?
 
@@ -98,7 +103,10 @@ extension GenerateRequest {
                 case (6, .bytes): try sampling.merge(try reader.bytes())
                 case (7, .bytes): try stopping.merge(try reader.bytes())
                 case (8, .bytes): try output.merge(try reader.bytes())
-                case (11, .bytes): try format.merge(try reader.bytes())
+                case (11, .bytes):
+                    var merged = format ?? Format()
+                    try merged.merge(try reader.bytes())
+                    format = merged
                 case (12, .bytes):
                     var use = tools ?? ToolUse()
                     try use.merge(try reader.bytes())

@@ -1,6 +1,9 @@
 internal import StrictJSON
 
 extension SchemaConverter {
+    /// A name that others are told from.
+    static let nameBytesMax = 256
+
     // MARK: Arrays
 
     mutating func array(_ parts: [SchemaPart]) throws(GrammarError) -> String? {
@@ -86,9 +89,14 @@ extension SchemaConverter {
         var isClosed = false
         var least = 0
         var most: Int?
+        // By part, because a name is looked up in each.
+        var properties: [[[UInt8]: JSONNode]] = []
         func add(_ name: String) { if known.insert(Array(name.utf8)).inserted { names.append(name) } }
         for part in parts {
-            for member in try part.members("properties") ?? [] { add(member.key) }
+            let members = try part.members("properties") ?? []
+            properties.append(
+                Dictionary(members.map { (Array($0.key.utf8), $0.node) }, uniquingKeysWith: { first, _ in first }))
+            for member in members { add(member.key) }
         }
         for part in parts {
             for node in try part.list("required") ?? [] {
@@ -107,11 +115,12 @@ extension SchemaConverter {
         }
         // Where nothing is said of other names, an object with names has no others, and one without has any.
         let mayHaveOthers = !isClosed && (isOpen || names.isEmpty)
+        try count(parts: names.count * parts.count)
         let blank = try writer.shared(.blank)
         var members: [(text: String, isRequired: Bool)] = []
         for name in names {
             let isRequired = required.contains(Array(name.utf8))
-            guard let rule = try rule(try property(name, of: parts), []) else {
+            guard let rule = try rule(property(name, of: parts, properties), []) else {
                 if isRequired { return nil }
                 continue
             }
@@ -119,7 +128,12 @@ extension SchemaConverter {
             members.append((text, isRequired))
         }
         var other: String?
-        if mayHaveOthers, let rule = try rule(try property(nil, of: parts), []) {
+        if mayHaveOthers, let rule = try rule(property(nil, of: parts, properties), []) {
+            if let long = names.first(where: { $0.utf8.count > Self.nameBytesMax }) {
+                throw parts[0].failure(
+                    "additionalProperties",
+                    "cannot be held beside a name of more than \(Self.nameBytesMax) bytes (\(long.prefix(32))…)")
+            }
             other = "\(try otherName(than: names)) \":\" \(blank) \(rule) \(blank)"
         }
         guard let others = try count(others: other != nil, members, least, most, parts) else { return nil }
@@ -179,19 +193,13 @@ extension SchemaConverter {
     }
 
     /// What all parts say of a member; nil: of one whose name no part names.
-    private func property(_ name: String?, of parts: [SchemaPart]) throws(GrammarError) -> [SchemaPart] {
-        var result: [SchemaPart] = []
-        for part in parts {
-            let member = try part.members("properties")?.first { member in
-                name.map { member.key.utf8.elementsEqual($0.utf8) } ?? false
-            }
-            if let member {
-                result.append(part.child("properties", member.key, member.node))
-            } else if let rest = part["additionalProperties"] {
-                result.append(part.child("additionalProperties", rest))
-            }
+    private func property(
+        _ name: String?, of parts: [SchemaPart], _ properties: [[[UInt8]: JSONNode]]
+    ) -> [SchemaPart] {
+        zip(parts, properties).compactMap { part, properties in
+            if let name, let node = properties[Array(name.utf8)] { return part.child("properties", name, node) }
+            return part["additionalProperties"].map { part.child("additionalProperties", $0) }
         }
-        return result
     }
 
     /// The rule of the names, with the mark behind them and without escapes, that are none of these.

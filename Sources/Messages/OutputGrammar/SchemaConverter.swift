@@ -13,6 +13,9 @@ struct SchemaConverter {
     static let rulesMax = 4_096
     /// Parts of all rules together.
     static let partsMax = 32_768
+    static let patternBytesMax = 1_024
+    /// Rules within each other, and references one behind the other.
+    static let depthMax = 100
     /// Pairs of alternatives of `oneOf` that are compared.
     static let pairsMax = 4_096
 
@@ -21,6 +24,7 @@ struct SchemaConverter {
     /// The rule of each list of parts; nil: no value is allowed.
     private var rules: [String: String?] = [:]
     private var partCount = 0
+    private var depth = 0
     /// Pairs of alternatives of `oneOf` that were compared.
     var pairs = 0
     private var checked: Set<String> = []
@@ -50,9 +54,12 @@ struct SchemaConverter {
         let key = parts.map(\.key).sorted().joined(separator: "\n")
         if open.contains(key) { throw parts[0].failure("$ref", "leads back to itself, and no value comes between") }
         if let known = rules[key] { return known }
-        partCount += parts.count
-        guard rules.count < Self.rulesMax, partCount <= Self.partsMax else {
-            throw GrammarError("has too many combinations of alternatives and parts; make it simpler")
+        try count(parts: parts.count)
+        guard rules.count < Self.rulesMax else { throw Self.tooMany }
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.depthMax else {
+            throw parts[0].failure("$ref", "leads more than \(Self.depthMax) levels deep")
         }
         let name = writer.name()
         rules[key] = .some(name)
@@ -108,50 +115,71 @@ struct SchemaConverter {
 // MARK: - Parts
 
 extension SchemaConverter {
-    /// The parts, with those that they refer to, and without those that allow everything; nil where one allows nothing.
-    mutating func expanded(_ parts: [SchemaPart]) throws(GrammarError) -> [SchemaPart]? {
-        var result: [SchemaPart] = []
-        for part in parts {
-            guard try add(part, to: &result, from: []) else { return nil }
-        }
-        return result
+    private static let tooMany = GrammarError("has too many combinations of alternatives and parts; make it simpler")
+
+    /// Throws where there is too much to be looked at.
+    mutating func count(parts: Int) throws(GrammarError) {
+        partCount += parts
+        guard partCount <= Self.partsMax else { throw Self.tooMany }
     }
 
-    /// Returns false where the part allows nothing.
+    /// Parts, with those that they refer to, as they are collected.
+    private struct Expansion {
+        private(set) var parts: [SchemaPart] = []
+        private var paths: Set<String> = []
+        private var chosen: Set<String> = []
+
+        mutating func append(_ part: SchemaPart) {
+            parts.append(part)
+            parts[parts.count - 1].isExpanded = true
+            paths.insert(part.path)
+            if part.isChosen { chosen.insert(part.path) }
+        }
+
+        func holds(_ part: SchemaPart) -> Bool { paths.contains(part.path) }
+        func holdsChosen(_ part: SchemaPart) -> Bool { chosen.contains(part.path) }
+    }
+
+    /// The parts, with those that they refer to, and without those that allow everything; nil where one allows nothing.
+    mutating func expanded(_ parts: [SchemaPart]) throws(GrammarError) -> [SchemaPart]? {
+        var expansion = Expansion()
+        for part in parts {
+            guard try add(part, to: &expansion, from: []) else { return nil }
+        }
+        return expansion.parts
+    }
+
+    /// Returns false where the part allows nothing. `ways`: the parts that refer to it.
     private mutating func add(
-        _ part: SchemaPart, to result: inout [SchemaPart], from ways: [String]
+        _ part: SchemaPart, to expansion: inout Expansion, from ways: [String]
     ) throws(GrammarError) -> Bool {
+        try count(parts: 1)
         switch part.node.value {
         case .bool(let allows): return allows
         case .object: break
         default: throw GrammarError("\(part.path.isEmpty ? "the schema" : part.path) must be an object, true or false")
         }
         if part.isExpanded {
-            result.append(part)
+            expansion.append(part)
             return true
         }
         // An alternative of a schema that needs the same schema says nothing.
-        if ways.contains(part.path) || result.contains(where: { $0.path == part.path && $0.isChosen }) {
+        if ways.contains(part.path) || expansion.holdsChosen(part) {
             throw part.failure("$ref", "leads back to itself, and no value comes between")
         }
-        if result.contains(where: { $0.path == part.path }) { return true }
+        if expansion.holds(part) { return true }
+        guard ways.count < Self.depthMax else {
+            throw part.failure("$ref", "leads through more than \(Self.depthMax) schemas")
+        }
         try check(part)
-        partCount += 1
-        guard partCount <= Self.partsMax else {
-            throw GrammarError("has too many combinations of alternatives and parts; make it simpler")
-        }
-        if part.isConstraining {
-            result.append(part)
-            result[result.count - 1].isExpanded = true
-        }
+        if part.isConstraining { expansion.append(part) }
         if let reference = try part.string("$ref") {
-            guard try add(try target(of: reference, in: part), to: &result, from: ways + [part.path]) else {
-                return false
-            }
+            let target = try target(of: reference, in: part)
+            guard try add(target, to: &expansion, from: ways + [part.path]) else { return false }
         }
         for (index, node) in try (part.list("allOf") ?? []).enumerated() {
             let child = part.child("allOf/\(index)", node)
-            guard try add(child, to: &result, from: ways + [part.path]) else { return false }
+            guard try add(child, to: &expansion, from: ways + [part.path]) else { return false }
         }
         return true
     }
@@ -384,6 +412,9 @@ extension SchemaConverter {
 
     private mutating func body(_ part: SchemaPart, _ keyword: String, _ text: String) throws(GrammarError) -> String {
         if keyword == "pattern" {
+            guard text.utf8.count <= Self.patternBytesMax else {
+                throw part.failure(keyword, "has \(text.utf8.count) bytes; at most \(Self.patternBytesMax) can be held")
+            }
             let anything = try writer.shared(.scalar)
             do throws(GrammarError) {
                 return try PatternConverter.body(text, anything: anything)

@@ -70,7 +70,7 @@ package struct InferenceLimits: LimitGroup {
     package var sequenceBreakersMax = 8
     @Limit("A text of dry_sequence_breakers; a longer one is an INVALID_ARGUMENT.")
     package var sequenceBreakerBytesMax = 16
-    /// The agent makes a grammar of a schema at once.
+    /// To make a grammar of the worst schema of this length takes 40 ms, beside the loop.
     @Limit("A format's schema, its grammar, or its texts together; a longer one is an INVALID_ARGUMENT.")
     package var formatBytesMax = 64 << 10
     @Limit("Texts of format.choice; more are an INVALID_ARGUMENT.")

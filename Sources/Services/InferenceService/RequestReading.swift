@@ -1,8 +1,8 @@
 internal import EventLoop
 internal import GRPC
 
-/// Reads a call's requests, one at a time: a short one at once, a long one over several turns of the loop, while the call
-/// takes no more messages. On the loop; owned by the call's handler.
+/// Reads a call's requests, one at a time: a short one at once, a long one over several turns of the loop, and one with a form
+/// once its grammar is made; meanwhile the call takes no more messages. On the loop; owned by the call's handler.
 @IOLoop
 final class RequestReading: UnfinishedWork {
     /// A request or message that came, with the bytes that its backend gets.
@@ -40,7 +40,13 @@ final class RequestReading: UnfinishedWork {
             let given = steps
             defer { call.charge(given - steps) }
             if let outcome = try scan.advance(message, steps: &steps) {
-                return completion(.success(try arrival(outcome, scan, message)))
+                guard case .generate(let request) = outcome, request.format != nil else {
+                    return completion(.success(arrival(outcome, scan, message)))
+                }
+                self.completion = completion
+                call.keep(message.count)
+                call.pauseReceiving()
+                return makeGrammar(for: request, scan, Array(message))
             }
         } catch {
             return completion(.failure(error))
@@ -64,17 +70,15 @@ final class RequestReading: UnfinishedWork {
         var scan = suspended
         var left = steps
         let result = bytes.withUnsafeBytes { memory in
-            Result { () throws(Status) in
-                guard let outcome = try scan.advance(memory, steps: &left) else { return Arrival?.none }
-                return try arrival(outcome, scan, memory)
-            }
+            Result { () throws(Status) in try scan.advance(memory, steps: &left) }
         }
         call.charge(steps - left)
         switch result {
         case .success(nil):
             unfinished = (scan, bytes)
             call.goOnLater(self)
-        case .success(let arrival?): finish(.success(arrival))
+        case .success(.generate(let request)?) where request.format != nil: makeGrammar(for: request, scan, bytes)
+        case .success(let outcome?): finish(.success(bytes.withUnsafeBytes { arrival(outcome, scan, $0) }))
         case .failure(let status): finish(.failure(status))
         }
         return steps - left
@@ -89,16 +93,30 @@ final class RequestReading: UnfinishedWork {
         call.resumeReceiving()
     }
 
+    /// Makes the grammar of the form that a request wants beside the loop: it may take tens of milliseconds.
+    private func makeGrammar(for request: TurnRequest, _ scan: RequestScan, _ bytes: [UInt8]) {
+        Task { [weak self] in
+            let made = await Task.detached {
+                Result { () throws(Status) in try RequestValidation.grammar(of: request) }
+            }.value
+            guard let self, completion != nil else { return }
+            switch made {
+            case .success(let grammar):
+                finish(.success(bytes.withUnsafeBytes { arrival(.generate(request), scan, $0, grammar: grammar) }))
+            case .failure(let status): finish(.failure(status))
+            }
+        }
+    }
+
     private func arrival(
-        _ outcome: RequestScan.Outcome, _ scan: RequestScan, _ bytes: UnsafeRawBufferPointer
-    ) throws(Status) -> Arrival {
+        _ outcome: RequestScan.Outcome, _ scan: RequestScan, _ bytes: UnsafeRawBufferPointer, grammar: String? = nil
+    ) -> Arrival {
         switch outcome {
         case .cancel: return .cancel
         case .nothing: return .nothing
         case .embedding(let request): return .embedding(request, encoded: Array(bytes))
         case .generate(var request):
             if request.requestID.isEmpty { request.requestID = service.nextRequestID() }
-            let grammar = try RequestValidation.grammar(of: request)
             return .generate(
                 request, encoded: scan.encoded(bytes, requestID: request.requestID, grammar: grammar))
         }

@@ -56,6 +56,7 @@ struct GenerateRequestTests {
             }
             request.output.tokenIds = true
             request.output.logprobs = 5
+            request.format.grammar = "root ::= \"a\""
             request.maxQueueTime = .init(seconds: 3)
             request.backendOptions = ["a": "1", "b": ""]
         }
@@ -87,6 +88,22 @@ struct GenerateRequestTests {
         #expect(request.stopping.stopTokenIDs == [1, 70_000])
         #expect(request.stopping.ignoresEndOfTurn)
         #expect(request.backendOptions == ["a": "1", "b": ""])
+        #expect(request.grammar == "root ::= \"a\"" && request.prompt.continued == "grüß dich")
+    }
+
+    @Test("a format that is no grammar is refused: what is to be held must not run free")
+    func otherFormats() throws {
+        let grammar: [UInt8] = try Hearth_V1_GenerateRequest.with { $0.format.grammar = "root ::= \"a\"" }
+            .serializedBytes()
+        for format in [Hearth_V1_OutputFormat(), .with { $0.json = .init() }, .with { $0.jsonSchema = "{}" }] {
+            let bytes: [UInt8] = try Hearth_V1_GenerateRequest.with {
+                $0.text = "x"
+                $0.format = format
+            }.serializedBytes()
+            let fault = #expect(throws: EngineFault.self) { try GenerateRequest(decoding: bytes) }
+            #expect(fault?.code == .unsupported)
+            #expect(try GenerateRequest(decoding: bytes + grammar).grammar == "root ::= \"a\"")
+        }
     }
 
     @Test("messages and tools are decoded; a result without a name has that of its call")
@@ -152,7 +169,7 @@ struct GenerateRequestTests {
             decoding: try Hearth_V1_GenerateRequest.with { $0.text = "x" }.serializedBytes())
         #expect(request.sampling == Sampling())
         #expect(request.stopping == Stopping())
-        #expect(request.logprobs == nil)
+        #expect(request.logprobs == nil && request.grammar == nil && request.prompt.continued == nil)
         #expect(request.prompt == .text("x"))
     }
 

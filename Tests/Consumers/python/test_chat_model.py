@@ -1,6 +1,7 @@
 """A real chat model, SmolLM2-135M-Instruct, dropped into a folder and served in tier full; left out without llama.cpp."""
 
 import asyncio
+import json
 import os
 import pathlib
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import threading
 
+import jsonschema
 import pytest
 from agent import SHIPPED, Agent, descendants
 from consumer import CANCELLED, LENGTH, STOP, connect, eventually, pb, read_turn, rpc, run
@@ -103,6 +105,55 @@ def test_an_answer_that_is_begun_is_continued(agent):
             begun = request("What is the capital of France?", "The capital of France is", max_tokens=3)
             turn = await read_turn(stub.Generate(begun))
             assert turn.text.startswith(" Paris")
+
+    run(scenario())
+
+
+SCHEMAS = {
+    "Invent a person.": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 2, "maxLength": 30},
+            "age": {"type": "integer", "minimum": 18, "maximum": 99},
+            "email": {"type": "string", "format": "email"},
+        },
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+    "Name three fruits.": {"type": "array", "items": {"type": "string", "maxLength": 12}, "minItems": 3, "maxItems": 3},
+    "Describe a shape.": {
+        "oneOf": [
+            {"type": "object", "properties": {"kind": {"const": "circle"}, "radius": {"maximum": 9, "exclusiveMinimum": 0}},
+             "required": ["kind", "radius"]},
+            {"type": "object", "properties": {"kind": {"const": "square"}, "side": {"type": "integer", "minimum": 1,
+             "maximum": 40}}, "required": ["kind", "side"]},
+        ]
+    },
+    "Write a product code.": {"type": "string", "pattern": "^[A-Z]{3}-\\d{4}(/[a-f]+)?$"},
+    "A list of words.": {
+        "$ref": "#/$defs/list",
+        "$defs": {"list": {"type": "object", "properties": {"word": {"type": "string", "maxLength": 8}, "rest": {
+            "anyOf": [{"type": "null"}, {"$ref": "#/$defs/list"}]}}, "required": ["word", "rest"]}},
+    },
+}
+
+
+def test_an_answer_that_ended_by_itself_is_what_its_schema_allows(agent):
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+
+            async def held(question, schema, temperature):
+                made = request(f"{question} Answer in JSON.", max_tokens=80, temperature=temperature)
+                made.format.json_schema = json.dumps(schema)
+                turn = await read_turn(stub.Generate(made))
+                if turn.finished.reason == STOP:
+                    jsonschema.Draft202012Validator(schema).validate(json.loads(turn.text))
+                return turn.finished.reason
+
+            reasons = await asyncio.gather(
+                *(held(question, schema, number % 2) for number, (question, schema) in enumerate(SCHEMAS.items())))
+            assert set(reasons) <= {STOP, LENGTH} and reasons.count(STOP) >= len(reasons) // 2
 
     run(scenario())
 

@@ -157,6 +157,25 @@ def test_a_prompt_is_shown_as_tokens_and_tokens_as_text(agent):
         assert answer.returncode == code and told in answer.stderr and not answer.stdout, answer
 
 
+def test_an_answer_is_held_to_the_form_that_a_file_or_the_command_names(agent, tmp_path):
+    def chat(*words):
+        return hearth("chat", "--to", agent.address, *words, "Hello")
+
+    (tmp_path / "schema").write_text('{"enum": ["yes", "no"]}')
+    (tmp_path / "grammar").write_text('root ::= "ha"{2}')
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    assert chat("--schema", tmp_path / "schema").stdout in ('"yes"\n', '"no"\n')
+    assert chat("--grammar", tmp_path / "grammar").stdout == "haha\n"
+    assert chat("--choice", "left", "--choice", "right").stdout in ("left\n", "right\n")
+    for words, code, told in [
+        (("--choice", "a", "--grammar", tmp_path / "grammar"), 64, "use one of them"),
+        (("--schema", tmp_path / "none"), 64, "--schema"), (("--schema", tmp_path / "bytes"), 64, "is no UTF-8"),
+        (("--schema", tmp_path / "grammar"), 1, "format.json_schema"),
+    ]:
+        answer = chat(*words)
+        assert answer.returncode == code and told in answer.stderr and not answer.stdout, answer
+
+
 def test_texts_are_shown_as_vectors_and_documents_with_their_scores(agent):
     def ask(*words, **options):
         return hearth(words[0], "--to", agent.address, *words[1:], **options)

@@ -7,6 +7,7 @@ import shutil
 
 import gguf
 import grpc
+import jsonschema
 import pytest
 from agent import SHIPPED, Agent, wait_until
 from consumer import CANCELLED, LENGTH, STOP, connect, failure, first_failure, pb, read_turn, rpc, run
@@ -274,6 +275,62 @@ def test_samplers_biases_and_log_probabilities_are_the_models_own(agent):
     run(scenario())
 
 
+def test_an_answer_is_held_to_its_form(agent):
+    schema = {
+        "type": "object",
+        "properties": {
+            "who": {"type": "string", "minLength": 1, "maxLength": 12},
+            "age": {"type": "integer", "minimum": 3, "maximum": 99},
+            "animals": {"type": "array", "items": {"enum": ["cat", "catfish", "bear"]}, "maxItems": 3},
+            "when": {"type": "string", "format": "date"},
+            "note": {"anyOf": [{"type": "null"}, {"type": "string", "pattern": "^[a-z ]{1,20}!$"}]},
+        },
+        "required": ["who", "age", "when", "note"],
+        "additionalProperties": False,
+    }
+
+    def asked(form, seed=1, **fields):
+        made = request("Tell me a story about a bear.", seed=seed, max_tokens=400, **fields)
+        made.format.CopyFrom(pb.OutputFormat(**form))
+        return made
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+
+            async def held(form, seed):
+                turn = await read_turn(stub.Generate(asked(form, seed)))
+                check(turn)
+                return turn
+
+            turns = await asyncio.gather(*(held({"json_schema": json.dumps(schema)}, seed) for seed in range(6)))
+            for turn in turns:
+                assert turn.finished.reason == STOP
+                jsonschema.validate(json.loads(turn.text), schema)
+            assert len({turn.text for turn in turns}) > 1
+            choice = ["a bear", "a bee", "Zürich", "🐻"]
+            for turn in await asyncio.gather(*(held({"choice": pb.Choices(texts=choice)}, seed) for seed in range(6))):
+                assert turn.finished.reason == STOP and turn.text in choice
+            # The given beginning of the message counts; a least length does not make the form longer.
+            for given in ("a b", "a"):
+                made = asked({"grammar": 'root ::= "a b" [a-c] "!"'})
+                made.messages.messages.add(role=pb.ROLE_ASSISTANT, content=given)
+                made.stopping.min_tokens = 50
+                turn = await read_turn(stub.Generate(made))
+                assert turn.finished.reason == STOP and given + turn.text in ("a ba!", "a bb!", "a bc!")
+            made.messages.messages[-1].content = "b"
+            error, _ = await first_failure(stub.Generate(made))
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "to be continued" in error.details()
+            # A grammar that a text can be read by in very many ways ends its own request.
+            many = 'root ::= "a" root "a" | [a-zA-Z] root [a-zA-Z] | [a-zA-Z ] root | "."'
+            error, _ = await first_failure(stub.Generate(asked({"grammar": many})))
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "less ambiguous" in error.details()
+            check(await read_turn(stub.Generate(request("Tell me a story about a bear."))))
+
+    run(scenario())
+    agent.wait_idle(MODEL)
+
+
 def test_a_draft_model_changes_no_token_and_its_guesses_are_counted(agent):
     shutil.copy(SHIPPED / "hearth-demo.gguf", agent.model_folder / "small.draft")
     for name, draft in (("drafted", {"file": "small.draft"}), ("undrafted", {"file": "nowhere.draft"})):
@@ -284,17 +341,20 @@ def test_a_draft_model_changes_no_token_and_its_guesses_are_counted(agent):
     async def scenario():
         async with connect(agent) as channel:
             stub = rpc.InferenceStub(channel)
-            for temperature in (0, 1):
+            for temperature, form in ((0, None), (1, None), (1, '{"maxItems": 20, "items": {"maxLength": 20}}')):
                 turns = []
                 for model in (MODEL, "drafted"):
                     asked = request("Tell me a story about a bear.", max_tokens=120, model=model)
                     asked.sampling.temperature = temperature
+                    if form:
+                        asked.format.json_schema = form
                     turns.append(await read_turn(stub.Generate(asked)))
                     check(turns[-1])
                 plain, drafted = turns
                 assert plain.token_ids == drafted.token_ids and plain.text == drafted.text
                 assert plain.usage.drafted_tokens == 0
-                assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens > 0
+                # What a form forbids is drafted all the same, and then not accepted.
+                assert drafted.usage.drafted_tokens >= drafted.usage.accepted_draft_tokens >= (0 if form else 1)
 
     run(scenario())
 

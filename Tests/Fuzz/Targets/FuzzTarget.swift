@@ -9,6 +9,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case backend
     /// The body of a call: length-prefixed messages, compressed or not.
     case messages
+    /// The form that a consumer wants: schemas, grammars and choices.
+    case forms
 
     /// Inputs that reach deep into the code, as seeds for mutations.
     var seeds: [[UInt8]] {
@@ -17,6 +19,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .metadata: MetadataTarget.seeds
         case .backend: BackendTarget.seeds
         case .messages: MessagesTarget.seeds
+        case .forms: FormsTarget.seeds
         }
     }
 
@@ -27,6 +30,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .metadata: try MetadataTarget.run(input)
         case .backend: try BackendTarget.run(input)
         case .messages: try MessagesTarget.run(input)
+        case .forms: try FormsTarget.run(input)
         }
     }
 }

@@ -37,6 +37,7 @@ struct CapabilityTableTests {
         Asked("sampling.logit_bias", "logit_bias") { $0.sampling.logitBias = [.init()] },
         Asked("stopping.min_tokens", "min_tokens") { $0.stopping.minTokens = 0 },
         Asked("output.logprobs", "logprobs") { $0.logprobs = 0 },
+        Asked("format", "grammar") { $0.format = .init() },
     ]
 
     /// What every backend can do.

@@ -1,6 +1,7 @@
 import ByteBuffer
 import GRPC
 import InferenceMessages
+import OutputGrammar
 import SwiftProtobuf
 import Testing
 import WireFormat
@@ -173,6 +174,43 @@ struct RequestScanTests {
         let decoded = try Hearth_V1_GenerateRequest(serializedBytes: named)
         #expect(decoded.requestID == "made-up")
         #expect(decoded.text == "t")
+    }
+
+    @Test func `of a format the last kind counts, choices are merged, and the backend gets a grammar in its place`()
+        throws
+    {
+        func pieces(_ formats: [Hearth_V1_OutputFormat]) throws -> [UInt8] {
+            try formats.flatMap { format -> [UInt8] in
+                try Hearth_V1_GenerateRequest.with { $0.format = format }.serializedBytes()
+            }
+        }
+        let choices: [Hearth_V1_OutputFormat] = [
+            .with { $0.jsonSchema = "{}" }, .with { $0.choice.texts = ["a"] }, .with { $0.choice.texts = ["b", "c"] },
+        ]
+        let text: [UInt8] = try Hearth_V1_GenerateRequest.with {
+            $0.text = "t"
+            $0.model = "m"
+        }.serializedBytes()
+        let bytes = try pieces([choices[0]]) + text + pieces(Array(choices[1...]))
+        var reading = RequestScan.generate(byteCount: bytes.count, limits: limits)
+        let encoded = try bytes.withUnsafeBytes { memory in
+            var steps = Int.max
+            guard case .generate(let request) = try reading.advance(memory, steps: &steps) else { return [UInt8]() }
+            #expect(request.format?.kind == .choice(["a", "b", "c"]))
+            return reading.encoded(memory, requestID: "r", grammar: "root ::= \"a\"")
+        }
+        let decoded = try Hearth_V1_GenerateRequest(serializedBytes: encoded)
+        #expect(
+            decoded
+                == .with {
+                    $0.text = "t"
+                    $0.model = "m"
+                    $0.requestID = "r"
+                    $0.format.grammar = "root ::= \"a\""
+                })
+        #expect(try scanned(.with { $0.format = .init() }).format == TurnRequest.Format())
+        #expect(try scanned(.with { $0.format.json = .init() }).format?.kind == .json)
+        #expect(try scanned(.with { $0.text = "x" }).format == nil)
     }
 
     @Test func `what a request asks of its end is what its backend reads in it`() throws {
