@@ -135,8 +135,12 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         guard [schema != nil, grammar != nil, !choice.isEmpty].count(where: { $0 }) <= 1 else {
             throw ValidationError("--schema, --grammar and --choice each say a form of the answer: use one of them")
         }
-        if let schema { return try .with { $0.jsonSchema = try Self.text(schema, "schema", bytesMax: ChatCommand.formBytesMax) } }
-        if let grammar { return try .with { $0.grammar = try Self.text(grammar, "grammar", bytesMax: ChatCommand.formBytesMax) } }
+        if let schema {
+            return try .with { $0.jsonSchema = try Self.text(schema, "schema", bytesMax: ChatCommand.formBytesMax) }
+        }
+        if let grammar {
+            return try .with { $0.grammar = try Self.text(grammar, "grammar", bytesMax: ChatCommand.formBytesMax) }
+        }
         return choice.isEmpty ? nil : .with { $0.choice.texts = choice }
     }
 

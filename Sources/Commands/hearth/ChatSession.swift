@@ -23,7 +23,10 @@ actor ChatSession {
     /// The number of interrupts since the last line was asked for.
     private var interrupts = 0
 
-    init(consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool, printsEvents: Bool = false) {
+    init(
+        consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool,
+        printsEvents: Bool = false
+    ) {
         self.printsEvents = printsEvents
         self.consumer = consumer
         self.template = template

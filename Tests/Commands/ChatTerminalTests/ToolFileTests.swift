@@ -6,7 +6,9 @@ import Testing
 @testable import ChatTerminal
 
 struct ToolFileTests {
-    private func tools(_ text: String) throws -> [Hearth_V1_Tool] { try ToolFile.tools(Array(text.utf8), file: "t.json") }
+    private func tools(_ text: String) throws -> [Hearth_V1_Tool] {
+        try ToolFile.tools(Array(text.utf8), file: "t.json")
+    }
 
     private func refusal(_ text: String) -> String {
         do {
