@@ -26,9 +26,9 @@
 /// Anything else, or a message at the wrong time, breaks the contract; a backend that breaks it is killed, and the
 /// reason is recorded.
 ///
-/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch, a Tokenized and an Embedded, has at
-/// most 4,096 bytes. Unknown fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a TokenRun as many for each token and
-/// the finish, 16 KiB in all.
+/// Bounds of a backend's messages: a Finish, and any message other than a TokenBatch, a Tokenized and an Embedded, has
+/// at most 4,096 bytes. Unknown fields take at most 1,024 bytes of an envelope, as many of a TokenBatch, and in a
+/// TokenRun as many for each token and the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
 /// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `TokenRun.logprobs`,
@@ -439,12 +439,12 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   /// Options from the backend's manifest, passed on unread.
   package var options: Dictionary<String,String> = [:]
 
-  /// The descriptors of the second part of the weights and of those that follow, in their order, at most 127; empty where
-  /// the weights are one file. Sent only to a backend whose `Hello` named "split_weights".
+  /// The descriptors of the second part of the weights and of those that follow, in their order, at most 127; empty
+  /// where the weights are one file. Sent only to a backend whose `Hello` named "split_weights".
   package var furtherWeightsDescriptors: [UInt32] = []
 
-  /// A chat template, Jinja, that replaces that of the weights; empty: theirs. At most 1 MiB. Sent only to a backend whose
-  /// `Hello` named "chat_template".
+  /// A chat template, Jinja, that replaces that of the weights; empty: theirs. At most 1 MiB. Sent only to a backend
+  /// whose `Hello` named "chat_template".
   package var chatTemplate: String = String()
 
   /// Do not load the model: answer with `Inspected`, and end. Sent only to a backend whose `Hello` named "inspect". The
@@ -461,8 +461,8 @@ package nonisolated struct Hearth_Backend_V1_Load: Sendable {
   package var draftLookup: Bool = false
 
   /// The descriptor of the weights of a second, smaller model of the same vocabulary, one file, open for reading and
-  /// seekable; absent: there is none. It drafts tokens, which a backend treats as those of `draft_lookup`; where that is set
-  /// too, what the lookup finds comes first. Sent only to a backend whose `Hello` named "draft_model". Revision 2.
+  /// seekable; absent: there is none. It drafts tokens, which a backend treats as those of `draft_lookup`; where that is
+  /// set too, what the lookup finds comes first. Sent only to a backend whose `Hello` named "draft_model". Revision 2.
   package var draftWeightsDescriptor: UInt32 {
     get {_draftWeightsDescriptor ?? 0}
     set {_draftWeightsDescriptor = newValue}
@@ -530,8 +530,8 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
   /// The most sequences that the backend will run at once; at most `Load.max_sequences`, at least 1.
   package var maxSequences: UInt32 = 0
 
-  /// The values of the model that are in force where neither a request nor the model's settings say; without the seed. At
-  /// most 1,024 bytes. Consumers see them. Revision 2.
+  /// The values of the model that are in force where neither a request nor the model's settings say; without the seed.
+  /// At most 1,024 bytes. Consumers see them. Revision 2.
   package var samplingDefaults: Hearth_V1_Sampling {
     get {_samplingDefaults ?? Hearth_V1_Sampling()}
     set {_samplingDefaults = newValue}
@@ -556,8 +556,8 @@ package nonisolated struct Hearth_Backend_V1_Loaded: Sendable {
   fileprivate var _samplingDefaults: Hearth_V1_Sampling? = nil
 }
 
-/// What a model is, and what loading it would take under the limits of this process. Only the backend can read the file; the
-/// agent checks lengths and believes nothing else: the memory becomes the limit of the process that loads the model.
+/// What a model is, and what loading it would take under the limits of this process. Only the backend can read the file;
+/// the agent checks lengths and believes nothing else: the memory becomes the limit of the process that loads the model.
 package nonisolated struct Hearth_Backend_V1_Inspected: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -626,9 +626,9 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// The consumer's request, with unknown fields kept, behind the sampling of the model's settings: as in every protobuf
   /// message, of a field that stands twice the later value wins, and messages are merged. The agent has checked every
   /// range, and has set `stopping.max_tokens` if the owner limits it. It looks for `stopping.stop` itself unless the
-  /// backend's `Hello` named "stop_strings". Of `format` only `grammar` is sent, checked: the agent makes a grammar of every
-  /// other kind. Its `adapters` name some of `Load.adapters`, as far as the agent knew when the
-  /// request came: a backend refuses others.
+  /// backend's `Hello` named "stop_strings". Of `format` only `grammar` is sent, checked: the agent makes a grammar of
+  /// every other kind. Its `adapters` name some of `Load.adapters`, as far as the agent knew when the request came: a
+  /// backend refuses others.
   package var request: Hearth_V1_GenerateRequest {
     get {_request ?? Hearth_V1_GenerateRequest()}
     set {_request = newValue}
@@ -836,9 +836,9 @@ package nonisolated struct Hearth_Backend_V1_Tokenized: Sendable {
 }
 
 /// Asks for vectors, of a backend whose `Hello` named "embed", or for scores, of one that named "rerank". The agent has
-/// checked what `EmbedRequest` and `RerankRequest` say of their ranges. The backend answers every `Embed` with exactly one
-/// `Embedded`; while one is open it must make progress (`Pong.steps`), as with a sequence that has credit. At most 8 are
-/// open at once. Revision 2.
+/// checked what `EmbedRequest` and `RerankRequest` say of their ranges. The backend answers every `Embed` with exactly
+/// one `Embedded`; while one is open it must make progress (`Pong.steps`), as with a sequence that has credit. At most 8
+/// are open at once. Revision 2.
 package nonisolated struct Hearth_Backend_V1_Embed: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -914,12 +914,12 @@ package nonisolated struct Hearth_Backend_V1_Embedded: Sendable {
   /// Clears the value of `fault`. Subsequent reads from it will return its default value.
   package mutating func clearFault() {self._fault = nil}
 
-  /// The vectors of the inputs, one behind the other, each with `Loaded.embedding_dimensions` numbers; or the score of each
-  /// document. Finite; at most 250,000. Packed.
+  /// The vectors of the inputs, one behind the other, each with `Loaded.embedding_dimensions` numbers; or the score of
+  /// each document. Finite; at most 250,000. Packed.
   package var values: [Float] = []
 
-  /// The tokens that were computed for each input or document, at most `Loaded.max_context_tokens`; the consumer is charged
-  /// for them. With a fault: one number, those that were computed until then, or none. Packed.
+  /// The tokens that were computed for each input or document, at most `Loaded.max_context_tokens`; the consumer is
+  /// charged for them. With a fault: one number, those that were computed until then, or none. Packed.
   package var tokens: [UInt32] = []
 
   /// The tokens that were cut from each input or document; empty where none was cut. Packed.
@@ -1010,9 +1010,9 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
 
   /// The tokens computed, in order; at least one in a run without `finish`, never more than the credit that the sequence
   /// had, and all runs together never more than its `stopping.max_tokens` and the context. A stop token and the
-  /// end-of-turn token are left out. Packed, in one piece. One token only, where the request has stop strings and the agent
-  /// looks for them: tokens behind the one that completes a string are neither sent nor counted. Of a longer run all
-  /// tokens count.
+  /// end-of-turn token are left out. Packed, in one piece. One token only, where the request has stop strings and the
+  /// agent looks for them: tokens behind the one that completes a string are neither sent nor counted. Of a longer run
+  /// all tokens count.
   package var tokenIds: [UInt32] = []
 
   /// The text of the tokens, UTF-8; it may begin or end inside a scalar. Together with `reasoning` and the content of
@@ -1029,13 +1029,14 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// Clears the value of `finish`. Subsequent reads from it will return its default value.
   package mutating func clearFinish() {self._finish = nil}
 
-  /// The part of the model's text that is its reasoning and not its answer, without the marks around it; as `text`, which
-  /// it comes before. Sent only by a backend whose `Hello` named "reasoning", for a prompt of messages. Revision 2.
+  /// The part of the model's text that is its reasoning and not its answer, without the marks around it; as `text`,
+  /// which it comes before. Sent only by a backend whose `Hello` named "reasoning", for a prompt of messages. Revision
+  /// 2.
   package var reasoning: Data = Data()
 
-  /// The log-probabilities of the tokens, where the request has `output.logprobs` and the backend's `Hello` named "logprobs":
-  /// exactly one entry for each token then, in the same order and with the same id, and no more alternatives than asked for;
-  /// none otherwise. At most 160 bytes for each token and alternative. Revision 2.
+  /// The log-probabilities of the tokens, where the request has `output.logprobs` and the backend's `Hello` named
+  /// "logprobs": exactly one entry for each token then, in the same order and with the same id, and no more alternatives
+  /// than asked for; none otherwise. At most 160 bytes for each token and alternative. Revision 2.
   package var logprobs: Hearth_V1_Logprobs {
     get {_logprobs ?? Hearth_V1_Logprobs()}
     set {_logprobs = newValue}
@@ -1045,11 +1046,11 @@ package nonisolated struct Hearth_Backend_V1_TokenRun: Sendable {
   /// Clears the value of `logprobs`. Subsequent reads from it will return its default value.
   package mutating func clearLogprobs() {self._logprobs = nil}
 
-  /// Pieces of the calls that the model writes, which are left out of `text`; they come behind it. Sent only by a backend whose
-  /// `Hello` named "tools", for a request with `tools` whose choice is not NONE. The indices count from 0 without gaps; id and name, which is one of the
-  /// request's, are in the first piece of each call only; the arguments of a call are the text of one JSON object before the
-  /// next call begins, and before the sequence finishes with STOP and without one of the request's stops. At most 256 calls.
-  /// Revision 2.
+  /// Pieces of the calls that the model writes, which are left out of `text`; they come behind it. Sent only by a
+  /// backend whose `Hello` named "tools", for a request with `tools` whose choice is not NONE. The indices count from 0
+  /// without gaps; id and name, which is one of the request's, are in the first piece of each call only; the arguments
+  /// of a call are the text of one JSON object before the next call begins, and before the sequence finishes with STOP
+  /// and without one of the request's stops. At most 256 calls. Revision 2.
   package var toolCalls: Hearth_V1_ToolCallPieces {
     get {_toolCalls ?? Hearth_V1_ToolCallPieces()}
     set {_toolCalls = newValue}
@@ -1076,8 +1077,9 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
 
   package var result: Hearth_Backend_V1_Finish.OneOf_Result? = nil
 
-  /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
-  /// sent, or when prompt and completion fill the context up to its last 8 tokens.
+  /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it.
+  /// CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were sent, or when
+  /// prompt and completion fill the context up to its last 8 tokens.
   package var reason: Hearth_V1_FinishReason {
     get {
       if case .reason(let v)? = result {return v}
@@ -1113,9 +1115,9 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var cachedPromptTokens: UInt32 = 0
 
   /// The place of the string that ended it among the request's `stopping.stop`, from 0; only with STOP, and only by a
-  /// backend whose `Hello` named "stop_strings". Such a backend looks for the strings in all that the model writes, marks
-  /// and reasoning included, and sends nothing of the string, nor anything behind it. Of several strings that the same
-  /// byte completes, the longest counts. Revision 2.
+  /// backend whose `Hello` named "stop_strings". Such a backend looks for the strings in all that the model writes,
+  /// marks and reasoning included, and sends nothing of the string, nor anything behind it. Of several strings that the
+  /// same byte completes, the longest counts. Revision 2.
   package var stop: UInt32 {
     get {_stop ?? 0}
     set {_stop = newValue}
@@ -1134,8 +1136,9 @@ package nonisolated struct Hearth_Backend_V1_Finish: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Result: Equatable, Sendable {
-    /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it. CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were
-    /// sent, or when prompt and completion fill the context up to its last 8 tokens.
+    /// It ended well. STOP after tool calls too: TOOL_CALLS is the agent's word for that, and no backend sends it.
+    /// CANCELLED only after `Cancel` or `Shutdown`; LENGTH only when `stopping.max_tokens` tokens were sent, or when
+    /// prompt and completion fill the context up to its last 8 tokens.
     case reason(Hearth_V1_FinishReason)
     /// It failed.
     case fault(Hearth_Backend_V1_Fault)

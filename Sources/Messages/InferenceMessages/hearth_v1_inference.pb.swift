@@ -338,10 +338,10 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
 /// Asks for one completion. At most 4 MiB encoded.
 ///
 /// What only some backends can do is a capability, named in `Model.capabilities`: "chat" (`messages`), "parts"
-/// (`Message.parts`), "images" and "audio" (of those parts), "tools" (`tools`, and what messages say of them), "adapters"
-/// (`adapters`), "samplers" (some fields of `Sampling`), "logit_bias" (`Sampling.logit_bias`), "min_tokens"
-/// (`Stopping.min_tokens`), "logprobs" (`OutputOptions.logprobs`) and "grammar" (`format`). A request with such a field ends
-/// UNIMPLEMENTED with the capability's name where the backend of its model lacks it; nothing is ignored.
+/// (`Message.parts`), "images" and "audio" (of those parts), "tools" (`tools`, and what messages say of them),
+/// "adapters" (`adapters`), "samplers" (some fields of `Sampling`), "logit_bias" (`Sampling.logit_bias`), "min_tokens"
+/// (`Stopping.min_tokens`), "logprobs" (`OutputOptions.logprobs`) and "grammar" (`format`). A request with such a field
+/// ends UNIMPLEMENTED with the capability's name where the backend of its model lacks it; nothing is ignored.
 package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -455,8 +455,8 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `format`. Subsequent reads from it will return its default value.
   package mutating func clearFormat() {_uniqueStorage()._format = nil}
 
-  /// The tools that the model may call. Only with `messages`, the last of which is not the model's, and not with `format`,
-  /// unless the choice is NONE. Needs the capability "tools".
+  /// The tools that the model may call. Only with `messages`, the last of which is not the model's, and not with
+  /// `format`, unless the choice is NONE. Needs the capability "tools".
   package var tools: Hearth_V1_ToolUse {
     get {_storage._tools ?? Hearth_V1_ToolUse()}
     set {_uniqueStorage()._tools = newValue}
@@ -527,11 +527,12 @@ package nonisolated struct Hearth_V1_Message: Sendable {
   /// What was said, UTF-8. Empty where `parts` say it, and allowed to be in a message with `tool_calls`.
   package var content: String = String()
 
-  /// What was said, in parts, in place of `content`: at most 256 in all messages of a request. Needs the capability "parts".
+  /// What was said, in parts, in place of `content`: at most 256 in all messages of a request. Needs the capability
+  /// "parts".
   package var parts: [Hearth_V1_Part] = []
 
-  /// The name of who speaks, for chat templates that show it, at most 128 bytes. Of a tool's result: the tool's name; where
-  /// it is left out, it is that of the call that the message answers. Needs the capability "tools".
+  /// The name of who speaks, for chat templates that show it, at most 128 bytes. Of a tool's result: the tool's name;
+  /// where it is left out, it is that of the call that the message answers. Needs the capability "tools".
   package var name: String = String()
 
   /// Of a tool's result, and only of one: the `ToolCall.id` that it answers. At most 128 bytes.
@@ -683,8 +684,9 @@ package nonisolated struct Hearth_V1_Tool: Sendable {
   /// What it does, in words for the model.
   package var description_p: String = String()
 
-  /// The JSON schema of its arguments: the text of one JSON object, nested at most 64 deep. Empty: it has none. The model is
-  /// shown it, and is held to it as far as the model's format for calls can do that; check the arguments all the same.
+  /// The JSON schema of its arguments: the text of one JSON object, nested at most 64 deep. Empty: it has none. The
+  /// model is shown it, and is held to it as far as the model's format for calls can do that; check the arguments all
+  /// the same.
   package var parameters: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -747,8 +749,8 @@ package nonisolated struct Hearth_V1_Adapter: Sendable {
 }
 
 /// How the next token is chosen. Applied in this order: logit_bias, the three penalties, DRY, top_n_sigma, top_k,
-/// typical_p, top_p, min_p, XTC, temperature. A temperature of 0 picks the likeliest token after DRY; what comes behind DRY
-/// changes nothing then. Absent means the model's default (`Model.sampling_defaults`); zero is a value.
+/// typical_p, top_p, min_p, XTC, temperature. A temperature of 0 picks the likeliest token after DRY; what comes behind
+/// DRY changes nothing then. Absent means the model's default (`Model.sampling_defaults`); zero is a value.
 package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -814,8 +816,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `presencePenalty`. Subsequent reads from it will return its default value.
   package mutating func clearPresencePenalty() {_uniqueStorage()._presencePenalty = nil}
 
-  /// Divides the logit of a token that occurs in the penalty window, or multiplies it where it is negative; above 0, up to
-  /// 10. 1 changes nothing.
+  /// Divides the logit of a token that occurs in the penalty window, or multiplies it where it is negative; above 0, up
+  /// to 10. 1 changes nothing.
   package var repetitionPenalty: Float {
     get {_storage._repetitionPenalty ?? 0}
     set {_uniqueStorage()._repetitionPenalty = newValue}
@@ -835,8 +837,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `seed`. Subsequent reads from it will return its default value.
   package mutating func clearSeed() {_uniqueStorage()._seed = nil}
 
-  /// The penalty window: so many of the last tokens, those of the prompt included, 64 where neither request nor model says.
-  /// 0 turns the penalties off; a window longer than the context is all tokens. Needs the capability "samplers".
+  /// The penalty window: so many of the last tokens, those of the prompt included, 64 where neither request nor model
+  /// says. 0 turns the penalties off; a window longer than the context is all tokens. Needs the capability "samplers".
   package var penaltyWindow: UInt32 {
     get {_storage._penaltyWindow ?? 0}
     set {_uniqueStorage()._penaltyWindow = newValue}
@@ -857,8 +859,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `typicalP`. Subsequent reads from it will return its default value.
   package mutating func clearTypicalP() {_uniqueStorage()._typicalP = nil}
 
-  /// Drop tokens whose logit is more than this many standard deviations of all logits below the highest; 0 to 100. 0 keeps
-  /// all. Needs the capability "samplers".
+  /// Drop tokens whose logit is more than this many standard deviations of all logits below the highest; 0 to 100. 0
+  /// keeps all. Needs the capability "samplers".
   package var topNSigma: Float {
     get {_storage._topNSigma ?? 0}
     set {_uniqueStorage()._topNSigma = newValue}
@@ -868,8 +870,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `topNSigma`. Subsequent reads from it will return its default value.
   package mutating func clearTopNSigma() {_uniqueStorage()._topNSigma = nil}
 
-  /// How often the likeliest tokens are excluded (XTC), from 0, never, to 1: of the tokens that are at least as likely as
-  /// `xtc_threshold`, all but the least likely are dropped. Needs the capability "samplers".
+  /// How often the likeliest tokens are excluded (XTC), from 0, never, to 1: of the tokens that are at least as likely
+  /// as `xtc_threshold`, all but the least likely are dropped. Needs the capability "samplers".
   package var xtcProbability: Float {
     get {_storage._xtcProbability ?? 0}
     set {_uniqueStorage()._xtcProbability = newValue}
@@ -889,9 +891,9 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `xtcThreshold`. Subsequent reads from it will return its default value.
   package mutating func clearXtcThreshold() {_uniqueStorage()._xtcThreshold = nil}
 
-  /// How strongly a token is penalized that would go on with a repetition of the text (DRY), 0 to 10; 0, the default, turns
-  /// it off. A token that would make a repetition of `dry_allowed_length` tokens or more longer loses dry_multiplier *
-  /// dry_base ^ (length - dry_allowed_length) of its logit. Needs the capability "samplers".
+  /// How strongly a token is penalized that would go on with a repetition of the text (DRY), 0 to 10; 0, the default,
+  /// turns it off. A token that would make a repetition of `dry_allowed_length` tokens or more longer loses
+  /// dry_multiplier * dry_base ^ (length - dry_allowed_length) of its logit. Needs the capability "samplers".
   package var dryMultiplier: Float {
     get {_storage._dryMultiplier ?? 0}
     set {_uniqueStorage()._dryMultiplier = newValue}
@@ -921,8 +923,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `dryAllowedLength`. Subsequent reads from it will return its default value.
   package mutating func clearDryAllowedLength() {_uniqueStorage()._dryAllowedLength = nil}
 
-  /// DRY looks for repetitions in so many of the last tokens, those of the prompt included; all where neither request nor
-  /// model says. 0 turns it off; a window longer than the context is all tokens. Needs the capability "samplers".
+  /// DRY looks for repetitions in so many of the last tokens, those of the prompt included; all where neither request
+  /// nor model says. 0 turns it off; a window longer than the context is all tokens. Needs the capability "samplers".
   package var dryWindow: UInt32 {
     get {_storage._dryWindow ?? 0}
     set {_uniqueStorage()._dryWindow = newValue}
@@ -932,8 +934,8 @@ package nonisolated struct Hearth_V1_Sampling: @unchecked Sendable {
   /// Clears the value of `dryWindow`. Subsequent reads from it will return its default value.
   package mutating func clearDryWindow() {_uniqueStorage()._dryWindow = nil}
 
-  /// The texts that end a repetition. Absent: the line end, ":", the double quote and "*". Present and empty: none. Needs
-  /// the capability "samplers".
+  /// The texts that end a repetition. Absent: the line end, ":", the double quote and "*". Present and empty: none.
+  /// Needs the capability "samplers".
   package var drySequenceBreakers: Hearth_V1_SequenceBreakers {
     get {_storage._drySequenceBreakers ?? Hearth_V1_SequenceBreakers()}
     set {_uniqueStorage()._drySequenceBreakers = newValue}
@@ -988,24 +990,24 @@ package nonisolated struct Hearth_V1_LogitBias: Sendable {
 }
 
 /// The form that a completion is held to: no token is chosen after which the text could not become one of the form. A
-/// completion that ends STOP without a stop of the request is of the form; one that ends LENGTH, CANCELLED or at a stop is the
-/// beginning of such a text. Where the form lets nothing follow, the completion ends, whatever `Stopping.min_tokens` says. Text
-/// that cannot be held is never sent: the call ends with a status.
+/// completion that ends STOP without a stop of the request is of the form; one that ends LENGTH, CANCELLED or at a stop
+/// is the beginning of such a text. Where the form lets nothing follow, the completion ends, whatever
+/// `Stopping.min_tokens` says. Text that cannot be held is never sent: the call ends with a status.
 ///
-/// The form is that of the whole text that the model writes: reasoning is not told apart (`Delta.reasoning` stays empty). In a
-/// conversation that ends with an assistant's message, the form is that of this message and the completion together;
-/// INVALID_ARGUMENT where the message does not begin so. Stop strings are looked for in the text as it is.
+/// The form is that of the whole text that the model writes: reasoning is not told apart (`Delta.reasoning` stays
+/// empty). In a conversation that ends with an assistant's message, the form is that of this message and the completion
+/// together; INVALID_ARGUMENT where the message does not begin so. Stop strings are looked for in the text as it is.
 package nonisolated struct Hearth_V1_OutputFormat: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of it is
-  /// left out or widened. Required.
+  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of
+  /// it is left out or widened. Required.
   package var kind: Hearth_V1_OutputFormat.OneOf_Kind? = nil
 
-  /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be held,
-  /// and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
+  /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be
+  /// held, and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
   package var jsonSchema: String {
     get {
       if case .jsonSchema(let v)? = kind {return v}
@@ -1014,7 +1016,8 @@ package nonisolated struct Hearth_V1_OutputFormat: Sendable {
     set {kind = .jsonSchema(newValue)}
   }
 
-  /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root" allows.
+  /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root"
+  /// allows.
   package var grammar: String {
     get {
       if case .grammar(let v)? = kind {return v}
@@ -1043,13 +1046,14 @@ package nonisolated struct Hearth_V1_OutputFormat: Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of it is
-  /// left out or widened. Required.
+  /// The form. INVALID_ARGUMENT where it cannot be held, with the field, the place in it, and what to change; nothing of
+  /// it is left out or widened. Required.
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
-    /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be held,
-    /// and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
+    /// A JSON schema, draft 2020-12, at most 64 KiB: the completion is JSON text that it allows. Which keywords can be
+    /// held, and of which only a part of the allowed values is written, is in Docs/decisions/0016-forms-are-grammars.md.
     case jsonSchema(String)
-    /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root" allows.
+    /// A grammar in GBNF, the language of llama.cpp's grammars, at most 64 KiB: the completion is what its rule "root"
+    /// allows.
     case grammar(String)
     /// The completion is one of these texts.
     case choice(Hearth_V1_Choices)
@@ -1109,7 +1113,8 @@ package nonisolated struct Hearth_V1_Stopping: Sendable {
   /// Ends at the first of these tokens; it is neither sent nor counted. At most 64.
   package var stopTokenIds: [UInt32] = []
 
-  /// Go on past the model's end-of-turn token; needs `max_tokens` or a stop, and cannot stand beside `GenerateRequest.format`.
+  /// Go on past the model's end-of-turn token; needs `max_tokens` or a stop, and cannot stand beside
+  /// `GenerateRequest.format`.
   package var ignoreEndOfTurn: Bool {
     get {_ignoreEndOfTurn ?? false}
     set {_ignoreEndOfTurn = newValue}
@@ -1119,8 +1124,8 @@ package nonisolated struct Hearth_V1_Stopping: Sendable {
   /// Clears the value of `ignoreEndOfTurn`. Subsequent reads from it will return its default value.
   package mutating func clearIgnoreEndOfTurn() {self._ignoreEndOfTurn = nil}
 
-  /// The model's end-of-turn tokens and `stop_token_ids` are not chosen before there are so many completion tokens; at most
-  /// `max_tokens`. A string of `stop`, or a full context, ends the completion nevertheless. Needs the capability
+  /// The model's end-of-turn tokens and `stop_token_ids` are not chosen before there are so many completion tokens; at
+  /// most `max_tokens`. A string of `stop`, or a full context, ends the completion nevertheless. Needs the capability
   /// "min_tokens".
   package var minTokens: UInt32 {
     get {_minTokens ?? 0}
@@ -1149,8 +1154,8 @@ package nonisolated struct Hearth_V1_OutputOptions: Sendable {
   /// Send the token ids of each delta.
   package var tokenIds: Bool = false
 
-  /// Send the log-probability of each token (`Delta.logprobs`), and those of so many of the likeliest tokens in its place, 0
-  /// to 20; 0: of the token alone. Needs the capability "logprobs".
+  /// Send the log-probability of each token (`Delta.logprobs`), and those of so many of the likeliest tokens in its
+  /// place, 0 to 20; 0: of the token alone. Needs the capability "logprobs".
   package var logprobs: UInt32 {
     get {_logprobs ?? 0}
     set {_logprobs = newValue}
@@ -1178,9 +1183,9 @@ package nonisolated struct Hearth_V1_Cancel: Sendable {
   package init() {}
 }
 
-/// One event of a turn. In each turn, in this order: `Queued` any number of times, `Accepted` once, `Delta` any number of
-/// times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received. A turn
-/// that is cancelled while it waits has no `Accepted`.
+/// One event of a turn. In each turn, in this order: `Queued` any number of times, `Accepted` once, `Delta` any number
+/// of times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received. A
+/// turn that is cancelled while it waits has no `Accepted`.
 package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1295,7 +1300,8 @@ package nonisolated struct Hearth_V1_Queued: Sendable {
   /// Requests before this one; 0 means next.
   package var position: UInt32 = 0
 
-  /// How much of the model is loaded, from 0 to 1, while it is being loaded or waits for memory; absent when it is loaded.
+  /// How much of the model is loaded, from 0 to 1, while it is being loaded or waits for memory; absent when it is
+  /// loaded.
   package var loadedFraction: Float {
     get {_loadedFraction ?? 0}
     set {_loadedFraction = newValue}
@@ -1318,8 +1324,8 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, might begin a stop string, or are reasoning
-  /// or calls.
+  /// Whole UTF-8 scalars; may be empty when the tokens so far end inside one, might begin a stop string, or are
+  /// reasoning or calls.
   package var text: String = String()
 
   /// Tokens that this delta accounts for. Their sum over a turn is `Usage.completion_tokens`.
@@ -1328,8 +1334,9 @@ package nonisolated struct Hearth_V1_Delta: Sendable {
   /// The ids of these tokens, when `OutputOptions.token_ids` asked for them.
   package var tokenIds: [UInt32] = []
 
-  /// What the model wrote to itself before `text`, between the marks that its chat template names for its reasoning; whole
-  /// UTF-8 scalars. Only in the answer to a conversation, by a model with the capability "reasoning"; the marks are left out.
+  /// What the model wrote to itself before `text`, between the marks that its chat template names for its reasoning;
+  /// whole UTF-8 scalars. Only in the answer to a conversation, by a model with the capability "reasoning"; the marks
+  /// are left out.
   package var reasoning: String = String()
 
   /// The log-probabilities of these tokens, when `OutputOptions.logprobs` asked for them: an entry for each token that
@@ -1390,8 +1397,8 @@ package nonisolated struct Hearth_V1_ToolCallPiece: Sendable {
   /// The tool, in its first piece only: one of the request's.
   package var name: String = String()
 
-  /// More of its arguments, whole UTF-8 scalars. All pieces of a call together are the text of one JSON object, once the turn
-  /// has ended with FINISH_REASON_TOOL_CALLS; with any other reason the last call may be cut off.
+  /// More of its arguments, whole UTF-8 scalars. All pieces of a call together are the text of one JSON object, once the
+  /// turn has ended with FINISH_REASON_TOOL_CALLS; with any other reason the last call may be cut off.
   package var arguments: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1413,8 +1420,8 @@ package nonisolated struct Hearth_V1_Logprobs: Sendable {
   package init() {}
 }
 
-/// The log-probability of a chosen token. A log-probability is the natural logarithm of a token's probability as the model
-/// computed it, before anything of `Sampling` was applied; 0 or less, and finite.
+/// The log-probability of a chosen token. A log-probability is the natural logarithm of a token's probability as the
+/// model computed it, before anything of `Sampling` was applied; 0 or less, and finite.
 package nonisolated struct Hearth_V1_TokenLogprob: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1423,8 +1430,8 @@ package nonisolated struct Hearth_V1_TokenLogprob: Sendable {
   /// The token.
   package var tokenID: UInt32 = 0
 
-  /// Its text, of a longer one the first 128 bytes. It may begin or end inside a UTF-8 scalar, and is empty for a token that
-  /// has none, such as a mark.
+  /// Its text, of a longer one the first 128 bytes. It may begin or end inside a UTF-8 scalar, and is empty for a token
+  /// that has none, such as a mark.
   package var text: Data = Data()
 
   /// Its log-probability.
@@ -1675,8 +1682,8 @@ package nonisolated struct Hearth_V1_EmbedRequest: Sendable {
   /// Clears the value of `dimensions`. Subsequent reads from it will return its default value.
   package mutating func clearDimensions() {self._dimensions = nil}
 
-  /// Cut inputs that have more tokens than the model's context, and say so in `Embedding.left_out_tokens`. Otherwise they
-  /// are refused.
+  /// Cut inputs that have more tokens than the model's context, and say so in `Embedding.left_out_tokens`. Otherwise
+  /// they are refused.
   package var truncate: Bool = false
 
   /// As in `GenerateRequest`.
@@ -1941,8 +1948,8 @@ package nonisolated struct Hearth_V1_Model: Sendable {
   /// The adapters that its owner lends with it, ordered by name.
   package var adapters: [Hearth_V1_ModelAdapter] = []
 
-  /// What is in force where a request leaves a field of `Sampling` open: what the model's owner has set, and, once its backend
-  /// has run, what that chose for the rest. A field that is absent here is not known.
+  /// What is in force where a request leaves a field of `Sampling` open: what the model's owner has set, and, once its
+  /// backend has run, what that chose for the rest. A field that is absent here is not known.
   package var samplingDefaults: Hearth_V1_Sampling {
     get {_samplingDefaults ?? Hearth_V1_Sampling()}
     set {_samplingDefaults = newValue}

@@ -23,6 +23,8 @@ final class RequestReading: UnfinishedWork {
     /// A request that was too long for one turn of the loop.
     private var unfinished: (scan: RequestScan, bytes: [UInt8])?
     private var completion: (@IOLoop (Result<Arrival, Status>) -> Void)?
+    /// Makes the grammar of a request.
+    private var making: Task<Void, Never>?
 
     init(_ call: ServerCall, _ service: InferenceService) {
         self.call = call
@@ -62,6 +64,8 @@ final class RequestReading: UnfinishedWork {
     func stop() {
         unfinished = nil
         completion = nil
+        making?.cancel()
+        making = nil
     }
 
     func goOn(steps: Int) -> Int {
@@ -95,11 +99,9 @@ final class RequestReading: UnfinishedWork {
 
     /// Makes the grammar of the form that a request wants beside the loop: it may take tens of milliseconds.
     private func makeGrammar(for request: TurnRequest, _ scan: RequestScan, _ bytes: [UInt8]) {
-        Task { [weak self] in
-            let made = await Task.detached {
-                Result { () throws(Status) in try RequestValidation.grammar(of: request) }
-            }.value
-            guard let self, completion != nil else { return }
+        making = Task { [weak self] in
+            let made = await GrammarMaking.shared.grammar(of: request)
+            guard let self, let made, completion != nil else { return }
             switch made {
             case .success(let grammar):
                 finish(.success(bytes.withUnsafeBytes { arrival(.generate(request), scan, $0, grammar: grammar) }))
@@ -120,5 +122,16 @@ final class RequestReading: UnfinishedWork {
             return .generate(
                 request, encoded: scan.encoded(bytes, requestID: request.requestID, grammar: grammar))
         }
+    }
+}
+
+/// Makes grammars one after the other, beside the loop, so that any number of requests takes one core at most.
+private actor GrammarMaking {
+    static let shared = GrammarMaking()
+
+    /// Nil: nobody wants it any more.
+    func grammar(of request: TurnRequest) -> Result<String?, Status>? {
+        if Task.isCancelled { return nil }
+        return Result { () throws(Status) in try RequestValidation.grammar(of: request) }
     }
 }

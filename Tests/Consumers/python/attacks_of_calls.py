@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import socket
 import struct
 import time
@@ -11,7 +12,7 @@ import raw_http2 as h2
 import wire
 from agent import resident_kibibytes
 from attack import CHAT, FLOOD_KIBIBYTES_MAX, GENERATE, HELD_KIBIBYTES_MAX, connect, generate, streams
-from attack_table import GZIP, OK, RESOURCE_EXHAUSTED, WIDE, Attack, call_of, flood, stock, storm
+from attack_table import GZIP, INVALID_ARGUMENT, OK, RESOURCE_EXHAUSTED, WIDE, Attack, call_of, flood, stock, storm
 from attacks_of_frames import CHECK, WATCH
 from attacks_of_messages import COUNT_TOKENS, EMBED, LIST_MODELS, REFLECTION, RERANK, TOKENIZE
 from blast import Blast
@@ -30,6 +31,14 @@ CANCEL = h2.message(wire.field(2, b""))
 
 def chat(request):
     return h2.message(pb.ChatRequest(generate=request).SerializeToString())
+
+
+def schema_request():
+    """One with a schema of almost 64 KiB."""
+    numbers = {f"name{number}": {"type": "integer", "minimum": number, "maximum": 7 * number + 3} for number in range(950)}
+    request = echo.request("form", max_tokens=1)
+    request.format.json_schema = json.dumps({"type": "object", "properties": numbers, "additionalProperties": True})
+    return request
 
 
 def long_answer():
@@ -211,6 +220,13 @@ CALLS = [
         COUNT_TOKENS,
         echo.request("word " * 200_000).SerializeToString(),
         expect=(OK, RESOURCE_EXHAUSTED),
+        kibibytes=HELD_KIBIBYTES_MAX,
+    ),
+    stock(
+        "schemas of 64 KiB",
+        GENERATE,
+        schema_request().SerializeToString(),
+        expect=(OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED),
         kibibytes=HELD_KIBIBYTES_MAX,
     ),
     stock(
