@@ -25,6 +25,16 @@ package struct PrefillPace: Equatable, Sendable {
             }
         }
 
+        /// The time that a step may take where nothing of so many prompts is left over after it: what is left over takes a step of
+        /// its own, with a token of each sequence that generates, and its consumer waits for all of them. Where several wait,
+        /// the shortest must not wait for all.
+        fileprivate func wholeNanoseconds(prompts: Int) -> UInt64 {
+            switch self {
+            case .others where prompts == 1: 2_000_000_000
+            case .alone, .others: stepNanoseconds / 3 * 4
+            }
+        }
+
         fileprivate var generating: Int {
             switch self {
             case .alone: 0
@@ -49,15 +59,15 @@ package struct PrefillPace: Equatable, Sendable {
 
     package init() {}
 
-    /// The number of prompt tokens that the next step may compute. `wanted`: those of all prompts that are not computed;
-    /// where they take up to a third longer than a step should, all are computed at once, because what is left over would
-    /// take a step of its own, with a token of each sequence that generates.
-    package func room(_ company: Company, wanted: Int = .max) -> Int {
-        let all = nanosecondsPerToken == 0 ? .max : Int(clamping: company.stepNanoseconds / nanosecondsPerToken)
+    /// The number of prompt tokens that the next step may compute. `wanted`: those of all prompts that are not computed; where
+    /// they take little longer than a step should, and of a single prompt up to two seconds, all are computed at once.
+    package func room(_ company: Company, wanted: Int = .max, prompts: Int = 1) -> Int {
         // Each sequence that generates has one token, which takes as long as one of a prompt.
-        let fitting = all - company.generating
-        if wanted <= tokensTried, wanted - wanted / 4 <= fitting { return wanted }
-        var tokens = min(tokensTried, fitting)
+        func fitting(_ nanoseconds: UInt64) -> Int {
+            (nanosecondsPerToken == 0 ? .max : Int(clamping: nanoseconds / nanosecondsPerToken)) - company.generating
+        }
+        if wanted <= tokensTried, wanted <= fitting(company.wholeNanoseconds(prompts: prompts)) { return wanted }
+        var tokens = min(tokensTried, fitting(company.stepNanoseconds))
         if tokens >= Self.tokensTile / 2 {
             tokens = (tokens + Self.tokensTile / 2) / Self.tokensTile * Self.tokensTile
         }

@@ -1,7 +1,7 @@
 /// A step that is being computed, and the decision whether it goes on. The results of a step that is cut are lost.
 package struct RunningStep: Equatable, Sendable {
     /// A step beside others that has taken this long is cut, if a smaller one is possible.
-    package static let cutNanoseconds: UInt64 = 2_000_000_000
+    package static let cutNanoseconds: UInt64 = 3_000_000_000
 
     package enum Verdict: Equatable, Sendable {
         case goOn

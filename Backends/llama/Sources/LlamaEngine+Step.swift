@@ -142,7 +142,8 @@ extension LlamaEngine {
         promptSequences = 0
         guard !prompts.isEmpty else { return 0 }
         let wanted = prompts.reduce(0) { $0 + $1.tokens }
-        let room = min(pace.room(company(all), wanted: wanted), Limits.batchTokens - planned.count)
+        let room = min(
+            pace.room(company(all), wanted: wanted, prompts: prompts.count), Limits.batchTokens - planned.count)
         let shares = PromptShares(room: room, among: prompts).tokens
         for (sequence, tokens) in shares { planned.append(Planned(sequence: sequence, tokens: tokens)) }
         promptSequences = shares.count

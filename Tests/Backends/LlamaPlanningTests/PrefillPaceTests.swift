@@ -71,7 +71,7 @@ struct PrefillPaceTests {
         #expect(rooms.last == PrefillPace.tokensMax)
     }
 
-    @Test("what is left over of a prompt is computed with it where it takes little longer")
+    @Test("a short prompt is computed at once, and a longer one in steps")
     func leftOver() {
         var pace = PrefillPace()
         let company = PrefillPace.Company.others(generating: 3)
@@ -79,9 +79,11 @@ struct PrefillPaceTests {
         for _ in 0..<10 { pace.took(UInt64(pace.room(.alone)) * 5_000_000, promptTokens: pace.room(.alone), .alone) }
         #expect(pace.room(company) == 128)
         #expect(pace.room(company, wanted: 100) == 100)
-        #expect(pace.room(company, wanted: 196) == 196)
-        #expect(pace.room(company, wanted: 197) == 128)
-        #expect(pace.room(.others(generating: 149), wanted: 2) == 74)
+        #expect(pace.room(company, wanted: 397) == 397)
+        #expect(pace.room(company, wanted: 398) == 128)
+        #expect(pace.room(company, wanted: 197, prompts: 2) == 197)
+        #expect(pace.room(company, wanted: 198, prompts: 2) == 128, "the shortest of several does not wait for all")
+        #expect(pace.room(.others(generating: 149), wanted: 252) == 74)
         #expect(pace.room(.alone, wanted: 513) == PrefillPace.tokensMax)
     }
 
