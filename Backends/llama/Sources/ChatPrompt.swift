@@ -71,12 +71,6 @@ final class ChatPrompt: @unchecked Sendable {
 }
 
 extension GenerateRequest {
-    /// The conversation and the tools that the template gets; nil for another prompt.
-    func chatPrompt() throws(EngineFault) -> ChatPrompt? {
-        guard case .messages(let messages) = prompt else { return nil }
-        return try ChatPrompt(messages, tools)
-    }
-
     /// The texts that the template may show.
     var texts: [String] {
         switch prompt {

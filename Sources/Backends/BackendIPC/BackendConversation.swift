@@ -125,7 +125,7 @@ extension BackendConversation {
             throw ContractViolation(
                 "Hello names the revisions \(hello.minRevision) to \(hello.maxRevision); they begin at 1 and rise")
         }
-        guard Self.isName(hello.name) else {
+        guard PlainName.isValid(hello.name, bytesMax: ContractLimits.nameBytesMax) else {
             throw ContractViolation(
                 "Hello.name is not 1 to \(ContractLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
         }
@@ -146,18 +146,6 @@ extension BackendConversation {
         tellsReasoning = hello.capabilities.contains(Hello.reasoning)
         matchesStops = hello.capabilities.contains(Hello.stopStrings)
         phase = .awaitingWelcome
-    }
-
-    private static func isName(_ name: String) -> Bool {
-        (1...ContractLimits.nameBytesMax).contains(name.utf8.count)
-            && name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
     }
 
     private func heard(_ progress: LoadProgress) throws(ContractViolation) {

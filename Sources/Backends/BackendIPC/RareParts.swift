@@ -10,8 +10,6 @@ package struct RareParts {
     /// It comes behind the text.
     package var toolCalls = UnsafeRawBufferPointer(start: nil, count: 0)
 
-    package init() {}
-
     package init(
         reasoning: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         logprobs: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),

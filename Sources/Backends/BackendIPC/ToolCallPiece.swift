@@ -27,15 +27,7 @@ package struct ToolCallPiece: Equatable, Sendable {
 
     /// Whether a tool may have this name.
     package static func isName(_ name: String) -> Bool {
-        (1...nameBytesMax).contains(name.utf8.count)
-            && name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
+        PlainName.isValid(name, bytesMax: nameBytesMax)
     }
 
     /// The size of a `hearth.v1.ToolCallPieces` with this piece alone; those of several follow one another.
