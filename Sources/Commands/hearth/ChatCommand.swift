@@ -26,6 +26,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat "Tell me a story about a fox."
               echo "What is two plus three?" | hearth chat --model hearth-demo
               hearth chat --choice yes --choice no "Is a fox a bird?"
+              hearth chat --choices 3 --temperature 1 "Give me a name for a fox."
               hearth chat --tools tools.json "What is the weather in Oslo?"
               hearth chat --to unix:/run/user/1000/hearth.sock --temperature 0
               hearth chat --to host.example:50051 --fingerprint 3f5a... --key-file ~/key "Hello"
@@ -54,6 +55,11 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
             "Print each token's log-probability, and those of so many of the likeliest in its place, behind the answer on standard "
                 + "error; 0 to 20.", valueName: "count"))
     var logprobs: UInt32?
+    @Option(
+        help: ArgumentHelp(
+            "So many answers to the prompt, which is computed once; 1 to 16. With --seed each has its own, which count up.",
+            valueName: "count"))
+    var choices: UInt32?
     @Option(help: ArgumentHelp("Hold the answer to JSON that the schema in this file allows.", valueName: "file"))
     var schema: String?
     @Option(help: ArgumentHelp("Hold the answer to the grammar in this file, in GBNF.", valueName: "file"))
@@ -78,8 +84,9 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
 
     mutating func run() async throws {
         let isConversation = prompt == nil && isatty(STDIN_FILENO) == 1
-        if isConversation, json || tools != nil {
-            throw ValidationError("--\(json ? "json" : "tools") goes with one prompt; give it as an argument")
+        let alone = [("json", json), ("tools", tools != nil), ("choices", choices != nil)].first { $0.1 }
+        if isConversation, let alone {
+            throw ValidationError("--\(alone.0) goes with one prompt; give it as an argument")
         }
         let session = ChatSession(
             consumer: consumer, template: try template(), system: system, showsStats: stats, printsEvents: json)
@@ -112,6 +119,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         if let temperature { request.sampling.temperature = temperature }
         if let seed { request.sampling.seed = seed }
         if let logprobs { request.output.logprobs = logprobs }
+        if let choices { request.choices = choices }
         if let format = try format() { request.format = format }
         if let tools {
             let bytes = Array(try Self.text(tools, "tools", bytesMax: ChatCommand.toolBytesMax).utf8)

@@ -93,7 +93,8 @@ actor ChatSession {
         defer { (isAsking, isSent) = (false, false) }
         let forgotten = conversation.forgotten
         while true {
-            var turn = ChatTurn(showsStats: showsStats, printsEvents: printsEvents)
+            var turn = ChatTurn(
+                showsStats: showsStats, printsEvents: printsEvents, choices: max(template.choices, 1))
             let isFresh = stream == nil
             do {
                 let stream = try await send(question)

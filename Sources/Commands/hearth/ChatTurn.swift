@@ -9,15 +9,22 @@ internal import TerminalText
 /// One question and its answer, printed as it comes. On a terminal the model's text is made harmless; elsewhere it is
 /// printed byte for byte. The model's reasoning is a note beside the answer, for a terminal only.
 struct ChatTurn {
+    /// That of the last choice that was shown.
     private(set) var answer = ""
     private(set) var reason = Hearth_V1_FinishReason.unspecified
     /// Whether the turn has finished and its usage has come.
     private(set) var isOver = false
     /// Whether an event of the turn has come.
     private(set) var hasBegun = false
+    private let choices: UInt32
     private let showsStats: Bool
     /// Whether each event is printed, in place of the answer.
     private let printsEvents: Bool
+    /// The choice that is shown, and the events of those that come after it.
+    private var shown: UInt32 = 0
+    private var held: [UInt32: [Hearth_V1_ChatEvent]] = [:]
+    /// Whether the shown choice is whole.
+    private var isShownOver = false
     /// Where they were asked for.
     private var logprobs: [Hearth_V1_TokenLogprob] = []
     private var calls: [Hearth_V1_ToolCall] = []
@@ -30,7 +37,9 @@ struct ChatTurn {
     private var isAtLineStart = true
     private var waiting = WaitingLine(style: ChatNotes.style, columns: ChatNotes.columns)
 
-    init(showsStats: Bool, printsEvents: Bool) {
+    /// `choices`: how many were asked for.
+    init(showsStats: Bool, printsEvents: Bool, choices: UInt32 = 1) {
+        self.choices = choices
         self.showsStats = showsStats
         self.printsEvents = printsEvents
     }
@@ -48,6 +57,8 @@ struct ChatTurn {
         }
         Output.log(waiting.erase())
         switch event.event {
+        case .delta where event.choice != shown, .finished where event.choice != shown:
+            held[event.choice, default: []].append(event)
         case .delta(let delta):
             if first == nil { first = .now() }
             showReasoning(delta.reasoning)
@@ -57,16 +68,38 @@ struct ChatTurn {
             endReasoning()
             answer += delta.text
             show(filter?.take(delta.text) ?? delta.text)
-        case .finished(let finished): reason = finished.reason
+        case .finished(let finished):
+            reason = finished.reason
+            endAnswer()
+            try showNext()
         case .usage(let usage):
-            endReasoning()
-            if calls.isEmpty || !answer.isEmpty { endLine() }
-            for call in calls { Output.write(Self.line(call) + "\n") }
-            for entry in logprobs { Output.log(ChatNotes.style.note(Self.line(entry)) + "\n") }
-            report(usage)
+            if showsStats { report(usage) }
             isOver = true
         case .queued, .accepted, nil: break
         }
+    }
+
+    /// The shown choice is whole.
+    private mutating func endAnswer() {
+        endReasoning()
+        if calls.isEmpty || !answer.isEmpty { endLine() }
+        for call in calls { Output.write(Self.line(call) + "\n") }
+        for entry in logprobs { Output.log(ChatNotes.style.note(Self.line(entry)) + "\n") }
+        if reason == .cancelled { ChatNotes.write("cancelled") }
+        if reason == .length { ChatNotes.write("cut at the longest length") }
+        isShownOver = true
+    }
+
+    /// Shows what has come of the next choice; of the last one there is none.
+    private mutating func showNext() throws {
+        let next = shown + 1
+        guard next < choices else { return }
+        ChatNotes.write("choice \(next + 1) of \(choices)")
+        shown = next
+        isShownOver = false
+        (answer, calls, logprobs) = ("", [], [])
+        filter = Output.isTerminal ? PrintableText() : nil
+        for event in held.removeValue(forKey: next) ?? [] { try take(event) }
     }
 
     private mutating func take(_ pieces: [Hearth_V1_ToolCallPiece]) {
@@ -91,7 +124,7 @@ struct ChatTurn {
     mutating func abandon() {
         Output.log(waiting.erase())
         endReasoning()
-        if first != nil { endLine() }
+        if first != nil, !isShownOver { endLine() }
     }
 
     private mutating func showReasoning(_ text: String) {
@@ -130,9 +163,6 @@ struct ChatTurn {
     }
 
     private func report(_ usage: Hearth_V1_Usage) {
-        if reason == .cancelled { ChatNotes.write("cancelled") }
-        if reason == .length { ChatNotes.write("cut at the longest length") }
-        guard showsStats else { return }
         let decode = Double(usage.decodeTime.seconds) + Double(usage.decodeTime.nanos) / 1e9
         // The first token ends the prompt's time; the decode time was spent on the others.
         let rate = decode > 0 && usage.completionTokens > 1 ? Double(usage.completionTokens - 1) / decode : 0

@@ -423,8 +423,8 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   /// Clears the value of `output`. Subsequent reads from it will return its default value.
   package mutating func clearOutput() {_uniqueStorage()._output = nil}
 
-  /// The longest time to wait for a free sequence; when it is over the call ends RESOURCE_EXHAUSTED. Absent: until the
-  /// call's deadline. Zero: do not wait.
+  /// The longest time to wait for a free sequence, that of the first choice; when it is over the call ends
+  /// RESOURCE_EXHAUSTED. Absent: until the call's deadline. Zero: do not wait.
   package var maxQueueTime: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._maxQueueTime ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._maxQueueTime = newValue}
@@ -465,6 +465,19 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   package var hasTools: Bool {_storage._tools != nil}
   /// Clears the value of `tools`. Subsequent reads from it will return its default value.
   package mutating func clearTools() {_uniqueStorage()._tools = nil}
+
+  /// So many completions of the same prompt, its choices, 1 to 16; absent: one. The prompt is computed once where the
+  /// backend keeps what it computed. A `Sampling.seed` is that of choice 0, and counts up by 1 from choice to choice.
+  /// Each takes a sequence of the model as one gets free, in order, before any later request does. `hearth.v1` only: a
+  /// backend is given a request for each choice, and need not read this.
+  package var choices: UInt32 {
+    get {_storage._choices ?? 0}
+    set {_uniqueStorage()._choices = newValue}
+  }
+  /// Returns true if `choices` has been explicitly set.
+  package var hasChoices: Bool {_storage._choices != nil}
+  /// Clears the value of `choices`. Subsequent reads from it will return its default value.
+  package mutating func clearChoices() {_uniqueStorage()._choices = nil}
 
   /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
   /// default. Present and empty: none. Needs the capability "adapters" where it names one.
@@ -1185,7 +1198,9 @@ package nonisolated struct Hearth_V1_Cancel: Sendable {
 
 /// One event of a turn. In each turn, in this order: `Queued` any number of times, `Accepted` once, `Delta` any number
 /// of times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received. A
-/// turn that is cancelled while it waits has no `Accepted`.
+/// turn that is cancelled while it waits has no `Accepted`. With several choices (`GenerateRequest.choices`), `Delta` and
+/// `Finished` come for each of them, in that order, and those of different choices in any order; one that fails ends the
+/// call with its status.
 package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1240,6 +1255,9 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     }
     set {event = .usage(newValue)}
   }
+
+  /// Which choice a `Delta` or `Finished` belongs to, from 0.
+  package var choice: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1562,6 +1580,10 @@ package nonisolated struct Hearth_V1_Usage: Sendable {
   /// Tokens that were drafted for this completion, accepted or not. They cost nothing.
   package var draftedTokens: UInt32 = 0
 
+  /// Each choice, in order, where there are several. The other fields are of the whole turn: its prompt counts once, and
+  /// the tokens of its choices are added up.
+  package var choices: [Hearth_V1_ChoiceUsage] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1569,6 +1591,26 @@ package nonisolated struct Hearth_V1_Usage: Sendable {
   fileprivate var _queueTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _timeToFirstToken: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _decodeTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
+}
+
+/// What one of several choices cost.
+package nonisolated struct Hearth_V1_ChoiceUsage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `Usage`, of this choice alone.
+  package var completionTokens: UInt32 = 0
+
+  /// As in `Usage`, of this choice alone.
+  package var acceptedDraftTokens: UInt32 = 0
+
+  /// As in `Usage`, of this choice alone.
+  package var draftedTokens: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// The answer to `CountTokens`.
@@ -2108,7 +2150,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{2}\u{1c}adapters\0\u{4}<backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{1}choices\0\u{2}\u{1b}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -2121,6 +2163,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _keepAlive: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _format: Hearth_V1_OutputFormat? = nil
     var _tools: Hearth_V1_ToolUse? = nil
+    var _choices: UInt32? = nil
     var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
@@ -2143,6 +2186,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _keepAlive = source._keepAlive
       _format = source._format
       _tools = source._tools
+      _choices = source._choices
       _adapters = source._adapters
       _backendOptions = source._backendOptions
     }
@@ -2206,6 +2250,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._keepAlive) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._format) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tools) }()
+        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._choices) }()
         case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
@@ -2262,6 +2307,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._tools {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      try { if let v = _storage._choices {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 13)
+      } }()
       try { if let v = _storage._adapters {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
       } }()
@@ -2287,6 +2335,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._keepAlive != rhs_storage._keepAlive {return false}
         if _storage._format != rhs_storage._format {return false}
         if _storage._tools != rhs_storage._tools {return false}
+        if _storage._choices != rhs_storage._choices {return false}
         if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
@@ -3245,7 +3294,7 @@ nonisolated extension Hearth_V1_Cancel: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChatEvent"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0\u{1}choice\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3319,6 +3368,7 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
           self.event = .usage(v)
         }
       }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.choice) }()
       default: break
       }
     }
@@ -3355,12 +3405,16 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
     }()
     case nil: break
     }
+    if self.choice != 0 {
+      try visitor.visitSingularUInt32Field(value: self.choice, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_V1_ChatEvent, rhs: Hearth_V1_ChatEvent) -> Bool {
     if lhs.seq != rhs.seq {return false}
     if lhs.event != rhs.event {return false}
+    if lhs.choice != rhs.choice {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3773,7 +3827,7 @@ nonisolated extension Hearth_V1_Finished: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Usage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}prompt_tokens\0\u{3}completion_tokens\0\u{3}cached_prompt_tokens\0\u{3}queue_time\0\u{3}time_to_first_token\0\u{3}decode_time\0\u{4}\u{4}accepted_draft_tokens\0\u{3}drafted_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}prompt_tokens\0\u{3}completion_tokens\0\u{3}cached_prompt_tokens\0\u{3}queue_time\0\u{3}time_to_first_token\0\u{3}decode_time\0\u{4}\u{4}accepted_draft_tokens\0\u{3}drafted_tokens\0\u{1}choices\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3789,6 +3843,7 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 6: try { try decoder.decodeSingularMessageField(value: &self._decodeTime) }()
       case 10: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
       case 11: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
+      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.choices) }()
       default: break
       }
     }
@@ -3823,6 +3878,9 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.draftedTokens != 0 {
       try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 11)
     }
+    if !self.choices.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.choices, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3833,6 +3891,47 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._queueTime != rhs._queueTime {return false}
     if lhs._timeToFirstToken != rhs._timeToFirstToken {return false}
     if lhs._decodeTime != rhs._decodeTime {return false}
+    if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
+    if lhs.draftedTokens != rhs.draftedTokens {return false}
+    if lhs.choices != rhs.choices {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_ChoiceUsage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ChoiceUsage"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}completion_tokens\0\u{3}accepted_draft_tokens\0\u{3}drafted_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.completionTokens) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.completionTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.completionTokens, fieldNumber: 1)
+    }
+    if self.acceptedDraftTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.acceptedDraftTokens, fieldNumber: 2)
+    }
+    if self.draftedTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ChoiceUsage, rhs: Hearth_V1_ChoiceUsage) -> Bool {
+    if lhs.completionTokens != rhs.completionTokens {return false}
     if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
     if lhs.draftedTokens != rhs.draftedTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}

@@ -17,13 +17,15 @@ enum AdmissionRefusal: Error, Equatable {
 }
 
 /// The admission queue of one model: the turns that wait for a sequence, first come first served, and those that have
-/// one. Pure: its driver (`ModelQueue`) begins the turns, reports the results, and does what it returns.
+/// one. A turn of several choices wants several, and those behind it wait until it has them all. Pure: its driver (`ModelQueue`) begins the turns, reports the results, and does what it returns.
 struct AdmissionQueue<Turn: AnyObject> {
     typealias Prospect = AdmissionProspect
     typealias Refusal = AdmissionRefusal
 
     private let limits: InferenceLimits
     private(set) var waiting: [Turn] = []
+    /// One of the running turns, which wants more sequences before the waiting ones get any.
+    private(set) var begun: Turn?
     private(set) var running: [ObjectIdentifier: Turn] = [:]
     /// Whether a timer runs that will announce positions, or look for turns that are not read.
     private var announcesLater = false
@@ -32,44 +34,55 @@ struct AdmissionQueue<Turn: AnyObject> {
     init(_ limits: InferenceLimits) { self.limits = limits }
 
     /// The turn that is next for a free sequence.
-    var next: Turn? { waiting.first }
+    var next: Turn? { begun ?? waiting.first }
+
+    /// The number of turns that want a sequence.
+    var waitingCount: Int { waiting.count + (begun == nil ? 0 : 1) }
 
     /// A request has come. Returns true if it is next, and begins if a sequence is free; false if others wait before
     /// it. Throws why it is refused.
     func admit(_ prospect: Prospect) throws(Refusal) -> Bool {
         if let refusal = Self.refusal(prospect) { throw refusal }
-        return waiting.isEmpty
+        return next == nil
     }
 
     /// No sequence is free for the turn, or others wait before it. Returns its position; throws if it may not wait.
     mutating func wait(_ turn: Turn) throws(Refusal) -> Int {
         guard waiting.count < limits.queuedRequestsMax else { throw .full(waiting: waiting.count) }
         waiting.append(turn)
-        return waiting.count - 1
+        return waitingCount - 1
     }
 
-    /// The turn has a sequence, or has ended while it began.
-    mutating func began(_ turn: Turn, isOver: Bool) {
+    /// The turn has a sequence, or has ended while it began. `wantsMore`: it is next for another one.
+    mutating func began(_ turn: Turn, isOver: Bool, wantsMore: Bool = false) {
         _ = leave(turn)
+        begun = wantsMore && !isOver ? turn : nil
         if !isOver { running[ObjectIdentifier(turn)] = turn }
     }
 
     /// The turn has ended, for whatever reason. Returns true if it was waiting, so that those behind it have moved up.
     mutating func forget(_ turn: Turn) -> Bool {
         running[ObjectIdentifier(turn)] = nil
+        guard begun !== turn else {
+            begun = nil
+            return true
+        }
         return leave(turn)
     }
 
-    /// Takes out all waiting turns of a model that does not serve any more, with the refusal that they are told.
+    /// Takes out all turns of a model that does not serve any more and wait, with the refusal that they are told.
     mutating func dismiss(_ prospect: Prospect) -> (turns: [Turn], refusal: Refusal)? {
-        guard let refusal = Self.refusal(prospect), !waiting.isEmpty else { return nil }
+        guard let refusal = Self.refusal(prospect), next != nil else { return nil }
         return (dismissAll(), refusal)
     }
 
-    /// Takes out all waiting turns: their model cannot be loaded.
+    /// Takes out all turns that wait: their model cannot be loaded.
     mutating func dismissAll() -> [Turn] {
-        defer { waiting = [] }
-        return waiting
+        defer {
+            begun = nil
+            waiting = []
+        }
+        return (begun.map { [$0] } ?? []) + waiting
     }
 
     private static func refusal(_ prospect: Prospect) -> Refusal? {
@@ -99,10 +112,11 @@ extension AdmissionQueue {
         return true
     }
 
-    /// The turns that are to be told their position, which is their index.
-    mutating func announce() -> [Turn] {
+    /// The turns that are to be told their position.
+    mutating func announce() -> [(position: Int, turn: Turn)] {
         announcesLater = false
-        return waiting
+        let before = begun == nil ? 0 : 1
+        return waiting.enumerated().map { ($0.offset + before, $0.element) }
     }
 
     /// Returns true if turns that are not read are to be looked for after `unreadCheckMilliseconds`, by `unread`; only

@@ -56,6 +56,9 @@ package struct InferenceLimits: LimitGroup {
     package var toolsMax = 256
     @Limit("All tools together, with their schemas; more are an INVALID_ARGUMENT.")
     package var toolsBytesMax = 1 << 20
+    /// Each is a sequence with what it computes ahead.
+    @Limit("Choices of a request; more are an INVALID_ARGUMENT.")
+    package var choicesMax: UInt32 = 16
     @Limit("Stop strings; more are an INVALID_ARGUMENT.")
     package var stopStringsMax = 16
     @Limit("A stop string; a longer one is an INVALID_ARGUMENT.")
@@ -74,7 +77,7 @@ package struct InferenceLimits: LimitGroup {
     @Limit("A format's schema, its grammar, or its texts together; a longer one is an INVALID_ARGUMENT.")
     package var formatBytesMax = 64 << 10
     @Limit("Texts of format.choice; more are an INVALID_ARGUMENT.")
-    package var choicesMax = 1_024
+    package var formatChoicesMax = 1_024
     @Limit("Adapters that a request chooses; more are an INVALID_ARGUMENT.")
     package var adaptersMax = 16
     @Limit("The name of an adapter; a longer one is an INVALID_ARGUMENT.")

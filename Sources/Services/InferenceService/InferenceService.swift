@@ -74,7 +74,7 @@ extension InferenceService {
         for request: TurnRequest, _ encoded: [UInt8], on call: ServerCall,
         ended: @escaping @IOLoop (TurnState.Ending) -> Void
     ) throws(Status) -> Turn {
-        try RequestValidation.check(request)
+        try RequestValidation.check(request, limits)
         let consumer = call.caller as? Consumer
         let model = try resolve(request.model, for: consumer)
         try consumer?.checkTurn()
@@ -182,7 +182,7 @@ extension InferenceService {
         _ method: RequestOrder.Method, _ request: TurnRequest, _ encoded: [UInt8], _ call: ServerCall,
         completion: @escaping @IOLoop (Result<PromptAnswer, Status>) -> Void
     ) throws(Status) {
-        try RequestValidation.check(request)
+        try RequestValidation.check(request, limits)
         try RequestValidation.check(request.prompt, for: method)
         let model = try resolve(request.model, for: call.caller as? Consumer)
         guard model.state == .ready || model.state == .unloaded || model.state == .loading else {

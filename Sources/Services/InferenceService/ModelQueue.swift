@@ -25,7 +25,7 @@ final class ModelQueue {
     }
 
     /// The number of turns and embeddings that wait.
-    var count: Int { queue.waiting.count + embeddings.waiting.count }
+    var count: Int { queue.waitingCount + embeddings.waiting.count }
 
     /// The tokens that the running turns have sent.
     var tokensSent: UInt64 { queue.running.values.reduce(0) { $0 + UInt64($1.tokensSent) } }
@@ -35,21 +35,27 @@ final class ModelQueue {
         let model = model
         do throws(AdmissionRefusal) {
             if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
-            turn.queued(position: try queue.wait(turn), loaded: loadedFraction)
+            if queue.begun !== turn { turn.queued(position: try queue.wait(turn), loaded: loadedFraction) }
         } catch {
             return turn.fail(status(of: error, model))
         }
         load()
         guard !turn.isOver else { return }
         watchUnread()
-        turn.limitWait { [id] turn in turn.fail(StatusMapping.queueTimeOver(model: id)) }
+        if queue.begun !== turn {
+            turn.limitWait { [id] turn in turn.fail(StatusMapping.queueTimeOver(model: id)) }
+        }
     }
 
+    /// Begins as many choices of the turn as there are free sequences. Returns whether all have begun, or the turn is over.
     private func begin(_ turn: Turn, _ model: ServedModel) -> Bool {
-        guard let process = supervisor.process(for: model, cacheScope: { turn.cacheScope }), turn.begin(on: process)
-        else { return false }
-        queue.began(turn, isOver: turn.isOver)
-        return true
+        var hasBegun = false
+        while let process = supervisor.process(for: model, cacheScope: { turn.cacheScope }), turn.begin(on: process) {
+            hasBegun = true
+            if !turn.wantsSequence { break }
+        }
+        if hasBegun { queue.began(turn, isOver: turn.isOver, wantsMore: turn.wantsSequence) }
+        return hasBegun && !turn.wantsSequence
     }
 
     /// Starts the embedding, lets it wait, or fails it.
@@ -184,7 +190,7 @@ final class ModelQueue {
         IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
             guard let self else { return }
             let loaded = loadedFraction
-            for (position, turn) in queue.announce().enumerated() { turn.queued(position: position, loaded: loaded) }
+            for (position, turn) in queue.announce() { turn.queued(position: position, loaded: loaded) }
         }
     }
 }

@@ -191,6 +191,8 @@ extension RequestScan {
         case (.tokenIDs, 1, .varint):
             _ = try reader.uint32()
             try countTokenIDs(1)
+        case (.generate, 13, .varint): request.choices = try reader.uint32()
+        case (.sampling, 8, .varint): request.sampling.seed = try reader.varint()
         case (.sampling, 1, .fixed32): request.sampling.temperature = try reader.float()
         case (.sampling, 2, .fixed32): request.sampling.topP = try reader.float()
         case (.sampling, 4, .fixed32): request.sampling.minP = try reader.float()
@@ -433,10 +435,10 @@ extension RequestScan {
     private mutating func addChoice(_ content: UnsafeRawBufferPointer) throws(WireError) {
         guard case .choice(var texts)? = request.format?.kind else { return }
         let path = "format.choice.texts"
-        if texts.count >= limits.choicesMax {
+        if texts.count >= limits.formatChoicesMax {
             try refuse(
                 RequestValidation.invalid(
-                    path, "has more than \(limits.choicesMax) texts", "at most \(limits.choicesMax)"))
+                    path, "has more than \(limits.formatChoicesMax) texts", "at most \(limits.formatChoicesMax)"))
         }
         request.format?.choiceBytes += content.count
         if content.isEmpty || request.format?.choiceBytes ?? 0 > limits.formatBytesMax {

@@ -13,7 +13,7 @@ enum RequestValidation {
     private static let nanosecondsMax: Int32 = 999_999_999
 
     /// Throws INVALID_ARGUMENT with the field, what it holds and what it may hold.
-    static func check(_ request: TurnRequest) throws(Status) {
+    static func check(_ request: TurnRequest, _ limits: InferenceLimits) throws(Status) {
         switch request.prompt {
         case nil: throw invalid("prompt", "is missing", "one of messages, text and token_ids")
         case .text(0): throw invalid("text", "is empty", "one byte or more")
@@ -26,6 +26,9 @@ enum RequestValidation {
         try check(request.stopping)
         if let count = request.logprobs, count > ContractLimits.logprobAlternativesMax {
             throw invalid("output.logprobs", "is \(count)", "0 to \(ContractLimits.logprobAlternativesMax)")
+        }
+        if let count = request.choices, !(1...limits.choicesMax).contains(count) {
+            throw invalid("choices", "is \(count)", "1 to \(limits.choicesMax)")
         }
         try check(request.adapters ?? [])
         if let tools = request.tools { try check(tools, request) }

@@ -7,6 +7,7 @@ internal import InferenceMessages
 internal import LinuxSystem
 internal import SandboxPolicy
 internal import SwiftProtobuf
+internal import WireFormat
 
 internal import struct Foundation.Data
 
@@ -34,7 +35,12 @@ final class Turn: SequenceHandler {
     /// How long its model is kept after the turn; nil: as its owner says.
     private let keepAliveSeconds: UInt32?
     private let ended: @IOLoop (TurnState.Ending) -> Void
+    /// The sequences of its choices; nil of one that has not begun, was cancelled, or has ended. The first one is apart
+    /// because most turns have no other.
     private var sequence: RunningSequence?
+    private var otherSequences: [RunningSequence?]
+    /// The seed of the first choice; nil: a random one for each.
+    private let seed: UInt64?
     /// The consumer whose tokens of the minute the turn uses up; nil: they are not counted.
     private let consumer: Consumer?
     /// Set while the consumer's tokens of this minute are used up.
@@ -55,8 +61,10 @@ final class Turn: SequenceHandler {
         needs = CapabilityTable.rows(of: request)
         queueTime = request.queueTime
         keepAliveSeconds = request.keepAlive?.wholeSeconds
+        seed = request.sampling.seed
+        otherSequences = Array(repeating: nil, count: request.choiceCount - 1)
         let limits = service.limits
-        let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs)
+        let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs, choices: request.choiceCount)
         let consumer = call.caller as? Consumer
         self.consumer = consumer
         state = TurnState(
@@ -65,6 +73,9 @@ final class Turn: SequenceHandler {
     }
 
     var isOver: Bool { state.phase == .over }
+
+    /// Whether a choice of it waits for a sequence.
+    var wantsSequence: Bool { state.nextChoice != nil }
 
     /// The number of tokens that its deltas have sent.
     var tokensSent: UInt32 { state.tokensSent }
@@ -99,10 +110,10 @@ extension Turn {
     /// Names the callers that may share what is computed for it.
     var cacheScope: [UInt8] { service.cacheScope(of: call) }
 
-    /// Takes a free sequence of the backend; returns false if there is none. A backend that lacks what the request needs does
-    /// not see it: the turn is over then.
+    /// Takes a free sequence of the backend for its next choice; returns false if there is none. A backend that lacks what
+    /// the request needs does not see it: the turn is over then.
     func begin(on backend: ManagedBackend) -> Bool {
-        guard state.phase == .waiting else { return true }
+        guard let choice = state.nextChoice else { return true }
         do throws(Status) {
             try CapabilityTable.check(completion: needs, backend.capabilities, model: model)
         } catch {
@@ -111,55 +122,116 @@ extension Turn {
         }
         let now = Monotonic.now()
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
-        let wanted = state.wanted(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+        let wanted = state.wanted(
+            choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         guard
             let sequence = backend.begin(
-                request: encoded, bounds: bounds, credit: tokens, cacheScope: cacheScope,
-                keepAliveSeconds: keepAliveSeconds, handler: self)
+                request: request(of: choice), bounds: bounds, credit: tokens, cacheScope: cacheScope,
+                keepAliveSeconds: keepAliveSeconds, handler: choice == 0 ? self : OtherChoice(choice, of: self))
         else {
             consumer?.giveBack(tokens)
             return false
         }
-        self.sequence = sequence
+        set(sequence, of: choice)
         queueTimer?.cancel()
-        encoded = []
-        call.keep(0)
-        let accepted = Hearth_V1_Accepted.with {
-            $0.modelDigest = Data(backend.modelDigest)
-            $0.backend = backend.version
-            $0.sandboxTier = backend.tier
-            $0.residualRisks = backend.residualRisks.map(\.line)
+        let actions = state.begun(
+            .with {
+                $0.modelDigest = Data(backend.modelDigest)
+                $0.backend = backend.version
+                $0.sandboxTier = backend.tier
+                $0.residualRisks = backend.residualRisks.map(\.line)
+            }, matchesStops: backend.matchesStops, granted: tokens, at: now)
+        if !wantsSequence {
+            encoded = []
+            call.keep(0)
         }
-        let actions = state.begun(accepted, matchesStops: backend.matchesStops, granted: tokens, at: now)
         passOn()
-        if wanted > 0, state.hasNoCredit { waitForBudget() }
+        if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
+    }
+
+    /// The request as the backend gets it for this choice: the seed counts up, so that each is another answer.
+    private func request(of choice: Int) -> [UInt8] {
+        guard choice > 0, let seed else { return encoded }
+        let chosen = seed &+ UInt64(choice)
+        // A field that comes again is merged (protobuf.dev, "Encoding"): `sampling = 6 { seed = 8 }`.
+        let sampling = WireSize.field(8, varint: chosen)
+        let byteCount = WireSize.field(6, byteCount: sampling)
+        return encoded
+            + [UInt8](unsafeUninitializedCapacity: byteCount) { memory, count in
+                var writer = WireWriter(UnsafeMutableRawBufferPointer(memory))
+                writer.field(6, byteCount: sampling)
+                writer.field(8, varint: chosen)
+                count = byteCount
+            }
+    }
+
+    private func set(_ sequence: RunningSequence?, of choice: Int) {
+        if choice == 0 { self.sequence = sequence } else { otherSequences[choice - 1] = sequence }
     }
 }
 
 // MARK: - The backend's side
 
 extension Turn {
-    func received(_ run: TokenRunView) {
+    func received(_ run: TokenRunView) { received(run, choice: 0) }
+
+    func finished(_ finish: Finish) { finished(finish, choice: 0) }
+
+    func lost(_ reason: String) { lost(choice: 0) }
+
+    @inline(__always)
+    private func received(_ run: TokenRunView, choice: Int) {
         let now = Monotonic.now()
-        let actions = state.came(run, at: now)
+        let actions = state.came(run, choice: choice, at: now)
         passOn()
         perform(actions)
-        goOn(at: now)
+        goOn(choice: choice, at: now)
     }
 
-    func finished(_ finish: Finish) { perform(state.finished(finish, at: .now())) }
+    private func finished(_ finish: Finish, choice: Int) {
+        set(nil, of: choice)
+        let actions = state.finished(finish, choice: choice, at: .now())
+        // Of the last choice the events go with the end.
+        if actions.ending == nil { passOn() }
+        perform(actions)
+    }
 
-    func lost(_ reason: String) { perform(state.lost()) }
+    private func lost(choice: Int) {
+        set(nil, of: choice)
+        perform(state.lost(choice: choice))
+    }
+
+    /// Passes on what the backend sends of another choice than the first.
+    @IOLoop
+    private final class OtherChoice: SequenceHandler {
+        private let choice: Int
+        private let turn: Turn
+
+        init(_ choice: Int, of turn: Turn) {
+            self.choice = choice
+            self.turn = turn
+        }
+
+        func received(_ run: TokenRunView) { turn.received(run, choice: choice) }
+
+        func finished(_ finish: Finish) { turn.finished(finish, choice: choice) }
+
+        func lost(_ reason: String) { turn.lost(choice: choice) }
+    }
 }
 
 // MARK: - The consumer's side
 
 extension Turn {
     /// The consumer's `Cancel`: `Finished` and `Usage` follow.
-    func cancel() { perform(state.cancel(at: .now())) }
+    func cancel() {
+        let actions = state.cancel(at: .now())
+        if actions.ending == nil { passOn() }
+        perform(actions)
+    }
 
     /// The call is gone: stops the computation and sends nothing more.
     func abandon() { perform(state.abandon()) }
@@ -170,7 +242,7 @@ extension Turn {
     /// The consumer has read enough of what was waiting for it.
     func sendBufferDrained() {
         passOn()
-        goOn(at: .now())
+        goOnWithAll(at: .now())
     }
 
     /// Gives the call as many of the events as it takes now, or all.
@@ -184,14 +256,21 @@ extension Turn {
         call.keepForClient(kept)
     }
 
+    private func goOnWithAll(at now: Monotonic) {
+        goOn(choice: 0, at: now)
+        for index in otherSequences.indices { goOn(choice: index + 1, at: now) }
+    }
+
     /// Lets the backend compute as far ahead as the limit says, unless the consumer lags or its minute is used up.
-    private func goOn(at now: Monotonic) {
-        let wanted = state.wanted(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
-        guard wanted > 0, let sequence else { return }
+    @inline(__always)
+    private func goOn(choice: Int, at now: Monotonic) {
+        let wanted = state.wanted(
+            choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+        guard wanted > 0, let sequence = choice == 0 ? sequence : otherSequences[choice - 1] else { return }
         let tokens = consumer?.take(upTo: wanted) ?? wanted
-        state.granted(tokens)
+        state.granted(tokens, choice: choice)
         if tokens > 0 { sequence.grant(tokens: tokens) }
-        if state.hasNoCredit { waitForBudget() }
+        if state.hasNoCredit(choice: choice) { waitForBudget() }
     }
 
     private func waitForBudget() {
@@ -199,7 +278,7 @@ extension Turn {
         budgetTimer = IOLoop.schedule(afterMilliseconds: max(consumer.millisecondsUntilTokens, 100)) { [weak self] in
             guard let self else { return }
             budgetTimer = nil
-            goOn(at: .now())
+            goOnWithAll(at: .now())
         }
     }
 }
@@ -208,7 +287,10 @@ extension Turn {
 
 extension Turn {
     private func perform(_ actions: TurnState.Actions) {
-        if actions.cancelsSequence { sequence?.cancel() }
+        for choice in actions.cancels {
+            (choice == 0 ? sequence : otherSequences[choice - 1])?.cancel()
+            set(nil, of: choice)
+        }
         if actions.givenBack > 0 { consumer?.giveBack(actions.givenBack) }
         if actions.charged > 0 { consumer?.charge(actions.charged) }
         if let ending = actions.ending { end(ending) }
@@ -225,6 +307,7 @@ extension Turn {
         // next turn.
         if ending != .abandoned { passOn(all: true) }
         sequence = nil
+        otherSequences = []
         service.ended(self, ending)
         if ending != .abandoned { ended(ending) }
     }

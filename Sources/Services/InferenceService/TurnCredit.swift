@@ -13,14 +13,16 @@ struct TurnCredit: Equatable {
     init(most: UInt32) { self.most = most }
 
     /// How far a backend may compute ahead: fewer tokens where each brings log-probabilities, so that they fit into half of
-    /// the bytes of a turn, however long they are. `logprobs`: their alternatives; nil: there are none.
-    static func most(_ limits: InferenceLimits, logprobs: UInt32?) -> UInt32 {
-        guard let logprobs else { return limits.creditTokens }
+    /// the bytes of a turn, however long they are. `logprobs`: their alternatives; nil: there are none. `choices` share what
+    /// a turn may have.
+    static func most(_ limits: InferenceLimits, logprobs: UInt32?, choices: Int = 1) -> UInt32 {
+        let share = max(1, limits.creditTokens / UInt32(clamping: choices))
+        guard let logprobs else { return share }
         let entries = 1 + min(Int(logprobs), ContractLimits.logprobAlternativesMax)
         let tokenBytes =
             ContractLimits.tokenTextBytesMax + entries * ContractLimits.logprobBytesMax + Self.eventBytesMax
         let room = limits.turnBytesMax / 2 - limits.pendingLogprobBytesMax
-        return min(limits.creditTokens, UInt32(clamping: max(1, room / tokenBytes)))
+        return min(share, UInt32(clamping: max(1, room / tokenBytes / choices)))
     }
 
     /// What an event of a token has beside text and log-probabilities: its prefix, tags, lengths and numbers.

@@ -11,6 +11,7 @@ struct TurnRequest: Equatable {
     }
 
     struct Sampling: Equatable {
+        var seed: UInt64?
         var temperature: Float?
         var topP: Float?
         var minP: Float?
@@ -103,6 +104,8 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
+    /// How many completions are wanted; nil: one.
+    var choices: UInt32?
     /// Nil: any text.
     var format: Format?
     /// Nil: those that the model's owner applies by default.
@@ -112,6 +115,9 @@ struct TurnRequest: Equatable {
 }
 
 extension TurnRequest {
+    /// The number of its completions, at least 1.
+    var choiceCount: Int { max(1, Int(choices ?? 1)) }
+
     /// The bounds that the backend's answer is checked against.
     var bounds: SequenceBounds {
         SequenceBounds(

@@ -121,10 +121,60 @@ struct AdmissionQueueTests {
         expect(queue.moved())
         _ = queue.forget(waiting[0])
         expect(!queue.moved(), "it is due already")
-        expect(same(queue.announce(), [waiting[1], waiting[2]]))
+        let announced = queue.announce()
+        #expect(announced.map(\.position) == [0, 1])
+        expect(same(announced.map(\.turn), [waiting[1], waiting[2]]))
         expect(queue.moved())
         _ = queue.dismiss(.unknown)
         expect(queue.announce().isEmpty)
+    }
+
+    @Test func `one that wants another sequence is before all that wait, and counts among them`() throws {
+        var queue = queue()
+        let begun = Turn()
+        let waiting = turns(2)
+        queue.began(begun, isOver: false, wantsMore: true)
+        #expect(queue.next === begun)
+        #expect(queue.waitingCount == 1)
+        #expect(try !queue.admit(.serves), "the next sequence is not for another")
+        let positions = [try queue.wait(waiting[0]), try queue.wait(waiting[1])]
+        #expect(positions == [1, 2])
+        expect(queue.moved())
+        #expect(queue.announce().map(\.position) == [1, 2])
+
+        queue.began(begun, isOver: false)
+        #expect(queue.next === waiting[0])
+        expect(queue.moved())
+        #expect(queue.announce().map(\.position) == [0, 1])
+        #expect(queue.running.count == 1)
+    }
+
+    @Test func `one that has begun, wants more and ends lets those behind it move up`() throws {
+        var queue = queue()
+        let begun = Turn()
+        let behind = Turn()
+        queue.began(begun, isOver: false, wantsMore: true)
+        _ = try queue.wait(behind)
+        expect(queue.forget(begun))
+        #expect(queue.next === behind)
+        #expect(queue.running.isEmpty)
+        queue.began(behind, isOver: true, wantsMore: true)
+        #expect(queue.next == nil)
+    }
+
+    @Test func `one that has begun and wants more hears too that its model is gone, and holds nobody to reading`()
+        throws
+    {
+        var queue = queue()
+        let begun = Turn()
+        let behind = Turn()
+        queue.began(begun, isOver: false, wantsMore: true)
+        expect(!queue.watch(), "nobody else waits")
+        _ = try queue.wait(behind)
+        expect(queue.watch())
+        let dismissed = queue.dismiss(.unavailable)
+        expect(same(dismissed?.turns ?? [], [begun, behind]))
+        #expect(queue.next == nil)
     }
 
     @Test func `turns that are not read end only while others wait, the stillest first, no more than wait`() throws {

@@ -20,7 +20,7 @@ struct ConversationScanTests {
         let outcome = try scan(bytes, .generate(byteCount: bytes.count, limits: limits), stepsAtOnce: stepsAtOnce)
         guard case .generate(let found) = outcome else { throw Status(.unknown, "\(outcome)") }
         #expect(found.bounds == SequenceBounds(request: bytes))
-        try RequestValidation.check(found)
+        try RequestValidation.check(found, InferenceLimits())
         return found
     }
 
@@ -279,7 +279,7 @@ struct ConversationScanTests {
             return
         }
         #expect {
-            try RequestValidation.check(found)
+            try RequestValidation.check(found, InferenceLimits())
         } throws: {
             ($0 as? Status)?.message.hasPrefix("tools goes with another prompt than messages") == true
         }

@@ -95,6 +95,7 @@ struct RequestScanTests {
                 $0.scale = 0
             },
         ]
+        $0.choices = 4
         $0.backendOptions = ["key": "value", "a": "b"]
     }
 
@@ -106,7 +107,7 @@ struct RequestScanTests {
                 == TurnRequest(
                     requestID: "mine", model: "m", prompt: .messages(count: 2),
                     sampling: .init(
-                        temperature: 0.5, topP: 0.25, minP: 0.125, frequencyPenalty: -1, presencePenalty: 1,
+                        seed: 9, temperature: 0.5, topP: 0.25, minP: 0.125, frequencyPenalty: -1, presencePenalty: 1,
                         repetitionPenalty: 2, penaltyWindow: 10, typicalP: 0.75, topNSigma: 3, xtcProbability: 0.5,
                         xtcThreshold: 0.125, dryMultiplier: 0.5, dryBase: 1.5, dryAllowedLength: 4, dryWindow: 11,
                         sequenceBreakers: 2,
@@ -116,7 +117,7 @@ struct RequestScanTests {
                         minTokens: 6
                     ),
                     wantsTokenIDs: true, logprobs: 5, queueTime: .init(seconds: 3, nanoseconds: 5),
-                    keepAlive: .init(seconds: 8, nanoseconds: 6),
+                    keepAlive: .init(seconds: 8, nanoseconds: 6), choices: 4,
                     adapters: [.init(name: "formal"), .init(name: "terse", scale: 0)], optionCount: 2, optionBytes: 10))
     }
 

@@ -16,7 +16,7 @@ struct RequestValidationTests {
                 case .generate(let scanned) = try scan(
                     bytes, .generate(byteCount: bytes.count, limits: InferenceLimits()))
             else { return Status(.unknown, "it is no GenerateRequest") }
-            try RequestValidation.check(scanned)
+            try RequestValidation.check(scanned, InferenceLimits())
             return nil
         } catch {
             return error as? Status ?? Status(.unknown, "\(error)")
@@ -49,6 +49,7 @@ struct RequestValidationTests {
                     }
                 }
                 $0.output.logprobs = 20
+                $0.choices = 16
                 $0.stopping.minTokens = 1
                 $0.stopping.maxTokens = 1
                 $0.stopping.stop = Array(repeating: String(repeating: "x", count: 256), count: 16)
@@ -137,6 +138,8 @@ struct RequestValidationTests {
         Wrong("backend_options has 65 entries") {
             for option in 0..<65 { $0.backendOptions["\(option)"] = "" }
         },
+        Wrong("choices is 0; allowed: 1 to 16") { $0.choices = 0 },
+        Wrong("choices is 17; allowed: 1 to 16") { $0.choices = 17 },
         Wrong("adapters.adapters[0].name is ''") { $0.adapters.adapters = [.init()] },
         Wrong("adapters.adapters[0].name is 'a b'") { $0.adapters.adapters = [.with { $0.name = "a b" }] },
         Wrong("adapters.adapters[0].name has 65") {
