@@ -67,8 +67,10 @@ struct ChoiceState {
     }
 
     /// How many more tokens its backend should be allowed to compute; 0: none now.
+    @inline(__always)
     func wanted(isCongested: Bool) -> UInt32 {
-        phase == .over || matchedStop != nil ? 0 : credit.wanted(isCongested: isCongested)
+        let wanted = credit.wanted(isCongested: isCongested)
+        return wanted == 0 || phase == .over || matchedStop != nil ? 0 : wanted
     }
 
     mutating func granted(_ tokens: UInt32) { credit.granted(tokens) }

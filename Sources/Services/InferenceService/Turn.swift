@@ -286,7 +286,13 @@ extension Turn {
 // MARK: - Actions
 
 extension Turn {
+    @inline(__always)
     private func perform(_ actions: TurnState.Actions) {
+        if !actions.isEmpty { performAll(actions) }
+    }
+
+    @inline(never)
+    private func performAll(_ actions: TurnState.Actions) {
         for choice in actions.cancels {
             (choice == 0 ? sequence : otherSequences[choice - 1])?.cancel()
             set(nil, of: choice)

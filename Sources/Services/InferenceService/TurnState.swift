@@ -35,6 +35,9 @@ struct TurnState {
         var charged: UInt32 = 0
         /// The turn is over; the events in the ring are its last.
         var ending: Ending?
+
+        @inline(__always)
+        var isEmpty: Bool { cancels.isEmpty && givenBack == 0 && charged == 0 && ending == nil }
     }
 
     private(set) var phase = Phase.waiting
@@ -128,6 +131,7 @@ extension TurnState {
 
 extension TurnState {
     /// The backend has sent tokens of this choice.
+    @inline(__always)
     mutating func came(_ run: TokenRunView, choice: Int = 0, at now: Monotonic) -> Actions {
         guard phase == .running else { return Actions() }
         let count = UInt32(clamping: run.tokenCount)
@@ -169,20 +173,24 @@ extension TurnState {
 
     /// How many more tokens the backend should be allowed to compute of this choice; 0: none now. `isCongested` and
     /// `takenBytes` are those of the call that reads the ring, after it was given what it takes.
+    @inline(__always)
     mutating func wanted(choice: Int = 0, isCongested: Bool, takenBytes: UInt64, at now: Monotonic) -> UInt32 {
-        guard phase != .over, !isCancelled else { return 0 }
         if phase == .running { unread.look(isCongested: isCongested, takenBytes: takenBytes, at: now) }
-        let isCongested = isCongested || ring.isHalfFull
-        return choice == 0 ? first.wanted(isCongested: isCongested) : self[choice].wanted(isCongested: isCongested)
+        // Seldom more than 0, so that the rest is seldom asked.
+        let wanted =
+            choice == 0 ? first.wanted(isCongested: isCongested) : self[choice].wanted(isCongested: isCongested)
+        return wanted == 0 || isCancelled || ring.isHalfFull ? 0 : wanted
     }
 
     /// As many of the wanted tokens may be computed.
+    @inline(__always)
     mutating func granted(_ tokens: UInt32, choice: Int = 0) {
         if choice == 0 { first.granted(tokens) } else { self[choice].granted(tokens) }
     }
 
     /// Nothing is being computed of this choice. If more was wanted nevertheless, it goes on when the consumer's minute
     /// has tokens again.
+    @inline(__always)
     func hasNoCredit(choice: Int = 0) -> Bool {
         choice == 0 ? first.hasNoCredit : self[choice].hasNoCredit
     }
