@@ -1608,6 +1608,9 @@ package nonisolated struct Hearth_V1_ChoiceUsage: Sendable {
   /// As in `Usage`, of this choice alone.
   package var draftedTokens: UInt32 = 0
 
+  /// Prompt tokens that did not have to be computed for it: those of another choice among them.
+  package var cachedPromptTokens: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -3901,7 +3904,7 @@ nonisolated extension Hearth_V1_Usage: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Hearth_V1_ChoiceUsage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChoiceUsage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}completion_tokens\0\u{3}accepted_draft_tokens\0\u{3}drafted_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}completion_tokens\0\u{3}accepted_draft_tokens\0\u{3}drafted_tokens\0\u{3}cached_prompt_tokens\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3912,6 +3915,7 @@ nonisolated extension Hearth_V1_ChoiceUsage: SwiftProtobuf.Message, SwiftProtobu
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.completionTokens) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.acceptedDraftTokens) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.draftedTokens) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.cachedPromptTokens) }()
       default: break
       }
     }
@@ -3927,6 +3931,9 @@ nonisolated extension Hearth_V1_ChoiceUsage: SwiftProtobuf.Message, SwiftProtobu
     if self.draftedTokens != 0 {
       try visitor.visitSingularUInt32Field(value: self.draftedTokens, fieldNumber: 3)
     }
+    if self.cachedPromptTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.cachedPromptTokens, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3934,6 +3941,7 @@ nonisolated extension Hearth_V1_ChoiceUsage: SwiftProtobuf.Message, SwiftProtobu
     if lhs.completionTokens != rhs.completionTokens {return false}
     if lhs.acceptedDraftTokens != rhs.acceptedDraftTokens {return false}
     if lhs.draftedTokens != rhs.draftedTokens {return false}
+    if lhs.cachedPromptTokens != rhs.cachedPromptTokens {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -184,6 +184,7 @@ extension ChoiceState {
     var usage: Hearth_V1_ChoiceUsage {
         .with {
             $0.completionTokens = tokensSent
+            $0.cachedPromptTokens = finish?.cachedPromptTokens ?? 0
             $0.draftedTokens = finish?.draftedTokens ?? 0
             // Tokens behind a stop string were sent by the backend only.
             $0.acceptedDraftTokens = min(finish?.acceptedDraftTokens ?? 0, tokensSent)

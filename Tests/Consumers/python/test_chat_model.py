@@ -72,6 +72,27 @@ def test_a_conversation_goes_on_where_it_was(agent):
     run(scenario())
 
 
+def test_several_choices_compute_their_prompt_once(agent):
+    async def scenario(choices):
+        async with connect(agent) as channel:
+            asked = request("Tell me something about foxes. " * 20, max_tokens=16, temperature=1.0)
+            asked.sampling.seed = 11
+            asked.choices = choices
+            events = [event async for event in rpc.InferenceStub(channel).Generate(asked)]
+        texts = [""] * choices
+        for event in events:
+            if event.WhichOneof("event") == "delta":
+                texts[event.choice] += event.delta.text
+        return texts, events[-1].usage
+
+    texts, usage = run(scenario(3))
+    assert len(set(texts)) == 3 and all(texts)
+    computed = [usage.prompt_tokens - choice.cached_prompt_tokens for choice in usage.choices]
+    # Of what another choice has, each computes the last token, whose logits it draws its first token from.
+    assert usage.prompt_tokens > 100
+    assert sorted(computed)[:2] == [1, 1] and sum(computed) <= usage.prompt_tokens + 2
+
+
 def test_the_template_of_the_model_adds_its_own_system_prompt(agent):
     async def scenario():
         async with connect(agent) as channel:

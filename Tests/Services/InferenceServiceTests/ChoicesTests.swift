@@ -98,6 +98,7 @@ struct ChoicesTests {
         #expect(usage.cachedPromptTokens == 2)
         #expect(usage.completionTokens == 5)
         #expect(usage.choices.map(\.completionTokens) == [2, 3])
+        #expect(usage.choices.map(\.cachedPromptTokens) == [2, 9])
     }
 
     @Test func `a single choice has no place in usage of its own`() {
