@@ -178,6 +178,9 @@ var targets: [Target] = [
             "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
         ]),
 
+    // The door for HTTP: other protocols in the terms of hearth.v1.
+    library("HTTPProtocols", in: "Bridge", ["BaseEncodings", "GRPC", "InferenceMessages", "StrictJSON", protobuf]),
+
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
     library("Installation", in: "Agent", ["LinuxSystem", "Settings"]),
@@ -315,6 +318,8 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "LimitDeclaration",
             "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
+    tests(
+        "HTTPProtocolsTests", of: "Bridge", ["GRPC", "HTTPProtocols", "InferenceMessages", "StrictJSON", protobuf]),
     tests(
         "HostAgentTests", of: "Agent",
         ["EventLoop", "GRPC", "GRPCServices", "HostAgent", "LimitDeclaration", "LinuxSystem", "Settings"]),

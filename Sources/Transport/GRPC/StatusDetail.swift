@@ -85,6 +85,19 @@ extension Status {
         return nil
     }
 
+    /// How long to wait before the same call can succeed, as `RetryInfo` says.
+    package var retryAfterMilliseconds: UInt64? {
+        for detail in details where detail.typeURL.hasSuffix("/\(Google_Rpc_RetryInfo.protoMessageName)") {
+            guard let info = try? Google_Rpc_RetryInfo(serializedBytes: detail.value), info.hasRetryDelay else {
+                continue
+            }
+            let (seconds, nanoseconds) = (info.retryDelay.seconds, Int64(info.retryDelay.nanos))
+            guard seconds >= 0, seconds <= Int64.max / 2_000, nanoseconds >= 0 else { continue }
+            return UInt64(seconds * 1_000 + nanoseconds / 1_000_000)
+        }
+        return nil
+    }
+
     /// The fields of the request that `BadRequest` calls wrong, by their paths.
     package var badFields: [String] {
         details.filter { $0.typeURL.hasSuffix("/\(Google_Rpc_BadRequest.protoMessageName)") }.flatMap { detail in

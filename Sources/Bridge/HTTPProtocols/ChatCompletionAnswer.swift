@@ -1,0 +1,234 @@
+package import InferenceMessages
+
+/// Turns the events of a turn into the chunks of OpenAI's `/v1/chat/completions`, or into its one object. A value: what
+/// it returns is sent by its owner.
+///
+/// An answer is whole only once `isComplete` is true: an owner whose call ended before tells the client of a failure
+/// (`HTTPFailure`), never of an end. Memory: what a whole answer has, at most the model's context for each choice.
+package struct ChatCompletionAnswer: Sendable {
+    /// Whether the turn has come to its end, `Usage`.
+    package private(set) var isComplete = false
+
+    private let id: String
+    /// Seconds since 1970.
+    private let created: Int64
+    private var model: String
+    private let streams: Bool
+    private let includesUsage: Bool
+    private let hasLogprobs: Bool
+    private var choices: [Choice]
+    private var usage = Hearth_V1_Usage()
+
+    /// What came of one choice; texts and calls are kept only for an answer in one object.
+    private struct Choice: Sendable {
+        var hasBegun = false
+        var content = ""
+        var reasoning = ""
+        var calls: [Hearth_V1_ToolCall] = []
+        var logprobs: [Hearth_V1_TokenLogprob] = []
+        var finishReason: String?
+    }
+
+    /// `id` tells this answer from all others, and stands in each chunk.
+    package init(to request: ChatCompletionRequest, id: String, created: Int64) {
+        self.id = id
+        self.created = created
+        model = request.generate.model
+        streams = request.streams
+        includesUsage = request.includesUsage
+        hasLogprobs = request.generate.output.hasLogprobs
+        choices = Array(repeating: Choice(), count: request.generate.hasChoices ? Int(request.generate.choices) : 1)
+    }
+
+    /// Takes the next event; returns the chunks that a stream sends for it, and nothing for an answer in one object.
+    /// Throws 502 for an event that breaks hearth.v1.
+    package mutating func receive(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> [JSONOutput] {
+        switch event.event {
+        case .accepted(let accepted):
+            model = accepted.model
+            return []
+        case .delta(let delta): return receive(delta, of: try choice(of: event))
+        case .finished(let finished):
+            let index = try choice(of: event)
+            let reason = try Self.reason(finished.reason)
+            choices[index].finishReason = reason
+            guard streams else { return [] }
+            return opening(of: index) + [chunk(index, delta: [], finishReason: .string(reason))]
+        case .usage(let usage):
+            guard !isComplete, choices.allSatisfy({ $0.finishReason != nil }) else { throw Self.broken("an early end") }
+            isComplete = true
+            self.usage = usage
+            return streams && includesUsage ? [envelope([], usage: Self.object(usage))] : []
+        case .queued, nil: return []
+        }
+    }
+
+    /// The object of a whole answer; nil before it is complete.
+    package var object: JSONOutput? {
+        guard isComplete else { return nil }
+        return .object([
+            ("id", .string(id)), ("object", .string("chat.completion")), ("created", .integer(created)),
+            ("model", .string(model)),
+            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", Self.object(usage)),
+        ])
+    }
+
+    private static func broken(_ what: String) -> HTTPFailure {
+        HTTPFailure(502, type: "server_error", "the agent sent \(what); the answer is not whole, ask again")
+    }
+
+    private func choice(of event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> Int {
+        guard event.choice < choices.count, choices[Int(event.choice)].finishReason == nil else {
+            throw Self.broken("a piece of a choice that is not open")
+        }
+        return Int(event.choice)
+    }
+
+    private static func reason(_ reason: Hearth_V1_FinishReason) throws(HTTPFailure) -> String {
+        switch reason {
+        case .stop: return "stop"
+        case .length: return "length"
+        case .toolCalls: return "tool_calls"
+        // Nothing here cancels a turn and goes on reading it.
+        case .cancelled, .unspecified, .UNRECOGNIZED: throw broken("an end without a reason that is known here")
+        }
+    }
+}
+
+// Streams.
+extension ChatCompletionAnswer {
+    private mutating func receive(_ delta: Hearth_V1_Delta, of index: Int) -> [JSONOutput] {
+        guard streams else {
+            keep(delta, of: index)
+            return []
+        }
+        var members: [(String, JSONOutput)] = []
+        if !delta.text.isEmpty { members.append(("content", .string(delta.text))) }
+        if !delta.reasoning.isEmpty { members.append(("reasoning_content", .string(delta.reasoning))) }
+        if !delta.toolCalls.pieces.isEmpty {
+            members.append(("tool_calls", .list(delta.toolCalls.pieces.map { Self.object($0) })))
+        }
+        // Tokens whose text is held back have nothing to show but their log-probabilities.
+        guard !members.isEmpty || !delta.logprobs.tokens.isEmpty else { return [] }
+        let logprobs = hasLogprobs ? Self.object(delta.logprobs.tokens) : nil
+        return opening(of: index) + [chunk(index, delta: members, logprobs: logprobs)]
+    }
+
+    /// The first chunk of a choice says whose message it is.
+    private mutating func opening(of index: Int) -> [JSONOutput] {
+        guard !choices[index].hasBegun else { return [] }
+        choices[index].hasBegun = true
+        return [chunk(index, delta: [("role", .string("assistant")), ("content", .string(""))])]
+    }
+
+    private func chunk(
+        _ index: Int, delta: [(String, JSONOutput)], logprobs: JSONOutput? = nil, finishReason: JSONOutput = .null
+    ) -> JSONOutput {
+        let choice = JSONOutput.object([
+            ("index", .integer(Int64(index))), ("delta", .object(delta)), ("logprobs", logprobs ?? .null),
+            ("finish_reason", finishReason),
+        ])
+        return envelope([choice], usage: .null)
+    }
+
+    private func envelope(_ choices: [JSONOutput], usage: JSONOutput) -> JSONOutput {
+        var members: [(String, JSONOutput)] = [
+            ("id", .string(id)), ("object", .string("chat.completion.chunk")), ("created", .integer(created)),
+            ("model", .string(model)), ("choices", .list(choices)),
+        ]
+        if includesUsage { members.append(("usage", usage)) }
+        return .object(members)
+    }
+
+    private static func object(_ piece: Hearth_V1_ToolCallPiece) -> JSONOutput {
+        var members: [(String, JSONOutput)] = [("index", .integer(Int64(piece.index)))]
+        var function: [(String, JSONOutput)] = [("arguments", .string(piece.arguments))]
+        if !piece.id.isEmpty {
+            members += [("id", .string(piece.id)), ("type", .string("function"))]
+            function.insert(("name", .string(piece.name)), at: 0)
+        }
+        return .object(members + [("function", .object(function))])
+    }
+}
+
+// Answers in one object.
+extension ChatCompletionAnswer {
+    private mutating func keep(_ delta: Hearth_V1_Delta, of index: Int) {
+        choices[index].content += delta.text
+        choices[index].reasoning += delta.reasoning
+        choices[index].logprobs += delta.logprobs.tokens
+        for piece in delta.toolCalls.pieces {
+            if !piece.id.isEmpty {
+                var call = Hearth_V1_ToolCall()
+                call.id = piece.id
+                call.name = piece.name
+                choices[index].calls.append(call)
+            }
+            // The pieces of one call follow each other.
+            guard let last = choices[index].calls.indices.last else { continue }
+            choices[index].calls[last].arguments += piece.arguments
+        }
+    }
+
+    private func object(of index: Int) -> JSONOutput {
+        let choice = choices[index]
+        var message: [(String, JSONOutput)] = [
+            ("role", .string("assistant")),
+            ("content", choice.content.isEmpty && !choice.calls.isEmpty ? .null : .string(choice.content)),
+            ("refusal", .null),
+        ]
+        if !choice.reasoning.isEmpty { message.append(("reasoning_content", .string(choice.reasoning))) }
+        if !choice.calls.isEmpty {
+            message.append(
+                (
+                    "tool_calls",
+                    .list(
+                        choice.calls.map { call in
+                            .object([
+                                ("id", .string(call.id)), ("type", .string("function")),
+                                (
+                                    "function",
+                                    .object([("name", .string(call.name)), ("arguments", .string(call.arguments))])
+                                ),
+                            ])
+                        })
+                ))
+        }
+        return .object([
+            ("index", .integer(Int64(index))), ("message", .object(message)),
+            ("logprobs", hasLogprobs ? Self.object(choice.logprobs) : .null),
+            ("finish_reason", choice.finishReason.map { .string($0) } ?? .null),
+        ])
+    }
+}
+
+// What both have.
+extension ChatCompletionAnswer {
+    private static func object(_ usage: Hearth_V1_Usage) -> JSONOutput {
+        .object([
+            ("prompt_tokens", .integer(Int64(usage.promptTokens))),
+            ("completion_tokens", .integer(Int64(usage.completionTokens))),
+            ("total_tokens", .integer(Int64(usage.promptTokens) + Int64(usage.completionTokens))),
+            (
+                "prompt_tokens_details",
+                .object([("cached_tokens", .integer(Int64(usage.cachedPromptTokens)))])
+            ),
+        ])
+    }
+
+    private static func object(_ tokens: [Hearth_V1_TokenLogprob]) -> JSONOutput {
+        let entries = tokens.map { token in
+            let likeliest = token.alternatives.map { JSONOutput.object(members([UInt8]($0.text), $0.logprob)) }
+            return JSONOutput.object(members([UInt8](token.text), token.logprob) + [("top_logprobs", .list(likeliest))])
+        }
+        return .object([("content", .list(entries)), ("refusal", .null)])
+    }
+
+    /// The bytes are the token's own; its text has U+FFFD where they are no UTF-8.
+    private static func members(_ bytes: [UInt8], _ logprob: Float) -> [(String, JSONOutput)] {
+        [
+            ("token", .string(String(decoding: bytes, as: UTF8.self))), ("logprob", .number(Double(logprob))),
+            ("bytes", .list(bytes.map { .integer(Int64($0)) })),
+        ]
+    }
+}

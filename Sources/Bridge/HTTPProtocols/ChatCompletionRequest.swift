@@ -1,0 +1,96 @@
+package import InferenceMessages
+internal import StrictJSON
+
+/// A request of OpenAI's `/v1/chat/completions`, in the terms of hearth.v1.
+package struct ChatCompletionRequest: Equatable, Sendable {
+    /// What the agent is asked.
+    package var generate: Hearth_V1_GenerateRequest
+    /// Whether the answer comes in chunks.
+    package var streams: Bool
+    /// Whether a stream ends with a chunk of what it cost.
+    package var includesUsage: Bool
+
+    /// The deepest nesting of a request: that of a schema, and what stands around it.
+    static let nestingMax = JSONObjectScan.nestingMax + 8
+
+    /// Fields that change nothing in the answer, and are accepted with any value.
+    package static let withoutEffect: Set<String> = [
+        "metadata", "prediction", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier",
+        "user",
+    ]
+
+    private static let refused: [String: String] = [
+        "functions": "use 'tools'", "function_call": "use 'tool_choice'", "audio": "answers are text",
+        "reasoning_effort": "the model decides how long it reasons", "verbosity": "say it in the prompt",
+        "web_search_options": "leave it out", "moderation": "leave it out",
+    ]
+
+    private static let known: Set<String> = [
+        "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "messages", "min_p",
+        "min_tokens", "modalities", "model", "n", "parallel_tool_calls", "presence_penalty", "repetition_penalty",
+        "response_format", "seed", "stop", "store", "stream", "stream_options", "temperature", "tool_choice", "tools",
+        "top_k", "top_logprobs", "top_p",
+    ]
+
+    /// Reads the body of a request. Throws 400 with the path of the field that is wrong, or that this host does not
+    /// take. Limits of numbers and lengths are the agent's, which names them.
+    package init(_ body: [UInt8]) throws(HTTPFailure) {
+        let root: JSONNode
+        do throws(JSONError) {
+            root = try JSONNode.parse(body, file: "", nestingMax: Self.nestingMax)
+        } catch {
+            throw .invalid(nil, "the body is no JSON that can be read: line \(error.line): \(error.message)")
+        }
+        let request = try RequestObject(
+            root, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
+        if try request.bool("store") == true {
+            throw request.failure("store", "cannot be true: nothing is stored here")
+        }
+        if let modalities = try request.list("modalities"), modalities.contains(where: { $0.value != .string("text") })
+        {
+            throw request.failure("modalities", "may only be [\"text\"]: answers are text")
+        }
+        streams = try request.bool("stream") ?? false
+        let options = try request.object(
+            "stream_options", known: ["include_usage"], withoutEffect: ["include_obfuscation"])
+        if options != nil, !streams { throw request.failure("stream_options", "needs 'stream' to be true") }
+        includesUsage = try options?.bool("include_usage") ?? false
+
+        generate = Hearth_V1_GenerateRequest()
+        generate.model = try request.string("model") ?? ""
+        generate.messages = try ChatMessages.read(request)
+        try generate.readSampling(request)
+        try generate.readStopping(request)
+        try generate.readForm(request)
+        try generate.readTools(request)
+        if let choices: UInt32 = try request.integer("n", 1...16), choices > 1 { generate.choices = choices }
+        let wantsLogprobs = try request.bool("logprobs") ?? false
+        if let likeliest: UInt32 = try request.integer("top_logprobs", 0...20) {
+            guard wantsLogprobs else { throw request.failure("top_logprobs", "needs 'logprobs' to be true") }
+            generate.output.logprobs = likeliest
+        } else if wantsLogprobs {
+            generate.output.logprobs = 0
+        }
+    }
+
+    /// The path in this protocol of a field of hearth.v1 that the agent refused; nil where it has none.
+    package static func param(_ field: String) -> String? {
+        for (own, theirs) in paths where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
+            return theirs + field.dropFirst(own.count)
+        }
+        return field
+    }
+
+    /// The longer ones first.
+    private static let paths: [(String, String)] = [
+        ("messages.messages", "messages"), ("prompt", "messages"), ("tools.tools", "tools"),
+        ("tools.required_tool", "tool_choice"), ("tools.choice", "tool_choice"),
+        ("tools.parallel_calls", "parallel_tool_calls"), ("format.json_schema", "response_format.json_schema.schema"),
+        ("format", "response_format"), ("output.logprobs", "top_logprobs"), ("stopping.max_tokens", "max_tokens"),
+        ("stopping.min_tokens", "min_tokens"), ("stopping.stop", "stop"), ("sampling.logit_bias", "logit_bias"),
+        ("sampling.temperature", "temperature"), ("sampling.top_p", "top_p"), ("sampling.top_k", "top_k"),
+        ("sampling.min_p", "min_p"), ("sampling.frequency_penalty", "frequency_penalty"),
+        ("sampling.presence_penalty", "presence_penalty"), ("sampling.repetition_penalty", "repetition_penalty"),
+        ("choices", "n"),
+    ]
+}

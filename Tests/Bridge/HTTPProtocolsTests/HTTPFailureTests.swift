@@ -1,0 +1,46 @@
+import GRPC
+import HTTPProtocols
+import Testing
+
+struct HTTPFailureTests {
+    @Test(
+        "each status has its code in HTTP",
+        arguments: [
+            (Status.Code.invalidArgument, 400), (.unimplemented, 400), (.unauthenticated, 401),
+            (.permissionDenied, 403), (.notFound, 404), (.resourceExhausted, 429), (.internalError, 500),
+            (.unavailable, 503), (.deadlineExceeded, 504),
+        ])
+    func codes(code: Status.Code, statusCode: Int) {
+        let failure = HTTPFailure(Status(code, "why"))
+        #expect(failure.statusCode == statusCode)
+        #expect(failure.message == "why")
+    }
+
+    @Test func `no status of a failed call is a success`() {
+        for code in Status.Code.allCases { #expect(HTTPFailure(Status(code)).statusCode >= 400) }
+    }
+
+    @Test func `the time to wait is rounded up to seconds, and left out where there is none`() {
+        func seconds(_ milliseconds: UInt64) -> UInt64? {
+            HTTPFailure(Status(.unavailable, "", details: [.retry(afterMilliseconds: milliseconds)])).retryAfterSeconds
+        }
+        #expect(seconds(0) == 1)
+        #expect(seconds(1_000) == 1)
+        #expect(seconds(1_001) == 2)
+        #expect(HTTPFailure(Status(.unavailable)).retryAfterSeconds == nil)
+    }
+
+    @Test func `a prompt that does not fit is told as such, with the request's field`() {
+        let status = Status(.invalidArgument, "", details: [.badRequest(field: "prompt", description: "too long")])
+        let failure = HTTPFailure(status, fields: ChatCompletionRequest.param)
+        #expect(failure.param == "messages")
+        #expect(failure.code == "context_length_exceeded")
+    }
+
+    @Test func `the object has all four members`() {
+        let failure = HTTPFailure.invalid("n", "say \"1\"")
+        #expect(
+            failure.object.text
+                == #"{"error":{"message":"say \"1\"","type":"invalid_request_error","param":"n","code":null}}"#)
+    }
+}
