@@ -13,7 +13,8 @@ extension BackendConversation {
         }
         guard let run else {
             guard batch.runs > 0 else {
-                throw ContractViolation("a TokenBatch holds no run; when a step gives nothing, send nothing")
+                throw ContractViolation(
+                    .noEmptyRun, "a TokenBatch holds no run; when a step gives nothing, send nothing")
             }
             return nil
         }
@@ -36,6 +37,7 @@ extension BackendConversation {
         _ = try check(run, isLast: false)
         guard run.tokenCount > 0 else {
             throw ContractViolation(
+                .noEmptyRun,
                 "the sequence \(run.sequence) sent a TokenRun without tokens and without finish")
         }
         sequences.spend(run.sequence, tokens: UInt32(truncatingIfNeeded: run.tokenCount))
@@ -56,14 +58,17 @@ extension BackendConversation {
         let sequence = run.sequence
         guard let entry = sequences[sequence] else {
             throw ContractViolation(
+                .runningSequence,
                 "a TokenRun names the sequence \(sequence); \(sequences.count) were offered, counted from 0")
         }
         guard entry.isRunning else {
             throw ContractViolation(
+                .runningSequence,
                 "a TokenRun came for the sequence \(sequence), which is not running (never started, or finished)")
         }
         guard run.tokenCount <= Int(entry.credit) else {
             throw ContractViolation(
+                .credit,
                 "the sequence \(sequence) sent \(run.tokenCount) tokens with a credit of \(entry.credit);"
                     + " without credit compute nothing")
         }
@@ -78,6 +83,7 @@ extension BackendConversation {
             run.tokenCount &* ContractLimits.tokenTextBytesMax &+ (isLast ? ContractLimits.finishTextBytesMax : 0)
         guard textBytes <= textBytesMax else {
             throw ContractViolation(
+                .textLength,
                 "the sequence \(sequence) sent \(textBytes) bytes of text for \(run.tokenCount) tokens; at most"
                     + " \(ContractLimits.tokenTextBytesMax) a token, and \(ContractLimits.finishTextBytesMax) with a finish"
             )
@@ -85,6 +91,7 @@ extension BackendConversation {
         let parts = max(run.tokenCount &+ (isLast ? 1 : 0), 1)
         guard Int(run.unknownBytes) <= parts &* ContractLimits.unknownBytesMax else {
             throw ContractViolation(
+                .unknownFields,
                 "the sequence \(sequence) sent \(run.unknownBytes) bytes of fields that this revision does not know for"
                     + " \(run.tokenCount) tokens; at most \(ContractLimits.unknownBytesMax) a token")
         }
@@ -100,17 +107,18 @@ extension BackendConversation {
     ) throws(ContractViolation) -> Int {
         if rare.reasoning.count > 0, !mayReason {
             throw ContractViolation(
+                .reasoning,
                 "the sequence \(sequence) sent reasoning, and Hello did not name the capability \"\(Hello.reasoning)\"")
         }
         if let alternatives = sequences.logprobs(of: sequence) {
             let flaw = TokenLogprob.flaw(
                 in: rare.logprobs, ofTokens: packedTokenIDs, count: tokenCount, alternativesMax: alternatives)
-            if let flaw { throw ContractViolation("the sequence \(sequence) sent \(flaw)") }
+            if let flaw { throw ContractViolation(.logprobs, "the sequence \(sequence) sent \(flaw)") }
         } else if rare.logprobs.count > 0 {
-            throw ContractViolation("the sequence \(sequence) sent log-probabilities that nobody asked for")
+            throw ContractViolation(.logprobs, "the sequence \(sequence) sent log-probabilities that nobody asked for")
         }
         if rare.toolCalls.count > 0, let flaw = sequences.flaw(in: rare.toolCalls, of: sequence) {
-            throw ContractViolation("the sequence \(sequence) sent \(flaw)")
+            throw ContractViolation(.toolCalls, "the sequence \(sequence) sent \(flaw)")
         }
         return rare.reasoning.count &+ rare.toolCalls.count
     }
@@ -123,10 +131,12 @@ extension BackendConversation {
         let tokens = entry.tokens + UInt64(more)
         if let tokensMax = entry.tokensMax, tokens > UInt64(tokensMax) {
             throw ContractViolation(
+                .maxTokens,
                 "the sequence \(sequence) sent \(tokens) tokens of at most \(tokensMax), its stopping.max_tokens")
         }
         guard tokens <= contextTokens else {
             throw ContractViolation(
+                .context,
                 "the sequence \(sequence) sent \(tokens) tokens in a context of \(contextTokens), its"
                     + " Loaded.max_context_tokens")
         }
@@ -143,20 +153,24 @@ extension BackendConversation {
         try checkStop(finish, of: sequence)
         switch finish.outcome {
         case .unspecified:
-            throw ContractViolation("the sequence \(sequence) finished without a reason that this revision knows")
+            throw ContractViolation(
+                .finishReason, "the sequence \(sequence) finished without a reason that this revision knows")
         case .reason(.cancelled) where !entry.cancelSent && !isShuttingDown:
-            throw ContractViolation("the sequence \(sequence) finished as cancelled, but no Cancel was sent for it")
+            throw ContractViolation(
+                .cancelled, "the sequence \(sequence) finished as cancelled, but no Cancel was sent for it")
         case .reason(.length):
             let isFull =
                 UInt64(finish.promptTokens) + tokens + UInt64(ContractLimits.contextSlackTokens) >= contextTokens
             guard isFull || entry.tokensMax.map({ tokens >= UInt64($0) }) == true else {
                 throw ContractViolation(
+                    .length,
                     "the sequence \(sequence) finished for its length after \(tokens) tokens; neither its"
                         + " stopping.max_tokens nor the end of the context was reached")
             }
         case .reason(.stop) where finish.stop == nil && finish.stopTokenID == nil:
             guard sequences.hasWholeCalls(sequence) else {
                 throw ContractViolation(
+                    .toolCalls,
                     "the sequence \(sequence) finished with FINISH_REASON_STOP within the arguments of a tool call")
             }
         case .fault(let fault): try check(fault)
@@ -168,10 +182,12 @@ extension BackendConversation {
         guard let id = finish.stopTokenID else { return }
         guard case .reason(.stop) = finish.outcome else {
             throw ContractViolation(
+                .stopToken,
                 "the sequence \(sequence) finished with a stop_token_id, and not with FINISH_REASON_STOP")
         }
         guard sequences.isStopToken(id, of: sequence) else {
             throw ContractViolation(
+                .stopToken,
                 "the sequence \(sequence) finished at the stop token \(id), which is none of its"
                     + " stopping.stop_token_ids")
         }
@@ -181,16 +197,19 @@ extension BackendConversation {
         guard let stop = finish.stop else { return }
         guard matchesStops else {
             throw ContractViolation(
+                .stopString,
                 "the sequence \(sequence) finished with a stop, and Hello did not name the capability"
                     + " \"\(Hello.stopStrings)\"")
         }
         guard case .reason(.stop) = finish.outcome, finish.stopTokenID == nil else {
             throw ContractViolation(
+                .stopString,
                 "the sequence \(sequence) finished with a stop, and not with FINISH_REASON_STOP alone")
         }
         let count = sequences.stopCount(of: sequence)
         guard stop < UInt32(clamping: count) else {
             throw ContractViolation(
+                .stopString,
                 "the sequence \(sequence) finished at the string \(stop) of its stopping.stop, counted from 0; it has"
                     + " \(count)")
         }
@@ -201,16 +220,19 @@ extension BackendConversation {
     private func checkCounts(_ finish: Finish, of sequence: UInt32, tokens: UInt64) throws(ContractViolation) {
         if case .reason = finish.outcome, UInt64(finish.promptTokens) + tokens > contextTokens {
             throw ContractViolation(
+                .context,
                 "the sequence \(sequence) finished with \(finish.promptTokens) prompt tokens and \(tokens) of the"
                     + " completion in a context of \(contextTokens), its Loaded.max_context_tokens")
         }
         guard finish.cachedPromptTokens <= finish.promptTokens else {
             throw ContractViolation(
+                .counts,
                 "the sequence \(sequence) finished with \(finish.cachedPromptTokens) cached prompt tokens"
                     + " of \(finish.promptTokens)")
         }
         guard finish.acceptedDraftTokens <= finish.draftedTokens, UInt64(finish.acceptedDraftTokens) <= tokens else {
             throw ContractViolation(
+                .counts,
                 "the sequence \(sequence) finished with \(finish.acceptedDraftTokens) accepted tokens of"
                     + " \(finish.draftedTokens) that were drafted, and \(tokens) that were sent")
         }

@@ -88,7 +88,9 @@ package struct BackendConversation: Sendable {
 extension BackendConversation {
     /// Checks a message of the backend against the contract. `next` checks the runs of a `TokenBatch` one by one.
     package mutating func backendSays(_ message: borrowing BackendMessage) throws(ContractViolation) {
-        guard phase != .over else { throw ContractViolation("\(message.name) came after the conversation's end") }
+        guard phase != .over else {
+            throw ContractViolation(.messageInTurn, "\(message.name) came after the conversation's end")
+        }
         switch message {
         case .hello(let hello): try heard(hello)
         case .loadProgress(let progress): try heard(progress)
@@ -97,7 +99,9 @@ extension BackendConversation {
         case .tokenCount(let count): try heard(count)
         case .pong(let pong): try heard(pong)
         case .fatal(let fault):
-            guard phase != .awaitingHello else { throw ContractViolation("the first message must be Hello, not Fault") }
+            guard phase != .awaitingHello else {
+                throw ContractViolation(.helloFirst, "the first message must be Hello, not Fault")
+            }
             try check(fault)
             phase = .over
         case .inspected(let inspected): try heard(inspected)
@@ -110,37 +114,45 @@ extension BackendConversation {
     /// conversation.
     package mutating func backendSaysTokens() throws(ContractViolation) {
         if phase == .ready { return }
-        guard phase != .over else { throw ContractViolation("TokenBatch came after the conversation's end") }
+        guard phase != .over else {
+            throw ContractViolation(.messageInTurn, "TokenBatch came after the conversation's end")
+        }
         try demandReady("TokenBatch")
     }
 
     private func demandReady(_ name: String) throws(ContractViolation) {
-        if phase == .awaitingHello { throw ContractViolation("the first message must be Hello, not \(name)") }
-        guard phase == .ready else { throw ContractViolation("\(name) came before Loaded") }
+        if phase == .awaitingHello {
+            throw ContractViolation(.helloFirst, "the first message must be Hello, not \(name)")
+        }
+        guard phase == .ready else { throw ContractViolation(.messageInTurn, "\(name) came before Loaded") }
     }
 
     private mutating func heard(_ hello: Hello) throws(ContractViolation) {
-        guard phase == .awaitingHello else { throw ContractViolation("Hello came twice") }
+        guard phase == .awaitingHello else { throw ContractViolation(.helloFirst, "Hello came twice") }
         guard hello.minRevision >= 1, hello.minRevision <= hello.maxRevision else {
             throw ContractViolation(
+                .revisions,
                 "Hello names the revisions \(hello.minRevision) to \(hello.maxRevision); they begin at 1 and rise")
         }
         guard PlainName.isValid(hello.name, bytesMax: ContractLimits.nameBytesMax) else {
             throw ContractViolation(
+                .helloFields,
                 "Hello.name is not 1 to \(ContractLimits.nameBytesMax) letters, digits, '.', '_' or '-'")
         }
         guard hello.version.utf8.count <= ContractLimits.versionBytesMax else {
-            throw ContractViolation("Hello.version is longer than \(ContractLimits.versionBytesMax) bytes")
+            throw ContractViolation(
+                .helloFields, "Hello.version is longer than \(ContractLimits.versionBytesMax) bytes")
         }
         guard hello.capabilities.count <= ContractLimits.capabilitiesMax,
             hello.capabilities.allSatisfy({ (1...ContractLimits.capabilityBytesMax).contains($0.utf8.count) })
         else {
             throw ContractViolation(
+                .capabilities,
                 "Hello.capabilities holds more than \(ContractLimits.capabilitiesMax) names,"
                     + " or one that is not 1 to \(ContractLimits.capabilityBytesMax) bytes")
         }
         guard Set(hello.capabilities).count == hello.capabilities.count else {
-            throw ContractViolation("Hello.capabilities holds a name twice")
+            throw ContractViolation(.capabilities, "Hello.capabilities holds a name twice")
         }
         self.hello = hello
         tellsReasoning = hello.capabilities.contains(Hello.reasoning)
@@ -149,29 +161,36 @@ extension BackendConversation {
     }
 
     private func heard(_ progress: LoadProgress) throws(ContractViolation) {
-        guard phase == .loading else { throw ContractViolation("LoadProgress came while nothing was being loaded") }
+        guard phase == .loading else {
+            throw ContractViolation(.messageInTurn, "LoadProgress came while nothing was being loaded")
+        }
         guard progress.fraction >= 0, progress.fraction <= 1 else {
-            throw ContractViolation("LoadProgress.fraction is \(progress.fraction); it goes from 0 to 1")
+            throw ContractViolation(.loadProgress, "LoadProgress.fraction is \(progress.fraction); it goes from 0 to 1")
         }
     }
 
     private mutating func heard(_ loaded: Loaded) throws(ContractViolation) {
         guard phase == .loading, let load else {
-            throw ContractViolation("Loaded came while nothing was being loaded")
+            throw ContractViolation(.messageInTurn, "Loaded came while nothing was being loaded")
         }
-        guard loaded.maxContextTokens >= 1 else { throw ContractViolation("Loaded.max_context_tokens is 0") }
+        guard loaded.maxContextTokens >= 1 else {
+            throw ContractViolation(.loadedBounds, "Loaded.max_context_tokens is 0")
+        }
         guard load.contextTokens == 0 || loaded.maxContextTokens <= load.contextTokens else {
             throw ContractViolation(
+                .loadedBounds,
                 "Loaded.max_context_tokens is \(loaded.maxContextTokens);"
                     + " it is at most Load.context_tokens, here \(load.contextTokens)")
         }
         guard loaded.maxSequences >= 1, loaded.maxSequences <= load.maxSequences else {
             throw ContractViolation(
+                .loadedBounds,
                 "Loaded.max_sequences is \(loaded.maxSequences);"
                     + " it is at least 1 and at most Load.max_sequences, here \(load.maxSequences)")
         }
         guard loaded.samplingDefaults.count <= ContractLimits.samplingDefaultsBytesMax else {
             throw ContractViolation(
+                .loadedOffer,
                 "Loaded.sampling_defaults has \(loaded.samplingDefaults.count) bytes; at most"
                     + " \(ContractLimits.samplingDefaultsBytesMax)")
         }
@@ -186,12 +205,14 @@ extension BackendConversation {
             loaded.lacking.allSatisfy({ (1...ContractLimits.capabilityBytesMax).contains($0.utf8.count) })
         else {
             throw ContractViolation(
+                .loadedOffer,
                 "Loaded.lacking holds more than \(ContractLimits.capabilitiesMax) names,"
                     + " or one that is not 1 to \(ContractLimits.capabilityBytesMax) bytes")
         }
         let embeds = isCapable(of: Hello.embed) && !loaded.lacking.contains(Hello.embed)
         guard (embeds ? 1 : 0)...ContractLimits.embeddingDimensionsMax ~= Int(loaded.embeddingDimensions) else {
             throw ContractViolation(
+                .loadedOffer,
                 "Loaded.embedding_dimensions is \(loaded.embeddingDimensions); it is at most"
                     + " \(ContractLimits.embeddingDimensionsMax), and at least 1 where the model embeds")
         }
@@ -199,13 +220,14 @@ extension BackendConversation {
 
     private mutating func heard(_ inspected: Inspected) throws(ContractViolation) {
         guard phase == .inspecting, let load else {
-            throw ContractViolation("Inspected came and was not asked for")
+            throw ContractViolation(.messageInTurn, "Inspected came and was not asked for")
         }
-        guard inspected.memoryBytes >= 1 else { throw ContractViolation("Inspected.memory_bytes is 0") }
+        guard inspected.memoryBytes >= 1 else { throw ContractViolation(.inspected, "Inspected.memory_bytes is 0") }
         guard inspected.contextTokens >= 1, load.contextTokens == 0 || inspected.contextTokens <= load.contextTokens,
             inspected.maxSequences >= 1, inspected.maxSequences <= load.maxSequences
         else {
             throw ContractViolation(
+                .inspected,
                 "Inspected tells of \(inspected.maxSequences) sequences of \(inspected.contextTokens) tokens; each is at"
                     + " least 1, and at most what Load names")
         }
@@ -213,7 +235,7 @@ extension BackendConversation {
             inspected.architecture, inspected.name, inspected.quantisation, inspected.licence, inspected.templateFlaw,
         ]
         guard texts.allSatisfy({ $0.utf8.count <= Inspected.textBytesMax }) else {
-            throw ContractViolation("a text of Inspected is longer than \(Inspected.textBytesMax) bytes")
+            throw ContractViolation(.inspected, "a text of Inspected is longer than \(Inspected.textBytesMax) bytes")
         }
         phase = .over
     }
@@ -221,38 +243,41 @@ extension BackendConversation {
     private mutating func heard(_ count: TokenCount) throws(ContractViolation) {
         try demandReady("TokenCount")
         guard queries[count.query] == .count else {
-            throw ContractViolation("TokenCount answers the query \(count.query), which is not open")
+            throw ContractViolation(.openQuery, "TokenCount answers the query \(count.query), which is not open")
         }
         queries[count.query] = nil
         switch count.result {
         case .success: break
         case .failure(let fault): try check(fault)
-        case nil: throw ContractViolation("TokenCount holds neither tokens nor a fault")
+        case nil: throw ContractViolation(.tokenizedBounds, "TokenCount holds neither tokens nor a fault")
         }
     }
 
     private mutating func heard(_ tokenized: Tokenized) throws(ContractViolation) {
         try demandReady("Tokenized")
         guard let query = queries[tokenized.query], query != .count else {
-            throw ContractViolation("Tokenized answers the query \(tokenized.query), which is not open")
+            throw ContractViolation(.openQuery, "Tokenized answers the query \(tokenized.query), which is not open")
         }
         switch tokenized.result {
         case .success(let content):
             guard content.bytes.count <= ContractLimits.tokenizedBytesMax else {
                 throw ContractViolation(
+                    .tokenizedBounds,
                     "the result of Tokenized has \(content.bytes.count) bytes;"
                         + " at most \(ContractLimits.tokenizedBytesMax)")
             }
             guard tokenized.longestTextBytes <= ContractLimits.tokenTextBytesMax else {
                 throw ContractViolation(
+                    .tokenizedBounds,
                     "a token of Tokenized has a text of \(tokenized.longestTextBytes) bytes;"
                         + " at most \(ContractLimits.tokenTextBytesMax)")
             }
             guard content.asked == query else {
-                throw ContractViolation("Tokenized holds \(content.asked) where \(query) was asked for")
+                throw ContractViolation(
+                    .tokenizedBounds, "Tokenized holds \(content.asked) where \(query) was asked for")
             }
         case .failure(let fault): try check(fault)
-        case nil: throw ContractViolation("Tokenized holds neither tokens nor a text nor a fault")
+        case nil: throw ContractViolation(.tokenizedBounds, "Tokenized holds neither tokens nor a text nor a fault")
         }
         queries[tokenized.query] = nil
     }
@@ -260,15 +285,15 @@ extension BackendConversation {
     private mutating func heard(_ embedded: Embedded) throws(ContractViolation) {
         try demandReady("Embedded")
         guard let shape = embeds[embedded.query] else {
-            throw ContractViolation("Embedded answers the query \(embedded.query), which is not open")
+            throw ContractViolation(.openQuery, "Embedded answers the query \(embedded.query), which is not open")
         }
         if let fault = embedded.fault {
             try check(fault)
             guard embedded.values.isEmpty, embedded.tokens.count <= 1, embedded.leftOutTokens.isEmpty else {
-                throw ContractViolation("Embedded holds a fault, and numbers beside it")
+                throw ContractViolation(.embeddedShape, "Embedded holds a fault, and numbers beside it")
             }
         } else if let flaw = shape.flaw(of: embedded, contextTokens: loaded?.maxContextTokens ?? 0) {
-            throw ContractViolation(flaw)
+            throw ContractViolation(.embeddedShape, flaw)
         }
         embeds[embedded.query] = nil
     }
@@ -276,16 +301,16 @@ extension BackendConversation {
     private mutating func heard(_ pong: Pong) throws(ContractViolation) {
         try demandReady("Pong")
         guard pings.first == pong.nonce else {
-            throw ContractViolation("Pong answers \(pong.nonce), which is not the oldest unanswered Ping")
+            throw ContractViolation(.pongOrder, "Pong answers \(pong.nonce), which is not the oldest unanswered Ping")
         }
         guard pong.steps >= steps else {
-            throw ContractViolation("Pong.steps went back from \(steps) to \(pong.steps)")
+            throw ContractViolation(.pongCounts, "Pong.steps went back from \(steps) to \(pong.steps)")
         }
         guard pong.tokens >= tokens else {
-            throw ContractViolation("Pong.tokens went back from \(tokens) to \(pong.tokens)")
+            throw ContractViolation(.pongCounts, "Pong.tokens went back from \(tokens) to \(pong.tokens)")
         }
         guard pong.sequences <= sequences.count else {
-            throw ContractViolation("Pong.sequences is \(pong.sequences); \(sequences.count) were offered")
+            throw ContractViolation(.pongCounts, "Pong.sequences is \(pong.sequences); \(sequences.count) were offered")
         }
         pings.removeFirst()
         steps = pong.steps
@@ -294,7 +319,7 @@ extension BackendConversation {
 
     func check(_ fault: Fault) throws(ContractViolation) {
         guard fault.message.utf8.count <= ContractLimits.faultBytesMax else {
-            throw ContractViolation("a Fault's message is longer than \(ContractLimits.faultBytesMax) bytes")
+            throw ContractViolation(.fault, "a Fault's message is longer than \(ContractLimits.faultBytesMax) bytes")
         }
     }
 }
@@ -323,12 +348,14 @@ extension BackendConversation {
         case .cancelEmbed(let cancel):
             try demand(.ready, "CancelEmbed")
             guard embeds[cancel.query] != nil || end == .backend else {
-                throw ContractViolation("CancelEmbed names the query \(cancel.query), which is not open")
+                throw ContractViolation(byAgent: "CancelEmbed names the query \(cancel.query), which is not open")
             }
             return embeds[cancel.query] != nil
         case .ping(let ping):
             try demand(.ready, "Ping")
-            guard pings.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open pings") }
+            guard pings.count < ContractLimits.unansweredMax else {
+                throw ContractViolation(byAgent: "too many open pings")
+            }
             pings.append(ping.nonce)
         case .shutdown:
             isShuttingDown = true
@@ -337,13 +364,16 @@ extension BackendConversation {
     }
 
     private func demand(_ wanted: Phase, _ name: String) throws(ContractViolation) {
-        guard phase == wanted else { throw ContractViolation("\(name) came in the phase \(phase), not \(wanted)") }
+        guard phase == wanted else {
+            throw ContractViolation(byAgent: "\(name) came in the phase \(phase), not \(wanted)")
+        }
     }
 
     private mutating func heard(_ welcome: Welcome) throws(ContractViolation) {
         try demand(.awaitingWelcome, "Welcome")
         guard let hello, hello.minRevision <= welcome.revision, welcome.revision <= hello.maxRevision else {
-            throw ContractViolation("Welcome names the revision \(welcome.revision), which Hello did not offer")
+            throw ContractViolation(
+                byAgent: "Welcome names the revision \(welcome.revision), which Hello did not offer")
         }
         revision = welcome.revision
         phase = .awaitingLoad
@@ -353,10 +383,11 @@ extension BackendConversation {
         try demand(.awaitingLoad, "Load")
         guard (1...UInt32(ContractLimits.sequencesMax)).contains(load.maxSequences) else {
             throw ContractViolation(
-                "Load.max_sequences is \(load.maxSequences), not 1 to \(ContractLimits.sequencesMax)")
+                byAgent:
+                    "Load.max_sequences is \(load.maxSequences), not 1 to \(ContractLimits.sequencesMax)")
         }
         guard !load.inspectOnly || isCapable(of: "inspect") else {
-            throw ContractViolation("Load asks to inspect a backend whose Hello does not name inspect")
+            throw ContractViolation(byAgent: "Load asks to inspect a backend whose Hello does not name inspect")
         }
         self.load = load
         phase = load.inspectOnly ? .inspecting : .loading
@@ -364,16 +395,19 @@ extension BackendConversation {
 
     private mutating func heard(_ start: Start) throws(ContractViolation) {
         try demand(.ready, "Start")
-        guard !isShuttingDown else { throw ContractViolation("Start came after Shutdown") }
+        guard !isShuttingDown else { throw ContractViolation(byAgent: "Start came after Shutdown") }
         guard let entry = sequences[start.sequence] else {
-            throw ContractViolation("Start names the sequence \(start.sequence); \(sequences.count) were offered")
+            throw ContractViolation(
+                byAgent: "Start names the sequence \(start.sequence); \(sequences.count) were offered")
         }
         guard !entry.isRunning else {
-            throw ContractViolation("Start names the sequence \(start.sequence), which runs")
+            throw ContractViolation(byAgent: "Start names the sequence \(start.sequence), which runs")
         }
         guard start.cacheScope.count <= ContractLimits.cacheScopeBytesMax else {
             throw ContractViolation(
-                "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)")
+                byAgent:
+                    "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)"
+            )
         }
         var bounds = start.bounds ?? SequenceBounds(request: start.request)
         if !isCapable(of: Hello.logprobs) { bounds.logprobs = nil }
@@ -384,7 +418,7 @@ extension BackendConversation {
     private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {
         guard try isOpen(credit.sequence, "Credit") else { return false }
         guard sequences.grant(credit.sequence, tokens: credit.tokens) else {
-            throw ContractViolation("the credit of the sequence \(credit.sequence) rose above \(UInt32.max)")
+            throw ContractViolation(byAgent: "the credit of the sequence \(credit.sequence) rose above \(UInt32.max)")
         }
         return true
     }
@@ -394,19 +428,19 @@ extension BackendConversation {
     private func isOpen(_ sequence: UInt32, _ name: String) throws(ContractViolation) -> Bool {
         try demand(.ready, name)
         guard let entry = sequences[sequence] else {
-            throw ContractViolation("\(name) names the sequence \(sequence); \(sequences.count) were offered")
+            throw ContractViolation(byAgent: "\(name) names the sequence \(sequence); \(sequences.count) were offered")
         }
         guard entry.isRunning || end == .backend else {
-            throw ContractViolation("\(name) names the sequence \(sequence), which is not running")
+            throw ContractViolation(byAgent: "\(name) names the sequence \(sequence), which is not running")
         }
         return entry.isRunning
     }
 
     private mutating func heard(_ embed: Embed) throws(ContractViolation) {
-        guard let task = embed.task else { throw ContractViolation("Embed holds neither embed nor rerank") }
+        guard let task = embed.task else { throw ContractViolation(byAgent: "Embed holds neither embed nor rerank") }
         try checkNew(embed.query, "Embed", task.capability)
         guard embeds.count < ContractLimits.embedsMax else {
-            throw ContractViolation("Embed came while \(embeds.count) were open")
+            throw ContractViolation(byAgent: "Embed came while \(embeds.count) were open")
         }
         embeds[embed.query] = EmbedShape(
             inputs: embed.inputCount, width: task == .embed ? Int(loaded?.embeddingDimensions ?? 0) : 1)
@@ -423,13 +457,15 @@ extension BackendConversation {
         try demand(.ready, name)
         guard isCapable(of: capability) else {
             throw ContractViolation(
-                loaded?.lacking.contains(capability) == true
+                byAgent: loaded?.lacking.contains(capability) == true
                     ? "\(name) was asked of a backend whose model lacks \(capability)"
                     : "\(name) was asked of a backend whose Hello does not name \(capability)")
         }
-        guard queries.count < ContractLimits.unansweredMax else { throw ContractViolation("too many open queries") }
+        guard queries.count < ContractLimits.unansweredMax else {
+            throw ContractViolation(byAgent: "too many open queries")
+        }
         guard queries[number] == nil, embeds[number] == nil else {
-            throw ContractViolation("\(name) names the query \(number), which is open")
+            throw ContractViolation(byAgent: "\(name) names the query \(number), which is open")
         }
     }
 }

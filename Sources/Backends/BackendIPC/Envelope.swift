@@ -94,6 +94,7 @@ package enum BackendMessage {
         let body = try EnvelopeBody(bytes, known: 1...10, name: "a BackendEnvelope")
         guard [4, 9, 10].contains(body.field) || body.content.count <= ContractLimits.messageBytesMax else {
             throw ContractViolation(
+                .messageLength,
                 "a message that is no TokenBatch, no Tokenized and no Embedded has \(body.content.count) bytes;"
                     + " at most \(ContractLimits.messageBytesMax)")
         }
@@ -188,9 +189,10 @@ struct EnvelopeBody {
                 found = (field.number, try reader.bytes())
             }
         } catch {
+            if case .repeated = error { throw ContractViolation(.oneBody, "\(name) is malformed: \(error)") }
             throw ContractViolation(error, in: name)
         }
-        guard let found else { throw ContractViolation("\(name) holds no message that this revision knows") }
+        guard let found else { throw ContractViolation(.oneBody, "\(name) holds no message that this revision knows") }
         (field, content) = found
     }
 }

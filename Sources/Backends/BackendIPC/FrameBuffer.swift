@@ -87,8 +87,11 @@ package struct FrameBuffer: ~Copyable {
     }
 
     private func refusal(ofLength length: Int) -> ContractViolation {
-        guard length > 0 else { return ContractViolation("a frame has length 0; an envelope has at least 2 bytes") }
+        guard length > 0 else {
+            return ContractViolation(.frameLength, "a frame has length 0; an envelope has at least 2 bytes")
+        }
         return ContractViolation(
+            .frameLength,
             "a frame announces \(length) bytes, above the limit of \(frameBytesMax);"
                 + " write the length as 4 bytes, big-endian, and split large batches")
     }

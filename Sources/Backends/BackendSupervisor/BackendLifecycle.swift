@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import LinuxSystem
 
 /// The state machine of one backend's life: events with their times go in, actions come out.
@@ -299,7 +300,7 @@ extension BackendLifecycle {
         }
         return kill(
             because: "broke the contract: LoadProgress came \(load.messages) times within \(seconds + 1) s; send it "
-                + "at most ten times a second", at: now)
+                + "at most ten times a second" + ContractClause.loadProgress.mark, at: now)
     }
 
     mutating func loaded(at now: Monotonic) -> [Action] {
@@ -323,7 +324,8 @@ extension BackendLifecycle {
         phase = .ready(watchdog)
         guard now.since(watchdog.progressAt) >= limits.stallMilliseconds &* 1_000_000 else { return [] }
         return kill(
-            because: "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit: \(Self.tooSlow)",
+            because: "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit: \(Self.tooSlow)"
+                + ContractClause.progress.mark,
             at: now)
     }
 
@@ -377,9 +379,13 @@ extension BackendLifecycle {
         case .launching:
             return abandonLaunch(at: now)
         case .greeting:
-            return kill(because: "sent no Hello within \(limits.helloMilliseconds) ms", at: now)
+            return kill(
+                because: "sent no Hello within \(limits.helloMilliseconds) ms" + ContractClause.helloInTime.mark,
+                at: now)
         case .loading(let load):
-            return kill(because: "did not load its model in time (it reached \(load.percent) %)", at: now)
+            return kill(
+                because: "did not load its model in time (it reached \(load.percent) %)"
+                    + ContractClause.loadedInTime.mark, at: now)
         case .ready(let watchdog):
             if let drain, drain.until <= now { return becameIdle(at: now) }
             if let restAt, restAt <= now { return unload(at: now) }
@@ -388,12 +394,12 @@ extension BackendLifecycle {
             restarts &+= 1
             return launch(at: now)
         case .stopping:
-            return kill(because: "did not end within its grace", at: now)
+            return kill(because: "did not end within its grace" + ContractClause.shutdownInTime.mark, at: now)
         case .ending(let reason?, _):
             // What ran on it was lost when it gave up.
             return Array(kill(because: reason, at: now).prefix(1))
         case .ending(nil, _):
-            return kill(because: "closed its socket and did not end", at: now)
+            return kill(because: "closed its socket and did not end" + ContractClause.endOfStream.mark, at: now)
         case .killed(let reason, _):
             let words =
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
@@ -413,7 +419,9 @@ extension BackendLifecycle {
         var watchdog = old
         if watchdog.unanswered >= limits.missedPingsMax {
             let silence = UInt64(watchdog.unanswered) &* limits.pingIntervalMilliseconds
-            return kill(because: "answered no Ping for \(silence) ms: \(Self.tooSlow)", at: now)
+            return kill(
+                because: "answered no Ping for \(silence) ms: \(Self.tooSlow)" + ContractClause.pongInTime.mark, at: now
+            )
         }
         if now.since(watchdog.readySince) >= limits.healthyMilliseconds &* 1_000_000 {
             lossesInARow = 0

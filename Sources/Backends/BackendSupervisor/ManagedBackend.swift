@@ -483,7 +483,8 @@ extension ManagedBackend: BackendConnectionOwner {
         let ours = ContractLimits.revisions
         reject(
             "speaks revisions \(hello.minRevision) to \(hello.maxRevision) of the backend contract, this host"
-                + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host")
+                + " \(ours.lowerBound) to \(ours.upperBound); use a build of it for this host"
+                + ContractClause.commonRevision.mark)
     }
 
     private func reject(_ reason: String) {
@@ -532,7 +533,7 @@ extension ManagedBackend: BackendConnectionOwner {
     }
 
     func broke(_ violation: ContractViolation) {
-        let sentence = printable(violation.sentence)
+        let sentence = printable(violation.description)
         logger.warning("broke the backend contract", metadata: ["reason": "\(sentence)"])
         apply { $0.broke("broke the contract: \(sentence)", at: $1) }
     }

@@ -131,7 +131,7 @@ extension ModelInspection: BackendConnectionOwner {
         end(fault.code == .badModel ? .refused(sentence) : .untold(sentence))
     }
 
-    func broke(_ violation: ContractViolation) { end(.untold(printable(violation.sentence))) }
+    func broke(_ violation: ContractViolation) { end(.untold(printable(violation.description))) }
     // Its exit tells more.
     func connectionEnded() {}
     func heard(_ progress: LoadProgress) {}

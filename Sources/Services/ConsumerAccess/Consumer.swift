@@ -9,6 +9,8 @@ package final class Consumer: Caller {
     package private(set) var key: AccessKey
     package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
+    /// Of turns with several choices all but one each: they count as calls too.
+    private var furtherChoices = 0
     private var budget: TokenBudget?
     private let rests: @IOLoop (Consumer) -> Void
     /// Set by the register while a check is scheduled whether this consumer can be forgotten.
@@ -31,13 +33,30 @@ package final class Consumer: Caller {
 
     /// Throws RESOURCE_EXHAUSTED when as many calls are open as the key allows.
     func begin(_ call: ServerCall) throws(Status) {
-        if let most = key.limits.streams, calls.count >= Int(most) {
-            throw Status(
-                .resourceExhausted,
-                "the key '\(key.name)' allows \(most) calls at once, and they are open; end one of them first",
-                details: [.quotaFailure(subject: "key:\(key.name)", description: "concurrent calls")])
+        if let most = key.limits.streams, calls.count + furtherChoices >= Int(most) {
+            throw tooManyCalls("allows \(most) calls at once, and they are open; end one of them first")
         }
         calls[ObjectIdentifier(call)] = call
+    }
+
+    /// A turn of so many choices begins on an open call. Throws RESOURCE_EXHAUSTED when that is more than the key allows
+    /// calls at once.
+    package func begin(choices: Int) throws(Status) {
+        if choices > 1, let most = key.limits.streams, calls.count + furtherChoices + choices - 1 > Int(most) {
+            throw tooManyCalls(
+                "allows \(most) calls at once, and each of the \(choices) choices counts as one; ask for fewer, or end "
+                    + "other calls first")
+        }
+        furtherChoices += choices - 1
+    }
+
+    /// Such a turn has ended.
+    package func end(choices: Int) { furtherChoices -= choices - 1 }
+
+    private func tooManyCalls(_ why: String) -> Status {
+        Status(
+            .resourceExhausted, "the key '\(key.name)' \(why)",
+            details: [.quotaFailure(subject: "key:\(key.name)", description: "concurrent calls")])
     }
 
     package func callEnded(_ call: ServerCall) {

@@ -82,6 +82,7 @@ extension InferenceService {
             try CapabilityTable.check(completion: [], model.backend.capabilities, model: model.id)
         }
         try checkCapabilities(request, model)
+        try consumer?.begin(choices: request.choiceCount)
         return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
     }
 

@@ -313,7 +313,9 @@ extension Turn {
         // next turn.
         if ending != .abandoned { passOn(all: true) }
         sequence = nil
-        otherSequences = []
+        // Their handlers may still be told of tokens and ends.
+        for index in otherSequences.indices { otherSequences[index] = nil }
+        consumer?.end(choices: 1 + otherSequences.count)
         service.ended(self, ending)
         if ending != .abandoned { ended(ending) }
     }

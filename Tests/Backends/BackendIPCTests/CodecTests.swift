@@ -36,7 +36,7 @@ struct CodecTests {
                 let flaw = TokenLogprob.flaw(
                     in: view.rare.logprobs, ofTokens: view.packedTokenIDs, count: view.tokenCount, alternativesMax: 20)
                 if !view.rare.logprobs.isEmpty, let flaw {
-                    throw ContractViolation(flaw)
+                    throw ContractViolation(.logprobs, flaw)
                 }
                 try ToolCallPiece.visit(view.rare.toolCalls) { _ in true }
                 let run = TokenRun(view, finish: view.finish)

@@ -63,7 +63,7 @@ struct BackendLifecycleDrainTests {
         }
         #expect(life.nextDeadline == moment(300_000))
         expect(life.tick(at: moment(300_000)), [.shutDown(graceMilliseconds: 5_000)])
-        expect(life.tick(at: moment(305_000)), [.kill, .lose(reason: "did not end within its grace")])
+        expect(life.tick(at: moment(305_000)), [.kill, .lose(reason: "did not end within its grace (clause 8.1)")])
     }
 
     @Test("what is idle, or not ready, makes way at once")

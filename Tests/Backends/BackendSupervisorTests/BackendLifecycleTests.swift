@@ -108,7 +108,7 @@ struct BackendLifecycleTests {
         _ = life.start(at: begin)
         _ = life.launched(at: begin)
         expect(life.tick(at: moment(9_999)), [])
-        let reason = "sent no Hello within 10000 ms"
+        let reason = "sent no Hello within 10000 ms (clause 2.2)"
         expect(life.tick(at: moment(10_000)), [.kill, .lose(reason: reason)])
         expect(life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(10_001)), [])
         #expect(life.phase == .backingOff(until: moment(10_251)))
@@ -125,7 +125,7 @@ struct BackendLifecycleTests {
         _ = life.greeted(loadMilliseconds: 700, at: begin)
         _ = life.loadProgressed(0.5, at: begin)
         let actions = life.tick(at: moment(700))
-        #expect(actions == [.kill, .lose(reason: "did not load its model in time (it reached 50 %)")])
+        #expect(actions == [.kill, .lose(reason: "did not load its model in time (it reached 50 %) (clause 3.6)")])
     }
 
     @Test("the wait doubles from loss to loss up to its bound")
@@ -365,7 +365,7 @@ struct BackendLifecycleTests {
         var life = ready()
         for round in 1...3 { expect(life.tick(at: moment(UInt64(round) * 5_000)), [.ping]) }
         let reason =
-            "answered no Ping for 15000 ms: it hangs, or one part of a step takes longer than that on this machine"
+            "answered no Ping for 15000 ms: it hangs, or one part of a step takes longer than that on this machine (clause 7.3)"
         expect(life.tick(at: moment(20_000)), [.kill, .lose(reason: reason)])
     }
 
@@ -387,7 +387,7 @@ struct BackendLifecycleTests {
         expect(life.answered(progress: 8, isBusy: true, at: moment(409_999)), [])
         let reason =
             "computed nothing for 60000 ms while sequences had credit: it hangs, or one part of a step takes longer than "
-            + "that on this machine"
+            + "that on this machine (clause 7.4)"
         expect(life.answered(progress: 8, isBusy: true, at: moment(410_000)), [.kill, .lose(reason: reason)])
     }
 

@@ -141,6 +141,21 @@ def test_a_cancel_ends_all_of_them_and_those_behind_get_their_sequences(agent):
     wait_until(lambda: agent.number("echo", "running") == 0, "no sequence is left")
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_consumer_that_goes_frees_all_sequences(agent, count):
+    async def scenario():
+        async with connect(agent) as channel:
+            request = echo.request("tell me", seed=3, max_tokens=100_000, delay_ms=1)
+            request.choices = count
+            call = rpc.InferenceStub(channel).Generate(request)
+            await read(call, Choices(count), until=lambda read: all(one.tokens for one in read.turns[:2]))
+            call.cancel()
+
+    run(scenario())
+    wait_until(lambda: agent.number("echo", "running") == 0, "no sequence is left")
+    assert run(one(agent, echo.request("after", max_tokens=5))).tokens == 5
+
+
 def test_what_is_out_of_range_is_named(agent):
     async def scenario(count):
         async with connect(agent) as channel:

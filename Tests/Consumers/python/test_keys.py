@@ -155,6 +155,21 @@ def test_a_key_opens_no_more_streams_at_once_than_it_allows():
             await asyncio.to_thread(wait_until, lambda: agent.number("echo", "running") == 1, "one is cancelled")
             again = echo.request("again", max_tokens=3, ids=True)
             echo.check(await read_turn(rpc.InferenceStub(second).Generate(again)), again)
+            # Each choice counts as a call, as long as the turn lasts.
+            again.choices = 2
+            error, events = await first_failure(rpc.InferenceStub(second).Generate(again))
+            assert error.code() == RESOURCE_EXHAUSTED and "the 2 choices" in error.details() and not events
+            calls[1].cancel()
+            await asyncio.to_thread(wait_until, lambda: agent.number("echo", "running") == 0, "both are cancelled")
+            for _ in range(2):
+                answered = [event async for event in rpc.InferenceStub(second).Generate(again)]
+                assert len(answered[-1].usage.choices) == 2
+            again.stopping.max_tokens = 100_000
+            both = rpc.InferenceStub(second).Generate(again)
+            await both.read()
+            error, _ = await first_failure(rpc.InferenceStub(first).Generate(request))
+            assert error.code() == RESOURCE_EXHAUSTED and "2 calls" in error.details()
+            both.cancel()
 
     with ClosedAgent() as agent:
         run(scenario(agent))
