@@ -123,7 +123,7 @@ struct ChatCompletionRequestTests {
             (#""functions": []"#, "functions", "use 'tools'"), (#""store": true"#, "store", "nothing is stored"),
             (#""n": 0"#, "n", "from 1 to 16"), (#""n": 17"#, "n", "from 1 to 16"),
             (#""n": 1.5"#, "n", "a whole number"), (#""temperature": "hot""#, "temperature", "a number"),
-            (#""temperature": 1e999"#, "temperature", "a number"), (#""stop": [1]"#, "stop", "a list of strings"),
+            (#""temperature": 1e39"#, "temperature", "a number"), (#""stop": [1]"#, "stop", "a list of strings"),
             (#""max_tokens": 4, "max_completion_tokens": 5"#, "max_tokens", "differ"),
             (#""max_tokens": 0"#, "max_tokens", "from 1"), (#""top_logprobs": 1"#, "top_logprobs", "needs 'logprobs'"),
             (#""stream_options": {"include_usage": true}"#, "stream_options", "needs 'stream'"),
