@@ -38,8 +38,15 @@ struct MemoryEbbTests {
 
     @Test("Where something else has grown, it returns once and measures from there")
     func others() {
-        let looks = [(0, 20)] + Self.steady(0, 80, 50) + Self.steady(0, 100)
-        #expect(Self.returns(looks) == [MemoryEbb.looks, 50 + MemoryEbb.looks])
+        let changing = (0..<50).map { (0, 80 + $0 % 2) }
+        #expect(Self.returns([(0, 20)] + changing + Self.steady(0, 100)) == [MemoryEbb.looks, 50 + MemoryEbb.looks])
+    }
+
+    @Test("What was in use at a return is returned once nothing changes any more, and no more often")
+    func inUse() {
+        let attack = (0..<20).map { (0, 60 - $0 % 3) }
+        #expect(Self.returns([(0, 20)] + attack + Self.steady(0, 50, 200)) == [8, 21 + MemoryEbb.stillLooks])
+        #expect(Self.returns([(0, 20)] + Self.steady(0, 27, 200)) == [])
     }
 
     @Test("It goes on looking until memory was returned, and once more to see what was left")
