@@ -20,8 +20,19 @@ final class RequestReading: UnfinishedWork {
 
     private let call: ServerCall
     private let service: InferenceService
-    /// A request that was too long for one turn of the loop.
-    private var unfinished: (scan: RequestScan, bytes: [UInt8])?
+    /// A request that was too long for one turn of the loop. An object, because a scan holds all limits, and most calls are
+    /// open without one.
+    private final class Unfinished {
+        let scan: RequestScan
+        let bytes: [UInt8]
+
+        init(_ scan: RequestScan, _ bytes: [UInt8]) {
+            self.scan = scan
+            self.bytes = bytes
+        }
+    }
+
+    private var unfinished: Unfinished?
     private var completion: (@IOLoop (Result<Arrival, Status>) -> Void)?
     /// Makes the grammar of a request.
     private var making: Task<Void, Never>?
@@ -53,7 +64,7 @@ final class RequestReading: UnfinishedWork {
         } catch {
             return completion(.failure(error))
         }
-        unfinished = (scan, Array(message))
+        unfinished = Unfinished(scan, Array(message))
         self.completion = completion
         call.keep(message.count)
         call.pauseReceiving()
@@ -69,9 +80,10 @@ final class RequestReading: UnfinishedWork {
     }
 
     func goOn(steps: Int) -> Int {
-        guard let (suspended, bytes) = unfinished else { return 0 }
+        guard let suspended = unfinished else { return 0 }
+        let bytes = suspended.bytes
         unfinished = nil
-        var scan = suspended
+        var scan = suspended.scan
         var left = steps
         let result = bytes.withUnsafeBytes { memory in
             Result { () throws(Status) in try scan.advance(memory, steps: &left) }
@@ -79,7 +91,7 @@ final class RequestReading: UnfinishedWork {
         call.charge(steps - left)
         switch result {
         case .success(nil):
-            unfinished = (scan, bytes)
+            unfinished = Unfinished(scan, bytes)
             call.goOnLater(self)
         case .success(.generate(let request)?) where request.format != nil: makeGrammar(for: request, scan, bytes)
         case .success(let outcome?): finish(.success(bytes.withUnsafeBytes { arrival(outcome, scan, $0) }))
