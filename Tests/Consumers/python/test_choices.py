@@ -8,7 +8,7 @@ import echo
 import grpc
 import pytest
 from agent import PREFIX, Agent, wait_until
-from consumer import CANCELLED, LENGTH, STOP, Turn, connect, first_failure, pb, read_turn, rpc, run
+from consumer import CANCELLED, LENGTH, STOP, Turn, connect, eventually, first_failure, pb, read_turn, rpc, run
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,7 @@ def test_a_cancel_ends_all_of_them_and_those_behind_get_their_sequences(agent):
             await call.write(pb.ChatRequest(generate=request))
             choices = await read(call, Choices(4), until=lambda read: all(one.tokens for one in read.turns[:2]))
             behind = asyncio.create_task(one(agent, echo.request("behind", max_tokens=5)))
-            while agent.number("echo", "waiting") < 2:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: agent.number("echo", "waiting") == 2, "the choices and the one behind wait")
             await call.write(pb.ChatRequest(cancel=pb.Cancel()))
             await read(call, choices)
             assert [one.finished.reason for one in choices.turns] == [CANCELLED] * 4

@@ -45,23 +45,7 @@ struct ChoicesTests {
         }
     }
 
-    private func take(_ turn: inout TurnState) -> [Hearth_V1_ChatEvent] {
-        var events: [Hearth_V1_ChatEvent] = []
-        _ = turn.take(after: turn.ring.releasedSeq, byteCount: .max) { bytes in
-            var rest = bytes
-            while !rest.isEmpty {
-                let end = MessagePrefix.byteCount + MessagePrefix.messageByteCount(rest)
-                let message = Array(rest[MessagePrefix.byteCount..<end])
-                do {
-                    events.append(try Hearth_V1_ChatEvent(serializedBytes: message))
-                } catch {
-                    Issue.record("\(message) is no event: \(error)")
-                }
-                rest = UnsafeRawBufferPointer(rebasing: rest[end...])
-            }
-        }
-        return events
-    }
+    private func take(_ turn: inout TurnState) -> [Hearth_V1_ChatEvent] { turn.takeEvents() }
 
     private func finish(_ reason: FinishReason = .stop, prompt: UInt32 = 10, cached: UInt32 = 0) -> Finish {
         Finish(.reason(reason), promptTokens: prompt, cachedPromptTokens: cached)

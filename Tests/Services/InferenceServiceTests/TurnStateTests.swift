@@ -88,23 +88,8 @@ struct TurnStateTests {
         turn.wanted(isCongested: isCongested, takenBytes: 0, at: at(3_000))
     }
 
-    /// Takes what is in the ring, as a call does.
     private func take(_ turn: inout TurnState, byteCount: Int = .max) -> [Hearth_V1_ChatEvent] {
-        var events: [Hearth_V1_ChatEvent] = []
-        _ = turn.take(after: turn.ring.releasedSeq, byteCount: byteCount) { bytes in
-            var rest = bytes
-            while !rest.isEmpty {
-                let end = MessagePrefix.byteCount + MessagePrefix.messageByteCount(rest)
-                let message = Array(rest[MessagePrefix.byteCount..<end])
-                do {
-                    events.append(try Hearth_V1_ChatEvent(serializedBytes: message))
-                } catch {
-                    Issue.record("\(message) is no event: \(error)")
-                }
-                rest = UnsafeRawBufferPointer(rebasing: rest[end...])
-            }
-        }
-        return events
+        turn.takeEvents(byteCount: byteCount)
     }
 
     private func finish(_ reason: FinishReason = .stop, prompt: UInt32 = 0, cached: UInt32 = 0) -> Finish {
