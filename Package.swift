@@ -189,7 +189,8 @@ var targets: [Target] = [
         [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
-            "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
+            "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON", "TLSSession",
+            logging,
         ]),
     // The parts of the owner's commands that need no agent.
     library(
@@ -322,7 +323,10 @@ var targets: [Target] = [
         "HTTPProtocolsTests", of: "Bridge", ["GRPC", "HTTPProtocols", "InferenceMessages", "StrictJSON", protobuf]),
     tests(
         "HostAgentTests", of: "Agent",
-        ["EventLoop", "GRPC", "GRPCServices", "HostAgent", "LimitDeclaration", "LinuxSystem", "Settings"]),
+        [
+            "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HostAgent", "LimitDeclaration", "LinuxSystem",
+            "Settings",
+        ]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
     tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "OwnerTools", protobuf]),

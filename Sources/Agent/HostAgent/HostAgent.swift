@@ -56,6 +56,7 @@ package final class HostAgent {
     private let logger: Logger
     private let limits: AgentLimits
     private let supervisor: Supervisor
+    private let hand: OwnersHand
     private let inference: InferenceService
     private let health = HealthService()
     private let consumers: Server
@@ -89,6 +90,9 @@ package final class HostAgent {
             descriptors: descriptors, consumers: descriptors.consumers(configuration.connectionTimes.limits))
         supervisor = try HostAgent.supervisor(layout, configuration, limits.backends, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: limits.inference)
+        let holdFile = HoldFile(state: layout.state)
+        hand = OwnersHand(supervisor, file: holdFile, logger: logger)
+        hand.restore(try holdFile.read())
         consumers = Server(limits: limits.consumers)
         owner = Server(limits: descriptors.owner, priority: .first)
         (access, firstKey) = try AccessControl.prepared(
@@ -101,12 +105,14 @@ package final class HostAgent {
     /// notice nothing: the backends are ready here before the first of them comes, and their streams there go on to
     /// their ends. Throws without disturbing that agent when a model that is ready there does not become ready here,
     /// when an address cannot be had, when another agent is taking over, or when `stop` came first. `onHandOver` is
-    /// called when another agent, in the process of this number, has taken over from this one.
+    /// called when another agent, in the process of this number, has taken over from this one, `onStop` when its owner asks
+    /// it to stop.
     package func start(
-        takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void
+        takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void,
+        onStop: @escaping @IOLoop @Sendable () -> Void
     ) async throws(HostError) {
         let ownerAddress = try OwnerSocket.address(state: layout.state, environment: [:])
-        try registerServices(onHandOver: onHandOver)
+        try registerServices(onHandOver: onHandOver, onStop: onStop)
         let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
         if let predecessor {
@@ -145,7 +151,9 @@ package final class HostAgent {
         }
     }
 
-    private func registerServices(onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void) throws(HostError) {
+    private func registerServices(
+        onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void, onStop: @escaping @IOLoop @Sendable () -> Void
+    ) throws(HostError) {
         consumers.register(inference)
         consumers.onConnectionFailure = { [logger] peer, reason in
             logger.debug("a consumer's connection failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
@@ -156,6 +164,12 @@ package final class HostAgent {
                 version: HearthVersion.current, limits: limits.named, pulls: pulls,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } }))
         admin.onHandOver = onHandOver
+        admin.onStop = onStop
+        admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }
+        supervisor.onHold = { [weak self] in
+            self?.inference.holdChanged()
+            self?.reportHealth()
+        }
         owner.register(admin)
         try serveHealthAndReflection()
     }
@@ -242,14 +256,18 @@ package final class HostAgent {
     }
 
     private func reportHealth() {
-        let models = supervisor.models.values.map { (id: $0.id, isReady: $0.state == .ready || $0.state == .unloaded) }
+        let takesRequests = supervisor.hold.isEmpty
+        let models = supervisor.models.values.map {
+            (id: $0.id, isReady: takesRequests && ($0.state == .ready || $0.state == .unloaded))
+        }
         health.update(HealthReport.health(inference: inference.name, models: models))
     }
 
     /// Reports the end to the watchers of the host's health, lets open calls go on for the grace, then stops the
-    /// backends and closes every connection.
+    /// backends and closes every connection. Calls that its owner has paused are not waited for.
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
+        let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
         health.end()
         access.stop()
         certificates?.stop()

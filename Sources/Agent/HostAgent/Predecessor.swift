@@ -38,7 +38,14 @@ final class Predecessor: Sendable {
         do {
             let status: Hearth_Admin_V1_Status = try await client.unary(
                 "/hearth.admin.v1.Admin/GetStatus", Hearth_Admin_V1_GetStatusRequest())
+            guard status.hold.pause.isEmpty else {
+                throw HostError(
+                    "the agent with pid \(status.pid) is paused, so its streams cannot end: first let it go on with "
+                        + "'hearth resume', or end it with 'hearth stop'")
+            }
             return Predecessor(status, client: client, lock: lock)
+        } catch let error as HostError {
+            throw error
         } catch {
             throw HostError("the agent at \(address) does not say how it is: \(Status(describing: error).message)")
         }

@@ -10,6 +10,8 @@ package struct MetricsText {
         add(
             "hearth_uptime_seconds", .gauge, "Seconds since the agent began to accept connections.",
             Double(status.uptimeMilliseconds) / 1_000)
+        add("hearth_paused", .gauge, "1 while the owner lets nothing compute.", status.hold.pause.isEmpty ? 0 : 1)
+        add("hearth_draining", .gauge, "1 while the owner lets no new request begin.", status.hold.draining ? 1 : 0)
         add("hearth_open_connections", .gauge, "Open connections of consumers.", Double(status.openConnections))
         add("hearth_open_calls", .gauge, "Open gRPC calls of consumers.", Double(status.openCalls))
         add("hearth_tokens_sent_total", .counter, "Completion tokens sent to consumers.", Double(status.tokensSent))

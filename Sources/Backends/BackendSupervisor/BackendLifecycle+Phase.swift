@@ -28,12 +28,31 @@ extension BackendLifecycle {
         case yielding
         /// It is left alone until its owner, or a change of what it needs, starts it again, or until `retryAt`.
         case failed(retryAt: Monotonic?)
+        /// It is to run, and starts when its owner ends the pause.
+        case held
+
+        /// What stands still in a pause, with its times so much later.
+        func delayed(nanoseconds: UInt64) -> Phase {
+            switch self {
+            case .greeting(let until): .greeting(until: until.advanced(nanoseconds: nanoseconds))
+            case .loading(let load): .loading(load.delayed(nanoseconds: nanoseconds))
+            case .ready(let watchdog): .ready(watchdog.delayed(nanoseconds: nanoseconds))
+            case .backingOff(let until): .backingOff(until: until.advanced(nanoseconds: nanoseconds))
+            case .failed(let retryAt): .failed(retryAt: retryAt?.advanced(nanoseconds: nanoseconds))
+            case .idle, .launching, .ending, .killed, .stopping, .stopped, .resting, .waiting, .yielding, .held: self
+            }
+        }
     }
 
     enum Action: Equatable {
         case launch
         /// Abandon the launch under way; end the process that comes of it.
         case abandonLaunch
+        /// Tell the launch under way that its process is not wanted; it still ends.
+        case callOffLaunch
+        /// Freeze the process, and report when it is frozen.
+        case freeze
+        case thaw
         case ping
         case shutDown(graceMilliseconds: UInt64)
         /// Hear no more from the process and kill it.
@@ -51,6 +70,20 @@ extension BackendLifecycle {
     struct Drain: Equatable {
         let until: Monotonic
         let why: String
+        /// Its owner wants it started anew, whatever a look at the folder finds.
+        var isRestart = false
+
+        func delayed(nanoseconds: UInt64) -> Drain {
+            Drain(until: until.advanced(nanoseconds: nanoseconds), why: why, isRestart: isRestart)
+        }
+    }
+
+    /// A pause by the owner.
+    struct Pause: Equatable {
+        let since: Monotonic
+        /// A process that is not frozen then is killed.
+        let freezeUntil: Monotonic
+        var isFrozen = false
     }
 
     /// The progress of a load.
@@ -60,16 +93,30 @@ extension BackendLifecycle {
         var percent = 0
         /// The number of `LoadProgress` messages.
         var messages: UInt64 = 0
+
+        func delayed(nanoseconds: UInt64) -> Load {
+            Load(
+                since: since.advanced(nanoseconds: nanoseconds), until: until.advanced(nanoseconds: nanoseconds),
+                percent: percent, messages: messages)
+        }
     }
 
     /// The progress that a ready backend has to show.
     struct Watchdog: Equatable {
-        let readySince: Monotonic
+        var readySince: Monotonic
         var pingAt: Monotonic
         var unanswered: UInt32 = 0
         var progress: UInt64 = 0
         /// When it last had nothing to do, or was seen to have done more than before.
         var progressAt: Monotonic
         var wasBusy = false
+
+        func delayed(nanoseconds: UInt64) -> Watchdog {
+            var later = self
+            later.readySince = readySince.advanced(nanoseconds: nanoseconds)
+            later.pingAt = pingAt.advanced(nanoseconds: nanoseconds)
+            later.progressAt = progressAt.advanced(nanoseconds: nanoseconds)
+            return later
+        }
     }
 }

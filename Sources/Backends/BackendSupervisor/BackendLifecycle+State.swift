@@ -10,6 +10,8 @@ extension ManagedBackend {
         case waiting
         /// Its model is not in memory; a request loads it.
         case unloaded
+        /// Its owner lets nothing compute: its process stands still, or is not started.
+        case paused
         case stopped, failed
     }
 }
@@ -18,7 +20,7 @@ extension ManagedBackend {
 extension BackendLifecycle {
     var state: ManagedBackend.State {
         switch phase {
-        case .launching, .greeting: .starting
+        case .launching, .greeting, .held: .starting
         case .loading: .loading
         case .ready: drain == nil ? .ready : .draining
         case .ending, .killed, .backingOff: .backingOff
@@ -49,8 +51,8 @@ extension BackendLifecycle {
     var standing: FolderDecision.Standing {
         switch phase {
         case .idle, .stopped: .idle
-        case .launching, .greeting, .loading, .ending, .killed: .running
-        case .ready: drain == nil ? .running : .draining
+        case .launching, .greeting, .loading, .ending, .killed, .held: .running
+        case .ready: drain?.isRestart ?? true ? .running : .draining
         case .stopping: startsAgain ? .running : restsAfterwards ? .resting : .leaving
         case .resting: .resting
         case .waiting: .waiting

@@ -15,6 +15,8 @@ struct BackendLifecycle {
     private(set) var detail = ""
     /// Set while it is ready and drains: running sequences go on, no new ones begin.
     private(set) var drain: Drain?
+    /// Set while its owner lets nothing compute.
+    private(set) var pause: Pause?
     /// The number of starts after a loss.
     private(set) var restarts: UInt32 = 0
 
@@ -29,6 +31,10 @@ struct BackendLifecycle {
 
     private var isLaunching: Bool {
         if case .launching = phase { true } else { false }
+    }
+
+    private var isStopping: Bool {
+        if case .stopping = phase { true } else { false }
     }
 
     /// Whether its end has begun for a known reason.
@@ -46,14 +52,21 @@ struct BackendLifecycle {
 
     /// When `tick` is due.
     var nextDeadline: Monotonic? {
-        switch phase {
+        if let pause {
+            switch phase {
+            case .greeting, .loading, .ready: return pause.isFrozen ? nil : pause.freezeUntil
+            case .backingOff, .failed: return nil
+            default: break
+            }
+        }
+        return switch phase {
         case .launching(let until), .greeting(let until), .backingOff(let until), .stopping(let until): until
         case .loading(let load): load.until
         case .ready(let watchdog): [drain?.until, restAt, watchdog.pingAt].compactMap { $0 }.min()
         case .ending(_, let killAt): killAt
         case .killed(_, let until): until
         case .failed(let retryAt): retryAt
-        case .idle, .stopped, .resting, .waiting, .yielding: nil
+        case .idle, .stopped, .resting, .waiting, .yielding, .held: nil
         }
     }
 
@@ -66,7 +79,62 @@ struct BackendLifecycle {
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
-        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed: false
+        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held: false
+        }
+    }
+}
+
+// A pause: all computing stops, because the owner wants it.
+extension BackendLifecycle {
+    /// Whether a request may begin on it.
+    var takesRequests: Bool {
+        if case .ready = phase { drain == nil && pause == nil } else { false }
+    }
+
+    /// Whether nothing of it computes, or it is not paused.
+    var isStill: Bool { pause?.isFrozen ?? true || !isAlive }
+
+    /// Stops its computing until `goOn`: no process is launched, one that runs is frozen, or ended where `next` says what
+    /// follows, and one that was about to end is ended at once. The times of a process and of its next start stand still.
+    /// Called again, it ends what was frozen.
+    mutating func pause(endingFor next: Afterwards?, at now: Monotonic) -> [Action] {
+        if pause == nil {
+            pause = Pause(since: now, freezeUntil: now.advanced(milliseconds: limits.freezeMilliseconds))
+        } else if next == nil {
+            return []
+        }
+        switch phase {
+        case .launching:
+            return [.callOffLaunch]
+                + end(then: afterwards ?? next ?? .start, graceMilliseconds: limits.exitMilliseconds, at: now)
+        case .greeting, .loading, .ready:
+            guard let next else { return [.freeze] }
+            afterwards = afterwards ?? next
+            return kill(because: "was ended to give its memory back to the owner", at: now)
+        case .stopping: return kill(because: "was about to end when it was paused", at: now)
+        case .ending(let reason, _): return kill(because: reason ?? "closed its socket", at: now)
+        case .idle, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held: return []
+        }
+    }
+
+    /// Every process of it is frozen.
+    mutating func froze() -> [Action] {
+        pause?.isFrozen = true
+        return []
+    }
+
+    /// Ends the pause. What stood still has as much time left as it had.
+    mutating func goOn(at now: Monotonic) -> [Action] {
+        guard let pause else { return [] }
+        self.pause = nil
+        if case .held = phase { return launch(at: now) }
+        let nanoseconds = now.since(pause.since)
+        phase = phase.delayed(nanoseconds: nanoseconds)
+        drain = drain?.delayed(nanoseconds: nanoseconds)
+        restAt = restAt?.advanced(nanoseconds: nanoseconds)
+        switch phase {
+        case .greeting, .loading, .ready: return [.thaw]
+        default: return []
         }
     }
 }
@@ -117,6 +185,7 @@ extension BackendLifecycle {
         switch phase {
         case .idle, .stopped, .resting, .waiting, .yielding, .failed:
             return startAfresh(at: now)
+        case .held: return []
         case .ready where drain != nil:
             resume()
             return []
@@ -128,6 +197,21 @@ extension BackendLifecycle {
             return []
         case .launching, .greeting, .loading, .ready, .backingOff:
             return []
+        }
+    }
+
+    /// Ends its process once nothing runs on it, or at once (`isNow`), and then `next`; one that failed is tried again.
+    mutating func restart(then next: Afterwards, isIdle: Bool, isNow: Bool, at now: Monotonic) -> [Action] {
+        switch phase {
+        case .idle, .stopped, .yielding, .resting, .held: return []
+        case .stopping, .ending, .killed: return []
+        case .greeting where isNow, .loading where isNow, .ready where isNow:
+            afterwards = next
+            return kill(because: "was ended by its owner, to start anew", at: now)
+        default:
+            let actions = drain(then: next, isIdle: isIdle, why: "its owner starts it anew", at: now)
+            drain?.isRestart = true
+            return actions
         }
     }
 
@@ -170,7 +254,9 @@ extension BackendLifecycle {
     mutating func drain(then next: Afterwards, isIdle: Bool, why: String, at now: Monotonic) -> [Action] {
         guard case .ready = phase, !isIdle else { return finishDrain(then: next, why: why, at: now) }
         afterwards = next
-        drain = Drain(until: drain?.until ?? now.advanced(milliseconds: limits.drainMilliseconds), why: why)
+        drain = Drain(
+            until: drain?.until ?? now.advanced(milliseconds: limits.drainMilliseconds), why: why,
+            isRestart: drain?.isRestart ?? false)
         return []
     }
 
@@ -216,6 +302,10 @@ extension BackendLifecycle {
     }
 
     private mutating func launch(at now: Monotonic) -> [Action] {
+        guard pause == nil else {
+            phase = .held
+            return []
+        }
         phase = .launching(until: now.advanced(milliseconds: limits.launchMilliseconds))
         return [.launch]
     }
@@ -232,6 +322,9 @@ extension BackendLifecycle {
             return []
         case .greeting:
             return kill(because: "was stopped before it said Hello", at: now)
+        case .loading where pause != nil, .ready where pause != nil:
+            // It stands still, and cannot end by itself.
+            return kill(because: "was stopped while it was paused", at: now)
         case .loading, .ready:
             phase = .stopping(killAt: now.advanced(milliseconds: graceMilliseconds))
             return [.shutDown(graceMilliseconds: graceMilliseconds)]
@@ -239,7 +332,7 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .ending, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed:
+        case .idle, .ending, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held:
             return []
         }
     }
@@ -375,6 +468,9 @@ extension BackendLifecycle {
     /// Time has passed; before `nextDeadline` a call does nothing.
     mutating func tick(at now: Monotonic) -> [Action] {
         guard let due = nextDeadline, due <= now else { return [] }
+        if pause != nil, !isEnding, !isStopping, !isLaunching {
+            return kill(because: "could not be frozen within \(limits.freezeMilliseconds) ms", at: now)
+        }
         switch phase {
         case .launching:
             return abandonLaunch(at: now)
@@ -405,7 +501,7 @@ extension BackendLifecycle {
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
                 + "or a device"
             return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
-        case .idle, .stopped, .resting, .waiting, .yielding:
+        case .idle, .stopped, .resting, .waiting, .yielding, .held:
             return []
         }
     }

@@ -25,6 +25,8 @@ final class BackendProcess {
     private let denied: @IOLoop (SupervisedCall) -> Void
     private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
     private var keeper = KeeperConversation()
+    /// Called each time when all of it has come to be frozen.
+    var frozen: (@IOLoop () -> Void)?
     /// The failure of a keeper that broke its protocol.
     private var breach: LaunchFailure?
 
@@ -142,7 +144,11 @@ extension BackendProcess {
                 case .nothing: return
                 case .ended: return unwatchKeeper()
                 case .received(let datagram):
-                    if case .supervised(let call) = try keeper.hear(datagram) { denied(call) }
+                    switch try keeper.hear(datagram) {
+                    case .supervised(let call): denied(call)
+                    case .frozen where keeper.isFrozen: frozen?()
+                    default: break
+                    }
                     if keeper.isOver { return unwatchKeeper() }
                 }
             }

@@ -12,6 +12,10 @@ final class BackendSetting {
     let digests: DigestCache
     /// Launches of all backends that have not returned.
     var launches = 0
+    /// What the owner lets compute.
+    var hold = OwnerHold()
+    /// Ends the inspections that run.
+    var inspections: [ObjectIdentifier: @IOLoop () -> Void] = [:]
     let residualRisks: [ResidualRisk]
     /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?

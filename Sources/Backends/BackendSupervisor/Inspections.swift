@@ -67,6 +67,14 @@ struct Inspections {
         }
     }
 
+    /// The inspection that `next` began was ended by a pause: it begins again after it.
+    mutating func postponed(_ key: BackendCatalog.Key, _ subject: Subject) {
+        isRunning = false
+        guard let known = models[key], known.subject == subject else { return }
+        models[key]?.standing = .waiting
+        line.insert(key, at: 0)
+    }
+
     /// A request waits for the model: it is inspected next.
     mutating func hurry(_ key: BackendCatalog.Key) {
         guard let index = line.firstIndex(of: key) else { return }

@@ -48,6 +48,10 @@ extension SupervisorConfiguration {
         @Limit("How long a removed or replaced backend may take to end; then it is killed.")
         package var replaceGraceMilliseconds: UInt64 = 5_000
 
+        /// Its keeper freezes it, and says when it is done.
+        @Limit("How long a paused backend may take to stand still; then it is killed.")
+        package var freezeMilliseconds: UInt64 = 2_000
+
         /// It is to be replaced because its executable or settings changed.
         @Limit("How long sequences may go on after their backend has changed; then they end.")
         package var drainMilliseconds: UInt64 = 300_000

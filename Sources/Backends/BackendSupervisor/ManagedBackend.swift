@@ -83,6 +83,7 @@ package final class ManagedBackend {
     private var turnEndIsDue = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
+    private var stillWaiters: [@IOLoop () -> Void] = []
 
     init(_ definition: BackendDefinition, number: Int = 1, setting: BackendSetting) {
         name = definition.name
@@ -102,12 +103,19 @@ package final class ManagedBackend {
         lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.retryPath)")
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
+        if setting.hold.pause != nil { pause() }
     }
 }
 
 // Its state.
 extension ManagedBackend {
     package var state: State {
+        let isHeld = lifecycle.isAlive || lifecycle.phase == .held
+        return lifecycle.pause != nil && isHeld ? .paused : stateBeneath
+    }
+
+    /// Its state, whether or not it is paused.
+    var stateBeneath: State {
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
         if weights.refusal != nil { return .failed }
@@ -159,6 +167,8 @@ extension ManagedBackend {
     package var runningRequests: UInt32 {
         UInt32(clamping: (connection?.runningSequences ?? 0) + (connection?.runningEmbeddings ?? 0))
     }
+    /// Whether its process stands still.
+    package var isFrozen: Bool { lifecycle.isAlive && lifecycle.pause?.isFrozen == true }
     /// Its last output, as lines fit for a terminal; bounded by the limits `log…`.
     package var recentLog: [String] { log.lines }
 
@@ -179,7 +189,7 @@ extension ManagedBackend {
         request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
         keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
     ) -> RunningSequence? {
-        guard case .ready = lifecycle.phase, lifecycle.drain == nil, let connection else { return nil }
+        guard lifecycle.takesRequests, let connection else { return nil }
         // Fields that stand twice are merged, and the later ones win: the consumer's (protobuf, "Last One Wins").
         let defaults = launched.model.sampling.encodedRequest
         let sequence = connection.begin(
@@ -207,7 +217,7 @@ extension ManagedBackend {
 
     /// How many embeddings could begin on it now.
     var freeEmbeddings: Int {
-        guard case .ready = lifecycle.phase, lifecycle.drain == nil else { return 0 }
+        guard lifecycle.takesRequests else { return 0 }
         return connection?.freeEmbeddings ?? 0
     }
 
@@ -216,7 +226,7 @@ extension ManagedBackend {
 
     /// How many sequences could begin on it now.
     var freeSequences: Int {
-        guard case .ready = lifecycle.phase, lifecycle.drain == nil else { return 0 }
+        guard lifecycle.takesRequests else { return 0 }
         return connection?.freeSequences ?? 0
     }
 
@@ -249,6 +259,26 @@ extension ManagedBackend {
     func stop(graceMilliseconds: UInt64, why: String) {
         launches.callOff()
         apply { $0.stop(graceMilliseconds: graceMilliseconds, why: why, at: $1) }
+    }
+
+    /// Stops its computing, as the owner's hold says, until `goOn`.
+    func pause() {
+        let next: BackendLifecycle.Afterwards = isOnDemand ? .rest : .start
+        let isUnloaded = setting.hold.pause == .unloaded
+        apply { $0.pause(endingFor: isUnloaded ? next : nil, at: $1) }
+    }
+
+    func goOn() { apply { $0.goOn(at: $1) } }
+
+    /// Ends its process once nothing runs on it, or at once, and has it started anew; tries one that failed again.
+    func restart(isNow: Bool) {
+        let next: BackendLifecycle.Afterwards = isOnDemand ? .rest : .start
+        apply { $0.restart(then: next, isIdle: self.isIdle, isNow: isNow, at: $1) }
+    }
+
+    /// Calls back once nothing of it computes, or it is not paused any more.
+    func whenStill(_ body: @escaping @IOLoop () -> Void) {
+        if lifecycle.isStill { body() } else { stillWaiters.append(body) }
     }
 
     /// Lets what runs on it end, and ends it then for good.
@@ -326,6 +356,11 @@ extension ManagedBackend {
             endWaiters = []
             for waiter in waiters { waiter() }
         }
+        if !stillWaiters.isEmpty, lifecycle.isStill {
+            let waiters = stillWaiters
+            stillWaiters = []
+            for waiter in waiters { waiter() }
+        }
     }
 
     private func deadlinePassed() {
@@ -337,6 +372,9 @@ extension ManagedBackend {
         switch action {
         case .launch: launch()
         case .abandonLaunch: launches.abandon()
+        case .callOffLaunch: launches.callOff()
+        case .freeze: process?.freeze()
+        case .thaw: process?.thaw()
         case .ping: connection?.ping()
         case .shutDown(let graceMilliseconds): connection?.shutDown(graceMilliseconds: graceMilliseconds)
         case .kill:
@@ -390,6 +428,7 @@ extension ManagedBackend {
             launch.process.end()
             throw error
         }
+        process?.frozen = { [weak self] in self?.apply { life, _ in life.froze() } }
         weights = launch.weights.map { weights in
             LoadedWeights(
                 weights, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,

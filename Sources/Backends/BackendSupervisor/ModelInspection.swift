@@ -32,11 +32,17 @@ final class ModelInspection {
     private var deadline: Timer?
     private var waiting: CheckedContinuation<InspectedFile, Never>?
 
+    /// The result of an inspection that did not come to its end because its owner lets nothing compute.
+    nonisolated static let endedByPause = InspectedFile.untold("its inspection was ended by a pause")
+
     /// - Parameter memoryMebibytes: the most that loading may take beside the weights, where the settings do not say.
     static func run(
         _ definition: BackendDefinition, memoryMebibytes: UInt64, setting: BackendSetting
     ) async -> InspectedFile {
         let inspection = ModelInspection(definition.with(memoryMebibytes: memoryMebibytes), setting)
+        let name = ObjectIdentifier(inspection)
+        setting.inspections[name] = { inspection.end(endedByPause) }
+        defer { setting.inspections[name] = nil }
         return await withCheckedContinuation { continuation in
             inspection.waiting = continuation
             inspection.begin()

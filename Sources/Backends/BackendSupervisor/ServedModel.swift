@@ -51,7 +51,7 @@ package struct ServedModel {
     /// The process that an embedding begins on, the one with the most room; nil: none has any. While another model waits
     /// for memory (`isYielding`), only the first that is ready takes new ones.
     func processForEmbedding(isYielding: Bool) -> ManagedBackend? {
-        let ready = processes.filter { $0.state == .ready }
+        let ready = processes.filter { $0.stateBeneath == .ready }
         let best = (isYielding ? Array(ready.prefix(1)) : ready).max { $0.freeEmbeddings < $1.freeEmbeddings }
         return best?.freeEmbeddings ?? 0 > 0 ? best : nil
     }
@@ -68,9 +68,9 @@ package struct ServedModel {
 extension ManagedBackend {
     /// What it contributes to its model.
     fileprivate var standing: Replicas.Standing {
-        switch state {
+        switch stateBeneath {
         case .ready: .ready(free: freeSequences)
-        case .starting, .loading, .backingOff: .loading
+        case .starting, .loading, .backingOff, .paused: .loading
         case .draining: .draining
         case .unloaded: .unloaded
         case .waiting where weightsAreComing: .loading

@@ -19,6 +19,12 @@ package final class Supervisor {
     /// that waits for the model may begin, or wait in vain.
     package var onAvailable: (@IOLoop (String) -> Void)?
 
+    /// Called when the owner's hold has changed: after computing has stopped, and before requests begin again.
+    package var onHold: (@IOLoop () -> Void)?
+
+    /// What the owner has asked of the whole agent.
+    package var hold: OwnerHold { setting.hold }
+
     /// The models that consumers can ask for, by id.
     package private(set) var models: [String: ServedModel] = [:]
     /// The processes of all backends, ordered by name, model and number; of the backends that offer the same model only
@@ -134,6 +140,41 @@ package final class Supervisor {
     }
 
     private var limits: SupervisorConfiguration.Limits { setting.configuration.limits }
+}
+
+// The owner's hand on all backends.
+extension Supervisor {
+    package func take(_ request: OwnerHold.Request) {
+        let action = setting.hold.take(request)
+        switch action {
+        case .pause:
+            for end in Array(setting.inspections.values) { end() }
+            for backend in backends + leaving { backend.pause() }
+        case .goOn: for backend in backends + leaving { backend.goOn() }
+        case nil: break
+        }
+        onHold?()
+        guard action == .goOn else { return }
+        inspectNext()
+        for model in models.keys.sorted() { onAvailable?(model) }
+    }
+
+    /// Returns once nothing of any backend computes, or the pause is over.
+    package func whenStill() async {
+        for backend in backends + leaving {
+            await withCheckedContinuation { continuation in backend.whenStill { continuation.resume() } }
+        }
+    }
+
+    /// Ends the processes of the backend of this name, once nothing runs on them or at once, and has them started anew.
+    /// Returns their number; nil: no backend has that name.
+    package func restart(_ name: String, isNow: Bool) -> Int? {
+        let named = backends.filter { $0.name == name }
+        guard !named.isEmpty else { return nil }
+        let processes = named.count { $0.pid != 0 }
+        for backend in named { backend.restart(isNow: isNow) }
+        return processes
+    }
 }
 
 // Keeping to the folder.
@@ -253,6 +294,7 @@ extension Supervisor {
 extension Supervisor {
     /// Serves a model file, at an absolute path, until `endLending`; returns its id. Throws why it cannot be served.
     package func lend(_ path: String) async throws(SupervisorError) -> String {
+        guard hold.isEmpty else { throw SupervisorError("the agent is \(hold.words); end that with 'hearth resume'") }
         let path = ModelParts.firstPath(ofModelAt: path)
         lent[path, default: 0] += 1
         // A file that was copied a moment ago takes a few looks.
@@ -323,7 +365,8 @@ extension Supervisor {
 
     /// What the backend of a model tells of its file.
     package func inspect(_ backend: ManagedBackend) async -> InspectedFile {
-        await backend.inspect(memoryMebibytes: memoryMebibytes(beside: backend.weightsBytes))
+        guard hold.pause == nil || backend.inspectedFile != nil else { return .untold("the agent is \(hold.words)") }
+        return await backend.inspect(memoryMebibytes: memoryMebibytes(beside: backend.weightsBytes))
     }
 
     /// The most memory that loading a model may take beside its weights, where its settings do not say.
@@ -334,10 +377,14 @@ extension Supervisor {
     }
 
     private func inspectNext() {
-        guard !isStopping, let (key, subject) = inspections.next() else { return }
+        guard !isStopping, hold.pause == nil, let (key, subject) = inspections.next() else { return }
         let room = memoryMebibytes(beside: subject.weights.reduce(0) { $0 &+ $1.byteCount })
         Task {
             let file = await ModelInspection.run(subject.definition, memoryMebibytes: room, setting: setting)
+            if file == ModelInspection.endedByPause {
+                inspections.postponed(key, subject)
+                return inspectNext()
+            }
             if case .untold(let why) = file {
                 logger.info("not inspected", metadata: ["model": "\(key.model)", "reason": "\(why)"])
             }
@@ -364,7 +411,9 @@ extension Supervisor {
     /// memory that is free. Called again for each model that waits for memory whenever some may have become free.
     package func load(_ model: String) -> Loading {
         shortOfMemory.remove(model)
-        guard let served = models[model], let backend = served.next, !isStopping else { return .coming }
+        guard let served = models[model], let backend = served.next, !isStopping, hold.pause == nil else {
+            return .coming
+        }
         guard backend.isLookedAt, !inspections.isAwaited(backend.key) else {
             inspections.hurry(backend.key)
             awaitingMemory.insert(model)

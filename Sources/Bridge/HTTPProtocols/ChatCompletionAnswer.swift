@@ -59,7 +59,7 @@ package struct ChatCompletionAnswer: Sendable {
             isComplete = true
             self.usage = usage
             return streams && includesUsage ? [envelope([], usage: Self.object(usage))] : []
-        case .queued, nil: return []
+        case .queued, .paused, .resumed, nil: return []
         }
     }
 

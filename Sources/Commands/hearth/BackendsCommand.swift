@@ -35,6 +35,7 @@ struct ListBackendsCommand: AsyncParsableCommand {
         } else {
             Output.table(Self.rows(list.backends))
         }
+        if let line = HoldText.line(list.hold) { Output.print("\nThe agent is \(line).") }
         for file in list.ignored { Output.print("\n" + printable("\(file.name) is not run: it is \(file.reason)")) }
         for backend in list.backends where !backend.detail.isEmpty {
             let name = backend.replica == 0 ? backend.name : "\(backend.name)/\(backend.processName)"

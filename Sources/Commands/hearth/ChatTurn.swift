@@ -75,6 +75,8 @@ struct ChatTurn {
         case .usage(let usage):
             if showsStats { report(usage) }
             isOver = true
+        case .paused(let paused): ChatNotes.write("paused: \(paused.message)")
+        case .resumed: ChatNotes.write("it goes on")
         case .queued, .accepted, nil: break
         }
     }

@@ -16,6 +16,7 @@ struct Hearth: AsyncParsableCommand {
               hearth pull docker.io/ai/smollm2               download a model
               hearth key create laptop                       let another machine use it
               hearth status                                  see the state of the agent
+              hearth pause                                   have the machine for yourself, until 'hearth resume'
               hearth logs llama -f                           follow a backend's output
               hearth doctor                                  test how well it can confine a backend
 
@@ -33,7 +34,8 @@ struct Hearth: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, EmbedCommand.self,
             RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
-            LogsCommand.self, StatusCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
+            LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self, DrainCommand.self,
+            RestartCommand.self, StopCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
             TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
         ])
 }

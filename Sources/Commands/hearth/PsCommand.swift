@@ -36,6 +36,7 @@ struct PsCommand: AsyncParsableCommand {
         } else {
             Output.table(Self.rows(running))
         }
+        if let line = HoldText.line(list.hold) { Output.print("\nThe agent is \(line).") }
         for pull in list.pulls { Output.print("\n" + printable(PullCommand.line(pull))) }
     }
 

@@ -41,7 +41,11 @@ struct ServeSession {
         let agent = self.agent
         Task {
             do throws(HostError) {
-                try await agent.start(takingOver: takingOver) { continuation.yield(.handOver(successor: $0)) }
+                try await agent.start(takingOver: takingOver) {
+                    continuation.yield(.handOver(successor: $0))
+                } onStop: {
+                    continuation.yield(.signal(SIGTERM))
+                }
                 continuation.yield(.started)
             } catch {
                 continuation.yield(.refused(error))

@@ -30,6 +30,7 @@ struct StatusCommand: AsyncParsableCommand {
                     "agent",
                     "hearth \(status.version), pid \(status.pid), up \(TimeSpan.text(milliseconds: status.uptimeMilliseconds))",
                 ],
+                ["its owner", HoldText.line(status.hold) ?? "lets it compute"],
                 ["accepts on", listeners],
                 ["sandbox", status.sandboxTier.isEmpty ? "no backend runs" : "tier \(status.sandboxTier)"],
                 ["what remains open", status.residualRisks.map(\.name).joined(separator: ", ")],

@@ -22,6 +22,149 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+/// What the owner has asked of the whole agent, until `Resume`.
+package nonisolated struct Hearth_Admin_V1_Hold: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "frozen": the processes of backends stand still and keep their memory; "unloaded": they have ended; empty: nothing is
+  /// paused.
+  package var pause: String = String()
+
+  /// New requests are refused.
+  package var draining: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks to stop all computing.
+package nonisolated struct Hearth_Admin_V1_PauseRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Ends the processes of backends, so that their memory is free. Turns that run end UNAVAILABLE.
+  package var unload: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks to end a pause and a drain.
+package nonisolated struct Hearth_Admin_V1_ResumeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks to take no new requests.
+package nonisolated struct Hearth_Admin_V1_DrainRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What is in force now.
+package nonisolated struct Hearth_Admin_V1_HoldResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var hold: Hearth_Admin_V1_Hold {
+    get {_hold ?? Hearth_Admin_V1_Hold()}
+    set {_hold = newValue}
+  }
+  /// Returns true if `hold` has been explicitly set.
+  package var hasHold: Bool {self._hold != nil}
+  /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+  package mutating func clearHold() {self._hold = nil}
+
+  /// Requests of consumers that run, and that wait.
+  package var running: UInt32 = 0
+
+  package var waiting: UInt32 = 0
+
+  /// Processes of backends that stand still.
+  package var frozen: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _hold: Hearth_Admin_V1_Hold? = nil
+}
+
+/// Asks for the agent's end.
+package nonisolated struct Hearth_Admin_V1_StopRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The agent ends.
+package nonisolated struct Hearth_Admin_V1_StopResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its process.
+  package var pid: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks to start the processes of one backend anew.
+package nonisolated struct Hearth_Admin_V1_RestartBackendRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The executable's file name.
+  package var backend: String = String()
+
+  /// Ends what runs on them: those turns end UNAVAILABLE.
+  package var now: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The backend is started anew.
+package nonisolated struct Hearth_Admin_V1_RestartBackendResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Processes that were running or being started.
+  package var processes: UInt32 = 0
+
+  /// Requests that run on them, and are let finish.
+  package var running: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks an agent to make way.
 package nonisolated struct Hearth_Admin_V1_HandOverRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -335,62 +478,122 @@ package nonisolated struct Hearth_Admin_V1_GetStatusRequest: Sendable {
 }
 
 /// The agent now.
-package nonisolated struct Hearth_Admin_V1_Status: Sendable {
+package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// The agent's version.
-  package var version: String = String()
+  package var version: String {
+    get {_storage._version}
+    set {_uniqueStorage()._version = newValue}
+  }
 
   /// Its process id.
-  package var pid: Int32 = 0
+  package var pid: Int32 {
+    get {_storage._pid}
+    set {_uniqueStorage()._pid = newValue}
+  }
 
   /// The time since it began to accept connections, in milliseconds.
-  package var uptimeMilliseconds: UInt64 = 0
+  package var uptimeMilliseconds: UInt64 {
+    get {_storage._uptimeMilliseconds}
+    set {_uniqueStorage()._uptimeMilliseconds = newValue}
+  }
 
   /// The addresses that it listens on.
-  package var listeners: [Hearth_Admin_V1_Listener] = []
+  package var listeners: [Hearth_Admin_V1_Listener] {
+    get {_storage._listeners}
+    set {_uniqueStorage()._listeners = newValue}
+  }
 
   /// The weakest sandbox tier of all running backends; empty when none runs.
-  package var sandboxTier: String = String()
+  package var sandboxTier: String {
+    get {_storage._sandboxTier}
+    set {_uniqueStorage()._sandboxTier = newValue}
+  }
 
   /// gRPC calls in progress, of all consumers.
-  package var openCalls: UInt32 = 0
+  package var openCalls: UInt32 {
+    get {_storage._openCalls}
+    set {_uniqueStorage()._openCalls = newValue}
+  }
 
   /// Connections open.
-  package var openConnections: UInt32 = 0
+  package var openConnections: UInt32 {
+    get {_storage._openConnections}
+    set {_uniqueStorage()._openConnections = newValue}
+  }
 
   /// Completion tokens sent to consumers since the agent began.
-  package var tokensSent: UInt64 = 0
+  package var tokensSent: UInt64 {
+    get {_storage._tokensSent}
+    set {_uniqueStorage()._tokensSent = newValue}
+  }
 
   /// Turns that ended with `Usage` since the agent began.
-  package var turnsFinished: UInt64 = 0
+  package var turnsFinished: UInt64 {
+    get {_storage._turnsFinished}
+    set {_uniqueStorage()._turnsFinished = newValue}
+  }
 
   /// Turns that ended without `Usage`, cancelled calls among them.
-  package var turnsFailed: UInt64 = 0
+  package var turnsFailed: UInt64 {
+    get {_storage._turnsFailed}
+    set {_uniqueStorage()._turnsFailed = newValue}
+  }
 
   /// As in `ListBackendsResponse`.
-  package var backends: [Hearth_Admin_V1_Backend] = []
+  package var backends: [Hearth_Admin_V1_Backend] {
+    get {_storage._backends}
+    set {_uniqueStorage()._backends = newValue}
+  }
 
   /// The risks that remain with any backend in its sandbox on this machine.
-  package var residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+  package var residualRisks: [Hearth_Admin_V1_ResidualRisk] {
+    get {_storage._residualRisks}
+    set {_uniqueStorage()._residualRisks = newValue}
+  }
 
   /// The folder of models that pulled ones are put into; empty: it has none.
-  package var modelsFolder: String = String()
+  package var modelsFolder: String {
+    get {_storage._modelsFolder}
+    set {_uniqueStorage()._modelsFolder = newValue}
+  }
 
   /// Requests of `Embed` and `Rerank` that were answered since the agent began.
-  package var embeddingsFinished: UInt64 = 0
+  package var embeddingsFinished: UInt64 {
+    get {_storage._embeddingsFinished}
+    set {_uniqueStorage()._embeddingsFinished = newValue}
+  }
 
   /// Those that were not, cancelled calls among them.
-  package var embeddingsFailed: UInt64 = 0
+  package var embeddingsFailed: UInt64 {
+    get {_storage._embeddingsFailed}
+    set {_uniqueStorage()._embeddingsFailed = newValue}
+  }
 
   /// Tokens that were computed for them.
-  package var embeddedTokens: UInt64 = 0
+  package var embeddedTokens: UInt64 {
+    get {_storage._embeddedTokens}
+    set {_uniqueStorage()._embeddedTokens = newValue}
+  }
+
+  /// What the owner has asked of the agent; absent when nothing is.
+  package var hold: Hearth_Admin_V1_Hold {
+    get {_storage._hold ?? Hearth_Admin_V1_Hold()}
+    set {_uniqueStorage()._hold = newValue}
+  }
+  /// Returns true if `hold` has been explicitly set.
+  package var hasHold: Bool {_storage._hold != nil}
+  /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+  package mutating func clearHold() {_uniqueStorage()._hold = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// One address that consumers can reach.
@@ -499,9 +702,21 @@ package nonisolated struct Hearth_Admin_V1_ListBackendsResponse: Sendable {
   /// The models on their way here, in the order in which they were asked for.
   package var pulls: [Hearth_Admin_V1_Pull] = []
 
+  /// As in `Status`.
+  package var hold: Hearth_Admin_V1_Hold {
+    get {_hold ?? Hearth_Admin_V1_Hold()}
+    set {_hold = newValue}
+  }
+  /// Returns true if `hold` has been explicitly set.
+  package var hasHold: Bool {self._hold != nil}
+  /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+  package mutating func clearHold() {self._hold = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _hold: Hearth_Admin_V1_Hold? = nil
 }
 
 /// A file that is not run as a backend, or not served as a model.
@@ -540,7 +755,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._model = newValue}
   }
 
-  /// "starting", "loading", "ready", "draining", "backing off", "waiting", "unloaded", "stopped" or "failed".
+  /// "starting", "loading", "ready", "draining", "paused", "backing off", "waiting", "unloaded", "stopped" or "failed".
   package var state: String {
     get {_storage._state}
     set {_uniqueStorage()._state = newValue}
@@ -841,6 +1056,277 @@ package nonisolated struct Hearth_Admin_V1_LogLine: Sendable {
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hearth.admin.v1"
+
+nonisolated extension Hearth_Admin_V1_Hold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Hold"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pause\0\u{1}draining\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.pause) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.pause.isEmpty {
+      try visitor.visitSingularStringField(value: self.pause, fieldNumber: 1)
+    }
+    if self.draining != false {
+      try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Hold, rhs: Hearth_Admin_V1_Hold) -> Bool {
+    if lhs.pause != rhs.pause {return false}
+    if lhs.draining != rhs.draining {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_PauseRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PauseRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}unload\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.unload) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.unload != false {
+      try visitor.visitSingularBoolField(value: self.unload, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_PauseRequest, rhs: Hearth_Admin_V1_PauseRequest) -> Bool {
+    if lhs.unload != rhs.unload {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ResumeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResumeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ResumeRequest, rhs: Hearth_Admin_V1_ResumeRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_DrainRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DrainRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_DrainRequest, rhs: Hearth_Admin_V1_DrainRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_HoldResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HoldResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0\u{1}running\0\u{1}waiting\0\u{1}frozen\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.running) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.waiting) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.frozen) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.running != 0 {
+      try visitor.visitSingularUInt32Field(value: self.running, fieldNumber: 2)
+    }
+    if self.waiting != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waiting, fieldNumber: 3)
+    }
+    if self.frozen != 0 {
+      try visitor.visitSingularUInt32Field(value: self.frozen, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_HoldResponse, rhs: Hearth_Admin_V1_HoldResponse) -> Bool {
+    if lhs._hold != rhs._hold {return false}
+    if lhs.running != rhs.running {return false}
+    if lhs.waiting != rhs.waiting {return false}
+    if lhs.frozen != rhs.frozen {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_StopRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".StopRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_StopRequest, rhs: Hearth_Admin_V1_StopRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_StopResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".StopResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pid != 0 {
+      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_StopResponse, rhs: Hearth_Admin_V1_StopResponse) -> Bool {
+    if lhs.pid != rhs.pid {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_RestartBackendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RestartBackendRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0\u{1}now\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.backend) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.now) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.backend.isEmpty {
+      try visitor.visitSingularStringField(value: self.backend, fieldNumber: 1)
+    }
+    if self.now != false {
+      try visitor.visitSingularBoolField(value: self.now, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_RestartBackendRequest, rhs: Hearth_Admin_V1_RestartBackendRequest) -> Bool {
+    if lhs.backend != rhs.backend {return false}
+    if lhs.now != rhs.now {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_RestartBackendResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RestartBackendResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}processes\0\u{1}running\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.processes) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.running) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.processes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.processes, fieldNumber: 1)
+    }
+    if self.running != 0 {
+      try visitor.visitSingularUInt32Field(value: self.running, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_RestartBackendResponse, rhs: Hearth_Admin_V1_RestartBackendResponse) -> Bool {
+    if lhs.processes != rhs.processes {return false}
+    if lhs.running != rhs.running {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
 
 nonisolated extension Hearth_Admin_V1_HandOverRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HandOverRequest"
@@ -1385,104 +1871,181 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{c}\u{c}\u{1}")
+
+  fileprivate class _StorageClass {
+    var _version: String = String()
+    var _pid: Int32 = 0
+    var _uptimeMilliseconds: UInt64 = 0
+    var _listeners: [Hearth_Admin_V1_Listener] = []
+    var _sandboxTier: String = String()
+    var _openCalls: UInt32 = 0
+    var _openConnections: UInt32 = 0
+    var _tokensSent: UInt64 = 0
+    var _turnsFinished: UInt64 = 0
+    var _turnsFailed: UInt64 = 0
+    var _backends: [Hearth_Admin_V1_Backend] = []
+    var _residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+    var _modelsFolder: String = String()
+    var _embeddingsFinished: UInt64 = 0
+    var _embeddingsFailed: UInt64 = 0
+    var _embeddedTokens: UInt64 = 0
+    var _hold: Hearth_Admin_V1_Hold? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _version = source._version
+      _pid = source._pid
+      _uptimeMilliseconds = source._uptimeMilliseconds
+      _listeners = source._listeners
+      _sandboxTier = source._sandboxTier
+      _openCalls = source._openCalls
+      _openConnections = source._openConnections
+      _tokensSent = source._tokensSent
+      _turnsFinished = source._turnsFinished
+      _turnsFailed = source._turnsFailed
+      _backends = source._backends
+      _residualRisks = source._residualRisks
+      _modelsFolder = source._modelsFolder
+      _embeddingsFinished = source._embeddingsFinished
+      _embeddingsFailed = source._embeddingsFailed
+      _embeddedTokens = source._embeddedTokens
+      _hold = source._hold
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.version) }()
-      case 2: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.uptimeMilliseconds) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.listeners) }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.openCalls) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.openConnections) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.tokensSent) }()
-      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFinished) }()
-      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.turnsFailed) }()
-      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.backends) }()
-      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.residualRisks) }()
-      case 14: try { try decoder.decodeSingularStringField(value: &self.modelsFolder) }()
-      case 15: try { try decoder.decodeSingularUInt64Field(value: &self.embeddingsFinished) }()
-      case 16: try { try decoder.decodeSingularUInt64Field(value: &self.embeddingsFailed) }()
-      case 17: try { try decoder.decodeSingularUInt64Field(value: &self.embeddedTokens) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
+        case 2: try { try decoder.decodeSingularInt32Field(value: &_storage._pid) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._uptimeMilliseconds) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._listeners) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._sandboxTier) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._openCalls) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._openConnections) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._tokensSent) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._turnsFinished) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._turnsFailed) }()
+        case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._backends) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._residualRisks) }()
+        case 14: try { try decoder.decodeSingularStringField(value: &_storage._modelsFolder) }()
+        case 15: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddingsFinished) }()
+        case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddingsFailed) }()
+        case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddedTokens) }()
+        case 18: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.version.isEmpty {
-      try visitor.visitSingularStringField(value: self.version, fieldNumber: 1)
-    }
-    if self.pid != 0 {
-      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 2)
-    }
-    if self.uptimeMilliseconds != 0 {
-      try visitor.visitSingularUInt64Field(value: self.uptimeMilliseconds, fieldNumber: 3)
-    }
-    if !self.listeners.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.listeners, fieldNumber: 4)
-    }
-    if !self.sandboxTier.isEmpty {
-      try visitor.visitSingularStringField(value: self.sandboxTier, fieldNumber: 5)
-    }
-    if self.openCalls != 0 {
-      try visitor.visitSingularUInt32Field(value: self.openCalls, fieldNumber: 6)
-    }
-    if self.openConnections != 0 {
-      try visitor.visitSingularUInt32Field(value: self.openConnections, fieldNumber: 7)
-    }
-    if self.tokensSent != 0 {
-      try visitor.visitSingularUInt64Field(value: self.tokensSent, fieldNumber: 8)
-    }
-    if self.turnsFinished != 0 {
-      try visitor.visitSingularUInt64Field(value: self.turnsFinished, fieldNumber: 9)
-    }
-    if self.turnsFailed != 0 {
-      try visitor.visitSingularUInt64Field(value: self.turnsFailed, fieldNumber: 10)
-    }
-    if !self.backends.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.backends, fieldNumber: 11)
-    }
-    if !self.residualRisks.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.residualRisks, fieldNumber: 13)
-    }
-    if !self.modelsFolder.isEmpty {
-      try visitor.visitSingularStringField(value: self.modelsFolder, fieldNumber: 14)
-    }
-    if self.embeddingsFinished != 0 {
-      try visitor.visitSingularUInt64Field(value: self.embeddingsFinished, fieldNumber: 15)
-    }
-    if self.embeddingsFailed != 0 {
-      try visitor.visitSingularUInt64Field(value: self.embeddingsFailed, fieldNumber: 16)
-    }
-    if self.embeddedTokens != 0 {
-      try visitor.visitSingularUInt64Field(value: self.embeddedTokens, fieldNumber: 17)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._version.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._version, fieldNumber: 1)
+      }
+      if _storage._pid != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._pid, fieldNumber: 2)
+      }
+      if _storage._uptimeMilliseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._uptimeMilliseconds, fieldNumber: 3)
+      }
+      if !_storage._listeners.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._listeners, fieldNumber: 4)
+      }
+      if !_storage._sandboxTier.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._sandboxTier, fieldNumber: 5)
+      }
+      if _storage._openCalls != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._openCalls, fieldNumber: 6)
+      }
+      if _storage._openConnections != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._openConnections, fieldNumber: 7)
+      }
+      if _storage._tokensSent != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._tokensSent, fieldNumber: 8)
+      }
+      if _storage._turnsFinished != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._turnsFinished, fieldNumber: 9)
+      }
+      if _storage._turnsFailed != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._turnsFailed, fieldNumber: 10)
+      }
+      if !_storage._backends.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._backends, fieldNumber: 11)
+      }
+      if !_storage._residualRisks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._residualRisks, fieldNumber: 13)
+      }
+      if !_storage._modelsFolder.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._modelsFolder, fieldNumber: 14)
+      }
+      if _storage._embeddingsFinished != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._embeddingsFinished, fieldNumber: 15)
+      }
+      if _storage._embeddingsFailed != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._embeddingsFailed, fieldNumber: 16)
+      }
+      if _storage._embeddedTokens != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._embeddedTokens, fieldNumber: 17)
+      }
+      try { if let v = _storage._hold {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_Admin_V1_Status, rhs: Hearth_Admin_V1_Status) -> Bool {
-    if lhs.version != rhs.version {return false}
-    if lhs.pid != rhs.pid {return false}
-    if lhs.uptimeMilliseconds != rhs.uptimeMilliseconds {return false}
-    if lhs.listeners != rhs.listeners {return false}
-    if lhs.sandboxTier != rhs.sandboxTier {return false}
-    if lhs.openCalls != rhs.openCalls {return false}
-    if lhs.openConnections != rhs.openConnections {return false}
-    if lhs.tokensSent != rhs.tokensSent {return false}
-    if lhs.turnsFinished != rhs.turnsFinished {return false}
-    if lhs.turnsFailed != rhs.turnsFailed {return false}
-    if lhs.backends != rhs.backends {return false}
-    if lhs.residualRisks != rhs.residualRisks {return false}
-    if lhs.modelsFolder != rhs.modelsFolder {return false}
-    if lhs.embeddingsFinished != rhs.embeddingsFinished {return false}
-    if lhs.embeddingsFailed != rhs.embeddingsFailed {return false}
-    if lhs.embeddedTokens != rhs.embeddedTokens {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._version != rhs_storage._version {return false}
+        if _storage._pid != rhs_storage._pid {return false}
+        if _storage._uptimeMilliseconds != rhs_storage._uptimeMilliseconds {return false}
+        if _storage._listeners != rhs_storage._listeners {return false}
+        if _storage._sandboxTier != rhs_storage._sandboxTier {return false}
+        if _storage._openCalls != rhs_storage._openCalls {return false}
+        if _storage._openConnections != rhs_storage._openConnections {return false}
+        if _storage._tokensSent != rhs_storage._tokensSent {return false}
+        if _storage._turnsFinished != rhs_storage._turnsFinished {return false}
+        if _storage._turnsFailed != rhs_storage._turnsFailed {return false}
+        if _storage._backends != rhs_storage._backends {return false}
+        if _storage._residualRisks != rhs_storage._residualRisks {return false}
+        if _storage._modelsFolder != rhs_storage._modelsFolder {return false}
+        if _storage._embeddingsFinished != rhs_storage._embeddingsFinished {return false}
+        if _storage._embeddingsFailed != rhs_storage._embeddingsFailed {return false}
+        if _storage._embeddedTokens != rhs_storage._embeddedTokens {return false}
+        if _storage._hold != rhs_storage._hold {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1647,7 +2210,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsRequest: SwiftProtobuf.Message
 
 nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListBackendsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0\u{1}unserved\0\u{1}pulls\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backends\0\u{1}ignored\0\u{1}unserved\0\u{1}pulls\0\u{1}hold\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1659,12 +2222,17 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.ignored) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.unserved) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.pulls) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.backends.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.backends, fieldNumber: 1)
     }
@@ -1677,6 +2245,9 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if !self.pulls.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.pulls, fieldNumber: 4)
     }
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1685,6 +2256,7 @@ nonisolated extension Hearth_Admin_V1_ListBackendsResponse: SwiftProtobuf.Messag
     if lhs.ignored != rhs.ignored {return false}
     if lhs.unserved != rhs.unserved {return false}
     if lhs.pulls != rhs.pulls {return false}
+    if lhs._hold != rhs._hold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -137,6 +137,49 @@ package nonisolated enum Hearth_V1_Role: SwiftProtobuf.Enum, Swift.CaseIterable 
 
 }
 
+/// Why a turn stands still.
+package nonisolated enum Hearth_V1_PauseReason: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// The host's owner uses the machine; only the owner lets the turn go on.
+  case owner // = 1
+
+  /// The host slept. It tells so once it is awake, and the turn goes on at once.
+  case hostAsleep // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .owner
+    case 2: self = .hostAsleep
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .owner: return 1
+    case .hostAsleep: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Hearth_V1_PauseReason] = [
+    .unspecified,
+    .owner,
+    .hostAsleep,
+  ]
+
+}
+
 /// Why a completion ended.
 package nonisolated enum Hearth_V1_FinishReason: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -246,13 +289,14 @@ package nonisolated enum Hearth_V1_ModelState: SwiftProtobuf.Enum, Swift.CaseIte
   package typealias RawValue = Int
   case unspecified // = 0
 
-  /// Its backend starts or loads; requests wait.
+  /// Its backend starts or loads, or the host's owner has paused it; requests wait.
   case loading // = 1
 
   /// Requests are served.
   case ready // = 2
 
-  /// Its backend failed and is not being restarted, or its owner stopped it; requests are refused.
+  /// Its backend failed and is not being restarted, or its owner stopped it or takes no new requests; requests are
+  /// refused.
   case unavailable // = 3
 
   /// The model is not in memory; a request loads it, and waits meanwhile.
@@ -1256,6 +1300,25 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .usage(newValue)}
   }
 
+  /// The turn stands still, whether it waits or runs, until `resumed`. Nothing of it is lost. What was computed before may
+  /// still come behind this event; a `Queued` may come too.
+  package var paused: Hearth_V1_Paused {
+    get {
+      if case .paused(let v)? = event {return v}
+      return Hearth_V1_Paused()
+    }
+    set {event = .paused(newValue)}
+  }
+
+  /// The turn goes on.
+  package var resumed: Hearth_V1_Resumed {
+    get {
+      if case .resumed(let v)? = event {return v}
+      return Hearth_V1_Resumed()
+    }
+    set {event = .resumed(newValue)}
+  }
+
   /// Which choice a `Delta` or `Finished` belongs to, from 0.
   package var choice: UInt32 = 0
 
@@ -1272,8 +1335,40 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     case finished(Hearth_V1_Finished)
     /// What the turn cost; its last event.
     case usage(Hearth_V1_Usage)
+    /// The turn stands still, whether it waits or runs, until `resumed`. Nothing of it is lost. What was computed before may
+    /// still come behind this event; a `Queued` may come too.
+    case paused(Hearth_V1_Paused)
+    /// The turn goes on.
+    case resumed(Hearth_V1_Resumed)
 
   }
+
+  package init() {}
+}
+
+/// The turn stands still. The deadline of the call and `max_queue_time` go on.
+package nonisolated struct Hearth_V1_Paused: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var reason: Hearth_V1_PauseReason = .unspecified
+
+  /// The reason in words, for people.
+  package var message: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The turn goes on where it stood still.
+package nonisolated struct Hearth_V1_Resumed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -2070,6 +2165,10 @@ nonisolated extension Hearth_V1_ToolChoice: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension Hearth_V1_Role: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_SYSTEM\0\u{1}ROLE_USER\0\u{1}ROLE_ASSISTANT\0\u{1}ROLE_TOOL\0")
+}
+
+nonisolated extension Hearth_V1_PauseReason: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PAUSE_REASON_UNSPECIFIED\0\u{1}PAUSE_REASON_OWNER\0\u{1}PAUSE_REASON_HOST_ASLEEP\0")
 }
 
 nonisolated extension Hearth_V1_FinishReason: SwiftProtobuf._ProtoNameProviding {
@@ -3297,7 +3396,7 @@ nonisolated extension Hearth_V1_Cancel: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChatEvent"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0\u{1}choice\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0\u{1}choice\0\u{1}paused\0\u{1}resumed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3372,6 +3471,32 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
         }
       }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.choice) }()
+      case 8: try {
+        var v: Hearth_V1_Paused?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .paused(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .paused(v)
+        }
+      }()
+      case 9: try {
+        var v: Hearth_V1_Resumed?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .resumed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .resumed(v)
+        }
+      }()
       default: break
       }
     }
@@ -3406,10 +3531,21 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
       guard case .usage(let v)? = self.event else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
-    case nil: break
+    default: break
     }
     if self.choice != 0 {
       try visitor.visitSingularUInt32Field(value: self.choice, fieldNumber: 7)
+    }
+    switch self.event {
+    case .paused?: try {
+      guard case .paused(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .resumed?: try {
+      guard case .resumed(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    default: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3418,6 +3554,60 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.seq != rhs.seq {return false}
     if lhs.event != rhs.event {return false}
     if lhs.choice != rhs.choice {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Paused: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Paused"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{1}message\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.reason) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.message) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.reason != .unspecified {
+      try visitor.visitSingularEnumField(value: self.reason, fieldNumber: 1)
+    }
+    if !self.message.isEmpty {
+      try visitor.visitSingularStringField(value: self.message, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Paused, rhs: Hearth_V1_Paused) -> Bool {
+    if lhs.reason != rhs.reason {return false}
+    if lhs.message != rhs.message {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Resumed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Resumed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Resumed, rhs: Hearth_V1_Resumed) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

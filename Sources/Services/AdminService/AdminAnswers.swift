@@ -45,6 +45,13 @@ enum AdminAnswers {
         }
     }
 
+    static func described(_ hold: OwnerHold) -> Hearth_Admin_V1_Hold {
+        .with {
+            $0.pause = hold.pause?.rawValue ?? ""
+            $0.draining = hold.isDraining
+        }
+    }
+
     static func described(_ risk: ResidualRisk) -> Hearth_Admin_V1_ResidualRisk {
         .with {
             $0.name = risk.name

@@ -43,6 +43,11 @@ package final class AdminService: Service {
     private let started = Monotonic.now()
     /// Called when the agent is to make way for the process with this id.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
+    /// Called with what the owner asks of the whole agent; returns once it is in force and kept. Throws when it could not be
+    /// kept for the next start.
+    package var onHold: (@IOLoop (OwnerHold.Request) async throws(Status) -> Void)?
+    /// Called when the agent is to end as SIGTERM ends it.
+    package var onStop: (@IOLoop () -> Void)?
     private var successor = Successor()
     private let pulls: PullDesk
 
@@ -74,6 +79,15 @@ package final class AdminService: Service {
             .serverStreaming { (request: Hearth_Admin_V1_PullRequest, writer, _) in
                 try await self.pulls.pull(request) { try await writer.send($0) }
             }
+        case "Pause":
+            .unary { (request: Hearth_Admin_V1_PauseRequest, _) in
+                try await self.hold(.pause(unloading: request.unload))
+            }
+        case "Resume": .unary { (_: Hearth_Admin_V1_ResumeRequest, _) in try await self.hold(.resume) }
+        case "Drain": .unary { (_: Hearth_Admin_V1_DrainRequest, _) in try await self.hold(.drain) }
+        case "Stop": .unary { (_: Hearth_Admin_V1_StopRequest, _) in await self.stop() }
+        case "RestartBackend":
+            .unary { (request: Hearth_Admin_V1_RestartBackendRequest, _) in try await self.restart(request) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
@@ -89,6 +103,7 @@ package final class AdminService: Service {
 
     private func status() -> Hearth_Admin_V1_Status {
         .with {
+            if !supervisor.hold.isEmpty { $0.hold = AdminAnswers.described(supervisor.hold) }
             $0.version = facts.version
             $0.pid = getpid()
             $0.uptimeMilliseconds = Monotonic.now().since(started) / 1_000_000
@@ -124,6 +139,7 @@ package final class AdminService: Service {
     private func listBackends() -> Hearth_Admin_V1_ListBackendsResponse {
         .with {
             $0.backends = backends()
+            if !supervisor.hold.isEmpty { $0.hold = AdminAnswers.described(supervisor.hold) }
             $0.ignored = supervisor.ignored.map { file in
                 .with {
                     $0.name = file.name
@@ -170,6 +186,39 @@ package final class AdminService: Service {
                 case .manifest: break
                 }
             }
+        }
+    }
+}
+
+// MARK: - The owner's hand
+
+extension AdminService {
+    private func hold(_ request: OwnerHold.Request) async throws(Status) -> Hearth_Admin_V1_HoldResponse {
+        try await onHold?(request)
+        let load = inference.load
+        return .with {
+            $0.hold = AdminAnswers.described(supervisor.hold)
+            $0.running = UInt32(clamping: load.running)
+            $0.waiting = UInt32(clamping: load.waiting)
+            $0.frozen = UInt32(clamping: supervisor.backends.count { $0.isFrozen })
+        }
+    }
+
+    private func stop() -> Hearth_Admin_V1_StopResponse {
+        onStop?()
+        return .with { $0.pid = getpid() }
+    }
+
+    private func restart(
+        _ request: Hearth_Admin_V1_RestartBackendRequest
+    ) throws(Status) -> Hearth_Admin_V1_RestartBackendResponse {
+        guard let processes = supervisor.restart(request.backend, isNow: request.now) else {
+            throw AdminAnswers.unknown(backend: request.backend, known: supervisor.backends.map(\.name))
+        }
+        return .with {
+            $0.processes = UInt32(clamping: processes)
+            $0.running = supervisor.backends.filter { $0.name == request.backend }
+                .reduce(0) { $0 &+ $1.runningRequests }
         }
     }
 }

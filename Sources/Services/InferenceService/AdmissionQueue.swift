@@ -39,6 +39,9 @@ struct AdmissionQueue<Turn: AnyObject> {
     /// The number of turns that want a sequence.
     var waitingCount: Int { waiting.count + (begun == nil ? 0 : 1) }
 
+    /// Those that wait, in their order, and those that run.
+    var all: [Turn] { waiting + running.values }
+
     /// A request has come. Returns true if it is next, and begins if a sequence is free; false if others wait before
     /// it. Throws why it is refused.
     func admit(_ prospect: Prospect) throws(Refusal) -> Bool {

@@ -96,7 +96,7 @@ final class EmbeddingTurn {
                 end(.success(EmbeddingAnswer.bytes(of: answer, to: request)))
             }
         case .failure(.refused(let fault)): end(.failure(StatusMapping.status(of: fault, model: model)))
-        case .failure(.lost): end(.failure(StatusMapping.lost(model: model)))
+        case .failure(.lost): end(.failure(service.lost(model: model)))
         }
     }
 

@@ -55,6 +55,16 @@ package final class InferenceService: Service {
         }
     }
 
+    /// Turns and embeddings of consumers that run, and that wait.
+    package var load: (running: Int, waiting: Int) {
+        queues.values.reduce((0, 0)) { ($0.0 + $1.runningCount, $0.1 + $1.count) }
+    }
+
+    /// Tells every turn what the owner's hold means for it.
+    package func holdChanged() {
+        for queue in queues.values { queue.tellOfPause() }
+    }
+
     /// Requests that wait for a sequence of this model, or for its room for embeddings.
     package func waiting(model: String) -> Int { queues[model]?.count ?? 0 }
 }
@@ -77,6 +87,7 @@ extension InferenceService {
         try RequestValidation.check(request, limits)
         let consumer = call.caller as? Consumer
         let model = try resolve(request.model, for: consumer)
+        try checkDrain()
         try consumer?.checkTurn()
         if model.state == .ready {
             try CapabilityTable.check(completion: [], model.backend.capabilities, model: model.id)
@@ -84,6 +95,19 @@ extension InferenceService {
         try checkCapabilities(request, model)
         try consumer?.begin(choices: request.choiceCount)
         return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
+    }
+
+    /// Throws where the owner lets no new request begin.
+    private func checkDrain() throws(Status) {
+        if supervisor.hold.isDraining { throw StatusMapping.draining }
+    }
+
+    /// Whether the processes of backends have ended because their owner wants their memory.
+    var isTakenBack: Bool { supervisor.hold.pause == .unloaded }
+
+    /// The status of what ran on a process that is gone.
+    func lost(model: String) -> Status {
+        isTakenBack ? StatusMapping.takenBack(model: model) : StatusMapping.lost(model: model)
     }
 
     /// Names the callers that may share the computed state of a call.
@@ -101,6 +125,7 @@ extension InferenceService {
         try request.check()
         let consumer = call.caller as? Consumer
         let model = try resolve(request.model, for: consumer)
+        try checkDrain()
         try consumer?.checkTurn()
         return EmbeddingTurn(
             request, encoded: encoded, model: model.id, call: call, service: self, completion: completion)
@@ -186,6 +211,7 @@ extension InferenceService {
         try RequestValidation.check(request, limits)
         try RequestValidation.check(request.prompt, for: method)
         let model = try resolve(request.model, for: call.caller as? Consumer)
+        try checkDrain()
         guard model.state == .ready || model.state == .unloaded || model.state == .loading else {
             throw StatusMapping.unavailable(model)
         }
@@ -217,7 +243,7 @@ extension InferenceService {
                 completion(.failure(StatusMapping.notUTF8(model: id)))
             case .success(let answer): completion(.success(answer))
             case .failure(.refused(let fault)): completion(.failure(StatusMapping.status(of: fault, model: id)))
-            case .failure(.lost): completion(.failure(StatusMapping.lost(model: id)))
+            case .failure(.lost): completion(.failure(self.lost(model: id)))
             }
         }
     }
@@ -259,7 +285,8 @@ extension InferenceService {
                 $0.embedding.shorterDimensions = backend.shorterDimensions
             }
             switch model.state {
-            case .ready: $0.state = .ready
+            case _ where supervisor.hold.isDraining: $0.state = .unavailable
+            case .ready: $0.state = supervisor.hold.pause == nil ? .ready : .loading
             case .loading: $0.state = .loading
             case .unloaded: $0.state = .unloaded
             case .unavailable: $0.state = .unavailable

@@ -27,6 +27,9 @@ final class ModelQueue {
     /// The number of turns and embeddings that wait.
     var count: Int { queue.waitingCount + embeddings.waiting.count }
 
+    /// The number of turns and embeddings that run.
+    var runningCount: Int { queue.running.count + embeddings.running.count }
+
     /// The tokens that the running turns have sent.
     var tokensSent: UInt64 { queue.running.values.reduce(0) { $0 + UInt64($1.tokensSent) } }
 
@@ -35,7 +38,10 @@ final class ModelQueue {
         let model = model
         do throws(AdmissionRefusal) {
             if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
-            if queue.begun !== turn { turn.queued(position: try queue.wait(turn), loaded: loadedFraction) }
+            if queue.begun !== turn {
+                turn.queued(position: try queue.wait(turn), loaded: loadedFraction)
+                if let pause = supervisor.hold.pause { turn.tell(ofPause: pause) }
+            }
         } catch {
             return turn.fail(status(of: error, model))
         }
@@ -111,7 +117,12 @@ final class ModelQueue {
         load()
     }
 
-    /// Calls back once the model is ready, or with the status that says that it will not be; bounded by `questionsMax`.
+    /// Tells every turn that it stands still, or goes on.
+    func tellOfPause() {
+        for turn in queue.all { turn.tell(ofPause: supervisor.hold.pause) }
+    }
+
+    /// Calls back once the model is ready and not paused, or with the status that says that it will not be; bounded by `questionsMax`.
     func whenReady(_ body: @escaping @IOLoop (Result<ServedModel, Status>) -> Void) {
         guard questions.count < limits.questionsMax else {
             return body(.failure(StatusMapping.queueFull(model: id, waiting: questions.count)))
@@ -127,7 +138,7 @@ final class ModelQueue {
         guard let model, model.state != .unavailable else {
             return answerQuestions(.failure(model.map(StatusMapping.unavailable) ?? status(of: .unknown, nil)))
         }
-        if model.state == .ready { answerQuestions(.success(model)) }
+        if model.state == .ready, supervisor.hold.pause == nil { answerQuestions(.success(model)) }
     }
 
     private func answerQuestions(_ result: Result<ServedModel, Status>) {

@@ -29,6 +29,19 @@ enum StatusMapping {
             "the backend of '\(model)' was lost; it is being restarted, send the request again", details: [retry])
     }
 
+    /// Its process has ended because the owner of the host wants the memory.
+    static func takenBack(model: String) -> Status {
+        Status(
+            .unavailable,
+            "the owner of this host has taken the machine back, and '\(model)' is not in memory any more; send the request "
+                + "to another host, or again later")
+    }
+
+    static let draining = Status(
+        .unavailable,
+        "the owner of this host lets it finish what it has, and it takes no new requests; send the request to another host"
+    )
+
     /// A retry makes sense only where the backend comes up by itself.
     @IOLoop
     static func unavailable(_ model: ServedModel) -> Status {

@@ -99,6 +99,19 @@ extension Turn {
         passOn()
     }
 
+    /// Tells the consumer that the turn stands still; nil: that it goes on.
+    func tell(ofPause pause: OwnerHold.Pause?) {
+        let actions: TurnState.Actions
+        if pause == nil {
+            actions = state.resumed()
+        } else {
+            state.paused(.owner, "the owner of this host uses the machine, and the turn goes on later")
+            actions = .init()
+        }
+        passOn()
+        perform(actions)
+    }
+
     /// Ends the wait after `max_queue_time`, if the request has one.
     func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
         guard let queueTime else { return }
@@ -201,7 +214,7 @@ extension Turn {
 
     private func lost(choice: Int) {
         set(nil, of: choice)
-        perform(state.lost(choice: choice))
+        perform(service.isTakenBack ? state.fail(StatusMapping.takenBack(model: model)) : state.lost(choice: choice))
     }
 
     /// Passes on what the backend sends of another choice than the first.

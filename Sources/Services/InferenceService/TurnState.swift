@@ -50,6 +50,7 @@ struct TurnState {
     private var others: [ChoiceState]
     private var unread: UnreadWatch
     private var isCancelled = false
+    private var isToldOfPause = false
 
     private let arrived: Monotonic
     private var begun: Monotonic?
@@ -101,6 +102,24 @@ extension TurnState {
                     $0.position = UInt32(clamping: position)
                     if let loaded { $0.loadedFraction = loaded }
                 }))
+    }
+
+    /// Tells the consumer that the turn stands still, unless it has so much to read that it may miss this.
+    mutating func paused(_ reason: Hearth_V1_PauseReason, _ message: String) {
+        guard phase != .over, !isToldOfPause, !ring.isHalfFull else { return }
+        isToldOfPause = ring.append(
+            .paused(
+                .with {
+                    $0.reason = reason
+                    $0.message = message
+                }))
+    }
+
+    /// Tells the consumer that the turn goes on, if it was told that it stands still.
+    mutating func resumed() -> Actions {
+        guard phase != .over, isToldOfPause else { return Actions() }
+        isToldOfPause = false
+        return ring.append(.resumed(.init())) ? Actions() : overflowed()
     }
 
     /// The choice that begins next; nil: none does.

@@ -39,6 +39,20 @@ struct InspectionsTests {
         return try #require(next)
     }
 
+    @Test("one that a pause has ended begins again, before the others")
+    func postponed() throws {
+        var inspections = Inspections()
+        inspections.look([key("x"): try subject("x"), key("y"): try subject("y", weights: "2")])
+        let (first, subject) = try begin(&inspections)
+        inspections.postponed(first, subject)
+        #expect(inspections.isAwaited(first) && inspections[first] == nil)
+        let again = try begin(&inspections)
+        #expect(again.key == first)
+        inspections.look([:])
+        inspections.postponed(again.key, again.subject)
+        expectNone(&inspections)
+    }
+
     /// None may begin now.
     private func expectNone(_ inspections: inout Inspections) {
         let next = inspections.next()

@@ -26,6 +26,8 @@ class Turn:
 
     accepted: pb.Accepted | None = None
     queued: int = 0
+    paused: list = dataclasses.field(default_factory=list)
+    resumed: int = 0
     text: str = ""
     token_ids: list = dataclasses.field(default_factory=list)
     logprobs: list = dataclasses.field(default_factory=list)
@@ -56,6 +58,12 @@ class Turn:
             self.token_ids += event.delta.token_ids
             self.logprobs += event.delta.logprobs.tokens
             self.pieces += event.delta.tool_calls.pieces
+        elif kind == "paused":
+            assert len(self.paused) == self.resumed, "Paused twice"
+            self.paused.append(event.paused)
+        elif kind == "resumed":
+            self.resumed += 1
+            assert len(self.paused) == self.resumed, "Resumed without Paused"
         elif kind == "finished":
             assert self.finished is None, "Finished twice"
             self.finished = event.finished

@@ -38,7 +38,7 @@ func serve(backends: String, policies: String, launcher: String, socket: String)
     supervisor.onChange = { backend in
         switch backend.state {
         case .backingOff, .failed, .stopped: exit(0)
-        case .starting, .loading, .ready, .draining, .waiting, .unloaded: break
+        case .starting, .loading, .ready, .draining, .paused, .waiting, .unloaded: break
         }
     }
     let server = Server()

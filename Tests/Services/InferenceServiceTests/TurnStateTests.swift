@@ -139,6 +139,44 @@ extension TurnStateTests {
         #expect(usage.decodeTime.nanos == 250_000_000)
     }
 
+    @Test func `a turn that stands still says why once, and that it goes on, wherever it is, and only until its end`() {
+        for phase in Phase.allCases {
+            var turn = turn(in: phase)
+            _ = take(&turn)
+            expect(turn.resumed(), .init())
+            turn.paused(.owner, "why")
+            turn.paused(.owner, "why")
+            let told = take(&turn)
+            #expect(told.map(\.paused.message) == (phase == .over ? [] : ["why"]), "\(phase)")
+            #expect(told.allSatisfy { $0.paused.reason == .owner })
+            expect(turn.resumed(), .init())
+            expect(turn.resumed(), .init())
+            #expect(take(&turn).map(\.event) == (phase == .over ? [] : [.resumed(.init())]), "\(phase)")
+        }
+    }
+
+    @Test func `a turn stands still between its events, which are numbered as before`() {
+        var turn = running()
+        _ = came(&turn, "a")
+        turn.paused(.owner, "why")
+        _ = came(&turn, "b")
+        _ = turn.resumed()
+        _ = came(&turn, "c")
+        let events = take(&turn)
+        #expect(events.map(\.seq) == Array(2...6))
+        #expect(events.map(\.delta.text) == ["a", "", "b", "", "c"])
+    }
+
+    @Test func `an owner who pauses without end does not fill the ring of a turn that nobody reads`() {
+        var turn = running()
+        for _ in 0..<limits.turnEventsMax {
+            turn.paused(.owner, "why")
+            expect(turn.resumed(), .init())
+        }
+        #expect(turn.phase == .running && turn.ring.isHalfFull)
+        #expect(turn.ring.eventCount <= limits.turnEventsMax / 2 + 2)
+    }
+
     @Test func `who asks for ids gets those of every token, once`() {
         var turn = running(ids: true)
         _ = came(&turn, "ab", tokens: 2)

@@ -1,0 +1,58 @@
+internal import ArgumentParser
+internal import InferenceMessages
+internal import LinuxSystem
+internal import SwiftProtobuf
+
+struct StopCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop",
+        abstract: "End the agent, and wait until it has ended.",
+        discussion: """
+            It ends as on SIGTERM: it takes no new calls, gives open streams the time that 'hearth serve' was given \
+            with --grace, and ends its backends. The streams of a paused agent end at once. Asked a second time, it \
+            ends at once. What 'hearth pause' and 'hearth drain' have asked for is in force again when it starts.
+
+            EXAMPLES
+              hearth stop
+            """)
+
+    @OptionGroup var owner: OwnerOptions
+
+    mutating func run() async throws {
+        let agent = try await OwnerConnection.open(state: owner.state)
+        let status: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
+        // Opened before it is asked, so that its number is not yet another process's.
+        let process = Self.process(status.pid)
+        let answer: Hearth_Admin_V1_StopResponse = try await agent.ask("Stop", Hearth_Admin_V1_StopRequest())
+        guard let process else {
+            throw Refusal(
+                "the agent was asked to stop; its process (\(answer.pid)) cannot be seen from here, so look there whether "
+                    + "it has ended")
+        }
+        await Self.waitForEnd(process)
+        if owner.json { return Output.json(try answer.jsonString()) }
+        Output.print("The agent with pid \(answer.pid) has ended.")
+    }
+
+    /// Nil where no agent has this process id here: it may run in a PID namespace of its own.
+    private static func process(_ pid: Int32) -> ForeignProcess? {
+        guard let name = try? FileBytes.readPseudo("/proc/\(pid)/comm", max: 64), name == Array("hearth\n".utf8) else {
+            return nil
+        }
+        return try? ForeignProcess(pid)
+    }
+
+    private static func waitForEnd(_ process: ForeignProcess) async {
+        await withCheckedContinuation { continuation in
+            do throws(LinuxError) {
+                try DetachedThread.run {
+                    process.waitForEnd()
+                    continuation.resume()
+                }
+            } catch {
+                process.waitForEnd()
+                continuation.resume()
+            }
+        }
+    }
+}
