@@ -166,6 +166,7 @@ package final class HostAgent {
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }
+        supervisor.onSleep = { [weak self] seconds in self?.inference.hostSlept(seconds: seconds) }
         supervisor.onHold = { [weak self] in
             self?.inference.holdChanged()
             self?.reportHealth()

@@ -78,7 +78,7 @@ final class BackendLoop<Computing: Engine> {
 
     /// Reads and writes what the socket allows, then computes one step if there is one to compute.
     private func turn() throws(End) {
-        if let deadline, step.running.isEmpty && step.embeddings.isEmpty || Monotonic.now() >= deadline {
+        if let deadline, step.running.isEmpty && step.embeddings.isEmpty || Monotonic.awake() >= deadline {
             throw End(status: 0)
         }
         try exchange(waitingNanoseconds: waitNanoseconds())
@@ -93,13 +93,13 @@ final class BackendLoop<Computing: Engine> {
         if socket.output.count <= Limits.steppingOutputBytesMax, step.gather() {
             switch pace {
             case .again: return 0
-            case .at(let moment): wait = Monotonic(nanoseconds: moment).since(Monotonic.now())
+            case .at(let moment): wait = Monotonic(nanoseconds: moment).since(Monotonic.awake())
             case .idle: break
             }
         }
         if !queries.isEmpty { wait = min(wait ?? .max, Limits.queryIntervalNanoseconds) }
         guard let deadline else { return wait }
-        let grace = deadline.since(Monotonic.now())
+        let grace = deadline.since(Monotonic.awake())
         return min(wait ?? grace, grace)
     }
 
@@ -157,7 +157,7 @@ extension BackendLoop {
         case .cancelEmbed(let cancel): try self.cancel(cancel)
         case .ping(let ping): try answer(ping, tokens: step.tokens, sequences: step.running.count)
         case .shutdown(let shutdown):
-            deadline = Monotonic.now().advanced(milliseconds: UInt64(shutdown.graceMilliseconds))
+            deadline = Monotonic.awake().advanced(milliseconds: UInt64(shutdown.graceMilliseconds))
         }
     }
 
@@ -180,7 +180,7 @@ extension BackendLoop {
         let model: LoadedModel
         do throws(EngineFault) {
             model = try engine.load(LoadRequest(load)) { fraction in
-                let now = Monotonic.now()
+                let now = Monotonic.awake()
                 guard now.since(reported) >= Limits.progressIntervalNanoseconds else { return }
                 reported = now
                 report(fraction)
@@ -375,7 +375,7 @@ extension BackendLoop {
 // In the middle of a step. The engine has `engine` and `step`, so nothing here may touch them.
 extension BackendLoop {
     private func attend() {
-        let now = Monotonic.now()
+        let now = Monotonic.awake()
         guard now.since(attended) >= Limits.attentionIntervalNanoseconds, deferredBytes <= Limits.deferredBytesMax
         else { return }
         attended = now

@@ -52,9 +52,9 @@ final class BackendSocket {
 
     /// Writes the output for at most a given time; input is not read meanwhile.
     func flush(milliseconds: UInt64) {
-        let deadline = Monotonic.now().advanced(milliseconds: milliseconds)
+        let deadline = Monotonic.awake().advanced(milliseconds: milliseconds)
         while !output.isEmpty, !isClosed {
-            let rest = deadline.since(Monotonic.now())
+            let rest = deadline.since(Monotonic.awake())
             guard rest > 0 else { return }
             guard let ready = try? Poll.wait(descriptor, for: .writable, nanoseconds: rest) else { return }
             if ready.contains(.writable) {

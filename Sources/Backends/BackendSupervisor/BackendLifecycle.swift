@@ -4,6 +4,7 @@ internal import LinuxSystem
 /// The state machine of one backend's life: events with their times go in, actions come out.
 ///
 /// It holds the arithmetic of timeouts, watchdog, backoff and restart budget, and knows no descriptor, clock or process.
+/// Its times are those of `Monotonic.awake`: a backend computes nothing while the machine sleeps.
 /// Its driver carries every action out, and calls `tick` at `nextDeadline`.
 struct BackendLifecycle {
     let limits: SupervisorConfiguration.Limits
@@ -167,6 +168,13 @@ extension BackendLifecycle {
     /// Sets when its idle model is unloaded; nil: something runs on it, or it is not unloaded by itself.
     mutating func idle(until moment: Monotonic?) -> [Action] {
         if case .ready = phase { restAt = moment }
+        return []
+    }
+
+    /// The machine has slept for so long, of which its clock does not know. An idle model is kept for the time that its
+    /// owner has set, sleep included; in a pause that time stands still.
+    mutating func slept(nanoseconds: UInt64) -> [Action] {
+        if pause == nil { restAt = restAt?.earlier(nanoseconds: nanoseconds) }
         return []
     }
 

@@ -1,6 +1,7 @@
 internal import LinuxSystem
 
-/// Until when an idle model is kept in memory. A request can only add to the time that others have asked for. Pure.
+/// Until when an idle model is kept in memory, by `Monotonic.awake`. A request can only add to the time that others have
+/// asked for. Pure.
 struct KeepAlive: Equatable, Sendable {
     private enum Length: Equatable {
         case seconds(UInt32)
@@ -20,6 +21,9 @@ struct KeepAlive: Equatable, Sendable {
         case (nil, let seconds?): asked = .seconds(seconds)
         }
     }
+
+    /// The machine has slept for so long, which counts as time of which the clock of the others does not know.
+    mutating func slept(nanoseconds: UInt64) { keptUntil = keptUntil?.earlier(nanoseconds: nanoseconds) }
 
     /// The last request has ended. `usualSeconds` hold where there was none; nil: for ever. Returns until when the
     /// model is kept; nil: for ever.

@@ -74,7 +74,7 @@ extension ManagedBackend {
     }
 
     /// Milliseconds until its model is unloaded if no request comes; nil: it is not unloaded by itself, or is not idle.
-    package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.now()) / 1_000_000 } }
+    package var millisecondsToUnload: UInt64? { lifecycle.restAt.map { $0.since(.awake()) / 1_000_000 } }
 
     /// Loads its model for a request; there is memory for it.
     func demand() {
@@ -101,7 +101,7 @@ extension ManagedBackend {
     /// Begins its keep-alive time once nothing runs on it.
     func watchIdleness() {
         guard isOnDemand, lifecycle.state == .ready, isIdle, lifecycle.restAt == nil else { return }
-        let until = keepAlive.becameIdle(usualSeconds: usualKeepAliveSeconds, at: .now())
+        let until = keepAlive.becameIdle(usualSeconds: usualKeepAliveSeconds, at: .awake())
         guard let until else { return }
         apply { life, _ in life.idle(until: until) }
     }

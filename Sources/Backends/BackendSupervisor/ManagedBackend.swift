@@ -276,6 +276,12 @@ extension ManagedBackend {
         apply { $0.restart(then: next, isIdle: self.isIdle, isNow: isNow, at: $1) }
     }
 
+    /// The machine has slept for so long.
+    func slept(nanoseconds: UInt64) {
+        keepAlive.slept(nanoseconds: nanoseconds)
+        apply { life, _ in life.slept(nanoseconds: nanoseconds) }
+    }
+
     /// Calls back once nothing of it computes, or it is not paused any more.
     func whenStill(_ body: @escaping @IOLoop () -> Void) {
         if lifecycle.isStill { body() } else { stillWaiters.append(body) }
@@ -343,11 +349,11 @@ extension ManagedBackend {
 extension ManagedBackend {
     /// Passes an event to the lifecycle, and does what it asks for.
     func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
-        for action in event(&lifecycle, .now()) { carryOut(action) }
+        for action in event(&lifecycle, .awake()) { carryOut(action) }
         deadline?.cancel()
         deadline = lifecycle.nextDeadline.map { due in
             // Rounded up, so that the deadline is over when the timer fires.
-            let wait = (due.since(.now()) + 999_999) / 1_000_000
+            let wait = (due.since(.awake()) + 999_999) / 1_000_000
             return IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.deadlinePassed() }
         }
         noteChange()

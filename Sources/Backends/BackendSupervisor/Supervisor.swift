@@ -22,6 +22,9 @@ package final class Supervisor {
     /// Called when the owner's hold has changed: after computing has stopped, and before requests begin again.
     package var onHold: (@IOLoop () -> Void)?
 
+    /// Called with the seconds for which the machine has slept, within a second of its waking.
+    package var onSleep: (@IOLoop (UInt64) -> Void)?
+
     /// What the owner has asked of the whole agent.
     package var hold: OwnerHold { setting.hold }
 
@@ -56,6 +59,7 @@ package final class Supervisor {
     /// Backends that were removed from the folder and have not ended yet.
     private var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
+    private var sleepWatch = SleepWatch()
     private var lastLook: Task<Void, Never>?
     /// Why the folder could not be looked at last time; empty when it could.
     private var lastFailure = ""
@@ -185,11 +189,20 @@ extension Supervisor {
             catalog.isSettling
             ? min(limits.settledMilliseconds, limits.rescanMilliseconds) : limits.rescanMilliseconds
         rescanTimer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in
+            self?.lookForSleep()
             Task {
                 await self?.rescan()
                 if self?.isStopping == false { self?.scheduleRescan() }
             }
         }
+    }
+
+    private func lookForSleep() {
+        guard let slept = sleepWatch.look() else { return }
+        let seconds = slept / 1_000_000_000
+        logger.notice("the machine has slept for \(seconds) s; deadlines have gone on, and no backend is blamed for it")
+        for backend in backends + leaving { backend.slept(nanoseconds: slept) }
+        onSleep?(seconds)
     }
 
     private func adopt(_ catalog: BackendCatalog) {

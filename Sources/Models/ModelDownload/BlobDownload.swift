@@ -30,7 +30,7 @@ final class BlobDownload {
     private var hash = SHA256()
     private var pieceOffset: UInt64 = 0
     private var pieceCount: UInt64 = 0
-    private var pieceBegan = Monotonic.now()
+    private var pieceBegan = Monotonic.awake()
     private var position: UInt64 = 0
     private var limit: UInt64?
     private var received: UInt64 = 0
@@ -169,8 +169,8 @@ extension BlobDownload {
         if !broughtSomething {
             report(PullEvent(.note, "\(failure.description); trying again in \((milliseconds + 999) / 1_000) s"))
         }
-        let end = Monotonic.now().advanced(milliseconds: milliseconds)
-        while Monotonic.now() < end {
+        let end = Monotonic.awake().advanced(milliseconds: milliseconds)
+        while Monotonic.awake() < end {
             try Interruption.check()
             usleep(50_000)
         }
@@ -218,7 +218,7 @@ extension BlobDownload {
         position += UInt64(bytes.count)
         pieceCount += UInt64(bytes.count)
         received += UInt64(bytes.count)
-        if pieceCount >= ArrivedRanges.pieceBytes || Monotonic.now().since(pieceBegan) >= Self.pieceNanoseconds {
+        if pieceCount >= ArrivedRanges.pieceBytes || Monotonic.awake().since(pieceBegan) >= Self.pieceNanoseconds {
             try closePiece()
         }
         report(PullEvent(.downloading, done: ranges.byteCount + pieceCount, total: size ?? 0))
@@ -265,7 +265,7 @@ extension BlobDownload {
         hash = SHA256()
         pieceOffset = offset
         pieceCount = 0
-        pieceBegan = .now()
+        pieceBegan = .awake()
     }
 
     private func closePiece() throws {

@@ -22,7 +22,7 @@ struct CallSupervision: ~Copyable {
     /// The launcher's exec, while it waits.
     private var execution: SeccompListener.Waiting?
     private var kinds: CallKinds
-    private var lastReport = Monotonic.now()
+    private var lastReport = Monotonic.awake()
 
     init(listener: CInt, plan: LaunchPlan, filter: FilterProgram) {
         self.listener = SeccompListener(owning: listener)
@@ -36,7 +36,7 @@ struct CallSupervision: ~Copyable {
     /// The time until grown counts are reported; nil when none have grown.
     var nanosecondsToReport: Int64? {
         guard kinds.hasNews else { return nil }
-        let passed = Monotonic.now().since(lastReport)
+        let passed = Monotonic.awake().since(lastReport)
         return passed >= Self.secondInNanoseconds ? 0 : Int64(Self.secondInNanoseconds - passed)
     }
 
@@ -104,7 +104,7 @@ struct CallSupervision: ~Copyable {
 
     /// Reports new kinds and grown counts to the agent. A report for which the socket has no room is sent next time.
     mutating func report() {
-        lastReport = .now()
+        lastReport = .awake()
         for index in kinds.indices where kinds.isNews(index) {
             guard AgentSocket.offer(.supervised(kinds[index])) else { return }
             kinds.told(index)

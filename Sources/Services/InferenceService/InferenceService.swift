@@ -65,6 +65,12 @@ package final class InferenceService: Service {
         for queue in queues.values { queue.tellOfPause() }
     }
 
+    /// Tells every turn, unless it stands still anyway, that the machine has slept.
+    package func hostSlept(seconds: UInt64) {
+        guard supervisor.hold.pause == nil else { return }
+        for queue in queues.values { queue.tellOfSleep(seconds: seconds) }
+    }
+
     /// Requests that wait for a sequence of this model, or for its room for embeddings.
     package func waiting(model: String) -> Int { queues[model]?.count ?? 0 }
 }

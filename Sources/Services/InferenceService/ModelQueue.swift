@@ -122,6 +122,11 @@ final class ModelQueue {
         for turn in queue.all { turn.tell(ofPause: supervisor.hold.pause) }
     }
 
+    /// Tells every turn for how long the machine has slept.
+    func tellOfSleep(seconds: UInt64) {
+        for turn in queue.all { turn.tellOfSleep(seconds: seconds) }
+    }
+
     /// Calls back once the model is ready and not paused, or with the status that says that it will not be; bounded by `questionsMax`.
     func whenReady(_ body: @escaping @IOLoop (Result<ServedModel, Status>) -> Void) {
         guard questions.count < limits.questionsMax else {
@@ -186,7 +191,7 @@ final class ModelQueue {
         guard queue.watch() else { return }
         IOLoop.schedule(afterMilliseconds: limits.unreadCheckMilliseconds) { [weak self] in
             guard let self else { return }
-            let now = Monotonic.now()
+            let now = Monotonic.awake()
             let unread = queue.unread(at: now) { $0.unreadSince(at: now) }
             for turn in unread.asked { turn.askWhatWasRead() }
             for turn in unread.ended {

@@ -69,7 +69,8 @@ final class Turn: SequenceHandler {
         self.consumer = consumer
         state = TurnState(
             request, model: model,
-            creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens, limits: limits, arrived: .now())
+            creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens, limits: limits,
+            arrived: .awake())
     }
 
     var isOver: Bool { state.phase == .over }
@@ -112,6 +113,14 @@ extension Turn {
         perform(actions)
     }
 
+    /// Tells the consumer why nothing came for so long, and that it goes on.
+    func tellOfSleep(seconds: UInt64) {
+        state.paused(.hostAsleep, "this host slept for \(seconds) s")
+        let actions = state.resumed()
+        passOn()
+        perform(actions)
+    }
+
     /// Ends the wait after `max_queue_time`, if the request has one.
     func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
         guard let queueTime else { return }
@@ -133,7 +142,7 @@ extension Turn {
             fail(error)
             return true
         }
-        let now = Monotonic.now()
+        let now = Monotonic.awake()
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
         let wanted = state.wanted(
             choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
@@ -197,7 +206,7 @@ extension Turn {
 
     @inline(__always)
     private func received(_ run: TokenRunView, choice: Int) {
-        let now = Monotonic.now()
+        let now = Monotonic.awake()
         let actions = state.came(run, choice: choice, at: now)
         passOn()
         perform(actions)
@@ -206,7 +215,7 @@ extension Turn {
 
     private func finished(_ finish: Finish, choice: Int) {
         set(nil, of: choice)
-        let actions = state.finished(finish, choice: choice, at: .now())
+        let actions = state.finished(finish, choice: choice, at: .awake())
         // Of the last choice the events go with the end.
         if actions.ending == nil { passOn() }
         perform(actions)
@@ -241,7 +250,7 @@ extension Turn {
 extension Turn {
     /// The consumer's `Cancel`: `Finished` and `Usage` follow.
     func cancel() {
-        let actions = state.cancel(at: .now())
+        let actions = state.cancel(at: .awake())
         if actions.ending == nil { passOn() }
         perform(actions)
     }
@@ -255,7 +264,7 @@ extension Turn {
     /// The consumer has read enough of what was waiting for it.
     func sendBufferDrained() {
         passOn()
-        goOnWithAll(at: .now())
+        goOnWithAll(at: .awake())
     }
 
     /// Gives the call as many of the events as it takes now, or all.
@@ -291,7 +300,7 @@ extension Turn {
         budgetTimer = IOLoop.schedule(afterMilliseconds: max(consumer.millisecondsUntilTokens, 100)) { [weak self] in
             guard let self else { return }
             budgetTimer = nil
-            goOnWithAll(at: .now())
+            goOnWithAll(at: .awake())
         }
     }
 }

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 int hearth_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
@@ -105,4 +106,10 @@ int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int hearth_rename_without_replacing(int old_folder, const char *old_name, int new_folder, const char *new_name) {
     return renameat2(old_folder, old_name, new_folder, new_name, RENAME_NOREPLACE);
+}
+
+uint64_t hearth_awake_nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }

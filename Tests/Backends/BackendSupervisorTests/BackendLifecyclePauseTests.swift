@@ -172,6 +172,27 @@ struct BackendLifecyclePauseTests {
         #expect(life.drain?.until == moment(8_000 + limits.drainMilliseconds))
     }
 
+    @Test("a sleep of the machine counts as idle time of a model, unless it is paused, and as nothing else")
+    func slept() {
+        let second: UInt64 = 1_000_000_000
+        for stage in Stage.allCases {
+            var life = life(in: stage)
+            let before = (phase: life.phase, deadline: life.nextDeadline)
+            expect(life.slept(nanoseconds: 60 * second), [])
+            #expect(life.phase == before.phase && life.nextDeadline == before.deadline, "\(stage)")
+        }
+        var idle = life(in: .ready)
+        _ = idle.idle(until: moment(100_000))
+        _ = idle.slept(nanoseconds: 60 * second)
+        #expect(idle.restAt == moment(40_000))
+        _ = idle.pause(endingFor: nil, at: begin)
+        _ = idle.slept(nanoseconds: 60 * second)
+        #expect(idle.restAt == moment(40_000))
+        _ = idle.goOn(at: begin)
+        _ = idle.slept(nanoseconds: 60 * second)
+        expect(idle.tick(at: begin), [.shutDown(graceMilliseconds: limits.replaceGraceMilliseconds)])
+    }
+
     @Test("a frozen process that is to end is killed, because it cannot end by itself")
     func endsFrozen() {
         var stopped = life(in: .ready)

@@ -32,6 +32,16 @@ struct KeepAliveTests {
         #expect(idle(&keep, after: [0], at: 400) == at(400))
     }
 
+    @Test("a sleep of the machine brings the end of the time nearer that requests have asked for")
+    func slept() {
+        var keep = KeepAlive()
+        #expect(idle(&keep, after: [60], at: 200) == at(260))
+        keep.slept(nanoseconds: 40_000_000_000)
+        #expect(idle(&keep, after: [0], at: 210) == at(220))
+        keep.slept(nanoseconds: 40_000_000_000)
+        #expect(idle(&keep, after: [0], at: 215) == at(215))
+    }
+
     @Test("who wants it for ever gets it for ever")
     func forever() {
         var keep = KeepAlive()

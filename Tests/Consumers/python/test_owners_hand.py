@@ -91,7 +91,9 @@ def test_requests_wait_for_the_end_of_a_pause_and_their_own_times_go_on():
             call = stub.Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.paused)
             assert turn.queued == 1 and turn.accepted is None
-            counting = asyncio.create_task(asyncio.wait_for(stub.CountTokens(request), 60))
+            counting = asyncio.ensure_future(stub.CountTokens(request, timeout=60))
+            vector = pb.EmbedRequest(model="echo", inputs=[pb.EmbedInput(text="waits")])
+            embedding = asyncio.ensure_future(stub.Embed(vector, timeout=60))
             error, events = await first_failure(stub.Generate(request, timeout=0.5))
             assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert [event.WhichOneof("event") for event in events] == ["queued", "paused"]
@@ -100,15 +102,15 @@ def test_requests_wait_for_the_end_of_a_pause_and_their_own_times_go_on():
             error, _ = await first_failure(stub.Generate(impatient))
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "max_queue_time" in error.details()
             status = agent.status()
-            assert status["hold"] == {"pause": "frozen"} and status["backends"][0]["waiting"] == 1
+            assert status["hold"] == {"pause": "frozen"} and status["backends"][0]["waiting"] == 2
             for command in ("status", "ps", "backends"):
                 assert "paused: backends stand still" in await hearth(agent, command)
             assert samples(agent)[("hearth_paused",)] == 1 and samples(agent)[("hearth_backend_ready", ("backend", "echo"), ("model", "echo"))] == 0
-            assert not counting.done()
+            assert not counting.done() and not embedding.done()
             await hearth(agent, "resume")
             echo.check(await read_turn(call, turn), request)
             assert turn.resumed == 1
-            assert (await counting).tokens == 1
+            assert (await counting).tokens == 1 and len((await embedding).embeddings) == 1
             assert "hold" not in agent.status() and samples(agent)[("hearth_paused",)] == 0
 
     with Agent() as agent:

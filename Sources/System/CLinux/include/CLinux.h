@@ -42,6 +42,9 @@ int hearth_processor_level(void);
 // malloc_trim(3): gives the system what was freed, of all arenas.
 void hearth_trim_memory(void);
 
+// clock_gettime(2), CLOCK_MONOTONIC, in nanoseconds.
+uint64_t hearth_awake_nanoseconds(void);
+
 // pipe2(2) with O_CLOEXEC.
 int hearth_pipe(int ends[2]);
 
