@@ -2,16 +2,11 @@ package import InferenceMessages
 internal import StrictJSON
 
 /// A request of OpenAI's `/v1/chat/completions`, in the terms of hearth.v1.
-package struct ChatCompletionRequest: Equatable, Sendable {
-    /// What the agent is asked.
+package struct ChatCompletionRequest: Equatable, TurnRequest {
     package var generate: Hearth_V1_GenerateRequest
-    /// Whether the answer comes in chunks.
     package var streams: Bool
     /// Whether a stream ends with a chunk of what it cost.
     package var includesUsage: Bool
-
-    /// The deepest nesting of a request: that of a schema, and what stands around it.
-    static let nestingMax = JSONObjectScan.nestingMax + 8
 
     /// Fields that change nothing in the answer, and are accepted with any value.
     package static let withoutEffect: Set<String> = [
@@ -32,17 +27,9 @@ package struct ChatCompletionRequest: Equatable, Sendable {
         "top_k", "top_logprobs", "top_p",
     ]
 
-    /// Reads the body of a request. Throws 400 with the path of the field that is wrong, or that this host does not
-    /// take. Limits of numbers and lengths are the agent's, which names them.
     package init(_ body: [UInt8]) throws(HTTPFailure) {
-        let root: JSONNode
-        do throws(JSONError) {
-            root = try JSONNode.parse(body, file: "", nestingMax: Self.nestingMax)
-        } catch {
-            throw .invalid(nil, "the body is no JSON that can be read: line \(error.line): \(error.message)")
-        }
         let request = try RequestObject(
-            root, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
+            body: body, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
         if try request.bool("store") == true {
             throw request.failure("store", "cannot be true: nothing is stored here")
         }
@@ -73,7 +60,8 @@ package struct ChatCompletionRequest: Equatable, Sendable {
         }
     }
 
-    /// The path in this protocol of a field of hearth.v1 that the agent refused; nil where it has none.
+    package func answer(_ stamp: AnswerStamp) -> ChatCompletionAnswer { ChatCompletionAnswer(to: self, stamp) }
+
     package static func param(_ field: String) -> String? {
         for (own, theirs) in paths where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
             return theirs + field.dropFirst(own.count)
