@@ -4,6 +4,17 @@ package enum HTTPDialect: Sendable {
     case ollama
     case anthropic
 
+    /// The protocol that a path belongs to.
+    package init(path: String) {
+        if path.hasPrefix("/api/") {
+            self = .ollama
+        } else if path == "/v1/messages" || path.hasPrefix("/v1/messages/") {
+            self = .anthropic
+        } else {
+            self = .openAI
+        }
+    }
+
     /// The media type of a stream (RFC 9110, section 8.3.1).
     package var streamMediaType: String {
         switch self {

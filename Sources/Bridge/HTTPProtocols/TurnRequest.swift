@@ -1,12 +1,15 @@
 package import InferenceMessages
 
-/// The body of a request in another protocol that asks for one turn, in the terms of hearth.v1.
-package protocol TurnRequest: Sendable {
-    associatedtype Answer: TurnAnswer
-
+/// The body of a request in another protocol.
+package protocol HTTPRequestBody: Sendable {
     /// Reads the body. Throws 400 with the path of the field that is wrong, or that this host does not take. Limits of
     /// numbers and lengths are the agent's, which names them.
     init(_ body: [UInt8]) throws(HTTPFailure)
+}
+
+/// A request that asks for one turn, in the terms of hearth.v1.
+package protocol TurnRequest: HTTPRequestBody {
+    associatedtype Answer: TurnAnswer
 
     /// What the agent is asked.
     var generate: Hearth_V1_GenerateRequest { get }
@@ -17,7 +20,7 @@ package protocol TurnRequest: Sendable {
     func answer(_ stamp: AnswerStamp) -> Answer
 
     /// The path in this protocol of a field of hearth.v1 that the agent refused; nil where it has none.
-    static func param(_ field: String) -> String?
+    @Sendable static func param(_ field: String) -> String?
 }
 
 /// What tells an answer from all others, chosen by the bridge.
@@ -61,7 +64,7 @@ extension TurnAnswer {
 
 extension HTTPFailure {
     /// The agent broke hearth.v1: 502.
-    static func broken(_ what: String) -> HTTPFailure {
+    package static func broken(_ what: String) -> HTTPFailure {
         HTTPFailure(502, type: "server_error", "the agent sent \(what); the answer is not whole, ask again")
     }
 }
