@@ -105,12 +105,13 @@ extension Hearth_V1_GenerateRequest {
         guard let mode = Self.choices[try choice.required("mode")] else {
             throw choice.failure("mode", "must be \"auto\", \"none\" or \"required\"")
         }
+        let names = Set(tools.tools.map(\.name))
         var allowed: Set<String> = []
         for (index, node) in try (choice.list("tools") ?? []).enumerated() {
             let entry = try RequestObject(node, at: "\(choice.place("tools"))[\(index)]", known: ["name", "type"])
             guard try entry.required("type") == "function" else { throw entry.failure("type", "must be \"function\"") }
             let name = try entry.required("name")
-            guard tools.tools.contains(where: { $0.name == name }) else {
+            guard names.contains(name) else {
                 throw entry.failure("name", "is none of those in 'tools'")
             }
             allowed.insert(name)

@@ -102,8 +102,10 @@ extension Hearth_V1_Messages {
     private mutating func change(
         if hasRoom: (Hearth_V1_Message) -> Bool, by body: (inout Hearth_V1_Message) -> Void
     ) {
-        if let last = messages.last, last.role == .assistant, hasRoom(last) {
-            body(&messages[messages.count - 1])
+        // The message is changed in its place: it may have many calls.
+        let last = messages.count - 1
+        if last >= 0, messages[last].role == .assistant, hasRoom(messages[last]) {
+            body(&messages[last])
         } else {
             var message = Hearth_V1_Message()
             message.role = .assistant
