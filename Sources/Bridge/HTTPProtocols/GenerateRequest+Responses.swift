@@ -36,6 +36,7 @@ extension Hearth_V1_GenerateRequest {
 
     /// Reads the tools; returns them as an answer shows them.
     mutating func readResponsesTools(_ request: RequestObject) throws(HTTPFailure) -> [JSONOutput] {
+        var taken: [Hearth_V1_Tool] = []
         var shown: [JSONOutput] = []
         for (index, node) in try (request.list("tools") ?? []).enumerated() {
             let path = "tools[\(index)]"
@@ -55,7 +56,7 @@ extension Hearth_V1_GenerateRequest {
             tool.description_p = description ?? ""
             let parameters = try entry.objectText("parameters")
             tool.parameters = parameters ?? ""
-            tools.tools.append(tool)
+            taken.append(tool)
             // Arguments are held to their schema as far as the model's format allows, whether or not it says `strict`.
             shown.append(
                 .object([
@@ -65,8 +66,11 @@ extension Hearth_V1_GenerateRequest {
                     ("strict", try entry.bool("strict").map { .bool($0) } ?? .null),
                 ]))
         }
-        // Some clients always send this one.
-        if let flag = try request.bool("parallel_tool_calls"), hasTools { tools.parallelCalls = flag }
+        let isParallel = try request.bool("parallel_tool_calls")
+        // Some clients always send the other one.
+        guard !taken.isEmpty else { return [] }
+        tools.tools = taken
+        if let isParallel { tools.parallelCalls = isParallel }
         return shown
     }
 
