@@ -50,7 +50,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
         case .delta(let delta): return receive(delta, of: try choice(of: event))
         case .finished(let finished):
             let index = try choice(of: event)
-            let reason = try Self.reason(finished.reason)
+            let reason = try finished.reason.openAI()
             choices[index].finishReason = reason
             guard streams else { return [] }
             return opening(of: index) + [chunk(index, delta: [], finishReason: .string(reason))]
@@ -58,7 +58,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
             guard !isComplete, choices.allSatisfy({ $0.finishReason != nil }) else { throw .broken("an early end") }
             isComplete = true
             self.usage = usage
-            return streams && includesUsage ? [envelope([], usage: Self.object(usage))] : []
+            return streams && includesUsage ? [envelope([], usage: JSONOutput(usage))] : []
         case .queued, nil: return []
         }
     }
@@ -68,7 +68,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
         return .object([
             ("id", .string(id)), ("object", .string("chat.completion")), ("created", .integer(created)),
             ("model", .string(model)),
-            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", Self.object(usage)),
+            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", JSONOutput(usage)),
         ])
     }
 
@@ -77,16 +77,6 @@ package struct ChatCompletionAnswer: TurnAnswer {
             throw .broken("a piece of a choice that is not open")
         }
         return Int(event.choice)
-    }
-
-    private static func reason(_ reason: Hearth_V1_FinishReason) throws(HTTPFailure) -> String {
-        switch reason {
-        case .stop: return "stop"
-        case .length: return "length"
-        case .toolCalls: return "tool_calls"
-        // Nothing here cancels a turn and goes on reading it.
-        case .cancelled, .unspecified, .UNRECOGNIZED: throw .broken("an end without a reason that is known here")
-        }
     }
 }
 
@@ -199,31 +189,7 @@ extension ChatCompletionAnswer {
 
 // What both have.
 extension ChatCompletionAnswer {
-    private static func object(_ usage: Hearth_V1_Usage) -> JSONOutput {
-        .object([
-            ("prompt_tokens", .integer(Int64(usage.promptTokens))),
-            ("completion_tokens", .integer(Int64(usage.completionTokens))),
-            ("total_tokens", .integer(Int64(usage.promptTokens) + Int64(usage.completionTokens))),
-            (
-                "prompt_tokens_details",
-                .object([("cached_tokens", .integer(Int64(usage.cachedPromptTokens)))])
-            ),
-        ])
-    }
-
     private static func object(_ tokens: [Hearth_V1_TokenLogprob]) -> JSONOutput {
-        let entries = tokens.map { token in
-            let likeliest = token.alternatives.map { JSONOutput.object(members([UInt8]($0.text), $0.logprob)) }
-            return JSONOutput.object(members([UInt8](token.text), token.logprob) + [("top_logprobs", .list(likeliest))])
-        }
-        return .object([("content", .list(entries)), ("refusal", .null)])
-    }
-
-    /// The bytes are the token's own; its text has U+FFFD where they are no UTF-8.
-    private static func members(_ bytes: [UInt8], _ logprob: Float) -> [(String, JSONOutput)] {
-        [
-            ("token", .string(String(decoding: bytes, as: UTF8.self))), ("logprob", .number(Double(logprob))),
-            ("bytes", .list(bytes.map { .integer(Int64($0)) })),
-        ]
+        .object([("content", JSONOutput(tokens)), ("refusal", .null)])
     }
 }

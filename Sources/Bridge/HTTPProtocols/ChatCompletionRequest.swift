@@ -37,11 +37,7 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
         {
             throw request.failure("modalities", "may only be [\"text\"]: answers are text")
         }
-        streams = try request.bool("stream") ?? false
-        let options = try request.object(
-            "stream_options", known: ["include_usage"], withoutEffect: ["include_obfuscation"])
-        if options != nil, !streams { throw request.failure("stream_options", "needs 'stream' to be true") }
-        includesUsage = try options?.bool("include_usage") ?? false
+        (streams, includesUsage) = try request.streaming()
 
         generate = Hearth_V1_GenerateRequest()
         generate.model = try request.string("model") ?? ""
@@ -62,23 +58,15 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
 
     package func answer(_ stamp: AnswerStamp) -> ChatCompletionAnswer { ChatCompletionAnswer(to: self, stamp) }
 
-    package static func param(_ field: String) -> String? {
-        for (own, theirs) in paths where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
-            return theirs + field.dropFirst(own.count)
-        }
-        return field
-    }
+    package static func param(_ field: String) -> String? { FieldPaths.own(field, paths) }
 
     /// The longer ones first.
-    private static let paths: [(String, String)] = [
-        ("messages.messages", "messages"), ("prompt", "messages"), ("tools.tools", "tools"),
-        ("tools.required_tool", "tool_choice"), ("tools.choice", "tool_choice"),
-        ("tools.parallel_calls", "parallel_tool_calls"), ("format.json_schema", "response_format.json_schema.schema"),
-        ("format", "response_format"), ("output.logprobs", "top_logprobs"), ("stopping.max_tokens", "max_tokens"),
-        ("stopping.min_tokens", "min_tokens"), ("stopping.stop", "stop"), ("sampling.logit_bias", "logit_bias"),
-        ("sampling.temperature", "temperature"), ("sampling.top_p", "top_p"), ("sampling.top_k", "top_k"),
-        ("sampling.min_p", "min_p"), ("sampling.frequency_penalty", "frequency_penalty"),
-        ("sampling.presence_penalty", "presence_penalty"), ("sampling.repetition_penalty", "repetition_penalty"),
-        ("choices", "n"),
-    ]
+    private static let paths: [(String, String)] =
+        [
+            ("messages.messages", "messages"), ("prompt", "messages"), ("tools.tools", "tools"),
+            ("tools.required_tool", "tool_choice"), ("tools.choice", "tool_choice"),
+            ("tools.parallel_calls", "parallel_tool_calls"),
+            ("format.json_schema", "response_format.json_schema.schema"), ("format", "response_format"),
+            ("output.logprobs", "top_logprobs"), ("stopping.max_tokens", "max_tokens"),
+        ] + FieldPaths.openAI
 }
