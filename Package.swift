@@ -179,7 +179,7 @@ var targets: [Target] = [
         ]),
 
     // The door for HTTP: other protocols in the terms of hearth.v1.
-    library("HTTPProtocols", in: "Bridge", ["GRPC", "InferenceMessages", "StrictJSON", protobuf]),
+    library("HTTPProtocols", in: "Bridge", ["BaseEncodings", "GRPC", "InferenceMessages", "StrictJSON", protobuf]),
 
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
