@@ -29,15 +29,7 @@ package enum HTTPDialect: Sendable {
         case .openAI: failure.object
         case .ollama: .object([("error", .string(failure.description))])
         case .anthropic:
-            .object([
-                ("type", .string("error")),
-                (
-                    "error",
-                    .object([
-                        ("type", .string(Self.anthropicType(failure))), ("message", .string(failure.description)),
-                    ])
-                ),
-            ])
+            .object([("type", .string("error")), ("error", Self.anthropicError(failure))])
         }
     }
 
@@ -48,6 +40,14 @@ package enum HTTPDialect: Sendable {
         case .anthropic: ServerSentEvents.event(body(failure), named: "error")
         case .ollama: body(failure).text + "\n"
         }
+    }
+
+    private static func anthropicError(_ failure: HTTPFailure) -> JSONOutput {
+        var members: [(String, JSONOutput)] = [
+            ("type", .string(anthropicType(failure))), ("message", .string(failure.description)),
+        ]
+        if let code = failure.code { members.append(("details", .object([("error_code", .string(code))]))) }
+        return .object(members)
     }
 
     /// Anthropic's classes of errors go by the status code.
