@@ -142,10 +142,13 @@ extension HostConfiguration {
         } catch {
             throw HostError("http \(error)")
         }
+        guard case .internet = address else {
+            throw HostError("http \(address): write HOST:PORT, such as 127.0.0.1:8080")
+        }
         guard address.isLocal else {
             throw HostError(
                 "http is refused on \(address), which other machines can reach: the bridge has no TLS yet; serve it on "
-                    + "127.0.0.1, [::1] or unix:PATH, and put a proxy with TLS before it")
+                    + "127.0.0.1 or [::1], and put a proxy with TLS before it")
         }
         return address
     }

@@ -1,15 +1,12 @@
 package import InferenceMessages
 
-/// The body of a request in another protocol.
-package protocol HTTPRequestBody: Sendable {
+/// The body of a request in another protocol that asks for one turn, in the terms of hearth.v1.
+package protocol TurnRequest: Sendable {
+    associatedtype Answer: TurnAnswer
+
     /// Reads the body. Throws 400 with the path of the field that is wrong, or that this host does not take. Limits of
     /// numbers and lengths are the agent's, which names them.
     init(_ body: [UInt8]) throws(HTTPFailure)
-}
-
-/// A request that asks for one turn, in the terms of hearth.v1.
-package protocol TurnRequest: HTTPRequestBody {
-    associatedtype Answer: TurnAnswer
 
     /// What the agent is asked.
     var generate: Hearth_V1_GenerateRequest { get }

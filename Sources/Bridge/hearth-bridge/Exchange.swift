@@ -53,9 +53,11 @@ struct Exchange: Sendable {
         }
     }
 
-    /// The body, read as this request.
-    func read<Body: HTTPRequestBody>(_: Body.Type) async throws(HTTPFailure) -> Body {
-        try await bridge.reader.read(Body.self, body())
+    /// The body, read as a request.
+    func read<Body: Sendable>(
+        _ make: @Sendable ([UInt8]) throws(HTTPFailure) -> Body
+    ) async throws(HTTPFailure) -> Body {
+        try await bridge.reader.read(body(), make)
     }
 
     /// Asks the agent what it answers without a model, or in one message.
@@ -85,11 +87,44 @@ struct Exchange: Sendable {
     }
 }
 
+// What Ollama's and Anthropic's clients ask in their own way.
+extension Exchange {
+    /// Whether the client speaks Anthropic's protocol, which shares paths with OpenAI's.
+    var isAnthropic: Bool { request.headers[.anthropicVersion] != nil }
+
+    /// A request without a prompt is about the model alone.
+    func ollamaTurn<Asked: OllamaTurnRequest>(_: Asked.Type) async throws(HTTPFailure) -> Response {
+        let asked = try await read { (bytes) throws(HTTPFailure) in try Asked(bytes) }
+        guard asked.meaning == .turn else {
+            try await load(asked.generate.model, asked.generate.keepAlive, asked.meaning)
+            return .json(asked.objectWithoutTurn(.now()))
+        }
+        return try await turn(asked)
+    }
+
+    /// Has the agent load a model, by a question that needs it. Throws 403 for one that is to be given up: other
+    /// consumers may use it.
+    func load(
+        _ model: String, _ keepAlive: Google_Protobuf_Duration, _ meaning: OllamaMeaning
+    ) async throws(HTTPFailure) {
+        guard meaning != .unload else {
+            throw HTTPFailure(
+                403, type: "permission_error", code: "permission_denied",
+                "when a model is given up is this host's owner's to say: 'hearth serve --keep-alive'")
+        }
+        var question = Hearth_V1_GenerateRequest()
+        question.model = model
+        question.keepAlive = keepAlive
+        question.text = " "
+        let _: Hearth_V1_CountTokensResponse = try await ask("CountTokens", question)
+    }
+}
+
 // Turns.
 extension Exchange {
     /// Has the agent take a turn, and answers with what it says.
     func turn<Asked: TurnRequest>(_: Asked.Type) async throws(HTTPFailure) -> Response {
-        let asked = try await read(Asked.self)
+        let asked = try await read { (bytes) throws(HTTPFailure) in try Asked(bytes) }
         return try await turn(asked)
     }
 
@@ -168,5 +203,6 @@ extension AnswerStamp {
 
 extension HTTPField.Name {
     static let apiKey = HTTPField.Name("x-api-key")!
+    static let anthropicVersion = HTTPField.Name("anthropic-version")!
     static let accelBuffering = HTTPField.Name("x-accel-buffering")!
 }

@@ -91,7 +91,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var readable: [String] = []
     @Option(name: .customLong("device"), help: .setting(.devices, "path"))
     var devices: [String] = []
-    @Option(help: .setting(.http, "host:port|unix:path"))
+    @Option(help: .setting(.http, "host:port"))
     var http: String?
     @Option(name: .customLong("http-name"), help: .setting(.httpNames, "name"))
     var httpNames: [String] = []
