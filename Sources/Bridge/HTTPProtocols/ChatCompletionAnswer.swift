@@ -160,7 +160,7 @@ extension ChatCompletionAnswer {
         var message: [(String, JSONOutput)] = [
             ("role", .string("assistant")),
             ("content", choice.content.isEmpty && !choice.calls.isEmpty ? .null : .string(choice.content)),
-            ("refusal", .null),
+            ("refusal", .null), ("annotations", .list([])),
         ]
         if !choice.reasoning.isEmpty { message.append(("reasoning_content", .string(choice.reasoning))) }
         if !choice.calls.isEmpty {

@@ -178,7 +178,7 @@ extension MessagesAnswer {
         switch block.kind {
         case .thinking:
             .object([("type", .string("thinking")), ("thinking", .string(block.text)), ("signature", .string(""))])
-        case .text: .object([("type", .string("text")), ("text", .string(block.text))])
+        case .text: .object([("type", .string("text")), ("text", .string(block.text)), ("citations", .null)])
         case .call:
             .object([
                 ("type", .string("tool_use")), ("id", .string(block.id)), ("name", .string(block.name)),
@@ -221,17 +221,21 @@ extension MessagesAnswer {
         .object([
             ("id", .string(id)), ("type", .string("message")), ("role", .string("assistant")),
             ("model", .string(model)), ("content", .list(content)), ("stop_reason", stopReason),
-            ("stop_sequence", stopSequence), ("usage", usageObject),
+            ("stop_sequence", stopSequence), ("stop_details", .null), ("container", .null), ("usage", usageObject),
         ])
     }
 
+    /// The members that say nothing here are there all the same: clients demand them.
+    ///
     /// The tokens of a prompt are those that were computed and those that did not have to be, told apart.
     private var usageObject: JSONOutput {
         .object([
             ("input_tokens", .integer(max(0, Int64(usage.promptTokens) - Int64(usage.cachedPromptTokens)))),
             ("cache_creation_input_tokens", .integer(0)),
             ("cache_read_input_tokens", .integer(Int64(usage.cachedPromptTokens))),
-            ("output_tokens", .integer(Int64(usage.completionTokens))),
+            ("output_tokens", .integer(Int64(usage.completionTokens))), ("cache_creation", .null),
+            ("inference_geo", .null), ("output_tokens_details", .null), ("server_tool_use", .null),
+            ("service_tier", .null),
         ])
     }
 }

@@ -153,9 +153,9 @@ struct ChatCompletionAnswerTests {
         #expect(try texts(&answer, events) == [])
         #expect(answer.object == nil)
         #expect(try texts(&answer, [usage]) == [])
-        let message = #"{"role":"assistant","content":"Ab\n","refusal":null}"#
+        let message = #"{"role":"assistant","content":"Ab\n","refusal":null,"annotations":[]}"#
         let calls = #"[{"id":"c1","type":"function","function":{"name":"look","arguments":"{}"}}]"#
-        let second = #"{"role":"assistant","content":null,"refusal":null,"tool_calls":\#(calls)}"#
+        let second = #"{"role":"assistant","content":null,"refusal":null,"annotations":[],"tool_calls":\#(calls)}"#
         #expect(
             answer.object?.text
                 == #"{"id":"chatcmpl-1","object":"chat.completion","created":5,"model":"m:4b","choices":["#

@@ -45,7 +45,8 @@ struct MessagesAnswerTests {
         $0.usage.cachedPromptTokens = 6
     }
     private let cost =
-        #"{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":6,"output_tokens":2}"#
+        #"{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":6,"output_tokens":2,"#
+        + Self.unknown
 
     /// The data of each event, whose name is that of its type.
     private func events(_ answer: inout MessagesAnswer, _ events: [Hearth_V1_ChatEvent]) throws -> [String] {
@@ -61,10 +62,16 @@ struct MessagesAnswerTests {
         }
     }
 
+    /// What the protocol demands, and this host does not know.
+    private static let unknown =
+        #""cache_creation":null,"inference_geo":null,"output_tokens_details":null,"server_tool_use":null,"#
+        + #""service_tier":null}"#
+
     private let begun =
         #"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m:4b","#
-        + #""content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"#
-        + #""cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}"#
+        + #""content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"container":null,"usage":{"#
+        + #""input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0,"#
+        + Self.unknown + "}}"
 
     private func start(_ index: Int, _ block: String) -> String {
         #"{"type":"content_block_start","index":\#(index),"content_block":\#(block)}"#
@@ -83,7 +90,7 @@ struct MessagesAnswerTests {
         ]
     }
 
-    private let textBlock = #"{"type":"text","text":""}"#
+    private let textBlock = #"{"type":"text","text":"","citations":null}"#
     private let thinkingBlock = #"{"type":"thinking","thinking":"","signature":""}"#
     private let streams = #""stream": true"#
     private let shown = #""stream": true, "thinking": {"type": "adaptive"}"#
@@ -182,7 +189,7 @@ struct MessagesAnswerTests {
 
     private func object(_ content: String, _ reason: String, _ sequence: String = "null") -> String {
         #"{"id":"msg_1","type":"message","role":"assistant","model":"m:4b","content":[\#(content)],"#
-            + #""stop_reason":"\#(reason)","stop_sequence":\#(sequence),"usage":\#(cost)}"#
+            + #""stop_reason":"\#(reason)","stop_sequence":\#(sequence),"stop_details":null,"container":null,"usage":\#(cost)}"#
     }
 
     @Test func `an answer in one object is there once it is whole`() throws {
@@ -198,7 +205,7 @@ struct MessagesAnswerTests {
         #expect(
             answer.object?.text
                 == object(
-                    #"{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"Ab\n"},"#
+                    #"{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"Ab\n","citations":null},"#
                         + #"{"type":"tool_use","id":"c1","name":"look","input":{"a": 1}},"#
                         + #"{"type":"tool_use","id":"c2","name":"wait","input":{}}"#, "tool_use"))
     }
