@@ -27,10 +27,12 @@ struct PauseCommand: AsyncParsableCommand {
         let answer = try await owner.ask(
             "Pause", Hearth_Admin_V1_PauseRequest.with { $0.unload = unload }, Hearth_Admin_V1_HoldResponse.self)
         if owner.json { return Output.json(try answer.jsonString()) }
+        let standing =
+            "backends stand still (\(HoldText.counted(answer.frozen, "process", "processes")), "
+            + "\(HoldText.counted(answer.running, "request", "requests")))"
         Output.print(
-            "Paused: \(HoldText.counted(answer.frozen, "process", "processes")) of backends stand still, with "
-                + "\(HoldText.counted(answer.running, "request", "requests")) that run; \(answer.waiting) wait. "
-                + "'hearth resume' lets them go on.")
+            "Paused: \(answer.hold.pause == "unloaded" ? "no backend has a process" : standing); requests that wait: "
+                + "\(answer.waiting). 'hearth resume' lets all go on.")
     }
 }
 
@@ -51,7 +53,8 @@ struct ResumeCommand: AsyncParsableCommand {
         let answer = try await owner.ask("Resume", Hearth_Admin_V1_ResumeRequest(), Hearth_Admin_V1_HoldResponse.self)
         if owner.json { return Output.json(try answer.jsonString()) }
         Output.print(
-            "The agent takes requests and computes; \(answer.running) run, and \(answer.waiting) wait.")
+            "The agent takes requests and computes; requests that run: \(answer.running), "
+                + "that wait: \(answer.waiting).")
     }
 }
 
@@ -74,7 +77,7 @@ struct DrainCommand: AsyncParsableCommand {
         let answer = try await owner.ask("Drain", Hearth_Admin_V1_DrainRequest(), Hearth_Admin_V1_HoldResponse.self)
         if owner.json { return Output.json(try answer.jsonString()) }
         Output.print(
-            "Draining: \(answer.running) requests run and \(answer.waiting) wait; new ones are refused until "
+            "Draining: requests that run: \(answer.running), that wait: \(answer.waiting); new ones are refused until "
                 + "'hearth resume'.")
         if !answer.hold.pause.isEmpty { Output.print("They stand still: the agent is paused.") }
     }

@@ -30,10 +30,10 @@ struct RestartCommand: AsyncParsableCommand {
         let answer = try await owner.ask(
             "RestartBackend", request, Hearth_Admin_V1_RestartBackendResponse.self)
         if owner.json { return Output.json(try answer.jsonString()) }
-        let waits = answer.running > 0 ? ", once the \(answer.running) requests that run on it have ended" : ""
+        let waits = answer.running > 0 ? ", once the requests that run on it have ended (\(answer.running))" : ""
         Output.print(
             answer.processes == 0
                 ? "\(backend) has no process; it is tried again when it is needed."
-                : "\(HoldText.counted(answer.processes, "process", "processes")) of \(backend) start anew\(waits).")
+                : "\(backend) starts anew (\(HoldText.counted(answer.processes, "process", "processes")))\(waits).")
     }
 }

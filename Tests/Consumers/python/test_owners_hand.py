@@ -124,7 +124,7 @@ def test_the_memory_is_given_back_and_nothing_runs_before_the_resume_also_after_
             await read_turn(call, until=lambda turn: turn.tokens >= 5)
             assert backend_processes(agent)
             await hearth(agent, "pause")
-            await hearth(agent, "pause", "--unload")
+            assert "no backend has a process" in await hearth(agent, "pause", "--unload")
             error = await failure(read_to_end(call))
             assert error.code() == grpc.StatusCode.UNAVAILABLE
             assert "the owner of this host has taken the machine back" in error.details()
@@ -160,7 +160,7 @@ def test_a_drain_finishes_what_runs_and_refuses_the_rest_until_it_is_over():
             request = echo.request("goes on", max_tokens=60, tokens_per_second=100)
             call = stub.Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
-            assert "1 requests run" in await hearth(agent, "drain")
+            assert "that run: 1, that wait: 0" in await hearth(agent, "drain")
             for refused in (stub.Generate(request).read(), stub.CountTokens(request)):
                 error = await failure(refused)
                 assert error.code() == grpc.StatusCode.UNAVAILABLE and "takes no new requests" in error.details()
@@ -185,7 +185,7 @@ def test_a_backend_is_started_anew_after_what_it_runs_or_at_once():
             call = stub.Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
             first = agent.number("echo", "pid")
-            assert "once the 1 requests" in await hearth(agent, "restart", "echo")
+            assert "have ended (1)" in await hearth(agent, "restart", "echo")
             echo.check(await read_turn(call, turn), request)
             await eventually(lambda: agent.number("echo", "pid") not in (0, first), "another process")
             agent.wait_ready("echo")
