@@ -274,7 +274,8 @@ var targets: [Target] = [
         ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     tests(
         "PolicyExplanationTests", of: "Sandbox", ["PolicyExplanation", "SandboxPolicy", "SeccompFilter"]),
-    tests("SandboxLaunchTests", of: "Sandbox", ["SandboxLaunch"]),
+    tests(
+        "SandboxLaunchTests", of: "Sandbox", ["BaseEncodings", "Cryptography", "LinuxSystem", "SandboxLaunch"]),
     tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
         "SandboxIntegrationTests", of: "Sandbox",

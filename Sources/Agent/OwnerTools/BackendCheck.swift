@@ -92,7 +92,7 @@ package struct BackendCheck: Sendable {
         owner.devices = Set(manifest.devices)
         let folders = manifest.models.compactMap(\.file).filter { $0.hasPrefix("/") }
             .map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
-        owner.readablePaths = manifest.readOnlyPaths + folders
+        owner.readablePaths = manifest.readOnlyPaths + folders + (manifest.interpreter.map { [$0] } ?? [])
         let setup = TrialRun.Setup(
             sandbox: sandbox, folder: place.folder, name: place.file, manifest: manifest, owner: owner,
             policy: try SeccompPolicy.named(manifest.policy, in: sandbox.policiesDirectory), request: [])

@@ -214,7 +214,8 @@ private struct TrialStarter: BackendStarter {
     let setup: TrialRun.Setup
 
     func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
-        let executable = try BackendExecutable.open(folder: setup.folder, name: setup.name)
+        let executable = try BackendExecutable.open(
+            folder: setup.folder, name: setup.name, interpreter: setup.manifest.interpreter)
         var plan = try setup.sandbox.plan(
             executable: executable, manifest: setup.manifest, owner: setup.owner, policy: setup.policy,
             weightBytes: weights?.byteCount ?? 0)
