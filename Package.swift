@@ -5,6 +5,9 @@ import PackageDescription
 // other scripts pass their folder on in this variable. Without it everything else builds and tests.
 let llamaPrefix = Context.environment["HEARTH_LLAMA_PREFIX"].flatMap { $0.isEmpty ? nil : $0 }
 
+// The bridge is what needs SwiftNIO; "0" leaves it out where it is not asked for, because SwiftNIO takes minutes to build.
+let hasBridge = Context.environment["HEARTH_BRIDGE"] != "0"
+
 // CI sets this; during development warnings are allowed.
 let warningsAsErrors = Context.environment["HEARTH_WARNINGS_AS_ERRORS"] == "1"
 
@@ -184,7 +187,9 @@ var targets: [Target] = [
         ]),
 
     // The door for HTTP: other protocols in the terms of hearth.v1.
-    library("HTTPProtocols", in: "Bridge", ["GRPC", "InferenceMessages", "StrictJSON", protobuf]),
+    library(
+        "HTTPProtocols", in: "Bridge",
+        ["BaseEncodings", "GRPC", "InferenceMessages", "LinuxSystem", "StrictJSON", protobuf]),
 
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
@@ -193,7 +198,7 @@ var targets: [Target] = [
         "HostAgent", in: "Agent",
         [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
+            "HTTP2Connection", "HTTPProtocols", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
             "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "TLSSession", logging,
         ]),
     // The parts of the owner's commands that need no agent.
@@ -418,6 +423,29 @@ if let llamaPrefix {
     ]
 }
 
+var bridgeDependencies: [Package.Dependency] = []
+if hasBridge {
+    targets.append(
+        command(
+            "hearth-bridge", in: "Bridge",
+            [
+                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "InferenceMessages", "LinuxSystem",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                logging, protobuf,
+            ], linkerSettings: staticExecutable + foundationLibraries))
+    bridgeDependencies = [
+        // Without its traits: configuration files are not read, and of Foundation only the essentials are needed.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0", traits: []),
+    ]
+}
+
 let package = Package(
     name: "hearth",
     products: [
@@ -435,7 +463,7 @@ let package = Package(
         // Without its traits, which are not used here: SwiftPM passes several on in any order, and when the order is
         // another one than last time everything that imports it is compiled anew.
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
-    ],
+    ] + bridgeDependencies,
     targets: targets,
     swiftLanguageModes: [.v6]
 )

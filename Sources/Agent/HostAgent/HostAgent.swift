@@ -5,6 +5,8 @@ package import EventLoop
 internal import Foundation
 internal import GRPC
 internal import GRPCServices
+internal import HTTP2Connection
+internal import HTTPProtocols
 internal import InferenceMessages
 internal import InferenceService
 internal import Installation
@@ -46,6 +48,7 @@ package final class HostAgent {
     }
 
     private let layout: HostLayout
+    private let executable: String
     private let pulls: PullDesk.Place
     private let access: AccessControl
     private let firstKey: KeySecret?
@@ -60,6 +63,10 @@ package final class HostAgent {
     private let health = HealthService()
     private let consumers: Server
     private let owner: Server
+    /// Serves the HTTP bridge, and those who come by it.
+    private let bridged: Server
+    private let sandboxHost: SandboxHost
+    private var bridge: HTTPBridge?
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     package init(
@@ -79,6 +86,7 @@ package final class HostAgent {
         try InstalledParts.demandTrust(launcher: layout.launcher, policies: layout.policies)
         self.configuration = configuration
         self.layout = layout
+        self.executable = executable
         pulls = PullDesk.Place(
             program: try? InstalledParts.program("hearth-pull", executable: executable), folder: layout.models.first,
             environment: environment)
@@ -87,10 +95,12 @@ package final class HostAgent {
         certificateFingerprint = security.fingerprint
         limits = AgentLimits(
             descriptors: descriptors, consumers: descriptors.consumers(configuration.connectionTimes.limits))
-        supervisor = try HostAgent.supervisor(layout, configuration, limits.backends, logger: logger)
+        sandboxHost = HostAgent.claimedSandboxHost(logger: logger)
+        supervisor = try HostAgent.supervisor(layout, configuration, limits.backends, sandboxHost, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: limits.inference)
         consumers = Server(limits: limits.consumers)
         owner = Server(limits: descriptors.owner, priority: .first)
+        bridged = Server(limits: HostAgent.limitsOfBridge(limits.consumers))
         (access, firstKey) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
     }
@@ -120,6 +130,7 @@ package final class HostAgent {
         } catch {
             consumers.close()
             owner.close()
+            bridge?.stop()
             throw error
         }
         watchCertificates()
@@ -136,17 +147,19 @@ package final class HostAgent {
     private func accept(ownerAt ownerAddress: SocketAddress, succeeding: Bool) throws(HostError) {
         try bindForConsumers(succeeding: succeeding)
         _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: succeeding)
+        try bindBridge(succeeding: succeeding)
         guard !isStopping else { throw HostError("stopped before it had started") }
         do throws(LinuxError) {
             try consumers.startListening()
             try owner.startListening()
+            try bridge?.start()
         } catch {
             throw HostError("\(error)")
         }
     }
 
     private func registerServices(onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void) throws(HostError) {
-        consumers.register(inference)
+        for server in [consumers, bridged] { server.register(inference) }
         consumers.onConnectionFailure = { [logger] peer, reason in
             logger.debug("a consumer's connection failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
         }
@@ -179,6 +192,37 @@ package final class HostAgent {
             listeners.append(
                 Listener(
                     address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey))
+        }
+    }
+
+    /// The bridge has one connection, on which all its clients come, each with its own key: what bounds a client by
+    /// connection is the bridge's to bound.
+    private static func limitsOfBridge(_ consumers: Limits) -> Limits {
+        var limits = consumers
+        limits.http2.idleMilliseconds = 0
+        limits.http2.ageMilliseconds = 0
+        limits.http2.resetsAtOnceMax = .max
+        limits.http2.resetsPerSecondMax = .max
+        limits.http2.lateResetsPerSecondMax = .max
+        return limits
+    }
+
+    private func bindBridge(succeeding: Bool) throws(HostError) {
+        guard let address = try configuration.httpAddress() else { return }
+        let requiresKey = configuration.requiresKey(on: address)
+        let setup = HTTPBridge.Setup(
+            program: try InstalledParts.program("hearth-bridge", executable: executable),
+            sandbox: Sandbox(
+                launcherPath: layout.launcher, policiesDirectory: layout.policies,
+                tier: try HostAgent.sandboxTier(configuration), host: sandboxHost),
+            settings: BridgeSettings(
+                requiresKey: requiresKey, names: configuration.httpNames, origins: configuration.httpOrigins))
+        do throws(LinuxError) {
+            bridge = try HTTPBridge(
+                setup, on: address, server: bridged,
+                gate: access.gate(requiresKey: requiresKey, clientSubjects: []), succeeding: succeeding, logger: logger)
+        } catch {
+            throw HostError("\(error); choose another address with --http, or end what holds this one")
         }
     }
 
@@ -219,7 +263,7 @@ package final class HostAgent {
         // The supervisor and a call's task may outlive the agent.
         supervisor.onChange = { [weak self] _ in self?.backendChanged() }
         reportHealth()
-        for server in [consumers, owner] {
+        for server in [consumers, owner, bridged] {
             server.register(health)
             for version in ReflectionService.Version.allCases {
                 do throws(Status) {
@@ -253,7 +297,10 @@ package final class HostAgent {
         health.end()
         access.stop()
         certificates?.stop()
+        async let bridgedEnd: Void = bridged.drain(graceMilliseconds: graceMilliseconds)
         await consumers.drain(graceMilliseconds: graceMilliseconds)
+        await bridgedEnd
+        bridge?.stop()
         await end(graceMilliseconds: graceMilliseconds)
     }
 
@@ -262,7 +309,10 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
+        async let bridgedEnd: Void = bridged.handOver(graceMilliseconds: graceMilliseconds)
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
+        await bridgedEnd
+        bridge?.stop()
         access.stop()
         await end(graceMilliseconds: graceMilliseconds)
     }
@@ -270,6 +320,7 @@ package final class HostAgent {
     private func end(graceMilliseconds: UInt64) async {
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
+        bridged.close()
         owner.close()
     }
 
@@ -299,17 +350,26 @@ package final class HostAgent {
         }
     }
 
-    private static func supervisor(
-        _ layout: HostLayout, _ configuration: HostConfiguration, _ limits: SupervisorConfiguration.Limits,
-        logger: Logger
-    ) throws(HostError) -> Supervisor {
-        guard let tier = SandboxTier(rawValue: configuration.tier) else {
-            throw HostError("there is no sandbox tier '\(configuration.tier)'")
-        }
+    private static func claimedSandboxHost(logger: Logger) -> SandboxHost {
         let host = SandboxHost.find(claimingControlGroups: true)
         if !host.controlGroupsAbsence.isEmpty {
             logger.info("backends have no control groups: \(host.controlGroupsAbsence)")
         }
+        return host
+    }
+
+    private static func sandboxTier(_ configuration: HostConfiguration) throws(HostError) -> SandboxTier {
+        guard let tier = SandboxTier(rawValue: configuration.tier) else {
+            throw HostError("there is no sandbox tier '\(configuration.tier)'")
+        }
+        return tier
+    }
+
+    private static func supervisor(
+        _ layout: HostLayout, _ configuration: HostConfiguration, _ limits: SupervisorConfiguration.Limits,
+        _ host: SandboxHost, logger: Logger
+    ) throws(HostError) -> Supervisor {
+        let tier = try sandboxTier(configuration)
         // One core is left to the owner.
         let threads = max(ProcessInfo.processInfo.activeProcessorCount - 1, 1)
         var owner = OwnerLimits(threads: UInt32(clamping: threads))

@@ -41,6 +41,12 @@ package struct HostConfiguration: Sendable, Equatable {
     package var readable: [String] = []
     /// Devices below /dev that manifests may ask to use.
     package var devices: [String] = []
+    /// The address of the HTTP bridge; nil: there is none.
+    package var http: String?
+    /// Names by which HTTP requests may call this host, besides "localhost" and addresses.
+    package var httpNames: [String] = []
+    /// The origins of pages that may send HTTP requests.
+    package var httpOrigins: [String] = []
     /// How long consumers' connections live.
     package var connectionTimes = ConnectionTimes()
 
@@ -57,6 +63,9 @@ package struct HostConfiguration: Sendable, Equatable {
         case tlsMinimum = "tls-minimum"
         case requireKey = "require-key"
         case backends, models, state, policies, tier, user, readable, devices, memory
+        case http
+        case httpNames = "http-name"
+        case httpOrigins = "http-origin"
         case keepAlive = "keep-alive"
         case keepaliveTime = "keepalive-time"
         case keepaliveTimeout = "keepalive-timeout"
@@ -104,6 +113,13 @@ extension HostConfiguration {
         if connectionTimes.minPingInterval == 0 {
             throw HostError("min-ping-interval 0: consumers could ping without end; write at least 1")
         }
+        _ = try httpAddress()
+        guard http != nil || httpNames.isEmpty && httpOrigins.isEmpty else {
+            throw HostError("http-name and http-origin need http: the address that HTTP is served on")
+        }
+        if let origin = httpOrigins.first(where: { !HostConfiguration.isOrigin($0) }) {
+            throw HostError("http-origin '\(origin)': write it as browsers do, such as https://example.org")
+        }
         if plaintext {
             if let open = listen.first(where: { !$0.isLocal }) {
                 throw HostError(
@@ -115,6 +131,35 @@ extension HostConfiguration {
             }
         }
         return self
+    }
+
+    /// The address of the HTTP bridge; nil: there is none. Throws for one that cannot be served.
+    package func httpAddress() throws(HostError) -> SocketAddress? {
+        guard let http else { return nil }
+        let address: SocketAddress
+        do throws(SocketAddressError) {
+            address = try SocketAddress(http)
+        } catch {
+            throw HostError("http \(error)")
+        }
+        guard case .internet = address else {
+            throw HostError("http \(address): write HOST:PORT, such as 127.0.0.1:8080")
+        }
+        guard address.isLocal else {
+            throw HostError(
+                "http is refused on \(address), which other machines can reach: the bridge has no TLS yet; serve it on "
+                    + "127.0.0.1 or [::1], and put a proxy with TLS before it")
+        }
+        return address
+    }
+
+    /// Whether a text is an origin (RFC 6454, section 6.2): a scheme and a host, without a path.
+    private static func isOrigin(_ text: String) -> Bool {
+        guard let colon = text.firstIndex(of: ":"), colon > text.startIndex, text[colon...].hasPrefix("://") else {
+            return false
+        }
+        let host = text[colon...].dropFirst("://".count)
+        return !host.isEmpty && host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") }
     }
 
     /// Whether consumers need a key to call on this address. A client's certificate counts as a key.

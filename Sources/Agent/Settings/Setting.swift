@@ -101,6 +101,18 @@ extension HostConfiguration.Key {
             Setting(
                 self, .texts(noun: "devices", example: "/dev/nvidia0", \.devices),
                 "A device that manifests may ask to use; may be repeated.")
+        case .http:
+            Setting(
+                self, .text(noun: "an address", example: "127.0.0.1:8080", \.http),
+                "An address to serve HTTP on, for programs that speak OpenAI's, Ollama's or Anthropic's protocol.")
+        case .httpNames:
+            Setting(
+                self, .texts(noun: "names", example: "hearth.example.org", \.httpNames),
+                "A name by which HTTP requests may call this host, besides its addresses; may be repeated.")
+        case .httpOrigins:
+            Setting(
+                self, .texts(noun: "origins", example: "https://example.org", \.httpOrigins),
+                "A site whose pages may send HTTP requests from a browser; may be repeated.")
         case .keepaliveTime:
             Setting(
                 self, .seconds(\.connectionTimes.keepalive),

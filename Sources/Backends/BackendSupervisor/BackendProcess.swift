@@ -1,13 +1,13 @@
-internal import EventLoop
+package import EventLoop
 internal import Glibc
-internal import LaunchPlan
-internal import LinuxSystem
-internal import SandboxLaunch
+package import LaunchPlan
+package import LinuxSystem
+package import SandboxLaunch
 
-/// Watches one backend process: its output, its keeper's reports and its exit; and freezes and thaws it. Owned by its
-/// `ManagedBackend` or `ModelInspection`; the I/O loop's own.
+/// Watches one process in a sandbox: its output, its keeper's reports and its exit; and freezes and thaws it. Owned by its
+/// `ManagedBackend`, its `ModelInspection`, or who else started it; the I/O loop's own.
 @IOLoop
-final class BackendProcess {
+package final class BackendProcess {
     private static let paceMilliseconds: UInt64 = 250
     private static let readBytesMax = 64 << 10
     /// The most reads of its output: in one turn, and once it has ended, when nothing more is written and a pipe that
@@ -19,7 +19,7 @@ final class BackendProcess {
     private static let reportsPerTurnMax = 64
     private static let lastReportsMax = 4_096
 
-    let handles: SandboxedProcess
+    package let handles: SandboxedProcess
     private let limits: SupervisorConfiguration.Limits
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
     private let denied: @IOLoop (SupervisedCall) -> Void
@@ -43,7 +43,7 @@ final class BackendProcess {
     /// `wrote` is called with each piece of output, valid during the call; `denied` with the launcher's reports of
     /// denied system calls, each with the whole count of its kind; and `exited` once, when the process is reaped, its
     /// output is closed by all processes (or stays open for too long), and all of it was read.
-    init(
+    package init(
         _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits,
         wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
         denied: @escaping @IOLoop (SupervisedCall) -> Void,
@@ -72,10 +72,10 @@ final class BackendProcess {
     }
 
     /// The process id of the launcher.
-    var pid: Int32 { handles.process.processID }
+    package var pid: Int32 { handles.process.processID }
 
     /// The failure of its launcher; nil when there is none.
-    var launchFailure: LaunchFailure? { breach ?? keeper.failure }
+    package var launchFailure: LaunchFailure? { breach ?? keeper.failure }
 
     /// The resources that it had used when it ended; nil before, and where its keeper could not tell.
     var use: ResourceUse? { keeper.use }
@@ -90,14 +90,14 @@ final class BackendProcess {
     /// Lets its processes go on.
     func thaw() { ask(.thaw) }
 
-    func kill() {
+    package func kill() {
         if status == nil { handles.process.kill() }
     }
 }
 
 // Its exit.
 extension BackendProcess: ReadinessHandler {
-    func ready(_ readiness: Readiness) {
+    package func ready(_ readiness: Readiness) {
         guard status == nil, let ended = handles.process.reap() else { return }
         status = ended
         exitWatch?.unwatch()

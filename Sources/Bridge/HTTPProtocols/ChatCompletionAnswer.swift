@@ -1,12 +1,9 @@
 package import InferenceMessages
 
-/// Turns the events of a turn into the chunks of OpenAI's `/v1/chat/completions`, or into its one object. A value: what
-/// it returns is sent by its owner.
-///
-/// An answer is whole only once `isComplete` is true: an owner whose call ended before tells the client of a failure
-/// (`HTTPFailure`), never of an end. Memory: what a whole answer has, at most the model's context for each choice.
-package struct ChatCompletionAnswer: Sendable {
-    /// Whether the turn has come to its end, `Usage`.
+/// Turns the events of a turn into the chunks of OpenAI's `/v1/chat/completions`, or into its one object.
+package struct ChatCompletionAnswer: TurnAnswer {
+    package static let dialect = HTTPDialect.openAI
+
     package private(set) var isComplete = false
 
     private let id: String
@@ -29,10 +26,9 @@ package struct ChatCompletionAnswer: Sendable {
         var finishReason: String?
     }
 
-    /// `id` tells this answer from all others, and stands in each chunk.
-    package init(to request: ChatCompletionRequest, id: String, created: Int64) {
-        self.id = id
-        self.created = created
+    init(to request: ChatCompletionRequest, _ stamp: AnswerStamp) {
+        id = "chatcmpl-" + stamp.id
+        created = stamp.created
         model = request.generate.model
         streams = request.streams
         includesUsage = request.includesUsage
@@ -40,9 +36,13 @@ package struct ChatCompletionAnswer: Sendable {
         choices = Array(repeating: Choice(), count: request.generate.hasChoices ? Int(request.generate.choices) : 1)
     }
 
-    /// Takes the next event; returns the chunks that a stream sends for it, and nothing for an answer in one object.
-    /// Throws 502 for an event that breaks hearth.v1.
-    package mutating func receive(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> [JSONOutput] {
+    package mutating func receive(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> String {
+        var text = ""
+        for chunk in try chunks(event) { text += ServerSentEvents.event(chunk) }
+        return isComplete && streams ? text + ServerSentEvents.done : text
+    }
+
+    private mutating func chunks(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> [JSONOutput] {
         switch event.event {
         case .accepted(let accepted):
             model = accepted.model
@@ -50,48 +50,33 @@ package struct ChatCompletionAnswer: Sendable {
         case .delta(let delta): return receive(delta, of: try choice(of: event))
         case .finished(let finished):
             let index = try choice(of: event)
-            let reason = try Self.reason(finished.reason)
+            let reason = try finished.reason.openAI()
             choices[index].finishReason = reason
             guard streams else { return [] }
             return opening(of: index) + [chunk(index, delta: [], finishReason: .string(reason))]
         case .usage(let usage):
-            guard !isComplete, choices.allSatisfy({ $0.finishReason != nil }) else { throw Self.broken("an early end") }
+            guard !isComplete, choices.allSatisfy({ $0.finishReason != nil }) else { throw .broken("an early end") }
             isComplete = true
             self.usage = usage
-            return streams && includesUsage ? [envelope([], usage: Self.object(usage))] : []
+            return streams && includesUsage ? [envelope([], usage: JSONOutput(usage))] : []
         case .queued, nil: return []
         }
     }
 
-    /// The object of a whole answer; nil before it is complete.
     package var object: JSONOutput? {
-        guard isComplete else { return nil }
+        guard isComplete, !streams else { return nil }
         return .object([
             ("id", .string(id)), ("object", .string("chat.completion")), ("created", .integer(created)),
             ("model", .string(model)),
-            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", Self.object(usage)),
+            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", JSONOutput(usage)),
         ])
-    }
-
-    private static func broken(_ what: String) -> HTTPFailure {
-        HTTPFailure(502, type: "server_error", "the agent sent \(what); the answer is not whole, ask again")
     }
 
     private func choice(of event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> Int {
         guard event.choice < choices.count, choices[Int(event.choice)].finishReason == nil else {
-            throw Self.broken("a piece of a choice that is not open")
+            throw .broken("a piece of a choice that is not open")
         }
         return Int(event.choice)
-    }
-
-    private static func reason(_ reason: Hearth_V1_FinishReason) throws(HTTPFailure) -> String {
-        switch reason {
-        case .stop: return "stop"
-        case .length: return "length"
-        case .toolCalls: return "tool_calls"
-        // Nothing here cancels a turn and goes on reading it.
-        case .cancelled, .unspecified, .UNRECOGNIZED: throw broken("an end without a reason that is known here")
-        }
     }
 }
 
@@ -175,7 +160,7 @@ extension ChatCompletionAnswer {
         var message: [(String, JSONOutput)] = [
             ("role", .string("assistant")),
             ("content", choice.content.isEmpty && !choice.calls.isEmpty ? .null : .string(choice.content)),
-            ("refusal", .null),
+            ("refusal", .null), ("annotations", .list([])),
         ]
         if !choice.reasoning.isEmpty { message.append(("reasoning_content", .string(choice.reasoning))) }
         if !choice.calls.isEmpty {
@@ -204,31 +189,7 @@ extension ChatCompletionAnswer {
 
 // What both have.
 extension ChatCompletionAnswer {
-    private static func object(_ usage: Hearth_V1_Usage) -> JSONOutput {
-        .object([
-            ("prompt_tokens", .integer(Int64(usage.promptTokens))),
-            ("completion_tokens", .integer(Int64(usage.completionTokens))),
-            ("total_tokens", .integer(Int64(usage.promptTokens) + Int64(usage.completionTokens))),
-            (
-                "prompt_tokens_details",
-                .object([("cached_tokens", .integer(Int64(usage.cachedPromptTokens)))])
-            ),
-        ])
-    }
-
     private static func object(_ tokens: [Hearth_V1_TokenLogprob]) -> JSONOutput {
-        let entries = tokens.map { token in
-            let likeliest = token.alternatives.map { JSONOutput.object(members([UInt8]($0.text), $0.logprob)) }
-            return JSONOutput.object(members([UInt8](token.text), token.logprob) + [("top_logprobs", .list(likeliest))])
-        }
-        return .object([("content", .list(entries)), ("refusal", .null)])
-    }
-
-    /// The bytes are the token's own; its text has U+FFFD where they are no UTF-8.
-    private static func members(_ bytes: [UInt8], _ logprob: Float) -> [(String, JSONOutput)] {
-        [
-            ("token", .string(String(decoding: bytes, as: UTF8.self))), ("logprob", .number(Double(logprob))),
-            ("bytes", .list(bytes.map { .integer(Int64($0)) })),
-        ]
+        .object([("content", JSONOutput(tokens)), ("refusal", .null)])
     }
 }

@@ -2,16 +2,11 @@ package import InferenceMessages
 internal import StrictJSON
 
 /// A request of OpenAI's `/v1/chat/completions`, in the terms of hearth.v1.
-package struct ChatCompletionRequest: Equatable, Sendable {
-    /// What the agent is asked.
+package struct ChatCompletionRequest: Equatable, TurnRequest {
     package var generate: Hearth_V1_GenerateRequest
-    /// Whether the answer comes in chunks.
     package var streams: Bool
     /// Whether a stream ends with a chunk of what it cost.
     package var includesUsage: Bool
-
-    /// The deepest nesting of a request: that of a schema, and what stands around it.
-    static let nestingMax = JSONObjectScan.nestingMax + 8
 
     /// Fields that change nothing in the answer, and are accepted with any value.
     package static let withoutEffect: Set<String> = [
@@ -32,17 +27,9 @@ package struct ChatCompletionRequest: Equatable, Sendable {
         "top_k", "top_logprobs", "top_p",
     ]
 
-    /// Reads the body of a request. Throws 400 with the path of the field that is wrong, or that this host does not
-    /// take. Limits of numbers and lengths are the agent's, which names them.
     package init(_ body: [UInt8]) throws(HTTPFailure) {
-        let root: JSONNode
-        do throws(JSONError) {
-            root = try JSONNode.parse(body, file: "", nestingMax: Self.nestingMax)
-        } catch {
-            throw .invalid(nil, "the body is no JSON that can be read: line \(error.line): \(error.message)")
-        }
         let request = try RequestObject(
-            root, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
+            body: body, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
         if try request.bool("store") == true {
             throw request.failure("store", "cannot be true: nothing is stored here")
         }
@@ -50,11 +37,7 @@ package struct ChatCompletionRequest: Equatable, Sendable {
         {
             throw request.failure("modalities", "may only be [\"text\"]: answers are text")
         }
-        streams = try request.bool("stream") ?? false
-        let options = try request.object(
-            "stream_options", known: ["include_usage"], withoutEffect: ["include_obfuscation"])
-        if options != nil, !streams { throw request.failure("stream_options", "needs 'stream' to be true") }
-        includesUsage = try options?.bool("include_usage") ?? false
+        (streams, includesUsage) = try request.streaming()
 
         generate = Hearth_V1_GenerateRequest()
         generate.model = try request.string("model") ?? ""
@@ -73,24 +56,17 @@ package struct ChatCompletionRequest: Equatable, Sendable {
         }
     }
 
-    /// The path in this protocol of a field of hearth.v1 that the agent refused; nil where it has none.
-    package static func param(_ field: String) -> String? {
-        for (own, theirs) in paths where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
-            return theirs + field.dropFirst(own.count)
-        }
-        return field
-    }
+    package func answer(_ stamp: AnswerStamp) -> ChatCompletionAnswer { ChatCompletionAnswer(to: self, stamp) }
+
+    package static func param(_ field: String) -> String? { FieldPaths.own(field, paths) }
 
     /// The longer ones first.
-    private static let paths: [(String, String)] = [
-        ("messages.messages", "messages"), ("prompt", "messages"), ("tools.tools", "tools"),
-        ("tools.required_tool", "tool_choice"), ("tools.choice", "tool_choice"),
-        ("tools.parallel_calls", "parallel_tool_calls"), ("format.json_schema", "response_format.json_schema.schema"),
-        ("format", "response_format"), ("output.logprobs", "top_logprobs"), ("stopping.max_tokens", "max_tokens"),
-        ("stopping.min_tokens", "min_tokens"), ("stopping.stop", "stop"), ("sampling.logit_bias", "logit_bias"),
-        ("sampling.temperature", "temperature"), ("sampling.top_p", "top_p"), ("sampling.top_k", "top_k"),
-        ("sampling.min_p", "min_p"), ("sampling.frequency_penalty", "frequency_penalty"),
-        ("sampling.presence_penalty", "presence_penalty"), ("sampling.repetition_penalty", "repetition_penalty"),
-        ("choices", "n"),
-    ]
+    private static let paths: [(String, String)] =
+        [
+            ("messages.messages", "messages"), ("prompt", "messages"), ("tools.tools", "tools"),
+            ("tools.required_tool", "tool_choice"), ("tools.choice", "tool_choice"),
+            ("tools.parallel_calls", "parallel_tool_calls"),
+            ("format.json_schema", "response_format.json_schema.schema"), ("format", "response_format"),
+            ("output.logprobs", "top_logprobs"), ("stopping.max_tokens", "max_tokens"),
+        ] + FieldPaths.openAI
 }

@@ -18,6 +18,7 @@ extension Hearth_V1_GenerateRequest {
         guard case .object(let members) = biases.value else {
             throw request.failure("logit_bias", "must be an object of token ids, not \(biases.found)")
         }
+        var entries: [Hearth_V1_LogitBias] = []
         for member in members {
             guard let token = UInt32(member.key) else {
                 throw request.failure("logit_bias", "has a name that is no token id")
@@ -28,8 +29,9 @@ extension Hearth_V1_GenerateRequest {
             var entry = Hearth_V1_LogitBias()
             entry.tokenID = token
             entry.bias = bias
-            sampling.logitBias.append(entry)
+            entries.append(entry)
         }
+        if !entries.isEmpty { sampling.logitBias = entries }
     }
 
     mutating func readStopping(_ request: RequestObject) throws(HTTPFailure) {
@@ -44,12 +46,14 @@ extension Hearth_V1_GenerateRequest {
         case nil: break
         case .string(let text): stopping.stop = [text]
         case .array(let elements):
+            var texts: [String] = []
             for element in elements {
                 guard case .string(let text) = element.value else {
                     throw request.failure("stop", "must be a string or a list of strings; there is \(element.found)")
                 }
-                stopping.stop.append(text)
+                texts.append(text)
             }
+            if !texts.isEmpty { stopping.stop = texts }
         default: throw request.failure("stop", "must be a string or a list of strings")
         }
     }
@@ -84,9 +88,9 @@ extension Hearth_V1_GenerateRequest {
             }
             return
         }
-        for (index, entry) in entries.enumerated() {
-            tools.tools.append(try Self.tool(entry, at: "tools[\(index)]"))
-        }
+        var taken: [Hearth_V1_Tool] = []
+        for (index, entry) in entries.enumerated() { taken.append(try Self.tool(entry, at: "tools[\(index)]")) }
+        tools.tools = taken
         if let flag = try request.bool("parallel_tool_calls") { tools.parallelCalls = flag }
         guard let choice = request.node("tool_choice") else { return }
         switch choice.value {

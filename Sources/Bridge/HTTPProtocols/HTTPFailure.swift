@@ -35,17 +35,14 @@ package struct HTTPFailure: Error, Equatable, CustomStringConvertible {
 
     package var description: String { param.map { "\($0): \(message)" } ?? message }
 
-    /// The error object, `{"error": {...}}`: the body of an answer, or the last event of a stream.
-    package var object: JSONOutput {
+    /// The body of an answer, or the last event of a stream: `{"error": {...}}`.
+    package var object: JSONOutput { .object([("error", error)]) }
+
+    /// The error object.
+    var error: JSONOutput {
         .object([
-            (
-                "error",
-                .object([
-                    ("message", .string(message)), ("type", .string(type)),
-                    ("param", param.map { .string($0) } ?? .null),
-                    ("code", code.map { .string($0) } ?? .null),
-                ])
-            )
+            ("message", .string(message)), ("type", .string(type)), ("param", param.map { .string($0) } ?? .null),
+            ("code", code.map { .string($0) } ?? .null),
         ])
     }
 }

@@ -1,7 +1,7 @@
 internal import StrictJSON
 
 /// JSON that an answer is made of. Members keep their order.
-package indirect enum JSONOutput {
+package indirect enum JSONOutput: Sendable {
     case null
     case bool(Bool)
     case integer(Int64)

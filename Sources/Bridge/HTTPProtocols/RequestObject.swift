@@ -7,6 +7,22 @@ struct RequestObject {
     let path: String
     private let members: [String: JSONNode]
 
+    /// The deepest nesting of a request: that of a schema, and what stands around it.
+    static let nestingMax = JSONObjectScan.nestingMax + 8
+
+    /// The body of a request. Throws 400 for what is no JSON object.
+    init(
+        body: [UInt8], known: Set<String>, withoutEffect: Set<String> = [], refused: [String: String] = [:]
+    ) throws(HTTPFailure) {
+        let root: JSONNode
+        do throws(JSONError) {
+            root = try JSONNode.parse(body, file: "", nestingMax: Self.nestingMax)
+        } catch {
+            throw .invalid(nil, "the body is no JSON that can be read: line \(error.line): \(error.message)")
+        }
+        try self.init(root, known: known, withoutEffect: withoutEffect, refused: refused)
+    }
+
     /// `refused`: members that this protocol has and this host does not take, with the remedy.
     init(
         _ node: JSONNode, at path: String = "", known: Set<String>, withoutEffect: Set<String> = [],

@@ -91,6 +91,12 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var readable: [String] = []
     @Option(name: .customLong("device"), help: .setting(.devices, "path"))
     var devices: [String] = []
+    @Option(help: .setting(.http, "host:port"))
+    var http: String?
+    @Option(name: .customLong("http-name"), help: .setting(.httpNames, "name"))
+    var httpNames: [String] = []
+    @Option(name: .customLong("http-origin"), help: .setting(.httpOrigins, "origin"))
+    var httpOrigins: [String] = []
     @OptionGroup(title: "Connections") var connectionTimes: ConnectionTimeOptions
     @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
     var config: String?
@@ -132,12 +138,13 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         flags[.requireKey] = requireKey || requireToken ? ["true"] : nil
         for (key, texts) in [
             (HostConfiguration.Key.listen, listen), (.readable, readable), (.devices, devices),
-            (.tlsClientSubjects, tlsClientSubjects), (.models, models),
+            (.tlsClientSubjects, tlsClientSubjects), (.models, models), (.httpNames, httpNames),
+            (.httpOrigins, httpOrigins),
         ] where !texts.isEmpty { flags[key] = texts }
         for case (let key, let text?) in [
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
             (.tlsClientAuthority, tlsClientAuthority), (.backends, backends), (.state, state), (.policies, policies),
-            (.tier, tier), (.user, user), (.keepAlive, keepAlive), (.memory, memory),
+            (.tier, tier), (.user, user), (.keepAlive, keepAlive), (.memory, memory), (.http, http),
         ] { flags[key] = [text] }
         return flags
     }

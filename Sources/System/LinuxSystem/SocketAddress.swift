@@ -55,6 +55,9 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         return String(host.prefix { $0 != "%" })
     }
 
+    /// Whether a host is written as an address, IPv4 or IPv6 without an interface, and not as a name.
+    package static func isAddress(_ host: some StringProtocol) -> Bool { isIPv4(host) || ipv6(host) != nil }
+
     /// The prefix of an IPv4-mapped address (RFC 4291, section 2.5.5.2).
     private static let mapped = [UInt8](repeating: 0, count: 10) + [0xff, 0xff]
     private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]

@@ -50,6 +50,24 @@ package final class Client {
         }
     }
 
+    /// A client on a socket that is connected already, such as one that a process was started with. Otherwise as
+    /// `connect`.
+    package nonisolated static func connect(
+        over socket: consuming Descriptor, limits: Limits = .client, timeoutMilliseconds: UInt64 = 10_000
+    ) async throws -> Client {
+        var limits = limits
+        limits.http2.handshakeMilliseconds = timeoutMilliseconds
+        do {
+            try Descriptor.setNonblocking(socket.raw)
+            let client = try await Client(
+                socket, to: .unix(path: ""), authority: "localhost", tls: nil, limits: limits)
+            try await client.open()
+            return client
+        } catch {
+            throw Status(.unavailable, "cannot speak to the server at the given socket: \(error)")
+        }
+    }
+
     private init(
         _ socket: consuming Descriptor, to address: SocketAddress, authority: String, tls: TLSContext?, limits: Limits
     ) throws(ConnectionFailure) {

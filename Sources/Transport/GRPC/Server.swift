@@ -105,6 +105,12 @@ package final class Server {
         return listener.address
     }
 
+    /// Serves a client on a socket that is connected already, as a listener does; the socket must not block.
+    package func serve(_ socket: consuming Descriptor, gate: (any CallGate)? = nil) {
+        let peer = Socket.peer(of: socket.raw, listener: .unix(path: ""))
+        accepted(socket, tls: nil, peer: peer, gate: gate)
+    }
+
     /// Accepts on every bound address. Where another process listens on the same address, new connections come to this
     /// one.
     package func startListening() throws(LinuxError) {

@@ -7,7 +7,7 @@ import Testing
 struct ChatCompletionAnswerTests {
     private func answer(_ members: String) throws -> ChatCompletionAnswer {
         let body = #"{"model": "m", "messages": [{"role": "user", "content": "Hi"}], \#(members)}"#
-        return ChatCompletionAnswer(to: try ChatCompletionRequest(Array(body.utf8)), id: "chatcmpl-1", created: 5)
+        return try ChatCompletionRequest(Array(body.utf8)).answer(AnswerStamp(id: "1", created: 5))
     }
 
     private func delta(_ choice: UInt32 = 0, _ change: (inout Hearth_V1_Delta) -> Void) -> Hearth_V1_ChatEvent {
@@ -34,7 +34,12 @@ struct ChatCompletionAnswerTests {
         #"{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":6}}"#
 
     private func texts(_ answer: inout ChatCompletionAnswer, _ events: [Hearth_V1_ChatEvent]) throws -> [String] {
-        try events.flatMap { try answer.receive($0) }.map(\.text)
+        try events.flatMap { event in
+            try answer.receive(event).split(separator: "\n\n").map { text in
+                #expect(text.hasPrefix("data: "))
+                return String(text.dropFirst(6))
+            }
+        }
     }
 
     private func chunk(_ choices: String, _ rest: String = "") -> String {
@@ -58,7 +63,7 @@ struct ChatCompletionAnswerTests {
                 chunk(piece(opening)), chunk(piece(#"{"content":"A"}"#)), chunk(piece("{}", #""length""#)),
             ])
         #expect(!answer.isComplete)
-        #expect(try texts(&answer, [usage]) == [])
+        #expect(try texts(&answer, [usage]) == ["[DONE]"])
         #expect(answer.isComplete)
     }
 
@@ -68,7 +73,7 @@ struct ChatCompletionAnswerTests {
         #expect(
             chunks == [
                 chunk(piece(opening), #","usage":null"#), chunk(piece("{}", #""stop""#), #","usage":null"#),
-                chunk("", #","usage":\#(cost)"#),
+                chunk("", #","usage":\#(cost)"#), "[DONE]",
             ])
     }
 
@@ -148,9 +153,9 @@ struct ChatCompletionAnswerTests {
         #expect(try texts(&answer, events) == [])
         #expect(answer.object == nil)
         #expect(try texts(&answer, [usage]) == [])
-        let message = #"{"role":"assistant","content":"Ab\n","refusal":null}"#
+        let message = #"{"role":"assistant","content":"Ab\n","refusal":null,"annotations":[]}"#
         let calls = #"[{"id":"c1","type":"function","function":{"name":"look","arguments":"{}"}}]"#
-        let second = #"{"role":"assistant","content":null,"refusal":null,"tool_calls":\#(calls)}"#
+        let second = #"{"role":"assistant","content":null,"refusal":null,"annotations":[],"tool_calls":\#(calls)}"#
         #expect(
             answer.object?.text
                 == #"{"id":"chatcmpl-1","object":"chat.completion","created":5,"model":"m:4b","choices":["#
@@ -172,10 +177,9 @@ struct ChatCompletionAnswerTests {
 
     @Test func `an event of a stream is one line, whatever the text`() throws {
         var answer = try answer(#""stream": true"#)
-        let chunks = try answer.receive(delta { $0.text = "a\n\r\u{2028}\u{0}" })
-        let event = ServerSentEvents.event(try #require(chunks.last))
-        #expect(event.hasPrefix("data: {") && event.hasSuffix("}\n\n"))
-        #expect(event.utf8.dropLast(2).allSatisfy { $0 >= 0x20 })
+        let text = try answer.receive(delta { $0.text = "a\n\r\u{2028}\u{0}" })
+        #expect(text.split(separator: "\n\n", omittingEmptySubsequences: false).count == 3)
+        #expect(text.replacing("\n\n", with: "").utf8.allSatisfy { $0 >= 0x20 })
     }
 
     @Test func `a list of models has their ids`() {

@@ -43,4 +43,14 @@ struct HTTPFailureTests {
             failure.object.text
                 == #"{"error":{"message":"say \"1\"","type":"invalid_request_error","param":"n","code":null}}"#)
     }
+
+    @Test func `Anthropic's error object has the kind of the error where it has one`() {
+        #expect(
+            HTTPDialect.anthropic.body(.invalid("n", "why", code: "unsupported_parameter")).text
+                == #"{"type":"error","error":{"type":"invalid_request_error","message":"n: why","#
+                + #""details":{"error_code":"unsupported_parameter"}}}"#)
+        #expect(
+            HTTPDialect.anthropic.body(HTTPFailure(500, type: "server_error", "why")).text
+                == #"{"type":"error","error":{"type":"api_error","message":"why"}}"#)
+    }
 }

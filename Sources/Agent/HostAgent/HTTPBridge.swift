@@ -1,0 +1,178 @@
+internal import BackendSupervisor
+internal import EventLoop
+internal import Foundation
+internal import GRPC
+internal import Glibc
+internal import HTTPProtocols
+internal import LaunchPlan
+internal import LinuxSystem
+internal import Logging
+internal import SandboxLaunch
+internal import SandboxPolicy
+internal import Settings
+
+/// The HTTP bridge: a process in a sandbox of its own, which has a listening socket, a socket to the agent, and nothing
+/// else. The agent speaks no HTTP/1.1. On the loop.
+@IOLoop
+final class HTTPBridge {
+    /// What the bridge is started with.
+    struct Setup: Sendable {
+        /// The path of `hearth-bridge`.
+        let program: String
+        let sandbox: Sandbox
+        let settings: BridgeSettings
+    }
+
+    let address: SocketAddress
+    private(set) var lifecycle = BridgeLifecycle()
+    /// The process id; 0: it does not run.
+    var pid: Int32 { process?.pid ?? 0 }
+    /// Why it does not run; empty where it does.
+    private(set) var detail = ""
+
+    private let setup: Setup
+    private let socket: BoundSocket
+    private let server: Server
+    private let gate: any CallGate
+    private let logger: Logger
+    private var process: BackendProcess?
+
+    /// The name of its policy.
+    nonisolated private static let policy = "http-bridge"
+    /// Its memory, beside its executable.
+    nonisolated private static let memoryMebibytes: UInt64 = 1_024
+    nonisolated private static let threads: UInt32 = 2
+    /// The connections of its clients, and a few of its own.
+    nonisolated private static let descriptorsMax: UInt64 = 1_100
+
+    /// Binds the address; nobody can connect before `start`. Consumers of `server` that pass the gate come by the bridge.
+    init(
+        _ setup: Setup, on address: SocketAddress, server: Server, gate: any CallGate, succeeding: Bool, logger: Logger
+    ) throws(LinuxError) {
+        self.setup = setup
+        self.server = server
+        self.gate = gate
+        self.logger = logger
+        socket = try Socket.bind(to: address, succeeding: succeeding)
+        self.address = socket.address
+    }
+
+    /// Listens, and starts the process.
+    func start() throws(LinuxError) {
+        try Socket.listen(socket)
+        perform(lifecycle.start())
+    }
+
+    /// Ends the process. Whoever connects afterwards is refused once the agent has ended.
+    func stop() { perform(lifecycle.stop()) }
+
+    private func perform(_ action: BridgeLifecycle.Action?) {
+        switch action {
+        case .launch: launch()
+        case .pause(let milliseconds):
+            IOLoop.schedule(afterMilliseconds: milliseconds) { [weak self] in
+                guard let self else { return }
+                perform(lifecycle.pauseEnded())
+            }
+        case .kill: process?.kill()
+        case nil: break
+        }
+    }
+
+    /// Reads the executable and starts the process, on a thread of its own.
+    private func launch() {
+        let setup = setup
+        let listener: Descriptor
+        do throws(LinuxError) {
+            listener = try socket.descriptor.duplicate()
+        } catch {
+            return failed("\(error)")
+        }
+        let raw = listener.release()
+        Task {
+            let result = await withCheckedContinuation { continuation in
+                do throws(LinuxError) {
+                    try DetachedThread.run {
+                        continuation.resume(
+                            returning: Result { try Self.launch(setup, listener: Descriptor(owning: raw)) })
+                    }
+                } catch {
+                    _ = Descriptor(owning: raw)
+                    continuation.resume(returning: Result<SandboxedProcess, any Error>.failure(error))
+                }
+            }
+            switch result {
+            case .success(let handles): begin(handles)
+            case .failure(let error): failed("\(error)")
+            }
+        }
+    }
+
+    nonisolated private static func launch(
+        _ setup: Setup, listener: consuming Descriptor
+    ) throws -> SandboxedProcess {
+        let path = URL(fileURLWithPath: setup.program)
+        let executable = try BackendExecutable.open(
+            folder: path.deletingLastPathComponent().path, name: path.lastPathComponent)
+        var manifest = BackendManifest(executableName: executable.name)
+        manifest.policy = policy
+        manifest.memoryMebibytes = memoryMebibytes
+        manifest.threads = threads
+        let owner = OwnerLimits(threads: threads)
+        var plan = try setup.sandbox.plan(executable: executable, manifest: manifest, owner: owner)
+        plan.limits.removeAll { $0.resource == .descriptors }
+        plan.limits.append(ResourceLimit(.descriptors, descriptorsMax))
+        let settings = try Descriptor.memoryFile("settings")
+        try settings.writeAll(setup.settings.json)
+        try settings.seal()
+        // It is read from the descriptor's position, which is its end now.
+        lseek(settings.raw, 0, SEEK_SET)
+        return try setup.sandbox.launch(
+            executable: executable, plan: plan, handOver: [listener.raw, settings.raw],
+            groupLimits: LaunchPlanner.controlGroupLimits(
+                manifest, owner, weightBytes: 0, executableBytes: executable.byteCount))
+    }
+
+    private func begin(_ handles: SandboxedProcess) {
+        do throws(LinuxError) {
+            let end = try handles.socket.duplicate()
+            let process = try BackendProcess(handles, limits: SupervisorConfiguration.Limits()) { [weak self] in
+                self?.wrote($0)
+            } denied: { [weak self] call in
+                self?.logger.debug("the HTTP bridge was denied a system call", metadata: ["call": "\(call.call)"])
+            } exited: { [weak self] process, status in
+                self?.exited(process, status)
+            }
+            self.process = process
+            server.serve(end, gate: gate)
+            detail = ""
+            perform(lifecycle.launched(at: .now()))
+        } catch {
+            handles.end()
+            failed("\(error)")
+        }
+    }
+
+    private func failed(_ why: String) {
+        if detail != why { logger.error("the HTTP bridge does not run: \(why)") }
+        detail = why
+        perform(lifecycle.ended(at: .now()))
+    }
+
+    private func exited(_ process: BackendProcess, _ status: ExitStatus) {
+        guard self.process === process else { return }
+        self.process = nil
+        if lifecycle.phase != .ending {
+            let why = process.launchFailure.map { "\($0)" } ?? "\(status)"
+            logger.warning("the HTTP bridge has ended, and is started again", metadata: ["end": "\(why)"])
+            detail = why
+        }
+        perform(lifecycle.ended(at: .now()))
+    }
+
+    private func wrote(_ bytes: UnsafeRawBufferPointer) {
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            logger.info("hearth-bridge: \(line)")
+        }
+    }
+}

@@ -1,0 +1,129 @@
+internal import Foundation
+internal import HTTPProtocols
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import InferenceMessages
+
+extension Bridge {
+    /// Answers what is asked at the path of the request. `origin`: that of a page of another site, which may ask.
+    func answer(_ request: Request, allowing origin: String?) async throws(HTTPFailure) -> Response {
+        let path = request.uri.path
+        if let refusal = OllamaRefusals.failure(path: path) { throw refusal }
+        guard let route = Route(path: path) else {
+            throw HTTPFailure(
+                404, type: "invalid_request_error", code: "not_found", "there is no '\(path.prefix(256))' here")
+        }
+        if request.method == .options, origin != nil { return .preflight(route.method) }
+        guard request.method == route.method || (request.method == .head && route.method == .get) else {
+            throw HTTPFailure(
+                405, type: "invalid_request_error", code: "method_not_allowed",
+                "\(path) takes \(route.method.rawValue), not \(request.method.rawValue.prefix(32))")
+        }
+        return try await answer(route, Exchange(self, request))
+    }
+
+    private func answer(_ route: Route, _ exchange: Exchange) async throws(HTTPFailure) -> Response {
+        switch route {
+        case .root: return .text("Hearth lends language models here.\n", "text/plain; charset=utf-8")
+        case .models:
+            let models = try await exchange.models()
+            return .json(exchange.isAnthropic ? MessagesModelList.object(models) : ModelList.object(models))
+        case .model(let id):
+            guard let model = try await exchange.models().first(where: { $0.id == id }) else {
+                throw HTTPFailure(
+                    404, type: "invalid_request_error", code: "model_not_found", param: "model",
+                    "there is no model '\(id.prefix(256))' here")
+            }
+            return .json(exchange.isAnthropic ? MessagesModelList.object(model) : ModelList.object(model))
+        case .chatCompletions: return try await exchange.turn(ChatCompletionRequest.self)
+        case .completions: return try await exchange.turn(CompletionRequest.self)
+        case .responses: return try await exchange.turn(ResponsesRequest.self)
+        case .embeddings:
+            let asked = try await exchange.read { (body) throws(HTTPFailure) in try EmbeddingsRequest(body) }
+            return .json(try asked.object(try await exchange.ask("Embed", asked.embed, fields: EmbeddingsRequest.param)))
+        case .rerank:
+            let asked = try await exchange.read { (body) throws(HTTPFailure) in try RerankRequest(body) }
+            return .json(try asked.object(try await exchange.ask("Rerank", asked.rerank, fields: RerankRequest.param)))
+        case .messages: return try await exchange.turn(MessagesRequest.self)
+        case .countTokens:
+            let asked = try await exchange.read { (body) throws(HTTPFailure) in try CountTokensRequest(body) }
+            return .json(
+                CountTokensRequest.object(
+                    try await exchange.ask("CountTokens", asked.generate, fields: MessagesRequest.param)))
+        case .ollama(let ollama): return try await answer(ollama, exchange)
+        }
+    }
+
+    private func answer(_ route: Route.Ollama, _ exchange: Exchange) async throws(HTTPFailure) -> Response {
+        switch route {
+        case .version: return .json(OllamaModels.versionObject)
+        case .tags: return .json(OllamaModels.tags(try await exchange.models()))
+        case .ps: return .json(OllamaModels.ps(try await exchange.models()))
+        case .show:
+            let asked = try await exchange.read { (body) throws(HTTPFailure) in try OllamaShowRequest(body) }
+            return .json(try OllamaModels.show(asked, among: try await exchange.models()))
+        case .chat: return try await exchange.ollamaTurn(OllamaChatRequest.self)
+        case .generate: return try await exchange.ollamaTurn(OllamaGenerateRequest.self)
+        case .embed(let kind):
+            let asked = try await exchange.read { (body) throws(HTTPFailure) in try OllamaEmbedRequest(body, kind) }
+            guard asked.meaning == .turn else {
+                try await exchange.load(asked.embed.model, asked.embed.keepAlive, asked.meaning)
+                return .json(try asked.object(Hearth_V1_EmbedResponse()))
+            }
+            return .json(try asked.object(try await exchange.ask("Embed", asked.embed) { asked.param($0) }))
+        }
+    }
+}
+
+/// What a path leads to.
+enum Route: Equatable {
+    case root
+    case models
+    case model(String)
+    case chatCompletions, completions, responses, embeddings, rerank
+    case messages, countTokens
+    case ollama(Ollama)
+
+    enum Ollama: Equatable {
+        case version, tags, ps, show, chat, generate
+        case embed(OllamaEmbedRequest.Kind)
+    }
+
+    private static let fixed: [String: Route] = [
+        "/": .root, "/v1/models": .models, "/v1/chat/completions": .chatCompletions,
+        "/v1/completions": .completions, "/v1/responses": .responses, "/v1/embeddings": .embeddings,
+        "/v1/rerank": .rerank, "/v1/messages": .messages, "/v1/messages/count_tokens": .countTokens,
+        "/api/version": .ollama(.version), "/api/tags": .ollama(.tags), "/api/ps": .ollama(.ps),
+        "/api/show": .ollama(.show), "/api/chat": .ollama(.chat), "/api/generate": .ollama(.generate),
+        "/api/embed": .ollama(.embed(.embed)), "/api/embeddings": .ollama(.embed(.embeddings)),
+    ]
+
+    init?(path: String) {
+        if let fixed = Self.fixed[path] {
+            self = fixed
+            return
+        }
+        let models = "/v1/models/"
+        guard path.hasPrefix(models), let id = path.dropFirst(models.count).removingPercentEncoding, !id.isEmpty
+        else { return nil }
+        self = .model(id)
+    }
+
+    var method: HTTPRequest.Method {
+        switch self {
+        case .root, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
+        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama: .post
+        }
+    }
+}
+
+extension Response {
+    /// What a browser asks before it lets a page of another origin send a request (Fetch, section 4.8).
+    static func preflight(_ method: HTTPRequest.Method) -> Response {
+        var headers = HTTPFields()
+        headers[.accessControlAllowMethods] = method.rawValue
+        headers[.accessControlAllowHeaders] = "authorization, content-type, x-api-key"
+        headers[.accessControlMaxAge] = "600"
+        return Response(status: .noContent, headers: headers)
+    }
+}

@@ -1,0 +1,75 @@
+internal import GRPC
+internal import HTTPProtocols
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import NIOCore
+
+/// Answers requests over HTTP with what the agent says: a consumer of hearth.v1 like any other.
+struct Bridge: Sendable {
+    let agent: Client
+    let origin: RequestOrigin
+    let requiresKey: Bool
+    let limits: BridgeLimits
+    let reader = RequestReader()
+    let bodies: BodyBudget
+
+    init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) {
+        self.agent = agent
+        self.limits = limits
+        origin = RequestOrigin(names: settings.names, origins: settings.origins)
+        requiresKey = settings.requiresKey
+        bodies = BodyBudget(max: limits.bodiesBytesMax)
+    }
+
+    /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
+    func respond(to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter) async throws {
+        let dialect = HTTPDialect(path: request.uri.path)
+        var allowed: String?
+        var response: Response
+        var isUnread = false
+        do throws(HTTPFailure) {
+            allowed = try origin.check(host: request.head.authority, origin: request.headers[.origin])
+            response = try await answer(request, allowing: allowed)
+        } catch {
+            response = .failure(error, dialect)
+            // The rest of its body may be of any length.
+            isUnread = error.statusCode == 413 || error.statusCode == 503
+        }
+        if let allowed { response.allow(allowed) }
+        if isUnread { response.headers[.connection] = "close" }
+        try await writer.write(
+            response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
+        if isUnread { throw ConnectionEnd() }
+    }
+}
+
+/// Ends a connection.
+struct ConnectionEnd: Error {}
+
+extension Response {
+    /// A whole JSON answer.
+    static func json(_ object: JSONOutput, status: Int = 200) -> Response {
+        text(object.text, "application/json", status: status)
+    }
+
+    static func text(_ text: String, _ mediaType: String, status: Int = 200) -> Response {
+        let bytes = ByteBuffer(string: text)
+        var headers = HTTPFields()
+        headers[.contentType] = mediaType
+        headers[.contentLength] = String(bytes.readableBytes)
+        return Response(status: HTTPResponse.Status(code: status), headers: headers, body: ResponseBody(byteBuffer: bytes))
+    }
+
+    static func failure(_ failure: HTTPFailure, _ dialect: HTTPDialect) -> Response {
+        var response = json(dialect.body(failure), status: failure.statusCode)
+        if let seconds = failure.retryAfterSeconds { response.headers[.retryAfter] = String(seconds) }
+        if failure.statusCode == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
+        return response
+    }
+
+    /// Lets a page of this origin read the answer (Fetch, section 3.2.3).
+    mutating func allow(_ origin: String) {
+        headers[.accessControlAllowOrigin] = origin
+        headers[.vary] = "Origin"
+    }
+}

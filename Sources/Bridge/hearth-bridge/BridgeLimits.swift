@@ -1,0 +1,22 @@
+/// The limits of the bridge. Those of requests and answers themselves are the agent's.
+struct BridgeLimits: Sendable {
+    /// Connections that are open at once; further ones wait in the kernel's queue.
+    var connectionsMax = 1_024
+    /// The body of a request; a longer one is answered 413. The agent's own bound of a message.
+    var bodyBytesMax = 4 << 20
+    /// The bodies of all requests that are being received; above it a request is answered 503.
+    var bodiesBytesMax = 64 << 20
+    /// A request's line, or one of its fields, and all of them together; above it 400 and the end of the connection.
+    var headBytesMax = 32 << 10
+    /// Fields of a request.
+    var fieldsMax = 128
+    /// How long a connection's first request may take to come as far as the end of its head; then the connection is
+    /// closed.
+    var firstHeadSeconds: Int64 = 10
+    /// The same of a later request, from the end of the answer before.
+    var nextHeadSeconds: Int64 = 60
+    /// How long the body of a request may take after its head.
+    var bodySeconds: Int64 = 60
+    /// The deadline of calls that answer in one message without a model: lists, counts.
+    var questionMilliseconds: UInt64 = 30_000
+}

@@ -1,0 +1,208 @@
+internal import EventLoop
+internal import Foundation
+internal import GRPC
+internal import HTTPProtocols
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import InferenceMessages
+internal import NIOCore
+internal import SwiftProtobuf
+
+/// One request, and what its answer is made with.
+struct Exchange: Sendable {
+    let bridge: Bridge
+    let request: Request
+    let metadata: Metadata
+
+    init(_ bridge: Bridge, _ request: Request) throws(HTTPFailure) {
+        self.bridge = bridge
+        self.request = request
+        var metadata = Metadata()
+        let key = CallerKey.authorization(
+            request.headers[.authorization], apiKey: request.headers[.apiKey], isRequired: bridge.requiresKey)
+        do throws(Status) {
+            if let key { try metadata.add("authorization", key) }
+        } catch {
+            throw HTTPFailure(400, type: "invalid_request_error", "the key is not printable ASCII")
+        }
+        self.metadata = metadata
+    }
+
+    /// The body of the request; throws 413 for one that is too long.
+    private func body() async throws(HTTPFailure) -> [UInt8] {
+        let most = bridge.limits.bodyBytesMax
+        var bytes: [UInt8] = []
+        var taken = 0
+        defer { bridge.bodies.giveBack(taken) }
+        do {
+            for try await piece in request.body {
+                guard bytes.count + piece.readableBytes <= most else {
+                    throw HTTPFailure(
+                        413, type: "invalid_request_error", code: "request_too_large",
+                        "the body has more than \(most) bytes")
+                }
+                try bridge.bodies.take(piece.readableBytes)
+                taken += piece.readableBytes
+                bytes.append(contentsOf: piece.readableBytesView)
+            }
+            return bytes
+        } catch let failure as HTTPFailure {
+            throw failure
+        } catch {
+            throw .invalid(nil, "the body did not come whole")
+        }
+    }
+
+    /// The body, read as a request.
+    func read<Body: Sendable>(
+        _ make: @Sendable ([UInt8]) throws(HTTPFailure) -> Body
+    ) async throws(HTTPFailure) -> Body {
+        try await bridge.reader.read(body(), make)
+    }
+
+    /// Asks the agent what it answers without a model, or in one message.
+    func ask<Question: SwiftProtobuf.Message, Answer: SwiftProtobuf.Message>(
+        _ method: String, _ question: Question, answer: Answer.Type = Answer.self, timeoutMilliseconds: UInt64? = nil,
+        fields: (String) -> String? = { $0 }
+    ) async throws(HTTPFailure) -> Answer {
+        let options = CallOptions(metadata: metadata, timeoutMilliseconds: timeoutMilliseconds)
+        do {
+            return try await bridge.agent.unary("/hearth.v1.Inference/\(method)", question, options: options)
+        } catch {
+            throw .of(error, fields)
+        }
+    }
+
+    /// All models that the caller may know of.
+    func models() async throws(HTTPFailure) -> [Hearth_V1_Model] {
+        var models: [Hearth_V1_Model] = []
+        var question = Hearth_V1_ListModelsRequest()
+        repeat {
+            let page: Hearth_V1_ListModelsResponse = try await ask(
+                "ListModels", question, timeoutMilliseconds: bridge.limits.questionMilliseconds)
+            models += page.models
+            question.pageToken = page.nextPageToken
+        } while !question.pageToken.isEmpty
+        return models
+    }
+}
+
+// What Ollama's and Anthropic's clients ask in their own way.
+extension Exchange {
+    /// Whether the client speaks Anthropic's protocol, which shares paths with OpenAI's.
+    var isAnthropic: Bool { request.headers[.anthropicVersion] != nil }
+
+    /// A request without a prompt is about the model alone.
+    func ollamaTurn<Asked: OllamaTurnRequest>(_: Asked.Type) async throws(HTTPFailure) -> Response {
+        let asked = try await read { (bytes) throws(HTTPFailure) in try Asked(bytes) }
+        guard asked.meaning == .turn else {
+            try await load(asked.generate.model, asked.generate.keepAlive, asked.meaning)
+            return .json(asked.objectWithoutTurn(.now()))
+        }
+        return try await turn(asked)
+    }
+
+    /// Has the agent load a model, by a question that needs it. Throws 403 for one that is to be given up: other
+    /// consumers may use it.
+    func load(
+        _ model: String, _ keepAlive: Google_Protobuf_Duration, _ meaning: OllamaMeaning
+    ) async throws(HTTPFailure) {
+        guard meaning != .unload else {
+            throw HTTPFailure(
+                403, type: "permission_error", code: "permission_denied",
+                "when a model is given up is this host's owner's to say: 'hearth serve --keep-alive'")
+        }
+        var question = Hearth_V1_GenerateRequest()
+        question.model = model
+        question.keepAlive = keepAlive
+        question.text = " "
+        let _: Hearth_V1_CountTokensResponse = try await ask("CountTokens", question)
+    }
+}
+
+// Turns.
+extension Exchange {
+    /// Has the agent take a turn, and answers with what it says.
+    func turn<Asked: TurnRequest>(_: Asked.Type) async throws(HTTPFailure) -> Response {
+        let asked = try await read { (bytes) throws(HTTPFailure) in try Asked(bytes) }
+        return try await turn(asked)
+    }
+
+    func turn<Asked: TurnRequest>(_ asked: Asked) async throws(HTTPFailure) -> Response {
+        var answer = asked.answer(.now())
+        let call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent> = await bridge.agent.bidirectional(
+            "/hearth.v1.Inference/Generate", options: CallOptions(metadata: metadata))
+        do {
+            try await call.send(asked.generate)
+            await call.endSending()
+            // What was refused is told by the status; so the answer begins with the first event that is sent.
+            var text = ""
+            for try await event in call.responses {
+                text += try answer.receive(event)
+                if case .queued = event.event { continue }
+                if asked.streams { return stream(answer, text, call, fields: Asked.param) }
+            }
+            guard let object = answer.object else { throw HTTPFailure.broken("an early end") }
+            return .json(object)
+        } catch {
+            await call.cancel()
+            throw .of(error, Asked.param)
+        }
+    }
+
+    private func stream<Answer: TurnAnswer>(
+        _ begun: Answer, _ first: String, _ call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent>,
+        fields: @escaping @Sendable (String) -> String?
+    ) -> Response {
+        var headers = HTTPFields()
+        headers[.contentType] = Answer.dialect.streamMediaType
+        headers[.cacheControl] = "no-store"
+        // nginx would hold the events back.
+        headers[.accelBuffering] = "no"
+        let body = ResponseBody { writer in
+            var answer = begun
+            do {
+                if !first.isEmpty { try await writer.write(ByteBuffer(string: first)) }
+                for try await event in call.responses {
+                    let text = try answer.receive(event)
+                    if !text.isEmpty { try await writer.write(ByteBuffer(string: text)) }
+                }
+                guard answer.isComplete else { throw HTTPFailure.broken("an early end") }
+            } catch {
+                await call.cancel()
+                // An aborted body never looks finished, and says why before.
+                if error is HTTPFailure || error is Status {
+                    try await writer.write(ByteBuffer(string: answer.failed(.of(error, fields))))
+                }
+                throw ConnectionEnd()
+            }
+            try await writer.finish(nil)
+        }
+        return Response(status: .ok, headers: headers, body: body)
+    }
+}
+
+extension HTTPFailure {
+    /// What ended a call, for the client.
+    static func of(_ error: any Error, _ fields: (String) -> String? = { $0 }) -> HTTPFailure {
+        if let failure = error as? HTTPFailure { return failure }
+        if let status = error as? Status { return HTTPFailure(status, fields: fields) }
+        return HTTPFailure(500, type: "server_error", "the request was given up: \(error)")
+    }
+}
+
+extension AnswerStamp {
+    /// One that no other answer has.
+    static func now() -> AnswerStamp {
+        let digits = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
+        return AnswerStamp(
+            id: String(repeating: "0", count: max(0, 26 - digits.count)) + digits,
+            created: Int64(Date().timeIntervalSince1970))
+    }
+}
+
+extension HTTPField.Name {
+    static let apiKey = HTTPField.Name("x-api-key")!
+    static let anthropicVersion = HTTPField.Name("anthropic-version")!
+    static let accelBuffering = HTTPField.Name("x-accel-buffering")!
+}

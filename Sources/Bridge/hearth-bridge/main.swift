@@ -1,0 +1,23 @@
+// Serves HTTP to programs that do not speak gRPC. The agent starts it in a sandbox, with a listening socket, a socket to the
+// agent and its settings; it opens nothing itself. It ends when the agent does.
+internal import EventLoop
+internal import Glibc
+internal import GRPC
+internal import HTTPProtocols
+internal import LinuxSystem
+
+/// Serves until the agent ends.
+func run() async throws {
+    let file = Descriptor(owning: BridgeSettings.Descriptors.settings)
+    let settings = try BridgeSettings(json: FileBytes.read(file, max: BridgeSettings.bytesMax, name: "the settings"))
+    let agent = try await Client.connect(over: Descriptor(owning: 3))
+    let bridge = Bridge(agent: agent, settings: settings, limits: BridgeLimits())
+    try await HTTPServer(listener: BridgeSettings.Descriptors.listener, bridge: bridge).run()
+}
+
+do {
+    try await run()
+} catch {
+    print("hearth-bridge: \(error)")
+    exit(1)
+}
