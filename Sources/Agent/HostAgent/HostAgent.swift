@@ -224,6 +224,7 @@ package final class HostAgent {
         } catch {
             throw HostError("\(error); choose another address with --http, or end what holds this one")
         }
+        if let bridge { listeners.append(Listener(address: bridge.address, security: "http", requiresKey: false)) }
     }
 
     private func startBackends() throws(HostError) {

@@ -182,7 +182,7 @@ extension MessagesAnswer {
         case .call:
             .object([
                 ("type", .string("tool_use")), ("id", .string(block.id)), ("name", .string(block.name)),
-                ("input", .text(input)),
+                ("input", .text(input)), ("caller", .object([("type", .string("direct"))])),
             ])
         }
     }

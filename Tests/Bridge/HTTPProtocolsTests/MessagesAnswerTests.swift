@@ -144,10 +144,10 @@ struct MessagesAnswerTests {
             start(1, textBlock), more(1, "text_delta", "text", "A"), stop(1),
             start(2, thinkingBlock), more(2, "thinking_delta", "thinking", "So"),
             more(2, "signature_delta", "signature", ""), stop(2),
-            start(3, #"{"type":"tool_use","id":"c1","name":"look","input":{}}"#),
+            start(3, #"{"type":"tool_use","id":"c1","name":"look","input":{},"caller":{"type":"direct"}}"#),
             more(3, "input_json_delta", "partial_json", #"{\"a\""#), more(3, "input_json_delta", "partial_json", ":1}"),
             stop(3),
-            start(4, #"{"type":"tool_use","id":"c2","name":"wait","input":{}}"#),
+            start(4, #"{"type":"tool_use","id":"c2","name":"wait","input":{},"caller":{"type":"direct"}}"#),
             more(4, "input_json_delta", "partial_json", "{}"), stop(4),
         ]
         #expect(received == expected + ended("tool_use"))
@@ -206,8 +206,8 @@ struct MessagesAnswerTests {
             answer.object?.text
                 == object(
                     #"{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"Ab\n","citations":null},"#
-                        + #"{"type":"tool_use","id":"c1","name":"look","input":{"a": 1}},"#
-                        + #"{"type":"tool_use","id":"c2","name":"wait","input":{}}"#, "tool_use"))
+                        + #"{"type":"tool_use","id":"c1","name":"look","input":{"a": 1},"caller":{"type":"direct"}},"#
+                        + #"{"type":"tool_use","id":"c2","name":"wait","input":{},"caller":{"type":"direct"}}"#, "tool_use"))
     }
 
     @Test func `an answer in one object has no reasoning that was not asked for, and may be empty`() throws {
@@ -224,7 +224,7 @@ struct MessagesAnswerTests {
                 &answer, [accepted, calls(whole), calls(piece(1, cut, id: "c2", name: "a")), finished(.length), usage])
             #expect(
                 answer.object?.text
-                    == object(#"{"type":"tool_use","id":"c1","name":"look","input":{"a":[]}}"#, "max_tokens"))
+                    == object(#"{"type":"tool_use","id":"c1","name":"look","input":{"a":[]},"caller":{"type":"direct"}}"#, "max_tokens"))
         }
     }
 

@@ -42,7 +42,7 @@ struct PolicyCommandTests {
         let outcome = try run(["list"])
         #expect(outcome.status == 0)
         let names = outcome.lines.dropFirst().compactMap { $0.split(separator: " ").first.map(String.init) }
-        #expect(names == ["strict", "inference-cpu", "swift-runtime", "python", "inference-gpu"])
+        #expect(names == ["strict", "inference-cpu", "swift-runtime", "python", "http-bridge", "inference-gpu"])
     }
 
     @Test("show prints each call with its conditions in words, and JSON of the same")
@@ -89,7 +89,7 @@ struct PolicyCommandTests {
     func checkInstalled() throws {
         let outcome = try run(["check"])
         #expect(outcome.status == 0 && outcome.errors.isEmpty)
-        #expect(outcome.lines.filter { $0.hasSuffix(".json: ok") }.count == 5)
+        #expect(outcome.lines.filter { $0.hasSuffix(".json: ok") }.count == 6)
     }
 
     @Test("check answers a mistake with file, line and the nearest name, and exit status 1")

@@ -6,7 +6,7 @@ import Testing
 
 /// What `Policies/` promises, checked on the compiled filters.
 struct ShippedPolicyTests {
-    static let names = ["strict", "inference-cpu", "swift-runtime", "python", "inference-gpu"]
+    static let names = ["strict", "inference-cpu", "swift-runtime", "python", "http-bridge", "inference-gpu"]
     /// Those that open no file.
     static let closed = ["strict", "inference-cpu"]
 
@@ -117,6 +117,21 @@ struct ShippedPolicyTests {
         #expect(filter.verdict(Call.mmap, [0, 4096, 5, 0x2]) == .errno(1), "code from a file")
         #expect(filter.verdict(Call.fcntl, [0, 0, 0]) == .errno(1), "F_DUPFD")
         for call in ["dup", "ioctl", "socketpair", "pipe2"] { #expect(filter.verdict(try number(call)) == .errno(1)) }
+    }
+
+    @Test("http-bridge accepts on the socket that was handed over, and makes none")
+    func bridge() throws {
+        let filter = try filter("http-bridge")
+        #expect(filter.verdict(try number("accept4"), [8]) == .allow)
+        #expect(filter.verdict(try number("accept4"), [9]) == .errno(1))
+        // SOL_SOCKET; TCP_NODELAY; IP_ADD_MEMBERSHIP.
+        #expect(filter.verdict(try number("setsockopt"), [9, 1, 13]) == .allow)
+        #expect(filter.verdict(try number("setsockopt"), [9, 6, 1]) == .allow)
+        #expect(filter.verdict(try number("setsockopt"), [9, 0, 35]) == .errno(1))
+        #expect(filter.verdict(Call.openat, [0, 0, 0o200_0000]) == .errno(1), "no file")
+        for name in Self.names where name != "http-bridge" {
+            #expect(try self.filter(name).verdict(number("accept4"), [8]) == .errno(1), "\(name)")
+        }
     }
 
     @Test("only inference-cpu and those that build on it map and read weights")
