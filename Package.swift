@@ -150,6 +150,11 @@ var targets: [Target] = [
     // Backends: their contract, for both ends, and their lifecycle.
     library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
     library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
+    // The agent's end of one backend's socket, without an agent: for the check of backends, and for their tests.
+    library("BackendDriver", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
+    library(
+        "ContractCheck", in: "Backends",
+        ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", protobuf]),
     library(
         "BackendSupervisor", in: "Backends",
         [
@@ -201,19 +206,19 @@ var targets: [Target] = [
     library(
         "OwnerTools", in: "Agent",
         [
-            "BackendSupervisor", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelNaming",
-            "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "Settings",
-            "StrictJSON", protobuf,
+            "BackendDriver", "BackendSupervisor", "ContractCheck", "InferenceMessages", "Installation", "LaunchPlan",
+            "LinuxSystem", "ModelNaming", "PolicyExplanation", "SandboxAudit", "SandboxLaunch", "SandboxPolicy",
+            "SeccompFilter", "Settings", "StrictJSON", protobuf,
         ]),
     // The handling of keys, lines and files in `hearth chat`.
     library("ChatTerminal", in: "Commands", ["InferenceMessages", "StrictJSON", "TerminalText", protobuf]),
     command(
         "hearth", in: "Commands",
         [
-            "ChatTerminal", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC", "HostAgent", "InferenceMessages",
-            "Installation", "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools", "PolicyExplanation",
-            "SandboxPolicy", "SeccompFilter", "Settings", "StrictJSON", "TLSSession", "TerminalText", arguments,
-            logging, protobuf,
+            "BackendIPC", "ChatTerminal", "ConsumerAccess", "ContractCheck", "Cryptography", "EventLoop", "GRPC",
+            "HostAgent", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools",
+            "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "Settings", "StrictJSON", "TLSSession",
+            "TerminalText", arguments, logging, protobuf,
         ]),
     command(
         "hearth-bench", in: "Commands",
@@ -237,8 +242,8 @@ var targets: [Target] = [
     // Polls until a deadline, and draws reproducible random numbers.
     support("Polling"),
     support("SeededRandom"),
-    // The agent's end of a backend's socket.
-    support("BackendDriver", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
+    // Backends that are started without a sandbox.
+    support("BackendProgram", ["BackendDriver", "BackendIPC", "LinuxSystem"]),
     tests("LinuxSystemTests", of: "System", ["LinuxSystem", "Polling"]),
     tests("LimitDeclarationTests", of: "System", ["LimitDeclaration"]),
     tests("EventLoopTests", of: "System", ["EventLoop", "LinuxSystem"]),
@@ -275,7 +280,8 @@ var targets: [Target] = [
         ["LaunchPlan", "LinuxSystem", "SandboxPolicy", "SeccompFilter", "StrictJSON"]),
     tests(
         "PolicyExplanationTests", of: "Sandbox", ["PolicyExplanation", "SandboxPolicy", "SeccompFilter"]),
-    tests("SandboxLaunchTests", of: "Sandbox", ["SandboxLaunch"]),
+    tests(
+        "SandboxLaunchTests", of: "Sandbox", ["BaseEncodings", "Cryptography", "LinuxSystem", "SandboxLaunch"]),
     tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
         "SandboxIntegrationTests", of: "Sandbox",
@@ -286,8 +292,8 @@ var targets: [Target] = [
     tests(
         "BackendKitTests", of: "Backends",
         [
-            "BackendDriver", "BackendIPC", "BackendKit", "InferenceMessages", "LinuxSystem", "Polling", "WireFormat",
-            protobuf,
+            "BackendDriver", "BackendIPC", "BackendKit", "BackendProgram", "InferenceMessages", "LinuxSystem",
+            "Polling", "WireFormat", protobuf,
         ]),
     tests(
         "BackendSupervisorTests", of: "Backends",
@@ -304,7 +310,13 @@ var targets: [Target] = [
         ]),
     tests(
         "EchoIntegrationTests", of: "Backends",
-        ["BackendDriver", "BackendIPC", "EchoTokens", "InferenceMessages", "LinuxSystem", protobuf]),
+        [
+            "BackendDriver", "BackendIPC", "BackendProgram", "EchoTokens", "InferenceMessages", "LinuxSystem",
+            protobuf,
+        ]),
+    tests(
+        "ContractCheckIntegrationTests", of: "Backends",
+        ["BackendDriver", "BackendIPC", "BackendProgram", "ContractCheck"]),
     tests("LlamaPlanningTests", of: "Backends", ["BackendKit", "LlamaPlanning"]),
     tests(
         "GRPCServicesTests", of: "Services",
@@ -408,7 +420,10 @@ if let llamaPrefix {
             ]),
         tests(
             "LlamaIntegrationTests", of: "Backends",
-            ["BackendDriver", "BackendIPC", "InferenceMessages", "LinuxSystem", "SeededRandom", protobuf]),
+            [
+                "BackendDriver", "BackendIPC", "BackendProgram", "ContractCheck", "InferenceMessages", "LinuxSystem",
+                "SeededRandom", protobuf,
+            ]),
     ]
 }
 

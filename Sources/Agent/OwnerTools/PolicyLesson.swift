@@ -70,7 +70,7 @@ package struct PolicyLesson: Sendable {
             let manifest = try manifest(of: named)
             var owner = OwnerLimits(threads: threads)
             owner.memoryMebibytes = max(memoryMebibytes, manifest.memoryMebibytes ?? 0)
-            owner.readablePaths = binds + manifest.readOnlyPaths
+            owner.readablePaths = binds + manifest.readOnlyPaths + (manifest.interpreter.map { [$0] } ?? [])
             var setup = TrialRun.Setup(
                 sandbox: sandbox, folder: named.folder, name: named.name, manifest: manifest, owner: owner,
                 policy: PolicyLearning.telling(base: strict, .asDenied), request: request)

@@ -14,6 +14,7 @@ package enum ContractClause: String, CaseIterable, Sendable {
     case helloFields = "2.4"
     case capabilities = "2.5"
     case commonRevision = "2.6"
+    case laterFields = "2.7"
 
     case messageInTurn = "3.1"
     case loadProgress = "3.2"
@@ -80,6 +81,7 @@ package enum ContractClause: String, CaseIterable, Sendable {
             "Hello.name is 1 to 64 letters, digits, '.', '_' or '-', and Hello.version has at most 64 bytes."
         case .capabilities: "Hello.capabilities holds at most 32 names of 1 to 64 bytes, and none of them twice."
         case .commonRevision: "The revisions of Hello and those of the agent have one in common."
+        case .laterFields: "A field that it does not know changes nothing."
         case .messageInTurn: "A message comes only in the phase of the conversation that it belongs to."
         case .loadProgress: "LoadProgress holds a fraction from 0 to 1, and comes at most ten times a second."
         case .loadedBounds: "Loaded offers at least 1 token and 1 sequence, and at most what Load names of each."
@@ -127,11 +129,27 @@ package enum ContractClause: String, CaseIterable, Sendable {
     /// Why the agent reports no violation of it, as a sentence; nil: it does.
     package var whyUnchecked: String? {
         switch self {
+        case .laterFields: "The agent sends no such field; an agent of a later revision may."
         case .oneFinish:
             "A second finish breaks 4.1; one that is missing shows as 7.4, or is waited for without credit."
         case .cacheScope: "The agent does not see the backend's caches; only times and counts tell."
         case .cancelInTime: "The agent does not know how long a step takes; one that never stops shows as 7.4."
         default: nil
+        }
+    }
+
+    /// Whether `hearth backends check` can try it: "yes", or what that depends on.
+    package var trial: String {
+        switch self {
+        case .loadProgress: "if it sends one"
+        case .inspected: "with \"inspect\" and weights"
+        case .reasoning: "without \"reasoning\""
+        case .cacheScope: "as far as it counts cached tokens"
+        case .stopToken, .stopString: "if the same request gives the same tokens"
+        case .fault: "if it fails a request"
+        case .openQuery, .tokenizedBounds: "with \"count_tokens\" or \"tokenize\""
+        case .embeddedShape: "with \"embed\" or \"rerank\""
+        default: "yes"
         }
     }
 }

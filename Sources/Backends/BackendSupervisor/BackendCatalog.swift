@@ -115,8 +115,10 @@ struct CatalogReader: Sendable {
     }
 
     private func take(_ name: String, into catalog: inout BackendCatalog, before: BackendEntry?) {
-        let executable = executable(name, in: catalog.folder, before)
         let manifest = manifest(name, in: catalog.folder, before)
+        let interpreter =
+            if case .usable(let read) = manifest { read.manifest.interpreter } else { before?.manifest.interpreter }
+        let executable = executable(name, in: catalog.folder, runBy: interpreter, before)
         let outcome = BackendEntry.merged(
             name, path: "\(path)/\(catalog.folder.executables[name]?.name ?? name)", before: before,
             executable: executable, manifest: manifest, now: .now(), missingMilliseconds: limits.settledMilliseconds)
@@ -192,7 +194,7 @@ struct CatalogReader: Sendable {
     }
 
     private func executable(
-        _ name: String, in folder: BackendFolder, _ before: BackendEntry?
+        _ name: String, in folder: BackendFolder, runBy interpreter: String?, _ before: BackendEntry?
     ) -> BackendEntry.Finding<ExecutableVersion> {
         guard let file = folder.executables[name] else { return .absent }
         if let refusal = file.refusal {
@@ -201,14 +203,22 @@ struct CatalogReader: Sendable {
         }
         guard file.isSettled else { return .unsettled }
         let known = before?.executable
-        if let known, known.facts == file.facts, known.digest != nil || !isThorough { return .usable(known) }
-        let unread = ExecutableVersion(facts: file.facts, digest: nil)
+        // An interpreter that a package manager replaces is another program.
+        let unread = ExecutableVersion(
+            facts: file.facts, interpreter: interpreter.flatMap { try? FileFacts(following: $0) })
+        if let known, known.facts == unread.facts, known.interpreter == unread.interpreter,
+            known.digest != nil || !isThorough
+        {
+            return .usable(known)
+        }
         guard isThorough else { return .usable(unread) }
         do {
-            return .usable(try ExecutableVersion(path: "\(path)/\(file.name)", digests: digests))
+            return .usable(
+                try ExecutableVersion(path: "\(path)/\(file.name)", interpreter: interpreter, digests: digests))
         } catch {
             // For an executable that was not run before, the launch reports the error.
-            return known == nil || known?.facts == file.facts ? .usable(unread) : .unreadable(printable("\(error)"))
+            let isKnown = known?.facts == unread.facts && known?.interpreter == unread.interpreter
+            return known == nil || isKnown ? .usable(unread) : .unreadable(printable("\(error)"))
         }
     }
 
@@ -243,6 +253,7 @@ struct CatalogReader: Sendable {
         var files = BackendFiles(
             executable: definition.executable.facts, manifest: catalog.entries[definition.name]?.manifestFacts,
             isComplete: isThorough)
+        files.interpreter = definition.executable.interpreter
         guard isThorough else { return files }
         files.policy = catalog.policies[definition.manifest.policy]?.facts
         switch definition.weights {

@@ -76,27 +76,41 @@ struct BackendDefinition: Equatable, Sendable {
     }
 }
 
-/// Which content an executable has.
+/// Which content an executable has, and the program that runs it where it is a script.
 struct ExecutableVersion: Equatable, Sendable {
     let facts: FileFacts
-    /// SHA-256; nil before it was read.
+    /// Of the program that runs it; nil: none, or there is no such file.
+    let interpreter: FileFacts?
+    /// SHA-256, of both; nil before they were read.
     var digest: [UInt8]?
 
-    init(facts: FileFacts, digest: [UInt8]? = nil) {
+    init(facts: FileFacts, interpreter: FileFacts? = nil, digest: [UInt8]? = nil) {
         self.facts = facts
+        self.interpreter = interpreter
         self.digest = digest
     }
 
     /// The version of an executable file. Throws when it cannot be a backend, as far as that shows without running it.
-    /// Reads the whole file unless its digest is known.
-    init(path: String, digests: DigestCache) throws {
-        let file = try BackendExecutable.checkedFile(path)
-        digest = try FileDigest.sha256(file.descriptor, file.facts, path: path, digests: digests)
-        facts = file.facts
+    /// Reads the whole files unless their digests are known.
+    init(path: String, interpreter: String? = nil, digests: DigestCache) throws {
+        func digest(of file: borrowing TrustedFile) throws -> [UInt8] {
+            try FileDigest.sha256(file.descriptor, file.facts, path: file.path, digests: digests)
+        }
+        guard let interpreter else {
+            let program = try BackendExecutable.checkedFile(path)
+            self.init(facts: program.facts, digest: try digest(of: program))
+            return
+        }
+        let script = try BackendExecutable.checkedScript(path)
+        let program = try BackendExecutable.checkedInterpreter(interpreter)
+        self.init(
+            facts: script.facts, interpreter: program.facts,
+            digest: BackendExecutable.digest(ofScriptWith: try digest(of: script), interpreter: try digest(of: program))
+        )
     }
 
     func hasSameContent(as other: ExecutableVersion) -> Bool {
-        facts == other.facts || (digest != nil && digest == other.digest)
+        (facts == other.facts && interpreter == other.interpreter) || (digest != nil && digest == other.digest)
     }
 }
 
@@ -104,6 +118,8 @@ struct ExecutableVersion: Equatable, Sendable {
 /// changed.
 struct BackendFiles: Equatable, Sendable {
     let executable: FileFacts
+    /// Of the program that runs it, where it is a script.
+    var interpreter: FileFacts?
     let manifest: FileFacts?
     var policy: FileFacts?
     /// Of each file of the weights, in order; empty where the model has none.

@@ -24,7 +24,8 @@ struct SandboxedStarter: BackendStarter {
     }
 
     func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
-        let executable = try BackendExecutable.open(folder: folder, name: definition.fileName)
+        let executable = try BackendExecutable.open(
+            folder: folder, name: definition.fileName, interpreter: definition.manifest.interpreter)
         let plan = try sandbox.plan(
             executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
             weightBytes: weights?.byteCount ?? 0)

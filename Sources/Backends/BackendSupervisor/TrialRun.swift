@@ -94,17 +94,10 @@ package final class TrialRun {
         configuration.limits.helloMilliseconds = setup.helloMilliseconds
         configuration.limits.restartsMax = 0
         configuration.limits.weightsSettledMilliseconds = 0
-        let path = "\(setup.folder)/\(setup.name)"
         let setting = BackendSetting(
             configuration: configuration, logger: Logger(label: "trial-run") { _ in SwiftLogNoOpLogHandler() },
             starter: TrialStarter(setup: setup))
-        let model = setup.manifest.models.first ?? BackendManifest.Model(id: setup.name)
-        backend = ManagedBackend(
-            BackendDefinition(
-                name: setup.name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
-                manifest: setup.manifest, model: model,
-                weights: BackendDefinition.WeightsPlace(of: model, folder: setup.folder, owner: setup.owner)),
-            setting: setting)
+        backend = ManagedBackend(try setup.definition(), setting: setting)
         setting.changed = { [weak self] _ in self?.wake() }
     }
 
@@ -172,12 +165,57 @@ extension TrialRun: SequenceHandler {
     package func lost(_ reason: String) { end(answered: false) }
 }
 
+// A backend whose conversation is the caller's.
+extension TrialRun.Setup {
+    /// What the agent would ask a process of it to load. Throws when the weights cannot be opened.
+    package func load() throws -> Load {
+        let definition = try definition()
+        return definition.load(try weights(of: definition), owner: owner, limits: SupervisorConfiguration.Limits())
+    }
+
+    /// Starts a process of it, as a trial run does, and returns at once. Blocks. Throws when there is no such
+    /// executable, or it cannot be launched.
+    package func launch() throws -> SandboxedProcess {
+        let definition = try definition()
+        return try TrialStarter(setup: self).launch(definition, weights: try weights(of: definition))
+    }
+
+    /// The executables of a folder that the agent would look at, each with the name of its backend, ordered by name.
+    package static func backends(inFolder path: String) throws -> [(name: String, file: String)] {
+        var limits = SupervisorConfiguration.Limits()
+        limits.settledMilliseconds = 0
+        let folder = try BackendFolder.scan(path, limits: limits)
+        return folder.executables.filter { $0.value.facts.permissions & 0o111 != 0 }.sorted { $0.key < $1.key }
+            .map { ($0.key, $0.value.name) }
+    }
+
+    /// Its first model, as the agent would serve it.
+    fileprivate func definition() throws -> BackendDefinition {
+        let path = "\(folder)/\(name)"
+        let model = manifest.models.first ?? BackendManifest.Model(id: name)
+        return BackendDefinition(
+            name: name, path: path, executable: ExecutableVersion(facts: try FileFacts(path: path)),
+            manifest: manifest, model: model,
+            weights: BackendDefinition.WeightsPlace(of: model, folder: folder, owner: owner))
+    }
+
+    private func weights(of definition: BackendDefinition) throws -> ModelWeights? {
+        switch definition.weights {
+        case .none: return nil
+        case .refused(let sentence): throw SupervisorError(sentence)
+        case .at(let places):
+            return ModelWeights(try places.map { try ModelFile($0, digests: nil) }, of: definition.model)
+        }
+    }
+}
+
 /// Starts the backend in the sandbox, under the trial's policy.
 private struct TrialStarter: BackendStarter {
     let setup: TrialRun.Setup
 
     func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
-        let executable = try BackendExecutable.open(folder: setup.folder, name: setup.name)
+        let executable = try BackendExecutable.open(
+            folder: setup.folder, name: setup.name, interpreter: setup.manifest.interpreter)
         var plan = try setup.sandbox.plan(
             executable: executable, manifest: setup.manifest, owner: setup.owner, policy: setup.policy,
             weightBytes: weights?.byteCount ?? 0)

@@ -8,7 +8,7 @@ internal import TerminalText
 struct BackendsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backends",
-        abstract: "Show every backend with its sandbox, and the system calls that it was denied.",
+        abstract: "Show every backend with its sandbox and the system calls that it was denied, and check one.",
         discussion: """
             A model that has several processes has a line for each, with its number: smollm2#2.
 
@@ -16,8 +16,10 @@ struct BackendsCommand: AsyncParsableCommand {
               hearth backends
               hearth backends --json
               hearth backends denied llama
+              hearth backends check ./my-backend
             """,
-        subcommands: [ListBackendsCommand.self, DeniedCommand.self], defaultSubcommand: ListBackendsCommand.self)
+        subcommands: [ListBackendsCommand.self, DeniedCommand.self, BackendsCheckCommand.self],
+        defaultSubcommand: ListBackendsCommand.self)
 }
 
 struct ListBackendsCommand: AsyncParsableCommand {

@@ -15,6 +15,9 @@ struct ExecutableHeader: Equatable {
         case damaged
     }
 
+    /// How a script begins.
+    static let scriptMark: [UInt8] = [0x23, 0x21]
+
     /// How much of the file is read: the headers are at its beginning.
     static let bytesRead = 64 * 1024
 
@@ -25,7 +28,7 @@ struct ExecutableHeader: Equatable {
     #endif
 
     init(_ bytes: [UInt8]) throws(Refusal) {
-        if bytes.starts(with: [0x23, 0x21]) { throw .script }
+        if bytes.starts(with: Self.scriptMark) { throw .script }
         guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else { throw .notELF }
         // It must be a 64-bit, little-endian executable for this machine, position-independent or not.
         guard bytes.count >= 64, bytes[4] == 2, bytes[5] == 1,

@@ -39,7 +39,7 @@ package struct Sandbox: Sendable {
 
     /// A backend's standard streams.
     package enum StandardStreams: Sendable {
-        /// Input is empty, both outputs are `SandboxedProcess.log`.
+        /// Input is the backend's script, or else empty; both outputs are `SandboxedProcess.log`.
         case logged
         /// These descriptors, borrowed for the launch.
         case given(input: CInt, output: CInt, error: CInt)
@@ -84,10 +84,10 @@ package struct Sandbox: Sendable {
         executable: borrowing BackendExecutable, plan: LaunchPlan, handOver: [CInt] = [],
         groupLimits: ControlGroupLimits? = nil, streams: StandardStreams = .logged
     ) throws(SandboxError) -> SandboxedProcess {
-        if let interpreter = executable.interpreter, !plan.shows(interpreter) {
+        if let loader = executable.loader, !plan.shows(loader) {
             throw SandboxError(
                 .executableRefused,
-                "\(executable.path) needs the dynamic loader \(interpreter), which the sandbox does not show; "
+                "\(executable.path) needs the dynamic loader \(loader), which the sandbox does not show; "
                     + "link it statically (Swift: -static-executable, C and C++: -static), or show the folders of its "
                     + "loader and libraries under a policy that lets files be mapped as code, such as python")
         }
@@ -146,7 +146,6 @@ package struct Sandbox: Sendable {
         let planFile = try Descriptor.memoryFile("plan")
         try planFile.writeAll(encodedPlan)
         try planFile.seal()
-        let null = try Descriptor.open("/dev/null", O_RDONLY)
         let sockets = try Descriptor.socketPair()
         let log = try Descriptor.pipe()
         let keeper = try Socket.datagramPair()
@@ -154,9 +153,11 @@ package struct Sandbox: Sendable {
         // /dev/null.
         let groupFolder = try Descriptor.open(group?.path ?? "/dev/null", O_RDONLY)
         for end in [sockets.first.raw, log.first.raw] { try Descriptor.setNonblocking(end) }
+        // Opened anew, so that it is read from its beginning, and cannot be written.
+        let input = try Descriptor.open("/proc/self/fd/\(executable.input.raw)", O_RDONLY)
         let standard =
             switch streams {
-            case .logged: [null.raw, log.second.raw, log.second.raw]
+            case .logged: [input.raw, log.second.raw, log.second.raw]
             case .given(let input, let output, let error): [input, output, error]
             }
         // The order is that of `GivenDescriptor`.

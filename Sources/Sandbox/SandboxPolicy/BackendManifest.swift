@@ -1,3 +1,4 @@
+internal import LaunchPlan
 internal import StrictJSON
 
 /// The requests of a backend's author, from `NAME.json` beside the executable. `LaunchPlanner` limits them to what the
@@ -19,6 +20,8 @@ package struct BackendManifest: Equatable, Sendable {
     package var temporaryMebibytes: UInt64?
     /// Devices below /dev that it wants to use, such as a GPU's.
     package var devices: [String] = []
+    /// The absolute path of the program that runs the executable, which is a script; nil: it is a program itself.
+    package var interpreter: String?
     /// The arguments after its name.
     package var arguments: [String] = []
     /// The formats of the models that it serves out of the folders of models, as endings of file names: "gguf".
@@ -87,7 +90,7 @@ package struct BackendManifest: Equatable, Sendable {
 extension BackendManifest {
     private static let keys = [
         "policy", "models", "memoryMebibytes", "threads", "loadSeconds", "readOnlyPaths", "temporaryMebibytes",
-        "devices", "arguments", "serves",
+        "devices", "interpreter", "arguments", "serves",
     ]
     private static let modelKeys = ["id", "file"] + settingKeys
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
@@ -107,6 +110,7 @@ extension BackendManifest {
             try top.strings("readOnlyPaths", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
         temporaryMebibytes = try top.integer("temporaryMebibytes", max: 1 << 24)
         devices = try top.strings("devices", max: SandboxPolicyLimits.readOnlyPathsMax)?.map(\.text) ?? []
+        interpreter = try top.string("interpreter")
         arguments = try top.strings("arguments", max: SandboxPolicyLimits.optionsMax)?.map(\.text) ?? []
         serves = try top.strings("serves", max: SandboxPolicyLimits.formatsMax)?.map(\.text) ?? []
         if let entries = try top.array("models", max: SandboxPolicyLimits.modelsMax) {
@@ -133,6 +137,11 @@ extension BackendManifest {
         if temporaryMebibytes == 0 { throw top.failure("temporaryMebibytes", "must be at least 1, or be left out") }
         if threads == 0 { throw top.failure("threads", "must be at least 1") }
         if loadSeconds == 0 { throw top.failure("loadSeconds", "must be at least 1") }
+        if let interpreter, ReadOnlyBind.components(of: interpreter) == nil {
+            throw top.failure(
+                "interpreter",
+                "is '\(interpreter)'; write an absolute path without '.', '..' and '//', such as /usr/bin/python3")
+        }
         if let format = serves.first(where: { !BackendManifest.isFormat($0) }) {
             throw top.failure(
                 "serves", "holds '\(format)'; write how the files' names end, in lower case, such as \"gguf\"")

@@ -25,7 +25,7 @@ package enum LaunchPlanner {
 
     /// The plan for one process. Throws when the manifest asks for what the owner does not allow.
     /// - Parameters:
-    ///   - name: the executable's name, which becomes `argv[0]`.
+    ///   - name: the executable's name, which becomes `argv[0]` unless an interpreter runs it.
     ///   - manifest: the manifest with the process's model alone.
     ///   - filter: `SeccompPolicy.compile()` of the manifest's policy.
     ///   - weightBytes: the size of the weights that are handed on, which count beside the memory.
@@ -38,7 +38,15 @@ package enum LaunchPlanner {
             throw SandboxPolicyError(
                 file: name, "asks for policy '\(manifest.policy)', which the owner does not allow")
         }
-        var plan = LaunchPlan(arguments: [name] + manifest.arguments, tier: tier, filter: filter)
+        if let interpreter = manifest.interpreter, owner.place(of: interpreter) == nil {
+            throw SandboxPolicyError(
+                file: name,
+                "asks for the interpreter \(interpreter), which the owner does not allow; allow its folder with 'readable'"
+            )
+        }
+        // Interpreters find their own files by the path that they were started with.
+        var plan = LaunchPlan(
+            arguments: [manifest.interpreter ?? name] + manifest.arguments, tier: tier, filter: filter)
         if let layers { plan.layers = layers }
         plan.environment = environment
         plan.tellingArguments = tellingArguments

@@ -48,6 +48,8 @@ package enum PathTrust {
         package static let launcher: Demands = [
             .regular, .trustedOrUnmappedOwner, .ownerWrites, .executable, .noSetID, .trustedWay,
         ]
+        /// The program that runs a backend's script.
+        package static let interpreter = launcher
         /// A path that the owner lets backends read, whoever fills it: other users must not be able to redirect it.
         package static let readable: Demands = [.trustedLinks]
         /// A user who can write weights decides only what the model answers.

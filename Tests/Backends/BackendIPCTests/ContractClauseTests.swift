@@ -11,18 +11,22 @@ struct ContractClauseTests {
         let text: String
         /// "yes", or "no: " and why.
         let isReported: String
+        /// "yes", or what it depends on.
+        let isTried: String
     }
 
-    @Test("the document has the same numbers, texts and reasons, in the same order")
+    @Test("the document has the same numbers, texts, reasons and trials, in the same order")
     func document() throws {
         let text = try String(contentsOfFile: Repository.root + "/Docs/backend-contract.md", encoding: .utf8)
         let rows = text.split(separator: "\n").compactMap { line -> Row? in
             let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-            guard cells.count == 3, cells[0].first?.isNumber == true else { return nil }
-            return Row(number: cells[0], text: cells[1], isReported: cells[2])
+            guard cells.count == 4, cells[0].first?.isNumber == true else { return nil }
+            return Row(number: cells[0], text: cells[1], isReported: cells[2], isTried: cells[3])
         }
         let clauses = ContractClause.allCases.map { clause in
-            Row(number: clause.number, text: clause.text, isReported: clause.whyUnchecked.map { "no: \($0)" } ?? "yes")
+            Row(
+                number: clause.number, text: clause.text, isReported: clause.whyUnchecked.map { "no: \($0)" } ?? "yes",
+                isTried: clause.trial)
         }
         for (row, clause) in zip(rows, clauses) { #expect(row == clause) }
         #expect(rows.count == clauses.count)

@@ -1,6 +1,7 @@
 import BackendDriver
 import BackendIPC
 import BackendKit
+import BackendProgram
 import Synchronization
 import Testing
 

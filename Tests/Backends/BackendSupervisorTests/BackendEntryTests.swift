@@ -1,5 +1,6 @@
 import LinuxSystem
 import SandboxPolicy
+import TestPlaces
 import Testing
 
 @testable import BackendSupervisor
@@ -28,6 +29,22 @@ struct BackendEntryTests {
             manifest: manifest(1, model: "m").manifest)
         entry.manifestFacts = facts[1]
         return entry
+    }
+
+    @Test("another interpreter of the same script is another content")
+    func interpreters() throws {
+        let folder = TemporaryFolder()
+        let script = folder.write("script", "#!\n", permissions: 0o755)
+        func version(runBy product: String) throws -> ExecutableVersion {
+            try ExecutableVersion(path: script, interpreter: Built.path(product), digests: DigestCache())
+        }
+        let (first, again, other) = (
+            try version(runBy: "unruly"), try version(runBy: "unruly"), try version(runBy: "sandbox-probe")
+        )
+        #expect(first.hasSameContent(as: again) && first.facts == other.facts)
+        #expect(!first.hasSameContent(as: other) && first.digest != other.digest)
+        let unread = ExecutableVersion(facts: first.facts)
+        #expect(!unread.hasSameContent(as: first), "a script, and a program")
     }
 
     private func merged(

@@ -1,4 +1,5 @@
 import BackendDriver
+import BackendProgram
 import TestPlaces
 
 extension BackendProgram {

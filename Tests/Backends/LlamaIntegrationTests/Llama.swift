@@ -1,5 +1,6 @@
 import BackendDriver
 import BackendIPC
+import BackendProgram
 import InferenceMessages
 import SwiftProtobuf
 import TestPlaces
@@ -27,7 +28,7 @@ extension BackendDriver {
         program.adapters = adapters
         program.draft = draft
         program.isQuiet = true
-        return try BackendDriver(program, patienceSeconds: 60)
+        return try BackendDriver(program, patienceMilliseconds: 60_000)
     }
 
     func start(

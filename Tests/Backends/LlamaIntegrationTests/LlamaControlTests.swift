@@ -1,7 +1,11 @@
 import BackendDriver
 import BackendIPC
+import BackendProgram
+import ContractCheck
 import InferenceMessages
+import LinuxSystem
 import SwiftProtobuf
+import TestPlaces
 import Testing
 
 @Suite("How the llama backend is controlled", .serialized)
@@ -23,6 +27,23 @@ struct LlamaControlTests {
         #expect(try backend.ping().tokens == before + 5 + UInt64(neighbour.tokens.count))
         try backend.say(.credit(Credit(sequence: 1, tokens: 1_000)))
         #expect(try backend.finish(1).tokens == whole.tokens)
+    }
+
+    @Test("Every clause of the contract that can be tried is kept")
+    func contract() throws {
+        var program = BackendProgram(path: Built.path("llama"))
+        program.weights = Repository.demoModel
+        program.isQuiet = true
+        let load = Load(
+            model: "demo", weightsDescriptor: BackendProcess.weightsDescriptor,
+            weightsBytes: try FileFacts(path: Repository.demoModel).byteCount, maxSequences: 16)
+        let candidate = Candidate(load: load) { [program] patience in
+            try BackendDriver(program, patienceMilliseconds: patience)
+        }
+        let examination = try Examination(candidate)
+        for clause in examination.brokenClauses { Issue.record("\(clause.number): \(examination[clause])") }
+        let kept = ContractClause.allCases.filter { if case .kept = examination[$0] { true } else { false } }
+        #expect(kept.count >= 40)
     }
 
     @Test("A cancelled sequence finishes, computes no more, and its number serves the next")

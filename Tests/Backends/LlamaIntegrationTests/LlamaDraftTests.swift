@@ -1,5 +1,6 @@
 import BackendDriver
 import BackendIPC
+import BackendProgram
 import InferenceMessages
 import TestPlaces
 import Testing

@@ -1,5 +1,6 @@
 import BackendDriver
 import BackendIPC
+import BackendProgram
 import Foundation
 import InferenceMessages
 import SwiftProtobuf

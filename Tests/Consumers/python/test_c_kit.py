@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import subprocess
 import echo
 import grpc
 import pytest
-from agent import Agent, wait_until
+from agent import PREFIX, Agent, wait_until
 from consumer import CANCELLED, LENGTH, STOP, connect, failure, first_failure, pb, read_turn, rpc, run
 
 CONSUMERS = pathlib.Path(__file__).resolve().parents[1]
@@ -35,6 +36,15 @@ def agent(tmp_path_factory):
     (started.backend_folder / "parts.json").write_text(json.dumps(manifest))
     with started:
         yield started
+
+
+def check(path, seconds=20):
+    """The exit code of `hearth backends check`, and what it saw of each clause."""
+    options = ["--user", "nobody"] if os.getuid() == 0 else []
+    command = [PREFIX / "bin/hearth", "backends", "check", "--json", "--seconds", str(seconds), *options, path]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode in (0, 1), answer.stderr
+    return answer.returncode, {clause["number"]: clause for clause in json.loads(answer.stdout)[0]["clauses"]}
 
 
 def text(prompt, seed, count):
@@ -150,3 +160,24 @@ def test_a_long_step_takes_cancels_and_what_begins_meanwhile_begins_after_it(age
     assert agent.number("parts", "restarts") == 0
     log = agent.command_line("logs", "parts", "--state", agent.state)
     assert "option colour is red" in log
+
+
+def test_it_keeps_every_clause_of_the_contract_that_can_be_tried(agent):
+    code, clauses = check(agent.backend_folder / "letters")
+    assert [clause for clause in clauses.values() if clause["result"] == "broken"] == [] and code == 0
+    untried = {number for number, clause in clauses.items() if clause["result"] == "not tried"}
+    assert untried == {"3.2", "3.5", "5.4", "6.1", "6.2", "6.3"}
+
+
+def test_a_backend_that_breaks_a_clause_is_told_which_and_by_the_exit_code(agent, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unruly")
+    sources = CONSUMERS.parent / "Programs/unruly"
+    built = agent.folder / "unruly-beyond-credit"
+    command = ["cc", "-std=c11", "-static", f"-I{sources}/include", *sorted(sources.glob("*.c")), "-o", folder / "built"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(folder / "built", built)
+    # Behind its violation it is silent.
+    code, clauses = check(built, seconds=1)
+    assert code == 1 and clauses["4.3"]["result"] == "broken"
+    assert "sent 1 tokens with a credit of 0" in clauses["4.3"]["seen"]

@@ -147,7 +147,8 @@ struct heard hear(void) {
         left -= part;
     }
     const unsigned char *next = head, *end = head + kept;
-    struct heard heard = {.field = (unsigned)(take_varint(&next, end) >> 3)};
+    struct heard heard = {.field = (unsigned)(take_varint(&next, end) >> 3), .count = count};
+    if (kept >= 2) memcpy(heard.last, head + kept - 2, 2);
     take_varint(&next, end);
     while (next < end && (*next == (1 << 3) || *next == (2 << 3))) {
         uint64_t *into = *next++ >> 3 == 1 ? &heard.first : &heard.second;

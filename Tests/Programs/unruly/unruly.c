@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct way *const kinds[] = {
-    frame_ways, message_ways, order_ways, lie_ways, amount_ways, process_ways,
+    frame_ways, message_ways, order_ways, lie_ways, amount_ways, process_ways, clause_ways,
 };
 enum { kinds_count = sizeof kinds / sizeof *kinds };
 

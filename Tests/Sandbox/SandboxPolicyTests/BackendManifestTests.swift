@@ -49,7 +49,7 @@ struct BackendManifestTests {
             #"{"models": [{"id": "a", "file": ""}]}"#, #"{"models": [{"id": "a", "options": {"x": []}}]}"#,
             #"{"models": [{"id": "a", "contextTokens": 4294967296}]}"#, #"{"threads": 0}"#, #"{"threads": "4"}"#,
             #"{"memoryMebibytes": -1}"#, #"{"memoryMebibytes": 0}"#, #"{"loadSeconds": 1e9}"#,
-            #"{"readOnlyPaths": "x"}"#,
+            #"{"readOnlyPaths": "x"}"#, #"{"interpreter": "python3"}"#, #"{"interpreter": "/usr/../bin/python3"}"#,
         ])
     func malformed(json: String) {
         #expect(throws: SandboxPolicyError.self) { try parse(json) }

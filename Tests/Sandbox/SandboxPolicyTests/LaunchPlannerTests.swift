@@ -101,6 +101,18 @@ struct LaunchPlannerTests {
         #expect(allowed.arguments == ["echo", "main.py", "-v"])
     }
 
+    @Test("an interpreter is used only where the owner allows it, and is started by its path")
+    func interpreter() throws {
+        var manifest = BackendManifest(executableName: "echo")
+        manifest.interpreter = "/usr/bin/python3"
+        manifest.arguments = ["-"]
+        var owner = OwnerLimits(threads: 1)
+        let error = #expect(throws: SandboxPolicyError.self) { try plan(manifest, owner) }
+        #expect(error?.description.contains("asks for the interpreter /usr/bin/python3, which the owner does") == true)
+        owner.readablePaths = ["/usr"]
+        #expect(try plan(manifest, owner).arguments == ["/usr/bin/python3", "-"])
+    }
+
     @Test("a policy is used only where the owner allows it")
     func policies() throws {
         var owner = OwnerLimits(threads: 1)

@@ -10,12 +10,13 @@ struct way {
 };
 
 // Each ends with a way without a name.
-extern const struct way frame_ways[], message_ways[], order_ways[], lie_ways[], amount_ways[], process_ways[];
+extern const struct way frame_ways[], message_ways[], order_ways[], lie_ways[], amount_ways[], process_ways[],
+    clause_ways[];
 
 // The socket, and the numbers of the messages in the envelopes of either side.
 enum { agent = 3, payload_max = 2 << 20, context_tokens = 1 << 20 };
-enum { hello = 1, load_progress = 2, loaded = 3, tokens = 4, token_count = 5, pong = 6 };
-enum { load = 3, start = 4, credit = 5, cancel = 6, ping = 8 };
+enum { hello = 1, load_progress = 2, loaded = 3, tokens = 4, token_count = 5, pong = 6, inspected = 8, embedded = 10 };
+enum { welcome = 1, load = 3, start = 4, credit = 5, cancel = 6, count_tokens = 7, ping = 8, embed = 11 };
 
 // ---- What is sent ----
 
@@ -52,6 +53,9 @@ struct heard {
     unsigned field;
     // Fields 1 and 2 of the message, where they are numbers at its beginning.
     uint64_t first, second;
+    // The length of the envelope, and its last two bytes where it is short.
+    size_t count;
+    unsigned char last[2];
 };
 
 struct heard hear(void);

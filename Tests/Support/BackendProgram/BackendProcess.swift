@@ -1,13 +1,15 @@
+internal import BackendDriver
 internal import Glibc
 package import LinuxSystem
 
 /// A backend as a child process. It owns the process, which ends with it. One thread uses it.
-package final class BackendProcess {
+package final class BackendProcess: DrivenProcess {
     /// The descriptor that the weights are in the process; its socket is 3.
     package static let weightsDescriptor: UInt32 = 4
     /// The descriptor of the first of its adapters; those of the others follow, and then its draft model's.
     package static let firstAdapterDescriptor: UInt32 = 5
 
+    package let program: BackendProgram
     package var pid: CInt { handle.processID }
     /// How it ended; nil before `awaitEnd` has returned a status.
     package private(set) var status: ExitStatus?
@@ -25,6 +27,7 @@ package final class BackendProcess {
         descriptors += opened.map { $0.descriptor.raw }
         let pid = try withExtendedLifetime(opened) { () throws(LinuxError) in try Self.spawn(program, descriptors) }
         handle = try ProcessHandle(child: pid)
+        self.program = program
     }
 
     /// A file that is handed over; closed here with the last owner.
@@ -33,10 +36,12 @@ package final class BackendProcess {
         init(_ path: String) throws(LinuxError) { descriptor = try Descriptor.open(path, O_RDONLY) }
     }
 
-    deinit {
+    deinit { kill() }
+
+    package func kill() {
         guard status == nil else { return }
         handle.kill()
-        _ = handle.waitForExit()
+        status = handle.waitForExit()
     }
 
     /// A shell sets the limit that otherwise the sandbox sets.
@@ -47,9 +52,8 @@ package final class BackendProcess {
             environment: program.environment, descriptors: descriptors)
     }
 
-    /// Waits for its end, for at most this many seconds. Nil: it still runs.
-    package func awaitEnd(seconds: UInt64) throws(LinuxError) -> ExitStatus? {
-        let deadline = Monotonic.now().advanced(milliseconds: seconds * 1_000)
+    package func awaitEnd(milliseconds: UInt64) throws(LinuxError) -> ExitStatus? {
+        let deadline = Monotonic.now().advanced(milliseconds: milliseconds)
         while status == nil {
             status = handle.reap()
             let rest = deadline.since(Monotonic.now())

@@ -6,36 +6,38 @@ internal import WireFormat
 
 /// The agent's end of a backend's socket, and the backend's process where it started one. Every message in either
 /// direction is checked against the contract before it is sent and after it was read; a violation is thrown as
-/// `ContractViolation`. Every wait has a time limit. It owns the socket and the process. One thread uses it.
+/// `ContractViolation`. Every wait has a time limit. It owns the socket. One thread uses it.
 ///
-///     let backend = try BackendDriver(BackendProgram(path: "./my-backend"))
-///     try backend.load(model: "m")
+///     let backend = try BackendDriver(socket: socket, process: process)
+///     try backend.shakeHands()
+///     try backend.say(.load(load))
+///     try backend.listen { $0.conversation.phase == .ready }
 ///     try backend.start(0, request)
 ///     let completion = try backend.finish(0)
 package final class BackendDriver {
     /// Why a conversation stopped.
     package enum Failure: Error, Equatable, CustomStringConvertible {
-        case silent(seconds: UInt64)
-        case deaf(seconds: UInt64)
-        case runsOn(seconds: UInt64)
+        case silent(milliseconds: UInt64)
+        case deaf(milliseconds: UInt64)
+        case runsOn(milliseconds: UInt64)
         case closed
         case fatal(Fault)
 
         package var description: String {
             switch self {
-            case .silent(let seconds): "the backend said nothing for \(seconds) s"
-            case .deaf(let seconds): "the backend did not read for \(seconds) s"
-            case .runsOn(let seconds): "the backend did not end within \(seconds) s"
+            case .silent(let milliseconds): "the backend said nothing for \(milliseconds) ms"
+            case .deaf(let milliseconds): "the backend did not read for \(milliseconds) ms"
+            case .runsOn(let milliseconds): "the backend did not end within \(milliseconds) ms"
             case .closed: "the backend closed its socket"
             case .fatal(let fault): "the backend gave up: \(fault)"
             }
         }
     }
 
-    /// Nil: the backend is no child of this process.
-    package let process: BackendProcess?
+    /// Nil: the backend has no process of its own.
+    package let process: (any DrivenProcess)?
     /// The longest wait for the backend's next byte, for room to write to it, and for its end.
-    package let patienceSeconds: UInt64
+    package let patienceMilliseconds: UInt64
     package private(set) var conversation = BackendConversation(end: .agent)
     /// The names of its messages, in their order.
     package private(set) var received: [String] = []
@@ -55,32 +57,16 @@ package final class BackendDriver {
     /// Borrowed from `socket`, while that is held.
     private let descriptor: CInt
     private var input = FrameBuffer(frameBytesMax: ContractLimits.backendFrameBytesMax)
-    let program: BackendProgram?
 
     /// Takes over a connected socket with a backend at its other end.
-    package convenience init(socket: consuming Descriptor, patienceSeconds: UInt64 = 20) throws {
-        try self.init(socket: socket, process: nil, program: nil, patienceSeconds: patienceSeconds)
-    }
-
-    /// Starts a backend, and sends no message.
-    package convenience init(_ program: BackendProgram, patienceSeconds: UInt64 = 20) throws {
-        let (ours, theirs) = try Descriptor.socketPair().take { ours, theirs in (ours.release(), theirs.release()) }
-        let agentEnd = Descriptor(owning: ours)
-        let backendEnd = Descriptor(owning: theirs)
-        try backendEnd.setNonblocking(!program.socketBlocks)
-        let process = try BackendProcess(program, socket: backendEnd.raw)
-        try self.init(socket: agentEnd, process: process, program: program, patienceSeconds: patienceSeconds)
-    }
-
-    private init(
-        socket: consuming Descriptor, process: BackendProcess?, program: BackendProgram?, patienceSeconds: UInt64
+    package init(
+        socket: consuming Descriptor, process: (any DrivenProcess)? = nil, patienceMilliseconds: UInt64 = 20_000
     ) throws {
         try socket.setNonblocking(true)
         descriptor = socket.raw
         self.socket = consume socket
         self.process = process
-        self.program = program
-        self.patienceSeconds = patienceSeconds
+        self.patienceMilliseconds = patienceMilliseconds
     }
 }
 
@@ -88,19 +74,54 @@ package final class BackendDriver {
 extension BackendDriver {
     /// Sends a message.
     package func say(_ message: AgentMessage) throws {
-        try conversation.agentSays(message)
-        if case .start(let start) = message { completions[start.sequence] = Completion() }
+        try say(all: [message])
+    }
+
+    /// Sends messages at once.
+    package func say(all messages: [AgentMessage]) throws {
         var output = ByteQueue()
-        message.appendFrame(to: &output)
+        for message in messages { try append(message, to: &output) }
         while !output.isEmpty { try send(&output) }
     }
 
-    private func send(_ output: inout ByteQueue) throws {
+    /// Sends a message, and behind its own fields further ones, encoded.
+    package func say(_ message: AgentMessage, withFields further: [UInt8]) throws {
+        var plain = ByteQueue()
+        try append(message, to: &plain)
+        var reader = WireReader(UnsafeRawBufferPointer(rebasing: plain.bytes[4...]))
+        guard let field = try reader.next() else { return }
+        let content = try reader.bytes()
+        var output = ByteQueue()
+        output.appendFrame(field: field.number, byteCount: content.count + further.count) { writer in
+            writer.raw(content)
+            further.withUnsafeBytes { writer.raw($0) }
+        }
+        while !output.isEmpty { try send(&output) }
+    }
+
+    /// Sends a message so that each read of the backend finds a byte of it, as far as it reads fast enough.
+    package func sayInBytes(_ message: AgentMessage) throws {
+        var output = ByteQueue()
+        try append(message, to: &output)
+        while !output.isEmpty { try send(&output, bytesMax: 1) }
+    }
+
+    private func append(_ message: AgentMessage, to output: inout ByteQueue) throws(ContractViolation) {
+        try conversation.agentSays(message)
+        switch message {
+        case .start(let start): completions[start.sequence] = Completion()
+        case .welcome(let welcome): input.frameBytesMax = Int(welcome.maxFrameBytes)
+        default: break
+        }
+        message.appendFrame(to: &output)
+    }
+
+    private func send(_ output: inout ByteQueue, bytesMax: Int = .max) throws {
         guard !isClosed else { throw Failure.closed }
-        let ready = try Poll.wait(descriptor, for: .writable, nanoseconds: patienceSeconds * 1_000_000_000)
-        guard !ready.isEmpty else { throw Failure.deaf(seconds: patienceSeconds) }
+        let ready = try Poll.wait(descriptor, for: .writable, nanoseconds: patienceMilliseconds * 1_000_000)
+        guard !ready.isEmpty else { throw Failure.deaf(milliseconds: patienceMilliseconds) }
         let bytes = output.bytes
-        let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+        let count = Glibc.send(descriptor, bytes.baseAddress, min(bytes.count, bytesMax), CInt(MSG_NOSIGNAL))
         if count >= 0 {
             output.removeFirst(count)
             return
@@ -113,15 +134,16 @@ extension BackendDriver {
     }
 
     /// Receives messages until a condition holds. Throws if before that the backend breaks the contract, ends with a
-    /// fault, closes its socket or sends nothing for too long.
-    package func listen(until condition: (BackendDriver) -> Bool) throws {
+    /// fault, closes its socket or sends nothing for too long, by default for `patienceMilliseconds`.
+    package func listen(forMilliseconds patience: UInt64? = nil, until condition: (BackendDriver) -> Bool) throws {
+        let patience = patience ?? patienceMilliseconds
         while true {
             while let frame = try input.next() { try hear(frame) }
             if condition(self) { return }
             if let fatal { throw Failure.fatal(fatal) }
             if isClosed { throw Failure.closed }
-            let ready = try Poll.wait(descriptor, for: .readable, nanoseconds: patienceSeconds * 1_000_000_000)
-            guard !ready.isEmpty else { throw Failure.silent(seconds: patienceSeconds) }
+            let ready = try Poll.wait(descriptor, for: .readable, nanoseconds: patience * 1_000_000)
+            guard !ready.isEmpty else { throw Failure.silent(milliseconds: patience) }
             if try input.read(from: descriptor) == .end { isClosed = true }
         }
     }
@@ -151,17 +173,19 @@ extension BackendDriver {
         return try Poll.wait(descriptor, for: .readable, nanoseconds: milliseconds * 1_000_000).isEmpty
     }
 
-    /// Closes the agent's end.
+    /// Closes the agent's end, also where another owner has the socket open.
     package func closeSocket() {
         isClosed = true
+        if socket != nil { _ = Glibc.shutdown(descriptor, CInt(SHUT_RDWR)) }
         socket = nil
     }
 
-    /// Waits for its process to end; how it ended. Nil: it has none.
-    package func awaitEnd() throws -> ExitStatus? {
+    /// Waits for its process to end, by default for `patienceMilliseconds`; how it ended. Nil: it has none.
+    package func awaitEnd(forMilliseconds patience: UInt64? = nil) throws -> ExitStatus? {
         guard let process else { return nil }
-        guard let status = try process.awaitEnd(seconds: patienceSeconds) else {
-            throw Failure.runsOn(seconds: patienceSeconds)
+        let patience = patience ?? patienceMilliseconds
+        guard let status = try process.awaitEnd(milliseconds: patience) else {
+            throw Failure.runsOn(milliseconds: patience)
         }
         return status
     }

@@ -1,56 +1,11 @@
 package import BackendIPC
-internal import LinuxSystem
 
 // Requests of an agent to a backend; each waits for the answer.
 extension BackendDriver {
     /// Awaits its `Hello`, and welcomes it.
-    package func shakeHands(frameBytesMax: UInt32 = UInt32(ContractLimits.backendFrameBytesMax)) throws {
+    package func shakeHands() throws {
         try listen { $0.conversation.phase == .awaitingWelcome }
-        try say(
-            .welcome(Welcome(revision: 1, maxFrameBytes: frameBytesMax, pingIntervalMilliseconds: 1_000)))
-    }
-
-    /// Asks for a model, with the weights that its program names.
-    package func askToLoad(
-        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:],
-        inspectOnly: Bool = false, draftLookup: Bool = false
-    ) throws {
-        var load = Load(
-            model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options,
-            inspectOnly: inspectOnly, draftLookup: draftLookup)
-        load.adapters = (program?.adapters ?? []).enumerated().map { index, adapter in
-            LoadedAdapter(
-                name: adapter.name, descriptor: BackendProcess.firstAdapterDescriptor + UInt32(index),
-                scale: adapter.scale, isDefault: adapter.isDefault)
-        }
-        if let program, program.draft != nil {
-            load.draftWeightsDescriptor = BackendProcess.firstAdapterDescriptor + UInt32(program.adapters.count)
-        }
-        if let weights = program?.weights {
-            load.weightsDescriptor = BackendProcess.weightsDescriptor
-            load.weightsBytes = try FileFacts(following: weights).byteCount
-        }
-        try say(.load(load))
-    }
-
-    /// Takes the backend from its start to the point where sequences can run.
-    package func load(
-        model: String, contextTokens: UInt32 = 0, maxSequences: UInt32 = 16, options: [String: String] = [:],
-        draftLookup: Bool = false
-    ) throws {
-        try shakeHands()
-        try askToLoad(
-            model: model, contextTokens: contextTokens, maxSequences: maxSequences, options: options,
-            draftLookup: draftLookup)
-        try listen { $0.conversation.phase == .ready }
-    }
-
-    /// Has the backend inspect its weights instead of loading them.
-    package func inspect(contextTokens: UInt32 = 0, maxSequences: UInt32 = 16) throws -> Inspected {
-        try shakeHands()
-        try askToLoad(model: "inspected", contextTokens: contextTokens, maxSequences: maxSequences, inspectOnly: true)
-        try listen { $0.inspected != nil }
-        return inspected ?? Inspected()
+        try say(.welcome(.inRevision(1)))
     }
 
     /// Starts a sequence with an encoded `GenerateRequest`.
@@ -119,5 +74,14 @@ extension BackendDriver {
             case .tokens(let bytes), .text(let bytes): bytes
             }
         }
+    }
+}
+
+extension Welcome {
+    /// With the agent's longest frame, and a Ping every second.
+    package static func inRevision(_ revision: UInt32) -> Welcome {
+        Welcome(
+            revision: revision, maxFrameBytes: UInt32(ContractLimits.backendFrameBytesMax),
+            pingIntervalMilliseconds: 1_000)
     }
 }
