@@ -14,6 +14,17 @@ struct BridgeLifecycle {
         case pausing
         /// Its end was asked for.
         case ending
+
+        /// As the owner is shown it.
+        var name: String {
+            switch self {
+            case .stopped: "stopped"
+            case .starting: "starting"
+            case .running: "running"
+            case .pausing: "pausing"
+            case .ending: "ending"
+            }
+        }
     }
 
     enum Action: Equatable {

@@ -1,3 +1,4 @@
+internal import AdminService
 internal import BackendSupervisor
 internal import EventLoop
 internal import Foundation
@@ -24,11 +25,16 @@ final class HTTPBridge {
     }
 
     let address: SocketAddress
-    private(set) var lifecycle = BridgeLifecycle()
-    /// The process id; 0: it does not run.
-    var pid: Int32 { process?.pid ?? 0 }
-    /// Why it does not run; empty where it does.
-    private(set) var detail = ""
+    private var lifecycle = BridgeLifecycle()
+    /// Why it does not run, or ended last.
+    private var detail = ""
+
+    /// What the owner is shown of it.
+    var shown: AdminService.Bridge {
+        AdminService.Bridge(
+            address: address.description, state: lifecycle.phase.name, detail: detail, pid: process?.pid ?? 0,
+            restarts: lifecycle.restarts, tier: setup.sandbox.tier.rawValue)
+    }
 
     private let setup: Setup
     private let socket: BoundSocket
@@ -145,7 +151,6 @@ final class HTTPBridge {
             }
             self.process = process
             server.serve(end, gate: gate)
-            detail = ""
             perform(lifecycle.launched(at: .now()))
         } catch {
             handles.end()

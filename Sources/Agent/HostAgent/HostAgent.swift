@@ -172,10 +172,11 @@ package final class HostAgent {
             logger.debug("a consumer's connection failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
         }
         let admin = AdminService(
-            supervisor: supervisor, inference: inference, consumers: consumers,
+            supervisor: supervisor, inference: inference, consumers: consumers, bridged: bridged,
             facts: AdminService.Facts(
                 version: HearthVersion.current, limits: limits.named, pulls: pulls,
-                listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } }))
+                listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } },
+                bridge: { [weak self] in self?.bridge?.shown }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }

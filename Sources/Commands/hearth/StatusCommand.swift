@@ -24,6 +24,7 @@ struct StatusCommand: AsyncParsableCommand {
         let backends =
             "\(ready) of \(status.backends.count - unloaded) ready"
             + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
+        let bridge = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
         Output.table(
             [
                 [
@@ -38,10 +39,19 @@ struct StatusCommand: AsyncParsableCommand {
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],
-            ], hasHeader: false)
+            ] + bridge, hasHeader: false)
         if !status.backends.isEmpty {
             Output.print("")
             Output.table(ListBackendsCommand.rows(status.backends))
         }
+    }
+
+    private static func line(_ bridge: Hearth_Admin_V1_Bridge) -> String {
+        var parts = [bridge.state]
+        if bridge.pid != 0 { parts.append("pid \(bridge.pid)") }
+        parts.append("tier \(bridge.sandboxTier)")
+        parts.append("\(bridge.openCalls) calls")
+        if bridge.restarts > 0 { parts.append("started again \(bridge.restarts) times, last: \(bridge.detail)") }
+        return parts.joined(separator: ", ")
     }
 }

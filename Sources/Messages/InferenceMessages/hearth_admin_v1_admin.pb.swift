@@ -589,11 +589,53 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
   package mutating func clearHold() {_uniqueStorage()._hold = nil}
 
+  /// The HTTP bridge; absent where the agent has none.
+  package var bridge: Hearth_Admin_V1_Bridge {
+    get {_storage._bridge ?? Hearth_Admin_V1_Bridge()}
+    set {_uniqueStorage()._bridge = newValue}
+  }
+  /// Returns true if `bridge` has been explicitly set.
+  package var hasBridge: Bool {_storage._bridge != nil}
+  /// Clears the value of `bridge`. Subsequent reads from it will return its default value.
+  package mutating func clearBridge() {_uniqueStorage()._bridge = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// The process that serves HTTP.
+package nonisolated struct Hearth_Admin_V1_Bridge: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "HOST:PORT", with the port that is in use.
+  package var address: String = String()
+
+  /// "running", "starting", "pausing" before it is started again, "ending" or "stopped".
+  package var state: String = String()
+
+  /// Why it does not run, or ended last; empty where it never has.
+  package var detail: String = String()
+
+  /// The process id of its launcher; 0 where it does not run.
+  package var pid: Int32 = 0
+
+  /// How often it was started again.
+  package var restarts: UInt32 = 0
+
+  /// The sandbox tier that holds it.
+  package var sandboxTier: String = String()
+
+  /// Its calls in progress, which are among those of `Status.open_calls`.
+  package var openCalls: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// One address that consumers can reach.
@@ -605,7 +647,7 @@ package nonisolated struct Hearth_Admin_V1_Listener: Sendable {
   /// "HOST:PORT" or "unix:PATH", with the port that is in use.
   package var address: String = String()
 
-  /// "tls" or "plaintext".
+  /// "tls" or "plaintext"; "http" for the address of the HTTP bridge.
   package var security: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1871,7 +1913,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -1891,6 +1933,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _embeddingsFailed: UInt64 = 0
     var _embeddedTokens: UInt64 = 0
     var _hold: Hearth_Admin_V1_Hold? = nil
+    var _bridge: Hearth_Admin_V1_Bridge? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1918,6 +1961,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _embeddingsFailed = source._embeddingsFailed
       _embeddedTokens = source._embeddedTokens
       _hold = source._hold
+      _bridge = source._bridge
     }
   }
 
@@ -1953,6 +1997,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddingsFailed) }()
         case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddedTokens) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._bridge) }()
         default: break
         }
       }
@@ -2016,6 +2061,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       try { if let v = _storage._hold {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
       } }()
+      try { if let v = _storage._bridge {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2042,10 +2090,71 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._embeddingsFailed != rhs_storage._embeddingsFailed {return false}
         if _storage._embeddedTokens != rhs_storage._embeddedTokens {return false}
         if _storage._hold != rhs_storage._hold {return false}
+        if _storage._bridge != rhs_storage._bridge {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Bridge: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Bridge"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{1}restarts\0\u{3}sandbox_tier\0\u{3}open_calls\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 4: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.restarts) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.sandboxTier) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.openCalls) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 1)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 3)
+    }
+    if self.pid != 0 {
+      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 4)
+    }
+    if self.restarts != 0 {
+      try visitor.visitSingularUInt32Field(value: self.restarts, fieldNumber: 5)
+    }
+    if !self.sandboxTier.isEmpty {
+      try visitor.visitSingularStringField(value: self.sandboxTier, fieldNumber: 6)
+    }
+    if self.openCalls != 0 {
+      try visitor.visitSingularUInt32Field(value: self.openCalls, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Bridge, rhs: Hearth_Admin_V1_Bridge) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.detail != rhs.detail {return false}
+    if lhs.pid != rhs.pid {return false}
+    if lhs.restarts != rhs.restarts {return false}
+    if lhs.sandboxTier != rhs.sandboxTier {return false}
+    if lhs.openCalls != rhs.openCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -23,15 +23,39 @@ package final class AdminService: Service {
         let limits: [NamedLimit]
         let pulls: PullDesk.Place
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
+        let bridge: @IOLoop @Sendable () -> Bridge?
 
         package init(
             version: String, limits: [NamedLimit], pulls: PullDesk.Place,
-            listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)]
+            listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)],
+            bridge: @escaping @IOLoop @Sendable () -> Bridge?
         ) {
             self.version = version
             self.limits = limits
             self.pulls = pulls
             self.listeners = listeners
+            self.bridge = bridge
+        }
+    }
+
+    /// The HTTP bridge, as `Status.bridge` shows it.
+    package struct Bridge: Sendable {
+        let address: String
+        let state: String
+        let detail: String
+        let pid: Int32
+        let restarts: UInt32
+        let tier: String
+
+        package init(
+            address: String, state: String, detail: String, pid: Int32, restarts: UInt32, tier: String
+        ) {
+            self.address = address
+            self.state = state
+            self.detail = detail
+            self.pid = pid
+            self.restarts = restarts
+            self.tier = tier
         }
     }
 
@@ -39,6 +63,8 @@ package final class AdminService: Service {
     private let supervisor: Supervisor
     private let inference: InferenceService
     private let consumers: Server
+    /// Serves the HTTP bridge.
+    private let bridged: Server
     private let facts: Facts
     private let started = Monotonic.now()
     /// Called when the agent is to make way for the process with this id.
@@ -51,10 +77,13 @@ package final class AdminService: Service {
     private var successor = Successor()
     private let pulls: PullDesk
 
-    package init(supervisor: Supervisor, inference: InferenceService, consumers: Server, facts: Facts) {
+    package init(
+        supervisor: Supervisor, inference: InferenceService, consumers: Server, bridged: Server, facts: Facts
+    ) {
         self.supervisor = supervisor
         self.inference = inference
         self.consumers = consumers
+        self.bridged = bridged
         self.facts = facts
         pulls = PullDesk(facts.pulls)
     }
@@ -98,7 +127,7 @@ package final class AdminService: Service {
     ) throws(Status) -> Hearth_Admin_V1_HandOverResponse {
         try successor.become(request.successorPid)
         onHandOver?(request.successorPid)
-        return .with { $0.openCalls = UInt32(clamping: consumers.openCalls) }
+        return .with { $0.openCalls = UInt32(clamping: consumers.openCalls + bridged.openCalls) }
     }
 
     private func status() -> Hearth_Admin_V1_Status {
@@ -113,9 +142,20 @@ package final class AdminService: Service {
                     $0.security = listener.security
                 }
             }
+            if let bridge = facts.bridge() {
+                $0.bridge = .with {
+                    $0.address = bridge.address
+                    $0.state = bridge.state
+                    $0.detail = bridge.detail
+                    $0.pid = bridge.pid
+                    $0.restarts = bridge.restarts
+                    $0.sandboxTier = bridge.tier
+                    $0.openCalls = UInt32(clamping: bridged.openCalls)
+                }
+            }
             $0.sandboxTier = AdminAnswers.weakest(of: supervisor.backends.filter { $0.pid != 0 }.map(\.tier))
-            $0.openCalls = UInt32(clamping: consumers.openCalls)
-            $0.openConnections = UInt32(clamping: consumers.openConnections)
+            $0.openCalls = UInt32(clamping: consumers.openCalls + bridged.openCalls)
+            $0.openConnections = UInt32(clamping: consumers.openConnections + bridged.openConnections)
             $0.tokensSent = inference.tokensSent
             $0.turnsFinished = inference.turnsFinished
             $0.turnsFailed = inference.turnsFailed
@@ -131,9 +171,13 @@ package final class AdminService: Service {
     private func listLimits() -> Hearth_Admin_V1_ListLimitsResponse {
         .with {
             $0.limits = facts.limits.map { limit in
-                AdminAnswers.described(limit, timesMet: limit.isCounted ? consumers.limitsMet[limit.name] ?? 0 : nil)
+                AdminAnswers.described(limit, timesMet: limit.isCounted ? timesMet(limit.name) : nil)
             }
         }
+    }
+
+    private func timesMet(_ limit: String) -> UInt64 {
+        (consumers.limitsMet[limit] ?? 0) + (bridged.limitsMet[limit] ?? 0)
     }
 
     private func listBackends() -> Hearth_Admin_V1_ListBackendsResponse {
