@@ -10,9 +10,14 @@ package final class ForeignProcess: Sendable {
         descriptor = Descriptor(owning: try checked("open process \(processID)") { hearth_pidfd_open(processID) })
     }
 
-    /// Blocks until it has ended.
-    package func waitForEnd() {
+    /// Blocks until it has ended, or for so long; nil: for ever. Returns whether it has ended.
+    @discardableResult
+    package func waitForEnd(milliseconds: Int32? = nil) -> Bool {
         var asked = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
-        while poll(&asked, 1, -1) < 0, errno == EINTR {}
+        while true {
+            let count = poll(&asked, 1, milliseconds ?? -1)
+            if count >= 0 { return count > 0 }
+            guard errno == EINTR else { return false }
+        }
     }
 }
