@@ -30,7 +30,8 @@ package struct BridgeSettings: Equatable, Sendable {
     /// Reads their text. Throws for an unknown key, as for every setting that is not understood.
     package init(json: [UInt8]) throws {
         let node = try JSONNode.parse(json, file: "the settings")
-        let reader = try JSONObjectReader(node, "the settings", keys: ["requiresKey", "names", "origins"], file: "the settings")
+        let reader = try JSONObjectReader(
+            node, "the settings", keys: ["requiresKey", "names", "origins"], file: "the settings")
         requiresKey = try reader.bool("requiresKey") ?? false
         names = try reader.strings("names", max: 1_024)?.map(\.text) ?? []
         origins = try reader.strings("origins", max: 1_024)?.map(\.text) ?? []
@@ -39,7 +40,8 @@ package struct BridgeSettings: Equatable, Sendable {
     /// Their text.
     package var json: [UInt8] {
         let object = JSONOutput.object([
-            ("requiresKey", .bool(requiresKey)), ("names", .list(names.map { .string($0) })), ("origins", .list(origins.map { .string($0) })),
+            ("requiresKey", .bool(requiresKey)), ("names", .list(names.map { .string($0) })),
+            ("origins", .list(origins.map { .string($0) })),
         ])
         return Array(object.text.utf8)
     }

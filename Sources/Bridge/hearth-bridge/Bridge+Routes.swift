@@ -40,7 +40,8 @@ extension Bridge {
         case .responses: return try await exchange.turn(ResponsesRequest.self)
         case .embeddings:
             let asked = try await exchange.read { (body) throws(HTTPFailure) in try EmbeddingsRequest(body) }
-            return .json(try asked.object(try await exchange.ask("Embed", asked.embed, fields: EmbeddingsRequest.param)))
+            return .json(
+                try asked.object(try await exchange.ask("Embed", asked.embed, fields: EmbeddingsRequest.param)))
         case .rerank:
             let asked = try await exchange.read { (body) throws(HTTPFailure) in try RerankRequest(body) }
             return .json(try asked.object(try await exchange.ask("Rerank", asked.rerank, fields: RerankRequest.param)))

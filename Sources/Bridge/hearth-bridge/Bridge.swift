@@ -57,7 +57,8 @@ extension Response {
         var headers = HTTPFields()
         headers[.contentType] = mediaType
         headers[.contentLength] = String(bytes.readableBytes)
-        return Response(status: HTTPResponse.Status(code: status), headers: headers, body: ResponseBody(byteBuffer: bytes))
+        return Response(
+            status: HTTPResponse.Status(code: status), headers: headers, body: ResponseBody(byteBuffer: bytes))
     }
 
     static func failure(_ failure: HTTPFailure, _ dialect: HTTPDialect) -> Response {

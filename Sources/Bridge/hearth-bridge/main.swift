@@ -1,8 +1,8 @@
 // Serves HTTP to programs that do not speak gRPC. The agent starts it in a sandbox, with a listening socket, a socket to the
 // agent and its settings; it opens nothing itself. It ends when the agent does.
 internal import EventLoop
-internal import Glibc
 internal import GRPC
+internal import Glibc
 internal import HTTPProtocols
 internal import LinuxSystem
 

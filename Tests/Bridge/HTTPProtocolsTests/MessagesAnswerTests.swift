@@ -207,7 +207,8 @@ struct MessagesAnswerTests {
                 == object(
                     #"{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"Ab\n","citations":null},"#
                         + #"{"type":"tool_use","id":"c1","name":"look","input":{"a": 1},"caller":{"type":"direct"}},"#
-                        + #"{"type":"tool_use","id":"c2","name":"wait","input":{},"caller":{"type":"direct"}}"#, "tool_use"))
+                        + #"{"type":"tool_use","id":"c2","name":"wait","input":{},"caller":{"type":"direct"}}"#,
+                    "tool_use"))
     }
 
     @Test func `an answer in one object has no reasoning that was not asked for, and may be empty`() throws {
@@ -224,7 +225,9 @@ struct MessagesAnswerTests {
                 &answer, [accepted, calls(whole), calls(piece(1, cut, id: "c2", name: "a")), finished(.length), usage])
             #expect(
                 answer.object?.text
-                    == object(#"{"type":"tool_use","id":"c1","name":"look","input":{"a":[]},"caller":{"type":"direct"}}"#, "max_tokens"))
+                    == object(
+                        #"{"type":"tool_use","id":"c1","name":"look","input":{"a":[]},"caller":{"type":"direct"}}"#,
+                        "max_tokens"))
         }
     }
 

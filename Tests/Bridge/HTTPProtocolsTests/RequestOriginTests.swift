@@ -55,7 +55,8 @@ struct RequestOriginTests {
         #expect(failure.statusCode == 403)
     }
 
-    @Test("a key comes as the clients of each protocol send it, and what is no key of ours counts where one is asked for")
+    @Test(
+        "a key comes as the clients of each protocol send it, and what is no key of ours counts where one is asked for")
     func keys() {
         let own = "hearth_abc"
         func key(_ field: String?, _ apiKey: String?, isRequired: Bool = false) -> String? {

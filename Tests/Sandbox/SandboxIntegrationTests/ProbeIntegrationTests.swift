@@ -8,7 +8,9 @@ import Testing
 
 /// A hostile backend tries what a sandbox must stop. The control is the same act outside.
 @Suite(.serialized) struct ProbeIntegrationTests {
-    private static let policies = ["strict", "inference-cpu", "swift-runtime", "python", "http-bridge", "inference-gpu"]
+    private static let policies = [
+        "strict", "inference-cpu", "swift-runtime", "python", "http-bridge", "inference-gpu",
+    ]
     private static let reducedPolicies = ["strict", "inference-cpu"]
     /// All in one run, which the tests below look at.
     private static let report = Result {
