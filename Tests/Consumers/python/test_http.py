@@ -303,6 +303,16 @@ def test_a_request_has_a_bound(agent):
     assert httpx.get(f"{agent.base}/v1/models").status_code == 200
 
 
+@pytest.mark.waits
+def test_a_client_that_sends_no_request_is_let_go(agent):
+    with socket.create_connection((agent.host, agent.port)) as silent:
+        silent.settimeout(30)
+        silent.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n")
+        # Others are served meanwhile.
+        assert httpx.get(f"{agent.base}/v1/models").status_code == 200
+        assert silent.recv(1) == b""
+
+
 def test_pages_of_other_sites_may_not_call(agent):
     def ask(method="GET", path="/v1/models", **headers):
         return httpx.request(method, agent.base + path, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -378,7 +388,7 @@ def test_a_stream_that_failed_never_looks_finished():
 def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
     async def scenario():
         async with connect(agent) as channel:
-            request = echo.request(PROMPT, max_tokens=200_000, seed=3)
+            request = echo.request(PROMPT, max_tokens=20_000, seed=3)
             call = rpc.InferenceStub(channel).Generate(request)
             turn = Turn()
             for _ in range(5):
@@ -387,6 +397,9 @@ def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
             os.kill(before, signal.SIGKILL)
             await eventually(lambda: (agent.bridge() or before) != before, "another bridge")
             assert httpx.get(f"{agent.base}/v1/models").status_code == 200
+            shown = agent.status()["bridge"]
+            assert shown["state"] == "running" and shown["restarts"] >= 1 and "SIGKILL" in shown["detail"]
+            assert re.search(r"^http bridge +running, pid \d+, tier full", agent.command_line("status", "--state", agent.state), re.M)
             echo.check(await read_turn(call, turn), request)
 
     run(scenario())
