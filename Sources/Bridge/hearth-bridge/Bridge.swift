@@ -37,6 +37,8 @@ struct Bridge: Sendable {
         }
         if let allowed { response.allow(allowed) }
         if isUnread { response.headers[.connection] = "close" }
+        // Of it only the fields are sent (RFC 9110, section 9.3.2).
+        if request.method == .head { response.body = ResponseBody() }
         try await writer.write(
             response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
         if isUnread { throw ConnectionEnd() }

@@ -8,6 +8,8 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let limits: BridgeLimits
     private var deadline: Scheduled<Void>?
+    /// Requests whose head has come, and whose answer has not ended: a client may send several at once.
+    private var unanswered = 0
 
     init(_ limits: BridgeLimits) { self.limits = limits }
 
@@ -17,7 +19,9 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head: wait(limits.bodySeconds, context)
+        case .head:
+            unanswered += 1
+            wait(limits.bodySeconds, context)
         case .body: break
         case .end: deadline?.cancel()
         }
@@ -25,7 +29,10 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { wait(limits.nextHeadSeconds, context) }
+        if case .end = unwrapOutboundIn(data) {
+            unanswered -= 1
+            if unanswered == 0 { wait(limits.nextHeadSeconds, context) }
+        }
         context.write(data, promise: promise)
     }
 

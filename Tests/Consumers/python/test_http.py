@@ -313,6 +313,20 @@ def test_a_client_that_sends_no_request_is_let_go(agent):
         assert silent.recv(1) == b""
 
 
+def test_requests_share_a_connection(agent):
+    with httpx.Client(base_url=agent.base) as client:
+        head = client.head("/v1/models")
+        assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 0
+        assert client.get("/v1/models").json()["object"] == "list"
+    # Sent at once, they are answered in their order.
+    ask = f"GET /api/version HTTP/1.1\r\nHost: {agent.host}\r\n\r\nGET / HTTP/1.1\r\nHost: {agent.host}\r\n"
+    with socket.create_connection((agent.host, agent.port)) as connection:
+        connection.sendall((ask + "Connection: close\r\n\r\n").encode())
+        answers = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.index(b'"version"') < answers.index(b"Hearth lends")
+
+
 def test_pages_of_other_sites_may_not_call(agent):
     def ask(method="GET", path="/v1/models", **headers):
         return httpx.request(method, agent.base + path, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -399,7 +413,8 @@ def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
             assert httpx.get(f"{agent.base}/v1/models").status_code == 200
             shown = agent.status()["bridge"]
             assert shown["state"] == "running" and shown["restarts"] >= 1 and "signal 9" in shown["detail"]
-            assert re.search(r"^http bridge +running, pid \d+, tier full", agent.command_line("status", "--state", agent.state), re.M)
+            told = agent.command_line("status", "--state", agent.state)
+            assert re.search(r"^http bridge +running, pid \d+, tier full", told, re.M)
             echo.check(await read_turn(call, turn), request)
 
     run(scenario())
@@ -422,7 +437,8 @@ def test_keys_are_the_agents():
 
         def chat(**headers):
             ask = {"model": "echo", "messages": user(), "max_tokens": 1}
-            return refused(agent, "/v1/chat/completions", ask, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return refused(agent, "/v1/chat/completions", ask, headers=named)
 
         assert chat(authorization=f"Bearer {full}").status_code == 200
         assert chat(x_api_key=full).status_code == 200
