@@ -38,6 +38,7 @@ struct BridgeLifecycle {
     /// How often it was started again.
     private(set) var restarts: UInt32 = 0
     private var shortLives = 0
+    private var isRetired = false
 
     private static let pauseMillisecondsMin: UInt64 = 100
     private static let doublingsMax = 9
@@ -68,6 +69,10 @@ struct BridgeLifecycle {
             return nil
         case .stopped, .pausing: return nil
         }
+        guard !isRetired else {
+            phase = .stopped
+            return nil
+        }
         phase = .pausing
         guard shortLives > 0 else { return .pause(milliseconds: 0) }
         let doubled = Self.pauseMillisecondsMin << UInt64(min(shortLives - 1, Self.doublingsMax))
@@ -76,12 +81,19 @@ struct BridgeLifecycle {
 
     mutating func pauseEnded() -> Action? {
         guard phase == .pausing else { return nil }
+        guard !isRetired else {
+            phase = .stopped
+            return nil
+        }
         phase = .starting
         restarts += 1
         return .launch
     }
 
-    /// It is not started any more.
+    /// It may go on, and is not started again.
+    mutating func retire() { isRetired = true }
+
+    /// It ends, and is not started again.
     mutating func stop() -> Action? {
         switch phase {
         case .running:

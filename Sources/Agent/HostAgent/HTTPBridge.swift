@@ -69,6 +69,9 @@ final class HTTPBridge {
         perform(lifecycle.start())
     }
 
+    /// Lets the process finish what it has; it ends by itself once the server of its agent takes no more calls.
+    func retire() { lifecycle.retire() }
+
     /// Ends the process. Whoever connects afterwards is refused once the agent has ended.
     func stop() { perform(lifecycle.stop()) }
 

@@ -195,6 +195,10 @@ package final class HostAgent {
             throw HostError(
                 "listen \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
         }
+        if case .internet(let host, 0)? = try configuration.httpAddress() {
+            throw HostError(
+                "http \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
+        }
     }
 
     private func bindForConsumers(succeeding: Bool) throws(HostError) {
@@ -318,6 +322,7 @@ package final class HostAgent {
         health.end()
         access.stop()
         certificates?.stop()
+        bridge?.retire()
         async let bridgedEnd: Void = bridged.drain(graceMilliseconds: graceMilliseconds)
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await bridgedEnd
@@ -330,6 +335,7 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
+        bridge?.retire()
         async let bridgedEnd: Void = bridged.handOver(graceMilliseconds: graceMilliseconds)
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         await bridgedEnd

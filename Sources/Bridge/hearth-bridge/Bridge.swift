@@ -1,8 +1,10 @@
+internal import EventLoop
 internal import GRPC
 internal import HTTPProtocols
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import NIOCore
+internal import Synchronization
 
 /// Answers requests over HTTP with what the agent says: a consumer of hearth.v1 like any other.
 struct Bridge: Sendable {
@@ -12,6 +14,7 @@ struct Bridge: Sendable {
     let limits: BridgeLimits
     let reader = RequestReader()
     let bodies: BodyBudget
+    private let answering = Answering()
 
     init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) {
         self.agent = agent
@@ -23,25 +26,47 @@ struct Bridge: Sendable {
 
     /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
     func respond(to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter) async throws {
+        answering.count.add(1, ordering: .relaxed)
+        defer { answering.count.subtract(1, ordering: .relaxed) }
         let dialect = HTTPDialect(path: request.uri.path)
         var allowed: String?
         var response: Response
-        var isUnread = false
+        var isLast = false
         do throws(HTTPFailure) {
             allowed = try origin.check(host: request.head.authority, origin: request.headers[.origin])
             response = try await answer(request, allowing: allowed)
         } catch {
             response = .failure(error, dialect)
             // The rest of its body may be of any length.
-            isUnread = error.statusCode == 413 || error.statusCode == 503
+            isLast = error.statusCode == 413 || error.statusCode == 503
         }
+        // An agent that makes way for another takes no more requests here: the client finds the other's bridge.
+        if await !agent.isOpen { isLast = true }
         if let allowed { response.allow(allowed) }
-        if isUnread { response.headers[.connection] = "close" }
+        if isLast { response.headers[.connection] = "close" }
         // Of it only the fields are sent (RFC 9110, section 9.3.2).
         if request.method == .head { response.body = ResponseBody() }
         try await writer.write(
             response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
-        if isUnread { throw ConnectionEnd() }
+        if isLast { throw ConnectionEnd() }
+    }
+}
+
+extension Bridge {
+    /// Returns once the agent takes no more requests here and those before are answered: it makes way for another agent, or
+    /// starts another bridge.
+    func untilDone() async throws {
+        var rounds = 0
+        while rounds < limits.idleSecondsAtEnd {
+            try await Task.sleep(for: .seconds(1))
+            let isDone = await !agent.isOpen && answering.count.load(ordering: .relaxed) == 0
+            rounds = isDone ? rounds + 1 : 0
+        }
+    }
+
+    /// The requests that are being answered.
+    private final class Answering: Sendable {
+        let count = Atomic<Int>(0)
     }
 }
 

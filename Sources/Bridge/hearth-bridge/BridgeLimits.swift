@@ -17,6 +17,8 @@ struct BridgeLimits: Sendable {
     var nextHeadSeconds: Int64 = 60
     /// How long the body of a request may take after its head.
     var bodySeconds: Int64 = 60
+    /// How long the bridge waits for further clients, to tell them that their connection ends, before it ends itself.
+    var idleSecondsAtEnd = 5
     /// The deadline of calls that answer in one message without a model: lists, counts.
     var questionMilliseconds: UInt64 = 30_000
 }

@@ -12,7 +12,12 @@ func run() async throws {
     let settings = try BridgeSettings(json: FileBytes.read(file, max: BridgeSettings.bytesMax, name: "the settings"))
     let agent = try await Client.connect(over: Descriptor(owning: 3))
     let bridge = Bridge(agent: agent, settings: settings, limits: BridgeLimits())
-    try await HTTPServer(listener: BridgeSettings.Descriptors.listener, bridge: bridge).run()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await HTTPServer(listener: BridgeSettings.Descriptors.listener, bridge: bridge).run() }
+        group.addTask { try await bridge.untilDone() }
+        try await group.next()
+        exit(0)
+    }
 }
 
 do {

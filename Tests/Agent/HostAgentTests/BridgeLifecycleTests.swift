@@ -68,4 +68,22 @@ struct BridgeLifecycleTests {
         #expect(pausing.pauseEnded() == nil)
         #expect(pausing.phase == .stopped)
     }
+
+    @Test func `one that is retired goes on, and is not started again`() {
+        var life = running
+        life.retire()
+        #expect(life.phase == .running(since: time(0)))
+        #expect(life.ended(at: time(900)) == nil)
+        #expect(life.phase == .stopped)
+
+        var pausing = running
+        _ = pausing.ended(at: time(1))
+        pausing.retire()
+        #expect(pausing.pauseEnded() == nil)
+        #expect(pausing.phase == .stopped)
+
+        var retired = running
+        retired.retire()
+        #expect(retired.stop() == .kill)
+    }
 }

@@ -2,6 +2,7 @@
 door. Answers are echo's, whose tokens are known beforehand."""
 
 import asyncio
+import copy
 import json
 import os
 import pathlib
@@ -418,6 +419,28 @@ def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
             echo.check(await read_turn(call, turn), request)
 
     run(scenario())
+
+
+def test_another_agent_takes_over_the_address():
+    with HTTPAgent() as old:
+        new = copy.copy(old)
+        new.command = [*old.command, "--take-over"]
+        new.command[new.command.index("--listen") + 1] = old.addresses[0]
+        new.command[new.command.index("--http") + 1] = old.addresses[-1]
+        new.log_name, new.clean_up = "log-of-successor", lambda: None
+        # Longer than what is on its way while nobody reads.
+        ask = {"model": "echo", "messages": user(), "stream": True, "max_tokens": 30_000}
+        with httpx.stream("POST", f"{old.base}/v1/chat/completions", json=ask, timeout=60) as answer:
+            lines = answer.iter_lines()
+            assert next(lines).startswith("data: ")
+            with new:
+                assert new.base == old.base and new.bridge() != old.bridge()
+                for _ in range(20):
+                    assert httpx.get(f"{new.base}/v1/models").status_code == 200
+                # The old one ends its stream, and then itself.
+                assert [line for line in lines if line][-1] == "data: [DONE]"
+                wait_until(lambda: old.process.poll() is not None, "the end of the old agent", 30)
+                assert httpx.get(f"{new.base}/v1/models").status_code == 200
 
 
 def test_the_bridge_is_held(agent):
