@@ -40,6 +40,9 @@ struct BridgeLifecycle {
     private var shortLives = 0
     private var isRetired = false
 
+    /// Whether it is started again when it ends.
+    var isKept: Bool { !isRetired && phase != .ending && phase != .stopped }
+
     private static let pauseMillisecondsMin: UInt64 = 100
     private static let doublingsMax = 9
     private static let pauseMillisecondsMax: UInt64 = 30_000

@@ -42,6 +42,7 @@ final class HTTPBridge {
     private let gate: any CallGate
     private let logger: Logger
     private var process: BackendProcess?
+    private var endWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// The name of its policy.
     nonisolated private static let policy = "http-bridge"
@@ -69,8 +70,16 @@ final class HTTPBridge {
         perform(lifecycle.start())
     }
 
-    /// Lets the process finish what it has; it ends by itself once the server of its agent takes no more calls.
+    /// Lets the process finish what it has; it ends by itself once its server takes no more calls and its answers have left.
     func retire() { lifecycle.retire() }
+
+    /// Returns once it has ended by itself, or ends it after the grace.
+    func end(graceMilliseconds: UInt64) async {
+        let timer = IOLoop.schedule(afterMilliseconds: graceMilliseconds) { [weak self] in self?.stop() }
+        if process != nil { await withCheckedContinuation { endWaiters.append($0) } }
+        timer.cancel()
+        stop()
+    }
 
     /// Ends the process. Whoever connects afterwards is refused once the agent has ended.
     func stop() { perform(lifecycle.stop()) }
@@ -170,7 +179,10 @@ final class HTTPBridge {
     private func exited(_ process: BackendProcess, _ status: ExitStatus) {
         guard self.process === process else { return }
         self.process = nil
-        if lifecycle.phase != .ending {
+        let waiters = endWaiters
+        endWaiters.removeAll()
+        for waiter in waiters { waiter.resume() }
+        if lifecycle.isKept {
             let why = process.launchFailure.map { "\($0)" } ?? "\(status)"
             logger.warning("the HTTP bridge has ended, and is started again", metadata: ["end": "\(why)"])
             detail = why

@@ -322,11 +322,11 @@ package final class HostAgent {
         health.end()
         access.stop()
         certificates?.stop()
-        bridge?.retire()
-        async let bridgedEnd: Void = bridged.drain(graceMilliseconds: graceMilliseconds)
+        async let bridgeEnd: Void = endBridge(graceMilliseconds) {
+            await $0.drain(graceMilliseconds: graceMilliseconds)
+        }
         await consumers.drain(graceMilliseconds: graceMilliseconds)
-        await bridgedEnd
-        bridge?.stop()
+        await bridgeEnd
         await end(graceMilliseconds: graceMilliseconds)
     }
 
@@ -335,13 +335,22 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
-        bridge?.retire()
-        async let bridgedEnd: Void = bridged.handOver(graceMilliseconds: graceMilliseconds)
+        async let bridgeEnd: Void = endBridge(graceMilliseconds) {
+            await $0.handOver(graceMilliseconds: graceMilliseconds)
+        }
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
-        await bridgedEnd
-        bridge?.stop()
+        await bridgeEnd
         access.stop()
         await end(graceMilliseconds: graceMilliseconds)
+    }
+
+    /// Lets those who come by the bridge have their answers, whose ends may leave it after they have left this process.
+    private func endBridge(_ graceMilliseconds: UInt64, _ drain: @IOLoop (Server) async -> Void) async {
+        guard let bridge else { return }
+        bridge.retire()
+        let end = Monotonic.now().advanced(milliseconds: graceMilliseconds)
+        await drain(bridged)
+        await bridge.end(graceMilliseconds: end.since(.now()) / 1_000_000)
     }
 
     private func end(graceMilliseconds: UInt64) async {

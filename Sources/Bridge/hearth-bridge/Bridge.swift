@@ -14,7 +14,7 @@ struct Bridge: Sendable {
     let limits: BridgeLimits
     let reader = RequestReader()
     let bodies: BodyBudget
-    private let answering = Answering()
+    let answers = OpenAnswers()
 
     init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) {
         self.agent = agent
@@ -26,8 +26,6 @@ struct Bridge: Sendable {
 
     /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
     func respond(to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter) async throws {
-        answering.count.add(1, ordering: .relaxed)
-        defer { answering.count.subtract(1, ordering: .relaxed) }
         let dialect = HTTPDialect(path: request.uri.path)
         var allowed: String?
         var response: Response
@@ -45,7 +43,11 @@ struct Bridge: Sendable {
         if let allowed { response.allow(allowed) }
         if isLast { response.headers[.connection] = "close" }
         // Of it only the fields are sent (RFC 9110, section 9.3.2).
-        if request.method == .head { response.body = ResponseBody() }
+        if request.method == .head {
+            let length = response.headers[.contentLength]
+            response.body = ResponseBody()
+            response.headers[.contentLength] = length
+        }
         try await writer.write(
             response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
         if isLast { throw ConnectionEnd() }
@@ -53,21 +55,27 @@ struct Bridge: Sendable {
 }
 
 extension Bridge {
-    /// Returns once the agent takes no more requests here and those before are answered: it makes way for another agent, or
-    /// starts another bridge.
+    /// Returns once the agent takes no more requests here and the answers before have left: it makes way for another agent,
+    /// or starts another bridge.
     func untilDone() async throws {
-        var rounds = 0
-        while rounds < limits.idleSecondsAtEnd {
-            try await Task.sleep(for: .seconds(1))
-            let isDone = await !agent.isOpen && answering.count.load(ordering: .relaxed) == 0
-            rounds = isDone ? rounds + 1 : 0
+        var idleMilliseconds = 0
+        while idleMilliseconds < limits.idleMillisecondsAtEnd {
+            try await Task.sleep(for: .milliseconds(100))
+            let isIdle = await !agent.isOpen && answers.isEmpty
+            idleMilliseconds = isIdle ? idleMilliseconds + 100 : 0
         }
     }
+}
 
-    /// The requests that are being answered.
-    private final class Answering: Sendable {
-        let count = Atomic<Int>(0)
-    }
+/// The requests whose answers have not left to their last byte.
+final class OpenAnswers: Sendable {
+    private let count = Atomic<Int>(0)
+
+    var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
+
+    func begin() { count.add(1, ordering: .relaxed) }
+
+    func end(_ ended: Int = 1) { count.subtract(ended, ordering: .relaxed) }
 }
 
 /// Ends a connection.

@@ -18,7 +18,7 @@ struct BridgeLimits: Sendable {
     /// How long the body of a request may take after its head.
     var bodySeconds: Int64 = 60
     /// How long the bridge waits for further clients, to tell them that their connection ends, before it ends itself.
-    var idleSecondsAtEnd = 5
+    var idleMillisecondsAtEnd = 500
     /// The deadline of calls that answer in one message without a model: lists, counts.
     var questionMilliseconds: UInt64 = 30_000
 }

@@ -20,7 +20,7 @@ struct HTTPServer: Sendable {
                 try await bridge.respond(to: request, writer)
             },
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [RequestClock(limits)],
+                additionalChannelHandlers: [RequestClock(limits, bridge.answers)],
                 httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
                     maxHeaderFieldSize: limits.headBytesMax, maxHeaderListSize: limits.headBytesMax,
                     maxHeaderFieldCount: limits.fieldsMax)))
