@@ -200,7 +200,7 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "HTTPProtocols", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
             "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON", "TLSSession",
-            logging,
+            "TerminalText", logging,
         ]),
     // The parts of the owner's commands that need no agent.
     library(

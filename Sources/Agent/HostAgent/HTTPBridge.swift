@@ -11,6 +11,7 @@ internal import Logging
 internal import SandboxLaunch
 internal import SandboxPolicy
 internal import Settings
+internal import TerminalText
 
 /// The HTTP bridge: a process in a sandbox of its own, which has a listening socket, a socket to the agent, and nothing
 /// else. The agent speaks no HTTP/1.1. On the loop.
@@ -48,6 +49,8 @@ final class HTTPBridge {
     nonisolated private static let policy = "http-bridge"
     /// Its memory, beside its executable.
     nonisolated private static let memoryMebibytes: UInt64 = 1_024
+    private static let linesOfPieceMax = 16
+    private static let lineBytesMax = 1_024
     nonisolated private static let threads: UInt32 = 2
     /// The connections of its clients, and a few of its own.
     nonisolated private static let descriptorsMax: UInt64 = 1_100
@@ -191,8 +194,10 @@ final class HTTPBridge {
     }
 
     private func wrote(_ bytes: UnsafeRawBufferPointer) {
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            logger.info("hearth-bridge: \(line)")
+        // It reads what strangers send, and may be made to say it: the loop tells so much of a piece, and no more.
+        let most = Self.linesOfPieceMax
+        for line in bytes.split(separator: UInt8(ascii: "\n"), maxSplits: most).prefix(most) {
+            logger.info("hearth-bridge: \(printable(line.prefix(Self.lineBytesMax)))")
         }
     }
 }

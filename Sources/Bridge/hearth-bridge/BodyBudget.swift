@@ -1,7 +1,7 @@
 internal import HTTPProtocols
 internal import Synchronization
 
-/// Bounds the bytes of all bodies that are being received.
+/// Bounds the bytes of all bodies that are being received, or wait to be read.
 final class BodyBudget: Sendable {
     private let max: Int
     private let used = Atomic<Int>(0)

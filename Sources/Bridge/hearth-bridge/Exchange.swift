@@ -28,12 +28,19 @@ struct Exchange: Sendable {
         self.metadata = metadata
     }
 
-    /// The body of the request; throws 413 for one that is too long.
-    private func body() async throws(HTTPFailure) -> [UInt8] {
-        let most = bridge.limits.bodyBytesMax
-        var bytes: [UInt8] = []
+    /// The body, read as a request. It counts as one that is being received until it is read: bodies wait for their turn.
+    func read<Body: Sendable>(
+        _ make: @Sendable ([UInt8]) throws(HTTPFailure) -> Body
+    ) async throws(HTTPFailure) -> Body {
         var taken = 0
         defer { bridge.bodies.giveBack(taken) }
+        return try await bridge.reader.read(body(counting: &taken), make)
+    }
+
+    /// The body of the request; throws 413 for one that is too long.
+    private func body(counting taken: inout Int) async throws(HTTPFailure) -> [UInt8] {
+        let most = bridge.limits.bodyBytesMax
+        var bytes: [UInt8] = []
         do {
             for try await piece in request.body {
                 guard bytes.count + piece.readableBytes <= most else {
@@ -51,13 +58,6 @@ struct Exchange: Sendable {
         } catch {
             throw .invalid(nil, "the body did not come whole")
         }
-    }
-
-    /// The body, read as a request.
-    func read<Body: Sendable>(
-        _ make: @Sendable ([UInt8]) throws(HTTPFailure) -> Body
-    ) async throws(HTTPFailure) -> Body {
-        try await bridge.reader.read(body(), make)
     }
 
     /// Asks the agent what it answers without a model, or in one message.
