@@ -98,11 +98,7 @@ extension Hearth_V1_GenerateRequest {
 /// Paths of hearth.v1 in Ollama's protocol.
 enum OllamaPaths {
     static func param(_ field: String, _ prompt: [(String, String)]) -> String {
-        for (own, theirs) in prompt + paths
-        where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
-            return nested(theirs + field.dropFirst(own.count))
-        }
-        return nested(field)
+        nested(FieldPaths.own(field, prompt + paths))
     }
 
     /// The longer ones first.

@@ -53,7 +53,7 @@ package struct MessagesRequest: Equatable, TurnRequest {
 
     /// A conversation has other messages in hearth.v1, so that a path into it is that of all messages.
     package static func param(_ field: String) -> String? {
-        for (own, theirs) in paths where field == own || field.hasPrefix(own + "[") || field.hasPrefix(own + ".") {
+        for (own, theirs) in paths where FieldPaths.isWithin(field, own) {
             if theirs == "messages" { return theirs }
             return theirs
                 + field.dropFirst(own.count).replacing("].parameters", with: "].input_schema", maxReplacements: 1)
