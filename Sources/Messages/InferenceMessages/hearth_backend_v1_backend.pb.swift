@@ -31,8 +31,9 @@
 /// TokenRun as many for each token and the finish, 16 KiB in all.
 ///
 /// Revisions. The agent and a backend speak the highest revision that both know; each field of a later revision names
-/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `TokenRun.reasoning`, `TokenRun.logprobs`,
-/// `Finish.stop`, `Tokenize`, `Embed` and `Loaded.lacking`; it may still grow until a release numbers it.
+/// it. Revision 1 is everything else. Revision 2 has `Start.cache_scope`, `Start.generated_token_ids`,
+/// `TokenRun.reasoning`, `TokenRun.logprobs`, `Finish.stop`, `Tokenize`, `Embed` and `Loaded.lacking`; it may still grow
+/// until a release numbers it.
 ///
 /// The agent checks whatever it can: a number that cannot be true breaks the contract. The exit status of a process is
 /// reported to its owner and decides nothing.
@@ -352,9 +353,10 @@ package nonisolated struct Hearth_Backend_V1_Hello: Sendable {
   /// (`Load.further_weights_descriptors`), "chat_template" (`Load.chat_template`), "reasoning" (`TokenRun.reasoning`),
   /// "stop_strings" (`Finish.stop`), "adapters" (`Load.adapters`), "draft_lookup" (`Load.draft_lookup`), "draft_model"
   /// (`Load.draft_weights_descriptor`), "tokenize" (`Tokenize`), "logprobs" (`TokenRun.logprobs`), "tools"
-  /// (`TokenRun.tool_calls`), "embed" and "rerank" (`Embed`), and "parts", "images", "audio", "samplers", "logit_bias",
-  /// "min_tokens" and "grammar" for the fields of a request that name them in inference.proto. A capability that is not
-  /// named is never used: a request that needs it is refused. At most 32 names of at most 64 bytes, none of them twice.
+  /// (`TokenRun.tool_calls`), "embed" and "rerank" (`Embed`), "continue" (`Start.generated_token_ids`), and
+  /// "parts", "images", "audio", "samplers", "logit_bias", "min_tokens" and "grammar" for the fields of a request that
+  /// name them in inference.proto. A capability that is not named is never used: a request that needs it is refused. At
+  /// most 32 names of at most 64 bytes, none of them twice.
   package var capabilities: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -643,6 +645,14 @@ package nonisolated struct Hearth_Backend_V1_Start: Sendable {
   /// another asked. Empty: nothing is shared, neither with sequences of a scope nor with others without one. Revision 2;
   /// not sent to a backend that speaks revision 1 only.
   package var cacheScope: Data = Data()
+
+  /// The tokens of this completion that an earlier process of the backend computed and sent, in order; empty for a new
+  /// completion. The sequence goes on behind them as if this process had computed and sent them: they count for
+  /// `stopping.max_tokens`, `stopping.min_tokens`, penalties, the grammar, the position of the random draws, and the
+  /// context, though not for `Finish.prompt_tokens`; no token, text or piece of a tool call that the earlier process sent
+  /// is sent again. They are fewer than `stopping.max_tokens`. Sent only to a backend whose `Hello` named "continue", and
+  /// only where it loaded the same model. Packed. Revision 2.
+  package var generatedTokenIds: [UInt32] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2129,7 +2139,7 @@ nonisolated extension Hearth_Backend_V1_Inspected: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Start"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}credit\0\u{1}request\0\u{3}cache_scope\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{1}credit\0\u{1}request\0\u{3}cache_scope\0\u{3}generated_token_ids\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2141,6 +2151,7 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.credit) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._request) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.cacheScope) }()
+      case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.generatedTokenIds) }()
       default: break
       }
     }
@@ -2163,6 +2174,9 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
     if !self.cacheScope.isEmpty {
       try visitor.visitSingularBytesField(value: self.cacheScope, fieldNumber: 4)
     }
+    if !self.generatedTokenIds.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.generatedTokenIds, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2171,6 +2185,7 @@ nonisolated extension Hearth_Backend_V1_Start: SwiftProtobuf.Message, SwiftProto
     if lhs.credit != rhs.credit {return false}
     if lhs._request != rhs._request {return false}
     if lhs.cacheScope != rhs.cacheScope {return false}
+    if lhs.generatedTokenIds != rhs.generatedTokenIds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -147,6 +147,9 @@ package nonisolated enum Hearth_V1_PauseReason: SwiftProtobuf.Enum, Swift.CaseIt
 
   /// The host slept. It tells so once it is awake, and the turn goes on at once.
   case hostAsleep // = 2
+
+  /// The process that computed the turn has ended; it is started again, and the turn goes on behind its last token.
+  case backendLost // = 3
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -158,6 +161,7 @@ package nonisolated enum Hearth_V1_PauseReason: SwiftProtobuf.Enum, Swift.CaseIt
     case 0: self = .unspecified
     case 1: self = .owner
     case 2: self = .hostAsleep
+    case 3: self = .backendLost
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -167,6 +171,7 @@ package nonisolated enum Hearth_V1_PauseReason: SwiftProtobuf.Enum, Swift.CaseIt
     case .unspecified: return 0
     case .owner: return 1
     case .hostAsleep: return 2
+    case .backendLost: return 3
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -176,6 +181,7 @@ package nonisolated enum Hearth_V1_PauseReason: SwiftProtobuf.Enum, Swift.CaseIt
     .unspecified,
     .owner,
     .hostAsleep,
+    .backendLost,
   ]
 
 }
@@ -2168,7 +2174,7 @@ nonisolated extension Hearth_V1_Role: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension Hearth_V1_PauseReason: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PAUSE_REASON_UNSPECIFIED\0\u{1}PAUSE_REASON_OWNER\0\u{1}PAUSE_REASON_HOST_ASLEEP\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PAUSE_REASON_UNSPECIFIED\0\u{1}PAUSE_REASON_OWNER\0\u{1}PAUSE_REASON_HOST_ASLEEP\0\u{1}PAUSE_REASON_BACKEND_LOST\0")
 }
 
 nonisolated extension Hearth_V1_FinishReason: SwiftProtobuf._ProtoNameProviding {
