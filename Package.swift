@@ -429,11 +429,16 @@ if let llamaPrefix {
 
 var bridgeDependencies: [Package.Dependency] = []
 if hasBridge {
+    // The bridge sees no file: those of the page are in it.
+    targets.append(
+        .target(
+            name: "HostPage", dependencies: ["BaseEncodings", "Cryptography"], path: "Sources/Bridge/HostPage",
+            resources: [.embedInCode("Files")], swiftSettings: swiftSettings))
     targets.append(
         command(
             "hearth-bridge", in: "Bridge",
             [
-                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "InferenceMessages", "LinuxSystem",
+                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "HostPage", "InferenceMessages", "LinuxSystem",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import HTTPProtocols
 internal import HTTPTypes
+internal import HostPage
 internal import HummingbirdCore
 internal import InferenceMessages
 
@@ -24,7 +25,10 @@ extension Bridge {
 
     private func answer(_ route: Route, _ exchange: Exchange) async throws(HTTPFailure) -> Response {
         switch route {
-        case .root: return .text("Hearth lends language models here.\n", "text/plain; charset=utf-8")
+        case .root:
+            if exchange.request.takesPages { return .page(.document, to: exchange.request) }
+            return .text("Hearth lends language models here.\n", "text/plain; charset=utf-8")
+        case .page(let file): return .page(file, to: exchange.request)
         case .models:
             let models = try await exchange.models()
             return .json(exchange.isAnthropic ? MessagesModelList.object(models) : ModelList.object(models))
@@ -79,6 +83,7 @@ extension Bridge {
 /// What a path leads to.
 enum Route: Equatable {
     case root
+    case page(PageFile)
     case models
     case model(String)
     case chatCompletions, completions, responses, embeddings, rerank
@@ -104,6 +109,10 @@ enum Route: Equatable {
             self = fixed
             return
         }
+        if let file = PageFile.at(path) {
+            self = .page(file)
+            return
+        }
         let models = "/v1/models/"
         guard path.hasPrefix(models), let id = path.dropFirst(models.count).removingPercentEncoding, !id.isEmpty
         else { return nil }
@@ -112,7 +121,7 @@ enum Route: Equatable {
 
     var method: HTTPRequest.Method {
         switch self {
-        case .root, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
+        case .root, .page, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
         case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama: .post
         }
     }

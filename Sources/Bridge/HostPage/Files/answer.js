@@ -1,0 +1,183 @@
+// One answer of a model, as it is shown and as it is kept.
+import { count, copy, element, plural, rate, say, setText } from "/page/elements.js";
+import { Markdown } from "/page/markdown.js";
+
+/** Why an answer ended, for people; null where it is whole. */
+function ending(message) {
+  switch (message.end) {
+    case "broken": return `This answer broke off: ${message.error}`;
+    case "failed": return message.error;
+    case "stopped": return "You stopped this answer.";
+    case "length": return "This answer reached the most tokens that it may have.";
+    case "open": return "This answer broke off: the page was closed.";
+    default: return null;
+  }
+}
+
+export class AnswerView {
+  #message;
+  #actions;
+  #markdown;
+  #pending = "";
+  #drawn = 0;
+  #frame = 0;
+  #timer = 0;
+  #onDraw;
+  #body = element("div", { class: "prose" });
+  #reasoning = element("details", { class: "reasoning", hidden: true });
+  #reasoningText = element("div", { class: "reasoning-text" });
+  #calls = element("div", { class: "calls" });
+  #foot = element("footer");
+  #waiting = element("p", { class: "waiting" }, element("span", { class: "ember burning", "aria-hidden": "true" }), "Waiting for the first token");
+
+  /** `actions` are what may be done with the answer: `retry`, `continue` and `results`, functions. */
+  constructor(message, actions, onDraw = () => {}) {
+    this.#message = message;
+    this.#actions = actions;
+    this.#onDraw = onDraw;
+    this.#reasoning.append(element("summary", {}, "Reasoning"), this.#reasoningText);
+    this.node = element(
+      "article", { class: "message answer", "aria-label": `Answer of ${message.model || "the model"}` },
+      element("h2", { class: "who" }, message.model || "Model"),
+      this.#reasoning, this.#body, this.#calls, this.#foot);
+    this.#markdown = new Markdown(this.#body, (text) => this.#isLive && say(text.slice(0, 2000)));
+    if (message.reasoning) this.#drawReasoning();
+    if (message.content) this.#markdown.add(message.content);
+    this.#drawCalls();
+  }
+
+  #isLive = false;
+
+  /** Begins to take pieces. */
+  begin() {
+    this.#isLive = true;
+    this.node.setAttribute("aria-busy", "true");
+    if (!this.#message.content) this.node.insertBefore(this.#waiting, this.#foot);
+  }
+
+  /** Takes what has been added to the message: it is drawn with the next frames. */
+  take(delta) {
+    const message = this.#message;
+    if (delta.content) {
+      message.content += delta.content;
+      this.#pending += delta.content;
+    }
+    if (delta.reasoning_content) message.reasoning = (message.reasoning ?? "") + delta.reasoning_content;
+    for (const piece of delta.tool_calls ?? []) {
+      message.calls ??= [];
+      const call = (message.calls[piece.index] ??= { id: "", name: "", arguments: "" });
+      if (piece.id) call.id = piece.id;
+      call.name += piece.function?.name ?? "";
+      call.arguments += piece.function?.arguments ?? "";
+    }
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#frame || this.#timer) return;
+    const wait = this.#markdown.pause - (performance.now() - this.#drawn);
+    if (wait > 16) {
+      this.#timer = setTimeout(() => {
+        this.#timer = 0;
+        this.#schedule();
+      }, wait);
+    } else {
+      this.#frame = requestAnimationFrame(() => this.#draw());
+    }
+  }
+
+  #draw() {
+    this.#frame = 0;
+    const message = this.#message;
+    if (message.content || message.reasoning || message.calls) this.#waiting.remove();
+    if (message.reasoning) this.#drawReasoning();
+    if (this.#pending) {
+      this.#markdown.add(this.#pending);
+      this.#pending = "";
+    }
+    this.#drawCalls();
+    this.#drawn = performance.now();
+    this.#onDraw();
+  }
+
+  #drawReasoning() {
+    this.#reasoning.hidden = false;
+    const text = this.#message.reasoning;
+    const shown = this.#reasoningText.textContent.length;
+    // It only grows.
+    if (text.length > shown) this.#reasoningText.append(text.slice(shown));
+  }
+
+  #drawCalls() {
+    for (const [index, call] of (this.#message.calls ?? []).entries()) {
+      const node = this.#calls.children[index] ?? this.#calls.appendChild(element(
+        "section", { class: "call", "aria-label": "Call of a tool" },
+        element("h3", {}, "Calls ", element("code")), element("pre", {}, element("code"))));
+      setText(node.querySelector("h3 code"), call.name);
+      setText(node.querySelector("pre code"), call.arguments);
+    }
+  }
+
+  /** Nothing more comes: shows how it ended, what it cost, and what may be done. */
+  end(isLast) {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#draw();
+    this.#markdown.end();
+    this.#isLive = false;
+    this.node.removeAttribute("aria-busy");
+    this.#waiting.remove();
+    this.showFoot(isLast);
+  }
+
+  showFoot(isLast) {
+    const message = this.#message;
+    const ended = ending(message);
+    const parts = [];
+    const { usage } = message;
+    if (usage) {
+      parts.push(plural(usage.completion_tokens, "token"));
+      if (usage.completion_tokens > 1 && message.seconds > 0) {
+        parts.push(`${rate((usage.completion_tokens - 1) / message.seconds)} tokens/s`);
+      }
+      if (message.firstSeconds !== undefined) parts.push(`first after ${message.firstSeconds.toFixed(1)} s`);
+      const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
+      parts.push(`prompt ${count(usage.prompt_tokens)}${cached ? `, ${count(cached)} of it cached` : ""}`);
+    }
+    const buttons = [];
+    const add = (text, action) => buttons.push(element("button", { type: "button", class: "quiet", onclick: action }, text));
+    if (message.content) buttons.push(this.#copyButton());
+    if (isLast && message.calls?.length && message.end === "tool_calls") buttons.length = 0;
+    if (isLast) {
+      add("Retry", this.#actions.retry);
+      if (message.content && ["broken", "stopped", "length", "open"].includes(message.end)) add("Continue", this.#actions.continue);
+    }
+    this.#foot.replaceChildren(...[
+      ended && element("p", { class: message.end === "broken" || message.end === "failed" || message.end === "open" ? "broken" : "note" }, ended),
+      isLast && message.end === "tool_calls" && message.calls?.length ? this.#resultsForm() : null,
+      element("div", { class: "facts" }, element("span", {}, parts.join(" · ")), element("span", { class: "actions" }, buttons)),
+    ].filter(Boolean));
+  }
+
+  #copyButton() {
+    const button = element("button", { type: "button", class: "quiet" }, "Copy");
+    button.addEventListener("click", () => copy(this.#message.content, button));
+    return button;
+  }
+
+  // The person is the tool: what its calls gave is written here.
+  #resultsForm() {
+    const fields = this.#message.calls.map((call) => element("textarea", { rows: "2", spellcheck: "false" }));
+    return element(
+      "form", {
+        class: "results",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.#actions.results(fields.map((field) => field.value));
+        },
+      },
+      this.#message.calls.map((call, index) => element("label", {}, `Result of ${call.name}`, fields[index])),
+      element("button", {}, "Send results"));
+  }
+}

@@ -1,0 +1,533 @@
+// This host, for its owner: what runs, what it takes, who may ask, and the way to have the machine back.
+import { byId, bytes, copy, count, element, plural, rate, say, setText, span } from "/page/elements.js";
+import { get, ownerKey, post, pull, remove } from "/page/owner.js";
+import { Plot } from "/page/plot.js";
+
+const pollMilliseconds = 1000;
+// What changes seldom is asked for each so many polls.
+const seldom = 10;
+
+/** Keeps one element for each entry of a list, so that nothing that is in use is drawn anew. */
+class Rows {
+  #made = new Map();
+
+  /** `make` returns `node` and `update`, which takes the entry. */
+  constructor(node, empty, make) {
+    this.node = node;
+    this.empty = element("li", { class: "hint" }, empty);
+    this.make = make;
+  }
+
+  update(entries, nameOf) {
+    const names = new Set(entries.map(nameOf));
+    for (const [name, row] of this.#made) {
+      if (names.has(name)) continue;
+      row.node.remove();
+      this.#made.delete(name);
+    }
+    for (const [index, entry] of entries.entries()) {
+      const name = nameOf(entry);
+      if (!this.#made.has(name)) this.#made.set(name, this.make(entry));
+      const row = this.#made.get(name);
+      row.update(entry);
+      if (this.node.children[index] !== row.node) this.node.insertBefore(row.node, this.node.children[index] ?? null);
+    }
+    if (entries.length) this.empty.remove();
+    else this.node.append(this.empty);
+  }
+}
+
+/** A row: a name, facts below it, and what can be done with it. */
+function row(name, ...actions) {
+  const facts = element("p", { class: "facts" });
+  const more = element("div", { class: "more" });
+  const node = element(
+    "li", { class: "row" }, element("div", {}, element("h3", {}, name), facts, more), element("p", { class: "actions" }, actions));
+  return { node, facts, more };
+}
+
+const say_ = (...parts) => parts.filter(Boolean).join(" · ");
+
+export class Host {
+  #timer = 0;
+  #isShown = false;
+  #polls = 0;
+  // The last state, and when it came.
+  #status = null;
+  #before = null;
+  #parts = null;
+
+  constructor() {
+    document.addEventListener("visibilitychange", () => this.#isShown && !document.hidden && this.#poll());
+  }
+
+  show() {
+    this.#isShown = true;
+    if (ownerKey.value) this.#poll();
+    else this.#askForKey();
+  }
+
+  hide() {
+    this.#isShown = false;
+    clearTimeout(this.#timer);
+    byId("ember").className = "ember";
+  }
+
+  // The door.
+
+  #askForKey(flaw) {
+    this.#parts = null;
+    clearTimeout(this.#timer);
+    const field = element("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true, id: "owner-key", "aria-describedby": "owner-flaw" });
+    const keep = element("input", { type: "checkbox", id: "owner-remember" });
+    byId("host-content").replaceChildren(element(
+      "form", {
+        class: "door",
+        onsubmit: (event) => {
+          event.preventDefault();
+          ownerKey.set(field.value.trim(), keep.checked);
+          this.#poll();
+        },
+      },
+      element("h2", {}, "For this host’s owner"),
+      element("p", {}, "See what runs on this machine, and have it back at any time. That takes an owner’s key, which only the owner’s command line makes:"),
+      element("pre", {}, element("code", {}, "hearth key create --owner NAME")),
+      element("label", {}, "Owner’s key", field),
+      element("label", { class: "check" }, keep, "Remember it in this browser"),
+      element("p", { id: "owner-flaw", class: flaw ? "broken" : "", role: "alert" }, flaw ?? ""),
+      element("button", { class: "main-button" }, "Open")));
+    if (flaw) field.focus();
+  }
+
+  #refuse(text) {
+    this.#parts = null;
+    byId("host-content").replaceChildren(element(
+      "div", { class: "door" }, element("h2", {}, "For this host’s owner"), element("p", { class: "broken", role: "alert" }, text)));
+  }
+
+  // Polling.
+
+  async #poll() {
+    clearTimeout(this.#timer);
+    if (!this.#isShown || document.hidden || !ownerKey.value) return;
+    this.#timer = setTimeout(() => this.#poll(), 15_000);
+    try {
+      const status = await get("status");
+      const isSeldom = this.#polls % seldom === 0;
+      this.#polls += 1;
+      const [models, keys, limits] = await Promise.all([
+        get("models"), isSeldom ? this.#allKeys() : null, isSeldom ? get("limits") : null,
+      ]);
+      if (!this.#isShown) return;
+      if (!this.#parts) this.#build();
+      this.#take(status, models, keys, limits);
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) {
+        ownerKey.set("", false);
+        this.#askForKey(error.status === 403 ? `This is no owner’s key: ${error.message}` : error.message);
+        return;
+      }
+      if (error.isOffered === false) {
+        this.#refuse("This host’s bridge does not offer this. ‘hearth status’ and ‘hearth pause’ do the same on its command line.");
+        return;
+      }
+      if (!this.#parts) this.#refuse(error.message);
+      else this.#miss(error.message);
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#poll(), pollMilliseconds);
+  }
+
+  async #allKeys() {
+    const keys = [];
+    let token = "";
+    do {
+      const page = await get(`keys?page_size=500${token ? `&page_token=${encodeURIComponent(token)}` : ""}`);
+      keys.push(...page.keys);
+      token = page.next_page_token;
+    } while (token && keys.length < 5000);
+    return keys;
+  }
+
+  #miss(text) {
+    const { stale } = this.#parts;
+    stale.hidden = false;
+    setText(stale, `${text} What stands here is from ${new Date(this.#before.time).toLocaleTimeString()}.`);
+    byId("host").classList.add("is-stale");
+  }
+
+  // The page.
+
+  #build() {
+    const parts = (this.#parts = {});
+    parts.stale = element("p", { class: "broken", role: "alert", hidden: true });
+    parts.flaw = element("p", { class: "broken", role: "alert", hidden: true });
+    parts.state = element("h2", { class: "state", tabindex: "-1" });
+    parts.sentence = element("p", { class: "sentence" });
+    parts.unload = element("input", { type: "checkbox", id: "give-memory-back" });
+    parts.hold = element("button", { type: "button", class: "hold", id: "hold", onclick: () => this.#hold() });
+    parts.drain = element("button", { type: "button", class: "quiet", onclick: () => this.#act(parts.drain, () => post("drain", {}), "No new requests are taken.") }, "Finish what runs, take nothing new");
+    parts.unloadLabel = element("label", { class: "check" }, parts.unload, "also give memory back");
+    parts.rate = new Plot("Tokens per second", rate);
+    parts.queue = new Plot("Requests that wait", (number) => count(Math.round(number)));
+    parts.memory = new Plot("Memory of backends", bytes);
+    parts.models = new Rows(element("ul", { class: "rows" }), "There are no models yet.", () => this.#modelRow());
+    parts.pulls = new Rows(element("ul", { class: "rows" }), "", () => this.#pullRow());
+    parts.pulls.empty.hidden = true;
+    parts.backends = new Rows(element("ul", { class: "rows" }), "There are no backends.", () => this.#backendRow());
+    parts.keys = new Rows(element("ul", { class: "rows" }), "There are no keys.", () => this.#keyRow());
+    parts.limits = new Rows(element("ul", { class: "rows small" }), "", () => this.#limitRow());
+    parts.made = element("div", { class: "made", hidden: true });
+    parts.sandbox = element("p", { class: "hint" });
+    parts.about = element("p", { class: "hint" });
+    const section = (title, ...children) => element("section", { class: "panel" }, element("h2", {}, title), children);
+    byId("host-content").replaceChildren(
+      parts.stale, parts.flaw,
+      element("section", { class: "hero", "aria-label": "State" },
+        element("div", {}, parts.state, parts.sentence),
+        element("div", { class: "hand" }, parts.hold, element("p", { class: "actions" }, parts.unloadLabel, parts.drain))),
+      element("section", { class: "plots", "aria-label": "The last hour" }, parts.rate.node, parts.queue.node, parts.memory.node),
+      element("div", { class: "panels" },
+        section("Models", parts.models.node, parts.pulls.node, this.#pullForm()),
+        section("Backends in their sandboxes", parts.sandbox, parts.backends.node),
+        section("Access keys", parts.made, parts.keys.node, this.#keyForm()),
+        section("Limits", element("details", {}, element("summary", {}, "All limits in force"), parts.limits.node))),
+      element("footer", { class: "about" }, parts.about, element("button", { type: "button", class: "quiet", onclick: () => this.#leave() }, "Forget the owner’s key")));
+  }
+
+  #leave() {
+    ownerKey.set("", false);
+    this.hide();
+    this.#isShown = true;
+    this.#askForKey();
+    byId("owner-key").focus();
+  }
+
+  #take(status, models, keys, limits) {
+    const parts = this.#parts;
+    parts.stale.hidden = true;
+    byId("host").classList.remove("is-stale");
+    const now = { time: Date.now(), tokens: Number(status.tokens_sent), pid: status.pid };
+    const { backends } = status;
+    const running = backends.reduce((sum, each) => sum + each.running, 0);
+    // Who waits does so for a model, whichever of its processes it gets.
+    const waitingOf = new Map(backends.map((each) => [each.name + "\n" + each.model, each.waiting]));
+    const waiting = [...waitingOf.values()].reduce((sum, each) => sum + each, 0);
+    const memory = backends.reduce((sum, each) => sum + Number(each.memory_bytes), 0);
+    let speed = 0;
+    if (this.#before?.pid === now.pid && now.time > this.#before.time) {
+      speed = Math.max(0, ((now.tokens - this.#before.tokens) * 1000) / (now.time - this.#before.time));
+    }
+    if (this.#before?.pid === now.pid) parts.rate.add(speed);
+    parts.queue.add(waiting);
+    parts.memory.add(memory);
+    this.#before = now;
+    this.#status = status;
+
+    const hold = status.hold ?? { pause: "", draining: false };
+    const isHeld = hold.pause !== "" || hold.draining;
+    const inMemory = backends.filter((each) => each.pid !== 0).length;
+    const took = memory ? `${plural(inMemory, "process", "processes")} of backends ${inMemory === 1 ? "has" : "have"} ${bytes(memory)} of memory` : "Nothing is in memory";
+    if (hold.pause) {
+      setText(parts.state, "The machine is yours.");
+      setText(parts.sentence, hold.pause === "unloaded"
+        ? "Nothing computes, and memory is given back. Requests wait."
+        : `Nothing computes. ${took}.${running ? ` ${plural(running, "request")} stand${running === 1 ? "s" : ""} still, and can go on.` : ""}`);
+    } else if (running) {
+      setText(parts.state, `${plural(running, "request")} ${running === 1 ? "is" : "are"} running.`);
+      const models = [...new Set(backends.filter((each) => each.running).map((each) => each.model))];
+      setText(parts.sentence, say_(
+        `${rate(speed)} tokens/s`, models.join(", "), waiting ? `${count(waiting)} waiting` : null,
+        `for ${plural(status.open_calls, "call")} on ${plural(status.open_connections, "connection")}`));
+    } else {
+      setText(parts.state, waiting ? `Nothing is running; ${plural(waiting, "request")} wait${waiting === 1 ? "s" : ""}.` : "Nothing is running.");
+      setText(parts.sentence, `${took}. ${plural(status.turns_finished, "answer")} given since the start.`);
+    }
+    if (hold.draining && !hold.pause) parts.sentence.append(" New requests are refused.");
+    setText(parts.hold, isHeld ? "Lend the machine again" : "Take the machine back");
+    parts.hold.classList.toggle("is-held", isHeld);
+    // What is paused can still give its memory back.
+    parts.unloadLabel.hidden = isHeld;
+    parts.drain.hidden = isHeld;
+    byId("ember").className = `ember ${hold.pause ? "held" : running ? "burning" : ""}`;
+
+    parts.models.update(models.models, (model) => model.id);
+    parts.pulls.update(models.pulls, (each) => each.source);
+    const risks = new Set(status.residual_risks.map((risk) => risk.name));
+    setText(parts.sandbox, status.sandbox_tier ? `The weakest sandbox that runs is of the tier “${status.sandbox_tier}”.` : "No backend runs.");
+    parts.backends.update(backends.map((each) => ({ ...each, known: risks })), (each) => `${each.name}\n${each.model}\n${each.replica}`);
+    if (keys) parts.keys.update(keys, (key) => key.name);
+    if (limits) {
+      const met = limits.limits.toSorted((one, other) => (other.times_met ?? 0) - (one.times_met ?? 0));
+      parts.limits.update(met, (limit) => limit.name);
+    }
+    setText(parts.about, say_(
+      `Hearth ${status.version}`, `process ${status.pid}`, `up ${span(Number(status.uptime_milliseconds))}`,
+      status.listeners.map((each) => `${each.address} (${each.security})`).join(", ")));
+  }
+
+  // What the owner does.
+
+  async #act(button, work, done) {
+    const { flaw } = this.#parts;
+    flaw.hidden = true;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const answer = await work();
+      say(done);
+      return answer;
+    } catch (error) {
+      flaw.hidden = false;
+      setText(flaw, error.message);
+      flaw.scrollIntoView({ block: "nearest" });
+    } finally {
+      button.removeAttribute("aria-disabled");
+      this.#polls = 0;
+      this.#poll();
+    }
+    return null;
+  }
+
+  #hold() {
+    const { hold, unload } = this.#parts;
+    if (hold.getAttribute("aria-disabled")) return;
+    if (this.#status.hold?.pause || this.#status.hold?.draining) {
+      this.#act(hold, () => post("resume", {}), "The machine is lent again.");
+    } else {
+      this.#act(hold, () => post("pause", { unload: unload.checked }), "The machine is yours. Nothing computes.");
+    }
+  }
+
+  #button(text, name, work, done) {
+    const button = element("button", { type: "button", class: "quiet", "aria-label": `${text} ${name}` }, text);
+    button.addEventListener("click", () => button.getAttribute("aria-disabled") || this.#act(button, work, done));
+    return button;
+  }
+
+  // Rows.
+
+  #modelRow() {
+    let made;
+    let model;
+    const path = (verb) => `models/${encodeURIComponent(model.id)}/${verb}`;
+    const progress = element("progress", { max: "1", hidden: true });
+    return {
+      get node() {
+        return made.node;
+      },
+      update: (entry) => {
+        model = entry;
+        if (!made) {
+          made = row(model.id,
+            this.#button("Load", model.id, () => post(path("load")), `${model.id} is loaded.`),
+            this.#button("Unload", model.id, () => post(path("unload"), { now: false }), `${model.id} is given up.`));
+          made.more.append(progress);
+        }
+        setText(made.facts, say_(
+          model.state + (model.detail ? `: ${model.detail}` : ""), model.running ? `${count(model.running)} running` : null,
+          model.waiting ? `${count(model.waiting)} waiting` : null,
+          model.memory_bytes ? `${bytes(model.memory_bytes)} in memory` : model.file_bytes ? `${bytes(model.file_bytes)} on disk` : null,
+          model.context_tokens ? `${count(model.context_tokens)} tokens of context` : null,
+          model.unload_in_milliseconds !== undefined ? `unloaded in ${span(model.unload_in_milliseconds)}` : null));
+        progress.hidden = model.loaded_fraction === undefined || model.state !== "loading";
+        progress.value = model.loaded_fraction ?? 0;
+        progress.setAttribute("aria-label", `Loading ${model.id}`);
+        const [load, unload] = made.node.querySelectorAll("button");
+        load.hidden = !["unloaded", "stopped", "failed"].includes(model.state);
+        unload.hidden = !model.is_on_demand || !["ready", "loading", "starting"].includes(model.state);
+      },
+    };
+  }
+
+  #pullRow() {
+    const bar = element("progress");
+    const made = row("");
+    made.more.append(bar);
+    return {
+      node: made.node,
+      update: (each) => {
+        setText(made.node.querySelector("h3"), each.source);
+        const total = Number(each.total_bytes);
+        const done = Number(each.done_bytes);
+        setText(made.facts, say_(each.state, total ? `${bytes(done)} of ${bytes(total)}` : null));
+        bar.setAttribute("aria-label", `Fetching ${each.source}`);
+        if (total) {
+          bar.max = total;
+          bar.value = done;
+        } else {
+          bar.removeAttribute("value");
+        }
+      },
+    };
+  }
+
+  #pullForm() {
+    const source = element("input", { required: true, placeholder: "docker.io/ai/smollm2", spellcheck: "false", autocomplete: "off" });
+    const line = element("p", { class: "hint", role: "status" });
+    const button = element("button", {}, "Fetch");
+    let abort = null;
+    return element(
+      "form", {
+        class: "line",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          if (abort) return abort.abort();
+          abort = new AbortController();
+          setText(button, "Stop");
+          let last = null;
+          try {
+            for await (last of pull(source.value.trim(), abort.signal)) {
+              if (last.event !== "downloading") setText(line, say_(last.event, last.text.split("\n")[0]));
+            }
+            if (last?.event === "done") {
+              setText(line, `${last.name || last.model} is here.`);
+              source.value = "";
+            } else if (last?.event === "failed") {
+              setText(line, `It failed: ${last.text}`);
+            } else {
+              setText(line, "It ended before it was whole. Fetch it again to go on.");
+            }
+          } catch (error) {
+            setText(line, error.name === "AbortError" ? "Stopped. Fetch it again to go on." : error.message);
+          }
+          abort = null;
+          setText(button, "Fetch");
+          return undefined;
+        },
+      },
+      element("label", {}, "Fetch a model", source), button, line);
+  }
+
+  #backendRow() {
+    let made;
+    let shown = -1;
+    const layers = element("p", { class: "hint" });
+    const denied = element("ul", { class: "denied" });
+    const risks = element("ul", { class: "denied" });
+    const more = element("details", {}, element("summary", {}, "Sandbox"), layers, denied, risks);
+    return {
+      get node() {
+        return made.node;
+      },
+      update: (each) => {
+        made ??= row(each.name, this.#button("Restart", each.name, () => post(`backends/${encodeURIComponent(each.name)}/restart`, { now: false }), `${each.name} is started anew.`));
+        setText(made.node.querySelector("h3"), say_(each.name, each.model === each.name ? null : each.model, each.replica ? `process ${each.replica}` : null));
+        if (!more.isConnected) made.more.append(more);
+        setText(made.facts, say_(
+          each.state + (each.detail ? `: ${each.detail}` : ""), each.sandbox_tier ? `tier ${each.sandbox_tier}` : null,
+          each.pid ? `${count(each.running)} of ${count(each.max_sequences)} running` : null,
+          Number(each.memory_bytes) ? `${bytes(Number(each.memory_bytes))} of at most ${bytes(Number(each.memory_max_bytes))}` : null,
+          Number(each.tokens) ? plural(Number(each.tokens), "token") : null,
+          each.restarts ? plural(each.restarts, "restart") : null));
+        const calls = Number(each.denied_calls);
+        setText(more.firstChild, calls ? `Sandbox: ${plural(calls, "system call")} denied` : "Sandbox: nothing was denied");
+        setText(layers, say_(each.policy ? `policy ${each.policy}` : null, each.sandbox_layers.length ? each.sandbox_layers.join(", ") : "no process runs"));
+        const texts = each.residual_risks.map((risk) => `Remains possible: ${risk.exposure}. ${risk.remedy}`);
+        if (risks.children.length !== texts.length) risks.replaceChildren(...texts.map((text) => element("li", {}, text)));
+        if (calls !== shown) {
+          shown = calls;
+          if (calls) this.#showDenied(each, denied);
+          else denied.replaceChildren();
+        }
+      },
+    };
+  }
+
+  async #showDenied(backend, list) {
+    try {
+      const { calls } = await get(`denied/${encodeURIComponent(backend.name)}`);
+      list.replaceChildren(...calls
+        .filter((call) => call.model === backend.model && call.replica === backend.replica)
+        .map((call) => element("li", {},
+          element("code", {}, call.name + (call.argument ? `(${call.argument})` : "")), ` ${count(Number(call.count))}×`,
+          call.meaning ? `: ${call.meaning}` : "")));
+    } catch {
+      // The next change asks again.
+    }
+  }
+
+  #keyRow() {
+    let made;
+    return {
+      get node() {
+        return made.node;
+      },
+      update: (key) => {
+        if (!made) {
+          const revoke = element("button", { type: "button", class: "quiet", "aria-label": `Revoke ${key.name}` }, "Revoke");
+          revoke.addEventListener("click", () => {
+            const isSure = element("button", { type: "button", "aria-label": `Really revoke ${key.name}: its calls end at once` }, "Really revoke");
+            isSure.addEventListener("click", () => this.#act(isSure, () => remove(`keys/${encodeURIComponent(key.name)}`), `${key.name} is revoked.`));
+            isSure.addEventListener("blur", () => isSure.isConnected && isSure.replaceWith(revoke));
+            revoke.replaceWith(isSure);
+            isSure.focus();
+          });
+          made = row(key.name, revoke);
+        }
+        setText(made.facts, say_(
+          key.is_owner ? "an owner’s key" : null,
+          key.expires_milliseconds === undefined ? "for ever" : `${key.is_expired ? "ended" : "until"} ${new Date(Number(key.expires_milliseconds)).toLocaleDateString()}`,
+          key.streams === undefined ? null : `${plural(key.streams, "call")} at once`,
+          key.tokens_per_minute === undefined ? null : `${count(Number(key.tokens_per_minute))} tokens a minute`,
+          key.models.length ? key.models.join(", ") : "all models"));
+      },
+    };
+  }
+
+  #keyForm() {
+    const field = (properties) => element("input", { autocomplete: "off", spellcheck: "false", ...properties });
+    const name = field({ required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", title: "letters, digits, '.', '_' and '-'" });
+    const days = field({ type: "number", min: "1", step: "1", placeholder: "for ever" });
+    const streams = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
+    const tokens = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
+    const models = field({ placeholder: "all" });
+    const button = element("button", {}, "Make a key");
+    return element("details", {}, element("summary", {}, "Make a key for a consumer"), element(
+      "form", {
+        class: "fields",
+        onsubmit: async (event) => {
+          event.preventDefault();
+          const body = { name: name.value };
+          if (days.value) body.expires_in_seconds = days.valueAsNumber * 86_400;
+          if (streams.value) body.streams = streams.valueAsNumber;
+          if (tokens.value) body.tokens_per_minute = tokens.valueAsNumber;
+          const ids = models.value.split(",").map((id) => id.trim()).filter(Boolean);
+          if (ids.length) body.models = ids;
+          const made = await this.#act(button, () => post("keys", body), "The key is made.");
+          if (!made) return;
+          event.target.reset();
+          this.#showSecret(body.name, made.secret);
+        },
+      },
+      element("label", {}, "Name", name), element("label", {}, "Days", days), element("label", {}, "Calls at once", streams),
+      element("label", {}, "Tokens a minute", tokens), element("label", {}, "Models, with commas between", models), button));
+  }
+
+  #showSecret(name, secret) {
+    const { made } = this.#parts;
+    const hide = () => {
+      made.hidden = true;
+      made.replaceChildren();
+    };
+    const button = element("button", { type: "button", class: "main-button" }, "Copy");
+    button.addEventListener("click", () => copy(secret, button));
+    made.replaceChildren(
+      element("p", {}, `The key “${name}”, shown this once:`), element("code", { class: "secret" }, secret),
+      element("p", { class: "actions" }, button, element("button", { type: "button", class: "quiet", onclick: hide }, "I have it")));
+    made.hidden = false;
+    button.focus();
+  }
+
+  #limitRow() {
+    const made = row("");
+    return {
+      node: made.node,
+      update: (limit) => {
+        setText(made.node.querySelector("h3"), limit.name);
+        setText(made.facts, say_(
+          `${count(Number(limit.value))} ${limit.unit}`.trim(),
+          limit.times_met ? `met ${plural(Number(limit.times_met), "time")}` : null, limit.meaning));
+      },
+    };
+  }
+}
