@@ -117,15 +117,15 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, expression, seconds=30):
-        """Waits until an expression in the page is true, and returns it."""
+        """Waits until an expression in the page is true."""
         try:
-            return wait_until(lambda: self.evaluate(expression), expression, seconds, 0.05)
+            wait_until(lambda: self.evaluate(f"Boolean({expression})"), expression, seconds, 0.05)
         except AssertionError as error:
             raise AssertionError(f"{error}\nthe page says:\n{self.text()}\n{self.complaints}") from None
 
     def open(self, address):
         self.call("Page.navigate", url=address)
-        self.until("document.readyState === 'complete' && location.href.startsWith('http')")
+        self.until("document.readyState === 'complete'")
 
     def text(self, selector="body"):
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")

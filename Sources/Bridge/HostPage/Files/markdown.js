@@ -348,7 +348,17 @@ function closingTicks(text, from, run) {
 }
 
 function closing(text, from, mark) {
+  let tick = text.indexOf("`", from);
   for (let at = text.indexOf(mark, from); at >= 0; ) {
+    // What is in code closes nothing.
+    if (tick >= 0 && tick < at) {
+      const run = runAt(text, tick);
+      const close = closingTicks(text, tick + run.length, run);
+      const end = (close < 0 ? tick : close) + run.length;
+      tick = text.indexOf("`", end);
+      if (end > at) at = text.indexOf(mark, end);
+      continue;
+    }
     const run = runAt(text, at);
     const after = text[at + run.length] ?? " ";
     const fits = mark.length === 2 ? run.length >= 2 : run.length !== 2;
