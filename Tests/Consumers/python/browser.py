@@ -124,7 +124,8 @@ class Browser:
             raise AssertionError(f"{error}\nthe page says:\n{self.text()}\n{self.complaints}") from None
 
     def open(self, address):
-        self.call("Page.navigate", url=address)
+        answer = self.call("Page.navigate", url=address)
+        assert "errorText" not in answer, f"{address}: {answer['errorText']}"
         self.until("document.readyState === 'complete'")
 
     def text(self, selector="body"):

@@ -35,9 +35,6 @@ class PageAgent(Agent):
         except httpx.TransportError:
             return False
 
-    def owners_key(self):
-        return self.command_line("key", "create", "--state", self.state, "--owner", "me").strip()
-
 
 @pytest.fixture(scope="module")
 def agent():
@@ -312,6 +309,62 @@ def test_nothing_is_wider_than_the_window(page, agent, width):
     page.evaluate("location.hash = '#host'")
     page.until("document.querySelector('#owner-key')")
     assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)")
+
+
+def enter(page, key):
+    page.evaluate("document.querySelector('#owner-key').focus()")
+    page.evaluate("document.activeElement.select()")
+    page.type(key)
+    page.press("Enter")
+
+
+def test_the_owner_has_the_machine_back(page, agent):
+    guest = agent.command_line("key", "create", "--state", agent.state, "guest").strip()
+    owner = agent.command_line("key", "create", "--state", agent.state, "--owner", "me").strip()
+    page.evaluate("location.hash = '#host'")
+    page.until("document.querySelector('#owner-key')")
+    assert not [each for each in page.requests if "/hearth/" in each]
+    for stranger, code in ((guest, 403), ("hearth_nobody", 401)):
+        enter(page, stranger)
+        page.until("document.querySelector('#owner-flaw').innerText")
+        page.evaluate("document.querySelector('#owner-flaw').textContent = ''")
+        assert page.complaints and all(str(code) in each for each in page.complaints)
+        page.complaints.clear()
+    enter(page, owner)
+    page.until("document.querySelector('.state')?.innerText === 'Nothing is running.'")
+    page.until("['echo', 'other'].every((each) => document.querySelector('.panels').innerText.includes(each))")
+    for unload, pause in ((False, "frozen"), (True, "unloaded")):
+        page.evaluate(f"document.querySelector('#give-memory-back').checked = {json.dumps(unload)}")
+        page.evaluate("document.querySelector('#hold').focus()")
+        page.press("Enter")
+        page.until("document.querySelector('.state').innerText === 'The machine is yours.'")
+        assert agent.status()["hold"]["pause"] == pause
+        assert page.text("#hold") == "Lend the machine again" and page.focused() == "hold"
+        page.press("Enter")
+        page.until("document.querySelector('.state').innerText === 'Nothing is running.'")
+        assert "hold" not in agent.status()
+    agent.wait_ready("echo", "other")
+    for width in (360, 1024, 2560):
+        page.size(width)
+        wide = "[document.documentElement, document.querySelector('#host')]"
+        assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)"), width
+    assert "none" not in page.evaluate("[...document.querySelectorAll('.plot svg')].map((each) => each.ariaLabel || 'none')")
+
+    page.evaluate("document.querySelector('.fields').closest('details').open = true")
+    page.evaluate("document.querySelector('.fields input').focus()")
+    page.type("visitor")
+    page.press("Enter")
+    page.until("document.querySelector('.secret')")
+    made = {"Authorization": f"Bearer {page.text('.secret')}"}
+    # The agent looks at its keys each second.
+    wait_until(lambda: httpx.get(f"{agent.base}/v1/models", headers=made).status_code == 200, "the key is taken")
+    page.until("document.querySelector('[aria-label=\"Revoke visitor\"]')")
+    page.evaluate("document.querySelector('[aria-label=\"Revoke visitor\"]').click()")
+    page.press("Enter")
+    page.until("!document.querySelector('[aria-label*=\"evoke visitor\"]')")
+    wait_until(lambda: httpx.get(f"{agent.base}/v1/models", headers=made).status_code == 401, "the key is revoked")
+    page.evaluate("document.querySelector('.about button').click()")
+    assert page.focused() == "owner-key"
 
 
 def test_a_keyboard_is_enough(page):

@@ -28,7 +28,9 @@ export class AnswerView {
   #reasoningText = element("div", { class: "reasoning-text" });
   #calls = element("div", { class: "calls" });
   #foot = element("footer");
-  #waiting = element("p", { class: "waiting" }, element("span", { class: "ember burning", "aria-hidden": "true" }), "Waiting for the first token");
+  #waitingFor = element("span", {}, "Waiting for the first token");
+  #waiting = element("p", { class: "waiting" }, element("span", { class: "ember burning", "aria-hidden": "true" }), this.#waitingFor);
+  #patience = 0;
 
   /** `actions` are what may be done with the answer: `retry`, `continue` and `results`, functions. */
   constructor(message, actions, onDraw = () => {}) {
@@ -53,6 +55,10 @@ export class AnswerView {
     this.#isLive = true;
     this.node.setAttribute("aria-busy", "true");
     if (!this.#message.content) this.node.insertBefore(this.#waiting, this.#foot);
+    this.#patience = setTimeout(() => {
+      setText(this.#waitingFor, "Still waiting: the host is busy, loads the model, or is paused by its owner");
+      if (this.#waiting.isConnected) say(this.#waitingFor.textContent);
+    }, 8000);
   }
 
   /** Takes what has been added to the message: it is drawn with the next frames. */
@@ -122,6 +128,7 @@ export class AnswerView {
   end(isLast) {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
     this.#timer = 0;
     this.#draw();
     this.#markdown.end();
@@ -147,15 +154,16 @@ export class AnswerView {
     }
     const buttons = [];
     const add = (text, action) => buttons.push(element("button", { type: "button", class: "quiet", onclick: action }, text));
+    const awaitsResults = isLast && message.end === "tool_calls" && message.calls?.length > 0;
+    const isBroken = ["broken", "failed", "open"].includes(message.end);
     if (message.content) buttons.push(this.#copyButton());
-    if (isLast && message.calls?.length && message.end === "tool_calls") buttons.length = 0;
     if (isLast) {
       add("Retry", this.#actions.retry);
       if (message.content && ["broken", "stopped", "length", "open"].includes(message.end)) add("Continue", this.#actions.continue);
     }
     this.#foot.replaceChildren(...[
-      ended && element("p", { class: message.end === "broken" || message.end === "failed" || message.end === "open" ? "broken" : "note" }, ended),
-      isLast && message.end === "tool_calls" && message.calls?.length ? this.#resultsForm() : null,
+      ended && element("p", { class: isBroken ? "broken" : "note" }, ended),
+      awaitsResults && this.#resultsForm(),
       element("div", { class: "facts" }, element("span", {}, parts.join(" · ")), element("span", { class: "actions" }, buttons)),
     ].filter(Boolean));
   }

@@ -89,6 +89,7 @@ export class Chat {
     this.#loadModels();
     if (!isFirst || matchMedia("(hover: hover)").matches) byId("prompt").focus();
     if (this.#isFollowing) this.#toEnd();
+    byId("ember").classList.toggle("burning", this.#abort !== null);
   }
 
   hide() {}
@@ -456,7 +457,7 @@ export class Chat {
 
   #showRunning(isRunning) {
     setText(byId("send"), isRunning ? "Stop" : "Send");
-    byId("ember").classList.toggle("burning", isRunning);
+    if (!byId("chat").hidden) byId("ember").classList.toggle("burning", isRunning);
   }
 
   // The page follows the end while it is in view.

@@ -46,7 +46,7 @@ function row(name, ...actions) {
   return { node, facts, more };
 }
 
-const say_ = (...parts) => parts.filter(Boolean).join(" · ");
+const joined = (...parts) => parts.filter(Boolean).join(" · ");
 
 export class Host {
   #timer = 0;
@@ -166,7 +166,7 @@ export class Host {
     parts.sentence = element("p", { class: "sentence" });
     parts.unload = element("input", { type: "checkbox", id: "give-memory-back" });
     parts.hold = element("button", { type: "button", class: "hold", id: "hold", onclick: () => this.#hold() });
-    parts.drain = element("button", { type: "button", class: "quiet", onclick: () => this.#act(parts.drain, () => post("drain", {}), "No new requests are taken.") }, "Finish what runs, take nothing new");
+    parts.other = element("button", { type: "button", class: "quiet", onclick: () => this.#holdOtherwise() });
     parts.unloadLabel = element("label", { class: "check" }, parts.unload, "also give memory back");
     parts.rate = new Plot("Tokens per second", rate);
     parts.queue = new Plot("Requests that wait", (number) => count(Math.round(number)));
@@ -185,7 +185,7 @@ export class Host {
       parts.stale, parts.flaw,
       element("section", { class: "hero", "aria-label": "State" },
         element("div", {}, parts.state, parts.sentence),
-        element("div", { class: "hand" }, parts.hold, element("p", { class: "actions" }, parts.unloadLabel, parts.drain))),
+        element("div", { class: "hand" }, parts.hold, element("p", { class: "actions" }, parts.unloadLabel, parts.other))),
       element("section", { class: "plots", "aria-label": "The last hour" }, parts.rate.node, parts.queue.node, parts.memory.node),
       element("div", { class: "panels" },
         section("Models", parts.models.node, parts.pulls.node, this.#pullForm()),
@@ -225,7 +225,6 @@ export class Host {
     this.#status = status;
 
     const hold = status.hold ?? { pause: "", draining: false };
-    const isHeld = hold.pause !== "" || hold.draining;
     const inMemory = backends.filter((each) => each.pid !== 0).length;
     const took = memory ? `${plural(inMemory, "process", "processes")} of backends ${inMemory === 1 ? "has" : "have"} ${bytes(memory)} of memory` : "Nothing is in memory";
     if (hold.pause) {
@@ -236,7 +235,7 @@ export class Host {
     } else if (running) {
       setText(parts.state, `${plural(running, "request")} ${running === 1 ? "is" : "are"} running.`);
       const models = [...new Set(backends.filter((each) => each.running).map((each) => each.model))];
-      setText(parts.sentence, say_(
+      setText(parts.sentence, joined(
         `${rate(speed)} tokens/s`, models.join(", "), waiting ? `${count(waiting)} waiting` : null,
         `for ${plural(status.open_calls, "call")} on ${plural(status.open_connections, "connection")}`));
     } else {
@@ -244,24 +243,24 @@ export class Host {
       setText(parts.sentence, `${took}. ${plural(status.turns_finished, "answer")} given since the start.`);
     }
     if (hold.draining && !hold.pause) parts.sentence.append(" New requests are refused.");
-    setText(parts.hold, isHeld ? "Lend the machine again" : "Take the machine back");
-    parts.hold.classList.toggle("is-held", isHeld);
-    // What is paused can still give its memory back.
-    parts.unloadLabel.hidden = isHeld;
-    parts.drain.hidden = isHeld;
+    setText(parts.hold, hold.pause ? "Lend the machine again" : "Take the machine back");
+    parts.hold.classList.toggle("is-held", hold.pause !== "");
+    parts.unloadLabel.hidden = hold.pause !== "";
+    parts.other.hidden = hold.pause === "unloaded";
+    setText(parts.other, hold.pause ? "Also give memory back"
+      : hold.draining ? "Take new requests again" : "Finish what runs, take nothing new");
     byId("ember").className = `ember ${hold.pause ? "held" : running ? "burning" : ""}`;
 
     parts.models.update(models.models, (model) => model.id);
     parts.pulls.update(models.pulls, (each) => each.source);
-    const risks = new Set(status.residual_risks.map((risk) => risk.name));
     setText(parts.sandbox, status.sandbox_tier ? `The weakest sandbox that runs is of the tier “${status.sandbox_tier}”.` : "No backend runs.");
-    parts.backends.update(backends.map((each) => ({ ...each, known: risks })), (each) => `${each.name}\n${each.model}\n${each.replica}`);
+    parts.backends.update(backends, (each) => `${each.name}\n${each.model}\n${each.replica}`);
     if (keys) parts.keys.update(keys, (key) => key.name);
     if (limits) {
       const met = limits.limits.toSorted((one, other) => (other.times_met ?? 0) - (one.times_met ?? 0));
       parts.limits.update(met, (limit) => limit.name);
     }
-    setText(parts.about, say_(
+    setText(parts.about, joined(
       `Hearth ${status.version}`, `process ${status.pid}`, `up ${span(Number(status.uptime_milliseconds))}`,
       status.listeners.map((each) => `${each.address} (${each.security})`).join(", ")));
   }
@@ -291,11 +290,17 @@ export class Host {
   #hold() {
     const { hold, unload } = this.#parts;
     if (hold.getAttribute("aria-disabled")) return;
-    if (this.#status.hold?.pause || this.#status.hold?.draining) {
-      this.#act(hold, () => post("resume", {}), "The machine is lent again.");
-    } else {
-      this.#act(hold, () => post("pause", { unload: unload.checked }), "The machine is yours. Nothing computes.");
-    }
+    if (this.#status.hold?.pause) this.#act(hold, () => post("resume", {}), "The machine is lent again.");
+    else this.#act(hold, () => post("pause", { unload: unload.checked }), "The machine is yours. Nothing computes.");
+  }
+
+  #holdOtherwise() {
+    const { other } = this.#parts;
+    if (other.getAttribute("aria-disabled")) return;
+    const { pause, draining } = this.#status.hold ?? {};
+    if (pause) this.#act(other, () => post("pause", { unload: true }), "Memory is given back.");
+    else if (draining) this.#act(other, () => post("resume", {}), "New requests are taken.");
+    else this.#act(other, () => post("drain", {}), "No new requests are taken.");
   }
 
   #button(text, name, work, done) {
@@ -323,7 +328,7 @@ export class Host {
             this.#button("Unload", model.id, () => post(path("unload"), { now: false }), `${model.id} is given up.`));
           made.more.append(progress);
         }
-        setText(made.facts, say_(
+        setText(made.facts, joined(
           model.state + (model.detail ? `: ${model.detail}` : ""), model.running ? `${count(model.running)} running` : null,
           model.waiting ? `${count(model.waiting)} waiting` : null,
           model.memory_bytes ? `${bytes(model.memory_bytes)} in memory` : model.file_bytes ? `${bytes(model.file_bytes)} on disk` : null,
@@ -349,7 +354,7 @@ export class Host {
         setText(made.node.querySelector("h3"), each.source);
         const total = Number(each.total_bytes);
         const done = Number(each.done_bytes);
-        setText(made.facts, say_(each.state, total ? `${bytes(done)} of ${bytes(total)}` : null));
+        setText(made.facts, joined(each.state, total ? `${bytes(done)} of ${bytes(total)}` : null));
         bar.setAttribute("aria-label", `Fetching ${each.source}`);
         if (total) {
           bar.max = total;
@@ -377,7 +382,7 @@ export class Host {
           let last = null;
           try {
             for await (last of pull(source.value.trim(), abort.signal)) {
-              if (last.event !== "downloading") setText(line, say_(last.event, last.text.split("\n")[0]));
+              if (last.event !== "downloading") setText(line, joined(last.event, last.text.split("\n")[0]));
             }
             if (last?.event === "done") {
               setText(line, `${last.name || last.model} is here.`);
@@ -411,9 +416,9 @@ export class Host {
       },
       update: (each) => {
         made ??= row(each.name, this.#button("Restart", each.name, () => post(`backends/${encodeURIComponent(each.name)}/restart`, { now: false }), `${each.name} is started anew.`));
-        setText(made.node.querySelector("h3"), say_(each.name, each.model === each.name ? null : each.model, each.replica ? `process ${each.replica}` : null));
+        setText(made.node.querySelector("h3"), joined(each.name, each.model === each.name ? null : each.model, each.replica ? `process ${each.replica}` : null));
         if (!more.isConnected) made.more.append(more);
-        setText(made.facts, say_(
+        setText(made.facts, joined(
           each.state + (each.detail ? `: ${each.detail}` : ""), each.sandbox_tier ? `tier ${each.sandbox_tier}` : null,
           each.pid ? `${count(each.running)} of ${count(each.max_sequences)} running` : null,
           Number(each.memory_bytes) ? `${bytes(Number(each.memory_bytes))} of at most ${bytes(Number(each.memory_max_bytes))}` : null,
@@ -421,7 +426,7 @@ export class Host {
           each.restarts ? plural(each.restarts, "restart") : null));
         const calls = Number(each.denied_calls);
         setText(more.firstChild, calls ? `Sandbox: ${plural(calls, "system call")} denied` : "Sandbox: nothing was denied");
-        setText(layers, say_(each.policy ? `policy ${each.policy}` : null, each.sandbox_layers.length ? each.sandbox_layers.join(", ") : "no process runs"));
+        setText(layers, joined(each.policy ? `policy ${each.policy}` : null, each.sandbox_layers.length ? each.sandbox_layers.join(", ") : "no process runs"));
         const texts = each.residual_risks.map((risk) => `Remains possible: ${risk.exposure}. ${risk.remedy}`);
         if (risks.children.length !== texts.length) risks.replaceChildren(...texts.map((text) => element("li", {}, text)));
         if (calls !== shown) {
@@ -464,12 +469,12 @@ export class Host {
           });
           made = row(key.name, revoke);
         }
-        setText(made.facts, say_(
-          key.is_owner ? "an owner’s key" : null,
+        setText(made.facts, joined(
+          key.is_owner ? "an owner’s key, without inference" : null,
           key.expires_milliseconds === undefined ? "for ever" : `${key.is_expired ? "ended" : "until"} ${new Date(Number(key.expires_milliseconds)).toLocaleDateString()}`,
           key.streams === undefined ? null : `${plural(key.streams, "call")} at once`,
           key.tokens_per_minute === undefined ? null : `${count(Number(key.tokens_per_minute))} tokens a minute`,
-          key.models.length ? key.models.join(", ") : "all models"));
+          key.is_owner ? null : key.models.length ? key.models.join(", ") : "all models"));
       },
     };
   }
@@ -524,7 +529,7 @@ export class Host {
       node: made.node,
       update: (limit) => {
         setText(made.node.querySelector("h3"), limit.name);
-        setText(made.facts, say_(
+        setText(made.facts, joined(
           `${count(Number(limit.value))} ${limit.unit}`.trim(),
           limit.times_met ? `met ${plural(Number(limit.times_met), "time")}` : null, limit.meaning));
       },

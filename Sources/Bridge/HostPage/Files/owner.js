@@ -43,7 +43,9 @@ async function request(method, path, body, options = {}) {
   throw new Refusal(error.message ?? `The host answered ${response.status}.`, response.status, isOffered);
 }
 
-export const get = async (path, options) => (await request("GET", path, undefined, options)).json();
+// A question that is not answered must not keep the connection for ever: a browser has few to one host.
+export const get = async (path) =>
+  (await request("GET", path, undefined, { signal: AbortSignal.timeout(14_000) })).json();
 export const post = async (path, body) => (await request("POST", path, body)).json();
 export const remove = async (path) => (await request("DELETE", path)).json();
 
