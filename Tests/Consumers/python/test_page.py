@@ -311,6 +311,10 @@ def test_nothing_is_wider_than_the_window(page, agent, width):
     assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)")
 
 
+def status_code(agent, path, key):
+    return httpx.get(agent.base + path, headers={"Authorization": f"Bearer {key}"}).status_code
+
+
 def enter(page, key):
     page.evaluate("document.querySelector('#owner-key').focus()")
     page.evaluate("document.activeElement.select()")
@@ -321,6 +325,9 @@ def enter(page, key):
 def test_the_owner_has_the_machine_back(page, agent):
     guest = agent.command_line("key", "create", "--state", agent.state, "guest").strip()
     owner = agent.command_line("key", "create", "--state", agent.state, "--owner", "me").strip()
+    # The agent looks at its keys each second.
+    for path, key in (("/v1/models", guest), ("/hearth/v1/status", owner)):
+        wait_until(lambda: status_code(agent, path, key) == 200, "the key is taken")
     page.evaluate("location.hash = '#host'")
     page.until("document.querySelector('#owner-key')")
     assert not [each for each in page.requests if "/hearth/" in each]
@@ -355,14 +362,13 @@ def test_the_owner_has_the_machine_back(page, agent):
     page.type("visitor")
     page.press("Enter")
     page.until("document.querySelector('.secret')")
-    made = {"Authorization": f"Bearer {page.text('.secret')}"}
-    # The agent looks at its keys each second.
-    wait_until(lambda: httpx.get(f"{agent.base}/v1/models", headers=made).status_code == 200, "the key is taken")
+    made = page.text(".secret")
+    wait_until(lambda: status_code(agent, "/v1/models", made) == 200, "the key is taken")
     page.until("document.querySelector('[aria-label=\"Revoke visitor\"]')")
     page.evaluate("document.querySelector('[aria-label=\"Revoke visitor\"]').click()")
     page.press("Enter")
     page.until("!document.querySelector('[aria-label*=\"evoke visitor\"]')")
-    wait_until(lambda: httpx.get(f"{agent.base}/v1/models", headers=made).status_code == 401, "the key is revoked")
+    wait_until(lambda: status_code(agent, "/v1/models", made) == 401, "the key is revoked")
     page.evaluate("document.querySelector('.about button').click()")
     assert page.focused() == "owner-key"
 
