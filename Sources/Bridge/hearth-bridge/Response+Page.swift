@@ -12,7 +12,9 @@ extension Response {
         }
         headers[.eTag] = file.entityTag
         if file == .document { headers[.vary] = "Accept" }
-        guard !file.isHeld(request.headers[.ifNoneMatch]) else { return Response(status: .notModified, headers: headers) }
+        guard !file.isHeld(request.headers[.ifNoneMatch]) else {
+            return Response(status: .notModified, headers: headers)
+        }
         headers[.contentType] = file.mediaType
         headers[.contentLength] = String(file.bytes.count)
         return Response(

@@ -76,6 +76,7 @@ export class Chat {
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && !byId("chat").hidden) this.#loadModels();
     });
+    this.#draw();
     this.#begin();
   }
 
