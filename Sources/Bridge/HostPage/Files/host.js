@@ -236,8 +236,7 @@ export class Host {
       setText(parts.state, `${plural(running, "request")} ${running === 1 ? "is" : "are"} running.`);
       const models = [...new Set(backends.filter((each) => each.running).map((each) => each.model))];
       setText(parts.sentence, joined(
-        `${rate(speed)} tokens/s`, models.join(", "), waiting ? `${count(waiting)} waiting` : null,
-        `for ${plural(status.open_calls, "call")} on ${plural(status.open_connections, "connection")}`));
+        `${rate(speed)} tokens/s`, models.join(", "), waiting ? `${count(waiting)} waiting` : null));
     } else {
       setText(parts.state, waiting ? `Nothing is running; ${plural(waiting, "request")} wait${waiting === 1 ? "s" : ""}.` : "Nothing is running.");
       setText(parts.sentence, `${took}. ${plural(status.turns_finished, "answer")} given since the start.`);
@@ -427,7 +426,7 @@ export class Host {
         const calls = Number(each.denied_calls);
         setText(more.firstChild, calls ? `Sandbox: ${plural(calls, "system call")} denied` : "Sandbox: nothing was denied");
         setText(layers, joined(each.policy ? `policy ${each.policy}` : null, each.sandbox_layers.length ? each.sandbox_layers.join(", ") : "no process runs"));
-        const texts = each.residual_risks.map((risk) => `Remains possible: ${risk.exposure}. ${risk.remedy}`);
+        const texts = each.residual_risks.map((risk) => `What remains possible: ${risk.exposure}. What helps: ${risk.remedy}.`);
         if (risks.children.length !== texts.length) risks.replaceChildren(...texts.map((text) => element("li", {}, text)));
         if (calls !== shown) {
           shown = calls;
