@@ -154,11 +154,14 @@ class Browser:
         raise AssertionError(f"no {name!r} within {limit} presses of Tab; the focus is on {self.focused()!r}")
 
     def size(self, width, height=900, dark=False, scale=1):
+        """Gives the window another size and scheme, and returns once the page is drawn so."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        # What the page changes for it is done once it has been drawn.
+        self.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn())))")
 
     def screenshot(self, path):
         pathlib.Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
