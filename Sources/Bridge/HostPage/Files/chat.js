@@ -83,7 +83,8 @@ export class Chat {
   async #begin() {
     await this.#list();
     const last = this.#titles[0] && (await conversations.read(this.#titles[0].id).catch(() => null));
-    if (!this.#conversation.messages.length) this.#open(last ?? this.#conversation, false);
+    // Whoever was quicker has begun another one.
+    if (last && !this.#conversation.messages.length) this.#open(last, false);
   }
 
   show(isFirst) {
@@ -158,7 +159,7 @@ export class Chat {
     this.#stop();
     this.#conversation = conversation;
     for (const message of conversation.messages) message.end ??= message.role === "assistant" ? "open" : undefined;
-    byId("history-dialog").close();
+    if (takeFocus) byId("history-dialog").close();
     const { settings } = conversation;
     byId("system").value = settings.system ?? "";
     byId("tools").value = settings.tools ?? "";
