@@ -28,8 +28,8 @@ extension AdminService {
         guard let processes = supervisor.unload(model, isNow: request.now) else {
             throw Status(
                 .failedPrecondition,
-                "the model '\(model.id)' stays in memory as its backend's settings say: pause with 'unload' to have it back, "
-                    + "or take its settings out")
+                "the model '\(model.id)' stays in memory, as its backend's settings say; a pause with 'unload' gives its memory "
+                    + "back")
         }
         return .with {
             $0.processes = UInt32(clamping: processes)

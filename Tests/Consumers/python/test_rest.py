@@ -52,7 +52,7 @@ class OwnedAgent(HTTPAgent):
         return self.ask("POST", path, json=body, **options) if body is not None else self.ask("POST", path, **options)
 
     def known(self, path, **options):
-        """The object of an answer, which its description describes."""
+        """The object of an answer that is no refusal."""
         answer = self.get(path, **options)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -296,7 +296,8 @@ def test_a_pull_that_fails_says_so_and_one_that_cannot_begin_is_refused(agent, h
         "POST", f"{agent.base}/hearth/v1/pull", json={"source": hub.other},
         headers={"authorization": f"Bearer {agent.owners}"}, timeout=30,
     ) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()
+        assert json.loads(next(lines))["event"] == "resolving"
         wait_until(lambda: agent.known("models")["pulls"], "it is under way")
     wait_until(lambda: not agent.known("models")["pulls"], "it has ended")
 
