@@ -159,7 +159,7 @@ static void shares_caches(void) {
 // Tells the letters from 'a' on, and with whatever credit the first sixteen, or those behind its first credit.
 static unsigned told;
 static void tell(unsigned count) {
-    unsigned char letters[16];
+    unsigned char letters[16] = {0};
     for (unsigned at = 0; at < count; at++) letters[at] = (unsigned char)('a' + told++);
     run.count = body.count = 0;
     // Their ids are their bytes.
