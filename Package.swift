@@ -181,15 +181,15 @@ var targets: [Target] = [
     library(
         "AdminService", in: "Services",
         [
-            "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "GRPC", "InferenceMessages",
-            "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "ModelPull", "PolicyExplanation",
-            "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC",
+            "InferenceMessages", "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "ModelPull",
+            "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
         ]),
 
     // The door for HTTP: other protocols in the terms of hearth.v1.
     library(
         "HTTPProtocols", in: "Bridge",
-        ["BaseEncodings", "GRPC", "InferenceMessages", "LinuxSystem", "StrictJSON", protobuf]),
+        ["BaseEncodings", "GRPC", "InferenceMessages", "LinuxSystem", "StrictJSON", "WireFormat", protobuf]),
 
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
@@ -216,8 +216,8 @@ var targets: [Target] = [
         "hearth", in: "Commands",
         [
             "BackendIPC", "ChatTerminal", "ConsumerAccess", "ContractCheck", "Cryptography", "EventLoop", "GRPC",
-            "HostAgent", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelPull", "OwnerTools",
-            "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "Settings", "StrictJSON", "TLSSession",
+            "HTTPProtocols", "HostAgent", "InferenceMessages", "Installation", "LaunchPlan", "LinuxSystem", "ModelPull",
+            "OwnerTools", "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "Settings", "StrictJSON", "TLSSession",
             "TerminalText", arguments, logging, protobuf,
         ]),
     command(
@@ -333,16 +333,16 @@ var targets: [Target] = [
     tests(
         "AdminServiceTests", of: "Services",
         [
-            "AdminService", "BackendSupervisor", "GRPC", "InferenceMessages", "LaunchPlan", "LimitDeclaration",
-            "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
+            "AdminService", "BackendSupervisor", "ConsumerAccess", "GRPC", "InferenceMessages", "LaunchPlan",
+            "LimitDeclaration", "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
     tests(
         "HTTPProtocolsTests", of: "Bridge", ["GRPC", "HTTPProtocols", "InferenceMessages", "StrictJSON", protobuf]),
     tests(
         "HostAgentTests", of: "Agent",
         [
-            "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HostAgent", "LimitDeclaration", "LinuxSystem",
-            "Settings",
+            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HTTPProtocols", "HostAgent",
+            "LimitDeclaration", "LinuxSystem", "Settings",
         ]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),

@@ -62,7 +62,9 @@ class Backend:
                 return content
 
     def begin(self):
-        self.say(1, wire.field(1, 1) + wire.field(2, 1) + wire.field(3, "peer") + wire.field(4, "1"))
+        # Its completions could go on in another process, as those of most backends.
+        names = wire.field(3, "peer") + wire.field(4, "1") + wire.field(5, "continue")
+        self.say(1, wire.field(1, 1) + wire.field(2, 2) + names)
         load = self.await_message(LOAD)
         self.say(3, wire.field(1, load.get(4) or CONTEXT_TOKENS) + wire.field(2, 1))
 

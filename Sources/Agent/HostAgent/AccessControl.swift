@@ -13,12 +13,19 @@ final class AccessControl {
     /// The name of the key that the first start makes.
     static let firstKeyName = "default"
 
+    /// The keys in force.
+    var book: KeyBook { register.book }
+
+    private let file: KeyFile
     private let register: ConsumerRegister
     private let logger: Logger
     private let watch: FileWatch
     private let reading: FileReading<Result<Change, AccessError>>
     /// The error of the last reading, which is reported once.
     private var failure: AccessError?
+    private var isStopped = false
+    /// Changes of the file that are not in force yet, each with the readings to wait for.
+    private var changeWaiters: [(readings: Int, CheckedContinuation<Void, Never>)] = []
 
     /// Reads the keys. If an address asks for keys and there is no file of them yet, makes and returns the first one,
     /// unless it could only be shown in a journal. An owner who revokes it is not given another.
@@ -40,7 +47,8 @@ final class AccessControl {
             }
             let watch = FileWatch(file.paths, everyMilliseconds: AccessLimits.inForce.fileCheckMilliseconds)
             let book = try file.read()
-            if configuration.listen.contains(where: configuration.requiresKey), book == nil {
+            let isForConsumers = book?.keys.contains { !$0.isOwner } ?? false
+            if configuration.listen.contains(where: configuration.requiresKey), !isForConsumers {
                 logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")
             }
             return (AccessControl(file, book ?? KeyBook(), watch, logger: logger), first)
@@ -51,6 +59,7 @@ final class AccessControl {
 
     /// `watch` was made before the book was read.
     private init(_ file: KeyFile, _ book: KeyBook, _ watch: FileWatch, logger: Logger) {
+        self.file = file
         self.watch = watch
         self.logger = logger
         let register = ConsumerRegister(book)
@@ -80,12 +89,51 @@ final class AccessControl {
     }
 
     /// The gate that decides who may call on one listener.
-    func gate(requiresKey: Bool, clientSubjects: [String]) -> any CallGate {
-        ListenerGate(register, requiresKey: requiresKey, clientSubjects: clientSubjects)
+    func gate(
+        requiresKey: Bool, ownersService: String? = nil, clientSubjects: [String] = []
+    ) -> any CallGate {
+        ListenerGate(
+            register, requiresKey: requiresKey, ownersService: ownersService, clientSubjects: clientSubjects)
     }
 
     /// Takes over the present content of the file, once it is read. A file that cannot be read changes nothing.
     func reload() { reading.begin() }
+
+    /// Changes the file of keys, and returns once that is in force. Throws when it cannot be changed so.
+    func change(
+        _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
+    ) async throws(AccessError) {
+        try await Self.change(file, change).get()
+        guard !isStopped else { return }
+        await withCheckedContinuation { continuation in
+            // A reading under way may have begun before.
+            changeWaiters.append((reading.isReading ? 2 : 1, continuation))
+            reload()
+        }
+    }
+
+    /// On a thread of its own, because another process may hold the file, and a disk may hang.
+    private static func change(
+        _ file: KeyFile, _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
+    ) async -> Result<Void, AccessError> {
+        await withCheckedContinuation { continuation in
+            do throws(LinuxError) {
+                try DetachedThread.run {
+                    continuation.resume(returning: Result { () throws(AccessError) in try file.change(change) })
+                }
+            } catch {
+                continuation.resume(returning: .failure(AccessError("\(error)", isTransient: true)))
+            }
+        }
+    }
+
+    /// Answers those whose changes were read by now.
+    private func wasRead() {
+        for index in changeWaiters.indices { changeWaiters[index].readings -= 1 }
+        let inForce = changeWaiters.filter { $0.readings <= 0 }
+        changeWaiters.removeAll { $0.readings <= 0 }
+        for waiter in inForce { waiter.1.resume() }
+    }
 
     private func take(_ result: Result<Change, AccessError>) {
         switch result {
@@ -99,10 +147,14 @@ final class AccessControl {
             if failure != error { logger.error("the keys stay as they are: \(error)") }
             failure = error
         }
+        wasRead()
     }
 
     func stop() {
+        isStopped = true
         watch.stop()
         reading.stop()
+        for waiter in changeWaiters { waiter.1.resume() }
+        changeWaiters.removeAll()
     }
 }

@@ -8,7 +8,7 @@ final class FileReading<Value: Sendable> {
     private let prepare: @IOLoop () -> @Sendable () -> Value
     /// Called with the result of each reading, before the next one begins.
     var done: (@IOLoop (Value) -> Void)?
-    private var isReading = false
+    private(set) var isReading = false
     private var isAskedAgain = false
     private var isStopped = false
 

@@ -185,7 +185,10 @@ package final class HostAgent {
             self?.inference.holdChanged()
             self?.reportHealth()
         }
+        admin.keys = { [access] in access.book }
+        admin.onKeys = { [access] (change) throws(AccessError) in try await access.change(change) }
         owner.register(admin)
+        bridged.register(BridgedAdmin(admin))
         try serveHealthAndReflection()
     }
 
@@ -240,7 +243,8 @@ package final class HostAgent {
         do throws(LinuxError) {
             bridge = try HTTPBridge(
                 setup, on: address, server: bridged,
-                gate: access.gate(requiresKey: requiresKey, clientSubjects: []), succeeding: succeeding, logger: logger)
+                gate: access.gate(requiresKey: requiresKey, ownersService: AdminService.serviceName),
+                succeeding: succeeding, logger: logger)
         } catch {
             throw HostError("\(error); choose another address with --http, or end what holds this one")
         }

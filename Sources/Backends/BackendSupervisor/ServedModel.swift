@@ -17,7 +17,7 @@ package struct ServedModel {
 
     nonisolated package let id: String
     /// By their numbers; at least one, each in any state.
-    let processes: [ManagedBackend]
+    package let processes: [ManagedBackend]
     let offers: ModelOffers
 
     /// Nil where no backend offers it.
@@ -33,7 +33,7 @@ package struct ServedModel {
     }
 
     /// Whether it is in memory only while it is asked for.
-    var isOnDemand: Bool { processes[0].isOnDemand }
+    package var isOnDemand: Bool { processes[0].isOnDemand }
 
     private var replicas: Replicas { Replicas(standings: processes.map(\.standing)) }
 

@@ -179,6 +179,15 @@ extension Supervisor {
         for backend in named { backend.restart(isNow: isNow) }
         return processes
     }
+
+    /// Ends the processes of a model that is loaded on demand, once nothing runs on them or at once; its next request loads
+    /// it again. Returns their number; nil: it stays in memory.
+    package func unload(_ model: ServedModel, isNow: Bool) -> Int? {
+        guard model.isOnDemand else { return nil }
+        let processes = model.processes.filter { $0.pid != 0 }
+        for process in processes { process.restart(isNow: isNow) }
+        return processes.count
+    }
 }
 
 // Keeping to the folder.

@@ -1,8 +1,12 @@
+internal import GRPC
+
 /// The protocols, as far as they differ for every answer.
 package enum HTTPDialect: Sendable {
     case openAI
     case ollama
     case anthropic
+    /// The owner's REST, and what else is Hearth's own.
+    case hearth
 
     /// The protocol that a path belongs to.
     package init(path: String) {
@@ -10,6 +14,8 @@ package enum HTTPDialect: Sendable {
             self = .ollama
         } else if path == "/v1/messages" || path.hasPrefix("/v1/messages/") {
             self = .anthropic
+        } else if path.hasPrefix(OwnerEndpoint.prefix) || path == OwnerEndpoint.metricsPath {
+            self = .hearth
         } else {
             self = .openAI
         }
@@ -19,7 +25,7 @@ package enum HTTPDialect: Sendable {
     package var streamMediaType: String {
         switch self {
         case .openAI, .anthropic: "text/event-stream"
-        case .ollama: "application/x-ndjson"
+        case .ollama, .hearth: "application/x-ndjson"
         }
     }
 
@@ -30,6 +36,16 @@ package enum HTTPDialect: Sendable {
         case .ollama: .object([("error", .string(failure.description))])
         case .anthropic:
             .object([("type", .string("error")), ("error", Self.anthropicError(failure))])
+        case .hearth:
+            .object([
+                (
+                    "error",
+                    .object([
+                        ("code", .integer(Int64(failure.statusCode))), ("message", .string(failure.message)),
+                        ("status", .string((failure.grpc ?? Self.status(of: failure.statusCode)).name)),
+                    ])
+                )
+            ])
         }
     }
 
@@ -38,7 +54,21 @@ package enum HTTPDialect: Sendable {
         switch self {
         case .openAI: ServerSentEvents.event(body(failure))
         case .anthropic: ServerSentEvents.event(body(failure), named: "error")
-        case .ollama: body(failure).text + "\n"
+        case .ollama, .hearth: body(failure).text + "\n"
+        }
+    }
+
+    /// The status that says the same of a request that did not come as far as the agent.
+    private static func status(of statusCode: Int) -> Status.Code {
+        switch statusCode {
+        case 401: .unauthenticated
+        case 403, 421: .permissionDenied
+        case 404: .notFound
+        case 405: .unimplemented
+        case 413: .resourceExhausted
+        case 503: .unavailable
+        case 400..<500: .invalidArgument
+        default: .internalError
         }
     }
 

@@ -15,6 +15,8 @@ package struct HTTPFailure: Error, Equatable, CustomStringConvertible {
     package var message: String
     /// When the same request can succeed: the value of the field Retry-After, in whole seconds.
     package var retryAfterSeconds: UInt64?
+    /// The status that ended a call; nil where none did.
+    package var grpc: Status.Code?
 
     package init(
         _ statusCode: Int, type: String, code: String? = nil, param: String? = nil, _ message: String,
@@ -53,6 +55,7 @@ extension HTTPFailure {
     package init(_ status: Status, fields: (String) -> String? = { $0 }) {
         let kind = Self.kind(of: status.code)
         self.init(kind.statusCode, type: kind.type, code: kind.code, status.message)
+        grpc = status.code
         if message.isEmpty { message = "the request ended \(status.code.name)" }
         if let field = status.badFields.first {
             param = fields(field)

@@ -9,17 +9,18 @@ extension Bridge {
     func answer(_ request: Request, allowing origin: String?) async throws(HTTPFailure) -> Response {
         let path = request.uri.path
         if let refusal = OllamaRefusals.failure(path: path) { throw refusal }
+        if let response = try await answerOwner(request, allowing: origin) { return response }
         guard let route = Route(path: path) else {
             throw HTTPFailure(
                 404, type: "invalid_request_error", code: "not_found", "there is no '\(path.prefix(256))' here")
         }
-        if request.method == .options, origin != nil { return .preflight(route.method) }
+        if request.method == .options, origin != nil { return .preflight([route.method.rawValue]) }
         guard request.method == route.method || (request.method == .head && route.method == .get) else {
             throw HTTPFailure(
                 405, type: "invalid_request_error", code: "method_not_allowed",
                 "\(path) takes \(route.method.rawValue), not \(request.method.rawValue.prefix(32))")
         }
-        return try await answer(route, Exchange(self, request))
+        return try await answer(route, Exchange(self, request, isOwners: route == .ollama(.pull)))
     }
 
     private func answer(_ route: Route, _ exchange: Exchange) async throws(HTTPFailure) -> Response {
@@ -63,6 +64,7 @@ extension Bridge {
         case .show:
             let asked = try await exchange.read { (body) throws(HTTPFailure) in try OllamaShowRequest(body) }
             return .json(try OllamaModels.show(asked, among: try await exchange.models()))
+        case .pull: return try await exchange.ollamaPull()
         case .chat: return try await exchange.ollamaTurn(OllamaChatRequest.self)
         case .generate: return try await exchange.ollamaTurn(OllamaGenerateRequest.self)
         case .embed(let kind):
@@ -86,7 +88,7 @@ enum Route: Equatable {
     case ollama(Ollama)
 
     enum Ollama: Equatable {
-        case version, tags, ps, show, chat, generate
+        case version, tags, ps, show, pull, chat, generate
         case embed(OllamaEmbedRequest.Kind)
     }
 
@@ -95,7 +97,8 @@ enum Route: Equatable {
         "/v1/completions": .completions, "/v1/responses": .responses, "/v1/embeddings": .embeddings,
         "/v1/rerank": .rerank, "/v1/messages": .messages, "/v1/messages/count_tokens": .countTokens,
         "/api/version": .ollama(.version), "/api/tags": .ollama(.tags), "/api/ps": .ollama(.ps),
-        "/api/show": .ollama(.show), "/api/chat": .ollama(.chat), "/api/generate": .ollama(.generate),
+        "/api/show": .ollama(.show), "/api/pull": .ollama(.pull), "/api/chat": .ollama(.chat),
+        "/api/generate": .ollama(.generate),
         "/api/embed": .ollama(.embed(.embed)), "/api/embeddings": .ollama(.embed(.embeddings)),
     ]
 
@@ -120,9 +123,9 @@ enum Route: Equatable {
 
 extension Response {
     /// What a browser asks before it lets a page of another origin send a request (Fetch, section 4.8).
-    static func preflight(_ method: HTTPRequest.Method) -> Response {
+    static func preflight(_ methods: [String]) -> Response {
         var headers = HTTPFields()
-        headers[.accessControlAllowMethods] = method.rawValue
+        headers[.accessControlAllowMethods] = methods.joined(separator: ", ")
         headers[.accessControlAllowHeaders] = "authorization, content-type, x-api-key"
         headers[.accessControlMaxAge] = "600"
         return Response(status: .noContent, headers: headers)

@@ -14,12 +14,14 @@ struct Exchange: Sendable {
     let request: Request
     let metadata: Metadata
 
-    init(_ bridge: Bridge, _ request: Request) throws(HTTPFailure) {
+    /// `isOwners`: only an owner's key opens what is asked, and the agent is to say what is wrong with any other.
+    init(_ bridge: Bridge, _ request: Request, isOwners: Bool = false) throws(HTTPFailure) {
         self.bridge = bridge
         self.request = request
         var metadata = Metadata()
         let key = CallerKey.authorization(
-            request.headers[.authorization], apiKey: request.headers[.apiKey], isRequired: bridge.requiresKey)
+            request.headers[.authorization], apiKey: request.headers[.apiKey],
+            isRequired: bridge.requiresKey || isOwners)
         do throws(Status) {
             if let key { try metadata.add("authorization", key) }
         } catch {
@@ -65,12 +67,19 @@ struct Exchange: Sendable {
         _ method: String, _ question: Question, answer: Answer.Type = Answer.self, timeoutMilliseconds: UInt64? = nil,
         fields: (String) -> String? = { $0 }
     ) async throws(HTTPFailure) -> Answer {
-        let options = CallOptions(metadata: metadata, timeoutMilliseconds: timeoutMilliseconds)
         do {
-            return try await bridge.agent.unary("/hearth.v1.Inference/\(method)", question, options: options)
+            return try await call("/hearth.v1.Inference/\(method)", question, timeoutMilliseconds: timeoutMilliseconds)
         } catch {
             throw .of(error, fields)
         }
+    }
+
+    /// The answer of any method of the agent's that has one.
+    func call<Question: SwiftProtobuf.Message, Answer: SwiftProtobuf.Message>(
+        _ path: String, _ question: Question, answer: Answer.Type = Answer.self, timeoutMilliseconds: UInt64? = nil
+    ) async throws -> Answer {
+        try await bridge.agent.unary(
+            path, question, options: CallOptions(metadata: metadata, timeoutMilliseconds: timeoutMilliseconds))
     }
 
     /// All models that the caller may know of.
@@ -157,11 +166,6 @@ extension Exchange {
         _ begun: Answer, _ first: String, _ call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent>,
         fields: @escaping @Sendable (String) -> String?
     ) -> Response {
-        var headers = HTTPFields()
-        headers[.contentType] = Answer.dialect.streamMediaType
-        headers[.cacheControl] = "no-store"
-        // nginx would hold the events back.
-        headers[.accelBuffering] = "no"
         let body = ResponseBody { writer in
             var answer = begun
             do {
@@ -181,6 +185,18 @@ extension Exchange {
             }
             try await writer.finish(nil)
         }
+        return .stream(body, Answer.dialect.streamMediaType)
+    }
+}
+
+extension Response {
+    /// A body that comes piece by piece.
+    static func stream(_ body: ResponseBody, _ mediaType: String) -> Response {
+        var headers = HTTPFields()
+        headers[.contentType] = mediaType
+        headers[.cacheControl] = "no-store"
+        // nginx would hold the pieces back.
+        headers[.accelBuffering] = "no"
         return Response(status: .ok, headers: headers, body: body)
     }
 }

@@ -14,9 +14,13 @@ struct KeyCommand: ParsableCommand {
             seconds: calls of a revoked key end at once; calls of an expired key go on to their end, and no new one \
             begins.
 
+            A key that is made with --owner is another thing: over HTTP (hearth serve --http) it gives what 'hearth \
+            status', 'pause', 'pull' and the like do, and the counters, and no inference.
+
             EXAMPLES
               hearth key create laptop
               hearth key create guest --expires 30d --streams 2 --tokens-per-minute 6000 --model hearth-demo
+              hearth key create --owner page
               hearth key list
               hearth key revoke guest
             """,
@@ -39,6 +43,8 @@ struct CreateKeyCommand: ParsableCommand {
             """)
 
     @OptionGroup var options: KeyOptions
+    @Flag(help: "Make an owner's key, which gives the owner's requests over HTTP, and no inference.")
+    var owner = false
     @Option(
         help: ArgumentHelp(
             "How long the key is valid: 90s, 15m, 12h, 30d, 4w. Without this, for ever.", valueName: "time"))
@@ -64,13 +70,16 @@ struct CreateKeyCommand: ParsableCommand {
         let secret = KeySecret.random()
         let lifetime = try expires.map(KeyLifetime.seconds)
         let limits = KeyLimits(streams: streams, tokensPerMinute: tokensPerMinute, models: models)
-        let name = name
+        let (name, isOwner) = (name, owner)
         try file.change { (book) throws(AccessError) in
-            try book.create(name, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
+            try book.create(
+                name, isOwner: isOwner, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
         }
         // A key that could not be printed is of no use, so it is revoked.
         try Output.print(secret.text) { try file.change { (book) throws(AccessError) in try book.revoke(name) } }
-        Output.note("hearth: this is the key '\(name)', shown this once; keep it where nobody else can read it")
+        Output.note(
+            "hearth: this is the \(isOwner ? "owner's " : "")key '\(name)', shown this once; keep it where nobody else can read it"
+        )
     }
 }
 
@@ -92,21 +101,26 @@ struct ListKeysCommand: ParsableCommand {
         guard !keys.isEmpty else {
             return Output.print("There are no keys. Make one with: hearth key create NAME")
         }
-        var rows = [["NAME", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
+        var rows = [["NAME", "FOR", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
         for key in keys {
             let expires = key.expires.map { $0.formatted(.iso8601) } ?? "never"
             rows.append([
-                key.name, key.created.formatted(.iso8601),
+                key.name, key.isOwner ? "owner" : "consumer", key.created.formatted(.iso8601),
                 key.isExpired(at: Date()) ? expires + " (over)" : expires,
-                key.limits.streams.map { "\($0)" } ?? "any", key.limits.tokensPerMinute.map { "\($0)" } ?? "any",
-                key.limits.models.isEmpty ? "all" : key.limits.models.joined(separator: ", "),
+                Self.words(key, key.limits.streams.map { "\($0)" } ?? "any"),
+                Self.words(key, key.limits.tokensPerMinute.map { "\($0)" } ?? "any"),
+                Self.words(key, key.limits.models.isEmpty ? "all" : key.limits.models.joined(separator: ", ")),
             ])
         }
         Output.table(rows)
     }
 
+    /// An owner's key gives no inference.
+    private static func words(_ key: AccessKey, _ limit: String) -> String { key.isOwner ? "-" : limit }
+
     private struct Line: Encodable {
         let name: String
+        let owner: Bool
         let created: Date
         let expires: Date?
         let expired: Bool
@@ -120,7 +134,8 @@ struct ListKeysCommand: ParsableCommand {
         encoder.dateEncodingStrategy = .iso8601
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let line = Line(
-            name: key.name, created: key.created, expires: key.expires, expired: key.isExpired(at: Date()),
+            name: key.name, owner: key.isOwner, created: key.created, expires: key.expires,
+            expired: key.isExpired(at: Date()),
             streams: key.limits.streams, tokensPerMinute: key.limits.tokensPerMinute, models: key.limits.models)
         return String(decoding: try encoder.encode(line), as: UTF8.self)
     }

@@ -1,6 +1,6 @@
 internal import ArgumentParser
+internal import HTTPProtocols
 internal import InferenceMessages
-internal import OwnerTools
 
 struct MetricsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

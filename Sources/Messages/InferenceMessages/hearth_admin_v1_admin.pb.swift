@@ -8,7 +8,8 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// The requests of the owner's command line to the running agent, on a Unix socket that only the owner can open.
+/// The requests of the owner's command line to the running agent, on a Unix socket that only the owner can open. The HTTP
+/// bridge asks some of them for who sends it an owner's key (Docs/http.md).
 
 package import SwiftProtobuf
 
@@ -20,6 +21,470 @@ package import SwiftProtobuf
 fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobuf.ProtobufAPIVersionCheck {
   struct _2: SwiftProtobuf.ProtobufAPIVersion_2 {}
   typealias Version = _2
+}
+
+/// Asks for every model.
+package nonisolated struct Hearth_Admin_V1_ListModelsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Every model that consumers can ask for.
+package nonisolated struct Hearth_Admin_V1_ListModelsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Ordered by id.
+  package var models: [Hearth_Admin_V1_Model] = []
+
+  /// As in `ListBackendsResponse`.
+  package var unserved: [Hearth_Admin_V1_IgnoredFile] = []
+
+  /// As in `ListBackendsResponse`.
+  package var pulls: [Hearth_Admin_V1_Pull] = []
+
+  /// As in `Status`.
+  package var hold: Hearth_Admin_V1_Hold {
+    get {_hold ?? Hearth_Admin_V1_Hold()}
+    set {_hold = newValue}
+  }
+  /// Returns true if `hold` has been explicitly set.
+  package var hasHold: Bool {self._hold != nil}
+  /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+  package mutating func clearHold() {self._hold = nil}
+
+  /// As in `Status`.
+  package var modelsFolder: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _hold: Hearth_Admin_V1_Hold? = nil
+}
+
+/// One model that consumers can ask for. What its file says of it, `ShowModel` tells.
+package nonisolated struct Hearth_Admin_V1_Model: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its id.
+  package var id: String {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
+
+  /// The backend that serves it.
+  package var backend: String {
+    get {_storage._backend}
+    set {_uniqueStorage()._backend = newValue}
+  }
+
+  /// The state and the detail of the process that serves it, as in `Backend`; of several, of the one that is nearest to
+  /// serving.
+  package var state: String {
+    get {_storage._state}
+    set {_uniqueStorage()._state = newValue}
+  }
+
+  /// See `state`.
+  package var detail: String {
+    get {_storage._detail}
+    set {_uniqueStorage()._detail = newValue}
+  }
+
+  /// The loaded fraction, from 0 to 1; absent while it is not being loaded.
+  package var loadedFraction: Float {
+    get {_storage._loadedFraction ?? 0}
+    set {_uniqueStorage()._loadedFraction = newValue}
+  }
+  /// Returns true if `loadedFraction` has been explicitly set.
+  package var hasLoadedFraction: Bool {_storage._loadedFraction != nil}
+  /// Clears the value of `loadedFraction`. Subsequent reads from it will return its default value.
+  package mutating func clearLoadedFraction() {_uniqueStorage()._loadedFraction = nil}
+
+  /// The path of its file; empty for a model without weights.
+  package var path: String {
+    get {_storage._path}
+    set {_uniqueStorage()._path = newValue}
+  }
+
+  /// The size of the file in bytes.
+  package var fileBytes: UInt64 {
+    get {_storage._fileBytes}
+    set {_uniqueStorage()._fileBytes = newValue}
+  }
+
+  /// The file's SHA-256 in hexadecimal; empty before it was read.
+  package var sha256: String {
+    get {_storage._sha256}
+    set {_uniqueStorage()._sha256 = newValue}
+  }
+
+  /// The context of a sequence in tokens; 0 before it was loaded.
+  package var contextTokens: UInt32 {
+    get {_storage._contextTokens}
+    set {_uniqueStorage()._contextTokens = newValue}
+  }
+
+  /// The most requests at once, on all its processes that run; 0 before it was loaded.
+  package var maxSequences: UInt32 {
+    get {_storage._maxSequences}
+    set {_uniqueStorage()._maxSequences = newValue}
+  }
+
+  /// Memory that its processes have in use beside files, in bytes.
+  package var memoryBytes: UInt64 {
+    get {_storage._memoryBytes}
+    set {_uniqueStorage()._memoryBytes = newValue}
+  }
+
+  /// The most memory that one of its processes may take, its weights included, in bytes.
+  package var memoryMaxBytes: UInt64 {
+    get {_storage._memoryMaxBytes}
+    set {_uniqueStorage()._memoryMaxBytes = newValue}
+  }
+
+  /// What the backend can do beside completing text; known once its process has run.
+  package var capabilities: [String] {
+    get {_storage._capabilities}
+    set {_uniqueStorage()._capabilities = newValue}
+  }
+
+  /// The most processes that run for it at once.
+  package var replicas: UInt32 {
+    get {_storage._replicas}
+    set {_uniqueStorage()._replicas = newValue}
+  }
+
+  /// Sequences and embeddings that run on all its processes.
+  package var running: UInt32 {
+    get {_storage._running}
+    set {_uniqueStorage()._running = newValue}
+  }
+
+  /// Requests that wait for it.
+  package var waiting: UInt32 {
+    get {_storage._waiting}
+    set {_uniqueStorage()._waiting = newValue}
+  }
+
+  /// The sandbox tier that holds its processes.
+  package var sandboxTier: String {
+    get {_storage._sandboxTier}
+    set {_uniqueStorage()._sandboxTier = newValue}
+  }
+
+  /// The risks that remain with its backend in its sandbox.
+  package var residualRisks: [Hearth_Admin_V1_ResidualRisk] {
+    get {_storage._residualRisks}
+    set {_uniqueStorage()._residualRisks = newValue}
+  }
+
+  /// It is loaded by its first request, and unloaded after its last one.
+  package var isOnDemand: Bool {
+    get {_storage._isOnDemand}
+    set {_uniqueStorage()._isOnDemand = newValue}
+  }
+
+  /// It is served by `Lend`.
+  package var isLent: Bool {
+    get {_storage._isLent}
+    set {_uniqueStorage()._isLent = newValue}
+  }
+
+  /// Milliseconds until it is unloaded if no request comes; absent while it works, and for a model that stays.
+  package var unloadInMilliseconds: UInt64 {
+    get {_storage._unloadInMilliseconds ?? 0}
+    set {_uniqueStorage()._unloadInMilliseconds = newValue}
+  }
+  /// Returns true if `unloadInMilliseconds` has been explicitly set.
+  package var hasUnloadInMilliseconds: Bool {_storage._unloadInMilliseconds != nil}
+  /// Clears the value of `unloadInMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearUnloadInMilliseconds() {_uniqueStorage()._unloadInMilliseconds = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Asks to load a model.
+package nonisolated struct Hearth_Admin_V1_LoadModelRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `ShowModelRequest`.
+  package var model: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The model is ready.
+package nonisolated struct Hearth_Admin_V1_LoadModelResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// It, as it is now.
+  package var model: Hearth_Admin_V1_Model {
+    get {_model ?? Hearth_Admin_V1_Model()}
+    set {_model = newValue}
+  }
+  /// Returns true if `model` has been explicitly set.
+  package var hasModel: Bool {self._model != nil}
+  /// Clears the value of `model`. Subsequent reads from it will return its default value.
+  package mutating func clearModel() {self._model = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _model: Hearth_Admin_V1_Model? = nil
+}
+
+/// Asks to unload a model.
+package nonisolated struct Hearth_Admin_V1_UnloadModelRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in `ShowModelRequest`.
+  package var model: String = String()
+
+  /// Ends what runs on it: those turns end UNAVAILABLE.
+  package var now: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The model is being unloaded.
+package nonisolated struct Hearth_Admin_V1_UnloadModelResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Processes that were running or being started.
+  package var processes: UInt32 = 0
+
+  /// Requests that run on them, and are let finish.
+  package var running: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks for keys.
+package nonisolated struct Hearth_Admin_V1_ListKeysRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The most to answer with; 0, and what is more, stand for 1000.
+  package var pageSize: UInt32 = 0
+
+  /// The `next_page_token` of the answer before; empty: from the first.
+  package var pageToken: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Keys.
+package nonisolated struct Hearth_Admin_V1_ListKeysResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// In the order in which they were made.
+  package var keys: [Hearth_Admin_V1_Key] = []
+
+  /// Asks for the keys after these; empty: these are the last.
+  package var nextPageToken: String = String()
+
+  /// The number of all keys.
+  package var count: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A key, without its secret.
+package nonisolated struct Hearth_Admin_V1_Key: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its name.
+  package var name: String = String()
+
+  /// It is an owner's: it gives this service over HTTP, and no inference.
+  package var isOwner: Bool = false
+
+  /// When it was made, in milliseconds since 1970.
+  package var createdMilliseconds: UInt64 = 0
+
+  /// From when on it is refused, in milliseconds since 1970; absent: never.
+  package var expiresMilliseconds: UInt64 {
+    get {_expiresMilliseconds ?? 0}
+    set {_expiresMilliseconds = newValue}
+  }
+  /// Returns true if `expiresMilliseconds` has been explicitly set.
+  package var hasExpiresMilliseconds: Bool {self._expiresMilliseconds != nil}
+  /// Clears the value of `expiresMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresMilliseconds() {self._expiresMilliseconds = nil}
+
+  /// That time is over.
+  package var isExpired: Bool = false
+
+  /// Calls that may be open at once; absent: any number.
+  package var streams: UInt32 {
+    get {_streams ?? 0}
+    set {_streams = newValue}
+  }
+  /// Returns true if `streams` has been explicitly set.
+  package var hasStreams: Bool {self._streams != nil}
+  /// Clears the value of `streams`. Subsequent reads from it will return its default value.
+  package mutating func clearStreams() {self._streams = nil}
+
+  /// Tokens computed in any minute; absent: any number.
+  package var tokensPerMinute: UInt32 {
+    get {_tokensPerMinute ?? 0}
+    set {_tokensPerMinute = newValue}
+  }
+  /// Returns true if `tokensPerMinute` has been explicitly set.
+  package var hasTokensPerMinute: Bool {self._tokensPerMinute != nil}
+  /// Clears the value of `tokensPerMinute`. Subsequent reads from it will return its default value.
+  package mutating func clearTokensPerMinute() {self._tokensPerMinute = nil}
+
+  /// The only models that it may see and use; empty: all.
+  package var models: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _expiresMilliseconds: UInt64? = nil
+  fileprivate var _streams: UInt32? = nil
+  fileprivate var _tokensPerMinute: UInt32? = nil
+}
+
+/// Asks for a new key for consumers.
+package nonisolated struct Hearth_Admin_V1_CreateKeyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its name: 1 to 64 letters, digits, '.', '_' or '-'.
+  package var name: String = String()
+
+  /// How long it is valid, in seconds; absent: for ever.
+  package var expiresInSeconds: UInt64 {
+    get {_expiresInSeconds ?? 0}
+    set {_expiresInSeconds = newValue}
+  }
+  /// Returns true if `expiresInSeconds` has been explicitly set.
+  package var hasExpiresInSeconds: Bool {self._expiresInSeconds != nil}
+  /// Clears the value of `expiresInSeconds`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresInSeconds() {self._expiresInSeconds = nil}
+
+  /// As in `Key`.
+  package var streams: UInt32 {
+    get {_streams ?? 0}
+    set {_streams = newValue}
+  }
+  /// Returns true if `streams` has been explicitly set.
+  package var hasStreams: Bool {self._streams != nil}
+  /// Clears the value of `streams`. Subsequent reads from it will return its default value.
+  package mutating func clearStreams() {self._streams = nil}
+
+  /// As in `Key`.
+  package var tokensPerMinute: UInt32 {
+    get {_tokensPerMinute ?? 0}
+    set {_tokensPerMinute = newValue}
+  }
+  /// Returns true if `tokensPerMinute` has been explicitly set.
+  package var hasTokensPerMinute: Bool {self._tokensPerMinute != nil}
+  /// Clears the value of `tokensPerMinute`. Subsequent reads from it will return its default value.
+  package mutating func clearTokensPerMinute() {self._tokensPerMinute = nil}
+
+  /// As in `Key`.
+  package var models: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _expiresInSeconds: UInt64? = nil
+  fileprivate var _streams: UInt32? = nil
+  fileprivate var _tokensPerMinute: UInt32? = nil
+}
+
+/// The key is in force.
+package nonisolated struct Hearth_Admin_V1_CreateKeyResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What its holder sends, told this once.
+  package var secret: String = String()
+
+  /// The key.
+  package var key: Hearth_Admin_V1_Key {
+    get {_key ?? Hearth_Admin_V1_Key()}
+    set {_key = newValue}
+  }
+  /// Returns true if `key` has been explicitly set.
+  package var hasKey: Bool {self._key != nil}
+  /// Clears the value of `key`. Subsequent reads from it will return its default value.
+  package mutating func clearKey() {self._key = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _key: Hearth_Admin_V1_Key? = nil
+}
+
+/// Asks to take a key out of force.
+package nonisolated struct Hearth_Admin_V1_RevokeKeyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its name.
+  package var name: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The key is not in force any more.
+package nonisolated struct Hearth_Admin_V1_RevokeKeyResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// What the owner has asked of the whole agent, until `Resume`.
@@ -1032,7 +1497,7 @@ package nonisolated struct Hearth_Admin_V1_ReadLogRequest: Sendable {
   /// The executable's file name.
   package var backend: String = String()
 
-  /// The model's id.
+  /// The model's id; empty where the backend has only one.
   package var model: String = String()
 
   /// Asks for lines with higher numbers only, if the backend's log is still `log`; otherwise for all kept lines.
@@ -1098,6 +1563,709 @@ package nonisolated struct Hearth_Admin_V1_LogLine: Sendable {
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hearth.admin.v1"
+
+nonisolated extension Hearth_Admin_V1_ListModelsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListModelsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListModelsRequest, rhs: Hearth_Admin_V1_ListModelsRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListModelsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListModelsResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}models\0\u{1}unserved\0\u{1}pulls\0\u{1}hold\0\u{3}models_folder\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.models) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.unserved) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.pulls) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.modelsFolder) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.models.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.models, fieldNumber: 1)
+    }
+    if !self.unserved.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.unserved, fieldNumber: 2)
+    }
+    if !self.pulls.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pulls, fieldNumber: 3)
+    }
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.modelsFolder.isEmpty {
+      try visitor.visitSingularStringField(value: self.modelsFolder, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListModelsResponse, rhs: Hearth_Admin_V1_ListModelsResponse) -> Bool {
+    if lhs.models != rhs.models {return false}
+    if lhs.unserved != rhs.unserved {return false}
+    if lhs.pulls != rhs.pulls {return false}
+    if lhs._hold != rhs._hold {return false}
+    if lhs.modelsFolder != rhs.modelsFolder {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Model: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Model"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}backend\0\u{1}state\0\u{1}detail\0\u{3}loaded_fraction\0\u{1}path\0\u{3}file_bytes\0\u{1}sha256\0\u{3}context_tokens\0\u{3}max_sequences\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{1}capabilities\0\u{1}replicas\0\u{1}running\0\u{1}waiting\0\u{3}sandbox_tier\0\u{3}residual_risks\0\u{3}is_on_demand\0\u{3}is_lent\0\u{3}unload_in_milliseconds\0")
+
+  fileprivate class _StorageClass {
+    var _id: String = String()
+    var _backend: String = String()
+    var _state: String = String()
+    var _detail: String = String()
+    var _loadedFraction: Float? = nil
+    var _path: String = String()
+    var _fileBytes: UInt64 = 0
+    var _sha256: String = String()
+    var _contextTokens: UInt32 = 0
+    var _maxSequences: UInt32 = 0
+    var _memoryBytes: UInt64 = 0
+    var _memoryMaxBytes: UInt64 = 0
+    var _capabilities: [String] = []
+    var _replicas: UInt32 = 0
+    var _running: UInt32 = 0
+    var _waiting: UInt32 = 0
+    var _sandboxTier: String = String()
+    var _residualRisks: [Hearth_Admin_V1_ResidualRisk] = []
+    var _isOnDemand: Bool = false
+    var _isLent: Bool = false
+    var _unloadInMilliseconds: UInt64? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _backend = source._backend
+      _state = source._state
+      _detail = source._detail
+      _loadedFraction = source._loadedFraction
+      _path = source._path
+      _fileBytes = source._fileBytes
+      _sha256 = source._sha256
+      _contextTokens = source._contextTokens
+      _maxSequences = source._maxSequences
+      _memoryBytes = source._memoryBytes
+      _memoryMaxBytes = source._memoryMaxBytes
+      _capabilities = source._capabilities
+      _replicas = source._replicas
+      _running = source._running
+      _waiting = source._waiting
+      _sandboxTier = source._sandboxTier
+      _residualRisks = source._residualRisks
+      _isOnDemand = source._isOnDemand
+      _isLent = source._isLent
+      _unloadInMilliseconds = source._unloadInMilliseconds
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._id) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._backend) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._state) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._detail) }()
+        case 5: try { try decoder.decodeSingularFloatField(value: &_storage._loadedFraction) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._path) }()
+        case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._fileBytes) }()
+        case 8: try { try decoder.decodeSingularStringField(value: &_storage._sha256) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._contextTokens) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxSequences) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryBytes) }()
+        case 12: try { try decoder.decodeSingularUInt64Field(value: &_storage._memoryMaxBytes) }()
+        case 13: try { try decoder.decodeRepeatedStringField(value: &_storage._capabilities) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._replicas) }()
+        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._running) }()
+        case 16: try { try decoder.decodeSingularUInt32Field(value: &_storage._waiting) }()
+        case 17: try { try decoder.decodeSingularStringField(value: &_storage._sandboxTier) }()
+        case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._residualRisks) }()
+        case 19: try { try decoder.decodeSingularBoolField(value: &_storage._isOnDemand) }()
+        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._isLent) }()
+        case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._unloadInMilliseconds) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._id.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._id, fieldNumber: 1)
+      }
+      if !_storage._backend.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._backend, fieldNumber: 2)
+      }
+      if !_storage._state.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._state, fieldNumber: 3)
+      }
+      if !_storage._detail.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._detail, fieldNumber: 4)
+      }
+      try { if let v = _storage._loadedFraction {
+        try visitor.visitSingularFloatField(value: v, fieldNumber: 5)
+      } }()
+      if !_storage._path.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._path, fieldNumber: 6)
+      }
+      if _storage._fileBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._fileBytes, fieldNumber: 7)
+      }
+      if !_storage._sha256.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._sha256, fieldNumber: 8)
+      }
+      if _storage._contextTokens != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._contextTokens, fieldNumber: 9)
+      }
+      if _storage._maxSequences != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._maxSequences, fieldNumber: 10)
+      }
+      if _storage._memoryBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memoryBytes, fieldNumber: 11)
+      }
+      if _storage._memoryMaxBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._memoryMaxBytes, fieldNumber: 12)
+      }
+      if !_storage._capabilities.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._capabilities, fieldNumber: 13)
+      }
+      if _storage._replicas != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._replicas, fieldNumber: 14)
+      }
+      if _storage._running != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._running, fieldNumber: 15)
+      }
+      if _storage._waiting != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._waiting, fieldNumber: 16)
+      }
+      if !_storage._sandboxTier.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._sandboxTier, fieldNumber: 17)
+      }
+      if !_storage._residualRisks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._residualRisks, fieldNumber: 18)
+      }
+      if _storage._isOnDemand != false {
+        try visitor.visitSingularBoolField(value: _storage._isOnDemand, fieldNumber: 19)
+      }
+      if _storage._isLent != false {
+        try visitor.visitSingularBoolField(value: _storage._isLent, fieldNumber: 20)
+      }
+      try { if let v = _storage._unloadInMilliseconds {
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 21)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Model, rhs: Hearth_Admin_V1_Model) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._backend != rhs_storage._backend {return false}
+        if _storage._state != rhs_storage._state {return false}
+        if _storage._detail != rhs_storage._detail {return false}
+        if _storage._loadedFraction != rhs_storage._loadedFraction {return false}
+        if _storage._path != rhs_storage._path {return false}
+        if _storage._fileBytes != rhs_storage._fileBytes {return false}
+        if _storage._sha256 != rhs_storage._sha256 {return false}
+        if _storage._contextTokens != rhs_storage._contextTokens {return false}
+        if _storage._maxSequences != rhs_storage._maxSequences {return false}
+        if _storage._memoryBytes != rhs_storage._memoryBytes {return false}
+        if _storage._memoryMaxBytes != rhs_storage._memoryMaxBytes {return false}
+        if _storage._capabilities != rhs_storage._capabilities {return false}
+        if _storage._replicas != rhs_storage._replicas {return false}
+        if _storage._running != rhs_storage._running {return false}
+        if _storage._waiting != rhs_storage._waiting {return false}
+        if _storage._sandboxTier != rhs_storage._sandboxTier {return false}
+        if _storage._residualRisks != rhs_storage._residualRisks {return false}
+        if _storage._isOnDemand != rhs_storage._isOnDemand {return false}
+        if _storage._isLent != rhs_storage._isLent {return false}
+        if _storage._unloadInMilliseconds != rhs_storage._unloadInMilliseconds {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_LoadModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LoadModelRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_LoadModelRequest, rhs: Hearth_Admin_V1_LoadModelRequest) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_LoadModelResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LoadModelResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._model) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._model {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_LoadModelResponse, rhs: Hearth_Admin_V1_LoadModelResponse) -> Bool {
+    if lhs._model != rhs._model {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_UnloadModelRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UnloadModelRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}now\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.now) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 1)
+    }
+    if self.now != false {
+      try visitor.visitSingularBoolField(value: self.now, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_UnloadModelRequest, rhs: Hearth_Admin_V1_UnloadModelRequest) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.now != rhs.now {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_UnloadModelResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UnloadModelResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}processes\0\u{1}running\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.processes) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.running) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.processes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.processes, fieldNumber: 1)
+    }
+    if self.running != 0 {
+      try visitor.visitSingularUInt32Field(value: self.running, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_UnloadModelResponse, rhs: Hearth_Admin_V1_UnloadModelResponse) -> Bool {
+    if lhs.processes != rhs.processes {return false}
+    if lhs.running != rhs.running {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListKeysRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListKeysRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}page_size\0\u{3}page_token\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.pageSize) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.pageToken) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pageSize != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pageSize, fieldNumber: 1)
+    }
+    if !self.pageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.pageToken, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListKeysRequest, rhs: Hearth_Admin_V1_ListKeysRequest) -> Bool {
+    if lhs.pageSize != rhs.pageSize {return false}
+    if lhs.pageToken != rhs.pageToken {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListKeysResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListKeysResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}keys\0\u{3}next_page_token\0\u{1}count\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.keys) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.keys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.keys, fieldNumber: 1)
+    }
+    if !self.nextPageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.nextPageToken, fieldNumber: 2)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListKeysResponse, rhs: Hearth_Admin_V1_ListKeysResponse) -> Bool {
+    if lhs.keys != rhs.keys {return false}
+    if lhs.nextPageToken != rhs.nextPageToken {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Key"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}is_owner\0\u{3}created_milliseconds\0\u{3}expires_milliseconds\0\u{3}is_expired\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isOwner) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.createdMilliseconds) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._expiresMilliseconds) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.isExpired) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._streams) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self._tokensPerMinute) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.models) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.isOwner != false {
+      try visitor.visitSingularBoolField(value: self.isOwner, fieldNumber: 2)
+    }
+    if self.createdMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.createdMilliseconds, fieldNumber: 3)
+    }
+    try { if let v = self._expiresMilliseconds {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    if self.isExpired != false {
+      try visitor.visitSingularBoolField(value: self.isExpired, fieldNumber: 5)
+    }
+    try { if let v = self._streams {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._tokensPerMinute {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 7)
+    } }()
+    if !self.models.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.models, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Key, rhs: Hearth_Admin_V1_Key) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.isOwner != rhs.isOwner {return false}
+    if lhs.createdMilliseconds != rhs.createdMilliseconds {return false}
+    if lhs._expiresMilliseconds != rhs._expiresMilliseconds {return false}
+    if lhs.isExpired != rhs.isExpired {return false}
+    if lhs._streams != rhs._streams {return false}
+    if lhs._tokensPerMinute != rhs._tokensPerMinute {return false}
+    if lhs.models != rhs.models {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_CreateKeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CreateKeyRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}expires_in_seconds\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self._expiresInSeconds) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._streams) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self._tokensPerMinute) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.models) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if let v = self._expiresInSeconds {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._streams {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._tokensPerMinute {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 4)
+    } }()
+    if !self.models.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.models, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_CreateKeyRequest, rhs: Hearth_Admin_V1_CreateKeyRequest) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs._expiresInSeconds != rhs._expiresInSeconds {return false}
+    if lhs._streams != rhs._streams {return false}
+    if lhs._tokensPerMinute != rhs._tokensPerMinute {return false}
+    if lhs.models != rhs.models {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_CreateKeyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CreateKeyResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}secret\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.secret) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.secret.isEmpty {
+      try visitor.visitSingularStringField(value: self.secret, fieldNumber: 1)
+    }
+    try { if let v = self._key {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_CreateKeyResponse, rhs: Hearth_Admin_V1_CreateKeyResponse) -> Bool {
+    if lhs.secret != rhs.secret {return false}
+    if lhs._key != rhs._key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_RevokeKeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RevokeKeyRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_RevokeKeyRequest, rhs: Hearth_Admin_V1_RevokeKeyRequest) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_RevokeKeyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RevokeKeyResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_RevokeKeyResponse, rhs: Hearth_Admin_V1_RevokeKeyResponse) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
 
 nonisolated extension Hearth_Admin_V1_Hold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hold"

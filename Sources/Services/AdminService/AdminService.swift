@@ -1,4 +1,5 @@
 package import BackendSupervisor
+package import ConsumerAccess
 package import EventLoop
 package import GRPC
 internal import Glibc
@@ -13,7 +14,7 @@ internal import SeccompFilter
 internal import SwiftProtobuf
 
 /// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on
-/// the Unix socket in the state folder.
+/// the Unix socket in the state folder, and a part of it to the HTTP bridge (`BridgedAdmin`).
 @IOLoop
 package final class AdminService: Service {
     /// Values that only `HostAgent` knows.
@@ -59,23 +60,29 @@ package final class AdminService: Service {
         }
     }
 
-    nonisolated package let name = "hearth.admin.v1.Admin"
-    private let supervisor: Supervisor
-    private let inference: InferenceService
+    nonisolated package static let serviceName = "hearth.admin.v1.Admin"
+    nonisolated package let name = serviceName
+    let supervisor: Supervisor
+    let inference: InferenceService
     private let consumers: Server
     /// Serves the HTTP bridge.
     private let bridged: Server
-    private let facts: Facts
+    let facts: Facts
     private let started = Monotonic.now()
     /// Called when the agent is to make way for the process with this id.
     package var onHandOver: (@IOLoop (Int32) -> Void)?
     /// Called with what the owner asks of the whole agent; returns once it is in force and kept. Throws when it could not be
     /// kept for the next start.
     package var onHold: (@IOLoop (OwnerHold.Request) async throws(Status) -> Void)?
+    /// The keys in force.
+    package var keys: (@IOLoop () -> KeyBook)?
+    /// Called with a change of the keys; returns once it is kept and in force, or throws why it cannot be.
+    package var onKeys: (@IOLoop (@escaping KeyChange) async throws(AccessError) -> Void)?
+    package typealias KeyChange = @Sendable (inout KeyBook) throws(AccessError) -> Void
     /// Called when the agent is to end as SIGTERM ends it.
     package var onStop: (@IOLoop () -> Void)?
     private var successor = Successor()
-    private let pulls: PullDesk
+    let pulls: PullDesk
 
     package init(
         supervisor: Supervisor, inference: InferenceService, consumers: Server, bridged: Server, facts: Facts
@@ -117,6 +124,16 @@ package final class AdminService: Service {
         case "Stop": .unary { (_: Hearth_Admin_V1_StopRequest, _) in await self.stop() }
         case "RestartBackend":
             .unary { (request: Hearth_Admin_V1_RestartBackendRequest, _) in try await self.restart(request) }
+        case "ListModels": .unary { (_: Hearth_Admin_V1_ListModelsRequest, _) in await self.listModels() }
+        case "LoadModel":
+            .unary { (request: Hearth_Admin_V1_LoadModelRequest, _) in try await self.load(request) }
+        case "UnloadModel":
+            .unary { (request: Hearth_Admin_V1_UnloadModelRequest, _) in try await self.unload(request) }
+        case "ListKeys": .unary { (request: Hearth_Admin_V1_ListKeysRequest, _) in try await self.listKeys(request) }
+        case "CreateKey":
+            .unary { (request: Hearth_Admin_V1_CreateKeyRequest, _) in try await self.createKey(request) }
+        case "RevokeKey":
+            .unary { (request: Hearth_Admin_V1_RevokeKeyRequest, _) in try await self.revokeKey(request) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
@@ -190,13 +207,17 @@ package final class AdminService: Service {
                     $0.reason = file.reason
                 }
             }
-            $0.unserved = supervisor.unserved.map { file in
-                .with {
-                    $0.name = file.path
-                    $0.reason = file.reason
-                }
-            }
+            $0.unserved = unserved
             $0.pulls = pulls.list
+        }
+    }
+
+    var unserved: [Hearth_Admin_V1_IgnoredFile] {
+        supervisor.unserved.map { file in
+            .with {
+                $0.name = file.path
+                $0.reason = file.reason
+            }
         }
     }
 
@@ -284,16 +305,30 @@ extension AdminService {
 extension AdminService {
     private func readLog(_ request: Hearth_Admin_V1_ReadLogRequest) throws(Status) -> Hearth_Admin_V1_ReadLogResponse {
         let all = supervisor.backends
+        let model = try request.model.isEmpty ? onlyModel(of: request.backend) : request.model
         let asked = all.first {
-            $0.name == request.backend && $0.model == request.model
+            $0.name == request.backend && $0.model == model
                 && (request.replica == 0 || $0.number == Int(request.replica))
         }
         guard let backend = asked else {
             throw AdminAnswers.unknown(
-                model: request.model, of: request.backend,
+                model: model, of: request.backend,
                 known: all.filter { $0.number == 1 }.map { ($0.model, $0.name) })
         }
         return AdminAnswers.described(backend.output(after: request.after, ofLog: request.log))
+    }
+
+    private func onlyModel(of backend: String) throws(Status) -> String {
+        let models = supervisor.backends.filter { $0.name == backend && $0.number == 1 }.map(\.model)
+        guard let first = models.first else {
+            throw AdminAnswers.unknown(backend: backend, known: supervisor.backends.map(\.name))
+        }
+        guard models.count == 1 else {
+            throw Status(
+                .invalidArgument,
+                "'\(backend)' runs several models: name one as 'model': \(models.joined(separator: ", "))")
+        }
+        return first
     }
 }
 

@@ -27,17 +27,23 @@ package struct KeyLimits: Sendable, Equatable, Codable {
     }
 }
 
-/// A consumer's right to call. Only the SHA-256 of the secret is kept.
+/// A right to call: a consumer's, to ask for inference, or an owner's, to ask over HTTP what the owner's command line asks.
+/// Only the SHA-256 of the secret is kept.
 package struct AccessKey: Sendable, Equatable, Codable {
     package let name: String
+    /// It gives what is the owner's, and no inference; it has no limits.
+    package let isOwner: Bool
     package let sha256: SecretDigest
     package let created: Date
     /// The time from which the key is refused; nil: never.
     package let expires: Date?
     package var limits: KeyLimits
 
-    init(name: String, sha256: SecretDigest, created: Date, expires: Date?, limits: KeyLimits) {
+    init(
+        name: String, isOwner: Bool = false, sha256: SecretDigest, created: Date, expires: Date?, limits: KeyLimits
+    ) {
         self.name = name
+        self.isOwner = isOwner
         self.sha256 = sha256
         self.created = created
         self.expires = expires
@@ -46,7 +52,10 @@ package struct AccessKey: Sendable, Equatable, Codable {
 
     package func isExpired(at now: Date) -> Bool { expires.map { $0 <= now } ?? false }
 
-    private enum CodingKeys: String, CodingKey, CaseIterable { case name, sha256, created, expires, limits }
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case name, sha256, created, expires, limits
+        case isOwner = "owner"
+    }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self)
@@ -55,6 +64,18 @@ package struct AccessKey: Sendable, Equatable, Codable {
         created = try container.decode(Date.self, forKey: .created)
         expires = try container.decodeIfPresent(Date.self, forKey: .expires)
         limits = try container.decode(KeyLimits.self, forKey: .limits)
+        isOwner = try container.decodeIfPresent(Bool.self, forKey: .isOwner) ?? false
+    }
+
+    /// A consumer's key is written as earlier versions read it.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(sha256, forKey: .sha256)
+        try container.encode(created, forKey: .created)
+        try container.encodeIfPresent(expires, forKey: .expires)
+        try container.encode(limits, forKey: .limits)
+        if isOwner { try container.encode(true, forKey: .isOwner) }
     }
 
     /// Throws if a key from a file or a command line is invalid.
@@ -63,6 +84,9 @@ package struct AccessKey: Sendable, Equatable, Codable {
         guard (1...most.keyNameBytesMax).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else {
             throw AccessError(
                 "key '\(name)': a name has 1 to \(most.keyNameBytesMax) letters, digits, '.', '_' or '-'")
+        }
+        guard !isOwner || limits == KeyLimits() else {
+            throw AccessError("key '\(name)': an owner's key gives no inference, so that it has no limits of it")
         }
         guard limits.streams != 0 else { throw AccessError("key '\(name)': allow at least one stream, or revoke it") }
         guard limits.tokensPerMinute != 0 else {

@@ -18,5 +18,5 @@ package struct AccessLimits: LimitGroup {
     /// The longest id of a key's model.
     static let modelBytesMax = 256
     /// A hundred years: a longer lifetime is a typing error.
-    static let lifetimeSecondsMax: UInt64 = 100 * 365 * 86_400
+    package static let lifetimeSecondsMax: UInt64 = 100 * 365 * 86_400
 }

@@ -7,10 +7,27 @@ enum AccessRefusal {
         .unauthenticated,
         "this host asks for a key: send the metadata 'authorization: Bearer KEY' (hearth chat: HEARTH_KEY or "
             + "--key-file); its owner makes one with 'hearth key create NAME'")
+    static let ownersMissing = Status(
+        .unauthenticated,
+        "this asks for an owner's key: send the field 'Authorization: Bearer KEY'; this host's owner makes one with "
+            + "'hearth key create --owner NAME'")
     static let unknown = Status(
         .unauthenticated, "the key is not known here, or was revoked: ask the host's owner for another one")
     static let malformed = Status(
         .unauthenticated, "the metadata 'authorization' is none of ours: send it once, as 'Bearer hearth_...'")
+
+    /// Throws PERMISSION_DENIED for a consumer's key where the owner's service is asked (`isOwners`), and for an owner's
+    /// key anywhere else.
+    static func check(_ key: AccessKey, isOwners: Bool) throws(Status) {
+        guard key.isOwner != isOwners else { return }
+        throw Status(
+            .permissionDenied,
+            isOwners
+                ? "the key '\(key.name)' is a consumer's, and this asks for an owner's: this host's owner makes one with "
+                    + "'hearth key create --owner NAME'"
+                : "the key '\(key.name)' is an owner's, which is good for /hearth/v1 over HTTP only: this host's owner makes "
+                    + "one for consumers with 'hearth key create NAME'")
+    }
 
     /// Throws UNAUTHENTICATED once the key has expired.
     static func check(_ key: AccessKey, at now: Date) throws(Status) {

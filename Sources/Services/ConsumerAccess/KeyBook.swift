@@ -29,12 +29,13 @@ package struct KeyBook: Sendable {
         }
     }
 
-    /// Adds a key for this secret. Throws when the name is taken or invalid, a limit is zero, or the book is full.
+    /// Adds a key for this secret. Throws when the name is taken or invalid, a limit is zero or an owner's, or the book is full.
     package mutating func create(
-        _ name: String, secret: KeySecret, limits: KeyLimits, now: Date, lifetimeSeconds: UInt64?
+        _ name: String, isOwner: Bool = false, secret: KeySecret, limits: KeyLimits, now: Date,
+        lifetimeSeconds: UInt64?
     ) throws(AccessError) {
         let key = AccessKey(
-            name: name, sha256: SecretDigest(of: secret),
+            name: name, isOwner: isOwner, sha256: SecretDigest(of: secret),
             // Rounded to whole seconds, as the file has it.
             created: Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down)),
             expires: lifetimeSeconds.map {

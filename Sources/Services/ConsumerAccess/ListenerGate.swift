@@ -2,7 +2,8 @@ package import EventLoop
 package import GRPC
 internal import TLSSession
 
-/// Decides who may call on one listener. A key is required if the listener says so, and checked whenever one is sent.
+/// Decides who may call on one listener. A key is required if the listener says so, and checked whenever one is sent. The
+/// owner's service always asks for an owner's key, which opens nothing else.
 @IOLoop
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
@@ -10,10 +11,16 @@ package final class ListenerGate: CallGate {
     /// Without a required key every client may call, unnamed.
     package var namesCallers: Bool { requiresKey }
     private let clientSubjects: Set<String>
+    /// What paths of the owner's service begin with; nil: it is not served here.
+    private let ownersPaths: String?
 
+    /// `ownersService`: the name of the service that asks for an owner's key; nil: this listener does not serve it.
     /// `clientSubjects`: the only names of client certificates that may call; empty: all that an authority vouches for.
-    package init(_ register: ConsumerRegister, requiresKey: Bool, clientSubjects: [String] = []) {
+    package init(
+        _ register: ConsumerRegister, requiresKey: Bool, ownersService: String? = nil, clientSubjects: [String] = []
+    ) {
         self.register = register
+        ownersPaths = ownersService.map { "/\($0)/" }
         self.requiresKey = requiresKey
         self.clientSubjects = Set(clientSubjects)
     }
@@ -25,8 +32,10 @@ package final class ListenerGate: CallGate {
             let names = call.peerCertificate?.names ?? []
             guard !clientSubjects.isDisjoint(with: names) else { throw AccessRefusal.subject(names) }
         }
+        let isOwners = ownersPaths.map(call.path.hasPrefix) ?? false
         let headers = call.metadata.entries.filter { $0.key == "authorization" }
         guard let first = headers.first else {
+            if isOwners { throw AccessRefusal.ownersMissing }
             if requiresKey { throw AccessRefusal.missing }
             return nil
         }
@@ -35,6 +44,7 @@ package final class ListenerGate: CallGate {
             throw AccessRefusal.malformed
         }
         let consumer = try register.consumer(secret)
+        try AccessRefusal.check(consumer.key, isOwners: isOwners)
         try consumer.begin(call)
         return consumer
     }

@@ -176,6 +176,20 @@ extension InferenceService {
     /// The model that the owner names. Throws as for a consumer.
     package func model(named id: String) throws(Status) -> ServedModel { try resolve(id, for: nil) }
 
+    /// Has a model loaded that its owner names, and returns once it is ready. Throws as for a consumer, and
+    /// FAILED_PRECONDITION while its owner lets nothing run.
+    package func load(named id: String) async throws(Status) -> ServedModel {
+        let model = try resolve(id, for: nil)
+        guard supervisor.hold.isEmpty else {
+            throw Status(.failedPrecondition, "this agent is \(supervisor.hold.words): resume it first")
+        }
+        guard model.state != .unavailable else { throw StatusMapping.unavailable(model) }
+        let result = await withCheckedContinuation { continuation in
+            queue(of: model.id).whenReady { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
     private func resolve(_ id: String, for consumer: Consumer?) throws(Status) -> ServedModel {
         if !id.isEmpty { try consumer?.check(model: id) }
         if let model = supervisor.models[id] { return model }

@@ -44,6 +44,25 @@ struct HTTPFailureTests {
                 == #"{"error":{"message":"say \"1\"","type":"invalid_request_error","param":"n","code":null}}"#)
     }
 
+    @Test func `Hearth's own error has the status code and the status, also where no call was made`() {
+        let told = HTTPFailure(Status(.failedPrecondition, "resume it"))
+        #expect(
+            HTTPDialect.hearth.body(told).text
+                == #"{"error":{"code":400,"message":"resume it","status":"FAILED_PRECONDITION"}}"#)
+        for (statusCode, status) in [
+            (400, "INVALID_ARGUMENT"), (401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"), (404, "NOT_FOUND"),
+            (405, "UNIMPLEMENTED"), (413, "RESOURCE_EXHAUSTED"), (503, "UNAVAILABLE"), (502, "INTERNAL"),
+        ] {
+            let failure = HTTPFailure(statusCode, type: "error", "why")
+            #expect(
+                HTTPDialect.hearth.body(failure).text
+                    == #"{"error":{"code":\#(statusCode),"message":"why","status":"\#(status)"}}"#)
+        }
+        #expect(HTTPDialect(path: "/hearth/v1/status") == .hearth)
+        #expect(HTTPDialect(path: "/metrics") == .hearth)
+        #expect(HTTPDialect(path: "/hearth") == .openAI)
+    }
+
     @Test func `Anthropic's error object has the kind of the error where it has one`() {
         #expect(
             HTTPDialect.anthropic.body(.invalid("n", "why", code: "unsupported_parameter")).text

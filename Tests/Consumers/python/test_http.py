@@ -2,6 +2,7 @@
 door. Answers are echo's, whose tokens are known beforehand."""
 
 import asyncio
+import concurrent.futures
 import copy
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import anthropic
 import echo
@@ -378,26 +380,36 @@ def test_a_client_that_does_not_read_holds_the_computing(agent):
 
 
 def test_a_stream_that_failed_never_looks_finished():
+    paths = [
+        ("/v1/chat/completions", b'data: {"error":'),
+        ("/v1/messages", b"event: error\ndata: "),
+        ("/api/chat", b'\n{"error":'),
+    ]
     with HTTPAgent() as agent:
-        for path, error in [
-            ("/v1/chat/completions", b'data: {"error":'),
-            ("/v1/messages", b"event: error\ndata: "),
-            ("/api/chat", b'\n{"error":'),
-        ]:
-            ask = {"model": "echo", "messages": user(), "stream": True, "max_tokens": 1_000_000}
+        begun = threading.Barrier(len(paths) + 1)
+
+        def read(path):
+            ask = {"model": "echo", "messages": user(), "stream": True, "max_tokens": 100_000_000}
             if path == "/api/chat":
                 ask["options"] = {"num_predict": ask.pop("max_tokens")}
             body = b""
             with pytest.raises(httpx.RemoteProtocolError):
-                with httpx.stream("POST", agent.base + path, json=ask, timeout=30) as answer:
+                with httpx.stream("POST", agent.base + path, json=ask, timeout=60) as answer:
                     for piece in answer.iter_bytes():
                         if not body:
-                            os.kill(int(agent.backends()["echo"]["pid"]), signal.SIGKILL)
-                        body += piece
-            tail = body[-2_000:]
-            assert error in tail, tail
-            assert b"[DONE]" not in tail and b"message_stop" not in tail and b'"done":true' not in tail
-            agent.wait_ready("echo")
+                            begun.wait(30)
+                        body = body[-2_000:] + piece
+            return body[-2_000:]
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            ends = [pool.submit(read, path) for path, _ in paths]
+            begun.wait(30)
+            # What it runs on ends soon, and nothing takes its place.
+            (agent.backend_folder / "echo").rename(agent.folder / "away")
+            for end, (_, error) in zip(ends, paths):
+                tail = end.result(60)
+                assert error in tail, tail
+                assert b"[DONE]" not in tail and b"message_stop" not in tail and b'"done":true' not in tail
 
 
 def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):

@@ -32,11 +32,6 @@ def computed(agent):
     return sum(processor_seconds(pid)[0] for pid in backend_processes(agent))
 
 
-async def read_to_end(call):
-    while await call.read() is not grpc.aio.EOF:
-        pass
-
-
 async def health(channel):
     """Of the host, its service and its model."""
     stub = health_pb2_grpc.HealthStub(channel)
@@ -120,15 +115,19 @@ def test_requests_wait_for_the_end_of_a_pause_and_their_own_times_go_on():
 def test_the_memory_is_given_back_and_nothing_runs_before_the_resume_also_after_a_restart_of_the_agent():
     async def unload(agent):
         async with connect(agent) as channel:
-            call = rpc.InferenceStub(channel).Generate(echo.request("lost", **LONG))
-            await read_turn(call, until=lambda turn: turn.tokens >= 5)
+            request = echo.request("stands still", max_tokens=200, tokens_per_second=100, ids=True)
+            call = rpc.InferenceStub(channel).Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
             assert backend_processes(agent)
             await hearth(agent, "pause")
             assert "no backend has a process" in await hearth(agent, "pause", "--unload")
-            error = await failure(read_to_end(call))
-            assert error.code() == grpc.StatusCode.UNAVAILABLE
-            assert "the owner of this host has taken the machine back" in error.details()
             assert descendants(agent.pid) == []
+            turn = await read_turn(call, turn, until=lambda turn: turn.paused)
+            assert not turn.is_over
+            await hearth(agent, "resume")
+            echo.check(await read_turn(call, turn), request)
+            assert (turn.tokens, len(turn.paused), turn.resumed) == (200, 1, 1)
+            await hearth(agent, "pause", "--unload")
             assert agent.status()["hold"] == {"pause": "unloaded"}
 
     async def wait_and_resume(agent):
@@ -190,11 +189,12 @@ def test_a_backend_is_started_anew_after_what_it_runs_or_at_once():
             await eventually(lambda: agent.number("echo", "pid") not in (0, first), "another process")
             agent.wait_ready("echo")
             second = agent.number("echo", "pid")
-            call = stub.Generate(echo.request("lost", **LONG))
-            await read_turn(call, until=lambda turn: turn.tokens >= 5)
+            request = echo.request("stands still", max_tokens=100, tokens_per_second=100, ids=True)
+            call = stub.Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
             await hearth(agent, "restart", "echo", "--now")
-            error = await failure(read_to_end(call))
-            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            echo.check(await read_turn(call, turn), request)
+            assert turn.resumed == 1
             await eventually(lambda: agent.number("echo", "pid") not in (0, second), "another process")
             agent.wait_ready("echo")
             assert agent.number("echo", "restarts") == 0

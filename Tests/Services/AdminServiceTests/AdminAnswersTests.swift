@@ -1,9 +1,12 @@
+import ConsumerAccess
+import Foundation
 import GRPC
 import InferenceMessages
 import LaunchPlan
 import LimitDeclaration
 import SandboxPolicy
 import SeccompFilter
+import SwiftProtobuf
 import Testing
 
 @testable import AdminService
@@ -26,6 +29,42 @@ struct AdminAnswersTests {
         #expect(model.message.hasSuffix("'tiny' of echo, 'large' of llama"))
         #expect(AdminAnswers.unknown(backend: "b", known: []).message.hasSuffix("none"))
         #expect(AdminAnswers.unknown(model: "m", of: "b", known: []).message.hasSuffix("none"))
+    }
+
+    @Test func `keys come in pages, without their secrets`() throws {
+        var book = KeyBook()
+        let now = Date(timeIntervalSince1970: 1_000)
+        for name in ["a", "b", "c"] {
+            try book.create(
+                name, isOwner: name == "b", secret: .random(),
+                limits: name == "a" ? KeyLimits(streams: 2) : KeyLimits(),
+                now: now, lifetimeSeconds: name == "c" ? 60 : nil)
+        }
+        func page(_ size: UInt32, after token: String = "") throws -> Hearth_Admin_V1_ListKeysResponse {
+            try AdminAnswers.page(
+                of: book.keys,
+                .with {
+                    $0.pageSize = size
+                    $0.pageToken = token
+                }, now: now.addingTimeInterval(60))
+        }
+        let first = try page(2)
+        #expect(first.keys.map(\.name) == ["a", "b"])
+        #expect(first.keys.map(\.isOwner) == [false, true])
+        #expect(
+            first.keys[0].streams == 2 && !first.keys[0].hasTokensPerMinute && !first.keys[0].hasExpiresMilliseconds)
+        #expect(first.nextPageToken == "b" && first.count == 3)
+        let last = try page(0, after: "b")
+        #expect(last.keys.map(\.name) == ["c"])
+        #expect(last.keys[0].createdMilliseconds == 1_000_000 && last.keys[0].expiresMilliseconds == 1_060_000)
+        #expect(last.keys[0].isExpired && last.nextPageToken.isEmpty)
+        #expect(try page(3).nextPageToken.isEmpty)
+        let gone = #expect(throws: Status.self) { try page(1, after: "d") }
+        #expect(gone?.code == .invalidArgument)
+    }
+
+    @Test func `who comes by the bridge can neither end the agent nor have it serve a file or make way`() {
+        for method in ["Stop", "HandOver", "Lend"] { #expect(!BridgedAdmin.methods.contains(method)) }
     }
 
     @Test func `a limit that is not counted was not met zero times`() {

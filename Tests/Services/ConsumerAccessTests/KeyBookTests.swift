@@ -1,4 +1,5 @@
 import Foundation
+import GRPC
 import Testing
 
 @testable import ConsumerAccess
@@ -135,6 +136,29 @@ struct KeyBookTests {
             var book = KeyBook()
             #expect(throws: AccessError.self) {
                 try book.create("one", secret: .random(), limits: limits, now: now, lifetimeSeconds: nil)
+            }
+        }
+    }
+
+    @Test func `an owner's key opens what is the owner's, a consumer's all else, and neither the other's`() throws {
+        var book = KeyBook()
+        try book.create("mine", isOwner: true, secret: .random(), limits: KeyLimits(), now: now, lifetimeSeconds: 60)
+        try book.create("theirs", secret: .random(), limits: KeyLimits(), now: now, lifetimeSeconds: nil)
+        try AccessRefusal.check(book.keys[0], isOwners: true)
+        try AccessRefusal.check(book.keys[1], isOwners: false)
+        for (key, isOwners) in [(book.keys[0], false), (book.keys[1], true)] {
+            let refusal = #expect(throws: Status.self) { try AccessRefusal.check(key, isOwners: isOwners) }
+            #expect(refusal?.code == .permissionDenied)
+            #expect(refusal?.message.contains("hearth key create") == true)
+        }
+    }
+
+    @Test func `an owner's key gives no inference, so that limits of it are refused`() {
+        for limits in [KeyLimits(streams: 1), KeyLimits(tokensPerMinute: 1), KeyLimits(models: ["m"])] {
+            var book = KeyBook()
+            #expect(throws: AccessError.self) {
+                try book.create(
+                    "mine", isOwner: true, secret: .random(), limits: limits, now: now, lifetimeSeconds: nil)
             }
         }
     }

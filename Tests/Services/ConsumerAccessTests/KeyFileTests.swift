@@ -26,6 +26,22 @@ struct KeyFileTests {
         }
     }
 
+    @Test func `an owner's key stays one, and a consumer's is written as earlier versions read it`() throws {
+        try inTemporaryFolder { folder in
+            let file = KeyFile(folder: folder)
+            for isOwner in [true, false] {
+                try file.change { (book) throws(AccessError) in
+                    try book.create(
+                        "\(isOwner)", isOwner: isOwner, secret: .random(), limits: KeyLimits(), now: Date(),
+                        lifetimeSeconds: nil)
+                }
+            }
+            #expect(try file.read()?.keys.map(\.isOwner) == [true, false])
+            let text = try String(contentsOfFile: file.path, encoding: .utf8)
+            #expect(text.ranges(of: "\"owner\"").count == 1)
+        }
+    }
+
     @Test func `the first keys are made once, even when all of them were revoked`() throws {
         try inTemporaryFolder { folder in
             let file = KeyFile(folder: folder)

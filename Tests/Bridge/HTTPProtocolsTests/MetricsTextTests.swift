@@ -1,5 +1,5 @@
+import HTTPProtocols
 import InferenceMessages
-import OwnerTools
 import SwiftProtobuf
 import Testing
 
