@@ -91,6 +91,10 @@ typedef struct {
     size_t stop_token_count;
     /* State that was computed in one scope is used in no other, and none of an empty one is used again. */
     hearth_text cache_scope;
+    /* The tokens of this completion that an earlier process computed and sent; only with the capability "continue". The
+       engine goes on behind them as that process would have, and emits none of them. The kit counts them. */
+    const uint32_t *generated_tokens;
+    size_t generated_token_count;
 } hearth_request;
 
 /* The tokens of a prompt, template included, and how many of them did not have to be computed. */
@@ -360,7 +364,7 @@ int hearth_fail(hearth_fault *fault, hearth_code code, const char *format, ...) 
 
 typedef struct {
     hearth_request request;
-    hearth__buffer messages, tokens, stop_tokens;
+    hearth__buffer messages, tokens, stop_tokens, generated_tokens;
     bool has_prompt, has_stops, has_seed;
 } hearth__draft;
 
@@ -466,6 +470,8 @@ static const hearth_request *hearth__end_draft(hearth__draft *draft) {
     request->token_count = draft->tokens.count / sizeof *request->tokens;
     request->stop_tokens = (const uint32_t *)(void *)draft->stop_tokens.bytes;
     request->stop_token_count = draft->stop_tokens.count / sizeof *request->stop_tokens;
+    request->generated_tokens = (const uint32_t *)(void *)draft->generated_tokens.bytes;
+    request->generated_token_count = draft->generated_tokens.count / sizeof *request->generated_tokens;
     if (!draft->has_seed) {
         /* Different for each request and each process: the time, and where the draft lies. */
         struct timespec now;
@@ -479,6 +485,7 @@ static void hearth__free_draft(hearth__draft *draft) {
     free(draft->messages.bytes);
     free(draft->tokens.bytes);
     free(draft->stop_tokens.bytes);
+    free(draft->generated_tokens.bytes);
 }
 
 /* --- Endings */
@@ -602,6 +609,12 @@ static void hearth__load(hearth_step *state, hearth__reader reader) {
     hearth__send(state, 3, &state->scratch);
 }
 
+static bool hearth__has(const hearth_engine *engine, const char *capability) {
+    for (const char *const *name = engine->capabilities; name && *name; name++)
+        if (!strcmp(*name, capability)) return true;
+    return false;
+}
+
 static hearth__sequence *hearth__known(hearth_step *state, uint64_t number) {
     return number < state->model.max_sequences ? &state->sequences[number] : NULL;
 }
@@ -617,6 +630,7 @@ static void hearth__start(hearth_step *state, hearth__reader reader) {
         case 2: credit = (uint32_t)field.value; break;
         case 3: hearth__read_request(&draft, field.content); break;
         case 4: draft.request.cache_scope = hearth__text(&field); break;
+        case 5: hearth__read_ids(&draft.generated_tokens, &field); break;
         }
     }
     hearth__sequence *sequence = hearth__known(state, number);
@@ -627,8 +641,22 @@ static void hearth__start(hearth_step *state, hearth__reader reader) {
     hearth_prompt prompt = {0, 0};
     int failed = 0;
     if (!draft.has_prompt) failed = hearth_fail(&fault, HEARTH_INVALID_ARGUMENT, "the request has no prompt");
+    size_t generated = request->generated_token_count;
+    if (!failed && generated && !hearth__has(state->engine, "continue"))
+        failed = hearth_fail(&fault, HEARTH_UNSUPPORTED,
+                             "%s does not go on with a completion that an earlier process began; begin anew",
+                             state->engine->name);
+    if (!failed && generated && generated >= request->max_tokens)
+        failed = hearth_fail(&fault, HEARTH_INVALID_ARGUMENT,
+                             "generated_token_ids has %zu tokens of at most %u, stopping.max_tokens; nothing is left to "
+                             "compute", generated, request->max_tokens);
     if (!failed) failed = state->engine->start(state->engine->self, number, request, &prompt, &fault);
-    if (!failed && prompt.total >= context) {
+    if (!failed && generated && prompt.total < context && generated >= context - prompt.total) {
+        state->engine->end(state->engine->self, number);
+        failed = hearth_fail(&fault, HEARTH_CONTEXT_OVERFLOW,
+                             "the prompt has %u tokens, %zu were generated, and the context has %u; shorten the prompt, or "
+                             "ask for fewer tokens", prompt.total, generated, context);
+    } else if (!failed && prompt.total >= context) {
         state->engine->end(state->engine->self, number);
         failed = hearth_fail(&fault, HEARTH_CONTEXT_OVERFLOW,
                              "the prompt has %u tokens and the context %u, of which one is for the completion; shorten "
@@ -638,7 +666,7 @@ static void hearth__start(hearth_step *state, hearth__reader reader) {
     sequence->ended = false;
     sequence->has_stops = draft.has_stops;
     sequence->credit = credit;
-    sequence->sent = 0;
+    sequence->sent = (uint32_t)generated;
     sequence->prompt = prompt;
     state->running++;
     if (failed) {

@@ -39,13 +39,23 @@ static int load(void *self, const hearth_load_request *request, hearth_model *lo
     return 0;
 }
 
+/* SplitMix64: draw number n has this state, whatever was drawn before. */
+static const uint64_t STRIDE = 0x9e3779b97f4a7c15;
+
 static int start(void *self, uint32_t sequence, const hearth_request *request, hearth_prompt *prompt,
                  hearth_fault *fault) {
     (void)self;
     if (request->kind != HEARTH_PROMPT_TEXT) return hearth_fail(fault, HEARTH_UNSUPPORTED, "letters takes text only");
     prompt->total = (uint32_t)request->text.count;
     model.sequences[sequence].last = (uint8_t)request->text.bytes[request->text.count - 1];
-    model.sequences[sequence].random = request->seed;
+    model.sequences[sequence].random = request->seed + request->generated_token_count * STRIDE;
+    for (size_t place = 0; place < request->generated_token_count; place++) {
+        uint32_t token = request->generated_tokens[place];
+        uint8_t last = model.sequences[sequence].last;
+        if (token > UINT8_MAX || !model.followers[last][token])
+            return hearth_fail(fault, HEARTH_INVALID_ARGUMENT, "letters writes no %u behind %u", token, last);
+        model.sequences[sequence].last = (uint8_t)token;
+    }
     return 0;
 }
 
@@ -54,9 +64,8 @@ static void end(void *self, uint32_t sequence) {
     (void)sequence;
 }
 
-/* SplitMix64. */
 static uint64_t draw(uint64_t *state) {
-    uint64_t bits = *state += 0x9e3779b97f4a7c15;
+    uint64_t bits = *state += STRIDE;
     bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
     bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
     return bits ^ bits >> 31;
@@ -81,7 +90,8 @@ static int step(void *self, hearth_step *step, hearth_fault *fault) {
 }
 
 int main(void) {
+    static const char *const capabilities[] = {"continue", NULL};
     const hearth_engine engine = {
-        .name = "letters", .version = "1", .load = load, .start = start, .end = end, .step = step};
+        .name = "letters", .version = "1", .capabilities = capabilities, .load = load, .start = start, .end = end, .step = step};
     return hearth_run(&engine);
 }

@@ -62,7 +62,8 @@ class Engine:
 
     name = "engine"  # 1 to 64 letters, digits, '.', '_' and '-'.
     version = "1"
-    capabilities = ()  # Beyond completions of texts; see Hello in backend.proto. "count_tokens" has a method here.
+    # Beyond completions of texts; see Hello in backend.proto. "count_tokens" has a method here, "continue" an argument.
+    capabilities = ()
 
     def load(self, load, progress):
         """Loads the model that `load` (hearth.backend.v1.Load) names, and returns a Model, which may not offer more than
@@ -70,11 +71,14 @@ class Engine:
         progress with a fraction from 0 to 1, as often as it likes."""
         raise NotImplementedError
 
-    def start(self, sequence, request, scope):
+    def start(self, sequence, request, scope, generated=()):
         """Begins a sequence, a number below max_sequences that is free, with a hearth.v1.GenerateRequest, and returns how
         many tokens its prompt has: a number, or a pair of all and of those that came from a cache. Only state that was
         computed for the same scope may be used again, and none where it is empty. Raise a Fault to refuse it. Leave the
-        computing to `step`."""
+        computing to `step`.
+
+        `generated` is given only where capabilities has "continue": the tokens of this completion that an earlier process
+        computed and sent. Go on behind them as that process would have, and emit none of them; the kit counts them."""
         raise NotImplementedError
 
     def step(self, step):
@@ -92,9 +96,9 @@ class Engine:
 class _Sequence:
     """A sequence that runs."""
 
-    def __init__(self, request, credit, prompt, cached, context_tokens):
+    def __init__(self, request, credit, prompt, cached, generated, context_tokens):
         self.credit = credit
-        self.sent = 0
+        self.sent = generated
         self.is_cancelled = False
         self.finish = None
         self.prompt, self.cached = prompt, cached
@@ -356,27 +360,49 @@ class _Kit:
         self.socket.send(loaded=loaded)
 
     def take_start(self, start):
+        generated = list(start.generated_token_ids)
         try:
-            prompt = self.engine.start(start.sequence, start.request, bytes(start.cache_scope))
+            self.check_generated(start.request.stopping, len(generated))
+            arguments = (generated,) if generated else ()
+            prompt = self.engine.start(start.sequence, start.request, bytes(start.cache_scope), *arguments)
         except Fault as fault:
             return self.send_finish(start.sequence, messages.Finish(fault=fault.message))
         prompt, cached = prompt if isinstance(prompt, tuple) else (prompt, 0)
         context = self.model.context_tokens
-        if prompt >= context:
+        if prompt + len(generated) >= context:
             self.engine.end(start.sequence)
-            fault = Fault(
-                CONTEXT_OVERFLOW,
+            sentence = (
                 f"the prompt has {prompt} tokens and the context {context}, of which one is for the completion;"
-                " shorten the prompt",
+                " shorten the prompt"
             )
+            if prompt < context:
+                sentence = (
+                    f"the prompt has {prompt} tokens, {len(generated)} were generated, and the context has {context};"
+                    " shorten the prompt, or ask for fewer tokens"
+                )
+            fault = Fault(CONTEXT_OVERFLOW, sentence)
             return self.send_finish(
                 start.sequence, messages.Finish(fault=fault.message, prompt_tokens=prompt)
             )
-        each = _Sequence(start.request, start.credit, prompt, cached, context)
+        each = _Sequence(start.request, start.credit, prompt, cached, len(generated), context)
         with self.changed:
             self.running[start.sequence] = each
         if each.tokens_max <= 0:
             self.finish(start.sequence, messages.Finish(reason=LENGTH))
+
+    def check_generated(self, stopping, count):
+        """Raises a Fault where nothing goes on behind so many tokens of an earlier process."""
+        if count and "continue" not in self.engine.capabilities:
+            raise Fault(
+                UNSUPPORTED,
+                f"{self.engine.name} does not go on with a completion that an earlier process began; begin anew",
+            )
+        if count and stopping.HasField("max_tokens") and count >= stopping.max_tokens:
+            raise Fault(
+                INVALID_ARGUMENT,
+                f"generated_token_ids has {count} tokens of at most {stopping.max_tokens}, stopping.max_tokens; nothing"
+                " is left to compute",
+            )
 
     def take_credit(self, credit):
         # One for a sequence that has ended crossed its end on the way.

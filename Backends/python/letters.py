@@ -20,7 +20,7 @@ SENTENCE = b"the fire warms the house, and the house keeps the fire. "
 class Letters(hearth_backend.Engine):
     name = "letters"
     version = "1"
-    capabilities = ["count_tokens"]
+    capabilities = ["count_tokens", "continue"]
 
     def load(self, load, progress):
         text = SENTENCE
@@ -30,6 +30,7 @@ class Letters(hearth_backend.Engine):
         self.followers = [[0] * 256 for _ in range(256)]
         for one, other in zip(text, text[1:]):
             self.followers[one][other] += 1
+        self.counts = [sum(row) for row in self.followers]
         if numpy:
             self.sums = numpy.cumsum(numpy.array(self.followers), axis=1)
         self.sequences = {}
@@ -40,10 +41,16 @@ class Letters(hearth_backend.Engine):
             raise hearth_backend.Fault(hearth_backend.UNSUPPORTED, "letters takes text only")
         return len(request.text.encode())
 
-    def start(self, sequence, request, scope):
+    def start(self, sequence, request, scope, generated=()):
         count = self.count_tokens(request)
-        seed = request.sampling.seed if request.sampling.HasField("seed") else None
-        self.sequences[sequence] = [request.text.encode()[-1], random.Random(seed)]
+        chance = random.Random(request.sampling.seed if request.sampling.HasField("seed") else None)
+        last = request.text.encode()[-1]
+        for letter in generated:  # Each was drawn, by a process that has ended.
+            if letter > 255 or not self.followers[last][letter]:
+                raise hearth_backend.Fault(hearth_backend.INVALID_ARGUMENT, f"letters writes no {letter} behind {last}")
+            chance.randrange(self.counts[last])
+            last = letter
+        self.sequences[sequence] = [last, chance]
         return count
 
     def end(self, sequence):
@@ -52,7 +59,7 @@ class Letters(hearth_backend.Engine):
     def step(self, step):
         # What has a follower, and the number of the one that is drawn.
         running = [(number, self.sequences[number]) for number in step.sequences]
-        sums = [sum(self.followers[last]) for _, (last, _) in running]
+        sums = [self.counts[last] for _, (last, _) in running]
         drawn = [chance.randrange(most) if most else 0 for (_, (_, chance)), most in zip(running, sums)]
         if numpy:
             rows = self.sums[[last for _, (last, _) in running]]

@@ -9,7 +9,7 @@ struct EchoEngine: Engine {
     static let version = "1.0.0"
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .reasoning, .adapters, .draftLookup, .logitBias, .minTokens,
-        .logprobs, .parts, .tools, .grammar, .embed, .rerank,
+        .logprobs, .parts, .tools, .grammar, .embed, .rerank, .continues,
     ]
 
     static let contextTokensMax = 1_048_576

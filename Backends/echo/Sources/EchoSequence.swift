@@ -36,6 +36,8 @@ struct EchoSequence {
     /// The completion's length, and how it then ends.
     private let count: UInt64
     private let ending: Ending
+    /// The tokens that an earlier process sent.
+    private let sent: UInt64
     private var index: UInt64 = 0
     private var due: UInt64
 
@@ -68,7 +70,8 @@ struct EchoSequence {
         logprobs = request.logprobs
         if case .messages = request.prompt, !isHeld { reasoningTokens = options.reasoning } else { reasoningTokens = 0 }
         callParts = EchoCalls(request, prompt).parts
-        due = Backend.nowNanoseconds + options.delayMilliseconds * 1_000_000
+        sent = UInt64(request.generatedTokenIDs.count)
+        due = Backend.nowNanoseconds + (sent == 0 ? options.delayMilliseconds * 1_000_000 : 0)
         // The smallest of these limits ends it; when the turn ends at the same token as another, the reason is LENGTH.
         let room = UInt64(contextTokens - prompt.words.count)
         let longest = min(request.stopping.maxTokens.map { UInt64($0) } ?? room, room)
@@ -92,6 +95,20 @@ struct EchoSequence {
             (count, ending) = (max(turn, least), .endOfTurn)
         } else {
             (count, ending) = (longest, .length)
+        }
+        try goOn(behind: request.generatedTokenIDs)
+    }
+
+    /// Takes over the tokens that an earlier process sent: those that this one would have sent.
+    private mutating func goOn(behind ids: [UInt32]) throws(EngineFault) {
+        for id in ids {
+            guard index < count, id == nextID else {
+                throw EngineFault(
+                    .invalidArgument,
+                    "generated_token_ids[\(index)] is \(id), and echo's completion has "
+                        + (index < count ? "\(nextID) there" : "\(count) tokens") + "; begin anew")
+            }
+            index += 1
         }
     }
 
@@ -134,13 +151,15 @@ struct EchoSequence {
 
     /// Carries out a scripted event that is due before the next token.
     private func misbehave(_ sequence: Int, in step: inout Step) -> Progress? {
-        if options.crashAt == index { abort() }
-        if options.hangAt == index { while true { poll(nil, 0, -1) } }
-        if options.silentAt == index { return .silent }
         if let code = options.fault, options.faultAt == index {
             step.fail(sequence, EngineFault(code, "the option fault asked for this"), prompt: prompt)
             return .over
         }
+        // What ended the earlier process has happened.
+        if sent > 0, index == sent { return nil }
+        if options.crashAt == index { abort() }
+        if options.hangAt == index { while true { poll(nil, 0, -1) } }
+        if options.silentAt == index { return .silent }
         if options.malformedAt == index { step.sendRaw(options.malformation.bytes) }
         return nil
     }

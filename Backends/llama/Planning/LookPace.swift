@@ -1,28 +1,24 @@
 /// When the answer of a sequence is looked at to tell its parts apart. A look takes time in proportion to the whole
-/// answer, so that looking at every token of a long one would cost more than computing them.
+/// answer, so that looking at every token of a long one would cost more than computing them. It depends on the answer
+/// alone, and on no time: a process that goes on with an answer has to know what of it was sent.
 public struct LookPace: Equatable, Sendable {
-    /// Looks take at most a twentieth of the time.
-    static let costShare: UInt64 = 20
+    /// What waits is at most this part of what was looked at: for 40 ns a byte, a look at every byte that comes costs
+    /// no more than 0.1 ms.
+    static let waitingShare = 2_048
     /// At most so much waits for a look, because it has to fit with the tokens that follow.
     static let unseenBytesMax = 256
 
+    private var seenBytes = 0
     private var unseenBytes = 0
-    /// When the last look ended, and how long it took.
-    private var looked: UInt64 = 0
-    private var took: UInt64 = 0
 
     public init() {}
 
-    /// Text has come; returns whether to look now.
-    public mutating func came(bytes: Int, atNanoseconds now: UInt64) -> Bool {
+    /// Text has come; returns whether to look at it now.
+    public mutating func came(bytes: Int) -> Bool {
         unseenBytes += bytes
-        return unseenBytes >= Self.unseenBytesMax || (now &- looked) / Self.costShare >= took
-    }
-
-    /// A look has ended.
-    public mutating func looked(fromNanoseconds began: UInt64, toNanoseconds ended: UInt64) {
+        guard unseenBytes >= min(seenBytes / Self.waitingShare, Self.unseenBytesMax) else { return false }
+        seenBytes += unseenBytes
         unseenBytes = 0
-        looked = ended
-        took = ended &- began
+        return true
     }
 }

@@ -22,11 +22,27 @@ struct hearth_llama_answer {
     std::vector<hearth_llama_call_piece> calls;
 };
 
+namespace hearth {
+
+/// What the random draws for a token depend on, beside what is drawn: nothing else, so that another process goes on with a
+/// completion as the one that began it would.
+struct Draws {
+    uint32_t seed = 0;
+    /// The tokens of the completion so far.
+    uint64_t chosen = 0;
+    /// How often the next one was drawn: twice where its form refused the first.
+    uint32_t tries = 0;
+};
+
+}  // namespace hearth
+
 struct hearth_llama_sampler {
     std::unique_ptr<llama_sampler, hearth::SamplerDeleter> chain;
     /// The tokens that are not chosen as the next `heldBack` ones.
     std::vector<llama_token> ends;
     uint32_t heldBack = 0;
+    /// Where its random draws stand.
+    hearth::Draws draws;
     /// What the text is held to; null: it is free.
     std::unique_ptr<hearth::TextHold> hold;
 

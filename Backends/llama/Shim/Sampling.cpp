@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <string_view>
 
 using hearth::clearError;
@@ -94,6 +95,43 @@ llama_sampler *newImpossibleDropper() {
     return llama_sampler_init(&interface, nullptr);
 }
 
+/// A sampler of the library that draws at random. It is made anew for each draw: one of the library's goes on with one
+/// generator, and nobody who knows the tokens alone knows how often that was asked.
+struct Drawing {
+    std::function<llama_sampler *(uint32_t seed)> make;
+    const hearth::Draws &draws;
+    /// Tells the draws of one token apart.
+    uint32_t kind;
+
+    /// The seed of the next draw: SplitMix64's output for a state of all that it depends on.
+    uint32_t seed() const {
+        const auto mix = [](uint64_t bits) {
+            bits += 0x9e3779b97f4a7c15;
+            bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
+            bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
+            return bits ^ bits >> 31;
+        };
+        const uint64_t what = uint64_t(draws.seed) << 32 | uint64_t(draws.tries) << 8 | kind;
+        // The library takes the highest number for "any".
+        return std::min(uint32_t(mix(mix(what) + draws.chosen) >> 32), UINT32_MAX - 1);
+    }
+};
+
+llama_sampler *newDrawing(Drawing drawing) {
+    static llama_sampler_i interface = [] {
+        llama_sampler_i functions{};
+        functions.name = [](const llama_sampler *) { return "draw"; };
+        functions.apply = [](llama_sampler *self, llama_token_data_array *candidates) {
+            const auto &drawing = *static_cast<const Drawing *>(self->ctx);
+            const std::unique_ptr<llama_sampler, hearth::SamplerDeleter> once(drawing.make(drawing.seed()));
+            llama_sampler_apply(once.get(), candidates);
+        };
+        functions.free = [](llama_sampler *self) { delete static_cast<Drawing *>(self->ctx); };
+        return functions;
+    }();
+    return llama_sampler_init(&interface, new Drawing(std::move(drawing)));
+}
+
 }  // namespace
 
 hearth_llama_sampler *hearth_llama_sampler_new(hearth_llama *llama, hearth_llama_sampling sampling,
@@ -146,12 +184,16 @@ hearth_llama_sampler *hearth_llama_sampler_new(hearth_llama *llama, hearth_llama
         }
         llama_sampler_chain_add(chain, llama_sampler_init_top_p(sampling.top_p, 1));
         llama_sampler_chain_add(chain, llama_sampler_init_min_p(sampling.min_p, 1));
+        // It lies where the sampler does, as long as the chain.
+        sampler->draws.seed = sampling.seed;
         if (sampling.xtc_probability > 0) {
-            llama_sampler_chain_add(
-                chain, llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, 1, sampling.seed));
+            const auto xtc = [sampling](uint32_t seed) {
+                return llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, 1, seed);
+            };
+            llama_sampler_chain_add(chain, newDrawing({xtc, sampler->draws, 1}));
         }
         llama_sampler_chain_add(chain, llama_sampler_init_temp(sampling.temperature));
-        llama_sampler_chain_add(chain, llama_sampler_init_dist(sampling.seed));
+        llama_sampler_chain_add(chain, newDrawing({llama_sampler_init_dist, sampler->draws, 0}));
         return sampler.release();
     });
 }
@@ -234,9 +276,10 @@ int32_t takeLogits(hearth_llama &llama, const hearth_llama_sampler &sampler, con
 }
 
 /// Chooses among the candidates; a token or HEARTH_LLAMA_FAILED.
-int32_t choose(hearth_llama &llama, const hearth_llama_sampler &sampler) {
+int32_t choose(hearth_llama &llama, hearth_llama_sampler &sampler) {
     llama_token_data_array choice{llama.candidates.data(), llama.candidates.size(), -1, false};
     llama_sampler_apply(sampler.chain.get(), &choice);
+    sampler.draws.tries++;
     if (choice.selected < 0 || size_t(choice.selected) >= choice.size) return HEARTH_LLAMA_FAILED;
     return choice.data[choice.selected].id;
 }
@@ -260,6 +303,16 @@ void lookForCall(const llama_vocab *vocabulary, hearth_llama_sampler &sampler, l
     }
 }
 
+/// The token was chosen, and what it is held to allows it.
+void take(const llama_vocab *vocabulary, hearth_llama_sampler &sampler, llama_token token) {
+    if (sampler.hold) sampler.hold->accept(token);
+    if (sampler.later) lookForCall(vocabulary, sampler, token);
+    if (sampler.heldBack > 0) sampler.heldBack--;
+    llama_sampler_accept(sampler.chain.get(), token);
+    sampler.draws.chosen++;
+    sampler.draws.tries = 0;
+}
+
 }  // namespace
 
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index) {
@@ -280,11 +333,16 @@ int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, 
             if (token < 0) return token;
             if (!hold->allows(token)) return HEARTH_LLAMA_FAILED;
         }
-        if (hold) hold->accept(token);
-        if (sampler->later) lookForCall(llama->vocabulary(), *sampler, token);
-        if (sampler->heldBack > 0) sampler->heldBack--;
-        llama_sampler_accept(sampler->chain.get(), token);
+        take(llama->vocabulary(), *sampler, token);
         return token;
+    });
+}
+
+int32_t hearth_llama_take(const hearth_llama *llama, hearth_llama_sampler *sampler, int32_t token) {
+    return guardedHold([&]() -> int32_t {
+        if (sampler->hold && !sampler->hold->allows(token)) return HEARTH_LLAMA_GRAMMAR_UNFIT;
+        take(llama->vocabulary(), *sampler, token);
+        return 0;
     });
 }
 

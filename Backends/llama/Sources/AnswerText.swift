@@ -119,12 +119,11 @@ final class AnswerText {
         guard let parser else { return text.append(contentsOf: bytes) }
         guard !bytes.isEmpty else { return }
         hearth_llama_answer_append(parser.pointer, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count)
-        if pace.came(bytes: bytes.count, atNanoseconds: Backend.nowNanoseconds) { look(isWhole: false) }
+        if pace.came(bytes: bytes.count) { look(isWhole: false) }
     }
 
     private func look(isWhole: Bool) {
         guard let parser else { return }
-        let began = Backend.nowNanoseconds
         let parts = hearth_llama_answer_look(parser.pointer, isWhole)
         reasoning.append(contentsOf: parts.reasoning.buffer)
         text.append(contentsOf: parts.text.buffer)
@@ -138,7 +137,6 @@ final class AnswerText {
                 arguments: Array(piece.arguments.buffer))
             if let part { calls.append(part) }
         }
-        pace.looked(fromNanoseconds: began, toNanoseconds: Backend.nowNanoseconds)
     }
 }
 

@@ -15,6 +15,9 @@ enum Limits {
     static let embeddingTextBytesMax = 64 << 10
     /// The most tokens that a template adds to a conversation that is to be cut.
     static let templateTokensMax = 65_536
+    /// So many tokens of an earlier process are computed one by one, as that process did, which takes as long as it took;
+    /// more are computed as a prompt is.
+    static let catchUpTokensMax = 128
     /// llama.cpp has no more sequences in one context.
     static let sequencesMax = 256
     /// Tokens of one decode step; at least as many as sequences.

@@ -51,7 +51,7 @@ extension LlamaEngine {
         _ index: Int, _ source: DraftSource, _ step: borrowing Step, worth: Double
     ) -> Int {
         let number = planned[index].sequence
-        guard let sequence = sequences[number] else { return 0 }
+        guard let sequence = sequences[number], sequence.uncomputed == 1 else { return 0 }
         let room = min(step.credit(of: number), sequence.tokensMax - sequence.tokens.count) - 1
         let wanted = sequences[number]?.draftLengths[source, default: DraftLength()].tokens(worth: worth) ?? 0
         return min(wanted, room, DraftLength.tokensMax / planned.count)

@@ -130,10 +130,10 @@ extension LlamaEngine {
         var prompts: [PromptShares.Prompt] = []
         for number in runnable {
             guard let sequence = sequences[number], sequence.beginning == nil else { continue }
-            if sequence.uncomputed == 1 {
+            if sequence.computesSingly {
                 planned.append(Planned(sequence: number, tokens: 1))
             } else {
-                let end = min(awaited[sequence.cache] ?? .max, sequence.tokens.count)
+                let end = min(awaited[sequence.cache] ?? .max, sequence.together)
                 prompts.append(
                     PromptShares.Prompt(
                         sequence: number, arrival: sequence.arrival, tokens: max(1, end - sequence.computed)))
@@ -227,6 +227,7 @@ extension LlamaEngine {
     /// behind them is forgotten.
     private mutating func advance(_ share: Planned, _ model: LlamaModel, _ step: inout Step) {
         let number = share.sequence
+        guard hear(number, model, &step) else { return }
         guard let sequence = sequences[number] else { return }
         if !share.draft.isEmpty { step.noteDraft(number, tokens: share.draft.count, accepted: 0) }
         var accepted = 0
@@ -242,6 +243,42 @@ extension LlamaEngine {
             sequences[number]?.computed = 0
         }
         noteDraftLength(share, accepted: accepted)
+    }
+
+    /// Tells the sampler and the answer of the tokens that an earlier process has sent, so that both go on where those of that
+    /// process stood; what they make of them was sent. Returns whether the sequence goes on.
+    private mutating func hear(_ number: Int, _ model: LlamaModel, _ step: inout Step) -> Bool {
+        guard let sequence = sequences[number] else { return false }
+        guard sequence.unheard > 0 else { return true }
+        let attend = step.attend
+        for token in sequence.tokens.suffix(sequence.unheard) {
+            switch model.take(token, by: sequence.sampler) {
+            case .taken: break
+            case .unfit:
+                fail(
+                    number, .invalidArgument,
+                    "generated_token_ids are not such as format, or the calls of tools, allow; begin anew", &step)
+                return false
+            case .exceeds:
+                fail(number, .invalidArgument, LlamaModel.exceeds, &step)
+                return false
+            case .failed:
+                fail(number, .internal, "no token could be taken; the backend's log says why", &step)
+                return false
+            }
+            if let answer = sequence.answer {
+                model.withPiece(of: token, in: answer.parserPointer) { answer.append($0) }
+                answer.take(bytesMax: ContractLimits.tokenTextBytesMax) { _, _, _ in }
+            }
+            // A long text that is held to a form takes a while.
+            attend()
+        }
+        sequences[number]?.unheard = 0
+        if let ending = sequence.answer?.ending ?? (sequence.isOver ? .endOfTurn : nil) {
+            finish(number, ending, &step)
+            return false
+        }
+        return true
     }
 
     /// Chooses a sequence's next token and emits it, or ends the sequence. Returns whether the token is the expected one,
@@ -294,7 +331,7 @@ extension LlamaEngine {
             finish(number, ending, &step)
             return false
         }
-        if sequence.isHeld, sequence.sampler.isOver {
+        if sequence.isOver {
             finish(number, .endOfTurn, &step)
             return false
         }

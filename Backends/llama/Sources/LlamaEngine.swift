@@ -10,7 +10,7 @@ struct LlamaEngine: Engine {
     static let capabilities: [Capability] = [
         .chat, .countTokens, .tokenize, .splitWeights, .chatTemplate, .inspect, .reasoning, .stopStrings, .adapters,
         .draftLookup, .draftModel, .samplers, .logitBias, .minTokens, .logprobs, .parts, .tools, .grammar, .embed,
-        .rerank,
+        .rerank, .continues,
     ]
 
     var model: LlamaModel?
@@ -149,6 +149,7 @@ struct LlamaEngine: Engine {
             throw EngineFault(.invalidArgument, "the prompt has no tokens; say something")
         }
         guard prompt.count < contextTokens else { throw overflow("\(prompt.count)") }
+        let generated = try generated(of: request, behind: prompt.count, model)
         try checkBiases(request.sampling.logitBias, model)
         guard let sampler = model.sampler(request, prompt: prompt, contextTokens: contextTokens) else {
             throw EngineFault(.overloaded, "there is no memory for another sequence; try again later")
@@ -160,20 +161,45 @@ struct LlamaEngine: Engine {
         let adapters = try adapterSet(of: request)
         let scope = adapters.scope(within: request.cacheScope)
         guard sequences.indices.contains(sequence), sequences[sequence] == nil,
-            let taken = caches.take(for: prompt, scope: scope)
+            let taken = caches.take(for: prompt + generated, scope: scope)
         else { throw EngineFault(.internal, "the sequence \(sequence) is not free") }
         let (held, beginning) = reuse(taken)
         let room = contextTokens - prompt.count
         arrivals &+= 1
         sequences[sequence] = Sequence(
-            number: sequence, cache: taken.cache, scope: scope, adapters: adapters, arrival: arrivals, tokens: prompt,
-            computed: held, promptTokens: PromptTokens(total: prompt.count, cached: held),
+            number: sequence, cache: taken.cache, scope: scope, adapters: adapters, arrival: arrivals,
+            tokens: prompt + generated, unheard: generated.count,
+            computed: held, promptTokens: PromptTokens(total: prompt.count, cached: min(held, prompt.count)),
             tokensMax: prompt.count + max(1, min(room, Int(request.stopping.maxTokens ?? .max))),
             stopTokenIDs: request.stopping.stopTokenIDs, ignoresEndOfTurn: request.stopping.ignoresEndOfTurn,
             sampler: sampler, isHeld: request.grammar != nil || holdsCalls, logprobs: request.logprobs,
             answer: AnswerText(request.stopping, parser, callsOnce: request.tools?.parallelCalls == false),
             beginning: beginning,
             shared: taken.source?.isInUse == false ? held : 0)
+    }
+
+    /// The tokens of the completion that an earlier process computed, behind so many of the prompt.
+    private func generated(
+        of request: GenerateRequest, behind prompt: Int, _ model: LlamaModel
+    ) throws(EngineFault) -> [Int32] {
+        let ids = request.generatedTokenIDs
+        if let index = ids.firstIndex(where: { $0 >= model.facts.vocabulary }) {
+            throw EngineFault(
+                .invalidArgument,
+                """
+                generated_token_ids[\(index)] is \(ids[index]); allowed: a token of "\(modelID)", 0 to \
+                \(model.facts.vocabulary - 1)
+                """)
+        }
+        guard prompt + ids.count < contextTokens else {
+            throw EngineFault(
+                .contextOverflow,
+                """
+                the prompt has \(prompt) tokens, \(ids.count) were generated, and the context of "\(modelID)" holds \
+                \(contextTokens); shorten the prompt, or ask for fewer tokens
+                """)
+        }
+        return ids.map(Int32.init)
     }
 
     private func checkBiases(_ biases: [Sampling.LogitBias], _ model: LlamaModel) throws(EngineFault) {

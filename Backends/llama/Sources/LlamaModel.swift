@@ -355,6 +355,26 @@ final class LlamaModel: @unchecked Sendable {
         }
     }
 
+    /// Whether a sampler could take over a token.
+    enum Taken: Equatable {
+        case taken
+        /// What its text is held to does not allow it.
+        case unfit
+        /// The format takes more work or memory than a token may cost.
+        case exceeds
+        case failed
+    }
+
+    /// Lets a sampler go on behind a token that another one, in the same place, has chosen.
+    func take(_ token: Int32, by sampler: TokenSampler) -> Taken {
+        switch hearth_llama_take(llama, sampler.pointer, token) {
+        case 0: .taken
+        case Int32(HEARTH_LLAMA_GRAMMAR_UNFIT): .unfit
+        case Int32(HEARTH_LLAMA_GRAMMAR_EXCEEDS): .exceeds
+        default: .failed
+        }
+    }
+
     /// Holds what a sampler chooses from here on to a grammar; `given` is the part of the text that stands before.
     func hold(_ sampler: TokenSampler, to grammar: String, given: String) throws(EngineFault) {
         var given = given

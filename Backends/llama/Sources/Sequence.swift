@@ -13,6 +13,8 @@ struct Sequence {
     let arrival: UInt64
     /// Prompt and completion; all but the last token of a completion are computed before the next is chosen.
     var tokens: [Int32]
+    /// The tokens at its end that an earlier process has sent, as long as the sampler and the answer do not know them.
+    var unheard = 0
     /// The number of `tokens` that the cache holds.
     var computed: Int
     private(set) var promptTokens: PromptTokens
@@ -42,12 +44,24 @@ struct Sequence {
     /// Tokens that must be computed before the next can be chosen: 1 while it generates, more while its prompt is new.
     var uncomputed: Int { tokens.count - computed }
 
+    /// Whether its tokens from here on are computed one by one: those that an earlier process has sent, too, where they are few,
+    /// as that process did. Together they would be added up in another order, and not go on to the same numbers.
+    var computesSingly: Bool { uncomputed == 1 || isCatchingUp && computed >= promptTokens.total }
+
+    /// The tokens that may be computed together, from the first on.
+    var together: Int { isCatchingUp ? promptTokens.total : tokens.count }
+
+    private var isCatchingUp: Bool { (1...Limits.catchUpTokensMax).contains(unheard) }
+
+    /// Whether it is held to a form, whole, and nothing can follow.
+    var isOver: Bool { isHeld && sampler.isOver }
+
     /// Its cache now holds so many tokens of its prompt, which another sequence computed.
     mutating func take(_ tokens: Int) {
         beginning = nil
         computed = tokens
         shared = tokens
-        promptTokens.cached = tokens
+        promptTokens.cached = min(tokens, promptTokens.total)
     }
 
     /// Its cells go to others; all its tokens are computed again once it has room.

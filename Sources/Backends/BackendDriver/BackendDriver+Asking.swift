@@ -8,11 +8,17 @@ extension BackendDriver {
         try say(.welcome(.inRevision(1)))
     }
 
-    /// Starts a sequence with an encoded `GenerateRequest`.
+    /// Starts a sequence with an encoded `GenerateRequest`, behind tokens that an earlier process has sent.
     package func start(
-        _ sequence: UInt32, _ request: [UInt8], credit: UInt32 = 1_000_000, scope: [UInt8] = []
+        _ sequence: UInt32, _ request: [UInt8], credit: UInt32 = 1_000_000, scope: [UInt8] = [],
+        behind tokens: [UInt32] = []
     ) throws {
-        try say(.start(Start(sequence: sequence, credit: credit, request: request, cacheScope: scope)))
+        let continuation = tokens.isEmpty ? nil : Continuation(tokenIDs: tokens)
+        try say(
+            .start(
+                Start(
+                    sequence: sequence, credit: credit, request: request, cacheScope: scope,
+                    continuation: continuation)))
     }
 
     /// Waits until a sequence has finished; all that came for it.

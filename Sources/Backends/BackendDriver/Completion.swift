@@ -33,6 +33,18 @@ package struct Completion: Equatable, Sendable {
         return nil
     }
 
+    /// What came behind another one, which is its beginning.
+    package func behind(_ beginning: Completion) -> Completion {
+        var rest = Completion()
+        rest.tokens = Array(tokens.dropFirst(beginning.tokens.count))
+        rest.runs = Array(runs.dropFirst(beginning.runs.count))
+        rest.reasoningBytes = Array(reasoningBytes.dropFirst(beginning.reasoningBytes.count))
+        rest.logprobBytes = Array(logprobBytes.dropFirst(beginning.logprobBytes.count))
+        rest.toolCallBytes = Array(toolCallBytes.dropFirst(beginning.toolCallBytes.count))
+        rest.finish = finish
+        return rest
+    }
+
     mutating func add(_ run: TokenRunView) {
         tokens += run.tokenIDs
         runs.append(Array(run.text))

@@ -34,6 +34,7 @@ package enum ContractClause: String, CaseIterable, Sendable {
     case toolCalls = "4.9"
     case oneFinish = "4.10"
     case cacheScope = "4.11"
+    case continuation = "4.12"
 
     case finishReason = "5.1"
     case cancelled = "5.2"
@@ -102,6 +103,9 @@ package enum ContractClause: String, CaseIterable, Sendable {
         case .toolCalls: "Tool calls come where they were asked for, in order, whole, with names of the request."
         case .oneFinish: "Every Start is answered with exactly one TokenRun that carries a finish."
         case .cacheScope: "State that was computed for one cache scope is never used for another."
+        case .continuation:
+            "A continued sequence sends nothing that Start names as sent, and goes on as the uninterrupted one"
+                + " would."
         case .finishReason: "A finish holds a reason or a fault that the revision in force knows."
         case .cancelled: "FINISH_REASON_CANCELLED comes only after Cancel or Shutdown."
         case .length: "FINISH_REASON_LENGTH comes only at stopping.max_tokens or at the end of the context."
@@ -133,6 +137,7 @@ package enum ContractClause: String, CaseIterable, Sendable {
         case .oneFinish:
             "A second finish breaks 4.1; one that is missing shows as 7.4, or is waited for without credit."
         case .cacheScope: "The agent does not see the backend's caches; only times and counts tell."
+        case .continuation: "The agent knows only what came, and not what would have come."
         case .cancelInTime: "The agent does not know how long a step takes; one that never stops shows as 7.4."
         default: nil
         }
@@ -145,6 +150,7 @@ package enum ContractClause: String, CaseIterable, Sendable {
         case .inspected: "with \"inspect\" and weights"
         case .reasoning: "without \"reasoning\""
         case .cacheScope: "as far as it counts cached tokens"
+        case .continuation: "with \"continue\""
         case .stopToken, .stopString: "if the same request gives the same tokens"
         case .fault: "if it fails a request"
         case .openQuery, .tokenizedBounds: "with \"count_tokens\" or \"tokenize\""

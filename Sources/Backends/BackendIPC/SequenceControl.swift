@@ -60,7 +60,7 @@ package struct Start: WireMessage, Equatable, Sendable {
             case (5, .bytes):
                 // Packed fields may come in pieces.
                 continuation = try Continuation(
-                    packedTokenIDs: (continuation?.packedTokenIDs ?? []) + (try reader.bytes()))
+                    packedTokenIDs: (continuation?.packedTokenIDs ?? []) + (try reader.bytes()), toolCalls: .unknown)
             case (5, _): throw .notPacked(field: 5)
             default: try reader.skip(field.type)
             }
@@ -85,6 +85,17 @@ package struct Continuation: Equatable, Sendable {
         tokenCount = try count.get()
         self.packedTokenIDs = packedTokenIDs
         self.toolCalls = toolCalls
+    }
+
+    /// Of tokens whose calls are not known.
+    package init(tokenIDs: [UInt32]) {
+        packedTokenIDs = [UInt8](unsafeUninitializedCapacity: 5 * tokenIDs.count) { bytes, count in
+            var writer = WireWriter(UnsafeMutableRawBufferPointer(bytes))
+            for id in tokenIDs { writer.varint(UInt64(id)) }
+            count = tokenIDs.reduce(0) { $0 + WireSize.varint(UInt64($1)) }
+        }
+        tokenCount = tokenIDs.count
+        toolCalls = .unknown
     }
 
     package var tokenIDs: [UInt32] {

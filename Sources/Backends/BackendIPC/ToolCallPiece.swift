@@ -86,15 +86,23 @@ package struct ToolCallPiece: Equatable, Sendable {
 
 /// The calls of one sequence so far, against which its next pieces are checked.
 package struct ToolCallProgress: Sendable {
-    /// How many have begun.
-    private var begun: UInt32 = 0
-    /// The arguments of the last one.
-    private var arguments = JSONObjectScan()
+    /// How many have begun; nil: the first piece tells it.
+    private var begun: UInt32? = 0
+    /// The arguments of the last one; nil: their beginning is not known.
+    private var arguments: JSONObjectScan? = JSONObjectScan()
 
     package init() {}
 
-    /// Whether there is no call, or the arguments of the last one are a whole JSON object.
-    var isWhole: Bool { begun == 0 || (try? arguments.end()) != nil }
+    /// Of a sequence whose pieces an earlier process has sent, to somebody else.
+    static var unknown: ToolCallProgress {
+        var progress = ToolCallProgress()
+        progress.begun = nil
+        progress.arguments = nil
+        return progress
+    }
+
+    /// Whether there is no call, or the arguments of the last one are a whole JSON object, as far as is known.
+    var isWhole: Bool { begun == 0 || arguments.map { (try? $0.end()) != nil } ?? true }
 
     /// What is wrong with the pieces of a run, as the end of "the sequence 0 sent"; nil where they go on with the calls.
     /// `names`: the tools of its request that may be called.
@@ -112,6 +120,8 @@ package struct ToolCallProgress: Sendable {
     }
 
     private mutating func flaw(in piece: ToolCallPiece, names: [String]) -> String? {
+        let begun = self.begun ?? (piece.id.isEmpty ? piece.index &+ 1 : piece.index)
+        self.begun = begun
         if piece.index == begun {
             guard isWhole else { return "a tool call before the arguments of the one before it were whole" }
             guard begun < ToolCallPiece.callsMax else { return "more than \(ToolCallPiece.callsMax) tool calls" }
@@ -121,16 +131,16 @@ package struct ToolCallProgress: Sendable {
             guard names.contains(where: { $0.utf8.elementsEqual(piece.name) }) else {
                 return "a tool call that names none of the tools of its request"
             }
-            begun += 1
+            self.begun = begun + 1
             arguments = JSONObjectScan()
         } else {
-            guard piece.index + 1 == begun else {
+            guard begun > 0, piece.index == begun - 1 else {
                 return "a piece of the tool call \(piece.index), and the next is \(begun)"
             }
             guard piece.id.isEmpty, piece.name.isEmpty else { return "the id or the name of a tool call twice" }
         }
         do throws(JSONObjectScan.Flaw) {
-            try arguments.read(piece.arguments)
+            try arguments?.read(piece.arguments)
             return nil
         } catch {
             return "arguments of a tool call whose text \(error.sentence)"

@@ -235,6 +235,7 @@ extension BackendLoop {
         do throws(EngineFault) {
             var request = try GenerateRequest(decoding: start.request)
             request.cacheScope = start.cacheScope
+            request.generatedTokenIDs = start.continuation?.tokenIDs ?? []
             step.slots[sequence].sendsSingly =
                 !request.stopping.stop.isEmpty && !Computing.capabilities.contains(.stopStrings)
             try engine.start(sequence, request)

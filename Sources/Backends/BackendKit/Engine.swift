@@ -148,6 +148,9 @@ public struct Capability: Hashable, Sendable {
     public static let grammar = Capability("grammar")
     /// Drafts tokens by looking them up in the sequence (`LoadRequest.draftLookup`).
     public static let draftLookup = Capability("draft_lookup")
+    /// Goes on with a completion that an earlier process began (`GenerateRequest.generatedTokenIDs`). Offer it only if what
+    /// follows depends on nothing else than the request, with its seed, and those tokens.
+    public static let continues = Capability("continue")
     /// Makes vectors of inputs (`startEmbedding`).
     public static let embed = Capability("embed")
     /// Scores documents (`startEmbedding`).

@@ -110,6 +110,12 @@ public struct GenerateRequest: Equatable, Sendable {
     /// not be used for another, because the time to the first token would reveal one consumer's prompts to another.
     /// Empty: share nothing. At most 32 opaque bytes.
     public var cacheScope: [UInt8] = []
+    /// The tokens of this completion that an earlier process of the backend computed and sent, in order; empty for a new
+    /// completion, and without the capability `.continues`. Go on behind them as that process would have, and emit nothing of
+    /// them again: neither their text nor pieces of their tool calls. They count for `Stopping.maxTokens` and `minTokens`,
+    /// penalties, the grammar, the random draws and the context, not for `PromptTokens`. They are fewer than
+    /// `Stopping.maxTokens` and than the context has; refuse those that the vocabulary does not have.
+    public var generatedTokenIDs: [UInt32] = []
     /// The adapters to compute with, of `LoadRequest.adapters`; nil: those that are applied by default. The agent has
     /// checked the names against the model's settings, which may have changed since it was loaded: refuse others.
     public var adapters: [Adapter]?

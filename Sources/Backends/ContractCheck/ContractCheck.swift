@@ -12,7 +12,7 @@ package struct ContractCheck: Sendable {
 
     /// All of them, in the order in which they are made.
     package static let all =
-        handshakeChecks + sequenceChecks + endingChecks + questionChecks + [shutdown, flood]
+        handshakeChecks + sequenceChecks + [continuation] + endingChecks + questionChecks + [shutdown, flood]
 }
 
 /// A clause was seen to be broken.

@@ -42,6 +42,8 @@ package struct Examination: Sendable {
             let session = Session(candidate, try candidate.start(candidate.patienceMilliseconds))
             processes += 1
             let ending = try ending(of: check, in: session)
+            processes += session.furtherProcesses
+            messages += session.furtherMessages
             hello = hello ?? session.hello
             messages += session.driver.received.count
             // The later checks say more.

@@ -14,6 +14,9 @@ final class Session {
     private(set) var doing = "at its start"
     private(set) var kept: [ContractClause: String] = [:]
     private(set) var untried: [ContractClause: String] = [:]
+    /// The processes that it was continued in, and the messages that they sent.
+    private(set) var furtherProcesses = 0
+    private(set) var furtherMessages = 0
 
     init(_ candidate: Candidate, _ driver: BackendDriver) {
         self.candidate = candidate
@@ -44,6 +47,27 @@ final class Session {
 
     func leaveOut(_ clauses: ContractClause..., because why: String) {
         for clause in clauses { untried[clause] = why }
+    }
+}
+
+// Another process.
+extension Session {
+    /// Has another process of the candidate, which has loaded the same model, do something. What it is silent about counts
+    /// against the clause that is expected here.
+    func inAnotherProcess(_ body: (Session) throws -> Void) throws {
+        expect(.continuation, "going on in another process")
+        let other = Session(candidate, try candidate.start(candidate.patienceMilliseconds))
+        defer {
+            furtherProcesses += 1
+            furtherMessages += other.driver.received.count
+            other.driver.process?.kill()
+        }
+        do {
+            try other.loadForCompletions()
+            try body(other)
+        } catch let failure as BackendDriver.Failure {
+            throw Broken(expected, "\(doing): \(other.doing): \(failure)\(other.remains)")
+        }
     }
 }
 
@@ -168,10 +192,21 @@ extension Session {
         if let fault = completion.fault { throw Untried("it refuses the request: \(fault.message)") }
     }
 
-    func complete(_ request: [UInt8], scope: [UInt8] = []) throws -> Completion {
+    func complete(_ request: [UInt8], scope: [UInt8] = [], behind tokens: [UInt32] = []) throws -> Completion {
         expect(.oneFinish, "beginning a sequence")
-        try driver.start(0, request, credit: 1_000, scope: scope)
+        try driver.start(0, request, credit: 1_000, scope: scope, behind: tokens)
         return try answer(0)
+    }
+
+    /// A completion, and what had come of it after eight tokens.
+    func split(_ request: [UInt8]) throws -> SplitCompletion {
+        expect(.oneFinish, "beginning a sequence")
+        try driver.start(0, request, credit: 8)
+        guard try awaitTokens(8, of: 0), let beginning = driver.completions[0], beginning.finish == nil else {
+            throw Untried("its completion ends before 9 tokens")
+        }
+        try grant(1_000, to: 0)
+        return SplitCompletion(beginning: beginning, whole: try answer(0))
     }
 
     /// Waits until so many tokens of a sequence have come, or it has finished. Whether they came.

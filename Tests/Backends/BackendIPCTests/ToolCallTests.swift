@@ -84,6 +84,29 @@ struct ToolCallTests {
         }
     }
 
+    @Test("behind tokens of an earlier process the first piece tells which call it is of")
+    func continued() throws {
+        func started() throws -> BackendConversation {
+            var conversation = try running(["tools", "continue"])
+            expect(flaw(&conversation, [UInt8](), finish: stop), contains: "")
+            let start = Start(
+                sequence: 0, credit: 9, request: [], continuation: Continuation(tokenIDs: [1, 300]),
+                bounds: SequenceBounds(toolNames: ["get"]))
+            try conversation.agentSays(.start(start))
+            return conversation
+        }
+        // In the middle of the third call, at its end, and before it.
+        var middle = try started()
+        expect(flaw(&middle, [piece(2, "1}"), piece(3, "{}", id: "a", name: "get")], finish: stop), contains: "")
+        var behind = try started()
+        expect(flaw(&behind, [piece(3, "{", id: "a", name: "get")]), contains: "")
+        expect(flaw(&behind, [piece(5, "{}", id: "a", name: "get")]), contains: "the tool call 5, and the next is 4")
+        var skips = try started()
+        expect(flaw(&skips, [piece(2, "1}"), piece(4, "{}", id: "a", name: "get")]), contains: "and the next is 3")
+        var none = try started()
+        expect(flaw(&none, [piece(.max, "{}")]), contains: "the tool call 4294967295, and the next is 0")
+    }
+
     @Test("the 256th call is the last")
     func tooMany() throws {
         var conversation = try running()
@@ -99,6 +122,8 @@ struct ToolCallTests {
         let cases: [(pieces: [ToolCallPiece], part: String)] = [
             ([piece(1, "{}", id: "a", name: "get")], "the tool call 1, and the next is 0"),
             ([begun, piece(2, "{}", id: "b", name: "get")], "the tool call 2, and the next is 1"),
+            ([piece(.max, "{}")], "the tool call 4294967295, and the next is 0"),
+            ([begun, piece(.max, "}")], "the tool call 4294967295, and the next is 1"),
             ([piece(0, "{}", name: "get")], "id has 0 bytes"),
             ([piece(0, "{}", id: String(repeating: "x", count: 129), name: "get")], "id has 129 bytes"),
             ([piece(0, "{}", id: "a")], "none of the tools"), ([piece(0, "{}", id: "a", name: "gett")], "none of the"),

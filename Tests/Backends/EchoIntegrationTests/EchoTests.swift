@@ -254,6 +254,7 @@ struct EchoLifeTests {
             echo.conversation.hello?.capabilities == [
                 "chat", "count_tokens", "tokenize", "split_weights", "reasoning", "adapters", "draft_lookup",
                 "logit_bias", "min_tokens", "logprobs", "parts", "tools", "grammar", "embed", "rerank",
+                "continue",
             ])
     }
 

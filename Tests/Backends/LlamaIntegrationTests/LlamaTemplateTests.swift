@@ -42,7 +42,7 @@ struct LlamaTemplateTests {
     }
 
     /// A model that says "<think> capital of France</think> Paris.": two of its words have become marks.
-    private static func thinker(generationPrompt: String = "") throws -> BackendDriver {
+    static func thinker(generationPrompt: String = "") throws -> BackendDriver {
         let chatTemplate = """
             {% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}\
             {% if m.role == 'assistant' and m.reasoning_content %}\

@@ -2,33 +2,26 @@ import LlamaPlanning
 import Testing
 
 struct LookPaceTests {
-    @Test func `the first text is looked at, and all text while looks cost nothing`() {
+    /// How many bytes come, one at a time, from one look to the next, behind an answer that was looked at.
+    private func bytesToNextLook(after seen: Int) -> Int {
         var pace = LookPace()
-        for moment: UInt64 in 0..<5 {
-            let isDue = pace.came(bytes: 1, atNanoseconds: moment)
-            #expect(isDue)
-            pace.looked(fromNanoseconds: moment, toNanoseconds: moment)
-        }
+        _ = pace.came(bytes: seen)
+        var bytes = 1
+        while !pace.came(bytes: 1) { bytes += 1 }
+        return bytes
     }
 
-    @Test func `a look that took long is followed by a pause of twenty times as long`() {
-        var pace = LookPace()
-        pace.looked(fromNanoseconds: 1_000, toNanoseconds: 1_100)
-        for (moment, expected): (UInt64, Bool) in [(1_101, false), (3_099, false), (3_100, true)] {
-            let isDue = pace.came(bytes: 1, atNanoseconds: moment)
-            #expect(isDue == expected)
-        }
+    @Test func `a short answer is looked at whenever something comes`() {
+        #expect(bytesToNextLook(after: 0) == 1)
+        #expect(bytesToNextLook(after: 4_095) == 1)
     }
 
-    @Test func `no more than 256 bytes wait, however long a look takes`() {
-        var pace = LookPace()
-        pace.looked(fromNanoseconds: 0, toNanoseconds: 1_000_000)
-        let (before, after) = (
-            pace.came(bytes: 255, atNanoseconds: 1_000_001), pace.came(bytes: 1, atNanoseconds: 1_000_002)
-        )
-        #expect(!before && after)
-        pace.looked(fromNanoseconds: 1_000_003, toNanoseconds: 2_000_000)
-        let next = pace.came(bytes: 1, atNanoseconds: 2_000_001)
-        #expect(!next)
+    @Test func `of a long answer so much waits as is a small part of it`() {
+        #expect(bytesToNextLook(after: 4_096) == 2)
+        #expect(bytesToNextLook(after: 204_800) == 100)
+    }
+
+    @Test func `no more than 256 bytes wait, however long the answer is`() {
+        #expect(bytesToNextLook(after: 1 << 30) == 256)
     }
 }

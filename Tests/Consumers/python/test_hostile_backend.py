@@ -88,7 +88,8 @@ REASONS = {
 RUNNING = {"flood", "mumble", "flood-log", "flood-lines", "drip-log", "flood-denied", "stubborn", "smuggle", "behave"}
 # The other clauses of the contract are broken by these, each for the check of backends (ContractCheckTests).
 CHECKED = {
-    "backward-revisions", "bad-name", "cancelled-unasked", "deaf-to-cancel", "empty-inspection", "endless-load",
+    "backward-revisions", "bad-name", "begins-anew", "cancelled-unasked", "deaf-to-cancel", "empty-inspection",
+    "endless-load",
     "foreign-string", "later-revision", "long-fault", "mad-progress", "many-sequences", "more-cached", "mute",
     "never-finishes", "no-count", "no-reason", "outlives-socket", "reasons", "shares-caches", "short-vectors",
     "standing-steps", "steps-back", "trips-over-fields", "twin-capabilities", "unasked-calls", "unasked-logprobs",

@@ -156,6 +156,32 @@ static void shares_caches(void) {
     serve(start, recall);
 }
 
+// Tells the letters from 'a' on, and with whatever credit the first sixteen, or those behind its first credit.
+static unsigned told;
+static void tell(unsigned count) {
+    unsigned char letters[16] = {0};
+    for (unsigned at = 0; at < count; at++) letters[at] = (unsigned char)('a' + told++);
+    run.count = body.count = 0;
+    // Their ids are their bytes.
+    put_text(&run, 2, letters, count);
+    put_text(&run, 3, letters, count);
+    if (count == sizeof letters) put_text(&run, 4, "\x08\x01", 2);
+    put_text(&body, 1, run.at, run.count);
+    send_message(tokens, &body);
+}
+static void begins_anew(void) {
+    introduce(1, 2, "unruly", "continue", 1);
+    await(load);
+    send_loaded(context_tokens);
+    for (;;) {
+        struct heard asked = hear();
+        if (asked.field == ping) answer(asked);
+        if (asked.field == start) told = 0;
+        if (asked.field == start && asked.second) tell(asked.second < 16 ? (unsigned)asked.second : 16);
+        if (asked.field == credit) tell(16);
+    }
+}
+
 static void end_for_nothing(struct heard asked) { send_end(asked, "\x20\x04", 2); }
 static void no_reason(void) { offer_and_serve(start, end_for_nothing); }
 static void give_up(struct heard asked) { send_end(asked, "\x08\x03", 2); }
@@ -258,6 +284,6 @@ const struct way clause_ways[] = {
     {"foreign-string", foreign_string}, {"more-cached", more_cached}, {"long-fault", long_fault},
     {"deaf-to-cancel", deaf_to_cancel}, {"no-count", no_count}, {"short-vectors", short_vectors},
     {"wrong-pong", wrong_pong}, {"steps-back", steps_back}, {"standing-steps", standing_steps},
-    {"outlives-socket", outlives_socket},
+    {"outlives-socket", outlives_socket}, {"begins-anew", begins_anew},
     {NULL, NULL},
 };

@@ -475,6 +475,11 @@ bool hearth_llama_is_over(const hearth_llama_sampler *sampler);
 /// HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_NOT_A_NUMBER, or HEARTH_LLAMA_GRAMMAR_EXCEEDS, _STUCK or _OVER.
 int32_t hearth_llama_sample(hearth_llama *llama, hearth_llama_sampler *sampler, int32_t index);
 
+/// Counts a token that was chosen by another sampler of the same settings, in the same place: what is chosen next is what that one
+/// would choose. Returns 0, HEARTH_LLAMA_FAILED, or HEARTH_LLAMA_GRAMMAR_UNFIT or _EXCEEDS, and then nothing may be chosen with
+/// the sampler.
+int32_t hearth_llama_take(const hearth_llama *llama, hearth_llama_sampler *sampler, int32_t token);
+
 /// Tells how likely the model held tokens after the batch's token `index`, which had `wants_logits`, before any sampling: first
 /// `token`, then the likeliest, the likeliest first. Returns how many were written, at most `capacity`; 0 when it failed.
 /// Log-probabilities are finite, and 0 or less; tokens that are impossible are left out.
