@@ -433,7 +433,7 @@ if hasBridge {
         command(
             "hearth-bridge", in: "Bridge",
             [
-                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "InferenceMessages", "LinuxSystem",
+                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "InferenceMessages", "LinuxSystem", "TLSSession",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
