@@ -86,7 +86,7 @@ extension GRPCWeb {
     /// What a call carries besides its message, from the fields of its request; the caller's key is not among them. Throws
     /// INTERNAL for a `grpc-timeout` or a binary value that is none.
     package static func options(
-        _ fields: some Sequence<(name: String, value: String)>, metadata: Metadata
+        _ fields: [(String, String)], metadata: Metadata
     ) throws(Status) -> CallOptions {
         var options = CallOptions(metadata: metadata)
         for (name, value) in fields {

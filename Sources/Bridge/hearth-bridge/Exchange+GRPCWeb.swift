@@ -18,7 +18,7 @@ extension Exchange {
         var begun: BytesCall?
         do {
             if let refusal = GRPCWeb.refusal(method: method) { throw refusal }
-            let fields = request.headers.map { (name: $0.name.canonicalName, value: $0.value) }
+            let fields = request.headers.map { ($0.name.canonicalName, $0.value) }
             let options = try GRPCWeb.options(fields, metadata: metadata)
             let message = try await read { (body) throws(HTTPFailure) in
                 Result { () throws(Status) in try form.message(in: body) }

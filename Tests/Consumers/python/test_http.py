@@ -439,7 +439,7 @@ def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
             shown = agent.status()["bridge"]
             assert shown["state"] == "running" and shown["restarts"] >= 1 and "signal 9" in shown["detail"]
             logged = agent.command_line("logs", "--state", agent.state, "http")
-            assert re.search(r"^\S+ http\[\d+\]: \(has ended: .*signal 9", logged, re.M), logged
+            assert re.search(r"^\S+ \S+ http\[\d+\]: \(has ended: .*signal 9", logged, re.M), logged
             told = agent.command_line("status", "--state", agent.state)
             assert re.search(r"^http bridge +running, pid \d+, tier full", told, re.M)
             echo.check(await read_turn(call, turn), request)

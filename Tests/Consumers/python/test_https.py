@@ -140,6 +140,7 @@ def test_a_certificate_is_renewed_under_a_stream(served, tmp_path):
             wait_until(lambda: agent.shown() == in_file(second) != before, "the other certificate is shown")
             with agent.client() as other:
                 assert other.get("/v1/models", headers={"host": "later.test"}).status_code == 200
+            assert agent.number("echo", "running") == 1, "the stream ended before the certificate was renewed"
             data = [line.removeprefix("data: ") for line in lines if line]
             assert data.pop() == "[DONE]"
             text += "".join(choice["text"] for line in data for choice in json.loads(line)["choices"])
