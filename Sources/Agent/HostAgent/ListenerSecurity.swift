@@ -39,7 +39,7 @@ struct ListenerSecurity {
             // The key was written first: without a certificate, neither has ever been shown to a client.
             if isGenerated, !FileManager.default.fileExists(atPath: tls.certificateChainFile) {
                 _ = try SelfSignedCertificate.generate(
-                    hosts: ["localhost", "127.0.0.1", "::1"] 
+                    hosts: ["localhost", "127.0.0.1", "::1"]
                         + (configuration.listen + [httpAddress].compactMap { $0 }).compactMap(\.hostWithoutInterface),
                     certificateFile: tls.certificateChainFile, privateKeyFile: tls.privateKeyFile)
             }

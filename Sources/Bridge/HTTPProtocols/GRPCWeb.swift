@@ -112,9 +112,9 @@ extension GRPCWeb {
     /// Fields that are about the request over HTTP, or about the page that sent it, and no metadata of the call.
     private static func isOfHTTP(_ name: String) -> Bool {
         switch name {
-        case "authorization", "x-api-key", "x-grpc-web", "x-user-agent", "user-agent", "host", "origin", "referer", "cookie",
-            "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "via", "forwarded",
-            "cache-control", "pragma", "dnt", "priority", "grpc-encoding", "grpc-accept-encoding":
+        case "authorization", "x-api-key", "x-grpc-web", "x-user-agent", "user-agent", "host", "origin", "referer",
+            "cookie", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "via",
+            "forwarded", "cache-control", "pragma", "dnt", "priority", "grpc-encoding", "grpc-accept-encoding":
             true
         default:
             name.hasPrefix("content-") || name.hasPrefix("accept") || name.hasPrefix("sec-")

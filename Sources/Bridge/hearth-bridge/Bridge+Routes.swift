@@ -128,7 +128,8 @@ enum Route: Equatable {
     var method: HTTPRequest.Method {
         switch self {
         case .root, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
-        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama, .grpcWeb:
+        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama,
+            .grpcWeb:
             .post
         }
     }

@@ -51,7 +51,9 @@ extension Exchange {
             var end = Status.ok
             do {
                 try await writer.write(ByteBuffer(bytes: form.frame(first)))
-                for try await message in call.responses { try await writer.write(ByteBuffer(bytes: form.frame(message))) }
+                for try await message in call.responses {
+                    try await writer.write(ByteBuffer(bytes: form.frame(message)))
+                }
             } catch let status as Status {
                 end = status
             } catch {

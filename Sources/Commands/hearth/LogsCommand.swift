@@ -77,9 +77,11 @@ struct LogsCommand: AsyncParsableCommand {
         let chosen = named.filter { model == nil || $0.model == model }
         guard chosen.isEmpty, mustExist, backend != nil || model != nil else { return chosen }
         if let backend, named.isEmpty {
-            throw Refusal("there is no backend '\(backend)'; there are: \(Self.words((list.backends + bridge).map(\.name)))")
+            throw Refusal(
+                "there is no backend '\(backend)'; there are: \(Self.words((list.backends + bridge).map(\.name)))")
         }
-        throw Refusal("there is no model '\(model ?? "")'; there are: \(Self.words(named.map(\.model).filter { !$0.isEmpty }))")
+        throw Refusal(
+            "there is no model '\(model ?? "")'; there are: \(Self.words(named.map(\.model).filter { !$0.isEmpty }))")
     }
 
     private static func words(_ names: [String]) -> String {

@@ -16,7 +16,9 @@ struct GRPCWebTests {
 
     @Test(
         "other media types are no gRPC-Web of ours",
-        arguments: [nil, "", "application/grpc", "application/grpc-web+json", "application/grpc-web-texts", "text/plain"])
+        arguments: [
+            nil, "", "application/grpc", "application/grpc-web+json", "application/grpc-web-texts", "text/plain",
+        ])
     func otherMediaTypes(name: String?) {
         #expect(GRPCWeb(mediaType: name) == nil)
     }
@@ -49,7 +51,9 @@ struct GRPCWebTests {
         #expect(status.code == code)
     }
 
-    @Test("a text that is no base64 is refused", arguments: ["AAAAA", "AAAA=AAA", "AA===AAA", "====", "AAAAAAI=/w c", "Ü"])
+    @Test(
+        "a text that is no base64 is refused",
+        arguments: ["AAAAA", "AAAA=AAA", "AA===AAA", "====", "AAAAAAI=/w c", "Ü"])
     func badText(text: String) throws {
         let status = try #require(throws: Status.self) { _ = try GRPCWeb.text.message(in: Array(text.utf8)) }
         #expect(status.code == .internalError)

@@ -7,7 +7,9 @@ struct KeepAliveTests {
 
     private func after(_ milliseconds: UInt64) -> Monotonic { start.advanced(milliseconds: milliseconds) }
 
-    @Test("a stream that is silent sends a comment every 15 s, and none before", arguments: [HTTPDialect.openAI, .anthropic])
+    @Test(
+        "a stream that is silent sends a comment every 15 s, and none before",
+        arguments: [HTTPDialect.openAI, .anthropic])
     func silent(dialect: HTTPDialect) {
         var alive = KeepAlive(dialect, streams: true, at: start)
         #expect(alive.wait(at: start) == 15_000)

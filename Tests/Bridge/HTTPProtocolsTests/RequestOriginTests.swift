@@ -88,7 +88,8 @@ struct RequestOriginTests {
         settings.tls = BridgeSettings.TLS(certificateChain: "-----\nA\n", privateKey: "B")
         #expect(try BridgeSettings(json: settings.json) == settings)
         settings.tls = BridgeSettings.TLS(
-            certificateChain: "A", privateKey: "B", clientAuthorities: "C", clientSubjects: ["d", "e"], acceptsTLS12: true)
+            certificateChain: "A", privateKey: "B", clientAuthorities: "C", clientSubjects: ["d", "e"],
+            acceptsTLS12: true)
         #expect(try BridgeSettings(json: settings.json) == settings)
         #expect(try BridgeSettings(json: BridgeSettings().json) == BridgeSettings())
         #expect(throws: (any Error).self) { try BridgeSettings(json: Array(#"{"name": []}"#.utf8)) }

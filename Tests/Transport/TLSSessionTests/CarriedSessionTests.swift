@@ -44,7 +44,9 @@ struct CarriedSessionTests {
             let long = [UInt8](repeating: 7, count: 40_000)
             var sent = 0
             while sent < long.count {
-                guard case .moved(let count) = try long[sent...].withUnsafeBytes({ try server.write($0) }) else { break }
+                guard case .moved(let count) = try long[sent...].withUnsafeBytes({ try server.write($0) }) else {
+                    break
+                }
                 sent += count
             }
             let received = try carry(from: server, to: client) { () throws(TLSError) in try read(client) }
@@ -91,7 +93,8 @@ struct CarriedSessionTests {
             let whole = identity.certificateChain
             for (bytes, isUsed) in [
                 (whole.bytes + whole.bytes, true), (Array("of the host\n".utf8) + whole.bytes, true),
-                (Array(whole.bytes.dropLast(100)), false), (whole.bytes + whole.bytes.dropLast(100), false), ([], false),
+                (Array(whole.bytes.dropLast(100)), false), (whole.bytes + whole.bytes.dropLast(100), false),
+                ([], false),
             ] {
                 identity.certificateChain = PEMText(bytes, name: "the text")
                 if isUsed {
