@@ -1,3 +1,4 @@
+internal import Glibc
 internal import HTTPProtocols
 internal import LinuxSystem
 internal import Synchronization
@@ -60,9 +61,15 @@ enum LaterSettings {
                     try take(BridgeSettings(json: json))
                 }
             } catch {
-                print("hearth-bridge: the settings stay as they are: \(error)")
+                tell("the settings stay as they are: \(error)")
             }
         }
+    }
+
+    /// Writes a line to the log now, and not when the process ends.
+    private static func tell(_ line: String) {
+        var text = "hearth-bridge: \(line)\n"
+        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// Nil: the socket has ended.
