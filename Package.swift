@@ -439,6 +439,7 @@ if hasBridge {
             "hearth-bridge", in: "Bridge",
             [
                 "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "HostPage", "InferenceMessages", "LinuxSystem",
+                "TLSSession",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -33,6 +33,7 @@ final class AccessControl {
         _ configuration: HostConfiguration, state: String, environment: [String: String], logger: Logger
     ) throws(HostError) -> (AccessControl, first: KeySecret?) {
         let file = KeyFile(folder: state)
+        let http = try configuration.httpAddress()
         var first: KeySecret?
         do throws(AccessError) {
             if configuration.listen.contains(where: configuration.requiresKey),
@@ -50,6 +51,11 @@ final class AccessControl {
             let isForConsumers = book?.keys.contains { !$0.isOwner } ?? false
             if configuration.listen.contains(where: configuration.requiresKey), !isForConsumers {
                 logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")
+            }
+            if let open = http, !open.isLocal, book?.keys.isEmpty ?? true {
+                throw AccessError(
+                    "http \(open) can be reached by other machines, and there is no key to call with: make one with "
+                        + "'hearth key create NAME --state \(state)', or serve HTTP on 127.0.0.1 or [::1]")
             }
             return (AccessControl(file, book ?? KeyBook(), watch, logger: logger), first)
         } catch {

@@ -22,10 +22,12 @@ final class HTTPBridge {
         /// The path of `hearth-bridge`.
         let program: String
         let sandbox: Sandbox
-        let settings: BridgeSettings
+        var settings: BridgeSettings
     }
 
     let address: SocketAddress
+    /// What it wrote.
+    private(set) var log: BackendLog
     private var lifecycle = BridgeLifecycle()
     /// Why it does not run, or ended last.
     private var detail = ""
@@ -37,7 +39,10 @@ final class HTTPBridge {
             restarts: lifecycle.restarts, tier: setup.sandbox.tier.rawValue)
     }
 
-    private let setup: Setup
+    private var setup: Setup
+    /// What the process was told last, and the way to tell it more.
+    private var told: BridgeSettings?
+    private var line: SettingsLine?
     private let socket: BoundSocket
     private let server: Server
     private let gate: any CallGate
@@ -63,6 +68,9 @@ final class HTTPBridge {
         self.server = server
         self.gate = gate
         self.logger = logger
+        let limits = SupervisorConfiguration.Limits()
+        log = BackendLog(
+            bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
         socket = try Socket.bind(to: address, succeeding: succeeding)
         self.address = socket.address
     }
@@ -71,6 +79,22 @@ final class HTTPBridge {
     func start() throws(LinuxError) {
         try Socket.listen(socket)
         perform(lifecycle.start())
+    }
+
+    /// New connections get this certificate; those that are open keep theirs.
+    func replace(_ tls: BridgeSettings.TLS) {
+        setup.settings.tls = tls
+        tellSettings()
+    }
+
+    private func tellSettings() {
+        guard let process, let line, told != setup.settings else { return }
+        told = setup.settings
+        if !line.send(setup.settings) {
+            // It starts again with them.
+            logger.warning("the HTTP bridge does not take its settings, and is started again")
+            process.kill()
+        }
     }
 
     /// Lets the process finish what it has; it ends by itself once its server takes no more calls and its answers have left.
@@ -103,22 +127,29 @@ final class HTTPBridge {
     /// Reads the executable and starts the process, on a thread of its own.
     private func launch() {
         let setup = setup
-        let listener: Descriptor
+        let raw: CInt
+        let rawLine: CInt
         do throws(LinuxError) {
-            listener = try socket.descriptor.duplicate()
+            let listener = try socket.descriptor.duplicate()
+            let (own, given) = try SettingsLine.make()
+            (line, told) = (own, setup.settings)
+            (raw, rawLine) = (listener.release(), given)
         } catch {
             return failed("\(error)")
         }
-        let raw = listener.release()
         Task {
             let result = await withCheckedContinuation { continuation in
                 do throws(LinuxError) {
                     try DetachedThread.run {
                         continuation.resume(
-                            returning: Result { try Self.launch(setup, listener: Descriptor(owning: raw)) })
+                            returning: Result {
+                                try Self.launch(
+                                    setup, listener: Descriptor(owning: raw), line: Descriptor(owning: rawLine))
+                            })
                     }
                 } catch {
                     _ = Descriptor(owning: raw)
+                    _ = Descriptor(owning: rawLine)
                     continuation.resume(returning: Result<SandboxedProcess, any Error>.failure(error))
                 }
             }
@@ -130,7 +161,7 @@ final class HTTPBridge {
     }
 
     nonisolated private static func launch(
-        _ setup: Setup, listener: consuming Descriptor
+        _ setup: Setup, listener: consuming Descriptor, line: consuming Descriptor
     ) throws -> SandboxedProcess {
         let path = URL(fileURLWithPath: setup.program)
         let executable = try BackendExecutable.open(
@@ -149,7 +180,7 @@ final class HTTPBridge {
         // It is read from the descriptor's position, which is its end now.
         lseek(settings.raw, 0, SEEK_SET)
         return try setup.sandbox.launch(
-            executable: executable, plan: plan, handOver: [listener.raw, settings.raw],
+            executable: executable, plan: plan, handOver: [listener.raw, settings.raw, line.raw],
             groupLimits: LaunchPlanner.controlGroupLimits(
                 manifest, owner, weightBytes: 0, executableBytes: executable.byteCount))
     }
@@ -165,8 +196,11 @@ final class HTTPBridge {
                 self?.exited(process, status)
             }
             self.process = process
+            log.beginProcess(process.pid)
             server.serve(end, gate: gate)
             perform(lifecycle.launched(at: .now()))
+            // They may have changed since it was begun.
+            tellSettings()
         } catch {
             handles.end()
             failed("\(error)")
@@ -182,6 +216,7 @@ final class HTTPBridge {
     private func exited(_ process: BackendProcess, _ status: ExitStatus) {
         guard self.process === process else { return }
         self.process = nil
+        line = nil
         let waiters = endWaiters
         endWaiters.removeAll()
         for waiter in waiters { waiter.resume() }
@@ -189,15 +224,41 @@ final class HTTPBridge {
             let why = process.launchFailure.map { "\($0)" } ?? "\(status)"
             logger.warning("the HTTP bridge has ended, and is started again", metadata: ["end": "\(why)"])
             detail = why
+            log.note("(has ended: \(why))", at: Self.now)
         }
         perform(lifecycle.ended(at: .now()))
     }
 
+    private static var now: UInt64 { UInt64(Date().timeIntervalSince1970 * 1_000) }
+
     private func wrote(_ bytes: UnsafeRawBufferPointer) {
+        log.append(bytes, at: Self.now)
         // It reads what strangers send, and may be made to say it: the loop tells so much of a piece, and no more.
         let most = Self.linesOfPieceMax
         for line in bytes.split(separator: UInt8(ascii: "\n"), maxSplits: most).prefix(most) {
             logger.info("hearth-bridge: \(printable(line.prefix(Self.lineBytesMax)))")
         }
+    }
+}
+
+/// The agent's end of the socket on which a bridge is told of later settings.
+private final class SettingsLine {
+    private let socket: Descriptor
+
+    private init(_ socket: consuming Descriptor) { self.socket = socket }
+
+    /// With the bridge's end, whose owner the caller is.
+    static func make() throws(LinuxError) -> (SettingsLine, given: CInt) {
+        let pair = try Descriptor.socketPair()
+        try pair.first.setNonblocking(true)
+        return pair.take { own, given in (SettingsLine(own), given.release()) }
+    }
+
+    /// Whether the socket's buffer took all of it: a bridge that reads leaves it empty.
+    func send(_ settings: BridgeSettings) -> Bool {
+        let json = settings.json
+        let bytes = withUnsafeBytes(of: UInt32(json.count).bigEndian) { Array($0) } + json
+        let sent = bytes.withUnsafeBytes { bytes in try? Socket.send(socket.raw, bytes) }
+        return sent == .moved(bytes.count)
     }
 }

@@ -176,7 +176,8 @@ package final class HostAgent {
             facts: AdminService.Facts(
                 version: HearthVersion.current, limits: limits.named, pulls: pulls,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } },
-                bridge: { [weak self] in self?.bridge?.shown }))
+                bridge: { [weak self] in self?.bridge?.shown },
+                bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }
@@ -232,14 +233,25 @@ package final class HostAgent {
 
     private func bindBridge(succeeding: Bool) throws(HostError) {
         guard let address = try configuration.httpAddress() else { return }
-        let requiresKey = configuration.requiresKey(on: address)
+        let requiresKey = configuration.requiresKeyOverHTTP(on: address)
+        var settings = BridgeSettings(
+            requiresKey: requiresKey, names: configuration.httpNames, origins: configuration.httpOrigins)
+        if let files = security.http {
+            do throws(TLSError) {
+                settings.tls = try BridgeSettings.TLS.read(files, security.clientSubjects).0
+            } catch {
+                throw HostError("http \(address): TLS cannot be served: \(error)")
+            }
+        }
+        guard settings.json.count <= BridgeSettings.bytesMax else {
+            throw HostError("http-name and http-origin have too many bytes together: name fewer")
+        }
         let setup = HTTPBridge.Setup(
             program: try InstalledParts.program("hearth-bridge", executable: executable),
             sandbox: Sandbox(
                 launcherPath: layout.launcher, policiesDirectory: layout.policies,
                 tier: try HostAgent.sandboxTier(configuration), host: sandboxHost),
-            settings: BridgeSettings(
-                requiresKey: requiresKey, names: configuration.httpNames, origins: configuration.httpOrigins))
+            settings: settings)
         do throws(LinuxError) {
             bridge = try HTTPBridge(
                 setup, on: address, server: bridged,
@@ -248,7 +260,10 @@ package final class HostAgent {
         } catch {
             throw HostError("\(error); choose another address with --http, or end what holds this one")
         }
-        if let bridge { listeners.append(Listener(address: bridge.address, security: "http", requiresKey: false)) }
+        if let bridge {
+            let scheme = security.http == nil ? "http" : "https"
+            listeners.append(Listener(address: bridge.address, security: scheme, requiresKey: false))
+        }
     }
 
     private func startBackends() throws(HostError) {
@@ -372,8 +387,8 @@ package final class HostAgent {
 
     private func watchCertificates() {
         guard !security.files.isEmpty else { return }
-        certificates = CertificateFollower(of: consumers, files: security.files, logger: logger) { [weak self] in
-            self?.certificateFingerprint = $0
+        certificates = CertificateFollower(of: consumers, bridge: bridge, security: security, logger: logger) {
+            [weak self] in self?.certificateFingerprint = $0
         }
     }
 

@@ -10,6 +10,10 @@ struct ListenerSecurity {
     /// SHA-256 of the certificate in use, for clients to pin; nil when no address has TLS.
     let fingerprint: String?
     private let tls: ServerTLS?
+    /// The files of the HTTP bridge's TLS; nil: it has none.
+    let http: ServerTLS?
+    /// The only names of clients' certificates that may call; empty: all.
+    let clientSubjects: [String]
 
     /// The files that may be replaced while the agent runs.
     var files: [String] {
@@ -19,8 +23,11 @@ struct ListenerSecurity {
 
     /// Generates certificate.pem and key.pem in the state folder when TLS is needed and the owner gave none.
     init(_ configuration: HostConfiguration, state: String) throws(HostError) {
-        guard configuration.listen.contains(where: configuration.usesTLS) else {
-            (fingerprint, tls) = (nil, nil)
+        clientSubjects = configuration.tlsClientSubjects
+        let httpAddress = try configuration.httpAddress()
+        let httpUsesTLS = httpAddress.map(configuration.usesTLSOverHTTP) ?? false
+        guard httpUsesTLS || configuration.listen.contains(where: configuration.usesTLS) else {
+            (fingerprint, tls, http) = (nil, nil, nil)
             return
         }
         let tls = ServerTLS(
@@ -32,7 +39,8 @@ struct ListenerSecurity {
             // The key was written first: without a certificate, neither has ever been shown to a client.
             if isGenerated, !FileManager.default.fileExists(atPath: tls.certificateChainFile) {
                 _ = try SelfSignedCertificate.generate(
-                    hosts: ["localhost", "127.0.0.1", "::1"] + configuration.listen.compactMap(\.hostWithoutInterface),
+                    hosts: ["localhost", "127.0.0.1", "::1"]
+                        + (configuration.listen + [httpAddress].compactMap { $0 }).compactMap(\.hostWithoutInterface),
                     certificateFile: tls.certificateChainFile, privateKeyFile: tls.privateKeyFile)
             }
             // Errors of the files are reported before an address is taken.
@@ -47,6 +55,7 @@ struct ListenerSecurity {
             throw HostError("TLS cannot be served: \(error); \(remedy)")
         }
         self.tls = tls
+        http = httpUsesTLS ? tls : nil
     }
 
     func security(of address: SocketAddress, _ configuration: HostConfiguration) -> ServerSecurity {

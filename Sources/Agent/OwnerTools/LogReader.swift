@@ -24,7 +24,8 @@ package struct LogReader {
         /// A backend with one model often has the model's name.
         var name: String {
             let process = replicaName(model, replica)
-            return backend == process ? backend : "\(backend)/\(process)"
+            // The HTTP bridge has no model.
+            return model.isEmpty || backend == process ? backend : "\(backend)/\(process)"
         }
     }
 

@@ -126,6 +126,11 @@ extension HostConfiguration {
                     "plaintext is refused on \(open), which other machines can reach: leave --plaintext out to serve TLS "
                         + "there, or listen on 127.0.0.1, [::1] or unix:PATH")
             }
+            if let open = try httpAddress(), !open.isLocal {
+                throw HostError(
+                    "plaintext is refused on http \(open), which other machines can reach: leave --plaintext out to serve "
+                        + "TLS there, or serve HTTP on 127.0.0.1 or [::1]")
+            }
             if tls || tlsCertificate != nil || tlsClientAuthority != nil {
                 throw HostError("plaintext and tls contradict each other: choose one")
             }
@@ -145,11 +150,6 @@ extension HostConfiguration {
         guard case .internet = address else {
             throw HostError("http \(address): write HOST:PORT, such as 127.0.0.1:8080")
         }
-        guard address.isLocal else {
-            throw HostError(
-                "http is refused on \(address), which other machines can reach: the bridge has no TLS yet; serve it on "
-                    + "127.0.0.1 or [::1], and put a proxy with TLS before it")
-        }
         return address
     }
 
@@ -166,6 +166,14 @@ extension HostConfiguration {
     package func requiresKey(on address: SocketAddress) -> Bool {
         requireKey || (!address.isLocal && tlsClientAuthority == nil)
     }
+
+    /// Whether HTTP requests need a key on this address. A client's certificate does not take its place: the agent knows
+    /// who comes by the bridge by the key alone.
+    package func requiresKeyOverHTTP(on address: SocketAddress) -> Bool { requireKey || !address.isLocal }
+
+    /// Whether HTTP is served with TLS on this address. On loopback the owner asks for that by name: programs are told of
+    /// `http://127.0.0.1`, whatever certificate gRPC has for other machines.
+    package func usesTLSOverHTTP(on address: SocketAddress) -> Bool { !address.isLocal || tls }
 
     /// Whether this address is served with TLS.
     package func usesTLS(on address: SocketAddress) -> Bool {

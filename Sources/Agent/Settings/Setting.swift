@@ -47,7 +47,7 @@ extension HostConfiguration.Key {
         case .listen:
             Setting(self, .addresses, "An address to accept consumers on; may be repeated. Port 0 is any free port.")
         case .plaintext: Setting(self, .toggle(\.plaintext), "Refuse every address that would need TLS.")
-        case .tls: Setting(self, .toggle(\.tls), "Serve TLS on loopback and Unix sockets too.")
+        case .tls: Setting(self, .toggle(\.tls), "Serve TLS on loopback and Unix sockets too, also over HTTP.")
         case .tlsCertificate:
             Setting(self, .file(\.tlsCertificate, "/etc/hearth/host.pem"), "The certificate chain, PEM.")
         case .tlsKey: Setting(self, .file(\.tlsKey, "/etc/hearth/host.key"), "Its private key, PEM.")
@@ -104,7 +104,8 @@ extension HostConfiguration.Key {
         case .http:
             Setting(
                 self, .text(noun: "an address", example: "127.0.0.1:8080", \.http),
-                "An address to serve HTTP on, for programs that speak OpenAI's, Ollama's or Anthropic's protocol.")
+                "An address to serve HTTP on, for programs that speak OpenAI's, Ollama's or Anthropic's protocol; with TLS and "
+                    + "keys where other machines can reach it.")
         case .httpNames:
             Setting(
                 self, .texts(noun: "names", example: "hearth.example.org", \.httpNames),

@@ -2,7 +2,7 @@ internal import TerminalText
 
 /// The last output of one backend, as lines fit for a terminal: bounded in bytes and lines, whatever is written, and in
 /// the work for each piece of output.
-struct BackendLog {
+package struct BackendLog {
     /// Tells this log from all others of this agent and of earlier ones; never 0.
     let identity = UInt64.random(in: 1...UInt64.max)
     private let bytesMax: Int
@@ -29,7 +29,7 @@ struct BackendLog {
         let text: String
     }
 
-    init(bytesMax: Int, linesMax: Int, lineBytesMax: Int) {
+    package init(bytesMax: Int, linesMax: Int, lineBytesMax: Int) {
         self.bytesMax = bytesMax
         self.linesMax = linesMax
         self.lineBytesMax = lineBytesMax
@@ -63,7 +63,7 @@ struct BackendLog {
     }
 
     /// The same lines, with the log's own numbers.
-    func output(after number: UInt64, of log: UInt64) -> BackendOutput {
+    package func output(after number: UInt64, of log: UInt64) -> BackendOutput {
         let lines = self.lines(after: number, of: log)
         let before = lastNumber - UInt64(lines.count)
         return BackendOutput(
@@ -75,7 +75,7 @@ struct BackendLog {
     }
 
     /// Output that comes from here on was written by this process.
-    mutating func beginProcess(_ pid: Int32) {
+    package mutating func beginProcess(_ pid: Int32) {
         if !partial.isEmpty { endLine() }
         self.pid = pid
         earlierLines = lastNumber
@@ -83,7 +83,7 @@ struct BackendLog {
 
     /// Takes output as it comes; a line longer than the limit goes on in the next. Lines that could not be kept anyway are
     /// counted and not made.
-    mutating func append(_ bytes: UnsafeRawBufferPointer, at milliseconds: UInt64 = 0) {
+    package mutating func append(_ bytes: UnsafeRawBufferPointer, at milliseconds: UInt64 = 0) {
         self.milliseconds = milliseconds
         var rest = bytes[...]
         if let last = lastOfTooMany(bytes) {
@@ -100,7 +100,7 @@ struct BackendLog {
     }
 
     /// Adds a line of the host's own.
-    mutating func note(_ line: String, at milliseconds: UInt64 = 0) {
+    package mutating func note(_ line: String, at milliseconds: UInt64 = 0) {
         if !partial.isEmpty { endLine() }
         self.milliseconds = milliseconds
         partial = Array(line.utf8.prefix(lineBytesMax))

@@ -9,10 +9,37 @@ package struct BridgeSettings: Equatable, Sendable {
         package static let listener: Int32 = 8
         /// The file of these settings.
         package static let settings: Int32 = 9
+        /// A socket on which later settings come while the bridge runs, each after its length: four bytes, most
+        /// significant first. Of them the certificate is taken over.
+        package static let laterSettings: Int32 = 10
     }
 
-    /// The longest text of them, in bytes.
-    package static let bytesMax = 64 << 10
+    /// TLS, in PEM texts, because the bridge sees no file.
+    package struct TLS: Equatable, Sendable {
+        /// The certificate, then those that lead to a root.
+        package var certificateChain: String
+        /// Its key, unencrypted.
+        package var privateKey: String
+        /// Clients must show a certificate that one of these signed; nil: they show none.
+        package var clientAuthorities: String?
+        /// The only names of such certificates that may call; empty: all.
+        package var clientSubjects: [String]
+        package var acceptsTLS12: Bool
+
+        package init(
+            certificateChain: String, privateKey: String, clientAuthorities: String? = nil,
+            clientSubjects: [String] = [], acceptsTLS12: Bool = false
+        ) {
+            self.certificateChain = certificateChain
+            self.privateKey = privateKey
+            self.clientAuthorities = clientAuthorities
+            self.clientSubjects = clientSubjects
+            self.acceptsTLS12 = acceptsTLS12
+        }
+    }
+
+    /// The longest text of them, in bytes. The buffer of a socket takes one at once.
+    package static let bytesMax = 128 << 10
 
     /// Whether every request needs a key.
     package var requiresKey = false
@@ -20,29 +47,57 @@ package struct BridgeSettings: Equatable, Sendable {
     package var names: [String] = []
     /// The origins of pages that may call.
     package var origins: [String] = []
+    /// Nil: HTTP is served without TLS.
+    package var tls: TLS?
 
-    package init(requiresKey: Bool = false, names: [String] = [], origins: [String] = []) {
+    package init(requiresKey: Bool = false, names: [String] = [], origins: [String] = [], tls: TLS? = nil) {
         self.requiresKey = requiresKey
         self.names = names
         self.origins = origins
+        self.tls = tls
     }
 
     /// Reads their text. Throws for an unknown key, as for every setting that is not understood.
     package init(json: [UInt8]) throws {
         let node = try JSONNode.parse(json, file: "the settings")
         let reader = try JSONObjectReader(
-            node, "the settings", keys: ["requiresKey", "names", "origins"], file: "the settings")
+            node, "the settings", keys: ["requiresKey", "names", "origins", "tls"], file: "the settings")
         requiresKey = try reader.bool("requiresKey") ?? false
         names = try reader.strings("names", max: 1_024)?.map(\.text) ?? []
         origins = try reader.strings("origins", max: 1_024)?.map(\.text) ?? []
+        tls = try reader.node("tls").map(TLS.init)
     }
 
     /// Their text.
     package var json: [UInt8] {
-        let object = JSONOutput.object([
+        var members: [(String, JSONOutput)] = [
             ("requiresKey", .bool(requiresKey)), ("names", .list(names.map { .string($0) })),
             ("origins", .list(origins.map { .string($0) })),
-        ])
-        return Array(object.text.utf8)
+        ]
+        if let tls { members.append(("tls", tls.object)) }
+        return Array(JSONOutput.object(members).text.utf8)
+    }
+}
+
+extension BridgeSettings.TLS {
+    init(_ node: JSONNode) throws {
+        let reader = try JSONObjectReader(
+            node, "tls",
+            keys: ["certificateChain", "privateKey", "clientAuthorities", "clientSubjects", "acceptsTLS12"],
+            file: "the settings")
+        self.init(
+            certificateChain: try reader.required("certificateChain"), privateKey: try reader.required("privateKey"),
+            clientAuthorities: try reader.string("clientAuthorities"),
+            clientSubjects: try reader.strings("clientSubjects", max: 1_024)?.map(\.text) ?? [],
+            acceptsTLS12: try reader.bool("acceptsTLS12") ?? false)
+    }
+
+    var object: JSONOutput {
+        var members: [(String, JSONOutput)] = [
+            ("certificateChain", .string(certificateChain)), ("privateKey", .string(privateKey)),
+            ("clientSubjects", .list(clientSubjects.map { .string($0) })), ("acceptsTLS12", .bool(acceptsTLS12)),
+        ]
+        if let clientAuthorities { members.append(("clientAuthorities", .string(clientAuthorities))) }
+        return .object(members)
     }
 }

@@ -4,7 +4,7 @@ internal import LinuxSystem
 /// owner's browser can send requests to this machine too, and can have its own name lead here (DNS rebinding).
 package struct RequestOrigin: Equatable, Sendable {
     /// Names by which this host may be called besides "localhost", names below it, and addresses, which no site can
-    /// make lead elsewhere; lower case, without a port.
+    /// make lead elsewhere; lower case, without a port. "*." at the beginning stands for one label, as in certificates.
     package var names: Set<String> = []
     /// The origins of pages that may call, as browsers write them: "https://example.org".
     package var origins: Set<String> = []
@@ -40,6 +40,7 @@ package struct RequestOrigin: Equatable, Sendable {
 
     private func isOwn(_ name: String) -> Bool {
         name == "localhost" || name.hasSuffix(".localhost") || names.contains(name) || SocketAddress.isAddress(name)
+            || name.firstIndex(of: ".").map { names.contains("*" + name[$0...]) } ?? false
     }
 
     /// The host of a field Host, without the port (RFC 9110, section 7.2).

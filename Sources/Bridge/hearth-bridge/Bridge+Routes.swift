@@ -15,7 +15,12 @@ extension Bridge {
             throw HTTPFailure(
                 404, type: "invalid_request_error", code: "not_found", "there is no '\(path.prefix(256))' here")
         }
-        if request.method == .options, origin != nil { return .preflight([route.method.rawValue]) }
+        if request.method == .options, origin != nil {
+            if case .grpcWeb = route, let asked = request.headers[.accessControlRequestHeaders] {
+                return .preflight([route.method.rawValue], fields: asked)
+            }
+            return .preflight([route.method.rawValue])
+        }
         guard request.method == route.method || (request.method == .head && route.method == .get) else {
             throw HTTPFailure(
                 405, type: "invalid_request_error", code: "method_not_allowed",
@@ -57,6 +62,7 @@ extension Bridge {
                 CountTokensRequest.object(
                     try await exchange.ask("CountTokens", asked.generate, fields: MessagesRequest.param)))
         case .ollama(let ollama): return try await answer(ollama, exchange)
+        case .grpcWeb(let method): return try await exchange.grpcWeb(method)
         }
     }
 
@@ -91,6 +97,8 @@ enum Route: Equatable {
     case chatCompletions, completions, responses, embeddings, rerank
     case messages, countTokens
     case ollama(Ollama)
+    /// A method of hearth.v1, by gRPC-Web.
+    case grpcWeb(String)
 
     enum Ollama: Equatable {
         case version, tags, ps, show, pull, chat, generate
@@ -116,6 +124,13 @@ enum Route: Equatable {
             self = .page(file)
             return
         }
+        let calls = "/hearth.v1.Inference/"
+        if path.hasPrefix(calls) {
+            let method = path.dropFirst(calls.count)
+            guard !method.isEmpty, method.allSatisfy({ $0.isASCII && $0.isLetter }) else { return nil }
+            self = .grpcWeb(String(method))
+            return
+        }
         let models = "/v1/models/"
         guard path.hasPrefix(models), let id = path.dropFirst(models.count).removingPercentEncoding, !id.isEmpty
         else { return nil }
@@ -125,17 +140,21 @@ enum Route: Equatable {
     var method: HTTPRequest.Method {
         switch self {
         case .root, .page, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
-        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama: .post
+        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama,
+            .grpcWeb:
+            .post
         }
     }
 }
 
 extension Response {
     /// What a browser asks before it lets a page of another origin send a request (Fetch, section 4.8).
-    static func preflight(_ methods: [String]) -> Response {
+    static func preflight(
+        _ methods: [String], fields: String = "authorization, content-type, x-api-key"
+    ) -> Response {
         var headers = HTTPFields()
         headers[.accessControlAllowMethods] = methods.joined(separator: ", ")
-        headers[.accessControlAllowHeaders] = "authorization, content-type, x-api-key"
+        headers[.accessControlAllowHeaders] = fields
         headers[.accessControlMaxAge] = "600"
         return Response(status: .noContent, headers: headers)
     }

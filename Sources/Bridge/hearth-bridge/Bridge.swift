@@ -9,17 +9,17 @@ internal import Synchronization
 /// Answers requests over HTTP with what the agent says: a consumer of hearth.v1 like any other.
 struct Bridge: Sendable {
     let agent: Client
-    let origin: RequestOrigin
+    let security: ServedSecurity
     let requiresKey: Bool
     let limits: BridgeLimits
     let reader = RequestReader()
     let bodies: BodyBudget
     let answers = OpenAnswers()
 
-    init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) {
+    init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) throws {
         self.agent = agent
         self.limits = limits
-        origin = RequestOrigin(names: settings.names, origins: settings.origins)
+        security = try ServedSecurity(settings)
         requiresKey = settings.requiresKey
         bodies = BodyBudget(max: limits.bodiesBytesMax)
     }
@@ -31,7 +31,7 @@ struct Bridge: Sendable {
         var response: Response
         var isLast = false
         do throws(HTTPFailure) {
-            allowed = try origin.check(host: request.head.authority, origin: request.headers[.origin])
+            allowed = try security.origin.check(host: request.head.authority, origin: request.headers[.origin])
             response = try await answer(request, allowing: allowed)
         } catch {
             response = .failure(error, dialect)

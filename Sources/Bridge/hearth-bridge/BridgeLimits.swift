@@ -10,8 +10,12 @@ struct BridgeLimits: Sendable {
     var headBytesMax = 32 << 10
     /// Fields of a request.
     var fieldsMax = 128
-    /// How long a connection's first request may take to come as far as the end of its head; then the connection is
-    /// closed.
+    /// Bytes that a client may send for a TLS handshake: it may show a chain of certificates.
+    var handshakeBytesMax = 256 << 10
+    /// New keys of TLS that a client may ask for on a connection (RFC 8446, section 4.6.3); each is answered.
+    var keyUpdatesMax = 64
+    /// How long a connection's first request may take to come as far as the end of its head, with the TLS handshake before
+    /// it; then the connection is closed.
     var firstHeadSeconds: Int64 = 10
     /// The same of a later request, from the end of the answer before.
     var nextHeadSeconds: Int64 = 60

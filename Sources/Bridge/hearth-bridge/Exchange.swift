@@ -5,6 +5,7 @@ internal import HTTPProtocols
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import InferenceMessages
+internal import LinuxSystem
 internal import NIOCore
 internal import SwiftProtobuf
 
@@ -44,12 +45,12 @@ struct Exchange: Sendable {
         let most = bridge.limits.bodyBytesMax
         var bytes: [UInt8] = []
         do {
+            // A client that waits for "100 Continue" need not send it.
+            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > most {
+                throw HTTPFailure.tooLarge(most)
+            }
             for try await piece in request.body {
-                guard bytes.count + piece.readableBytes <= most else {
-                    throw HTTPFailure(
-                        413, type: "invalid_request_error", code: "request_too_large",
-                        "the body has more than \(most) bytes")
-                }
+                guard bytes.count + piece.readableBytes <= most else { throw HTTPFailure.tooLarge(most) }
                 try bridge.bodies.take(piece.readableBytes)
                 taken += piece.readableBytes
                 bytes.append(contentsOf: piece.readableBytesView)
@@ -139,20 +140,27 @@ extension Exchange {
 
     func turn<Asked: TurnRequest>(_ asked: Asked) async throws(HTTPFailure) -> Response {
         var answer = asked.answer(.now())
+        var alive = KeepAlive(Asked.Answer.dialect, streams: asked.streams, at: .now())
         let call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent> = await bridge.agent.bidirectional(
             "/hearth.v1.Inference/Generate", options: CallOptions(metadata: metadata))
         do {
             try await call.send(asked.generate)
             await call.endSending()
             // What was refused is told by the status; so the answer begins with the first event that is sent.
+            // A stream that has to wait for long begins without one, and tells of a refusal as of a failure.
             var text = ""
-            for try await event in call.responses {
-                text += try answer.receive(event)
-                switch event.event {
-                case .queued, .paused, .resumed: continue
-                default: break
+            reading: while true {
+                switch try await next(of: call, &alive) {
+                case .event(let event):
+                    text += try answer.receive(event)
+                    switch event.event {
+                    case .queued, .paused, .resumed: continue
+                    default: break
+                    }
+                case .comment(let comment): text += comment
+                case .end: break reading
                 }
-                if asked.streams { return stream(answer, text, call, fields: Asked.param) }
+                if asked.streams { return stream(answer, text, call, alive, fields: Asked.param) }
             }
             guard let object = answer.object else { throw HTTPFailure.broken("an early end") }
             return .json(object)
@@ -162,17 +170,44 @@ extension Exchange {
         }
     }
 
+    /// What comes next of a stream.
+    private enum Next {
+        case event(Hearth_V1_ChatEvent)
+        /// Nothing came, and this is to be sent.
+        case comment(String)
+        case end
+    }
+
+    private func next(
+        of call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent>, _ alive: inout KeepAlive
+    ) async throws -> Next {
+        while let milliseconds = alive.wait(at: .now()) {
+            if await call.responses.hasNext(withinMilliseconds: milliseconds) { break }
+            if let comment = alive.due(at: .now()) { return .comment(comment) }
+        }
+        var events = call.responses.makeAsyncIterator()
+        return try await events.next().map { .event($0) } ?? .end
+    }
+
     private func stream<Answer: TurnAnswer>(
         _ begun: Answer, _ first: String, _ call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent>,
-        fields: @escaping @Sendable (String) -> String?
+        _ alive: KeepAlive, fields: @escaping @Sendable (String) -> String?
     ) -> Response {
         let body = ResponseBody { writer in
             var answer = begun
+            var alive = alive
             do {
                 if !first.isEmpty { try await writer.write(ByteBuffer(string: first)) }
-                for try await event in call.responses {
-                    let text = try answer.receive(event)
-                    if !text.isEmpty { try await writer.write(ByteBuffer(string: text)) }
+                reading: while true {
+                    let text: String
+                    switch try await next(of: call, &alive) {
+                    case .event(let event): text = try answer.receive(event)
+                    case .comment(let comment): text = comment
+                    case .end: break reading
+                    }
+                    guard !text.isEmpty else { continue }
+                    try await writer.write(ByteBuffer(string: text))
+                    alive.sent(at: .now())
                 }
                 guard answer.isComplete else { throw HTTPFailure.broken("an early end") }
             } catch {
@@ -202,6 +237,12 @@ extension Response {
 }
 
 extension HTTPFailure {
+    /// A body of more than so many bytes.
+    static func tooLarge(_ most: Int) -> HTTPFailure {
+        HTTPFailure(
+            413, type: "invalid_request_error", code: "request_too_large", "the body has more than \(most) bytes")
+    }
+
     /// What ended a call, for the client.
     static func of(_ error: any Error, _ fields: (String) -> String? = { $0 }) -> HTTPFailure {
         if let failure = error as? HTTPFailure { return failure }

@@ -13,6 +13,7 @@ struct HTTPServer: Sendable {
     /// Serves until the process ends; throws when the socket cannot be used.
     func run() async throws {
         let limits = bridge.limits
+        let open = OpenConnections(max: limits.connectionsMax)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
         let http = HTTP1Channel(
@@ -20,22 +21,28 @@ struct HTTPServer: Sendable {
                 try await bridge.respond(to: request, writer)
             },
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [RequestClock(limits, bridge.answers)],
+                additionalChannelHandlers: [RequestClock(limits, bridge.answers, open.silent)],
                 httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
                     maxHeaderFieldSize: limits.headBytesMax, maxHeaderListSize: limits.headBytesMax,
                     maxHeaderFieldCount: limits.fieldsMax)))
         // A client that closes is gone: it must not count as one that has only finished sending.
         let server = try await ServerBootstrap(group: group)
             .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: false)
-            .bind(listener) { channel in http.setup(channel: channel, logger: logger) }
+            .bind(listener) { [security = bridge.security] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let tls = security.tls else { return }
+                    let handler = try TLSHandler(tls.context, clientSubjects: tls.clientSubjects, limits)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }.flatMap { http.setup(channel: channel, logger: logger) }
+            }
         try await server.executeThenClose { connections in
-            let open = OpenConnections(max: limits.connectionsMax)
             for try await connection in connections {
-                await open.take()
+                await open.take(connection.channel)
                 let task = Task { await http.handle(value: connection, logger: logger) }
                 // Whatever the task waits for: the agent's next event comes too late for a client that is gone.
                 connection.channel.closeFuture.whenComplete { _ in
                     task.cancel()
+                    open.silent.ended(connection.channel)
                     Task { await open.giveBack() }
                 }
             }

@@ -1,21 +1,26 @@
+internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTPTypes
 
-/// Closes a connection whose client takes too long to send a request, and counts the answers that have not left. It does not
-/// matter how long an answer takes.
+/// Closes a connection whose client takes too long to send a request, counts the answers that have not left, and tells a client
+/// that waits with its body that it may send it. It does not matter how long an answer takes.
 final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
 
     private let limits: BridgeLimits
     private let answers: OpenAnswers
+    private let silent: SilentConnections
+    private var hasSpoken = false
     private var deadline: Scheduled<Void>?
     /// Requests whose head has come, and whose answer has not ended: a client may send several at once.
     private var unanswered = 0
 
-    init(_ limits: BridgeLimits, _ answers: OpenAnswers) {
+    init(_ limits: BridgeLimits, _ answers: OpenAnswers, _ silent: SilentConnections) {
         self.limits = limits
         self.answers = answers
+        self.silent = silent
     }
 
     func handlerAdded(context: ChannelHandlerContext) { wait(limits.firstHeadSeconds, context) }
@@ -24,24 +29,43 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head:
+        case .head(let head):
             unanswered += 1
             answers.begin()
             wait(limits.bodySeconds, context)
+            if !hasSpoken {
+                hasSpoken = true
+                silent.spoke(context.channel)
+            }
+            if unanswered == 1, mayContinue(head) {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
         case .body: break
         case .end: deadline?.cancel()
         }
         context.fireChannelRead(data)
     }
 
+    /// Whether the client waits to be told that it may send its body (RFC 9110, section 10.1.1), and the body may be taken.
+    private func mayContinue(_ head: HTTPRequest) -> Bool {
+        let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+        return head.headerFields[.expect]?.lowercased() == "100-continue" && length <= limits.bodyBytesMax
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
+        // What is answered without a request, because it could not be read, was not counted.
+        guard case .end = unwrapOutboundIn(data), unanswered > 0 else { return context.write(data, promise: promise) }
         unanswered -= 1
         if unanswered == 0 { wait(limits.nextHeadSeconds, context) }
         // It is kept once the socket has taken all of the answer, or is closed.
         let left = promise ?? context.eventLoop.makePromise(of: Void.self)
         left.futureResult.whenComplete { [answers] _ in answers.end() }
         context.write(data, promise: left)
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if unanswered > 0 { context.triggerUserOutboundEvent(AnswerCut(), promise: nil) }
+        context.close(mode: mode, promise: promise)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -54,7 +78,7 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     private func wait(_ seconds: Int64, _ context: ChannelHandlerContext) {
         deadline?.cancel()
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(seconds)) {
-            context.close(promise: nil)
+            self.close(context: context, mode: .all, promise: nil)
         }
     }
 }

@@ -11,7 +11,10 @@ func run() async throws {
     let file = Descriptor(owning: BridgeSettings.Descriptors.settings)
     let settings = try BridgeSettings(json: FileBytes.read(file, max: BridgeSettings.bytesMax, name: "the settings"))
     let agent = try await Client.connect(over: Descriptor(owning: 3))
-    let bridge = Bridge(agent: agent, settings: settings, limits: BridgeLimits())
+    let bridge = try Bridge(agent: agent, settings: settings, limits: BridgeLimits())
+    try LaterSettings.follow(Descriptor(owning: BridgeSettings.Descriptors.laterSettings)) { [bridge] in
+        try bridge.security.take($0)
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await HTTPServer(listener: BridgeSettings.Descriptors.listener, bridge: bridge).run() }
         group.addTask { try await bridge.untilDone() }

@@ -13,7 +13,7 @@ struct LogsCommand: AsyncParsableCommand {
         discussion: """
             The oldest lines come first, each with its time, backend, model and process. Lines from before a restart \
             are there too, within logBytesMax and logLinesMax ('hearth limits'); lines in parentheses are the agent's \
-            own. With -f the command follows the output until Ctrl-C; when a backend writes faster than lines can be \
+            own. The HTTP bridge is called 'http'. With -f the command follows the output until Ctrl-C; when a backend writes faster than lines can be \
             shown, it says how many are missing.
 
             EXAMPLES
@@ -22,7 +22,7 @@ struct LogsCommand: AsyncParsableCommand {
               hearth logs llama --model hearth-demo -n 20 -f
             """)
 
-    @Argument(help: "The backend's file name; without it, all of them.")
+    @Argument(help: "The backend's file name, or 'http' for the HTTP bridge; without it, all of them.")
     var backend: String?
     @Option(help: ArgumentHelp("Show only the process of this model.", valueName: "id"))
     var model: String?
@@ -71,13 +71,17 @@ struct LogsCommand: AsyncParsableCommand {
     private func chosen(_ agent: OwnerConnection, mustExist: Bool) async throws -> [Hearth_Admin_V1_Backend] {
         let list: Hearth_Admin_V1_ListBackendsResponse = try await agent.ask(
             "ListBackends", Hearth_Admin_V1_ListBackendsRequest())
-        let named = list.backends.filter { backend == nil || $0.name == backend }
+        let status: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
+        let bridge = status.hasBridge ? [Hearth_Admin_V1_Backend.with { $0.name = "http" }] : []
+        let named = (list.backends + bridge).filter { backend == nil || $0.name == backend }
         let chosen = named.filter { model == nil || $0.model == model }
         guard chosen.isEmpty, mustExist, backend != nil || model != nil else { return chosen }
         if let backend, named.isEmpty {
-            throw Refusal("there is no backend '\(backend)'; there are: \(Self.words(list.backends.map(\.name)))")
+            throw Refusal(
+                "there is no backend '\(backend)'; there are: \(Self.words((list.backends + bridge).map(\.name)))")
         }
-        throw Refusal("there is no model '\(model ?? "")'; there are: \(Self.words(named.map(\.model)))")
+        throw Refusal(
+            "there is no model '\(model ?? "")'; there are: \(Self.words(named.map(\.model).filter { !$0.isEmpty }))")
     }
 
     private static func words(_ names: [String]) -> String {

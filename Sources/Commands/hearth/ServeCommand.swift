@@ -24,6 +24,9 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
               hearth chat --to 'hearth://HOST:PORT?key=...&fingerprint=sha256:...'
             With --tls-client-authority a client's certificate takes the key's place, unless --require-key is given.
 
+            HTTP beyond loopback (--http) has TLS and keys, too, with the same certificate; it is not served before there \
+            is a key.
+
             IPv6 addresses are written in brackets, a link-local one with its interface: [::1]:50051, \
             [fe80::1%eth0]:50051. [::] accepts IPv4 too, so it excludes 0.0.0.0 with the same port.
 

@@ -25,17 +25,21 @@ package final class AdminService: Service {
         let pulls: PullDesk.Place
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
         let bridge: @IOLoop @Sendable () -> Bridge?
+        /// What the bridge wrote after this line of this log; nil: there is no bridge.
+        let bridgeOutput: @IOLoop @Sendable (_ number: UInt64, _ log: UInt64) -> BackendOutput?
 
         package init(
             version: String, limits: [NamedLimit], pulls: PullDesk.Place,
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)],
-            bridge: @escaping @IOLoop @Sendable () -> Bridge?
+            bridge: @escaping @IOLoop @Sendable () -> Bridge?,
+            bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?
         ) {
             self.version = version
             self.limits = limits
             self.pulls = pulls
             self.listeners = listeners
             self.bridge = bridge
+            self.bridgeOutput = bridgeOutput
         }
     }
 
@@ -311,6 +315,12 @@ extension AdminService {
                 && (request.replica == 0 || $0.number == Int(request.replica))
         }
         guard let backend = asked else {
+            // The HTTP bridge, which has no model.
+            if request.backend == "http", request.model.isEmpty,
+                let output = facts.bridgeOutput(request.after, request.log)
+            {
+                return AdminAnswers.described(output)
+            }
             throw AdminAnswers.unknown(
                 model: model, of: request.backend,
                 known: all.filter { $0.number == 1 }.map { ($0.model, $0.name) })

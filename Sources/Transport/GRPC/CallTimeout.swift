@@ -1,9 +1,9 @@
 /// The form of `grpc-timeout`: one to eight digits and a unit (grpc/doc/PROTOCOL-HTTP2.md, "Requests"). Pure.
-enum CallTimeout {
+package enum CallTimeout {
     private static let digitsMax = 8
 
     /// Nanoseconds, or nil when the text is no timeout.
-    static func decode(_ text: String) -> UInt64? {
+    package static func decode(_ text: String) -> UInt64? {
         guard let unit = text.last, let scale = nanoseconds(of: unit) else { return nil }
         let digits = text.dropLast()
         guard (1...digitsMax).contains(digits.utf8.count),

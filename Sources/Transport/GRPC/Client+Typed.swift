@@ -33,11 +33,40 @@ extension Client {
         _ path: String, requests: Request.Type = Request.self, answers: Response.Type = Response.self,
         options: CallOptions = CallOptions()
     ) -> BidirectionalCall<Request, Response> {
-        let handler = TypedCallHandler<Response>(limits: limits)
+        let handler = TypedCallHandler(limits: limits) { try Response(decoding: $0) }
         let call = start(path, options: options, handler: handler)
         handler.attach(call)
         return BidirectionalCall(handler: handler)
     }
+
+    /// One request, any number of answers, all of them encoded messages that are passed on as they are.
+    package func serverStreaming(
+        _ path: String, bytes request: [UInt8], options: CallOptions = CallOptions()
+    ) -> BytesCall {
+        let handler = TypedCallHandler(limits: limits) { Array($0) }
+        let call = start(path, options: options, handler: handler)
+        handler.attach(call)
+        call.send(byteCount: request.count) { $0.copyBytes(from: request) }
+        call.endSending()
+        return BytesCall(handler: handler)
+    }
+}
+
+/// A call in progress whose messages are not decoded.
+package struct BytesCall: Sendable {
+    let handler: TypedCallHandler<[UInt8]>
+
+    /// The answers, as they come; one task reads them. A cancelled reader cancels the call.
+    package var responses: MessageStream<[UInt8]> { MessageStream(queue: handler.queue) }
+
+    /// Ends the call with RST_STREAM CANCEL; the reader gets CANCELLED.
+    @IOLoop package func cancel() { handler.call?.cancel() }
+
+    /// The server's initial metadata; empty before the first answer has come.
+    @IOLoop package var initialMetadata: Metadata { handler.initialMetadata }
+
+    /// The trailing metadata; empty before the final status has come.
+    @IOLoop package var trailers: Metadata { handler.trailers }
 }
 
 /// A call in progress, both ways typed. Sending and reading may be done by two tasks.
@@ -68,15 +97,19 @@ package struct BidirectionalCall<Request: SwiftProtobuf.Message, Response: Swift
 
 /// Brings a call's answers to the task that reads them.
 @IOLoop
-final class TypedCallHandler<Response: SwiftProtobuf.Message>: ClientCallHandler {
+final class TypedCallHandler<Response: Sendable>: ClientCallHandler {
     nonisolated let queue: MessageQueue<Response>
+    private let decode: (UnsafeRawBufferPointer) throws -> Response
     private(set) var call: ClientCall?
     private(set) var initialMetadata = Metadata()
     private(set) var trailers = Metadata()
     private var end: Status?
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
-    init(limits: Limits) { queue = MessageQueue(limits: limits) }
+    init(limits: Limits, decode: @escaping (UnsafeRawBufferPointer) throws -> Response) {
+        queue = MessageQueue(limits: limits)
+        self.decode = decode
+    }
 
     func attach(_ call: ClientCall) {
         self.call = call
@@ -98,7 +131,7 @@ final class TypedCallHandler<Response: SwiftProtobuf.Message>: ClientCallHandler
     func received(_ message: UnsafeRawBufferPointer) {
         do {
             queue.push(
-                try Response(decoding: message), byteCount: message.count,
+                try decode(message), byteCount: message.count,
                 isCompressed: call?.isMessageCompressed ?? false)
             if queue.isFull { call?.pauseReceiving() }
         } catch {

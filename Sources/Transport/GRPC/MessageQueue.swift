@@ -12,6 +12,9 @@ final class MessageQueue<Element: Sendable> {
     private var readBytes = 0
     private var end: Status?
     private var waiter: CheckedContinuation<Element?, any Error>?
+    /// The task that waits to see whether something comes, and until when.
+    private var lookout: CheckedContinuation<Bool, Never>?
+    private var lookoutEnd: Timer?
     private let messagesMax: Int
     private let bytesMax: Int
     /// Whether the element that was handed out last was compressed on the way.
@@ -41,6 +44,7 @@ final class MessageQueue<Element: Sendable> {
         } else {
             elements.append((element, byteCount, isCompressed))
             queuedBytes += byteCount
+            endLookout(true)
         }
         onKept?(queuedBytes + readBytes)
     }
@@ -55,6 +59,7 @@ final class MessageQueue<Element: Sendable> {
             self.waiter = nil
             resumeAtEnd(waiter, status)
         }
+        endLookout(true)
     }
 
     private func resumeAtEnd(_ waiter: CheckedContinuation<Element?, any Error>, _ status: Status) {
@@ -95,6 +100,32 @@ final class MessageQueue<Element: Sendable> {
         }
     }
 
+    /// Whether a message or the end has come, at the latest after this time; true also when the reader's task was cancelled,
+    /// which `next` tells it.
+    func hasNext(withinMilliseconds milliseconds: UInt64) async -> Bool {
+        if first < elements.count || end != nil { return true }
+        precondition(lookout == nil, "one task at a time reads a stream of messages")
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { lookout in
+                if first < elements.count || end != nil || Task.isCancelled { return lookout.resume(returning: true) }
+                self.lookout = lookout
+                lookoutEnd = IOLoop.schedule(afterMilliseconds: milliseconds) { [weak self] in
+                    self?.endLookout(false)
+                }
+            }
+        } onCancel: {
+            Task { @IOLoop in self.endLookout(true) }
+        }
+    }
+
+    private func endLookout(_ hasNext: Bool) {
+        guard let lookout else { return }
+        self.lookout = nil
+        lookoutEnd?.cancel()
+        lookoutEnd = nil
+        lookout.resume(returning: hasNext)
+    }
+
     private func cancel() {
         onCancel?()
         if let waiter {
@@ -109,6 +140,11 @@ final class MessageQueue<Element: Sendable> {
 /// Ends after the sender's last message; throws the call's `Status` when it ended otherwise.
 package struct MessageStream<Element: Sendable>: AsyncSequence, Sendable {
     let queue: MessageQueue<Element>
+
+    /// Whether the reader's next message, or the end, comes within this time. The reader's task asks.
+    @IOLoop package func hasNext(withinMilliseconds milliseconds: UInt64) async -> Bool {
+        await queue.hasNext(withinMilliseconds: milliseconds)
+    }
 
     /// Whether the message that was read last was compressed on the way.
     @IOLoop package var isMessageCompressed: Bool { queue.isLastCompressed }

@@ -124,3 +124,16 @@ enum ResponseHead {
         return status == 405 ? fields + [HTTP2Header("allow", "POST")] : fields
     }
 }
+
+extension Status {
+    /// The fields that end a call with this status and trailing metadata, in gRPC's own form: `grpc-status`, `grpc-message`
+    /// percent-encoded, and values of keys that end in "-bin" in base64. For whoever passes a call on in another protocol.
+    package func trailers(_ metadata: Metadata = Metadata()) -> [(name: String, value: String)] {
+        ResponseHead.trailers(self, metadata).map { ($0.name, $0.value) }
+    }
+}
+
+extension Metadata {
+    /// The fields of a header list, in the same form.
+    package var fields: [(name: String, value: String)] { headers.map { ($0.name, $0.value) } }
+}

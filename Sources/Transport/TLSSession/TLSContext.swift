@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Cryptography
 
-/// The settings of TLS sessions, with the certificates read; TLS 1.3 and ALPN `h2` only.
+/// The settings of TLS sessions, with the certificates read; TLS 1.3, and one protocol of applications only.
 ///
 /// Owns an `SSL_CTX` until the last session made of it is gone. Made on any thread, then only read (SSL_CTX_new(3):
 /// contexts may be shared once they are set up).
@@ -11,20 +11,30 @@ package final class TLSContext: Sendable {
     let pinnedSHA256: [UInt8]?
     let serverName: String?
     let isServer: Bool
+    let speaks: ApplicationProtocol
 
     deinit { SSL_CTX_free(context) }
 
     /// Reads the server's files; throws with the file's name and OpenSSL's reason.
-    package init(server: ServerTLS) throws(TLSError) {
+    package convenience init(server: ServerTLS) throws(TLSError) {
+        try self.init(server: ServerIdentity(reading: server), speaking: .http2)
+    }
+
+    /// Throws with the name of the text that cannot be used, and OpenSSL's reason.
+    package init(server: ServerIdentity, speaking: ApplicationProtocol) throws(TLSError) {
         isServer = true
+        speaks = speaking
         pinnedSHA256 = nil
         serverName = nil
         context = try TLSContext.make(TLS_server_method())
-        try show(certificateChain: server.certificateChainFile, privateKey: server.privateKeyFile)
-        SSL_CTX_set_alpn_select_cb(context, selectHTTP2, nil)
+        try show(server.certificateChain, server.privateKey)
+        switch speaking {
+        case .http2: SSL_CTX_set_alpn_select_cb(context, selectHTTP2, nil)
+        case .http1: SSL_CTX_set_alpn_select_cb(context, selectHTTP1, nil)
+        }
         hearth_ssl_ctx_no_renegotiation(context)
         if server.acceptsTLS12 { try acceptTLS12() }
-        if let file = server.clientAuthorityFile { try requireClientCertificate(authorities: file) }
+        if let authorities = server.clientAuthorities { try requireClientCertificate(authorities) }
     }
 
     /// The SHA-256 of the certificate that it presents. Throws when it presents none.
@@ -35,18 +45,30 @@ package final class TLSContext: Sendable {
         return try SHA256.fingerprint(of: certificate)
     }
 
-    private func show(certificateChain: String, privateKey: String) throws(TLSError) {
-        guard SSL_CTX_use_certificate_chain_file(context, certificateChain) == 1 else {
-            throw TLSError.last(.configuration, "read the certificate chain \(certificateChain)")
+    /// The names in the certificate that it presents; nil: it presents none.
+    package var certificateNames: PeerCertificate? {
+        SSL_CTX_get0_certificate(context).map(PeerCertificate.init)
+    }
+
+    private func show(_ chain: PEMText, _ key: PEMText) throws(TLSError) {
+        var hasLeaf = false
+        try chain.readCertificates("the certificate chain") { certificate in
+            defer { hasLeaf = true }
+            return hasLeaf
+                ? hearth_ssl_ctx_add_chain_certificate(context, certificate) == 1
+                : SSL_CTX_use_certificate(context, certificate) == 1
         }
-        // Without this OpenSSL asks for the password of an encrypted key on the terminal, and waits for it.
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in -1 }
-        guard SSL_CTX_use_PrivateKey_file(context, privateKey, SSL_FILETYPE_PEM) == 1 else {
-            let error = TLSError.last(.configuration, "read the private key \(privateKey)")
+        let isUsed = key.withBIO { bio in
+            guard let read = PEM_read_bio_PrivateKey(bio, nil, refusePassword, nil) else { return false }
+            defer { EVP_PKEY_free(read) }
+            return SSL_CTX_use_PrivateKey(context, read) == 1
+        }
+        guard isUsed else {
+            let error = TLSError.last(.configuration, "read the private key \(key.name)")
             throw TLSError(.configuration, "\(error); it must be PEM and not encrypted, and the certificate's")
         }
         guard SSL_CTX_check_private_key(context) == 1 else {
-            throw TLSError.last(.configuration, "\(privateKey) is not the key of \(certificateChain)")
+            throw TLSError.last(.configuration, "\(key.name) is not the key of \(chain.name)")
         }
     }
 
@@ -59,11 +81,11 @@ package final class TLSContext: Sendable {
 
     /// A handshake fails without a certificate that one of these authorities has signed (SSL_CTX_set_verify(3)). The
     /// server issues no session tickets, so each connection presents its certificate again.
-    private func requireClientCertificate(authorities file: String) throws(TLSError) {
-        guard SSL_CTX_load_verify_file(context, file) == 1, let names = SSL_load_client_CA_file(file) else {
-            throw TLSError.last(.configuration, "read the certificate authorities of clients, \(file)")
+    private func requireClientCertificate(_ authorities: PEMText) throws(TLSError) {
+        try authorities.readCertificates("the certificate authorities of clients,") { certificate in
+            X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate) == 1
+                && SSL_CTX_add_client_CA(context, certificate) == 1
         }
-        SSL_CTX_set_client_CA_list(context, names)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         hearth_ssl_ctx_no_tickets(context)
     }
@@ -71,6 +93,7 @@ package final class TLSContext: Sendable {
     /// Reads the authorities and the identity; `host` is the name to check when the configuration names none.
     package init(client: ClientTLS, host: String?) throws(TLSError) {
         isServer = false
+        speaks = .http2
         serverName = client.serverName ?? host
         if case .pinned(let sha256) = client.trust { pinnedSHA256 = sha256 } else { pinnedSHA256 = nil }
         // This is the last property to be set: after a throw from here on `deinit` frees it.
@@ -95,7 +118,9 @@ package final class TLSContext: Sendable {
             SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
         }
         if let identity = client.identity {
-            try show(certificateChain: identity.certificateChainFile, privateKey: identity.privateKeyFile)
+            try show(
+                PEMText(file: identity.certificateChainFile, "certificate chain"),
+                PEMText(file: identity.privateKeyFile, "private key"))
         }
         guard SSL_CTX_set_alpn_protos(context, protocolList, UInt32(protocolList.count)) == 0 else {
             throw TLSError.last(.configuration, "offer HTTP/2")
@@ -116,11 +141,26 @@ package final class TLSContext: Sendable {
 /// ALPN's wire form of the one protocol spoken here (RFC 7301).
 private let protocolList: [UInt8] = [2, 0x68, 0x32]
 
-/// Picks `h2` out of what the client offers, or ends the handshake (SSL_CTX_set_alpn_select_cb(3)).
+/// Pick the protocol out of what the client offers, or end the handshake (SSL_CTX_set_alpn_select_cb(3)).
 private func selectHTTP2(
     _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
     _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32,
     _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+    select(ApplicationProtocol.http2Name, selected, selectedLength, offered, offeredLength)
+}
+
+private func selectHTTP1(
+    _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32,
+    _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+    select(ApplicationProtocol.http1Name, selected, selectedLength, offered, offeredLength)
+}
+
+private func select(
+    _ name: [UInt8], _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ selectedLength: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32
 ) -> CInt {
     guard let offered, let selected, let selectedLength else { return SSL_TLSEXT_ERR_ALERT_FATAL }
     let count = Int(offeredLength)
@@ -128,13 +168,46 @@ private func selectHTTP2(
     while position < count {
         let length = Int(offered[position])
         guard position + 1 + length <= count else { break }
-        if length == 2, offered[position + 1] == 0x68, offered[position + 2] == 0x32 {
+        if UnsafeBufferPointer(start: offered + position + 1, count: length).elementsEqual(name) {
             // It points into the client's list, which OpenSSL keeps until it has copied the name.
             selected.pointee = offered + position + 1
-            selectedLength.pointee = 2
+            selectedLength.pointee = UInt8(length)
             return SSL_TLSEXT_ERR_OK
         }
         position += 1 + length
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL
+}
+
+/// Without this OpenSSL asks for the password of an encrypted key on the terminal, and waits for it.
+private func refusePassword(
+    _ buffer: UnsafeMutablePointer<CChar>?, _ count: CInt, _ writes: CInt, _ argument: UnsafeMutableRawPointer?
+) -> CInt { -1 }
+
+extension PEMText {
+    /// Calls `body` with a BIO that reads the text.
+    fileprivate func withBIO(_ body: (OpaquePointer) -> Bool) -> Bool {
+        ERR_clear_error()
+        return bytes.withUnsafeBytes { bytes in
+            guard let bio = BIO_new_mem_buf(bytes.baseAddress, CInt(bytes.count)) else { return false }
+            defer { BIO_free(bio) }
+            return body(bio)
+        }
+    }
+
+    /// Calls `take` with each certificate in the text, in order, at least one; it says whether it could use it.
+    fileprivate func readCertificates(_ role: String, take: (OpaquePointer) -> Bool) throws(TLSError) {
+        let isRead = withBIO { bio in
+            var isEmpty = true
+            while let certificate = PEM_read_bio_X509_AUX(bio, nil, refusePassword, nil) {
+                defer { X509_free(certificate) }
+                guard take(certificate) else { return false }
+                isEmpty = false
+            }
+            // That there is no further one is told as an error, like one that is damaged.
+            return !isEmpty && hearth_pem_has_ended() == 1
+        }
+        guard isRead else { throw TLSError.last(.configuration, "read \(role) \(name)") }
+        ERR_clear_error()
+    }
 }

@@ -4,7 +4,8 @@ internal import Cryptography
 internal import Glibc
 package import LinuxSystem
 
-/// TLS on one connected, non-blocking socket. The caller keeps the socket open for as long as the session lives.
+/// TLS on one connected, non-blocking socket, which the caller keeps open for as long as the session lives; or on bytes that
+/// the caller carries.
 ///
 /// Owns an `SSL`; one thread at a time. Nothing here blocks or raises SIGPIPE.
 package final class TLSSession {
@@ -25,21 +26,45 @@ package final class TLSSession {
 
     private let ssl: OpaquePointer
     private let context: TLSContext
-    private let socket: UnsafeMutablePointer<SocketBIO.State>
+    /// One of both.
+    private let socket: UnsafeMutablePointer<SocketBIO.State>?
+    private let carried: UnsafeMutablePointer<CarriedBIO.State>?
     /// KeyUpdate messages received since `takeKeyUpdates` was last called.
     private let keyUpdates: UnsafeMutablePointer<CInt>
 
-    package init(_ context: TLSContext, on socket: borrowing Descriptor) throws(TLSError) {
-        guard let ssl = SSL_new(context.context) else { throw TLSError.last(.configuration, "begin a TLS session") }
+    package convenience init(_ context: TLSContext, on socket: borrowing Descriptor) throws(TLSError) {
+        let state = UnsafeMutablePointer<SocketBIO.State>.allocate(capacity: 1)
+        state.initialize(to: SocketBIO.State(socket: socket.raw))
+        try self.init(context, socket: state, carried: nil)
+    }
+
+    /// One whose bytes the caller carries: `receive` for those that come, `takeOutgoing` for those that go.
+    package convenience init(carrying context: TLSContext) throws(TLSError) {
+        let state = UnsafeMutablePointer<CarriedBIO.State>.allocate(capacity: 1)
+        state.initialize(to: CarriedBIO.State())
+        try self.init(context, socket: nil, carried: state)
+    }
+
+    /// Takes over the one that is there.
+    private init(
+        _ context: TLSContext, socket: UnsafeMutablePointer<SocketBIO.State>?,
+        carried: UnsafeMutablePointer<CarriedBIO.State>?
+    ) throws(TLSError) {
+        guard let ssl = SSL_new(context.context) else {
+            let error = TLSError.last(.configuration, "begin a TLS session")
+            socket?.deallocate()
+            carried?.deinitialize(count: 1).deallocate()
+            throw error
+        }
         self.ssl = ssl
         self.context = context
-        self.socket = .allocate(capacity: 1)
-        self.socket.initialize(to: SocketBIO.State(socket: socket.raw))
+        self.socket = socket
+        self.carried = carried
         keyUpdates = .allocate(capacity: 1)
         keyUpdates.initialize(to: 0)
         hearth_ssl_count_key_updates(ssl, keyUpdates)
-        guard let bio = SocketBIO.make(self.socket) else {
-            throw TLSError.last(.configuration, "attach TLS to a socket")
+        guard let bio = socket.map(SocketBIO.make) ?? carried.map(CarriedBIO.make) ?? nil else {
+            throw TLSError.last(.configuration, "attach TLS to its bytes")
         }
         SSL_set_bio(ssl, bio, bio)
         if context.isServer {
@@ -52,8 +77,26 @@ package final class TLSSession {
 
     deinit {
         SSL_free(ssl)
-        socket.deallocate()
+        socket?.deallocate()
+        carried?.deinitialize(count: 1).deallocate()
         keyUpdates.deallocate()
+    }
+
+    /// Lends the session bytes that came, for the time of `body`, which goes on with handshake and reads until `.wantRead`:
+    /// then all of them are taken.
+    package func receive<Result>(
+        _ bytes: UnsafeRawBufferPointer, _ body: () throws(TLSError) -> Result
+    ) throws(TLSError) -> Result {
+        carried?.pointee.incoming = bytes
+        defer { carried?.pointee.incoming = UnsafeRawBufferPointer(start: nil, count: 0) }
+        return try body()
+    }
+
+    /// What the caller has to send now.
+    package func takeOutgoing() -> [UInt8] {
+        guard let carried else { return [] }
+        defer { carried.pointee.outgoing = [] }
+        return carried.pointee.outgoing
     }
 
     /// Asks for a server by name and has its certificate checked against it (SSL_set1_host(3)).
@@ -95,7 +138,7 @@ package final class TLSSession {
 
     private func begin() {
         ERR_clear_error()
-        socket.pointee.readsLeft = SocketBIO.readsPerCallMax
+        socket?.pointee.readsLeft = SocketBIO.readsPerCallMax
     }
 
     /// How many KeyUpdate messages were received since this was last asked.
@@ -135,10 +178,11 @@ package final class TLSSession {
 
     /// A peer without ALPN gets through the handshake, so look again (RFC 9113, section 3.2).
     private func checkProtocol() throws(TLSError) {
+        guard context.speaks == .http2 else { return }
         var name: UnsafePointer<UInt8>?
         var length: UInt32 = 0
         SSL_get0_alpn_selected(ssl, &name, &length)
-        guard let name, length == 2, name[0] == 0x68, name[1] == 0x32 else {
+        guard let name, UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(context.speaks.name) else {
             throw TLSError(.peer, "the other end does not speak HTTP/2 (it did not agree to ALPN h2)")
         }
     }

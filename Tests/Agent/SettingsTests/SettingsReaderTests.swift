@@ -124,6 +124,7 @@ struct SettingsReaderTests {
         (#"{"listen": ["x"]}"#, "HOST:PORT"),
         (#"{"tls-minimum": "1.1"}"#, "1.2"), (#"{"tls-client-subject": ["a"]}"#, "tls-client-authority"),
         (#"{"plaintext": true, "tls-client-authority": "ca"}"#, "contradict"),
+        (#"{"plaintext": true, "http": "0.0.0.0:80"}"#, "plaintext is refused on http 0.0.0.0:80"),
         (#"{"require-key": "x"}"#, "true or false"), (#"{"keepalive-time": "soon"}"#, "seconds"),
         (#"{"max-connection-age": -1}"#, "from 0"),
         (#"{"keepalive-timeout": 0}"#, "at least 1"), (#"{"min-ping-interval": 0}"#, "at least 1"),

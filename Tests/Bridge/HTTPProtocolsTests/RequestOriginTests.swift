@@ -25,6 +25,15 @@ struct RequestOriginTests {
         #expect(failure.statusCode == 421)
     }
 
+    @Test("a name that stands for any label stands for one")
+    func wildcards() throws {
+        let origin = RequestOrigin(names: ["*.Hearth.example"])
+        #expect(try origin.check(host: "a.hearth.example:443", origin: nil) == nil)
+        for host in ["hearth.example", "a.b.hearth.example", ".hearth.example.org", "*", "example"] {
+            #expect(throws: HTTPFailure.self) { _ = try origin.check(host: host, origin: nil) }
+        }
+    }
+
     @Test("a field Host that is none is no request's", arguments: [nil, "", ":80", "[::1", "[]"])
     func noName(host: String?) throws {
         let failure = try #require(throws: HTTPFailure.self) { _ = try origin.check(host: host, origin: nil) }
@@ -74,7 +83,13 @@ struct RequestOriginTests {
 
     @Test("the settings of the bridge come back as they were, and an unknown one is an error")
     func settings() throws {
-        let settings = BridgeSettings(requiresKey: true, names: ["a\"b"], origins: ["https://c"])
+        var settings = BridgeSettings(requiresKey: true, names: ["a\"b"], origins: ["https://c"])
+        #expect(try BridgeSettings(json: settings.json) == settings)
+        settings.tls = BridgeSettings.TLS(certificateChain: "-----\nA\n", privateKey: "B")
+        #expect(try BridgeSettings(json: settings.json) == settings)
+        settings.tls = BridgeSettings.TLS(
+            certificateChain: "A", privateKey: "B", clientAuthorities: "C", clientSubjects: ["d", "e"],
+            acceptsTLS12: true)
         #expect(try BridgeSettings(json: settings.json) == settings)
         #expect(try BridgeSettings(json: BridgeSettings().json) == BridgeSettings())
         #expect(throws: (any Error).self) { try BridgeSettings(json: Array(#"{"name": []}"#.utf8)) }

@@ -144,7 +144,7 @@ class Agent:
                 stderr=log,
                 start_new_session=True,
             )
-        line = self.process.stdout.readline().decode()
+        self.announced = line = self.process.stdout.readline().decode()
         match = re.fullmatch(r"hearth: accepting on (.*), pid (\d+)\n", line)
         if not match:
             self.process.kill()

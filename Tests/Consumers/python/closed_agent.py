@@ -11,10 +11,11 @@ from consumer import OWN_CONNECTION
 
 
 class ClosedAgent(Agent):
-    """Asks for keys; its first lines are read, and the connection string kept. With TLS, or without on loopback."""
+    """Asks for keys; its first lines are read, and the connection string kept. With TLS, or without on loopback. `authority`
+    has signed its certificate; without one it has made its own."""
 
-    def __init__(self, backends=None, options=(), tls=True, **rest):
-        self.uses_tls = tls
+    def __init__(self, backends=None, options=(), tls=True, authority=None, **rest):
+        self.uses_tls, self.authority = tls, authority
         options = [*(["--tls"] if tls else []), "--require-key", *options]
         super().__init__(backends, plaintext=not tls, options=options, **rest)
 
@@ -26,7 +27,7 @@ class ClosedAgent(Agent):
         self.connection = match.group(1)
         self.first_key = re.search(r"key=([^&]+)", self.connection).group(1)
         if self.uses_tls:
-            self.trusted = grpc.ssl_channel_credentials((self.state / "certificate.pem").read_bytes())
+            self.trusted = grpc.ssl_channel_credentials((self.authority or self.state / "certificate.pem").read_bytes())
         return self
 
     def create(self, name, *options):

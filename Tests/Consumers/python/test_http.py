@@ -35,6 +35,8 @@ class Bridged:
     def find(self):
         self.base = f"http://{self.addresses[-1]}"
         self.host, port = self.addresses[-1].rsplit(":", 1)
+        if "(https)" in self.announced:
+            self.base = f"https://localhost:{port}"
         self.port = int(port)
         wait_until(self.bridge, "the bridge")
         return self
@@ -316,6 +318,28 @@ def test_a_client_that_sends_no_request_is_let_go(agent):
         assert silent.recv(1) == b""
 
 
+def test_a_client_that_waits_with_its_body_is_told_to_go_on(agent):
+    ask = json.dumps({"model": "echo", "messages": user(), "max_tokens": 1}).encode()
+
+    def head(length):
+        return (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {agent.host}\r\nContent-Length: {length}\r\n"
+            "Expect: 100-continue\r\n\r\n"
+        ).encode()
+
+    with socket.create_connection((agent.host, agent.port), timeout=20) as connection:
+        # Not one byte of the body is sent before.
+        connection.sendall(head(len(ask)))
+        told = b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert connection.recv(len(told), socket.MSG_WAITALL) == told
+        connection.sendall(ask)
+        assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+    # A body that would be refused need not be sent at all.
+    with socket.create_connection((agent.host, agent.port), timeout=20) as connection:
+        connection.sendall(head(5 << 20))
+        assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 413"
+
+
 def test_requests_share_a_connection(agent):
     with httpx.Client(base_url=agent.base) as client:
         head = client.head("/v1/models")
@@ -426,6 +450,8 @@ def test_a_bridge_that_dies_comes_back_and_grpc_does_not_notice(agent):
             assert httpx.get(f"{agent.base}/v1/models").status_code == 200
             shown = agent.status()["bridge"]
             assert shown["state"] == "running" and shown["restarts"] >= 1 and "signal 9" in shown["detail"]
+            logged = agent.command_line("logs", "--state", agent.state, "http")
+            assert re.search(r"^\S+ \S+ http\[\d+\]: \(has ended: .*signal 9", logged, re.M), logged
             told = agent.command_line("status", "--state", agent.state)
             assert re.search(r"^http bridge +running, pid \d+, tier full", told, re.M)
             echo.check(await read_turn(call, turn), request)

@@ -1,0 +1,90 @@
+internal import Glibc
+internal import HTTPProtocols
+internal import LinuxSystem
+internal import Synchronization
+internal import TLSSession
+
+/// TLS for new connections, and where requests may come from. Both change when the certificate is renewed.
+final class ServedSecurity: Sendable {
+    /// TLS for new connections.
+    struct TLS: Sendable {
+        let context: TLSContext
+        let clientSubjects: Set<String>
+    }
+
+    private let state: Mutex<(tls: TLS?, origin: RequestOrigin)>
+
+    var tls: TLS? { state.withLock { $0.tls } }
+    var origin: RequestOrigin { state.withLock { $0.origin } }
+
+    /// Throws for a certificate that cannot be served.
+    init(_ settings: BridgeSettings) throws(TLSError) { state = Mutex(try Self.read(settings)) }
+
+    /// Takes over the certificate, and with it the names of this host.
+    func take(_ settings: BridgeSettings) throws(TLSError) {
+        let read = try Self.read(settings)
+        state.withLock { $0 = read }
+    }
+
+    private static func read(_ settings: BridgeSettings) throws(TLSError) -> (TLS?, RequestOrigin) {
+        guard let tls = settings.tls else {
+            return (nil, RequestOrigin(names: settings.names, origins: settings.origins))
+        }
+        func pem(_ text: String, _ name: String) -> PEMText { PEMText(Array(text.utf8), name: name) }
+        let context = try TLSContext(
+            server: ServerIdentity(
+                certificateChain: pem(tls.certificateChain, "of this host"),
+                privateKey: pem(tls.privateKey, "of this host"),
+                clientAuthorities: tls.clientAuthorities.map { pem($0, "as given") }, acceptsTLS12: tls.acceptsTLS12),
+            speaking: .http1)
+        let names = context.certificateNames?.alternativeNames ?? []
+        return (
+            TLS(context: context, clientSubjects: Set(tls.clientSubjects)),
+            RequestOrigin(names: settings.names + names, origins: settings.origins)
+        )
+    }
+}
+
+/// The settings that the agent sends while the bridge runs.
+enum LaterSettings {
+    /// Reads them on a thread of its own, to the socket's end, and hands each to `take`.
+    static func follow(
+        _ socket: consuming Descriptor, take: @escaping @Sendable (BridgeSettings) throws -> Void
+    ) throws(LinuxError) {
+        let raw = socket.release()
+        try DetachedThread.run {
+            let socket = Descriptor(owning: raw)
+            do {
+                while let length = try bytes(4, socket) {
+                    let count = length.reduce(0) { $0 << 8 | Int($1) }
+                    guard count <= BridgeSettings.bytesMax, let json = try bytes(count, socket) else { return }
+                    try take(BridgeSettings(json: json))
+                }
+            } catch {
+                tell("the settings stay as they are: \(error)")
+            }
+        }
+    }
+
+    /// Writes a line to the log now, and not when the process ends.
+    private static func tell(_ line: String) {
+        var text = "hearth-bridge: \(line)\n"
+        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Nil: the socket has ended.
+    private static func bytes(_ count: Int, _ socket: borrowing Descriptor) throws -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var read = 0
+        while read < count {
+            let step = try bytes.withUnsafeMutableBytes { buffer in
+                try Socket.receive(socket.raw, into: UnsafeMutableRawBufferPointer(rebasing: buffer[read...]))
+            }
+            switch step {
+            case .moved(let moved): read += moved
+            case .wouldBlock, .ended: return nil
+            }
+        }
+        return bytes
+    }
+}
