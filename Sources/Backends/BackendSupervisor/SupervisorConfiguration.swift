@@ -28,6 +28,8 @@ package struct SupervisorConfiguration: Sendable {
     package var owner: OwnerLimits
     /// Where to remember the digests of weights; nil: nowhere.
     package var stateDirectory: String?
+    /// What the owner has accepted of the backends; nil: the owner lets every change of them run.
+    package var pins: PinBook?
     package var limits = Limits()
     /// The kernel's settings that decide whether a tier can be had; tests have their own.
     var hostSettings = HostSettings.paths

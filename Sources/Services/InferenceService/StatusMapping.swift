@@ -45,10 +45,17 @@ enum StatusMapping {
     /// A retry makes sense only where the backend comes up by itself.
     @IOLoop
     static func unavailable(_ model: ServedModel) -> Status {
+        let backend = model.backend
+        guard backend.state != .untrusted else {
+            return Status(
+                .unavailable,
+                "the model '\(model.id)' waits for the owner of this host, because its backend has changed; the owner "
+                    + "accepts that with: hearth backends trust \(backend.name)")
+        }
         let comesBack = model.state != .unavailable
         let remedy = comesBack ? "try again soon" : "only the host's owner can change that"
         return Status(
-            .unavailable, "the model '\(model.id)' is \(model.backend.state.rawValue); \(remedy)",
+            .unavailable, "the model '\(model.id)' is \(backend.state.rawValue); \(remedy)",
             details: comesBack ? [retry] : [])
     }
 
