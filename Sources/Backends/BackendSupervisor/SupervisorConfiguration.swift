@@ -31,6 +31,8 @@ package struct SupervisorConfiguration: Sendable {
     /// What the owner has accepted of the backends; nil: the owner lets every change of them run.
     package var pins: PinBook?
     package var limits = Limits()
+    /// Whether a backend is started again after its process was lost; a trial run does without.
+    var restartsBackends = true
     /// The kernel's settings that decide whether a tier can be had; tests have their own.
     var hostSettings = HostSettings.paths
 
