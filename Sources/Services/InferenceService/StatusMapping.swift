@@ -65,8 +65,8 @@ enum StatusMapping {
         guard backend.state != .untrusted else {
             return Status(
                 .unavailable,
-                "the model '\(model.id)' waits for the owner of this host, because its backend has changed; the owner "
-                    + "accepts that with: hearth backends trust \(backend.name)")
+                "the model '\(model.id)' waits for the owner of this host, who has not accepted its backend as it is now: "
+                    + "'hearth backends' says what changed, and to accept it: hearth backends trust \(backend.name)")
         }
         let comesBack = model.state != .unavailable || backend.state == .backingOff
         let remedy = comesBack ? "try again soon" : "only the host's owner can change that"
