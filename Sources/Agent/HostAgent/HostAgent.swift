@@ -410,9 +410,11 @@ package final class HostAgent {
             logger.notice("backends are not pinned (pin-backends is off): one that has changed runs without asking")
             return nil
         }
-        let installed = try InstalledParts.digests(executable: executable)
+        _ = try InstalledParts.digests(executable: executable)
         do throws(SupervisorError) {
-            return try PinBook(state: layout.state, installed: installed, logger: logger)
+            return try PinBook(
+                state: layout.state, installed: { (try? InstalledParts.digests(executable: executable)) ?? [:] },
+                logger: logger)
         } catch {
             throw HostError("\(error)")
         }

@@ -32,15 +32,18 @@ package final class PinBook: Sendable {
     }
 
     private let path: String
-    private let installed: [String: [UInt8]]
+    private let installed: @Sendable () -> [String: [UInt8]]
     private let logger: Logger
     private let state = Mutex(State())
 
     /// Throws, with the remedy, for a file that cannot be read or is not understood.
     /// - Parameters:
     ///   - state: the state folder.
-    ///   - installed: the SHA-256 of what an installation has put there, by folder and name: "backends/echo".
-    package init(state: String, installed: [String: [UInt8]], logger: Logger) throws(SupervisorError) {
+    ///   - installed: reads the SHA-256 of what an installation has put there, by folder and name: "backends/echo". Asked
+    ///     whenever something has changed, because an installation may be what changed it.
+    package init(
+        state: String, installed: @escaping @Sendable () -> [String: [UInt8]], logger: Logger
+    ) throws(SupervisorError) {
         path = state + "/pins.json"
         self.installed = installed
         self.logger = logger
@@ -66,8 +69,12 @@ package final class PinBook: Sendable {
         return state.withLock { state in
             refresh(&state)
             guard state.flaw.isEmpty else { return Refusal(found: files, changes: [], words: state.flaw) }
-            let verdict = state.pins.verdict(on: name, files) { part, digest in
-                places[part].flatMap { installed[$0] } == digest
+            var verdict = state.pins.verdict(on: name, files)
+            if case .changed = verdict {
+                let installed = installed()
+                verdict = state.pins.verdict(on: name, files) { part, digest in
+                    places[part].flatMap { installed[$0] } == digest
+                }
             }
             switch verdict {
             case .pinned, .unknown: return nil

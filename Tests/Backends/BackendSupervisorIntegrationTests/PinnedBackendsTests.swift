@@ -14,7 +14,7 @@ struct PinnedBackendsTests {
 
     private func pins() throws -> PinBook {
         try PinBook(
-            state: state.path, installed: [:], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            state: state.path, installed: { [:] }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func withBench(

@@ -17,7 +17,8 @@ struct PinBookTests {
 
     private func book(installed: [String: [UInt8]] = [:]) throws -> PinBook {
         try PinBook(
-            state: folder.path, installed: installed, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            state: folder.path, installed: { installed },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func entry(_ executable: UInt8?, _ manifest: UInt8?, policy: UInt8 = 3) throws -> BackendEntry {
