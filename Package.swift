@@ -193,7 +193,7 @@ var targets: [Target] = [
 
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),
-    library("Installation", in: "Agent", ["LinuxSystem", "Settings"]),
+    library("Installation", in: "Agent", ["BaseEncodings", "LinuxSystem", "Settings"]),
     library(
         "HostAgent", in: "Agent",
         [
@@ -299,7 +299,7 @@ var targets: [Target] = [
         "BackendSupervisorTests", of: "Backends",
         [
             "BackendIPC", "BackendSupervisor", "BaseEncodings", "EventLoop", "InferenceMessages", "LaunchPlan",
-            "LinuxSystem", "Polling", "SandboxLaunch", "SandboxPolicy", protobuf,
+            "LinuxSystem", "Polling", "SandboxLaunch", "SandboxPolicy", "StrictJSON", logging, protobuf,
         ]),
     tests(
         "BackendSupervisorIntegrationTests", of: "Backends",

@@ -97,7 +97,9 @@ package final class HostAgent {
         limits = AgentLimits(
             descriptors: descriptors, consumers: descriptors.consumers(configuration.connectionTimes.limits))
         sandboxHost = HostAgent.claimedSandboxHost(logger: logger)
-        supervisor = try HostAgent.supervisor(layout, configuration, limits.backends, sandboxHost, logger: logger)
+        let pins = try HostAgent.pins(layout, configuration, executable: executable, logger: logger)
+        supervisor = try HostAgent.supervisor(
+            layout, configuration, limits.backends, sandboxHost, pins, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: limits.inference)
         let holdFile = HoldFile(state: layout.state)
         hand = OwnersHand(supervisor, file: holdFile, logger: logger)
@@ -288,7 +290,7 @@ package final class HostAgent {
             if missing.isEmpty { return }
             for model in missing.sorted() {
                 let backend = supervisor.models[model]?.backend
-                guard let backend, backend.state != .failed else {
+                guard let backend, backend.state != .failed, backend.state != .untrusted else {
                     throw HostError(
                         "the model '\(model)' is not ready here (\(backend?.detail ?? "no backend has it")), so the agent "
                             + "with pid \(predecessor.pid) goes on: see to the backend, or end that agent first")
@@ -420,9 +422,26 @@ package final class HostAgent {
         return tier
     }
 
+    private static func pins(
+        _ layout: HostLayout, _ configuration: HostConfiguration, executable: String, logger: Logger
+    ) throws(HostError) -> PinBook? {
+        guard configuration.pinBackends != "off" else {
+            logger.notice("backends are not pinned (pin-backends is off): one that has changed runs without asking")
+            return nil
+        }
+        _ = try InstalledParts.digests(executable: executable)
+        do throws(SupervisorError) {
+            return try PinBook(
+                state: layout.state, installed: { (try? InstalledParts.digests(executable: executable)) ?? [:] },
+                logger: logger)
+        } catch {
+            throw HostError("\(error)")
+        }
+    }
+
     private static func supervisor(
         _ layout: HostLayout, _ configuration: HostConfiguration, _ limits: SupervisorConfiguration.Limits,
-        _ host: SandboxHost, logger: Logger
+        _ host: SandboxHost, _ pins: PinBook?, logger: Logger
     ) throws(HostError) -> Supervisor {
         let tier = try sandboxTier(configuration)
         // One core is left to the owner.
@@ -434,6 +453,7 @@ package final class HostAgent {
             backendsDirectory: layout.backends, policiesDirectory: layout.policies, launcherPath: layout.launcher,
             tier: tier, host: host, owner: owner)
         supervision.stateDirectory = layout.state
+        supervision.pins = pins
         supervision.modelsDirectories = layout.models
         supervision.keepAliveSeconds = configuration.keepAlive ?? supervision.keepAliveSeconds
         supervision.memoryBudgetBytes = configuration.memory

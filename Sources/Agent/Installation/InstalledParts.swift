@@ -1,4 +1,6 @@
+internal import BaseEncodings
 package import Foundation
+internal import Glibc
 internal import LinuxSystem
 package import Settings
 
@@ -45,6 +47,29 @@ package enum InstalledParts {
             throw HostError("the policies are not in \(candidates[0].path): say with --policies where strict.json lies")
         }
         return found.path
+    }
+
+    /// The SHA-256 of each file that the installation's list records, by folder and name: "backends/echo". Empty without a
+    /// list, as beside a freshly built executable. Throws for a list that others could change, or that is not understood.
+    package static func digests(executable: String) throws(HostError) -> [String: [UInt8]] {
+        let path = prefix(of: executable).appending(path: "share/hearth/manifest").path
+        let bytes: [UInt8]
+        do throws(TrustError) {
+            bytes = try PathTrust.open(path, .policy, O_RDONLY).read(max: 1 << 20)
+        } catch {
+            if error.isAbsence { return [:] }
+            throw HostError("the list of what was installed cannot be used: \(error)")
+        }
+        var digests: [String: [UInt8]] = [:]
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("sha256 ") {
+            let words = line.split(separator: " ", maxSplits: 2)
+            guard words.count == 3, let digest = fromHexadecimal(words[1].utf8), digest.count == 32 else {
+                throw HostError(
+                    "\(path) has a line that is not understood, '\(line.prefix(200))'; install Hearth again")
+            }
+            digests[words[2].split(separator: "/").suffix(2).joined(separator: "/")] = digest
+        }
+        return digests
     }
 
     /// Throws if users other than root and this process's user could change the launcher or the policies. Call it after

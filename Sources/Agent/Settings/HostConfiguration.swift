@@ -35,6 +35,8 @@ package struct HostConfiguration: Sendable, Equatable {
     package var policies: String?
     /// "full", or "reduced" if the owner accepts less.
     package var tier = "full"
+    /// "first-sight": a backend whose files have changed since it was first seen waits for its owner. "off": it runs.
+    package var pinBackends = "first-sight"
     /// The user to become when started as root.
     package var user: String?
     /// Paths that manifests may ask to read, and everything below them.
@@ -62,6 +64,7 @@ package struct HostConfiguration: Sendable, Equatable {
         case tlsClientSubjects = "tls-client-subject"
         case tlsMinimum = "tls-minimum"
         case requireKey = "require-key"
+        case pinBackends = "pin-backends"
         case backends, models, state, policies, tier, user, readable, devices, memory
         case http
         case httpNames = "http-name"

@@ -101,6 +101,11 @@ extension HostConfiguration.Key {
             Setting(
                 self, .texts(noun: "devices", example: "/dev/nvidia0", \.devices),
                 "A device that manifests may ask to use; may be repeated.")
+        case .pinBackends:
+            Setting(
+                self, .choice(["first-sight", "off"], \.pinBackends),
+                "first-sight: a backend whose files have changed waits until 'hearth backends trust NAME'; off: it runs."
+            )
         case .http:
             Setting(
                 self, .text(noun: "an address", example: "127.0.0.1:8080", \.http),

@@ -1,3 +1,4 @@
+internal import Cryptography
 internal import Glibc
 internal import LinuxSystem
 internal import SandboxPolicy
@@ -69,6 +70,8 @@ struct CatalogReader: Sendable {
     var isThorough = true
     /// The weights that running backends have open.
     var held: [BackendCatalog.Process: ModelWeights] = [:]
+    /// Nil: its owner lets every change of a backend run.
+    var pins: PinBook?
 
     /// Throws when the folder cannot be used.
     func read(before: BackendCatalog) throws -> BackendCatalog {
@@ -78,13 +81,13 @@ struct CatalogReader: Sendable {
             take(name, into: &catalog, before: before.entries[name])
         }
         takePolicies(into: &catalog, before: before)
+        admit(into: &catalog, before: before)
         for (name, file) in catalog.folder.manifests {
             guard let refusal = file.refusal, catalog.folder.executables[name] != nil else { continue }
             catalog.ignored.append(IgnoredFile(name: "\(name).json", reason: refusal))
         }
         catalog.definitions = catalog.entries.sorted { $0.key < $1.key }.flatMap {
-            $0.value.definitions(
-                folder: path, owner: owner, policy: catalog.policies[$0.value.manifest.policy]?.inForce)
+            $0.value.definitions(folder: path, owner: owner)
         }
         // Weights that a manifest names may lie here; they are no backends, whatever their mode.
         let weights = Set(
@@ -135,14 +138,26 @@ struct CatalogReader: Sendable {
     private func takePolicies(into catalog: inout BackendCatalog, before: BackendCatalog) {
         for (name, entry) in catalog.entries {
             let policy = take(policy: entry.manifest.policy, into: &catalog, before: before)
+            catalog.entries[name]?.policy = policy.inForce
             // A policy that was never whole changes no sandbox: a backend that another one holds stays under it.
             guard policy.inForce == nil, let earlier = before.entries[name],
                 earlier.manifest.policy != entry.manifest.policy,
-                take(policy: earlier.manifest.policy, into: &catalog, before: before).inForce != nil
+                let held = take(policy: earlier.manifest.policy, into: &catalog, before: before).inForce
             else { continue }
             var entry = entry
             entry.keepManifest(of: earlier, because: refusal(of: entry.manifest.policy))
+            entry.policy = held
             catalog.entries[name] = entry
+        }
+    }
+
+    /// Leaves out of force what its owner has yet to trust.
+    private func admit(into catalog: inout BackendCatalog, before: BackendCatalog) {
+        guard let pins else { return }
+        for (name, entry) in catalog.entries {
+            let admitted = entry.admitted(by: pins, before: before.entries[name])
+            catalog.entries[name] = admitted
+            _ = take(policy: admitted.manifest.policy, into: &catalog, before: before)
         }
     }
 
@@ -173,11 +188,12 @@ struct CatalogReader: Sendable {
             }
         }
         do throws(SandboxPolicyError) {
-            let policy = try SeccompPolicy.named(name, in: policiesDirectory)
-            if let known = before?.inForce, known.policy == policy {
-                return .usable(PolicyVersion(facts: facts, policy: policy, filter: known.filter))
-            }
-            return .usable(PolicyVersion(facts: facts, policy: policy, filter: try policy.compile()))
+            let (policy, bytes) = try SeccompPolicy.read(name, in: policiesDirectory)
+            let known = before?.inForce?.policy == policy ? before?.inForce?.filter : nil
+            let filter = if let known { known } else { try policy.compile() }
+            return .usable(
+                PolicyVersion(
+                    facts: facts, digest: bytes.withUnsafeBytes(SHA256.digest), policy: policy, filter: filter))
         } catch {
             return .unreadable(printable("\(error)"))
         }
@@ -231,7 +247,9 @@ struct CatalogReader: Sendable {
         if let before, before.manifestFacts == file.facts,
             file.facts.wasQuiet(forMilliseconds: certainMilliseconds, at: FileFacts.clockNanoseconds())
         {
-            return .usable(BackendEntry.ReadManifest(facts: file.facts, manifest: before.manifest))
+            return .usable(
+                BackendEntry.ReadManifest(
+                    facts: file.facts, digest: before.manifestDigest, manifest: before.manifest))
         }
         do {
             return .usable(try read("\(path)/\(name).json", of: name))
@@ -244,7 +262,8 @@ struct CatalogReader: Sendable {
         let opened = try PathTrust.open(file, .backendManifest, O_RDONLY)
         let bytes = try opened.read(max: SandboxPolicyLimits.manifestBytesMax)
         return BackendEntry.ReadManifest(
-            facts: opened.facts, manifest: try BackendManifest.parse(bytes, executableName: name, file: file))
+            facts: opened.facts, digest: bytes.withUnsafeBytes(SHA256.digest),
+            manifest: try BackendManifest.parse(bytes, executableName: name, file: file))
     }
 
     private func files(
@@ -254,6 +273,7 @@ struct CatalogReader: Sendable {
             executable: definition.executable.facts, manifest: catalog.entries[definition.name]?.manifestFacts,
             isComplete: isThorough)
         files.interpreter = definition.executable.interpreter
+        files.distrust = catalog.entries[definition.name]?.distrust
         guard isThorough else { return files }
         files.policy = catalog.policies[definition.manifest.policy]?.facts
         switch definition.weights {

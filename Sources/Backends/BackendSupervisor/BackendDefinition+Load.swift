@@ -79,7 +79,7 @@ extension BackendDefinition {
         var model = model
         model.memoryMebibytes = memoryMebibytes
         return BackendDefinition(
-            name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: model,
-            weights: weights, pinnedDigest: pinnedDigest, replicas: replicas)
+            name: name, path: path, executable: executable, manifest: manifest, manifestDigest: manifestDigest,
+            policy: policy, model: model, weights: weights, replicas: replicas)
     }
 }

@@ -14,6 +14,8 @@ struct BackendDefinition: Equatable, Sendable {
     var executable: ExecutableVersion
     /// The manifest with this model alone.
     let manifest: BackendManifest
+    /// SHA-256 of the manifest's file; nil without one.
+    let manifestDigest: [UInt8]?
     /// The policy that it is launched with; nil: the content of the policy's file at the launch.
     let policy: PolicyVersion?
     /// Without its number of replicas, because each process is the same however many there are.
@@ -22,8 +24,6 @@ struct BackendDefinition: Equatable, Sendable {
     let replicas: Int
     /// Where the model's weights lie.
     let weights: WeightsPlace
-    /// The SHA-256 that the weights must have; nil: any weights are served.
-    let pinnedDigest: [UInt8]?
 
     enum WeightsPlace: Hashable, Sendable {
         /// The model has no weights.
@@ -37,8 +37,8 @@ struct BackendDefinition: Equatable, Sendable {
     /// - Parameter replicas: nil: as the model says.
     init(
         name: String, path: String, executable: ExecutableVersion, manifest: BackendManifest,
-        policy: PolicyVersion? = nil, model: BackendManifest.Model, weights: WeightsPlace,
-        pinnedDigest: [UInt8]? = nil, replicas: Int? = nil
+        manifestDigest: [UInt8]? = nil, policy: PolicyVersion? = nil, model: BackendManifest.Model,
+        weights: WeightsPlace, replicas: Int? = nil
     ) {
         self.name = name
         self.path = path
@@ -49,16 +49,16 @@ struct BackendDefinition: Equatable, Sendable {
         var manifest = manifest
         manifest.models = [model]
         self.manifest = manifest
+        self.manifestDigest = manifestDigest
         self.policy = policy
         self.model = model
         self.weights = weights
-        self.pinnedDigest = pinnedDigest
     }
 
     /// Whether a process of the one would be like a process of the other.
     func isSame(as other: BackendDefinition) -> Bool {
         name == other.name && path == other.path && manifest == other.manifest && weights == other.weights
-            && pinnedDigest == other.pinnedDigest && executable.hasSameContent(as: other.executable)
+            && executable.hasSameContent(as: other.executable)
             && hasSamePolicy(as: other)
     }
 
@@ -83,11 +83,16 @@ struct ExecutableVersion: Equatable, Sendable {
     let interpreter: FileFacts?
     /// SHA-256, of both; nil before they were read.
     var digest: [UInt8]?
+    /// SHA-256 of the file alone; nil before it was read.
+    var fileDigest: [UInt8]?
 
-    init(facts: FileFacts, interpreter: FileFacts? = nil, digest: [UInt8]? = nil) {
+    init(
+        facts: FileFacts, interpreter: FileFacts? = nil, digest: [UInt8]? = nil, fileDigest: [UInt8]? = nil
+    ) {
         self.facts = facts
         self.interpreter = interpreter
         self.digest = digest
+        self.fileDigest = fileDigest
     }
 
     /// The version of an executable file. Throws when it cannot be a backend, as far as that shows without running it.
@@ -98,15 +103,17 @@ struct ExecutableVersion: Equatable, Sendable {
         }
         guard let interpreter else {
             let program = try BackendExecutable.checkedFile(path)
-            self.init(facts: program.facts, digest: try digest(of: program))
+            let digest = try digest(of: program)
+            self.init(facts: program.facts, digest: digest, fileDigest: digest)
             return
         }
         let script = try BackendExecutable.checkedScript(path)
         let program = try BackendExecutable.checkedInterpreter(interpreter)
+        let text = try digest(of: script)
         self.init(
             facts: script.facts, interpreter: program.facts,
-            digest: BackendExecutable.digest(ofScriptWith: try digest(of: script), interpreter: try digest(of: program))
-        )
+            digest: BackendExecutable.digest(ofScriptWith: text, interpreter: try digest(of: program)),
+            fileDigest: text)
     }
 
     func hasSameContent(as other: ExecutableVersion) -> Bool {
@@ -126,6 +133,8 @@ struct BackendFiles: Equatable, Sendable {
     var weights: [WeightsLook] = []
     /// No file of the backend, but a possible cause of its failure.
     var host: HostSettings?
+    /// Why its owner's trust is missing; nil: it may be launched.
+    var distrust: String?
     /// Whether policy, weights and host were looked at.
     let isComplete: Bool
 

@@ -12,8 +12,15 @@ struct BackendEntry: Equatable, Sendable {
     private(set) var path: String
     var executable: ExecutableVersion
     var manifest: BackendManifest
-    /// Nil without a manifest.
+    /// Nil without a manifest, and so is its SHA-256.
     var manifestFacts: FileFacts?
+    var manifestDigest: [UInt8]?
+    /// The version of its manifest's policy that it is launched with; nil: the policy cannot be read.
+    var policy: PolicyVersion?
+    /// Why what now lies there waits for its owner; nil: it is in force.
+    var refusal: PinBook.Refusal?
+    /// Why no process of it may be launched; nil: one may.
+    var distrust: String?
     /// The changes in the folder that are not in force, and why; empty when there are none.
     var notice = ""
     /// Since when a file of it has been missing.
@@ -33,6 +40,8 @@ struct BackendEntry: Equatable, Sendable {
 
     struct ReadManifest: Equatable, Sendable {
         let facts: FileFacts
+        /// SHA-256 of its bytes.
+        let digest: [UInt8]?
         let manifest: BackendManifest
     }
 
@@ -102,9 +111,11 @@ struct BackendEntry: Equatable, Sendable {
         case .usable(let read):
             self.manifest = read.manifest
             manifestFacts = read.facts
+            manifestDigest = read.digest
         case .absent:
             self.manifest = BackendManifest(executableName: name)
             manifestFacts = nil
+            manifestDigest = nil
         case .unreadable(let reason): addNotice("its manifest is refused: \(reason); the earlier settings are in force")
         case .refused(let reason):
             addNotice("its manifest is refused: \(name).json is \(reason); the earlier settings are in force")
@@ -116,26 +127,26 @@ struct BackendEntry: Equatable, Sendable {
         notice = notice.isEmpty ? sentence : "\(notice); \(sentence)"
     }
 
-    /// - Parameter policy: the version in force of the policy that its manifest names.
-    func definitions(folder: String, owner: OwnerLimits, policy: PolicyVersion?) -> [BackendDefinition] {
+    func definitions(folder: String, owner: OwnerLimits) -> [BackendDefinition] {
         manifest.models.map {
             BackendDefinition(
-                name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: $0,
+                name: name, path: path, executable: executable, manifest: manifest, manifestDigest: manifestDigest,
+                policy: policy, model: $0,
                 weights: BackendDefinition.WeightsPlace(of: $0, folder: folder, owner: owner))
         }
     }
 
     /// The definition of a model that lies in a folder of models.
     /// - Parameter sequences: the number of sequences where the model's settings name none.
-    func definition(of model: ModelEntry, sequences: UInt32, policy: PolicyVersion?) -> BackendDefinition {
+    func definition(of model: ModelEntry, sequences: UInt32) -> BackendDefinition {
         var served = model.sidecar.settings
         served.id = model.id
         served.maxSequences = served.maxSequences ?? sequences
         served.residence = served.residence ?? .onDemand(keepAliveSeconds: nil)
         return BackendDefinition(
-            name: name, path: path, executable: executable, manifest: manifest, policy: policy, model: served,
-            weights: BackendDefinition.WeightsPlace(of: served, inModelFolder: model.path),
-            pinnedDigest: model.sidecar.digest)
+            name: name, path: path, executable: executable, manifest: manifest, manifestDigest: manifestDigest,
+            policy: policy, model: served,
+            weights: BackendDefinition.WeightsPlace(of: served, inModelFolder: model.path))
     }
 
     /// Keeps the manifest of `before` in force, because the new one asks for something that cannot be had.
@@ -143,6 +154,7 @@ struct BackendEntry: Equatable, Sendable {
         manifest = before.manifest
         // The new manifest is read again with every look, until it can be used.
         manifestFacts = before.manifestFacts
+        manifestDigest = before.manifestDigest
         addNotice("its manifest is refused: \(reason); the earlier settings are in force")
     }
 }

@@ -13,6 +13,8 @@ extension ManagedBackend {
         /// Its owner lets nothing compute: its process stands still, or is not started.
         case paused
         case stopped, failed
+        /// Its files are not those that its owner has accepted; it is not started until its owner trusts them.
+        case untrusted
     }
 }
 

@@ -60,7 +60,7 @@ struct BackendStart: Sendable {
         do {
             let files = try places.map { try ModelFile($0, digests: digests, isCalledOff: { control.noteStep() }) }
             let weights = ModelWeights(files, of: definition.model)
-            if digests != nil, let pinned = definition.pinnedDigest, weights.digest != pinned {
+            if digests != nil, let pinned = definition.model.digest, weights.digest != pinned {
                 let all =
                     weights.parts.count > 1
                     ? "\(weights.parts.count) parts of the weights, from \(places[0].path) on," : ""

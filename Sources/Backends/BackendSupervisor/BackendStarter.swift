@@ -14,6 +14,7 @@ struct SandboxedStarter: BackendStarter {
     private let sandbox: Sandbox
     private let folder: String
     private let owner: OwnerLimits
+    private let pins: PinBook?
 
     init(configuration: SupervisorConfiguration) {
         sandbox = Sandbox(
@@ -21,6 +22,7 @@ struct SandboxedStarter: BackendStarter {
             tier: configuration.tier, host: configuration.host)
         folder = configuration.backendsDirectory
         owner = configuration.owner
+        pins = configuration.pins
     }
 
     func launch(_ definition: BackendDefinition, weights: ModelWeights?) throws -> SandboxedProcess {
@@ -29,6 +31,8 @@ struct SandboxedStarter: BackendStarter {
         let plan = try sandbox.plan(
             executable: executable, manifest: definition.manifest, owner: owner, policy: definition.policy?.policy,
             weightBytes: weights?.byteCount ?? 0)
+        // The digest is that of the sealed copy, which is what is executed.
+        try pins?.demand(definition, executable: executable.fileDigest)
         return try withExtendedLifetime(weights) {
             try sandbox.launch(
                 executable: executable, plan: plan, handOver: weights?.descriptors ?? [],

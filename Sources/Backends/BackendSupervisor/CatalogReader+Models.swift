@@ -154,9 +154,7 @@ extension CatalogReader {
                 count += 1
                 paths[model.id] = model.path
                 catalog.definitions.append(
-                    backend.definition(
-                        of: model, sequences: limits.folderModelSequences,
-                        policy: catalog.policies[backend.manifest.policy]?.inForce))
+                    backend.definition(of: model, sequences: limits.folderModelSequences))
                 catalog.notices[BackendCatalog.Key(name: backend.name, model: model.id)] = model.notice
             } catch {
                 catalog.unserved.append(UnservedFile(path: printable(model.path), reason: error.reason))

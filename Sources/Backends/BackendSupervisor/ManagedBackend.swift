@@ -120,6 +120,7 @@ extension ManagedBackend {
 
     /// Its state, whether or not it is paused.
     var stateBeneath: State {
+        if isUntrusted { return .untrusted }
         // A resting backend shows the state that a request would find.
         guard case .resting = lifecycle.phase, let weights = files?.weights else { return lifecycle.state }
         if weights.refusal != nil { return .failed }
@@ -129,8 +130,12 @@ extension ManagedBackend {
 
     /// What its owner should know about the state; empty when all is well.
     package var detail: String {
-        [lifecycle.stateDetail, obstacle, weights?.notice ?? "", notice].filter { !$0.isEmpty }.joined(separator: "; ")
+        [isUntrusted ? "" : lifecycle.stateDetail, obstacle, weights?.notice ?? "", notice].filter { !$0.isEmpty }
+            .joined(separator: "; ")
     }
+
+    /// Whether nothing of it runs, and nothing is started before its owner trusts it.
+    private var isUntrusted: Bool { files?.distrust != nil && !lifecycle.isAlive }
 
     /// Why a request could not load its model; empty where it could.
     private var obstacle: String {

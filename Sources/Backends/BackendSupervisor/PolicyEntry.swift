@@ -36,6 +36,8 @@ struct PolicyEntry: Equatable, Sendable {
 /// A policy that was read, and its compiled filter.
 struct PolicyVersion: Equatable, Sendable {
     let facts: FileFacts
+    /// SHA-256 of its bytes.
+    let digest: [UInt8]
     let policy: SeccompPolicy
     /// The compiled filter, which is its meaning. A comment, or another order of rules for other calls, does not change
     /// it.

@@ -75,7 +75,7 @@ extension ManagedBackend {
         case .draining: .draining
         case .unloaded: .unloaded
         case .waiting where weightsAreComing: .loading
-        case .waiting, .stopped, .failed: .unavailable
+        case .waiting, .stopped, .failed, .untrusted: .unavailable
         }
     }
 }

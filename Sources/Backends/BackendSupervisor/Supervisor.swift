@@ -129,7 +129,7 @@ package final class Supervisor {
         return CatalogReader(
             path: configuration.backendsDirectory, modelFolders: configuration.modelsDirectories,
             policiesDirectory: configuration.policiesDirectory, owner: configuration.owner, limits: limits,
-            digests: setting.digests, hostSettings: configuration.hostSettings)
+            digests: setting.digests, hostSettings: configuration.hostSettings, pins: configuration.pins)
     }
 
     /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
@@ -190,6 +190,45 @@ extension Supervisor {
     }
 }
 
+// The owner's trust in backends.
+extension Supervisor {
+    /// Whether a backend that has changed waits for its owner.
+    package var arePinned: Bool { setting.configuration.pins != nil }
+
+    /// The backends that lie there otherwise than their owner has accepted them, by name, with what has changed; empty
+    /// where that cannot be told.
+    package var untrusted: [String: [BackendPins.Change]] {
+        catalog.entries.compactMapValues { $0.refusal?.changes }
+    }
+
+    /// Accepts what now lies there under the name, and returns what had changed; nil: no backend has that name. Throws
+    /// where nothing is pinned, or where the pins cannot be read or kept.
+    package func trust(_ name: String) async throws(SupervisorError) -> [BackendPins.Change]? {
+        guard let pins = setting.configuration.pins else {
+            throw SupervisorError("backends are not pinned here (pin-backends is off), so every change of one runs")
+        }
+        // A file that was put there a moment ago takes a few looks.
+        let until = Monotonic.now().advanced(milliseconds: limits.settledMilliseconds &* 3)
+        await rescan()
+        while catalog.isSettling, Monotonic.now() < until {
+            await withCheckedContinuation { continuation in
+                IOLoop.schedule(afterMilliseconds: limits.settledMilliseconds) { continuation.resume() }
+            }
+            await rescan()
+        }
+        guard let entry = catalog.entries[name] else { return nil }
+        guard let refusal = entry.refusal else { return [] }
+        let kept = await DetachedThread.result { try pins.trust(name, refusal.found) }
+        do {
+            try kept.get()
+        } catch {
+            throw error as? SupervisorError ?? SupervisorError("\(error)")
+        }
+        await rescan()
+        return refusal.changes
+    }
+}
+
 // Keeping to the folder.
 extension Supervisor {
     private func scheduleRescan() {
@@ -225,6 +264,10 @@ extension Supervisor {
         for (name, entry) in catalog.entries {
             guard !entry.notice.isEmpty, self.catalog.entries[name]?.notice != entry.notice else { continue }
             logger.warning("not in force", metadata: ["backend": "\(name)", "reason": "\(entry.notice)"])
+        }
+        for (name, entry) in catalog.entries {
+            guard let refusal = entry.refusal, self.catalog.entries[name]?.refusal != refusal else { continue }
+            logger.warning("not trusted", metadata: ["backend": "\(name)", "reason": "\(refusal.words)"])
         }
         for file in catalog.unserved where !self.catalog.unserved.contains(file) {
             logger.info("not served: \(file.path) is \(file.reason)")
@@ -290,7 +333,8 @@ extension Supervisor {
     private func tell(_ backend: ManagedBackend, _ definition: BackendDefinition) {
         guard let files = catalog.files[backend.key] else { return }
         let notices = [
-            catalog.entries[backend.name]?.notice, catalog.policies[definition.manifest.policy]?.notice,
+            catalog.entries[backend.name]?.notice, catalog.entries[backend.name]?.refusal?.words,
+            catalog.policies[definition.manifest.policy]?.notice,
             catalog.notices[backend.key],
         ]
         backend.follow(
@@ -327,7 +371,7 @@ extension Supervisor {
             if let id = served?.model.id, let backend = models[id]?.backend, backend.state != .waiting,
                 !inspections.isAwaited(backend.key)
             {
-                if backend.state != .failed { return id }
+                if backend.state != .failed, backend.state != .untrusted { return id }
                 endLending(path)
                 throw SupervisorError(backend.detail)
             }
@@ -371,7 +415,7 @@ extension Supervisor {
         var subjects: [BackendCatalog.Key: Inspections.Subject] = [:]
         for (definition, backend) in offered where backend.isOnDemand {
             guard let looks = catalog.files[backend.key]?.weights, !looks.isEmpty, looks.areThere,
-                looks.refusal == nil
+                looks.refusal == nil, catalog.files[backend.key]?.distrust == nil
             else { continue }
             subjects[backend.key] = Inspections.Subject(definition: definition, weights: looks.compactMap(\.facts))
         }

@@ -28,6 +28,8 @@ package struct SupervisorConfiguration: Sendable {
     package var owner: OwnerLimits
     /// Where to remember the digests of weights; nil: nowhere.
     package var stateDirectory: String?
+    /// What the owner has accepted of the backends; nil: the owner lets every change of them run.
+    package var pins: PinBook?
     package var limits = Limits()
     /// Whether a backend is started again after its process was lost; a trial run does without.
     var restartsBackends = true

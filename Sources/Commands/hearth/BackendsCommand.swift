@@ -8,8 +8,11 @@ internal import TerminalText
 struct BackendsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backends",
-        abstract: "Show every backend with its sandbox and the system calls that it was denied, and check one.",
+        abstract: "Show every backend with its sandbox and the system calls that it was denied, check or trust one.",
         discussion: """
+            A backend whose executable, manifest or policy has changed waits until its owner trusts it; what runs of \
+            the earlier files goes on and serves. Its state is "untrusted" where nothing of it runs.
+
             A model that has several processes has a line for each, with its number: smollm2#2.
 
             EXAMPLES
@@ -17,8 +20,11 @@ struct BackendsCommand: AsyncParsableCommand {
               hearth backends --json
               hearth backends denied llama
               hearth backends check ./my-backend
+              hearth backends trust my-backend
             """,
-        subcommands: [ListBackendsCommand.self, DeniedCommand.self, BackendsCheckCommand.self],
+        subcommands: [
+            ListBackendsCommand.self, DeniedCommand.self, BackendsCheckCommand.self, TrustCommand.self,
+        ],
         defaultSubcommand: ListBackendsCommand.self)
 }
 
@@ -43,6 +49,7 @@ struct ListBackendsCommand: AsyncParsableCommand {
             let name = backend.replica == 0 ? backend.name : "\(backend.name)/\(backend.processName)"
             Output.print("\n" + printable("\(name): \(backend.detail)"))
         }
+        if list.backends.contains(where: { $0.trust == "unpinned" }) { Output.print("\n\(TrustCommand.unpinned)") }
         for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {
             if let first = layers.first(where: { !$0.sandboxLayers.isEmpty }) {
                 Output.print("\nsandbox tier \(tier): \(first.sandboxLayers.joined(separator: ", "))")

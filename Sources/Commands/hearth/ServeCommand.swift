@@ -88,6 +88,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var policies: String?
     @Option(help: .setting(.tier, "tier"))
     var tier: String?
+    @Option(help: .setting(.pinBackends, "way"))
+    var pinBackends: String?
     @Option(help: .setting(.user, "name"))
     var user: String?
     @Option(help: .setting(.readable, "path"))
@@ -147,7 +149,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         for case (let key, let text?) in [
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
             (.tlsClientAuthority, tlsClientAuthority), (.backends, backends), (.state, state), (.policies, policies),
-            (.tier, tier), (.user, user), (.keepAlive, keepAlive), (.memory, memory), (.http, http),
+            (.tier, tier), (.pinBackends, pinBackends), (.user, user), (.keepAlive, keepAlive), (.memory, memory),
+            (.http, http),
         ] { flags[key] = [text] }
         return flags
     }

@@ -36,6 +36,7 @@ struct StatusCommand: AsyncParsableCommand {
                 ["sandbox", status.sandboxTier.isEmpty ? "no backend runs" : "tier \(status.sandboxTier)"],
                 ["what remains open", status.residualRisks.map(\.name).joined(separator: ", ")],
                 ["backends", backends],
+                ["pinned", StatusCommand.line(status.pinning)],
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],
@@ -44,6 +45,13 @@ struct StatusCommand: AsyncParsableCommand {
             Output.print("")
             Output.table(ListBackendsCommand.rows(status.backends))
         }
+    }
+
+    private static func line(_ pinning: Hearth_Admin_V1_BackendPinning) -> String {
+        guard pinning.mode != "off" else { return TrustCommand.unpinned }
+        return pinning.untrusted.isEmpty
+            ? "as they were first seen, or trusted later"
+            : "changed: \(pinning.untrusted.joined(separator: ", ")); see 'hearth backends', then: hearth backends trust NAME"
     }
 
     private static func line(_ bridge: Hearth_Admin_V1_Bridge) -> String {

@@ -630,6 +630,72 @@ package nonisolated struct Hearth_Admin_V1_RestartBackendResponse: Sendable {
   package init() {}
 }
 
+/// Asks to accept the files of one backend.
+package nonisolated struct Hearth_Admin_V1_TrustBackendRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The executable's file name.
+  package var backend: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The backend runs with its files as they are now.
+package nonisolated struct Hearth_Admin_V1_TrustBackendResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What was accepted; empty where nothing had changed.
+  package var changes: [Hearth_Admin_V1_FileChange] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A file of a backend that is not as its owner has accepted it.
+package nonisolated struct Hearth_Admin_V1_FileChange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "executable", "manifest" or "policy".
+  package var file: String = String()
+
+  /// The SHA-256 of the accepted one, in hexadecimal; empty: there was none.
+  package var wasSha256: String = String()
+
+  /// The SHA-256 of the one that was found; empty: there is none.
+  package var isSha256: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// How the agent follows changes of backends.
+package nonisolated struct Hearth_Admin_V1_BackendPinning: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "first-sight": a backend that has changed since it was first seen, or last trusted, waits for its owner. "off": it
+  /// runs.
+  package var mode: String = String()
+
+  /// Backends that wait, ordered by name. What runs of them is of the files that were accepted.
+  package var untrusted: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks an agent to make way.
 package nonisolated struct Hearth_Admin_V1_HandOverRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1064,6 +1130,16 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   /// Clears the value of `bridge`. Subsequent reads from it will return its default value.
   package mutating func clearBridge() {_uniqueStorage()._bridge = nil}
 
+  /// How it follows changes of backends.
+  package var pinning: Hearth_Admin_V1_BackendPinning {
+    get {_storage._pinning ?? Hearth_Admin_V1_BackendPinning()}
+    set {_uniqueStorage()._pinning = newValue}
+  }
+  /// Returns true if `pinning` has been explicitly set.
+  package var hasPinning: Bool {_storage._pinning != nil}
+  /// Clears the value of `pinning`. Subsequent reads from it will return its default value.
+  package mutating func clearPinning() {_uniqueStorage()._pinning = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1262,7 +1338,7 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._model = newValue}
   }
 
-  /// "starting", "loading", "ready", "draining", "paused", "backing off", "waiting", "unloaded", "stopped" or "failed".
+  /// "starting", "loading", "ready", "draining", "paused", "backing off", "waiting", "unloaded", "stopped", "failed" or "untrusted".
   package var state: String {
     get {_storage._state}
     set {_uniqueStorage()._state = newValue}
@@ -1390,6 +1466,19 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
   package var replica: UInt32 {
     get {_storage._replica}
     set {_uniqueStorage()._replica = newValue}
+  }
+
+  /// "pinned": its files are those that its owner has accepted; "changed": they are not, which `changes` and `detail` tell;
+  /// "unpinned": its owner lets every change run.
+  package var trust: String {
+    get {_storage._trust}
+    set {_uniqueStorage()._trust = newValue}
+  }
+
+  /// What waits for its owner.
+  package var changes: [Hearth_Admin_V1_FileChange] {
+    get {_storage._changes}
+    set {_uniqueStorage()._changes = newValue}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2538,6 +2627,141 @@ nonisolated extension Hearth_Admin_V1_RestartBackendResponse: SwiftProtobuf.Mess
   }
 }
 
+nonisolated extension Hearth_Admin_V1_TrustBackendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TrustBackendRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backend\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.backend) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.backend.isEmpty {
+      try visitor.visitSingularStringField(value: self.backend, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_TrustBackendRequest, rhs: Hearth_Admin_V1_TrustBackendRequest) -> Bool {
+    if lhs.backend != rhs.backend {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_TrustBackendResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TrustBackendResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}changes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.changes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.changes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.changes, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_TrustBackendResponse, rhs: Hearth_Admin_V1_TrustBackendResponse) -> Bool {
+    if lhs.changes != rhs.changes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_FileChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FileChange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}file\0\u{3}was_sha256\0\u{3}is_sha256\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.file) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.wasSha256) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.isSha256) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.file.isEmpty {
+      try visitor.visitSingularStringField(value: self.file, fieldNumber: 1)
+    }
+    if !self.wasSha256.isEmpty {
+      try visitor.visitSingularStringField(value: self.wasSha256, fieldNumber: 2)
+    }
+    if !self.isSha256.isEmpty {
+      try visitor.visitSingularStringField(value: self.isSha256, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_FileChange, rhs: Hearth_Admin_V1_FileChange) -> Bool {
+    if lhs.file != rhs.file {return false}
+    if lhs.wasSha256 != rhs.wasSha256 {return false}
+    if lhs.isSha256 != rhs.isSha256 {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_BackendPinning: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackendPinning"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mode\0\u{1}untrusted\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.mode) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.untrusted) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.mode.isEmpty {
+      try visitor.visitSingularStringField(value: self.mode, fieldNumber: 1)
+    }
+    if !self.untrusted.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.untrusted, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_BackendPinning, rhs: Hearth_Admin_V1_BackendPinning) -> Bool {
+    if lhs.mode != rhs.mode {return false}
+    if lhs.untrusted != rhs.untrusted {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_Admin_V1_HandOverRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HandOverRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}successor_pid\0")
@@ -3081,7 +3305,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3102,6 +3326,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _embeddedTokens: UInt64 = 0
     var _hold: Hearth_Admin_V1_Hold? = nil
     var _bridge: Hearth_Admin_V1_Bridge? = nil
+    var _pinning: Hearth_Admin_V1_BackendPinning? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3130,6 +3355,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _embeddedTokens = source._embeddedTokens
       _hold = source._hold
       _bridge = source._bridge
+      _pinning = source._pinning
     }
   }
 
@@ -3166,6 +3392,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 17: try { try decoder.decodeSingularUInt64Field(value: &_storage._embeddedTokens) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._bridge) }()
+        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._pinning) }()
         default: break
         }
       }
@@ -3232,6 +3459,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       try { if let v = _storage._bridge {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
       } }()
+      try { if let v = _storage._pinning {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3259,6 +3489,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._embeddedTokens != rhs_storage._embeddedTokens {return false}
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._bridge != rhs_storage._bridge {return false}
+        if _storage._pinning != rhs_storage._pinning {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -3576,7 +3807,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0\u{1}replica\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0\u{1}replica\0\u{1}trust\0\u{1}changes\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -3602,6 +3833,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _modelFile: String = String()
     var _isLent: Bool = false
     var _replica: UInt32 = 0
+    var _trust: String = String()
+    var _changes: [Hearth_Admin_V1_FileChange] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3635,6 +3868,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _modelFile = source._modelFile
       _isLent = source._isLent
       _replica = source._replica
+      _trust = source._trust
+      _changes = source._changes
     }
   }
 
@@ -3676,6 +3911,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 21: try { try decoder.decodeSingularStringField(value: &_storage._modelFile) }()
         case 22: try { try decoder.decodeSingularBoolField(value: &_storage._isLent) }()
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._replica) }()
+        case 24: try { try decoder.decodeSingularStringField(value: &_storage._trust) }()
+        case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._changes) }()
         default: break
         }
       }
@@ -3757,6 +3994,12 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       if _storage._replica != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._replica, fieldNumber: 23)
       }
+      if !_storage._trust.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._trust, fieldNumber: 24)
+      }
+      if !_storage._changes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._changes, fieldNumber: 25)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3789,6 +4032,8 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._modelFile != rhs_storage._modelFile {return false}
         if _storage._isLent != rhs_storage._isLent {return false}
         if _storage._replica != rhs_storage._replica {return false}
+        if _storage._trust != rhs_storage._trust {return false}
+        if _storage._changes != rhs_storage._changes {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -11,6 +11,8 @@ package struct BackendExecutable: ~Copyable, Sendable {
     package let path: String
     /// SHA-256 in lower-case hexadecimal digits; of a script, `digest(ofScriptWith:interpreter:)`.
     package let digest: String
+    /// SHA-256 of the file of this name: of a script, without the program that runs it.
+    package let fileDigest: [UInt8]
     /// Of the program, and of the script.
     package let byteCount: UInt64
     /// The dynamic loader that the program names; nil for a static one, which needs no other file to start.
@@ -42,8 +44,9 @@ package struct BackendExecutable: ~Copyable, Sendable {
                 try copy(program.descriptor, to: memory, path: path)
             }
             return BackendExecutable(
-                name: name, path: path, digest: hexadecimal(copied.digest), byteCount: copied.byteCount,
-                loader: try checkedHeader(of: program, path: path).interpreter, memory: memory,
+                name: name, path: path, digest: hexadecimal(copied.digest), fileDigest: copied.digest,
+                byteCount: copied.byteCount, loader: try checkedHeader(of: program, path: path).interpreter,
+                memory: memory,
                 input: try attempt { () throws(LinuxError) in try Descriptor.open("/dev/null", O_RDONLY) })
         }
         let script = try checkedScript(path)
@@ -57,7 +60,7 @@ package struct BackendExecutable: ~Copyable, Sendable {
         return BackendExecutable(
             name: name, path: path,
             digest: hexadecimal(digest(ofScriptWith: text.digest, interpreter: copied.digest)),
-            byteCount: copied.byteCount + text.byteCount,
+            fileDigest: text.digest, byteCount: copied.byteCount + text.byteCount,
             loader: try checkedHeader(of: program, path: interpreter).interpreter, memory: memory, input: input)
     }
 

@@ -1,3 +1,4 @@
+internal import BaseEncodings
 internal import LaunchPlan
 internal import StrictJSON
 
@@ -33,6 +34,8 @@ package struct BackendManifest: Equatable, Sendable {
         package var id: String
         /// The weights: relative to the manifest's folder, or absolute where the owner allows it.
         package var file: String?
+        /// The SHA-256 that the weights must have to be served, 32 bytes; nil: any weights are served.
+        package var digest: [UInt8]?
         package var contextTokens: UInt32?
         package var maxSequences: UInt32?
         /// The most processes that run for it at once; nil: one.
@@ -96,7 +99,7 @@ extension BackendManifest {
     /// The keys of a model's settings, which are the same in a manifest and a sidecar.
     static let settingKeys = [
         "contextTokens", "maxSequences", "replicas", "memoryMebibytes", "threads", "options", "load",
-        "keepAliveSeconds", "sampling", "chatTemplate", "adapters", "draft", "embedding",
+        "keepAliveSeconds", "sampling", "chatTemplate", "adapters", "draft", "embedding", "sha256",
     ]
 
     private init(_ node: JSONNode, executableName: String, file: String) throws(SandboxPolicyError) {
@@ -157,6 +160,9 @@ extension BackendManifest {
         if model.file == nil, !model.adapters.isEmpty {
             throw entry.failure("adapters", "has no meaning for a model without weights; name them as \"file\"")
         }
+        if model.file == nil, model.digest != nil {
+            throw entry.failure("sha256", "has no meaning for a model without weights; name them as \"file\"")
+        }
         if model.file == nil, model.draftFile != nil {
             throw entry.failure("draft", "names a \"file\", which has no meaning for a model without weights")
         }
@@ -212,6 +218,12 @@ extension BackendManifest {
 extension BackendManifest.Model {
     /// Reads the settings that a manifest and a sidecar share (`BackendManifest.settingKeys`).
     mutating func takeSettings(_ entry: JSONObjectReader) throws(SandboxPolicyError) {
+        if let text = try entry.string("sha256") {
+            digest = fromHexadecimal(text.utf8)
+            guard digest?.count == 32 else {
+                throw entry.failure("sha256", "must be the 64 hexadecimal digits of a SHA-256")
+            }
+        }
         contextTokens = try entry.integer("contextTokens", max: UInt64(UInt32.max)).map { UInt32($0) }
         maxSequences = try entry.integer("maxSequences", max: 1 << 16).map { UInt32($0) }
         if maxSequences == 0 { throw entry.failure("maxSequences", "must be at least 1") }

@@ -88,6 +88,13 @@ package struct SeccompPolicy: Equatable, Sendable {
     /// Loads the installed policy `NAME.json` of a folder, which nobody but root and this user may be able to change or
     /// replace (`PathTrust.Demands.policy`). A name is letters, digits, '-' and '_', so that it cannot lead elsewhere.
     package static func named(_ name: String, in folder: String) throws(SandboxPolicyError) -> SeccompPolicy {
+        try read(name, in: folder).policy
+    }
+
+    /// The same, with the bytes of its file.
+    package static func read(
+        _ name: String, in folder: String
+    ) throws(SandboxPolicyError) -> (policy: SeccompPolicy, bytes: [UInt8]) {
         let isPlain = name.utf8.allSatisfy {
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20)
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "-")
@@ -105,6 +112,6 @@ package struct SeccompPolicy: Equatable, Sendable {
                 file: path, error.cause == nil ? "is not used: it is \(error.reason)" : "\(error)",
                 isTransient: error.isTransient)
         }
-        return try parse(bytes, file: path)
+        return (try parse(bytes, file: path), bytes)
     }
 }

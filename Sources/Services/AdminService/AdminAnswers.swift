@@ -45,6 +45,14 @@ enum AdminAnswers {
         }
     }
 
+    static func described(_ change: BackendPins.Change) -> Hearth_Admin_V1_FileChange {
+        .with {
+            $0.file = change.part.rawValue
+            $0.wasSha256 = hexadecimal(change.was ?? [])
+            $0.isSha256 = hexadecimal(change.found ?? [])
+        }
+    }
+
     static func described(_ hold: OwnerHold) -> Hearth_Admin_V1_Hold {
         .with {
             $0.pause = hold.pause?.rawValue ?? ""

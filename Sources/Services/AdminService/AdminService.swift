@@ -138,6 +138,8 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_CreateKeyRequest, _) in try await self.createKey(request) }
         case "RevokeKey":
             .unary { (request: Hearth_Admin_V1_RevokeKeyRequest, _) in try await self.revokeKey(request) }
+        case "TrustBackend":
+            .unary { (request: Hearth_Admin_V1_TrustBackendRequest, _) in try await self.trust(request) }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
@@ -185,6 +187,10 @@ package final class AdminService: Service {
             $0.embeddedTokens = inference.embeddedTokens
             $0.residualRisks = supervisor.residualRisks.map(AdminAnswers.described)
             $0.backends = backends()
+            $0.pinning = .with {
+                $0.mode = supervisor.arePinned ? "first-sight" : "off"
+                $0.untrusted = supervisor.untrusted.keys.sorted()
+            }
             $0.modelsFolder = facts.pulls.folder ?? ""
         }
     }
@@ -226,8 +232,11 @@ package final class AdminService: Service {
     }
 
     private func backends() -> [Hearth_Admin_V1_Backend] {
-        supervisor.backends.map { backend in
+        let (untrusted, pinned) = (supervisor.untrusted, supervisor.arePinned ? "pinned" : "unpinned")
+        return supervisor.backends.map { backend in
             .with {
+                $0.trust = untrusted[backend.name] == nil ? pinned : "changed"
+                $0.changes = (untrusted[backend.name] ?? []).map(AdminAnswers.described)
                 $0.name = backend.name
                 $0.model = backend.model
                 $0.replica = AdminAnswers.replica(of: backend)
@@ -289,6 +298,29 @@ extension AdminService {
             $0.running = supervisor.backends.filter { $0.name == request.backend }
                 .reduce(0) { $0 &+ $1.runningRequests }
         }
+    }
+}
+
+// MARK: - Trust
+
+extension AdminService {
+    private func trust(
+        _ request: Hearth_Admin_V1_TrustBackendRequest
+    ) async throws(Status) -> Hearth_Admin_V1_TrustBackendResponse {
+        guard supervisor.arePinned else {
+            throw Status(
+                .failedPrecondition, "backends are not pinned here (pin-backends is off): every change of one runs")
+        }
+        let changes: [BackendPins.Change]?
+        do throws(SupervisorError) {
+            changes = try await supervisor.trust(request.backend)
+        } catch {
+            throw Status(.internalError, error.description)
+        }
+        guard let changes else {
+            throw AdminAnswers.unknown(backend: request.backend, known: supervisor.backends.map(\.name))
+        }
+        return .with { $0.changes = changes.map(AdminAnswers.described) }
     }
 }
 

@@ -61,10 +61,17 @@ enum StatusMapping {
     /// A retry makes sense only where the backend comes up by itself.
     @IOLoop
     static func unavailable(_ model: ServedModel) -> Status {
-        let comesBack = model.state != .unavailable || model.backend.state == .backingOff
+        let backend = model.backend
+        guard backend.state != .untrusted else {
+            return Status(
+                .unavailable,
+                "the model '\(model.id)' waits for the owner of this host, who has not accepted its backend as it is now: "
+                    + "'hearth backends' says what changed, and to accept it: hearth backends trust \(backend.name)")
+        }
+        let comesBack = model.state != .unavailable || backend.state == .backingOff
         let remedy = comesBack ? "try again soon" : "only the host's owner can change that"
         return Status(
-            .unavailable, "the model '\(model.id)' is \(model.backend.state.rawValue); \(remedy)",
+            .unavailable, "the model '\(model.id)' is \(backend.state.rawValue); \(remedy)",
             details: comesBack ? [retry] : [])
     }
 

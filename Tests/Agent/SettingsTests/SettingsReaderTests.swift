@@ -116,7 +116,9 @@ struct SettingsReaderTests {
     @Test func `a setting that does not exist is named, with those that do`() {
         let refusal = refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
-        #expect(refusal?.contains("max-connection-idle, memory, min-ping-interval, models, plaintext") == true)
+        #expect(
+            refusal?.contains("max-connection-idle, memory, min-ping-interval, models, pin-backends, plaintext") == true
+        )
     }
 
     @Test(arguments: [

@@ -20,7 +20,7 @@ struct BackendEntryTests {
     private func manifest(_ index: Int, model: String) -> BackendEntry.ReadManifest {
         var manifest = BackendManifest(executableName: "a")
         manifest.models = [BackendManifest.Model(id: model)]
-        return BackendEntry.ReadManifest(facts: facts[index], manifest: manifest)
+        return BackendEntry.ReadManifest(facts: facts[index], digest: digest, manifest: manifest)
     }
 
     private var before: BackendEntry {
@@ -28,6 +28,7 @@ struct BackendEntryTests {
             name: "a", path: "/b/a", executable: version(0, digest: digest),
             manifest: manifest(1, model: "m").manifest)
         entry.manifestFacts = facts[1]
+        entry.manifestDigest = digest
         return entry
     }
 
@@ -127,6 +128,6 @@ struct BackendEntryTests {
 
 extension BackendEntry {
     fileprivate var definitions: [BackendDefinition] {
-        definitions(folder: "/b", owner: OwnerLimits(threads: 1), policy: nil)
+        definitions(folder: "/b", owner: OwnerLimits(threads: 1))
     }
 }

@@ -11,7 +11,8 @@ struct PolicyEntryTests {
     private func version(_ filter: [UInt8]) throws -> PolicyVersion {
         let text = #"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}"#
         return PolicyVersion(
-            facts: facts, policy: try SeccompPolicy.parse(Array(text.utf8), file: "own.json"), filter: filter)
+            facts: facts, digest: [], policy: try SeccompPolicy.parse(Array(text.utf8), file: "own.json"),
+            filter: filter)
     }
 
     private func merged(

@@ -22,7 +22,7 @@ def hearth(*words, **options):
 
 
 COMMANDS = (
-    "serve|chat|tokenize|embed|rerank|pull|models|models show|models remove|models rename|backends|backends denied|backends check|status|limits|metrics|key|doctor|logs|ps|run"
+    "serve|chat|tokenize|embed|rerank|pull|models|models show|models remove|models rename|backends|backends denied|backends check|backends trust|status|limits|metrics|key|doctor|logs|ps|run"
     "|sandbox run|policy learn"
 )
 

@@ -52,7 +52,12 @@ def test_uninstalling_removes_what_was_installed_and_nothing_else(tmp_path, exec
         assert "Next:" in said
     prefix = root / ("usr/local" if scope == "--system" else "home/person/.local")
     assert os.access(prefix / "bin/hearth", os.X_OK)
-    assert os.access(prefix / "lib/hearth/backends/echo", os.X_OK)
+    echo = prefix / "lib/hearth/backends/echo"
+    assert os.access(echo, os.X_OK)
+    # The agent knows by it what an installation brought.
+    digest = hashlib.sha256(echo.read_bytes()).hexdigest()
+    path = "/" + str(echo.relative_to(root))
+    assert f"sha256 {digest} {path}\n" in (prefix / "share/hearth/manifest").read_text()
     install(root, scope, "--uninstall")
     assert tree(root) == before
 

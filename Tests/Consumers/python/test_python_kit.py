@@ -151,9 +151,15 @@ def test_it_keeps_every_clause_of_the_contract_that_can_be_tried(agent):
 
 def test_a_script_that_changes_is_another_backend_and_one_without_an_interpreter_is_none(agent):
     script = agent.backend_folder / "plain"
+    wait_until(lambda: '"plain"' in (agent.state / "pins.json").read_text(), "it is pinned")
     script.write_text(script.read_text().replace('version = "1"', 'version = "2"'))
+    wait_until(lambda: "its executable changed" in agent.backends()["plain"].get("detail", ""), "the change waits")
+    assert agent.backends()["plain"]["version"] == "letters/1" and agent.backends()["plain"]["state"] == "ready"
+    agent.command_line("backends", "trust", "plain", "--state", agent.state)
     wait_until(lambda: agent.backends()["plain"].get("version") == "letters/2", "the changed script runs")
     (agent.backend_folder / "plain.json").write_text('{"models": [{"id": "plain"}]}')
+    wait_until(lambda: "its manifest changed" in agent.backends()["plain"].get("detail", ""), "the change waits")
+    agent.command_line("backends", "trust", "plain", "--state", agent.state)
     wait_until(lambda: agent.backends()["plain"]["state"] == "failed", "it is refused")
     sentence = 'is a script; name the program that runs it as "interpreter" in its manifest'
     assert sentence in agent.backends()["plain"]["detail"]

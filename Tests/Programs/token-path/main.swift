@@ -37,7 +37,7 @@ func serve(backends: String, policies: String, launcher: String, socket: String)
         logger: Logger(label: "token-path") { _ in StreamLogHandler.standardError(label: "token-path") })
     supervisor.onChange = { backend in
         switch backend.state {
-        case .backingOff, .failed, .stopped: exit(0)
+        case .backingOff, .failed, .stopped, .untrusted: exit(0)
         case .starting, .loading, .ready, .draining, .paused, .waiting, .unloaded: break
         }
     }

@@ -24,7 +24,7 @@ struct ModelSidecarTests {
         let all = try parsed(
             #"{"id": "m", "backend": "b", "sha256": "\#(digest)", "contextTokens": 1, "maxSequences": 2, "threads": 3,"#
                 + #" "memoryMebibytes": 4, "keepAliveSeconds": 5, "options": {"k": true}}"#)
-        #expect(all.id == "m" && all.backend == "b" && all.digest == [UInt8](repeating: 0xab, count: 32))
+        #expect(all.id == "m" && all.backend == "b" && all.settings.digest == [UInt8](repeating: 0xab, count: 32))
         #expect(all.settings.contextTokens == 1 && all.settings.maxSequences == 2 && all.settings.threads == 3)
         #expect(all.settings.memoryMebibytes == 4 && all.settings.options == ["k": "true"])
         #expect(all.settings.residence == .onDemand(keepAliveSeconds: 5))
