@@ -17,6 +17,7 @@ struct KeyCommand: ParsableCommand {
             EXAMPLES
               hearth key create laptop
               hearth key create guest --expires 30d --streams 2 --tokens-per-minute 6000 --model hearth-demo
+              hearth key create team --share 4 --priority high
               hearth key list
               hearth key revoke guest
             """,
@@ -56,6 +57,16 @@ struct CreateKeyCommand: ParsableCommand {
         help: ArgumentHelp(
             "A model that the key may list and use; may be repeated. Without this, all.", valueName: "id"))
     var models: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "How much of a model's sequences its requests get while others wait too; callers without this get 1.",
+            valueName: "count"))
+    var share: UInt32?
+    @Option(
+        help: ArgumentHelp(
+            "The highest priority that a call may ask for, with the metadata 'hearth-priority'. Without this, normal.",
+            valueName: RequestPriority.allCases.map(\.rawValue).joined(separator: "|")))
+    var priority: RequestPriority?
     @Argument(help: "The key's name: letters, digits, '.', '_' and '-'.")
     var name: String
 
@@ -63,7 +74,8 @@ struct CreateKeyCommand: ParsableCommand {
         let file = try KeyPlace.prepared(state: options.state, environment: ProcessInfo.processInfo.environment)
         let secret = KeySecret.random()
         let lifetime = try expires.map(KeyLifetime.seconds)
-        let limits = KeyLimits(streams: streams, tokensPerMinute: tokensPerMinute, models: models)
+        let limits = KeyLimits(
+            streams: streams, tokensPerMinute: tokensPerMinute, models: models, share: share, priority: priority)
         let name = name
         try file.change { (book) throws(AccessError) in
             try book.create(name, secret: secret, limits: limits, now: Date(), lifetimeSeconds: lifetime)
@@ -92,13 +104,14 @@ struct ListKeysCommand: ParsableCommand {
         guard !keys.isEmpty else {
             return Output.print("There are no keys. Make one with: hearth key create NAME")
         }
-        var rows = [["NAME", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
+        var rows = [["NAME", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "SHARE", "PRIORITY", "MODELS"]]
         for key in keys {
             let expires = key.expires.map { $0.formatted(.iso8601) } ?? "never"
             rows.append([
                 key.name, key.created.formatted(.iso8601),
                 key.isExpired(at: Date()) ? expires + " (over)" : expires,
                 key.limits.streams.map { "\($0)" } ?? "any", key.limits.tokensPerMinute.map { "\($0)" } ?? "any",
+                "\(key.limits.share ?? 1)", (key.limits.priority ?? .usualMost).rawValue,
                 key.limits.models.isEmpty ? "all" : key.limits.models.joined(separator: ", "),
             ])
         }
@@ -112,6 +125,8 @@ struct ListKeysCommand: ParsableCommand {
         let expired: Bool
         let streams: UInt32?
         let tokensPerMinute: UInt32?
+        let share: UInt32
+        let priority: RequestPriority
         let models: [String]
     }
 
@@ -121,10 +136,13 @@ struct ListKeysCommand: ParsableCommand {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let line = Line(
             name: key.name, created: key.created, expires: key.expires, expired: key.isExpired(at: Date()),
-            streams: key.limits.streams, tokensPerMinute: key.limits.tokensPerMinute, models: key.limits.models)
+            streams: key.limits.streams, tokensPerMinute: key.limits.tokensPerMinute, share: key.limits.share ?? 1,
+            priority: key.limits.priority ?? .usualMost, models: key.limits.models)
         return String(decoding: try encoder.encode(line), as: UTF8.self)
     }
 }
+
+extension RequestPriority: ExpressibleByArgument {}
 
 struct RevokeKeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
