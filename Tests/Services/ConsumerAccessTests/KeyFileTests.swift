@@ -111,7 +111,7 @@ struct KeyFileTests {
         (KeyFileTests.key(#""limits": {"models": [], "streams": -1}"#), "streams"),
         (KeyFileTests.key(#""limits": {"models": "echo"}"#), "models"),
         (KeyFileTests.key(#""limits": {"models": [], "priority": "urgent"}"#), "priority"),
-        (KeyFileTests.key(#""limits": {"models": [], "share": 0.5}"#), "share"),
+        (KeyFileTests.key(#""limits": {"models": [], "share": -1}"#), "share"),
     ])
     func `a member that nobody reads, or of another kind, is refused by its name`(text: String, named: String) throws {
         try inTemporaryFolder { folder in
