@@ -142,7 +142,7 @@ extension BackendConversation {
         }
     }
 
-    private var contextTokens: UInt64 { UInt64(loaded?.maxContextTokens ?? 0) }
+    var contextTokens: UInt64 { UInt64(loaded?.maxContextTokens ?? 0) }
 
     /// - Parameter tokens: the tokens of the whole completion.
     private func check(

@@ -68,8 +68,12 @@ package struct BackendConversation: Sendable {
     package func isOpen(embed query: UInt32) -> Bool { embeds[query] != nil }
     /// Tokens that the sequence may still compute.
     package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
-    /// Tokens that came for the sequence since its start.
+    /// Tokens of the sequence's completion so far, those of an earlier process included.
     package func tokens(of sequence: UInt32) -> UInt64 { sequences[sequence]?.tokens ?? 0 }
+    /// How far the sequence's tool calls have come.
+    package func toolCalls(of sequence: UInt32) -> ToolCallProgress {
+        sequences[sequence] == nil ? ToolCallProgress() : sequences.toolCallProgress(of: sequence)
+    }
     /// Whether the backend named this capability in its `Hello`, and its model has it.
     package func isCapable(of capability: String) -> Bool {
         hello?.capabilities.contains(capability) ?? false && loaded?.lacking.contains(capability) != true
@@ -409,10 +413,26 @@ extension BackendConversation {
                     "Start.cache_scope has \(start.cacheScope.count) bytes; at most \(ContractLimits.cacheScopeBytesMax)"
             )
         }
+        if let continuation = start.continuation { try check(continuation) }
         var bounds = start.bounds ?? SequenceBounds(request: start.request)
+        if let tokensMax = bounds.tokensMax, let tokens = start.continuation?.tokenCount, tokens >= tokensMax {
+            throw ContractViolation(
+                byAgent: "Start goes on behind \(tokens) tokens of at most \(tokensMax), its stopping.max_tokens")
+        }
         if !isCapable(of: Hello.logprobs) { bounds.logprobs = nil }
         if !isCapable(of: Hello.tools) { bounds.toolNames = [] }
-        sequences.start(start.sequence, credit: start.credit, bounds)
+        sequences.start(start.sequence, credit: start.credit, bounds, start.continuation)
+    }
+
+    private func check(_ continuation: Continuation) throws(ContractViolation) {
+        guard isCapable(of: Hello.continue) else {
+            throw ContractViolation(
+                byAgent: "Start goes on with a completion, and Hello does not name \(Hello.continue)")
+        }
+        guard UInt64(continuation.tokenCount) < contextTokens else {
+            throw ContractViolation(
+                byAgent: "Start goes on behind \(continuation.tokenCount) tokens in a context of \(contextTokens)")
+        }
     }
 
     private mutating func heard(_ credit: Credit) throws(ContractViolation) -> Bool {

@@ -38,8 +38,12 @@ package struct Hello: WireMessage, Equatable, Sendable {
     package static let rerank = "rerank"
     /// Makes completions. No `Hello` names it: only a model can lack it (`Loaded.lacking`).
     package static let generate = "generate"
+    /// Goes on with a completion of an earlier process.
+    package static let `continue` = "continue"
     /// Capabilities that matter to the agent, and not to consumers.
-    package static let ofAgent = ["inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel]
+    package static let ofAgent = [
+        "inspect", splitWeights, chatTemplate, stopStrings, draftLookup, draftModel, `continue`,
+    ]
 
     package init(
         minRevision: UInt32 = ContractLimits.revisions.lowerBound,

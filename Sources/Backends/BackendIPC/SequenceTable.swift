@@ -6,7 +6,7 @@ struct SequenceTable: Sendable {
         var cancelSent = false
         /// The tokens that may still come.
         var credit: UInt32 = 0
-        /// Tokens that came.
+        /// Tokens of the completion, those of an earlier process included.
         var tokens: UInt64 = 0
         /// The most tokens that the request allows; nil: what is left of the context.
         var tokensMax: UInt32?
@@ -56,11 +56,15 @@ struct SequenceTable: Sendable {
     var hasCredit: Bool { entries.contains { $0.credit > 0 } }
 
     /// The functions below need a sequence number that the table has.
-    mutating func start(_ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds) {
-        entries[Int(sequence)] = Entry(isRunning: true, credit: credit, tokensMax: bounds.tokensMax)
+    mutating func start(
+        _ sequence: UInt32, credit: UInt32, _ bounds: SequenceBounds, _ continuation: Continuation? = nil
+    ) {
+        entries[Int(sequence)] = Entry(
+            isRunning: true, credit: credit, tokens: UInt64(continuation?.tokenCount ?? 0),
+            tokensMax: bounds.tokensMax)
         if bounds.logprobs != nil { withLogprobs += 1 }
         self.bounds[Int(sequence)] = bounds
-        toolCalls[Int(sequence)] = ToolCallProgress()
+        toolCalls[Int(sequence)] = continuation?.toolCalls ?? ToolCallProgress()
         begun += 1
         unsaid[Int(sequence)] = Unsaid(serial: begun, isListed: unsaid[Int(sequence)].isListed)
         running += 1
@@ -92,6 +96,9 @@ struct SequenceTable: Sendable {
         if names.isEmpty { return "tool calls that nobody asked for" }
         return toolCalls[Int(sequence)].flaw(in: pieces, names: names)
     }
+
+    /// How far its tool calls have come.
+    func toolCallProgress(of sequence: UInt32) -> ToolCallProgress { toolCalls[Int(sequence)] }
 
     /// Whether the arguments of its last tool call, if there is one, are whole.
     func hasWholeCalls(_ sequence: UInt32) -> Bool { toolCalls[Int(sequence)].isWhole }

@@ -109,7 +109,7 @@ package struct TokenRunView {
     }
 
     /// Counts the ids and checks that each is a whole varint of at most 32 bits.
-    private static func countPacked(_ packed: UnsafeRawBufferPointer) throws(WireError) -> Int {
+    static func countPacked(_ packed: UnsafeRawBufferPointer) throws(WireError) -> Int {
         var count = 0
         // The bytes of the current id so far whose continuation bit is set.
         var continued = 0

@@ -85,11 +85,13 @@ package struct ToolCallPiece: Equatable, Sendable {
 }
 
 /// The calls of one sequence so far, against which its next pieces are checked.
-struct ToolCallProgress: Sendable {
+package struct ToolCallProgress: Sendable {
     /// How many have begun.
     private var begun: UInt32 = 0
     /// The arguments of the last one.
     private var arguments = JSONObjectScan()
+
+    package init() {}
 
     /// Whether there is no call, or the arguments of the last one are a whole JSON object.
     var isWhole: Bool { begun == 0 || (try? arguments.end()) != nil }

@@ -79,6 +79,9 @@ final class BackendConnection {
         outputFlow != .closed && output.count < limits.outputBytesMax ? ContractLimits.embedsMax - embeddings.count : 0
     }
 
+    /// Whether it goes on with completions of an earlier process.
+    var canContinue: Bool { conversation.isCapable(of: Hello.continue) && (conversation.revision ?? 1) >= 2 }
+
     /// Whether some unfinished sequence has credit, or an embedding runs.
     var isBusy: Bool { conversation.isBusy }
 
@@ -90,12 +93,18 @@ final class BackendConnection {
         output.removeAll()
     }
 
-    /// Reports all sequences and questions as lost.
-    func loseAll(_ reason: String) {
-        let lost = handlers
-        handlers = Array(repeating: nil, count: lost.count)
+    /// Reports all sequences and questions as lost. `isFailure`: the process failed at its work.
+    func loseAll(_ reason: String, isFailure: Bool) {
+        let wasAlone = conversation.runningSequences + embeddings.count == 1
+        let lost = handlers.enumerated().compactMap { number, handler in
+            handler.map { ($0, conversation.toolCalls(of: UInt32(number))) }
+        }
+        handlers = Array(repeating: nil, count: handlers.count)
         conversation.loseAll()
-        for handler in lost { handler?.lost(reason) }
+        for (handler, toolCalls) in lost {
+            handler.lost(
+                SequenceLoss(reason: reason, isFailure: isFailure, wasAlone: wasAlone, toolCalls: toolCalls))
+        }
         questions.loseAll(reason)
         for completion in embeddings.endAll() { completion(.failure(.lost(reason))) }
     }
@@ -124,12 +133,13 @@ extension BackendConnection {
 
     /// Nil when no sequence is free, or when the backend does not read what was sent before.
     func begin(
-        request: [UInt8], bounds: SequenceBounds?, credit: UInt32, cacheScope: [UInt8],
+        request: [UInt8], bounds: SequenceBounds?, credit: UInt32, cacheScope: [UInt8], continuation: Continuation?,
         handler: any SequenceHandler
     ) -> RunningSequence? {
         guard output.count < limits.outputBytesMax, let number = conversation.freeSequence else { return nil }
         let start = Start(
-            sequence: number, credit: credit, request: request, cacheScope: cacheScope, bounds: bounds)
+            sequence: number, credit: credit, request: request, cacheScope: cacheScope, continuation: continuation,
+            bounds: bounds)
         guard say(.start(start.spoken(in: conversation.revision ?? 1))), let id = conversation.id(of: number) else {
             return nil
         }

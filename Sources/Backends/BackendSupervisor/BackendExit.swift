@@ -34,6 +34,8 @@ struct BackendExit: Equatable {
     /// Whether that holds until a setting of the machine changes. Not every machine shows such a change: it is found by
     /// trying.
     let isOfHost: Bool
+    /// Whether the process failed at its work; otherwise somebody else has ended it.
+    let isFailure: Bool
 
     private static let deniedCallsMax = 3
     private static let quotedCharactersMax = 200
@@ -45,10 +47,14 @@ struct BackendExit: Equatable {
             detail = words
             isForOwner = !failure.isTransient
             isOfHost = isForOwner
+            isFailure = false
             return
         }
         isForOwner = false
         isOfHost = false
+        // The kernel says where it kills a process for want of the memory that the process may have. Otherwise SIGKILL comes
+        // from a person, or from a machine that has no memory left.
+        isFailure = known.ranOutOfMemory || status != .signalled(SIGKILL)
         if known.ranOutOfMemory {
             words = "ran out of memory"
             detail = "\(words): it may have \(known.memory)"

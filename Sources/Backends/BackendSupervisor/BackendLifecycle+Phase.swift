@@ -59,8 +59,8 @@ extension BackendLifecycle {
         case kill
         /// Wait no more for the exit of the killed process.
         case letGo
-        /// Report its sequences and questions as lost.
-        case lose(reason: String)
+        /// Report its sequences and questions as lost. `isFailure`: the process failed at its work.
+        case lose(reason: String, isFailure: Bool = false)
     }
 
     /// What comes after the end of a process.

@@ -10,6 +10,8 @@ struct BackendLifecycle {
     let limits: SupervisorConfiguration.Limits
     /// How to start it by hand after it failed, as the end of a sentence.
     let remedy: String
+    /// Whether it is started again after a loss.
+    let restartsItself: Bool
 
     private(set) var phase = Phase.idle
     /// What the owner should know about the phase; empty when all is well.
@@ -27,8 +29,8 @@ struct BackendLifecycle {
     private(set) var restAt: Monotonic?
     /// Whether the process that ends now would end the same way again.
     private var endsForOwner = false
+    /// Losses of processes that had not worked well for a while.
     private var lossesInARow = 0
-    private var recentRestarts: [Monotonic] = []
 
     private var isLaunching: Bool {
         if case .launching = phase { true } else { false }
@@ -46,9 +48,10 @@ struct BackendLifecycle {
         }
     }
 
-    init(limits: SupervisorConfiguration.Limits, remedy: String) {
+    init(limits: SupervisorConfiguration.Limits, remedy: String, restartsItself: Bool = true) {
         self.limits = limits
         self.remedy = remedy
+        self.restartsItself = restartsItself
     }
 
     /// When `tick` is due.
@@ -75,6 +78,9 @@ struct BackendLifecycle {
     var startsAgain: Bool { afterwards == .start }
     /// Whether the next request starts it again after the end of its process.
     var restsAfterwards: Bool { afterwards == .rest }
+
+    /// Whether it was lost so often in a row that nobody should wait for it.
+    var losesOften: Bool { lossesInARow > limits.lossesInARowMax }
 
     /// Whether a process runs or is being started.
     var isAlive: Bool {
@@ -301,7 +307,6 @@ extension BackendLifecycle {
 
     private mutating func startAfresh(at now: Monotonic) -> [Action] {
         lossesInARow = 0
-        recentRestarts = []
         afterwards = nil
         drain = nil
         restAt = nil
@@ -365,7 +370,7 @@ extension BackendLifecycle {
     /// The launch failed. `forOwner`: another attempt would fail as well until the owner acts.
     mutating func launchFailed(_ why: String, forOwner: Bool, at now: Monotonic) -> [Action] {
         guard isLaunching else { return [] }
-        return wentAway(because: why, forOwner: forOwner, retryMilliseconds: limits.backoffMaxMilliseconds, at: now)
+        return wentAway(because: why, forOwner: forOwner, at: now)
     }
 
     /// The launch failed because the weights are missing or not whole.
@@ -427,13 +432,13 @@ extension BackendLifecycle {
         return kill(
             because: "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit: \(Self.tooSlow)"
                 + ContractClause.progress.mark,
-            at: now)
+            isFailure: true, at: now)
     }
 
     /// It broke the contract, or cannot be talked to.
     mutating func broke(_ sentence: String, at now: Monotonic) -> [Action] {
         guard isAlive, !isLaunching, !isEnding else { return [] }
-        return kill(because: sentence, at: now)
+        return kill(because: sentence, isFailure: true, at: now)
     }
 
     /// The backend said that it cannot go on; it may end by itself within the time for an exit. `forOwner` counts only
@@ -442,7 +447,7 @@ extension BackendLifecycle {
         guard isAlive, !isLaunching, !isEnding else { return [] }
         if case .ready = phase { endsForOwner = false } else { endsForOwner = forOwner }
         phase = .ending(reason: sentence, killAt: now.advanced(milliseconds: limits.exitMilliseconds))
-        return [.lose(reason: sentence)]
+        return [.lose(reason: sentence, isFailure: true)]
     }
 
     /// It closed its socket; its exit should follow, and says more.
@@ -457,20 +462,30 @@ extension BackendLifecycle {
 
     /// The process is gone, and was reaped. `words` are for everybody; `detail` is the same, and more, for its owner.
     /// Where the host is the obstacle, a start is tried again at a slow pace, because not every obstacle shows that it
-    /// has gone.
+    /// has gone. `isFailure`: the process failed at its work; `hasWorked`: it had done enough of it not to count as one
+    /// that cannot work.
     mutating func exited(
-        _ words: String, detail: String? = nil, forOwner: Bool, ofHost: Bool = false, at now: Monotonic
+        _ words: String, detail: String? = nil, forOwner: Bool, ofHost: Bool = false, isFailure: Bool = true,
+        hasWorked: Bool = false, at now: Monotonic
     ) -> [Action] {
         guard isAlive else { return [] }
+        if hasWorked { lossesInARow = 0 }
         switch phase {
         case .ending(let reason?, _), .killed(let reason, _):
             return wentAway(because: reason, forOwner: endsForOwner || forOwner, ofHost: ofHost, at: now)
         case .stopping:
             return [.lose(reason: "was stopped")] + wentAway(because: words, forOwner: false, at: now)
         default:
-            return [.lose(reason: words)]
+            return [.lose(reason: words, isFailure: isFailure)]
                 + wentAway(because: detail ?? words, forOwner: forOwner, ofHost: ofHost, at: now)
         }
+    }
+
+    /// It was not its own fault that its process was lost: the request that it ran alone would end every process.
+    mutating func lossIsExplained(at now: Monotonic) -> [Action] {
+        lossesInARow = 0
+        if case .backingOff = phase { return startAfresh(at: now) }
+        return []
     }
 
     /// Time has passed; before `nextDeadline` a call does nothing.
@@ -524,8 +539,8 @@ extension BackendLifecycle {
         if watchdog.unanswered >= limits.missedPingsMax {
             let silence = UInt64(watchdog.unanswered) &* limits.pingIntervalMilliseconds
             return kill(
-                because: "answered no Ping for \(silence) ms: \(Self.tooSlow)" + ContractClause.pongInTime.mark, at: now
-            )
+                because: "answered no Ping for \(silence) ms: \(Self.tooSlow)" + ContractClause.pongInTime.mark,
+                isFailure: true, at: now)
         }
         if now.since(watchdog.readySince) >= limits.healthyMilliseconds &* 1_000_000 {
             lossesInARow = 0
@@ -537,9 +552,10 @@ extension BackendLifecycle {
         return [.ping]
     }
 
-    private mutating func kill(because reason: String, at now: Monotonic) -> [Action] {
+    /// `isFailure`: the process failed at its work.
+    private mutating func kill(because reason: String, isFailure: Bool = false, at now: Monotonic) -> [Action] {
         phase = .killed(reason: reason, until: now.advanced(milliseconds: limits.killedMilliseconds))
-        return [.kill, .lose(reason: reason)]
+        return [.kill, .lose(reason: reason, isFailure: isFailure)]
     }
 
     private mutating func abandonLaunch(at now: Monotonic) -> [Action] {
@@ -549,11 +565,9 @@ extension BackendLifecycle {
         return [.abandonLaunch] + launchFailed(words, forOwner: false, at: now)
     }
 
-    /// Decides what follows the end of a process. A backend that was restarted too often is left alone for
-    /// `retryMilliseconds`.
+    /// Decides what follows the end of a process. What may pass is tried again without end, ever more slowly.
     private mutating func wentAway(
-        because reason: String, forOwner: Bool, ofHost: Bool = false, retryMilliseconds: UInt64? = nil,
-        at now: Monotonic
+        because reason: String, forOwner: Bool, ofHost: Bool = false, at now: Monotonic
     ) -> [Action] {
         endsForOwner = false
         drain = nil
@@ -575,28 +589,17 @@ extension BackendLifecycle {
                     "\(reason); the next try is in \(milliseconds / 1_000) s",
                     retryAt: now.advanced(milliseconds: milliseconds))
             }
-            if forOwner { return giveUp(reason, retryAt: nil) }
-            return backOff(
-                reason, retryMilliseconds: retryMilliseconds ?? limits.restartWindowMilliseconds, at: now)
+            if forOwner || !restartsItself { return giveUp(reason, retryAt: nil) }
+            return backOff(reason, at: now)
         }
     }
 
-    private mutating func backOff(
-        _ reason: String, retryMilliseconds: UInt64, at now: Monotonic
-    ) -> [Action] {
-        recentRestarts.removeAll { now.since($0) >= limits.restartWindowMilliseconds &* 1_000_000 }
-        guard recentRestarts.count < limits.restartsMax else {
-            let minutes = limits.restartWindowMilliseconds / 60_000
-            return giveUp(
-                "\(reason), after \(limits.restartsMax) restarts within \(minutes) min; the next is in "
-                    + "\(retryMilliseconds / 1_000) s", retryAt: now.advanced(milliseconds: retryMilliseconds))
-        }
+    private mutating func backOff(_ reason: String, at now: Monotonic) -> [Action] {
         // Past 20 doublings any first delay is above the greatest one.
         let doubled = limits.backoffFirstMilliseconds << UInt64(min(lossesInARow, 20))
         let delay = min(doubled, limits.backoffMaxMilliseconds)
         lossesInARow += 1
-        recentRestarts.append(now)
-        detail = "\(reason); restart \(recentRestarts.count) of \(limits.restartsMax)"
+        detail = "\(reason); restart after \(delay) ms (\(lossesInARow) in a row)" + (losesOften ? "; \(remedy)" : "")
         phase = .backingOff(until: now.advanced(milliseconds: delay))
         return []
     }

@@ -30,13 +30,13 @@ extension SupervisorConfiguration {
         @Limit("The wait before a backend's first restart; each further one waits twice as long.")
         package var backoffFirstMilliseconds: UInt64 = 250
         @Limit("The longest wait before a restart of a backend.")
-        package var backoffMaxMilliseconds: UInt64 = 30_000
+        package var backoffMaxMilliseconds: UInt64 = 120_000
         @Limit("After a backend was ready for this long, its next restart counts as the first.")
         package var healthyMilliseconds: UInt64 = 60_000
-        @Limit("Restarts of a backend within restartWindowMilliseconds; then it is left failed for that long.")
-        package var restartsMax: Int = 10
-        @Limit("The time within which restartsMax counts restarts.")
-        package var restartWindowMilliseconds: UInt64 = 600_000
+        @Limit("After a process of a backend has sent so many tokens, its next restart counts as the first.")
+        package var workedTokensMin: UInt64 = 16
+        @Limit("Losses of a backend in a row after which requests for its model are refused while it waits to restart.")
+        package var lossesInARowMax: Int = 10
         /// A change of one of the machine's settings has it tried before.
         @Limit("How long until the agent retries a backend whose sandbox this machine cannot provide.")
         package var hostRetryMilliseconds: UInt64 = 60_000

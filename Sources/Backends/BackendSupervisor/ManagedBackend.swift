@@ -81,6 +81,8 @@ package final class ManagedBackend {
     private var scopes: RecentScopes
     var keepAlive = KeepAlive()
     private var turnEndIsDue = false
+    /// The loss of its last process is explained.
+    private var isBlameless = false
     private var availabilityChanged = false
     private var endWaiters: [@IOLoop () -> Void] = []
     private var stillWaiters: [@IOLoop () -> Void] = []
@@ -100,7 +102,9 @@ package final class ManagedBackend {
         self.logger = logger
         let limits = setting.configuration.limits
         scopes = RecentScopes(countMax: limits.recentScopesMax)
-        lifecycle = BackendLifecycle(limits: limits, remedy: "to try again: touch \(definition.retryPath)")
+        lifecycle = BackendLifecycle(
+            limits: limits, remedy: "to try again: touch \(definition.retryPath)",
+            restartsItself: setting.configuration.restartsBackends)
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
         if setting.hold.pause != nil { pause() }
@@ -183,24 +187,39 @@ extension ManagedBackend {
 extension ManagedBackend {
     /// Begins a sequence with a serialized `hearth.v1.GenerateRequest`, passed on as it is. Nil when the backend is not
     /// ready or has no free sequence; `Supervisor.onAvailable` tells when to try again. Computed state is shared within
-    /// `cacheScope` only (`Start.cacheScope`). `bounds` nil: they are read out of the request. `keepAliveSeconds`: how
+    /// `cacheScope` only (`Start.cacheScope`). `continuation`: what an earlier process has computed of it. `bounds` nil: they are read out of the request. `keepAliveSeconds`: how
     /// long a model that is loaded on demand is kept after this request; nil: for its usual time.
     package func begin(
         request: [UInt8], bounds: SequenceBounds? = nil, credit: UInt32, cacheScope: [UInt8] = [],
-        keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
+        continuation: Continuation? = nil, keepAliveSeconds: UInt32? = nil, handler: any SequenceHandler
     ) -> RunningSequence? {
         guard lifecycle.takesRequests, let connection else { return nil }
         // Fields that stand twice are merged, and the later ones win: the consumer's (protobuf, "Last One Wins").
         let defaults = launched.model.sampling.encodedRequest
         let sequence = connection.begin(
             request: defaults.isEmpty ? request : defaults + request, bounds: bounds, credit: credit,
-            cacheScope: cacheScope, handler: handler)
+            cacheScope: cacheScope, continuation: continuation, handler: handler)
         if sequence != nil {
             wasUsed(keepAliveSeconds: keepAliveSeconds)
             // Only where there is a choice does it matter who was served.
             if definition.replicas > 1 { scopes.served(cacheScope, at: lastUsed) }
         }
         return sequence
+    }
+
+    /// What a completion that began on its process can go on with, on this or another process.
+    package var identity: Identity {
+        Identity(
+            definition: launched, version: version, modelDigest: modelDigest,
+            canContinue: connection?.canContinue ?? false)
+    }
+
+    /// A request that ran alone on its process has ended it, and would end every other one: what follows is no backend's
+    /// fault.
+    package func blame(theRequest reason: String) {
+        isBlameless = true
+        logger.warning("a request is refused that has ended several processes", metadata: ["reason": "\(reason)"])
+        askForTurnEnd()
     }
 
     /// Begins an embedding with a serialized `hearth.v1.EmbedRequest` or `RerankRequest`, passed on as it is. Nil when the
@@ -387,7 +406,8 @@ extension ManagedBackend {
             connection?.close()
             process?.kill()
         case .letGo: letGo()
-        case .lose(let reason): connection?.loseAll("the backend \(name) \(reason)")
+        case .lose(let reason, let isFailure):
+            connection?.loseAll("the backend \(name) \(reason)", isFailure: isFailure)
         }
     }
 
@@ -464,9 +484,11 @@ extension ManagedBackend {
                 ])
         }
         forgetProcess()
+        let hasWorked = tokens >= setting.configuration.limits.workedTokensMin
         apply {
             $0.exited(
-                exit.words, detail: exit.detail, forOwner: exit.isForOwner, ofHost: exit.isOfHost, at: $1)
+                exit.words, detail: exit.detail, forOwner: exit.isForOwner, ofHost: exit.isOfHost,
+                isFailure: exit.isFailure, hasWorked: hasWorked, at: $1)
         }
         connection = nil
         steps = 0
@@ -606,6 +628,10 @@ extension ManagedBackend: TurnEndHandler {
     package func turnEnded() {
         turnEndIsDue = false
         watchIdleness()
+        if isBlameless, !lifecycle.isAlive {
+            isBlameless = false
+            apply { $0.lossIsExplained(at: $1) }
+        }
         if lifecycle.drain != nil, isIdle { apply { $0.becameIdle(at: $1) } }
         // Requests that wait for the model are told its loaded fraction; those that wait for memory, that a process has
         // gone.

@@ -12,8 +12,27 @@ package protocol SequenceHandler: AnyObject {
     /// The sequence ended, well or with a fault of its own.
     func finished(_ finish: Finish)
 
-    /// The backend is gone, and the sequence with it. `reason` is a sentence about the backend.
-    func lost(_ reason: String)
+    /// The process is gone, and the sequence with it.
+    func lost(_ loss: SequenceLoss)
+}
+
+/// The loss of a sequence whose process is gone.
+package struct SequenceLoss: Sendable {
+    /// A sentence about the backend.
+    package let reason: String
+    /// Whether the process failed at its work, perhaps at this sequence; otherwise the agent or somebody else has ended it.
+    package let isFailure: Bool
+    /// Whether nothing else ran on the process.
+    package let wasAlone: Bool
+    /// How far the tool calls of the sequence had come, for a `Continuation`.
+    package let toolCalls: ToolCallProgress
+
+    package init(reason: String, isFailure: Bool, wasAlone: Bool, toolCalls: ToolCallProgress = .init()) {
+        self.reason = reason
+        self.isFailure = isFailure
+        self.wasAlone = wasAlone
+        self.toolCalls = toolCalls
+    }
 }
 
 /// A sequence that was begun on a backend's process; after its end its methods have no effect.

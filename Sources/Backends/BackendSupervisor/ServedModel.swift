@@ -70,6 +70,7 @@ extension ManagedBackend {
     fileprivate var standing: Replicas.Standing {
         switch stateBeneath {
         case .ready: .ready(free: freeSequences)
+        case .backingOff where lifecycle.losesOften: .unavailable
         case .starting, .loading, .backingOff, .paused: .loading
         case .draining: .draining
         case .unloaded: .unloaded

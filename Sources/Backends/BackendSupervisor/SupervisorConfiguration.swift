@@ -29,6 +29,8 @@ package struct SupervisorConfiguration: Sendable {
     /// Where to remember the digests of weights; nil: nowhere.
     package var stateDirectory: String?
     package var limits = Limits()
+    /// Whether a backend is started again after its process was lost; a trial run does without.
+    var restartsBackends = true
     /// The kernel's settings that decide whether a tier can be had; tests have their own.
     var hostSettings = HostSettings.paths
 

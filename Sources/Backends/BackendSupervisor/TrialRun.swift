@@ -92,7 +92,7 @@ package final class TrialRun {
             launcherPath: setup.sandbox.launcherPath, tier: setup.sandbox.tier, host: setup.sandbox.host,
             owner: setup.owner)
         configuration.limits.helloMilliseconds = setup.helloMilliseconds
-        configuration.limits.restartsMax = 0
+        configuration.restartsBackends = false
         configuration.limits.weightsSettledMilliseconds = 0
         let setting = BackendSetting(
             configuration: configuration, logger: Logger(label: "trial-run") { _ in SwiftLogNoOpLogHandler() },
@@ -162,7 +162,7 @@ extension TrialRun: SequenceHandler {
         if case .reason = finish.outcome { end(answered: true) } else { end(answered: false) }
     }
 
-    package func lost(_ reason: String) { end(answered: false) }
+    package func lost(_ loss: SequenceLoss) { end(answered: false) }
 }
 
 // A backend whose conversation is the caller's.

@@ -94,6 +94,11 @@ struct AdmissionQueue<Turn: QueuedRequest> {
         return leave(turn)
     }
 
+    /// The process of the running turn was lost, so that what it wants comes with its return.
+    mutating func interrupted(_ turn: Turn) {
+        if begun === turn { begun = nil }
+    }
+
     /// Takes out all turns of a model that does not serve any more and wait, with the refusal that they are told.
     mutating func dismiss(_ prospect: Prospect) -> (turns: [Turn], refusal: Refusal)? {
         guard let refusal = Self.refusal(prospect), next != nil else { return nil }
@@ -108,7 +113,7 @@ struct AdmissionQueue<Turn: QueuedRequest> {
         return turns
     }
 
-    private static func refusal(_ prospect: Prospect) -> Refusal? {
+    static func refusal(_ prospect: Prospect) -> Refusal? {
         switch prospect {
         case .serves: nil
         case .unavailable: .unavailable

@@ -7,7 +7,8 @@ internal import WireFormat
 /// One completion of a turn: what its backend has sent of it, and what is still held back. Pure. Its turn (`TurnState`)
 /// owns the ring that its events go to; where there is no room in it, the methods say so and the turn fails.
 struct ChoiceState {
-    enum Phase: Equatable { case waiting, running, over }
+    /// It is interrupted while its backend's process is lost, until it goes on with another one.
+    enum Phase: Equatable { case waiting, running, interrupted, over }
 
     /// What came of some tokens.
     enum Outcome: Equatable {
@@ -30,6 +31,11 @@ struct ChoiceState {
     private(set) var matchedStop: Int?
     /// What its backend said at its end.
     private(set) var finish: Finish?
+    /// The ids of its tokens, as packed varints, while it could go on with another process.
+    private(set) var generated: [UInt8] = []
+    private var keepsGenerated = false
+    /// The bytes of `generated` when its process began it.
+    private var generatedBefore = 0
 
     /// Its place among the choices of the turn.
     private let index: UInt32
@@ -59,12 +65,39 @@ struct ChoiceState {
         credit = TurnCredit(most: creditTokens)
     }
 
-    /// A backend has taken it, and may compute so many tokens. `matchesStops`: it looks for stop strings itself.
-    mutating func begin(matchesStops: Bool, granted: UInt32) {
+    /// A backend has taken it, or goes on with it, and may compute so many tokens. `matchesStops`: it looks for stop strings
+    /// itself. `canContinue`: another process could go on with it.
+    mutating func begin(matchesStops: Bool, canContinue: Bool, granted: UInt32) {
+        if phase == .waiting {
+            if matchesStops { text = TextAssembler(stops: []) }
+            keepsGenerated = canContinue
+        }
         phase = .running
-        if matchesStops { text = TextAssembler(stops: []) }
+        generatedBefore = generated.count
         credit.granted(granted)
     }
+
+    /// Its process is lost, and another one goes on with it. Returns the tokens that were granted and did not come.
+    mutating func interrupt() -> UInt32 {
+        phase = .interrupted
+        return credit.takeBack()
+    }
+
+    /// Whether another process can go on with it after its last token.
+    var canContinue: Bool { phase == .running && keepsGenerated && generated.count <= Self.generatedBytesMax }
+
+    /// Together with the request, so many bytes fit into one message to a backend.
+    private static let generatedBytesMax = 2 << 20
+
+    /// Whether the process that computes it has sent enough of it to show that it does no harm.
+    var hasProgressed: Bool {
+        generated.withUnsafeBytes { bytes in
+            bytes.dropFirst(generatedBefore).reduce(0) { $1 < 0x80 ? $0 + 1 : $0 }
+        } >= Self.progressTokens
+    }
+
+    /// After so many tokens a request is not suspected of having ended its process at once.
+    static let progressTokens = 16
 
     /// How many more tokens its backend should be allowed to compute; 0: none now.
     @inline(__always)
@@ -80,6 +113,7 @@ struct ChoiceState {
     /// Nothing more comes of it. Returns the tokens that were granted and did not come.
     mutating func end() -> UInt32 {
         phase = .over
+        generated = []
         return credit.takeBack()
     }
 }
@@ -94,6 +128,7 @@ extension ChoiceState {
     @inline(__always)
     mutating func came(_ run: TokenRunView, tokens: UInt32, _ ring: inout EventRing) -> Outcome {
         credit.came(tokens)
+        if keepsGenerated { generated.append(contentsOf: run.packedTokenIDs) }
         if !run.isPlain { return cameRare(run, tokens: tokens, &ring) }
         return cameText(run.text, tokens: tokens, ids: run.packedTokenIDs, &ring)
     }

@@ -133,6 +133,9 @@ extension InferenceService {
         queue(of: turn.model).admit(turn)
     }
 
+    /// The process of a running turn was lost, and another one goes on with it.
+    func interrupted(_ turn: Turn) { queues[turn.model]?.interrupted(turn) }
+
     /// Checks a request for vectors or scores; throws the status that refuses it. Calls back once, unless it is abandoned.
     func embedding(
         for request: EmbeddingRequest, _ encoded: [UInt8], on call: ServerCall,

@@ -11,6 +11,8 @@ final class ModelQueue {
     private let limits: InferenceLimits
     private let supervisor: Supervisor
     private var queue: AdmissionQueue<Turn>
+    /// Those of the running turns that go on once there is a process for them.
+    private var returning = ReturningTurns<Turn>()
     private var embeddings: AdmissionQueue<EmbeddingTurn>
     /// Questions that can be answered once the model is ready.
     private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []
@@ -38,7 +40,7 @@ final class ModelQueue {
     func admit(_ turn: Turn) {
         let model = model
         do throws(AdmissionRefusal) {
-            if try queue.admit(prospect(of: model)), let model, begin(turn, model) { return }
+            if try queue.admit(prospect(of: model)), !returning.holdOthersBack, let model, begin(turn, model) { return }
             if queue.begun !== turn {
                 let displaced = try queue.wait(turn)
                 turn.waits()
@@ -70,6 +72,35 @@ final class ModelQueue {
         if hasBegun { queue.began(turn, isOver: turn.isOver, wantsMore: turn.wantsSequence, at: .awake()) }
         return hasBegun && !turn.wantsSequence
     }
+
+    /// The process of a running turn was lost: it goes on with the next one.
+    func interrupted(_ turn: Turn) {
+        queue.interrupted(turn)
+        returning.interrupted(turn, failures: turn.isSuspect ? turn.failures : nil)
+    }
+
+    /// Goes on with the turns whose process was lost, as far as there are sequences for them.
+    private func goOn(_ model: ServedModel) {
+        while let turn = returning.next,
+            let process = supervisor.process(for: model, cacheScope: { turn.cacheScope }), turn.begin(on: process)
+        {
+            // It may be over: what there is now cannot go on with it.
+            guard !turn.isOver else { continue }
+            returning.began(turn, wantsMore: turn.wantsSequence)
+            if returning.onTrial === turn { watchTrial(of: turn) }
+        }
+    }
+
+    private func watchTrial(of turn: Turn) {
+        IOLoop.schedule(afterMilliseconds: Self.trialCheckMilliseconds) { [weak self] in
+            guard let self, returning.onTrial === turn else { return }
+            guard turn.isTrialOver else { return watchTrial(of: turn) }
+            returning.trialEnded()
+            advance()
+        }
+    }
+
+    private static let trialCheckMilliseconds: UInt64 = 50
 
     /// Starts the embedding, lets it wait, or fails it.
     func admit(_ embedding: EmbeddingTurn) {
@@ -107,20 +138,22 @@ final class ModelQueue {
     /// Removes a turn that ended.
     func forget(_ turn: Turn) {
         if queue.forget(turn, at: .awake()) { announcePositions() }
+        if returning.forget(turn) { advance() }
     }
 
     /// Called when a sequence was freed, or the model's state or its backend changed.
     func advance() {
         answerQuestions()
         advanceEmbeddings()
-        guard queue.next != nil else { return load() }
+        guard queue.next != nil || returning.areWaiting else { return load() }
         let model = model
-        if let (turns, refusal) = queue.dismiss(prospect(of: model)) {
-            for turn in turns { turn.fail(status(of: refusal, model)) }
+        if let refusal = AdmissionQueue<Turn>.refusal(prospect(of: model)) {
+            for turn in returning.dismissAll() + queue.dismissAll() { turn.fail(status(of: refusal, model)) }
         }
         guard let model else { return }
+        goOn(model)
         let before = queue.waiting.count
-        while let turn = queue.next, begin(turn, model) {}
+        while !returning.holdOthersBack, let turn = queue.next, begin(turn, model) {}
         if queue.waiting.count != before || loadedFraction != nil { announcePositions() }
         load()
     }
@@ -162,11 +195,13 @@ final class ModelQueue {
 
     /// Has the model loaded, or one more process of it, if a turn waits for it.
     private func load() {
-        guard queue.next != nil || embeddings.next != nil || !questions.isEmpty, model?.mayLoad == true,
+        let isWanted =
+            queue.next != nil || returning.areWaiting || embeddings.next != nil || !questions.isEmpty
+        guard isWanted, model?.mayLoad == true,
             case .refused(let why) = supervisor.load(id)
         else { return }
         let status = StatusMapping.noMemory(model: id, why)
-        for turn in queue.dismissAll() { turn.fail(status) }
+        for turn in returning.dismissAll() + queue.dismissAll() { turn.fail(status) }
         for embedding in embeddings.dismissAll() { embedding.fail(status) }
         answerQuestions(.failure(status))
     }

@@ -29,6 +29,22 @@ enum StatusMapping {
             "the backend of '\(model)' was lost; it is being restarted, send the request again", details: [retry])
     }
 
+    /// One process after the other has failed at a request, the last one with nothing else to do.
+    static func poisonous(model: String, processes: Int) -> Status {
+        Status(
+            .internalError,
+            "\(processes) processes of '\(model)' in a row failed at this request, the last one while nothing else ran on it; "
+                + "it is not tried again, do not send it again as it is")
+    }
+
+    /// What would go on with a turn is not what has begun it.
+    static func changed(model: String) -> Status {
+        Status(
+            .unavailable,
+            "the backend of '\(model)' was lost, and was changed before it was restarted; send the request again",
+            details: [retry])
+    }
+
     /// Its process has ended because the owner of the host wants the memory.
     static func takenBack(model: String) -> Status {
         Status(
@@ -45,7 +61,7 @@ enum StatusMapping {
     /// A retry makes sense only where the backend comes up by itself.
     @IOLoop
     static func unavailable(_ model: ServedModel) -> Status {
-        let comesBack = model.state != .unavailable
+        let comesBack = model.state != .unavailable || model.backend.state == .backingOff
         let remedy = comesBack ? "try again soon" : "only the host's owner can change that"
         return Status(
             .unavailable, "the model '\(model.id)' is \(model.backend.state.rawValue); \(remedy)",

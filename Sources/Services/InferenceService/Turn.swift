@@ -25,8 +25,12 @@ final class Turn: SequenceHandler, QueuedRequest {
     private let call: ServerCall
     private var givenSeq: UInt64 = 0
     private var countedBytes = 0
-    /// The request as the backend gets it; empty once the backend has it.
+    /// The request as the backend gets it; empty once no process will need it any more.
     private var encoded: [UInt8]
+    /// What computes it, and how far the tool calls of the choices that another process goes on with had come.
+    private var identity: ManagedBackend.Identity?
+    private var toolCalls: [Int: ToolCallProgress] = [:]
+    private weak var process: ManagedBackend?
     /// The bounds that the request sets for its completion.
     private let bounds: SequenceBounds
     /// What the request needs of its backend.
@@ -79,6 +83,14 @@ final class Turn: SequenceHandler, QueuedRequest {
 
     /// Whether a choice of it waits for a sequence.
     var wantsSequence: Bool { state.nextChoice != nil }
+
+    /// Whether a choice of it was begun, and goes on once there is a sequence.
+    var isInterrupted: Bool { state.isInterrupted }
+
+    /// How often in a row a process has failed soon after it began the turn; a suspect is tried alone.
+    var failures: Int { state.failures }
+    var isSuspect: Bool { state.isSuspect }
+    var isTrialOver: Bool { state.isTrialOver }
 
     /// The number of tokens that its deltas have sent.
     var tokensSent: UInt32 { state.tokensSent }
@@ -147,6 +159,11 @@ extension Turn {
             fail(error)
             return true
         }
+        let identity = backend.identity
+        if state.isInterrupted, self.identity?.isSame(as: identity) != true {
+            fail(StatusMapping.changed(model: model))
+            return true
+        }
         let now = Monotonic.awake()
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
         let wanted = state.wanted(
@@ -155,7 +172,8 @@ extension Turn {
         guard
             let sequence = backend.begin(
                 request: request(of: choice), bounds: bounds, credit: tokens, cacheScope: cacheScope,
-                keepAliveSeconds: keepAliveSeconds, handler: choice == 0 ? self : OtherChoice(choice, of: self))
+                continuation: continuation(of: choice), keepAliveSeconds: keepAliveSeconds,
+                handler: choice == 0 ? self : OtherChoice(choice, of: self))
         else {
             consumer?.giveBack(tokens)
             return false
@@ -168,17 +186,26 @@ extension Turn {
                 $0.backend = backend.version
                 $0.sandboxTier = backend.tier
                 $0.residualRisks = backend.residualRisks.map(\.line)
-            }, matchesStops: backend.matchesStops, granted: tokens, at: now)
-        if !wantsSequence {
+            }, matchesStops: backend.matchesStops, canContinue: identity.canContinue, granted: tokens, at: now)
+        self.identity = identity
+        process = backend
+        toolCalls[choice] = nil
+        if !wantsSequence, !identity.canContinue {
             encoded = []
             call.keep(0)
         }
         // With the first text, unless the consumer wants to hear of it before: until then the call has no response
         // headers, and a client's retry policy may send the request again.
-        if claim.wantsPlace { passOn() }
+        if claim.wantsPlace || givenSeq > 0 { passOn() }
         if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
+    }
+
+    /// What was computed of this choice; nil: nothing, it begins.
+    private func continuation(of choice: Int) -> Continuation? {
+        guard let tokens = state.continuation, !tokens.isEmpty else { return nil }
+        return try? Continuation(packedTokenIDs: tokens, toolCalls: toolCalls[choice] ?? ToolCallProgress())
     }
 
     /// The request as the backend gets it for this choice: the seed counts up, so that each is another answer.
@@ -209,7 +236,7 @@ extension Turn {
 
     func finished(_ finish: Finish) { finished(finish, choice: 0) }
 
-    func lost(_ reason: String) { lost(choice: 0) }
+    func lost(_ loss: SequenceLoss) { lost(loss, choice: 0) }
 
     @inline(__always)
     private func received(_ run: TokenRunView, choice: Int) {
@@ -228,9 +255,20 @@ extension Turn {
         perform(actions)
     }
 
-    private func lost(choice: Int) {
+    private func lost(_ loss: SequenceLoss, choice: Int) {
         set(nil, of: choice)
-        perform(service.isTakenBack ? state.fail(StatusMapping.takenBack(model: model)) : state.lost(choice: choice))
+        let wasSuspect = isSuspect
+        let actions = state.lost(
+            choice: choice,
+            .init(status: service.lost(model: model), isFailure: loss.isFailure, wasAlone: loss.wasAlone), at: .awake())
+        if isInterrupted {
+            toolCalls[choice] = loss.toolCalls
+            service.interrupted(self)
+        } else if wasSuspect, case .failed(let status) = actions.ending, status.code == .internalError {
+            process?.blame(theRequest: loss.reason)
+        }
+        if actions.ending == nil { passOn() }
+        perform(actions)
     }
 
     /// Passes on what the backend sends of another choice than the first.
@@ -248,7 +286,7 @@ extension Turn {
 
         func finished(_ finish: Finish) { turn.finished(finish, choice: choice) }
 
-        func lost(_ reason: String) { turn.lost(choice: choice) }
+        func lost(_ loss: SequenceLoss) { turn.lost(loss, choice: choice) }
     }
 }
 
@@ -337,6 +375,7 @@ extension Turn {
         budgetTimer?.cancel()
         budgetTimer = nil
         encoded = []
+        toolCalls = [:]
         call.keep(0)
         // The events that are left have a bound, and the stream has room for them: they go before the status or the
         // next turn. Of a turn that failed before its consumer heard anything, the status says all.

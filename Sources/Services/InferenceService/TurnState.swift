@@ -55,6 +55,8 @@ struct TurnState {
     private var unread: UnreadWatch
     private var isCancelled = false
     private var isToldOfPause = false
+    /// How often in a row a process has failed soon after it began one of the choices.
+    private(set) var failures = 0
 
     private let arrived: Monotonic
     private var begun: Monotonic?
@@ -127,27 +129,43 @@ extension TurnState {
                 }))
     }
 
-    /// Tells the consumer that the turn goes on, if it was told that it stands still.
+    /// Tells the consumer that the turn goes on, if it was told that it stands still, and nothing else keeps it.
     mutating func resumed() -> Actions {
-        guard phase != .over, isToldOfPause else { return Actions() }
+        guard phase != .over, isToldOfPause, !isInterrupted else { return Actions() }
         isToldOfPause = false
         return ring.append(.resumed(.init())) ? Actions() : overflowed()
     }
 
-    /// The choice that begins next; nil: none does.
+    /// Whether a choice stands still because its process was lost.
+    var isInterrupted: Bool { choices.contains { self[$0].phase == .interrupted } }
+
+    /// The choice that begins next, or goes on next; nil: none does.
     var nextChoice: Int? {
         guard phase != .over, !isCancelled else { return nil }
-        return choices.first { self[$0].phase == .waiting }
+        return choices.first { self[$0].phase == .interrupted } ?? choices.first { self[$0].phase == .waiting }
+    }
+
+    /// The tokens that the next choice has already, as packed varints; nil: it begins.
+    var continuation: [UInt8]? {
+        nextChoice.flatMap { self[$0].phase == .interrupted ? self[$0].generated : nil }
     }
 
     /// A backend has taken the next choice, and may compute `granted` of the tokens that were `wanted`. `accepted` names
     /// the backend; the request's own fields are added here. `matchesStops`: it looks for stop strings itself.
+    /// `canContinue`: another process could go on with the choice.
     mutating func begun(
-        _ accepted: @autoclosure () -> Hearth_V1_Accepted, matchesStops: Bool = false, granted: UInt32,
-        at now: Monotonic
+        _ accepted: @autoclosure () -> Hearth_V1_Accepted, matchesStops: Bool = false, canContinue: Bool = false,
+        granted: UInt32, at now: Monotonic
     ) -> Actions {
         guard let choice = nextChoice else { return Actions() }
-        self[choice].begin(matchesStops: matchesStops, granted: granted)
+        let goesOn = self[choice].phase == .interrupted
+        self[choice].begin(matchesStops: matchesStops, canContinue: canContinue, granted: granted)
+        if goesOn {
+            var actions = resumed()
+            // Only what it cost is still to be said.
+            if self[choice].matchedStop != nil, actions.ending == nil { actions.cancels = choice..<(choice + 1) }
+            return actions
+        }
         guard phase == .waiting else { return Actions() }
         phase = .running
         begun = now
@@ -275,14 +293,47 @@ extension TurnState {
         case .fault where self[choice].matchedStop != nil, .unspecified where self[choice].matchedStop != nil:
             return complete(choice, .stop, finish, at: now)
         case .fault(let fault): return ended(choice, .failed(StatusMapping.status(of: fault, model: model)))
-        case .unspecified: return lost(choice: choice)
+        case .unspecified: return ended(choice, .failed(StatusMapping.lost(model: model)))
         }
     }
 
-    /// The backend is gone, and the sequence of this choice with it.
-    mutating func lost(choice: Int = 0) -> Actions {
+    /// The process is gone, and the sequence of this choice with it: the turn stands still until another process goes on
+    /// with it (`isInterrupted`), or ends where none can. A request that has several processes fail is refused.
+    mutating func lost(choice: Int = 0, _ loss: Loss, at now: Monotonic) -> Actions {
         guard phase == .running, self[choice].phase == .running else { return Actions() }
-        return ended(choice, .failed(StatusMapping.lost(model: model)))
+        guard self[choice].canContinue else { return ended(choice, .failed(loss.status)) }
+        // Nobody waits for more of it.
+        if isCancelled { return complete(choice, .cancelled, Finish(.reason(.cancelled)), at: now) }
+        if loss.isFailure {
+            if isSuspect, loss.wasAlone, !self[choice].hasProgressed {
+                return ended(choice, .failed(StatusMapping.poisonous(model: model, processes: failures + 1)))
+            }
+            failures = self[choice].hasProgressed ? 1 : failures + 1
+        }
+        let actions = Actions(givenBack: self[choice].interrupt())
+        paused(.backendLost, "the backend of '\(model)' was lost; it is being restarted, and the turn goes on then")
+        return actions
+    }
+
+    /// What is known of a lost process.
+    struct Loss {
+        /// What the consumer is told where no other process can go on.
+        var status: Status
+        /// It failed at its work, perhaps at this turn.
+        var isFailure = true
+        /// Nothing else ran on it.
+        var wasAlone = false
+    }
+
+    /// Whether the turn may be what its processes fail at: it is tried alone.
+    var isSuspect: Bool { failures >= Self.failuresOfSuspect }
+
+    private static let failuresOfSuspect = 2
+
+    /// Whether the turn, which was begun alone, has shown that it does no harm, or cannot now.
+    var isTrialOver: Bool {
+        phase == .over
+            || choices.allSatisfy { self[$0].phase != .running || self[$0].hasProgressed || self[$0].hasNoCredit }
     }
 
     /// The turn cannot go on, for a reason other than its backend.

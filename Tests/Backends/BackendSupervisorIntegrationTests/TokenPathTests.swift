@@ -227,6 +227,6 @@ struct TokenPathTests {
             bench.check()
         }
 
-        func lost(_ reason: String) { Issue.record("lost: \(reason)") }
+        func lost(_ loss: SequenceLoss) { Issue.record("lost: \(loss.reason)") }
     }
 }

@@ -204,8 +204,8 @@ final class Collector: SequenceHandler {
         bench.check()
     }
 
-    func lost(_ reason: String) {
-        lossReason = reason
+    func lost(_ loss: SequenceLoss) {
+        lossReason = loss.reason
         ends += 1
         bench.check()
     }

@@ -112,7 +112,7 @@ struct BackendLifecycleTests {
         expect(life.tick(at: moment(10_000)), [.kill, .lose(reason: reason)])
         expect(life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(10_001)), [])
         #expect(life.phase == .backingOff(until: moment(10_251)))
-        #expect(life.detail == "\(reason); restart 1 of 10")
+        #expect(life.detail == "\(reason); restart after 250 ms (1 in a row)")
         expect(life.tick(at: moment(10_251)), [.launch])
         #expect(life.restarts == 1)
     }
@@ -130,12 +130,10 @@ struct BackendLifecycleTests {
 
     @Test("the wait doubles from loss to loss up to its bound")
     func backoffDoubles() {
-        var limits = limits
-        limits.restartsMax = 100
-        var life = ready(limits)
+        var life = ready()
         var waits: [UInt64] = []
         var now = begin
-        for _ in 0..<9 {
+        for _ in 0..<11 {
             _ = life.exited("died", forOwner: false, at: now)
             guard case .backingOff(let until) = life.phase else { return #expect(Bool(false), "it backs off") }
             waits.append(until.since(now) / 1_000_000)
@@ -143,7 +141,7 @@ struct BackendLifecycleTests {
             _ = life.tick(at: now)
             bringUp(&life, at: now)
         }
-        #expect(waits == [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+        #expect(waits == [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000, 120_000])
     }
 
     @Test("a healthy minute makes the next loss a first one again, and clears what was told")
@@ -152,7 +150,7 @@ struct BackendLifecycleTests {
         _ = life.exited("died", forOwner: false, at: begin)
         _ = life.tick(at: moment(250))
         bringUp(&life, at: moment(250))
-        #expect(life.detail == "died; restart 1 of 10")
+        #expect(life.detail == "died; restart after 250 ms (1 in a row)")
         var now = moment(250)
         while now < moment(60_250) {
             now = life.nextDeadline ?? now
@@ -164,28 +162,56 @@ struct BackendLifecycleTests {
         #expect(life.phase == .backingOff(until: now.advanced(milliseconds: 250)))
     }
 
-    @Test("after the restart budget is spent it stays failed until it is started by hand")
-    func budget() {
+    @Test(
+        "it is tried again without end; after many losses in a row nobody should wait for it, and its owner is told how"
+    )
+    func endless() {
         var life = ready()
         var now = begin
-        for _ in 0..<10 {
+        for loss in 1...40 {
             _ = life.exited("died", forOwner: false, at: now)
+            #expect(life.losesOften == (loss > 10))
+            #expect(life.detail.hasSuffix(loss > 10 ? "(\(loss) in a row); touch it" : "(\(loss) in a row)"))
             now = life.nextDeadline ?? now
             expect(life.tick(at: now), [.launch])
             bringUp(&life, at: now)
         }
-        _ = life.exited("died", forOwner: false, at: now)
-        let retry = now.advanced(milliseconds: 600_000)
-        #expect(life.phase == .failed(retryAt: retry))
-        #expect(life.detail == "died, after 10 restarts within 10 min; the next is in 600 s; touch it")
+        #expect(life.restarts == 40)
         var byHand = life
-        expect(byHand.start(at: now), [.launch])
-        // What no start mended before may have mended itself: it is tried again, with the whole budget.
-        expect(life.tick(at: retry), [.launch])
-        #expect(life.restarts == 11)
-        bringUp(&life, at: retry)
-        _ = life.exited("died", forOwner: false, at: retry)
-        #expect(life.detail == "died; restart 1 of 10")
+        _ = byHand.exited("died", forOwner: false, at: now)
+        expect(byHand.obstacleChanged(at: now), [.launch])
+        #expect(!byHand.losesOften)
+    }
+
+    @Test("after a process that has worked, or whose loss is a request's fault, the next loss is a first one")
+    func explained() {
+        var life = ready()
+        var now = begin
+        for _ in 0..<12 {
+            _ = life.exited("died", forOwner: false, at: now)
+            now = life.nextDeadline ?? now
+            _ = life.tick(at: now)
+            bringUp(&life, at: now)
+        }
+        var worked = life
+        _ = worked.exited("died", forOwner: false, hasWorked: true, at: now)
+        #expect(worked.phase == .backingOff(until: now.advanced(milliseconds: 250)))
+        #expect(!worked.losesOften)
+        expect(life.lossIsExplained(at: now), [])
+        #expect(isReady(life))
+        _ = life.exited("died", forOwner: false, at: now)
+        expect(life.lossIsExplained(at: now), [.launch])
+        #expect(!life.losesOften)
+    }
+
+    @Test("one that is not to be started again has failed with its first loss")
+    func once() {
+        var life = BackendLifecycle(limits: limits, remedy: "touch it", restartsItself: false)
+        _ = life.start(at: begin)
+        bringUp(&life, at: begin)
+        _ = life.exited("died", forOwner: false, at: begin)
+        #expect(life.phase == .failed(retryAt: nil))
+        #expect(life.detail == "died; touch it")
     }
 
     @Test("what a machine lacks for hours is asked for as long, at the greatest distance, and failed meanwhile")
@@ -197,25 +223,11 @@ struct BackendLifecycleTests {
             _ = life.launchFailed("found no free descriptor", forOwner: false, at: now)
             #expect(life.detail.hasPrefix("found no free descriptor"))
             guard let due = life.nextDeadline else { return #expect(Bool(false), "it is tried again") }
-            #expect(due.since(now) <= 30_000 * 1_000_000)
+            #expect(due.since(now) <= 120_000 * 1_000_000)
             now = due
             expect(life.tick(at: now), [.launch])
         }
         bringUp(&life, at: now)
-        #expect(isReady(life))
-    }
-
-    @Test("losses that lie further back than the window do not count against the budget")
-    func budgetWindow() {
-        var life = ready()
-        var now = begin
-        for _ in 0..<30 {
-            now = now.advanced(milliseconds: 100_000)
-            _ = life.exited("died", forOwner: false, at: now)
-            now = life.nextDeadline ?? now
-            expect(life.tick(at: now), [.launch])
-            bringUp(&life, at: now)
-        }
         #expect(isReady(life))
     }
 
@@ -356,8 +368,8 @@ struct BackendLifecycleTests {
         var life = ready()
         expect(
             life.exited("was killed", detail: "was killed; its last words were 'x'", forOwner: false, at: begin),
-            [.lose(reason: "was killed")])
-        #expect(life.detail == "was killed; its last words were 'x'; restart 1 of 10")
+            [.lose(reason: "was killed", isFailure: true)])
+        #expect(life.detail == "was killed; its last words were 'x'; restart after 250 ms (1 in a row)")
     }
 
     @Test("three unanswered pings end it")
@@ -366,7 +378,7 @@ struct BackendLifecycleTests {
         for round in 1...3 { expect(life.tick(at: moment(UInt64(round) * 5_000)), [.ping]) }
         let reason =
             "answered no Ping for 15000 ms: it hangs, or one part of a step takes longer than that on this machine (clause 7.3)"
-        expect(life.tick(at: moment(20_000)), [.kill, .lose(reason: reason)])
+        expect(life.tick(at: moment(20_000)), [.kill, .lose(reason: reason, isFailure: true)])
     }
 
     @Test("one answer makes up for the pings before it")
@@ -388,7 +400,9 @@ struct BackendLifecycleTests {
         let reason =
             "computed nothing for 60000 ms while sequences had credit: it hangs, or one part of a step takes longer than "
             + "that on this machine (clause 7.4)"
-        expect(life.answered(progress: 8, isBusy: true, at: moment(410_000)), [.kill, .lose(reason: reason)])
+        expect(
+            life.answered(progress: 8, isBusy: true, at: moment(410_000)),
+            [.kill, .lose(reason: reason, isFailure: true)])
     }
 
     @Test("work that has only just begun is given its whole time, however long the backend was idle before")
@@ -405,7 +419,7 @@ struct BackendLifecycleTests {
         expect(life.broke("sent a token without credit", at: begin), startWith: .kill)
         expect(life.broke("again", at: begin), [])
         _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: begin)
-        #expect(life.detail == "sent a token without credit; restart 1 of 10")
+        #expect(life.detail == "sent a token without credit; restart after 250 ms (1 in a row)")
     }
 
     @Test("a closed socket waits for the exit that explains it")
@@ -414,7 +428,7 @@ struct BackendLifecycleTests {
         expect(life.closed(at: begin), [])
         expect(
             life.exited("was killed by signal 11 (SIGSEGV)", forOwner: false, at: moment(1)),
-            startWith: .lose(reason: "was killed by signal 11 (SIGSEGV)"))
+            startWith: .lose(reason: "was killed by signal 11 (SIGSEGV)", isFailure: true))
         var lingering = ready()
         _ = lingering.closed(at: begin)
         expect(lingering.tick(at: moment(1_000)), startWith: .kill)
@@ -423,11 +437,12 @@ struct BackendLifecycleTests {
     @Test("a backend that gives up loses its sequences at once, and has a moment to end")
     func givesUp() {
         var life = ready()
-        expect(life.gaveUp("has no memory", forOwner: false, at: begin), [.lose(reason: "has no memory")])
+        expect(
+            life.gaveUp("has no memory", forOwner: false, at: begin), [.lose(reason: "has no memory", isFailure: true)])
         expect(life.tick(at: moment(1_000)), [.kill])
         #expect(life.nextDeadline == moment(6_000))
         _ = life.exited("was killed by signal 9 (SIGKILL)", forOwner: false, at: moment(1_001))
-        #expect(life.detail == "has no memory; restart 1 of 10")
+        #expect(life.detail == "has no memory; restart after 250 ms (1 in a row)")
     }
 
     @Test("a stop asks first, kills after the grace, and does not start it again")

@@ -180,14 +180,14 @@ struct ChoicesTests {
 
         var lost = running(2, begun: 2)
         _ = lost.finished(finish(), choice: 0, at: at(2_500))
-        let loss = lost.lost(choice: 1)
+        let loss = lost.lost(choice: 1, .init(status: StatusMapping.lost(model: "m")), at: at(3_500))
         #expect(loss.cancels.isEmpty)
         guard case .failed(let status) = loss.ending else {
             Issue.record("the turn goes on: \(loss)")
             return
         }
         #expect(status.code == .unavailable)
-        expect(lost.lost(choice: 0), .init())
+        expect(lost.lost(choice: 0, .init(status: StatusMapping.lost(model: "m")), at: at(3_500)), .init())
     }
 
     @Test func `what ends a turn from outside ends all that runs`() {

@@ -54,7 +54,7 @@ struct TurnStateTests {
             return turn
         case .over:
             var turn = running()
-            _ = turn.lost()
+            _ = turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500))
             return turn
         }
     }
@@ -564,7 +564,7 @@ extension TurnStateTests {
         expect(unread(&turn, true, at: 3_000), nil)
         _ = turn.begun(Hearth_V1_Accepted(), granted: 0, at: at(5_000))
         expect(unread(&turn, true, at: 6_000), at(6_000))
-        _ = turn.lost()
+        _ = turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500))
         expect(unread(&turn, true, at: 7_000), nil)
     }
 }
@@ -599,7 +599,7 @@ extension TurnStateTests {
     @Test func `a backend that is lost after the stop has not said what the turn cost`() {
         var turn = running(stops: ["x"])
         _ = came(&turn, "x")
-        expect(code(turn.lost()), .unavailable)
+        expect(code(turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500))), .unavailable)
     }
 }
 
@@ -639,7 +639,7 @@ extension TurnStateTests {
     @Test(arguments: [Phase.running, .cancelled])
     private func `a turn whose backend is lost never looks finished`(_ phase: Phase) {
         var turn = turn(in: phase)
-        let end = turn.lost()
+        let end = turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500))
         expect(code(end), .unavailable)
         expect(end.cancels, 0..<0)
         #expect(turn.ring.isEmpty)
@@ -666,7 +666,7 @@ extension TurnStateTests {
             expect(came(&turn, "late"), .init())
             expect(turn.cancel(at: at(4_000)), .init())
             expect(turn.finished(finish(), at: at(4_000)), .init())
-            expect(turn.lost(), .init())
+            expect(turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500)), .init())
             expect(turn.fail(Status(.unavailable)), .init())
             expect(turn.abandon(), .init())
             expect(turn.begun(Hearth_V1_Accepted(), granted: 1, at: at(4_000)), .init())
@@ -679,7 +679,7 @@ extension TurnStateTests {
         var turn = turn()
         expect(came(&turn, "early"), .init())
         expect(turn.finished(finish(), at: at(1_100)), .init())
-        expect(turn.lost(), .init())
+        expect(turn.lost(.init(status: StatusMapping.lost(model: "m")), at: at(3_500)), .init())
         #expect(turn.phase == .waiting)
         #expect(turn.ring.isEmpty)
     }

@@ -1,0 +1,17 @@
+internal import BackendIPC
+
+extension ManagedBackend {
+    /// What computes a completion. Only where it is the same can another process go on with it and say what the earlier one
+    /// would have said.
+    package struct Identity {
+        let definition: BackendDefinition
+        let version: String
+        let modelDigest: [UInt8]
+        /// Whether it offers to go on with completions of an earlier process.
+        package let canContinue: Bool
+
+        package func isSame(as other: Identity) -> Bool {
+            definition.isSame(as: other.definition) && version == other.version && modelDigest == other.modelDigest
+        }
+    }
+}
