@@ -5,7 +5,6 @@ import json
 
 import echo
 import grpc
-import pytest
 from agent import Agent
 from closed_agent import ClosedAgent
 from consumer import connect, detail, eventually, first_failure, pb, read_turn, rpc, run
@@ -89,18 +88,18 @@ def test_a_full_host_refuses_with_trailers_only_and_a_retry_policy_has_all_serve
         run(scenario(agent))
 
 
-def test_a_call_that_has_streamed_is_not_sent_again():
+def test_a_call_is_sent_again_until_it_has_text_and_then_no_more():
     async def scenario(agent):
         async with connect(agent, **RETRIES) as channel:
             stub = rpc.InferenceStub(channel)
-            call = stub.Generate(echo.request("streams", max_tokens=100_000, tokens_per_second=100))
-            turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
-            await asyncio.to_thread(agent.command_line, "pause", "--unload", "--state", agent.state)
-            with pytest.raises(grpc.aio.AioRpcError) as lost:
-                await read_turn(call, turn)
-            assert lost.value.code() == grpc.StatusCode.UNAVAILABLE
-            status = agent.status()
-            assert status["backends"][0].get("waiting", 0) == 0 and failed_turns(agent) == 1
+            for fault_at, sent in ((5, 1), (0, 5)):
+                before = await asyncio.to_thread(failed_turns, agent)
+                request = echo.request("fails", max_tokens=9, fault="overloaded", fault_at=fault_at)
+                error, events = await first_failure(stub.Generate(request))
+                assert error.code() == RESOURCE_EXHAUSTED
+                assert sum(event.delta.token_count for event in events) == fault_at
+                assert bool(events) == (fault_at > 0)
+                assert await asyncio.to_thread(failed_turns, agent) - before == sent
 
     with Agent() as agent:
         run(scenario(agent))

@@ -133,7 +133,7 @@ def test_the_memory_is_given_back_and_nothing_runs_before_the_resume_also_after_
 
     async def wait_and_resume(agent):
         async with connect(agent) as channel:
-            request = echo.request("again", max_tokens=5)
+            request = echo.request("again", max_tokens=5, queue_events=True)
             call = rpc.InferenceStub(channel).Generate(request)
             turn = await read_turn(call, until=lambda turn: turn.paused)
             assert agent.status()["hold"] == {"pause": "unloaded"} and descendants(agent.pid) == []
