@@ -138,6 +138,7 @@ async def reads_slowly(agent, model):
         echo.check(await read_turn(waiting, waiter), following)
 
 
+@pytest.mark.waits
 def test_a_consumer_gives_way_to_those_who_wait_if_it_reads_nothing_and_not_if_it_reads_slowly():
     async def scenario(agent):
         await asyncio.gather(does_not_read(agent, "one"), reads_slowly(agent, "two"))
