@@ -22,7 +22,7 @@ struct Exchange: Sendable {
             request.headers[.authorization], apiKey: request.headers[.apiKey], isRequired: bridge.requiresKey)
         do throws(Status) {
             if let key { try metadata.add("authorization", key) }
-            if let priority = request.headers[.priority] { try metadata.add("hearth-priority", priority) }
+            if let priority = request.headers[.hearthPriority] { try metadata.add("hearth-priority", priority) }
         } catch {
             throw HTTPFailure(400, type: "invalid_request_error", "the key or the priority is not printable ASCII")
         }
@@ -207,7 +207,7 @@ extension AnswerStamp {
 
 extension HTTPField.Name {
     static let apiKey = HTTPField.Name("x-api-key")!
-    static let priority = HTTPField.Name("hearth-priority")!
+    static let hearthPriority = HTTPField.Name("hearth-priority")!
     static let anthropicVersion = HTTPField.Name("anthropic-version")!
     static let accelBuffering = HTTPField.Name("x-accel-buffering")!
 }
