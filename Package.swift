@@ -327,8 +327,8 @@ var targets: [Target] = [
     tests(
         "InferenceServiceTests", of: "Services",
         [
-            "BackendIPC", "ByteBuffer", "GRPC", "GRPCMessages", "InferenceMessages", "InferenceService", "LinuxSystem",
-            "OutputGrammar", "SandboxPolicy", "WireFormat", protobuf,
+            "BackendIPC", "ByteBuffer", "ConsumerAccess", "GRPC", "GRPCMessages", "InferenceMessages",
+            "InferenceService", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "SeededRandom", "WireFormat", protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",

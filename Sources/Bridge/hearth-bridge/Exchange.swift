@@ -25,8 +25,9 @@ struct Exchange: Sendable {
             isRequired: bridge.requiresKey || isOwners)
         do throws(Status) {
             if let key { try metadata.add("authorization", key) }
+            if let priority = request.headers[.hearthPriority] { try metadata.add("hearth-priority", priority) }
         } catch {
-            throw HTTPFailure(400, type: "invalid_request_error", "the key is not printable ASCII")
+            throw HTTPFailure(400, type: "invalid_request_error", "the key or the priority is not printable ASCII")
         }
         self.metadata = metadata
     }
@@ -263,6 +264,7 @@ extension AnswerStamp {
 
 extension HTTPField.Name {
     static let apiKey = HTTPField.Name("x-api-key")!
+    static let hearthPriority = HTTPField.Name("hearth-priority")!
     static let anthropicVersion = HTTPField.Name("anthropic-version")!
     static let accelBuffering = HTTPField.Name("x-accel-buffering")!
 }

@@ -11,9 +11,14 @@ package struct WaitingLine: Sendable {
     package init(style: TerminalStyle, columns: Int?) { (self.style, self.columns) = (style, columns) }
 
     /// The output that shows this message; it is to be written unchanged, with no line end added.
-    package mutating func show(position: UInt32, loadedFraction: Float?) -> String {
+    /// `waitSeconds`: how long it may still take, where that is known.
+    package mutating func show(position: UInt32, loadedFraction: Float?, waitSeconds: Int64? = nil) -> String {
         let before = "\(position) before this"
         var text = "waiting, \(before)"
+        // The time comes from the host and may be any number.
+        if let waitSeconds, waitSeconds >= 0, waitSeconds < .max {
+            text += waitSeconds < 60 ? ", about \(waitSeconds + 1) s" : ", about \(waitSeconds / 60 + 1) min"
+        }
         if let loadedFraction {
             // The fraction comes from the host and may be any number.
             let percent = loadedFraction.isFinite ? Int(100 * max(0, min(1, loadedFraction))) : 0

@@ -115,6 +115,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
     private func template() throws -> Hearth_V1_GenerateRequest {
         var request = Hearth_V1_GenerateRequest()
         request.model = model
+        request.wantsQueueEvents = true
         if let maxTokens { request.stopping.maxTokens = maxTokens }
         if let temperature { request.sampling.temperature = temperature }
         if let seed { request.sampling.seed = seed }

@@ -53,7 +53,8 @@ struct ChatTurn {
         }
         if case .queued(let queued) = event.event {
             let loaded = queued.hasLoadedFraction ? queued.loadedFraction : nil
-            return Output.log(waiting.show(position: queued.position, loadedFraction: loaded))
+            let wait = queued.hasEstimatedWait ? queued.estimatedWait.seconds : nil
+            return Output.log(waiting.show(position: queued.position, loadedFraction: loaded, waitSeconds: wait))
         }
         Output.log(waiting.erase())
         switch event.event {

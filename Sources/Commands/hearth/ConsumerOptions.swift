@@ -26,6 +26,11 @@ struct ConsumerOptions: ParsableArguments {
     @Option(help: .hidden)
     var tokenFile: String?
     @Option(
+        help: ArgumentHelp(
+            "The priority of the requests. Without this, normal, or low where the key allows no more.",
+            valueName: RequestPriority.allCases.map(\.rawValue).joined(separator: "|")))
+    var priority: RequestPriority?
+    @Option(
         help: ArgumentHelp("The client certificate to present if the host asks for one, PEM.", valueName: "file"))
     var tlsCertificate: String?
     @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"))
@@ -41,6 +46,7 @@ struct ConsumerOptions: ParsableArguments {
         let target = try target()
         var options = CallOptions()
         if let key = try key(in: target) { try options.metadata.add("authorization", "Bearer \(key.text)") }
+        if let priority { try options.metadata.add("hearth-priority", priority.rawValue) }
         let client = try await Connection.open(target.address, security: try security(for: target))
         return Host(client: client, options: options)
     }

@@ -21,6 +21,7 @@ struct KeyCommand: ParsableCommand {
               hearth key create laptop
               hearth key create guest --expires 30d --streams 2 --tokens-per-minute 6000 --model hearth-demo
               hearth key create --owner page
+              hearth key create team --share 4 --priority high
               hearth key list
               hearth key revoke guest
             """,
@@ -62,6 +63,16 @@ struct CreateKeyCommand: ParsableCommand {
         help: ArgumentHelp(
             "A model that the key may list and use; may be repeated. Without this, all.", valueName: "id"))
     var models: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "How much of a model's sequences its requests get while others wait too; callers without this get 1.",
+            valueName: "count"))
+    var share: UInt32?
+    @Option(
+        help: ArgumentHelp(
+            "The highest priority that a call may ask for, with the metadata 'hearth-priority'. Without this, normal.",
+            valueName: RequestPriority.allCases.map(\.rawValue).joined(separator: "|")))
+    var priority: RequestPriority?
     @Argument(help: "The key's name: letters, digits, '.', '_' and '-'.")
     var name: String
 
@@ -69,7 +80,8 @@ struct CreateKeyCommand: ParsableCommand {
         let file = try KeyPlace.prepared(state: options.state, environment: ProcessInfo.processInfo.environment)
         let secret = KeySecret.random()
         let lifetime = try expires.map(KeyLifetime.seconds)
-        let limits = KeyLimits(streams: streams, tokensPerMinute: tokensPerMinute, models: models)
+        let limits = KeyLimits(
+            streams: streams, tokensPerMinute: tokensPerMinute, models: models, share: share, priority: priority)
         let (name, isOwner) = (name, owner)
         try file.change { (book) throws(AccessError) in
             try book.create(
@@ -101,7 +113,7 @@ struct ListKeysCommand: ParsableCommand {
         guard !keys.isEmpty else {
             return Output.print("There are no keys. Make one with: hearth key create NAME")
         }
-        var rows = [["NAME", "FOR", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "MODELS"]]
+        var rows = [["NAME", "FOR", "CREATED", "EXPIRES", "STREAMS", "TOKENS/MIN", "SHARE", "PRIORITY", "MODELS"]]
         for key in keys {
             let expires = key.expires.map { $0.formatted(.iso8601) } ?? "never"
             rows.append([
@@ -109,6 +121,8 @@ struct ListKeysCommand: ParsableCommand {
                 key.isExpired(at: Date()) ? expires + " (over)" : expires,
                 Self.words(key, key.limits.streams.map { "\($0)" } ?? "any"),
                 Self.words(key, key.limits.tokensPerMinute.map { "\($0)" } ?? "any"),
+                Self.words(key, "\(key.limits.share ?? 1)"),
+                Self.words(key, (key.limits.priority ?? .usualMost).rawValue),
                 Self.words(key, key.limits.models.isEmpty ? "all" : key.limits.models.joined(separator: ", ")),
             ])
         }
@@ -126,6 +140,8 @@ struct ListKeysCommand: ParsableCommand {
         let expired: Bool
         let streams: UInt32?
         let tokensPerMinute: UInt32?
+        let share: UInt32
+        let priority: RequestPriority
         let models: [String]
     }
 
@@ -135,11 +151,14 @@ struct ListKeysCommand: ParsableCommand {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let line = Line(
             name: key.name, owner: key.isOwner, created: key.created, expires: key.expires,
-            expired: key.isExpired(at: Date()),
-            streams: key.limits.streams, tokensPerMinute: key.limits.tokensPerMinute, models: key.limits.models)
+            expired: key.isExpired(at: Date()), streams: key.limits.streams,
+            tokensPerMinute: key.limits.tokensPerMinute, share: key.limits.share ?? 1,
+            priority: key.limits.priority ?? .usualMost, models: key.limits.models)
         return String(decoding: try encoder.encode(line), as: UTF8.self)
     }
 }
+
+extension RequestPriority: ExpressibleByArgument {}
 
 struct RevokeKeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

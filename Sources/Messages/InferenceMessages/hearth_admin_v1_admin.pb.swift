@@ -511,7 +511,8 @@ package nonisolated struct Hearth_Admin_V1_PauseRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Ends the processes of backends, so that their memory is free. Turns that run end UNAVAILABLE.
+  /// Ends the processes of backends, so that their memory is free. Turns that run go on after the pause, behind their last
+  /// token; those of a backend that cannot go on with them end UNAVAILABLE.
   package var unload: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -605,7 +606,8 @@ package nonisolated struct Hearth_Admin_V1_RestartBackendRequest: Sendable {
   /// The executable's file name.
   package var backend: String = String()
 
-  /// Ends what runs on them: those turns end UNAVAILABLE.
+  /// Ends them at once: the turns that run on them go on with the next ones, or end UNAVAILABLE where the backend cannot go on
+  /// with them.
   package var now: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -10,7 +10,9 @@
 
 /// The service that a Hearth host offers to consumers, and its messages.
 ///
-/// Authentication, trace context and priority travel as call metadata, once per stream, never in a message.
+/// Authentication, trace context and priority travel as call metadata, once per stream, never in a message. The priority
+/// is `hearth-priority`: "low", "normal" or "high"; without it "normal", or "low" where the key allows no more.
+/// INVALID_ARGUMENT for any other value, and PERMISSION_DENIED for one above what the host's owner allows the key.
 /// Field numbers are never reused. Every scalar whose zero is a value is `optional`: absent means "the model's default".
 /// Limits named here are defaults of the agent; `hearth limits` shows those in force.
 
@@ -518,7 +520,7 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
 
   /// So many completions of the same prompt, its choices, 1 to 16; absent: one. The prompt is computed once where the
   /// backend keeps what it computed. A `Sampling.seed` is that of choice 0, and counts up by 1 from choice to choice.
-  /// Each takes a sequence of the model as one gets free, in order, before any later request does. `hearth.v1` only: a
+  /// Each takes a sequence of the model as one gets free, in order, before any other request does. `hearth.v1` only: a
   /// backend is given a request for each choice, and need not read this.
   package var choices: UInt32 {
     get {_storage._choices ?? 0}
@@ -528,6 +530,14 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
   package var hasChoices: Bool {_storage._choices != nil}
   /// Clears the value of `choices`. Subsequent reads from it will return its default value.
   package mutating func clearChoices() {_uniqueStorage()._choices = nil}
+
+  /// Send what happens before there is text as it happens: `Queued`, `Paused` and `Resumed` while the request waits, and
+  /// `Accepted` once it does not. False: the first event comes with the first text, or with what else has to be told then;
+  /// until then the call has no response headers, and a client's retry policy may send the request again.
+  package var wantsQueueEvents: Bool {
+    get {_storage._wantsQueueEvents}
+    set {_uniqueStorage()._wantsQueueEvents = newValue}
+  }
 
   /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
   /// default. Present and empty: none. Needs the capability "adapters" where it names one.
@@ -1246,8 +1256,9 @@ package nonisolated struct Hearth_V1_Cancel: Sendable {
   package init() {}
 }
 
-/// One event of a turn. In each turn, in this order: `Queued` any number of times, `Accepted` once, `Delta` any number
-/// of times, `Finished` once, `Usage` once and last. A turn without `Usage` is incomplete, whatever else was received. A
+/// One event of a turn. In each turn, in this order: `Queued` any number of times where the request asks for it,
+/// `Accepted` once, `Delta` any number of times, `Finished` once, `Usage` once and last. A turn without `Usage` is
+/// incomplete, whatever else was received. A
 /// turn that is cancelled while it waits has no `Accepted`. With several choices (`GenerateRequest.choices`), `Delta` and
 /// `Finished` come for each of them, in that order, and those of different choices in any order; one that fails ends the
 /// call with its status.
@@ -1261,7 +1272,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
 
   package var event: Hearth_V1_ChatEvent.OneOf_Event? = nil
 
-  /// The request waits; at most twice a second.
+  /// The request waits; at most twice a second, and only where `GenerateRequest.wants_queue_events` asks for it.
   package var queued: Hearth_V1_Queued {
     get {
       if case .queued(let v)? = event {return v}
@@ -1307,7 +1318,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   }
 
   /// The turn stands still, whether it waits or runs, until `resumed`. Nothing of it is lost. What was computed before may
-  /// still come behind this event; a `Queued` may come too.
+  /// still come behind this event; a `Queued` may come too. While it waits, it is told only with `wants_queue_events`.
   package var paused: Hearth_V1_Paused {
     get {
       if case .paused(let v)? = event {return v}
@@ -1331,7 +1342,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Event: Equatable, Sendable {
-    /// The request waits; at most twice a second.
+    /// The request waits; at most twice a second, and only where `GenerateRequest.wants_queue_events` asks for it.
     case queued(Hearth_V1_Queued)
     /// A backend has taken the request.
     case accepted(Hearth_V1_Accepted)
@@ -1342,7 +1353,7 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     /// What the turn cost; its last event.
     case usage(Hearth_V1_Usage)
     /// The turn stands still, whether it waits or runs, until `resumed`. Nothing of it is lost. What was computed before may
-    /// still come behind this event; a `Queued` may come too.
+    /// still come behind this event; a `Queued` may come too. While it waits, it is told only with `wants_queue_events`.
     case paused(Hearth_V1_Paused)
     /// The turn goes on.
     case resumed(Hearth_V1_Resumed)
@@ -1416,7 +1427,8 @@ package nonisolated struct Hearth_V1_Queued: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Requests before this one; 0 means next.
+  /// Requests before this one, if no other came and none gave up; 0 means next. Callers take turns, so that requests of
+  /// others that come later may be served sooner, and this number may rise.
   package var position: UInt32 = 0
 
   /// How much of the model is loaded, from 0 to 1, while it is being loaded or waits for memory; absent when it is
@@ -1430,11 +1442,23 @@ package nonisolated struct Hearth_V1_Queued: Sendable {
   /// Clears the value of `loadedFraction`. Subsequent reads from it will return its default value.
   package mutating func clearLoadedFraction() {self._loadedFraction = nil}
 
+  /// How long this may still take, by the position and by what this model's turns took lately. Absent where that is not
+  /// known: before a turn has ended, while the model is being loaded, and while the host is paused.
+  package var estimatedWait: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_estimatedWait ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_estimatedWait = newValue}
+  }
+  /// Returns true if `estimatedWait` has been explicitly set.
+  package var hasEstimatedWait: Bool {self._estimatedWait != nil}
+  /// Clears the value of `estimatedWait`. Subsequent reads from it will return its default value.
+  package mutating func clearEstimatedWait() {self._estimatedWait = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _loadedFraction: Float? = nil
+  fileprivate var _estimatedWait: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 /// A piece of the completion: the tokens of one or more decode steps.
@@ -2258,7 +2282,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{1}choices\0\u{2}\u{1b}adapters\0\u{4}<backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{1}choices\0\u{3}wants_queue_events\0\u{2}\u{1a}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -2272,6 +2296,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _format: Hearth_V1_OutputFormat? = nil
     var _tools: Hearth_V1_ToolUse? = nil
     var _choices: UInt32? = nil
+    var _wantsQueueEvents: Bool = false
     var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
@@ -2295,6 +2320,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _format = source._format
       _tools = source._tools
       _choices = source._choices
+      _wantsQueueEvents = source._wantsQueueEvents
       _adapters = source._adapters
       _backendOptions = source._backendOptions
     }
@@ -2359,6 +2385,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._format) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tools) }()
         case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._choices) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._wantsQueueEvents) }()
         case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
@@ -2418,6 +2445,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       try { if let v = _storage._choices {
         try visitor.visitSingularUInt32Field(value: v, fieldNumber: 13)
       } }()
+      if _storage._wantsQueueEvents != false {
+        try visitor.visitSingularBoolField(value: _storage._wantsQueueEvents, fieldNumber: 14)
+      }
       try { if let v = _storage._adapters {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
       } }()
@@ -2444,6 +2474,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._format != rhs_storage._format {return false}
         if _storage._tools != rhs_storage._tools {return false}
         if _storage._choices != rhs_storage._choices {return false}
+        if _storage._wantsQueueEvents != rhs_storage._wantsQueueEvents {return false}
         if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
@@ -3676,7 +3707,7 @@ nonisolated extension Hearth_V1_Accepted: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Queued"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{3}loaded_fraction\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{3}loaded_fraction\0\u{3}estimated_wait\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3686,6 +3717,7 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.position) }()
       case 2: try { try decoder.decodeSingularFloatField(value: &self._loadedFraction) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._estimatedWait) }()
       default: break
       }
     }
@@ -3702,12 +3734,16 @@ nonisolated extension Hearth_V1_Queued: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._loadedFraction {
       try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
     } }()
+    try { if let v = self._estimatedWait {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_V1_Queued, rhs: Hearth_V1_Queued) -> Bool {
     if lhs.position != rhs.position {return false}
     if lhs._loadedFraction != rhs._loadedFraction {return false}
+    if lhs._estimatedWait != rhs._estimatedWait {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

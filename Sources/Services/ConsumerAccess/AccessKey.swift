@@ -8,22 +8,33 @@ package struct KeyLimits: Sendable, Equatable, Codable {
     package var tokensPerMinute: UInt32?
     /// The only models that it may see and use; empty: all.
     package var models: [String]
+    /// How much of a model's sequences it gets while others wait too, where a caller without a key gets 1; nil: 1.
+    package var share: UInt32?
+    /// The highest priority that it may ask for; nil: normal.
+    package var priority: RequestPriority?
 
-    package init(streams: UInt32? = nil, tokensPerMinute: UInt32? = nil, models: [String] = []) {
+    package init(
+        streams: UInt32? = nil, tokensPerMinute: UInt32? = nil, models: [String] = [], share: UInt32? = nil,
+        priority: RequestPriority? = nil
+    ) {
         self.streams = streams
         self.tokensPerMinute = tokensPerMinute
         self.models = models
+        self.share = share
+        self.priority = priority
     }
 
     package func allows(model: String) -> Bool { models.isEmpty || models.contains(model) }
 
-    private enum CodingKeys: String, CodingKey, CaseIterable { case streams, tokensPerMinute, models }
+    private enum CodingKeys: String, CodingKey, CaseIterable { case streams, tokensPerMinute, models, share, priority }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.strictContainer(CodingKeys.self)
         streams = try container.decodeCount(forKey: .streams)
         tokensPerMinute = try container.decodeCount(forKey: .tokensPerMinute)
         models = try container.decode([String].self, forKey: .models)
+        share = try container.decodeCount(forKey: .share)
+        priority = try container.decodeIfPresent(RequestPriority.self, forKey: .priority)
     }
 }
 
@@ -91,6 +102,9 @@ package struct AccessKey: Sendable, Equatable, Codable {
         guard limits.streams != 0 else { throw AccessError("key '\(name)': allow at least one stream, or revoke it") }
         guard limits.tokensPerMinute != 0 else {
             throw AccessError("key '\(name)': allow at least one token a minute, or revoke it")
+        }
+        guard (1...most.shareMax).contains(limits.share ?? 1) else {
+            throw AccessError("key '\(name)': a share is 1 to \(most.shareMax)")
         }
         guard limits.models.count <= most.modelsPerKeyMax else {
             throw AccessError("key '\(name)': more than \(most.modelsPerKeyMax) models are named")

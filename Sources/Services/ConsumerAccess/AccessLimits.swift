@@ -10,6 +10,8 @@ package struct AccessLimits: LimitGroup {
     package var keyNameBytesMax = 64
     @Limit("Models that one key can name.")
     package var modelsPerKeyMax = 256
+    @Limit("The share of a key; a caller without one has 1.")
+    package var shareMax: UInt32 = 1_000
     @Limit("How often the agent checks whether keys and certificates have changed.")
     package var fileCheckMilliseconds: UInt64 = 1000
 

@@ -44,6 +44,15 @@ enum AccessRefusal {
             "the client certificate \(shown), which this host does not allow; its owner can with --tls-client-subject")
     }
 
+    /// `key` nil: the caller has none.
+    static func priority(_ asked: RequestPriority, most: RequestPriority, key: AccessKey?) -> Status {
+        let who = key.map { "the key '\($0.name)' allows" } ?? "a caller without a key may have"
+        return Status(
+            .permissionDenied,
+            "\(who) the priority '\(most.rawValue)' at most, and not '\(asked.rawValue)'; ask for that, or the host's owner "
+                + "for a key of 'hearth key create NAME --priority \(asked.rawValue)'")
+    }
+
     static func rate(_ key: AccessKey, seconds: UInt64) -> Status {
         Status(
             .resourceExhausted,

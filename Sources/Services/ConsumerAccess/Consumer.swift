@@ -103,6 +103,18 @@ extension Consumer {
         }
     }
 
+    /// How much of a model's sequences its requests get while others wait too.
+    package var share: UInt32 { key.limits.share ?? 1 }
+
+    /// The priority of a call of this consumer, or, where it is nil, of a caller without a key. Throws INVALID_ARGUMENT for
+    /// one that is unknown, and PERMISSION_DENIED for one that is above what the key allows.
+    package static func priority(of call: ServerCall, for consumer: Consumer?) throws(Status) -> RequestPriority {
+        let most = consumer?.key.limits.priority ?? .usualMost
+        guard let asked = try RequestPriority(in: call.metadata) else { return min(.normal, most) }
+        guard asked <= most else { throw AccessRefusal.priority(asked, most: most, key: consumer?.key) }
+        return asked
+    }
+
     /// How far ahead a backend may compute for one of several turns that share this key's minute.
     package func creditTokens(atMost most: UInt32) -> UInt32 {
         key.limits.tokensPerMinute.map { min(most, max($0 / 8, 1)) } ?? most

@@ -10,7 +10,7 @@ internal import GRPC
 /// Owned by the call's handler, by its model's queue while it waits, and by its backend's connection while it runs, also
 /// when its call is gone: what was computed for it is charged.
 @IOLoop
-final class EmbeddingTurn {
+final class EmbeddingTurn: QueuedRequest {
     private enum Phase {
         case waiting
         case running(RunningEmbedding)
@@ -18,6 +18,7 @@ final class EmbeddingTurn {
     }
 
     let model: String
+    nonisolated let claim: QueueClaim
     private let request: EmbeddingRequest
     /// The request as the backend gets it; empty once the backend has it.
     private var encoded: [UInt8]
@@ -31,12 +32,13 @@ final class EmbeddingTurn {
     private var phase = Phase.waiting
 
     init(
-        _ request: EmbeddingRequest, encoded: [UInt8], model: String, call: ServerCall, service: InferenceService,
-        completion: @escaping @IOLoop (Result<[UInt8], Status>) -> Void
+        _ request: EmbeddingRequest, encoded: [UInt8], model: String, claim: QueueClaim, call: ServerCall,
+        service: InferenceService, completion: @escaping @IOLoop (Result<[UInt8], Status>) -> Void
     ) {
         self.request = request
         self.encoded = encoded
         self.model = model
+        self.claim = claim
         self.call = call
         self.service = service
         self.completion = completion

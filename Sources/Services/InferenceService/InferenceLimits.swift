@@ -4,6 +4,12 @@ package import LimitDeclaration
 package struct InferenceLimits: LimitGroup {
     @Limit("Requests that wait for one model; the next one ends RESOURCE_EXHAUSTED.", counted: true)
     package var queuedRequestsMax = 1024
+    @Limit("The longest part of a turn's time that counts against its caller's share of a model's sequences.")
+    package var countedTurnMilliseconds: UInt64 = 600_000
+    @Limit("Callers whose use of a model is remembered while others use it; of more, those that rest are forgotten.")
+    package var rememberedCallersMax = 4_096
+    @Limit("The longest time after which a request that found no place is told to come again.")
+    package var retryMillisecondsMax: UInt64 = 60_000
     @Limit("Questions about prompts that wait until a model is loaded; the next one ends RESOURCE_EXHAUSTED.")
     package var questionsMax = 256
     /// Fewer with log-probabilities (`TurnCredit.most`).

@@ -99,8 +99,18 @@ extension InferenceService {
             try CapabilityTable.check(completion: [], model.backend.capabilities, model: model.id)
         }
         try checkCapabilities(request, model)
+        var claim = try claim(of: call, consumer)
+        claim.sequences = request.choiceCount
+        claim.wantsPlace = request.wantsQueueEvents
         try consumer?.begin(choices: request.choiceCount)
-        return Turn(request, encoded: encoded, model: model.id, call: call, service: self, ended: ended)
+        return Turn(request, encoded: encoded, model: model.id, claim: claim, call: call, service: self, ended: ended)
+    }
+
+    /// Throws the status of a priority that is unknown or not allowed.
+    private func claim(of call: ServerCall, _ consumer: Consumer?) throws(Status) -> QueueClaim {
+        QueueClaim(
+            caller: call.callerID, share: consumer?.share ?? 1,
+            priority: try Consumer.priority(of: call, for: consumer))
     }
 
     /// Throws where the owner lets no new request begin.
@@ -136,8 +146,10 @@ extension InferenceService {
         let model = try resolve(request.model, for: consumer)
         try checkDrain()
         try consumer?.checkTurn()
+        let claim = try claim(of: call, consumer)
         return EmbeddingTurn(
-            request, encoded: encoded, model: model.id, call: call, service: self, completion: completion)
+            request, encoded: encoded, model: model.id, claim: claim, call: call, service: self,
+            completion: completion)
     }
 
     func admit(_ embedding: EmbeddingTurn) { queue(of: embedding.model).admit(embedding) }
@@ -233,7 +245,10 @@ extension InferenceService {
     ) throws(Status) {
         try RequestValidation.check(request, limits)
         try RequestValidation.check(request.prompt, for: method)
-        let model = try resolve(request.model, for: call.caller as? Consumer)
+        let consumer = call.caller as? Consumer
+        // Questions take turns of their own, but a priority is never ignored.
+        _ = try Consumer.priority(of: call, for: consumer)
+        let model = try resolve(request.model, for: consumer)
         try checkDrain()
         guard model.state == .ready || model.state == .unloaded || model.state == .loading else {
             throw StatusMapping.unavailable(model)

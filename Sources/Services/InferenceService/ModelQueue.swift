@@ -3,7 +3,8 @@ internal import EventLoop
 internal import GRPC
 internal import LinuxSystem
 
-/// Gives the free sequences of one model to the turns that have waited longest, and its room for embeddings to those: does what `AdmissionQueue` decides.
+/// Gives the free sequences of one model, on any of its processes, to the turns that wait, and its room for embeddings to
+/// those: does what `AdmissionQueue` decides.
 @IOLoop
 final class ModelQueue {
     private let id: String
@@ -41,7 +42,10 @@ final class ModelQueue {
         do throws(AdmissionRefusal) {
             if try queue.admit(prospect(of: model)), !returning.holdOthersBack, let model, begin(turn, model) { return }
             if queue.begun !== turn {
-                turn.queued(position: try queue.wait(turn), loaded: loadedFraction)
+                let displaced = try queue.wait(turn)
+                turn.waits()
+                announcePositions()
+                if let displaced { displaced.turn.fail(status(of: displaced.refusal, model)) }
                 if let pause = supervisor.hold.pause { turn.tell(ofPause: pause) }
             }
         } catch {
@@ -51,7 +55,10 @@ final class ModelQueue {
         guard !turn.isOver else { return }
         watchUnread()
         if queue.begun !== turn {
-            turn.limitWait { [id] turn in turn.fail(StatusMapping.queueTimeOver(model: id)) }
+            turn.limitWait { [weak self] turn in
+                guard let self else { return }
+                turn.fail(StatusMapping.queueTimeOver(model: id, retryAfterMilliseconds: queue.retryMilliseconds))
+            }
         }
     }
 
@@ -62,7 +69,7 @@ final class ModelQueue {
             hasBegun = true
             if !turn.wantsSequence { break }
         }
-        if hasBegun { queue.began(turn, isOver: turn.isOver, wantsMore: turn.wantsSequence) }
+        if hasBegun { queue.began(turn, isOver: turn.isOver, wantsMore: turn.wantsSequence, at: .awake()) }
         return hasBegun && !turn.wantsSequence
     }
 
@@ -100,8 +107,9 @@ final class ModelQueue {
         let model = model
         do throws(AdmissionRefusal) {
             if try embeddings.admit(prospect(of: model)), let model, begin(embedding, model) { return }
-            _ = try embeddings.wait(embedding)
+            let displaced = try embeddings.wait(embedding)
             embedding.queued()
+            if let displaced { displaced.turn.fail(status(of: displaced.refusal, model)) }
         } catch {
             return embedding.fail(status(of: error, model))
         }
@@ -110,12 +118,12 @@ final class ModelQueue {
 
     private func begin(_ embedding: EmbeddingTurn, _ model: ServedModel) -> Bool {
         guard let process = supervisor.processForEmbedding(model), embedding.begin(on: process) else { return false }
-        embeddings.began(embedding, isOver: embedding.isOver)
+        embeddings.began(embedding, isOver: embedding.isOver, at: .awake())
         return true
     }
 
     /// Removes an embedding that ended.
-    func forget(_ embedding: EmbeddingTurn) { _ = embeddings.forget(embedding) }
+    func forget(_ embedding: EmbeddingTurn) { _ = embeddings.forget(embedding, at: .awake()) }
 
     private func advanceEmbeddings() {
         guard embeddings.next != nil else { return }
@@ -129,7 +137,7 @@ final class ModelQueue {
 
     /// Removes a turn that ended.
     func forget(_ turn: Turn) {
-        if queue.forget(turn) { announcePositions() }
+        if queue.forget(turn, at: .awake()) { announcePositions() }
         if returning.forget(turn) { advance() }
     }
 
@@ -214,7 +222,8 @@ final class ModelQueue {
 
     private func status(of refusal: AdmissionRefusal, _ model: ServedModel?) -> Status {
         switch refusal {
-        case .full(let waiting): return StatusMapping.queueFull(model: id, waiting: waiting)
+        case .full(let waiting, let retryAfter):
+            return StatusMapping.queueFull(model: id, waiting: waiting, retryAfterMilliseconds: retryAfter)
         case .unavailable:
             if let model { return StatusMapping.unavailable(model) }
             fallthrough
@@ -237,11 +246,18 @@ final class ModelQueue {
     }
 
     private func announcePositions() {
-        guard queue.moved() else { return }
+        if queue.moved() { announceNow() }
+    }
+
+    private func announceNow() {
+        let loaded = loadedFraction
+        let isServing = loaded == nil && supervisor.hold.pause == nil
+        for (position, turn) in queue.positions {
+            let wait = isServing ? queue.waitMilliseconds(position: position) : nil
+            turn.queued(position: position, loaded: loaded, waitMilliseconds: wait)
+        }
         IOLoop.schedule(afterMilliseconds: limits.queuePositionMilliseconds) { [weak self] in
-            guard let self else { return }
-            let loaded = loadedFraction
-            for (position, turn) in queue.announce() { turn.queued(position: position, loaded: loaded) }
+            if let self, queue.mayAnnounce() { announceNow() }
         }
     }
 }

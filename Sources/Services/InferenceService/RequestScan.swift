@@ -192,6 +192,7 @@ extension RequestScan {
             _ = try reader.uint32()
             try countTokenIDs(1)
         case (.generate, 13, .varint): request.choices = try reader.uint32()
+        case (.generate, 14, .varint): request.wantsQueueEvents = try reader.bool()
         case (.sampling, 8, .varint): request.sampling.seed = try reader.varint()
         case (.sampling, 1, .fixed32): request.sampling.temperature = try reader.float()
         case (.sampling, 2, .fixed32): request.sampling.topP = try reader.float()

@@ -93,11 +93,14 @@ enum StatusMapping {
         return RequestValidation.invalid("model", description)
     }
 
-    static func queueFull(model: String, waiting: Int) -> Status {
+    static func queueFull(model: String, waiting: Int, retryAfterMilliseconds: UInt64 = 1_000) -> Status {
         let message = "all sequences of '\(model)' are taken and \(waiting) requests wait already; try again later"
         return Status(
             .resourceExhausted, message,
-            details: [.quotaFailure(subject: "model:\(model)", description: "queuedRequestsMax: \(message)"), retry])
+            details: [
+                .quotaFailure(subject: "model:\(model)", description: "queuedRequestsMax: \(message)"),
+                .retry(afterMilliseconds: retryAfterMilliseconds),
+            ])
     }
 
     static func unread(model: String, milliseconds: UInt64) -> Status {
@@ -112,11 +115,11 @@ enum StatusMapping {
         .limitMet(limit, "more of the answer waits to be read than the host keeps, \(value)", subject: "turn")
     }
 
-    static func queueTimeOver(model: String) -> Status {
+    static func queueTimeOver(model: String, retryAfterMilliseconds: UInt64) -> Status {
         Status(
             .resourceExhausted,
             "no sequence of '\(model)' became free within max_queue_time; try again later, or wait longer",
-            details: [retry])
+            details: [.retry(afterMilliseconds: retryAfterMilliseconds)])
     }
 
     static func notUTF8(model: String) -> Status {

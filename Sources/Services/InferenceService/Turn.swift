@@ -15,8 +15,9 @@ internal import struct Foundation.Data
 ///
 /// Owned by the call's handler and, while it waits or runs, by its model's queue or its backend's connection.
 @IOLoop
-final class Turn: SequenceHandler {
+final class Turn: SequenceHandler, QueuedRequest {
     let model: String
+    nonisolated let claim: QueueClaim
     private var state: TurnState
     private let service: InferenceService
     /// The call that reads the turn's events, the last event that it was given, and the bytes that it was told to count
@@ -53,11 +54,12 @@ final class Turn: SequenceHandler {
 
     /// `encoded` is the request as its backend gets it. `ended` is called at the turn's end, unless it was abandoned.
     init(
-        _ request: TurnRequest, encoded: [UInt8], model: String, call: ServerCall, service: InferenceService,
-        ended: @escaping @IOLoop (TurnState.Ending) -> Void
+        _ request: TurnRequest, encoded: [UInt8], model: String, claim: QueueClaim, call: ServerCall,
+        service: InferenceService, ended: @escaping @IOLoop (TurnState.Ending) -> Void
     ) {
         self.encoded = encoded
         self.model = model
+        self.claim = claim
         self.call = call
         self.service = service
         self.ended = ended
@@ -105,10 +107,13 @@ final class Turn: SequenceHandler {
 // MARK: - Waiting
 
 extension Turn {
-    /// Tells the consumer its position, and the loaded fraction of its model, from 0 to 1, while it is not loaded.
-    func queued(position: Int, loaded: Float? = nil) {
-        call.keep(encoded.count)
-        state.queued(position: position, loaded: loaded)
+    /// It waits in its model's queue.
+    func waits() { call.keep(encoded.count) }
+
+    /// Tells the consumer its position, the loaded fraction of its model, from 0 to 1, while it is not loaded, and how long
+    /// it waits, where that is known.
+    func queued(position: Int, loaded: Float?, waitMilliseconds: UInt64?) {
+        state.queued(position: position, loaded: loaded, waitMilliseconds: waitMilliseconds)
         passOn()
     }
 
@@ -189,7 +194,9 @@ extension Turn {
             encoded = []
             call.keep(0)
         }
-        passOn()
+        // With the first text, unless the consumer wants to hear of it before: until then the call has no response
+        // headers, and a client's retry policy may send the request again.
+        if claim.wantsPlace || givenSeq > 0 { passOn() }
         if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
@@ -371,8 +378,8 @@ extension Turn {
         toolCalls = [:]
         call.keep(0)
         // The events that are left have a bound, and the stream has room for them: they go before the status or the
-        // next turn.
-        if ending != .abandoned { passOn(all: true) }
+        // next turn. Of a turn that failed before its consumer heard anything, the status says all.
+        if ending != .abandoned, !(ending.isFailure && givenSeq == 0 && tokensSent == 0) { passOn(all: true) }
         sequence = nil
         // Their handlers may still be told of tokens and ends.
         for index in otherSequences.indices { otherSequences[index] = nil }

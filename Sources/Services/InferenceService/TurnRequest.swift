@@ -104,6 +104,8 @@ struct TurnRequest: Equatable {
     var queueTime: Duration?
     /// How long a model that is loaded on demand is kept after this request; nil: as its owner says.
     var keepAlive: Duration?
+    /// Whether what happens before there is text is told as it happens.
+    var wantsQueueEvents = false
     /// How many completions are wanted; nil: one.
     var choices: UInt32?
     /// Nil: any text.

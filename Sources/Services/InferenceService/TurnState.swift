@@ -23,6 +23,8 @@ struct TurnState {
         case failed(Status)
         /// Its call is gone: nothing more is sent.
         case abandoned
+
+        var isFailure: Bool { if case .failed = self { true } else { false } }
     }
 
     /// The actions of the driver, in this order.
@@ -43,6 +45,8 @@ struct TurnState {
     private(set) var phase = Phase.waiting
     private(set) var ring: EventRing
 
+    /// Whether the consumer wants to hear what happens before there is text.
+    private let wantsQueueEvents: Bool
     private let requestID: String
     private let model: String
     /// Apart, because most turns have one, and each token passes here.
@@ -63,6 +67,7 @@ struct TurnState {
     init(
         _ request: TurnRequest, model: String, creditTokens: UInt32, limits: InferenceLimits, arrived: Monotonic
     ) {
+        wantsQueueEvents = request.wantsQueueEvents
         requestID = request.requestID
         self.model = model
         let choiceCount = request.choiceCount
@@ -94,21 +99,28 @@ struct TurnState {
 // MARK: - Waiting
 
 extension TurnState {
-    /// Tells the consumer its position in the queue, and the loaded fraction of its model while it is not loaded,
-    /// unless the consumer has not read the message before.
-    mutating func queued(position: Int, loaded: Float? = nil) {
-        guard phase == .waiting, ring.isEmpty else { return }
+    /// Tells the consumer its position in the queue, the loaded fraction of its model while it is not loaded, and how long
+    /// it waits, unless the consumer has not read the message before, or does not want to hear it.
+    mutating func queued(position: Int, loaded: Float? = nil, waitMilliseconds: UInt64? = nil) {
+        guard wantsQueueEvents, phase == .waiting, ring.isEmpty else { return }
         _ = ring.append(
             .queued(
                 .with {
                     $0.position = UInt32(clamping: position)
                     if let loaded { $0.loadedFraction = loaded }
+                    if let waitMilliseconds {
+                        $0.estimatedWait = .init(
+                            seconds: Int64(clamping: waitMilliseconds / 1_000),
+                            nanos: Int32(waitMilliseconds % 1_000) * 1_000_000)
+                    }
                 }))
     }
 
-    /// Tells the consumer that the turn stands still, unless it has so much to read that it may miss this.
+    /// Tells the consumer that the turn stands still, unless it has so much to read that it may miss this, or the turn
+    /// waits and the consumer has heard nothing of it and does not want to.
     mutating func paused(_ reason: Hearth_V1_PauseReason, _ message: String) {
         guard phase != .over, !isToldOfPause, !ring.isHalfFull else { return }
+        guard wantsQueueEvents || phase == .running || ring.releasedSeq > 0 else { return }
         isToldOfPause = ring.append(
             .paused(
                 .with {

@@ -115,7 +115,12 @@ enum ResponseHead {
         guard let details = status.encodedDetails else { return trailers + metadata.headers }
         // These are the details of this status, not those that a handler has copied from another call's trailers.
         trailers.append(HTTP2Header("grpc-status-details-bin", details))
-        return trailers + metadata.headers.filter { $0.name != "grpc-status-details-bin" }
+        // What RetryInfo says, for the retry policies of clients, which do not read it (gRFC A6, "Pushback").
+        if let milliseconds = status.retryAfterMilliseconds {
+            trailers.append(HTTP2Header("grpc-retry-pushback-ms", String(Int32(clamping: milliseconds))))
+        }
+        let names = trailers.map(\.name)
+        return trailers + metadata.headers.filter { !names.contains($0.name) }
     }
 
     static func notGRPC(status: Int) -> [HTTP2Header] {

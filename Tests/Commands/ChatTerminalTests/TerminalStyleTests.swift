@@ -32,6 +32,13 @@ struct TerminalStyleTests {
         #expect(line.show(position: 1, loadedFraction: nil) == "[waiting, 1 before this]\n")
         #expect(line.show(position: 1, loadedFraction: nil) == "")
         #expect(line.show(position: 1, loadedFraction: 0) == "[loading the model, 0 %, 1 before this]\n")
+        #expect(line.show(position: 1, loadedFraction: nil, waitSeconds: 0) == "[waiting, 1 before this, about 1 s]\n")
+        #expect(
+            line.show(position: 1, loadedFraction: nil, waitSeconds: 119) == "[waiting, 1 before this, about 2 min]\n")
+        for seconds in [-1, Int64.max] {
+            _ = line.show(position: 0, loadedFraction: nil)
+            #expect(line.show(position: 1, loadedFraction: nil, waitSeconds: seconds) == "[waiting, 1 before this]\n")
+        }
         #expect(line.erase() == "")
     }
 

@@ -57,9 +57,9 @@ def _word(token_id):
 WORDS = [_word(token_id) for token_id in range(8192)]
 
 
-def request(prompt, model="echo", seed=0, max_tokens=None, ids=False, **options):
+def request(prompt, model="echo", seed=0, max_tokens=None, ids=False, queue_events=False, **options):
     """A request whose answer `check` knows; `options` script echo's behaviour."""
-    made = pb.GenerateRequest(model=model, text=prompt)
+    made = pb.GenerateRequest(model=model, text=prompt, wants_queue_events=queue_events)
     made.sampling.seed = seed
     if max_tokens is not None:
         made.stopping.max_tokens = max_tokens

@@ -141,7 +141,7 @@ def test_a_long_step_takes_cancels_and_what_begins_meanwhile_begins_after_it(age
     async def scenario():
         async with connect(agent) as channel:
             stub = rpc.InferenceStub(channel)
-            asked = pb.GenerateRequest(model="parts", text="x")
+            asked = pb.GenerateRequest(model="parts", text="x", wants_queue_events=True)
             call = stub.Chat()
             await call.write(pb.ChatRequest(generate=asked))
             cancelled = await read_turn(call, until=lambda turn: turn.accepted)

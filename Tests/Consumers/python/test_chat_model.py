@@ -232,7 +232,9 @@ def test_a_slow_machine_is_late_and_loses_nothing(agent):
                 )
                 short = asyncio.create_task(read_turn(stub.Generate(request("Hello", max_tokens=2))))
                 call = stub.Chat()
-                await call.write(pb.ChatRequest(generate=request("The moon is round. " * 40, max_tokens=3)))
+                third = request("The moon is round. " * 40, max_tokens=3)
+                third.wants_queue_events = True
+                await call.write(pb.ChatRequest(generate=third))
                 turn = await read_turn(call, until=lambda turn: turn.accepted is not None)
                 await call.write(pb.ChatRequest(cancel=pb.Cancel()))
                 turn = await read_turn(call, turn)

@@ -104,7 +104,7 @@ def test_a_file_is_a_model_that_its_first_request_loads(agent):
     assert listed(agent)["fox-1b:q4_0"].state == UNLOADED
     assert "No model is in memory" in agent.command_line("ps", "--state", agent.state)
     # Its name without the quantisation is enough where it is the only one.
-    turn, events = ask(agent, "fox-1b")
+    turn, events = ask(agent, "fox-1b", queue_events=True)
     assert turn.accepted.model == "fox-1b:q4_0"
     assert turn.accepted.model_digest == hashlib.sha256(b"the weights").digest()
     queued = [event.queued for event in events if event.WhichOneof("event") == "queued"]
@@ -121,7 +121,7 @@ def test_a_file_is_a_model_that_its_first_request_loads(agent):
 def test_a_request_waits_for_a_file_that_was_brought_a_moment_ago(agent):
     agent.add("fox.words")
     wait_until(lambda: "fox" in listed(agent), "listed")
-    turn, _ = ask(agent, "fox")
+    turn, _ = ask(agent, "fox", queue_events=True)
     assert turn.queued > 0
 
 
@@ -202,7 +202,7 @@ def test_the_model_that_was_idle_for_longest_makes_room_and_a_stream_never_does(
             assert (await question).tokens == 3
             second = stub.Generate(echo.request("x", model="b", max_tokens=100_000, tokens_per_second=500))
             await read_turn(second, until=lambda turn: turn.tokens > 10)
-            waiting = stub.Generate(echo.request("y z", model="c", max_tokens=3))
+            waiting = stub.Generate(echo.request("y z", model="c", max_tokens=3, queue_events=True))
             waits = await read_turn(waiting, until=lambda turn: turn.queued > 0)
             second.cancel()
             waits = await read_turn(waiting, waits)
@@ -233,7 +233,7 @@ def test_two_processes_serve_one_model_and_one_that_dies_takes_only_its_own_stre
             for command in ("ps", "backends", "status"):
                 assert all(name in agent.command_line(command, "--state", agent.state) for name in ("fox#1", "fox#2"))
             assert (await asyncio.to_thread(listed, agent))["fox"].state == READY
-            waits = stub.Generate(echo.request("a b", model="fox", max_tokens=3))
+            waits = stub.Generate(echo.request("a b", model="fox", max_tokens=3, queue_events=True))
             waiting = await read_turn(waits, until=lambda turn: turn.queued > 0)
             os.kill(second["pid"], signal.SIGKILL)
             # They go on with the process that comes back, before the one that waits.
@@ -269,12 +269,15 @@ def test_one_queue_is_served_by_all_processes_of_a_model(agent):
         async with connect(agent) as channel:
             stub = rpc.InferenceStub(channel)
             # They take all sequences, and compute nothing.
-            holding = [stub.Generate(echo.request("x", model="fox", delay_ms=3_600_000)) for _ in range(2)]
+            held = echo.request("x", model="fox", queue_events=True, delay_ms=3_600_000)
+            holding = [stub.Generate(held) for _ in range(2)]
             for call in holding:
                 await read_turn(call, until=lambda turn: turn.accepted)
             waiting = []
             for number in range(6):
-                request = echo.request(f"turn {number}", model="fox", max_tokens=20, tokens_per_second=200)
+                request = echo.request(
+                    f"turn {number}", model="fox", max_tokens=20, queue_events=True, tokens_per_second=200
+                )
                 call = stub.Generate(request)
                 waiting.append((request, call, await read_turn(call, until=lambda turn: turn.queued > 0)))
             for call in holding:

@@ -44,10 +44,12 @@ def test_sampling_out_of_range_is_an_invalid_argument_that_names_the_field():
 def test_a_prompt_that_does_not_fit_is_an_invalid_argument_with_both_numbers():
     context = 64
     request = echo.request(" ".join(["word"] * 1000), max_tokens=1)
-    error, _ = refused(request, {"echo": {"models": [{"id": "echo", "contextTokens": context}]}})
+    error, events = refused(request, {"echo": {"models": [{"id": "echo", "contextTokens": context}]}})
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     numbers = [int(word) for word in "".join(c if c.isdigit() else " " for c in error.details()).split()]
     assert context in numbers, error.details()
+    # Nothing was said before, so that this could be refused without response headers.
+    assert not events
     assert any(number > context for number in numbers), error.details()
 
 
@@ -63,14 +65,14 @@ def test_without_a_free_sequence_the_wait_ends_resource_exhausted():
             first = stub.Generate(echo.request("first", max_tokens=100_000, tokens_per_second=50))
             await read_turn(first, until=lambda turn: turn.tokens > 0)
             for wait in (Duration(), Duration(nanos=300_000_000)):
-                second = echo.request("second", max_tokens=1)
+                second = echo.request("second", max_tokens=1, queue_events=True)
                 second.max_queue_time.CopyFrom(wait)
                 error, events = await first_failure(stub.Generate(second))
                 assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert all(event.WhichOneof("event") == "queued" for event in events)
                 assert detail(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() > 0
             # One that waits longer is told its place, and served when the sequence is free.
-            third = echo.request("third", max_tokens=3, ids=True)
+            third = echo.request("third", max_tokens=3, ids=True, queue_events=True)
             waiting = stub.Generate(third)
             turn = await read_turn(waiting, until=lambda turn: turn.queued > 0)
             first.cancel()

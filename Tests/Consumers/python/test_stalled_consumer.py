@@ -118,7 +118,7 @@ async def reads_slowly(agent, model):
         await call.write(pb.ChatRequest(generate=request))
         turn = await read_turn(call, until=lambda turn: turn.tokens > 0)
 
-        following = echo.request("next", model=model, max_tokens=5)
+        following = echo.request("next", model=model, max_tokens=5, queue_events=True)
         waiting = rpc.InferenceStub(busy).Chat()
         await waiting.write(pb.ChatRequest(generate=following))
         waiter = await read_turn(waiting, until=lambda turn: turn.queued > 0)

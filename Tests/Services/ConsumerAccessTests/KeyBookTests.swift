@@ -131,7 +131,7 @@ struct KeyBookTests {
     @Test func `limits of zero are refused`() {
         for limits in [
             KeyLimits(streams: 0), KeyLimits(tokensPerMinute: 0), KeyLimits(models: [""]),
-            KeyLimits(models: Array(repeating: "m", count: 257)),
+            KeyLimits(models: Array(repeating: "m", count: 257)), KeyLimits(share: 0), KeyLimits(share: 1_001),
         ] {
             var book = KeyBook()
             #expect(throws: AccessError.self) {

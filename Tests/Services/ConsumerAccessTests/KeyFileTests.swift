@@ -11,7 +11,8 @@ struct KeyFileTests {
             let file = KeyFile(folder: folder)
             #expect(try file.read() == nil)
             let secret = KeySecret.random()
-            let limits = KeyLimits(streams: 2, tokensPerMinute: 600, models: ["a/b", "ü"])
+            let limits = KeyLimits(
+                streams: 2, tokensPerMinute: 600, models: ["a/b", "ü"], share: 3, priority: .high)
             let kept = try file.change { (book) throws(AccessError) -> KeyBook in
                 try book.create("one", secret: secret, limits: limits, now: Date(), lifetimeSeconds: 60)
                 return book
@@ -125,6 +126,8 @@ struct KeyFileTests {
         (KeyFileTests.key(#""limits": {"models": [], "streams": "2"}"#), "streams"),
         (KeyFileTests.key(#""limits": {"models": [], "streams": -1}"#), "streams"),
         (KeyFileTests.key(#""limits": {"models": "echo"}"#), "models"),
+        (KeyFileTests.key(#""limits": {"models": [], "priority": "urgent"}"#), "priority"),
+        (KeyFileTests.key(#""limits": {"models": [], "share": -1}"#), "share"),
     ])
     func `a member that nobody reads, or of another kind, is refused by its name`(text: String, named: String) throws {
         try inTemporaryFolder { folder in

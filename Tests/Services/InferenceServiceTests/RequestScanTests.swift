@@ -96,6 +96,7 @@ struct RequestScanTests {
             },
         ]
         $0.choices = 4
+        $0.wantsQueueEvents = true
         $0.backendOptions = ["key": "value", "a": "b"]
     }
 
@@ -117,7 +118,7 @@ struct RequestScanTests {
                         minTokens: 6
                     ),
                     wantsTokenIDs: true, logprobs: 5, queueTime: .init(seconds: 3, nanoseconds: 5),
-                    keepAlive: .init(seconds: 8, nanoseconds: 6), choices: 4,
+                    keepAlive: .init(seconds: 8, nanoseconds: 6), wantsQueueEvents: true, choices: 4,
                     adapters: [.init(name: "formal"), .init(name: "terse", scale: 0)], optionCount: 2, optionBytes: 10))
     }
 

@@ -18,11 +18,15 @@ struct StatusMappingTests {
         let quota = try Google_Rpc_QuotaFailure(serializedBytes: try #require(status.details.first).value)
         #expect(quota.violations.first?.subject == "model:m")
         #expect(quota.violations.first?.description_p.contains("queuedRequestsMax") == true)
+        #expect(status.retryAfterMilliseconds == 1_000)
+        let later = StatusMapping.queueFull(model: "m", waiting: 7, retryAfterMilliseconds: 2_500)
+        #expect(later.retryAfterMilliseconds == 2_500)
     }
 
     @Test("What passes by itself says when to try again")
     func retry() {
-        #expect(types(StatusMapping.queueTimeOver(model: "m")) == ["RetryInfo"])
+        let over = StatusMapping.queueTimeOver(model: "m", retryAfterMilliseconds: 2_500)
+        #expect(types(over) == ["RetryInfo"] && over.retryAfterMilliseconds == 2_500)
         #expect(types(StatusMapping.lost(model: "m")) == ["RetryInfo"])
         #expect(types(StatusMapping.status(of: Fault(.overloaded, "busy"), model: "m")) == ["RetryInfo"])
     }

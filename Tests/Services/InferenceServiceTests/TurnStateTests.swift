@@ -15,10 +15,11 @@ struct TurnStateTests {
     /// One that came at the moment 1,000 and waits.
     private func turn(
         stops: [String] = [], ids: Bool = false, logprobs: UInt32? = nil, credit: UInt32 = 8,
-        limits: InferenceLimits? = nil
+        limits: InferenceLimits? = nil, wantsQueueEvents: Bool = true
     ) -> TurnState {
         var request = TurnRequest()
         request.requestID = "r"
+        request.wantsQueueEvents = wantsQueueEvents
         request.wantsTokenIDs = ids
         request.logprobs = logprobs
         request.stopping.stop = stops
@@ -418,12 +419,32 @@ extension TurnStateTests {
         turn.queued(position: 3, loaded: 0.5)
         let told = take(&turn).map(\.queued)
         #expect(told.map(\.position) == [3] && told.map(\.loadedFraction) == [0.5])
+        #expect(told.map(\.hasEstimatedWait) == [false])
+        turn.queued(position: 2, waitMilliseconds: 61_250)
+        let wait = take(&turn).map(\.queued.estimatedWait)
+        #expect(wait.map(\.seconds) == [61] && wait.map(\.nanos) == [250_000_000])
         for phase in Phase.allCases where phase != .waiting {
             var turn = self.turn(in: phase)
             _ = take(&turn)
             turn.queued(position: 1)
             #expect(turn.ring.isEmpty, "\(phase)")
         }
+    }
+
+    @Test func `one that does not want to hear what happens in the queue hears nothing before it runs`() {
+        var turn = turn(wantsQueueEvents: false)
+        turn.queued(position: 5)
+        turn.paused(.owner, "")
+        expect(turn.resumed(), .init())
+        #expect(turn.ring.isEmpty)
+        expect(turn.begun(Hearth_V1_Accepted(), granted: 8, at: at(2_000)), .init())
+        turn.paused(.owner, "")
+        expect(turn.resumed(), .init())
+        let events = take(&turn)
+        #expect(events.count == 3)
+        #expect(events.first?.accepted.requestID == "r")
+        #expect(events.dropFirst().first?.paused.reason == .owner)
+        #expect(events.last?.event == .resumed(.init()))
     }
 
     @Test func `one that is cancelled before it begins ends at once, and does not begin`() {

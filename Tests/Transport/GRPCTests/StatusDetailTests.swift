@@ -39,6 +39,21 @@ struct StatusDetailTests {
         #expect(retry.retryDelay.nanos == 500_000_000)
     }
 
+    @Test("What RetryInfo says is said to the retry policies of clients too, and nothing else is")
+    func pushback() throws {
+        let key = "grpc-retry-pushback-ms"
+        var metadata = Metadata()
+        try metadata.add(key, "7")
+        func sent(_ details: [Status.Detail]) -> [String] {
+            let trailers = ResponseHead.trailers(Status(.unavailable, details: details), metadata)
+            return trailers.filter { $0.name == key }.map(\.value)
+        }
+        #expect(sent([.quotaFailure(subject: "a", description: "b"), .retry(afterMilliseconds: 1_500)]) == ["1500"])
+        #expect(sent([.retry(afterMilliseconds: 0)]) == ["0"])
+        #expect(sent([.retry(afterMilliseconds: 5_000_000_000)]) == ["2147483647"])
+        #expect(sent([.quotaFailure(subject: "a", description: "b")]) == ["7"], "a handler's own")
+    }
+
     @Test("A status without details sends none, and a handler's own are kept then only")
     func handlersOwn() throws {
         var metadata = Metadata()
