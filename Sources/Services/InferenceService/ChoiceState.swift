@@ -31,8 +31,8 @@ struct ChoiceState {
     private(set) var matchedStop: Int?
     /// What its backend said at its end.
     private(set) var finish: Finish?
-    /// The ids of its tokens, as packed varints, while it could go on with another process.
-    private(set) var generated: [UInt8] = []
+    /// The ids of its tokens, while it could go on with another process.
+    private(set) var generated = TokenLog()
     private var keepsGenerated = false
     /// The bytes of `generated` when its process began it.
     private var generatedBefore = 0
@@ -73,7 +73,7 @@ struct ChoiceState {
             keepsGenerated = canContinue
         }
         phase = .running
-        generatedBefore = generated.count
+        generatedBefore = generated.byteCount
         credit.granted(granted)
     }
 
@@ -84,17 +84,13 @@ struct ChoiceState {
     }
 
     /// Whether another process can go on with it after its last token.
-    var canContinue: Bool { phase == .running && keepsGenerated && generated.count <= Self.generatedBytesMax }
+    var canContinue: Bool { phase == .running && keepsGenerated && generated.byteCount <= Self.generatedBytesMax }
 
     /// Together with the request, so many bytes fit into one message to a backend.
     private static let generatedBytesMax = 2 << 20
 
     /// Whether the process that computes it has sent enough of it to show that it does no harm.
-    var hasProgressed: Bool {
-        generated.withUnsafeBytes { bytes in
-            bytes.dropFirst(generatedBefore).reduce(0) { $1 < 0x80 ? $0 + 1 : $0 }
-        } >= Self.progressTokens
-    }
+    var hasProgressed: Bool { generated.count(behind: generatedBefore) >= Self.progressTokens }
 
     /// After so many tokens a request is not suspected of having ended its process at once.
     static let progressTokens = 16
@@ -113,7 +109,8 @@ struct ChoiceState {
     /// Nothing more comes of it. Returns the tokens that were granted and did not come.
     mutating func end() -> UInt32 {
         phase = .over
-        generated = []
+        generated.removeAll()
+        generatedBefore = 0
         return credit.takeBack()
     }
 }
@@ -128,7 +125,7 @@ extension ChoiceState {
     @inline(__always)
     mutating func came(_ run: TokenRunView, tokens: UInt32, _ ring: inout EventRing) -> Outcome {
         credit.came(tokens)
-        if keepsGenerated { generated.append(contentsOf: run.packedTokenIDs) }
+        if keepsGenerated { generated.append(run.packedTokenIDs) }
         if !run.isPlain { return cameRare(run, tokens: tokens, &ring) }
         return cameText(run.text, tokens: tokens, ids: run.packedTokenIDs, &ring)
     }

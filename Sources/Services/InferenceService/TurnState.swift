@@ -147,7 +147,7 @@ extension TurnState {
 
     /// The tokens that the next choice has already, as packed varints; nil: it begins.
     var continuation: [UInt8]? {
-        nextChoice.flatMap { self[$0].phase == .interrupted ? self[$0].generated : nil }
+        nextChoice.flatMap { self[$0].phase == .interrupted ? self[$0].generated.packed : nil }
     }
 
     /// A backend has taken the next choice, and may compute `granted` of the tokens that were `wanted`. `accepted` names
