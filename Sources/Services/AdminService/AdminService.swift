@@ -341,18 +341,18 @@ extension AdminService {
 extension AdminService {
     private func readLog(_ request: Hearth_Admin_V1_ReadLogRequest) throws(Status) -> Hearth_Admin_V1_ReadLogResponse {
         let all = supervisor.backends
+        // The HTTP bridge, which has no model.
+        if request.backend == "http", request.model.isEmpty, !all.contains(where: { $0.name == "http" }),
+            let output = facts.bridgeOutput(request.after, request.log)
+        {
+            return AdminAnswers.described(output)
+        }
         let model = try request.model.isEmpty ? onlyModel(of: request.backend) : request.model
         let asked = all.first {
             $0.name == request.backend && $0.model == model
                 && (request.replica == 0 || $0.number == Int(request.replica))
         }
         guard let backend = asked else {
-            // The HTTP bridge, which has no model.
-            if request.backend == "http", request.model.isEmpty,
-                let output = facts.bridgeOutput(request.after, request.log)
-            {
-                return AdminAnswers.described(output)
-            }
             throw AdminAnswers.unknown(
                 model: model, of: request.backend,
                 known: all.filter { $0.number == 1 }.map { ($0.model, $0.name) })

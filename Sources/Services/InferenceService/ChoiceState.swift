@@ -89,6 +89,9 @@ struct ChoiceState {
     /// Together with the request, so many bytes fit into one message to a backend.
     private static let generatedBytesMax = 2 << 20
 
+    /// Whether the process that computes it has sent any of it.
+    var hasBegun: Bool { generated.byteCount > generatedBefore }
+
     /// Whether the process that computes it has sent enough of it to show that it does no harm.
     var hasProgressed: Bool { generated.count(behind: generatedBefore) >= Self.progressTokens }
 

@@ -1,36 +1,45 @@
-/// The ids of a completion's tokens, as packed varints in the order in which they came: a few instructions for each, because it
-/// grows on the path of every token.
+/// The ids of a completion's tokens, as packed varints in the order in which they came. It grows on the path of every token, so
+/// the last ones lie in place, where adding one is a few instructions, and go to an array together.
 struct TokenLog {
-    private var memory: [UInt8] = []
-    private(set) var byteCount = 0
+    private var older: [UInt8] = []
+    private var recent: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+    private var recentCount = 0
+
+    var byteCount: Int { older.count + recentCount }
 
     /// The packed varints.
-    var packed: [UInt8] { Array(memory.prefix(byteCount)) }
+    var packed: [UInt8] { older + withUnsafeBytes(of: recent) { Array($0.prefix(recentCount)) } }
+
+    /// The number of ids behind the first so many bytes.
+    func count(behind byteCount: Int) -> Int { packed.dropFirst(byteCount).reduce(0) { $1 < 0x80 ? $0 + 1 : $0 } }
 
     @inline(__always)
     mutating func append(_ ids: UnsafeRawBufferPointer) {
-        let end = byteCount &+ ids.count
-        if end > memory.count { grow(to: end) }
-        guard let source = ids.baseAddress else { return }
-        memory.withUnsafeMutableBufferPointer { memory in
-            guard let place = memory.baseAddress else { return }
-            // An id has two bytes or three.
-            for index in 0..<ids.count {
-                (place + byteCount)[index] = source.load(fromByteOffset: index, as: UInt8.self)
+        // As most ids have.
+        if ids.count == 2, recentCount <= 62, let ids = ids.baseAddress {
+            withUnsafeMutableBytes(of: &recent) {
+                $0.storeBytes(of: ids.loadUnaligned(as: UInt16.self), toByteOffset: recentCount, as: UInt16.self)
             }
+            recentCount &+= 2
+        } else {
+            appendAny(ids)
         }
-        byteCount = end
     }
 
-    /// The number of ids behind the first so many bytes.
-    func count(behind byteCount: Int) -> Int {
-        memory[byteCount..<self.byteCount].reduce(0) { $1 < 0x80 ? $0 + 1 : $0 }
+    @inline(never)
+    private mutating func appendAny(_ ids: UnsafeRawBufferPointer) {
+        if recentCount + ids.count > 64 {
+            let recent = recent
+            withUnsafeBytes(of: recent) { older.append(contentsOf: $0.prefix(recentCount)) }
+            recentCount = 0
+        }
+        guard ids.count <= 64 else { return older.append(contentsOf: ids) }
+        let count = recentCount
+        withUnsafeMutableBytes(of: &recent) {
+            UnsafeMutableRawBufferPointer(rebasing: $0[count...]).copyMemory(from: ids)
+        }
+        recentCount += ids.count
     }
 
     mutating func removeAll() { self = TokenLog() }
-
-    @inline(never)
-    private mutating func grow(to byteCount: Int) {
-        memory += Array(repeating: 0, count: max(byteCount - memory.count, memory.count, 64))
-    }
 }

@@ -305,7 +305,7 @@ extension TurnState {
         // Nobody waits for more of it.
         if isCancelled { return complete(choice, .cancelled, Finish(.reason(.cancelled)), at: now) }
         if loss.isFailure {
-            if isSuspect, loss.wasAlone, !self[choice].hasProgressed {
+            if isSuspect, loss.wasAlone, !self[choice].hasBegun || failures >= Self.failuresMax {
                 return ended(choice, .failed(StatusMapping.poisonous(model: model, processes: failures + 1)))
             }
             failures = self[choice].hasProgressed ? 1 : failures + 1
@@ -329,6 +329,8 @@ extension TurnState {
     var isSuspect: Bool { failures >= Self.failuresOfSuspect }
 
     private static let failuresOfSuspect = 2
+    /// So many failures are no accident, even if each process sends some tokens.
+    private static let failuresMax = 8
 
     /// Whether the turn, which was begun alone, has shown that it does no harm, or cannot now.
     var isTrialOver: Bool {

@@ -56,7 +56,7 @@ struct SupervisionTests {
             ["crash_at": "5"],
             then: { _, backend, collector in
                 #expect(collector.tokens.count <= 5)
-                #expect(backend.detail.contains("restart after 60000 ms (1 in a row)"))
+                #expect(backend.detail.contains("restart after 10 ms (1 in a row)"))
                 #expect(backend.recentLog.contains { $0.contains("was killed by signal") })
             })
         #expect(reason.contains("the backend echo was killed by signal"))

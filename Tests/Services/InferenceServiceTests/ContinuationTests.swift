@@ -164,6 +164,21 @@ struct ContinuationTests {
         #expect(status.message.contains("4 processes of 'm' in a row failed at this request"))
     }
 
+    @Test func `one that is ended between two tokens over and over is not refused before that is no accident`() {
+        var turn = running()
+        for _ in 0..<8 {
+            _ = came(&turn, "a")
+            expect(lose(&turn, wasAlone: true).ending, nil)
+            begin(&turn)
+        }
+        _ = came(&turn, "a")
+        guard case .failed(let status) = lose(&turn, wasAlone: true).ending else {
+            Issue.record("it goes on")
+            return
+        }
+        #expect(status.code == .internalError)
+    }
+
     @Test func `one that gets on is not suspected, nor one whose process somebody has ended`() {
         var turn = running()
         for _ in 0..<10 {
@@ -240,5 +255,27 @@ struct ReturningTurnsTests {
         #expect(!returning.areWaiting)
         let hadRoom = returning.forget(a)
         #expect(!hadRoom)
+    }
+}
+
+struct TokenLogTests {
+    @Test func `the ids come out as they went in, however long they and their runs are`() {
+        let runs: [[UInt8]] = [
+            [7], [0x80, 0x01], [0xFF, 0xFF, 0x03], Array(repeating: 0x80, count: 63) + [1], [0x80, 0x02],
+            Array(repeating: 5, count: 300), [], [9, 0x81, 0x01],
+        ]
+        var log = TokenLog()
+        var all: [UInt8] = []
+        for round in 0..<200 {
+            let run = runs[round * 7 % runs.count]
+            run.withUnsafeBytes { log.append($0) }
+            all += run
+            #expect(log.byteCount == all.count)
+        }
+        #expect(log.packed == all)
+        #expect(log.count(behind: 0) == all.count { $0 < 0x80 })
+        #expect(log.count(behind: all.count - 300) == all.suffix(300).count { $0 < 0x80 })
+        log.removeAll()
+        #expect(log.packed.isEmpty)
     }
 }
