@@ -311,7 +311,10 @@ extension TurnState {
             failures = self[choice].hasProgressed ? 1 : failures + 1
         }
         let actions = Actions(givenBack: self[choice].interrupt())
-        paused(.backendLost, "the backend of '\(model)' was lost; it is being restarted, and the turn goes on then")
+        // Until then a consumer that has heard nothing can be told that nothing was begun, and have it tried again.
+        if wantsQueueEvents || ring.releasedSeq > 0 {
+            paused(.backendLost, "the backend of '\(model)' was lost; it is being restarted, and the turn goes on then")
+        }
         return actions
     }
 
