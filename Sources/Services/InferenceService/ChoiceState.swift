@@ -96,7 +96,7 @@ struct ChoiceState {
     var hasProgressed: Bool { generated.count(behind: generatedBefore) >= Self.progressTokens }
 
     /// After so many tokens a request is not suspected of having ended its process at once.
-    static let progressTokens = 16
+    static let progressTokens = 4
 
     /// How many more tokens its backend should be allowed to compute; 0: none now.
     @inline(__always)
