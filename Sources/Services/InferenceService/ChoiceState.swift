@@ -93,7 +93,7 @@ struct ChoiceState {
     var hasBegun: Bool { generated.byteCount > generatedBefore }
 
     /// Whether the process that computes it has sent enough of it to show that it does no harm.
-    var hasProgressed: Bool { generated.count(behind: generatedBefore) >= Self.progressTokens }
+    var hasProgressed: Bool { generated.hasIDs(Self.progressTokens, behind: generatedBefore) }
 
     /// After so many tokens a request is not suspected of having ended its process at once.
     static let progressTokens = 4

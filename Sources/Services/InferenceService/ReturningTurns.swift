@@ -10,13 +10,15 @@ struct ReturningTurns<Turn: AnyObject> {
     private var turns: [Turn] = []
     /// The one with the most failures first, so that the likeliest has its process to itself.
     private var suspects: [Suspect] = []
+    /// All of both: thousands can be lost at once.
+    private var members: Set<ObjectIdentifier> = []
     private(set) var onTrial: Turn?
 
     /// The turn that goes on next; nil: there is none, or one is on trial.
     var next: Turn? { onTrial == nil ? suspects.first?.turn ?? turns.first : nil }
 
     /// Whether any turn waits to go on.
-    var areWaiting: Bool { !turns.isEmpty || !suspects.isEmpty }
+    var areWaiting: Bool { !members.isEmpty }
 
     /// Whether no other turn may begin.
     var holdOthersBack: Bool { areWaiting || onTrial != nil }
@@ -25,6 +27,7 @@ struct ReturningTurns<Turn: AnyObject> {
     /// otherwise nil.
     mutating func interrupted(_ turn: Turn, failures: Int?) {
         _ = forget(turn)
+        members.insert(ObjectIdentifier(turn))
         if let failures {
             let index = suspects.firstIndex { $0.failures < failures } ?? suspects.endIndex
             suspects.insert(Suspect(turn: turn, failures: failures), at: index)
@@ -33,16 +36,17 @@ struct ReturningTurns<Turn: AnyObject> {
         }
     }
 
-    /// The turn has got a sequence. `wantsMore`: it waits for another one.
+    /// The turn `next` has got a sequence. `wantsMore`: it waits for another one.
     mutating func began(_ turn: Turn, wantsMore: Bool) {
-        if let index = suspects.firstIndex(where: { $0.turn === turn }) {
-            suspects.remove(at: index)
+        if suspects.first?.turn === turn {
+            suspects.removeFirst()
             onTrial = turn
             // What else it wants comes after its trial.
             if wantsMore { turns.insert(turn, at: 0) }
         } else if !wantsMore {
-            turns.removeAll { $0 === turn }
+            turns.removeFirst()
         }
+        if !wantsMore { members.remove(ObjectIdentifier(turn)) }
     }
 
     /// The turn on trial has shown that it does no harm.
@@ -50,8 +54,10 @@ struct ReturningTurns<Turn: AnyObject> {
 
     /// The turn has ended. Returns whether the next one may go on for that reason.
     mutating func forget(_ turn: Turn) -> Bool {
-        turns.removeAll { $0 === turn }
-        suspects.removeAll { $0.turn === turn }
+        if members.remove(ObjectIdentifier(turn)) != nil {
+            turns.removeAll { $0 === turn }
+            suspects.removeAll { $0.turn === turn }
+        }
         guard onTrial === turn else { return false }
         onTrial = nil
         return true
@@ -62,7 +68,8 @@ struct ReturningTurns<Turn: AnyObject> {
         defer {
             turns = []
             suspects = []
+            members = []
         }
-        return suspects.map(\.turn) + turns.filter { turn in !suspects.contains { $0.turn === turn } }
+        return suspects.map(\.turn) + turns
     }
 }

@@ -10,8 +10,12 @@ struct TokenLog {
     /// The packed varints.
     var packed: [UInt8] { older + withUnsafeBytes(of: recent) { Array($0.prefix(recentCount)) } }
 
-    /// The number of ids behind the first so many bytes.
-    func count(behind byteCount: Int) -> Int { packed.dropFirst(byteCount).reduce(0) { $1 < 0x80 ? $0 + 1 : $0 } }
+    /// Whether there are so many ids behind the first so many bytes.
+    func hasIDs(_ count: Int, behind byteCount: Int) -> Bool {
+        // An id has at most five bytes, so a log that has grown long is not looked at, and all of it may be megabytes.
+        if self.byteCount - byteCount >= 5 * count { return true }
+        return packed.dropFirst(byteCount).count { $0 < 0x80 } >= count
+    }
 
     @inline(__always)
     mutating func append(_ ids: UnsafeRawBufferPointer) {

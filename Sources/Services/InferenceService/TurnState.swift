@@ -308,7 +308,11 @@ extension TurnState {
             if isSuspect, loss.wasAlone, !self[choice].hasBegun || failures >= Self.failuresMax {
                 return ended(choice, .failed(StatusMapping.poisonous(model: model, processes: failures + 1)))
             }
-            failures = self[choice].hasProgressed ? 1 : failures + 1
+            // All choices that were on the process are lost with it, and it has failed once.
+            if !isInterrupted {
+                let hasProgressed = choices.contains { self[$0].phase == .running && self[$0].hasProgressed }
+                failures = hasProgressed ? 1 : failures + 1
+            }
         }
         let actions = Actions(givenBack: self[choice].interrupt())
         // Until then a consumer that has heard nothing can be told that nothing was begun, and have it tried again.
