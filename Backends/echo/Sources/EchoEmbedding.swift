@@ -1,5 +1,6 @@
 import BackendKit
 import EchoTokens
+import Glibc
 
 /// One query for vectors or scores: the inputs that are left, one of which is computed in each step.
 struct EchoEmbedding {
@@ -7,14 +8,19 @@ struct EchoEmbedding {
     private let dimensions: Int
     private let contextTokens: Int
     private let delayNanoseconds: UInt64
+    private let crashingInput: String?
     private var due: UInt64
     private var result = EmbeddingResult(values: [], tokens: [])
 
-    init(_ request: EmbeddingRequest, dimensions: Int, contextTokens: Int, delayMilliseconds: UInt64) {
+    init(
+        _ request: EmbeddingRequest, dimensions: Int, contextTokens: Int, delayMilliseconds: UInt64,
+        crashingInput: String?
+    ) {
         self.request = request
         self.dimensions = dimensions
         self.contextTokens = contextTokens
         delayNanoseconds = delayMilliseconds * 1_000_000
+        self.crashingInput = crashingInput
         due = Backend.nowNanoseconds + delayNanoseconds
     }
 
@@ -26,6 +32,7 @@ struct EchoEmbedding {
         let index = result.tokens.count
         switch request.task {
         case .embed(let inputs, let pooling):
+            if let crashingInput, case .text(crashingInput) = inputs[index] { abort() }
             let (prompt, leftOut) = try fitted(inputs[index], of: "inputs[\(index)]", others: 0)
             for place in 0..<dimensions {
                 result.values.append(EchoVectors.number(at: place, pooling: pooling.rawValue, of: prompt))

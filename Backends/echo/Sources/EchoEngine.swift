@@ -28,6 +28,8 @@ struct EchoEngine: Engine {
     private var embeddings: [Int: EchoEmbedding] = [:]
     private var dimensions = Self.dimensions
     private var embeddingDelayMilliseconds: UInt64 = 0
+    /// An input of this text ends the process.
+    private var crashingInput: String?
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         var delayMilliseconds: UInt64 = 0
@@ -42,6 +44,7 @@ struct EchoEngine: Engine {
             case "max_sequences": sequenceCount = min(sequenceCount, Int(try option.number(1...4_096)))
             case "dimensions": dimensions = Int(try option.number(1...65_536))
             case "embed_delay_ms": embeddingDelayMilliseconds = try option.number(0...3_600_000)
+            case "embed_crash": crashingInput = value
             case "lacking": lacking = value.split(separator: ",").map { Capability(String($0)) }
             default: continue
             }
@@ -132,7 +135,7 @@ struct EchoEngine: Engine {
     mutating func startEmbedding(_ query: Int, _ request: EmbeddingRequest) throws(EngineFault) {
         embeddings[query] = EchoEmbedding(
             request, dimensions: dimensions, contextTokens: contextTokens,
-            delayMilliseconds: embeddingDelayMilliseconds)
+            delayMilliseconds: embeddingDelayMilliseconds, crashingInput: crashingInput)
     }
 
     mutating func cancelEmbedding(_ query: Int) -> Int { embeddings.removeValue(forKey: query)?.computedTokens ?? 0 }

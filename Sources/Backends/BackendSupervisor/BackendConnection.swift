@@ -54,6 +54,8 @@ final class BackendConnection {
     private var nextNonce: UInt64 = 1
     /// Tokens that came since the process began.
     private(set) var tokensReceived: UInt64 = 0
+    /// Tokens of the inputs of the embeddings that were answered since the process began.
+    private(set) var tokensEmbedded: UInt64 = 0
 
     init(
         _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits, owner: any BackendConnectionOwner
@@ -106,7 +108,9 @@ final class BackendConnection {
                 SequenceLoss(reason: reason, isFailure: isFailure, wasAlone: wasAlone, toolCalls: toolCalls))
         }
         questions.loseAll(reason)
-        for completion in embeddings.endAll() { completion(.failure(.lost(reason))) }
+        for completion in embeddings.endAll() {
+            completion(.failure(SequenceLoss(reason: reason, isFailure: isFailure, wasAlone: wasAlone)))
+        }
     }
 }
 
@@ -334,6 +338,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                     questions.answer(tokenized.query, result.map(PromptAnswer.init).mapError { .refused($0) })
                 }
             case .embedded(let embedded):
+                if embedded.fault == nil { tokensEmbedded += UInt64(embedded.computedTokens) }
                 embeddings.end(embedded.query)?(.success(embedded))
                 owner?.roomFreed()
             case .pong(let pong): owner?.heard(pong)

@@ -33,7 +33,8 @@ extension SupervisorConfiguration {
         package var backoffMaxMilliseconds: UInt64 = 120_000
         @Limit("After a backend was ready for this long, its next restart counts as the first.")
         package var healthyMilliseconds: UInt64 = 60_000
-        @Limit("After a process of a backend has sent so many tokens, its next restart counts as the first.")
+        @Limit(
+            "After a process of a backend has sent or embedded so many tokens, its next restart counts as the first.")
         package var workedTokensMin: UInt64 = 16
         @Limit("Losses of a backend in a row after which requests for its model are refused while it waits to restart.")
         package var lossesInARowMax: Int = 10

@@ -231,7 +231,7 @@ extension ManagedBackend {
     /// backend is not ready or has no room; `Supervisor.onAvailable` tells when to try again. Calls back once.
     package func embed(
         _ task: Embed.Task, request: [UInt8], keepAliveSeconds: UInt32?,
-        completion: @escaping @IOLoop (Result<Embedded, UnansweredQuestion>) -> Void
+        completion: @escaping @IOLoop (Result<Embedded, SequenceLoss>) -> Void
     ) -> RunningEmbedding? {
         guard freeEmbeddings > 0 else { return nil }
         let running = connection?.embed(task, request: request, completion: completion)
@@ -489,7 +489,8 @@ extension ManagedBackend {
                 ])
         }
         forgetProcess()
-        let hasWorked = tokens >= setting.configuration.limits.workedTokensMin
+        let workedTokens = tokens + (connection?.tokensEmbedded ?? 0)
+        let hasWorked = workedTokens >= setting.configuration.limits.workedTokensMin
         apply {
             $0.exited(
                 exit.words, detail: exit.detail, forOwner: exit.isForOwner, ofHost: exit.isOfHost,

@@ -17,7 +17,7 @@ struct RunningEmbeddings {
     /// Questions about prompts have lower ones.
     nonisolated private static let firstNumber: UInt32 = 1 << 31
 
-    typealias Completion = @IOLoop (Result<Embedded, UnansweredQuestion>) -> Void
+    typealias Completion = @IOLoop (Result<Embedded, SequenceLoss>) -> Void
 
     private var open: [UInt32: (completion: Completion, isCancelled: Bool)] = [:]
     private var lastNumber = Self.firstNumber

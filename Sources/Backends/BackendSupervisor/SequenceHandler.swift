@@ -16,8 +16,8 @@ package protocol SequenceHandler: AnyObject {
     func lost(_ loss: SequenceLoss)
 }
 
-/// The loss of a sequence whose process is gone.
-package struct SequenceLoss: Sendable {
+/// The loss of a sequence, or of an embedding, whose process is gone.
+package struct SequenceLoss: Error {
     /// A sentence about the backend.
     package let reason: String
     /// Whether the process failed at its work, perhaps at this sequence; otherwise the agent or somebody else has ended it.

@@ -99,13 +99,7 @@ struct AdmissionQueue<Turn: QueuedRequest> {
         if begun === turn { begun = nil }
     }
 
-    /// Takes out all turns of a model that does not serve any more and wait, with the refusal that they are told.
-    mutating func dismiss(_ prospect: Prospect) -> (turns: [Turn], refusal: Refusal)? {
-        guard let refusal = Self.refusal(prospect), next != nil else { return nil }
-        return (dismissAll(), refusal)
-    }
-
-    /// Takes out all turns that wait: their model cannot be loaded.
+    /// Takes out all turns that wait: their model does not serve any more.
     mutating func dismissAll() -> [Turn] {
         let turns = (begun.map { [$0] } ?? []) + waiting.inOrder
         begun = nil
@@ -113,6 +107,7 @@ struct AdmissionQueue<Turn: QueuedRequest> {
         return turns
     }
 
+    /// Why no request is served of such a model; nil: it serves.
     static func refusal(_ prospect: Prospect) -> Refusal? {
         switch prospect {
         case .serves: nil

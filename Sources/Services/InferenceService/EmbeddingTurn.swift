@@ -5,7 +5,7 @@ internal import EventLoop
 internal import GRPC
 
 /// One request of `Embed` or `Rerank`: it waits until its model is loaded and one of the model's processes has room, and
-/// then for the answer.
+/// then for the answer. Where that process is lost, the next one computes it anew.
 ///
 /// Owned by the call's handler, by its model's queue while it waits, and by its backend's connection while it runs, also
 /// when its call is gone: what was computed for it is charged.
@@ -20,7 +20,7 @@ final class EmbeddingTurn: QueuedRequest {
     let model: String
     nonisolated let claim: QueueClaim
     private let request: EmbeddingRequest
-    /// The request as the backend gets it; empty once the backend has it.
+    /// The request as the backend gets it; empty once it is over.
     private var encoded: [UInt8]
     private let call: ServerCall
     private let service: InferenceService
@@ -30,6 +30,9 @@ final class EmbeddingTurn: QueuedRequest {
     /// Nil once the request was answered or abandoned.
     private var completion: (@IOLoop (Result<[UInt8], Status>) -> Void)?
     private var phase = Phase.waiting
+    private weak var process: ManagedBackend?
+    /// How many processes have failed in a row while they computed it.
+    private(set) var failures = 0
 
     init(
         _ request: EmbeddingRequest, encoded: [UInt8], model: String, claim: QueueClaim, call: ServerCall,
@@ -47,6 +50,9 @@ final class EmbeddingTurn: QueuedRequest {
     }
 
     var isOver: Bool { if case .over = phase { true } else { false } }
+
+    /// Whether it may be what its processes fail at: it is tried while no other begins.
+    var isSuspect: Bool { failures >= TurnState.failuresOfSuspect }
 
     /// It waits in its model's queue.
     func queued() { call.keep(encoded.count) }
@@ -68,8 +74,7 @@ final class EmbeddingTurn: QueuedRequest {
         }
         guard let running else { return false }
         phase = .running(running)
-        encoded = []
-        call.keep(0)
+        process = backend
         return true
     }
 
@@ -86,7 +91,7 @@ final class EmbeddingTurn: QueuedRequest {
         }
     }
 
-    private func answered(_ result: Result<Embedded, UnansweredQuestion>) {
+    private func answered(_ result: Result<Embedded, SequenceLoss>) {
         switch result {
         case .success(let answer):
             consumer?.charge(answer.computedTokens)
@@ -97,16 +102,30 @@ final class EmbeddingTurn: QueuedRequest {
             } else {
                 end(.success(EmbeddingAnswer.bytes(of: answer, to: request)))
             }
-        case .failure(.refused(let fault)): end(.failure(StatusMapping.status(of: fault, model: model)))
-        case .failure(.lost): end(.failure(service.lost(model: model)))
+        case .failure(let loss): lost(loss)
         }
+    }
+
+    /// It goes back to its queue, before those that have not begun; unless nobody waits for it, or its processes fail at
+    /// it.
+    private func lost(_ loss: SequenceLoss) {
+        guard completion != nil else { return end(nil) }
+        if loss.isFailure {
+            failures += 1
+            if failures > TurnState.failuresOfSuspect, loss.wasAlone || failures > TurnState.failuresMax {
+                process?.blame(theRequest: loss.reason)
+                return end(.failure(StatusMapping.poisonous(model: model, processes: failures)))
+            }
+        }
+        phase = .waiting
+        service.interrupted(self)
     }
 
     /// - Parameter result: nil: nobody waits for it.
     private func end(_ result: Result<[UInt8], Status>?) {
         guard !isOver else { return }
-        if case .waiting = phase { call.keep(0) }
         phase = .over
+        call.keep(0)
         encoded = []
         let completion = completion
         self.completion = nil

@@ -160,6 +160,9 @@ extension InferenceService {
         if isAnswered { embeddingsFinished += 1 } else { embeddingsFailed += 1 }
     }
 
+    /// The process of a running embedding was lost, and another one computes it.
+    func interrupted(_ embedding: EmbeddingTurn) { queues[embedding.model]?.interrupted(embedding) }
+
     func computed(embeddedTokens: UInt32) { self.embeddedTokens += UInt64(embeddedTokens) }
 
     private func queue(of model: String) -> ModelQueue {

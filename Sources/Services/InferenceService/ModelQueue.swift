@@ -14,6 +14,7 @@ final class ModelQueue {
     /// Those of the running turns that go on once there is a process for them.
     private var returning = ReturningTurns<Turn>()
     private var embeddings: AdmissionQueue<EmbeddingTurn>
+    private var returningEmbeddings = ReturningTurns<EmbeddingTurn>()
     /// Questions that can be answered once the model is ready.
     private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []
     /// Nil when the model is not offered any more.
@@ -106,7 +107,11 @@ final class ModelQueue {
     func admit(_ embedding: EmbeddingTurn) {
         let model = model
         do throws(AdmissionRefusal) {
-            if try embeddings.admit(prospect(of: model)), let model, begin(embedding, model) { return }
+            if try embeddings.admit(prospect(of: model)), !returningEmbeddings.holdOthersBack, let model,
+                begin(embedding, model)
+            {
+                return
+            }
             let displaced = try embeddings.wait(embedding)
             embedding.queued()
             if let displaced { displaced.turn.fail(status(of: displaced.refusal, model)) }
@@ -123,17 +128,33 @@ final class ModelQueue {
     }
 
     /// Removes an embedding that ended.
-    func forget(_ embedding: EmbeddingTurn) { _ = embeddings.forget(embedding, at: .awake()) }
+    func forget(_ embedding: EmbeddingTurn) {
+        _ = embeddings.forget(embedding, at: .awake())
+        if returningEmbeddings.forget(embedding) { advance() }
+    }
+
+    /// The process of a running embedding was lost: the next one computes it.
+    func interrupted(_ embedding: EmbeddingTurn) {
+        returningEmbeddings.interrupted(embedding, failures: embedding.isSuspect ? embedding.failures : nil)
+    }
 
     private func advanceEmbeddings() {
-        guard embeddings.next != nil else { return }
+        guard embeddings.next != nil || returningEmbeddings.areWaiting else { return }
         let model = model
-        if let (waiting, refusal) = embeddings.dismiss(prospect(of: model)) {
-            for embedding in waiting { embedding.fail(status(of: refusal, model)) }
+        if let refusal = AdmissionQueue<EmbeddingTurn>.refusal(prospect(of: model)) {
+            for embedding in dismissEmbeddings() { embedding.fail(status(of: refusal, model)) }
         }
         guard let model else { return }
-        while let embedding = embeddings.next, begin(embedding, model) {}
+        while let embedding = returningEmbeddings.next, let process = supervisor.processForEmbedding(model),
+            embedding.begin(on: process)
+        {
+            // It may be over: what there is now cannot compute it.
+            if !embedding.isOver { returningEmbeddings.began(embedding, wantsMore: false) }
+        }
+        while !returningEmbeddings.holdOthersBack, let embedding = embeddings.next, begin(embedding, model) {}
     }
+
+    private func dismissEmbeddings() -> [EmbeddingTurn] { returningEmbeddings.dismissAll() + embeddings.dismissAll() }
 
     /// Removes a turn that ended.
     func forget(_ turn: Turn) {
@@ -196,13 +217,14 @@ final class ModelQueue {
     /// Has the model loaded, or one more process of it, if a turn waits for it.
     private func load() {
         let isWanted =
-            queue.next != nil || returning.areWaiting || embeddings.next != nil || !questions.isEmpty
+            queue.next != nil || returning.areWaiting || embeddings.next != nil || returningEmbeddings.areWaiting
+            || !questions.isEmpty
         guard isWanted, model?.mayLoad == true,
             case .refused(let why) = supervisor.load(id)
         else { return }
         let status = StatusMapping.noMemory(model: id, why)
         for turn in returning.dismissAll() + queue.dismissAll() { turn.fail(status) }
-        for embedding in embeddings.dismissAll() { embedding.fail(status) }
+        for embedding in dismissEmbeddings() { embedding.fail(status) }
         answerQuestions(.failure(status))
     }
 

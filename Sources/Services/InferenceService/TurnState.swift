@@ -335,9 +335,9 @@ extension TurnState {
     /// Whether the turn may be what its processes fail at: it is tried alone.
     var isSuspect: Bool { failures >= Self.failuresOfSuspect }
 
-    private static let failuresOfSuspect = 2
+    static let failuresOfSuspect = 2
     /// So many failures are no accident, even if each process sends some tokens.
-    private static let failuresMax = 8
+    static let failuresMax = 8
 
     /// Whether the turn, which was begun alone, has shown that it does no harm, or cannot now.
     var isTrialOver: Bool {

@@ -2,12 +2,14 @@
 
 import asyncio
 import math
+import os
+import signal
 import time
 
 import echo
 import grpc
 import pytest
-from agent import Agent
+from agent import Agent, descendants
 from consumer import connect, detail, eventually, failure, pb, read_turn, rpc, run
 from google.rpc import error_details_pb2
 
@@ -21,6 +23,7 @@ def agent():
                 {"id": "cut", "options": {"dimensions": 8}, "embedding": {"dimensions": [4, 2]}},
                 {"id": "slow", "options": {"embed_delay_ms": 3_600_000}},
                 {"id": "paced", "options": {"embed_delay_ms": 5}},
+                {"id": "lost", "options": {"embed_delay_ms": 10, "embed_crash": "poison"}},
                 {"id": "vectors", "load": "demand", "options": {"lacking": "generate,rerank"}},
                 {"id": "plain", "options": {"lacking": "embed,rerank"}},
             ]
@@ -177,3 +180,47 @@ def test_one_that_is_given_up_ends_at_its_backend_and_those_that_wait_move_up(ag
     pid = agent.backends()["slow"]["pid"]
     asks(agent, scenario)
     assert agent.backends()["slow"]["pid"] == pid
+
+
+def check(answer, texts):
+    for text, embedding in zip(texts, answer.embeddings, strict=True):
+        assert near(embedding.vector, normalised(echo.vector(text, 64)))
+    assert answer.prompt_tokens == sum(len(text.split()) for text in texts)
+
+
+def test_the_death_of_a_process_is_a_pause_for_those_that_it_computed_and_that_wait(agent):
+    async def scenario(stub):
+        # More than run at once.
+        asked = [[f"text {number} of {ask}" for number in range(50)] for ask in range(20)]
+        answers = [asyncio.ensure_future(stub.Embed(embed(*texts, model="lost"))) for texts in asked]
+        deaths = 0
+        while not all(answer.done() for answer in answers):
+            pid = await asyncio.to_thread(agent.number, "lost", "pid")
+            if deaths < 5 and pid in descendants(agent.pid):
+                os.kill(pid, signal.SIGKILL)
+                deaths += 1
+            await asyncio.sleep(0.05)
+        assert deaths > 1
+        for texts, answer in zip(asked, answers, strict=True):
+            check(answer.result(), texts)
+
+    asks(agent, scenario)
+    agent.wait_idle("lost")
+
+
+def test_an_input_that_ends_its_processes_is_found_and_refused_and_the_others_are_answered(agent):
+    async def scenario(stub):
+        asked = [[f"honest {number} of {ask}" for number in range(100)] for ask in range(12)]
+        before = await asyncio.to_thread(agent.number, "lost", "restarts")
+        answers = [asyncio.ensure_future(stub.Embed(embed(*texts, model="lost"))) for texts in asked]
+        await eventually(lambda: asyncio.to_thread(agent.number, "lost", "running"), "they are computed")
+        error = await failure(stub.Embed(embed("a", "poison", "b", model="lost")))
+        assert error.code() == grpc.StatusCode.INTERNAL
+        assert "in a row failed at this request" in error.details()
+        for texts, answer in zip(asked, await asyncio.gather(*answers), strict=True):
+            check(answer, texts)
+        assert await asyncio.to_thread(agent.number, "lost", "restarts") - before <= 4
+        check(await stub.Embed(embed("afterwards", model="lost")), ["afterwards"])
+
+    asks(agent, scenario)
+    agent.wait_idle("lost")

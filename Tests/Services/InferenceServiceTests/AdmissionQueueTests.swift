@@ -152,18 +152,15 @@ struct AdmissionQueueTests {
         let (ran, waiting) = (Turn(), turns(2))
         queue.began(ran, isOver: false, at: at(0))
         try wait(waiting, in: &queue)
-        expect(queue.dismiss(.serves) == nil)
-        let dismissed = queue.dismiss(.unknown)
-        #expect(same(dismissed?.turns ?? [], waiting))
-        #expect(dismissed?.refusal == .unknown)
-        expect(queue.dismiss(.unknown) == nil)
+        expect(same(queue.dismissAll(), waiting))
+        expect(queue.dismissAll().isEmpty)
         // Each ends then, and is forgotten.
         for turn in waiting { expect(!queue.forget(turn, at: at(0))) }
         #expect(queue.running.count == 1, "what runs may go on")
 
         #expect(try queue.admit(.serves))
         try wait([waiting[0]], in: &queue)
-        expect(queue.dismiss(.unavailable)?.refusal == .unavailable)
+        expect(same(queue.dismissAll(), [waiting[0]]))
     }
 
     @Test func `positions are announced at once and then seldom, to those who want to hear them`() throws {
@@ -183,7 +180,7 @@ struct AdmissionQueueTests {
         #expect(queue.positions.map(\.position) == [0, 1])
         expect(same(queue.positions.map(\.turn), [waiting[0], waiting[2]]))
         expect(queue.moved())
-        _ = queue.dismiss(.unknown)
+        _ = queue.dismissAll()
         expect(!queue.moved() && !queue.mayAnnounce())
         #expect(queue.positions.isEmpty)
     }
@@ -228,8 +225,7 @@ struct AdmissionQueueTests {
         expect(!queue.watch(), "nobody else waits")
         try wait([behind], in: &queue)
         expect(queue.watch())
-        let dismissed = queue.dismiss(.unavailable)
-        expect(same(dismissed?.turns ?? [], [begun, behind]))
+        expect(same(queue.dismissAll(), [begun, behind]))
         #expect(queue.next == nil)
     }
 
