@@ -51,7 +51,8 @@ struct StatusCommand: AsyncParsableCommand {
         guard pinning.mode != "off" else { return TrustCommand.unpinned }
         return pinning.untrusted.isEmpty
             ? "as they were first seen, or trusted later"
-            : "changed: \(pinning.untrusted.joined(separator: ", ")); see 'hearth backends', then: hearth backends trust NAME"
+            : "not trusted: \(pinning.untrusted.joined(separator: ", ")); see why with 'hearth backends', then: "
+                + "hearth backends trust NAME"
     }
 
     private static func line(_ bridge: Hearth_Admin_V1_Bridge) -> String {

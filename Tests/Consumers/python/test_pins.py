@@ -65,7 +65,7 @@ def test_a_changed_executable_waits_by_name_while_what_runs_serves_and_starts_on
             text = agent.command_line("backends", "--state", agent.state)
             assert f"echo: its executable changed: was sha256 {before['executable'][:12]}…" in text
             assert "hearth backends trust echo" in text
-            assert "changed: echo; see 'hearth backends'" in agent.command_line("status", "--state", agent.state)
+            assert "not trusted: echo; see why with 'hearth backends'" in agent.command_line("status", "--state", agent.state)
             assert agent.status()["pinning"] == {"mode": "first-sight", "untrusted": ["echo"]}
             await read_turn(stub.Generate(echo.request("and serves", max_tokens=3)))
             told = await asyncio.to_thread(agent.command_line, "backends", "trust", "echo", "--state", agent.state)
