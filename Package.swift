@@ -173,7 +173,7 @@ var targets: [Target] = [
     library(
         "InferenceService", in: "Services",
         [
-            "BackendIPC", "BackendSupervisor", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
+            "BackendIPC", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
             "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "StrictJSON",
             "WireFormat",
             protobuf,

@@ -339,6 +339,7 @@ package final class HostAgent {
     /// backends and closes every connection. Calls that its owner has paused are not waited for.
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
+        inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
         health.end()
         access.stop()
@@ -356,6 +357,8 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
+        // Who comes back comes to the successor.
+        inference.endResumption()
         async let bridgeEnd: Void = endBridge(graceMilliseconds) {
             await $0.handOver(graceMilliseconds: graceMilliseconds)
         }

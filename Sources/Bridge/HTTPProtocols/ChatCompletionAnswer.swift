@@ -59,7 +59,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
             isComplete = true
             self.usage = usage
             return streams && includesUsage ? [envelope([], usage: JSONOutput(usage))] : []
-        case .queued, .paused, .resumed, nil: return []
+        case .queued, .paused, .resumed, .resumable, nil: return []
         }
     }
 

@@ -155,7 +155,7 @@ extension Exchange {
                 case .event(let event):
                     text += try answer.receive(event)
                     switch event.event {
-                    case .queued, .paused, .resumed: continue
+                    case .queued, .paused, .resumed, .resumable: continue
                     default: break
                     }
                 case .comment(let comment): text += comment

@@ -116,6 +116,7 @@ struct ChatCommand: AsyncParsableCommand, HandlesSignals {
         var request = Hearth_V1_GenerateRequest()
         request.model = model
         request.wantsQueueEvents = true
+        request.resumableFor.seconds = AnswerResumption.seconds
         if let maxTokens { request.stopping.maxTokens = maxTokens }
         if let temperature { request.sampling.temperature = temperature }
         if let seed { request.sampling.seed = seed }

@@ -15,6 +15,8 @@ actor ChatSession {
     private let printsEvents: Bool
     private(set) var host: ConsumerOptions.Host?
     private var stream: Stream?
+    /// The call that goes on with a turn whose stream was lost.
+    private var resumption: BidirectionalCall<Hearth_V1_ResumeRequest, Hearth_V1_ChatEvent>?
     var conversation: Conversation
     private var input: PromptInput?
     private var isAsking = false
@@ -76,6 +78,11 @@ actor ChatSession {
     func interrupt(isSignal: Bool = false) async -> Bool {
         if isSignal, let input, await input.takeInterrupt() { return true }
         interrupts += 1
+        if isAsking, let resumption {
+            // The turn is resumed once more, to be cancelled.
+            await resumption.cancel()
+            return interrupts == 1 || input != nil
+        }
         guard isAsking, let stream else { return input != nil }
         guard interrupts == 1 else {
             await stream.cancel()
@@ -98,12 +105,11 @@ actor ChatSession {
             let isFresh = stream == nil
             do {
                 let stream = try await send(question)
-                for try await event in stream.responses {
-                    try turn.take(event)
-                    if turn.isOver { break }
-                }
-                guard turn.isOver else {
-                    throw Status(.dataLoss, "the stream ended without usage: the answer is incomplete")
+                do {
+                    try await Self.read(stream.responses, &turn)
+                } catch {
+                    self.stream = nil
+                    try await resume(&turn, after: error)
                 }
             } catch {
                 turn.abandon()
@@ -124,6 +130,62 @@ actor ChatSession {
                         + " no longer seen by the model; /save FILE keeps all of it")
             }
             return turn.reason == .cancelled
+        }
+    }
+
+    private static func read(_ events: MessageStream<Hearth_V1_ChatEvent>, _ turn: inout ChatTurn) async throws {
+        for try await event in events {
+            try turn.take(event)
+            if turn.isOver { return }
+        }
+        throw Status(.dataLoss, "the stream ended without usage: the answer is incomplete")
+    }
+
+    /// Goes on with a turn whose call has ended with an error before it, as often as the connection is lost. Throws the error
+    /// where that does not help.
+    private func resume(_ turn: inout ChatTurn, after error: any Error) async throws {
+        var (error, attempts, isCancelled) = (error, AnswerResumption(), false)
+        defer { resumption = nil }
+        while true {
+            let wasOpen = await host?.client.isOpen ?? false
+            let isToCancel = resumption != nil && interrupts == 1 && !isCancelled
+            guard let token = turn.resumeToken,
+                isToCancel
+                    || attempts.mayHelp(
+                        isLoss: Status(describing: error).code == .unavailable, isOpen: wasOpen, at: .now)
+            else { throw error }
+            if !wasOpen { ChatNotes.write("the connection was lost; the answer goes on once there is another one") }
+            try await connect(&attempts, after: error)
+            guard let host else { throw error }
+            let call = await host.client.bidirectional(
+                "/hearth.v1.Inference/Resume", requests: Hearth_V1_ResumeRequest.self,
+                answers: Hearth_V1_ChatEvent.self, options: host.options)
+            resumption = call
+            let seq = turn.lastSeq
+            isCancelled = interrupts > 0
+            do {
+                try await call.send(
+                    .with { ($0.resumeToken, $0.after, $0.cancel) = (token, seq, isCancelled) })
+                await call.endSending()
+                return try await Self.read(call.responses, &turn)
+            } catch let failure {
+                error = failure
+            }
+            if turn.lastSeq > seq { attempts.progressed() }
+        }
+    }
+
+    /// Connects as soon as that is possible; throws the loss when it was not for too long.
+    private func connect(_ attempts: inout AnswerResumption, after loss: any Error) async throws {
+        while true {
+            do {
+                return try await connect()
+            } catch {
+                guard interrupts == 0, let pause = attempts.pause(isLocal: consumer.isLocal, at: .now) else {
+                    throw loss
+                }
+                try await Task.sleep(for: pause)
+            }
         }
     }
 

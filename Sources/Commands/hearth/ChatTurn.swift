@@ -16,6 +16,10 @@ struct ChatTurn {
     private(set) var isOver = false
     /// Whether an event of the turn has come.
     private(set) var hasBegun = false
+    /// With what the turn is resumed where its call ends before it; nil: the host resumes nothing.
+    private(set) var resumeToken: String?
+    /// The last event that has come; 0: none.
+    private(set) var lastSeq: UInt64 = 0
     private let choices: UInt32
     private let showsStats: Bool
     /// Whether each event is printed, in place of the answer.
@@ -46,6 +50,12 @@ struct ChatTurn {
 
     mutating func take(_ event: Hearth_V1_ChatEvent) throws {
         hasBegun = true
+        lastSeq = event.seq
+        // It is a secret, and of no use to others.
+        if case .resumable(let resumable) = event.event {
+            resumeToken = resumable.resumeToken
+            return
+        }
         if printsEvents {
             if case .finished(let finished) = event.event { reason = finished.reason }
             if case .usage = event.event { isOver = true }
@@ -78,7 +88,7 @@ struct ChatTurn {
             isOver = true
         case .paused(let paused): ChatNotes.write("paused: \(paused.message)")
         case .resumed: ChatNotes.write("it goes on")
-        case .queued, .accepted, nil: break
+        case .queued, .accepted, .resumable, nil: break
         }
     }
 

@@ -51,6 +51,9 @@ struct ConsumerOptions: ParsableArguments {
         return Host(client: client, options: options)
     }
 
+    /// Whether the host is this machine.
+    var isLocal: Bool { (try? target().address.isLocal) ?? false }
+
     private func target() throws -> ConnectionString {
         guard to.hasPrefix(ConnectionString.scheme) else {
             do throws(SocketAddressError) {

@@ -374,6 +374,18 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
     set {request = .cancel(newValue)}
   }
 
+  /// Of a turn that can be resumed, the `ChatEvent.seq` of the last event that the consumer needs no more: the running
+  /// turn's, or else the last one's. The host lets go of the events up to it, and with `Usage` of the whole turn. Never
+  /// needed: without it the oldest events that were sent are let go once there is no room for them. A `generate`
+  /// acknowledges the whole turn before it. Ignored for other turns; OUT_OF_RANGE for an event that was not sent.
+  package var acknowledge: UInt64 {
+    get {
+      if case .acknowledge(let v)? = request {return v}
+      return 0
+    }
+    set {request = .acknowledge(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Request: Equatable, Sendable {
@@ -381,6 +393,11 @@ package nonisolated struct Hearth_V1_ChatRequest: Sendable {
     case generate(Hearth_V1_GenerateRequest)
     /// Ends the running turn; a cancel that arrives when no turn runs is ignored.
     case cancel(Hearth_V1_Cancel)
+    /// Of a turn that can be resumed, the `ChatEvent.seq` of the last event that the consumer needs no more: the running
+    /// turn's, or else the last one's. The host lets go of the events up to it, and with `Usage` of the whole turn. Never
+    /// needed: without it the oldest events that were sent are let go once there is no room for them. A `generate`
+    /// acknowledges the whole turn before it. Ignored for other turns; OUT_OF_RANGE for an event that was not sent.
+    case acknowledge(UInt64)
 
   }
 
@@ -538,6 +555,19 @@ package nonisolated struct Hearth_V1_GenerateRequest: @unchecked Sendable {
     get {_storage._wantsQueueEvents}
     set {_uniqueStorage()._wantsQueueEvents = newValue}
   }
+
+  /// How long the turn waits for its consumer to come back (`Resume`) each time that its call ends before the turn does,
+  /// whatever ends the call, and for how long after its end it can still be resumed; at most 10 minutes. The first event
+  /// is `Resumable` then, and comes at once. Meanwhile it is computed as far ahead as the host keeps events. Absent or
+  /// zero: the end of the call ends the turn. Only `Chat` and `Generate` read it.
+  package var resumableFor: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._resumableFor ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._resumableFor = newValue}
+  }
+  /// Returns true if `resumableFor` has been explicitly set.
+  package var hasResumableFor: Bool {_storage._resumableFor != nil}
+  /// Clears the value of `resumableFor`. Subsequent reads from it will return its default value.
+  package mutating func clearResumableFor() {_uniqueStorage()._resumableFor = nil}
 
   /// The adapters of the model that the completion is computed with. Absent: those that the model's owner applies by
   /// default. Present and empty: none. Needs the capability "adapters" where it names one.
@@ -1256,12 +1286,33 @@ package nonisolated struct Hearth_V1_Cancel: Sendable {
   package init() {}
 }
 
-/// One event of a turn. In each turn, in this order: `Queued` any number of times where the request asks for it,
-/// `Accepted` once, `Delta` any number of times, `Finished` once, `Usage` once and last. A turn without `Usage` is
-/// incomplete, whatever else was received. A
-/// turn that is cancelled while it waits has no `Accepted`. With several choices (`GenerateRequest.choices`), `Delta` and
-/// `Finished` come for each of them, in that order, and those of different choices in any order; one that fails ends the
-/// call with its status.
+/// Goes on with a turn.
+package nonisolated struct Hearth_V1_ResumeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// `Resumable.resume_token` of the turn. Required.
+  package var resumeToken: String = String()
+
+  /// `ChatEvent.seq` of the last event that the consumer has; 0: none, from the start. The events up to it are let go. If
+  /// it is that of `Usage`, the call ends OK without an event, and the turn is forgotten.
+  package var after: UInt64 = 0
+
+  /// Cancel the turn, as `Cancel` does: what was computed comes, and `Finished` with CANCELLED and `Usage`. To end the
+  /// call alone cancels nothing.
+  package var cancel: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// One event of a turn. In each turn, in this order: `Resumable` once and `Queued` any number of times, where the request
+/// asks for them, `Accepted` once, `Delta` any number of times, `Finished` once, `Usage` once and last. A turn without
+/// `Usage` is incomplete, whatever else was received. A turn that is cancelled while it waits has no `Accepted`. With
+/// several choices (`GenerateRequest.choices`), `Delta` and `Finished` come for each of them, in that order, and those of
+/// different choices in any order; one that fails ends the call with its status.
 package nonisolated struct Hearth_V1_ChatEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1336,6 +1387,15 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     set {event = .resumed(newValue)}
   }
 
+  /// The turn can be resumed, as its request asked (`GenerateRequest.resumable_for`); its first event.
+  package var resumable: Hearth_V1_Resumable {
+    get {
+      if case .resumable(let v)? = event {return v}
+      return Hearth_V1_Resumable()
+    }
+    set {event = .resumable(newValue)}
+  }
+
   /// Which choice a `Delta` or `Finished` belongs to, from 0.
   package var choice: UInt32 = 0
 
@@ -1357,6 +1417,8 @@ package nonisolated struct Hearth_V1_ChatEvent: Sendable {
     case paused(Hearth_V1_Paused)
     /// The turn goes on.
     case resumed(Hearth_V1_Resumed)
+    /// The turn can be resumed, as its request asked (`GenerateRequest.resumable_for`); its first event.
+    case resumable(Hearth_V1_Resumable)
 
   }
 
@@ -1388,6 +1450,33 @@ package nonisolated struct Hearth_V1_Resumed: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+/// The turn can be resumed.
+package nonisolated struct Hearth_V1_Resumable: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// For `Resume`: at most 128 bytes of ASCII. Keep it secret. It is of use only to the key or the certificate that began
+  /// the turn; of a caller with neither, it alone is the right to the turn.
+  package var resumeToken: String = String()
+
+  /// How long the turn waits for its consumer.
+  package var resumableFor: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_resumableFor ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_resumableFor = newValue}
+  }
+  /// Returns true if `resumableFor` has been explicitly set.
+  package var hasResumableFor: Bool {self._resumableFor != nil}
+  /// Clears the value of `resumableFor`. Subsequent reads from it will return its default value.
+  package mutating func clearResumableFor() {self._resumableFor = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _resumableFor: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 /// A backend has taken the request.
@@ -2215,7 +2304,7 @@ nonisolated extension Hearth_V1_ModelState: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChatRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generate\0\u{1}cancel\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generate\0\u{1}cancel\0\u{1}acknowledge\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2249,6 +2338,14 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
           self.request = .cancel(v)
         }
       }()
+      case 3: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.request != nil {try decoder.handleConflictingOneOf()}
+          self.request = .acknowledge(v)
+        }
+      }()
       default: break
       }
     }
@@ -2268,6 +2365,10 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
       guard case .cancel(let v)? = self.request else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     }()
+    case .acknowledge?: try {
+      guard case .acknowledge(let v)? = self.request else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -2282,7 +2383,7 @@ nonisolated extension Hearth_V1_ChatRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GenerateRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{1}choices\0\u{3}wants_queue_events\0\u{2}\u{1a}adapters\0\u{4}<backend_options\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}model\0\u{1}messages\0\u{1}text\0\u{3}token_ids\0\u{1}sampling\0\u{1}stopping\0\u{1}output\0\u{3}max_queue_time\0\u{3}keep_alive\0\u{1}format\0\u{1}tools\0\u{1}choices\0\u{3}wants_queue_events\0\u{3}resumable_for\0\u{2}\u{19}adapters\0\u{4}<backend_options\0")
 
   fileprivate class _StorageClass {
     var _requestID: String = String()
@@ -2297,6 +2398,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
     var _tools: Hearth_V1_ToolUse? = nil
     var _choices: UInt32? = nil
     var _wantsQueueEvents: Bool = false
+    var _resumableFor: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _adapters: Hearth_V1_Adapters? = nil
     var _backendOptions: Dictionary<String,String> = [:]
 
@@ -2321,6 +2423,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       _tools = source._tools
       _choices = source._choices
       _wantsQueueEvents = source._wantsQueueEvents
+      _resumableFor = source._resumableFor
       _adapters = source._adapters
       _backendOptions = source._backendOptions
     }
@@ -2386,6 +2489,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tools) }()
         case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._choices) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._wantsQueueEvents) }()
+        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._resumableFor) }()
         case 40: try { try decoder.decodeSingularMessageField(value: &_storage._adapters) }()
         case 100: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &_storage._backendOptions) }()
         default: break
@@ -2448,6 +2552,9 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
       if _storage._wantsQueueEvents != false {
         try visitor.visitSingularBoolField(value: _storage._wantsQueueEvents, fieldNumber: 14)
       }
+      try { if let v = _storage._resumableFor {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+      } }()
       try { if let v = _storage._adapters {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
       } }()
@@ -2475,6 +2582,7 @@ nonisolated extension Hearth_V1_GenerateRequest: SwiftProtobuf.Message, SwiftPro
         if _storage._tools != rhs_storage._tools {return false}
         if _storage._choices != rhs_storage._choices {return false}
         if _storage._wantsQueueEvents != rhs_storage._wantsQueueEvents {return false}
+        if _storage._resumableFor != rhs_storage._resumableFor {return false}
         if _storage._adapters != rhs_storage._adapters {return false}
         if _storage._backendOptions != rhs_storage._backendOptions {return false}
         return true
@@ -3431,9 +3539,49 @@ nonisolated extension Hearth_V1_Cancel: SwiftProtobuf.Message, SwiftProtobuf._Me
   }
 }
 
+nonisolated extension Hearth_V1_ResumeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResumeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}resume_token\0\u{1}after\0\u{1}cancel\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.resumeToken) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.after) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.cancel) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.resumeToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.resumeToken, fieldNumber: 1)
+    }
+    if self.after != 0 {
+      try visitor.visitSingularUInt64Field(value: self.after, fieldNumber: 2)
+    }
+    if self.cancel != false {
+      try visitor.visitSingularBoolField(value: self.cancel, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_ResumeRequest, rhs: Hearth_V1_ResumeRequest) -> Bool {
+    if lhs.resumeToken != rhs.resumeToken {return false}
+    if lhs.after != rhs.after {return false}
+    if lhs.cancel != rhs.cancel {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ChatEvent"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0\u{1}choice\0\u{1}paused\0\u{1}resumed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seq\0\u{1}queued\0\u{1}accepted\0\u{1}delta\0\u{1}finished\0\u{1}usage\0\u{1}choice\0\u{1}paused\0\u{1}resumed\0\u{1}resumable\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3534,6 +3682,19 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
           self.event = .resumed(v)
         }
       }()
+      case 10: try {
+        var v: Hearth_V1_Resumable?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .resumable(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .resumable(v)
+        }
+      }()
       default: break
       }
     }
@@ -3581,6 +3742,10 @@ nonisolated extension Hearth_V1_ChatEvent: SwiftProtobuf.Message, SwiftProtobuf.
     case .resumed?: try {
       guard case .resumed(let v)? = self.event else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
+    case .resumable?: try {
+      guard case .resumable(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     }()
     default: break
     }
@@ -3645,6 +3810,45 @@ nonisolated extension Hearth_V1_Resumed: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 
   package static func ==(lhs: Hearth_V1_Resumed, rhs: Hearth_V1_Resumed) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_V1_Resumable: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Resumable"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}resume_token\0\u{3}resumable_for\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.resumeToken) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._resumableFor) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.resumeToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.resumeToken, fieldNumber: 1)
+    }
+    try { if let v = self._resumableFor {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_V1_Resumable, rhs: Hearth_V1_Resumable) -> Bool {
+    if lhs.resumeToken != rhs.resumeToken {return false}
+    if lhs._resumableFor != rhs._resumableFor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

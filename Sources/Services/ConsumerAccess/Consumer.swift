@@ -9,7 +9,11 @@ package final class Consumer: Caller {
     package private(set) var key: AccessKey
     package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
-    /// Of turns with several choices all but one each: they count as calls too.
+    /// Those of them that do not count, because they go on with what counts already.
+    private var uncounted: Set<ObjectIdentifier> = []
+    /// Turns that may go on when the call that began them has ended, each with what ends it.
+    private var resumable: [ObjectIdentifier: @IOLoop () -> Void] = [:]
+    /// Of turns with several choices all but one each, and turns whose call has ended: they count as calls too.
     private var furtherChoices = 0
     private var budget: TokenBudget?
     private let rests: @IOLoop (Consumer) -> Void
@@ -24,25 +28,45 @@ package final class Consumer: Caller {
         budget = key.limits.tokensPerMinute.map(TokenBudget.init)
     }
 
-    package var openCalls: Int { calls.count }
+    /// Whether it has nothing open.
+    var isIdle: Bool { calls.isEmpty && resumable.isEmpty }
 
     var hasBudget: Bool { budget != nil }
 
     /// Whether no tokens count against the current minute.
     var hasUsedNothing: Bool { budget?.isUnused(at: Self.second) ?? true }
 
-    /// Throws RESOURCE_EXHAUSTED when as many calls are open as the key allows.
-    func begin(_ call: ServerCall) throws(Status) {
-        if let most = key.limits.streams, calls.count + furtherChoices >= Int(most) {
+    private var counted: Int { calls.count - uncounted.count + furtherChoices }
+
+    /// Throws RESOURCE_EXHAUSTED when as many calls are open as the key allows. `resumes`: the call goes on with what another
+    /// one began, whose connection may be lost without anybody knowing it yet; this must not keep it out.
+    func begin(_ call: ServerCall, resumes: Bool) throws(Status) {
+        if resumes {
+            uncounted.insert(ObjectIdentifier(call))
+        } else if let most = key.limits.streams, counted >= Int(most) {
             throw tooManyCalls("allows \(most) calls at once, and they are open; end one of them first")
         }
         calls[ObjectIdentifier(call)] = call
     }
 
+    /// A turn begins that may go on when its call has ended. `end` is called if the key is revoked.
+    package func begin(resumable turn: AnyObject, end: @escaping @IOLoop () -> Void) {
+        resumable[ObjectIdentifier(turn)] = end
+    }
+
+    /// The call of such a turn has ended, and the turn counts in its place.
+    package func goesOnWithoutCall() { furtherChoices += 1 }
+
+    /// Such a turn has ended. `withoutCall`: it counted itself.
+    package func end(resumable turn: AnyObject, withoutCall: Bool) {
+        if withoutCall { furtherChoices -= 1 }
+        if resumable.removeValue(forKey: ObjectIdentifier(turn)) != nil, isIdle { rests(self) }
+    }
+
     /// A turn of so many choices begins on an open call. Throws RESOURCE_EXHAUSTED when that is more than the key allows
     /// calls at once.
     package func begin(choices: Int) throws(Status) {
-        if choices > 1, let most = key.limits.streams, calls.count + furtherChoices + choices - 1 > Int(most) {
+        if choices > 1, let most = key.limits.streams, counted + choices - 1 > Int(most) {
             throw tooManyCalls(
                 "allows \(most) calls at once, and each of the \(choices) choices counts as one; ask for fewer, or end "
                     + "other calls first")
@@ -60,7 +84,8 @@ package final class Consumer: Caller {
     }
 
     package func callEnded(_ call: ServerCall) {
-        guard calls.removeValue(forKey: ObjectIdentifier(call)) != nil, calls.isEmpty else { return }
+        uncounted.remove(ObjectIdentifier(call))
+        guard calls.removeValue(forKey: ObjectIdentifier(call)) != nil, isIdle else { return }
         rests(self)
     }
 
@@ -74,13 +99,15 @@ package final class Consumer: Caller {
         if budget == nil { budget = TokenBudget(perMinute: perMinute) } else { budget?.perMinute = perMinute }
     }
 
-    /// Ends at most `callsMax` calls, because the key is gone. Returns how many.
+    /// Ends at most `callsMax` calls, and as much that goes on without one, because the key is gone. Returns how many.
     func revoke(callsMax: Int) -> Int {
         let status = Status(
             .unauthenticated, "the key '\(key.name)' was revoked: ask the host's owner for another one")
         let ended = Array(calls.values.prefix(callsMax))
         for call in ended { call.abort(status) }
-        return ended.count
+        let left = Array(resumable.values.prefix(callsMax))
+        for end in left { end() }
+        return ended.count + left.count
     }
 }
 

@@ -47,7 +47,7 @@ package final class ConsumerRegister {
         consumer.isBeingForgotten = true
         IOLoop.schedule(afterMilliseconds: Self.restMilliseconds) { [weak self] in
             consumer.isBeingForgotten = false
-            guard consumer.openCalls == 0 else { return }
+            guard consumer.isIdle else { return }
             if consumer.hasUsedNothing { self?.forget(consumer) } else { self?.rests(consumer) }
         }
     }
@@ -66,7 +66,7 @@ extension ConsumerRegister: UnfinishedWork {
             used += 1
             if let consumer = consumers[digest] {
                 used += tell(consumer, digest, steps: steps - used)
-                if book.key(digest) == nil, consumer.openCalls > 0 { continue }
+                if book.key(digest) == nil, !consumer.isIdle { continue }
             }
             changes.removeLast()
         }
@@ -82,7 +82,7 @@ extension ConsumerRegister: UnfinishedWork {
             return 0
         }
         let ended = consumer.revoke(callsMax: max(steps / Self.stepsPerRevokedCall, 1))
-        if consumer.openCalls == 0 { forget(consumer) }
+        if consumer.isIdle { forget(consumer) }
         return ended * Self.stepsPerRevokedCall
     }
 

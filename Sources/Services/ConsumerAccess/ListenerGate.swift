@@ -45,7 +45,7 @@ package final class ListenerGate: CallGate {
         }
         let consumer = try register.consumer(secret)
         try AccessRefusal.check(consumer.key, isOwners: isOwners)
-        try consumer.begin(call)
+        try consumer.begin(call, resumes: call.path == "/hearth.v1.Inference/Resume")
         return consumer
     }
 }

@@ -90,6 +90,42 @@ struct EventRing {
         }
     }
 
+    /// The bytes of the kept events up to this one. Takes time proportional to their number.
+    func byteCount(through seq: UInt64) -> Int {
+        guard seq > releasedSeq, seq <= lastSeq else { return 0 }
+        return memory.withUnsafeBytes { offset(behind: seq, in: $0) } &- head
+    }
+
+    /// As the other `read`, for a reader that knows how many bytes the kept events up to `seq` have: it takes no time to
+    /// find its place behind many of them.
+    func read(
+        after seq: UInt64, keptBytes: Int, byteCount: Int, _ body: (UnsafeRawBufferPointer) -> Void
+    ) -> UInt64 {
+        guard seq < lastSeq, byteCount > 0 else { return seq }
+        return memory.withUnsafeBytes { memory in
+            let start = head &+ keptBytes
+            var (end, last) = (tail, lastSeq)
+            if tail &- start > byteCount { (end, last) = piece(from: start, behind: seq, byteCount, in: memory) }
+            body(UnsafeRawBufferPointer(rebasing: memory[start..<end]))
+            return last
+        }
+    }
+
+    /// Releases the oldest events, none behind `seq`, until the kept ones are within both bounds.
+    mutating func releaseOldest(through seq: UInt64, toBytes bytes: Int, events: Int) {
+        var (offset, released) = (head, releasedSeq)
+        memory.withUnsafeBytes { memory in
+            while released < min(seq, lastSeq), tail &- offset > bytes || Int(lastSeq &- released) > events {
+                offset = end(ofEventAt: offset, in: memory)
+                released &+= 1
+            }
+        }
+        guard released > releasedSeq else { return }
+        guard released < lastSeq else { return release(through: released) }
+        head = offset
+        releasedSeq = released
+    }
+
     /// The offset of the event after `seq`.
     private func offset(behind seq: UInt64, in memory: UnsafeRawBufferPointer) -> Int {
         var offset = head

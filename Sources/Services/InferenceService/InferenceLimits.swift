@@ -26,6 +26,28 @@ package struct InferenceLimits: LimitGroup {
     @Limit(
         "Events of a turn that its consumer has not read; above it the turn ends RESOURCE_EXHAUSTED.", counted: true)
     package var turnEventsMax = 4_096
+    /// A consumer that comes back may have lost everything that was on its way to it.
+    @Limit("Events of a turn that can be resumed; its backend computes ahead of an absent consumer up to half of them.")
+    package var resumableEventsMax = 32_768
+    @Limit("resumable_for; a longer one is an INVALID_ARGUMENT.")
+    package var resumableMillisecondsMax: UInt64 = 600_000
+    @Limit(
+        "Turns that can be resumed; above it those that were sent whole are forgotten, else the next one ends RESOURCE_EXHAUSTED.",
+        counted: true)
+    package var resumableTurnsMax = 1_024
+    @Limit("Turns of one caller that can be resumed, bounded as resumableTurnsMax bounds them all.", counted: true)
+    package var resumableTurnsOfCallerMax = 256
+    /// What they compute ahead is bounded by their credit.
+    @Limit(
+        "Bytes kept of turns that can be resumed; above it the next one ends RESOURCE_EXHAUSTED, and absent consumers' stand still.",
+        counted: true)
+    package var resumableBytesMax = 256 << 20
+    @Limit(
+        "Bytes kept of one caller's turns that can be resumed, bounded as resumableBytesMax bounds them all.",
+        counted: true)
+    package var resumableBytesOfCallerMax = 64 << 20
+    @Limit("resume_token; a longer one is an INVALID_ARGUMENT.")
+    package var resumeTokenBytesMax = 128
     /// The other turn waits for its sequence. A consumer's library may report nothing before half of its window was
     /// read, and 64 KiB are common.
     @Limit("A turn that stays unread this long while another waits ends RESOURCE_EXHAUSTED.", counted: true)

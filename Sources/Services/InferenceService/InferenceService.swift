@@ -31,10 +31,14 @@ package final class InferenceService: Service {
     private var queues: [String: ModelQueue] = [:]
     private var requestsNamed: UInt64 = 0
     private let cacheScopes = CacheScopes()
+    var resumables: Resumables
+    /// Whether nobody can come back to a turn any more.
+    var endsResumption = false
 
     package init(supervisor: Supervisor, limits: InferenceLimits) {
         self.supervisor = supervisor
         self.limits = limits
+        resumables = Resumables(limits)
         supervisor.onAvailable = { [weak self] model in self?.queues[model]?.advance() }
     }
 
@@ -42,6 +46,7 @@ package final class InferenceService: Service {
         switch name {
         case "Chat": Method { call in RequestHandler(.chat, call, self) }
         case "Generate": Method { call in RequestHandler(.generate, call, self) }
+        case "Resume": Method { call in RequestHandler(.resume, call, self) }
         case "CountTokens": Method { call in RequestHandler(.countTokens, call, self) }
         case "Tokenize": Method { call in RequestHandler(.tokenize, call, self) }
         case "Detokenize": Method { call in RequestHandler(.detokenize, call, self) }
@@ -102,6 +107,9 @@ extension InferenceService {
         var claim = try claim(of: call, consumer)
         claim.sequences = request.choiceCount
         claim.wantsPlace = request.wantsQueueEvents
+        if request.resumableMilliseconds != nil {
+            try makeRoom(forResumableOf: call.callerID, byteCount: encoded.count)
+        }
         try consumer?.begin(choices: request.choiceCount)
         return Turn(request, encoded: encoded, model: model.id, claim: claim, call: call, service: self, ended: ended)
     }
@@ -131,6 +139,7 @@ extension InferenceService {
 
     func admit(_ turn: Turn) {
         queue(of: turn.model).admit(turn)
+        turn.tellOfToken()
     }
 
     /// The process of a running turn was lost, and another one goes on with it.

@@ -15,6 +15,8 @@ final class RequestHandler: CallHandler {
     private let reading: RequestReading
     private var order: RequestOrder
     private var turn: Turn?
+    /// The last turn that can be resumed, to be acknowledged.
+    private weak var lastTurn: Turn?
     private var embedding: EmbeddingTurn?
 
     init(_ method: RequestOrder.Method, _ call: ServerCall, _ service: InferenceService) {
@@ -32,6 +34,7 @@ final class RequestHandler: CallHandler {
         let scan: RequestScan =
             switch order.method {
             case .chat: .chat(byteCount: message.count, limits: service.limits)
+            case .resume: .resume(byteCount: message.count, limits: service.limits)
             case .embed: .embedding(.embed, byteCount: message.count, limits: service.limits)
             case .rerank: .embedding(.rerank, byteCount: message.count, limits: service.limits)
             default: .generate(byteCount: message.count, limits: service.limits)
@@ -47,11 +50,16 @@ final class RequestHandler: CallHandler {
         case .success(.embedding(let request, let encoded)):
             let action = order.requestCame()
             if action == .answer { answer(request, encoded) } else { perform(action) }
+        case .success(.resume(let request)):
+            let action = order.requestCame()
+            if action == .answer { resume(request) } else { perform(action) }
         case .success(.cancel): perform(order.cancelCame())
+        case .success(.acknowledge(let seq)): acknowledge(seq)
         case .success(.nothing):
             perform(
                 order.refuse(
-                    RequestValidation.invalid("request", "holds neither generate nor cancel; send one of them")))
+                    RequestValidation.invalid(
+                        "request", "holds none of generate, cancel and acknowledge; send one of them")))
         case .failure(let status): perform(order.refuse(status))
         }
     }
@@ -62,6 +70,9 @@ final class RequestHandler: CallHandler {
                 try service.ask(order.method, request, encoded, call) { [weak self] result in self?.answered(result) }
             } else {
                 let turn = try service.turn(for: request, encoded, on: call) { [weak self] in self?.turnEnded($0) }
+                // Who asks for the next one has the last one.
+                try? lastTurn?.acknowledge()
+                if request.resumableMilliseconds != nil { lastTurn = turn }
                 self.turn = turn
                 service.admit(turn)
             }
@@ -79,6 +90,23 @@ final class RequestHandler: CallHandler {
             service.admit(embedding)
         } catch {
             perform(order.refuse(error))
+        }
+    }
+
+    private func resume(_ request: ResumeRequest) {
+        do throws(Status) {
+            let turn = try service.resume(request, on: call) { [weak self] in self?.turnEnded($0) }
+            if !order.isOver { self.turn = turn }
+        } catch {
+            perform(order.refuse(error))
+        }
+    }
+
+    private func acknowledge(_ seq: UInt64) {
+        do throws(TurnReader.Refusal) {
+            try (turn ?? lastTurn)?.acknowledge(seq)
+        } catch {
+            perform(order.refuse(StatusMapping.status(of: error)))
         }
     }
 
@@ -129,7 +157,8 @@ final class RequestHandler: CallHandler {
 
     func cancelled(_ status: Status) {
         order.gone()
-        drop()
+        // Whose key was revoked does not come back.
+        drop(mayReturn: status.code != .unauthenticated)
     }
 
     private func perform(_ action: RequestOrder.Action) {
@@ -142,13 +171,14 @@ final class RequestHandler: CallHandler {
         }
     }
 
-    /// Ends everything that was begun for the call, because nothing of it is wanted any more.
-    private func drop() {
+    /// Ends everything that was begun for the call, because nothing of it is wanted any more. `mayReturn`: the consumer may
+    /// come back for a turn that can be resumed.
+    private func drop(mayReturn: Bool = false) {
         reading.stop()
         let (turn, embedding) = (turn, embedding)
         self.turn = nil
         self.embedding = nil
-        turn?.abandon()
+        if mayReturn { turn?.isLeft() } else { turn?.abandon() }
         embedding?.abandon()
     }
 }

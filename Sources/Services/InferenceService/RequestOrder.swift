@@ -12,12 +12,12 @@ struct RequestOrder {
         /// One answer after the other.
         case chat
         /// One request and one answer.
-        case generate, countTokens, tokenize, detokenize, applyTemplate, embed, rerank
+        case generate, resume, countTokens, tokenize, detokenize, applyTemplate, embed, rerank
 
         /// What it asks a backend about the prompt; nil: it asks for something else.
         var question: PromptQuestion? {
             switch self {
-            case .chat, .generate, .embed, .rerank: nil
+            case .chat, .generate, .resume, .embed, .rerank: nil
             case .countTokens: .count
             case .tokenize: .tokens
             case .detokenize, .applyTemplate: .text

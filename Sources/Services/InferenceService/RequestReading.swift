@@ -10,7 +10,9 @@ final class RequestReading: UnfinishedWork {
         case generate(TurnRequest, encoded: [UInt8])
         case embedding(EmbeddingRequest, encoded: [UInt8])
         case cancel
-        /// A `ChatRequest` that holds neither.
+        case acknowledge(UInt64)
+        case resume(ResumeRequest)
+        /// A `ChatRequest` that holds none of these.
         case nothing
     }
 
@@ -127,6 +129,8 @@ final class RequestReading: UnfinishedWork {
     ) -> Arrival {
         switch outcome {
         case .cancel: return .cancel
+        case .acknowledge(let seq): return .acknowledge(seq)
+        case .resume(let request): return .resume(request)
         case .nothing: return .nothing
         case .embedding(let request): return .embedding(request, encoded: Array(bytes))
         case .generate(var request):

@@ -16,7 +16,10 @@ struct RequestScan {
         case generate(TurnRequest)
         case embedding(EmbeddingRequest)
         case cancel
-        /// A `ChatRequest` that holds neither.
+        /// Events up to this one are not needed any more.
+        case acknowledge(UInt64)
+        case resume(ResumeRequest)
+        /// A `ChatRequest` that holds none of these.
         case nothing
     }
 
@@ -32,11 +35,12 @@ struct RequestScan {
     }
 
     enum Part: Equatable {
-        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive, adapters
+        case chat, generate, messages, message, tokenIDs, sampling, stopping, output, queueTime, keepAlive
+        case resumableFor, adapters
         case adapter
         case option
         case sequenceBreakers, logitBias
-        case embed, input, rerank
+        case embed, input, rerank, resume
         case messagePart, media, messageCall, tools, tool
         /// A text that is one JSON object; `field` as in the next.
         case json(field: Int)
@@ -56,6 +60,9 @@ struct RequestScan {
     private var embedding: EmbeddingRequest?
     var conversation = ConversationScan()
     private var isCancel = false
+    private var acknowledged: UInt64?
+    /// Nil for a request of another kind.
+    private var resume: ResumeRequest?
     /// The ranges of the pieces of the `GenerateRequest`.
     private var pieces: [Range<Int>] = []
 
@@ -80,6 +87,13 @@ struct RequestScan {
             }
         var scan = RequestScan(name, Place(part: part, end: byteCount), limits)
         scan.embedding = EmbeddingRequest(task)
+        return scan
+    }
+
+    /// A scan of a `ResumeRequest` with so many bytes.
+    static func resume(byteCount: Int, limits: InferenceLimits) -> RequestScan {
+        var scan = RequestScan("ResumeRequest", Place(part: .resume, end: byteCount), limits)
+        scan.resume = ResumeRequest()
         return scan
     }
 
@@ -114,6 +128,8 @@ struct RequestScan {
             throw refused ?? .undecodable(name, because: error)
         }
         if isCancel { return .cancel }
+        if let acknowledged { return .acknowledge(acknowledged) }
+        if let resume { return .resume(resume) }
         if var embedding {
             embedding.keepAlive = request.keepAlive
             embedding.messageContents = request.messageContents
@@ -191,6 +207,14 @@ extension RequestScan {
         case (.tokenIDs, 1, .varint):
             _ = try reader.uint32()
             try countTokenIDs(1)
+        case (.chat, 3, .varint):
+            // Of several members of a oneof the last one counts.
+            isCancel = false
+            pieces = []
+            request = TurnRequest()
+            acknowledged = try reader.varint()
+        case (.resume, 2, .varint): resume?.after = try reader.varint()
+        case (.resume, 3, .varint): resume?.isCancel = try reader.bool()
         case (.generate, 13, .varint): request.choices = try reader.uint32()
         case (.generate, 14, .varint): request.wantsQueueEvents = try reader.bool()
         case (.sampling, 8, .varint): request.sampling.seed = try reader.varint()
@@ -221,6 +245,9 @@ extension RequestScan {
         case (.queueTime, 2, .varint): request.queueTime?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         case (.keepAlive, 1, .varint): request.keepAlive?.seconds = Int64(bitPattern: try reader.varint())
         case (.keepAlive, 2, .varint): request.keepAlive?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
+        case (.resumableFor, 1, .varint): request.resumableFor?.seconds = Int64(bitPattern: try reader.varint())
+        case (.resumableFor, 2, .varint):
+            request.resumableFor?.nanoseconds = Int32(truncatingIfNeeded: try reader.varint())
         case (.embed, 3, .varint): embedding?.pooling = try reader.enumeration()
         case (.embed, 4, .varint): embedding?.normalises = try reader.bool()
         case (.embed, 5, .varint): embedding?.dimensions = try reader.uint32()
@@ -237,10 +264,12 @@ extension RequestScan {
         switch (part, number) {
         case (.chat, 1):
             isCancel = false
+            acknowledged = nil
             return .generate
         case (.chat, 2):
-            // If both fields are there, the last one counts.
+            // If several fields are there, the last one counts.
             isCancel = true
+            acknowledged = nil
             pieces = []
             request = TurnRequest()
         case (.generate, 1):
@@ -290,6 +319,12 @@ extension RequestScan {
         case (.generate, 10):
             request.keepAlive = request.keepAlive ?? TurnRequest.Duration()
             return .keepAlive
+        case (.generate, 15):
+            request.resumableFor = request.resumableFor ?? TurnRequest.Duration()
+            return .resumableFor
+        case (.resume, 1):
+            let token = try short(content, "resume_token", limits.resumeTokenBytesMax, field: 1)
+            resume?.token = token
         case (.generate, 11):
             request.format = request.format ?? TurnRequest.Format()
             return .format

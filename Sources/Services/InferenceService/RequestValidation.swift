@@ -34,6 +34,13 @@ enum RequestValidation {
         if let tools = request.tools { try check(tools, request) }
         if let time = request.queueTime { try check(time, "max_queue_time", "do not wait", durationSecondsMax) }
         if let time = request.keepAlive { try check(keepAlive: time) }
+        if let time = request.resumableFor {
+            try check(time, "resumable_for", "the turn ends with its call", durationSecondsMax)
+            if time.milliseconds > limits.resumableMillisecondsMax {
+                let most = limits.resumableMillisecondsMax / 1_000
+                throw invalid("resumable_for", "is \(time.milliseconds) ms", "at most \(most) s")
+            }
+        }
     }
 
     static func check(keepAlive time: TurnRequest.Duration) throws(Status) {

@@ -129,6 +129,44 @@ enum StatusMapping {
         )
     }
 
+    /// Why a turn is not resumed, or cannot be resumable.
+    static func status<Turn>(of refusal: ResumableTurns<Turn>.Refusal) -> Status {
+        switch refusal {
+        case .unknown:
+            Status(
+                .notFound,
+                "there is no turn with this resume_token: its time is over, its end was acknowledged, or the host was "
+                    + "started anew; send the request again")
+        case .otherCaller:
+            Status(
+                .permissionDenied,
+                "the turn was begun by another caller; resume it with the key or the certificate that began it")
+        case .full(let limit, let value):
+            .limitMet(
+                limit,
+                "no more is kept for turns that can be resumed than \(value); end or acknowledge some, or leave "
+                    + "out resumable_for", subject: "caller", details: [retry])
+        case .reader(let refusal): status(of: refusal)
+        }
+    }
+
+    static func status(of refusal: TurnReader.Refusal) -> Status {
+        switch refusal {
+        case .ahead(let last):
+            Status(
+                .outOfRange,
+                "the last event of the turn that was sent is \(last), and a later one is named; name the last one that came"
+            )
+        case .released(let through):
+            Status(
+                .dataLoss,
+                "the events of the turn up to \(through) are not kept any more; go on after \(through) or later, or send the "
+                    + "request again")
+        }
+    }
+
+    static let takenOver = Status(.aborted, "another call reads the turn on")
+
     static func lacks(_ capability: String, model: String, remedy: String) -> Status {
         Status(
             .unimplemented,

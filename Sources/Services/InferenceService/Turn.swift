@@ -24,6 +24,8 @@ final class Turn: SequenceHandler, QueuedRequest {
     /// of the rest.
     private let call: ServerCall
     private var givenSeq: UInt64 = 0
+    /// Of a turn that can be resumed: who reads it. `call` is the one that began it, then.
+    private let resumption: Resumption?
     private var countedBytes = 0
     /// The request as the backend gets it; empty once no process will need it any more.
     private var encoded: [UInt8]
@@ -73,10 +75,17 @@ final class Turn: SequenceHandler, QueuedRequest {
         let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs, choices: request.choiceCount)
         let consumer = call.caller as? Consumer
         self.consumer = consumer
+        resumption = request.resumableMilliseconds.map {
+            Resumption(.init(call: call, ended: ended), milliseconds: $0, service: service)
+        }
         state = TurnState(
             request, model: model,
             creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens, limits: limits,
             arrived: .awake())
+        if let resumption {
+            state.makeResumable(token: resumption.token, milliseconds: resumption.milliseconds, limits: limits)
+            resumption.begin(self, byteCount: encoded.count)
+        }
     }
 
     var isOver: Bool { state.phase == .over }
@@ -97,18 +106,24 @@ final class Turn: SequenceHandler, QueuedRequest {
 
     /// Since when the consumer has left more unread than lets the turn go on; nil while it has not.
     func unreadSince(at now: Monotonic) -> Monotonic? {
-        state.unreadSince(isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+        state.unreadSince(isCongested: isCongested, takenBytes: reader?.takenBytes ?? 0, at: now)
     }
 
     /// Has the consumer's library report what was read.
-    func askWhatWasRead() { call.askForWindow() }
+    func askWhatWasRead() { reader?.askForWindow() }
+
+    /// The call that reads the turn; nil while its consumer is absent.
+    private var reader: ServerCall? { resumption == nil ? call : resumption?.call }
+
+    /// For an absent consumer the turn goes on as far as the ring lets it.
+    private var isCongested: Bool { reader?.isCongested ?? false }
 }
 
 // MARK: - Waiting
 
 extension Turn {
     /// It waits in its model's queue.
-    func waits() { call.keep(encoded.count) }
+    func waits() { reader?.keep(encoded.count) }
 
     /// Tells the consumer its position, the loaded fraction of its model, from 0 to 1, while it is not loaded, and how long
     /// it waits, where that is known.
@@ -167,13 +182,13 @@ extension Turn {
         let now = Monotonic.awake()
         // Without credit it begins too, and computes once the minute, or the stream, has room again.
         let wanted = state.wanted(
-            choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+            choice: choice, isCongested: isCongested, takenBytes: reader?.takenBytes ?? 0, at: now)
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         guard
             let sequence = backend.begin(
                 request: request(of: choice), bounds: bounds, credit: tokens, cacheScope: cacheScope,
                 continuation: continuation(of: choice), keepAliveSeconds: keepAliveSeconds,
-                handler: choice == 0 ? self : OtherChoice(choice, of: self))
+                handler: choice == 0 && resumption == nil ? self : OtherChoice(choice, of: self))
         else {
             consumer?.giveBack(tokens)
             return false
@@ -192,11 +207,11 @@ extension Turn {
         toolCalls[choice] = nil
         if !wantsSequence, !identity.canContinue {
             encoded = []
-            call.keep(0)
+            reader?.keep(0)
         }
         // With the first text, unless the consumer wants to hear of it before: until then the call has no response
         // headers, and a client's retry policy may send the request again.
-        if claim.wantsPlace || givenSeq > 0 { passOn() }
+        if claim.wantsPlace || isHeardOf { passOn() }
         if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
@@ -232,13 +247,18 @@ extension Turn {
 // MARK: - The backend's side
 
 extension Turn {
-    func received(_ run: TokenRunView) { received(run, choice: 0) }
+    func received(_ run: TokenRunView) {
+        let now = Monotonic.awake()
+        let actions = state.came(run, choice: 0, at: now)
+        passOnToCall()
+        perform(actions)
+        goOnForCall(choice: 0, at: now)
+    }
 
     func finished(_ finish: Finish) { finished(finish, choice: 0) }
 
     func lost(_ loss: SequenceLoss) { lost(loss, choice: 0) }
 
-    @inline(__always)
     private func received(_ run: TokenRunView, choice: Int) {
         let now = Monotonic.awake()
         let actions = state.came(run, choice: choice, at: now)
@@ -271,7 +291,8 @@ extension Turn {
         perform(actions)
     }
 
-    /// Passes on what the backend sends of another choice than the first.
+    /// Passes on what the backend sends of another choice than the first, or of a turn that can be resumed: apart from most
+    /// turns, whose tokens need not know of either.
     @IOLoop
     private final class OtherChoice: SequenceHandler {
         private let choice: Int
@@ -314,6 +335,16 @@ extension Turn {
 
     /// Gives the call as many of the events as it takes now, or all.
     private func passOn(all: Bool = false) {
+        guard let resumption else { return passOnToCall(all: all) }
+        if let call = resumption.call {
+            let room = all ? Int.max : call.roomBytes
+            state.take(byteCount: room, keepsSent: resumption.hasRoom) { call.send(prefixed: $0) }
+        }
+        resumption.keeps(state.ring.byteCount + encoded.count, unsent: state.unsentBytes)
+    }
+
+    @inline(__always)
+    private func passOnToCall(all: Bool = false) {
         let room = all ? Int.max : call.roomBytes
         let call = call
         if room > 0 { givenSeq = state.take(after: givenSeq, byteCount: room) { call.send(prefixed: $0) } }
@@ -329,10 +360,22 @@ extension Turn {
     }
 
     /// Lets the backend compute as far ahead as the limit says, unless the consumer lags or its minute is used up.
-    @inline(__always)
     private func goOn(choice: Int, at now: Monotonic) {
+        guard let resumption else { return goOnForCall(choice: choice, at: now) }
         let wanted = state.wanted(
-            choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now)
+            choice: choice, isCongested: isCongested, takenBytes: reader?.takenBytes ?? 0, at: now)
+        if resumption.call != nil || resumption.hasRoom { grant(wanted, choice: choice) }
+    }
+
+    @inline(__always)
+    private func goOnForCall(choice: Int, at now: Monotonic) {
+        grant(
+            state.wanted(choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now),
+            choice: choice)
+    }
+
+    @inline(__always)
+    private func grant(_ wanted: UInt32, choice: Int) {
         guard wanted > 0, let sequence = choice == 0 ? sequence : otherSequences[choice - 1] else { return }
         let tokens = consumer?.take(upTo: wanted) ?? wanted
         state.granted(tokens, choice: choice)
@@ -376,15 +419,76 @@ extension Turn {
         budgetTimer = nil
         encoded = []
         toolCalls = [:]
-        call.keep(0)
+        reader?.keep(0)
         // The events that are left have a bound, and the stream has room for them: they go before the status or the
         // next turn. Of a turn that failed before its consumer heard anything, the status says all.
-        if ending != .abandoned, !(ending.isFailure && givenSeq == 0 && tokensSent == 0) { passOn(all: true) }
+        if ending != .abandoned, !(ending.isFailure && !isHeardOf && tokensSent == 0) { passOn(all: true) }
         sequence = nil
         // Their handlers may still be told of tokens and ends.
         for index in otherSequences.indices { otherSequences[index] = nil }
         consumer?.end(choices: 1 + otherSequences.count)
         service.ended(self, ending)
-        if ending != .abandoned { ended(ending) }
+        if let resumption {
+            resumption.ended(ending, isHeardOf: isHeardOf)
+        } else if ending != .abandoned {
+            ended(ending)
+        }
+    }
+
+    /// Whether the consumer was sent an event.
+    private var isHeardOf: Bool { givenSeq > 0 || state.reader?.sentSeq ?? 0 > 0 }
+}
+
+// MARK: - A consumer that may come back
+
+extension Turn {
+    /// Whether no call reads the turn, which goes on.
+    var isAbsent: Bool { !isOver && reader == nil }
+
+    /// The turn was admitted: its consumer has to know at once how to come back.
+    func tellOfToken() {
+        if resumption != nil, !isOver, !isHeardOf { passOn() }
+    }
+
+    /// The call that read the turn is gone, and its consumer may come back, if it asked for that: the turn goes on
+    /// meanwhile. Otherwise as `abandon`.
+    func isLeft() {
+        guard let resumption, isHeardOf, resumption.isLeft() else { return abandon() }
+        goOnWithAll(at: .awake())
+    }
+
+    /// Nobody comes back, or nobody may.
+    func isGivenUp() {
+        if isOver { resumption?.forget() } else { abandon() }
+    }
+
+    /// Another call reads on behind the event `after`. Throws why it cannot.
+    func resume(
+        after seq: UInt64, isCancel: Bool, by reader: Resumption.Reader
+    ) throws(InferenceService.Resumables.Refusal) {
+        guard let resumption else { throw .unknown }
+        do throws(TurnReader.Refusal) {
+            try state.resume(after: seq)
+        } catch {
+            throw .reader(error)
+        }
+        resumption.read(by: reader)
+        reader.call.keep(encoded.count)
+        passOn(all: isOver)
+        if isOver {
+            if state.isAcknowledged { resumption.forget() }
+            resumption.finishReading()
+        } else if isCancel {
+            cancel()
+        }
+        goOnWithAll(at: .awake())
+    }
+
+    /// The consumer has all events up to this one; nil: all that it was sent. Throws why that cannot be.
+    func acknowledge(_ seq: UInt64? = nil) throws(TurnReader.Refusal) {
+        guard let resumption, let sent = state.reader?.sentSeq else { return }
+        try state.acknowledge(seq ?? sent)
+        resumption.keeps(state.ring.byteCount + encoded.count, unsent: state.unsentBytes)
+        if state.isAcknowledged { resumption.forget() }
     }
 }

@@ -108,6 +108,8 @@ struct TurnRequest: Equatable {
     var wantsQueueEvents = false
     /// How many completions are wanted; nil: one.
     var choices: UInt32?
+    /// How long the turn waits for its consumer to come back; nil or zero: it does not.
+    var resumableFor: Duration?
     /// Nil: any text.
     var format: Format?
     /// Nil: those that the model's owner applies by default.
@@ -126,6 +128,21 @@ extension TurnRequest {
             tokensMax: stopping.maxTokens, stopTokenIDs: stopping.stopTokenIDs, stopCount: stopping.stop.count,
             logprobs: logprobs.map { Int($0) }, toolNames: tools.map { $0.mayBeCalled ? $0.names : [] } ?? [])
     }
+}
+
+extension TurnRequest {
+    /// How long the turn waits for its consumer to come back; nil: it does not.
+    var resumableMilliseconds: UInt64? {
+        resumableFor.flatMap { $0.seconds == 0 && $0.nanoseconds == 0 ? nil : max($0.milliseconds, 1) }
+    }
+}
+
+/// A `hearth.v1.ResumeRequest`.
+struct ResumeRequest: Equatable {
+    var token = ""
+    /// The last event that the consumer has; 0: none.
+    var after: UInt64 = 0
+    var isCancel = false
 }
 
 extension TurnRequest.Duration {

@@ -44,6 +44,8 @@ struct TurnState {
 
     private(set) var phase = Phase.waiting
     private(set) var ring: EventRing
+    /// Set for a turn that can be resumed.
+    private(set) var reader: TurnReader?
 
     /// Whether the consumer wants to hear what happens before there is text.
     private let wantsQueueEvents: Bool
@@ -83,6 +85,18 @@ struct TurnState {
         self.arrived = arrived
     }
 
+    /// The consumer may come back with this token if it is lost. Called before anything else.
+    mutating func makeResumable(token: String, milliseconds: UInt64, limits: InferenceLimits) {
+        ring = EventRing(bytesMax: limits.turnBytesMax, eventsMax: limits.resumableEventsMax)
+        reader = TurnReader()
+        _ = ring.append(
+            .resumable(
+                .with {
+                    $0.resumeToken = token
+                    $0.resumableFor = .init(milliseconds: milliseconds)
+                }))
+    }
+
     /// The number of tokens that its deltas have sent.
     var tokensSent: UInt32 { others.reduce(first.tokensSent) { $0 + $1.tokensSent } }
 
@@ -102,17 +116,13 @@ extension TurnState {
     /// Tells the consumer its position in the queue, the loaded fraction of its model while it is not loaded, and how long
     /// it waits, unless the consumer has not read the message before, or does not want to hear it.
     mutating func queued(position: Int, loaded: Float? = nil, waitMilliseconds: UInt64? = nil) {
-        guard wantsQueueEvents, phase == .waiting, ring.isEmpty else { return }
+        guard wantsQueueEvents, phase == .waiting, unsentBytes == 0 else { return }
         _ = ring.append(
             .queued(
                 .with {
                     $0.position = UInt32(clamping: position)
                     if let loaded { $0.loadedFraction = loaded }
-                    if let waitMilliseconds {
-                        $0.estimatedWait = .init(
-                            seconds: Int64(clamping: waitMilliseconds / 1_000),
-                            nanos: Int32(waitMilliseconds % 1_000) * 1_000_000)
-                    }
+                    if let waitMilliseconds { $0.estimatedWait = .init(milliseconds: waitMilliseconds) }
                 }))
     }
 
@@ -120,7 +130,7 @@ extension TurnState {
     /// waits and the consumer has heard nothing of it and does not want to.
     mutating func paused(_ reason: Hearth_V1_PauseReason, _ message: String) {
         guard phase != .over, !isToldOfPause, !ring.isHalfFull else { return }
-        guard wantsQueueEvents || phase == .running || ring.releasedSeq > 0 else { return }
+        guard wantsQueueEvents || phase == .running || isHeardOf else { return }
         isToldOfPause = ring.append(
             .paused(
                 .with {
@@ -259,6 +269,27 @@ extension TurnState {
         ring.release(through: last)
         return last
     }
+
+    /// The bytes of the events that no call was given.
+    var unsentBytes: Int { ring.byteCount - (reader?.sentBytes ?? 0) }
+
+    /// Whether the consumer was sent an event.
+    private var isHeardOf: Bool { ring.releasedSeq > 0 || reader != nil }
+
+    /// Of a turn that can be resumed: hands out the fewest events that were not sent and have so many bytes, or all, and
+    /// keeps them where there is room.
+    mutating func take(byteCount: Int, keepsSent: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+        reader?.take(from: &ring, byteCount: byteCount, keepsSent: keepsSent, body)
+    }
+
+    /// The consumer has all events up to this one; means nothing for a turn that cannot be resumed.
+    mutating func acknowledge(_ seq: UInt64) throws(TurnReader.Refusal) { try reader?.acknowledge(seq, in: &ring) }
+
+    /// The consumer has come back, and wants the events behind this one.
+    mutating func resume(after seq: UInt64) throws(TurnReader.Refusal) { try reader?.resume(after: seq, in: &ring) }
+
+    /// Whether the consumer has acknowledged the whole turn.
+    var isAcknowledged: Bool { phase == .over && ring.isEmpty }
 }
 
 // MARK: - The end
@@ -316,7 +347,7 @@ extension TurnState {
         }
         let actions = Actions(givenBack: self[choice].interrupt())
         // Until then a consumer that has heard nothing can be told that nothing was begun, and have it tried again.
-        if wantsQueueEvents || ring.releasedSeq > 0 {
+        if wantsQueueEvents || isHeardOf {
             paused(.backendLost, "the backend of '\(model)' was lost; it is being restarted, and the turn goes on then")
         }
         return actions
@@ -429,6 +460,11 @@ extension TurnState {
 }
 
 extension Google_Protobuf_Duration {
+    fileprivate init(milliseconds: UInt64) {
+        self.init(
+            seconds: Int64(clamping: milliseconds / 1_000), nanos: Int32(milliseconds % 1_000) * 1_000_000)
+    }
+
     fileprivate init(nanosecondsBetween start: Monotonic, _ end: Monotonic) {
         let nanoseconds = end.since(start)
         self.init(seconds: Int64(nanoseconds / 1_000_000_000), nanos: Int32(nanoseconds % 1_000_000_000))

@@ -60,7 +60,7 @@ package struct CallerID: Hashable, Sendable {
     }
 
     /// Whether a key or a certificate identifies the caller, so that their number bounds the number of such callers.
-    var isNamed: Bool { kind == .key || kind == .subject }
+    package var isNamed: Bool { kind == .key || kind == .subject }
 
     /// The part of the Internet that a caller comes from, used when there are too many callers: an IPv4 address's /16,
     /// an IPv6 network's /32, which is what a provider is assigned.

@@ -97,6 +97,8 @@ struct RequestScanTests {
         ]
         $0.choices = 4
         $0.wantsQueueEvents = true
+        $0.resumableFor.seconds = 30
+        $0.resumableFor.nanos = 7
         $0.backendOptions = ["key": "value", "a": "b"]
     }
 
@@ -119,6 +121,7 @@ struct RequestScanTests {
                     ),
                     wantsTokenIDs: true, logprobs: 5, queueTime: .init(seconds: 3, nanoseconds: 5),
                     keepAlive: .init(seconds: 8, nanoseconds: 6), wantsQueueEvents: true, choices: 4,
+                    resumableFor: .init(seconds: 30, nanoseconds: 7),
                     adapters: [.init(name: "formal"), .init(name: "terse", scale: 0)], optionCount: 2, optionBytes: 10))
     }
 
