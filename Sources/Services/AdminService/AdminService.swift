@@ -70,7 +70,7 @@ package final class AdminService: Service {
     let inference: InferenceService
     private let consumers: Server
     /// Serves the HTTP bridge.
-    private let bridged: Server
+    let bridged: Server
     let facts: Facts
     private let started = Monotonic.now()
     /// Called when the agent is to make way for the process with this id.
@@ -140,6 +140,7 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_RevokeKeyRequest, _) in try await self.revokeKey(request) }
         case "TrustBackend":
             .unary { (request: Hearth_Admin_V1_TrustBackendRequest, _) in try await self.trust(request) }
+        case "ListTurns": .unary { (_: Hearth_Admin_V1_ListTurnsRequest, _) in await self.listTurns() }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
