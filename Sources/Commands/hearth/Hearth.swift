@@ -37,7 +37,8 @@ struct Hearth: AsyncParsableCommand {
             BackendsCommand.self, LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self,
             DrainCommand.self,
             RestartCommand.self, StopCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
-            TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
+            HTTPCommand.self, ReloadCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
+            DoctorCommand.self,
         ])
 }
 
