@@ -115,17 +115,22 @@ final class AccessControl {
     /// Takes over the present content of the file, once it is read. A file that cannot be read changes nothing.
     func reload() { reading.begin() }
 
-    /// Changes the file of keys, and returns once that is in force. Throws when it cannot be changed so.
-    func change(
-        _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
-    ) async throws(AccessError) {
-        try await Self.change(file, change).get()
+    /// The same, and returns once that is done.
+    func reloaded() async {
         guard !isStopped else { return }
         await withCheckedContinuation { continuation in
             // A reading under way may have begun before.
             changeWaiters.append((reading.isReading ? 2 : 1, continuation))
             reload()
         }
+    }
+
+    /// Changes the file of keys, and returns once that is in force. Throws when it cannot be changed so.
+    func change(
+        _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
+    ) async throws(AccessError) {
+        try await Self.change(file, change).get()
+        await reloaded()
     }
 
     /// On a thread of its own, because another process may hold the file, and a disk may hang.

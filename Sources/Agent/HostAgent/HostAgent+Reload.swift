@@ -18,7 +18,7 @@ extension HostAgent {
     @discardableResult
     package func reload() async throws(Status) -> SettingsChange {
         certificates?.reload()
-        access.reload()
+        await access.reloaded()
         // One at a time: what was read last must be what is in force.
         let earlier = lastReload
         let reload = Task { [self] in

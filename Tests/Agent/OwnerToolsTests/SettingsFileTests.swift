@@ -1,3 +1,4 @@
+import Foundation
 import LinuxSystem
 import Settings
 import TestPlaces
