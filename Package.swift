@@ -346,7 +346,7 @@ var targets: [Target] = [
         ]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
-    tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "OwnerTools", protobuf]),
+    tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "LinuxSystem", "OwnerTools", "Settings", protobuf]),
     tests(
         "ChatTerminalTests", of: "Commands",
         ["ChatTerminal", "InferenceMessages", "SeededRandom", "TerminalText", protobuf]),

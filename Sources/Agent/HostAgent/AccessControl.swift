@@ -33,8 +33,8 @@ final class AccessControl {
         _ configuration: HostConfiguration, state: String, environment: [String: String], logger: Logger
     ) throws(HostError) -> (AccessControl, first: KeySecret?) {
         let file = KeyFile(folder: state)
-        let http = try configuration.httpAddress()
         var first: KeySecret?
+        let access: AccessControl
         do throws(AccessError) {
             if configuration.listen.contains(where: configuration.requiresKey),
                 !SystemJournal.receivesStandardOutput(environment: environment)
@@ -48,18 +48,28 @@ final class AccessControl {
             }
             let watch = FileWatch(file.paths, everyMilliseconds: AccessLimits.inForce.fileCheckMilliseconds)
             let book = try file.read()
-            let isForConsumers = book?.keys.contains { !$0.isOwner } ?? false
-            if configuration.listen.contains(where: configuration.requiresKey), !isForConsumers {
-                logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")
-            }
-            if let open = http, !open.isLocal, book?.keys.isEmpty ?? true {
-                throw AccessError(
-                    "http \(open) can be reached by other machines, and there is no key to call with: make one with "
-                        + "'hearth key create NAME --state \(state)', or serve HTTP on 127.0.0.1 or [::1]")
-            }
-            return (AccessControl(file, book ?? KeyBook(), watch, logger: logger), first)
+            access = AccessControl(file, book ?? KeyBook(), watch, logger: logger)
         } catch {
             throw HostError(error.description)
+        }
+        access.warnIfNobodyCanCall(configuration, state: state)
+        if let address = try configuration.httpAddress() { try access.demandKey(forHTTP: address, state: state) }
+        return (access, first)
+    }
+
+    /// Throws for an address that other machines can reach while there is no key.
+    func demandKey(forHTTP address: SocketAddress, state: String) throws(HostError) {
+        guard address.isLocal || !book.keys.isEmpty else {
+            throw HostError(
+                "http \(address) can be reached by other machines, and there is no key to call with: make one with "
+                    + "'hearth key create NAME --state \(state)', or serve HTTP on 127.0.0.1 or [::1]")
+        }
+    }
+
+    func warnIfNobodyCanCall(_ configuration: HostConfiguration, state: String) {
+        if configuration.listen.contains(where: configuration.requiresKey), !book.keys.contains(where: { !$0.isOwner })
+        {
+            logger.notice("nobody can call yet: make a key with 'hearth key create NAME --state \(state)'")
         }
     }
 
@@ -97,7 +107,7 @@ final class AccessControl {
     /// The gate that decides who may call on one listener.
     func gate(
         requiresKey: Bool, ownersService: String? = nil, clientSubjects: [String] = []
-    ) -> any CallGate {
+    ) -> ListenerGate {
         ListenerGate(
             register, requiresKey: requiresKey, ownersService: ownersService, clientSubjects: clientSubjects)
     }
@@ -105,17 +115,22 @@ final class AccessControl {
     /// Takes over the present content of the file, once it is read. A file that cannot be read changes nothing.
     func reload() { reading.begin() }
 
-    /// Changes the file of keys, and returns once that is in force. Throws when it cannot be changed so.
-    func change(
-        _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
-    ) async throws(AccessError) {
-        try await Self.change(file, change).get()
+    /// The same, and returns once that is done.
+    func reloaded() async {
         guard !isStopped else { return }
         await withCheckedContinuation { continuation in
             // A reading under way may have begun before.
             changeWaiters.append((reading.isReading ? 2 : 1, continuation))
             reload()
         }
+    }
+
+    /// Changes the file of keys, and returns once that is in force. Throws when it cannot be changed so.
+    func change(
+        _ change: @escaping @Sendable (inout KeyBook) throws(AccessError) -> Void
+    ) async throws(AccessError) {
+        try await Self.change(file, change).get()
+        await reloaded()
     }
 
     /// On a thread of its own, because another process may hold the file, and a disk may hang.

@@ -5,15 +5,28 @@ internal import GRPC
 internal import GRPCServices
 internal import InferenceService
 internal import LimitDeclaration
+internal import Settings
 
 /// Every limit of an agent, in the order in which `hearth limits` shows them.
 struct AgentLimits: LimitGroup {
     let descriptors: DescriptorBudget
     let loop = IOLoop.limits
     /// The limits of the server that consumers connect to.
-    let consumers: Limits
+    private(set) var consumers: Limits
     let inference = InferenceLimits()
     let services = GRPCServicesLimits.inForce
     let access = AccessLimits.inForce
     let backends = SupervisorConfiguration.Limits()
+
+    init(descriptors: DescriptorBudget, times: ConnectionTimes) {
+        self.descriptors = descriptors
+        consumers = descriptors.consumers(times.limits)
+    }
+
+    /// The same where consumers' connections live for other times.
+    func changed(by times: ConnectionTimes) -> AgentLimits {
+        var limits = self
+        limits.consumers = descriptors.consumers(times.limits)
+        return limits
+    }
 }

@@ -1,5 +1,6 @@
 internal import AdminService
 internal import BackendSupervisor
+internal import ConsumerAccess
 internal import EventLoop
 internal import Foundation
 internal import GRPC
@@ -45,7 +46,8 @@ final class HTTPBridge {
     private var line: SettingsLine?
     private let socket: BoundSocket
     private let server: Server
-    private let gate: any CallGate
+    /// Who may call through it.
+    let gate: ListenerGate
     private let logger: Logger
     private var process: BackendProcess?
     private var endWaiters: [CheckedContinuation<Void, Never>] = []
@@ -62,7 +64,7 @@ final class HTTPBridge {
 
     /// Binds the address; nobody can connect before `start`. Consumers of `server` that pass the gate come by the bridge.
     init(
-        _ setup: Setup, on address: SocketAddress, server: Server, gate: any CallGate, succeeding: Bool, logger: Logger
+        _ setup: Setup, on address: SocketAddress, server: Server, gate: ListenerGate, succeeding: Bool, logger: Logger
     ) throws(LinuxError) {
         self.setup = setup
         self.server = server
@@ -81,9 +83,18 @@ final class HTTPBridge {
         perform(lifecycle.start())
     }
 
+    var settings: BridgeSettings { setup.settings }
+
     /// New connections get this certificate; those that are open keep theirs.
     func replace(_ tls: BridgeSettings.TLS) {
         setup.settings.tls = tls
+        tellSettings()
+    }
+
+    /// New requests are held to these.
+    func replace(_ settings: BridgeSettings) {
+        setup.settings = settings
+        gate.requiresKey = settings.requiresKey
         tellSettings()
     }
 

@@ -26,14 +26,27 @@ package final class HostAgent {
     package struct Listener: Sendable {
         package let address: SocketAddress
         package let security: String
-        let requiresKey: Bool
+        private(set) var requiresKey: Bool
+        /// What asks for a key there; nil for HTTP, whose bridge has a gate of its own.
+        fileprivate let gate: ListenerGate?
+
+        @IOLoop
+        mutating func setRequiresKey(by configuration: HostConfiguration) {
+            guard let gate else { return }
+            requiresKey = configuration.requiresKey(on: address)
+            gate.requiresKey = requiresKey
+        }
     }
 
-    package let configuration: HostConfiguration
+    /// The settings in force.
+    var configuration: HostConfiguration
+    /// Settings, by name, that were read again and wait for the next start.
+    var needsRestart: [String] = []
+    let source: SettingsSource
     /// The addresses that consumers connect to, with the ports that the kernel chose.
-    package private(set) var listeners: [Listener] = []
+    package internal(set) var listeners: [Listener] = []
     /// SHA-256 of the certificate; nil when no address has TLS.
-    package private(set) var certificateFingerprint: String?
+    package internal(set) var certificateFingerprint: String?
 
     /// The connection strings of the addresses that ask for a key, if this start made the first key. They contain it
     /// and so are for the owner's eyes only.
@@ -47,31 +60,40 @@ package final class HostAgent {
         }
     }
 
-    private let layout: HostLayout
+    let layout: HostLayout
     private let executable: String
     private let pulls: PullDesk.Place
-    private let access: AccessControl
+    let access: AccessControl
     private let firstKey: KeySecret?
-    private let security: ListenerSecurity
-    private var certificates: CertificateFollower?
+    var security: ListenerSecurity
+    private(set) var certificates: CertificateFollower?
     private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private var isStopping = false
-    private let logger: Logger
-    private let limits: AgentLimits
-    private let supervisor: Supervisor
+    private var hasStarted = false
+    /// Whether it has started, and neither ends nor makes way.
+    var isServing: Bool { hasStarted && !isStopping }
+    var lastReload: Task<Result<SettingsChange, Status>, Never>?
+    let logger: Logger
+    var limits: AgentLimits
+    let supervisor: Supervisor
     private let hand: OwnersHand
     private let inference: InferenceService
     private let health = HealthService()
-    private let consumers: Server
+    let consumers: Server
     private let owner: Server
     /// Serves the HTTP bridge, and those who come by it.
-    private let bridged: Server
+    let bridged: Server
     private let sandboxHost: SandboxHost
-    private var bridge: HTTPBridge?
+    var bridge: HTTPBridge?
+    /// Bridges that take no more requests and have answers to end.
+    var retiredBridges: [HTTPBridge] = []
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
+    ///
+    /// `source`: where the settings were read, and are read again.
     package init(
-        _ configuration: HostConfiguration, executable: String, environment: [String: String], logger: Logger
+        _ configuration: HostConfiguration, from source: SettingsSource, executable: String,
+        environment: [String: String], logger: Logger
     ) throws(HostError) {
         let descriptors = DescriptorBudget.claimed()
         let layout = try HostLayout(configuration, executable: executable, environment: environment)
@@ -86,6 +108,7 @@ package final class HostAgent {
         try StateFolder.prepare(layout.state, for: nil)
         try InstalledParts.demandTrust(launcher: layout.launcher, policies: layout.policies)
         self.configuration = configuration
+        self.source = source
         self.layout = layout
         self.executable = executable
         pulls = PullDesk.Place(
@@ -94,8 +117,7 @@ package final class HostAgent {
         self.logger = logger
         security = try ListenerSecurity(configuration, state: layout.state)
         certificateFingerprint = security.fingerprint
-        limits = AgentLimits(
-            descriptors: descriptors, consumers: descriptors.consumers(configuration.connectionTimes.limits))
+        limits = AgentLimits(descriptors: descriptors, times: configuration.connectionTimes)
         sandboxHost = HostAgent.claimedSandboxHost(logger: logger)
         let pins = try HostAgent.pins(layout, configuration, executable: executable, logger: logger)
         supervisor = try HostAgent.supervisor(
@@ -142,6 +164,7 @@ package final class HostAgent {
             throw error
         }
         watchCertificates()
+        hasStarted = true
         guard let predecessor else { return try startBackends() }
         do throws(HostError) {
             let calls = try await predecessor.handOver()
@@ -176,12 +199,17 @@ package final class HostAgent {
         let admin = AdminService(
             supervisor: supervisor, inference: inference, consumers: consumers, bridged: bridged,
             facts: AdminService.Facts(
-                version: HearthVersion.current, limits: limits.named, pulls: pulls,
+                version: HearthVersion.current, limits: { [weak self] in self?.limits.named ?? [] }, pulls: pulls,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } },
                 bridge: { [weak self] in self?.bridge?.shown },
-                bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) }))
+                bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
+                settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
+        admin.onReload = { [weak self] () async throws(Status) -> (applied: [String], needsRestart: [String]) in
+            guard let change = try await self?.reload() else { throw Status(.unavailable, "the agent has ended") }
+            return (change.applied.map(\.rawValue), change.needsRestart.map(\.rawValue))
+        }
         admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }
         supervisor.onSleep = { [weak self] seconds in self?.inference.hostSlept(seconds: seconds) }
         supervisor.onHold = { [weak self] in
@@ -211,19 +239,18 @@ package final class HostAgent {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresKey = configuration.requiresKey(on: address)
-            let bound = try bind(
-                consumers, to: address, security,
-                gate: access.gate(requiresKey: requiresKey, clientSubjects: configuration.tlsClientSubjects),
-                succeeding: succeeding)
+            let gate = access.gate(requiresKey: requiresKey, clientSubjects: configuration.tlsClientSubjects)
+            let bound = try bind(consumers, to: address, security, gate: gate, succeeding: succeeding)
             listeners.append(
                 Listener(
-                    address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey))
+                    address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey, gate: gate
+                ))
         }
     }
 
     /// The bridge has one connection, on which all its clients come, each with its own key: what bounds a client by
     /// connection is the bridge's to bound.
-    private static func limitsOfBridge(_ consumers: Limits) -> Limits {
+    static func limitsOfBridge(_ consumers: Limits) -> Limits {
         var limits = consumers
         limits.http2.idleMilliseconds = 0
         limits.http2.ageMilliseconds = 0
@@ -234,10 +261,19 @@ package final class HostAgent {
     }
 
     private func bindBridge(succeeding: Bool) throws(HostError) {
-        guard let address = try configuration.httpAddress() else { return }
-        let requiresKey = configuration.requiresKeyOverHTTP(on: address)
+        bridge = try makeBridge(
+            configuration, try Self.bridgeSettings(configuration, security), succeeding: succeeding)
+        listHTTP()
+    }
+
+    /// What a bridge is told; it reads the files of TLS.
+    nonisolated static func bridgeSettings(
+        _ configuration: HostConfiguration, _ security: ListenerSecurity
+    ) throws(HostError) -> BridgeSettings {
+        guard let address = try configuration.httpAddress() else { return BridgeSettings() }
         var settings = BridgeSettings(
-            requiresKey: requiresKey, names: configuration.httpNames, origins: configuration.httpOrigins)
+            requiresKey: configuration.requiresKeyOverHTTP(on: address), names: configuration.httpNames,
+            origins: configuration.httpOrigins)
         if let files = security.http {
             do throws(TLSError) {
                 settings.tls = try BridgeSettings.TLS.read(files, security.clientSubjects).0
@@ -245,9 +281,21 @@ package final class HostAgent {
                 throw HostError("http \(address): TLS cannot be served: \(error)")
             }
         }
+        try checkSize(settings)
+        return settings
+    }
+
+    nonisolated static func checkSize(_ settings: BridgeSettings) throws(HostError) {
         guard settings.json.count <= BridgeSettings.bytesMax else {
             throw HostError("http-name and http-origin have too many bytes together: name fewer")
         }
+    }
+
+    /// Binds its address; nil where no HTTP is served.
+    func makeBridge(
+        _ configuration: HostConfiguration, _ settings: BridgeSettings, succeeding: Bool
+    ) throws(HostError) -> HTTPBridge? {
+        guard let address = try configuration.httpAddress() else { return nil }
         let setup = HTTPBridge.Setup(
             program: try InstalledParts.program("hearth-bridge", executable: executable),
             sandbox: Sandbox(
@@ -255,17 +303,21 @@ package final class HostAgent {
                 tier: try HostAgent.sandboxTier(configuration), host: sandboxHost),
             settings: settings)
         do throws(LinuxError) {
-            bridge = try HTTPBridge(
+            return try HTTPBridge(
                 setup, on: address, server: bridged,
-                gate: access.gate(requiresKey: requiresKey, ownersService: AdminService.serviceName),
+                gate: access.gate(requiresKey: settings.requiresKey, ownersService: AdminService.serviceName),
                 succeeding: succeeding, logger: logger)
         } catch {
             throw HostError("\(error); choose another address with --http, or end what holds this one")
         }
-        if let bridge {
-            let scheme = security.http == nil ? "http" : "https"
-            listeners.append(Listener(address: bridge.address, security: scheme, requiresKey: false))
-        }
+    }
+
+    /// Lists the address of the bridge behind the others.
+    func listHTTP() {
+        listeners.removeAll { $0.gate == nil }
+        guard let bridge else { return }
+        let scheme = bridge.settings.tls == nil ? "http" : "https"
+        listeners.append(Listener(address: bridge.address, security: scheme, requiresKey: false, gate: nil))
     }
 
     private func startBackends() throws(HostError) {
@@ -355,6 +407,7 @@ package final class HostAgent {
     /// Makes way for another agent, which serves the same addresses already: lets open calls go on for the grace, then
     /// stops. `stop` ends it sooner.
     package func handOver(graceMilliseconds: UInt64) async {
+        hasStarted = false
         health.endWatches()
         certificates?.stop()
         // Who comes back comes to the successor.
@@ -370,6 +423,7 @@ package final class HostAgent {
 
     /// Lets those who come by the bridge have their answers, whose ends may leave it after they have left this process.
     private func endBridge(_ graceMilliseconds: UInt64, _ drain: @IOLoop (Server) async -> Void) async {
+        for bridge in retiredBridges { bridge.stop() }
         guard let bridge else { return }
         bridge.retire()
         let end = Monotonic.now().advanced(milliseconds: graceMilliseconds)
@@ -384,13 +438,9 @@ package final class HostAgent {
         owner.close()
     }
 
-    /// Reads certificates and keys again, whether or not their files have changed.
-    package func reload() {
-        certificates?.reload()
-        access.reload()
-    }
-
-    private func watchCertificates() {
+    func watchCertificates() {
+        certificates?.stop()
+        certificates = nil
         guard !security.files.isEmpty else { return }
         certificates = CertificateFollower(of: consumers, bridge: bridge, security: security, logger: logger) {
             [weak self] in self?.certificateFingerprint = $0

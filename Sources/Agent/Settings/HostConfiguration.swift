@@ -43,8 +43,10 @@ package struct HostConfiguration: Sendable, Equatable {
     package var readable: [String] = []
     /// Devices below /dev that manifests may ask to use.
     package var devices: [String] = []
-    /// The address of the HTTP bridge; nil: there is none.
+    /// The address of the HTTP bridge; nil, or "off": there is none.
     package var http: String?
+    /// What is written for `http` where its owner wants none, and wants that kept.
+    package static let httpOff = "off"
     /// Names by which HTTP requests may call this host, besides "localhost" and addresses.
     package var httpNames: [String] = []
     /// The origins of pages that may send HTTP requests.
@@ -143,7 +145,7 @@ extension HostConfiguration {
 
     /// The address of the HTTP bridge; nil: there is none. Throws for one that cannot be served.
     package func httpAddress() throws(HostError) -> SocketAddress? {
-        guard let http else { return nil }
+        guard let http, http != Self.httpOff else { return nil }
         let address: SocketAddress
         do throws(SocketAddressError) {
             address = try SocketAddress(http)

@@ -110,7 +110,7 @@ extension HostConfiguration.Key {
             Setting(
                 self, .text(noun: "an address", example: "127.0.0.1:8080", \.http),
                 "An address to serve HTTP on, for programs that speak OpenAI's, Ollama's or Anthropic's protocol; with TLS and "
-                    + "keys where other machines can reach it.")
+                    + "keys where other machines can reach it; off: none.")
         case .httpNames:
             Setting(
                 self, .texts(noun: "names", example: "hearth.example.org", \.httpNames),

@@ -10,21 +10,7 @@ package enum SettingsReader {
         flags: [HostConfiguration.Key: [String]], environment: [String: String], file: String?
     ) throws(HostError) -> HostConfiguration {
         var configuration = HostConfiguration()
-        if let file {
-            var given: Set<HostConfiguration.Key> = []
-            for member in try members(of: file) {
-                let setting = try setting(member, file: file)
-                guard given.insert(setting.key).inserted else {
-                    throw HostError(
-                        "\(file):\(member.line): '\(setting.key.rawValue)' is given twice, once by an older name; "
-                            + "keep one of them")
-                }
-                configuration.note(name: member.key, setting.key.rawValue, in: "\(file):\(member.line)")
-                try setting.set(
-                    setting.texts(of: member, file: file), in: &configuration,
-                    place: "\(file):\(member.node.line): '\(member.key)'", .json)
-            }
-        }
+        if let file { try take(file, in: &configuration) { () throws(JSONError) in try JSONNode.read(file: file) } }
         for (key, variable, text) in try SettingsEnvironment.settings(in: environment) {
             configuration.note(name: variable, key.variable, in: "the environment")
             try key.setting.set(
@@ -37,9 +23,36 @@ package enum SettingsReader {
         return try configuration.validated()
     }
 
-    private static func members(of file: String) throws(HostError) -> [JSONNode.Member] {
+    /// The settings of a file's text alone, which may need others to be complete. `file` is for the error.
+    static func settings(in text: [UInt8], file: String) throws(HostError) -> HostConfiguration {
+        var configuration = HostConfiguration()
+        try take(file, in: &configuration) { () throws(JSONError) in try JSONNode.parse(text, file: file) }
+        return configuration
+    }
+
+    private static func take(
+        _ file: String, in configuration: inout HostConfiguration, _ read: () throws(JSONError) -> JSONNode
+    ) throws(HostError) {
+        var given: Set<HostConfiguration.Key> = []
+        for member in try members(file, read) {
+            let setting = try setting(member, file: file)
+            guard given.insert(setting.key).inserted else {
+                throw HostError(
+                    "\(file):\(member.line): '\(setting.key.rawValue)' is given twice, once by an older name; "
+                        + "keep one of them")
+            }
+            configuration.note(name: member.key, setting.key.rawValue, in: "\(file):\(member.line)")
+            try setting.set(
+                setting.texts(of: member, file: file), in: &configuration,
+                place: "\(file):\(member.node.line): '\(member.key)'", .json)
+        }
+    }
+
+    private static func members(
+        _ file: String, _ read: () throws(JSONError) -> JSONNode
+    ) throws(HostError) -> [JSONNode.Member] {
         do throws(JSONError) {
-            let node = try JSONNode.read(file: file)
+            let node = try read()
             guard case .object(let members) = node.value else {
                 throw JSONError(file: file, line: node.line, "write one JSON object, not \(node.found)")
             }

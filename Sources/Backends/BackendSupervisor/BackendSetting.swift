@@ -6,7 +6,7 @@ internal import SandboxPolicy
 /// What all backends of one supervisor share.
 @IOLoop
 final class BackendSetting {
-    let configuration: SupervisorConfiguration
+    var configuration: SupervisorConfiguration
     let logger: Logger
     let starter: any BackendStarter
     let digests: DigestCache

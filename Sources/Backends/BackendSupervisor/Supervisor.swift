@@ -144,6 +144,20 @@ package final class Supervisor {
     }
 
     private var limits: SupervisorConfiguration.Limits { setting.configuration.limits }
+
+    /// How long models are kept from their next idle time on, and the memory for those that are loaded from now on; nil: as where
+    /// nothing is said.
+    package func set(keepAliveSeconds: UInt32?, memoryBudgetBytes: UInt64?) {
+        setting.configuration.keepAliveSeconds = keepAliveSeconds ?? SupervisorConfiguration.usualKeepAliveSeconds
+        guard setting.configuration.memoryBudgetBytes != memoryBudgetBytes else { return }
+        setting.configuration.memoryBudgetBytes = memoryBudgetBytes
+        lastBudget = nil
+        // What waits for memory may have it now.
+        let waiting = awaitingMemory
+        awaitingMemory = []
+        shortOfMemory = []
+        for model in waiting.sorted() { onAvailable?(model) }
+    }
 }
 
 // The owner's hand on all backends.

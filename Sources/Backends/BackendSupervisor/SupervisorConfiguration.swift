@@ -11,7 +11,8 @@ package struct SupervisorConfiguration: Sendable {
     package var modelsDirectories: [String] = []
     /// How long a model that is loaded on demand is kept after its last request, where nothing else is said; nil: until its
     /// memory is needed.
-    package var keepAliveSeconds: UInt32? = 300
+    package var keepAliveSeconds: UInt32? = usualKeepAliveSeconds
+    package static let usualKeepAliveSeconds: UInt32 = 300
     /// The memory that all models together may take; nil: half of the machine's.
     package var memoryBudgetBytes: UInt64?
     /// Reads the machine's memory; tests have their own.

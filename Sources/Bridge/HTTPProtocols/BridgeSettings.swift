@@ -10,7 +10,7 @@ package struct BridgeSettings: Equatable, Sendable {
         /// The file of these settings.
         package static let settings: Int32 = 9
         /// A socket on which later settings come while the bridge runs, each after its length: four bytes, most
-        /// significant first. Of them the certificate is taken over.
+        /// significant first.
         package static let laterSettings: Int32 = 10
     }
 

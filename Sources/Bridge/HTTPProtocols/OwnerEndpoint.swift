@@ -52,13 +52,14 @@ package struct OwnerEndpoint: Equatable, Sendable {
         OwnerEndpoint(.post, "/hearth/v1/models/{model}/load", .call("LoadModel")),
         OwnerEndpoint(.post, "/hearth/v1/models/{model}/unload", .call("UnloadModel"), body: ["now"]),
         OwnerEndpoint(.get, "/hearth/v1/ps", .running),
+        OwnerEndpoint(.get, "/hearth/v1/turns", .call("ListTurns")),
         OwnerEndpoint(.get, "/hearth/v1/backends", .call("ListBackends")),
         OwnerEndpoint(.post, "/hearth/v1/backends/{backend}/restart", .call("RestartBackend"), body: ["now"]),
         OwnerEndpoint(.get, "/hearth/v1/limits", .call("ListLimits")),
         OwnerEndpoint(.get, "/hearth/v1/keys", .call("ListKeys"), query: ["page_size", "page_token"]),
         OwnerEndpoint(
             .post, "/hearth/v1/keys", .call("CreateKey"),
-            body: ["name", "expires_in_seconds", "streams", "tokens_per_minute", "models"]),
+            body: ["name", "expires_in_seconds", "streams", "tokens_per_minute", "models", "share", "priority"]),
         OwnerEndpoint(.delete, "/hearth/v1/keys/{name}", .call("RevokeKey")),
         OwnerEndpoint(.get, "/hearth/v1/denied/{backend}", .call("ListDenied")),
         OwnerEndpoint(

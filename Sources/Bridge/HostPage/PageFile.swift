@@ -34,6 +34,8 @@ package struct PageFile: Equatable, Sendable {
         "/page/host.js": script(PackageResources.host_js),
         "/page/owner.js": script(PackageResources.owner_js),
         "/page/plot.js": script(PackageResources.plot_js),
+        "/page/rows.js": script(PackageResources.rows_js),
+        "/page/turns.js": script(PackageResources.turns_js),
     ]
 
     private static func script(_ bytes: [UInt8]) -> PageFile { PageFile("text/javascript; charset=utf-8", bytes) }

@@ -10,7 +10,6 @@ internal import Synchronization
 struct Bridge: Sendable {
     let agent: Client
     let security: ServedSecurity
-    let requiresKey: Bool
     let limits: BridgeLimits
     let reader = RequestReader()
     let bodies: BodyBudget
@@ -20,7 +19,6 @@ struct Bridge: Sendable {
         self.agent = agent
         self.limits = limits
         security = try ServedSecurity(settings)
-        requiresKey = settings.requiresKey
         bodies = BodyBudget(max: limits.bodiesBytesMax)
     }
 

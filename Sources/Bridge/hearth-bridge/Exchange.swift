@@ -22,7 +22,7 @@ struct Exchange: Sendable {
         var metadata = Metadata()
         let key = CallerKey.authorization(
             request.headers[.authorization], apiKey: request.headers[.apiKey],
-            isRequired: bridge.requiresKey || isOwners)
+            isRequired: bridge.security.requiresKey || isOwners)
         do throws(Status) {
             if let key { try metadata.add("authorization", key) }
             if let priority = request.headers[.hearthPriority] { try metadata.add("hearth-priority", priority) }

@@ -4,7 +4,8 @@ internal import LinuxSystem
 internal import Synchronization
 internal import TLSSession
 
-/// TLS for new connections, and where requests may come from. Both change when the certificate is renewed.
+/// TLS for new connections, where requests may come from, and whether they need a key. These change when the certificate is
+/// renewed, or the owner changes settings.
 final class ServedSecurity: Sendable {
     /// TLS for new connections.
     struct TLS: Sendable {
@@ -12,23 +13,32 @@ final class ServedSecurity: Sendable {
         let clientSubjects: Set<String>
     }
 
-    private let state: Mutex<(tls: TLS?, origin: RequestOrigin)>
+    private struct State {
+        let tls: TLS?
+        let origin: RequestOrigin
+        let requiresKey: Bool
+    }
+
+    private let state: Mutex<State>
 
     var tls: TLS? { state.withLock { $0.tls } }
     var origin: RequestOrigin { state.withLock { $0.origin } }
+    var requiresKey: Bool { state.withLock { $0.requiresKey } }
 
     /// Throws for a certificate that cannot be served.
     init(_ settings: BridgeSettings) throws(TLSError) { state = Mutex(try Self.read(settings)) }
 
-    /// Takes over the certificate, and with it the names of this host.
+    /// Takes over the certificate, and with it the names of this host, and all else.
     func take(_ settings: BridgeSettings) throws(TLSError) {
         let read = try Self.read(settings)
         state.withLock { $0 = read }
     }
 
-    private static func read(_ settings: BridgeSettings) throws(TLSError) -> (TLS?, RequestOrigin) {
+    private static func read(_ settings: BridgeSettings) throws(TLSError) -> State {
         guard let tls = settings.tls else {
-            return (nil, RequestOrigin(names: settings.names, origins: settings.origins))
+            return State(
+                tls: nil, origin: RequestOrigin(names: settings.names, origins: settings.origins),
+                requiresKey: settings.requiresKey)
         }
         func pem(_ text: String, _ name: String) -> PEMText { PEMText(Array(text.utf8), name: name) }
         let context = try TLSContext(
@@ -38,10 +48,10 @@ final class ServedSecurity: Sendable {
                 clientAuthorities: tls.clientAuthorities.map { pem($0, "as given") }, acceptsTLS12: tls.acceptsTLS12),
             speaking: .http1)
         let names = context.certificateNames?.alternativeNames ?? []
-        return (
-            TLS(context: context, clientSubjects: Set(tls.clientSubjects)),
-            RequestOrigin(names: settings.names + names, origins: settings.origins)
-        )
+        return State(
+            tls: TLS(context: context, clientSubjects: Set(tls.clientSubjects)),
+            origin: RequestOrigin(names: settings.names + names, origins: settings.origins),
+            requiresKey: settings.requiresKey)
     }
 }
 

@@ -37,4 +37,6 @@ enum Failure {
 /// No agent answers at an address.
 struct Unreachable: Error, CustomStringConvertible {
     let description: String
+    /// It may be there: this user cannot ask it.
+    var isForbidden = false
 }

@@ -33,10 +33,12 @@ struct Hearth: AsyncParsableCommand {
         version: HearthVersion.current,
         subcommands: [
             ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, EmbedCommand.self,
-            RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, BackendsCommand.self,
-            LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self, DrainCommand.self,
+            RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, TurnsCommand.self,
+            BackendsCommand.self, LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self,
+            DrainCommand.self,
             RestartCommand.self, StopCommand.self, LimitsCommand.self, MetricsCommand.self, KeyCommand.self,
-            TokenCommand.self, SandboxCommand.self, PolicyCommand.self, DoctorCommand.self,
+            HTTPCommand.self, ReloadCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
+            DoctorCommand.self,
         ])
 }
 

@@ -106,7 +106,9 @@ enum Connection {
             return try await Client.connect(to: address, security: security, limits: limits)
         } catch {
             let reason = Status(describing: error).message
-            throw Unreachable(description: "\(reason); \(remedy(reason, security))")
+            throw Unreachable(
+                description: "\(reason); \(remedy(reason, security))", isForbidden: reason.contains("Permission denied")
+            )
         }
     }
 

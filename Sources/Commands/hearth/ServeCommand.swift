@@ -30,7 +30,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             IPv6 addresses are written in brackets, a link-local one with its interface: [::1]:50051, \
             [fe80::1%eth0]:50051. [::] accepts IPv4 too, so it excludes 0.0.0.0 with the same port.
 
-            The agent serves replaced certificates and keys within two seconds, or at once on SIGHUP: connections go \
+            The agent serves replaced certificates and keys within two seconds, or at once on 'hearth reload': connections go \
             on, new ones get the new certificate, and a certificate and key that do not match are logged and not used.
 
             --take-over replaces a running agent, by a newer version or with other settings, without losing a stream \
@@ -40,8 +40,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             ready, the new agent gives up and the old one continues.
 
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, \
-            ...) or in the --config file, a JSON object with the same names, such as
+            ...) or in a file, a JSON object with the same names, such as
               {"listen": ["127.0.0.1:50051"], "backends": "/srv/backends", "tier": "full"}
+            The file is --config FILE, or else ~/.config/hearth/settings.json, or /etc/hearth/settings.json for a service, \
+            if that is there; an agent with another state folder (--state) reads only the file that --config names. \
+            'hearth reload', or SIGHUP, has the agent read all of this again. \
             A flag wins over the environment, and the environment over the file. A list is a JSON list in the file and \
             has commas in the environment. The agent never ignores a setting: an unknown name, a value of another \
             type, an empty value or a file that is no strict JSON ends the start with exit code 78 and one line that \
@@ -103,7 +106,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     @Option(name: .customLong("http-origin"), help: .setting(.httpOrigins, "origin"))
     var httpOrigins: [String] = []
     @OptionGroup(title: "Connections") var connectionTimes: ConnectionTimeOptions
-    @Option(help: ArgumentHelp("A JSON file of settings.", valueName: "file"))
+    @Option(help: ArgumentHelp("A JSON file of settings, in place of the usual one.", valueName: "file"))
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
     var grace: UInt32 = 10
@@ -119,7 +122,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 
     mutating func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let settings = try SettingsReader.read(flags: flags, environment: environment, file: config)
+        let source = SettingsSource(
+            flags: flags, environment: environment,
+            named: config.map { URL(fileURLWithPath: $0).standardizedFileURL.path },
+            usual: try SettingsPlace.usual(state: state, environment: environment))
+        let settings = try source.read()
         let log = LogStream()
         defer { log.flush(milliseconds: ServeCommand.logFlushMilliseconds) }
         LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log, metadataProvider: nil) }
@@ -131,7 +138,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         for name in settings.olderNames + (requireToken ? ["'--require-token' is called '--require-key' now"] : []) {
             logger.warning("\(name)")
         }
-        let agent = try await HostAgent(settings, executable: executable, environment: environment, logger: logger)
+        let agent = try await HostAgent(
+            settings, from: source, executable: executable, environment: environment, logger: logger)
         try await ServeSession(agent: agent, logger: logger, graceSeconds: grace, untilClosed: untilClosed)
             .run(takingOver: takeOver)
     }

@@ -66,8 +66,9 @@ struct ServeSession {
             case .refused where isStopping: break
             case .refused(let error): throw error
             case .signal(SIGHUP) where !terminal.isGone:
-                logger.notice("SIGHUP: reading certificates and keys again")
-                await agent.reload()
+                logger.notice("SIGHUP: reading settings, certificates and keys again")
+                // It logs what comes of it.
+                Task { _ = try? await agent.reload() }
             case .signal(SIGHUP) where isStopping: break
             case .signal where isStopping:
                 logger.notice("stopping at once")

@@ -24,7 +24,8 @@ struct StatusCommand: AsyncParsableCommand {
         let backends =
             "\(ready) of \(status.backends.count - unloaded) ready"
             + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
-        let bridge = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
+        var more = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
+        if !status.needsRestart.isEmpty { more.append(["needs a restart", Self.restart(status.needsRestart)]) }
         Output.table(
             [
                 [
@@ -40,11 +41,16 @@ struct StatusCommand: AsyncParsableCommand {
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],
-            ] + bridge, hasHeader: false)
+            ] + more, hasHeader: false)
         if !status.backends.isEmpty {
             Output.print("")
             Output.table(ListBackendsCommand.rows(status.backends))
         }
+    }
+
+    /// Settings that were changed and wait for the agent's next start, and how to have that.
+    static func restart(_ settings: [String]) -> String {
+        "\(settings.joined(separator: ", ")) ('hearth serve --take-over', or restart the service)"
     }
 
     private static func line(_ pinning: Hearth_Admin_V1_BackendPinning) -> String {

@@ -23,6 +23,146 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+/// Asks for the requests of consumers that run and wait.
+package nonisolated struct Hearth_Admin_V1_ListTurnsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The requests of consumers that run and wait.
+package nonisolated struct Hearth_Admin_V1_ListTurnsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Those that run first, in the order in which they came, then those that wait, by model and in the order in which they are
+  /// served; at most 1,000.
+  package var turns: [Hearth_Admin_V1_Turn] = []
+
+  /// The number of all.
+  package var count: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A request of a consumer that runs or waits: for whom it is and how far it is, and nothing of what was asked or answered.
+package nonisolated struct Hearth_Admin_V1_Turn: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Counted from 1 since the agent began; the same request keeps it.
+  package var number: UInt64 = 0
+
+  /// "generate", "embed" or "rerank".
+  package var task: String = String()
+
+  /// What tells the caller: "key", "certificate", or "none" where neither was sent.
+  package var callerKind: String = String()
+
+  /// The key's name, or the certificate's first name; without either the address or the user that it came from, such as
+  /// "address 127.0.0.1" or "user 1000", and empty for one that came over HTTP.
+  package var caller: String = String()
+
+  /// "grpc", or "http" for one that came by the HTTP bridge.
+  package var through: String = String()
+
+  /// The model's id.
+  package var model: String = String()
+
+  /// "waiting"; "running"; "paused" while the owner's pause has it stand still; "interrupted" while its process is lost and
+  /// another one is to go on with it.
+  package var state: String = String()
+
+  /// How many are served before it; absent unless it waits.
+  package var position: UInt32 {
+    get {_position ?? 0}
+    set {_position = newValue}
+  }
+  /// Returns true if `position` has been explicitly set.
+  package var hasPosition: Bool {self._position != nil}
+  /// Clears the value of `position`. Subsequent reads from it will return its default value.
+  package mutating func clearPosition() {self._position = nil}
+
+  /// The completions that it asks for.
+  package var choices: UInt32 = 0
+
+  /// The tokens of its prompt; absent until its backend has told, with the end of the first choice.
+  package var promptTokens: UInt32 {
+    get {_promptTokens ?? 0}
+    set {_promptTokens = newValue}
+  }
+  /// Returns true if `promptTokens` has been explicitly set.
+  package var hasPromptTokens: Bool {self._promptTokens != nil}
+  /// Clears the value of `promptTokens`. Subsequent reads from it will return its default value.
+  package mutating func clearPromptTokens() {self._promptTokens = nil}
+
+  /// Completion tokens sent so far, of all choices.
+  package var tokens: UInt32 = 0
+
+  /// The time since it came.
+  package var ageMilliseconds: UInt64 = 0
+
+  /// The time since it began; absent while it has not.
+  package var runningMilliseconds: UInt64 {
+    get {_runningMilliseconds ?? 0}
+    set {_runningMilliseconds = newValue}
+  }
+  /// Returns true if `runningMilliseconds` has been explicitly set.
+  package var hasRunningMilliseconds: Bool {self._runningMilliseconds != nil}
+  /// Clears the value of `runningMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearRunningMilliseconds() {self._runningMilliseconds = nil}
+
+  /// Completion tokens for each second since it began.
+  package var tokensPerSecond: Float = 0
+
+  /// The priority that it asked for: "low", "normal" or "high".
+  package var priority: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _position: UInt32? = nil
+  fileprivate var _promptTokens: UInt32? = nil
+  fileprivate var _runningMilliseconds: UInt64? = nil
+}
+
+/// Asks to read the settings again.
+package nonisolated struct Hearth_Admin_V1_ReloadRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What became of the settings that have changed.
+package nonisolated struct Hearth_Admin_V1_ReloadResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The settings, by name, that are in force now with another value.
+  package var applied: [String] = []
+
+  /// Those whose present value comes into force with the agent's next start.
+  package var needsRestart: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks for every model.
 package nonisolated struct Hearth_Admin_V1_ListModelsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -376,6 +516,27 @@ package nonisolated struct Hearth_Admin_V1_Key: Sendable {
   /// The only models that it may see and use; empty: all.
   package var models: [String] = []
 
+  /// How much of a model's sequences its requests get while others wait too, where a caller without a key gets 1; absent for
+  /// an owner's key, which gives no inference.
+  package var share: UInt32 {
+    get {_share ?? 0}
+    set {_share = newValue}
+  }
+  /// Returns true if `share` has been explicitly set.
+  package var hasShare: Bool {self._share != nil}
+  /// Clears the value of `share`. Subsequent reads from it will return its default value.
+  package mutating func clearShare() {self._share = nil}
+
+  /// The highest priority that its calls may ask for: "low", "normal" or "high"; absent for an owner's key.
+  package var priority: String {
+    get {_priority ?? String()}
+    set {_priority = newValue}
+  }
+  /// Returns true if `priority` has been explicitly set.
+  package var hasPriority: Bool {self._priority != nil}
+  /// Clears the value of `priority`. Subsequent reads from it will return its default value.
+  package mutating func clearPriority() {self._priority = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -383,6 +544,8 @@ package nonisolated struct Hearth_Admin_V1_Key: Sendable {
   fileprivate var _expiresMilliseconds: UInt64? = nil
   fileprivate var _streams: UInt32? = nil
   fileprivate var _tokensPerMinute: UInt32? = nil
+  fileprivate var _share: UInt32? = nil
+  fileprivate var _priority: String? = nil
 }
 
 /// Asks for a new key for consumers.
@@ -427,6 +590,26 @@ package nonisolated struct Hearth_Admin_V1_CreateKeyRequest: Sendable {
   /// As in `Key`.
   package var models: [String] = []
 
+  /// As in `Key`; absent: 1.
+  package var share: UInt32 {
+    get {_share ?? 0}
+    set {_share = newValue}
+  }
+  /// Returns true if `share` has been explicitly set.
+  package var hasShare: Bool {self._share != nil}
+  /// Clears the value of `share`. Subsequent reads from it will return its default value.
+  package mutating func clearShare() {self._share = nil}
+
+  /// As in `Key`; absent: "normal".
+  package var priority: String {
+    get {_priority ?? String()}
+    set {_priority = newValue}
+  }
+  /// Returns true if `priority` has been explicitly set.
+  package var hasPriority: Bool {self._priority != nil}
+  /// Clears the value of `priority`. Subsequent reads from it will return its default value.
+  package mutating func clearPriority() {self._priority = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -434,6 +617,8 @@ package nonisolated struct Hearth_Admin_V1_CreateKeyRequest: Sendable {
   fileprivate var _expiresInSeconds: UInt64? = nil
   fileprivate var _streams: UInt32? = nil
   fileprivate var _tokensPerMinute: UInt32? = nil
+  fileprivate var _share: UInt32? = nil
+  fileprivate var _priority: String? = nil
 }
 
 /// The key is in force.
@@ -1142,6 +1327,18 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   /// Clears the value of `pinning`. Subsequent reads from it will return its default value.
   package mutating func clearPinning() {_uniqueStorage()._pinning = nil}
 
+  /// The path of the file of settings that it reads, whether or not that is there; empty: it reads none.
+  package var settingsFile: String {
+    get {_storage._settingsFile}
+    set {_uniqueStorage()._settingsFile = newValue}
+  }
+
+  /// Settings, by name, whose present value comes into force with the agent's next start, as of the last reading.
+  package var needsRestart: [String] {
+    get {_storage._needsRestart}
+    set {_uniqueStorage()._needsRestart = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1655,6 +1852,218 @@ package nonisolated struct Hearth_Admin_V1_LogLine: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "hearth.admin.v1"
 
+nonisolated extension Hearth_Admin_V1_ListTurnsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListTurnsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListTurnsRequest, rhs: Hearth_Admin_V1_ListTurnsRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ListTurnsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListTurnsResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}turns\0\u{1}count\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.turns) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.turns.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.turns, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ListTurnsResponse, rhs: Hearth_Admin_V1_ListTurnsResponse) -> Bool {
+    if lhs.turns != rhs.turns {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_Turn: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Turn"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}task\0\u{3}caller_kind\0\u{1}caller\0\u{1}through\0\u{1}model\0\u{1}state\0\u{1}position\0\u{1}choices\0\u{3}prompt_tokens\0\u{1}tokens\0\u{3}age_milliseconds\0\u{3}running_milliseconds\0\u{3}tokens_per_second\0\u{1}priority\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.task) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.callerKind) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.caller) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.through) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.model) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self._position) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.choices) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self._promptTokens) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.tokens) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.ageMilliseconds) }()
+      case 13: try { try decoder.decodeSingularUInt64Field(value: &self._runningMilliseconds) }()
+      case 14: try { try decoder.decodeSingularFloatField(value: &self.tokensPerSecond) }()
+      case 15: try { try decoder.decodeSingularStringField(value: &self.priority) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if !self.task.isEmpty {
+      try visitor.visitSingularStringField(value: self.task, fieldNumber: 2)
+    }
+    if !self.callerKind.isEmpty {
+      try visitor.visitSingularStringField(value: self.callerKind, fieldNumber: 3)
+    }
+    if !self.caller.isEmpty {
+      try visitor.visitSingularStringField(value: self.caller, fieldNumber: 4)
+    }
+    if !self.through.isEmpty {
+      try visitor.visitSingularStringField(value: self.through, fieldNumber: 5)
+    }
+    if !self.model.isEmpty {
+      try visitor.visitSingularStringField(value: self.model, fieldNumber: 6)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 7)
+    }
+    try { if let v = self._position {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 8)
+    } }()
+    if self.choices != 0 {
+      try visitor.visitSingularUInt32Field(value: self.choices, fieldNumber: 9)
+    }
+    try { if let v = self._promptTokens {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 10)
+    } }()
+    if self.tokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tokens, fieldNumber: 11)
+    }
+    if self.ageMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ageMilliseconds, fieldNumber: 12)
+    }
+    try { if let v = self._runningMilliseconds {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 13)
+    } }()
+    if self.tokensPerSecond.bitPattern != 0 {
+      try visitor.visitSingularFloatField(value: self.tokensPerSecond, fieldNumber: 14)
+    }
+    if !self.priority.isEmpty {
+      try visitor.visitSingularStringField(value: self.priority, fieldNumber: 15)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_Turn, rhs: Hearth_Admin_V1_Turn) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.task != rhs.task {return false}
+    if lhs.callerKind != rhs.callerKind {return false}
+    if lhs.caller != rhs.caller {return false}
+    if lhs.through != rhs.through {return false}
+    if lhs.model != rhs.model {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs._position != rhs._position {return false}
+    if lhs.choices != rhs.choices {return false}
+    if lhs._promptTokens != rhs._promptTokens {return false}
+    if lhs.tokens != rhs.tokens {return false}
+    if lhs.ageMilliseconds != rhs.ageMilliseconds {return false}
+    if lhs._runningMilliseconds != rhs._runningMilliseconds {return false}
+    if lhs.tokensPerSecond != rhs.tokensPerSecond {return false}
+    if lhs.priority != rhs.priority {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ReloadRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReloadRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ReloadRequest, rhs: Hearth_Admin_V1_ReloadRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_ReloadResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReloadResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}applied\0\u{3}needs_restart\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.applied) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.needsRestart) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.applied.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.applied, fieldNumber: 1)
+    }
+    if !self.needsRestart.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.needsRestart, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_ReloadResponse, rhs: Hearth_Admin_V1_ReloadResponse) -> Bool {
+    if lhs.applied != rhs.applied {return false}
+    if lhs.needsRestart != rhs.needsRestart {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Hearth_Admin_V1_ListModelsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListModelsRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -2149,7 +2558,7 @@ nonisolated extension Hearth_Admin_V1_ListKeysResponse: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Key"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}is_owner\0\u{3}created_milliseconds\0\u{3}expires_milliseconds\0\u{3}is_expired\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}is_owner\0\u{3}created_milliseconds\0\u{3}expires_milliseconds\0\u{3}is_expired\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0\u{1}share\0\u{1}priority\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2165,6 +2574,8 @@ nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf.
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self._streams) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self._tokensPerMinute) }()
       case 8: try { try decoder.decodeRepeatedStringField(value: &self.models) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self._share) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self._priority) }()
       default: break
       }
     }
@@ -2199,6 +2610,12 @@ nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.models.isEmpty {
       try visitor.visitRepeatedStringField(value: self.models, fieldNumber: 8)
     }
+    try { if let v = self._share {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._priority {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2211,6 +2628,8 @@ nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs._streams != rhs._streams {return false}
     if lhs._tokensPerMinute != rhs._tokensPerMinute {return false}
     if lhs.models != rhs.models {return false}
+    if lhs._share != rhs._share {return false}
+    if lhs._priority != rhs._priority {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2218,7 +2637,7 @@ nonisolated extension Hearth_Admin_V1_Key: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Hearth_Admin_V1_CreateKeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateKeyRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}expires_in_seconds\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}expires_in_seconds\0\u{1}streams\0\u{3}tokens_per_minute\0\u{1}models\0\u{1}share\0\u{1}priority\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2231,6 +2650,8 @@ nonisolated extension Hearth_Admin_V1_CreateKeyRequest: SwiftProtobuf.Message, S
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self._streams) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self._tokensPerMinute) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.models) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self._share) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self._priority) }()
       default: break
       }
     }
@@ -2256,6 +2677,12 @@ nonisolated extension Hearth_Admin_V1_CreateKeyRequest: SwiftProtobuf.Message, S
     if !self.models.isEmpty {
       try visitor.visitRepeatedStringField(value: self.models, fieldNumber: 5)
     }
+    try { if let v = self._share {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._priority {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2265,6 +2692,8 @@ nonisolated extension Hearth_Admin_V1_CreateKeyRequest: SwiftProtobuf.Message, S
     if lhs._streams != rhs._streams {return false}
     if lhs._tokensPerMinute != rhs._tokensPerMinute {return false}
     if lhs.models != rhs.models {return false}
+    if lhs._share != rhs._share {return false}
+    if lhs._priority != rhs._priority {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3307,7 +3736,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{f}settings_file\0\u{3}needs_restart\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3329,6 +3758,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _hold: Hearth_Admin_V1_Hold? = nil
     var _bridge: Hearth_Admin_V1_Bridge? = nil
     var _pinning: Hearth_Admin_V1_BackendPinning? = nil
+    var _settingsFile: String = String()
+    var _needsRestart: [String] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3358,6 +3789,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _hold = source._hold
       _bridge = source._bridge
       _pinning = source._pinning
+      _settingsFile = source._settingsFile
+      _needsRestart = source._needsRestart
     }
   }
 
@@ -3395,6 +3828,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._bridge) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._pinning) }()
+        case 35: try { try decoder.decodeSingularStringField(value: &_storage._settingsFile) }()
+        case 36: try { try decoder.decodeRepeatedStringField(value: &_storage._needsRestart) }()
         default: break
         }
       }
@@ -3464,6 +3899,12 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       try { if let v = _storage._pinning {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
+      if !_storage._settingsFile.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._settingsFile, fieldNumber: 35)
+      }
+      if !_storage._needsRestart.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._needsRestart, fieldNumber: 36)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3492,6 +3933,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._bridge != rhs_storage._bridge {return false}
         if _storage._pinning != rhs_storage._pinning {return false}
+        if _storage._settingsFile != rhs_storage._settingsFile {return false}
+        if _storage._needsRestart != rhs_storage._needsRestart {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -21,9 +21,15 @@ extension AdminService {
             throw Status(
                 .invalidArgument, "expires_in_seconds must be 1 to \(AccessLimits.lifetimeSecondsMax), not \(lifetime)")
         }
+        let priority = request.hasPriority ? RequestPriority(rawValue: request.priority) : nil
+        guard priority != nil || !request.hasPriority else {
+            throw Status(
+                .invalidArgument, "priority must be one of \(RequestPriority.inWords), not '\(request.priority)'")
+        }
         let limits = KeyLimits(
             streams: request.hasStreams ? request.streams : nil,
-            tokensPerMinute: request.hasTokensPerMinute ? request.tokensPerMinute : nil, models: request.models)
+            tokensPerMinute: request.hasTokensPerMinute ? request.tokensPerMinute : nil, models: request.models,
+            share: request.hasShare ? request.share : nil, priority: priority)
         try await change { (book) throws(AccessError) in
             try book.create(request.name, secret: secret, limits: limits, now: now, lifetimeSeconds: lifetime)
         }
@@ -91,6 +97,9 @@ extension AdminAnswers {
             if let streams = key.limits.streams { $0.streams = streams }
             if let tokens = key.limits.tokensPerMinute { $0.tokensPerMinute = tokens }
             $0.models = key.limits.models
+            guard !key.isOwner else { return }
+            $0.share = key.limits.share ?? 1
+            $0.priority = (key.limits.priority ?? .usualMost).rawValue
         }
     }
 

@@ -21,18 +21,21 @@ package final class AdminService: Service {
     package struct Facts: Sendable {
         let version: String
         /// The limits in force, in the order in which they are listed.
-        let limits: [NamedLimit]
+        let limits: @IOLoop @Sendable () -> [NamedLimit]
         let pulls: PullDesk.Place
         let listeners: @IOLoop @Sendable () -> [(address: String, security: String)]
         let bridge: @IOLoop @Sendable () -> Bridge?
         /// What the bridge wrote after this line of this log; nil: there is no bridge.
         let bridgeOutput: @IOLoop @Sendable (_ number: UInt64, _ log: UInt64) -> BackendOutput?
+        /// The path of the file of settings, and the names of settings that wait for the next start.
+        let settings: @IOLoop @Sendable () -> (file: String, needsRestart: [String])
 
         package init(
-            version: String, limits: [NamedLimit], pulls: PullDesk.Place,
+            version: String, limits: @escaping @IOLoop @Sendable () -> [NamedLimit], pulls: PullDesk.Place,
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)],
             bridge: @escaping @IOLoop @Sendable () -> Bridge?,
-            bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?
+            bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?,
+            settings: @escaping @IOLoop @Sendable () -> (file: String, needsRestart: [String])
         ) {
             self.version = version
             self.limits = limits
@@ -40,6 +43,7 @@ package final class AdminService: Service {
             self.listeners = listeners
             self.bridge = bridge
             self.bridgeOutput = bridgeOutput
+            self.settings = settings
         }
     }
 
@@ -70,7 +74,7 @@ package final class AdminService: Service {
     let inference: InferenceService
     private let consumers: Server
     /// Serves the HTTP bridge.
-    private let bridged: Server
+    let bridged: Server
     let facts: Facts
     private let started = Monotonic.now()
     /// Called when the agent is to make way for the process with this id.
@@ -85,6 +89,9 @@ package final class AdminService: Service {
     package typealias KeyChange = @Sendable (inout KeyBook) throws(AccessError) -> Void
     /// Called when the agent is to end as SIGTERM ends it.
     package var onStop: (@IOLoop () -> Void)?
+    /// Reads the settings again; returns the names of those that have changed: those in force now, and those that wait for the
+    /// next start.
+    package var onReload: (@IOLoop () async throws(Status) -> (applied: [String], needsRestart: [String]))?
     private var successor = Successor()
     let pulls: PullDesk
 
@@ -140,6 +147,8 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_RevokeKeyRequest, _) in try await self.revokeKey(request) }
         case "TrustBackend":
             .unary { (request: Hearth_Admin_V1_TrustBackendRequest, _) in try await self.trust(request) }
+        case "Reload": .unary { (_: Hearth_Admin_V1_ReloadRequest, _) in try await self.reload() }
+        case "ListTurns": .unary { (_: Hearth_Admin_V1_ListTurnsRequest, _) in await self.listTurns() }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
         default: nil
         }
@@ -192,12 +201,15 @@ package final class AdminService: Service {
                 $0.untrusted = supervisor.untrusted.keys.sorted()
             }
             $0.modelsFolder = facts.pulls.folder ?? ""
+            let settings = facts.settings()
+            $0.settingsFile = settings.file
+            $0.needsRestart = settings.needsRestart
         }
     }
 
     private func listLimits() -> Hearth_Admin_V1_ListLimitsResponse {
         .with {
-            $0.limits = facts.limits.map { limit in
+            $0.limits = facts.limits().map { limit in
                 AdminAnswers.described(limit, timesMet: limit.isCounted ? timesMet(limit.name) : nil)
             }
         }
@@ -285,6 +297,14 @@ extension AdminService {
     private func stop() -> Hearth_Admin_V1_StopResponse {
         onStop?()
         return .with { $0.pid = getpid() }
+    }
+
+    private func reload() async throws(Status) -> Hearth_Admin_V1_ReloadResponse {
+        guard let change = try await onReload?() else { return Hearth_Admin_V1_ReloadResponse() }
+        return .with {
+            $0.applied = change.applied
+            $0.needsRestart = change.needsRestart
+        }
     }
 
     private func restart(

@@ -7,7 +7,8 @@ package struct BridgedAdmin: Service {
     /// owner's socket only.
     package static let methods: Set = [
         "CreateKey", "Drain", "GetStatus", "ListBackends", "ListDenied", "ListKeys", "ListLimits", "ListModels",
-        "LoadModel", "Pause", "Pull", "ReadLog", "RestartBackend", "Resume", "RevokeKey", "ShowModel", "UnloadModel",
+        "ListTurns", "LoadModel", "Pause", "Pull", "ReadLog", "RestartBackend", "Resume", "RevokeKey", "ShowModel",
+        "UnloadModel",
     ]
 
     package let name = AdminService.serviceName

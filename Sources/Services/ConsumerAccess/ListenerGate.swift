@@ -7,7 +7,8 @@ internal import TLSSession
 @IOLoop
 package final class ListenerGate: CallGate {
     private let register: ConsumerRegister
-    private let requiresKey: Bool
+    /// Whether new calls need a key; those that are open go on.
+    package var requiresKey: Bool
     /// Without a required key every client may call, unnamed.
     package var namesCallers: Bool { requiresKey }
     private let clientSubjects: Set<String>

@@ -3,6 +3,7 @@ internal import BackendSupervisor
 internal import ConsumerAccess
 internal import EventLoop
 internal import GRPC
+internal import LinuxSystem
 
 /// One request of `Embed` or `Rerank`: it waits until its model is loaded and one of the model's processes has room, and
 /// then for the answer. Where that process is lost, the next one computes it anew.
@@ -19,6 +20,10 @@ final class EmbeddingTurn: QueuedRequest {
 
     let model: String
     nonisolated let claim: QueueClaim
+    /// Tells it from all others of this agent.
+    let number: UInt64
+    private let arrived = Monotonic.awake()
+    private var begun: Monotonic?
     private let request: EmbeddingRequest
     /// The request as the backend gets it; empty once it is over.
     private var encoded: [UInt8]
@@ -45,6 +50,7 @@ final class EmbeddingTurn: QueuedRequest {
         self.call = call
         self.service = service
         self.completion = completion
+        number = service.nextTurnNumber()
         consumer = call.caller as? Consumer
         needs = CapabilityTable.rows(of: request)
     }
@@ -56,6 +62,15 @@ final class EmbeddingTurn: QueuedRequest {
 
     /// It waits in its model's queue.
     func queued() { call.keep(encoded.count) }
+
+    /// What its owner is told of it.
+    func listed(_ standing: ListedTurn.Standing, over bridged: Server, at now: Monotonic) -> ListedTurn {
+        ListedTurn(
+            number: number, task: request.task == .embed ? .embed : .rerank, caller: .of(call, over: bridged),
+            model: model, standing: standing, priority: claim.priority,
+            ageMilliseconds: now.since(arrived) / 1_000_000,
+            runningMilliseconds: begun.map { now.since($0) / 1_000_000 })
+    }
 
     /// Begins on a backend; returns false if that has no room. A backend that lacks what the request needs does not see it:
     /// the request is over then.
@@ -75,6 +90,7 @@ final class EmbeddingTurn: QueuedRequest {
         guard let running else { return false }
         phase = .running(running)
         process = backend
+        begun = .awake()
         return true
     }
 

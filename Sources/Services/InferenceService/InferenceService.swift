@@ -30,6 +30,7 @@ package final class InferenceService: Service {
     private var tokensOfEndedTurns: UInt64 = 0
     private var queues: [String: ModelQueue] = [:]
     private var requestsNamed: UInt64 = 0
+    private var turnsNumbered: UInt64 = 0
     private let cacheScopes = CacheScopes()
     var resumables: Resumables
     /// Whether nobody can come back to a turn any more.
@@ -65,6 +66,9 @@ package final class InferenceService: Service {
         queues.values.reduce((0, 0)) { ($0.0 + $1.runningCount, $0.1 + $1.count) }
     }
 
+    /// Ordered by the ids of their models.
+    var queuesByModel: [ModelQueue] { queues.sorted { $0.key < $1.key }.map(\.value) }
+
     /// Tells every turn what the owner's hold means for it.
     package func holdChanged() {
         for queue in queues.values { queue.tellOfPause() }
@@ -87,6 +91,12 @@ extension InferenceService {
     func nextRequestID() -> String {
         requestsNamed += 1
         return "hearth-\(requestsNamed)"
+    }
+
+    /// A number that no turn has had.
+    func nextTurnNumber() -> UInt64 {
+        turnsNumbered += 1
+        return turnsNumbered
     }
 
     /// Checks a request and makes its turn; throws the status that refuses it. `encoded` is the request as its backend

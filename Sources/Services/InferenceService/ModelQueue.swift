@@ -9,11 +9,11 @@ internal import LinuxSystem
 final class ModelQueue {
     private let id: String
     private let limits: InferenceLimits
-    private let supervisor: Supervisor
-    private var queue: AdmissionQueue<Turn>
+    let supervisor: Supervisor
+    private(set) var queue: AdmissionQueue<Turn>
     /// Those of the running turns that go on once there is a process for them.
     private var returning = ReturningTurns<Turn>()
-    private var embeddings: AdmissionQueue<EmbeddingTurn>
+    private(set) var embeddings: AdmissionQueue<EmbeddingTurn>
     private var returningEmbeddings = ReturningTurns<EmbeddingTurn>()
     /// Questions that can be answered once the model is ready.
     private var questions: [@IOLoop (Result<ServedModel, Status>) -> Void] = []

@@ -18,6 +18,8 @@ internal import struct Foundation.Data
 final class Turn: SequenceHandler, QueuedRequest {
     let model: String
     nonisolated let claim: QueueClaim
+    /// Tells it from all others of this agent.
+    let number: UInt64
     private var state: TurnState
     private let service: InferenceService
     /// The call that reads the turn's events, the last event that it was given, and the bytes that it was told to count
@@ -65,6 +67,7 @@ final class Turn: SequenceHandler, QueuedRequest {
         self.call = call
         self.service = service
         self.ended = ended
+        number = service.nextTurnNumber()
         bounds = request.bounds
         needs = CapabilityTable.rows(of: request)
         queueTime = request.queueTime
@@ -117,6 +120,15 @@ final class Turn: SequenceHandler, QueuedRequest {
 
     /// For an absent consumer the turn goes on as far as the ring lets it.
     private var isCongested: Bool { reader?.isCongested ?? false }
+
+    /// What its owner is told of it.
+    func listed(_ standing: ListedTurn.Standing, over bridged: Server, at now: Monotonic) -> ListedTurn {
+        ListedTurn(
+            number: number, task: .generate, caller: .of(call, over: bridged), model: model, standing: standing,
+            priority: claim.priority, choices: claim.sequences, promptTokens: state.promptTokens, tokens: tokensSent,
+            ageMilliseconds: now.since(state.arrived) / 1_000_000,
+            runningMilliseconds: state.begun.map { now.since($0) / 1_000_000 })
+    }
 }
 
 // MARK: - Waiting

@@ -60,8 +60,8 @@ struct TurnState {
     /// How often in a row a process has failed soon after it began one of the choices.
     private(set) var failures = 0
 
-    private let arrived: Monotonic
-    private var begun: Monotonic?
+    let arrived: Monotonic
+    private(set) var begun: Monotonic?
     private var firstToken: Monotonic?
     private var lastToken: Monotonic?
 
@@ -99,6 +99,9 @@ struct TurnState {
 
     /// The number of tokens that its deltas have sent.
     var tokensSent: UInt32 { others.reduce(first.tokensSent) { $0 + $1.tokensSent } }
+
+    /// What the backend has told of the prompt's length; nil: nothing yet.
+    var promptTokens: UInt32? { choices.lazy.compactMap { self[$0].finish?.promptTokens }.first }
 
     private var choices: Range<Int> { 0..<(1 + others.count) }
 

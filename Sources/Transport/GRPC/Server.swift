@@ -32,7 +32,7 @@ package final class Server {
     /// Why it drains; nil while it does not.
     private(set) var drainReason: String?
     private let closingSockets: ClosingSockets
-    private let limitsOfConnections: HTTP2Limits.Shared
+    private var limitsOfConnections: HTTP2Limits.Shared
     var defence = ServerDefence()
     var work: ServerWork
     var handshakes: ServerHandshakes
@@ -125,6 +125,14 @@ package final class Server {
         for tls in tlsOfListeners {
             if let context = contexts[tls.files] { tls.context = context }
         }
+    }
+
+    /// Connections that are opened from now on live for the times of these limits; those that are open keep theirs.
+    package func limitNewConnections(_ limits: Limits) { limitsOfConnections = HTTP2Limits.Shared(limits.http2) }
+
+    /// The connections that come through this gate take no new calls, and close after their open ones.
+    package func drain(through gate: any CallGate, _ reason: String) {
+        for connection in connections.values where connection.gate === gate { connection.http2?.drain(reason) }
     }
 
     /// Accepts no more, gives open calls at most `graceMilliseconds` to end, then ends them UNAVAILABLE and closes.

@@ -114,6 +114,9 @@ package final class ServerCall {
 extension ServerCall {
     var limits: Limits { server.limits }
 
+    /// Whether this server received it.
+    package func isServed(by other: Server) -> Bool { server === other }
+
     /// Whether its work goes before that of other servers.
     var isFirst: Bool { server.priority == .first }
 

@@ -12,7 +12,7 @@ final class ServerConnection {
     /// Nil once it has closed: a call whose handler goes on does not keep the socket.
     private(set) var http2: HTTP2Connection?
     /// The gate that every call must pass; nil: there is none.
-    private let gate: (any CallGate)?
+    let gate: (any CallGate)?
     var account: ConnectionAccount
     /// It closes at the end of this turn, and no longer counts in the server's sums. This is not derived from the life
     /// of `http2`, which ends for other reasons too: a connection must be taken out of the sums exactly once, where

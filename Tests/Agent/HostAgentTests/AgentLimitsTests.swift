@@ -1,13 +1,13 @@
 import Foundation
-import GRPC
 import LimitDeclaration
+import Settings
 import TestPlaces
 import Testing
 
 @testable import HostAgent
 
 struct AgentLimitsTests {
-    private let limits = AgentLimits(descriptors: DescriptorBudget(descriptors: 1_024), consumers: Limits())
+    private let limits = AgentLimits(descriptors: DescriptorBudget(descriptors: 1_024), times: ConnectionTimes())
 
     /// The names in Docs/limits.md: `words` of several, in code.
     private func documented() throws -> Set<String> {

@@ -104,6 +104,8 @@ def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path
     install(root, "--system", "--prefix", "/opt/hearth", "--from", executables)
     unit = (root / "etc/systemd/system/hearth.service").read_text()
     assert "ExecStart=/opt/hearth/bin/hearth serve --state /var/lib/hearth/state\n" in unit
+    # 'systemctl reload' has the settings read again.
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit
     for setting in ("User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes"):
         assert f"\n{setting}\n" in unit
     for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):

@@ -1,6 +1,7 @@
 """The page that the bridge shows to browsers, in a headless Chromium, as people use it. Answers are echo's, whose tokens are
 known beforehand."""
 
+import concurrent.futures
 import json
 import re
 
@@ -116,6 +117,8 @@ def read_files(client):
     paths, seen, size = ["/"], set(), 0
     while paths:
         path = paths.pop()
+        if path in seen:
+            continue
         file = client.get(path, headers=BROWSERS)
         assert file.status_code == 200, path
         seen.add(path)
@@ -371,6 +374,62 @@ def test_the_owner_has_the_machine_back(page, agent):
     wait_until(lambda: status_code(agent, "/v1/models", made) == 401, "the key is revoked")
     page.evaluate("document.querySelector('.about button').click()")
     assert page.focused() == "owner-key"
+
+
+def test_the_owner_sees_for_whom_the_machine_works(page, agent):
+    guest = agent.command_line("key", "create", "--state", agent.state, "visitor-7").strip()
+    owner = agent.command_line("key", "create", "--state", agent.state, "--owner", "watcher").strip()
+    for path, key in (("/v1/models", guest), ("/hearth/v1/status", owner)):
+        wait_until(lambda: status_code(agent, path, key) == 200, "the key is taken")
+    page.evaluate("location.hash = '#host'")
+    page.until("document.querySelector('#owner-key')")
+    enter(page, owner)
+    page.until("document.querySelector('#turns')?.innerText.includes('nobody waits')")
+    agent.command_line("pause", "--state", agent.state)
+    body = {"model": "echo", "messages": [{"role": "user", "content": "quiet words"}], "max_tokens": 5}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        headers = {"Authorization": f"Bearer {guest}", "hearth-priority": "low"}
+        asked = pool.submit(httpx.post, f"{agent.base}/v1/chat/completions", headers=headers, json=body, timeout=60)
+        page.until("document.querySelector('#turns tbody th')")
+        assert page.text("#turns tbody .name") == "visitor-7"
+        assert page.text("#turns tbody th .hint") == "key · over HTTP · echo · low priority"
+        assert page.text("#turns tbody td").startswith("waits, is next")
+        assert "quiet words" not in page.text()
+        # It is a table to who cannot see it.
+        assert page.evaluate("document.querySelector('#turns caption').innerText")
+        heads = "[...document.querySelectorAll('#turns th')].map((each) => each.scope)"
+        assert page.evaluate(heads) == ["col", "col", "col", "row"]
+        for width in (360, 1280):
+            for dark in (False, True):
+                page.size(width, dark=dark)
+                wide = "[document.documentElement, ...document.querySelectorAll('#host, .turns')]"
+                assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)"), width
+        agent.command_line("resume", "--state", agent.state)
+        assert asked.result().status_code == 200
+    page.until("document.querySelector('#turns').innerText.includes('nobody waits')")
+
+
+def test_a_key_with_a_share_is_made_on_the_page(page, agent):
+    owner = agent.command_line("key", "create", "--state", agent.state, "--owner", "giver").strip()
+    wait_until(lambda: status_code(agent, "/hearth/v1/status", owner) == 200, "the key is taken")
+    page.evaluate("location.hash = '#host'")
+    page.until("document.querySelector('#owner-key')")
+    enter(page, owner)
+    page.until("document.querySelector('.fields')")
+    page.evaluate("document.querySelector('.fields').closest('details').open = true")
+    page.evaluate("document.querySelector('.fields input').focus()")
+    page.type("team")
+    page.tab_to("key-share")
+    page.type("4")
+    page.tab_to("key-priority")
+    page.evaluate("document.activeElement.value = 'high'")
+    page.evaluate("document.querySelector('.fields button').focus()")
+    page.press("Enter")
+    page.until("document.querySelector('.secret')")
+    page.until("[...document.querySelectorAll('.facts')].some((each) => each.innerText.includes('a share of 4 · at most high priority'))")
+    listed = agent.command_line("key", "list", "--state", agent.state, "--json").splitlines()
+    (team,) = [key for key in map(json.loads, listed) if key["name"] == "team"]
+    assert (team["share"], team["priority"]) == (4, "high")
 
 
 def test_a_keyboard_is_enough(page):

@@ -33,7 +33,8 @@ class OwnedAgent(HTTPAgent):
     def __enter__(self):
         super().__enter__()
         self.owners, self.consumers = self.key("page", "--owner"), self.key("laptop")
-        wait_until(lambda: self.get("status").status_code == 200, "the keys are in force")
+        for key, code in ((self.owners, 200), (self.consumers, 403)):
+            wait_until(lambda: self.get("status", key=key).status_code == code, "the keys are in force")
         return self
 
     def key(self, name, *options):
@@ -78,7 +79,7 @@ def refusal(answer):
     return answer.status_code, error["status"]
 
 
-PATHS = ["status", "models", "models/echo", "ps", "backends", "limits", "keys", "denied/echo", "logs/echo?model=echo"]
+PATHS = ["status", "models", "models/echo", "ps", "turns", "backends", "limits", "keys", "denied/echo", "logs/echo?model=echo"]
 
 
 def test_an_owners_key_opens_what_is_the_owners_and_nothing_else(agent):
@@ -216,6 +217,48 @@ def test_a_stream_stands_still_while_the_owner_pauses_and_goes_on_to_the_byte(ag
     assert agent.post("/v1/chat/completions", ask, key=None).status_code == 200
 
 
+def test_the_owner_sees_for_whom_it_computes_and_not_what(agent):
+    asked = {"model": "echo", "messages": user("xyzzy over HTTP"), "max_tokens": 5}
+
+    def turns():
+        return agent.known("turns")["turns"]
+
+    async def scenario():
+        async with connect(agent) as channel:
+            request = echo.request("xyzzy over gRPC", max_tokens=200, tokens_per_second=100)
+            metadata = [("authorization", f"Bearer {agent.consumers}")]
+            call = rpc.InferenceStub(channel).Generate(request, metadata=metadata)
+            turn = await read_turn(call, until=lambda turn: turn.tokens >= 5)
+            (first,) = await asyncio.to_thread(turns)
+            assert {name: first[name] for name in ("task", "caller_kind", "caller", "through", "model", "state", "choices", "priority")} == {
+                "task": "generate", "caller_kind": "key", "caller": "laptop", "through": "grpc", "model": "echo",
+                "state": "running", "choices": 1, "priority": "normal",
+            }
+            assert first["tokens"] >= 5 and first["tokens_per_second"] > 0 and "position" not in first
+            assert 0 <= first["running_milliseconds"] <= first["age_milliseconds"]
+            await asyncio.to_thread(agent.post, "pause", {"unload": False})
+            waiting = asyncio.create_task(asyncio.to_thread(agent.post, "/v1/chat/completions", asked, key=None))
+            await eventually(lambda: len(turns()) == 2, "the other one waits")
+            told = await asyncio.to_thread(agent.get, "turns")
+            paused, other = told.json()["turns"]
+            assert told.json()["count"] == 2
+            assert (paused["number"], paused["state"], paused["caller"]) == (first["number"], "paused", "laptop")
+            assert (other["caller_kind"], other["caller"], other["through"]) == ("none", "", "http")
+            assert (other["state"], other["position"], other["tokens"]) == ("waiting", 0, 0)
+            assert "running_milliseconds" not in other
+            shown = await asyncio.to_thread(agent.command_line, "turns", "--state", agent.state)
+            assert [line.split("  ")[0] for line in shown.splitlines()] == ["FOR", "key laptop", "no key"]
+            counted = json.loads(await asyncio.to_thread(agent.command_line, "turns", "--state", agent.state, "--json"))
+            assert counted["count"] == 2 and "xyzzy" not in shown + json.dumps(counted) + told.text
+            await asyncio.to_thread(agent.post, "resume")
+            await read_turn(call, turn)
+            assert (await waiting).status_code == 200
+
+    run(scenario())
+    assert agent.known("turns") == {"turns": [], "count": 0}
+    assert agent.command_line("turns", "--state", agent.state) == "Nothing runs, and nobody waits.\n"
+
+
 def test_a_backend_is_started_anew(agent):
     before = [backend["pid"] for backend in agent.known("ps")["backends"] if backend["name"] == "other"]
     answer = agent.post("backends/other/restart", {"now": True})
@@ -242,6 +285,14 @@ def test_keys_are_made_shown_once_and_revoked(agent):
     assert len(first["keys"]) == 1 and first["count"] == len(listed.json()["keys"])
     rest = agent.known(f"keys?page_token={first['next_page_token']}")
     assert first["keys"] + rest["keys"] == listed.json()["keys"] and rest["next_page_token"] == ""
+    assert (key["share"], key["priority"]) == (1, "normal")
+    team = agent.post("keys", {"name": "team", "share": 4, "priority": "high"}).json()["key"]
+    assert (team["share"], team["priority"]) == (4, "high") and team in agent.known("keys")["keys"]
+    (owners,) = [each for each in agent.known("keys")["keys"] if each["is_owner"]][:1]
+    assert "share" not in owners and "priority" not in owners
+    for wrong in ({"share": 0}, {"share": 1001}, {"priority": "urgent"}, {"priority": ""}):
+        assert refusal(agent.post("keys", {"name": "x", **wrong})) == (400, "INVALID_ARGUMENT"), wrong
+    assert agent.ask("DELETE", "keys/team").json() == {}
     for body in ({"name": "guest"}, {"name": "a b"}, {}, {"name": "x", "streams": 0}, {"name": "x", "expires_in_seconds": 0}):
         assert refusal(agent.post("keys", body)) == (400, "INVALID_ARGUMENT"), body
     # What has a key cannot make itself another one that outlives it.

@@ -2,40 +2,12 @@
 import { byId, bytes, copy, count, element, plural, rate, say, setText, span } from "/page/elements.js";
 import { get, ownerKey, post, pull, remove } from "/page/owner.js";
 import { Plot } from "/page/plot.js";
+import { Rows } from "/page/rows.js";
+import { TurnTable } from "/page/turns.js";
 
 const pollMilliseconds = 1000;
 // What changes seldom is asked for each so many polls.
 const seldom = 10;
-
-/** Keeps one element for each entry of a list, so that nothing that is in use is drawn anew. */
-class Rows {
-  #made = new Map();
-
-  /** `make` returns `node` and `update`, which takes the entry. */
-  constructor(node, empty, make) {
-    this.node = node;
-    this.empty = element("li", { class: "hint" }, empty);
-    this.make = make;
-  }
-
-  update(entries, nameOf) {
-    const names = new Set(entries.map(nameOf));
-    for (const [name, row] of this.#made) {
-      if (names.has(name)) continue;
-      row.node.remove();
-      this.#made.delete(name);
-    }
-    for (const [index, entry] of entries.entries()) {
-      const name = nameOf(entry);
-      if (!this.#made.has(name)) this.#made.set(name, this.make(entry));
-      const row = this.#made.get(name);
-      row.update(entry);
-      if (this.node.children[index] !== row.node) this.node.insertBefore(row.node, this.node.children[index] ?? null);
-    }
-    if (entries.length) this.empty.remove();
-    else this.node.append(this.empty);
-  }
-}
 
 /** A row: a name, facts below it, and what can be done with it. */
 function row(name, ...actions) {
@@ -115,12 +87,12 @@ export class Host {
       const status = await get("status");
       const isSeldom = this.#polls % seldom === 0;
       this.#polls += 1;
-      const [models, keys, limits] = await Promise.all([
-        get("models"), isSeldom ? this.#allKeys() : null, isSeldom ? get("limits") : null,
+      const [models, turns, keys, limits] = await Promise.all([
+        get("models"), get("turns"), isSeldom ? this.#allKeys() : null, isSeldom ? get("limits") : null,
       ]);
       if (!this.#isShown) return;
       if (!this.#parts) this.#build();
-      this.#take(status, models, keys, limits);
+      this.#take(status, models, turns, keys, limits);
     } catch (error) {
       if (error.status === 401 || error.status === 403) {
         ownerKey.set("", false);
@@ -171,6 +143,7 @@ export class Host {
     parts.rate = new Plot("Tokens per second", rate);
     parts.queue = new Plot("Requests that wait", (number) => count(Math.round(number)));
     parts.memory = new Plot("Memory of backends", bytes);
+    parts.turns = new TurnTable();
     parts.models = new Rows(element("ul", { class: "rows" }), "There are no models yet.", () => this.#modelRow());
     parts.pulls = new Rows(element("ul", { class: "rows" }), "", () => this.#pullRow());
     parts.pulls.empty.hidden = true;
@@ -187,6 +160,7 @@ export class Host {
         element("div", {}, parts.state, parts.sentence),
         element("div", { class: "hand" }, parts.hold, element("p", { class: "actions" }, parts.unloadLabel, parts.other))),
       element("section", { class: "plots", "aria-label": "The last hour" }, parts.rate.node, parts.queue.node, parts.memory.node),
+      section("For whom", parts.turns.node),
       element("div", { class: "panels" },
         section("Models", parts.models.node, parts.pulls.node, this.#pullForm()),
         section("Backends in their sandboxes", parts.sandbox, parts.backends.node),
@@ -203,7 +177,7 @@ export class Host {
     byId("owner-key").focus();
   }
 
-  #take(status, models, keys, limits) {
+  #take(status, models, turns, keys, limits) {
     const parts = this.#parts;
     parts.stale.hidden = true;
     byId("host").classList.remove("is-stale");
@@ -251,6 +225,7 @@ export class Host {
     byId("ember").className = `ember ${hold.pause ? "held" : running ? "burning" : ""}`;
 
     parts.models.update(models.models, (model) => model.id);
+    parts.turns.update(turns);
     parts.pulls.update(models.pulls, (each) => each.source);
     setText(parts.sandbox, status.sandbox_tier ? `The weakest sandbox that runs is of the tier “${status.sandbox_tier}”.` : "No backend runs.");
     parts.backends.update(backends, (each) => `${each.name}\n${each.model}\n${each.replica}`);
@@ -473,6 +448,8 @@ export class Host {
           key.expires_milliseconds === undefined ? "for ever" : `${key.is_expired ? "ended" : "until"} ${new Date(Number(key.expires_milliseconds)).toLocaleDateString()}`,
           key.streams === undefined ? null : `${plural(key.streams, "call")} at once`,
           key.tokens_per_minute === undefined ? null : `${count(Number(key.tokens_per_minute))} tokens a minute`,
+          key.share > 1 ? `a share of ${count(key.share)}` : null,
+          key.priority && key.priority !== "normal" ? `at most ${key.priority} priority` : null,
           key.is_owner ? null : key.models.length ? key.models.join(", ") : "all models"));
       },
     };
@@ -484,6 +461,9 @@ export class Host {
     const days = field({ type: "number", min: "1", step: "1", placeholder: "for ever" });
     const streams = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
     const tokens = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
+    const share = field({ type: "number", min: "1", max: "1000", step: "1", placeholder: "1", id: "key-share" });
+    const priority = element("select", { id: "key-priority" },
+      ["low", "normal", "high"].map((each) => element("option", { selected: each === "normal" }, each)));
     const models = field({ placeholder: "all" });
     const button = element("button", {}, "Make a key");
     return element("details", {}, element("summary", {}, "Make a key for a consumer"), element(
@@ -495,6 +475,8 @@ export class Host {
           if (days.value) body.expires_in_seconds = days.valueAsNumber * 86_400;
           if (streams.value) body.streams = streams.valueAsNumber;
           if (tokens.value) body.tokens_per_minute = tokens.valueAsNumber;
+          if (share.value) body.share = share.valueAsNumber;
+          if (priority.value !== "normal") body.priority = priority.value;
           const ids = models.value.split(",").map((id) => id.trim()).filter(Boolean);
           if (ids.length) body.models = ids;
           const made = await this.#act(button, () => post("keys", body), "The key is made.");
@@ -504,7 +486,8 @@ export class Host {
         },
       },
       element("label", {}, "Name", name), element("label", {}, "Days", days), element("label", {}, "Calls at once", streams),
-      element("label", {}, "Tokens a minute", tokens), element("label", {}, "Models, with commas between", models), button));
+      element("label", {}, "Tokens a minute", tokens), element("label", {}, "Share while others wait", share),
+      element("label", {}, "Highest priority", priority), element("label", {}, "Models, with commas between", models), button));
   }
 
   #showSecret(name, secret) {
