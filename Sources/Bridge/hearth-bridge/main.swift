@@ -10,6 +10,8 @@ internal import LinuxSystem
 func run() async throws {
     let file = Descriptor(owning: BridgeSettings.Descriptors.settings)
     let settings = try BridgeSettings(json: FileBytes.read(file, max: BridgeSettings.bytesMax, name: "the settings"))
+    // It has no way to another socket: when this one is lost, or the agent makes way for another, it ends, and the agent
+    // starts a bridge anew.
     let agent = try await Client.connect(over: Descriptor(owning: 3))
     let bridge = try Bridge(agent: agent, settings: settings, limits: BridgeLimits())
     try LaterSettings.follow(Descriptor(owning: BridgeSettings.Descriptors.laterSettings)) { [bridge] in

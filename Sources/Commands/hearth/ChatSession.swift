@@ -25,6 +25,9 @@ actor ChatSession {
     /// The number of interrupts since the last line was asked for.
     private var interrupts = 0
 
+    /// How long a question waits for a host that is being started again.
+    private static let restartMilliseconds: UInt64 = 5_000
+
     init(
         consumer: ConsumerOptions, template: Hearth_V1_GenerateRequest, system: String?, showsStats: Bool,
         printsEvents: Bool = false
@@ -36,10 +39,9 @@ actor ChatSession {
         conversation = Conversation(system: system)
     }
 
+    /// Connects once; the client connects again by itself.
     func connect() async throws {
-        if let host, await host.client.isOpen { return }
-        stream = nil
-        host = try await consumer.connect()
+        if host == nil { host = try await consumer.connect() }
     }
 
     func close() async {
@@ -205,9 +207,11 @@ actor ChatSession {
     private func openStream() async throws -> Stream {
         if let stream { return stream }
         guard let host else { throw Status(.unavailable, "the connection is closed") }
+        var options = host.options
+        options.waitForReadyMilliseconds = Self.restartMilliseconds
         let made = await host.client.bidirectional(
             "/hearth.v1.Inference/Chat", requests: Hearth_V1_ChatRequest.self, answers: Hearth_V1_ChatEvent.self,
-            options: host.options)
+            options: options)
         stream = made
         return made
     }

@@ -12,6 +12,12 @@ struct RawSocket: ~Copyable {
         socket = connecting
     }
 
+    /// The server's end.
+    init(accepted: consuming Descriptor) throws {
+        try accepted.setNonblocking(false)
+        socket = accepted
+    }
+
     func send(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -87,7 +93,9 @@ enum Frame {
     static func pingAnswer(to purpose: UInt8) -> [UInt8] {
         make(type: 6, flags: 1, [purpose, 0, 0, 0, 0, 0, 0, 0])
     }
-    static func reset(stream: UInt32) -> [UInt8] { make(type: 3, stream: stream, bytes(8)) }
+    static func reset(stream: UInt32, _ code: HTTP2ErrorCode = .cancel) -> [UInt8] {
+        make(type: 3, stream: stream, bytes(code.rawValue))
+    }
     static func priority(stream: UInt32) -> [UInt8] { make(type: 2, stream: stream, bytes(0) + [1]) }
     static func windowUpdate(stream: UInt32, _ count: UInt32) -> [UInt8] { make(type: 8, stream: stream, bytes(count)) }
 
