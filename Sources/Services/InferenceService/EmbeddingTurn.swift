@@ -57,6 +57,9 @@ final class EmbeddingTurn: QueuedRequest {
 
     var isOver: Bool { if case .over = phase { true } else { false } }
 
+    /// Whether its process was lost, and the next one has not begun it.
+    var isInterrupted: Bool { if case .waiting = phase { begun != nil } else { false } }
+
     /// Whether it may be what its processes fail at: it is tried while no other begins.
     var isSuspect: Bool { failures >= TurnState.failuresOfSuspect }
 

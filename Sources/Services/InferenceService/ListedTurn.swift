@@ -78,7 +78,11 @@ extension ModelQueue {
         let isPaused = supervisor.hold.pause != nil
         return queue.running.values.map { turn in
             turn.listed(isPaused ? .paused : turn.isInterrupted ? .interrupted : .running, over: bridged, at: now)
-        } + embeddings.running.values.map { $0.listed(isPaused ? .paused : .running, over: bridged, at: now) }
+        }
+            + embeddings.running.values.map { embedding in
+                embedding.listed(
+                    isPaused ? .paused : embedding.isInterrupted ? .interrupted : .running, over: bridged, at: now)
+            }
     }
 
     /// Those that wait, in the order in which they are served, but no more than so many.
