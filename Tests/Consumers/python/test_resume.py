@@ -203,7 +203,7 @@ def test_the_token_comes_before_the_turn_begins_and_a_loss_in_the_queue_loses_no
             await read_turn(before, until=lambda turn: turn.tokens > 0)
             request = resumable("waits", model="one", queue_events=True)
             call = stub.Generate(request)
-            waiting = await read_turn(call, Resumed(), until=lambda turn: turn.token is not None)
+            waiting = await read_turn(call, Resumed(), until=lambda turn: turn.queued > 0)
             await lose(call)
             after = stub.Generate(echo.request("after", model="one", max_tokens=3, queue_events=True))
             later = await read_turn(after, until=lambda turn: turn.queued > 0)
