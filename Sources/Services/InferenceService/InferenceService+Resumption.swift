@@ -6,11 +6,6 @@ internal import GRPC
 extension InferenceService {
     typealias Resumables = ResumableTurns<Turn>
 
-    nonisolated static func resumeToken() -> String { Resumables.token() }
-
-    /// The number of turns that go on although no call reads them.
-    package var absentCount: Int { resumables.all.count { $0.isAbsent } }
-
     /// Throws RESOURCE_EXHAUSTED where no more turns of this caller can be resumed.
     func makeRoom(forResumableOf caller: CallerID, byteCount: Int) throws(Status) {
         do throws(Resumables.Refusal) {

@@ -149,7 +149,6 @@ extension InferenceService {
 
     func admit(_ turn: Turn) {
         queue(of: turn.model).admit(turn)
-        turn.tellOfToken()
     }
 
     /// The process of a running turn was lost, and another one goes on with it.

@@ -72,7 +72,7 @@ final class RequestHandler: CallHandler {
                 let turn = try service.turn(for: request, encoded, on: call) { [weak self] in self?.turnEnded($0) }
                 // Who asks for the next one has the last one.
                 try? lastTurn?.acknowledge()
-                if request.resumableMilliseconds != nil { lastTurn = turn }
+                lastTurn = request.resumableMilliseconds == nil ? nil : turn
                 self.turn = turn
                 service.admit(turn)
             }

@@ -14,7 +14,7 @@ final class Resumption {
         let ended: @IOLoop (TurnState.Ending) -> Void
     }
 
-    let token = InferenceService.resumeToken()
+    let token = InferenceService.Resumables.token()
     let milliseconds: UInt64
     /// To whom the turn belongs, and what is kept for it is counted.
     let caller: CallerID

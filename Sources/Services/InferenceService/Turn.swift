@@ -135,7 +135,11 @@ final class Turn: SequenceHandler, QueuedRequest {
 
 extension Turn {
     /// It waits in its model's queue.
-    func waits() { reader?.keep(encoded.count) }
+    func waits() {
+        reader?.keep(encoded.count)
+        // Its consumer has to know at once how to come back.
+        if resumption != nil { passOn() }
+    }
 
     /// Tells the consumer its position, the loaded fraction of its model, from 0 to 1, while it is not loaded, and how long
     /// it waits, where that is known.
@@ -223,7 +227,7 @@ extension Turn {
         }
         // With the first text, unless the consumer wants to hear of it before: until then the call has no response
         // headers, and a client's retry policy may send the request again.
-        if claim.wantsPlace || isHeardOf { passOn() }
+        if claim.wantsPlace || givenSeq > 0 || resumption != nil { passOn() }
         if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
@@ -456,11 +460,6 @@ extension Turn {
 extension Turn {
     /// Whether no call reads the turn, which goes on.
     var isAbsent: Bool { !isOver && reader == nil }
-
-    /// The turn was admitted: its consumer has to know at once how to come back.
-    func tellOfToken() {
-        if resumption != nil, !isOver, !isHeardOf { passOn() }
-    }
 
     /// The call that read the turn is gone, and its consumer may come back, if it asked for that: the turn goes on
     /// meanwhile. Otherwise as `abandon`.

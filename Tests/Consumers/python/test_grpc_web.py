@@ -152,6 +152,27 @@ def test_a_deadline_and_the_end_of_a_client_end_the_call(agent):
     agent.wait_idle("echo", 10)
 
 
+def test_a_page_comes_back_to_its_turn(agent):
+    expected = reference(agent, lambda request: None, tokens=400)
+    request = question(400)
+    request.resumable_for.seconds = 60
+    request.backend_options["tokens_per_second"] = "200"
+    events, frames = [], Frames(False)
+    fields = {"content-type": "application/grpc-web+proto"}
+    path, content = f"{agent.base}/hearth.v1.Inference/Generate", framed(request.SerializeToString())
+    with httpx.stream("POST", path, content=content, headers=fields) as answer:
+        for piece in answer.iter_raw():
+            events += [pb.ChatEvent.FromString(payload) for _, payload in frames.take(piece)]
+            if len(events) > 20:
+                break
+    asked = pb.ResumeRequest(resume_token=events[0].resumable.resume_token, after=events[-1].seq)
+    _, messages, trailers = call(agent, "Resume", asked)
+    events += [pb.ChatEvent.FromString(message) for message in messages]
+    assert trailers["grpc-status"] == "0" and events[-1].usage.completion_tokens == 400
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert "".join(event.delta.text for event in events) == expected.text
+
+
 def test_pages_of_allowed_sites_may_call_and_others_not(agent):
     path = f"{agent.base}/hearth.v1.Inference/Generate"
     asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-grpc-web,x-run"}

@@ -203,7 +203,7 @@ def test_the_token_comes_before_the_turn_begins_and_a_loss_in_the_queue_loses_no
             await read_turn(before, until=lambda turn: turn.tokens > 0)
             request = resumable("waits", model="one", queue_events=True)
             call = stub.Generate(request)
-            waiting = await read_turn(call, Resumed(), until=lambda turn: turn.token is not None)
+            waiting = await read_turn(call, Resumed(), until=lambda turn: turn.queued > 0)
             await lose(call)
             after = stub.Generate(echo.request("after", model="one", max_tokens=3, queue_events=True))
             later = await read_turn(after, until=lambda turn: turn.queued > 0)
@@ -327,6 +327,45 @@ def test_the_death_of_a_backend_is_a_pause_for_an_absent_consumer_too(agent):
             assert turn.tokens == 300 and turn.resumed == 1
 
     run(scenario())
+
+
+def test_the_owners_hand_holds_an_absent_turn_as_any_other_and_lets_its_consumer_come_back(agent):
+    def owner(word):
+        return asyncio.to_thread(agent.command_line, word, "--state", agent.state)
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            request = resumable("held", max_tokens=400, tokens_per_second=200)
+            call = stub.Generate(request)
+            turn = await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 20)
+            await lose(call)
+            await owner("drain")
+            await owner("pause")
+            try:
+                resumed = resume(stub, turn)
+                await read_turn(resumed, turn, until=lambda turn: turn.paused)
+                await lose(resumed)
+            finally:
+                await owner("resume")
+            await read_turn(resume(stub, turn), turn)
+            echo.check(turn, request)
+            assert turn.tokens == 400 and turn.resumed == 1
+
+    run(scenario())
+
+
+def test_an_agent_that_ends_waits_for_no_absent_consumer():
+    async def scenario(agent):
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            call = stub.Generate(resumable("left", max_tokens=100_000, tokens_per_second=100))
+            await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 0)
+            await lose(call)
+
+    # It ends of itself when no call is open, an hour sooner than it would be made to.
+    with Agent(options=("--grace", "3600")) as agent:
+        run(scenario(agent))
 
 
 def test_a_deadline_ends_the_call_and_not_the_turn(agent):
