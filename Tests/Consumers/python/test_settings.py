@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import ssl
@@ -184,6 +185,21 @@ def test_http_is_turned_on_and_off_for_good(agent):
 
 
 @needs_bridge
+def test_an_open_answer_goes_on_when_http_is_turned_off(agent):
+    assert agent.ask("http", "enable", "--http", "127.0.0.1:0")[0] == 0
+    (address,) = agent.http()
+    wait_until(lambda: agent.answers_http(address), "HTTP is served")
+    body = {"model": "echo", "messages": [{"role": "user", "content": "on"}], "max_tokens": 20_000, "stream": True}
+    with httpx.stream("POST", f"http://{address}/v1/chat/completions", json=body, timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith("data: ")
+        assert agent.ask("http", "disable")[0] == 0 and agent.http() == []
+        rest = [line for line in lines if line]
+    assert len(rest) > 100 and rest[-1] == "data: [DONE]"
+    wait_until(lambda: not agent.answers_http(address), "HTTP is not served any more")
+
+
+@needs_bridge
 def test_an_address_that_cannot_be_served_changes_neither_file_nor_agent(agent):
     taken = agent.address
     for address, code, error in (
@@ -234,6 +250,22 @@ def test_names_and_keys_change_without_another_bridge(agent):
     assert set(agent.reload()["applied"]) == {"http-name", "require-key"}
     wait_until(lambda: code(host="example.org") == 401, "the name is known, and a key asked for")
     assert agent.status()["bridge"]["pid"] == pid
+
+
+@needs_bridge
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+def test_what_is_another_users_is_refused_with_the_remedy(agent):
+    def ask(*arguments):
+        command = [str(PREFIX / "bin/hearth"), "http", "enable", *map(str, arguments)]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, user="daemon", cwd="/")
+        return answer.returncode, answer.stderr
+
+    code, said = ask("--state", agent.folder / "none", "--config", agent.file)
+    assert code == 78 and f"{agent.file}, which belongs to another user" in said and "sudo" in said
+    # An agent that may not be asked is not taken for one that does not run.
+    code, said = ask("--state", agent.state, "--config", agent.file)
+    assert code == 69 and "or as root" in said
+    assert agent.file.read_text() == OWN and agent.http() == []
 
 
 def test_without_an_agent_the_file_is_written_for_the_next_one(tmp_path):
