@@ -5,6 +5,7 @@ internal import GRPC
 internal import GRPCServices
 internal import InferenceService
 internal import LimitDeclaration
+internal import TraceExport
 
 /// Every limit of an agent, in the order in which `hearth limits` shows them.
 struct AgentLimits: LimitGroup {
@@ -16,4 +17,5 @@ struct AgentLimits: LimitGroup {
     let services = GRPCServicesLimits.inForce
     let access = AccessLimits.inForce
     let backends = SupervisorConfiguration.Limits()
+    let tracing = TracingLimits.inForce
 }

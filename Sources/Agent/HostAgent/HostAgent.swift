@@ -18,6 +18,7 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 package import Settings
 internal import TLSSession
+internal import TraceExport
 
 /// The agent: everything that runs between `start` and `stop`, on the I/O loop.
 @IOLoop
@@ -68,6 +69,7 @@ package final class HostAgent {
     private let bridged: Server
     private let sandboxHost: SandboxHost
     private var bridge: HTTPBridge?
+    private let tracer: Tracer?
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     package init(
@@ -101,6 +103,9 @@ package final class HostAgent {
         supervisor = try HostAgent.supervisor(
             layout, configuration, limits.backends, sandboxHost, pins, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: limits.inference)
+        tracer = try CollectorSetup.setup(configuration).map { Tracer($0, logger: logger) }
+        inference.tracer = tracer
+        inference.logger = logger
         let holdFile = HoldFile(state: layout.state)
         hand = OwnersHand(supervisor, file: holdFile, logger: logger)
         hand.restore(try holdFile.read())
@@ -154,6 +159,7 @@ package final class HostAgent {
     /// Takes every address before it listens on any.
     private func accept(ownerAt ownerAddress: SocketAddress, succeeding: Bool) throws(HostError) {
         try bindForConsumers(succeeding: succeeding)
+        if let address = listeners.first?.address { tracer?.serves(on: address) }
         _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: succeeding)
         try bindBridge(succeeding: succeeding)
         guard !isStopping else { throw HostError("stopped before it had started") }
@@ -179,7 +185,8 @@ package final class HostAgent {
                 version: HearthVersion.current, limits: limits.named, pulls: pulls,
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } },
                 bridge: { [weak self] in self?.bridge?.shown },
-                bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) }))
+                bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
+                tracing: { [weak self] in self?.tracer?.report }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onHold = { [hand] (request) throws(Status) in try await hand.take(request) }
@@ -340,6 +347,7 @@ package final class HostAgent {
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
+        let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         health.end()
         access.stop()
         certificates?.stop()
@@ -348,7 +356,7 @@ package final class HostAgent {
         }
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
-        await end(graceMilliseconds: graceMilliseconds)
+        await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 
     /// Makes way for another agent, which serves the same addresses already: lets open calls go on for the grace, then
@@ -356,13 +364,14 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         health.endWatches()
         certificates?.stop()
+        let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         async let bridgeEnd: Void = endBridge(graceMilliseconds) {
             await $0.handOver(graceMilliseconds: graceMilliseconds)
         }
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
         access.stop()
-        await end(graceMilliseconds: graceMilliseconds)
+        await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 
     /// Lets those who come by the bridge have their answers, whose ends may leave it after they have left this process.
@@ -374,11 +383,12 @@ package final class HostAgent {
         await bridge.end(graceMilliseconds: end.since(.now()) / 1_000_000)
     }
 
-    private func end(graceMilliseconds: UInt64) async {
+    private func end(graceMilliseconds: UInt64, _ graceEnd: Monotonic) async {
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
         bridged.close()
         owner.close()
+        await tracer?.stop(withinMilliseconds: graceEnd.since(.now()) / 1_000_000)
     }
 
     /// Reads certificates and keys again, whether or not their files have changed.

@@ -25,6 +25,7 @@ struct StatusCommand: AsyncParsableCommand {
             "\(ready) of \(status.backends.count - unloaded) ready"
             + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
         let bridge = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
+        let traces = status.hasTraceExport ? [["traces", StatusCommand.line(status.traceExport)]] : []
         Output.table(
             [
                 [
@@ -40,7 +41,7 @@ struct StatusCommand: AsyncParsableCommand {
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
                 ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
                 ["tokens sent", "\(status.tokensSent)"],
-            ] + bridge, hasHeader: false)
+            ] + bridge + traces, hasHeader: false)
         if !status.backends.isEmpty {
             Output.print("")
             Output.table(ListBackendsCommand.rows(status.backends))
@@ -52,6 +53,18 @@ struct StatusCommand: AsyncParsableCommand {
         return pinning.untrusted.isEmpty
             ? "as they were first seen, or trusted later"
             : "changed: \(pinning.untrusted.joined(separator: ", ")); see 'hearth backends', then: hearth backends trust NAME"
+    }
+
+    private static func line(_ export: Hearth_Admin_V1_TraceExport) -> String {
+        let how =
+            switch export.state {
+            case "failing":
+                "\(export.endpoint) fails since \(Timestamp.text(milliseconds: export.failingSinceMilliseconds)): \(export.detail)"
+            case "exporting": "exporting to \(export.endpoint)"
+            default: "to \(export.endpoint), none yet"
+            }
+        return
+            "\(how); \(export.spansExported) spans exported, \(export.spansWaiting) wait, \(export.spansDropped) dropped"
     }
 
     private static func line(_ bridge: Hearth_Admin_V1_Bridge) -> String {

@@ -12,6 +12,7 @@ internal import PolicyExplanation
 internal import SandboxPolicy
 internal import SeccompFilter
 internal import SwiftProtobuf
+package import TraceExport
 
 /// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on
 /// the Unix socket in the state folder, and a part of it to the HTTP bridge (`BridgedAdmin`).
@@ -27,12 +28,15 @@ package final class AdminService: Service {
         let bridge: @IOLoop @Sendable () -> Bridge?
         /// What the bridge wrote after this line of this log; nil: there is no bridge.
         let bridgeOutput: @IOLoop @Sendable (_ number: UInt64, _ log: UInt64) -> BackendOutput?
+        /// Nil: nothing is traced.
+        let tracing: @IOLoop @Sendable () -> Tracer.Report?
 
         package init(
             version: String, limits: [NamedLimit], pulls: PullDesk.Place,
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)],
             bridge: @escaping @IOLoop @Sendable () -> Bridge?,
-            bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?
+            bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?,
+            tracing: @escaping @IOLoop @Sendable () -> Tracer.Report? = { nil }
         ) {
             self.version = version
             self.limits = limits
@@ -40,6 +44,7 @@ package final class AdminService: Service {
             self.listeners = listeners
             self.bridge = bridge
             self.bridgeOutput = bridgeOutput
+            self.tracing = tracing
         }
     }
 
@@ -192,6 +197,7 @@ package final class AdminService: Service {
                 $0.untrusted = supervisor.untrusted.keys.sorted()
             }
             $0.modelsFolder = facts.pulls.folder ?? ""
+            if let report = facts.tracing() { $0.traceExport = AdminAnswers.described(report) }
         }
     }
 
