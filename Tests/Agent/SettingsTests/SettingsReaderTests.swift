@@ -117,7 +117,7 @@ struct SettingsReaderTests {
         let refusal = refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
         #expect(
-            refusal?.contains("max-connection-idle, memory, min-ping-interval, models, pin-backends, plaintext") == true
+            refusal?.contains("max-connection-idle, memory, min-ping-interval, models, otlp-ca, otlp-endpoint") == true
         )
     }
 

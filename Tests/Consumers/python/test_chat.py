@@ -375,7 +375,8 @@ def test_a_conversation_outlives_a_restart_of_its_host_and_says_when_it_does_not
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{asked.getsockname()[1]}"
-    with Agent(listen=(address,)) as agent:
+    # The conversation's open stream would have the whole grace.
+    with Agent(listen=(address,), options=["--grace", "0"]) as agent:
         terminal = converse(agent, *BRIEFLY)
         ask(terminal, "one")
         agent.process.terminate()
