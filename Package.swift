@@ -171,19 +171,24 @@ var targets: [Target] = [
         "ConsumerAccess", in: "Services",
         ["BaseEncodings", "Cryptography", "EventLoop", "GRPC", "LimitDeclaration", "LinuxSystem", "TLSSession"]),
     library(
+        "TraceExport", in: "Services",
+        [
+            "Cryptography", "EventLoop", "GRPC", "LimitDeclaration", "LinuxSystem", "TerminalText", "WireFormat",
+            logging,
+        ]),
+    library(
         "InferenceService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "Cryptography", "EventLoop", "GRPC",
-            "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "StrictJSON",
-            "WireFormat",
-            protobuf,
+            "HTTP2Connection", "InferenceMessages", "LimitDeclaration", "LinuxSystem", "OutputGrammar",
+            "SandboxPolicy", "StrictJSON", "TraceExport", "WireFormat", logging, protobuf,
         ]),
     library(
         "AdminService", in: "Services",
         [
             "BackendIPC", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC",
             "InferenceMessages", "InferenceService", "LaunchPlan", "LimitDeclaration", "LinuxSystem", "ModelPull",
-            "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "TerminalText", protobuf,
+            "PolicyExplanation", "SandboxPolicy", "SeccompFilter", "TerminalText", "TraceExport", protobuf,
         ]),
 
     // The door for HTTP: other protocols in the terms of hearth.v1.
@@ -200,7 +205,7 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
             "HTTP2Connection", "HTTPProtocols", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
             "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON", "TLSSession",
-            "TerminalText", logging,
+            "TerminalText", "TraceExport", logging,
         ]),
     // The parts of the owner's commands that need no agent.
     library(
@@ -325,10 +330,13 @@ var targets: [Target] = [
         "ConsumerAccessTests", of: "Services",
         ["ConsumerAccess", "Cryptography", "GRPC", "LinuxSystem", "SeededRandom"]),
     tests(
+        "TraceExportTests", of: "Services", ["EventLoop", "GRPC", "LinuxSystem", "TraceExport", "WireFormat", logging]),
+    tests(
         "InferenceServiceTests", of: "Services",
         [
             "BackendIPC", "ByteBuffer", "ConsumerAccess", "GRPC", "GRPCMessages", "InferenceMessages",
-            "InferenceService", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "SeededRandom", "WireFormat", protobuf,
+            "InferenceService", "LinuxSystem", "OutputGrammar", "SandboxPolicy", "SeededRandom", "TraceExport",
+            "WireFormat", logging, protobuf,
         ]),
     tests(
         "AdminServiceTests", of: "Services",

@@ -6,6 +6,7 @@ internal import GRPCServices
 internal import InferenceService
 internal import LimitDeclaration
 internal import Settings
+internal import TraceExport
 
 /// Every limit of an agent, in the order in which `hearth limits` shows them.
 struct AgentLimits: LimitGroup {
@@ -17,6 +18,7 @@ struct AgentLimits: LimitGroup {
     let services = GRPCServicesLimits.inForce
     let access = AccessLimits.inForce
     let backends = SupervisorConfiguration.Limits()
+    let tracing = TracingLimits.inForce
 
     init(descriptors: DescriptorBudget, times: ConnectionTimes) {
         self.descriptors = descriptors

@@ -18,6 +18,7 @@ internal import SandboxLaunch
 internal import SandboxPolicy
 package import Settings
 internal import TLSSession
+internal import TraceExport
 
 /// The agent: everything that runs between `start` and `stop`, on the I/O loop.
 @IOLoop
@@ -87,6 +88,7 @@ package final class HostAgent {
     var bridge: HTTPBridge?
     /// Bridges that take no more requests and have answers to end.
     var retiredBridges: [HTTPBridge] = []
+    private let tracer: Tracer?
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     ///
@@ -123,6 +125,9 @@ package final class HostAgent {
         supervisor = try HostAgent.supervisor(
             layout, configuration, limits.backends, sandboxHost, pins, logger: logger)
         inference = InferenceService(supervisor: supervisor, limits: limits.inference)
+        tracer = try CollectorSetup.setup(configuration).map { Tracer($0, logger: logger) }
+        inference.tracer = tracer
+        inference.logger = logger
         let holdFile = HoldFile(state: layout.state)
         hand = OwnersHand(supervisor, file: holdFile, logger: logger)
         hand.restore(try holdFile.read())
@@ -177,6 +182,7 @@ package final class HostAgent {
     /// Takes every address before it listens on any.
     private func accept(ownerAt ownerAddress: SocketAddress, succeeding: Bool) throws(HostError) {
         try bindForConsumers(succeeding: succeeding)
+        if let address = listeners.first?.address { tracer?.serves(on: address) }
         _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: succeeding)
         try bindBridge(succeeding: succeeding)
         guard !isStopping else { throw HostError("stopped before it had started") }
@@ -203,7 +209,8 @@ package final class HostAgent {
                 listeners: { [weak self] in (self?.listeners ?? []).map { ($0.address.description, $0.security) } },
                 bridge: { [weak self] in self?.bridge?.shown },
                 bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
-                settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) }))
+                settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) },
+                tracing: { [weak self] in self?.tracer?.report }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onReload = { [weak self] () async throws(Status) -> (applied: [String], needsRestart: [String]) in
@@ -393,6 +400,7 @@ package final class HostAgent {
         isStopping = true
         inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
+        let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         health.end()
         access.stop()
         certificates?.stop()
@@ -401,7 +409,7 @@ package final class HostAgent {
         }
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
-        await end(graceMilliseconds: graceMilliseconds)
+        await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 
     /// Makes way for another agent, which serves the same addresses already: lets open calls go on for the grace, then
@@ -412,13 +420,14 @@ package final class HostAgent {
         certificates?.stop()
         // Who comes back comes to the successor.
         inference.endResumption()
+        let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         async let bridgeEnd: Void = endBridge(graceMilliseconds) {
             await $0.handOver(graceMilliseconds: graceMilliseconds)
         }
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
         access.stop()
-        await end(graceMilliseconds: graceMilliseconds)
+        await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 
     /// Lets those who come by the bridge have their answers, whose ends may leave it after they have left this process.
@@ -431,11 +440,12 @@ package final class HostAgent {
         await bridge.end(graceMilliseconds: end.since(.now()) / 1_000_000)
     }
 
-    private func end(graceMilliseconds: UInt64) async {
+    private func end(graceMilliseconds: UInt64, _ graceEnd: Monotonic) async {
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
         bridged.close()
         owner.close()
+        await tracer?.stop(withinMilliseconds: graceEnd.since(.now()) / 1_000_000)
     }
 
     func watchCertificates() {

@@ -53,6 +53,16 @@ package struct HostConfiguration: Sendable, Equatable {
     package var httpOrigins: [String] = []
     /// How long consumers' connections live.
     package var connectionTimes = ConnectionTimes()
+    /// The address of the collector that traces are exported to; nil: nothing is traced.
+    package var otlpEndpoint: String?
+    /// A PEM file of the authorities that the collector's certificate is judged by; nil: those that this machine trusts.
+    package var otlpAuthorities: String?
+    /// The file of the metadata that exports carry.
+    package var otlpHeaders: String?
+    /// The part of the turns whose callers do not say whether they are traced; nil: all.
+    package var traceRatio: Double?
+    /// "text" or "json".
+    package var logFormat = "text"
 
     package init() {}
 
@@ -78,6 +88,11 @@ package struct HostConfiguration: Sendable, Equatable {
         case maxConnectionIdle = "max-connection-idle"
         case maxConnectionAge = "max-connection-age"
         case maxConnectionAgeGrace = "max-connection-age-grace"
+        case otlpEndpoint = "otlp-endpoint"
+        case otlpAuthorities = "otlp-ca"
+        case otlpHeaders = "otlp-headers-file"
+        case traceRatio = "trace-ratio"
+        case logFormat = "log-format"
 
         /// Names that settings had in earlier versions.
         static let older: [String: Key] = ["require-token": .requireKey]
@@ -119,6 +134,14 @@ extension HostConfiguration {
             throw HostError("min-ping-interval 0: consumers could ping without end; write at least 1")
         }
         _ = try httpAddress()
+        let collector = try collector()
+        guard collector != nil || otlpAuthorities == nil && otlpHeaders == nil && traceRatio == nil else {
+            throw HostError(
+                "otlp-ca, otlp-headers-file and trace-ratio need otlp-endpoint: the address of the collector of traces")
+        }
+        guard otlpAuthorities == nil || collector?.usesTLS == true else {
+            throw HostError("otlp-ca needs an otlp-endpoint with https://: without TLS there is no certificate")
+        }
         guard http != nil || httpNames.isEmpty && httpOrigins.isEmpty else {
             throw HostError("http-name and http-origin need http: the address that HTTP is served on")
         }

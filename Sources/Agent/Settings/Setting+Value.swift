@@ -18,6 +18,7 @@ extension Setting {
         case .choice(let words, _):
             words.map { notation == .json ? "\"\($0)\"" : $0 }.joined(separator: " or ")
         case .seconds: "seconds, a whole number from 0 to \(UInt32.max)"
+        case .fraction: "a number from 0 to 1, such as 0.1"
         case .size:
             "a size with its unit, such as \(notation == .json ? "\"8G\"" : "8G") or \(notation == .json ? "\"512M\"" : "512M")"
         case .text(let noun, let example, _):
@@ -42,7 +43,7 @@ extension Setting {
         }
         switch (kind, member.node.value) {
         case (.toggle, .bool(let flag)): return ["\(flag)"]
-        case (.seconds, .number(let text)): return [text]
+        case (.seconds, .number(let text)), (.fraction, .number(let text)): return [text]
         case (.text, .string(let text)), (.choice, .string(let text)), (.size, .string(let text)): return [text]
         case (.texts, .array(let elements)), (.addresses, .array(let elements)):
             var texts: [String] = []
@@ -78,6 +79,10 @@ extension Setting {
         case .seconds(let path):
             guard let seconds = UInt32(text), text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { throw refusal }
             configuration[keyPath: path] = seconds
+        case .fraction(let path):
+            guard let number = Double(text), (0...1).contains(number), text.utf8.allSatisfy({ $0 < 0x7f && $0 > 0x20 })
+            else { throw refusal }
+            configuration[keyPath: path] = number
         case .size(let path):
             guard let bytes = Setting.bytes(text) else { throw refusal }
             configuration[keyPath: path] = bytes

@@ -8,6 +8,8 @@ package struct Setting: Sendable {
         case toggle(any Place<Bool>)
         case choice([String], any Place<String>)
         case seconds(any Place<UInt32?>)
+        /// From 0 to 1.
+        case fraction(any Place<Double?>)
         /// Bytes, at least a mebibyte.
         case size(any Place<UInt64?>)
         /// `noun` names what the text stands for, `example` shows one.
@@ -30,7 +32,7 @@ package struct Setting: Sendable {
     var takesSeveral: Bool {
         switch kind {
         case .texts, .addresses: true
-        case .toggle, .choice, .seconds, .size, .text: false
+        case .toggle, .choice, .seconds, .fraction, .size, .text: false
         }
     }
 }
@@ -144,6 +146,25 @@ extension HostConfiguration.Key {
             Setting(
                 self, .seconds(\.connectionTimes.maxAgeGrace),
                 "How long calls may go on after --max-connection-age; 0: to their end (0).")
+        case .otlpEndpoint:
+            Setting(
+                self, .text(noun: "an address", example: "http://127.0.0.1:4317", \.otlpEndpoint),
+                "The collector to export traces to, by OTLP over gRPC: http:// on this machine, https:// elsewhere.")
+        case .otlpAuthorities:
+            Setting(
+                self, .file(\.otlpAuthorities, "/etc/hearth/collector.pem"),
+                "The authorities that the collector's certificate is judged by, PEM (those of this machine).")
+        case .otlpHeaders:
+            Setting(
+                self, .file(\.otlpHeaders, "/etc/hearth/collector.headers"),
+                "A file, closed to others, of lines NAME: VALUE that every export carries, such as a token.")
+        case .traceRatio:
+            Setting(
+                self, .fraction(\.traceRatio),
+                "The part of the turns to trace whose callers do not say, from 0 to 1 (1).")
+        case .logFormat:
+            Setting(
+                self, .choice(["text", "json"], \.logFormat), "The form of the agent's log: text, or json (text).")
         }
     }
 }

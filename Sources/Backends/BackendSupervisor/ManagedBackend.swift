@@ -1,8 +1,8 @@
 package import BackendIPC
 package import EventLoop
 internal import LaunchPlan
-internal import LinuxSystem
-internal import Logging
+package import LinuxSystem
+package import Logging
 internal import SandboxLaunch
 package import SandboxPolicy
 internal import TerminalText
@@ -212,6 +212,11 @@ extension ManagedBackend {
         return sequence
     }
 
+    /// Since when its process can be used, on the clock of `Monotonic.awake`; nil: it cannot be.
+    package var readySince: Monotonic? {
+        if case .ready(let watchdog) = lifecycle.phase { watchdog.readySince } else { nil }
+    }
+
     /// What a completion that began on its process can go on with, on this or another process.
     package var identity: Identity {
         Identity(
@@ -221,9 +226,12 @@ extension ManagedBackend {
 
     /// A request that ran alone on its process has ended it, and would end every other one: what follows is no backend's
     /// fault.
-    package func blame(theRequest reason: String) {
+    /// `trace`: what its line of the log says of the request's trace.
+    package func blame(theRequest reason: String, trace: Logger.Metadata = [:]) {
         isBlameless = true
-        logger.warning("a request is refused that has ended several processes", metadata: ["reason": "\(reason)"])
+        logger.warning(
+            "a request is refused that has ended several processes",
+            metadata: trace.merging(["reason": "\(reason)"]) { $1 })
         askForTurnEnd()
     }
 

@@ -83,7 +83,8 @@ package enum GRPCWeb: Sendable {
 }
 
 extension GRPCWeb {
-    /// What a call carries besides its message, from the fields of its request; the caller's key is not among them. Throws
+    /// What a call carries besides its message, from the fields of its request; the caller's key and its trace are not among
+    /// them, which `metadata` holds. Throws
     /// INTERNAL for a `grpc-timeout` or a binary value that is none.
     package static func options(
         _ fields: [(String, String)], metadata: Metadata
@@ -114,7 +115,8 @@ extension GRPCWeb {
         switch name {
         case "authorization", "x-api-key", "x-grpc-web", "x-user-agent", "user-agent", "host", "origin", "referer",
             "cookie", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "via",
-            "forwarded", "cache-control", "pragma", "dnt", "priority", "grpc-encoding", "grpc-accept-encoding":
+            "forwarded", "traceparent", "tracestate", "cache-control", "pragma", "dnt", "priority", "grpc-encoding",
+            "grpc-accept-encoding":
             true
         default:
             name.hasPrefix("content-") || name.hasPrefix("accept") || name.hasPrefix("sec-")

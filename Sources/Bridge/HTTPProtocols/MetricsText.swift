@@ -30,6 +30,7 @@ package struct MetricsText {
         add(
             "hearth_embedded_tokens_total", .counter, "Tokens computed for Embed and Rerank.",
             Double(status.embeddedTokens))
+        if status.hasTraceExport { add(status.traceExport) }
         add(backends: status.backends)
         add(
             "hearth_limit", .gauge, "The limits in force, each in the unit of its name.",
@@ -37,6 +38,19 @@ package struct MetricsText {
         add(
             "hearth_limit_met_total", .counter, "How often consumers met the limit.",
             limits.filter(\.hasTimesMet).map { (["limit": $0.name], Double($0.timesMet)) })
+    }
+
+    private mutating func add(_ export: Hearth_Admin_V1_TraceExport) {
+        add(
+            "hearth_trace_spans_total", .counter, "Spans of traces that ended their way, by result.",
+            [
+                (["result": "exported"], Double(export.spansExported)),
+                (["result": "dropped"], Double(export.spansDropped)),
+            ])
+        add("hearth_trace_spans_waiting", .gauge, "Spans that wait to be exported.", Double(export.spansWaiting))
+        add(
+            "hearth_trace_export_failing", .gauge, "1 while traces cannot be exported.",
+            export.state == "failing" ? 1 : 0)
     }
 
     private enum Kind: String { case gauge, counter }

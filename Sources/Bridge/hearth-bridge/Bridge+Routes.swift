@@ -150,7 +150,7 @@ enum Route: Equatable {
 extension Response {
     /// What a browser asks before it lets a page of another origin send a request (Fetch, section 4.8).
     static func preflight(
-        _ methods: [String], fields: String = "authorization, content-type, x-api-key"
+        _ methods: [String], fields: String = "authorization, content-type, x-api-key, traceparent, tracestate"
     ) -> Response {
         var headers = HTTPFields()
         headers[.accessControlAllowMethods] = methods.joined(separator: ", ")

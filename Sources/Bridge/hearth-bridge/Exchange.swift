@@ -26,6 +26,10 @@ struct Exchange: Sendable {
         do throws(Status) {
             if let key { try metadata.add("authorization", key) }
             if let priority = request.headers[.hearthPriority] { try metadata.add("hearth-priority", priority) }
+            // The agent's span is the child of the client's: the request over HTTP has none of its own.
+            let trace = TraceContext(
+                parents: request.headers[values: .traceParent], states: request.headers[values: .traceState])
+            for field in trace?.fields ?? [] { try metadata.add(field.name, field.value) }
         } catch {
             throw HTTPFailure(400, type: "invalid_request_error", "the key or the priority is not printable ASCII")
         }
@@ -265,6 +269,8 @@ extension AnswerStamp {
 extension HTTPField.Name {
     static let apiKey = HTTPField.Name("x-api-key")!
     static let hearthPriority = HTTPField.Name("hearth-priority")!
+    static let traceParent = HTTPField.Name(TraceContext.parentKey)!
+    static let traceState = HTTPField.Name(TraceContext.stateKey)!
     static let anthropicVersion = HTTPField.Name("anthropic-version")!
     static let accelBuffering = HTTPField.Name("x-accel-buffering")!
 }

@@ -29,8 +29,12 @@ final class LogStream: TextOutputStream, Sendable {
     }
 
     /// Takes one line with its line end. May be called by any thread, and does not block.
-    func write(_ line: String) {
-        let clean = printable(line.hasSuffix("\n") ? String(line.dropLast()) : line) + "\n"
+    func write(_ line: String) { take(printable(line.hasSuffix("\n") ? String(line.dropLast()) : line) + "\n") }
+
+    /// The same for a line that is JSON, which stays what it says.
+    func write(json line: String) { take(printableJSON(line) + "\n") }
+
+    private func take(_ clean: String) {
         waiting.withLock {
             if $0.text.utf8.count + clean.utf8.count > LogStream.bytesMax { $0.dropped += 1 } else { $0.text += clean }
         }

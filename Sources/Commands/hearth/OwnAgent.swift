@@ -29,7 +29,8 @@ enum OwnAgent {
         let input = try Descriptor.open("/dev/null", O_RDONLY)
         let log = try Descriptor.open("\(folder)/log", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, mode: 0o600)
         var arguments = [executable, "serve", "--state", state, "--listen", "unix:\(state)/host.sock"]
-        arguments += ["--plaintext", "--grace", "0", "--until-closed", "4"]
+        // Its last line is shown when it cannot be started.
+        arguments += ["--plaintext", "--grace", "0", "--until-closed", "4", "--log-format", "text"]
         let environment = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
         let process = try ProcessSpawn.spawn(
             executable, arguments: arguments, environment: environment,

@@ -106,6 +106,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     @Option(name: .customLong("http-origin"), help: .setting(.httpOrigins, "origin"))
     var httpOrigins: [String] = []
     @OptionGroup(title: "Connections") var connectionTimes: ConnectionTimeOptions
+    @OptionGroup(title: "Traces and log") var observation: ObservationOptions
     @Option(help: ArgumentHelp("A JSON file of settings, in place of the usual one.", valueName: "file"))
     var config: String?
     @Option(help: ArgumentHelp("How long open streams may go on after SIGTERM.", valueName: "seconds"))
@@ -129,7 +130,11 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
         let settings = try source.read()
         let log = LogStream()
         defer { log.flush(milliseconds: ServeCommand.logFlushMilliseconds) }
-        LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log, metadataProvider: nil) }
+        let isJSON = settings.logFormat == "json"
+        LoggingSystem.bootstrap { label -> any LogHandler in
+            if isJSON { return JSONLogHandler(label: label, stream: log) }
+            return StreamLogHandler(label: label, stream: log, metadataProvider: nil)
+        }
         let executable = try InstalledParts.ownExecutable()
         let logger = Logger(label: "hearth")
         for variable in SettingsEnvironment.unknown(in: environment) {
@@ -145,7 +150,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     }
 
     private var flags: [HostConfiguration.Key: [String]] {
-        var flags = connectionTimes.flags
+        var flags = connectionTimes.flags.merging(observation.flags) { $1 }
         flags[.plaintext] = plaintext ? ["true"] : nil
         flags[.tls] = tls ? ["true"] : nil
         flags[.requireKey] = requireKey || requireToken ? ["true"] : nil

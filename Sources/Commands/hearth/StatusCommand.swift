@@ -26,6 +26,7 @@ struct StatusCommand: AsyncParsableCommand {
             + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
         var more = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
         if !status.needsRestart.isEmpty { more.append(["needs a restart", Self.restart(status.needsRestart)]) }
+        if status.hasTraceExport { more.append(["traces", StatusCommand.line(status.traceExport)]) }
         Output.table(
             [
                 [
@@ -59,6 +60,18 @@ struct StatusCommand: AsyncParsableCommand {
             ? "as they were first seen, or trusted later"
             : "not trusted: \(pinning.untrusted.joined(separator: ", ")); see why with 'hearth backends', then: "
                 + "hearth backends trust NAME"
+    }
+
+    private static func line(_ export: Hearth_Admin_V1_TraceExport) -> String {
+        let how =
+            switch export.state {
+            case "failing":
+                "\(export.endpoint) fails since \(Timestamp.text(milliseconds: export.failingSinceMilliseconds)): \(export.detail)"
+            case "exporting": "exporting to \(export.endpoint)"
+            default: "to \(export.endpoint), none yet"
+            }
+        return
+            "\(how); \(export.spansExported) spans exported, \(export.spansWaiting) wait, \(export.spansDropped) dropped"
     }
 
     private static func line(_ bridge: Hearth_Admin_V1_Bridge) -> String {

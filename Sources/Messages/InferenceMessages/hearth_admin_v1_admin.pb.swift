@@ -1327,6 +1327,16 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   /// Clears the value of `pinning`. Subsequent reads from it will return its default value.
   package mutating func clearPinning() {_uniqueStorage()._pinning = nil}
 
+  /// The export of traces; absent where the owner has named no collector.
+  package var traceExport: Hearth_Admin_V1_TraceExport {
+    get {_storage._traceExport ?? Hearth_Admin_V1_TraceExport()}
+    set {_uniqueStorage()._traceExport = newValue}
+  }
+  /// Returns true if `traceExport` has been explicitly set.
+  package var hasTraceExport: Bool {_storage._traceExport != nil}
+  /// Clears the value of `traceExport`. Subsequent reads from it will return its default value.
+  package mutating func clearTraceExport() {_uniqueStorage()._traceExport = nil}
+
   /// The path of the file of settings that it reads, whether or not that is there; empty: it reads none.
   package var settingsFile: String {
     get {_storage._settingsFile}
@@ -1344,6 +1354,38 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How traces are exported.
+package nonisolated struct Hearth_Admin_V1_TraceExport: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The collector, as the owner wrote it: "http://127.0.0.1:4317".
+  package var endpoint: String = String()
+
+  /// "idle" before the first export, "exporting", or "failing" since the last export could not be made.
+  package var state: String = String()
+
+  /// Why the last export failed; empty where it did not.
+  package var detail: String = String()
+
+  /// Since when exports fail, in milliseconds since 1970; 0 while they do not.
+  package var failingSinceMilliseconds: UInt64 = 0
+
+  /// Spans that the collector has taken since the agent began.
+  package var spansExported: UInt64 = 0
+
+  /// Spans that were given up since then: there was no room for them, or the collector would not take them.
+  package var spansDropped: UInt64 = 0
+
+  /// Spans that wait to be exported.
+  package var spansWaiting: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// The process that serves HTTP.
@@ -3736,7 +3778,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{f}settings_file\0\u{3}needs_restart\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{a}trace_export\0\u{4}\u{5}settings_file\0\u{3}needs_restart\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3758,6 +3800,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _hold: Hearth_Admin_V1_Hold? = nil
     var _bridge: Hearth_Admin_V1_Bridge? = nil
     var _pinning: Hearth_Admin_V1_BackendPinning? = nil
+    var _traceExport: Hearth_Admin_V1_TraceExport? = nil
     var _settingsFile: String = String()
     var _needsRestart: [String] = []
 
@@ -3789,6 +3832,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _hold = source._hold
       _bridge = source._bridge
       _pinning = source._pinning
+      _traceExport = source._traceExport
       _settingsFile = source._settingsFile
       _needsRestart = source._needsRestart
     }
@@ -3828,6 +3872,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._bridge) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._pinning) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._traceExport) }()
         case 35: try { try decoder.decodeSingularStringField(value: &_storage._settingsFile) }()
         case 36: try { try decoder.decodeRepeatedStringField(value: &_storage._needsRestart) }()
         default: break
@@ -3899,6 +3944,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       try { if let v = _storage._pinning {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
+      try { if let v = _storage._traceExport {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
       if !_storage._settingsFile.isEmpty {
         try visitor.visitSingularStringField(value: _storage._settingsFile, fieldNumber: 35)
       }
@@ -3933,12 +3981,73 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._bridge != rhs_storage._bridge {return false}
         if _storage._pinning != rhs_storage._pinning {return false}
+        if _storage._traceExport != rhs_storage._traceExport {return false}
         if _storage._settingsFile != rhs_storage._settingsFile {return false}
         if _storage._needsRestart != rhs_storage._needsRestart {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_TraceExport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TraceExport"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}endpoint\0\u{1}state\0\u{1}detail\0\u{3}failing_since_milliseconds\0\u{3}spans_exported\0\u{3}spans_dropped\0\u{3}spans_waiting\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.endpoint) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.failingSinceMilliseconds) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.spansExported) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.spansDropped) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.spansWaiting) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.endpoint.isEmpty {
+      try visitor.visitSingularStringField(value: self.endpoint, fieldNumber: 1)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 2)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 3)
+    }
+    if self.failingSinceMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.failingSinceMilliseconds, fieldNumber: 4)
+    }
+    if self.spansExported != 0 {
+      try visitor.visitSingularUInt64Field(value: self.spansExported, fieldNumber: 5)
+    }
+    if self.spansDropped != 0 {
+      try visitor.visitSingularUInt64Field(value: self.spansDropped, fieldNumber: 6)
+    }
+    if self.spansWaiting != 0 {
+      try visitor.visitSingularUInt32Field(value: self.spansWaiting, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_TraceExport, rhs: Hearth_Admin_V1_TraceExport) -> Bool {
+    if lhs.endpoint != rhs.endpoint {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.detail != rhs.detail {return false}
+    if lhs.failingSinceMilliseconds != rhs.failingSinceMilliseconds {return false}
+    if lhs.spansExported != rhs.spansExported {return false}
+    if lhs.spansDropped != rhs.spansDropped {return false}
+    if lhs.spansWaiting != rhs.spansWaiting {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

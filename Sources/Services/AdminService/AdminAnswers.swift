@@ -12,6 +12,7 @@ internal import SandboxPolicy
 internal import SeccompFilter
 internal import SwiftProtobuf
 internal import TerminalText
+internal import TraceExport
 
 /// Builds the answers and errors of `AdminService` from values. Pure.
 enum AdminAnswers {
@@ -160,6 +161,20 @@ enum AdminAnswers {
                 $0.meaning = SyscallMeaning(call).phrase
                 $0.allowedBy = allowedBy
             }
+        }
+    }
+}
+
+extension AdminAnswers {
+    static func described(_ report: Tracer.Report) -> Hearth_Admin_V1_TraceExport {
+        .with {
+            $0.endpoint = report.endpoint
+            $0.state = report.state.rawValue
+            $0.detail = report.detail
+            $0.failingSinceMilliseconds = report.failingSince
+            $0.spansExported = report.exported
+            $0.spansDropped = report.dropped
+            $0.spansWaiting = UInt32(clamping: report.waiting)
         }
     }
 }

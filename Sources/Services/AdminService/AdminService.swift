@@ -12,6 +12,7 @@ internal import PolicyExplanation
 internal import SandboxPolicy
 internal import SeccompFilter
 internal import SwiftProtobuf
+package import TraceExport
 
 /// `hearth.admin.v1.Admin`: what the owner's command line asks of the running agent. Lives on the I/O loop; served only on
 /// the Unix socket in the state folder, and a part of it to the HTTP bridge (`BridgedAdmin`).
@@ -29,13 +30,16 @@ package final class AdminService: Service {
         let bridgeOutput: @IOLoop @Sendable (_ number: UInt64, _ log: UInt64) -> BackendOutput?
         /// The path of the file of settings, and the names of settings that wait for the next start.
         let settings: @IOLoop @Sendable () -> (file: String, needsRestart: [String])
+        /// Nil: nothing is traced.
+        let tracing: @IOLoop @Sendable () -> Tracer.Report?
 
         package init(
             version: String, limits: @escaping @IOLoop @Sendable () -> [NamedLimit], pulls: PullDesk.Place,
             listeners: @escaping @IOLoop @Sendable () -> [(address: String, security: String)],
             bridge: @escaping @IOLoop @Sendable () -> Bridge?,
             bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?,
-            settings: @escaping @IOLoop @Sendable () -> (file: String, needsRestart: [String])
+            settings: @escaping @IOLoop @Sendable () -> (file: String, needsRestart: [String]),
+            tracing: @escaping @IOLoop @Sendable () -> Tracer.Report? = { nil }
         ) {
             self.version = version
             self.limits = limits
@@ -44,6 +48,7 @@ package final class AdminService: Service {
             self.bridge = bridge
             self.bridgeOutput = bridgeOutput
             self.settings = settings
+            self.tracing = tracing
         }
     }
 
@@ -204,6 +209,7 @@ package final class AdminService: Service {
             let settings = facts.settings()
             $0.settingsFile = settings.file
             $0.needsRestart = settings.needsRestart
+            if let report = facts.tracing() { $0.traceExport = AdminAnswers.described(report) }
         }
     }
 

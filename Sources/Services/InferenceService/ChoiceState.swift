@@ -31,6 +31,8 @@ struct ChoiceState {
     private(set) var matchedStop: Int?
     /// What its backend said at its end.
     private(set) var finish: Finish?
+    /// Why it ended, as its consumer was told; nil: it is not whole.
+    private(set) var reason: Hearth_V1_FinishReason?
     /// The ids of its tokens, while it could go on with another process.
     private(set) var generated = TokenLog()
     private var keepsGenerated = false
@@ -188,9 +190,11 @@ extension ChoiceState {
         // Tokens whose text was held back, and then turned out to be part of a stop, count all the same.
         let rest = matchedStop == nil ? text.finish() : []
         let thought = reasoning?.finish() ?? []
+        let finished = finished(reason, finish)
+        self.reason = finished.reason
         return thought.withUnsafeBytes { $0.isEmpty || flushDelta($0, isReasoning: true, &ring) }
             && rest.withUnsafeBytes { flushDelta($0, &ring) }
-            && ring.append(.finished(finished(reason, finish)), choice: index)
+            && ring.append(.finished(finished), choice: index)
     }
 
     private func finished(_ reason: FinishReason, _ finish: Finish?) -> Hearth_V1_Finished {

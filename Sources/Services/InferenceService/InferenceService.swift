@@ -2,9 +2,13 @@ package import BackendSupervisor
 internal import ConsumerAccess
 package import EventLoop
 package import GRPC
+internal import HTTP2Connection
 internal import InferenceMessages
+internal import LinuxSystem
+package import Logging
 internal import SandboxPolicy
 internal import SwiftProtobuf
+package import TraceExport
 internal import WireFormat
 
 internal import struct Foundation.Data
@@ -25,6 +29,14 @@ package final class InferenceService: Service {
     package private(set) var embeddingsFinished: UInt64 = 0
     package private(set) var embeddingsFailed: UInt64 = 0
     package private(set) var embeddedTokens: UInt64 = 0
+
+    /// Traces its turns; nil: nothing is traced.
+    package var tracer: Tracer?
+    /// Is told of turns that failed by no fault of their consumers.
+    package var logger: Logger?
+    private var toldFailures = Allowance(atOnce: toldFailuresPerSecondMax)
+
+    private static let toldFailuresPerSecondMax = 20
 
     private let supervisor: Supervisor
     private var tokensOfEndedTurns: UInt64 = 0
@@ -196,8 +208,21 @@ extension InferenceService {
         tokensOfEndedTurns += UInt64(turn.tokensSent)
         switch ending {
         case .complete: turnsFinished += 1
-        case .failed, .abandoned: turnsFailed += 1
+        case .failed(let status):
+            turnsFailed += 1
+            tell(status, of: turn)
+        case .abandoned: turnsFailed += 1
         }
+    }
+
+    /// The status's words are its consumer's: they may be a backend's, and hold what was asked.
+    private func tell(_ status: Status, of turn: Turn) {
+        guard let logger, status.code == .internalError || status.code == .dataLoss || status.code == .unknown,
+            toldFailures.take(at: .now())
+        else { return }
+        logger.warning(
+            "a turn has failed",
+            metadata: turn.logMetadata.merging(["model": "\(turn.model)", "status": "\(status.code.name)"]) { $1 })
     }
 
     /// The models that a consumer may see, ordered by id.

@@ -5,8 +5,10 @@ internal import EventLoop
 internal import GRPC
 internal import InferenceMessages
 internal import LinuxSystem
+internal import Logging
 internal import SandboxPolicy
 internal import SwiftProtobuf
+internal import TraceExport
 internal import WireFormat
 
 internal import struct Foundation.Data
@@ -55,6 +57,8 @@ final class Turn: SequenceHandler, QueuedRequest {
     /// Set while the consumer's tokens of this minute are used up.
     private var budgetTimer: Timer?
     private var queueTimer: Timer?
+    /// What its spans are made of at its end; nil: it is not traced.
+    private var trace: TurnTrace?
 
     /// `encoded` is the request as its backend gets it. `ended` is called at the turn's end, unless it was abandoned.
     init(
@@ -89,6 +93,15 @@ final class Turn: SequenceHandler, QueuedRequest {
             state.makeResumable(token: resumption.token, milliseconds: resumption.milliseconds, limits: limits)
             resumption.begin(self, byteCount: encoded.count)
         }
+        if let tracer = service.tracer, let place = tracer.begin(call.metadata) {
+            trace = TurnTrace(place, request, model: model, path: call.path, eventsMax: tracer.eventsMax)
+        }
+    }
+
+    /// What lines of the log that belong to it say of its trace: its own span, or that of its caller.
+    var logMetadata: Logger.Metadata {
+        if let trace { return trace.logMetadata }
+        return TraceContext(call.metadata).map { Logger.Metadata(traceID: $0.traceID, spanID: $0.spanID) } ?? [:]
     }
 
     var isOver: Bool { state.phase == .over }
@@ -151,6 +164,7 @@ extension Turn {
     /// Tells the consumer that the turn stands still; nil: that it goes on.
     func tell(ofPause pause: OwnerHold.Pause?) {
         let actions: TurnState.Actions
+        trace?.note(pause == nil ? .resumed : .paused, at: .awake())
         if pause == nil {
             actions = state.resumed()
         } else {
@@ -163,6 +177,7 @@ extension Turn {
 
     /// Tells the consumer why nothing came for so long, and that it goes on.
     func tellOfSleep(seconds: UInt64) {
+        trace?.note(.hostAsleep, at: .awake())
         state.paused(.hostAsleep, "this host slept for \(seconds) s")
         let actions = state.resumed()
         passOn()
@@ -211,6 +226,8 @@ extension Turn {
         }
         set(sequence, of: choice)
         queueTimer?.cancel()
+        if state.isInterrupted { trace?.note(.resumed, at: now) }
+        trace?.began(onProcessReadySince: backend.readySince)
         let actions = state.begun(
             .with {
                 $0.modelDigest = Data(backend.modelDigest)
@@ -293,6 +310,7 @@ extension Turn {
 
     private func lost(_ loss: SequenceLoss, choice: Int) {
         set(nil, of: choice)
+        trace?.note(.backendLost, at: .awake())
         let wasSuspect = isSuspect
         let actions = state.lost(
             choice: choice,
@@ -301,7 +319,7 @@ extension Turn {
             toolCalls[choice] = loss.toolCalls
             service.interrupted(self)
         } else if wasSuspect, case .failed(let status) = actions.ending, status.code == .internalError {
-            process?.blame(theRequest: loss.reason)
+            process?.blame(theRequest: loss.reason, trace: logMetadata)
         }
         if actions.ending == nil { passOn() }
         perform(actions)
@@ -443,6 +461,9 @@ extension Turn {
         // Their handlers may still be told of tokens and ends.
         for index in otherSequences.indices { otherSequences[index] = nil }
         consumer?.end(choices: 1 + otherSequences.count)
+        if let trace, let tracer = service.tracer {
+            tracer.take(trace.spans(state.times, state.figures, ending, server: tracer.server, clock: .now()))
+        }
         service.ended(self, ending)
         if let resumption {
             resumption.ended(ending, isHeardOf: isHeardOf)

@@ -440,6 +440,20 @@ extension TurnState {
         return actions
     }
 
+    /// When it came how far, for its trace.
+    var times: TurnTrace.Times {
+        TurnTrace.Times(arrived: arrived, begun: begun, firstToken: firstToken, lastToken: lastToken)
+    }
+
+    /// What it computed, for its trace.
+    var figures: TurnTrace.Figures {
+        let finishes = choices.compactMap { self[$0].finish }
+        return TurnTrace.Figures(
+            promptTokens: finishes.first?.promptTokens ?? 0,
+            cachedPromptTokens: finishes.map(\.cachedPromptTokens).min() ?? 0, completionTokens: tokensSent,
+            finishReasons: choices.compactMap { self[$0].reason?.word })
+    }
+
     private func usage(at now: Monotonic) -> Hearth_V1_Usage {
         let finishes = choices.compactMap { self[$0].finish }
         let usages = choices.map { self[$0].usage }
@@ -458,6 +472,19 @@ extension TurnState {
                 $0.timeToFirstToken = .init(nanosecondsBetween: arrived, firstToken)
                 $0.decodeTime = .init(nanosecondsBetween: firstToken, lastToken ?? firstToken)
             }
+        }
+    }
+}
+
+extension Hearth_V1_FinishReason {
+    /// As OpenTelemetry's conventions write it.
+    fileprivate var word: String? {
+        switch self {
+        case .stop: "stop"
+        case .length: "length"
+        case .cancelled: "cancelled"
+        case .toolCalls: "tool_calls"
+        case .unspecified, .UNRECOGNIZED: nil
         }
     }
 }

@@ -117,7 +117,7 @@ struct SettingsReaderTests {
         let refusal = refusal(file: #"{"lissten": []}"#)
         #expect(refusal?.contains("'lissten'") == true)
         #expect(
-            refusal?.contains("max-connection-idle, memory, min-ping-interval, models, pin-backends, plaintext") == true
+            refusal?.contains("max-connection-idle, memory, min-ping-interval, models, otlp-ca, otlp-endpoint") == true
         )
     }
 
@@ -273,6 +273,56 @@ struct SettingsReaderTests {
             Issue.record("a missing file was accepted")
         } catch {
             #expect(error.description.contains("/nonexistent/hearth.json"))
+        }
+    }
+
+    @Test(
+        "a collector is reached in the clear on this machine, and with TLS elsewhere",
+        arguments: [
+            ("http://127.0.0.1:4317", "127.0.0.1:4317", false), ("http://localhost", "localhost:4317", false),
+            ("http://[::1]:4318/", "[::1]:4318", false), ("https://collector.example", "collector.example:4317", true),
+            ("https://10.0.0.7:443", "10.0.0.7:443", true), ("https://[2001:db8::1]", "[2001:db8::1]:4317", true),
+        ])
+    func collector(_ text: String, _ address: String, _ usesTLS: Bool) throws {
+        let collector = try load(flags: [.otlpEndpoint: [text]]).collector()
+        #expect(collector?.address.description == address)
+        #expect(collector?.usesTLS == usesTLS)
+    }
+
+    @Test(
+        "an address of a collector that cannot be used, or is not protected, is refused in words",
+        arguments: [
+            ("127.0.0.1:4317", "write http://127.0.0.1:4317"), ("unix:/run/x", "write http://127.0.0.1:4317"),
+            ("http://collector.example:4317", "spans would cross the network unprotected"),
+            ("http://10.0.0.7", "spans would cross the network unprotected"),
+            ("https://me:word@collector.example", "otlp-headers-file"),
+            ("https://collector.example/v1/traces", "has no path"), ("https://", "only a host and a port"),
+            ("https://collector.example:0", "write http"), ("https://collector.example:x", "otlp-endpoint"),
+        ])
+    func refusedCollector(_ text: String, _ words: String) {
+        let refusal = refusal(flags: [.otlpEndpoint: [text]])
+        #expect(refusal?.contains(words) == true, "\(refusal ?? "")")
+        #expect(refusal?.contains("word@") != true)
+    }
+
+    @Test func `what belongs to a collector is refused without one, and a certificate's authority without TLS`() {
+        for key in [HostConfiguration.Key.otlpAuthorities, .otlpHeaders] {
+            #expect(refusal(flags: [key: ["/x"]])?.contains("need otlp-endpoint") == true)
+        }
+        #expect(refusal(flags: [.traceRatio: ["0.5"]])?.contains("need otlp-endpoint") == true)
+        let plain: [HostConfiguration.Key: [String]] = [
+            .otlpEndpoint: ["http://127.0.0.1:4317"], .otlpAuthorities: ["/x"],
+        ]
+        #expect(refusal(flags: plain)?.contains("https://") == true)
+    }
+
+    @Test func `a part of the turns is a number from 0 to 1, from every source`() throws {
+        let endpoint: [HostConfiguration.Key: [String]] = [.otlpEndpoint: ["http://127.0.0.1:4317"]]
+        #expect(try load(flags: endpoint, file: #"{"trace-ratio": 0.25}"#).traceRatio == 0.25)
+        #expect(try load(flags: endpoint, environment: ["HEARTH_TRACE_RATIO": "1"]).traceRatio == 1)
+        for text in ["-0.1", "1.1", "nan", "half", "0,5", " 1"] {
+            let refusal = refusal(flags: endpoint.merging([.traceRatio: [text]]) { $1 })
+            #expect(refusal?.contains("must be a number from 0 to 1") == true, "\(text): \(refusal ?? "")")
         }
     }
 }

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -368,3 +369,25 @@ def test_a_model_that_is_being_loaded_says_how_far_it_is():
         assert " %]\r\n" not in plain(shown)
         terminal.type("\x04")
         assert terminal.end() == 0
+
+
+def test_a_conversation_outlives_a_restart_of_its_host_and_says_when_it_does_not_come_back(tmp_path):
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{asked.getsockname()[1]}"
+    # The conversation's open stream would have the whole grace.
+    with Agent(listen=(address,), options=["--grace", "0"]) as agent:
+        terminal = converse(agent, *BRIEFLY)
+        ask(terminal, "one")
+        agent.process.terminate()
+        assert agent.process.wait(timeout=30) == 0
+        # This one waits for the host that is being started.
+        terminal.type("two\r")
+        agent.log_name = "later"
+        agent.__enter__()
+        terminal.read_until("cut at the longest length")
+        terminal.read_until("> ")
+        agent.process.terminate()
+        assert agent.process.wait(timeout=30) == 0
+        ask(terminal, "three", end=f"cannot connect to {address}")
+        assert questions(terminal, tmp_path / "saved") == ["one", "two"]
