@@ -28,6 +28,8 @@ struct EchoEngine: Engine {
     private var embeddings: [Int: EchoEmbedding] = [:]
     private var dimensions = Self.dimensions
     private var embeddingDelayMilliseconds: UInt64 = 0
+    /// The options of a request that does not say, from the manifest.
+    private var usualOptions: [String: String] = [:]
 
     mutating func load(_ request: LoadRequest, progress: (Float) -> Void) throws(EngineFault) -> LoadedModel {
         var delayMilliseconds: UInt64 = 0
@@ -46,6 +48,8 @@ struct EchoEngine: Engine {
             default: continue
             }
         }
+        _ = try EchoOptions(request.options)
+        usualOptions = request.options
         progress(0)
         wait(milliseconds: delayMilliseconds, progress: progress)
         if let fault { throw EngineFault(fault, "the option load_fault asked for this") }
@@ -114,7 +118,7 @@ struct EchoEngine: Engine {
     }
 
     mutating func start(_ sequence: Int, _ request: GenerateRequest) throws(EngineFault) {
-        let options = try EchoOptions(request.backendOptions)
+        let options = try EchoOptions(usualOptions.merging(request.backendOptions) { $1 })
         if let code = options.fault, options.faultAt == 0 {
             throw EngineFault(code, "the option fault asked for this")
         }

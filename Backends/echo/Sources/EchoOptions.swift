@@ -1,6 +1,7 @@
 import BackendKit
 
-/// The `backend_options` of a request to echo; README.md describes each. Unknown keys are ignored.
+/// The `backend_options` of a request to echo, or those of its manifest that hold where a request does not say; README.md
+/// describes each. Unknown keys are ignored.
 struct EchoOptions {
     /// The form of a malformed frame.
     enum Malformation: String, CaseIterable {
@@ -32,6 +33,8 @@ struct EchoOptions {
     var fault: EngineFault.Code?
     var faultAt: UInt64 = 0
     var endAt: UInt64?
+    /// Each token's text is the time at which it was made.
+    var stamps = false
     /// So many tokens at the beginning are reasoning.
     var reasoning: UInt64 = 0
 
@@ -59,6 +62,7 @@ struct EchoOptions {
             case "fault": fault = try option.faultCode()
             case "fault_at": faultAt = try option.number()
             case "end_at": endAt = try option.number()
+            case "stamp": stamps = try option.flag()
             case "reasoning": reasoning = try option.number()
             default: continue
             }

@@ -207,6 +207,11 @@ extension EchoSequence {
             (index < UInt64(words.count) ? words[Int(index)] : []).withUnsafeBytes(body)
             return
         }
+        if options.stamps {
+            let stamp = EchoTokens.packedStamp(nanoseconds: Backend.nowNanoseconds)
+            withUnsafeBytes(of: stamp) { body(UnsafeRawBufferPointer(rebasing: $0[..<5])) }
+            return
+        }
         if !options.repeatsPrompt, !options.splitsScalars {
             let packed = EchoTokens.packedText(of: id)
             withUnsafeBytes(of: packed.bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<packed.count])) }

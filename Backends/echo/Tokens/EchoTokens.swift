@@ -43,6 +43,26 @@ package struct EchoTokens: Equatable, Sendable {
         return ((bytes | UInt64(UInt8(ascii: "s")) << 40).littleEndian, 6)
     }
 
+    /// A time as the text of a token, five bytes in the order of memory: a blank, and its microseconds modulo 2^24 in four
+    /// digits of base64url (RFC 4648, section 5), the most significant first.
+    package static func packedStamp(nanoseconds: UInt64) -> UInt64 {
+        let microseconds = nanoseconds / 1_000
+        var bytes: UInt64 = 0x20
+        for place in 0..<4 as Range<UInt64> {
+            let digit = UInt8(truncatingIfNeeded: microseconds >> (18 - place * 6)) & 63
+            let letter =
+                switch digit {
+                case 0..<26: UInt8(ascii: "A") + digit
+                case 26..<52: UInt8(ascii: "a") + digit - 26
+                case 52..<62: UInt8(ascii: "0") + digit - 52
+                case 62: UInt8(ascii: "-")
+                default: UInt8(ascii: "_")
+                }
+            bytes |= UInt64(letter) << (8 + place * 8)
+        }
+        return bytes.littleEndian
+    }
+
     /// The letter at `number` modulo 16 of "bdfghklmnprtvwyz".
     private static func consonant(_ number: UInt32) -> UInt64 {
         let letters: (first: UInt64, second: UInt64) = (0x6d6c_6b68_6766_6462, 0x7a79_7776_7472_706e)

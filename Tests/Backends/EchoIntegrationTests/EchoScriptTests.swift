@@ -91,6 +91,31 @@ struct EchoScriptTests {
         #expect(heard.tokens == expectedIDs(0..<5))
     }
 
+    @Test("a stamped token says when it was made")
+    func stamp() throws {
+        #expect(EchoTokens.packedStamp(nanoseconds: 0) == 0x41_4141_4120)
+        // 0x0bfffe: the digits 2, 63, 63 and 62.
+        #expect(EchoTokens.packedStamp(nanoseconds: 0x010b_fffe * 1_000) == 0x2d_5f5f_4320)
+        let echo = try BackendDriver.readyEcho()
+        let began = Monotonic.awake().nanoseconds / 1_000
+        try echo.start(0, try request(maxTokens: 1, options: ["stamp": "1"]))
+        let heard = try echo.finish(0)
+        let ended = Monotonic.awake().nanoseconds / 1_000
+        #expect(heard.tokens == expectedIDs(0..<1))
+        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+        let read = try heard.bytes.dropFirst().reduce(0) { $0 << 6 | UInt64(try #require(digits.firstIndex(of: $1))) }
+        #expect((read &- began) & 0xff_ffff <= ended - began)
+    }
+
+    @Test("what the manifest says of requests holds where a request does not say")
+    func usual() throws {
+        let echo = try BackendDriver.readyEcho(options: ["end_at": "3", "burst": "2"])
+        try echo.start(0, try request(maxTokens: 9))
+        #expect(try echo.finish(0).tokens == expectedIDs(0..<3))
+        try echo.start(1, try request(maxTokens: 9, options: ["end_at": "4"]))
+        #expect(try echo.finish(1).tokens == expectedIDs(0..<4))
+    }
+
     @Test("it repeats the prompt's words when asked to")
     func repeatsPrompt() throws {
         let echo = try BackendDriver.readyEcho()
