@@ -201,9 +201,7 @@ def streams(asked):
     text = sum(len(event[1]) for event in with_text)
     if text != asked.consumers * asked.tokens * 5:
         raise RuntimeError(f"{text} bytes of text are not {asked.consumers} times {asked.tokens} tokens of 5")
-    late = sorted(
-        (at // 1_000 - made) % (1 << 24) for at, text, _ in with_text for made in made_at(text)
-    )
+    late = sorted((at // 1_000 - made) % (1 << 24) for at, text, _ in with_text for made in made_at(text))
     return {
         **figures, "tokens": asked.consumers * asked.tokens, "events": len(with_text),
         "messageBytes": sum(event[2] for event in with_text) / len(with_text),
@@ -213,10 +211,9 @@ def streams(asked):
 
 def turns(asked):
     """Turns of one token, one after the other, each on a connection of its own or all on one."""
-    times, one = [], None
+    one = None
 
     def turn(at):
-        times.clear()
         first = None
         for text, _ in at.pieces(1):
             if text and first is None:

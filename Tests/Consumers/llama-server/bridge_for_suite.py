@@ -5,10 +5,8 @@ it starts nothing, and asks one agent that serves what the tests of this project
 run. The cases in the file `left-out` must fail, and every other one must not.
 """
 
-import atexit
 import collections
 import json
-import os
 import pathlib
 import re
 import shutil
