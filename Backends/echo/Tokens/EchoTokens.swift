@@ -46,9 +46,10 @@ package struct EchoTokens: Equatable, Sendable {
     /// A time as the text of a token, five bytes in the order of memory: a blank, and its microseconds modulo 2^24 in four
     /// digits of base64url (RFC 4648, section 5), the most significant first.
     package static func packedStamp(nanoseconds: UInt64) -> UInt64 {
+        let microseconds = nanoseconds / 1_000
         var bytes: UInt64 = 0x20
         for place in 0..<4 as Range<UInt64> {
-            let digit = UInt8(truncatingIfNeeded: nanoseconds / 1_000 >> (18 - place * 6) & 63)
+            let digit = UInt8(truncatingIfNeeded: microseconds >> (18 - place * 6)) & 63
             let letter =
                 switch digit {
                 case 0..<26: UInt8(ascii: "A") + digit

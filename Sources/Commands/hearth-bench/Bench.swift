@@ -35,5 +35,7 @@ struct Figures: Codable {
     var tokensPerSecond: Double
     /// Processor time of the relaying process alone.
     var relayMicrosecondsPerToken: Double
+    /// Processor time of this process, the client.
+    var clientMicrosecondsPerToken: Double
     var bytesPerToken: Double
 }

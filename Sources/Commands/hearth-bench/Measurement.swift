@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import LinuxSystem
 
 /// Measures what happens between its making and `figures`.
@@ -6,6 +7,7 @@ struct Measurement {
     private let pid: Int32
     private let started = Monotonic.now()
     private let processorTime: Double
+    private let ownNanoseconds = Measurement.ownNanoseconds()
 
     init(of pid: Int32) throws {
         self.pid = pid
@@ -15,9 +17,18 @@ struct Measurement {
     func figures(tokens: Int, bytes: UInt64) throws -> Figures {
         let seconds = Double(Monotonic.now().since(started)) / 1e9
         let spent = try Measurement.processorSeconds(of: pid) - processorTime
+        let own = Double(Measurement.ownNanoseconds() - ownNanoseconds)
         return Figures(
             tokens: tokens, seconds: seconds, tokensPerSecond: Double(tokens) / seconds,
-            relayMicrosecondsPerToken: spent * 1e6 / Double(tokens), bytesPerToken: Double(bytes) / Double(tokens))
+            relayMicrosecondsPerToken: spent * 1e6 / Double(tokens),
+            clientMicrosecondsPerToken: own / 1e3 / Double(tokens), bytesPerToken: Double(bytes) / Double(tokens))
+    }
+
+    /// What all threads of this process have run (clock_gettime(2), CLOCK_PROCESS_CPUTIME_ID).
+    private static func ownNanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     /// User and system time of all threads, in ticks of 1/100 s (proc(5), /proc/PID/stat, fields 14 and 15).
