@@ -3,10 +3,13 @@
 import asyncio
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 
 import echo
 import httpx
@@ -290,3 +293,38 @@ def test_without_an_agent_the_file_is_written_for_the_next_one(tmp_path):
     refused = ask("disable", "--state", state, "--config", file)
     assert refused.returncode == 78 and f"{file}:2" in refused.stderr
     assert file.read_text() == '{\n  // mine\n  "http": "off"\n}\n'
+
+
+@needs_bridge
+def test_ones_own_agent_reads_ones_own_file_also_after_a_restart():
+    home = pathlib.Path(tempfile.mkdtemp(prefix="hearth-home-"))
+    account = {}
+    if os.getuid() == 0:
+        shutil.chown(home, "nobody")
+        account = {"user": "nobody"}
+    command = [str(PREFIX / "bin/hearth")]
+    options = {"text": True, "env": {"PATH": "/usr/bin:/bin", "HOME": str(home)}, "cwd": "/", **account}
+    address = f"127.0.0.1:{free_port()}"
+
+    def announced(ask=lambda: None):
+        serve = [*command, "serve", "--listen", "127.0.0.1:0"]
+        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options) as agent:
+            try:
+                line = agent.stdout.readline()
+                ask()
+            finally:
+                agent.terminate()
+        return line
+
+    def ask(*arguments):
+        answer = subprocess.run([*command, *arguments], capture_output=True, timeout=60, **options)
+        assert answer.returncode == 0, answer.stderr
+
+    try:
+        # It was not there when the agent started.
+        assert "http" not in announced(lambda: ask("http", "enable", "--http", address))
+        assert json.loads((home / ".config/hearth/settings.json").read_text()) == {"http": address}
+        assert f"{address} (http)" in announced(lambda: ask("http", "disable"))
+        assert "http" not in announced()
+    finally:
+        shutil.rmtree(home)
