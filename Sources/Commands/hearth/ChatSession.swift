@@ -121,6 +121,10 @@ actor ChatSession {
                 let wasOver = !isFresh && interrupts == 0 && !turn.hasBegun && status.code == .unavailable
                 let isTooLong = input != nil && status.code == .invalidArgument && status.badFields.contains("prompt")
                 if wasOver || (isTooLong && conversation.forgetOldest()) { continue }
+                // The host has gone since the last turn, and has not come back.
+                if input != nil, status.code == .unavailable, !turn.hasBegun, let host, await !host.client.isOpen {
+                    throw Connection.unreachable(status.message, host.security)
+                }
                 if isTooLong { throw Status(status.code, "\(status.message) (even without what was said before)") }
                 throw error
             }

@@ -40,6 +40,7 @@ struct ConsumerOptions: ParsableArguments {
     struct Host: Sendable {
         let client: Client
         let options: CallOptions
+        let security: ClientSecurity
     }
 
     func connect() async throws -> Host {
@@ -47,8 +48,9 @@ struct ConsumerOptions: ParsableArguments {
         var options = CallOptions()
         if let key = try key(in: target) { try options.metadata.add("authorization", "Bearer \(key.text)") }
         if let priority { try options.metadata.add("hearth-priority", priority.rawValue) }
-        let client = try await Connection.open(target.address, security: try security(for: target))
-        return Host(client: client, options: options)
+        let security = try security(for: target)
+        let client = try await Connection.open(target.address, security: security)
+        return Host(client: client, options: options, security: security)
     }
 
     /// Whether the host is this machine.

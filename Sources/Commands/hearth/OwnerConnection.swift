@@ -105,11 +105,14 @@ enum Connection {
         do {
             return try await Client.connect(to: address, security: security, limits: limits)
         } catch {
-            let reason = Status(describing: error).message
-            throw Unreachable(
-                description: "\(reason); \(remedy(reason, security))", isForbidden: reason.contains("Permission denied")
-            )
+            throw unreachable(Status(describing: error).message, security)
         }
+    }
+
+    /// Says what to do about this reason.
+    static func unreachable(_ reason: String, _ security: ClientSecurity) -> Unreachable {
+        Unreachable(
+            description: "\(reason); \(remedy(reason, security))", isForbidden: reason.contains("Permission denied"))
     }
 
     private static func remedy(_ reason: String, _ security: ClientSecurity) -> String {

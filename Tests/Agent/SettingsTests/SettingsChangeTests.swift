@@ -28,6 +28,7 @@ struct SettingsChangeTests {
         case .toggle: "true"
         case .choice(let words, _): words[1]
         case .seconds: "7"
+        case .fraction: "0.5"
         case .size: "3G"
         case .text: "127.0.0.1:9"
         case .texts: key == .httpOrigins ? "https://example.org" : "x"
