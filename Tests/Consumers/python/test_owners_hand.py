@@ -89,7 +89,8 @@ def test_requests_wait_for_the_end_of_a_pause_and_their_own_times_go_on():
             counting = asyncio.ensure_future(stub.CountTokens(request, timeout=60))
             vector = pb.EmbedRequest(model="echo", inputs=[pb.EmbedInput(text="waits")])
             embedding = asyncio.ensure_future(stub.Embed(vector, timeout=60))
-            error, events = await first_failure(stub.Generate(request, timeout=0.5))
+            # Places are told at most twice a second.
+            error, events = await first_failure(stub.Generate(request, timeout=1.5))
             assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert {event.WhichOneof("event") for event in events} == {"queued", "paused"}
             impatient = echo.request("waits", max_tokens=7)
