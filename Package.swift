@@ -345,7 +345,8 @@ var targets: [Target] = [
             "LimitDeclaration", "ModelPull", "SandboxPolicy", "SeccompFilter", protobuf,
         ]),
     tests(
-        "HTTPProtocolsTests", of: "Bridge", ["GRPC", "HTTPProtocols", "InferenceMessages", "StrictJSON", protobuf]),
+        "HTTPProtocolsTests", of: "Bridge",
+        ["GRPC", "HTTPProtocols", "InferenceMessages", "LinuxSystem", "StrictJSON", protobuf]),
     tests(
         "HostAgentTests", of: "Agent",
         [
@@ -446,8 +447,8 @@ if hasBridge {
         command(
             "hearth-bridge", in: "Bridge",
             [
-                "BaseEncodings", "EventLoop", "GRPC", "HTTPProtocols", "HostPage", "InferenceMessages", "LinuxSystem",
-                "TLSSession",
+                "BaseEncodings", "Cryptography", "EventLoop", "GRPC", "HTTPProtocols", "HostPage", "InferenceMessages",
+                "LinuxSystem", "TLSSession",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

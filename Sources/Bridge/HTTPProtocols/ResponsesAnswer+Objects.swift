@@ -53,8 +53,9 @@ extension ResponsesAnswer {
             ("output", .list(items.map(\.object))),
             (
                 "error",
-                failure.map {
-                    .object([("code", .string(Self.code(of: $0))), ("message", .string($0.description))])
+                failure.flatMap {
+                    status == .cancelled
+                        ? nil : .object([("code", .string(Self.code(of: $0))), ("message", .string($0.description))])
                 } ?? .null
             ),
             ("tools", asked.tools), ("tool_choice", asked.toolChoice), ("truncation", .string("disabled")),
@@ -63,7 +64,8 @@ extension ResponsesAnswer {
             ("frequency_penalty", asked.frequencyPenalty), ("top_logprobs", asked.topLogprobs),
             ("temperature", asked.temperature), ("reasoning", asked.reasoning),
             ("usage", cost), ("max_output_tokens", asked.maxOutputTokens), ("max_tool_calls", .null),
-            ("store", .bool(false)), ("background", .bool(false)), ("service_tier", .string("default")),
+            ("store", .bool(asked.isBackground)), ("background", .bool(asked.isBackground)),
+            ("service_tier", .string("default")),
             ("metadata", asked.metadata), ("safety_identifier", .null), ("prompt_cache_key", .null),
         ])
     }

@@ -19,6 +19,8 @@ package struct ResponsesAnswer: TurnAnswer {
     private let streams: Bool
     /// That of the next event.
     private var sequenceNumber: Int64 = 0
+    /// The number of the last event that is not sent: its reader has it. Nil: all are sent.
+    private let after: Int64?
     /// Tokens whose text is held back, and how many there are: they belong to what comes next.
     private var held = Hearth_V1_Logprobs()
     private var heldTokens: UInt64 = 0
@@ -47,18 +49,22 @@ package struct ResponsesAnswer: TurnAnswer {
     }
 
     enum Status: String {
+        case queued
         case inProgress = "in_progress"
         case completed
         case incomplete
         case failed
+        case cancelled
     }
 
-    init(to request: ResponsesRequest, _ stamp: AnswerStamp) {
+    /// `streams`: in place of what the request says. `after`: the number of the last event that a reader has.
+    init(to request: ResponsesRequest, _ stamp: AnswerStamp, streams: Bool? = nil, after: Int64? = nil) {
         id = stamp.id
         created = stamp.created
         model = request.generate.model
         asked = request.asked
-        streams = request.streams
+        self.streams = streams ?? request.streams
+        self.after = after
     }
 
     package var isComplete: Bool {
@@ -74,6 +80,7 @@ package struct ResponsesAnswer: TurnAnswer {
             guard stage == .waiting else { throw .broken("a second beginning") }
             stage = .running
             model = accepted.model
+            if asked.isBackground { return send("response.in_progress", [("response", response(.inProgress))]) }
             return send("response.created", [("response", response(.inProgress))])
                 + send("response.in_progress", [("response", response(.inProgress))])
         case .delta(let delta):
@@ -94,14 +101,38 @@ package struct ResponsesAnswer: TurnAnswer {
         }
     }
 
-    package func failed(_ failure: HTTPFailure) -> String {
+    /// What the stream of a response in the background begins with: its id is wanted before anything is computed.
+    package mutating func begin() -> String {
+        send("response.created", [("response", response(.queued))])
+            + send("response.queued", [("response", response(.queued))])
+    }
+
+    /// The object of a response in the background, as far as it is; `failure`: what it has ended with.
+    func soFar(_ failure: HTTPFailure?) -> JSONOutput {
+        guard let failure else {
+            return switch stage {
+            case .waiting: response(.queued)
+            case .running, .finished: response(.inProgress)
+            case .complete: response(ended)
+            }
+        }
+        return interrupted.response(failure == .responseCancelled ? .cancelled : .failed, failure)
+    }
+
+    /// No more comes of it.
+    private var interrupted: ResponsesAnswer {
         var answer = self
         if let last = answer.items.last, last.status == .inProgress {
             answer.items[answer.items.count - 1].status = .incomplete
         }
+        return answer
+    }
+
+    package func failed(_ failure: HTTPFailure) -> String {
+        var answer = interrupted
         // Some clients read the one, and some the other.
         return answer.send("error", [("error", failure.error)])
-            + answer.send("response.failed", [("response", answer.response(.failed, failure))])
+            + answer.send("response.failed", [("response", answer.soFar(failure))])
     }
 
     private var ended: Status {
@@ -110,9 +141,13 @@ package struct ResponsesAnswer: TurnAnswer {
 
     private mutating func send(_ type: String, _ members: [(String, JSONOutput)]) -> String {
         guard streams else { return "" }
-        let head = [("type", JSONOutput.string(type)), ("sequence_number", .integer(sequenceNumber))]
+        let number = sequenceNumber
         sequenceNumber += 1
-        return ServerSentEvents.event(.object(head + members), named: type)
+        guard number > after ?? -1 else { return "" }
+        let head = [("type", JSONOutput.string(type)), ("sequence_number", .integer(number))]
+        let event = ServerSentEvents.event(.object(head + members), named: type)
+        // Whoever reads a stream that is stored may come back behind an event.
+        return asked.isBackground ? "id: \(number)\n" + event : event
     }
 }
 

@@ -1,8 +1,8 @@
 package import InferenceMessages
 internal import StrictJSON
 
-/// A request of OpenAI's `/v1/responses`, in the terms of hearth.v1. Nothing is stored: the request has the whole
-/// conversation.
+/// A request of OpenAI's `/v1/responses`, in the terms of hearth.v1. The request has the whole conversation: only what was
+/// asked for in the background is kept, for a time (`StoredResponses`).
 package struct ResponsesRequest: TurnRequest {
     package var generate: Hearth_V1_GenerateRequest
     package var streams: Bool
@@ -25,6 +25,8 @@ package struct ResponsesRequest: TurnRequest {
         let reasoning: JSONOutput
         let maxOutputTokens: JSONOutput
         let metadata: JSONOutput
+        /// Whether the response is computed whether or not anybody reads it, and can be asked for later.
+        let isBackground: Bool
     }
 
     /// Fields that change nothing in the answer, and are accepted with any value.
@@ -53,11 +55,15 @@ package struct ResponsesRequest: TurnRequest {
     package init(_ body: [UInt8]) throws(HTTPFailure) {
         let request = try RequestObject(
             body: body, known: Self.known, withoutEffect: Self.withoutEffect, refused: Self.refused)
-        if try request.bool("store") == true {
-            throw request.failure("store", "cannot be true: nothing is stored here; say false, or leave it out")
+        let isBackground = try request.bool("background") ?? false
+        let stores = try request.bool("store")
+        if stores == true, !isBackground {
+            throw request.failure(
+                "store", "cannot be true: only a response in the background is stored here; say false, or leave it out")
         }
-        if try request.bool("background") == true {
-            throw request.failure("background", "cannot be true: nothing is stored here; wait for the answer")
+        if stores == false, isBackground {
+            throw request.failure(
+                "store", "cannot be false: a response in the background is stored until its time is over; leave it out")
         }
         if let truncation = try request.string("truncation"), truncation != "disabled" {
             throw request.failure("truncation", "must be \"disabled\": an input that does not fit is refused")
@@ -70,6 +76,8 @@ package struct ResponsesRequest: TurnRequest {
         streams = try request.streaming().streams
 
         generate = Hearth_V1_GenerateRequest()
+        // So that what is refused is told at once, and what waits can be asked for.
+        generate.wantsQueueEvents = isBackground
         generate.model = try request.string("model") ?? ""
         generate.messages = try ResponsesInput.read(request)
         try generate.readSampling(request)
@@ -96,8 +104,11 @@ package struct ResponsesRequest: TurnRequest {
             reasoning: .object([
                 ("effort", effort.map { .string($0) } ?? .null), ("summary", summary.map { .string($0) } ?? .null),
             ]),
-            maxOutputTokens: shown("max_output_tokens", otherwise: .null), metadata: .text(metadata ?? "{}"))
+            maxOutputTokens: shown("max_output_tokens", otherwise: .null), metadata: .text(metadata ?? "{}"),
+            isBackground: isBackground)
     }
+
+    package var isBackground: Bool { asked.isBackground }
 
     package func answer(_ stamp: AnswerStamp) -> ResponsesAnswer { ResponsesAnswer(to: self, stamp) }
 

@@ -17,14 +17,15 @@ extension Bridge {
         }
         if request.method == .options, origin != nil {
             if case .grpcWeb = route, let asked = request.headers[.accessControlRequestHeaders] {
-                return .preflight([route.method.rawValue], fields: asked)
+                return .preflight(route.methods.map(\.rawValue), fields: asked)
             }
-            return .preflight([route.method.rawValue])
+            return .preflight(route.methods.map(\.rawValue))
         }
-        guard request.method == route.method || (request.method == .head && route.method == .get) else {
+        guard route.methods.contains(request.method == .head ? .get : request.method) else {
             throw HTTPFailure(
                 405, type: "invalid_request_error", code: "method_not_allowed",
-                "\(path) takes \(route.method.rawValue), not \(request.method.rawValue.prefix(32))")
+                "\(path.prefix(256)) takes \(route.methods.map(\.rawValue).joined(separator: " and ")), not "
+                    + "\(request.method.rawValue.prefix(32))")
         }
         return try await answer(route, Exchange(self, request, isOwners: route == .ollama(.pull)))
     }
@@ -47,7 +48,9 @@ extension Bridge {
             return .json(exchange.isAnthropic ? MessagesModelList.object(model) : ModelList.object(model))
         case .chatCompletions: return try await exchange.turn(ChatCompletionRequest.self)
         case .completions: return try await exchange.turn(CompletionRequest.self)
-        case .responses: return try await exchange.turn(ResponsesRequest.self)
+        case .responses: return try await exchange.responses()
+        case .response(let id): return try await exchange.response(id)
+        case .cancelledResponse(let id): return try await exchange.cancelResponse(id)
         case .embeddings:
             let asked = try await exchange.read { (body) throws(HTTPFailure) in try EmbeddingsRequest(body) }
             return .json(
@@ -95,6 +98,8 @@ enum Route: Equatable {
     case models
     case model(String)
     case chatCompletions, completions, responses, embeddings, rerank
+    case response(String)
+    case cancelledResponse(String)
     case messages, countTokens
     case ollama(Ollama)
     /// A method of hearth.v1, by gRPC-Web.
@@ -131,18 +136,31 @@ enum Route: Equatable {
             self = .grpcWeb(String(method))
             return
         }
+        let responses = "/v1/responses/"
+        if path.hasPrefix(responses) {
+            let parts = path.dropFirst(responses.count).split(separator: "/", omittingEmptySubsequences: false)
+            guard let id = parts.first, !id.isEmpty else { return nil }
+            switch parts.dropFirst() {
+            case []: self = .response(String(id))
+            case ["cancel"]: self = .cancelledResponse(String(id))
+            default: return nil
+            }
+            return
+        }
         let models = "/v1/models/"
         guard path.hasPrefix(models), let id = path.dropFirst(models.count).removingPercentEncoding, !id.isEmpty
         else { return nil }
         self = .model(id)
     }
 
-    var method: HTTPRequest.Method {
+    var methods: [HTTPRequest.Method] {
         switch self {
-        case .root, .page, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): .get
-        case .chatCompletions, .completions, .responses, .embeddings, .rerank, .messages, .countTokens, .ollama,
+        case .root, .page, .models, .model, .ollama(.version), .ollama(.tags), .ollama(.ps): [.get]
+        case .response: [.get, .delete]
+        case .chatCompletions, .completions, .responses, .cancelledResponse, .embeddings, .rerank, .messages,
+            .countTokens, .ollama,
             .grpcWeb:
-            .post
+            [.post]
         }
     }
 }

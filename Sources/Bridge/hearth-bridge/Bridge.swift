@@ -14,6 +14,7 @@ struct Bridge: Sendable {
     let reader = RequestReader()
     let bodies: BodyBudget
     let answers = OpenAnswers()
+    let background = BackgroundResponses()
 
     init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) throws {
         self.agent = agent

@@ -198,7 +198,7 @@ struct ResponsesRequestTests {
         "what cannot be taken is refused by its path",
         arguments: [
             (#""temprature": 1"#, "temprature", "did you mean 'temperature'?"), (#""store": true"#, "store", "stored"),
-            (#""background": true"#, "background", "wait for the answer"),
+            (#""background": true, "store": false"#, "store", "stored until"),
             (#""truncation": "auto""#, "truncation", "\"disabled\""),
             (#""previous_response_id": "resp_1""#, "previous_response_id", "send the whole conversation"),
             (#""conversation": "conv_1""#, "conversation", "send the whole conversation"),

@@ -1,0 +1,68 @@
+package import InferenceMessages
+internal import SwiftProtobuf
+
+/// A response in the background: what came of its turn, for whoever asks for it. A value.
+///
+/// The turn's events are kept, not the text of a stream: each reader makes the stream of them, from where it wants it.
+package struct StoredResponse: Sendable {
+    /// "resp_" and the stamp's id.
+    package let id: String
+    /// The events that have come so far, oldest first.
+    package private(set) var events: [Hearth_V1_ChatEvent] = []
+    /// What the response has ended with, where it is not whole.
+    package private(set) var failure: HTTPFailure?
+    /// About what it takes of memory.
+    package private(set) var byteCount: Int
+    private let request: ResponsesRequest
+    private let stamp: AnswerStamp
+    private var answer: ResponsesAnswer
+
+    /// Of the request only what answers repeat is kept. `bodyBytes`: how long it was.
+    package init(_ request: ResponsesRequest, _ stamp: AnswerStamp, bodyBytes: Int) {
+        var request = request
+        request.generate = .with { $0.model = request.generate.model }
+        self.request = request
+        self.stamp = stamp
+        id = "resp_" + stamp.id
+        byteCount = bodyBytes
+        answer = ResponsesAnswer(to: request, stamp, streams: false)
+    }
+
+    /// No event comes any more.
+    package var isOver: Bool { failure != nil || answer.isComplete }
+
+    /// Takes the next event; throws 502 for one that breaks hearth.v1.
+    package mutating func receive(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) {
+        guard !isOver else { return }
+        _ = try answer.receive(event)
+        events.append(event)
+        byteCount += Self.byteCount(of: event)
+    }
+
+    /// The turn has ended before it was whole. Does nothing where it has ended.
+    package mutating func fail(_ failure: HTTPFailure) { if !isOver { self.failure = failure } }
+
+    /// The response as far as it is.
+    package var object: JSONOutput { answer.soFar(failure) }
+
+    /// What makes the stream of the events, from `begin` on. `after`: the number of the last event that is not sent.
+    package func stream(after: Int64?) -> ResponsesAnswer {
+        ResponsesAnswer(to: request, stamp, streams: true, after: after)
+    }
+
+    /// What an event takes, and its text once more in the answer.
+    private static func byteCount(of event: Hearth_V1_ChatEvent) -> Int {
+        let delta = event.delta
+        let text =
+            delta.text.utf8.count + delta.reasoning.utf8.count
+            + delta.toolCalls.pieces.reduce(0) { $0 + $1.arguments.utf8.count }
+        let logprobs = delta.logprobs.tokens.reduce(0) { $0 + 128 * (1 + $1.alternatives.count) }
+        return 256 + 2 * (text + logprobs)
+    }
+}
+
+extension HTTPFailure {
+    /// A response in the background ends with this when its client cancels it.
+    package static let responseCancelled = HTTPFailure(
+        409, type: "invalid_request_error", code: "cancelled", "the response was cancelled by its client")
+}

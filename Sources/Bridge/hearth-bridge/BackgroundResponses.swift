@@ -1,0 +1,120 @@
+internal import EventLoop
+internal import GRPC
+internal import HTTPProtocols
+internal import InferenceMessages
+internal import LinuxSystem
+
+/// Computes responses in the background: reads each one's turn to its end, whoever reads the response, and wakes those who
+/// read it. What is kept, and for how long, `StoredResponses` decides.
+@IOLoop
+final class BackgroundResponses {
+    private var stored: StoredResponses
+    private var computing: [String: Task<Void, Never>] = [:]
+    private var waiting: [String: [UInt64: Waiter]] = [:]
+    private var lastWaiter: UInt64 = 0
+    private var cleaning: Timer?
+
+    private struct Waiter {
+        let continuation: CheckedContinuation<Bool, Never>
+        let timer: Timer
+    }
+
+    /// How often responses whose time is over are let go.
+    private static let cleaningMilliseconds: UInt64 = 10_000
+
+    nonisolated init() { stored = StoredResponses() }
+
+    /// Stores the response and begins to compute it. Throws 429 where there is no place.
+    func begin(
+        _ asked: ResponsesRequest, _ response: StoredResponse, of caller: [UInt8], by agent: Client,
+        _ options: CallOptions
+    ) throws(HTTPFailure) {
+        try stored.insert(response, of: caller, at: .now())
+        let id = response.id
+        computing[id] = Task { [weak self] in
+            do {
+                let call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent> = agent.bidirectional(
+                    "/hearth.v1.Inference/Generate", options: options)
+                defer { call.cancel() }
+                try await call.send(asked.generate)
+                call.endSending()
+                for try await event in call.responses {
+                    guard let self, stored.receive(event, of: id, at: .now()) else { break }
+                    wake(id)
+                }
+                self?.end(id, .broken("an early end"))
+            } catch {
+                self?.end(id, .of(error, ResponsesRequest.param))
+            }
+        }
+        clean()
+    }
+
+    /// The turn is over; has no effect on a response that is whole, or was cancelled.
+    private func end(_ id: String, _ failure: HTTPFailure) {
+        computing[id] = nil
+        stored.fail(id, failure, at: .now())
+        wake(id)
+    }
+
+    /// The response as far as it is; throws 404.
+    func response(_ id: String, of caller: [UInt8]) throws(HTTPFailure) -> StoredResponse {
+        try stored.response(id, of: caller)
+    }
+
+    /// Stops the computing; has no effect on a response that is over. Throws 404.
+    func cancel(_ id: String, of caller: [UInt8]) throws(HTTPFailure) -> StoredResponse {
+        _ = try stored.response(id, of: caller)
+        stored.fail(id, .responseCancelled, at: .now())
+        computing.removeValue(forKey: id)?.cancel()
+        wake(id)
+        return try stored.response(id, of: caller)
+    }
+
+    /// Forgets the response, and stops the computing. Throws 404.
+    func remove(_ id: String, of caller: [UInt8]) throws(HTTPFailure) {
+        _ = try stored.response(id, of: caller)
+        computing.removeValue(forKey: id)?.cancel()
+        stored.remove(id)
+        wake(id)
+    }
+
+    /// Whether the response has more than so many events, is over, or is gone, at the latest after this time; true also
+    /// when the reader's task was cancelled.
+    func hasMore(_ id: String, than count: Int, of caller: [UInt8], withinMilliseconds wait: UInt64) async -> Bool {
+        guard let response = try? stored.response(id, of: caller), response.events.count <= count, !response.isOver
+        else { return true }
+        lastWaiter += 1
+        let number = lastWaiter
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard !Task.isCancelled else { return continuation.resume(returning: true) }
+                let timer = IOLoop.schedule(afterMilliseconds: wait) { [weak self] in self?.wake(id, number, false) }
+                waiting[id, default: [:]][number] = Waiter(continuation: continuation, timer: timer)
+            }
+        } onCancel: {
+            Task { @IOLoop in self.wake(id, number, true) }
+        }
+    }
+
+    private func wake(_ id: String) {
+        for number in (waiting[id] ?? [:]).keys { wake(id, number, true) }
+    }
+
+    private func wake(_ id: String, _ number: UInt64, _ hasMore: Bool) {
+        guard let waiter = waiting[id]?.removeValue(forKey: number) else { return }
+        if waiting[id]?.isEmpty == true { waiting[id] = nil }
+        waiter.timer.cancel()
+        waiter.continuation.resume(returning: hasMore)
+    }
+
+    private func clean() {
+        guard cleaning == nil, stored.count > 0 else { return }
+        cleaning = IOLoop.schedule(afterMilliseconds: Self.cleaningMilliseconds) { [weak self] in
+            guard let self else { return }
+            cleaning = nil
+            stored.removeOld(at: .now())
+            clean()
+        }
+    }
+}

@@ -1,0 +1,101 @@
+internal import Cryptography
+internal import EventLoop
+internal import GRPC
+internal import HTTPProtocols
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import LinuxSystem
+internal import NIOCore
+
+// Responses in the background, which their clients ask for as often as they like.
+extension Exchange {
+    /// Answers `POST /v1/responses`.
+    func responses() async throws(HTTPFailure) -> Response {
+        let (asked, bodyBytes) = try await read { (bytes) throws(HTTPFailure) in
+            (try ResponsesRequest(bytes), bytes.count)
+        }
+        guard asked.isBackground else { return try await turn(asked) }
+        let response = StoredResponse(asked, .now(), bodyBytes: bodyBytes)
+        try await bridge.background.begin(
+            asked, response, of: caller, by: bridge.agent, CallOptions(metadata: metadata))
+        // What is refused is told by the status of this answer, and leaves nothing.
+        _ = await bridge.background.hasMore(
+            response.id, than: 0, of: caller, withinMilliseconds: KeepAlive.milliseconds)
+        let begun = try await bridge.background.response(response.id, of: caller)
+        if begun.events.isEmpty, let failure = begun.failure {
+            try await bridge.background.remove(response.id, of: caller)
+            throw failure
+        }
+        return asked.streams ? stream(begun, after: nil) : .json(begun.object)
+    }
+
+    /// Answers `GET` and `DELETE` of `/v1/responses/ID`.
+    func response(_ id: String) async throws(HTTPFailure) -> Response {
+        guard request.method != .delete else {
+            try await bridge.background.remove(id, of: caller)
+            return .json(
+                .object([("id", .string(id)), ("object", .string("response")), ("deleted", .bool(true))]))
+        }
+        let query = try ResponseQuery(request.uri.query, lastEventID: request.headers[.lastEventID])
+        let response = try await bridge.background.response(id, of: caller)
+        return query.streams ? stream(response, after: query.after) : .json(response.object)
+    }
+
+    /// Answers `POST /v1/responses/ID/cancel`.
+    func cancelResponse(_ id: String) async throws(HTTPFailure) -> Response {
+        .json(try await bridge.background.cancel(id, of: caller).object)
+    }
+
+    /// A digest of the key, whose responses are no other's.
+    private var caller: [UInt8] {
+        guard let key = metadata["authorization"] else { return [] }
+        return Array(key.utf8).withUnsafeBytes { SHA256.digest($0) }
+    }
+
+    /// The stream of the response's events, from its beginning or behind the event `after`, as long as it grows.
+    private func stream(_ response: StoredResponse, after: Int64?) -> Response {
+        let caller = caller
+        let body = ResponseBody { writer in
+            var answer = response.stream(after: after)
+            var alive = KeepAlive(.openAI, streams: true, at: .now())
+            var taken = 0
+            do {
+                var text = answer.begin()
+                while true {
+                    let response = try await bridge.background.response(response.id, of: caller)
+                    let fresh = response.events.dropFirst(taken).prefix(Self.eventsAtOnce)
+                    for event in fresh { text += try answer.receive(event) }
+                    taken += fresh.count
+                    if !text.isEmpty {
+                        try await writer.write(ByteBuffer(string: text))
+                        alive.sent(at: .now())
+                        text = ""
+                    }
+                    guard taken == response.events.count else { continue }
+                    if let failure = response.failure { throw failure }
+                    if response.isOver { break }
+                    let wait = alive.wait(at: .now()) ?? KeepAlive.milliseconds
+                    let hasMore = await bridge.background.hasMore(
+                        response.id, than: taken, of: caller, withinMilliseconds: wait)
+                    try Task.checkCancellation()
+                    if !hasMore { text = alive.due(at: .now()) ?? "" }
+                }
+            } catch {
+                // An aborted body never looks finished, and says why before.
+                if error is HTTPFailure {
+                    try await writer.write(ByteBuffer(string: answer.failed(.of(error))))
+                }
+                throw ConnectionEnd()
+            }
+            try await writer.finish(nil)
+        }
+        return .stream(body, HTTPDialect.openAI.streamMediaType)
+    }
+
+    /// Events that are made into text before it is sent.
+    private static var eventsAtOnce: Int { 256 }
+}
+
+extension HTTPField.Name {
+    static let lastEventID = HTTPField.Name("last-event-id")!
+}

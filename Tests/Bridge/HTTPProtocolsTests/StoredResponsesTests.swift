@@ -1,0 +1,159 @@
+import HTTPProtocols
+import InferenceMessages
+import LinuxSystem
+import SwiftProtobuf
+import Testing
+
+struct StoredResponsesTests {
+    private let accepted = Hearth_V1_ChatEvent.with { $0.accepted.model = "m:4b" }
+    private let finished = Hearth_V1_ChatEvent.with { $0.finished.reason = .stop }
+    private let usage = Hearth_V1_ChatEvent.with { $0.usage.completionTokens = 1 }
+    private let failure = HTTPFailure(503, type: "server_error", "the agent has gone")
+    private let own: [UInt8] = [1]
+
+    private func said(_ text: String) -> Hearth_V1_ChatEvent { .with { $0.delta.text = text } }
+
+    private func at(_ milliseconds: UInt64) -> Monotonic {
+        Monotonic(nanoseconds: 0).advanced(milliseconds: milliseconds)
+    }
+
+    private func response(_ id: String, bodyBytes: Int = 100) throws -> StoredResponse {
+        let request = try ResponsesRequest(Array(#"{"model": "m", "input": "Hi", "background": true}"#.utf8))
+        return StoredResponse(request, AnswerStamp(id: id, created: 5), bodyBytes: bodyBytes)
+    }
+
+    private func stored(_ change: (inout StoredResponses.Limits) -> Void = { _ in }) -> StoredResponses {
+        var limits = StoredResponses.Limits()
+        change(&limits)
+        return StoredResponses(limits)
+    }
+
+    private func status(_ response: StoredResponse) -> String? {
+        response.object.text.firstMatch(of: /"completed_at":\w+,"status":"(\w+)"/).map { String($0.1) }
+    }
+
+    @Test func `a response waits, is computed, and is whole`() throws {
+        var response = try response("1")
+        #expect(response.id == "resp_1" && status(response) == "queued" && !response.isOver)
+        try response.receive(accepted)
+        try response.receive(said("Hel"))
+        #expect(status(response) == "in_progress")
+        try response.receive(said("lo"))
+        try response.receive(finished)
+        #expect(status(response) == "in_progress" && !response.isOver, "what it costs is still to come")
+        try response.receive(usage)
+        #expect(status(response) == "completed" && response.isOver)
+        #expect(response.object.text.contains(#""text":"Hello""#))
+        #expect(response.object.text.contains(#""store":true,"background":true"#))
+        response.fail(failure)
+        #expect(response.failure == nil, "what is whole stays whole")
+    }
+
+    @Test func `one that failed or was cancelled says so, with what came before`() throws {
+        for (failure, expected) in [(failure, "failed"), (.responseCancelled, "cancelled")] {
+            var response = try response("1")
+            try response.receive(accepted)
+            try response.receive(said("Hel"))
+            response.fail(failure)
+            #expect(status(response) == expected && response.isOver)
+            #expect(response.object.text.contains(#""text":"Hel""#))
+            #expect(response.object.text.contains("the agent has gone") == (expected == "failed"))
+            try response.receive(said("lo"))
+            #expect(response.events.count == 2, "nothing comes any more")
+        }
+    }
+
+    @Test func `a stream has its numbers, and behind each of them the rest`() throws {
+        var response = try response("1")
+        for event in [accepted, said("Hel"), said("lo"), finished, usage] { try response.receive(event) }
+        func stream(after: Int64?) throws -> [String] {
+            var answer = response.stream(after: after)
+            let text = try answer.begin() + response.events.map { try answer.receive($0) }.joined()
+            return text.split(separator: "\n\n").map(String.init)
+        }
+        let whole = try stream(after: nil)
+        #expect(whole.last == "data: [DONE]")
+        for (number, event) in whole.dropLast().enumerated() {
+            #expect(event.hasPrefix("id: \(number)\nevent: response."))
+            #expect(event.contains(#","sequence_number":\#(number),"#))
+            #expect(try stream(after: Int64(number)) == Array(whole[(number + 1)...]))
+        }
+        #expect(whole[0].contains("event: response.created\n") && whole[0].contains(#""status":"queued""#))
+        #expect(whole[1].contains("event: response.queued\n") && whole[2].contains("event: response.in_progress\n"))
+    }
+
+    @Test func `a response belongs to its caller`() throws {
+        var stored = stored()
+        try stored.insert(response("1"), of: own, at: at(0))
+        #expect(try stored.response("resp_1", of: own).id == "resp_1")
+        for (id, caller) in [("resp_1", [2]), ("resp_1", []), ("resp_2", own)] as [(String, [UInt8])] {
+            #expect { _ = try stored.response(id, of: caller) } throws: { ($0 as? HTTPFailure)?.statusCode == 404 }
+        }
+    }
+
+    @Test func `it is kept for its time after its end, and before as long as it takes`() throws {
+        var stored = stored { $0.keptMilliseconds = 1_000 }
+        try stored.insert(response("1"), of: own, at: at(0))
+        stored.removeOld(at: at(50_000))
+        var isWanted = true
+        for event in [accepted, finished] { isWanted = stored.receive(event, of: "resp_1", at: at(50_000)) && isWanted }
+        #expect(isWanted)
+        isWanted = stored.receive(usage, of: "resp_1", at: at(50_000))
+        #expect(!isWanted, "it is over")
+        stored.removeOld(at: at(50_999))
+        #expect(stored.count == 1)
+        stored.removeOld(at: at(51_000))
+        #expect(stored.count == 0)
+        isWanted = stored.receive(accepted, of: "resp_1", at: at(51_000))
+        #expect(!isWanted)
+    }
+
+    @Test func `those that are over make room, the caller's own where that is full, and others never`() throws {
+        var stored = stored { ($0.countMax, $0.countOfCallerMax) = (4, 2) }
+        try stored.insert(response("other"), of: [9], at: at(0))
+        stored.fail("resp_other", failure, at: at(0))
+        try stored.insert(response("1"), of: own, at: at(1))
+        try stored.insert(response("2"), of: own, at: at(2))
+        #expect { try stored.insert(response("3"), of: own, at: at(3)) } throws: {
+            ($0 as? HTTPFailure)?.statusCode == 429
+        }
+        stored.fail("resp_2", failure, at: at(4))
+        stored.fail("resp_1", failure, at: at(5))
+        try stored.insert(response("3"), of: own, at: at(6))
+        #expect(throws: HTTPFailure.self) { try stored.response("resp_2", of: own) }
+        #expect(try stored.response("resp_1", of: own).isOver)
+        #expect(try stored.response("resp_other", of: [9]).isOver)
+        // All places are taken: that which has been over for longest goes, whosever it is.
+        try stored.insert(response("4"), of: [8], at: at(7))
+        try stored.insert(response("5"), of: [7], at: at(8))
+        #expect(throws: HTTPFailure.self) { try stored.response("resp_other", of: [9]) }
+        #expect(stored.count == 4)
+    }
+
+    @Test func `what is kept is bounded for each and for all`() throws {
+        var stored = stored { ($0.bytesMax, $0.responseBytesMax) = (20_000, 8_000) }
+        try stored.insert(response("1"), of: own, at: at(0))
+        var isWanted = stored.receive(accepted, of: "resp_1", at: at(0))
+        isWanted = stored.receive(said(String(repeating: "x", count: 3_000)), of: "resp_1", at: at(0)) && isWanted
+        #expect(isWanted)
+        isWanted = stored.receive(said(String(repeating: "x", count: 3_000)), of: "resp_1", at: at(0))
+        #expect(!isWanted)
+        #expect(try stored.response("resp_1", of: own).failure?.code == "response_too_large")
+        // Its place is given to one that needs it, and one that needs too much has none.
+        try stored.insert(response("2", bodyBytes: 15_000), of: own, at: at(1))
+        #expect(stored.count == 1)
+        #expect { try stored.insert(response("3", bodyBytes: 15_000), of: [2], at: at(2)) } throws: {
+            ($0 as? HTTPFailure)?.retryAfterSeconds != nil
+        }
+    }
+
+    @Test func `an event that breaks the protocol ends the response`() throws {
+        var stored = stored()
+        try stored.insert(response("1"), of: own, at: at(0))
+        let isWanted = stored.receive(said("x"), of: "resp_1", at: at(0))
+        #expect(!isWanted)
+        #expect(try stored.response("resp_1", of: own).failure?.statusCode == 502)
+        stored.fail("resp_1", failure, at: at(1))
+        #expect(try stored.response("resp_1", of: own).failure?.statusCode == 502, "the first reason stays")
+    }
+}
