@@ -43,7 +43,8 @@ extension ResponsesAnswer {
     /// The object of the response as it is now.
     func response(_ status: Status, _ failure: HTTPFailure? = nil) -> JSONOutput {
         .object([
-            ("id", .string("resp_" + id)), ("object", .string("response")), ("created_at", .integer(created)),
+            ("id", .string(StoredResponse.idPrefix + id)), ("object", .string("response")),
+            ("created_at", .integer(created)),
             ("completed_at", status == .completed ? .integer(completed) : .null), ("status", .string(status.rawValue)),
             (
                 "incomplete_details",

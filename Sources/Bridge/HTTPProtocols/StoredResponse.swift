@@ -5,7 +5,10 @@ internal import SwiftProtobuf
 ///
 /// The turn's events are kept, not the text of a stream: each reader makes the stream of them, from where it wants it.
 package struct StoredResponse: Sendable {
-    /// "resp_" and the stamp's id.
+    /// What ids of responses begin with.
+    package static let idPrefix = "resp_"
+
+    /// `idPrefix` and the stamp's id.
     package let id: String
     /// The events that have come so far, oldest first.
     package private(set) var events: [Hearth_V1_ChatEvent] = []
@@ -23,7 +26,7 @@ package struct StoredResponse: Sendable {
         request.generate = .with { $0.model = request.generate.model }
         self.request = request
         self.stamp = stamp
-        id = "resp_" + stamp.id
+        id = Self.idPrefix + stamp.id
         byteCount = bodyBytes
         answer = ResponsesAnswer(to: request, stamp, streams: false)
     }

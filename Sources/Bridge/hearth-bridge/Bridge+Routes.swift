@@ -139,7 +139,7 @@ enum Route: Equatable {
         let responses = "/v1/responses/"
         if path.hasPrefix(responses) {
             let parts = path.dropFirst(responses.count).split(separator: "/", omittingEmptySubsequences: false)
-            guard let id = parts.first, !id.isEmpty else { return nil }
+            guard let id = parts.first, id.hasPrefix(StoredResponse.idPrefix) else { return nil }
             switch parts.dropFirst() {
             case []: self = .response(String(id))
             case ["cancel"]: self = .cancelledResponse(String(id))
