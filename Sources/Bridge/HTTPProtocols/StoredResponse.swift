@@ -11,7 +11,7 @@ package struct StoredResponse: Sendable {
     /// `idPrefix` and the stamp's id.
     package let id: String
     /// The events that have come so far, oldest first.
-    package private(set) var events: [Hearth_V1_ChatEvent] = []
+    private var events: [Hearth_V1_ChatEvent] = []
     /// What the response has ended with, where it is not whole.
     package private(set) var failure: HTTPFailure?
     /// About what it takes of memory.
@@ -29,6 +29,14 @@ package struct StoredResponse: Sendable {
         id = Self.idPrefix + stamp.id
         byteCount = bodyBytes
         answer = ResponsesAnswer(to: request, stamp, streams: false)
+    }
+
+    package var eventCount: Int { events.count }
+
+    /// The events behind the first `count`, but no more than so many: an array of their own, so that one who holds it has no
+    /// part in what grows.
+    package func events(behind count: Int, most: Int) -> [Hearth_V1_ChatEvent] {
+        Array(events.dropFirst(count).prefix(most))
     }
 
     /// No event comes any more.

@@ -19,6 +19,8 @@ final class BackgroundResponses {
         let timer: Timer
     }
 
+    /// Events that a reader gets at once.
+    private static let eventsAtOnce = 256
     /// How often responses whose time is over are let go.
     private static let cleaningMilliseconds: UInt64 = 10_000
 
@@ -79,11 +81,32 @@ final class BackgroundResponses {
         wake(id)
     }
 
+    /// What a reader that has had so many events gets next.
+    struct Piece {
+        let events: [Hearth_V1_ChatEvent]
+        /// They are the last ones, and the response is whole or has failed.
+        let isLast: Bool
+        let failure: HTTPFailure?
+    }
+
+    /// The next events of a response, if there are any. Throws 404.
+    func next(of id: String, behind count: Int, for caller: [UInt8]) throws(HTTPFailure) -> Piece {
+        let response = try stored.response(id, of: caller)
+        let events = response.events(behind: count, most: Self.eventsAtOnce)
+        return Piece(
+            events: events, isLast: response.isOver && count + events.count == response.eventCount,
+            failure: response.failure)
+    }
+
+    private func isBehind(_ id: String, _ count: Int, _ caller: [UInt8]) -> Bool {
+        guard let response = try? stored.response(id, of: caller) else { return true }
+        return response.isOver || response.eventCount > count
+    }
+
     /// Whether the response has more than so many events, is over, or is gone, at the latest after this time; true also
     /// when the reader's task was cancelled.
     func hasMore(_ id: String, than count: Int, of caller: [UInt8], withinMilliseconds wait: UInt64) async -> Bool {
-        guard let response = try? stored.response(id, of: caller), response.events.count <= count, !response.isOver
-        else { return true }
+        guard !isBehind(id, count, caller) else { return true }
         lastWaiter += 1
         let number = lastWaiter
         return await withTaskCancellationHandler {

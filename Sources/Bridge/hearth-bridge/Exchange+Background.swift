@@ -22,7 +22,7 @@ extension Exchange {
         _ = await bridge.background.hasMore(
             response.id, than: 0, of: caller, withinMilliseconds: KeepAlive.milliseconds)
         let begun = try await bridge.background.response(response.id, of: caller)
-        if begun.events.isEmpty, let failure = begun.failure {
+        if begun.eventCount == 0, let failure = begun.failure {
             try await bridge.background.remove(response.id, of: caller)
             throw failure
         }
@@ -54,29 +54,29 @@ extension Exchange {
 
     /// The stream of the response's events, from its beginning or behind the event `after`, as long as it grows.
     private func stream(_ response: StoredResponse, after: Int64?) -> Response {
-        let caller = caller
+        let (id, caller, fresh) = (response.id, caller, response.stream(after: after))
         let body = ResponseBody { writer in
-            var answer = response.stream(after: after)
+            var answer = fresh
             var alive = KeepAlive(.openAI, streams: true, at: .now())
             var taken = 0
             do {
                 var text = answer.begin()
                 while true {
-                    let response = try await bridge.background.response(response.id, of: caller)
-                    let fresh = response.events.dropFirst(taken).prefix(Self.eventsAtOnce)
-                    for event in fresh { text += try answer.receive(event) }
-                    taken += fresh.count
+                    let piece = try await bridge.background.next(of: id, behind: taken, for: caller)
+                    for event in piece.events { text += try answer.receive(event) }
+                    taken += piece.events.count
                     if !text.isEmpty {
                         try await writer.write(ByteBuffer(string: text))
                         alive.sent(at: .now())
                         text = ""
                     }
-                    guard taken == response.events.count else { continue }
-                    if let failure = response.failure { throw failure }
-                    if response.isOver { break }
+                    if piece.isLast {
+                        if let failure = piece.failure { throw failure }
+                        break
+                    }
                     let wait = alive.wait(at: .now()) ?? KeepAlive.milliseconds
                     let hasMore = await bridge.background.hasMore(
-                        response.id, than: taken, of: caller, withinMilliseconds: wait)
+                        id, than: taken, of: caller, withinMilliseconds: wait)
                     try Task.checkCancellation()
                     if !hasMore { text = alive.due(at: .now()) ?? "" }
                 }
@@ -91,9 +91,6 @@ extension Exchange {
         }
         return .stream(body, HTTPDialect.openAI.streamMediaType)
     }
-
-    /// Events that are made into text before it is sent.
-    private static var eventsAtOnce: Int { 256 }
 }
 
 extension HTTPField.Name {
