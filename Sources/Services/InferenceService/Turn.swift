@@ -131,8 +131,11 @@ final class Turn: SequenceHandler, QueuedRequest {
     /// The call that reads the turn; nil while its consumer is absent.
     private var reader: ServerCall? { resumption == nil ? call : resumption?.call }
 
-    /// For an absent consumer the turn goes on as far as the ring lets it.
-    private var isCongested: Bool { reader?.isCongested ?? false }
+    /// For an absent consumer the turn goes on as far as there is room to keep it, and then stands still as that of a
+    /// consumer that does not read.
+    private var isCongested: Bool {
+        reader?.isCongested ?? (state.ring.isHalfFull || resumption?.hasRoom == false)
+    }
 
     /// What its owner is told of it.
     func listed(_ standing: ListedTurn.Standing, over bridged: Server, at now: Monotonic) -> ListedTurn {

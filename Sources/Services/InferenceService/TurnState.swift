@@ -289,7 +289,10 @@ extension TurnState {
     mutating func acknowledge(_ seq: UInt64) throws(TurnReader.Refusal) { try reader?.acknowledge(seq, in: &ring) }
 
     /// The consumer has come back, and wants the events behind this one.
-    mutating func resume(after seq: UInt64) throws(TurnReader.Refusal) { try reader?.resume(after: seq, in: &ring) }
+    mutating func resume(after seq: UInt64) throws(TurnReader.Refusal) {
+        try reader?.resume(after: seq, in: &ring)
+        unread.begin()
+    }
 
     /// Whether the consumer has acknowledged the whole turn.
     var isAcknowledged: Bool { phase == .over && ring.isEmpty }

@@ -13,6 +13,12 @@ struct UnreadWatch: Equatable {
     /// Taking fewer bytes than `bytesMin` does not count.
     init(bytesMin: Int) { self.bytesMin = UInt64(bytesMin) }
 
+    /// Another call reads, whose bytes are counted anew.
+    mutating func begin() {
+        since = nil
+        takenBytes = 0
+    }
+
     /// Takes the present state: whether so much waits that the turn stands still, and the bytes taken since the call
     /// began.
     mutating func look(isCongested: Bool, takenBytes: UInt64, at now: Monotonic) {

@@ -8,7 +8,7 @@ import echo
 import grpc
 import pytest
 from agent import SANITIZED, Agent, resident_kibibytes
-from consumer import NARROW, connect, eventually, pb, read_turn, rpc, run
+from consumer import NARROW, connect, eventually, first_failure, pb, read_turn, rpc, run
 
 STALL_SECONDS = float(os.environ.get("HEARTH_STALL_SECONDS", "10"))
 NEIGHBOURS = 100
@@ -110,6 +110,29 @@ async def does_not_read(agent, model):
         assert "unreadMilliseconds" in refusal.value.details()
 
 
+async def has_gone(agent, model):
+    """A consumer that is away and may come back keeps its turn while nobody waits, and gives way to who does."""
+    async with connect(agent) as busy:
+        request = echo.request("away", model=model, max_tokens=1_000_000)
+        request.resumable_for.seconds = 300
+        async with connect(agent) as own:
+            call = rpc.InferenceStub(own).Generate(request)
+            token = (await call.read()).resumable.resume_token
+        await asyncio.sleep(UNREAD_SECONDS + 2)  # It is away for this time.
+        assert await asyncio.to_thread(agent.number, model, "running") == 1
+
+        following = echo.request("next", model=model, max_tokens=5)
+        began = time.monotonic()
+        echo.check(await read_turn(rpc.InferenceStub(busy).Generate(following)), following)
+        assert time.monotonic() - began < UNREAD_SECONDS
+        # What was computed is still there, and does not look whole.
+        error, events = await first_failure(rpc.InferenceStub(busy).Resume(pb.ResumeRequest(resume_token=token, after=1)))
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "unreadMilliseconds" in error.details()
+        assert [event.seq for event in events] == list(range(2, len(events) + 2))
+        assert sum(event.delta.token_count for event in events) > 1_000
+        assert not any(event.HasField("finished") or event.HasField("usage") for event in events)
+
+
 async def reads_slowly(agent, model):
     """A consumer that reads a little all the time keeps its turn, whoever waits."""
     async with connect(agent, **NARROW) as slow, connect(agent) as busy:
@@ -145,7 +168,9 @@ async def reads_slowly(agent, model):
 @pytest.mark.waits
 def test_a_consumer_gives_way_to_those_who_wait_if_it_reads_nothing_and_not_if_it_reads_slowly():
     async def scenario(agent):
-        await asyncio.gather(does_not_read(agent, "one"), reads_slowly(agent, "two"))
+        await asyncio.gather(
+            does_not_read(agent, "one"), reads_slowly(agent, "two"), has_gone(agent, "three")
+        )
 
-    with Agent({name: {"models": [{"id": name, "maxSequences": 1}]} for name in ("one", "two")}) as agent:
+    with Agent({name: {"models": [{"id": name, "maxSequences": 1}]} for name in ("one", "two", "three")}) as agent:
         run(scenario(agent), 2 * UNREAD_SECONDS + 60)

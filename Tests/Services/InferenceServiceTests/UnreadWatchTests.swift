@@ -27,4 +27,15 @@ struct UnreadWatchTests {
         watch.look(isCongested: true, takenBytes: 650, at: at(4))
         #expect(watch.since == at(3))
     }
+
+    @Test func `another reader has its own time, and its own bytes`() {
+        var watch = UnreadWatch(bytesMin: 100)
+        watch.look(isCongested: true, takenBytes: 5_000, at: at(1))
+        watch.begin()
+        #expect(watch.since == nil)
+        watch.look(isCongested: true, takenBytes: 10, at: at(2))
+        #expect(watch.since == at(2))
+        watch.look(isCongested: true, takenBytes: 110, at: at(3))
+        #expect(watch.since == at(3))
+    }
 }
