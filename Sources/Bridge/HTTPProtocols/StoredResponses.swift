@@ -44,8 +44,7 @@ package struct StoredResponses: Sendable {
         removeOld(at: now)
         while isFull(for: caller, with: response.byteCount) {
             let isOfCaller = entries.values.count { $0.caller == caller } >= limits.countOfCallerMax
-            let over = entries.filter { $0.value.ended != nil && (!isOfCaller || $0.value.caller == caller) }
-            guard let oldest = over.min(by: { $0.value.ended ?? now < $1.value.ended ?? now })?.key else {
+            guard let oldest = oldestOver({ !isOfCaller || $0 == caller }) else {
                 throw HTTPFailure(
                     429, type: "rate_limit_error", code: "rate_limit_exceeded", param: "background",
                     "too many responses are computed in the background; wait until one is over", retryAfterSeconds: 5)
@@ -54,6 +53,12 @@ package struct StoredResponses: Sendable {
         }
         entries[response.id] = Entry(caller: caller, response: response)
         byteCount += response.byteCount
+    }
+
+    /// The response that has been over for longest, of the callers that are asked for.
+    private func oldestOver(_ isAskedFor: ([UInt8]) -> Bool) -> String? {
+        entries.compactMap { id, entry in entry.ended.map { (id: id, ended: $0, caller: entry.caller) } }
+            .filter { isAskedFor($0.caller) }.min { $0.ended < $1.ended }?.id
     }
 
     private func isFull(for caller: [UInt8], with bytes: Int) -> Bool {
@@ -85,6 +90,7 @@ package struct StoredResponses: Sendable {
         }
         let after = entries[id]?.response.byteCount ?? before
         byteCount += after - before
+        while byteCount > limits.bytesMax, let oldest = oldestOver({ _ in true }) { remove(oldest) }
         if after > limits.responseBytesMax || byteCount > limits.bytesMax {
             fail(
                 id,

@@ -26,20 +26,29 @@ final class BackgroundResponses {
 
     nonisolated init() { stored = StoredResponses() }
 
-    /// Stores the response and begins to compute it. Throws 429 where there is no place.
+    /// Begins to compute the response, and stores it once the agent has taken the request: what it refuses, a stranger's
+    /// for one, takes nobody's place. Throws why it is not taken, and 429 where there is no place.
     func begin(
         _ asked: ResponsesRequest, _ response: StoredResponse, of caller: [UInt8], by agent: Client,
         _ options: CallOptions
-    ) throws(HTTPFailure) {
-        try stored.insert(response, of: caller, at: .now())
+    ) async throws(HTTPFailure) {
         let id = response.id
+        let call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent> = agent.bidirectional(
+            "/hearth.v1.Inference/Generate", options: options)
+        do {
+            try await call.send(asked.generate)
+            call.endSending()
+            var events = call.responses.makeAsyncIterator()
+            guard let first = try await events.next() else { throw HTTPFailure.broken("an early end") }
+            try stored.insert(response, of: caller, at: .now())
+            _ = stored.receive(first, of: id, at: .now())
+        } catch {
+            call.cancel()
+            throw .of(error, ResponsesRequest.param)
+        }
         computing[id] = Task { [weak self] in
+            defer { call.cancel() }
             do {
-                let call: BidirectionalCall<Hearth_V1_GenerateRequest, Hearth_V1_ChatEvent> = agent.bidirectional(
-                    "/hearth.v1.Inference/Generate", options: options)
-                defer { call.cancel() }
-                try await call.send(asked.generate)
-                call.endSending()
                 for try await event in call.responses {
                     guard let self, stored.receive(event, of: id, at: .now()) else { break }
                     wake(id)

@@ -18,14 +18,7 @@ extension Exchange {
         let response = StoredResponse(asked, .now(), bodyBytes: bodyBytes)
         try await bridge.background.begin(
             asked, response, of: caller, by: bridge.agent, CallOptions(metadata: metadata))
-        // What is refused is told by the status of this answer, and leaves nothing.
-        _ = await bridge.background.hasMore(
-            response.id, than: 0, of: caller, withinMilliseconds: KeepAlive.milliseconds)
         let begun = try await bridge.background.response(response.id, of: caller)
-        if begun.eventCount == 0, let failure = begun.failure {
-            try await bridge.background.remove(response.id, of: caller)
-            throw failure
-        }
         return asked.streams ? stream(begun, after: nil) : .json(begun.object)
     }
 

@@ -149,6 +149,22 @@ struct StoredResponsesTests {
         }
     }
 
+    @Test func `one that grows takes the place of those that are over, and not of those that are computed`() throws {
+        var stored = stored { ($0.bytesMax, $0.responseBytesMax) = (10_000, 9_000) }
+        for (number, id) in ["1", "2", "3"].enumerated() {
+            try stored.insert(response(id, bodyBytes: 2_000), of: own, at: at(UInt64(number)))
+        }
+        stored.fail("resp_1", failure, at: at(3))
+        var isWanted = stored.receive(accepted, of: "resp_3", at: at(4))
+        isWanted = stored.receive(said(String(repeating: "x", count: 2_000)), of: "resp_3", at: at(4)) && isWanted
+        #expect(isWanted && stored.count == 2, "the one that is over has made room")
+        #expect(try !stored.response("resp_2", of: own).isOver)
+        isWanted = stored.receive(said(String(repeating: "x", count: 1_000)), of: "resp_3", at: at(5))
+        #expect(!isWanted)
+        #expect(try stored.response("resp_3", of: own).failure?.code == "response_too_large")
+        #expect(try !stored.response("resp_2", of: own).isOver)
+    }
+
     @Test func `an event that breaks the protocol ends the response`() throws {
         var stored = stored()
         try stored.insert(response("1"), of: own, at: at(0))
