@@ -10,6 +10,9 @@ extension ManagedBackend {
         /// Whether it offers to go on with completions of an earlier process.
         package let canContinue: Bool
 
+        /// The same for what is the same, in every agent.
+        package var digest: [UInt8] { [] }
+
         package func isSame(as other: Identity) -> Bool {
             definition.isSame(as: other.definition) && version == other.version && modelDigest == other.modelDigest
         }

@@ -7,6 +7,8 @@ internal import LinuxSystem
 @IOLoop
 package final class Consumer: Caller {
     package private(set) var key: AccessKey
+    /// The SHA-256 of its secret.
+    package var sha256: [UInt8] { key.sha256.bytes }
     package let id: CallerID
     private var calls: [ObjectIdentifier: ServerCall] = [:]
     /// Those of them that do not count, because they go on with what counts already.
@@ -48,6 +50,12 @@ package final class Consumer: Caller {
         }
         calls[ObjectIdentifier(call)] = call
     }
+
+    /// A call that another agent has passed on: it was admitted there, and counts, but is not refused.
+    package func goesOn(_ call: ServerCall) { calls[ObjectIdentifier(call)] = call }
+
+    /// A turn of so many choices that another agent has passed on.
+    package func goesOn(choices: Int) { furtherChoices += choices - 1 }
 
     /// A turn begins that may go on when its call has ended. `end` is called if the key is revoked.
     package func begin(resumable turn: AnyObject, end: @escaping @IOLoop () -> Void) {

@@ -1,6 +1,6 @@
 package import EventLoop
 internal import Foundation
-internal import GRPC
+package import GRPC
 
 /// The keys in force and the consumers that use them, for every listener of an agent. On the loop.
 @IOLoop
@@ -29,6 +29,17 @@ package final class ConsumerRegister {
     func consumer(_ secret: KeySecret) throws(Status) -> Consumer {
         guard let key = book.key(of: secret) else { throw AccessRefusal.unknown }
         try AccessRefusal.check(key, at: Date())
+        return consumer(key)
+    }
+
+    /// The consumer that an agent before this one has admitted, by the SHA-256 of its secret. Throws UNAUTHENTICATED when its
+    /// key is gone.
+    package func consumer(admittedWith sha256: [UInt8]) throws(Status) -> Consumer {
+        guard let digest = SecretDigest(sha256), let key = book.key(digest) else { throw AccessRefusal.unknown }
+        return consumer(key)
+    }
+
+    private func consumer(_ key: AccessKey) -> Consumer {
         if let known = consumers[key.sha256] {
             // The consumer may not have been told of a change yet.
             if known.key != key { known.update(key) }

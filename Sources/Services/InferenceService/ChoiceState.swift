@@ -22,39 +22,39 @@ struct ChoiceState {
     /// So many tokens without text are sent without waiting for their text.
     static let pendingTokensMax: UInt32 = 256
 
-    private(set) var phase = Phase.waiting
+    var phase = Phase.waiting
     /// The number of tokens that its deltas have sent. No sum of a turn's tokens overflows: `BackendConversation` takes
     /// no more of a sequence than its context has, whose length is a UInt32 too.
-    private(set) var tokensSent: UInt32 = 0
+    var tokensSent: UInt32 = 0
     private var credit: TurnCredit
     /// Set by a stop string that was found here: tokens that the backend still sends are neither sent on nor counted.
-    private(set) var matchedStop: Int?
+    var matchedStop: Int?
     /// What its backend said at its end.
-    private(set) var finish: Finish?
+    var finish: Finish?
     /// Why it ended, as its consumer was told; nil: it is not whole.
-    private(set) var reason: Hearth_V1_FinishReason?
+    var reason: Hearth_V1_FinishReason?
     /// The ids of its tokens, while it could go on with another process.
-    private(set) var generated = TokenLog()
-    private var keepsGenerated = false
+    var generated = TokenLog()
+    var keepsGenerated = false
     /// The bytes of `generated` when its process began it.
-    private var generatedBefore = 0
+    var generatedBefore = 0
 
     /// Its place among the choices of the turn.
-    private let index: UInt32
+    let index: UInt32
     private let wantsTokenIDs: Bool
     private let pendingLogprobBytesMax: Int
-    private let stops: [String]
-    private var text: TextAssembler
+    let stops: [String]
+    var text: TextAssembler
     /// Made when the first reasoning comes.
-    private var reasoning: TextAssembler?
-    private var hasToolCalls = false
+    var reasoning: TextAssembler?
+    var hasToolCalls = false
     /// Tokens whose text is still held back, their ids as packed varints, and their log-probabilities as the content of a
     /// `Logprobs`; the next delta accounts for them.
-    private var pendingTokens: UInt32 = 0
-    private var pendingIDs: [UInt8] = []
-    private var pendingLogprobs: [UInt8] = []
+    var pendingTokens: UInt32 = 0
+    var pendingIDs: [UInt8] = []
+    var pendingLogprobs: [UInt8] = []
     /// Whether one of the two is not empty.
-    private var hasPending = false
+    var hasPending = false
 
     /// `creditTokens`: how far a backend may compute ahead of the consumer; `pendingLogprobBytesMax`: the bytes of
     /// log-probabilities that wait for their text.
@@ -89,7 +89,7 @@ struct ChoiceState {
     var canContinue: Bool { phase == .running && keepsGenerated && generated.byteCount <= Self.generatedBytesMax }
 
     /// Together with the request, so many bytes fit into one message to a backend.
-    private static let generatedBytesMax = 2 << 20
+    static let generatedBytesMax = 2 << 20
 
     /// Whether the process that computes it has sent any of it.
     var hasBegun: Bool { generated.byteCount > generatedBefore }

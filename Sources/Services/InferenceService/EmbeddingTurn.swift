@@ -97,6 +97,14 @@ final class EmbeddingTurn: QueuedRequest {
         return true
     }
 
+    /// Another agent answers it: nothing comes of it here any more. Returns the request.
+    func leave() -> [UInt8] {
+        let request = encoded
+        completion = nil
+        end(nil)
+        return request
+    }
+
     /// Ends it with this status.
     func fail(_ status: Status) { end(.failure(status)) }
 

@@ -32,6 +32,33 @@ struct EventRing {
         self.eventsMax = eventsMax
     }
 
+    /// One that keeps these events, whole ones with their prefixes, the first of which has this number, but for those up to
+    /// `releasedSeq`. Nil where they are no whole events, or do not fit.
+    init?(bytesMax: Int, eventsMax: Int, events: [UInt8], firstSeq: UInt64, releasedSeq: UInt64) {
+        self.init(bytesMax: bytesMax, eventsMax: eventsMax)
+        guard firstSeq > 0, firstSeq - 1 <= releasedSeq else { return nil }
+        var (offset, seq, first) = (0, firstSeq - 1, 0)
+        while offset < events.count {
+            if seq == releasedSeq { first = offset }
+            guard events.count - offset >= MessagePrefix.byteCount else { return nil }
+            let count = events.withUnsafeBytes {
+                MessagePrefix.messageByteCount(UnsafeRawBufferPointer(rebasing: $0[offset...]))
+            }
+            guard count <= events.count - offset - MessagePrefix.byteCount else { return nil }
+            offset += MessagePrefix.byteCount + count
+            seq += 1
+        }
+        guard seq >= releasedSeq else { return nil }
+        if seq == releasedSeq { first = events.count }
+        memory = Array(events[first...])
+        tail = memory.count
+        (lastSeq, self.releasedSeq) = (seq, releasedSeq)
+        guard byteCount <= bytesMax, eventCount <= eventsMax else { return nil }
+    }
+
+    /// The kept events, each with its prefix.
+    var kept: [UInt8] { Array(memory[head..<tail]) }
+
     var byteCount: Int { tail &- head }
     var eventCount: Int { Int(truncatingIfNeeded: lastSeq &- releasedSeq) }
     var isEmpty: Bool { head == tail }

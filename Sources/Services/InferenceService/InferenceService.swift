@@ -47,6 +47,12 @@ package final class InferenceService: Service {
     var resumables: Resumables
     /// Whether nobody can come back to a turn any more.
     var endsResumption = false
+    /// What answers in the place of this agent, and the server of the HTTP bridge; nil: nothing does.
+    var successor: (client: Client, bridged: Server)?
+    /// Where the agent before this one passes its calls on, and those that wait until they can go on.
+    var passedServer: Server?
+    var holdsPassedCalls = true
+    var heldCalls: [@IOLoop () -> Void] = []
 
     package init(supervisor: Supervisor, limits: InferenceLimits) {
         self.supervisor = supervisor
@@ -195,12 +201,15 @@ extension InferenceService {
 
     func computed(embeddedTokens: UInt32) { self.embeddedTokens += UInt64(embeddedTokens) }
 
-    private func queue(of model: String) -> ModelQueue {
+    func queue(of model: String) -> ModelQueue {
         if let queue = queues[model] { return queue }
         let queue = ModelQueue(model: model, limits: limits, supervisor: supervisor)
         queues[model] = queue
         return queue
     }
+
+    /// Another agent has every turn from now on.
+    func queuesAreLeft() { queues = [:] }
 
     /// Every turn calls this once at its end, whatever ended it.
     func ended(_ turn: Turn, _ ending: TurnState.Ending) {

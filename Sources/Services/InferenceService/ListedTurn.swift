@@ -58,6 +58,7 @@ extension ListedTurn.Caller {
     /// `bridged`: the server of those who come by the HTTP bridge, where the peer is the bridge.
     @IOLoop
     static func of(_ call: ServerCall, over bridged: Server) -> ListedTurn.Caller {
+        if let passed = call.caller as? PassedCaller { return passed.shown }
         let isOverHTTP = call.isServed(by: bridged)
         if let consumer = call.caller as? Consumer {
             return ListedTurn.Caller(kind: .key, name: consumer.key.name, isOverHTTP: isOverHTTP)

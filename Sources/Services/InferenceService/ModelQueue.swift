@@ -55,11 +55,32 @@ final class ModelQueue {
         load()
         guard !turn.isOver else { return }
         watchUnread()
-        if queue.begun !== turn {
-            turn.limitWait { [weak self] turn in
-                guard let self else { return }
-                turn.fail(StatusMapping.queueTimeOver(model: id, retryAfterMilliseconds: queue.retryMilliseconds))
+        if queue.begun !== turn { limitWait(of: turn) }
+    }
+
+    /// Takes a turn that another agent has passed on: it waits here as it did there, or goes on before all that wait.
+    func goesOn(_ turn: Turn) {
+        if turn.hasBegun {
+            queue.began(turn, isOver: false, at: .awake())
+            interrupted(turn)
+        } else {
+            do throws(AdmissionRefusal) {
+                let displaced = try queue.wait(turn)
+                turn.waits()
+                if let displaced { displaced.turn.fail(status(of: displaced.refusal, model)) }
+            } catch {
+                return turn.fail(status(of: error, model))
             }
+            limitWait(of: turn)
+            watchUnread()
+        }
+        advance()
+    }
+
+    private func limitWait(of turn: Turn) {
+        turn.limitWait { [weak self] turn in
+            guard let self else { return }
+            turn.fail(StatusMapping.queueTimeOver(model: id, retryAfterMilliseconds: queue.retryMilliseconds))
         }
     }
 

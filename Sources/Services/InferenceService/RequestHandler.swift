@@ -6,6 +6,8 @@ internal import InferenceMessages
 internal import SwiftProtobuf
 internal import WireFormat
 
+internal import struct Foundation.Data
+
 /// A call of `Chat`, of `Generate`, of a method that asks about a prompt, or of `Embed` or `Rerank`: reads its requests and answers them in the
 /// order that `RequestOrder` knows.
 @IOLoop
@@ -18,17 +20,33 @@ final class RequestHandler: CallHandler {
     /// The last turn that can be resumed, to be acknowledged.
     private weak var lastTurn: Turn?
     private var embedding: EmbeddingTurn?
+    /// A question about a prompt that is being answered.
+    private var asked: [UInt8]?
+    /// Another agent answers the call.
+    private var relayed: RelayedCall?
+    private var passing = Passing.none
+
+    /// Whether another agent has passed the call on, and says with the first message how it stands.
+    private enum Passing { case none, awaitsRecord, awaitsBackends(hasEnded: Bool) }
 
     init(_ method: RequestOrder.Method, _ call: ServerCall, _ service: InferenceService) {
         self.call = call
         self.service = service
         reading = RequestReading(call, service)
         order = RequestOrder(method, turnsMax: service.limits.turnsPerStreamMax)
-        if method != .chat { call.awaitRequest() }
+        if service.successor != nil {
+            relayed = service.relay(call, Hearth_Handover_V1_Call())
+        } else if let server = service.passedServer, call.isServed(by: server) {
+            passing = .awaitsRecord
+        } else if method != .chat {
+            call.awaitRequest()
+        }
     }
 
     func received(_ message: UnsafeRawBufferPointer) {
         call.requestCame()
+        if let relayed { return relayed.passOn(message) }
+        if case .awaitsRecord = passing { return goOn(with: message) }
         perform(order.messageCame())
         guard !order.isOver else { return }
         let scan: RequestScan =
@@ -67,6 +85,7 @@ final class RequestHandler: CallHandler {
     private func answer(_ request: TurnRequest, _ encoded: [UInt8]) {
         do throws(Status) {
             if order.method.question != nil {
+                asked = encoded
                 try service.ask(order.method, request, encoded, call) { [weak self] result in self?.answered(result) }
             } else {
                 let turn = try service.turn(for: request, encoded, on: call) { [weak self] in self?.turnEnded($0) }
@@ -121,6 +140,8 @@ final class RequestHandler: CallHandler {
     }
 
     private func answered(_ result: Result<PromptAnswer, Status>) {
+        guard asked != nil else { return }
+        asked = nil
         switch result {
         case .success(let answer):
             send(answer)
@@ -151,12 +172,24 @@ final class RequestHandler: CallHandler {
         }
     }
 
-    func receivedEnd() { perform(order.endCame()) }
+    func receivedEnd() {
+        if let relayed { return relayed.passOnEnd() }
+        if case .awaitsBackends = passing {
+            passing = .awaitsBackends(hasEnded: true)
+        } else {
+            perform(order.endCame())
+        }
+    }
 
-    func sendBufferDrained() { turn?.sendBufferDrained() }
+    func sendBufferDrained() {
+        relayed?.drained()
+        turn?.sendBufferDrained()
+    }
 
     func cancelled(_ status: Status) {
         order.gone()
+        relayed?.cancel()
+        relayed = nil
         // Whose key was revoked does not come back.
         drop(mayReturn: status.code != .unauthenticated)
     }
@@ -175,10 +208,64 @@ final class RequestHandler: CallHandler {
     /// come back for a turn that can be resumed.
     private func drop(mayReturn: Bool = false) {
         reading.stop()
+        asked = nil
         let (turn, embedding) = (turn, embedding)
         self.turn = nil
         self.embedding = nil
         if mayReturn { turn?.isLeft() } else { turn?.abandon() }
         embedding?.abandon()
+    }
+}
+
+// MARK: - Another agent
+
+extension RequestHandler {
+    /// Another agent answers the call from now on.
+    func leave() {
+        guard !order.isOver, relayed == nil, case .none = passing else { return }
+        let anew = reading.leave() ?? embedding?.leave() ?? asked
+        (embedding, asked) = (nil, nil)
+        let running = turn?.leave()
+        // Its end may have ended the call.
+        guard !order.isOver else { return }
+        turn = nil
+        var record = order.record(isAnew: anew != nil)
+        if let anew { record.message = Data(anew) }
+        if let running { record.turn = running }
+        if let digest = lastTurn?.resumptionDigest { record.lastTurn = Data(digest) }
+        call.keep(0)
+        relayed = service.relay(call, record)
+    }
+
+    /// Another agent has passed the call on, which stands like this.
+    private func goOn(with message: UnsafeRawBufferPointer) {
+        guard let record = try? Hearth_Handover_V1_Call(serializedBytes: Array(message)),
+            record.revision == InferenceService.passingRevision
+        else {
+            return perform(order.refuse(StatusMapping.passedOnWrongly))
+        }
+        passing = .awaitsBackends(hasEnded: false)
+        call.pauseReceiving()
+        service.whenPassedCallsGoOn { [weak self] in self?.goOn(with: record) }
+    }
+
+    private func goOn(with record: Hearth_Handover_V1_Call) {
+        guard case .awaitsBackends(let hasEnded) = passing, !order.isOver else { return }
+        passing = .none
+        order = RequestOrder(
+            order.method, turnsMax: service.limits.turnsPerStreamMax, record, isAnswering: record.hasTurn)
+        do throws(Status) {
+            if record.hasTurn {
+                let turn = try service.goOn(with: record, on: call) { [weak self] in self?.turnEnded($0) }
+                guard !record.isAbsent else { return perform(order.refuse(.ok)) }
+                if !order.isOver, !turn.isOver { self.turn = turn }
+            }
+        } catch {
+            return perform(order.refuse(error))
+        }
+        if !record.lastTurn.isEmpty { lastTurn = service.resumables.turn(.init(digest: [UInt8](record.lastTurn))) }
+        if !record.message.isEmpty { [UInt8](record.message).withUnsafeBytes { received($0) } }
+        if hasEnded { perform(order.endCame()) }
+        call.resumeReceiving()
     }
 }

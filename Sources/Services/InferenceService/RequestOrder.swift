@@ -1,6 +1,8 @@
 internal import BackendIPC
 internal import BackendSupervisor
 internal import GRPC
+internal import InferenceMessages
+internal import SwiftProtobuf
 
 /// The state machine of one call: the order in which its requests may come and are answered, and when the call ends.
 /// Pure: its handler reports what happened, and does what it returns.
@@ -52,6 +54,24 @@ struct RequestOrder {
     init(_ method: Method, turnsMax: Int) {
         self.method = method
         self.turnsMax = UInt32(clamping: turnsMax)
+    }
+
+    /// Of a call that another agent has passed on. `isAnswering`: its answer is under way.
+    init(_ method: Method, turnsMax: Int, _ record: Hearth_Handover_V1_Call, isAnswering: Bool) {
+        self.init(method, turnsMax: turnsMax)
+        hasMessage = record.hasMessage_p
+        hasAll = record.hasAll_p
+        answers = record.answers
+        if isAnswering { phase = .answering }
+    }
+
+    /// What another agent has to know of it. `isAnew`: the request that has come is read, or answered, anew there.
+    func record(isAnew: Bool) -> Hearth_Handover_V1_Call {
+        .with {
+            $0.hasMessage_p = hasMessage && !isAnew
+            $0.hasAll_p = hasAll
+            $0.answers = answers - (isAnew && phase == .answering ? 1 : 0)
+        }
     }
 
     var isOver: Bool { phase == .over }

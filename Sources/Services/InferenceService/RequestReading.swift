@@ -37,7 +37,7 @@ final class RequestReading: UnfinishedWork {
     private var unfinished: Unfinished?
     private var completion: (@IOLoop (Result<Arrival, Status>) -> Void)?
     /// Makes the grammar of a request.
-    private var making: Task<Void, Never>?
+    private var making: (task: Task<Void, Never>, bytes: [UInt8])?
 
     init(_ call: ServerCall, _ service: InferenceService) {
         self.call = call
@@ -77,8 +77,17 @@ final class RequestReading: UnfinishedWork {
     func stop() {
         unfinished = nil
         completion = nil
-        making?.cancel()
+        making?.task.cancel()
         making = nil
+    }
+
+    /// The request that is being read, which another agent reads; nil: none is.
+    func leave() -> [UInt8]? {
+        guard let bytes = unfinished?.bytes ?? making?.bytes else { return nil }
+        stop()
+        call.keep(0)
+        call.resumeReceiving()
+        return bytes
     }
 
     func goOn(steps: Int) -> Int {
@@ -113,15 +122,17 @@ final class RequestReading: UnfinishedWork {
 
     /// Makes the grammar of the form that a request wants beside the loop: it may take tens of milliseconds.
     private func makeGrammar(for request: TurnRequest, _ scan: RequestScan, _ bytes: [UInt8]) {
-        making = Task { [weak self] in
+        let task = Task { [weak self] in
             let made = await GrammarMaking.shared.grammar(of: request)
             guard let self, let made, completion != nil else { return }
+            making = nil
             switch made {
             case .success(let grammar):
                 finish(.success(bytes.withUnsafeBytes { arrival(.generate(request), scan, $0, grammar: grammar) }))
             case .failure(let status): finish(.failure(status))
             }
         }
+        making = (task, bytes)
     }
 
     private func arrival(

@@ -11,7 +11,7 @@ internal import GRPC
 struct ResumableTurns<Turn: AnyObject> {
     /// A turn's place; nothing secret.
     struct Key: Hashable {
-        fileprivate let digest: [UInt8]
+        let digest: [UInt8]
     }
 
     enum Refusal: Error, Equatable {
@@ -106,6 +106,9 @@ struct ResumableTurns<Turn: AnyObject> {
         guard !entry.caller.isNamed || entry.caller == caller else { throw .otherCaller }
         return entry.turn
     }
+
+    /// The turn at this place, for its own call; nil: there is none any more.
+    func turn(_ key: Key) -> Turn? { entries[key]?.turn }
 
     /// The turn keeps so many bytes now.
     mutating func keeps(_ byteCount: Int, _ key: Key) {

@@ -14,7 +14,6 @@ final class Resumption {
         let ended: @IOLoop (TurnState.Ending) -> Void
     }
 
-    let token = InferenceService.Resumables.token()
     let milliseconds: UInt64
     /// To whom the turn belongs, and what is kept for it is counted.
     let caller: CallerID
@@ -23,9 +22,9 @@ final class Resumption {
     private let service: InferenceService
     private let consumer: Consumer?
     private weak var turn: Turn?
-    private let key: InferenceService.Resumables.Key
+    let key: InferenceService.Resumables.Key
     /// How the turn has ended.
-    private var ending: TurnState.Ending?
+    private(set) var ending: TurnState.Ending?
     private var window: Timer?
     /// Whether the call that began the turn has ended before it.
     private var outlivesCall = false
@@ -35,14 +34,14 @@ final class Resumption {
     /// Changes of what is kept are noted in steps of so many bytes.
     private static let notedBytesMin = 4 << 10
 
-    /// `caller`: whose turn it is.
-    init(_ reader: Reader, milliseconds: UInt64, service: InferenceService) {
+    /// The turn is that of the call's caller, and is read by the call.
+    init(_ reader: Reader, _ key: InferenceService.Resumables.Key, milliseconds: UInt64, service: InferenceService) {
         self.reader = reader
         self.milliseconds = milliseconds
         self.service = service
         caller = reader.call.callerID
         consumer = reader.call.caller as? Consumer
-        key = InferenceService.Resumables.key(of: token)
+        self.key = key
     }
 
     var call: ServerCall? { reader?.call }
@@ -128,6 +127,21 @@ final class Resumption {
         window?.cancel()
         window = nil
         service.resumables.remove(key)
+    }
+
+    /// Another agent has the turn from now on.
+    func leave() {
+        consumer?.end(resumable: self, withoutCall: outlivesCall)
+        reader = nil
+        forget()
+    }
+
+    /// The turn, which another agent has passed on, has ended there like this.
+    func goesOn(endedBy ending: TurnState.Ending) {
+        guard let turn else { return }
+        self.ending = ending
+        consumer?.end(resumable: self, withoutCall: outlivesCall)
+        startWindow(turn)
     }
 
     private func startWindow(_ turn: Turn) {

@@ -29,6 +29,19 @@ enum StatusMapping {
             "the backend of '\(model)' was lost; it is being restarted, send the request again", details: [retry])
     }
 
+    /// What another agent has passed on is none of its turns.
+    static let passedOnWrongly = Status(
+        .unavailable, "this host was upgraded, and does not understand what was begun; send the request again",
+        details: [retry])
+
+    /// Another agent takes the place of this one, and the backend cannot go on with what it has begun.
+    static func cannotBePassedOn(model: String) -> Status {
+        Status(
+            .unavailable,
+            "this host was upgraded, and the backend of '\(model)' does not go on with what it has begun; send the request "
+                + "again", details: [retry])
+    }
+
     /// One process after the other has failed at a request, the last one with nothing else to do.
     static func poisonous(model: String, processes: Int) -> Status {
         Status(

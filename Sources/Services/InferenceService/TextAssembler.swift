@@ -20,11 +20,24 @@ struct TextAssembler {
 
     private var stops: StopMatcher
     /// The beginning of a scalar whose end has not come.
-    private var tail: [UInt8] = []
+    private(set) var tail: [UInt8] = []
     /// Text that may turn out to begin a stop.
-    private var held: [UInt8] = []
+    private(set) var held: [UInt8] = []
 
     init(stops: [String]) { self.stops = StopMatcher(stops) }
+
+    /// One that has held this back. Nil where one that looks for these strings would not have.
+    init?(stops: [String], tail: [UInt8], held: [UInt8]) {
+        self.init(stops: stops)
+        guard tail.count < 4, held.allSatisfy({ self.stops.feed($0) == nil }), self.stops.heldCount == held.count else {
+            return nil
+        }
+        self.tail = tail
+        self.held = held
+    }
+
+    /// Whether it looks for strings.
+    var looksForStops: Bool { !stops.isEmpty }
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) -> Output {
         if stops.isEmpty, tail.isEmpty, UTF8Text.isValid(bytes) { return .asGiven }

@@ -5,6 +5,11 @@ struct TokenLog {
     private var recent: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
     private var recentCount = 0
 
+    init() {}
+
+    /// Of ids that came before.
+    init(packed: [UInt8]) { older = packed }
+
     var byteCount: Int { older.count + recentCount }
 
     /// The packed varints.

@@ -26,7 +26,7 @@ final class Turn: SequenceHandler, QueuedRequest {
     private let service: InferenceService
     /// The call that reads the turn's events, the last event that it was given, and the bytes that it was told to count
     /// of the rest.
-    private let call: ServerCall
+    let call: ServerCall
     private var givenSeq: UInt64 = 0
     /// Of a turn that can be resumed: who reads it. `call` is the one that began it, then.
     private let resumption: Resumption?
@@ -35,6 +35,8 @@ final class Turn: SequenceHandler, QueuedRequest {
     private var encoded: [UInt8]
     /// What computes it, and how far the tool calls of the choices that another process goes on with had come.
     private var identity: ManagedBackend.Identity?
+    /// What computed it under the agent that has passed it on, as a digest; nil: nothing, or this agent knows more.
+    private var passedIdentity: [UInt8]?
     private var toolCalls: [Int: ToolCallProgress] = [:]
     private weak var process: ManagedBackend?
     /// The bounds that the request sets for its completion.
@@ -82,20 +84,71 @@ final class Turn: SequenceHandler, QueuedRequest {
         let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs, choices: request.choiceCount)
         let consumer = call.caller as? Consumer
         self.consumer = consumer
-        resumption = request.resumableMilliseconds.map {
-            Resumption(.init(call: call, ended: ended), milliseconds: $0, service: service)
+        let token = request.resumableMilliseconds.map { _ in InferenceService.Resumables.token() }
+        resumption = token.map {
+            Resumption(
+                .init(call: call, ended: ended), InferenceService.Resumables.key(of: $0),
+                milliseconds: request.resumableMilliseconds ?? 0, service: service)
         }
         state = TurnState(
             request, model: model,
             creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens, limits: limits,
             arrived: .awake())
-        if let resumption {
-            state.makeResumable(token: resumption.token, milliseconds: resumption.milliseconds, limits: limits)
+        if let resumption, let token {
+            state.makeResumable(token: token, milliseconds: resumption.milliseconds, limits: limits)
             resumption.begin(self, byteCount: encoded.count)
         }
         if let tracer = service.tracer, let place = tracer.begin(call.metadata) {
             trace = TurnTrace(place, request, model: model, path: call.path, eventsMax: tracer.eventsMax)
         }
+    }
+
+    /// Goes on with a turn that another agent has passed on. `encoded` is its request. Nil where it is none that a turn of this
+    /// request can be.
+    init?(
+        _ record: TurnRecord, _ request: TurnRequest, claim: QueueClaim, call: ServerCall, isAbsent: Bool,
+        service: InferenceService, ended: @escaping @IOLoop (TurnState.Ending) -> Void
+    ) {
+        let limits = service.limits
+        let creditTokens = TurnCredit.most(limits, logprobs: request.logprobs, choices: request.choiceCount)
+        let consumer = call.caller as? Consumer
+        let state = TurnState(
+            record, of: request, creditTokens: consumer?.creditTokens(atMost: creditTokens) ?? creditTokens,
+            limits: limits)
+        guard let state else { return nil }
+        self.state = state
+        self.consumer = consumer
+        encoded = [UInt8](record.request)
+        model = record.model
+        self.claim = claim
+        self.call = call
+        self.service = service
+        self.ended = ended
+        number = service.nextTurnNumber()
+        bounds = request.bounds
+        needs = CapabilityTable.rows(of: request)
+        queueTime = request.queueTime
+        keepAliveSeconds = request.keepAlive?.wholeSeconds
+        seed = request.sampling.seed
+        otherSequences = Array(repeating: nil, count: request.choiceCount - 1)
+        givenSeq = state.ring.releasedSeq
+        passedIdentity = record.backend.isEmpty ? nil : [UInt8](record.backend)
+        resumption =
+            record.hasResumption
+            ? Resumption(
+                .init(call: call, ended: ended), .init(digest: [UInt8](record.resumption.tokenSha256)),
+                milliseconds: record.resumption.milliseconds, service: service) : nil
+        consumer?.goesOn(choices: request.choiceCount)
+        resumption?.begin(self, byteCount: encoded.count)
+        if let tracer = service.tracer, record.hasTrace {
+            trace = TurnTrace(
+                SpanPlace(record.trace), request, model: model, path: call.path, eventsMax: tracer.eventsMax)
+        }
+        if state.phase == .over {
+            consumer?.end(choices: request.choiceCount)
+            resumption?.goesOn(endedBy: record.ending.ending)
+        }
+        if isAbsent { _ = resumption?.isLeft() }
     }
 
     /// What lines of the log that belong to it say of its trace: its own span, or that of its caller.
@@ -105,6 +158,9 @@ final class Turn: SequenceHandler, QueuedRequest {
     }
 
     var isOver: Bool { state.phase == .over }
+
+    /// Whether a choice of it was begun.
+    var hasBegun: Bool { state.phase == .running }
 
     /// Whether a choice of it waits for a sequence.
     var wantsSequence: Bool { state.nextChoice != nil }
@@ -190,7 +246,9 @@ extension Turn {
     /// Ends the wait after `max_queue_time`, if the request has one.
     func limitWait(_ timeIsOver: @escaping @IOLoop (Turn) -> Void) {
         guard let queueTime else { return }
-        queueTimer = IOLoop.schedule(afterMilliseconds: queueTime.milliseconds) { [weak self] in
+        let waited = Monotonic.awake().since(state.arrived) / 1_000_000
+        let left = queueTime.milliseconds - min(waited, queueTime.milliseconds)
+        queueTimer = IOLoop.schedule(afterMilliseconds: left) { [weak self] in
             if let self { timeIsOver(self) }
         }
     }
@@ -209,7 +267,7 @@ extension Turn {
             return true
         }
         let identity = backend.identity
-        if state.isInterrupted, self.identity?.isSame(as: identity) != true {
+        guard !state.isInterrupted || isSame(as: identity) else {
             fail(StatusMapping.changed(model: model))
             return true
         }
@@ -239,6 +297,7 @@ extension Turn {
                 $0.residualRisks = backend.residualRisks.map(\.line)
             }, matchesStops: backend.matchesStops, canContinue: identity.canContinue, granted: tokens, at: now)
         self.identity = identity
+        passedIdentity = nil
         process = backend
         toolCalls[choice] = nil
         if !wantsSequence, !identity.canContinue {
@@ -251,6 +310,12 @@ extension Turn {
         if wanted > 0, state.hasNoCredit(choice: choice) { waitForBudget() }
         perform(actions)
         return true
+    }
+
+    /// Whether this is what has computed the turn so far.
+    private func isSame(as identity: ManagedBackend.Identity) -> Bool {
+        if let passedIdentity { return passedIdentity == identity.digest }
+        return self.identity?.isSame(as: identity) == true
     }
 
     /// What was computed of this choice; nil: nothing, it begins.
@@ -482,6 +547,9 @@ extension Turn {
 // MARK: - A consumer that may come back
 
 extension Turn {
+    /// The SHA-256 of its token; nil: it cannot be resumed.
+    var resumptionDigest: [UInt8]? { resumption?.key.digest }
+
     /// Whether no call reads the turn, which goes on.
     var isAbsent: Bool { !isOver && reader == nil }
 
@@ -525,5 +593,67 @@ extension Turn {
         try state.acknowledge(seq ?? sent)
         resumption.keeps(state.ring.byteCount + encoded.count, unsent: state.unsentBytes)
         if state.isAcknowledged { resumption.forget() }
+    }
+}
+
+// MARK: - Another agent goes on
+
+extension Turn {
+    /// The turn as it stands, for another agent: nothing comes of it here any more. Nil where it has ended instead, because
+    /// nothing could go on with it.
+    func leave() -> TurnRecord? {
+        if !isOver {
+            perform(state.settle(model: model, at: .awake()))
+            if isOver { return nil }
+        }
+        var record = state.record
+        record.model = model
+        if !isOver { record.request = Data(encoded) }
+        if let digest = passedIdentity ?? identity?.digest { record.backend = Data(digest) }
+        if let resumption {
+            record.resumption.tokenSha256 = Data(resumption.key.digest)
+            record.resumption.milliseconds = resumption.milliseconds
+            if let ending = resumption.ending { record.ending = .init(ending) }
+        }
+        if let trace { record.trace = .init(trace.place) }
+        guard !isOver else {
+            resumption?.leave()
+            return record
+        }
+        consumer?.giveBack(state.leave())
+        consumer?.end(choices: 1 + otherSequences.count)
+        queueTimer?.cancel()
+        budgetTimer?.cancel()
+        sequence = nil
+        for index in otherSequences.indices { otherSequences[index] = nil }
+        reader?.keep(0)
+        reader?.keepForClient(0)
+        resumption?.leave()
+        return record
+    }
+
+    /// Its model's queue has it again, under this agent.
+    func goesOn() {
+        reader?.keep(encoded.count)
+        passOn(all: isOver)
+        if isOver { resumption?.finishReading() }
+    }
+}
+
+extension SpanPlace {
+    fileprivate init(_ record: Hearth_Handover_V1_Trace) {
+        self.init(
+            traceID: [UInt8](record.traceID), id: [UInt8](record.spanID), parentID: [UInt8](record.parentID),
+            state: record.state)
+    }
+}
+
+extension Hearth_Handover_V1_Trace {
+    fileprivate init(_ place: SpanPlace) {
+        self.init()
+        traceID = Data(place.traceID)
+        spanID = Data(place.id)
+        parentID = Data(place.parentID)
+        state = place.state
     }
 }

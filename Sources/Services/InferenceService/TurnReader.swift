@@ -14,9 +14,18 @@ struct TurnReader: Equatable {
     /// The last event that was sent, to whichever call; 0: none.
     private(set) var sentSeq: UInt64 = 0
     /// The last event that was ever sent: a consumer that comes back is sent some again.
-    private var furthestSeq: UInt64 = 0
+    private(set) var furthestSeq: UInt64 = 0
     /// The bytes of the kept events up to `sentSeq`.
     private(set) var sentBytes = 0
+
+    init() {}
+
+    /// Of a consumer that was sent so much of what the ring has. Nil where that cannot be.
+    init?(sentSeq: UInt64, furthestSeq: UInt64, of ring: EventRing) {
+        guard sentSeq >= ring.releasedSeq, sentSeq <= furthestSeq, furthestSeq <= ring.lastSeq else { return nil }
+        (self.sentSeq, self.furthestSeq) = (sentSeq, furthestSeq)
+        sentBytes = ring.byteCount(through: sentSeq)
+    }
 
     /// Hands out the fewest events that were not sent and have so many bytes, or all, in one piece. `keepsSent`: whether
     /// there is room to keep what was sent.

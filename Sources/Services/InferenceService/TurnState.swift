@@ -42,28 +42,28 @@ struct TurnState {
         var isEmpty: Bool { cancels.isEmpty && givenBack == 0 && charged == 0 && ending == nil }
     }
 
-    private(set) var phase = Phase.waiting
-    private(set) var ring: EventRing
+    var phase = Phase.waiting
+    var ring: EventRing
     /// Set for a turn that can be resumed.
-    private(set) var reader: TurnReader?
+    var reader: TurnReader?
 
     /// Whether the consumer wants to hear what happens before there is text.
     private let wantsQueueEvents: Bool
     private let requestID: String
     private let model: String
     /// Apart, because most turns have one, and each token passes here.
-    private var first: ChoiceState
-    private var others: [ChoiceState]
+    var first: ChoiceState
+    var others: [ChoiceState]
     private var unread: UnreadWatch
-    private var isCancelled = false
-    private var isToldOfPause = false
+    var isCancelled = false
+    var isToldOfPause = false
     /// How often in a row a process has failed soon after it began one of the choices.
-    private(set) var failures = 0
+    var failures = 0
 
     let arrived: Monotonic
-    private(set) var begun: Monotonic?
-    private var firstToken: Monotonic?
-    private var lastToken: Monotonic?
+    var begun: Monotonic?
+    var firstToken: Monotonic?
+    var lastToken: Monotonic?
 
     /// `creditTokens`: how far a backend may compute ahead of this consumer, for each choice.
     init(
@@ -103,9 +103,9 @@ struct TurnState {
     /// What the backend has told of the prompt's length; nil: nothing yet.
     var promptTokens: UInt32? { choices.lazy.compactMap { self[$0].finish?.promptTokens }.first }
 
-    private var choices: Range<Int> { 0..<(1 + others.count) }
+    var choices: Range<Int> { 0..<(1 + others.count) }
 
-    private subscript(choice: Int) -> ChoiceState {
+    subscript(choice: Int) -> ChoiceState {
         get { choice == 0 ? first : others[choice - 1] }
         _modify {
             if choice == 0 { yield &first } else { yield &others[choice - 1] }

@@ -54,6 +54,13 @@ package struct CallerID: Hashable, Sendable {
         }
     }
 
+    /// The caller with these `bytes`; nil: there is none.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 17, let kind = Kind(rawValue: bytes[0]) else { return nil }
+        func number(_ part: ArraySlice<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+        self.init(kind, number(bytes[1..<9]), number(bytes[9..<17]))
+    }
+
     /// 17 bytes that are the same for the same caller; hash them with a secret before they leave this process.
     package var bytes: [UInt8] {
         [kind.rawValue] + [high, low].flatMap { number in withUnsafeBytes(of: number.bigEndian, Array.init) }

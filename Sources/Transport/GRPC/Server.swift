@@ -69,6 +69,9 @@ package final class Server {
     /// Serves this service from now on, in place of one with the same name.
     package func register(_ service: any Service) { services[service.name] = service }
 
+    /// What answers its open calls, in no order.
+    package var handlers: [any CallHandler] { calls.values.compactMap(\.openHandler) }
+
     /// The services that it serves, in no order.
     package var serviceNames: [String] { Array(services.keys) }
 

@@ -42,6 +42,8 @@ package final class ServerCall {
     /// A whole message has come.
     private(set) var hasAsked = false
     private var handler: (any CallHandler)?
+    /// What answers it; nil once it is over.
+    var openHandler: (any CallHandler)? { handler }
     private var deadlineTimer: Timer?
     private var requestTimer: Timer?
     private var hasResponded = false

@@ -1,0 +1,161 @@
+package import ConsumerAccess
+internal import EventLoop
+package import GRPC
+internal import HTTP2Connection
+internal import InferenceMessages
+
+internal import struct Foundation.Data
+
+/// The calls of consumers go on when another agent takes the place of this one. This one keeps their connections: it opens a
+/// call to the other for each of them, whose first message says how it stands, and relays from then on.
+extension InferenceService {
+    /// What the first message of such a call says.
+    static let passingRevision: UInt32 = 1
+    private nonisolated static let passedBytesMax = 64 << 20
+
+    /// The limits of the server for calls that another agent passes on, which has bounded what their consumers do. `limits`:
+    /// those for consumers.
+    package nonisolated static func limitsOfPassedCalls(_ limits: Limits) -> Limits {
+        var limits = limits
+        limits.messageBytesMax = passedBytesMax
+        limits.messageBytesPerConnectionMax = .max
+        limits.callerStepsPerSecondMax = .max
+        limits.callerStepsAtOnceMax = .max
+        limits.http2.concurrentStreamsMax = UInt32(Int32.max)
+        limits.http2.idleMilliseconds = 0
+        limits.http2.ageMilliseconds = 0
+        limits.http2.keepaliveMilliseconds = 0
+        limits.http2.resetsAtOnceMax = .max
+        limits.http2.resetsPerSecondMax = .max
+        limits.http2.lateResetsPerSecondMax = .max
+        limits.http2.streamBufferBytesMax = passedBytesMax
+        return limits
+    }
+
+    /// The limits of the client that passes calls on.
+    package nonisolated static var limitsOfPassing: Limits {
+        var limits = Limits.client
+        // What is computed ahead of a consumer lies here and there.
+        limits.http2.streamWindowBytes = 64 << 10
+        limits.http2.streamBufferBytesMax = passedBytesMax
+        return limits
+    }
+
+    /// Serves on this server the calls that another agent passes on; they wait for `goOnWithPassedCalls`.
+    package func servePassedCalls(on server: Server) {
+        passedServer = server
+        server.register(self)
+    }
+
+    /// Who may call there: `keys` knows those that have a key.
+    package func gateOfPassedCalls(_ keys: ConsumerRegister) -> any CallGate { PassedCaller.Gate(keys) }
+
+    /// The backends are there, so that calls that were passed on can go on.
+    package func goOnWithPassedCalls() {
+        holdsPassedCalls = false
+        let held = heldCalls
+        heldCalls = []
+        for goOn in held { goOn() }
+    }
+
+    /// Calls back once calls that were passed on can go on.
+    func whenPassedCallsGoOn(_ body: @escaping @IOLoop () -> Void) {
+        if holdsPassedCalls { heldCalls.append(body) } else { body() }
+    }
+
+    /// Passes every call of these servers on, and every turn that its consumer may come back for; from now on every new call,
+    /// too. Nothing of the turns comes of the backends here any more. Returns once the other agent has those that nobody reads.
+    /// `bridged`: the server of the HTTP bridge.
+    package func passOn(to successor: Client, from servers: [Server], bridged: Server) async {
+        self.successor = (successor, bridged)
+        queuesAreLeft()
+        for server in servers {
+            for case let handler as RequestHandler in server.handlers { handler.leave() }
+        }
+        await withCheckedContinuation { continuation in
+            let passing = PassingOfAbsent { continuation.resume() }
+            for turn in resumables.all {
+                let metadata = PassedCaller.metadata(of: turn.call, over: bridged)
+                guard let record = turn.leave() else { continue }
+                var call = Hearth_Handover_V1_Call()
+                call.revision = Self.passingRevision
+                call.isAbsent = true
+                call.turn = record
+                passing.pass(call, metadata, to: successor)
+            }
+            passing.endIfDone()
+        }
+    }
+
+    /// Relays this call to the agent that has taken this one's place; nil: none has. `record`: how it stands.
+    func relay(_ call: ServerCall, _ record: Hearth_Handover_V1_Call) -> RelayedCall? {
+        guard let successor else { return nil }
+        var record = record
+        record.revision = Self.passingRevision
+        return RelayedCall(call, record, by: successor.client, over: successor.bridged)
+    }
+
+    /// Goes on with a turn that was passed on. Throws why it cannot.
+    func goOn(
+        with record: Hearth_Handover_V1_Call, on call: ServerCall,
+        ended: @escaping @IOLoop (TurnState.Ending) -> Void
+    ) throws(Status) -> Turn {
+        var request = TurnRequest()
+        if !record.turn.request.isEmpty {
+            let bytes = [UInt8](record.turn.request)
+            let scanned = bytes.withUnsafeBytes { bytes in
+                Result { () throws(Status) in
+                    var scan = RequestScan.generate(byteCount: bytes.count, limits: limits)
+                    var steps = Int.max
+                    return try scan.advance(bytes, steps: &steps)
+                }
+            }
+            guard case .generate(let known)? = try scanned.get() else { throw StatusMapping.passedOnWrongly }
+            request = known
+        }
+        let consumer = call.caller as? Consumer
+        var claim = QueueClaim(
+            caller: call.callerID, share: consumer?.share ?? 1,
+            priority: (try? Consumer.priority(of: call, for: consumer)) ?? .normal)
+        claim.sequences = request.choiceCount
+        claim.wantsPlace = request.wantsQueueEvents
+        let turn = Turn(
+            record.turn, request, claim: claim, call: call, isAbsent: record.isAbsent, service: self, ended: ended)
+        guard let turn else { throw StatusMapping.passedOnWrongly }
+        if !turn.isOver { queue(of: turn.model).goesOn(turn) }
+        turn.goesOn()
+        return turn
+    }
+}
+
+/// Counts the turns that nobody reads until another agent has them.
+@IOLoop
+private final class PassingOfAbsent: ClientCallHandler {
+    private var open = 0
+    private var isComplete = false
+    private let done: @IOLoop () -> Void
+
+    init(done: @escaping @IOLoop () -> Void) { self.done = done }
+
+    func pass(_ record: Hearth_Handover_V1_Call, _ metadata: Metadata, to client: Client) {
+        open += 1
+        let call = client.start(
+            "/hearth.v1.Inference/Resume", options: CallOptions(metadata: metadata), handler: self)
+        call.send(record)
+        call.endSending()
+    }
+
+    func endIfDone() {
+        isComplete = true
+        if open == 0 { done() }
+    }
+
+    func received(initialMetadata: Metadata) {}
+    func received(_ message: UnsafeRawBufferPointer) {}
+    func sendBufferDrained() {}
+
+    func finished(_ status: Status, trailers: Metadata) {
+        open -= 1
+        if open == 0, isComplete { done() }
+    }
+}
