@@ -147,6 +147,9 @@ var targets: [Target] = [
     .executableTarget(
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
+    // What passes from one agent to the next, and what outlives an agent that died.
+    library("HandOver", in: "Agent", ["EventLoop", "LaunchPlan", "LimitDeclaration", "LinuxSystem", logging]),
+
     // Backends: their contract, for both ends, and their lifecycle.
     library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
     library("BackendKit", in: "Backends", ["BackendIPC", "ByteBuffer", "LinuxSystem", "WireFormat"]),
@@ -353,6 +356,8 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HTTPProtocols", "HostAgent",
             "LimitDeclaration", "LinuxSystem", "Settings",
         ]),
+    tests(
+        "HandOverTests", of: "Agent", ["EventLoop", "HandOver", "LaunchPlan", "LinuxSystem", "Polling", "SeededRandom"]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
     tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "LinuxSystem", "OwnerTools", "Settings", protobuf]),

@@ -64,6 +64,54 @@ int hearth_prefer_newer_listener(int descriptor) {
     return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
+ssize_t hearth_send_descriptors(
+    int socket, const void *head, size_t head_count, const void *bytes, size_t count, const int *descriptors,
+    uint32_t descriptor_count, int flags) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int) * HEARTH_DESCRIPTORS_MAX)];
+    } control = {0};
+    struct iovec parts[2] = {{(void *)head, head_count}, {(void *)bytes, count}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (descriptor_count > HEARTH_DESCRIPTORS_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (descriptor_count > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptor_count);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * descriptor_count);
+        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * descriptor_count);
+    }
+    return sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+}
+
+ssize_t hearth_receive_descriptors(
+    int socket, void *bytes, size_t capacity, int *descriptors, uint32_t *descriptor_count, int *is_cut) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int) * HEARTH_DESCRIPTORS_MAX)];
+    } control;
+    struct iovec part = {bytes, capacity};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    *descriptor_count = 0;
+    *is_cut = 0;
+    ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (received < 0) return received;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        uint32_t count = (uint32_t)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(descriptors + *descriptor_count, CMSG_DATA(header), sizeof(int) * count);
+        *descriptor_count += count;
+    }
+    *is_cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return received;
+}
+
 int hearth_set_nonblocking(int descriptor, int nonblocking) {
     int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0) return -1;

@@ -45,8 +45,8 @@ package enum Socket {
         setsockopt(socket.raw, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
     }
 
-    static func open(family: CInt) throws(LinuxError) -> Descriptor {
-        let kind = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
+    static func open(family: CInt, kind: __socket_type = SOCK_STREAM) throws(LinuxError) -> Descriptor {
+        let kind = CInt(kind.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         return Descriptor(owning: try checked("make a socket") { socket(family, kind, 0) })
     }
 }

@@ -28,6 +28,16 @@ int hearth_peer_user(int descriptor, uint32_t *user);
 // (socket(7), SO_ATTACH_REUSEPORT_CBPF).
 int hearth_prefer_newer_listener(int descriptor);
 
+// sendmsg(2) and recvmsg(2) of one datagram with descriptors (unix(7), SCM_RIGHTS), of which the kernel takes at most
+// HEARTH_DESCRIPTORS_MAX. Received ones are close-on-exec, and all that came are handed over, also with a datagram that was
+// cut short: `is_cut` is 1 then, or when the kernel left descriptors out (MSG_TRUNC, MSG_CTRUNC). -1 and errno on failure.
+#define HEARTH_DESCRIPTORS_MAX 253
+ssize_t hearth_send_descriptors(
+    int socket, const void *head, size_t head_count, const void *bytes, size_t count, const int *descriptors,
+    uint32_t descriptor_count, int flags);
+ssize_t hearth_receive_descriptors(
+    int socket, void *bytes, size_t capacity, int *descriptors, uint32_t *descriptor_count, int *is_cut);
+
 // fcntl(2) F_GETFL/F_SETFL.
 int hearth_set_nonblocking(int descriptor, int nonblocking);
 
