@@ -1,0 +1,43 @@
+internal import Glibc
+internal import Synchronization
+
+/// What another agent needs to go on with a backend's process: a serialized `hearth.handover.v1.Backend`, and descriptors.
+///
+/// Owns the descriptors, which are duplicates, until they are taken: they are closed with it. The process does not end
+/// with it.
+package final class PassedBackend: Sendable {
+    /// The places of the descriptors. Those of the weights' files follow, in the order in which the backend has them.
+    package enum Place: Int, CaseIterable, Sendable {
+        /// Of the launcher (pidfd_open(2)).
+        case process = 0
+        /// The agent's end of the backend's socket.
+        case socket
+        /// The agent's end of the socket to the keeper.
+        case keeper
+        /// The pipe of the backend's output.
+        case log
+    }
+
+    /// A serialized `hearth.handover.v1.Backend`.
+    package let bytes: [UInt8]
+    private let owned: Mutex<[CInt]>
+
+    /// - Parameter descriptors: in the order of `Place`; owned from here on.
+    package init(bytes: [UInt8], owning descriptors: [CInt]) {
+        self.bytes = bytes
+        owned = Mutex(descriptors)
+    }
+
+    deinit { for descriptor in take() { close(descriptor) } }
+
+    /// The descriptors, borrowed; none once they were taken.
+    package var descriptors: [CInt] { owned.withLock { $0 } }
+
+    /// Gives the descriptors away, unclosed.
+    package func take() -> [CInt] {
+        owned.withLock { owned in
+            defer { owned = [] }
+            return owned
+        }
+    }
+}
