@@ -206,9 +206,9 @@ var targets: [Target] = [
         "HostAgent", in: "Agent",
         [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "HTTPProtocols", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
+            "HTTP2Connection", "HTTPProtocols", "HandOver", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
             "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON", "TLSSession",
-            "TerminalText", "TraceExport", logging,
+            "TerminalText", "TraceExport", logging, protobuf,
         ]),
     // The parts of the owner's commands that need no agent.
     library(

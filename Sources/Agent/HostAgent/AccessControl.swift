@@ -2,6 +2,7 @@ internal import ConsumerAccess
 internal import EventLoop
 internal import Foundation
 internal import GRPC
+internal import InferenceService
 internal import LinuxSystem
 internal import Logging
 internal import Settings
@@ -111,6 +112,9 @@ final class AccessControl {
         ListenerGate(
             register, requiresKey: requiresKey, ownersService: ownersService, clientSubjects: clientSubjects)
     }
+
+    /// Admits the calls that another agent passes on to this service.
+    func gateOfPassedCalls(of inference: InferenceService) -> any CallGate { inference.gateOfPassedCalls(register) }
 
     /// Takes over the present content of the file, once it is read. A file that cannot be read changes nothing.
     func reload() { reading.begin() }

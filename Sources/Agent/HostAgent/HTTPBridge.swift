@@ -26,6 +26,8 @@ final class HTTPBridge {
         var settings: BridgeSettings
     }
 
+    /// The address that was asked for, whose port may be 0.
+    let asked: SocketAddress
     let address: SocketAddress
     /// What it wrote.
     private(set) var log: BackendLog
@@ -62,9 +64,10 @@ final class HTTPBridge {
     /// The connections of its clients, and a few of its own.
     nonisolated private static let descriptorsMax: UInt64 = 1_100
 
-    /// Binds the address; nobody can connect before `start`. Consumers of `server` that pass the gate come by the bridge.
+    /// Binds the address, unless its socket is `inherited`; nobody can connect before `start`. Consumers of `server` that pass the gate come by the bridge.
     init(
-        _ setup: Setup, on address: SocketAddress, server: Server, gate: ListenerGate, succeeding: Bool, logger: Logger
+        _ setup: Setup, on address: SocketAddress, inherited: consuming BoundSocket?, server: Server,
+        gate: ListenerGate, logger: Logger
     ) throws(LinuxError) {
         self.setup = setup
         self.server = server
@@ -73,8 +76,14 @@ final class HTTPBridge {
         let limits = SupervisorConfiguration.Limits()
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
-        socket = try Socket.bind(to: address, succeeding: succeeding)
+        asked = address
+        if let inherited { socket = inherited } else { socket = try Socket.bind(to: address) }
         self.address = socket.address
+    }
+
+    /// The listening socket for another bridge on the same address.
+    func share() throws(LinuxError) -> BoundSocket {
+        BoundSocket(descriptor: try socket.descriptor.duplicate(), address: address)
     }
 
     /// Listens, and starts the process.

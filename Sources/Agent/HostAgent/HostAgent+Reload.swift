@@ -95,8 +95,9 @@ extension HostAgent {
             return (security, try Self.bridgeSettings(new, security))
         }
         guard isServing else { throw HostError("the agent ends") }
-        let fresh = try makeBridge(
-            new, settings, succeeding: retiredBridges.contains { $0.address == address })
+        // One that is just ending may still have the address.
+        let inherited = try? retiredBridges.first { $0.asked == address }?.share()
+        let fresh = try makeBridge(new, settings, inherited: inherited)
         do throws(LinuxError) {
             try fresh?.start()
         } catch {

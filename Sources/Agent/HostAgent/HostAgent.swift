@@ -68,7 +68,6 @@ package final class HostAgent {
     private let firstKey: KeySecret?
     var security: ListenerSecurity
     private(set) var certificates: CertificateFollower?
-    private var readinessWaiters: [CheckedContinuation<Void, Never>] = []
     private var isStopping = false
     private var hasStarted = false
     /// Whether it has started, and neither ends nor makes way.
@@ -78,10 +77,14 @@ package final class HostAgent {
     var limits: AgentLimits
     let supervisor: Supervisor
     private let hand: OwnersHand
-    private let inference: InferenceService
+    let inference: InferenceService
     private let health = HealthService()
     let consumers: Server
-    private let owner: Server
+    let owner: Server
+    /// Serves calls that the agent before this one passes on.
+    let passed: Server
+    /// What is passed on to the agent that takes this one's place, while that is under way.
+    var passing: PassingOfAbsent?
     /// Serves the HTTP bridge, and those who come by it.
     let bridged: Server
     private let sandboxHost: SandboxHost
@@ -134,6 +137,7 @@ package final class HostAgent {
         consumers = Server(limits: limits.consumers)
         owner = Server(limits: descriptors.owner, priority: .first)
         bridged = Server(limits: HostAgent.limitsOfBridge(limits.consumers))
+        passed = Server(limits: InferenceService.limitsOfPassedCalls(limits.consumers))
         (access, firstKey) = try AccessControl.prepared(
             configuration, state: layout.state, environment: environment, logger: logger)
     }
@@ -141,11 +145,10 @@ package final class HostAgent {
     /// Accepts consumers and the owner, and starts the backends.
     ///
     /// `takingOver`: takes over from the agent that runs with the same state folder, if there is one. Its consumers
-    /// notice nothing: the backends are ready here before the first of them comes, and their streams there go on to
-    /// their ends. Throws without disturbing that agent when a model that is ready there does not become ready here,
-    /// when an address cannot be had, when another agent is taking over, or when `stop` came first. `onHandOver` is
-    /// called when another agent, in the process of this number, has taken over from this one, `onStop` when its owner asks
-    /// it to stop.
+    /// notice nothing: its listeners, its backends and its calls pass to this one, and it relays what its consumers are
+    /// connected for. Throws without disturbing that agent when an address cannot be had, when another agent is taking
+    /// over, or when `stop` came first. `onHandOver` is called when another agent, in the process of this number, has taken
+    /// over from this one, `onStop` when its owner asks it to stop.
     package func start(
         takingOver: Bool, onHandOver: @escaping @IOLoop @Sendable (Int32) -> Void,
         onStop: @escaping @IOLoop @Sendable () -> Void
@@ -154,42 +157,62 @@ package final class HostAgent {
         try registerServices(onHandOver: onHandOver, onStop: onStop)
         let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
-        if let predecessor {
-            try refuseChosenPorts()
-            logger.notice("taking over from the agent with pid \(predecessor.pid) once the backends are ready")
-            try startBackends()
-            try await waitUntilReady(predecessor)
-        }
+        var backends: [PassedBackend] = []
         do throws(HostError) {
-            try accept(ownerAt: ownerAddress, succeeding: predecessor != nil)
+            try await predecessor?.begin()
+            try bind(ownerAt: ownerAddress, succeeding: predecessor)
+            guard !isStopping else { throw HostError("stopped before it had started") }
+            if let predecessor { backends = try await predecessor.take(callsAt: servePassedCalls()) }
         } catch {
+            if predecessor != nil {
+                // What is that agent's stays as it is.
+                consumers.leaveListeners()
+                owner.leaveListeners()
+            }
             consumers.close()
             owner.close()
             bridge?.stop()
             throw error
         }
+        if let predecessor {
+            logger.notice("took over from the agent with pid \(predecessor.pid), with \(backends.count) processes of backends")
+        }
+        try startBackends(goingOnWith: backends)
+        inference.goOnWithPassedCalls()
+        try startListening()
         watchCertificates()
         hasStarted = true
-        guard let predecessor else { return try startBackends() }
-        do throws(HostError) {
-            let calls = try await predecessor.handOver()
-            logger.notice("the agent with pid \(predecessor.pid) has \(calls) calls to end, and goes then")
-        } catch {
-            logger.error("\(error)")
-        }
     }
 
     /// Takes every address before it listens on any.
-    private func accept(ownerAt ownerAddress: SocketAddress, succeeding: Bool) throws(HostError) {
+    private func bind(ownerAt ownerAddress: SocketAddress, succeeding: Predecessor?) throws(HostError) {
         try bindForConsumers(succeeding: succeeding)
         if let address = listeners.first?.address { tracer?.serves(on: address) }
-        _ = try bind(owner, to: ownerAddress, .plaintext, succeeding: succeeding)
+        _ = try bind(
+            owner, to: ownerAddress, .plaintext, inherited: succeeding?.takeListener(.owner, of: ownerAddress))
         try bindBridge(succeeding: succeeding)
-        guard !isStopping else { throw HostError("stopped before it had started") }
+    }
+
+    private func startListening() throws(HostError) {
         do throws(LinuxError) {
             try consumers.startListening()
             try owner.startListening()
             try bridge?.start()
+        } catch {
+            throw HostError("\(error)")
+        }
+    }
+
+    /// Serves calls that the agent before this one passes on; returns the other end of their socket.
+    private func servePassedCalls() throws(HostError) -> Descriptor {
+        do throws(LinuxError) {
+            let pair = try Descriptor.socketPair()
+            try pair.first.setNonblocking(true)
+            inference.servePassedCalls(on: passed)
+            return pair.take { own, given in
+                passed.serve(own, gate: access.gateOfPassedCalls(of: inference))
+                return given
+            }
         } catch {
             throw HostError("\(error)")
         }
@@ -211,7 +234,10 @@ package final class HostAgent {
                 bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
                 settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) },
                 tracing: { [weak self] in self?.tracer?.report }))
-        admin.onHandOver = onHandOver
+        admin.onHandOver = { [weak self] (pid, path, failed) throws(Status) in
+            guard let self else { throw Status(.unavailable, "the agent has ended") }
+            try passOn(to: pid, at: path, done: { onHandOver(pid) }, failed: failed)
+        }
         admin.onStop = onStop
         admin.onReload = { [weak self] () async throws(Status) -> (applied: [String], needsRestart: [String]) in
             guard let change = try await self?.reload() else { throw Status(.unavailable, "the agent has ended") }
@@ -230,24 +256,13 @@ package final class HostAgent {
         try serveHealthAndReflection()
     }
 
-    /// Refuses ports that the kernel would choose: they would differ from those of the agent before.
-    private func refuseChosenPorts() throws(HostError) {
-        for case .internet(let host, 0) in configuration.listen {
-            throw HostError(
-                "listen \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
-        }
-        if case .internet(let host, 0)? = try configuration.httpAddress() {
-            throw HostError(
-                "http \(host):0: --take-over needs the port that the other agent has; write it in place of 0")
-        }
-    }
-
-    private func bindForConsumers(succeeding: Bool) throws(HostError) {
+    private func bindForConsumers(succeeding: Predecessor?) throws(HostError) {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresKey = configuration.requiresKey(on: address)
             let gate = access.gate(requiresKey: requiresKey, clientSubjects: configuration.tlsClientSubjects)
-            let bound = try bind(consumers, to: address, security, gate: gate, succeeding: succeeding)
+            let inherited = succeeding?.takeListener(.consumers, of: address)
+            let bound = try bind(consumers, to: address, security, gate: gate, inherited: inherited)
             listeners.append(
                 Listener(
                     address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey, gate: gate
@@ -267,9 +282,10 @@ package final class HostAgent {
         return limits
     }
 
-    private func bindBridge(succeeding: Bool) throws(HostError) {
+    private func bindBridge(succeeding: Predecessor?) throws(HostError) {
+        let inherited = try configuration.httpAddress().flatMap { succeeding?.takeListener(.http, of: $0) }
         bridge = try makeBridge(
-            configuration, try Self.bridgeSettings(configuration, security), succeeding: succeeding)
+            configuration, try Self.bridgeSettings(configuration, security), inherited: inherited)
         listHTTP()
     }
 
@@ -298,9 +314,9 @@ package final class HostAgent {
         }
     }
 
-    /// Binds its address; nil where no HTTP is served.
+    /// Binds its address, unless its socket is `inherited`; nil where no HTTP is served.
     func makeBridge(
-        _ configuration: HostConfiguration, _ settings: BridgeSettings, succeeding: Bool
+        _ configuration: HostConfiguration, _ settings: BridgeSettings, inherited: consuming BoundSocket?
     ) throws(HostError) -> HTTPBridge? {
         guard let address = try configuration.httpAddress() else { return nil }
         let setup = HTTPBridge.Setup(
@@ -311,9 +327,9 @@ package final class HostAgent {
             settings: settings)
         do throws(LinuxError) {
             return try HTTPBridge(
-                setup, on: address, server: bridged,
+                setup, on: address, inherited: inherited, server: bridged,
                 gate: access.gate(requiresKey: settings.requiresKey, ownersService: AdminService.serviceName),
-                succeeding: succeeding, logger: logger)
+                logger: logger)
         } catch {
             throw HostError("\(error); choose another address with --http, or end what holds this one")
         }
@@ -327,42 +343,20 @@ package final class HostAgent {
         listeners.append(Listener(address: bridge.address, security: scheme, requiresKey: false, gate: nil))
     }
 
-    private func startBackends() throws(HostError) {
+    private func startBackends(goingOnWith passed: [PassedBackend]) throws(HostError) {
         logger.notice("every backend is held in sandbox tier \(configuration.tier), or does not start")
         for risk in supervisor.residualRisks { logger.notice("what remains open: \(risk.line)") }
         do {
-            try supervisor.start()
+            try supervisor.start(goingOnWith: passed)
         } catch {
             throw HostError("the backends in \(layout.backends) cannot be started: \(error)")
-        }
-    }
-
-    /// Returns once every model that the agent before this one can serve can be served here.
-    private func waitUntilReady(_ predecessor: Predecessor) async throws(HostError) {
-        while true {
-            guard !isStopping else { throw HostError("stopped before it had taken over") }
-            // A model that is not in memory there, or here, is loaded by a request.
-            let missing = predecessor.readyModels.filter { model in
-                let state = supervisor.models[model]?.state
-                return state != .ready && state != .unloaded
-            }
-            if missing.isEmpty { return }
-            for model in missing.sorted() {
-                let backend = supervisor.models[model]?.backend
-                guard let backend, backend.state != .failed, backend.state != .untrusted else {
-                    throw HostError(
-                        "the model '\(model)' is not ready here (\(backend?.detail ?? "no backend has it")), so the agent "
-                            + "with pid \(predecessor.pid) goes on: see to the backend, or end that agent first")
-                }
-            }
-            await withCheckedContinuation { readinessWaiters.append($0) }
         }
     }
 
     /// Serves gRPC health and reflection, which any gRPC tool asks for, to consumers and to the owner.
     private func serveHealthAndReflection() throws(HostError) {
         // The supervisor and a call's task may outlive the agent.
-        supervisor.onChange = { [weak self] _ in self?.backendChanged() }
+        supervisor.onChange = { [weak self] _ in self?.reportHealth() }
         reportHealth()
         for server in [consumers, owner, bridged] {
             server.register(health)
@@ -377,13 +371,6 @@ package final class HostAgent {
                 }
             }
         }
-    }
-
-    private func backendChanged() {
-        reportHealth()
-        let waiters = readinessWaiters
-        readinessWaiters.removeAll()
-        for waiter in waiters { waiter.resume() }
     }
 
     private func reportHealth() {
@@ -412,20 +399,19 @@ package final class HostAgent {
         await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 
-    /// Makes way for another agent, which serves the same addresses already: lets open calls go on for the grace, then
-    /// stops. `stop` ends it sooner.
+    /// Another agent has taken the place of this one: relays open calls for the grace, then stops. `stop` ends it sooner.
     package func handOver(graceMilliseconds: UInt64) async {
         hasStarted = false
         health.endWatches()
         certificates?.stop()
-        // Who comes back comes to the successor.
-        inference.endResumption()
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         async let bridgeEnd: Void = endBridge(graceMilliseconds) {
             await $0.handOver(graceMilliseconds: graceMilliseconds)
         }
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
+        await passed.handOver(graceMilliseconds: graceEnd.since(.now()) / 1_000_000)
+        await passing?.end()
         access.stop()
         await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
@@ -444,6 +430,7 @@ package final class HostAgent {
         await supervisor.stop(graceMilliseconds: min(graceMilliseconds, 2000))
         consumers.close()
         bridged.close()
+        passed.close()
         owner.close()
         await tracer?.stop(withinMilliseconds: graceEnd.since(.now()) / 1_000_000)
     }
@@ -459,10 +446,10 @@ package final class HostAgent {
 
     private func bind(
         _ server: Server, to address: SocketAddress, _ security: ServerSecurity, gate: (any CallGate)? = nil,
-        succeeding: Bool
+        inherited: consuming BoundSocket? = nil
     ) throws(HostError) -> SocketAddress {
         do {
-            return try server.bind(to: address, security: security, gate: gate, succeeding: succeeding)
+            return try server.bind(to: address, security: security, gate: gate, inherited: inherited)
         } catch {
             throw HostError(
                 "\(error); choose another address with --listen, or end what holds this one (--take-over makes an agent "

@@ -1,28 +1,46 @@
+internal import BackendSupervisor
+internal import EventLoop
 internal import GRPC
 internal import Glibc
+internal import HandOver
 internal import InferenceMessages
 internal import LinuxSystem
 internal import Settings
 internal import SwiftProtobuf
 
-/// The running agent that is to make way for this one, reached on its owner's socket, which stays open until it has
-/// answered. While this object exists, no other agent can take over from that one.
-final class Predecessor: Sendable {
+/// The running agent whose place this one takes, and what it passes on. While this object exists, no other agent can take
+/// that one's place. On the loop.
+@IOLoop
+final class Predecessor {
     let pid: Int32
-    /// The models that it can serve now.
-    let readyModels: Set<String>
     private let client: Client
+    private let state: String
     /// A file of the state folder, locked with flock(2).
     private let lock: Descriptor
+    private var line: ParcelStream?
+    private var listeners: [Inherited] = []
 
-    private init(_ status: Hearth_Admin_V1_Status, client: Client, lock: consuming Descriptor) {
-        pid = status.pid
-        readyModels = Set(status.backends.filter { $0.state == "ready" }.map(\.model))
+    /// A listening socket, until it is taken.
+    private struct Inherited {
+        let role: Hearth_Handover_V1_Listener.Role
+        let asked: String
+        let address: SocketAddress
+        let descriptor: CInt
+    }
+
+    /// How long that agent may take for one message.
+    private nonisolated static let answerMilliseconds: UInt64 = 20_000
+
+    private init(pid: Int32, client: Client, state: String, lock: consuming Descriptor) {
+        self.pid = pid
         self.client = client
+        self.state = state
         self.lock = lock
     }
 
-    /// The agent at this address; nil when none answers. Throws when another one is just taking over from it.
+    deinit { for listener in listeners { close(listener.descriptor) } }
+
+    /// The agent at this address; nil when none answers. Throws when another one is just taking its place.
     static func find(at address: SocketAddress, state: String) async throws(HostError) -> Predecessor? {
         let path = state + "/take-over.lock"
         let lock: Descriptor
@@ -38,29 +56,105 @@ final class Predecessor: Sendable {
         do {
             let status: Hearth_Admin_V1_Status = try await client.unary(
                 "/hearth.admin.v1.Admin/GetStatus", Hearth_Admin_V1_GetStatusRequest())
-            guard status.hold.pause.isEmpty else {
-                throw HostError(
-                    "the agent with pid \(status.pid) is paused, so its streams cannot end: first let it go on with "
-                        + "'hearth resume', or end it with 'hearth stop'")
-            }
-            return Predecessor(status, client: client, lock: lock)
-        } catch let error as HostError {
-            throw error
+            return Predecessor(pid: status.pid, client: client, state: state, lock: lock)
         } catch {
             throw HostError("the agent at \(address) does not say how it is: \(Status(describing: error).message)")
         }
     }
 
-    /// Tells it that this process serves from now on; returns the number of its open calls.
-    func handOver() async throws(HostError) -> UInt32 {
+    /// Asks it to pass everything on; it goes on as it is until `take`. Throws where it does not.
+    func begin() async throws(HostError) {
+        let path = "\(state)/take-over.sock"
+        defer { unlink(path) }
         do {
-            let answer: Hearth_Admin_V1_HandOverResponse = try await client.unary(
-                "/hearth.admin.v1.Admin/HandOver", Hearth_Admin_V1_HandOverRequest.with { $0.successorPid = getpid() })
-            await client.close()
-            return answer.openCalls
+            let listener = try ParcelListener(atPath: path)
+            let _: Hearth_Admin_V1_HandOverResponse = try await client.unary(
+                "/hearth.admin.v1.Admin/HandOver",
+                Hearth_Admin_V1_HandOverRequest.with {
+                    $0.successorPid = getpid()
+                    $0.socket = path
+                })
+            guard let socket = try listener.accept() else {
+                throw Status(.unimplemented, "it is of a version that passes nothing on: end it with 'hearth stop'")
+            }
+            line = ParcelStream(socket)
         } catch {
-            throw HostError(
-                "the agent with pid \(pid) does not make way (\(Status(describing: error).message)): end it by hand")
+            throw refusal("\(error is Status ? Status(describing: error).message : "\(error)")")
         }
+        let hello = try await receive()
+        let revision = (try? Hearth_Handover_V1_Hello(serializedBytes: hello.bytes))?.revision
+        guard hello.kind == .hello, revision == HostAgent.passingRevision else {
+            throw refusal("it passes on what this version does not understand: end it with 'hearth stop'")
+        }
+        while true {
+            let parcel = try await receive()
+            guard parcel.kind == .listener else { break }
+            guard let listener = try? Hearth_Handover_V1_Listener(serializedBytes: parcel.bytes),
+                let address = try? SocketAddress(listener.address), let descriptor = parcel.take(0)
+            else { throw refusal("it passes on a listener that this version does not understand") }
+            listeners.append(
+                Inherited(
+                    role: listener.role, asked: listener.asked, address: address, descriptor: descriptor.release()))
+        }
+    }
+
+    /// The socket that it listens on for this address, if there is one.
+    func takeListener(_ role: Hearth_Handover_V1_Listener.Role, of address: SocketAddress) -> BoundSocket? {
+        let found = listeners.firstIndex {
+            $0.role == role && ($0.asked == address.description || $0.address == address)
+        }
+        guard let found else { return nil }
+        let listener = listeners.remove(at: found)
+        return BoundSocket(descriptor: Descriptor(owning: listener.descriptor), address: listener.address)
+    }
+
+    /// Tells it where its calls go on, and takes its backends, which stand still from then on, and everything else. Once this
+    /// returns, it has let go of all of it, or is dead. Throws where it goes on.
+    func take(callsAt socket: consuming Descriptor) async throws(HostError) -> [PassedBackend] {
+        let relay = Parcel(.relay, owning: [socket.release()])
+        var backends: [PassedBackend] = []
+        try await send(relay)
+        while true {
+            let parcel = try await receive()
+            guard parcel.kind == .backend else { break }
+            let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
+            backends.append(PassedBackend(bytes: parcel.bytes, owning: descriptors))
+        }
+        try await send(Parcel(.taken))
+        // Where it dies now, it has let go, too.
+        if let answer = try await next(), answer.kind != .given { throw refusal(of: answer) }
+        client.close()
+        return backends
+    }
+
+    private func send(_ parcel: Parcel) async throws(HostError) {
+        do throws(ParcelError) {
+            try await line?.send(parcel, withinMilliseconds: Self.answerMilliseconds)
+        } catch {
+            throw refusal("\(error)")
+        }
+    }
+
+    private func receive() async throws(HostError) -> Parcel {
+        guard let parcel = try await next() else { throw refusal("it has broken off") }
+        if parcel.kind == .farewell { throw refusal(of: parcel) }
+        return parcel
+    }
+
+    /// Nil: it has closed the socket.
+    private func next() async throws(HostError) -> Parcel? {
+        do throws(ParcelError) {
+            return try await line?.receive(withinMilliseconds: Self.answerMilliseconds)
+        } catch {
+            throw refusal("\(error)")
+        }
+    }
+
+    private func refusal(of parcel: Parcel) -> HostError {
+        refusal((try? Hearth_Handover_V1_Refusal(serializedBytes: parcel.bytes))?.message ?? "it gives no reason")
+    }
+
+    private func refusal(_ why: String) -> HostError {
+        HostError("the agent with pid \(pid) does not make way, and goes on: \(why)")
     }
 }

@@ -892,6 +892,9 @@ package nonisolated struct Hearth_Admin_V1_HandOverRequest: Sendable {
   /// The process that goes on, for the log.
   package var successorPid: Int32 = 0
 
+  /// The path of a Unix socket of the state folder on which it listens.
+  package var socket: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -3237,7 +3240,7 @@ nonisolated extension Hearth_Admin_V1_BackendPinning: SwiftProtobuf.Message, Swi
 
 nonisolated extension Hearth_Admin_V1_HandOverRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HandOverRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}successor_pid\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}successor_pid\0\u{1}socket\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3246,6 +3249,7 @@ nonisolated extension Hearth_Admin_V1_HandOverRequest: SwiftProtobuf.Message, Sw
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.successorPid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.socket) }()
       default: break
       }
     }
@@ -3255,11 +3259,15 @@ nonisolated extension Hearth_Admin_V1_HandOverRequest: SwiftProtobuf.Message, Sw
     if self.successorPid != 0 {
       try visitor.visitSingularInt32Field(value: self.successorPid, fieldNumber: 1)
     }
+    if !self.socket.isEmpty {
+      try visitor.visitSingularStringField(value: self.socket, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Hearth_Admin_V1_HandOverRequest, rhs: Hearth_Admin_V1_HandOverRequest) -> Bool {
     if lhs.successorPid != rhs.successorPid {return false}
+    if lhs.socket != rhs.socket {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

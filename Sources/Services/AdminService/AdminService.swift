@@ -82,8 +82,9 @@ package final class AdminService: Service {
     let bridged: Server
     let facts: Facts
     private let started = Monotonic.now()
-    /// Called when the agent is to make way for the process with this id.
-    package var onHandOver: (@IOLoop (Int32) -> Void)?
+    /// Called when the agent is to make way for the process with this id, which listens at this path; begins that, or throws
+    /// why it cannot. The last argument is called where that process gives up.
+    package var onHandOver: (@IOLoop (Int32, String, @escaping @IOLoop () -> Void) throws(Status) -> Void)?
     /// Called with what the owner asks of the whole agent; returns once it is in force and kept. Throws when it could not be
     /// kept for the next start.
     package var onHold: (@IOLoop (OwnerHold.Request) async throws(Status) -> Void)?
@@ -163,7 +164,12 @@ package final class AdminService: Service {
         _ request: Hearth_Admin_V1_HandOverRequest
     ) throws(Status) -> Hearth_Admin_V1_HandOverResponse {
         try successor.become(request.successorPid)
-        onHandOver?(request.successorPid)
+        do throws(Status) {
+            try onHandOver?(request.successorPid, request.socket) { [weak self] in self?.successor.giveUp() }
+        } catch {
+            successor.giveUp()
+            throw error
+        }
         return .with { $0.openCalls = UInt32(clamping: consumers.openCalls + bridged.openCalls) }
     }
 

@@ -12,4 +12,7 @@ struct Successor: Equatable {
         }
         self.pid = pid
     }
+
+    /// The process gives up, and the agent goes on.
+    mutating func giveUp() { pid = nil }
 }

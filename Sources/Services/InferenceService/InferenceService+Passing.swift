@@ -1,5 +1,5 @@
 package import ConsumerAccess
-internal import EventLoop
+package import EventLoop
 package import GRPC
 internal import HTTP2Connection
 internal import InferenceMessages
@@ -64,27 +64,39 @@ extension InferenceService {
     }
 
     /// Passes every call of these servers on, and every turn that its consumer may come back for; from now on every new call,
-    /// too. Nothing of the turns comes of the backends here any more. Returns once the other agent has those that nobody reads.
-    /// `bridged`: the server of the HTTP bridge.
-    package func passOn(to successor: Client, from servers: [Server], bridged: Server) async {
+    /// too. Nothing of the turns comes of the backends here any more. `bridged`: the server of the HTTP bridge.
+    package func passOn(to successor: Client, from servers: [Server], bridged: Server) -> PassingOfAbsent {
         self.successor = (successor, bridged)
         queuesAreLeft()
         for server in servers {
             for case let handler as RequestHandler in server.handlers { handler.leave() }
         }
-        await withCheckedContinuation { continuation in
-            let passing = PassingOfAbsent { continuation.resume() }
-            for turn in resumables.all {
-                let metadata = PassedCaller.metadata(of: turn.call, over: bridged)
-                guard let record = turn.leave() else { continue }
-                var call = Hearth_Handover_V1_Call()
-                call.revision = Self.passingRevision
-                call.isAbsent = true
-                call.turn = record
-                passing.pass(call, metadata, to: successor)
-            }
-            passing.endIfDone()
+        let passing = PassingOfAbsent()
+        for turn in resumables.all {
+            let metadata = PassedCaller.metadata(of: turn.call, over: bridged)
+            guard let record = turn.leave() else { continue }
+            var call = Hearth_Handover_V1_Call()
+            call.revision = Self.passingRevision
+            call.isAbsent = true
+            call.turn = record
+            passing.pass(call, metadata, to: successor)
         }
+        return passing
+    }
+
+    /// Goes on with turns that were written down by an agent that has died, each as the bytes of its record: passes them to this
+    /// agent itself by the client, as another one would. Returns how many of them can be understood.
+    package func goOn(withKept records: [[UInt8]], by client: Client) -> (passing: PassingOfAbsent, count: Int) {
+        let passing = PassingOfAbsent()
+        let turns = records.compactMap { try? TurnRecord(serializedBytes: $0) }
+        for turn in turns {
+            var call = Hearth_Handover_V1_Call()
+            call.revision = Self.passingRevision
+            call.isAbsent = true
+            call.turn = turn
+            passing.pass(call, PassedCaller.metadata(of: turn.resumption.caller), to: client)
+        }
+        return (passing, turns.count)
     }
 
     /// Relays this call to the agent that has taken this one's place; nil: none has. `record`: how it stands.
@@ -128,16 +140,13 @@ extension InferenceService {
     }
 }
 
-/// Counts the turns that nobody reads until another agent has them.
+/// The turns that nobody reads at present, on their way to another agent. It may not end before that has them.
 @IOLoop
-private final class PassingOfAbsent: ClientCallHandler {
+package final class PassingOfAbsent: ClientCallHandler {
     private var open = 0
-    private var isComplete = false
-    private let done: @IOLoop () -> Void
+    private var waiters: [CheckedContinuation<Void, Never>] = []
 
-    init(done: @escaping @IOLoop () -> Void) { self.done = done }
-
-    func pass(_ record: Hearth_Handover_V1_Call, _ metadata: Metadata, to client: Client) {
+    fileprivate func pass(_ record: Hearth_Handover_V1_Call, _ metadata: Metadata, to client: Client) {
         open += 1
         let call = client.start(
             "/hearth.v1.Inference/Resume", options: CallOptions(metadata: metadata), handler: self)
@@ -145,17 +154,19 @@ private final class PassingOfAbsent: ClientCallHandler {
         call.endSending()
     }
 
-    func endIfDone() {
-        isComplete = true
-        if open == 0 { done() }
+    /// Returns once the other agent has all of them.
+    package func end() async {
+        if open > 0 { await withCheckedContinuation { waiters.append($0) } }
     }
 
-    func received(initialMetadata: Metadata) {}
-    func received(_ message: UnsafeRawBufferPointer) {}
-    func sendBufferDrained() {}
+    package func received(initialMetadata: Metadata) {}
+    package func received(_ message: UnsafeRawBufferPointer) {}
+    package func sendBufferDrained() {}
 
-    func finished(_ status: Status, trailers: Metadata) {
+    package func finished(_ status: Status, trailers: Metadata) {
         open -= 1
-        if open == 0, isComplete { done() }
+        guard open == 0 else { return }
+        for waiter in waiters { waiter.resume() }
+        waiters = []
     }
 }

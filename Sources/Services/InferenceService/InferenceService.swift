@@ -47,6 +47,8 @@ package final class InferenceService: Service {
     var resumables: Resumables
     /// Whether nobody can come back to a turn any more.
     var endsResumption = false
+    /// Keeps turns that can be resumed over the death of this process; nil: nothing does.
+    package var keeper: (any TurnKeeping)?
     /// What answers in the place of this agent, and the server of the HTTP bridge; nil: nothing does.
     var successor: (client: Client, bridged: Server)?
     /// Where the agent before this one passes its calls on, and those that wait until they can go on.

@@ -35,19 +35,34 @@ final class PassedCaller: Caller {
             case .binary(let bytes): try? metadata.add(entry.key, binary: bytes)
             }
         }
-        let caller = Hearth_Handover_V1_Caller.with {
+        add(caller(of: call, over: bridged), to: &metadata)
+        return metadata
+    }
+
+    /// The same of a call that is gone.
+    static func metadata(of caller: Hearth_Handover_V1_Caller) -> Metadata {
+        var metadata = Metadata()
+        add(caller, to: &metadata)
+        return metadata
+    }
+
+    private static func add(_ caller: Hearth_Handover_V1_Caller, to metadata: inout Metadata) {
+        try? metadata.add(key, binary: (try? caller.serializedBytes()) ?? [])
+    }
+
+    /// For whom the call is. `bridged`: the server of the HTTP bridge, where that is to be told.
+    static func caller(of call: ServerCall, over bridged: Server?) -> Hearth_Handover_V1_Caller {
+        .with {
             $0.id = Data(call.callerID.bytes)
             if let consumer = call.caller as? Consumer { $0.keySha256 = Data(consumer.sha256) }
             if let passed = call.caller as? PassedCaller {
                 $0.overHTTP = passed.shown.isOverHTTP
                 if passed.shown.kind == .certificate { $0.certificate = passed.shown.name }
             } else {
-                $0.overHTTP = call.isServed(by: bridged)
+                $0.overHTTP = bridged.map(call.isServed) ?? false
                 if call.caller == nil, let name = call.peerCertificate?.names.first { $0.certificate = name }
             }
         }
-        try? metadata.add(key, binary: (try? caller.serializedBytes()) ?? [])
-        return metadata
     }
 
     /// Admits calls that another agent has passed on, for those for whom it had admitted them.

@@ -26,6 +26,8 @@ final class Resumption {
     /// How the turn has ended.
     private(set) var ending: TurnState.Ending?
     private var window: Timer?
+    /// Where the turn is written down; nil: it is not kept over the death of this process.
+    private(set) var writing: TurnWriting?
     /// Whether the call that began the turn has ended before it.
     private var outlivesCall = false
     private var notedBytes = 0
@@ -53,6 +55,7 @@ final class Resumption {
     func begin(_ turn: Turn, byteCount: Int) {
         self.turn = turn
         notedBytes = byteCount
+        writing = service.keeper?.keep(turn.number).map(TurnWriting.init)
         consumer?.begin(resumable: self) { [weak turn] in turn?.abandon() }
         service.resumables.insert(turn, key, of: caller, byteCount: byteCount)
     }
@@ -126,6 +129,8 @@ final class Resumption {
     func forget() {
         window?.cancel()
         window = nil
+        writing?.forget()
+        writing = nil
         service.resumables.remove(key)
     }
 

@@ -15,6 +15,13 @@ struct TokenLog {
     /// The packed varints.
     var packed: [UInt8] { older + withUnsafeBytes(of: recent) { Array($0.prefix(recentCount)) } }
 
+    /// The packed varints behind the first so many bytes.
+    func packed(from byteCount: Int) -> [UInt8] {
+        let recentFrom = max(0, byteCount - older.count)
+        return Array(older.dropFirst(byteCount))
+            + withUnsafeBytes(of: recent) { Array($0.prefix(recentCount).dropFirst(recentFrom)) }
+    }
+
     /// Whether there are so many ids behind the first so many bytes.
     func hasIDs(_ count: Int, behind byteCount: Int) -> Bool {
         // An id has at most five bytes, so a log that has grown long is not looked at, and all of it may be megabytes.

@@ -438,6 +438,7 @@ extension Turn {
     /// Gives the call as many of the events as it takes now, or all.
     private func passOn(all: Bool = false) {
         guard let resumption else { return passOnToCall(all: all) }
+        if resumption.writing != nil { writeDown() }
         if let call = resumption.call {
             let room = all ? Int.max : call.roomBytes
             state.take(byteCount: room, keepsSent: resumption.hasRoom) { call.send(prefixed: $0) }
@@ -522,6 +523,7 @@ extension Turn {
         encoded = []
         toolCalls = [:]
         reader?.keep(0)
+        if resumption?.writing != nil { writeDown(ending) }
         // The events that are left have a bound, and the stream has room for them: they go before the status or the
         // next turn. Of a turn that failed before its consumer heard anything, the status says all.
         if ending != .abandoned, !(ending.isFailure && !isHeardOf && tokensSent == 0) { passOn(all: true) }
@@ -606,16 +608,7 @@ extension Turn {
             perform(state.settle(model: model, at: .awake()))
             if isOver { return nil }
         }
-        var record = state.record
-        record.model = model
-        if !isOver { record.request = Data(encoded) }
-        if let digest = passedIdentity ?? identity?.digest { record.backend = Data(digest) }
-        if let resumption {
-            record.resumption.tokenSha256 = Data(resumption.key.digest)
-            record.resumption.milliseconds = resumption.milliseconds
-            if let ending = resumption.ending { record.ending = .init(ending) }
-        }
-        if let trace { record.trace = .init(trace.place) }
+        let record = record
         guard !isOver else {
             resumption?.leave()
             return record
@@ -632,9 +625,37 @@ extension Turn {
         return record
     }
 
+    /// The turn as it stands.
+    private var record: TurnRecord {
+        var record = state.record
+        record.model = model
+        if !isOver { record.request = Data(encoded) }
+        if let digest = passedIdentity ?? identity?.digest { record.backend = Data(digest) }
+        if let resumption {
+            record.resumption.tokenSha256 = Data(resumption.key.digest)
+            record.resumption.milliseconds = resumption.milliseconds
+            if let ending = resumption.ending { record.ending = .init(ending) }
+        }
+        if let trace { record.trace = .init(trace.place) }
+        return record
+    }
+
+    /// What has changed is written down, before its consumer is told.
+    private func writeDown(_ ending: TurnState.Ending? = nil) {
+        resumption?.writing?.write(state, backend: passedIdentity ?? identity?.digest, ending: ending) {
+            var record = record
+            // What the consumer has of it is not known afterwards.
+            record.resumption.clearSentSeq()
+            record.resumption.clearFurthestSeq()
+            record.resumption.caller = PassedCaller.caller(of: call, over: nil)
+            return record
+        }
+    }
+
     /// Its model's queue has it again, under this agent.
     func goesOn() {
         reader?.keep(encoded.count)
+        perform(state.settleCancelled(at: .awake()))
         passOn(all: isOver)
         if isOver { resumption?.finishReading() }
     }

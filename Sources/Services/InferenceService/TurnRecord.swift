@@ -13,10 +13,26 @@ typealias TurnRecord = Hearth_Handover_V1_Turn
 extension TurnState {
     /// The state as it stands. Its consumer is not told of the pause.
     var record: TurnRecord {
-        var record = TurnRecord()
+        var record = record(isPiece: false)
         record.firstSeq = ring.releasedSeq + 1
-        record.releasedSeq = ring.releasedSeq
         if !ring.isEmpty { record.events = [Data(ring.kept)] }
+        record.generated = choices.filter { self[$0].generated.byteCount > 0 }.map { choice in
+            .with {
+                $0.index = UInt32(choice)
+                $0.ids = Data(self[choice].generated.packed)
+            }
+        }
+        if let reader, phase != .over || reader.furthestSeq > 0 {
+            record.resumption.sentSeq = reader.sentSeq
+            record.resumption.furthestSeq = reader.furthestSeq
+        }
+        return record
+    }
+
+    /// The same without what grows: events and ids. `isPiece`: it goes on with what was written down before.
+    func record(isPiece: Bool) -> TurnRecord {
+        var record = TurnRecord()
+        record.releasedSeq = ring.releasedSeq
         record.phase =
             switch phase {
             case .waiting: .waiting
@@ -26,20 +42,13 @@ extension TurnState {
         record.isCancelled = isCancelled
         record.isToldOfPause = isToldOfPause
         record.failures = UInt32(clamping: failures)
-        record.arrived = arrived.nanoseconds
+        if !isPiece { record.arrived = arrived.nanoseconds }
         if let begun { record.begun = begun.nanoseconds }
         if let firstToken { record.firstToken = firstToken.nanoseconds }
         if let lastToken { record.lastToken = lastToken.nanoseconds }
         // What is over has its events, and nothing else that counts.
-        guard phase != .over else { return record.reading(by: reader) }
-        record.choices = choices.map { self[$0].record }
-        record.generated = choices.filter { self[$0].generated.byteCount > 0 }.map { choice in
-            .with {
-                $0.index = UInt32(choice)
-                $0.ids = Data(self[choice].generated.packed)
-            }
-        }
-        return record.reading(by: reader)
+        if phase != .over { record.choices = choices.map { self[$0].record } }
+        return record
     }
 
     /// Ends what nothing can go on with: a turn that its consumer has cancelled, and one whose backend goes on with nothing.
@@ -91,25 +100,29 @@ extension TurnState {
         }
         guard isResumable else { return }
         let resumption = record.resumption
-        reader = TurnReader(sentSeq: resumption.sentSeq, furthestSeq: resumption.furthestSeq, of: ring)
+        // Of an agent that has died nobody knows what it has sent of what it had.
+        let (sent, furthest) =
+            resumption.hasFurthestSeq
+            ? (resumption.sentSeq, resumption.furthestSeq) : (ring.releasedSeq, ring.lastSeq)
+        reader = TurnReader(sentSeq: sent, furthestSeq: furthest, of: ring)
         guard reader != nil else { return nil }
     }
 
+
+    /// Of a turn that an agent has left as it died: ends what its consumer had cancelled.
+    mutating func settleCancelled(at now: Monotonic) -> Actions {
+        var actions = Actions()
+        guard isCancelled, phase == .running else { return actions }
+        for choice in choices where self[choice].phase == .interrupted {
+            actions.ending = complete(choice, .cancelled, Finish(.reason(.cancelled)), at: now).ending
+        }
+        return actions
+    }
 
     /// Another agent goes on with it: nothing comes of it here any more. Returns the tokens that were granted and did not come.
     mutating func leave() -> UInt32 {
         phase = .over
         return choices.reduce(0) { $0 + self[$1].end() }
-    }
-}
-
-extension TurnRecord {
-    fileprivate consuming func reading(by reader: TurnReader?) -> TurnRecord {
-        if let reader {
-            resumption.sentSeq = reader.sentSeq
-            resumption.furthestSeq = reader.furthestSeq
-        }
-        return self
     }
 }
 
@@ -120,7 +133,8 @@ extension ChoiceState {
             $0.phase =
                 switch phase {
                 case .waiting: .waiting
-                case .running, .interrupted: .begun
+                case .running: canContinue ? .begun : .unspecified
+                case .interrupted: .begun
                 case .over: .over
                 }
             $0.tokensSent = tokensSent

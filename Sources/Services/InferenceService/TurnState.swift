@@ -416,7 +416,7 @@ extension TurnState {
                     : StatusMapping.ringFull("turnEventsMax", ring.eventsMax)))
     }
 
-    private mutating func complete(
+    mutating func complete(
         _ choice: Int, _ reason: FinishReason, _ finish: Finish, at now: Monotonic
     ) -> Actions {
         guard append(reason, finish, of: choice) else { return overflowed() }

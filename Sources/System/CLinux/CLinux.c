@@ -57,13 +57,6 @@ int hearth_peer_user(int descriptor, uint32_t *user) {
     return 0;
 }
 
-int hearth_prefer_newer_listener(int descriptor) {
-    // The program's result is a place in the group, in the order of binding.
-    struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
-    struct sock_fprog program = {.len = 1, .filter = second};
-    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
-}
-
 ssize_t hearth_send_descriptors(
     int socket, const void *head, size_t head_count, const void *bytes, size_t count, const int *descriptors,
     uint32_t descriptor_count, int flags) {

@@ -12,9 +12,6 @@ package struct Limits: LimitGroup {
     package var connectionsMax = 16_384
     @Limit("Connections accepted before other work gets its turn.")
     package var acceptsPerTurnMax = 16
-    /// How long a server that hands over goes on accepting.
-    @Limit("How long the agent keeps listening after it has handed over to another process.")
-    package var handOverMilliseconds: UInt64 = 1_000
     @Limit("How long the agent accepts no connection after descriptors have run out.")
     package var acceptPauseMilliseconds: UInt64 = 100
     @Limit("Silence of a peer's kernel on TCP after which its connection is closed.")

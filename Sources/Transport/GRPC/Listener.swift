@@ -8,6 +8,8 @@ internal import LinuxSystem
 @IOLoop
 final class Listener: ReadinessHandler {
     let address: SocketAddress
+    /// The address that was asked for, whose port may be 0.
+    let asked: SocketAddress
     private let limits: Limits
     private let priority: LoopPriority
     private let accepted: @IOLoop (consuming Descriptor, SocketAddress) -> Void
@@ -15,17 +17,20 @@ final class Listener: ReadinessHandler {
     private var watch: Watch?
     /// Identifies the Unix socket at the path: a successor of this listener puts its own socket there.
     private var stamp: FileFacts?
+    /// Another process has the address too, and keeps it.
+    private var isLeft = false
 
     init(
-        on address: SocketAddress, succeeding: Bool, limits: Limits, priority: LoopPriority,
+        on address: SocketAddress, inherited: consuming BoundSocket?, limits: Limits, priority: LoopPriority,
         accepted: @escaping @IOLoop (consuming Descriptor, SocketAddress) -> Void
     ) throws(LinuxError) {
-        socket = try Socket.bind(to: address, succeeding: succeeding)
+        asked = address
+        if let inherited { socket = inherited } else { socket = try Socket.bind(to: address) }
         self.address = socket.address
         self.limits = limits
         self.priority = priority
         self.accepted = accepted
-        if !succeeding { noteStamp() }
+        noteStamp()
     }
 
     /// Does nothing the second time.
@@ -37,10 +42,21 @@ final class Listener: ReadinessHandler {
     }
 
     func close() {
-        if watch == nil, let name = socket.temporaryPath { unlink(name) }
         watch?.unwatch()
         watch = nil
+        if isLeft { return }
         if case .unix(let path) = address, let stamp, (try? FileFacts(following: path)) == stamp { unlink(path) }
+    }
+
+    /// The socket for another process, which accepts what connects once this one does no more.
+    func share() throws(LinuxError) -> BoundSocket {
+        BoundSocket(descriptor: try socket.descriptor.duplicate(), address: address)
+    }
+
+    /// Closes it here only.
+    func leave() {
+        isLeft = true
+        close()
     }
 
     private func noteStamp() {

@@ -87,11 +87,10 @@ package final class Server {
 
     /// Binds an address, to which no client can connect before `startListening`; returns it with the port that the
     /// kernel chose. Throws `LinuxError` or `TLSError` with the address or the file that cannot be used. Every call on
-    /// it must pass the gate, if there is one. `succeeding`: another process of the same user may listen there, and is
-    /// not disturbed before `startListening`.
+    /// it must pass the gate, if there is one. `inherited`: the socket of this address, which another process has bound.
     package func bind(
         to address: SocketAddress, security: ServerSecurity = .plaintext, gate: (any CallGate)? = nil,
-        succeeding: Bool = false
+        inherited: consuming BoundSocket? = nil
     ) throws -> SocketAddress {
         let tls: ListenerTLS? =
             switch security {
@@ -99,7 +98,7 @@ package final class Server {
             case .tls(let files): try ListenerTLS(files)
             }
         let listener = try Listener(
-            on: address, succeeding: succeeding, limits: limits, priority: priority
+            on: address, inherited: inherited, limits: limits, priority: priority
         ) { [weak self] socket, peer in
             self?.accepted(socket, tls: tls?.context, peer: peer, gate: gate)
         }
@@ -114,8 +113,18 @@ package final class Server {
         accepted(socket, tls: nil, peer: peer, gate: gate)
     }
 
-    /// Accepts on every bound address. Where another process listens on the same address, new connections come to this
-    /// one.
+    /// The sockets of its addresses, each with the address that was asked for, for another process.
+    package func shareListeners(_ body: (SocketAddress, consuming BoundSocket) throws -> Void) throws {
+        for listener in listeners { try body(listener.asked, listener.share()) }
+    }
+
+    /// Accepts no more: another process, which has the sockets, does. The addresses stay as they are.
+    package func leaveListeners() {
+        for listener in listeners { listener.leave() }
+        listeners.removeAll()
+    }
+
+    /// Accepts on every bound address.
     package func startListening() throws(LinuxError) {
         for listener in listeners { try listener.start() }
     }
@@ -148,13 +157,8 @@ package final class Server {
         await drain("the server is shutting down", graceMilliseconds: graceMilliseconds)
     }
 
-    /// Drains like `drain`, while another process takes over the same addresses without an interruption. A connection
-    /// that the kernel had queued here before that process began to listen is still accepted, and gets GOAWAY.
+    /// Drains like `drain`, after `leaveListeners`.
     package func handOver(graceMilliseconds: UInt64) async {
-        IOLoop.schedule(afterMilliseconds: limits.handOverMilliseconds) { [weak self] in
-            self?.closeListeners()
-            self?.endDrainIfDone()
-        }
         await drain("the server hands over to its successor", graceMilliseconds: graceMilliseconds)
     }
 

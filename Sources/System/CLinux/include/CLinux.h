@@ -24,10 +24,6 @@ int hearth_accept(int descriptor);
 // unix(7), SO_PEERCRED: the user who connected the other end of a Unix socket. 0, or -1 and errno.
 int hearth_peer_user(int descriptor, uint32_t *user);
 
-// Of the two sockets that share an address with SO_REUSEPORT, the one that was bound later gets every new connection
-// (socket(7), SO_ATTACH_REUSEPORT_CBPF).
-int hearth_prefer_newer_listener(int descriptor);
-
 // sendmsg(2) and recvmsg(2) of one datagram with descriptors (unix(7), SCM_RIGHTS), of which the kernel takes at most
 // HEARTH_DESCRIPTORS_MAX. Received ones are close-on-exec, and all that came are handed over, also with a datagram that was
 // cut short: `is_cut` is 1 then, or when the kernel left descriptors out (MSG_TRUNC, MSG_CTRUNC). -1 and errno on failure.
