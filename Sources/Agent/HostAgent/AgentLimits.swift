@@ -19,6 +19,7 @@ struct AgentLimits: LimitGroup {
     let access = AccessLimits.inForce
     let backends = SupervisorConfiguration.Limits()
     let tracing = TracingLimits.inForce
+    let upgrades = UpgradeLimits.inForce
 
     init(descriptors: DescriptorBudget, times: ConnectionTimes) {
         self.descriptors = descriptors

@@ -64,6 +64,7 @@ package final class HostAgent {
     let layout: HostLayout
     private let executable: String
     private let pulls: PullDesk.Place
+    private let upgrades: UpgradeDesk
     let access: AccessControl
     private let firstKey: KeySecret?
     var security: ListenerSecurity
@@ -95,9 +96,10 @@ package final class HostAgent {
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     ///
-    /// `source`: where the settings were read, and are read again.
+    /// `source`: where the settings were read, and are read again. `arguments`: the command line of this process, for an
+    /// agent that takes its place.
     package init(
-        _ configuration: HostConfiguration, from source: SettingsSource, executable: String,
+        _ configuration: HostConfiguration, from source: SettingsSource, executable: String, arguments: [String],
         environment: [String: String], logger: Logger
     ) throws(HostError) {
         let descriptors = DescriptorBudget.claimed()
@@ -119,6 +121,10 @@ package final class HostAgent {
         pulls = PullDesk.Place(
             program: try? InstalledParts.program("hearth-pull", executable: executable), folder: layout.models.first,
             environment: environment)
+        upgrades = UpgradeDesk(
+            UpgradeDesk.Place(
+                executable: executable, arguments: arguments, environment: environment, state: layout.state,
+                serviceState: layout.service?.state), logger: logger)
         self.logger = logger
         security = try ListenerSecurity(configuration, state: layout.state)
         certificateFingerprint = security.fingerprint
@@ -236,7 +242,17 @@ package final class HostAgent {
                 tracing: { [weak self] in self?.tracer?.report }))
         admin.onHandOver = { [weak self] (pid, path, failed) throws(Status) in
             guard let self else { throw Status(.unavailable, "the agent has ended") }
-            try passOn(to: pid, at: path, done: { onHandOver(pid) }, failed: failed)
+            let done = { [upgrades] in
+                upgrades.takesOver(pid)
+                onHandOver(pid)
+            }
+            try passOn(to: pid, at: path, done: done, failed: failed)
+        }
+        admin.onUpgrade = { [weak self] (program) async throws(Status) -> (pid: Int32, version: String) in
+            guard let self, self.isServing else {
+                throw Status(.failedPrecondition, "the agent starts or ends; no other can take its place now")
+            }
+            return try await self.upgrades.upgrade(to: program)
         }
         admin.onStop = onStop
         admin.onReload = { [weak self] () async throws(Status) -> (applied: [String], needsRestart: [String]) in
@@ -385,6 +401,8 @@ package final class HostAgent {
     /// backends and closes every connection. Calls that its owner has paused are not waited for.
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
+        // It would have nobody to take over from, and would go on.
+        async let upgradeEnd: Void = upgrades.stop()
         inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
@@ -396,6 +414,7 @@ package final class HostAgent {
         }
         await consumers.drain(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
+        await upgradeEnd
         await end(graceMilliseconds: graceMilliseconds, graceEnd)
     }
 

@@ -9,10 +9,15 @@ package import Settings
 /// Installed: PREFIX/bin/hearth, PREFIX/libexec/hearth/… and PREFIX/share/hearth/policies. Built: all products in one folder,
 /// Policies/ in a folder above it.
 package enum InstalledParts {
-    /// The path of this process's executable.
+    /// What the kernel writes behind the path of a file that has been removed or replaced (proc(5)).
+    private static let deleted = " (deleted)"
+
+    /// The path of this process's executable; where another file may have taken its place since, that file's.
     package static func ownExecutable() throws(HostError) -> String {
         do {
-            return try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            let isReplaced = path.hasSuffix(deleted) && !FileManager.default.fileExists(atPath: path)
+            return isReplaced ? String(path.dropLast(deleted.count)) : path
         } catch {
             throw HostError("cannot find the running executable: /proc must be mounted (\(error.localizedDescription))")
         }
@@ -78,6 +83,16 @@ package enum InstalledParts {
         let doubt =
             PathTrust.doubt(about: launcher, .launcher) ?? PathTrust.doubt(about: "\(policies)/strict.json", .policy)
         if let doubt { throw HostError("the sandbox cannot be made with what anybody could change: \(doubt)") }
+    }
+
+    /// Throws if users other than root and this process's user could change a program that takes this one's place.
+    /// Returns where it lies, without links.
+    package static func trusted(program path: String) throws(HostError) -> String {
+        do throws(TrustError) {
+            return try PathTrust.open(path, .launcher).path
+        } catch {
+            throw HostError("\(error)")
+        }
     }
 
     package static func prefix(of executable: String) -> URL { folder(of: executable).deletingLastPathComponent() }

@@ -5,8 +5,14 @@ package enum SettingsEnvironment {
     /// The prefix of every setting's name in the environment.
     static let prefix = "HEARTH_"
 
-    /// Variables of other parts: the consumer's commands, and the scripts that build and test Hearth.
+    /// The number of the descriptor that the log of an agent goes to once it has taken over from the one that started it,
+    /// which reads its standard error until then.
+    package static let laterLog = "HEARTH_LATER_STDERR"
+
+    /// Variables of other parts: the consumer's commands, the agent that starts another one in its place, and the scripts
+    /// that build and test Hearth.
     static let ofOthers: Set<String> = [
+        laterLog,
         "HEARTH_KEY", "HEARTH_TOKEN", "HEARTH_PREFIX", "HEARTH_LLAMA_PREFIX", "HEARTH_WARNINGS_AS_ERRORS",
         "HEARTH_CONSUMER_WORK", "HEARTH_STREAMS", "HEARTH_STALL_SECONDS", "HEARTH_SLOW_READERS",
         "HEARTH_ATTACK_SECONDS", "HEARTH_KEYS", "HEARTH_SANITIZER", "HEARTH_FUZZ",

@@ -31,7 +31,9 @@ enum OwnAgent {
         var arguments = [executable, "serve", "--state", state, "--listen", "unix:\(state)/host.sock"]
         // Its last line is shown when it cannot be started.
         arguments += ["--plaintext", "--grace", "0", "--until-closed", "4", "--log-format", "text"]
-        let environment = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
+        // The manager of a service that runs this command is told nothing of its agent.
+        let environment = ProcessInfo.processInfo.environment.filter { $0.key != ServiceManager.variable }
+            .map { "\($0.key)=\($0.value)" }
         let process = try ProcessSpawn.spawn(
             executable, arguments: arguments, environment: environment,
             descriptors: [input.raw, said.second.raw, log.raw, input.raw, life.first.raw])

@@ -46,16 +46,16 @@ struct OwnerConnection: Sendable {
     }
 
     func ask<Request: Message & Sendable, Response: Message & Sendable>(
-        _ method: String, _ request: Request
+        _ method: String, _ request: Request, withinMilliseconds: UInt64 = OwnerConnection.answerMilliseconds
     ) async throws -> Response {
         var options = CallOptions()
-        options.timeoutMilliseconds = OwnerConnection.answerMilliseconds
+        options.timeoutMilliseconds = withinMilliseconds
         do {
             return try await client.unary("/hearth.admin.v1.Admin/\(method)", request, options: options)
         } catch let status as Status where status.code == .deadlineExceeded {
             throw Unreachable(
                 description: "the agent at \(client.address) does not answer within "
-                    + "\(OwnerConnection.answerMilliseconds / 1_000) s: see whether its process was stopped")
+                    + "\(withinMilliseconds / 1_000) s: see whether its process was stopped")
         } catch let status as Status where status.code == .unavailable {
             throw Unreachable(description: "the agent at \(client.address) has gone: \(status.message)")
         } catch let status as Status where status.code == .unimplemented {

@@ -12,13 +12,12 @@ struct ReloadCommand: AsyncParsableCommand {
             The agent reads its file of settings as it did when it started; its command line and its environment stay \
             above the file. What can change while it runs is in force when this returns: keys that are asked for, HTTP, \
             how long models are kept, the memory for models, and how long connections live. The rest is named, and waits \
-            for the agent's next start. With a file that cannot be understood nothing changes, and the exit code is 78.
+            for the agent's next start, or for 'hearth upgrade'. With a file that cannot be understood nothing changes, and the exit code is 78.
 
             SIGHUP does the same, and the agent's log says what came of it.
 
             EXAMPLES
               hearth reload
-              systemctl reload hearth
             """)
 
     @OptionGroup var owner: OwnerOptions

@@ -33,8 +33,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             The agent serves replaced certificates and keys within two seconds, or at once on 'hearth reload': connections go \
             on, new ones get the new certificate, and a certificate and key that do not match are logged and not used.
 
-            --take-over replaces a running agent, by a newer version or with other settings, without losing a stream \
-            or refusing a connection: the new agent starts its backends, serves the same addresses once they are \
+            'hearth upgrade' has a running agent replaced by the version that is installed now. --take-over does the same \
+            from here, also with other flags, without losing a stream or refusing a connection: the new agent starts its backends, serves the same addresses once they are \
             ready, and tells the old agent to make way. The old agent lets its open streams end, for an hour at most, \
             and ends; SIGTERM ends it sooner. Until then both hold their models in memory. If a model does not become \
             ready, the new agent gives up and the old one continues.
@@ -123,6 +123,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
 
     mutating func run() async throws {
         let environment = ProcessInfo.processInfo.environment
+        let laterLog = LaterLog(environment: environment)
         let source = SettingsSource(
             flags: flags, environment: environment,
             named: config.map { URL(fileURLWithPath: $0).standardizedFileURL.path },
@@ -144,9 +145,12 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             logger.warning("\(name)")
         }
         let agent = try await HostAgent(
-            settings, from: source, executable: executable, environment: environment, logger: logger)
-        try await ServeSession(agent: agent, logger: logger, graceSeconds: grace, untilClosed: untilClosed)
-            .run(takingOver: takeOver)
+            settings, from: source, executable: executable, arguments: CommandLine.arguments, environment: environment,
+            logger: logger)
+        try await ServeSession(
+            agent: agent, logger: logger, graceSeconds: grace, untilClosed: untilClosed, laterLog: laterLog,
+            manager: ServiceManager(environment: environment)
+        ).run(takingOver: takeOver)
     }
 
     private var flags: [HostConfiguration.Key: [String]] {

@@ -15,6 +15,7 @@ struct ServeSession {
         case started
         case refused(HostError)
         case signal(Int32)
+        case reloaded
         case handOver(successor: Int32)
         case stopped
     }
@@ -24,6 +25,10 @@ struct ServeSession {
     let graceSeconds: UInt32
     /// A pipe at whose end the agent stops; nil: none.
     let untilClosed: Int32?
+    /// Where the log goes once this agent has taken over; nil: where it goes before.
+    let laterLog: LaterLog?
+    /// Is told what the agent does, as long as this is the service's main process; nil: there is none.
+    let manager: ServiceManager?
 
     /// Starts the agent, and returns when it has stopped. Throws why it could not start.
     func run(takingOver: Bool) async throws {
@@ -42,6 +47,9 @@ struct ServeSession {
         Task {
             do throws(HostError) {
                 try await agent.start(takingOver: takingOver) {
+                    // Before the successor has its answer, and says that it is ready: the manager listens to the main
+                    // process only. Nothing is said by this one after it.
+                    tell(.mainProcess($0))
                     continuation.yield(.handOver(successor: $0))
                 } onStop: {
                     continuation.yield(.signal(SIGTERM))
@@ -52,6 +60,8 @@ struct ServeSession {
             }
         }
         var isStopping = false
+        var hasMadeWay = false
+        var ready = ""
         func stop(graceSeconds: UInt64) {
             isStopping = true
             Task {
@@ -61,23 +71,35 @@ struct ServeSession {
         }
         for await event in events {
             switch event {
-            case .started: await announce()
+            case .started:
+                laterLog?.begin()
+                ready = await announce()
+                if !isStopping { tell(.ready(status: ready)) }
             // The agent was asked to stop meanwhile.
             case .refused where isStopping: break
             case .refused(let error): throw error
             case .signal(SIGHUP) where !terminal.isGone:
                 logger.notice("SIGHUP: reading settings, certificates and keys again")
+                guard !hasMadeWay else { break }
+                if !ready.isEmpty { tell(.reloading(since: .awake())) }
                 // It logs what comes of it.
-                Task { _ = try? await agent.reload() }
+                Task {
+                    _ = try? await agent.reload()
+                    continuation.yield(.reloaded)
+                }
+            case .reloaded: if !hasMadeWay, !isStopping, !ready.isEmpty { tell(.ready(status: ready)) }
             case .signal(SIGHUP) where isStopping: break
             case .signal where isStopping:
                 logger.notice("stopping at once")
                 stop(graceSeconds: 0)
             case .signal:
                 logger.notice("stopping: open streams have \(graceSeconds) s to end")
+                // One that has not taken over yet is not the main process.
+                if !hasMadeWay, !ready.isEmpty { tell(.stopping(status: "open streams have \(graceSeconds) s to end")) }
                 stop(graceSeconds: UInt64(graceSeconds))
             case .handOver where isStopping: break
             case .handOver(let successor):
+                hasMadeWay = true
                 logger.notice("making way for pid \(successor): open streams go on to their ends")
                 Task {
                     await agent.handOver(graceMilliseconds: ServeSession.handOverSeconds * 1_000)
@@ -88,13 +110,23 @@ struct ServeSession {
         }
     }
 
-    /// Announces on standard output that consumers can connect, and logs the certificate's fingerprint.
-    private func announce() async {
+    private func tell(_ notice: ServiceNotice) {
+        do throws(LinuxError) {
+            try manager?.tell(notice)
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    /// Announces on standard output that consumers can connect, and logs the certificate's fingerprint. Returns where it
+    /// accepts them.
+    private func announce() async -> String {
         let addresses = await agent.listeners.map { "\($0.address) (\($0.security))" }.joined(separator: ", ")
         Output.announce("hearth: accepting on \(addresses), pid \(ProcessInfo.processInfo.processIdentifier)\n")
         for connection in await agent.firstConnections {
             Output.announce("hearth: connect with (shown this once): \(connection)\n")
         }
         if let fingerprint = await agent.certificateFingerprint { logger.notice("certificate SHA-256 \(fingerprint)") }
+        return "accepting on \(addresses)"
     }
 }

@@ -51,7 +51,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     /// Settings that were changed and wait for the agent's next start, and how to have that.
     static func restart(_ settings: [String]) -> String {
-        "\(settings.joined(separator: ", ")) ('hearth serve --take-over', or restart the service)"
+        "\(settings.joined(separator: ", ")) ('hearth upgrade', or restart it)"
     }
 
     private static func line(_ pinning: Hearth_Admin_V1_BackendPinning) -> String {

@@ -914,6 +914,40 @@ package nonisolated struct Hearth_Admin_V1_HandOverResponse: Sendable {
   package init() {}
 }
 
+/// Asks for a new agent in the place of this one.
+package nonisolated struct Hearth_Admin_V1_UpgradeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The absolute path of its program; empty: that of this agent's own executable.
+  package var executable: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The new agent serves.
+package nonisolated struct Hearth_Admin_V1_UpgradeResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its process.
+  package var pid: Int32 = 0
+
+  /// Its version; empty where it did not tell.
+  package var version: String = String()
+
+  /// Calls that were open when it took over, and go on to their ends.
+  package var openCalls: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Asks to serve one more model file.
 package nonisolated struct Hearth_Admin_V1_LendRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -3297,6 +3331,76 @@ nonisolated extension Hearth_Admin_V1_HandOverResponse: SwiftProtobuf.Message, S
   }
 
   package static func ==(lhs: Hearth_Admin_V1_HandOverResponse, rhs: Hearth_Admin_V1_HandOverResponse) -> Bool {
+    if lhs.openCalls != rhs.openCalls {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_UpgradeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UpgradeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}executable\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.executable) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.executable.isEmpty {
+      try visitor.visitSingularStringField(value: self.executable, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_UpgradeRequest, rhs: Hearth_Admin_V1_UpgradeRequest) -> Bool {
+    if lhs.executable != rhs.executable {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_UpgradeResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UpgradeResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0\u{1}version\0\u{3}open_calls\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.version) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.openCalls) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pid != 0 {
+      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 1)
+    }
+    if !self.version.isEmpty {
+      try visitor.visitSingularStringField(value: self.version, fieldNumber: 2)
+    }
+    if self.openCalls != 0 {
+      try visitor.visitSingularUInt32Field(value: self.openCalls, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_UpgradeResponse, rhs: Hearth_Admin_V1_UpgradeResponse) -> Bool {
+    if lhs.pid != rhs.pid {return false}
+    if lhs.version != rhs.version {return false}
     if lhs.openCalls != rhs.openCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -98,6 +98,9 @@ package final class AdminService: Service {
     /// Reads the settings again; returns the names of those that have changed: those in force now, and those that wait for the
     /// next start.
     package var onReload: (@IOLoop () async throws(Status) -> (applied: [String], needsRestart: [String]))?
+    /// Puts a new agent in the place of this one: the program at this path, or for an empty one the agent's own; returns the
+    /// new one's process and version once it has taken over.
+    package var onUpgrade: (@IOLoop (String) async throws(Status) -> (pid: Int32, version: String))?
     private var successor = Successor()
     let pulls: PullDesk
 
@@ -153,6 +156,7 @@ package final class AdminService: Service {
             .unary { (request: Hearth_Admin_V1_RevokeKeyRequest, _) in try await self.revokeKey(request) }
         case "TrustBackend":
             .unary { (request: Hearth_Admin_V1_TrustBackendRequest, _) in try await self.trust(request) }
+        case "Upgrade": .unary { (request: Hearth_Admin_V1_UpgradeRequest, _) in try await self.upgrade(request) }
         case "Reload": .unary { (_: Hearth_Admin_V1_ReloadRequest, _) in try await self.reload() }
         case "ListTurns": .unary { (_: Hearth_Admin_V1_ListTurnsRequest, _) in await self.listTurns() }
         case "ListLimits": .unary { (_: Hearth_Admin_V1_ListLimitsRequest, _) in await self.listLimits() }
@@ -171,6 +175,22 @@ package final class AdminService: Service {
             throw error
         }
         return .with { $0.openCalls = UInt32(clamping: consumers.openCalls + bridged.openCalls) }
+    }
+
+    private func upgrade(
+        _ request: Hearth_Admin_V1_UpgradeRequest
+    ) async throws(Status) -> Hearth_Admin_V1_UpgradeResponse {
+        guard let onUpgrade, successor.pid == nil else {
+            let other = successor.pid.map { "it makes way for the one with pid \($0) already" }
+            throw Status(
+                .failedPrecondition, "no new agent can take this one's place: \(other ?? "it has none to start")")
+        }
+        let (pid, version) = try await onUpgrade(request.executable)
+        return .with {
+            $0.pid = pid
+            $0.version = version
+            $0.openCalls = UInt32(clamping: consumers.openCalls + bridged.openCalls)
+        }
     }
 
     private func status() -> Hearth_Admin_V1_Status {

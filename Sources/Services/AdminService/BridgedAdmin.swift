@@ -3,8 +3,8 @@ package import GRPC
 /// The part of `AdminService` that who comes by the HTTP bridge with an owner's key may ask: what Docs/http.md lists. It is
 /// served to the bridge only, whose gate asks for that key.
 package struct BridgedAdmin: Service {
-    /// Its methods. To end the agent, to make way for another one, and to serve any file by its path are asked on the
-    /// owner's socket only.
+    /// Its methods. To end the agent, to put another one in its place, and to serve any file by its path are asked on
+    /// the owner's socket only.
     package static let methods: Set = [
         "CreateKey", "Drain", "GetStatus", "ListBackends", "ListDenied", "ListKeys", "ListLimits", "ListModels",
         "ListTurns", "LoadModel", "Pause", "Pull", "ReadLog", "RestartBackend", "Resume", "RevokeKey", "ShowModel",

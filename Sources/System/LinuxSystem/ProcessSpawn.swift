@@ -3,14 +3,16 @@ internal import Glibc
 
 /// Starts another program with exactly the descriptors that it is given (posix_spawn(3)).
 package enum ProcessSpawn {
-    /// POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID of spawn.h.
-    private static let flags: Int16 = 0x04 | 0x08 | 0x80
+    /// POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK of spawn.h.
+    private static let flags: Int16 = 0x04 | 0x08
+    /// POSIX_SPAWN_SETSID.
+    private static let sessionFlag: Int16 = 0x80
 
-    /// Starts the program at `path` in a session of its own, with default signals and none blocked. Of this process's
-    /// descriptors it gets `descriptors`, borrowed for the call, as 0, 1, 2 and so on, and no other, close-on-exec or
-    /// not. May be called by any thread.
+    /// Starts the program at `path` in a session of its own, or in this process's, with default signals and none blocked.
+    /// Of this process's descriptors it gets `descriptors`, borrowed for the call, as 0, 1, 2 and so on, and no other,
+    /// close-on-exec or not. May be called by any thread.
     package static func spawn(
-        _ path: String, arguments: [String], environment: [String], descriptors: [CInt]
+        _ path: String, arguments: [String], environment: [String], descriptors: [CInt], inOwnSession: Bool = true
     ) throws(LinuxError) -> CInt {
         // Lifted above every target first, so that placing one cannot overwrite another.
         var lifted: [CInt] = []
@@ -41,7 +43,7 @@ package enum ProcessSpawn {
         posix_spawnattr_setsigmask(&attributes, &signals)
         sigfillset(&signals)
         posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, flags)
+        posix_spawnattr_setflags(&attributes, inOwnSession ? flags | sessionFlag : flags)
 
         var processID: pid_t = 0
         let result = CStringList.with(arguments) { argv in

@@ -104,9 +104,9 @@ def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path
     install(root, "--system", "--prefix", "/opt/hearth", "--from", executables)
     unit = (root / "etc/systemd/system/hearth.service").read_text()
     assert "ExecStart=/opt/hearth/bin/hearth serve --state /var/lib/hearth/state\n" in unit
-    # 'systemctl reload' has the settings read again.
-    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit
-    for setting in ("User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes"):
+    # 'systemctl reload' puts a new agent in the place of the one that runs, which says so.
+    assert "\nExecReload=/opt/hearth/bin/hearth upgrade --state /var/lib/hearth/state\n" in unit
+    for setting in ("Type=notify", "NotifyAccess=main", "TimeoutStartSec=180", "User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes"):
         assert f"\n{setting}\n" in unit
     for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):
         assert f"\n{setting}" not in unit

@@ -64,7 +64,7 @@ struct AdminAnswersTests {
     }
 
     @Test func `who comes by the bridge can neither end the agent nor have it serve a file or make way`() {
-        for method in ["Stop", "HandOver", "Lend"] { #expect(!BridgedAdmin.methods.contains(method)) }
+        for method in ["Stop", "HandOver", "Upgrade", "Lend"] { #expect(!BridgedAdmin.methods.contains(method)) }
     }
 
     @Test func `a limit that is not counted was not met zero times`() {
