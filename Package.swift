@@ -148,7 +148,8 @@ var targets: [Target] = [
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // What passes from one agent to the next, and what outlives an agent that died.
-    library("HandOver", in: "Agent", ["EventLoop", "LaunchPlan", "LimitDeclaration", "LinuxSystem", logging]),
+    library("HandOver", in: "Agent", ["EventLoop", "LaunchPlan", "LinuxSystem", logging]),
+    command("hearth-holder", in: "Agent", ["HandOver", "LinuxSystem"]),
 
     // Backends: their contract, for both ends, and their lifecycle.
     library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
@@ -356,8 +357,10 @@ var targets: [Target] = [
             "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HTTPProtocols", "HostAgent",
             "LimitDeclaration", "LinuxSystem", "Settings",
         ]),
+    tests("HandOverTests", of: "Agent", ["EventLoop", "HandOver", "LinuxSystem"]),
     tests(
-        "HandOverTests", of: "Agent", ["EventLoop", "HandOver", "LaunchPlan", "LinuxSystem", "Polling", "SeededRandom"]),
+        "HandOverIntegrationTests", of: "Agent",
+        ["EventLoop", "HandOver", "LaunchPlan", "LinuxSystem", "Polling", "SeededRandom", logging]),
     tests("SettingsTests", of: "Agent", ["LinuxSystem", "Settings"]),
     tests("InstallationTests", of: "Agent", ["Installation", "Settings"]),
     tests("OwnerToolsTests", of: "Agent", ["InferenceMessages", "LinuxSystem", "OwnerTools", "Settings", protobuf]),
@@ -377,6 +380,8 @@ var targets: [Target] = [
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.
     .executableTarget(name: "unruly", path: "Tests/Programs/unruly", linkerSettings: staticExecutable),
     .executableTarget(name: "refuse-calls", path: "Tests/Programs/refuse-calls", linkerSettings: staticExecutable),
+    // A writer of a journal and an agent with a holder, which are killed.
+    testProgram("doomed", ["EventLoop", "HandOver", "LinuxSystem", logging]),
     testProgram("runtime-probe", linkerSettings: staticExecutable + foundationLibraries),
     // Prints the meaning of policies, to be compared with libseccomp's simulator.
     testProgram("policy-verdicts", ["LinuxSystem", "SandboxPolicy", "SeccompFilter"]),
@@ -477,6 +482,7 @@ let package = Package(
         .executable(name: "hearth", targets: ["hearth"]),
         .executable(name: "hearth-sandbox", targets: ["hearth-sandbox"]),
         .executable(name: "hearth-pull", targets: ["hearth-pull"]),
+        .executable(name: "hearth-holder", targets: ["hearth-holder"]),
         .executable(name: "sandbox-probe", targets: ["sandbox-probe"]),
         .executable(name: "echo", targets: ["echo"]),
     ],

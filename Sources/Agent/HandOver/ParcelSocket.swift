@@ -235,7 +235,10 @@ package final class ParcelListener: Sendable {
             owning: try system { () throws(LinuxError) in try Socket.listenForDatagrams(atPath: path).release() })
     }
 
-    /// For epoll; borrowed.
+    /// Takes over a listening socket.
+    package init(owning descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    /// For epoll, and for a process that it is passed on to; borrowed.
     package var raw: CInt { descriptor.raw }
 
     /// Accepts a connection; nil where none waits. Throws `stranger` for another user's, which is closed.
