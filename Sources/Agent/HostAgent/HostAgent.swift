@@ -195,7 +195,7 @@ package final class HostAgent {
         try bindForConsumers(succeeding: succeeding)
         if let address = listeners.first?.address { tracer?.serves(on: address) }
         _ = try bind(
-            owner, to: ownerAddress, .plaintext, inherited: succeeding?.takeListener(.owner, of: ownerAddress))
+            owner, to: ownerAddress, .plaintext, inherited: inherited(.owner, of: ownerAddress, from: succeeding))
         try bindBridge(succeeding: succeeding)
     }
 
@@ -242,7 +242,7 @@ package final class HostAgent {
                 tracing: { [weak self] in self?.tracer?.report }))
         admin.onHandOver = { [weak self] (pid, path, failed) throws(Status) in
             guard let self else { throw Status(.unavailable, "the agent has ended") }
-            let done = { [upgrades] in
+            let done: @IOLoop @Sendable () -> Void = { [upgrades] in
                 upgrades.takesOver(pid)
                 onHandOver(pid)
             }
@@ -272,13 +272,22 @@ package final class HostAgent {
         try serveHealthAndReflection()
     }
 
+    /// The socket that the agent before this one has for an address; nil: it has none, or there is no such agent.
+    private func inherited(
+        _ role: Hearth_Handover_V1_Listener.Role, of address: SocketAddress?, from predecessor: Predecessor?
+    ) -> BoundSocket? {
+        guard let address, let predecessor else { return nil }
+        return predecessor.takeListener(role, of: address)
+    }
+
     private func bindForConsumers(succeeding: Predecessor?) throws(HostError) {
         for address in configuration.listen {
             let security = security.security(of: address, configuration)
             let requiresKey = configuration.requiresKey(on: address)
             let gate = access.gate(requiresKey: requiresKey, clientSubjects: configuration.tlsClientSubjects)
-            let inherited = succeeding?.takeListener(.consumers, of: address)
-            let bound = try bind(consumers, to: address, security, gate: gate, inherited: inherited)
+            let bound = try bind(
+                consumers, to: address, security, gate: gate,
+                inherited: inherited(.consumers, of: address, from: succeeding))
             listeners.append(
                 Listener(
                     address: bound, security: security.isTLS ? "tls" : "plaintext", requiresKey: requiresKey, gate: gate
@@ -299,9 +308,9 @@ package final class HostAgent {
     }
 
     private func bindBridge(succeeding: Predecessor?) throws(HostError) {
-        let inherited = try configuration.httpAddress().flatMap { succeeding?.takeListener(.http, of: $0) }
         bridge = try makeBridge(
-            configuration, try Self.bridgeSettings(configuration, security), inherited: inherited)
+            configuration, try Self.bridgeSettings(configuration, security),
+            inherited: inherited(.http, of: try configuration.httpAddress(), from: succeeding))
         listHTTP()
     }
 

@@ -11,7 +11,7 @@ extension ManagedBackend {
         package let canContinue: Bool
 
         /// The same for what is the same, in every agent.
-        package var digest: [UInt8] { [] }
+        package var digest: [UInt8] { Array("\(definition.path) \(version) ".utf8) + modelDigest }
 
         package func isSame(as other: Identity) -> Bool {
             definition.isSame(as: other.definition) && version == other.version && modelDigest == other.modelDigest

@@ -3,6 +3,7 @@ package import EventLoop
 package import GRPC
 internal import HTTP2Connection
 internal import InferenceMessages
+internal import SwiftProtobuf
 
 internal import struct Foundation.Data
 

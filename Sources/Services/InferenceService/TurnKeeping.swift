@@ -66,7 +66,7 @@ extension TurnState {
         mark.seq = ring.lastSeq
         mark.idBytes = idBytes
         var piece = record(isPiece: true)
-        ring.read(after: before.seq, byteCount: .max) { if !$0.isEmpty { piece.events = [Data($0)] } }
+        _ = ring.read(after: before.seq, byteCount: .max) { if !$0.isEmpty { piece.events = [Data($0)] } }
         piece.generated = choices.filter { idBytes[$0] > before.bytes($0) }.map { choice in
             .with {
                 $0.index = UInt32(choice)
