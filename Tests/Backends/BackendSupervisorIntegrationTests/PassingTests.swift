@@ -79,13 +79,13 @@ private func leavingNothing(_ body: @IOLoop () async throws -> Void) async throw
     let (processes, descriptors) = (Set(descendants(of: getpid())), openDescriptors())
     try await body()
     // Descriptors are closed, and launchers reaped, in the turns of the loop after the end.
-    for _ in 0..<2_000 where openDescriptors() > descriptors || Set(descendants(of: getpid())) != processes {
+    for _ in 0..<2_000 {
+        if openDescriptors() <= descriptors, Set(descendants(of: getpid())).isSubset(of: processes) { return }
         await withCheckedContinuation { continuation in
             IOLoop.schedule(afterMilliseconds: 5) { continuation.resume() }
         }
     }
-    #expect(Set(descendants(of: getpid())).subtracting(processes).isEmpty, "no process is left, nor a zombie")
-    #expect(openDescriptors() <= descriptors)
+    Issue.record("left: \(Set(descendants(of: getpid())).subtracting(processes)), \(openDescriptors() - descriptors) descriptors")
 }
 
 @Suite("Processes that pass from one agent to another", .timeLimit(.minutes(2)))
