@@ -162,9 +162,9 @@ var targets: [Target] = [
     library(
         "BackendSupervisor", in: "Backends",
         [
-            "BackendIPC", "BaseEncodings", "ByteBuffer", "Cryptography", "EventLoop", "LaunchPlan", "LimitDeclaration",
-            "LinuxSystem", "ModelNaming", "SandboxLaunch", "SandboxPolicy", "SeccompFilter", "StrictJSON",
-            "TerminalText", "WireFormat", logging,
+            "BackendIPC", "BaseEncodings", "ByteBuffer", "Cryptography", "EventLoop", "InferenceMessages", "LaunchPlan",
+            "LimitDeclaration", "LinuxSystem", "ModelNaming", "SandboxLaunch", "SandboxPolicy", "SeccompFilter",
+            "StrictJSON", "TerminalText", "WireFormat", logging, protobuf,
         ]),
 
     // The services, and the access to them.

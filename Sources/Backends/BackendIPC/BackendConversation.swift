@@ -23,6 +23,8 @@ package struct BackendConversation: Sendable {
         case loading
         /// The backend has to send `Inspected`.
         case inspecting
+        /// What another agent had begun on it ends; then it is ready.
+        case settling
         /// Sequences run.
         case ready
         /// `Reject`, `Inspected` or a fatal `Fault` was sent; only the end of the process can follow.
@@ -32,7 +34,7 @@ package struct BackendConversation: Sendable {
     fileprivate enum Query { case count, tokens, text }
 
     package let end: End
-    package private(set) var phase = Phase.awaitingHello
+    package internal(set) var phase = Phase.awaitingHello
     /// `Shutdown` was sent: no new sequence may begin.
     package private(set) var isShuttingDown = false
     /// The backend's first message.
@@ -55,6 +57,8 @@ package struct BackendConversation: Sendable {
     /// The open `Embed`, and the shape of the answer to each.
     private var embeds: [UInt32: EmbedShape] = [:]
     private var pings: [UInt64] = []
+    /// What has yet to come for the agent before this one.
+    var inherited = Inheritance()
 
     package init(end: End) { self.end = end }
 
@@ -63,8 +67,8 @@ package struct BackendConversation: Sendable {
     package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
     /// Whether some unfinished sequence has credit, or an `Embed` is open.
     package var isBusy: Bool { sequences.hasCredit || !embeds.isEmpty }
-    /// The `Embed` that the backend has yet to answer.
-    package var openEmbeds: Int { embeds.count }
+    /// The `Embed` that the backend has yet to answer, those of the agent before this one included.
+    package var openEmbeds: Int { embeds.count + inherited.embeds.count }
     package func isOpen(embed query: UInt32) -> Bool { embeds[query] != nil }
     /// Tokens that the sequence may still compute.
     package func credit(of sequence: UInt32) -> UInt32 { sequences[sequence]?.credit ?? 0 }
@@ -116,19 +120,23 @@ extension BackendConversation {
 
     /// The same for a `TokenBatch` alone. It changes nothing, and is `mutating` so that a call does not copy the
     /// conversation.
-    package mutating func backendSaysTokens() throws(ContractViolation) {
-        if phase == .ready { return }
+    /// False: its runs are for the agent before this one, and `settle` takes them.
+    package mutating func backendSaysTokens() throws(ContractViolation) -> Bool {
+        if phase == .ready { return true }
         guard phase != .over else {
             throw ContractViolation(.messageInTurn, "TokenBatch came after the conversation's end")
         }
         try demandReady("TokenBatch")
+        return false
     }
 
     private func demandReady(_ name: String) throws(ContractViolation) {
         if phase == .awaitingHello {
             throw ContractViolation(.helloFirst, "the first message must be Hello, not \(name)")
         }
-        guard phase == .ready else { throw ContractViolation(.messageInTurn, "\(name) came before Loaded") }
+        guard phase == .ready || phase == .settling else {
+            throw ContractViolation(.messageInTurn, "\(name) came before Loaded")
+        }
     }
 
     private mutating func heard(_ hello: Hello) throws(ContractViolation) {
@@ -247,6 +255,7 @@ extension BackendConversation {
     private mutating func heard(_ count: TokenCount) throws(ContractViolation) {
         try demandReady("TokenCount")
         guard queries[count.query] == .count else {
+            if inherited.takesAnswer(queries[count.query] == nil) { return }
             throw ContractViolation(.openQuery, "TokenCount answers the query \(count.query), which is not open")
         }
         queries[count.query] = nil
@@ -260,6 +269,7 @@ extension BackendConversation {
     private mutating func heard(_ tokenized: Tokenized) throws(ContractViolation) {
         try demandReady("Tokenized")
         guard let query = queries[tokenized.query], query != .count else {
+            if inherited.takesAnswer(queries[tokenized.query] == nil) { return }
             throw ContractViolation(.openQuery, "Tokenized answers the query \(tokenized.query), which is not open")
         }
         switch tokenized.result {
@@ -289,6 +299,7 @@ extension BackendConversation {
     private mutating func heard(_ embedded: Embedded) throws(ContractViolation) {
         try demandReady("Embedded")
         guard let shape = embeds[embedded.query] else {
+            if inherited.embeds.remove(embedded.query) != nil { return }
             throw ContractViolation(.openQuery, "Embedded answers the query \(embedded.query), which is not open")
         }
         if let fault = embedded.fault {
@@ -305,6 +316,8 @@ extension BackendConversation {
     private mutating func heard(_ pong: Pong) throws(ContractViolation) {
         try demandReady("Pong")
         guard pings.first == pong.nonce else {
+            // It answers the agent before this one.
+            if phase == .settling { return }
             throw ContractViolation(.pongOrder, "Pong answers \(pong.nonce), which is not the oldest unanswered Ping")
         }
         guard pong.steps >= steps else {
@@ -319,6 +332,9 @@ extension BackendConversation {
         pings.removeFirst()
         steps = pong.steps
         tokens = pong.tokens
+        guard phase == .settling else { return }
+        if pong.sequences == 0 { inherited.isIdle = true }
+        settleIfDone()
     }
 
     func check(_ fault: Fault) throws(ContractViolation) {
@@ -356,7 +372,7 @@ extension BackendConversation {
             }
             return embeds[cancel.query] != nil
         case .ping(let ping):
-            try demand(.ready, "Ping")
+            if phase != .settling { try demand(.ready, "Ping") }
             guard pings.count < ContractLimits.unansweredMax else {
                 throw ContractViolation(byAgent: "too many open pings")
             }
@@ -459,8 +475,8 @@ extension BackendConversation {
     private mutating func heard(_ embed: Embed) throws(ContractViolation) {
         guard let task = embed.task else { throw ContractViolation(byAgent: "Embed holds neither embed nor rerank") }
         try checkNew(embed.query, "Embed", task.capability)
-        guard embeds.count < ContractLimits.embedsMax else {
-            throw ContractViolation(byAgent: "Embed came while \(embeds.count) were open")
+        guard openEmbeds < ContractLimits.embedsMax else {
+            throw ContractViolation(byAgent: "Embed came while \(openEmbeds) were open")
         }
         embeds[embed.query] = EmbedShape(
             inputs: embed.inputCount, width: task == .embed ? Int(loaded?.embeddingDimensions ?? 0) : 1)
@@ -474,7 +490,7 @@ extension BackendConversation {
     }
 
     private func checkNew(_ number: UInt32, _ name: String, _ capability: String) throws(ContractViolation) {
-        try demand(.ready, name)
+        if phase != .settling { try demand(.ready, name) }
         guard isCapable(of: capability) else {
             throw ContractViolation(
                 byAgent: loaded?.lacking.contains(capability) == true
@@ -515,6 +531,12 @@ extension BackendConversation {
             if credit > 0 { say(.credit(Credit(sequence: sequence, tokens: credit))) }
             if isCancelled { say(.cancel(Cancel(sequence: sequence))) }
         }
+    }
+
+    /// The numbers of what the backend has yet to end, for the agent that goes on with the conversation.
+    package var unfinished: (sequences: Set<UInt32>, embeds: Set<UInt32>) {
+        let running = (0..<UInt32(sequences.count)).filter(isRunning)
+        return (inherited.sequences.union(running), inherited.embeds.union(embeds.keys))
     }
 
     /// Ends every sequence: the backend is lost.

@@ -37,6 +37,9 @@ package struct FrameBuffer: ~Copyable {
     /// The bytes that were read and not given out yet.
     package var count: Int { queue.count &- givenOut }
 
+    /// These bytes; valid until the next change.
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: queue.bytes[givenOut...]) }
+
     /// Makes one read(2). Frames given out before are invalid afterwards; so read only when `next` has returned nil.
     package mutating func read(from descriptor: CInt) throws(LinuxError) -> ReadOutcome {
         dropGivenOut()

@@ -20,6 +20,12 @@ protocol BackendConnectionOwner: AnyObject {
     func connectionEnded()
     /// A sequence was freed, or the backend has read the bytes that kept a new one from beginning.
     func roomFreed()
+    /// What another agent had begun on it has ended.
+    func settled()
+}
+
+extension BackendConnectionOwner {
+    func settled() {}
 }
 
 /// The agent's end of one backend process's socket: reads frames, hands tokens to their handlers, writes frames once a
@@ -45,6 +51,17 @@ final class BackendConnection {
     private var output = ByteQueue()
     private var outputFlow = Flow.open
     private var flushIsDue = false
+    /// Whether what another agent had begun has yet to end, and when that is asked for again.
+    private var isSettling = false
+    private var settlingTimer: Timer?
+    private static let settlingPingMilliseconds: UInt64 = 20
+    /// Whether it neither reads nor writes for now.
+    private var standsStill = false
+
+    /// The messages of the backend that another agent would need, as they came, and the answer to the first.
+    private var helloFrame: [UInt8] = []
+    private var loadedFrame: [UInt8] = []
+    private var welcome: Welcome?
 
     private var conversation = BackendConversation(end: .agent)
     /// The handler of each sequence, by its number in the conversation.
@@ -67,6 +84,37 @@ final class BackendConnection {
         watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
     }
 
+    /// Goes on with the conversation of another agent. Throws where this one would not have had it so.
+    init(
+        _ handles: SandboxedProcess, goingOnWith passed: PassedConversation,
+        limits: SupervisorConfiguration.Limits, owner: any BackendConnectionOwner
+    ) throws {
+        self.handles = handles
+        self.limits = limits
+        self.owner = owner
+        (helloFrame, loadedFrame, welcome) = (passed.hello, passed.loaded, passed.welcome)
+        input = FrameBuffer(frameBytesMax: Int(passed.welcome.maxFrameBytes))
+        questions = PromptQuestions(after: .random(in: 0...(.max)))
+        embeddings = RunningEmbeddings(after: .random(in: 0...(.max)))
+        // Tells its own Pings from those of the other agent.
+        nextNonce = .random(in: 0...(.max >> 1))
+        tokensReceived = passed.tokens
+        conversation = try passed.replayed()
+        handlers = Array(repeating: nil, count: Int(conversation.loaded?.maxSequences ?? 0))
+        passed.unread.withUnsafeBytes { input.append($0) }
+        passed.unwritten.withUnsafeBytes { output.append($0) }
+        for message in conversation.takeOver(sequences: passed.sequences, embeds: passed.embeds) {
+            message.appendFrame(to: &output)
+        }
+        isSettling = true
+        watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
+        ping()
+        goOnSoon()
+    }
+
+    var hello: Hello? { conversation.hello }
+    var loaded: Loaded? { conversation.loaded }
+
     var runningSequences: Int { conversation.runningSequences }
 
     /// The sequences that could begin now.
@@ -78,7 +126,8 @@ final class BackendConnection {
 
     /// The embeddings that could begin now.
     var freeEmbeddings: Int {
-        outputFlow != .closed && output.count < limits.outputBytesMax ? ContractLimits.embedsMax - embeddings.count : 0
+        outputFlow != .closed && output.count < limits.outputBytesMax
+            ? ContractLimits.embedsMax - conversation.openEmbeds : 0
     }
 
     /// Whether it goes on with completions of an earlier process.
@@ -91,6 +140,8 @@ final class BackendConnection {
     func close() {
         watch?.unwatch()
         watch = nil
+        standsStill = false
+        stopSettling()
         outputFlow = .closed
         output.removeAll()
     }
@@ -114,9 +165,58 @@ final class BackendConnection {
     }
 }
 
+// Passing it on to another agent.
+extension BackendConnection {
+    /// Neither reads nor writes until `goOnAlone` or `close`. What is said meanwhile waits.
+    func standStill() {
+        guard watch != nil else { return }
+        watch?.unwatch()
+        watch = nil
+        standsStill = true
+    }
+
+    func goOnAlone() {
+        guard standsStill else { return }
+        standsStill = false
+        do throws(LinuxError) {
+            watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
+        } catch {
+            close()
+            owner?.connectionEnded()
+            return
+        }
+        if outputFlow == .blocked { outputFlow = .open }
+        askForFlush()
+        goOnSoon()
+    }
+
+    /// How far the conversation has come; nil where nothing can be gone on with.
+    var passed: PassedConversation? {
+        guard standsStill, outputFlow != .closed, conversation.phase == .ready || conversation.phase == .settling,
+            !conversation.isShuttingDown, let welcome, let load = conversation.load
+        else { return nil }
+        var unread = ByteQueue()
+        // The runs of a batch in work that were not visited, as a batch of their own.
+        if let unfinished, !unfinished.remaining.isEmpty { BackendMessage.tokens(unfinished).appendFrame(to: &unread) }
+        unread.append(input.bytes)
+        let (sequences, embeds) = conversation.unfinished
+        return PassedConversation(
+            hello: helloFrame, welcome: welcome, load: load, loaded: loadedFrame, unread: Array(unread.bytes),
+            unwritten: Array(output.bytes), sequences: sequences, embeds: embeds, tokens: tokensReceived)
+    }
+
+    /// Visits what was read and not visited yet in a later turn of the loop.
+    private func goOnSoon() {
+        guard !goesOnLater, unfinished != nil || input.count > 0 else { return }
+        goesOnLater = true
+        IOLoop.goOnLater(self, .first)
+    }
+}
+
 // Messages to the backend.
 extension BackendConnection {
     func welcome(_ welcome: Welcome, _ load: Load) {
+        self.welcome = welcome
         say(.welcome(welcome))
         say(.load(load))
     }
@@ -224,6 +324,7 @@ extension BackendConnection: TurnEndHandler {
     }
 
     private func flush() {
+        if standsStill { return }
         let wasFull = output.count >= limits.outputBytesMax
         defer { if wasFull, output.count < limits.outputBytesMax, outputFlow != .closed { owner?.roomFreed() } }
         // While the backend does not read, grants and cancels wait in the conversation, where they take no more room.
@@ -316,17 +417,20 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             guard let frame = try input.next() else { return true }
             visits.use()
             if let batch = BackendMessage.tokens(in: frame) {
-                try conversation.backendSaysTokens()
-                unfinished = batch
+                if try conversation.backendSaysTokens() { unfinished = batch } else { try settle(batch) }
                 continue
             }
             let message = try BackendMessage(decoding: frame)
             try conversation.backendSays(message)
             switch message {
-            case .tokens(let batch): unfinished = batch
-            case .hello(let hello): owner?.heard(hello)
+            case .tokens(let batch):
+                if conversation.phase == .settling { try settle(batch) } else { unfinished = batch }
+            case .hello(let hello):
+                helloFrame = Array(frame)
+                owner?.heard(hello)
             case .loadProgress(let progress): owner?.heard(progress)
             case .loaded(let loaded):
+                loadedFrame = Array(frame)
                 handlers = Array(repeating: nil, count: Int(loaded.maxSequences))
                 owner?.heard(loaded)
             case .tokenCount(let count):
@@ -341,12 +445,43 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                 if embedded.fault == nil { tokensEmbedded += UInt64(embedded.computedTokens) }
                 embeddings.end(embedded.query)?(.success(embedded))
                 owner?.roomFreed()
-            case .pong(let pong): owner?.heard(pong)
+            case .pong(let pong):
+                owner?.heard(pong)
+                if isSettling { lookWhetherSettled() }
             case .fatal(let fault): owner?.gaveUp(fault)
             case .inspected(let inspected): owner?.heard(inspected)
             }
         }
         return true
+    }
+
+    /// A batch for the agent before this one.
+    @inline(never)
+    private func settle(_ batch: TokenBatchView) throws {
+        try conversation.settle(batch)
+        lookWhetherSettled()
+    }
+
+    /// Asks again after a moment while something of the other agent's runs.
+    private func lookWhetherSettled() {
+        if conversation.phase == .settling {
+            if settlingTimer != nil { return }
+            settlingTimer = IOLoop.schedule(afterMilliseconds: Self.settlingPingMilliseconds) { [weak self] in
+                self?.settlingTimer = nil
+                self?.ping()
+            }
+            return
+        }
+        guard isSettling else { return }
+        stopSettling()
+        owner?.settled()
+        owner?.roomFreed()
+    }
+
+    private func stopSettling() {
+        isSettling = false
+        settlingTimer?.cancel()
+        settlingTimer = nil
     }
 
     /// The token path. A handler may call back into this connection at any point; no exclusive access is held while it

@@ -30,6 +30,8 @@ extension BackendLifecycle {
         case failed(retryAt: Monotonic?)
         /// It is to run, and starts when its owner ends the pause.
         case held
+        /// Another agent goes on with its process, or starts it.
+        case passedOn
 
         /// What stands still in a pause, with its times so much later.
         func delayed(nanoseconds: UInt64) -> Phase {
@@ -39,7 +41,22 @@ extension BackendLifecycle {
             case .ready(let watchdog): .ready(watchdog.delayed(nanoseconds: nanoseconds))
             case .backingOff(let until): .backingOff(until: until.advanced(nanoseconds: nanoseconds))
             case .failed(let retryAt): .failed(retryAt: retryAt?.advanced(nanoseconds: nanoseconds))
-            case .idle, .launching, .ending, .killed, .stopping, .stopped, .resting, .waiting, .yielding, .held: self
+            case .idle, .launching, .ending, .killed, .stopping, .stopped, .resting, .waiting, .yielding, .held,
+                .passedOn:
+                self
+            }
+        }
+
+        /// Everything that is due, so much later.
+        func postponed(nanoseconds: UInt64) -> Phase {
+            switch self {
+            case .launching(let until): .launching(until: until.advanced(nanoseconds: nanoseconds))
+            case .ending(let reason, let killAt):
+                .ending(reason: reason, killAt: killAt.advanced(nanoseconds: nanoseconds))
+            case .killed(let reason, let until):
+                .killed(reason: reason, until: until.advanced(nanoseconds: nanoseconds))
+            case .stopping(let killAt): .stopping(killAt: killAt.advanced(nanoseconds: nanoseconds))
+            default: delayed(nanoseconds: nanoseconds)
             }
         }
     }
@@ -64,7 +81,7 @@ extension BackendLifecycle {
     }
 
     /// What comes after the end of a process.
-    enum Afterwards: Equatable { case start, stop, rest }
+    enum Afterwards: Equatable { case start, stop, rest, passOn }
 
     /// The drain of a ready backend: running sequences may go on for a bounded time, and no new ones begin.
     struct Drain: Equatable {
@@ -84,6 +101,12 @@ extension BackendLifecycle {
         /// A process that is not frozen then is killed.
         let freezeUntil: Monotonic
         var isFrozen = false
+
+        func delayed(nanoseconds: UInt64) -> Pause {
+            Pause(
+                since: since.advanced(nanoseconds: nanoseconds),
+                freezeUntil: freezeUntil.advanced(nanoseconds: nanoseconds), isFrozen: isFrozen)
+        }
     }
 
     /// The progress of a load.
@@ -110,12 +133,15 @@ extension BackendLifecycle {
         /// When it last had nothing to do, or was seen to have done more than before.
         var progressAt: Monotonic
         var wasBusy = false
+        /// Until when what another agent had begun on it has to end; nil: it has ended.
+        var settlesBy: Monotonic?
 
         func delayed(nanoseconds: UInt64) -> Watchdog {
             var later = self
             later.readySince = readySince.advanced(nanoseconds: nanoseconds)
             later.pingAt = pingAt.advanced(nanoseconds: nanoseconds)
             later.progressAt = progressAt.advanced(nanoseconds: nanoseconds)
+            later.settlesBy = settlesBy?.advanced(nanoseconds: nanoseconds)
             return later
         }
     }

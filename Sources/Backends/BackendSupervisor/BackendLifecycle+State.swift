@@ -22,7 +22,7 @@ extension ManagedBackend {
 extension BackendLifecycle {
     var state: ManagedBackend.State {
         switch phase {
-        case .launching, .greeting, .held: .starting
+        case .launching, .greeting, .held, .passedOn: .starting
         case .loading: .loading
         case .ready: drain == nil ? .ready : .draining
         case .ending, .killed, .backingOff: .backingOff
@@ -53,7 +53,7 @@ extension BackendLifecycle {
     var standing: FolderDecision.Standing {
         switch phase {
         case .idle, .stopped: .idle
-        case .launching, .greeting, .loading, .ending, .killed, .held: .running
+        case .launching, .greeting, .loading, .ending, .killed, .held, .passedOn: .running
         case .ready: drain?.isRestart ?? true ? .running : .draining
         case .stopping: startsAgain ? .running : restsAfterwards ? .resting : .leaving
         case .resting: .resting

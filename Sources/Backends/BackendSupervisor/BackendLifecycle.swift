@@ -30,7 +30,7 @@ struct BackendLifecycle {
     /// Whether the process that ends now would end the same way again.
     private var endsForOwner = false
     /// Losses of processes that had not worked well for a while.
-    private var lossesInARow = 0
+    private(set) var lossesInARow = 0
 
     private var isLaunching: Bool {
         if case .launching = phase { true } else { false }
@@ -66,11 +66,12 @@ struct BackendLifecycle {
         return switch phase {
         case .launching(let until), .greeting(let until), .backingOff(let until), .stopping(let until): until
         case .loading(let load): load.until
-        case .ready(let watchdog): [drain?.until, restAt, watchdog.pingAt].compactMap { $0 }.min()
+        case .ready(let watchdog):
+            [drain?.until, restAt, watchdog.pingAt, watchdog.settlesBy].compactMap { $0 }.min()
         case .ending(_, let killAt): killAt
         case .killed(_, let until): until
         case .failed(let retryAt): retryAt
-        case .idle, .stopped, .resting, .waiting, .yielding, .held: nil
+        case .idle, .stopped, .resting, .waiting, .yielding, .held, .passedOn: nil
         }
     }
 
@@ -86,7 +87,7 @@ struct BackendLifecycle {
     var isAlive: Bool {
         switch phase {
         case .launching, .greeting, .loading, .ready, .ending, .killed, .stopping: true
-        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held: false
+        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held, .passedOn: false
         }
     }
 }
@@ -95,7 +96,11 @@ struct BackendLifecycle {
 extension BackendLifecycle {
     /// Whether a request may begin on it.
     var takesRequests: Bool {
-        if case .ready = phase { drain == nil && pause == nil } else { false }
+        if case .ready(let watchdog) = phase {
+            drain == nil && pause == nil && watchdog.settlesBy == nil
+        } else {
+            false
+        }
     }
 
     /// Whether nothing of it computes, or it is not paused.
@@ -120,7 +125,8 @@ extension BackendLifecycle {
             return kill(because: "was ended to give its memory back to the owner", at: now)
         case .stopping: return kill(because: "was about to end when it was paused", at: now)
         case .ending(let reason, _): return kill(because: reason ?? "closed its socket", at: now)
-        case .idle, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held: return []
+        case .idle, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held, .passedOn:
+            return []
         }
     }
 
@@ -199,7 +205,7 @@ extension BackendLifecycle {
         switch phase {
         case .idle, .stopped, .resting, .waiting, .yielding, .failed:
             return startAfresh(at: now)
-        case .held: return []
+        case .held, .passedOn: return []
         case .ready where drain != nil:
             resume()
             return []
@@ -217,7 +223,7 @@ extension BackendLifecycle {
     /// Ends its process once nothing runs on it, or at once (`isNow`), and then `next`; one that failed is tried again.
     mutating func restart(then next: Afterwards, isIdle: Bool, isNow: Bool, at now: Monotonic) -> [Action] {
         switch phase {
-        case .idle, .stopped, .yielding, .resting, .held: return []
+        case .idle, .stopped, .yielding, .resting, .held, .passedOn: return []
         case .stopping, .ending, .killed: return []
         case .greeting where isNow, .loading where isNow, .ready where isNow:
             afterwards = next
@@ -291,7 +297,7 @@ extension BackendLifecycle {
         let grace = limits.replaceGraceMilliseconds
         switch next {
         case .start: return replace(graceMilliseconds: grace, at: now)
-        case .stop: return stop(graceMilliseconds: grace, why: why, at: now)
+        case .stop, .passOn: return stop(graceMilliseconds: grace, why: why, at: now)
         case .rest: return isAlive ? end(then: .rest, graceMilliseconds: grace, at: now) : rest()
         }
     }
@@ -345,9 +351,91 @@ extension BackendLifecycle {
             let sooner = min(killAt, now.advanced(milliseconds: graceMilliseconds))
             phase = .stopping(killAt: sooner)
             return []
-        case .idle, .ending, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held:
+        case .idle, .ending, .killed, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held, .passedOn:
             return []
         }
+    }
+}
+
+// Processes that pass from one agent to another.
+extension BackendLifecycle {
+    /// How a process stands that another agent has started, and that has loaded its model.
+    struct Inherited: Equatable {
+        var readySince: Monotonic
+        var restarts: UInt32 = 0
+        var lossesInARow = 0
+        /// Whether all of it is frozen.
+        var isFrozen = false
+    }
+
+    /// Goes on with such a process. It takes requests once what the other agent had begun on it has ended.
+    mutating func goesOn(with process: Inherited, at now: Monotonic) -> [Action] {
+        guard case .idle = phase else { return [] }
+        restarts = process.restarts
+        lossesInARow = process.lossesInARow
+        phase = .ready(
+            Watchdog(
+                readySince: process.readySince,
+                pingAt: now.advanced(milliseconds: limits.pingIntervalMilliseconds), progressAt: now,
+                settlesBy: now.advanced(milliseconds: limits.settleMilliseconds)))
+        guard pause != nil else { return [.thaw] }
+        pause?.isFrozen = process.isFrozen
+        return process.isFrozen ? [] : [.freeze]
+    }
+
+    /// Ends such a process, because this agent would run another one. A look at the folder then decides what follows.
+    mutating func ends(because reason: String, at now: Monotonic) -> [Action] {
+        guard case .idle = phase else { return [] }
+        afterwards = .stop
+        return kill(because: reason, at: now)
+    }
+
+    /// What another agent had begun on it has ended.
+    mutating func settled() -> [Action] {
+        guard case .ready(var watchdog) = phase else { return [] }
+        watchdog.settlesBy = nil
+        phase = .ready(watchdog)
+        return []
+    }
+
+    /// Whether something runs on it that another agent had begun.
+    var isSettling: Bool { if case .ready(let watchdog) = phase { watchdog.settlesBy != nil } else { false } }
+
+    /// Nothing has happened for so long, because the process was about to pass to another agent.
+    mutating func stoodStill(nanoseconds: UInt64) -> [Action] {
+        phase = phase.postponed(nanoseconds: nanoseconds)
+        drain = drain?.delayed(nanoseconds: nanoseconds)
+        restAt = restAt?.advanced(nanoseconds: nanoseconds)
+        pause = pause?.delayed(nanoseconds: nanoseconds)
+        return []
+    }
+
+    /// Another agent serves its model from now on, with its process where that was passed (`isPassed`). Any other process
+    /// is ended.
+    mutating func passOn(isPassed: Bool, at now: Monotonic) -> [Action] {
+        let lost = Action.lose(reason: "goes on under another agent")
+        if isPassed {
+            wentOver()
+            return [lost]
+        }
+        afterwards = .passOn
+        switch phase {
+        case .launching:
+            return [.callOffLaunch] + end(then: .passOn, graceMilliseconds: limits.exitMilliseconds, at: now)
+        case .greeting, .loading, .ready, .stopping: return kill(because: "is started by another agent", at: now)
+        case .ending, .killed: return [lost]
+        case .idle, .backingOff, .stopped, .resting, .waiting, .yielding, .failed, .held, .passedOn:
+            wentOver()
+            return []
+        }
+    }
+
+    private mutating func wentOver() {
+        afterwards = nil
+        drain = nil
+        restAt = nil
+        detail = "another agent goes on with it"
+        phase = .passedOn
     }
 }
 
@@ -506,6 +594,12 @@ extension BackendLifecycle {
                 because: "did not load its model in time (it reached \(load.percent) %)"
                     + ContractClause.loadedInTime.mark, at: now)
         case .ready(let watchdog):
+            if let settlesBy = watchdog.settlesBy, settlesBy <= now {
+                let milliseconds = limits.settleMilliseconds
+                return kill(
+                    because: "did not end, within \(milliseconds) ms, what another agent had begun: \(Self.tooSlow)"
+                        + ContractClause.cancelInTime.mark, isFailure: true, at: now)
+            }
             if let drain, drain.until <= now { return becameIdle(at: now) }
             if let restAt, restAt <= now { return unload(at: now) }
             return watch(watchdog, at: now)
@@ -524,7 +618,7 @@ extension BackendLifecycle {
                 "\(reason), and is not gone \(limits.killedMilliseconds) ms after it was killed: it waits for a disk "
                 + "or a device"
             return [.letGo] + wentAway(because: words, forOwner: endsForOwner, at: now)
-        case .idle, .stopped, .resting, .waiting, .yielding, .held:
+        case .idle, .stopped, .resting, .waiting, .yielding, .held, .passedOn:
             return []
         }
     }
@@ -581,6 +675,9 @@ extension BackendLifecycle {
             return []
         case .rest:
             wentToRest()
+            return []
+        case .passOn:
+            wentOver()
             return []
         case nil:
             if forOwner, ofHost {

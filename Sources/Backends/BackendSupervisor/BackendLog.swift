@@ -74,6 +74,17 @@ package struct BackendLog {
             }, lastNumber: lastNumber, unfinished: unfinished)
     }
 
+    /// The output that another agent has kept, and that `process` goes on writing.
+    mutating func takeOver(_ lines: [Line], of process: Int32) {
+        for line in lines {
+            if line.pid != pid { beginProcess(line.pid) }
+            milliseconds = line.milliseconds
+            partial = Array(line.text.utf8.prefix(lineBytesMax))
+            endLine()
+        }
+        if pid != process { beginProcess(process) }
+    }
+
     /// Output that comes from here on was written by this process.
     package mutating func beginProcess(_ pid: Int32) {
         if !partial.isEmpty { endLine() }

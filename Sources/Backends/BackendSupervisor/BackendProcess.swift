@@ -24,7 +24,7 @@ package final class BackendProcess {
     private let wrote: @IOLoop (UnsafeRawBufferPointer) -> Void
     private let denied: @IOLoop (SupervisedCall) -> Void
     private let exited: @IOLoop (BackendProcess, ExitStatus) -> Void
-    private var keeper = KeeperConversation()
+    private(set) var keeper: KeeperConversation
     /// Called each time when all of it has come to be frozen.
     var frozen: (@IOLoop () -> Void)?
     /// The failure of a keeper that broke its protocol.
@@ -41,18 +41,24 @@ package final class BackendProcess {
     private var lastTimer: Timer?
     private var keeperWatch: Watch?
     private var keeperHandler: KeeperHandler?
+    /// Whether it is watched for nothing for now, and whether another agent has it.
+    private var standsStill = false
+    private var isAbandoned = false
 
     /// `wrote` is called with each piece of output, valid during the call; `denied` with the launcher's reports of
     /// denied system calls, each with the whole count of its kind; and `exited` once, when the process is reaped, its
     /// output is closed by all processes (or stays open for too long), and all of it was read.
+    /// - Parameter keeper: how the conversation with its keeper stands, where another agent has begun it.
     package init(
         _ handles: SandboxedProcess, limits: SupervisorConfiguration.Limits,
+        keeper: KeeperConversation = KeeperConversation(),
         wrote: @escaping @IOLoop (UnsafeRawBufferPointer) -> Void,
         denied: @escaping @IOLoop (SupervisedCall) -> Void,
         exited: @escaping @IOLoop (BackendProcess, ExitStatus) -> Void
     ) throws(LinuxError) {
         self.handles = handles
         self.limits = limits
+        self.keeper = keeper
         self.wrote = wrote
         self.denied = denied
         self.exited = exited
@@ -93,7 +99,52 @@ package final class BackendProcess {
     func thaw() { ask(.thaw) }
 
     package func kill() {
-        if status == nil { handles.process.kill() }
+        if status == nil, !isAbandoned { handles.process.kill() }
+    }
+}
+
+// Passing it on to another agent.
+extension BackendProcess {
+    /// Whether it has not ended, as far as is known.
+    var isRunning: Bool { status == nil && !keeper.isOver }
+
+    /// Watches nothing until `goOnAlone` or `abandon`.
+    func standStill() {
+        standsStill = true
+        exitWatch?.unwatch()
+        exitWatch = nil
+        // Its handler stays: it tells that the keeper has more to say.
+        keeperWatch?.unwatch()
+        keeperWatch = nil
+        unwatchLog()
+    }
+
+    func goOnAlone() {
+        guard standsStill else { return }
+        standsStill = false
+        do throws(LinuxError) {
+            if status == nil { exitWatch = try IOLoop.watch(handles.process, handler: self) }
+            if let keeperHandler {
+                keeperWatch = try IOLoop.watch(handles.keeper, .readable, .first, handler: keeperHandler)
+            }
+        } catch {
+            // What cannot be watched cannot be kept.
+            kill()
+        }
+        if status == nil { watchLog() } else { finish() }
+    }
+
+    /// Leaves it to another agent. Its launcher is still reaped where it is a child.
+    func abandon() {
+        isAbandoned = true
+        unwatchKeeper()
+        logHandler = nil
+        paceTimer?.cancel()
+        lastTimer?.cancel()
+        handles.abandon()
+        guard status == nil, handles.process.isChild else { return }
+        exitWatch = try? IOLoop.watch(handles.process, handler: self)
+        if exitWatch == nil { try? DetachedThread.run { [handles] in _ = handles.process.waitForExit() } }
     }
 }
 
@@ -104,6 +155,7 @@ extension BackendProcess: ReadinessHandler {
         status = ended
         exitWatch?.unwatch()
         exitWatch = nil
+        if isAbandoned { return }
         paceTimer?.cancel()
         paceTimer = nil
         hear(reportsMax: Self.lastReportsMax)
@@ -115,7 +167,7 @@ extension BackendProcess: ReadinessHandler {
     }
 
     private func finish() {
-        guard let status else { return }
+        guard let status, !standsStill else { return }
         unwatchKeeper()
         unwatchLog()
         logHandler = nil
@@ -229,7 +281,7 @@ extension BackendProcess {
     }
 
     private func watchLog() {
-        guard logWatch == nil, let logHandler else { return }
+        guard logWatch == nil, !standsStill, let logHandler else { return }
         logWatch = try? IOLoop.watch(handles.log, .readable, handler: logHandler)
     }
 

@@ -53,6 +53,10 @@ extension SupervisorConfiguration {
         @Limit("How long a paused backend may take to stand still; then it is killed.")
         package var freezeMilliseconds: UInt64 = 2_000
 
+        /// It ends what ran on it within a step of its computing.
+        @Limit("How long a backend may take to end what an earlier agent had begun on it; then it is restarted.")
+        package var settleMilliseconds: UInt64 = 20_000
+
         /// It is to be replaced because its executable or settings changed.
         @Limit("How long sequences may go on after their backend has changed; then they end.")
         package var drainMilliseconds: UInt64 = 300_000

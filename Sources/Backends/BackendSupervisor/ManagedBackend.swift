@@ -1,5 +1,6 @@
 package import BackendIPC
 package import EventLoop
+internal import InferenceMessages
 internal import LaunchPlan
 package import LinuxSystem
 package import Logging
@@ -84,6 +85,12 @@ package final class ManagedBackend {
     /// The loss of its last process is explained.
     private var isBlameless = false
     private var availabilityChanged = false
+    /// Since when it does nothing, because its process is about to pass to another agent; nil: it is not.
+    private var stillSince: Monotonic?
+    /// What is to be done once it goes on.
+    private var held: [@IOLoop () -> Void] = []
+    private var heldLaunch: Result<StartedBackend, StartFailure>?
+    private var isPassed = false
     private var endWaiters: [@IOLoop () -> Void] = []
     private var stillWaiters: [@IOLoop () -> Void] = []
 
@@ -380,7 +387,8 @@ extension ManagedBackend {
 // The lifecycle's driver.
 extension ManagedBackend {
     /// Passes an event to the lifecycle, and does what it asks for.
-    func apply(_ event: (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
+    func apply(_ event: @escaping @IOLoop (inout BackendLifecycle, Monotonic) -> [BackendLifecycle.Action]) {
+        if stillSince != nil { return held.append { [weak self] in self?.apply(event) } }
         for action in event(&lifecycle, .awake()) { carryOut(action) }
         deadline?.cancel()
         deadline = lifecycle.nextDeadline.map { due in
@@ -440,6 +448,10 @@ extension ManagedBackend {
     }
 
     private func launchEnded(_ result: Result<StartedBackend, StartFailure>) {
+        if stillSince != nil {
+            heldLaunch = result
+            return
+        }
         do {
             try adopt(try result.get())
             apply { $0.launched(at: $1) }
@@ -453,31 +465,40 @@ extension ManagedBackend {
     private func adopt(_ launch: StartedBackend) throws {
         modelDigest = launch.weights?.digest ?? []
         addedRisks = launch.addedRisks
-        let limits = setting.configuration.limits
         do throws(LinuxError) {
-            connection = try BackendConnection(launch.process, limits: limits, owner: self)
-            process = try BackendProcess(
-                launch.process, limits: limits,
-                wrote: { [weak self] in self?.log.append($0, at: Self.clock) },
-                denied: { [weak self] in self?.denied.note($0) },
-                exited: { [weak self] in self?.exited($0, $1) })
+            connection = try BackendConnection(launch.process, limits: setting.configuration.limits, owner: self)
+            process = try watched(launch.process)
         } catch {
             connection?.close()
             connection = nil
             launch.process.end()
             throw error
         }
-        process?.frozen = { [weak self] in self?.apply { life, _ in life.froze() } }
-        weights = launch.weights.map { weights in
-            LoadedWeights(
-                weights, digests: setting.digests, checkMilliseconds: limits.weightsCheckMilliseconds,
-                noticed: { [weak self] in self?.noteChange() }, changed: { [weak self] in self?.weightsChanged($0) })
-        }
+        weights = launch.weights.map(watched)
         wasReady = false
         log.beginProcess(pid)
         var metadata: Logger.Metadata = ["pid": "\(pid)"]
         if launched.fileName != name { metadata["build"] = "\(launched.fileName)" }
         logger.info("launched", metadata: metadata)
+    }
+
+    private func watched(
+        _ handles: SandboxedProcess, keeper: KeeperConversation = KeeperConversation()
+    ) throws(LinuxError) -> BackendProcess {
+        let process = try BackendProcess(
+            handles, limits: setting.configuration.limits, keeper: keeper,
+            wrote: { [weak self] in self?.log.append($0, at: Self.clock) },
+            denied: { [weak self] in self?.denied.note($0) },
+            exited: { [weak self] in self?.exited($0, $1) })
+        process.frozen = { [weak self] in self?.apply { life, _ in life.froze() } }
+        return process
+    }
+
+    private func watched(_ weights: ModelWeights) -> LoadedWeights {
+        LoadedWeights(
+            weights, digests: setting.digests,
+            checkMilliseconds: setting.configuration.limits.weightsCheckMilliseconds,
+            noticed: { [weak self] in self?.noteChange() }, changed: { [weak self] in self?.weightsChanged($0) })
     }
 
     private func exited(_ process: BackendProcess, _ status: ExitStatus) {
@@ -541,13 +562,166 @@ extension ManagedBackend {
     }
 }
 
+// Passing its process on to another agent.
+extension ManagedBackend {
+    /// Does nothing until `goOnAlone` or `passOn`.
+    func standStill() {
+        guard stillSince == nil else { return }
+        stillSince = .awake()
+        isPassed = false
+        deadline?.cancel()
+        deadline = nil
+        connection?.standStill()
+        process?.standStill()
+    }
+
+    /// What another agent needs to go on with its process, while it stands still; nil: it has none that has loaded its
+    /// model.
+    func passed() throws -> PassedBackend? {
+        guard case .ready(let watchdog) = lifecycle.phase, let process, process.isRunning,
+            let conversation = connection?.passed
+        else { return nil }
+        // The newer facts of what runs, which the next look of another agent finds.
+        let definition = launched.isSame(as: definition) ? definition : launched
+        var message = Hearth_Handover_V1_Backend()
+        message.version = PassedProcess.revision
+        message.name = name
+        message.model = model
+        message.number = UInt32(number)
+        message.processID = pid
+        message.controlGroup = process.handles.group?.path ?? ""
+        message.definition =
+            PassedDefinition(
+                definition, memoryMebibytes: memoryMebibytesAtLaunch, weights: weights?.weights, setting: setting
+            ).message
+        message.conversation = conversation.message
+        message.keeper.isRunning = process.keeper.phase == .running
+        message.keeper.isFrozen = process.keeper.isFrozen
+        message.keeper.unanswered = process.keeper.unanswered.map { UInt32($0.rawValue) }
+        message.isDraining = lifecycle.drain != nil
+        message.restarts = restarts
+        message.lossesInARow = UInt32(clamping: lifecycle.lossesInARow)
+        message.readySinceNanoseconds = watchdog.readySince.nanoseconds
+        message.lastUsedNanoseconds = lastUsed.nanoseconds
+        if isOnDemand, isIdle { message.keepMilliseconds = millisecondsToUnload ?? .max }
+        message.log = log.lines(after: 0, of: log.identity).map { line in
+            var message = Hearth_Handover_V1_Line()
+            message.processID = line.pid
+            message.milliseconds = line.milliseconds
+            message.text = line.text
+            return message
+        }
+        let passed = try PassedBackend(message, process.handles, weights?.weights)
+        isPassed = true
+        return passed
+    }
+
+    /// The other agent did not come up.
+    func goOnAlone() {
+        guard let nanoseconds = goOnAtAll() else { return }
+        apply { life, _ in life.stoodStill(nanoseconds: nanoseconds) }
+        connection?.goOnAlone()
+        process?.goOnAlone()
+        takeHeldLaunch()
+        let held = held
+        self.held = []
+        for event in held { event() }
+        askForTurnEnd()
+    }
+
+    /// The other agent has its process, where that was passed, and starts its own where not.
+    func passOn() {
+        guard goOnAtAll() != nil else { return }
+        held = []
+        guard isPassed else {
+            connection?.goOnAlone()
+            process?.goOnAlone()
+            apply { $0.passOn(isPassed: false, at: $1) }
+            return takeHeldLaunch()
+        }
+        let process = process
+        apply { $0.passOn(isPassed: true, at: $1) }
+        forgetProcess()
+        connection = nil
+        process?.abandon()
+        logger.info("passed on", metadata: ["pid": "\(process?.pid ?? 0)"])
+    }
+
+    /// Returns for how many nanoseconds it has stood still; nil: it does not.
+    private func goOnAtAll() -> UInt64? {
+        defer { stillSince = nil }
+        return stillSince.map { Monotonic.awake().since($0) }
+    }
+
+    private func takeHeldLaunch() {
+        guard let result = heldLaunch else { return }
+        heldLaunch = nil
+        launchEnded(result)
+    }
+
+    /// Goes on with a process that another agent has passed on, if this one would run it just the same; otherwise ends it,
+    /// and is started, or not, by the next look at the folder.
+    /// - Parameter files: those that it needs, as the look has found them.
+    func goOn(with passed: PassedProcess, files: BackendFiles?) {
+        let obstacle =
+            passed.obstacle ?? passed.definition.difference(from: definition, setting: setting)
+            ?? files?.distrust.map { "its owner has to trust it: \($0)" }
+        do {
+            process = try watched(passed.handles, keeper: passed.keeper)
+            launched = definition
+            log.takeOver(passed.log, of: pid)
+            if let obstacle { throw SupervisorError(obstacle) }
+            try goOnTalking(passed)
+        } catch {
+            let reason = printable("\(error)")
+            logger.notice("not gone on with", metadata: ["pid": "\(passed.handles.processID)", "reason": "\(reason)"])
+            connection?.close()
+            connection = nil
+            if process == nil { return passed.handles.end() }
+            return apply { $0.ends(because: "was ended, to start anew: \(reason)", at: $1) }
+        }
+        filesAtLaunch = files
+        memoryMebibytesAtLaunch = passed.definition.memoryMebibytes
+        modelDigest = weights?.weights.digest ?? []
+        addedRisks =
+            definition.policy.map { ResidualRisk.added(by: $0.policy, devices: definition.manifest.devices) } ?? []
+        wasReady = true
+        lastUsed = passed.lastUsed
+        if let milliseconds = passed.keepMilliseconds {
+            let seconds = milliseconds == .max ? nil : UInt32(clamping: milliseconds / 1_000 + 1)
+            keepAlive.used(askedSeconds: seconds)
+        }
+        let standing = passed.standing
+        apply { $0.goesOn(with: standing, at: $1) }
+        logger.info("gone on with", metadata: ["pid": "\(pid)", "version": "\(version)"])
+    }
+
+    private func goOnTalking(_ passed: PassedProcess) throws {
+        let conversation = try passed.conversation()
+        let configuration = setting.configuration
+        let files = passed.weights(of: definition.model)
+        guard conversation.load == definition.load(files, owner: configuration.owner, limits: configuration.limits)
+        else { throw SupervisorError("it was asked to load its model otherwise") }
+        let connection = try BackendConnection(
+            passed.handles, goingOnWith: conversation, limits: configuration.limits, owner: self)
+        self.connection = connection
+        weights = files.map(watched)
+        if let hello = connection.hello { note(hello) }
+        if let loaded = connection.loaded { note(loaded) }
+    }
+}
+
 // Messages of the process.
 extension ManagedBackend: BackendConnectionOwner {
-    func heard(_ hello: Hello) {
+    private func note(_ hello: Hello) {
         version = printable("\(hello.name)/\(hello.version)")
         capabilities =
             [Hello.generate] + hello.capabilities.filter { !Hello.ofAgent.contains($0) }.map { printable($0) }
         matchesStops = hello.capabilities.contains(Hello.stopStrings)
+    }
+
+    func heard(_ hello: Hello) {
+        note(hello)
         guard let revision = BackendConversation.commonRevision(hello) else { return reject(hello) }
         if let lack = launched.lack(of: hello.capabilities, weights?.weights) { return reject(lack) }
         let limits = setting.configuration.limits
@@ -580,12 +754,16 @@ extension ManagedBackend: BackendConnectionOwner {
 
     func heard(_ progress: LoadProgress) { apply { $0.loadProgressed(progress.fraction, at: $1) } }
 
-    func heard(_ loaded: Loaded) {
+    private func note(_ loaded: Loaded) {
         maxContextTokens = loaded.maxContextTokens
         maxSequences = loaded.maxSequences
         ownSamplingDefaults = loaded.samplingDefaults
         embeddingDimensions = loaded.embeddingDimensions
         capabilities.removeAll(where: loaded.lacking.contains)
+    }
+
+    func heard(_ loaded: Loaded) {
+        note(loaded)
         if let longest = shorterDimensions.last, longest >= max(1, loaded.embeddingDimensions) {
             return refuse(
                 "makes vectors of \(loaded.embeddingDimensions) numbers, none of which can be cut to \(longest); correct"
@@ -621,6 +799,8 @@ extension ManagedBackend: BackendConnectionOwner {
 
     func connectionEnded() { apply { $0.closed(at: $1) } }
 
+    func settled() { apply { life, _ in life.settled() } }
+
     func roomFreed() {
         availabilityChanged = true
         askForTurnEnd()
@@ -641,6 +821,7 @@ extension ManagedBackend: TurnEndHandler {
 
     package func turnEnded() {
         turnEndIsDue = false
+        if stillSince != nil { return }
         watchIdleness()
         if isBlameless, !lifecycle.isAlive {
             isBlameless = false

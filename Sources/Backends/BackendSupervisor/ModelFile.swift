@@ -27,6 +27,14 @@ final class ModelFile: Sendable {
         digest = try FileDigest.sha256(descriptor, facts, path: place.path, digests: digests, isCalledOff: isCalledOff)
     }
 
+    /// One that another agent has opened and digested.
+    init(owning descriptor: consuming Descriptor, facts: FileFacts, digest: [UInt8], place: PlaceWithin) {
+        self.descriptor = descriptor
+        self.facts = facts
+        self.digest = digest
+        self.place = place
+    }
+
     /// The present facts of the open file, wherever it lies; blocks for as long as the disk does.
     func currentFacts() -> FileFacts? { try? FileFacts(of: descriptor, name: path) }
 }

@@ -45,9 +45,10 @@ final class PromptQuestions {
     }
 
     private var open: [UInt32: Question] = [:]
-    private var lastNumber: UInt32 = 0
+    private var lastNumber: UInt32
 
-    nonisolated init() {}
+    /// - Parameter lastNumber: the numbers of its questions follow.
+    nonisolated init(after lastNumber: UInt32 = 0) { self.lastNumber = lastNumber }
 
     /// The questions that the backend has yet to answer.
     var count: Int { open.count }

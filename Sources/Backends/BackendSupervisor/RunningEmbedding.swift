@@ -20,9 +20,10 @@ struct RunningEmbeddings {
     typealias Completion = @IOLoop (Result<Embedded, SequenceLoss>) -> Void
 
     private var open: [UInt32: (completion: Completion, isCancelled: Bool)] = [:]
-    private var lastNumber = Self.firstNumber
+    private var lastNumber: UInt32
 
-    nonisolated init() {}
+    /// - Parameter lastNumber: the numbers of its embeddings follow.
+    nonisolated init(after lastNumber: UInt32 = 0) { self.lastNumber = lastNumber | Self.firstNumber }
 
     var count: Int { open.count }
 

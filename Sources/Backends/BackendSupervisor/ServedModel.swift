@@ -21,10 +21,12 @@ package struct ServedModel {
     let offers: ModelOffers
 
     /// Nil where no backend offers it.
-    /// - Parameter all: the processes of the backends that offer it, ordered by name and number.
-    init?(_ id: String, offeredBy all: [ManagedBackend], before: ServedModel?) {
+    /// - Parameters:
+    ///   - all: the processes of the backends that offer it, ordered by name and number.
+    ///   - server: the backend that has served it for another agent.
+    init?(_ id: String, offeredBy all: [ManagedBackend], before: ServedModel?, server: String? = nil) {
         let offers = ModelOffers(
-            all.map(\.name), before: before?.offers,
+            all.map(\.name), before: before?.offers ?? server.flatMap { ModelOffers([$0]) },
             serverHasFailed: before?.processes.allSatisfy { $0.state == .failed } ?? false)
         guard let offers else { return nil }
         self.id = id
@@ -69,6 +71,7 @@ extension ManagedBackend {
     /// What it contributes to its model.
     fileprivate var standing: Replicas.Standing {
         switch stateBeneath {
+        case .ready where lifecycle.isSettling: .loading
         case .ready: .ready(free: freeSequences)
         case .backingOff where lifecycle.losesOften: .unavailable
         case .starting, .loading, .backingOff, .paused: .loading

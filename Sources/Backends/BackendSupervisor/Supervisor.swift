@@ -1,6 +1,7 @@
 package import EventLoop
 internal import LinuxSystem
 package import Logging
+internal import SandboxLaunch
 package import SandboxPolicy
 
 /// Finds and runs the backends of a folder and follows its changes: a new backend is started, a removed one stopped, a
@@ -44,8 +45,8 @@ package final class Supervisor {
     /// The folder of the policies.
     package var policies: PolicyFolder { PolicyFolder(setting.configuration.policiesDirectory) }
 
-    private let setting: BackendSetting
-    private let logger: Logger
+    let setting: BackendSetting
+    let logger: Logger
     private var catalog = BackendCatalog()
     /// The lent model files, and how many lend each.
     private var lent: [String: Int] = [:]
@@ -57,8 +58,12 @@ package final class Supervisor {
     /// The budget for all models, and when it was read.
     private var lastBudget: (budget: MemoryBudget, readAt: Monotonic)?
     /// Backends that were removed from the folder and have not ended yet.
-    private var leaving: [ManagedBackend] = []
+    private(set) var leaving: [ManagedBackend] = []
     private var rescanTimer: Timer?
+    /// Processes that another agent has passed on and that no backend has taken yet.
+    private var inherited: [BackendCatalog.Process: PassedProcess] = [:]
+    /// Whether the processes are about to pass to another agent.
+    private var standsStill = false
     private var sleepWatch = SleepWatch()
     private var lastLook: Task<Void, Never>?
     /// Why the folder could not be looked at last time; empty when it could.
@@ -80,7 +85,11 @@ package final class Supervisor {
 
     /// Looks at the folder and starts what is there. Throws, with the remedy, when the folder cannot be used. Blocks for
     /// a look at the folder; the backends come up afterwards.
-    package func start() throws {
+    package func start() throws { try start(goingOnWith: []) }
+
+    /// The same, with processes that another agent has passed on: those that this one would run just the same are gone on
+    /// with, the others are ended before their successors are started. Throws before it has touched any of them.
+    package func start(goingOnWith passed: [PassedBackend]) throws {
         // Files that were there before the agent are taken as they are: an owner who fills the folder and then starts
         // the agent expects the models to be there. A file that is still being written is started anew once it is
         // whole.
@@ -88,7 +97,11 @@ package final class Supervisor {
         limits.settledMilliseconds = 0
         var reader = reader(limits)
         reader.isThorough = false
-        adopt(try reader.read(before: catalog))
+        let found = try reader.read(before: catalog)
+        take(passed)
+        adopt(found)
+        for process in inherited.values { end(process, because: "nothing here is to run it") }
+        inherited = [:]
         scheduleRescan()
     }
 
@@ -105,13 +118,13 @@ package final class Supervisor {
     }
 
     private func look() async {
-        guard !isStopping else { return }
+        guard !isStopping, !standsStill else { return }
         var reader = reader(limits)
         for backend in backends { reader.held[backend.id] = backend.weights?.weights }
         reader.lentModels = lent.keys.sorted()
         let (look, before) = (reader, catalog)
         let result = await DetachedThread.result { try look.read(before: before) }
-        guard !isStopping else { return }
+        guard !isStopping, !standsStill else { return }
         do {
             adopt(try result.get())
             lastFailure = ""
@@ -134,13 +147,18 @@ package final class Supervisor {
 
     /// Ends every backend, each within the grace, and returns when no process is left. Nothing starts afterwards.
     package func stop(graceMilliseconds: UInt64) async {
-        isStopping = true
-        rescanTimer?.cancel()
-        rescanTimer = nil
+        goOnAlone()
+        stopStarting()
         for backend in backends + leaving { backend.stop(graceMilliseconds: graceMilliseconds, why: "the host stops") }
         for backend in backends + leaving {
             await withCheckedContinuation { continuation in backend.whenEnded { continuation.resume() } }
         }
+    }
+
+    private func stopStarting() {
+        isStopping = true
+        rescanTimer?.cancel()
+        rescanTimer = nil
     }
 
     private var limits: SupervisorConfiguration.Limits { setting.configuration.limits }
@@ -157,6 +175,79 @@ package final class Supervisor {
         awaitingMemory = []
         shortOfMemory = []
         for model in waiting.sorted() { onAvailable?(model) }
+    }
+}
+
+// Processes of backends that pass from one agent to another.
+extension Supervisor {
+    /// Reads and writes nothing of any backend from now on, starts, ends and restarts none, and fires no watchdog, until
+    /// `goOnAlone` or `letGo`. Returns what another agent needs for each process that has loaded its model. Requests that
+    /// begin meanwhile wait.
+    package func standStill() throws -> [PassedBackend] {
+        guard !isStopping, !standsStill else {
+            throw SupervisorError(
+                "the processes of backends are about to end, or to pass to another agent", isTransient: true)
+        }
+        standsStill = true
+        for backend in backends + leaving { backend.standStill() }
+        do {
+            return try backends.compactMap { try $0.passed() }
+        } catch {
+            goOnAlone()
+            throw error
+        }
+    }
+
+    /// The other agent did not come up: everything goes on as though nothing had happened.
+    package func goOnAlone() {
+        guard standsStill else { return }
+        standsStill = false
+        for backend in backends + leaving { backend.goOnAlone() }
+        inspectNext()
+    }
+
+    /// The other agent has the processes: what runs on them is lost here, without failure; processes that were not passed
+    /// are ended, and nothing is started any more. Nothing that was passed is ended, neither now nor with this object.
+    package func letGo() {
+        guard standsStill else { return }
+        standsStill = false
+        stopStarting()
+        for end in Array(setting.inspections.values) { end() }
+        for backend in backends + leaving { backend.passOn() }
+    }
+
+    private func take(_ passed: [PassedBackend]) {
+        for backend in passed {
+            guard let process = PassedProcess(backend) else {
+                logger.error("a process was passed on without its descriptors")
+                continue
+            }
+            if inherited[process.id] == nil {
+                inherited[process.id] = process
+            } else {
+                end(process, because: "it was passed on twice")
+            }
+        }
+    }
+
+    /// Has a backend go on with its process, if one was passed on.
+    private func inherit(_ backend: ManagedBackend) {
+        guard let process = inherited.removeValue(forKey: backend.id) else { return }
+        backend.goOn(with: process, files: catalog.files[backend.key])
+        guard !backend.isReadyOrSettling else { return }
+        backend.whenEnded { [weak self, weak backend] in
+            guard let self, let backend, backends.contains(where: { $0 === backend }) else { return }
+            tell(backend, backend.definition)
+        }
+    }
+
+    private func end(_ process: PassedProcess, because reason: String) {
+        logger.notice(
+            "not gone on with",
+            metadata: [
+                "backend": "\(process.id.backend.name)", "pid": "\(process.handles.processID)", "reason": "\(reason)",
+            ])
+        process.handles.end()
     }
 }
 
@@ -300,8 +391,11 @@ extension Supervisor {
         let before = models
         models = [:]
         for (id, all) in Dictionary(grouping: backends, by: \.model) {
-            models[id] = ServedModel(id, offeredBy: all, before: before[id])
+            // Whose process is there serves the model.
+            let server = all.first { inherited[$0.id] != nil }?.name
+            models[id] = ServedModel(id, offeredBy: all, before: before[id], server: server)
         }
+        for (_, backend) in offered { inherit(backend) }
         lookAtModels(offered)
         for (definition, backend) in offered { tell(backend, definition) }
         // A request must not wait for a model that is gone, nor for a backend that does not serve it any more.
@@ -457,7 +551,7 @@ extension Supervisor {
     }
 
     private func inspectNext() {
-        guard !isStopping, hold.pause == nil, let (key, subject) = inspections.next() else { return }
+        guard !isStopping, !standsStill, hold.pause == nil, let (key, subject) = inspections.next() else { return }
         let room = memoryMebibytes(beside: subject.weights.reduce(0) { $0 &+ $1.byteCount })
         Task {
             let file = await ModelInspection.run(subject.definition, memoryMebibytes: room, setting: setting)

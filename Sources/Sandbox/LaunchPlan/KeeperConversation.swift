@@ -16,9 +16,16 @@ package struct KeeperConversation: Sendable {
     /// Whether the keeper has reported `frozen`, and was not asked to thaw since.
     package private(set) var isFrozen = false
     /// Commands without an answer, in the order in which they were sent.
-    private var unanswered: [KeeperCommand] = []
+    package private(set) var unanswered: [KeeperCommand] = []
 
     package init() {}
+
+    /// Goes on with the conversation of another agent, which stood so.
+    package init(hasStarted: Bool, isFrozen: Bool, unanswered: [KeeperCommand]) {
+        phase = hasStarted ? .running : .launching
+        self.isFrozen = isFrozen && unanswered.isEmpty
+        self.unanswered = unanswered
+    }
 
     /// Whether no further report can come.
     package var isOver: Bool {

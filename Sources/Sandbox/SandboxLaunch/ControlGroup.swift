@@ -4,14 +4,19 @@ internal import LinuxSystem
 internal import Synchronization
 
 /// The control group of one backend and its launcher, with a group below it for the backend alone. Processes that are
-/// still in them are killed when the last reference is released.
+/// still in them are killed when the last reference is released, unless another agent has them.
 package final class ControlGroup: Sendable {
     /// Groups that could not be removed, because a process in them had not ended yet.
     private static let leftovers = Mutex<[String]>([])
 
     package let path: String
 
+    private let isAbandoned = Atomic(false)
+
     init(path: String) { self.path = path }
+
+    /// Leaves it to another agent.
+    func abandon() { isAbandoned.store(true, ordering: .relaxed) }
 
     /// Whether the kernel killed a process in it because memory.max was reached (memory.events, `oom_kill`).
     package var ranOutOfMemory: Bool {
@@ -28,6 +33,7 @@ package final class ControlGroup: Sendable {
     }
 
     deinit {
+        if isAbandoned.load(ordering: .relaxed) { return }
         if let kill = try? Descriptor.open("\(path)/cgroup.kill", O_WRONLY) { _ = write(kill.raw, "1", 1) }
         if !ControlGroup.remove(path) { ControlGroup.leftovers.withLock { $0.append(path) } }
     }

@@ -31,8 +31,31 @@ package final class SandboxedProcess: Sendable {
         self.group = group
     }
 
+    /// Goes on with a program that another agent has started.
+    /// - Parameter controlGroup: the path of its control group; nil: it has none.
+    package init(
+        foreign processID: CInt, owning process: consuming Descriptor, socket: consuming Descriptor,
+        keeper: consuming Descriptor, log: consuming Descriptor, controlGroup: String?
+    ) {
+        self.process = ProcessHandle(foreign: processID, owning: process)
+        self.socket = socket
+        self.log = log
+        self.keeper = keeper
+        group = controlGroup.map(ControlGroup.init)
+    }
+
     /// The launcher's process id.
     package var processID: CInt { process.processID }
+
+    /// Leaves the program to another agent, which has duplicates of the descriptors: nothing that follows ends it. None of
+    /// them may be watched any more, except for that of the process, which still has to be reaped where it is a child.
+    package func abandon() {
+        group?.abandon()
+        // Fails only where nothing can be opened any more; then they are closed with this object.
+        try? socket.abandon()
+        try? log.abandon()
+        try? keeper.abandon()
+    }
 
     /// Ends a process that is not watched, and takes its exit status, so that no zombie is left. Returns at once.
     package func end() {

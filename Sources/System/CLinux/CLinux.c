@@ -143,6 +143,8 @@ int hearth_processor_level(void) {
 
 void hearth_trim_memory(void) { malloc_trim(0); }
 
+int hearth_replace_descriptor(int descriptor, int other) { return dup3(other, descriptor, O_CLOEXEC); }
+
 int hearth_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int hearth_rename_without_replacing(int old_folder, const char *old_name, int new_folder, const char *new_name) {

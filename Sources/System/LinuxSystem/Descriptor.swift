@@ -25,6 +25,13 @@ package struct Descriptor: ~Copyable, Sendable {
         Descriptor(owning: try checked("duplicate a descriptor") { fcntl(raw, F_DUPFD_CLOEXEC, 3) })
     }
 
+    /// Closes what it is a descriptor of: from here on it is one of `/dev/null`. For an owner that others still borrow it
+    /// from by number. What was closed must not be watched any more.
+    package func abandon() throws(LinuxError) {
+        let null = try Descriptor.open("/dev/null", O_RDWR)
+        try checked("abandon a descriptor") { hearth_replace_descriptor(raw, null.raw) }
+    }
+
     /// O_NONBLOCK for a descriptor that is borrowed by number.
     package static func setNonblocking(_ raw: CInt) throws(LinuxError) {
         try checked("set O_NONBLOCK") { hearth_set_nonblocking(raw, 1) }

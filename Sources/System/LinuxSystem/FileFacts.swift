@@ -62,6 +62,22 @@ package struct FileFacts: Hashable, Sendable {
         changedNanoseconds = FileFacts.nanoseconds(status.st_ctim)
     }
 
+    /// Those that were read elsewhere.
+    package init(
+        kind: Kind, permissions: UInt32, owner: UInt32, group: UInt32, device: UInt64, inode: UInt64,
+        byteCount: UInt64, modifiedNanoseconds: Int64, changedNanoseconds: Int64
+    ) {
+        self.kind = kind
+        self.permissions = permissions
+        self.owner = owner
+        self.group = group
+        self.device = device
+        self.inode = inode
+        self.byteCount = byteCount
+        self.modifiedNanoseconds = modifiedNanoseconds
+        self.changedNanoseconds = changedNanoseconds
+    }
+
     private static func nanoseconds(_ time: timespec) -> Int64 {
         Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }

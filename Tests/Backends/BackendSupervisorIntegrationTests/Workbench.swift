@@ -18,7 +18,9 @@ import WireFormat
 /// A backends folder of a test's own and a supervisor over it. Its processes are ended by `close`.
 @IOLoop
 final class Workbench {
-    private let place = TemporaryFolder()
+    private let place: TemporaryFolder
+    /// Whether the folder goes with it.
+    private let ownsPlace: Bool
     var folder: String { place.path }
     let supervisor: Supervisor
     /// Everything that was told of any backend, for the test that fails.
@@ -32,13 +34,16 @@ final class Workbench {
     }
 
     /// Without a sandbox, unless one is asked for: then exactly as the agent does it.
+    /// - Parameter other: whose folder it works over, too; nil: over one of its own.
     init(
-        sandboxed: Bool = false, policies: String = Repository.policies,
+        over other: Workbench? = nil, sandboxed: Bool = false, policies: String = Repository.policies,
         starter: any BackendStarter = PlainStarter(),
         hostSettings: [String] = HostSettings.paths,
         _ adjust: (inout SupervisorConfiguration.Limits) -> Void = { _ in },
         configured: (inout SupervisorConfiguration) -> Void = { _ in }
     ) throws {
+        place = other?.place ?? TemporaryFolder()
+        ownsPlace = other == nil
         var configuration = SupervisorConfiguration(
             backendsDirectory: place.path, policiesDirectory: policies, launcherPath: Built.path("hearth-sandbox"),
             host: .find(claimingControlGroups: false),
@@ -64,7 +69,7 @@ final class Workbench {
 
     func close() async {
         await supervisor.stop(graceMilliseconds: 0)
-        place.remove()
+        if ownsPlace { place.remove() }
     }
 
     /// Closes it whatever happens in the body.
@@ -183,7 +188,8 @@ final class Collector: SequenceHandler {
     private(set) var tokens: [UInt32] = []
     private(set) var text: [UInt8] = []
     private(set) var finish: Finish?
-    private(set) var lossReason: String?
+    private(set) var loss: SequenceLoss?
+    var lossReason: String? { loss?.reason }
     /// Called with each run's number of tokens.
     var onTokens: (@IOLoop (Int) -> Void)?
     /// How often an end was told.
@@ -205,7 +211,7 @@ final class Collector: SequenceHandler {
     }
 
     func lost(_ loss: SequenceLoss) {
-        lossReason = loss.reason
+        self.loss = loss
         ends += 1
         bench.check()
     }

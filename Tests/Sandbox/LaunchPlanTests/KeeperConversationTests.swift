@@ -110,4 +110,24 @@ struct KeeperConversationTests {
         _ = try talk.hear(KeeperReport.thawed.encoded())
         #expect(talk.ask(.freeze) == [1])
     }
+
+    @Test("that of another agent is gone on with as it stood: what was asked is answered, and is not asked again")
+    func goneOnWith() throws {
+        var idle = KeeperConversation(hasStarted: true, isFrozen: false, unanswered: [])
+        #expect(possible(idle) == [Self.failure, Self.call, Self.end])
+        #expect(idle.ask(.thaw) == nil && idle.ask(.freeze) != nil)
+        var frozen = KeeperConversation(hasStarted: true, isFrozen: true, unanswered: [])
+        #expect(frozen.isFrozen && frozen.ask(.freeze) == nil && frozen.ask(.thaw) != nil && !frozen.isFrozen)
+        var asked = KeeperConversation(hasStarted: true, isFrozen: false, unanswered: [.freeze, .thaw])
+        #expect(asked.ask(.thaw) == nil && asked.unanswered == [.freeze, .thaw])
+        #expect(possible(asked) == [Self.failure, Self.call, .frozen, Self.end])
+        _ = try asked.hear(KeeperReport.frozen.encoded())
+        #expect(!asked.isFrozen && possible(asked) == [Self.failure, Self.call, .thawed, Self.end])
+        _ = try asked.hear(KeeperReport.thawed.encoded())
+        #expect(asked.unanswered.isEmpty && asked.ask(.freeze) != nil)
+        #expect(
+            possible(KeeperConversation(hasStarted: false, isFrozen: false, unanswered: [])) == [
+                .started, Self.failure, Self.end,
+            ])
+    }
 }

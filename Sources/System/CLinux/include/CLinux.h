@@ -51,6 +51,9 @@ void hearth_trim_memory(void);
 // clock_gettime(2), CLOCK_MONOTONIC, in nanoseconds.
 uint64_t hearth_awake_nanoseconds(void);
 
+// dup3(2) with O_CLOEXEC: `descriptor` becomes another number for what `other` is, and what it was is closed.
+int hearth_replace_descriptor(int descriptor, int other);
+
 // pipe2(2) with O_CLOEXEC.
 int hearth_pipe(int ends[2]);
 

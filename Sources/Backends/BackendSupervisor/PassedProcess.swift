@@ -1,0 +1,80 @@
+internal import InferenceMessages
+internal import LaunchPlan
+internal import LinuxSystem
+internal import SandboxLaunch
+internal import SandboxPolicy
+internal import SwiftProtobuf
+
+/// A process that another agent has passed on: its message as far as it is understood, and the process, which lives on with
+/// it or is ended by its owner.
+struct PassedProcess {
+    /// The revision of what is passed on (`Backend.version`).
+    static let revision: UInt32 = 1
+
+    let id: BackendCatalog.Process
+    let handles: SandboxedProcess
+    private let message: Hearth_Handover_V1_Backend
+    private let weights: [ModelFile]
+
+    /// Takes the descriptors. Nil where there are too few of them.
+    init?(_ passed: PassedBackend) {
+        message = (try? Hearth_Handover_V1_Backend(serializedBytes: passed.bytes)) ?? Hearth_Handover_V1_Backend()
+        var descriptors = passed.take()[...]
+        guard descriptors.count >= PassedBackend.Place.allCases.count else {
+            // They are closed with it.
+            _ = PassedBackend(bytes: [], owning: Array(descriptors))
+            return nil
+        }
+        func next() -> Descriptor { Descriptor(owning: descriptors.removeFirst()) }
+        handles = SandboxedProcess(
+            foreign: message.processID, owning: next(), socket: next(), keeper: next(), log: next(),
+            controlGroup: message.controlGroup.isEmpty ? nil : message.controlGroup)
+        id = BackendCatalog.Process(
+            backend: BackendCatalog.Key(name: message.name, model: message.model), number: Int(message.number))
+        var weights: [ModelFile] = []
+        for file in PassedDefinition(message.definition).weights where !descriptors.isEmpty {
+            weights.append(
+                ModelFile(owning: next(), facts: file.facts, digest: file.digest, place: file.place))
+        }
+        self.weights = weights
+        _ = PassedBackend(bytes: [], owning: Array(descriptors))
+    }
+
+    var definition: PassedDefinition { PassedDefinition(message.definition) }
+    func conversation() throws -> PassedConversation { try PassedConversation(message.conversation) }
+
+    /// Its open weights; nil: it has none.
+    func weights(of model: BackendManifest.Model) -> ModelWeights? {
+        weights.isEmpty ? nil : ModelWeights(weights, of: model)
+    }
+
+    /// Why no agent goes on with it, as the end of a sentence; nil: one may.
+    var obstacle: String? {
+        if message.version != Self.revision {
+            return "it is passed on in revision \(message.version), and this agent knows \(Self.revision)"
+        }
+        if message.isDraining { return "it was to end" }
+        if weights.count != message.definition.weights.count { return "the files of its weights are missing" }
+        return nil
+    }
+
+    var keeper: KeeperConversation {
+        KeeperConversation(
+            hasStarted: message.keeper.isRunning, isFrozen: message.keeper.isFrozen,
+            unanswered: message.keeper.unanswered.compactMap { KeeperCommand(rawValue: UInt8(clamping: $0)) })
+    }
+
+    var standing: BackendLifecycle.Inherited {
+        BackendLifecycle.Inherited(
+            readySince: Monotonic(nanoseconds: message.readySinceNanoseconds), restarts: message.restarts,
+            lossesInARow: Int(message.lossesInARow), isFrozen: keeper.isFrozen)
+    }
+
+    var lastUsed: Monotonic { Monotonic(nanoseconds: message.lastUsedNanoseconds) }
+    /// How long its model is kept if no request comes; `.max`: for ever; nil: that has yet to be decided.
+    var keepMilliseconds: UInt64? { message.hasKeepMilliseconds ? message.keepMilliseconds : nil }
+
+    var log: [BackendLog.Line] {
+        message.log.map { BackendLog.Line(pid: $0.processID, milliseconds: $0.milliseconds, text: $0.text) }
+    }
+}
