@@ -7,6 +7,7 @@ internal import GRPC
 internal import GRPCServices
 internal import HTTP2Connection
 internal import HTTPProtocols
+internal import HandOver
 internal import InferenceMessages
 internal import InferenceService
 internal import Installation
@@ -62,7 +63,7 @@ package final class HostAgent {
     }
 
     let layout: HostLayout
-    private let executable: String
+    let executable: String
     private let pulls: PullDesk.Place
     let access: AccessControl
     private let firstKey: KeySecret?
@@ -89,6 +90,12 @@ package final class HostAgent {
     /// Bridges that take no more requests and have answers to end.
     var retiredBridges: [HTTPBridge] = []
     private let tracer: Tracer?
+    /// Keeps backends and turns if this process dies; nil where its owner has not asked for that.
+    var holder: Holder?
+    /// What an agent with the same state folder has left that died. What is still here when this one has started is let go.
+    var held: [Parcel] = []
+    /// How much of that there was.
+    var heldCount = 0
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     ///
@@ -154,6 +161,8 @@ package final class HostAgent {
         try registerServices(onHandOver: onHandOver, onStop: onStop)
         let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
+        if predecessor == nil { await takeBackHeld() }
+        defer { held = [] }
         if let predecessor {
             try refuseChosenPorts()
             logger.notice("taking over from the agent with pid \(predecessor.pid) once the backends are ready")
@@ -162,6 +171,7 @@ package final class HostAgent {
         }
         do throws(HostError) {
             try accept(ownerAt: ownerAddress, succeeding: predecessor != nil)
+            try startHolder()
         } catch {
             consumers.close()
             owner.close()
@@ -210,7 +220,10 @@ package final class HostAgent {
                 bridge: { [weak self] in self?.bridge?.shown },
                 bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
                 settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) },
-                tracing: { [weak self] in self?.tracer?.report }))
+                tracing: { [weak self] in self?.tracer?.report },
+                survival: { [weak self] in
+                    AdminService.Survival(holder: self?.shownHolder, takenBack: self?.heldCount ?? 0)
+                }))
         admin.onHandOver = onHandOver
         admin.onStop = onStop
         admin.onReload = { [weak self] () async throws(Status) -> (applied: [String], needsRestart: [String]) in
@@ -398,6 +411,8 @@ package final class HostAgent {
     /// backends and closes every connection. Calls that its owner has paused are not waited for.
     package func stop(graceMilliseconds: UInt64) async {
         isStopping = true
+        // What its owner ends is not kept, also if it does not come to its end.
+        await holder?.farewell()
         inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
@@ -417,6 +432,7 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         hasStarted = false
         health.endWatches()
+        await holder?.farewell()
         certificates?.stop()
         // Who comes back comes to the successor.
         inference.endResumption()
