@@ -148,8 +148,10 @@ var targets: [Target] = [
         name: "sandbox-probe", path: "Sources/Sandbox/sandbox-probe", linkerSettings: staticExecutable),
 
     // What passes from one agent to the next, and what outlives an agent that died.
-    library("HandOver", in: "Agent", ["EventLoop", "LaunchPlan", "LinuxSystem", logging]),
-    command("hearth-holder", in: "Agent", ["HandOver", "LinuxSystem"]),
+    library("HandOver", in: "Agent", ["EventLoop", "LaunchPlan", "LimitDeclaration", "LinuxSystem", logging]),
+    command(
+        "hearth-holder", in: "Agent", ["HandOver", "LinuxSystem"],
+        linkerSettings: staticExecutable + [.linkedLibrary("swiftSynchronization")]),
 
     // Backends: their contract, for both ends, and their lifecycle.
     library("BackendIPC", in: "Backends", ["ByteBuffer", "LinuxSystem", "StrictJSON", "WireFormat"]),
@@ -207,9 +209,9 @@ var targets: [Target] = [
         "HostAgent", in: "Agent",
         [
             "AdminService", "BackendSupervisor", "BaseEncodings", "ConsumerAccess", "EventLoop", "GRPC", "GRPCServices",
-            "HTTP2Connection", "HTTPProtocols", "HandOver", "InferenceMessages", "InferenceService", "Installation", "LaunchPlan",
-            "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON", "TLSSession",
-            "TerminalText", "TraceExport", logging, protobuf,
+            "HTTP2Connection", "HTTPProtocols", "HandOver", "InferenceMessages", "InferenceService", "Installation",
+            "LaunchPlan", "LimitDeclaration", "LinuxSystem", "SandboxLaunch", "SandboxPolicy", "Settings", "StrictJSON",
+            "TLSSession", "TerminalText", "TraceExport", logging, protobuf,
         ]),
     // The parts of the owner's commands that need no agent.
     library(

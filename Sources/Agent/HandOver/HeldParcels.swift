@@ -1,4 +1,3 @@
-internal import Glibc
 package import LinuxSystem
 
 /// What a holder keeps, and what it does next: everything that it decides. A plain value, which knows no socket.
@@ -7,21 +6,6 @@ package import LinuxSystem
 /// agent, for a stated time: then nothing is left, as without a holder. An agent that asks gets everything; until it has
 /// said that it took it, another one may come in its place.
 package struct HeldParcels {
-    /// How much is kept for an agent. What goes beyond is not taken; the agent knows the same bounds, and asks for no more.
-    package struct Bounds: Equatable, Sendable {
-        package var parcelsMax = 4096
-        package var descriptorsMax = 4096
-        /// Of the messages; what a descriptor refers to is its maker's to bound.
-        package var bytesMax = 256 << 20
-
-        package init() {}
-
-        /// Those of a process that may have this many descriptors open: half of them may be held.
-        package init(descriptorLimit: UInt64) {
-            descriptorsMax = min(descriptorsMax, Int(clamping: descriptorLimit / 2))
-        }
-    }
-
     package enum Phase: Equatable, Sendable {
         /// The agent that started the holder runs.
         case serving
@@ -52,14 +36,14 @@ package struct HeldParcels {
     package private(set) var phase = Phase.serving
     /// How long they are kept once the agent has died.
     package private(set) var seconds: UInt32 = 0
-    private let bounds: Bounds
+    private let bounds: HeldLimits
     /// In the order in which they came.
     private var parcels: [UInt64: (order: UInt64, parcel: Parcel)] = [:]
     private var nextOrder: UInt64 = 0
     package private(set) var descriptorCount = 0
     package private(set) var byteCount = 0
 
-    package init(_ bounds: Bounds) { self.bounds = bounds }
+    package init(_ bounds: HeldLimits) { self.bounds = bounds }
 
     package var count: Int { parcels.count }
 
@@ -73,7 +57,9 @@ package struct HeldParcels {
         let descriptors = descriptorCount - (earlier?.parcel.descriptorCount ?? 0) + parcel.descriptorCount
         let bytes = byteCount - (earlier?.parcel.bytes.count ?? 0) + parcel.bytes.count
         let number = parcels.count + (earlier == nil ? 1 : 0)
-        guard number <= bounds.parcelsMax, descriptors <= bounds.descriptorsMax, bytes <= bounds.bytesMax else {
+        guard number <= bounds.survivorsMax, descriptors <= bounds.survivorDescriptorsMax,
+            bytes <= bounds.survivorBytesMax
+        else {
             return false
         }
         parcels[parcel.key] = (earlier?.order ?? nextOrder, parcel)

@@ -18,7 +18,7 @@ package final class Holder {
     private let program: String
     private let path: String
     private let logger: Logger
-    package private(set) var seconds: UInt32
+    package let seconds: UInt32
     private var listener: ParcelListener?
     /// Which file of the path is the listener's: another agent may have put its own in the place.
     private var listenerFile: (device: UInt64, number: UInt64)?
@@ -35,7 +35,7 @@ package final class Holder {
     /// - Parameter seconds: how long it keeps what it has once this process has died.
     /// - Parameter bounds: those of the holder, which has as many descriptors as this process.
     package init(
-        program: String, state: String, seconds: UInt32, bounds: HeldParcels.Bounds = HeldParcels.Bounds(),
+        program: String, state: String, seconds: UInt32, bounds: HeldLimits = HeldLimits(),
         logger: Logger
     ) {
         self.program = program
@@ -78,14 +78,9 @@ package final class Holder {
         running?.forget(key)
     }
 
-    /// Another time from now on.
-    package func setSeconds(_ seconds: UInt32) {
-        self.seconds = seconds
-        running?.send(Parcel(.hello, HolderHello(seconds: seconds).bytes))
-    }
-
     /// Ends the holder: this process ends in order, or another one has everything. Returns once it has ended.
     package func farewell() async {
+        guard !isOver else { return }
         isOver = true
         restart?.cancel()
         for parcel in held.all { held.forget(parcel.key) }
@@ -172,7 +167,9 @@ extension Holder {
         while true {
             guard let parcel = try await holder.receive(withinMilliseconds: answerMilliseconds) else { throw .ended }
             if parcel.kind == .end { break }
-            guard parcels.count < HeldParcels.Bounds().parcelsMax else { throw .tooLarge("more parcels than are held") }
+            guard parcels.count < HeldLimits().survivorsMax else {
+                throw .tooLarge("more parcels than are held")
+            }
             parcels.append(parcel)
         }
         try await holder.send(Parcel(.taken), withinMilliseconds: answerMilliseconds)

@@ -23,7 +23,7 @@ package struct HoldingProcess: ~Copyable {
     /// Takes over the descriptors that the agent gave, and gives up what a holder needs not.
     package init() throws(ParcelError) {
         // Exceeding them is refused by `HeldParcels`, before the kernel has to.
-        held = HeldParcels(HeldParcels.Bounds(descriptorLimit: DescriptorLimit.raise(to: 16_384)))
+        held = HeldParcels(HeldLimits(descriptorLimit: DescriptorLimit.raise(to: 16_384)))
         listener = ParcelListener(owning: Descriptor(owning: Self.listenerDescriptor))
         agent = try ParcelSocket(owning: Descriptor(owning: Self.agentDescriptor))
         try system { () throws(LinuxError) in try Self.confine() }

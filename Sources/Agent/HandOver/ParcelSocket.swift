@@ -42,7 +42,7 @@ package final class ParcelSocket: Sendable {
         return (first, try ParcelSocket(owning: second))
     }
 
-    /// Connects to a path, where a process of the same user must listen. Throws ENOENT or ECONNREFUSED where none does.
+    /// Connects to a path, where a process of the same user must listen (`demandSameUser`). Throws ENOENT or ECONNREFUSED where none does.
     package static func connect(toPath path: String) throws(ParcelError) -> ParcelSocket {
         let raw = try system { () throws(LinuxError) in try Socket.connectForDatagrams(toPath: path).release() }
         let socket = try ParcelSocket(owning: Descriptor(owning: raw))
@@ -59,9 +59,11 @@ package final class ParcelSocket: Sendable {
         return user
     }
 
-    /// Throws unless the other end belongs to the user of this process.
+    /// Throws unless the other end belongs to the user of this process, or one of both is root, which may do anything anyway:
+    /// root ends what an agent of another user has left.
     package func demandSameUser() throws(ParcelError) {
-        guard peerUser == geteuid() else { throw .stranger(user: peerUser) }
+        let own = geteuid()
+        guard peerUser == own || peerUser == 0 || own == 0 else { throw .stranger(user: peerUser) }
     }
 
     /// Whether a parcel can be received, or the other end is closed; waits for at most `milliseconds` (nil: for ever).

@@ -3,6 +3,7 @@ internal import ConsumerAccess
 internal import EventLoop
 internal import GRPC
 internal import GRPCServices
+internal import HandOver
 internal import InferenceService
 internal import LimitDeclaration
 internal import Settings
@@ -20,9 +21,11 @@ struct AgentLimits: LimitGroup {
     let backends = SupervisorConfiguration.Limits()
     let tracing = TracingLimits.inForce
     let upgrades = UpgradeLimits.inForce
+    let holder: HeldLimits
 
     init(descriptors: DescriptorBudget, times: ConnectionTimes) {
         self.descriptors = descriptors
+        holder = HeldLimits(descriptorLimit: UInt64(descriptors.descriptorsMax))
         consumers = descriptors.consumers(times.limits)
     }
 

@@ -7,6 +7,7 @@ internal import GRPC
 internal import GRPCServices
 internal import HTTP2Connection
 internal import HTTPProtocols
+internal import HandOver
 internal import InferenceMessages
 internal import InferenceService
 internal import Installation
@@ -62,7 +63,7 @@ package final class HostAgent {
     }
 
     let layout: HostLayout
-    private let executable: String
+    let executable: String
     private let pulls: PullDesk.Place
     private let upgrades: UpgradeDesk
     let access: AccessControl
@@ -93,6 +94,12 @@ package final class HostAgent {
     /// Bridges that take no more requests and have answers to end.
     var retiredBridges: [HTTPBridge] = []
     private let tracer: Tracer?
+    /// Keeps backends and turns if this process dies; nil where its owner has not asked for that.
+    var holder: Holder?
+    /// What an agent with the same state folder has left that died. What is still here when this one has started is let go.
+    var held: [Parcel] = []
+    /// How much of that there was.
+    var heldCount = 0
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     ///
@@ -163,12 +170,18 @@ package final class HostAgent {
         try registerServices(onHandOver: onHandOver, onStop: onStop)
         let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
+        if predecessor == nil { await takeBackHeld() }
+        defer { held = [] }
         var backends: [PassedBackend] = []
         do throws(HostError) {
             try await predecessor?.begin()
             try bind(ownerAt: ownerAddress, succeeding: predecessor)
             guard !isStopping else { throw HostError("stopped before it had started") }
-            if let predecessor { backends = try await predecessor.take(callsAt: servePassedCalls()) }
+            if let predecessor {
+                backends = try await predecessor.take(callsAt: servePassedCalls())
+            } else {
+                try startHolder()
+            }
         } catch {
             if predecessor != nil {
                 // What is that agent's stays as it is.
@@ -239,7 +252,10 @@ package final class HostAgent {
                 bridge: { [weak self] in self?.bridge?.shown },
                 bridgeOutput: { [weak self] in self?.bridge?.log.output(after: $0, of: $1) },
                 settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) },
-                tracing: { [weak self] in self?.tracer?.report }))
+                tracing: { [weak self] in self?.tracer?.report },
+                survival: { [weak self] in
+                    AdminService.Survival(holder: self?.shownHolder, takenBack: self?.heldCount ?? 0)
+                }))
         admin.onHandOver = { [weak self] (pid, path, failed) throws(Status) in
             guard let self else { throw Status(.unavailable, "the agent has ended") }
             let done: @IOLoop @Sendable () -> Void = { [upgrades] in
@@ -412,6 +428,8 @@ package final class HostAgent {
         isStopping = true
         // It would have nobody to take over from, and would go on.
         async let upgradeEnd: Void = upgrades.stop()
+        // What its owner ends is not kept, also if it does not come to its end.
+        await holder?.farewell()
         inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
@@ -431,6 +449,7 @@ package final class HostAgent {
     package func handOver(graceMilliseconds: UInt64) async {
         hasStarted = false
         health.endWatches()
+        await holder?.farewell()
         certificates?.stop()
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         async let bridgeEnd: Void = endBridge(graceMilliseconds) {

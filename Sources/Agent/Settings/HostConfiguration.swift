@@ -37,6 +37,10 @@ package struct HostConfiguration: Sendable, Equatable {
     package var tier = "full"
     /// "first-sight": a backend whose files have changed since it was first seen waits for its owner. "off": it runs.
     package var pinBackends = "first-sight"
+    /// For how many seconds backends and turns are kept when the agent has died; nil or 0: they end with it.
+    package var surviveCrash: UInt32?
+    /// The longest of these times: what is kept takes memory, and nobody may come back.
+    package static let surviveCrashMax: UInt32 = 600
     /// The user to become when started as root.
     package var user: String?
     /// Paths that manifests may ask to read, and everything below them.
@@ -82,6 +86,7 @@ package struct HostConfiguration: Sendable, Equatable {
         case httpNames = "http-name"
         case httpOrigins = "http-origin"
         case keepAlive = "keep-alive"
+        case surviveCrash = "survive-crash"
         case keepaliveTime = "keepalive-time"
         case keepaliveTimeout = "keepalive-timeout"
         case minPingInterval = "min-ping-interval"
@@ -132,6 +137,10 @@ extension HostConfiguration {
         }
         if connectionTimes.minPingInterval == 0 {
             throw HostError("min-ping-interval 0: consumers could ping without end; write at least 1")
+        }
+        if let surviveCrash, surviveCrash > Self.surviveCrashMax {
+            throw HostError(
+                "survive-crash \(surviveCrash): what is kept takes memory; write at most \(Self.surviveCrashMax)")
         }
         _ = try httpAddress()
         let collector = try collector()

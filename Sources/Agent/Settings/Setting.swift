@@ -91,6 +91,11 @@ extension HostConfiguration.Key {
             Setting(
                 self, .choice(["full", "reduced"], \.tier),
                 "The sandbox to require: full, or reduced on machines without user namespaces.")
+        case .surviveCrash:
+            Setting(
+                self, .seconds(\.surviveCrash),
+                "Keep backends and turns that can be resumed for this long if the agent dies, at most 600; 0: not at all (0)."
+            )
         case .user:
             Setting(
                 self, .text(noun: "the name of a user", example: "hearth", \.user),

@@ -44,6 +44,8 @@ extension HostConfiguration.Key {
             false
         // What is found in folders, and held in sandboxes, was found and is held by the earlier values.
         case .backends, .models, .state, .policies, .tier, .pinBackends, .readable, .devices: false
+        // What is kept over the agent's death was begun so that it can be kept.
+        case .surviveCrash: false
         // The exporter of traces and the log are set up before anything else.
         case .otlpEndpoint, .otlpAuthorities, .otlpHeaders, .traceRatio, .logFormat: false
         // Root was given up.

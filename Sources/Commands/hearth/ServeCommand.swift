@@ -93,6 +93,8 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
     var tier: String?
     @Option(help: .setting(.pinBackends, "way"))
     var pinBackends: String?
+    @Option(help: .setting(.surviveCrash, "seconds"))
+    var surviveCrash: String?
     @Option(help: .setting(.user, "name"))
     var user: String?
     @Option(help: .setting(.readable, "path"))
@@ -167,7 +169,7 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             (HostConfiguration.Key.tlsCertificate, tlsCertificate), (.tlsKey, tlsKey), (.tlsMinimum, tlsMinimum),
             (.tlsClientAuthority, tlsClientAuthority), (.backends, backends), (.state, state), (.policies, policies),
             (.tier, tier), (.pinBackends, pinBackends), (.user, user), (.keepAlive, keepAlive), (.memory, memory),
-            (.http, http),
+            (.http, http), (.surviveCrash, surviveCrash),
         ] { flags[key] = [text] }
         return flags
     }

@@ -26,6 +26,8 @@ struct StatusCommand: AsyncParsableCommand {
             + (unloaded > 0 ? ", \(unloaded) loaded on demand" : "")
         var more = status.hasBridge ? [["http bridge", StatusCommand.line(status.bridge)]] : []
         if !status.needsRestart.isEmpty { more.append(["needs a restart", Self.restart(status.needsRestart)]) }
+        if status.hasCrashHolder { more.append(["if it dies", Self.line(status.crashHolder)]) }
+        if status.takenBack > 0 { more.append(["taken back", Self.takenBack(status.takenBack)]) }
         if status.hasTraceExport { more.append(["traces", StatusCommand.line(status.traceExport)]) }
         Output.table(
             [
@@ -53,6 +55,15 @@ struct StatusCommand: AsyncParsableCommand {
     static func restart(_ settings: [String]) -> String {
         "\(settings.joined(separator: ", ")) ('hearth upgrade', or restart it)"
     }
+
+    private static func line(_ holder: Hearth_Admin_V1_CrashHolder) -> String {
+        let what = "backends and turns that can be resumed are kept for \(holder.seconds) s"
+        return holder.pid == 0
+            ? "\(what), but what keeps them has ended and is started again"
+            : "\(what), by pid \(holder.pid), which has \(holder.kept) now"
+    }
+
+    private static func takenBack(_ count: UInt32) -> String { "\(count) backends and turns of an agent that had died" }
 
     private static func line(_ pinning: Hearth_Admin_V1_BackendPinning) -> String {
         guard pinning.mode != "off" else { return TrustCommand.unpinned }

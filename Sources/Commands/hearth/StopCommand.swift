@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Foundation
+internal import HostAgent
 internal import InferenceMessages
 internal import LinuxSystem
 internal import SwiftProtobuf
@@ -10,7 +12,8 @@ struct StopCommand: AsyncParsableCommand {
         discussion: """
             It ends as on SIGTERM: it takes no new calls, gives open streams the time that 'hearth serve' was given \
             with --grace, and ends its backends. The streams of a paused agent end at once. Asked a second time, it \
-            ends at once. What 'hearth pause' and 'hearth drain' have asked for is in force again when it starts.
+            ends at once. What 'hearth pause' and 'hearth drain' have asked for is in force again when it starts. \
+            Where no agent runs, what one that died has left (--survive-crash) is ended.
 
             EXAMPLES
               hearth stop
@@ -19,7 +22,12 @@ struct StopCommand: AsyncParsableCommand {
     @OptionGroup var owner: OwnerOptions
 
     mutating func run() async throws {
-        let agent = try await OwnerConnection.open(state: owner.state)
+        let agent: OwnerConnection
+        do {
+            agent = try await OwnerConnection.open(state: owner.state)
+        } catch let error as Unreachable where !error.isForbidden {
+            return try await endLeftBehind(orThrow: error)
+        }
         let status: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
         // Opened before it is asked, so that its number is not yet another process's.
         let process = Self.process(status.pid)
@@ -37,6 +45,14 @@ struct StopCommand: AsyncParsableCommand {
         await Self.waitForEnd(process)
         if owner.json { return Output.json(try Hearth_Admin_V1_StopResponse.with { $0.pid = status.pid }.jsonString()) }
         Output.print("The agent with pid \(status.pid) has ended.")
+    }
+
+    /// No agent runs; one that died may have left what it kept.
+    private func endLeftBehind(orThrow error: Unreachable) async throws {
+        let environment = ProcessInfo.processInfo.environment
+        guard let count = try await LeftBehind.end(state: owner.state, environment: environment) else { throw error }
+        if owner.json { return Output.json(try Hearth_Admin_V1_StopResponse().jsonString()) }
+        Output.print("No agent runs. \(count) backends and turns that one had left when it died have ended.")
     }
 
     /// How long the process may take to end whose connection is lost.

@@ -1386,11 +1386,47 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
     set {_uniqueStorage()._needsRestart = newValue}
   }
 
+  /// How backends and turns are kept if the agent dies; absent where its owner has not asked for that.
+  package var crashHolder: Hearth_Admin_V1_CrashHolder {
+    get {_storage._crashHolder ?? Hearth_Admin_V1_CrashHolder()}
+    set {_uniqueStorage()._crashHolder = newValue}
+  }
+  /// Returns true if `crashHolder` has been explicitly set.
+  package var hasCrashHolder: Bool {_storage._crashHolder != nil}
+  /// Clears the value of `crashHolder`. Subsequent reads from it will return its default value.
+  package mutating func clearCrashHolder() {_uniqueStorage()._crashHolder = nil}
+
+  /// Backends and turns that this agent got from the holder of one that had died, when it started.
+  package var takenBack: UInt32 {
+    get {_storage._takenBack}
+    set {_uniqueStorage()._takenBack = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// The process that keeps backends and turns over the agent's death.
+package nonisolated struct Hearth_Admin_V1_CrashHolder: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// For how many seconds it keeps them after that.
+  package var seconds: UInt32 = 0
+
+  /// Its process id; 0 while it is started again.
+  package var pid: Int32 = 0
+
+  /// The backends and turns that it keeps.
+  package var kept: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// How traces are exported.
@@ -3890,7 +3926,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{a}trace_export\0\u{4}\u{5}settings_file\0\u{3}needs_restart\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{a}trace_export\0\u{4}\u{5}settings_file\0\u{3}needs_restart\0\u{4}\u{3}crash_holder\0\u{3}taken_back\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3915,6 +3951,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _traceExport: Hearth_Admin_V1_TraceExport? = nil
     var _settingsFile: String = String()
     var _needsRestart: [String] = []
+    var _crashHolder: Hearth_Admin_V1_CrashHolder? = nil
+    var _takenBack: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3947,6 +3985,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _traceExport = source._traceExport
       _settingsFile = source._settingsFile
       _needsRestart = source._needsRestart
+      _crashHolder = source._crashHolder
+      _takenBack = source._takenBack
     }
   }
 
@@ -3987,6 +4027,8 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 30: try { try decoder.decodeSingularMessageField(value: &_storage._traceExport) }()
         case 35: try { try decoder.decodeSingularStringField(value: &_storage._settingsFile) }()
         case 36: try { try decoder.decodeRepeatedStringField(value: &_storage._needsRestart) }()
+        case 39: try { try decoder.decodeSingularMessageField(value: &_storage._crashHolder) }()
+        case 40: try { try decoder.decodeSingularUInt32Field(value: &_storage._takenBack) }()
         default: break
         }
       }
@@ -4065,6 +4107,12 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       if !_storage._needsRestart.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._needsRestart, fieldNumber: 36)
       }
+      try { if let v = _storage._crashHolder {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 39)
+      } }()
+      if _storage._takenBack != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._takenBack, fieldNumber: 40)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4096,10 +4144,52 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._traceExport != rhs_storage._traceExport {return false}
         if _storage._settingsFile != rhs_storage._settingsFile {return false}
         if _storage._needsRestart != rhs_storage._needsRestart {return false}
+        if _storage._crashHolder != rhs_storage._crashHolder {return false}
+        if _storage._takenBack != rhs_storage._takenBack {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_CrashHolder: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CrashHolder"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}seconds\0\u{1}pid\0\u{1}kept\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.seconds) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.kept) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.seconds != 0 {
+      try visitor.visitSingularUInt32Field(value: self.seconds, fieldNumber: 1)
+    }
+    if self.pid != 0 {
+      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 2)
+    }
+    if self.kept != 0 {
+      try visitor.visitSingularUInt32Field(value: self.kept, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_CrashHolder, rhs: Hearth_Admin_V1_CrashHolder) -> Bool {
+    if lhs.seconds != rhs.seconds {return false}
+    if lhs.pid != rhs.pid {return false}
+    if lhs.kept != rhs.kept {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

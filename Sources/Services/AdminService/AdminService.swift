@@ -32,6 +32,8 @@ package final class AdminService: Service {
         let settings: @IOLoop @Sendable () -> (file: String, needsRestart: [String])
         /// Nil: nothing is traced.
         let tracing: @IOLoop @Sendable () -> Tracer.Report?
+        /// What is kept over the agent's death, and what was taken back from an agent that had died.
+        let survival: @IOLoop @Sendable () -> Survival
 
         package init(
             version: String, limits: @escaping @IOLoop @Sendable () -> [NamedLimit], pulls: PullDesk.Place,
@@ -39,7 +41,8 @@ package final class AdminService: Service {
             bridge: @escaping @IOLoop @Sendable () -> Bridge?,
             bridgeOutput: @escaping @IOLoop @Sendable (UInt64, UInt64) -> BackendOutput?,
             settings: @escaping @IOLoop @Sendable () -> (file: String, needsRestart: [String]),
-            tracing: @escaping @IOLoop @Sendable () -> Tracer.Report? = { nil }
+            tracing: @escaping @IOLoop @Sendable () -> Tracer.Report? = { nil },
+            survival: @escaping @IOLoop @Sendable () -> Survival = { Survival(holder: nil, takenBack: 0) }
         ) {
             self.version = version
             self.limits = limits
@@ -49,6 +52,19 @@ package final class AdminService: Service {
             self.bridgeOutput = bridgeOutput
             self.settings = settings
             self.tracing = tracing
+            self.survival = survival
+        }
+    }
+
+    /// What outlives an agent, as `Status.crash_holder` and `Status.taken_back` show it.
+    package struct Survival: Sendable {
+        let holder: (seconds: UInt32, pid: Int32, kept: Int)?
+        let takenBack: Int
+
+        /// - Parameter holder: nil where nothing is kept; its `pid` is 0 while it is started again.
+        package init(holder: (seconds: UInt32, pid: Int32, kept: Int)?, takenBack: Int) {
+            self.holder = holder
+            self.takenBack = takenBack
         }
     }
 
@@ -236,6 +252,15 @@ package final class AdminService: Service {
             $0.settingsFile = settings.file
             $0.needsRestart = settings.needsRestart
             if let report = facts.tracing() { $0.traceExport = AdminAnswers.described(report) }
+            let survival = facts.survival()
+            $0.takenBack = UInt32(clamping: survival.takenBack)
+            if let holder = survival.holder {
+                $0.crashHolder = .with {
+                    $0.seconds = holder.seconds
+                    $0.pid = holder.pid
+                    $0.kept = UInt32(clamping: holder.kept)
+                }
+            }
         }
     }
 

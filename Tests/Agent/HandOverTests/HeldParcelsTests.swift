@@ -28,7 +28,7 @@ import Testing
 
     /// One with a listener, a backend and a turn.
     private static func filled(seconds: UInt32 = 60) -> HeldParcels {
-        var held = HeldParcels(HeldParcels.Bounds())
+        var held = HeldParcels(HeldLimits())
         #expect(held.heard(hello(seconds)).isEmpty)
         #expect(held.heard(Parcel(.listener, key: 1, owning: [memfd()])).isEmpty)
         #expect(held.heard(backend(2)).isEmpty)
@@ -68,8 +68,8 @@ import Testing
     }
 
     @Test func whatIsTooMuchIsNotKept() {
-        var bounds = HeldParcels.Bounds()
-        (bounds.parcelsMax, bounds.descriptorsMax, bounds.bytesMax) = (2, 5, 10)
+        var bounds = HeldLimits()
+        (bounds.survivorsMax, bounds.survivorDescriptorsMax, bounds.survivorBytesMax) = (2, 5, 10)
         var held = HeldParcels(bounds)
         func isKept(_ parcel: Parcel) -> Bool { held.keep(parcel) }
         #expect(isKept(Self.backend(1)))
@@ -84,8 +84,8 @@ import Testing
     }
 
     @Test func aProcessHoldsHalfOfItsDescriptors() {
-        #expect(HeldParcels.Bounds(descriptorLimit: 1024).descriptorsMax == 512)
-        #expect(HeldParcels.Bounds(descriptorLimit: .max).descriptorsMax == HeldParcels.Bounds().descriptorsMax)
+        #expect(HeldLimits(descriptorLimit: 1024).survivorDescriptorsMax == 512)
+        #expect(HeldLimits(descriptorLimit: .max).survivorDescriptorsMax == HeldLimits().survivorDescriptorsMax)
     }
 
     @Test func aFarewellEndsIt() {
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test func aBackendWithoutItsKeeperIsNotFrozen() {
-        var held = HeldParcels(HeldParcels.Bounds())
+        var held = HeldParcels(HeldLimits())
         #expect(held.heard(Self.hello()).isEmpty)
         #expect(held.heard(Parcel(.backend, key: 1, owning: [Self.memfd(), Self.memfd()])).isEmpty)
         #expect(held.agentDied(at: Self.start).isEmpty)
@@ -118,14 +118,14 @@ import Testing
     }
 
     @Test func aDeathEndsWhatHoldsNothing() {
-        var empty = HeldParcels(HeldParcels.Bounds())
+        var empty = HeldParcels(HeldLimits())
         #expect(empty.heard(Self.hello()).isEmpty)
         #expect(Self.words(empty.agentDied(at: Self.start)) == ["exit"])
         // The owner wants nothing to survive.
         var unwanted = Self.filled(seconds: 0)
         #expect(Self.words(unwanted.agentDied(at: Self.start)) == ["exit"])
         // Nobody has said for how long.
-        var silent = HeldParcels(HeldParcels.Bounds())
+        var silent = HeldParcels(HeldLimits())
         #expect(silent.heard(Self.backend(1)).isEmpty)
         #expect(Self.words(silent.agentDied(at: Self.start)) == ["exit"])
     }
@@ -140,7 +140,7 @@ import Testing
     @Test func anotherVersionEndsIt() {
         var held = Self.filled()
         #expect(Self.words(held.heard(Self.hello(version: 2))) == ["exit"])
-        var silent = HeldParcels(HeldParcels.Bounds())
+        var silent = HeldParcels(HeldLimits())
         #expect(Self.words(silent.heard(Parcel(.hello, [1, 0, 0, 0]))) == ["exit"])
     }
 

@@ -325,4 +325,12 @@ struct SettingsReaderTests {
             #expect(refusal?.contains("must be a number from 0 to 1") == true, "\(text): \(refusal ?? "")")
         }
     }
+
+    @Test func `what dies is kept for ten minutes at most, and not at all unless it is asked for`() throws {
+        #expect(try load().surviveCrash == nil)
+        #expect(try load(file: #"{"survive-crash": 600}"#).surviveCrash == 600)
+        #expect(try load(environment: ["HEARTH_SURVIVE_CRASH": "0"]).surviveCrash == 0)
+        #expect(refusal(flags: [.surviveCrash: ["601"]])?.contains("at most 600") == true)
+        #expect(refusal(flags: [.surviveCrash: ["-1"]]) != nil)
+    }
 }

@@ -24,8 +24,8 @@ def executables(tmp_path):
     folder.mkdir()
     programs = PREFIX / "libexec/hearth"
     for source in (
-        PREFIX / "bin/hearth", programs / "hearth-pull", programs / "hearth-sandbox", programs / "sandbox-probe",
-        SHIPPED / "echo", SHIPPED / "llama",
+        PREFIX / "bin/hearth", programs / "hearth-holder", programs / "hearth-pull", programs / "hearth-sandbox",
+        programs / "sandbox-probe", SHIPPED / "echo", SHIPPED / "llama",
     ):
         if source.exists():
             (folder / source.name).symlink_to(source)
@@ -95,7 +95,7 @@ def test_no_one_but_the_owner_can_change_what_was_installed(tmp_path, executable
     for path in (root / "usr/local").rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         executable = path.is_dir() or path.parent.name in ("bin", "libexec") or path.name in (
-            "hearth-pull", "hearth-sandbox", "sandbox-probe", "echo", "llama")
+            "hearth-holder", "hearth-pull", "hearth-sandbox", "sandbox-probe", "echo", "llama")
         assert mode == (0o755 if executable else 0o644), f"{path} has mode {mode:o}"
 
 
@@ -106,7 +106,9 @@ def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path
     assert "ExecStart=/opt/hearth/bin/hearth serve --state /var/lib/hearth/state\n" in unit
     # 'systemctl reload' puts a new agent in the place of the one that runs, which says so.
     assert "\nExecReload=/opt/hearth/bin/hearth upgrade --state /var/lib/hearth/state\n" in unit
-    for setting in ("Type=notify", "NotifyAccess=main", "TimeoutStartSec=180", "User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes"):
+    # What survives the agent is not killed with it; what is left of a service that was stopped is.
+    assert "exec /opt/hearth/bin/hearth stop --state /var/lib/hearth/state;;" in unit
+    for setting in ("Type=notify", "NotifyAccess=main", "TimeoutStartSec=180", "User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes", "KillMode=process"):
         assert f"\n{setting}\n" in unit
     for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):
         assert f"\n{setting}" not in unit

@@ -1,0 +1,101 @@
+"""The process that keeps backends and turns over the agent's death: that it is there, and that it goes."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from agent import PREFIX, Agent, is_alive, wait_until
+
+
+def holder(agent):
+    """The process that the agent says keeps what is to survive it."""
+    pid = agent.status()["crashHolder"].get("pid", 0)
+    if pid:
+        assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "hearth-holder\n"
+    return pid
+
+
+def test_nothing_is_kept_unless_the_owner_asks_for_it():
+    with Agent() as agent:
+        assert "crashHolder" not in agent.status()
+        assert "if it dies" not in agent.command_line("status", "--state", agent.state)
+        assert not (agent.state / "held.sock").exists()
+
+
+def test_the_owner_sees_what_keeps_backends_and_turns():
+    with Agent(options=["--survive-crash", "60"]) as agent:
+        pid = holder(agent)
+        assert os.getsid(pid) == pid, "a terminal's signals do not reach it"
+        assert agent.status()["crashHolder"]["seconds"] == 60
+        shown = agent.command_line("status", "--state", agent.state)
+        assert "if it dies" in shown and f"kept for 60 s, by pid {pid}" in shown
+        socket = agent.state / "held.sock"
+        assert socket.stat().st_mode & 0o777 == 0o600
+    assert not is_alive(pid)
+    assert not socket.exists()
+
+
+def test_one_that_ends_is_started_again():
+    with Agent(options=["--survive-crash", "60"]) as agent:
+        first = holder(agent)
+        os.kill(first, signal.SIGKILL)
+        second = wait_until(lambda: holder(agent) not in (0, first) and holder(agent), "another holder")
+        assert "hearth-holder ended by signal 9" in agent.log()
+    assert not is_alive(second)
+
+
+def test_one_that_takes_over_has_its_own():
+    with Agent(listen=["unix:STATE/consumers.sock"], options=["--survive-crash", "60"]) as first:
+        earlier = holder(first)
+        command = [str(part) for part in first.command] + ["--take-over"]
+        with open(first.folder / "second-log", "wb") as log:
+            second = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        try:
+            assert b"accepting on" in second.stdout.readline()
+            assert first.process.wait(timeout=30) == 0
+            wait_until(lambda: not is_alive(earlier), "the end of the first agent's holder")
+            later = holder(first)
+            assert later not in (0, earlier)
+            assert (first.state / "held.sock").exists(), "the first agent leaves the second one's"
+        finally:
+            second.terminate()
+            assert second.wait(timeout=30) == 0
+            second.stdout.close()
+        wait_until(lambda: not is_alive(later), "the end of its holder")
+
+
+def test_an_agent_that_is_killed_leaves_nothing_after_the_time():
+    agent = Agent(options=["--survive-crash", "1"])
+    with agent:
+        pid = holder(agent)
+        agent.process.kill()
+        agent.process.wait()
+        agent.process.stdout.close()
+        wait_until(lambda: not is_alive(pid), "the end of the holder")
+
+
+def test_stop_says_that_no_agent_runs_where_nothing_is_left():
+    with Agent(options=["--survive-crash", "1"]) as agent:
+        pid = holder(agent)
+        agent.process.kill()
+        agent.process.wait()
+        agent.process.stdout.close()
+        wait_until(lambda: not is_alive(pid), "the end of the holder")
+        answer = subprocess.run(
+            [str(PREFIX / "bin/hearth"), "stop", "--state", str(agent.state)], capture_output=True, text=True, timeout=60
+        )
+        assert answer.returncode == 69, answer.stderr
+        assert not (agent.state / "held.sock").exists()
+
+
+@pytest.mark.parametrize("seconds", ["601", "-1", "soon"])
+def test_a_time_that_cannot_be_is_refused(seconds):
+    agent = Agent(options=[f"--survive-crash={seconds}"])
+    try:
+        answer = subprocess.run([str(part) for part in agent.command], capture_output=True, text=True, timeout=60)
+        assert answer.returncode == 78 and "survive-crash" in answer.stderr, answer.stderr
+    finally:
+        agent.clean_up()
