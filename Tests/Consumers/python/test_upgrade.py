@@ -3,6 +3,7 @@ does not come up leaves everything as it was."""
 
 import asyncio
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -12,11 +13,12 @@ import threading
 
 import echo
 import grpc
+import httpx
 import pytest
 from agent import PREFIX, descendants, is_alive, wait_until
 from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
 from test_resume import Resumed, lose, resumable, resume
-from upgradable import Manager, Upgradable, processes_of
+from upgradable import Manager, Upgradable, free_port, processes_of
 
 MODELS = {"echo": {"models": [{"id": "echo", "maxSequences": 64}]}}
 # Several times what a narrow connection takes while nobody reads it: a turn of so many stays open.
@@ -211,6 +213,29 @@ def test_the_next_turn_of_a_stream_may_come_after_an_upgrade(agent):
         await asyncio.to_thread(agent.wait_alone)
 
     run(scenario())
+
+
+# A bridge that has answers to end keeps its listening socket, and the kernel brings new connections to the second of three.
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=passed_on)])
+def test_an_answer_over_http_goes_on_over_upgrades(times):
+    address = f"127.0.0.1:{free_port()}"
+    with Upgradable(MODELS, options=("--http", address)) as agent:
+        # Longer than what is on its way while nobody reads.
+        ask = {"model": "echo", "messages": [{"role": "user", "content": "over HTTP"}], "max_tokens": 30_000, "seed": 1}
+        with httpx.stream(
+            "POST", f"http://{address}/v1/chat/completions", json={**ask, "stream": True}, timeout=60
+        ) as answer:
+            lines = answer.iter_lines()
+            text = [next(lines)]
+            for _ in range(times):
+                agent.upgrade()
+                assert httpx.get(f"http://{address}/v1/models").status_code == 200
+            text += [line for line in lines if line]
+        assert text.pop() == "data: [DONE]"
+        deltas = [json.loads(line.removeprefix("data: "))["choices"][0]["delta"] for line in text]
+        whole = httpx.post(f"http://{address}/v1/chat/completions", json=ask, timeout=60).json()["choices"][0]
+        assert "".join(delta.get("content") or "" for delta in deltas) == whole["message"]["content"]
+        agent.wait_alone()
 
 
 class Watched:
