@@ -46,6 +46,12 @@ final class UpgradeDesk {
                 .failedPrecondition, "an upgrade is under way already: the new agent with pid \(successor.pid) comes up"
             )
         }
+        guard getpid() != 1 else {
+            throw Status(
+                .failedPrecondition,
+                "the agent is process 1 of its container, which ends with it: have an init start it (docker run --init)"
+            )
+        }
         guard !isStarting else { throw Status(.failedPrecondition, "an upgrade is under way already") }
         isStarting = true
         let started: SuccessorProcess
@@ -82,38 +88,20 @@ final class UpgradeDesk {
             place.arguments, environment: place.environment, serviceState: place.serviceState)
         let environment = place.environment
         // Starting it may wait for the disk.
-        let result = await Task.detached { () -> Result<(child: Int32, path: String, log: RelayedLog), Status> in
-            Result { () throws(Status) in try Self.spawn(path, arguments, environment) }
+        let result = await Task.detached { () -> Result<StartedSuccessor, Status> in
+            do {
+                return .success(try StartedSuccessor(path, arguments: arguments, environment: environment))
+            } catch {
+                return .failure(Status(.failedPrecondition, "no new agent can be started: \(error)"))
+            }
         }.value
-        let (child, trusted, log) = try result.get()
-        logger.notice("started \(trusted) with pid \(child), to take over from this agent")
+        let started = try result.get()
+        logger.notice("started \(started.program) with pid \(started.pid), to take over from this agent")
         do throws(LinuxError) {
-            return try SuccessorProcess(child, program: trusted, log: log, limits: .inForce, logger: logger)
+            return try SuccessorProcess(started, limits: .inForce, logger: logger)
         } catch {
-            kill(child, SIGKILL)
-            waitpid(child, nil, 0)
+            started.send(SIGKILL)
             throw Status(.internalError, "the new agent cannot be watched: \(error)")
-        }
-    }
-
-    private nonisolated static func spawn(
-        _ path: String, _ arguments: [String], _ variables: [String: String]
-    ) throws(Status) -> (child: Int32, path: String, log: RelayedLog) {
-        do {
-            let trusted = try InstalledParts.trusted(program: path)
-            let pipe = try Descriptor.pipe()
-            // Its standard error comes by the pipe until it has taken over; then it goes to this one's.
-            var environment = variables
-            environment[SettingsEnvironment.laterLog] = "3"
-            let child = try ProcessSpawn.spawn(
-                trusted, arguments: arguments, environment: environment.map { "\($0.key)=\($0.value)" },
-                descriptors: [STDIN_FILENO, STDOUT_FILENO, pipe.second.raw, STDERR_FILENO], inOwnSession: false)
-            let log = RelayedLog()
-            // Without a thread its lines are lost, and nothing else.
-            try? log.read(pipe.takeFirst())
-            return (child, trusted, log)
-        } catch {
-            throw Status(.failedPrecondition, "no new agent can be started: \(error)")
         }
     }
 

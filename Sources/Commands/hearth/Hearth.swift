@@ -35,7 +35,7 @@ struct Hearth: AsyncParsableCommand {
             ServeCommand.self, RunCommand.self, ChatCommand.self, TokenizeCommand.self, EmbedCommand.self,
             RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, TurnsCommand.self,
             BackendsCommand.self, LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self,
-            DrainCommand.self, RestartCommand.self, UpgradeCommand.self, StopCommand.self, LimitsCommand.self,
+            DrainCommand.self, RestartCommand.self, UpgradeCommand.self, SuccessorParentCommand.self, StopCommand.self, LimitsCommand.self,
             MetricsCommand.self, KeyCommand.self,
             HTTPCommand.self, ReloadCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
             DoctorCommand.self,

@@ -34,8 +34,20 @@ struct UpgradeCommand: AsyncParsableCommand {
             $0.executable = executable.map { URL(fileURLWithPath: $0).standardizedFileURL.path } ?? ""
         }
         let agent = try await OwnerConnection.open(state: owner.state)
-        let answer: Hearth_Admin_V1_UpgradeResponse = try await agent.ask(
-            "Upgrade", request, withinMilliseconds: Self.answerMilliseconds)
+        let before: Hearth_Admin_V1_Status = try await agent.ask("GetStatus", Hearth_Admin_V1_GetStatusRequest())
+        let answer: Hearth_Admin_V1_UpgradeResponse
+        do {
+            answer = try await agent.ask("Upgrade", request, withinMilliseconds: Self.answerMilliseconds)
+        } catch let error as Unreachable {
+            // An agent without open calls may be gone before its answer has come.
+            let now = try? await owner.ask(
+                "GetStatus", Hearth_Admin_V1_GetStatusRequest(), Hearth_Admin_V1_Status.self)
+            guard let now, now.pid != before.pid else { throw error }
+            answer = .with {
+                $0.pid = now.pid
+                $0.version = now.version
+            }
+        }
         await agent.close()
         if owner.json { return Output.json(try answer.jsonString()) }
         let version = answer.version.isEmpty ? "" : ", version \(answer.version)"

@@ -87,3 +87,26 @@ struct SuccessorCommandTests {
         #expect(refusal?.code == .failedPrecondition)
     }
 }
+
+struct SuccessorParentTests {
+    @Test func `every report is understood as it was meant, and nothing else is one`() {
+        let reports: [SuccessorParent.Report] = [
+            .started(17), .failed("start /x: Exec format error"), .ended(.exited(78)), .ended(.signalled(9)),
+        ]
+        for report in reports { #expect(SuccessorParent.Report(report.bytes) == report) }
+        for bytes in ["", "started", "started x", "ended 1", "exited"] {
+            #expect(SuccessorParent.Report(Array(bytes.utf8)) == nil)
+        }
+        #expect(
+            SuccessorParent.Report.failed(String(repeating: "x", count: 5_000)).bytes.count
+                == SuccessorParent.wordBytesMax)
+    }
+
+    @Test func `a program that cannot be relied on is not started`() {
+        for path in ["/nonexistent/hearth", "/tmp"] {
+            #expect(throws: (any Error).self) {
+                try StartedSuccessor(path, arguments: ["hearth", "serve"], environment: [:])
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@ does not come up leaves everything as it was."""
 
 import asyncio
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -12,11 +13,12 @@ import threading
 
 import echo
 import grpc
+import httpx
 import pytest
 from agent import PREFIX, descendants, is_alive, wait_until
 from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
 from test_resume import Resumed, lose, resumable, resume
-from upgradable import Manager, Upgradable, processes_of
+from upgradable import Manager, Upgradable, free_port, processes_of
 
 MODELS = {"echo": {"models": [{"id": "echo", "maxSequences": 64}]}}
 # Several times what a narrow connection takes while nobody reads it: a turn of so many stays open.
@@ -213,6 +215,29 @@ def test_the_next_turn_of_a_stream_may_come_after_an_upgrade(agent):
     run(scenario())
 
 
+# A bridge that has answers to end keeps its listening socket, and the kernel brings new connections to the second of three.
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=passed_on)])
+def test_an_answer_over_http_goes_on_over_upgrades(times):
+    address = f"127.0.0.1:{free_port()}"
+    with Upgradable(MODELS, options=("--http", address)) as agent:
+        # Longer than what is on its way while nobody reads.
+        ask = {"model": "echo", "messages": [{"role": "user", "content": "over HTTP"}], "max_tokens": 30_000, "seed": 1}
+        with httpx.stream(
+            "POST", f"http://{address}/v1/chat/completions", json={**ask, "stream": True}, timeout=60
+        ) as answer:
+            lines = answer.iter_lines()
+            text = [next(lines)]
+            for _ in range(times):
+                agent.upgrade()
+                assert httpx.get(f"http://{address}/v1/models").status_code == 200
+            text += [line for line in lines if line]
+        assert text.pop() == "data: [DONE]"
+        deltas = [json.loads(line.removeprefix("data: "))["choices"][0]["delta"] for line in text]
+        whole = httpx.post(f"http://{address}/v1/chat/completions", json=ask, timeout=60).json()["choices"][0]
+        assert "".join(delta.get("content") or "" for delta in deltas) == whole["message"]["content"]
+        agent.wait_alone()
+
+
 class Watched:
     """The processes that have run a backend since the watch began."""
 
@@ -328,13 +353,22 @@ def test_a_program_that_others_could_change_or_that_is_none_is_not_started(agent
         assert "No such file" in agent.refused("--executable", agent.folder / "missing")
 
 
+def sleeping(agent):
+    """What an agent has started that is sleep(1)."""
+    found = []
+    for pid in descendants(agent.pid):
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() == "sleep\n":
+                found.append(pid)
+    return found
+
+
 def test_a_program_that_hangs_is_ended_with_the_command_and_another_upgrade_meanwhile_is_refused(agent, program):
     with undisturbed(agent):
         # The second one ignores SIGTERM.
         for script in ("exec sleep 1000", "trap '' TERM; exec sleep 1000"):
-            processes = set(descendants(agent.pid))
             asked = agent.begin_upgrade("--executable", program(script))
-            (hanging,) = wait_until(lambda: set(descendants(agent.pid)) - processes, "the new agent runs")
+            (hanging,) = wait_until(lambda: sleeping(agent), "the new agent runs")
             complaint = agent.refused()
             assert "an upgrade is under way already" in complaint and str(hanging) in complaint
             asked.send_signal(signal.SIGINT)
@@ -355,9 +389,7 @@ def test_a_program_that_hangs_has_a_limit(agent, program):
 
 def test_an_agent_that_ends_ends_the_one_that_comes_up(agent, program):
     asked = agent.begin_upgrade("--executable", program("exec sleep 1000"))
-    (hanging,) = wait_until(
-        lambda: [pid for pid in descendants(agent.pid) if open(f"/proc/{pid}/comm").read() == "sleep\n"],
-        "the new agent runs")
+    (hanging,) = wait_until(lambda: sleeping(agent), "the new agent runs")
     agent.process.send_signal(signal.SIGTERM)
     _, complaint = asked.communicate(timeout=60)
     assert asked.returncode in (1, 69), complaint
@@ -390,6 +422,11 @@ def test_an_upgrade_runs_what_is_installed_now_and_goes_back(tmp_path_factory):
         assert arguments.count(b"--take-over") == 1
 
 
+def parent_of(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(text[text.rindex(")") + 2 :].split()[1])
+
+
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_service_manager_is_told_which_process_is_the_main_one(abstract, program):
     with Manager(abstract) as manager:
@@ -412,6 +449,8 @@ def test_a_service_manager_is_told_which_process_is_the_main_one(abstract, progr
             notices = manager.wait(5)[3:]
             assert notices[0] == (first, {"MAINPID": str(agent.pid)})
             assert notices[1][0] == agent.pid and notices[1][1]["READY"] == "1"
+            # A manager waits for the end of its own children only: the new agent was one of them before it was named.
+            assert parent_of(agent.pid) != first
             agent.wait_alone()
             environment = pathlib.Path(f"/proc/{agent.pid}/environ").read_bytes()
             assert f"NOTIFY_SOCKET={manager.name}".encode() in environment
