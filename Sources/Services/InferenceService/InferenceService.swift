@@ -24,6 +24,9 @@ package final class InferenceService: Service {
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
+    /// The number of turns that run or wait while no call reads them.
+    package var turnsAbsent: Int { resumables.all.count { $0.isAbsent } }
+
     /// The number of requests for vectors or scores that were answered, and of those that were not, and the tokens that were
     /// computed for both.
     package private(set) var embeddingsFinished: UInt64 = 0
