@@ -45,8 +45,9 @@ export async function models() {
 
 // The host sends something at least every 15 s; a connection on which nothing came for so long is lost, in milliseconds.
 const silenceMost = 40_000;
-// For how long a host that is not reached is tried again: for as long as it keeps an answer that is over.
-const tryMost = 600_000;
+// How often a host that is not reached is tried again: for about as long as it keeps an answer that is over. Counted, because
+// a clock goes on while the machine sleeps.
+const triesMost = 150;
 const pauses = [250, 500, 1000, 2000, 4000];
 const goneWords = "The connection was lost, and the host no longer has the rest of this answer. "
   + "It keeps an answer for ten minutes, and not when it is restarted.";
@@ -117,8 +118,7 @@ async function forget(id) {
   // Its end of the connection would come before the browser's, and count as an error.
   const leaving = new Promise((resolve) => addEventListener("pagehide", resolve, { once: true }));
   if (!isLeaving) await Promise.race([leaving, new Promise((resolve) => setTimeout(resolve, 50))]);
-  const begun = Date.now();
-  for (let tried = 0; Date.now() - begun < tryMost; tried += 1) {
+  for (let tried = 0; tried < triesMost; tried += 1) {
     try {
       await ask(`/v1/responses/${id}`, { method: "DELETE", keepalive: true });
       return;
@@ -225,8 +225,7 @@ export async function* answer(body, signal, tell) {
   // Behind the last event that came, on another connection.
   async function comeBack() {
     tell(true);
-    const begun = Date.now();
-    for (let tried = 0; Date.now() - begun < tryMost; tried += 1) {
+    for (let tried = 0; tried < triesMost; tried += 1) {
       await unlessStopped(pause(tried));
       connection = new Connection(`/v1/responses/${progress.id}?stream=true&starting_after=${progress.number}`);
       try {
