@@ -200,7 +200,10 @@ var targets: [Target] = [
     // The door for HTTP: other protocols in the terms of hearth.v1.
     library(
         "HTTPProtocols", in: "Bridge",
-        ["BaseEncodings", "GRPC", "InferenceMessages", "LinuxSystem", "StrictJSON", "WireFormat", protobuf]),
+        [
+            "BaseEncodings", "Cryptography", "GRPC", "InferenceMessages", "LinuxSystem", "StrictJSON", "WireFormat",
+            protobuf,
+        ]),
 
     // The agent, and the commands that a person runs.
     library("Settings", in: "Agent", ["LinuxSystem", "StrictJSON"]),

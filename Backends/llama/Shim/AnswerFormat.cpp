@@ -26,17 +26,32 @@ void addIfMissing(std::vector<std::string> &list, const std::string &text) {
 }
 
 /// The grammar of an answer that has to call, without the rule by which any text may come before the calls: a model could
-/// go on with text for ever. llama.cpp's "common" writes that rule as "until-N?" in the first one.
+/// go on with text for ever. llama.cpp's "common" writes that rule as "until-N?" in the first one; another such rule there, in
+/// parentheses, is for its reasoning.
 std::string withoutTextBeforeCalls(const std::string &grammar) {
     const size_t root = grammar.rfind("root ::= ", 0) == 0 ? 0 : grammar.find("\nroot ::= ");
     if (root == std::string::npos) return grammar;
     const size_t end = std::min(grammar.find('\n', root + 1), grammar.size());
     const std::string mark = " until-";
-    const size_t found = grammar.find(mark, root);
-    if (found >= end) return grammar;
-    const size_t behind = grammar.find_first_not_of("0123456789", found + mark.size());
-    if (behind >= end || grammar[behind] != '?') return grammar;
-    return grammar.substr(0, found) + grammar.substr(behind + 1);
+    int depth = 0;
+    // What ends a literal or a set of characters; 0 outside of both.
+    char closing = 0;
+    for (size_t at = root; at < end; at++) {
+        const char character = grammar[at];
+        if (closing != 0) {
+            if (character == '\\') at++;
+            if (character == closing) closing = 0;
+            continue;
+        }
+        if (character == '"') closing = '"';
+        if (character == '[') closing = ']';
+        if (character == '(') depth++;
+        if (character == ')') depth--;
+        if (depth > 0 || grammar.compare(at, mark.size(), mark) != 0) continue;
+        const size_t behind = grammar.find_first_not_of("0123456789", at + mark.size());
+        if (behind < end && grammar[behind] == '?') return grammar.substr(0, at) + grammar.substr(behind + 1);
+    }
+    return grammar;
 }
 
 /// The new part of a text that grows; empty while it does not begin with what was told of it.

@@ -10,6 +10,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
     /// Seconds since 1970.
     private let created: Int64
     private var model: String
+    private var fingerprint: [(String, JSONOutput)] = []
     private let streams: Bool
     private let includesUsage: Bool
     private let hasLogprobs: Bool
@@ -46,6 +47,7 @@ package struct ChatCompletionAnswer: TurnAnswer {
         switch event.event {
         case .accepted(let accepted):
             model = accepted.model
+            fingerprint = accepted.fingerprint
             return []
         case .delta(let delta): return receive(delta, of: try choice(of: event))
         case .finished(let finished):
@@ -65,11 +67,13 @@ package struct ChatCompletionAnswer: TurnAnswer {
 
     package var object: JSONOutput? {
         guard isComplete, !streams else { return nil }
-        return .object([
+        let head: [(String, JSONOutput)] = [
             ("id", .string(id)), ("object", .string("chat.completion")), ("created", .integer(created)),
             ("model", .string(model)),
-            ("choices", .list(choices.indices.map { object(of: $0) })), ("usage", JSONOutput(usage)),
-        ])
+        ]
+        return .object(
+            head + fingerprint
+                + [("choices", .list(choices.indices.map { object(of: $0) })), ("usage", JSONOutput(usage))])
     }
 
     private func choice(of event: Hearth_V1_ChatEvent) throws(HTTPFailure) -> Int {
@@ -119,8 +123,9 @@ extension ChatCompletionAnswer {
     private func envelope(_ choices: [JSONOutput], usage: JSONOutput) -> JSONOutput {
         var members: [(String, JSONOutput)] = [
             ("id", .string(id)), ("object", .string("chat.completion.chunk")), ("created", .integer(created)),
-            ("model", .string(model)), ("choices", .list(choices)),
+            ("model", .string(model)),
         ]
+        members += fingerprint + [("choices", .list(choices))]
         if includesUsage { members.append(("usage", usage)) }
         return .object(members)
     }

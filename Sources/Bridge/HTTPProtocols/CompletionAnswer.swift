@@ -10,6 +10,7 @@ package struct CompletionAnswer: TurnAnswer {
     /// Seconds since 1970.
     private let created: Int64
     private var model: String
+    private var fingerprint: [(String, JSONOutput)] = []
     private let streams: Bool
     private let includesUsage: Bool
     private let hasLogprobs: Bool
@@ -39,6 +40,7 @@ package struct CompletionAnswer: TurnAnswer {
         switch event.event {
         case .accepted(let accepted):
             model = accepted.model
+            fingerprint = accepted.fingerprint
             return ""
         case .delta(let delta): return try receive(delta, of: try choice(of: event))
         case .finished(let finished):
@@ -100,8 +102,8 @@ package struct CompletionAnswer: TurnAnswer {
     private func members(_ choices: [JSONOutput]) -> [(String, JSONOutput)] {
         [
             ("id", .string(id)), ("object", .string("text_completion")), ("created", .integer(created)),
-            ("model", .string(model)), ("choices", .list(choices)),
-        ]
+            ("model", .string(model)),
+        ] + fingerprint + [("choices", .list(choices))]
     }
 
     private func object(

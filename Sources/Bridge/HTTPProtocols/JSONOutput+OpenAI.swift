@@ -1,3 +1,5 @@
+internal import BaseEncodings
+internal import Cryptography
 internal import InferenceMessages
 
 // What several answers of OpenAI's protocol have.
@@ -34,6 +36,16 @@ extension JSONOutput {
 
     /// The shortest digits that are this number again; null where it is not finite.
     static func shortest(_ number: Float) -> JSONOutput { number.isFinite ? .text("\(number)") : .null }
+}
+
+extension Hearth_V1_Accepted {
+    /// What OpenAI's protocol has as `system_fingerprint`: the same while the model's weights and its backend's version are,
+    /// so that a client can tell why a seed gives another answer. Nothing where neither is known.
+    var fingerprint: [(String, JSONOutput)] {
+        guard !modelDigest.isEmpty || !backend.isEmpty else { return [] }
+        let digest = ([UInt8](modelDigest) + backend.utf8).withUnsafeBytes { SHA256.digest($0) }
+        return [("system_fingerprint", .string("fp_" + hexadecimal(digest.prefix(5))))]
+    }
 }
 
 extension Hearth_V1_FinishReason {

@@ -22,6 +22,9 @@ package struct MetricsText {
                 (["result": "failed"], Double(status.turnsFailed)),
             ])
         add(
+            "hearth_turns_absent", .gauge, "Turns that run or wait while no call reads them.",
+            Double(status.turnsAbsent))
+        add(
             "hearth_embeddings_total", .counter, "Requests of Embed and Rerank that ended, by result.",
             [
                 (["result": "finished"], Double(status.embeddingsFinished)),

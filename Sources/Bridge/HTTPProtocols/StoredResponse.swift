@@ -10,8 +10,10 @@ package struct StoredResponse: Sendable {
 
     /// `idPrefix` and the stamp's id.
     package let id: String
-    /// The events that have come so far, oldest first.
-    private var events: [Hearth_V1_ChatEvent] = []
+    /// The events that have come so far, oldest first, each serialized: as messages they would take some hundred bytes more.
+    private var events: [UInt8] = []
+    /// Where each of them ends.
+    private var ends: [Int] = []
     /// What the response has ended with, where it is not whole.
     package private(set) var failure: HTTPFailure?
     /// About what it takes of memory.
@@ -31,12 +33,16 @@ package struct StoredResponse: Sendable {
         answer = ResponsesAnswer(to: request, stamp, streams: false)
     }
 
-    package var eventCount: Int { events.count }
+    package var eventCount: Int { ends.count }
 
-    /// The events behind the first `count`, but no more than so many: an array of their own, so that one who holds it has no
-    /// part in what grows.
+    /// The events behind the first `count`, but no more than so many.
     package func events(behind count: Int, most: Int) -> [Hearth_V1_ChatEvent] {
-        Array(events.dropFirst(count).prefix(most))
+        guard count < ends.count else { return [] }
+        return (count..<ends.count).prefix(most).map { index in
+            let bytes = Array(events[(index == 0 ? 0 : ends[index - 1])..<ends[index]])
+            // They were serialized here.
+            return (try? Hearth_V1_ChatEvent(serializedBytes: bytes)) ?? Hearth_V1_ChatEvent()
+        }
     }
 
     /// No event comes any more.
@@ -46,8 +52,11 @@ package struct StoredResponse: Sendable {
     package mutating func receive(_ event: Hearth_V1_ChatEvent) throws(HTTPFailure) {
         guard !isOver else { return }
         _ = try answer.receive(event)
-        events.append(event)
-        byteCount += Self.byteCount(of: event)
+        let bytes: [UInt8]? = try? event.serializedBytes()
+        guard let bytes else { throw .broken("an event that cannot be kept") }
+        events += bytes
+        ends.append(events.count)
+        byteCount += Self.byteCount(of: event, serialized: bytes.count)
     }
 
     /// The turn has ended before it was whole. Does nothing where it has ended.
@@ -61,14 +70,14 @@ package struct StoredResponse: Sendable {
         ResponsesAnswer(to: request, stamp, streams: true, after: after)
     }
 
-    /// What an event takes, and its text once more in the answer.
-    private static func byteCount(of event: Hearth_V1_ChatEvent) -> Int {
+    /// What an event takes, with where it ends, and its text once more in the answer.
+    private static func byteCount(of event: Hearth_V1_ChatEvent, serialized: Int) -> Int {
         let delta = event.delta
         let text =
             delta.text.utf8.count + delta.reasoning.utf8.count
             + delta.toolCalls.pieces.reduce(0) { $0 + $1.arguments.utf8.count }
         let logprobs = delta.logprobs.tokens.reduce(0) { $0 + 128 * (1 + $1.alternatives.count) }
-        return 256 + 2 * (text + logprobs)
+        return serialized + MemoryLayout<Int>.size + text + logprobs
     }
 }
 

@@ -27,7 +27,7 @@ package struct PageFile: Equatable, Sendable {
         "/page/main.js": script(PackageResources.main_js),
         "/page/elements.js": script(PackageResources.elements_js),
         "/page/markdown.js": script(PackageResources.markdown_js),
-        "/page/completions.js": script(PackageResources.completions_js),
+        "/page/responses.js": script(PackageResources.responses_js),
         "/page/conversations.js": script(PackageResources.conversations_js),
         "/page/chat.js": script(PackageResources.chat_js),
         "/page/answer.js": script(PackageResources.answer_js),

@@ -18,8 +18,13 @@ extension Exchange {
         let response = StoredResponse(asked, .now(), bodyBytes: bodyBytes)
         try await bridge.background.begin(
             asked, response, of: caller, by: bridge.agent, CallOptions(metadata: metadata))
+        // Nobody else knows its id.
+        guard !Task.isCancelled else {
+            try await bridge.background.remove(response.id, of: caller)
+            throw .of(CancellationError())
+        }
         let begun = try await bridge.background.response(response.id, of: caller)
-        return asked.streams ? stream(begun, after: nil) : .json(begun.object)
+        return asked.streams ? stream(begun, after: nil, isFirst: true) : .json(begun.object)
     }
 
     /// Answers `GET` and `DELETE` of `/v1/responses/ID`.
@@ -45,13 +50,15 @@ extension Exchange {
         return Array(key.utf8).withUnsafeBytes { SHA256.digest($0) }
     }
 
-    /// The stream of the response's events, from its beginning or behind the event `after`, as long as it grows.
-    private func stream(_ response: StoredResponse, after: Int64?) -> Response {
+    /// The stream of the response's events, from its beginning or behind the event `after`, as long as it grows. `isFirst`: it
+    /// tells the response's id, without which nobody can read it: one that cannot be told is computed no more.
+    private func stream(_ response: StoredResponse, after: Int64?, isFirst: Bool = false) -> Response {
         let (id, caller, fresh) = (response.id, caller, response.stream(after: after))
         let body = ResponseBody { writer in
             var answer = fresh
             var alive = KeepAlive(.openAI, streams: true, at: .now())
             var taken = 0
+            var isTold = !isFirst
             do {
                 var text = answer.begin()
                 while true {
@@ -60,6 +67,7 @@ extension Exchange {
                     taken += piece.events.count
                     if !text.isEmpty {
                         try await writer.write(ByteBuffer(string: text))
+                        isTold = true
                         alive.sent(at: .now())
                         text = ""
                     }
@@ -74,6 +82,7 @@ extension Exchange {
                     if !hasMore { text = alive.due(at: .now()) ?? "" }
                 }
             } catch {
+                if !isTold { try? await bridge.background.remove(id, of: caller) }
                 // An aborted body never looks finished, and says why before.
                 if error is HTTPFailure {
                     try await writer.write(ByteBuffer(string: answer.failed(.of(error))))

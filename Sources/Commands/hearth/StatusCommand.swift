@@ -42,7 +42,11 @@ struct StatusCommand: AsyncParsableCommand {
                 ["backends", backends],
                 ["pinned", StatusCommand.line(status.pinning)],
                 ["consumers", "\(status.openConnections) connections, \(status.openCalls) calls"],
-                ["turns", "\(status.turnsFinished) finished, \(status.turnsFailed) not"],
+                [
+                    "turns",
+                    "\(status.turnsFinished) finished, \(status.turnsFailed) not"
+                        + (status.turnsAbsent > 0 ? "; \(status.turnsAbsent) of absent consumers" : ""),
+                ],
                 ["tokens sent", "\(status.tokensSent)"],
             ] + more, hasHeader: false)
         if !status.backends.isEmpty {

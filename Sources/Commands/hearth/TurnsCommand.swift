@@ -9,7 +9,8 @@ struct TurnsCommand: AsyncParsableCommand {
         discussion: """
             FOR is the name of the caller's key, the first name of its certificate, or where it came from if it sent \
             neither. THROUGH is grpc, or http for a caller of the HTTP bridge. TOKENS/S counts from the time at which the \
-            request began. Nothing is shown of what was asked or answered.
+            request began. A turn that is absent goes on without its consumer, who is gone and may come back. Nothing is \
+            shown of what was asked or answered.
 
             EXAMPLES
               hearth turns
@@ -47,7 +48,8 @@ struct TurnsCommand: AsyncParsableCommand {
     }
 
     private static func state(_ turn: Hearth_Admin_V1_Turn) -> String {
-        let state = turn.hasPosition ? "waiting, \(turn.position) before it" : turn.state
+        let state =
+            (turn.hasPosition ? "waiting, \(turn.position) before it" : turn.state) + (turn.isAbsent ? ", absent" : "")
         return turn.task == "generate" ? state : "\(state) (\(turn.task))"
     }
 

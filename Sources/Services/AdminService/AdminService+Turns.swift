@@ -41,6 +41,7 @@ extension AdminAnswers {
             if let running = turn.runningMilliseconds { $0.runningMilliseconds = running }
             $0.tokensPerSecond = Float(turn.tokensPerSecond)
             $0.priority = turn.priority.rawValue
+            $0.isAbsent = turn.isAbsent
         }
     }
 }

@@ -238,6 +238,7 @@ package final class AdminService: Service {
             $0.tokensSent = inference.tokensSent
             $0.turnsFinished = inference.turnsFinished
             $0.turnsFailed = inference.turnsFailed
+            $0.turnsAbsent = UInt32(clamping: inference.turnsAbsent)
             $0.embeddingsFinished = inference.embeddingsFinished
             $0.embeddingsFailed = inference.embeddingsFailed
             $0.embeddedTokens = inference.embeddedTokens

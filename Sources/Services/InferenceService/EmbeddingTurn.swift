@@ -38,6 +38,9 @@ final class EmbeddingTurn: QueuedRequest {
     private weak var process: ManagedBackend?
     /// How many processes have failed in a row while they computed it.
     private(set) var failures = 0
+    /// Nil: it is not traced.
+    private let trace: AnswerTrace?
+    private var computedTokens: UInt32?
 
     init(
         _ request: EmbeddingRequest, encoded: [UInt8], model: String, claim: QueueClaim, call: ServerCall,
@@ -53,6 +56,9 @@ final class EmbeddingTurn: QueuedRequest {
         number = service.nextTurnNumber()
         consumer = call.caller as? Consumer
         needs = CapabilityTable.rows(of: request)
+        trace = AnswerTrace(call, tracer: service.tracer) {
+            TurnTrace($0, request, model: model, path: call.path, eventsMax: $1)
+        }
     }
 
     var isOver: Bool { if case .over = phase { true } else { false } }
@@ -94,6 +100,7 @@ final class EmbeddingTurn: QueuedRequest {
         phase = .running(running)
         process = backend
         begun = .awake()
+        trace?.began(onProcessReadySince: backend.readySince)
         return true
     }
 
@@ -121,6 +128,8 @@ final class EmbeddingTurn: QueuedRequest {
     private func answered(_ result: Result<Embedded, SequenceLoss>) {
         switch result {
         case .success(let answer):
+            trace?.answered()
+            computedTokens = answer.computedTokens
             consumer?.charge(answer.computedTokens)
             service.computed(embeddedTokens: answer.computedTokens)
             guard completion != nil else { return end(nil) }
@@ -137,6 +146,7 @@ final class EmbeddingTurn: QueuedRequest {
     /// it.
     private func lost(_ loss: SequenceLoss) {
         guard completion != nil else { return end(nil) }
+        trace?.lost()
         if loss.isFailure {
             failures += 1
             if failures > TurnState.failuresOfSuspect, loss.wasAlone || failures > TurnState.failuresMax {
@@ -157,6 +167,13 @@ final class EmbeddingTurn: QueuedRequest {
         let completion = completion
         self.completion = nil
         service.ended(self, isAnswered: (try? result?.get()) != nil)
+        let failure: Status? =
+            switch result {
+            case .success?: nil
+            case .failure(let status)?: status
+            case nil: Status(.cancelled)
+            }
+        trace?.end(failure, inputTokens: computedTokens)
         if let result { completion?(result) }
     }
 }

@@ -24,6 +24,9 @@ package final class InferenceService: Service {
     package private(set) var turnsFinished: UInt64 = 0
     package private(set) var turnsFailed: UInt64 = 0
 
+    /// The number of turns that run or wait while no call reads them.
+    package var turnsAbsent: Int { resumables.all.count { $0.isAbsent } }
+
     /// The number of requests for vectors or scores that were answered, and of those that were not, and the tokens that were
     /// computed for both.
     package private(set) var embeddingsFinished: UInt64 = 0
@@ -310,19 +313,26 @@ extension InferenceService {
         guard model.state == .ready || model.state == .unloaded || model.state == .loading else {
             throw StatusMapping.unavailable(model)
         }
+        let trace = AnswerTrace(call, tracer: tracer) {
+            TurnTrace($0, method, model: model.id, path: call.path, eventsMax: $1)
+        }
+        let end: @IOLoop (Result<PromptAnswer, Status>) -> Void = { result in
+            if case .failure(let status) = result { trace?.end(status) } else { trace?.end(nil) }
+            completion(result)
+        }
         queue(of: model.id).whenReady { [weak self] result in
             do throws(Status) {
                 guard let self else { return }
-                try ask(method, request, encoded, try result.get(), completion: completion)
+                try ask(method, request, encoded, try result.get(), trace, completion: end)
             } catch {
-                completion(.failure(error))
+                end(.failure(error))
             }
         }
     }
 
     private func ask(
         _ method: RequestOrder.Method, _ request: TurnRequest, _ encoded: [UInt8], _ model: ServedModel,
-        completion: @escaping @IOLoop (Result<PromptAnswer, Status>) -> Void
+        _ trace: AnswerTrace?, completion: @escaping @IOLoop (Result<PromptAnswer, Status>) -> Void
     ) throws(Status) {
         guard let question = method.question else { return }
         guard model.backend.capabilities.contains(question.capability) else {
@@ -332,7 +342,9 @@ extension InferenceService {
             throw StatusMapping.lacks(question.capability, model: model.id, remedy: remedy)
         }
         try checkCapabilities(request, model)
+        trace?.began(onProcessReadySince: model.backend.readySince)
         model.backend.ask(question, request: encoded) { [id = model.id] result in
+            trace?.answered()
             switch result {
             case .success(.text(let text)) where method == .applyTemplate && !text.withUnsafeBytes(UTF8Text.isValid):
                 completion(.failure(StatusMapping.notUTF8(model: id)))

@@ -44,6 +44,8 @@ package struct ListedTurn: Equatable, Sendable {
     package let ageMilliseconds: UInt64
     /// Nil while it has not begun.
     package let runningMilliseconds: UInt64?
+    /// No call reads it: its consumer is gone, and may come back.
+    package var isAbsent = false
 
     /// Since it began.
     package var tokensPerSecond: Double {

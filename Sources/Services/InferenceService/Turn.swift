@@ -199,7 +199,7 @@ final class Turn: SequenceHandler, QueuedRequest {
             number: number, task: .generate, caller: .of(call, over: bridged), model: model, standing: standing,
             priority: claim.priority, choices: claim.sequences, promptTokens: state.promptTokens, tokens: tokensSent,
             ageMilliseconds: now.since(state.arrived) / 1_000_000,
-            runningMilliseconds: state.begun.map { now.since($0) / 1_000_000 })
+            runningMilliseconds: state.begun.map { now.since($0) / 1_000_000 }, isAbsent: isAbsent)
     }
 }
 

@@ -1,3 +1,4 @@
+internal import BackendIPC
 internal import BaseEncodings
 internal import Cryptography
 internal import GRPC
@@ -5,9 +6,9 @@ internal import LinuxSystem
 internal import Logging
 internal import TraceExport
 
-/// What a turn that is traced tells in its spans, which are made once, at its end: one for the whole turn, and parts of it for
-/// the wait in the queue, the wait for the model, the prompt, the tokens, and their last bytes. A value; pure but for the
-/// spans' numbers.
+/// What a request that is traced tells in its spans, which are made once, at its end: one for the whole of it, and parts for
+/// the wait in the queue and the wait for the model; of a turn for the prompt, the tokens, and their last bytes; and of a
+/// request that is answered in one message for its computation. A value; pure but for the spans' numbers.
 ///
 /// The names are those of OpenTelemetry's conventions for generative AI and for RPC. Nothing of a prompt, an answer, a key or
 /// a status's message is in them.
@@ -18,6 +19,13 @@ struct TurnTrace {
         var begun: Monotonic?
         var firstToken: Monotonic?
         var lastToken: Monotonic?
+    }
+
+    /// The moments of a request that is answered in one message, on the same clock.
+    struct AnswerTimes: Equatable {
+        var arrived: Monotonic
+        var begun: Monotonic?
+        var answered: Monotonic?
     }
 
     /// What was computed, in numbers.
@@ -50,10 +58,41 @@ struct TurnTrace {
 
     /// `path`: that of the call, "/hearth.v1.Inference/Chat".
     init(_ place: SpanPlace, _ request: TurnRequest, model: String, path: String, eventsMax: Int) {
+        let isChat = if case .messages? = request.prompt { true } else { false }
+        self.init(
+            place, isChat ? "chat" : "text_completion", Self.asked(request), model: model, path: path,
+            eventsMax: eventsMax)
+    }
+
+    /// For vectors or scores. The conventions have no name for the latter.
+    init(_ place: SpanPlace, _ request: EmbeddingRequest, model: String, path: String, eventsMax: Int) {
+        let dimensions = request.dimensions.map {
+            Span.Attribute("gen_ai.embeddings.dimension.count", .number(Int64($0)))
+        }
+        self.init(
+            place, request.task == .embed ? "embeddings" : "rerank", dimensions.map { [$0] } ?? [], model: model,
+            path: path, eventsMax: eventsMax)
+    }
+
+    /// For a question about a prompt, for which the conventions have no names.
+    init(_ place: SpanPlace, _ question: RequestOrder.Method, model: String, path: String, eventsMax: Int) {
+        let operation =
+            switch question {
+            case .countTokens: "count_tokens"
+            case .tokenize: "tokenize"
+            case .detokenize: "detokenize"
+            default: "apply_template"
+            }
+        self.init(place, operation, [], model: model, path: path, eventsMax: eventsMax)
+    }
+
+    private init(
+        _ place: SpanPlace, _ operation: String, _ asked: [Span.Attribute], model: String, path: String, eventsMax: Int
+    ) {
         self.place = place
+        self.operation = operation
         self.model = model
         self.eventsMax = eventsMax
-        if case .messages? = request.prompt { operation = "chat" } else { operation = "text_completion" }
         let names = path.split(separator: "/")
         self.request =
             [
@@ -63,7 +102,7 @@ struct TurnTrace {
                 Span.Attribute("gen_ai.provider.name", .text("hearth")),
                 Span.Attribute("gen_ai.operation.name", .text(operation)),
                 Span.Attribute("gen_ai.request.model", .text(model)),
-            ] + Self.asked(request)
+            ] + asked
     }
 
     private static func asked(_ request: TurnRequest) -> [Span.Attribute] {
@@ -104,37 +143,66 @@ struct TurnTrace {
     func spans(
         _ times: Times, _ figures: Figures, _ ending: TurnState.Ending, server: [Span.Attribute], clock: WallClock
     ) -> [Span] {
-        let end = clock.nanoseconds
-        var whole = Span(
-            traceID: place.traceID, id: place.id, parentID: place.parentID, traceState: place.state,
-            name: "\(operation) \(model)", kind: .server, start: clock.nanoseconds(at: times.arrived), end: end,
-            attributes: request + server + Self.computed(figures, model))
-        whole.events = happened.map { Span.Event($0.rawValue, at: clock.nanoseconds(at: $1)) }
-        whole.droppedEvents = unkept
-        switch ending {
-        case .complete: whole.attributes.append(Span.Attribute("rpc.grpc.status_code", .number(0)))
-        case .failed(let status): whole.fail(status)
-        case .abandoned: whole.fail(Status(.cancelled))
-        }
-        return [whole] + parts(times, clock)
+        let failure: Status? =
+            switch ending {
+            case .complete: nil
+            case .failed(let status): status
+            case .abandoned: Status(.cancelled)
+            }
+        let whole = whole(
+            from: times.arrived, [Span.Attribute("gen_ai.response.model", .text(model))] + Self.computed(figures),
+            failure, server: server, clock)
+        return [whole] + waits(times.arrived, times.begun, clock)
+            + [
+                part("prefill", times.begun, times.firstToken, clock),
+                part("decode", times.firstToken, times.lastToken, clock), part("send", times.lastToken, nil, clock),
+            ].compactMap { $0 }
     }
 
-    /// Those whose moments came.
-    private func parts(_ times: Times, _ clock: WallClock) -> [Span] {
-        func part(_ name: String, _ start: Monotonic?, _ end: Monotonic?) -> Span? {
-            guard let start else { return nil }
-            return Span(
-                traceID: place.traceID, id: SecretBytes.random(8), parentID: place.id, traceState: place.state,
-                name: name, start: clock.nanoseconds(at: start), end: end.map(clock.nanoseconds) ?? clock.nanoseconds,
-                attributes: [Span.Attribute("gen_ai.request.model", .text(model))])
+    /// Those of a request that is answered in one message. `inputTokens`: what was computed, where that is known; `failure`: why
+    /// it was not answered.
+    func spans(
+        _ times: AnswerTimes, inputTokens: UInt32?, _ failure: Status?, server: [Span.Attribute], clock: WallClock
+    ) -> [Span] {
+        let computed = inputTokens.map { [Span.Attribute("gen_ai.usage.input_tokens", .number(Int64($0)))] } ?? []
+        return [whole(from: times.arrived, computed, failure, server: server, clock)]
+            + waits(times.arrived, times.begun, clock)
+            + [part("compute", times.begun, times.answered, clock)].compactMap { $0 }
+    }
+
+    private func whole(
+        from arrived: Monotonic, _ computed: [Span.Attribute], _ failure: Status?, server: [Span.Attribute],
+        _ clock: WallClock
+    ) -> Span {
+        var whole = Span(
+            traceID: place.traceID, id: place.id, parentID: place.parentID, traceState: place.state,
+            name: "\(operation) \(model)", kind: .server, start: clock.nanoseconds(at: arrived), end: clock.nanoseconds,
+            attributes: request + server + computed)
+        whole.events = happened.map { Span.Event($0.rawValue, at: clock.nanoseconds(at: $1)) }
+        whole.droppedEvents = unkept
+        if let failure {
+            whole.fail(failure)
+        } else {
+            whole.attributes.append(Span.Attribute("rpc.grpc.status_code", .number(0)))
         }
-        // A model that was ready when the turn came was not waited for.
-        let waitedForModel = loaded.map { $0 > times.arrived } ?? false
-        let load = waitedForModel ? part("load", times.arrived, min(loaded, times.begun)) : nil
-        return [
-            part("queue", times.arrived, times.begun), load, part("prefill", times.begun, times.firstToken),
-            part("decode", times.firstToken, times.lastToken), part("send", times.lastToken, nil),
-        ].compactMap { $0 }
+        return whole
+    }
+
+    /// What passed before it began.
+    private func waits(_ arrived: Monotonic, _ begun: Monotonic?, _ clock: WallClock) -> [Span] {
+        // A model that was ready when the request came was not waited for.
+        let waitedForModel = loaded.map { $0 > arrived } ?? false
+        let load = waitedForModel ? part("load", arrived, min(loaded, begun), clock) : nil
+        return [part("queue", arrived, begun, clock), load].compactMap { $0 }
+    }
+
+    /// Nil where its first moment has not come.
+    private func part(_ name: String, _ start: Monotonic?, _ end: Monotonic?, _ clock: WallClock) -> Span? {
+        guard let start else { return nil }
+        return Span(
+            traceID: place.traceID, id: SecretBytes.random(8), parentID: place.id, traceState: place.state,
+            name: name, start: clock.nanoseconds(at: start), end: end.map(clock.nanoseconds) ?? clock.nanoseconds,
+            attributes: [Span.Attribute("gen_ai.request.model", .text(model))])
     }
 
     private func min(_ one: Monotonic?, _ other: Monotonic?) -> Monotonic? {
@@ -142,9 +210,8 @@ struct TurnTrace {
         return one < other ? one : other
     }
 
-    private static func computed(_ figures: Figures, _ model: String) -> [Span.Attribute] {
+    private static func computed(_ figures: Figures) -> [Span.Attribute] {
         var attributes = [
-            Span.Attribute("gen_ai.response.model", .text(model)),
             Span.Attribute("gen_ai.usage.input_tokens", .number(Int64(figures.promptTokens))),
             Span.Attribute("gen_ai.usage.output_tokens", .number(Int64(figures.completionTokens))),
         ]

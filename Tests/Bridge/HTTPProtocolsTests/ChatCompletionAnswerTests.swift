@@ -67,6 +67,23 @@ struct ChatCompletionAnswerTests {
         #expect(answer.isComplete)
     }
 
+    @Test func `a fingerprint is that of the weights and of the backend's version, in every chunk`() throws {
+        func fingerprints(_ digest: [UInt8], _ backend: String) throws -> Set<Substring> {
+            var answer = try answer(#""stream": true"#)
+            let accepted = Hearth_V1_ChatEvent.with {
+                $0.accepted.modelDigest = Data(digest)
+                $0.accepted.backend = backend
+            }
+            let chunks = try texts(&answer, [accepted, delta { $0.text = "A" }, finished(.stop)])
+            #expect(chunks.count == 3)
+            return Set(chunks.map { $0.firstMatch(of: /"system_fingerprint":"(fp_[0-9a-f]{10})"/)?.1 ?? "" })
+        }
+        let first = try fingerprints([1, 2], "llama/1")
+        #expect(try first.count == 1 && !first.contains("") && first == fingerprints([1, 2], "llama/1"))
+        #expect(try first != fingerprints([1, 2], "llama/2") && first != fingerprints([1, 3], "llama/1"))
+        #expect(try fingerprints([], "") == [""], "of nothing that is known there is none")
+    }
+
     @Test func `what it cost comes in a chunk of its own where it was asked for`() throws {
         var answer = try answer(#""stream": true, "stream_options": {"include_usage": true}"#)
         let chunks = try texts(&answer, [accepted, finished(.stop), usage])

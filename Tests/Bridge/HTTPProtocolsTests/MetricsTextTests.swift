@@ -10,6 +10,7 @@ struct MetricsTextTests {
             $0.uptimeMilliseconds = 1_500
             $0.tokensSent = 12_345_678_901
             $0.turnsFinished = 3
+            $0.turnsAbsent = 2
             $0.hold.pause = "frozen"
             $0.backends = ["a", "b"].map { name in
                 .with {
@@ -31,7 +32,8 @@ struct MetricsTextTests {
         for line in [
             "# TYPE hearth_tokens_sent_total counter", "hearth_info{version=\"1.2\"} 1", "hearth_uptime_seconds 1.5",
             "hearth_tokens_sent_total 12345678901", "hearth_turns_total{result=\"finished\"} 3",
-            "hearth_turns_total{result=\"failed\"} 0", "hearth_limit{limit=\"messageBytesMax\"} 4194304",
+            "hearth_turns_total{result=\"failed\"} 0", "hearth_turns_absent 2",
+            "hearth_limit{limit=\"messageBytesMax\"} 4194304",
             "hearth_limit_met_total{limit=\"messageBytesMax\"} 7",
             "hearth_paused 1", "hearth_draining 0",
             #"hearth_backend_ready{backend="a",model="with \"quotes\", \\ and\nlines"} 1"#,

@@ -149,6 +149,19 @@ struct StoredResponsesTests {
         }
     }
 
+    @Test func `an answer of a hundred thousand tokens can be stored`() throws {
+        var stored = stored()
+        try stored.insert(response("1"), of: own, at: at(0))
+        var isWanted = stored.receive(accepted, of: "resp_1", at: at(0))
+        for seq in 0..<100_000 {
+            var event = said("token")
+            (event.seq, event.delta.tokenCount) = (UInt64(seq), 1)
+            isWanted = stored.receive(event, of: "resp_1", at: at(0)) && isWanted
+        }
+        #expect(isWanted)
+        #expect(try stored.response("resp_1", of: own).events(behind: 100_000, most: 9).map(\.seq) == [99_999])
+    }
+
     @Test func `one that grows takes the place of those that are over, and not of those that are computed`() throws {
         var stored = stored { ($0.bytesMax, $0.responseBytesMax) = (10_000, 9_000) }
         for (number, id) in ["1", "2", "3"].enumerated() {

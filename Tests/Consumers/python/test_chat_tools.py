@@ -30,14 +30,21 @@ You may call these functions: {% for tool in tools %}{{ tool.function | tojson }
 {% else %}{{ message.content }}{% endif %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
+# Of a model that reasons before it answers or calls.
+THINKING = TEMPLATE.replace("{% if message.tool_calls %}", """{% if message.reasoning_content %}<think>
+{{ message.reasoning_content }}
+</think>
+{% endif %}{% if message.tool_calls %}""")
 
 
 class ToolAgent(ChatAgent):
     def __init__(self):
         super().__init__()
-        for name, call in FORMATS.items():
+        templates = {name: TEMPLATE.replace("CALL", call) for name, call in FORMATS.items()}
+        templates["thinking"] = THINKING.replace("CALL", FORMATS["tagged"])
+        for name, template in templates.items():
             (self.model_folder / f"{name}.gguf").symlink_to(self.model_folder / FILE)
-            (self.model_folder / f"{name}.jinja").write_text(TEMPLATE.replace("CALL", call))
+            (self.model_folder / f"{name}.jinja").write_text(template)
             (self.model_folder / f"{name}.json").write_text(
                 json.dumps({"id": name, "contextTokens": 1024, "threads": 2, "chatTemplate": f"{name}.jinja"})
             )
@@ -89,6 +96,23 @@ def test_a_call_that_has_to_be_made_is_made_as_its_schema_says(agent, name):
     assert shown.count("forecast") == 3 and "It will rain." in shown
     after = ask(agent, "Generate", request)
     assert after.text and not after.pieces and after.finished.reason in (STOP, LENGTH)
+
+
+def test_a_call_that_has_to_be_made_has_no_text_before_it_where_the_model_may_reason(agent):
+    """A small model may reason for as long as it is let; what it may not is answer in words."""
+
+    async def events(seed):
+        async with connect(agent) as channel:
+            request = forecast("thinking", choice=pb.TOOL_CHOICE_REQUIRED)
+            request.sampling.temperature, request.sampling.seed = 1, seed
+            return [event async for event in rpc.InferenceStub(channel).Generate(request)]
+
+    for seed in range(1, 6):
+        said = run(events(seed))
+        deltas = [event.delta for event in said if event.WhichOneof("event") == "delta"]
+        (finished,) = [event.finished for event in said if event.WhichOneof("event") == "finished"]
+        assert not "".join(delta.text for delta in deltas).strip()
+        assert finished.reason == CALLED or any(delta.reasoning for delta in deltas)
 
 
 def test_where_the_model_may_choose_it_answers_in_words_too(agent):

@@ -141,6 +141,7 @@ def test_chat_completions_say_what_grpc_says(agent):
     assert whole.usage.completion_tokens == 12
     chunks = list(client.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
     assert {chunk.id for chunk in chunks} == {chunks[0].id}
+    assert whole.system_fingerprint and {chunk.system_fingerprint for chunk in chunks} == {whole.system_fingerprint}
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == expected.text
     assert [chunk.choices[0].finish_reason for chunk in chunks[:-1] if chunk.choices[0].finish_reason] == ["length"]
     assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == 12

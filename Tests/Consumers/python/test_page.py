@@ -1,6 +1,7 @@
 """The page that the bridge shows to browsers, in a headless Chromium, as people use it. Answers are echo's, whose tokens are
 known beforehand."""
 
+import asyncio
 import concurrent.futures
 import json
 import re
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from agent import PREFIX, Agent, wait_until
 from browser import Browser
+from consumer import connect, pb, rpc, run
 
 BRIDGE = PREFIX / "libexec/hearth/hearth-bridge"
 pytestmark = pytest.mark.skipif(not BRIDGE.exists(), reason="this installation has no HTTP bridge")
@@ -406,6 +408,38 @@ def test_the_owner_sees_for_whom_the_machine_works(page, agent):
                 assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)"), width
         agent.command_line("resume", "--state", agent.state)
         assert asked.result().status_code == 200
+    page.until("document.querySelector('#turns').innerText.includes('nobody waits')")
+
+
+def test_the_owner_sees_who_may_come_back(page, agent):
+    owner = agent.command_line("key", "create", "--state", agent.state, "--owner", "waiter").strip()
+    wait_until(lambda: status_code(agent, "/hearth/v1/status", owner) == 200, "the key is taken")
+    page.evaluate("location.hash = '#host'")
+    page.until("document.querySelector('#owner-key')")
+    enter(page, owner)
+    page.until("document.querySelector('#turns')?.innerText.includes('nobody waits')")
+
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            request = echo.request("quiet words", max_tokens=100_000, tokens_per_second=100)
+            request.resumable_for.seconds = 60
+            call = stub.Generate(request)
+            token = (await call.read()).resumable.resume_token
+            await call.read()
+            call.cancel()
+            row = "document.querySelector('#turns tbody th .hint').innerText"
+            await asyncio.to_thread(page.until, f"document.querySelector('#turns tbody th') && {row}.includes('lost')")
+            assert page.text("#turns tbody th .hint") == "without a key · gRPC · echo · connection lost, may come back"
+            for width in (360, 1024, 2560):
+                page.size(width)
+                wide = "[document.documentElement, ...document.querySelectorAll('#host, .turns')]"
+                assert page.evaluate(f"{wide}.every((each) => each.scrollWidth <= each.clientWidth)"), width
+            ended = stub.Resume(pb.ResumeRequest(resume_token=token, cancel=True))
+            async for _ in ended:
+                pass
+
+    run(scenario())
     page.until("document.querySelector('#turns').innerText.includes('nobody waits')")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 import registry as play
 from agent import PREFIX, wait_until
-from consumer import connect, eventually, read_turn, rpc, run
+from consumer import connect, eventually, pb, read_turn, rpc, run
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 from registry import DOCKER_WEIGHTS, Registry
@@ -257,6 +258,41 @@ def test_the_owner_sees_for_whom_it_computes_and_not_what(agent):
     run(scenario())
     assert agent.known("turns") == {"turns": [], "count": 0}
     assert agent.command_line("turns", "--state", agent.state) == "Nothing runs, and nobody waits.\n"
+
+
+def test_the_owner_sees_which_turns_go_on_without_their_consumers(agent):
+    async def scenario():
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            metadata = [("authorization", f"Bearer {agent.consumers}")]
+            request = echo.request("absent", max_tokens=100_000, tokens_per_second=100)
+            request.resumable_for.seconds = 60
+            call = stub.Generate(request, metadata=metadata)
+            first = await call.read()
+            await call.read()
+            (there,) = (await asyncio.to_thread(agent.known, "turns"))["turns"]
+            assert there["is_absent"] is False
+            call.cancel()
+            await eventually(lambda: agent.known("turns")["turns"][0]["is_absent"], "it is absent")
+            assert (await asyncio.to_thread(agent.known, "status"))["turns_absent"] == 1
+            shown = await asyncio.to_thread(agent.command_line, "turns", "--state", agent.state)
+            assert "running, absent" in shown.splitlines()[1]
+            told = await asyncio.to_thread(agent.command_line, "status", "--state", agent.state)
+            assert re.search(r"^turns +\d+ finished, \d+ not; 1 of absent consumers$", told, re.M), told
+            # Whoever comes back is there.
+            resumed = stub.Resume(pb.ResumeRequest(resume_token=first.resumable.resume_token), metadata=metadata)
+            await resumed.read()
+            (there,) = (await asyncio.to_thread(agent.known, "turns"))["turns"]
+            assert there["is_absent"] is False
+            assert (await asyncio.to_thread(agent.known, "status"))["turns_absent"] == 0
+            ended = stub.Resume(
+                pb.ResumeRequest(resume_token=first.resumable.resume_token, cancel=True), metadata=metadata)
+            async for _ in ended:
+                pass
+
+    run(scenario())
+    told = agent.command_line("status", "--state", agent.state)
+    assert re.search(r"^turns +\d+ finished, \d+ not$", told, re.M), told
 
 
 def test_a_backend_is_started_anew(agent):

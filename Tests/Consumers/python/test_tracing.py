@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import echo
@@ -119,6 +120,57 @@ def test_a_turn_over_http_is_a_part_of_its_callers_trace(agent, collector):
     said = attributes(whole)
     assert said["gen_ai.usage.output_tokens"] == usage["completion_tokens"]
     assert said["gen_ai.usage.input_tokens"] == usage["prompt_tokens"]
+
+
+ONE_MESSAGE = {
+    "embeddings": ("Embed", pb.EmbedRequest(model="echo", inputs=[pb.EmbedInput(text=PROMPT)], dimensions=64)),
+    "rerank": ("Rerank", pb.RerankRequest(model="echo", query=PROMPT, documents=["one", PROMPT])),
+    "count_tokens": ("CountTokens", pb.GenerateRequest(model="echo", text=PROMPT)),
+    "tokenize": ("Tokenize", pb.GenerateRequest(model="echo", text=PROMPT)),
+    "detokenize": ("Detokenize", pb.GenerateRequest(model="echo", token_ids=pb.TokenIds(ids=[1, 2]))),
+}
+
+
+@pytest.mark.parametrize("operation", ONE_MESSAGE)
+def test_what_is_answered_in_one_message_is_a_part_of_its_callers_trace(agent, collector, operation):
+    trace, caller, field = parent()
+    method, request = ONE_MESSAGE[operation]
+
+    async def scenario():
+        async with connect(agent) as channel:
+            before = time.time_ns()
+            call = getattr(rpc.InferenceStub(channel), method)
+            return await call(request, metadata=(("traceparent", field),), timeout=60), before, time.time_ns()
+
+    answer, before, after = run(scenario())
+    spans = collector.of(trace, 3)
+    assert set(spans) == {operation, "queue", "compute"}
+    whole, queue, compute = spans[operation], spans["queue"], spans["compute"]
+    assert whole.name == f"{operation} echo" and whole.kind == 2 and whole.parent_span_id.hex() == caller
+    assert {queue.parent_span_id, compute.parent_span_id} == {whole.span_id}
+    moments = [before, whole.start_time_unix_nano, queue.end_time_unix_nano, compute.end_time_unix_nano]
+    moments += [whole.end_time_unix_nano, after]
+    assert moments == sorted(moments) and queue.end_time_unix_nano == compute.start_time_unix_nano
+    said = attributes(whole)
+    assert said["gen_ai.operation.name"] == operation and said["gen_ai.request.model"] == "echo"
+    assert (said["rpc.method"], said["rpc.grpc.status_code"]) == (method, 0)
+    assert said.get("gen_ai.usage.input_tokens") == getattr(answer, "prompt_tokens", None)
+    assert said.get("gen_ai.embeddings.dimension.count") == (64 if operation == "embeddings" else None)
+
+
+def test_a_request_for_vectors_over_http_that_fails_says_so_in_its_span(agent, collector):
+    trace, caller, field = parent()
+    body = json.dumps({"model": "echo", "input": PROMPT, "dimensions": 3}).encode()
+    asked = urllib.request.Request(agent.http + "/v1/embeddings", body)
+    asked.add_header("content-type", "application/json")
+    asked.add_header("traceparent", field)
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(asked, timeout=60)
+    assert refusal.value.code == 400
+    spans = collector.of(trace, 2)
+    whole = spans["embeddings"]
+    assert set(spans) == {"embeddings", "queue"} and whole.parent_span_id.hex() == caller
+    assert attributes(whole)["error.type"] == "INVALID_ARGUMENT" and whole.status.code == 2
 
 
 def test_what_is_no_trace_is_ignored_and_no_error(agent, collector):

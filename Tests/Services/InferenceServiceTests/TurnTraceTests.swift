@@ -144,6 +144,59 @@ struct TurnTraceTests {
         #expect(!"\(turn)".contains("secret"))
     }
 
+    private func answerSpans(
+        _ trace: TurnTrace, _ times: TurnTrace.AnswerTimes, inputTokens: UInt32? = nil, _ failure: Status? = nil
+    ) -> [Span] {
+        trace.spans(times, inputTokens: inputTokens, failure, server: [], clock: clock)
+    }
+
+    @Test("A request for vectors has a span with what it cost, and parts for its wait and its computation")
+    func embedding() throws {
+        var request = EmbeddingRequest(.embed)
+        request.dimensions = 64
+        var trace = TurnTrace(Self.place, request, model: "m", path: "/hearth.v1.Inference/Embed", eventsMax: 8)
+        trace.began(onProcessReadySince: at(1_500))
+        let times = TurnTrace.AnswerTimes(arrived: at(1_000), begun: at(2_000), answered: at(8_000))
+        let spans = answerSpans(trace, times, inputTokens: 5)
+        #expect(spans.map(\.name) == ["embeddings m", "queue", "load", "compute"])
+        let moments = spans.map { [$0.start / 1_000_000, $0.end / 1_000_000] }
+        #expect(moments == [[2_000, 10_000], [2_000, 3_000], [2_000, 2_500], [3_000, 9_000]])
+        let whole = try #require(spans.first)
+        #expect(whole.parentID == Self.place.parentID && spans.dropFirst().allSatisfy { $0.parentID == Self.place.id })
+        #expect(value(whole, "gen_ai.operation.name") == .text("embeddings"))
+        #expect(value(whole, "gen_ai.embeddings.dimension.count") == .number(64))
+        #expect(value(whole, "gen_ai.usage.input_tokens") == .number(5))
+        #expect(value(whole, "gen_ai.usage.output_tokens") == nil)
+        #expect(value(whole, "rpc.method") == .text("Embed"))
+        #expect(value(whole, "rpc.grpc.status_code") == .number(0) && !whole.isFailed)
+    }
+
+    @Test("A request for scores that failed says with which code, and how far it came")
+    func rerank() {
+        let trace = TurnTrace(
+            Self.place, EmbeddingRequest(.rerank), model: "m", path: "/hearth.v1.Inference/Rerank", eventsMax: 8)
+        let times = TurnTrace.AnswerTimes(arrived: at(1_000), begun: at(2_000))
+        let spans = answerSpans(trace, times, Status(.internalError, "secret"))
+        #expect(spans.map(\.name) == ["rerank m", "queue", "compute"])
+        #expect(spans[0].isFailed && value(spans[0], "error.type") == .text("INTERNAL"))
+        #expect(value(spans[0], "gen_ai.embeddings.dimension.count") == nil)
+        #expect(spans[2].end == clock.nanoseconds && !"\(spans)".contains("secret"))
+    }
+
+    @Test(
+        "A question about a prompt has a span of its own name",
+        arguments: [
+            (RequestOrder.Method.countTokens, "count_tokens"), (.tokenize, "tokenize"), (.detokenize, "detokenize"),
+            (.applyTemplate, "apply_template"),
+        ])
+    func question(_ method: RequestOrder.Method, _ operation: String) {
+        let trace = TurnTrace(Self.place, method, model: "m", path: "/hearth.v1.Inference/X", eventsMax: 8)
+        let spans = answerSpans(trace, TurnTrace.AnswerTimes(arrived: at(1_000)))
+        #expect(spans.map(\.name) == ["\(operation) m", "queue"])
+        #expect(value(spans[0], "gen_ai.operation.name") == .text(operation))
+        #expect(value(spans[0], "gen_ai.usage.input_tokens") == nil)
+    }
+
     @Test("A turn's state tells its trace when it came how far, and what it computed")
     func state() {
         var request = TurnRequest()

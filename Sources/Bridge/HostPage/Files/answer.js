@@ -31,6 +31,9 @@ export class AnswerView {
   #waitingFor = element("span", {}, "Waiting for the first token");
   #waiting = element("p", { class: "waiting" }, element("span", { class: "ember burning", "aria-hidden": "true" }), this.#waitingFor);
   #patience = 0;
+  #lost = element(
+    "p", { class: "waiting lost" }, element("span", { class: "ember burning", "aria-hidden": "true" }),
+    "The connection to the host is lost; the page tries to come back and read on");
 
   /** `actions` are what may be done with the answer: `retry`, `continue` and `results`, functions. */
   constructor(message, actions, onDraw = () => {}) {
@@ -62,21 +65,28 @@ export class AnswerView {
   }
 
   /** Takes what has been added to the message: it is drawn with the next frames. */
-  take(delta) {
+  take(piece) {
     const message = this.#message;
-    if (delta.content) {
-      message.content += delta.content;
-      this.#pending += delta.content;
+    if (piece.content) {
+      message.content += piece.content;
+      this.#pending += piece.content;
     }
-    if (delta.reasoning_content) message.reasoning = (message.reasoning ?? "") + delta.reasoning_content;
-    for (const piece of delta.tool_calls ?? []) {
+    if (piece.reasoning) message.reasoning = (message.reasoning ?? "") + piece.reasoning;
+    if (piece.call !== undefined) {
       message.calls ??= [];
-      const call = (message.calls[piece.index] ??= { id: "", name: "", arguments: "" });
-      if (piece.id) call.id = piece.id;
-      call.name += piece.function?.name ?? "";
-      call.arguments += piece.function?.arguments ?? "";
+      const call = (message.calls[piece.call] ??= { id: piece.id, name: piece.name, arguments: "" });
+      call.arguments += piece.arguments ?? "";
     }
     this.#schedule();
+  }
+
+  /** The connection is lost, and comes back by itself; or there is one again. */
+  lose(isLost) {
+    if (this.#lost.isConnected === isLost) return;
+    if (isLost) this.node.insertBefore(this.#lost, this.#foot);
+    else this.#lost.remove();
+    say(isLost ? this.#lost.textContent : "Connected again.");
+    this.#onDraw();
   }
 
   #schedule() {
@@ -135,6 +145,7 @@ export class AnswerView {
     this.#isLive = false;
     this.node.removeAttribute("aria-busy");
     this.#waiting.remove();
+    this.#lost.remove();
     this.showFoot(isLast);
   }
 

@@ -1,10 +1,13 @@
 // The chat: conversations with the models that this host lends.
 import { AnswerView } from "/page/answer.js";
-import { accessKey, complete, models } from "/page/completions.js";
 import * as conversations from "/page/conversations.js";
 import { byId, element, plural, say, setText } from "/page/elements.js";
+import { accessKey, answer, models } from "/page/responses.js";
 
 const numbers = ["temperature", "top_p", "max_tokens", "seed"];
+
+// A tool as Responses have it, of one as they or chat completions do.
+const flat = (tool) => (tool?.function ? { ...tool.function, type: tool.type } : tool);
 
 /** A part of the page that stands beside the rest where there is room, and else opens over it. */
 function besides(part, place, dialog, opener, query) {
@@ -30,6 +33,7 @@ export class Chat {
   #abort = null;
   // The end of the answer that is under way.
   #running = Promise.resolve();
+  #isLeaving = false;
   #isFollowing = true;
   #titles = [];
   // What the list of titles was drawn from.
@@ -73,6 +77,12 @@ export class Chat {
       byId("settings-dialog").close();
       this.#loadModels();
     });
+    // Nobody reads the answer any more; a page that comes back from the browser's memory has it as far as it was.
+    addEventListener("pagehide", () => {
+      this.#isLeaving = true;
+      this.#abort?.abort();
+    });
+    addEventListener("pageshow", () => (this.#isLeaving = false));
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && !byId("chat").hidden) this.#loadModels();
     });
@@ -362,21 +372,24 @@ export class Chat {
   }
 
   // What the host is asked: only what was set is sent.
-  #body(answer) {
+  #body() {
     const { settings, messages } = this.#conversation;
-    const sent = settings.system ? [{ role: "system", content: settings.system }] : [];
+    const input = [];
     for (const message of messages) {
-      const calls = message.calls?.map((call) => ({ id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }));
-      if (message.role === "tool") sent.push({ role: "tool", tool_call_id: message.tool_call_id, content: message.content });
-      else if (message.role === "user") sent.push({ role: "user", content: message.content });
+      const { role, content } = message;
+      if (role === "tool") input.push({ type: "function_call_output", call_id: message.tool_call_id, output: content });
       // An answer that failed before its first word is none.
-      else if (message.content || calls) sent.push({ role: "assistant", content: message.content, ...(calls ? { tool_calls: calls } : {}) });
+      else if (role === "user" || content) input.push({ role, content });
+      for (const call of message.calls ?? []) {
+        input.push({ type: "function_call", call_id: call.id, name: call.name, arguments: call.arguments });
+      }
     }
-    const body = { model: this.#conversation.model, messages: sent };
+    const body = { model: this.#conversation.model, input };
+    if (settings.system) body.instructions = settings.system;
     for (const name of numbers) {
-      if (settings[name] !== undefined) body[name] = settings[name];
+      if (settings[name] !== undefined) body[name === "max_tokens" ? "max_output_tokens" : name] = settings[name];
     }
-    if (settings.tools?.trim()) body.tools = JSON.parse(settings.tools);
+    if (settings.tools?.trim()) body.tools = JSON.parse(settings.tools).map(flat);
     return body;
   }
 
@@ -414,19 +427,15 @@ export class Chat {
     const asked = performance.now();
     let kept = asked;
     let first;
-    let reason = null;
     try {
-      for await (const chunks of complete(body, this.#abort.signal)) {
-        for (const chunk of chunks) {
-          if (chunk.usage) message.usage = chunk.usage;
-          const choice = chunk.choices?.[0];
-          if (!choice) continue;
-          const { delta } = choice;
-          if (delta.content || delta.reasoning_content || delta.tool_calls) {
+      for await (const pieces of answer(body, this.#abort.signal, (isLost) => view.lose(isLost))) {
+        for (const piece of pieces) {
+          if (piece.end) {
+            Object.assign(message, piece);
+          } else {
             first ??= performance.now();
-            view.take(delta);
+            view.take(piece);
           }
-          reason = choice.finish_reason ?? reason;
         }
         // A page that is closed meanwhile has most of it.
         if (performance.now() - kept > 5000) {
@@ -434,9 +443,9 @@ export class Chat {
           conversations.keep(conversation).catch(() => {});
         }
       }
-      message.end = reason ?? "stop";
     } catch (error) {
-      message.end = error.name === "AbortError" ? "stopped" : message.content || message.calls ? "broken" : "failed";
+      const isStopped = error.name === "AbortError";
+      message.end = isStopped ? (this.#isLeaving ? "open" : "stopped") : message.content || message.calls ? "broken" : "failed";
       message.error = error.message + (error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "");
       if (error.status === 401) this.#complain(error);
     }

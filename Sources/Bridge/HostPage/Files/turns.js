@@ -41,7 +41,7 @@ function turnRow() {
       setText(about, [
         { key: "key", certificate: "certificate", none: turn.caller ? "without a key" : "" }[turn.caller_kind],
         turn.through === "http" ? "over HTTP" : "gRPC", turn.model, tasks[turn.task],
-        turn.choices > 1 ? `${count(turn.choices)} choices` : "", turn.priority === "normal" ? "" : `${turn.priority} priority`,
+        turn.is_absent ? "connection lost, may come back" : "", turn.choices > 1 ? `${count(turn.choices)} choices` : "", turn.priority === "normal" ? "" : `${turn.priority} priority`,
       ].filter(Boolean).join(" · "));
       setText(state, turn.state === "waiting" ? (turn.position ? `waits, ${count(turn.position)} before it` : "waits, is next") : turn.state);
       setText(time, `came ${span(turn.age_milliseconds)} ago`);
