@@ -126,6 +126,9 @@ package nonisolated struct Hearth_Admin_V1_Turn: Sendable {
   /// The priority that it asked for: "low", "normal" or "high".
   package var priority: String = String()
 
+  /// No call reads it: its consumer is gone, and may come back for it, as its request asked (`resumable_for`).
+  package var isAbsent: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1402,6 +1405,12 @@ package nonisolated struct Hearth_Admin_V1_Status: @unchecked Sendable {
     set {_uniqueStorage()._takenBack = newValue}
   }
 
+  /// Turns that run or wait while no call reads them: their consumers are gone, and may come back.
+  package var turnsAbsent: UInt32 {
+    get {_storage._turnsAbsent}
+    set {_uniqueStorage()._turnsAbsent = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2023,7 +2032,7 @@ nonisolated extension Hearth_Admin_V1_ListTurnsResponse: SwiftProtobuf.Message, 
 
 nonisolated extension Hearth_Admin_V1_Turn: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Turn"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}task\0\u{3}caller_kind\0\u{1}caller\0\u{1}through\0\u{1}model\0\u{1}state\0\u{1}position\0\u{1}choices\0\u{3}prompt_tokens\0\u{1}tokens\0\u{3}age_milliseconds\0\u{3}running_milliseconds\0\u{3}tokens_per_second\0\u{1}priority\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}task\0\u{3}caller_kind\0\u{1}caller\0\u{1}through\0\u{1}model\0\u{1}state\0\u{1}position\0\u{1}choices\0\u{3}prompt_tokens\0\u{1}tokens\0\u{3}age_milliseconds\0\u{3}running_milliseconds\0\u{3}tokens_per_second\0\u{1}priority\0\u{3}is_absent\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2046,6 +2055,7 @@ nonisolated extension Hearth_Admin_V1_Turn: SwiftProtobuf.Message, SwiftProtobuf
       case 13: try { try decoder.decodeSingularUInt64Field(value: &self._runningMilliseconds) }()
       case 14: try { try decoder.decodeSingularFloatField(value: &self.tokensPerSecond) }()
       case 15: try { try decoder.decodeSingularStringField(value: &self.priority) }()
+      case 16: try { try decoder.decodeSingularBoolField(value: &self.isAbsent) }()
       default: break
       }
     }
@@ -2101,6 +2111,9 @@ nonisolated extension Hearth_Admin_V1_Turn: SwiftProtobuf.Message, SwiftProtobuf
     if !self.priority.isEmpty {
       try visitor.visitSingularStringField(value: self.priority, fieldNumber: 15)
     }
+    if self.isAbsent != false {
+      try visitor.visitSingularBoolField(value: self.isAbsent, fieldNumber: 16)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2120,6 +2133,7 @@ nonisolated extension Hearth_Admin_V1_Turn: SwiftProtobuf.Message, SwiftProtobuf
     if lhs._runningMilliseconds != rhs._runningMilliseconds {return false}
     if lhs.tokensPerSecond != rhs.tokensPerSecond {return false}
     if lhs.priority != rhs.priority {return false}
+    if lhs.isAbsent != rhs.isAbsent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3926,7 +3940,7 @@ nonisolated extension Hearth_Admin_V1_GetStatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Status"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{a}trace_export\0\u{4}\u{5}settings_file\0\u{3}needs_restart\0\u{4}\u{3}crash_holder\0\u{3}taken_back\0\u{c}\u{c}\u{1}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0\u{3}uptime_milliseconds\0\u{1}listeners\0\u{3}sandbox_tier\0\u{3}open_calls\0\u{3}open_connections\0\u{3}tokens_sent\0\u{3}turns_finished\0\u{3}turns_failed\0\u{1}backends\0\u{4}\u{2}residual_risks\0\u{3}models_folder\0\u{3}embeddings_finished\0\u{3}embeddings_failed\0\u{3}embedded_tokens\0\u{1}hold\0\u{1}bridge\0\u{1}pinning\0\u{4}\u{a}trace_export\0\u{4}\u{5}settings_file\0\u{3}needs_restart\0\u{4}\u{2}turns_absent\0\u{3}crash_holder\0\u{3}taken_back\0\u{c}\u{c}\u{1}")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -3953,6 +3967,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
     var _needsRestart: [String] = []
     var _crashHolder: Hearth_Admin_V1_CrashHolder? = nil
     var _takenBack: UInt32 = 0
+    var _turnsAbsent: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3987,6 +4002,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       _needsRestart = source._needsRestart
       _crashHolder = source._crashHolder
       _takenBack = source._takenBack
+      _turnsAbsent = source._turnsAbsent
     }
   }
 
@@ -4027,6 +4043,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         case 30: try { try decoder.decodeSingularMessageField(value: &_storage._traceExport) }()
         case 35: try { try decoder.decodeSingularStringField(value: &_storage._settingsFile) }()
         case 36: try { try decoder.decodeRepeatedStringField(value: &_storage._needsRestart) }()
+        case 38: try { try decoder.decodeSingularUInt32Field(value: &_storage._turnsAbsent) }()
         case 39: try { try decoder.decodeSingularMessageField(value: &_storage._crashHolder) }()
         case 40: try { try decoder.decodeSingularUInt32Field(value: &_storage._takenBack) }()
         default: break
@@ -4107,6 +4124,9 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
       if !_storage._needsRestart.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._needsRestart, fieldNumber: 36)
       }
+      if _storage._turnsAbsent != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._turnsAbsent, fieldNumber: 38)
+      }
       try { if let v = _storage._crashHolder {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 39)
       } }()
@@ -4146,6 +4166,7 @@ nonisolated extension Hearth_Admin_V1_Status: SwiftProtobuf.Message, SwiftProtob
         if _storage._needsRestart != rhs_storage._needsRestart {return false}
         if _storage._crashHolder != rhs_storage._crashHolder {return false}
         if _storage._takenBack != rhs_storage._takenBack {return false}
+        if _storage._turnsAbsent != rhs_storage._turnsAbsent {return false}
         return true
       }
       if !storagesAreEqual {return false}
