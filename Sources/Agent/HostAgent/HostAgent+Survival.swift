@@ -1,6 +1,10 @@
+internal import BackendSupervisor
 internal import EventLoop
+internal import GRPC
 internal import HandOver
+internal import InferenceService
 internal import Installation
+internal import LinuxSystem
 internal import Logging
 internal import Settings
 
@@ -29,10 +33,84 @@ extension HostAgent {
                 "what is to survive a crash cannot be kept: \(error); leave --survive-crash out, or repair that")
         }
         self.holder = holder
+//HERE
+        inference.keeper = HeldTurns(holder, recordBytesMax: limits.inference.resumableBytesOfCallerMax)
+    }
+
+    /// The processes of backends that the agent before this one has left.
+    func takeHeldBackends() -> [PassedBackend] {
+        held.filter { $0.kind == .backend }.map { parcel in
+            let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
+            return PassedBackend(bytes: parcel.bytes, owning: descriptors)
+        }
+    }
+
+    /// Goes on with the turns that the agent before this one has left; returns once their consumers can come back.
+    func goOnWithHeldTurns() async throws(HostError) {
+        let turns = held.filter { $0.kind == .turn }
+        guard !turns.isEmpty else { return }
+        var records: [[UInt8]] = []
+        for parcel in turns {
+            guard let file = parcel.take(0) else { continue }
+            do throws(JournalError) {
+                records.append(try TurnJournal.read(file, max: TurnJournal.recordBytesMax))
+            } catch {
+                logger.warning("a turn that was kept cannot be read: \(error)")
+            }
+        }
+        let socket = try servePassedCalls()
+        guard let client = try? await Client.connect(over: socket, limits: InferenceService.limitsOfPassing) else {
+            throw HostError("the turns that were kept cannot be gone on with: this agent does not answer itself")
+        }
+        let (passing, count) = inference.goOn(withKept: records, by: client)
+        await passing.end()
+        client.close()
+        logger.notice("\(count) turns that were kept go on, and wait for their consumers")
     }
 
     /// As `Status.crash_holder` shows it.
     var shownHolder: (seconds: UInt32, pid: Int32, kept: Int)? {
         holder.map { ($0.seconds, $0.processID ?? 0, $0.count) }
+    }
+}
+
+/// Keeps turns by a holder, each in a journal of its own.
+@IOLoop
+private final class HeldTurns: TurnKeeping {
+    private let holder: Holder
+    private let recordBytesMax: Int
+
+    init(_ holder: Holder, recordBytesMax: Int) {
+        self.holder = holder
+        self.recordBytesMax = recordBytesMax
+    }
+
+    func keep(_ turn: UInt64) -> (any KeptTurn)? {
+        // Those of backends are small.
+        let key = turn | 1 << 63
+        guard let journal = try? TurnJournal(recordBytesMax: recordBytesMax),
+            let file = try? journal.file.duplicate(), holder.keep(Parcel(.turn, key: key, owning: [file.release()]))
+        else { return nil }
+        return HeldTurn(journal, key: key, holder)
+    }
+
+    @IOLoop
+    private final class HeldTurn: KeptTurn {
+        private let journal: TurnJournal
+        private let key: UInt64
+        private let holder: Holder
+
+        init(_ journal: TurnJournal, key: UInt64, _ holder: Holder) {
+            self.journal = journal
+            self.key = key
+            self.holder = holder
+        }
+
+        func append(_ piece: [UInt8], whole: () -> [UInt8]) {
+            // One that cannot be written any more is no help to anybody.
+            if journal.isSound, !journal.append(piece, whole: whole) { forget() }
+        }
+
+        func forget() { holder.forget(key) }
     }
 }

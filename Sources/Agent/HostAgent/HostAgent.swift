@@ -174,7 +174,10 @@ package final class HostAgent {
         defer { held = [] }
         var backends: [PassedBackend] = []
         do throws(HostError) {
-            try await predecessor?.begin()
+            if let predecessor {
+                try predecessor.demand(modelsFound())
+                try await predecessor.begin()
+            }
             try bind(ownerAt: ownerAddress, succeeding: predecessor)
             guard !isStopping else { throw HostError("stopped before it had started") }
             if let predecessor {
@@ -196,8 +199,17 @@ package final class HostAgent {
         if let predecessor {
             logger.notice("took over from the agent with pid \(predecessor.pid), with \(backends.count) processes of backends")
         }
-        try startBackends(goingOnWith: backends)
+        if predecessor != nil {
+            do throws(HostError) {
+                try startHolder()
+            } catch {
+                // The agent before is gone.
+                logger.error("\(error)")
+            }
+        }
+        try startBackends(goingOnWith: backends + takeHeldBackends())
         inference.goOnWithPassedCalls()
+        try await goOnWithHeldTurns()
         try startListening()
         watchCertificates()
         hasStarted = true
@@ -223,7 +235,7 @@ package final class HostAgent {
     }
 
     /// Serves calls that the agent before this one passes on; returns the other end of their socket.
-    private func servePassedCalls() throws(HostError) -> Descriptor {
+    func servePassedCalls() throws(HostError) -> Descriptor {
         do throws(LinuxError) {
             let pair = try Descriptor.socketPair()
             try pair.first.setNonblocking(true)
@@ -382,6 +394,14 @@ package final class HostAgent {
         guard let bridge else { return }
         let scheme = bridge.settings.tls == nil ? "http" : "https"
         listeners.append(Listener(address: bridge.address, security: scheme, requiresKey: false, gate: nil))
+    }
+
+    private func modelsFound() throws(HostError) -> Set<String> {
+        do {
+            return try supervisor.modelsFound()
+        } catch {
+            throw HostError("the backends in \(layout.backends) cannot be started: \(error)")
+        }
     }
 
     private func startBackends(goingOnWith passed: [PassedBackend]) throws(HostError) {

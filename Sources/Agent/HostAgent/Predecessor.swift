@@ -13,6 +13,8 @@ internal import SwiftProtobuf
 @IOLoop
 final class Predecessor {
     let pid: Int32
+    /// The models that it can serve now.
+    private let readyModels: Set<String>
     private let client: Client
     private let state: String
     /// A file of the state folder, locked with flock(2).
@@ -31,8 +33,9 @@ final class Predecessor {
     /// How long that agent may take for one message.
     private nonisolated static let answerMilliseconds: UInt64 = 20_000
 
-    private init(pid: Int32, client: Client, state: String, lock: consuming Descriptor) {
-        self.pid = pid
+    private init(_ status: Hearth_Admin_V1_Status, client: Client, state: String, lock: consuming Descriptor) {
+        pid = status.pid
+        readyModels = Set(status.backends.filter { $0.state == "ready" }.map(\.model))
         self.client = client
         self.state = state
         self.lock = lock
@@ -56,9 +59,18 @@ final class Predecessor {
         do {
             let status: Hearth_Admin_V1_Status = try await client.unary(
                 "/hearth.admin.v1.Admin/GetStatus", Hearth_Admin_V1_GetStatusRequest())
-            return Predecessor(pid: status.pid, client: client, state: state, lock: lock)
+            return Predecessor(status, client: client, state: state, lock: lock)
         } catch {
             throw HostError("the agent at \(address) does not say how it is: \(Status(describing: error).message)")
+        }
+    }
+
+    /// Throws unless every model that it can serve now is among these.
+    func demand(_ models: Set<String>) throws(HostError) {
+        let missing = readyModels.subtracting(models).sorted().map { "'\($0)'" }
+        guard missing.isEmpty else {
+            throw refusal(
+                "\(missing.joined(separator: ", ")) would not be served here: see to the backends, or end that agent first")
         }
     }
 

@@ -90,6 +90,18 @@ package final class Supervisor {
     /// The same, with processes that another agent has passed on: those that this one would run just the same are gone on
     /// with, the others are ended before their successors are started. Throws before it has touched any of them.
     package func start(goingOnWith passed: [PassedBackend]) throws {
+        let found = try firstLook()
+        take(passed)
+        adopt(found)
+        for process in inherited.values { end(process, because: "nothing here is to run it") }
+        inherited = [:]
+        scheduleRescan()
+    }
+
+    /// The ids of the models that `start` would find. Throws and blocks as it does.
+    package func modelsFound() throws -> Set<String> { Set(try firstLook().definitions.map(\.model.id)) }
+
+    private func firstLook() throws -> BackendCatalog {
         // Files that were there before the agent are taken as they are: an owner who fills the folder and then starts
         // the agent expects the models to be there. A file that is still being written is started anew once it is
         // whole.
@@ -97,12 +109,7 @@ package final class Supervisor {
         limits.settledMilliseconds = 0
         var reader = reader(limits)
         reader.isThorough = false
-        let found = try reader.read(before: catalog)
-        take(passed)
-        adopt(found)
-        for process in inherited.values { end(process, because: "nothing here is to run it") }
-        inherited = [:]
-        scheduleRescan()
+        return try reader.read(before: catalog)
     }
 
     /// Looks at the folder now, and returns once all backends were told what it found.

@@ -23,8 +23,6 @@ from upgradable import Manager, Upgradable, free_port, processes_of
 MODELS = {"echo": {"models": [{"id": "echo", "maxSequences": 64}]}}
 # Several times what a narrow connection takes while nobody reads it: a turn of so many stays open.
 TOKENS = 16_000
-# Until an agent passes its processes and its turns on to the next one.
-passed_on = pytest.mark.xfail(strict=False, reason="a new agent starts its backends anew")
 
 
 @pytest.fixture
@@ -169,7 +167,6 @@ def test_a_turn_that_is_resumed_while_it_is_read_goes_on_over_an_upgrade(agent):
     run(scenario())
 
 
-@passed_on
 def test_a_turn_whose_consumer_is_absent_is_resumed_at_the_new_agent(agent):
     async def scenario():
         async with connect(agent) as first, connect(agent) as second:
@@ -184,7 +181,6 @@ def test_a_turn_whose_consumer_is_absent_is_resumed_at_the_new_agent(agent):
     run(scenario())
 
 
-@passed_on
 def test_a_reader_that_is_lost_behind_an_upgrade_comes_back_to_the_new_agent(agent):
     async def scenario():
         async with connect(agent) as first, connect(agent) as second:
@@ -216,7 +212,7 @@ def test_the_next_turn_of_a_stream_may_come_after_an_upgrade(agent):
 
 
 # A bridge that has answers to end keeps its listening socket, and the kernel brings new connections to the second of three.
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=passed_on)])
+@pytest.mark.parametrize("times", [1, 2])
 def test_an_answer_over_http_goes_on_over_upgrades(times):
     address = f"127.0.0.1:{free_port()}"
     with Upgradable(MODELS, options=("--http", address)) as agent:
@@ -260,7 +256,6 @@ class Watched:
         self.thread.join()
 
 
-@passed_on
 def test_a_backend_goes_on_as_the_same_process_and_no_second_one_runs_at_any_moment():
     async def scenario(agent, pid):
         async with Stream(agent, "on one process") as stream:
@@ -282,7 +277,6 @@ def test_a_backend_goes_on_as_the_same_process_and_no_second_one_runs_at_any_mom
         assert watched.most == 1 and len(watched.seen) == 1
 
 
-@passed_on
 def test_a_turn_is_not_even_paused_by_an_upgrade(agent):
     async def scenario():
         async with connect(agent) as channel:
