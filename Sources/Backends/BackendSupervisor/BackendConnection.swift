@@ -55,6 +55,8 @@ final class BackendConnection {
     private var isSettling = false
     private var settlingTimer: Timer?
     private static let settlingPingMilliseconds: UInt64 = 20
+    /// Where the framing is kept for whoever goes on after a crash of this agent; nil: nobody would.
+    private var shared: SharedFraming?
     /// Whether it neither reads nor writes for now.
     private var standsStill = false
 
@@ -195,14 +197,46 @@ extension BackendConnection {
         guard standsStill, outputFlow != .closed, conversation.phase == .ready || conversation.phase == .settling,
             !conversation.isShuttingDown, let welcome, let load = conversation.load
         else { return nil }
-        var unread = ByteQueue()
-        // The runs of a batch in work that were not visited, as a batch of their own.
-        if let unfinished, !unfinished.remaining.isEmpty { BackendMessage.tokens(unfinished).appendFrame(to: &unread) }
-        unread.append(input.bytes)
         let (sequences, embeds) = conversation.unfinished
         return PassedConversation(
-            hello: helloFrame, welcome: welcome, load: load, loaded: loadedFrame, unread: Array(unread.bytes),
+            hello: helloFrame, welcome: welcome, load: load, loaded: loadedFrame,
+            unread: withUnread { Array($0) },
             unwritten: Array(output.bytes), sequences: sequences, embeds: embeds, tokens: tokensReceived)
+    }
+
+    /// What another agent would need at any moment, beside what `share` keeps; nil: nothing can be gone on with.
+    var passable: PassedConversation? {
+        guard outputFlow != .closed, conversation.phase == .ready || conversation.phase == .settling, let welcome,
+            let load = conversation.load
+        else { return nil }
+        return PassedConversation(
+            hello: helloFrame, welcome: welcome, load: load, loaded: loadedFrame, tokens: tokensReceived)
+    }
+
+    /// Keeps the framing in memory that others can hold, from now on.
+    /// - Parameter isReading: whether a read is under way.
+    func share(isReading: Bool) throws(LinuxError) -> SharedFraming {
+        if let shared { return shared }
+        let shared = try SharedFraming()
+        self.shared = shared
+        if !isReading { leaveFraming() }
+        return shared
+    }
+
+    private func leaveFraming() {
+        // Of output that waits it is not known whether its first frame was begun.
+        guard let shared, outputFlow != .blocked else { return }
+        let embeds = conversation.openEmbeds > 0 ? conversation.unfinished.embeds : []
+        if unfinished == nil { return shared.end(unread: input.bytes, embeds: embeds) }
+        withUnread { shared.end(unread: $0, embeds: embeds) }
+    }
+
+    /// The bytes that were read and not visited; the runs of a batch in work that were not visited are a batch of their own.
+    private func withUnread<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        var unread = ByteQueue()
+        if let unfinished, !unfinished.remaining.isEmpty { BackendMessage.tokens(unfinished).appendFrame(to: &unread) }
+        unread.append(input.bytes)
+        return body(unread.bytes)
     }
 
     /// Visits what was read and not visited yet in a later turn of the loop.
@@ -325,6 +359,8 @@ extension BackendConnection: TurnEndHandler {
 
     private func flush() {
         if standsStill { return }
+        shared?.begin()
+        defer { leaveFraming() }
         let wasFull = output.count >= limits.outputBytesMax
         defer { if wasFull, output.count < limits.outputBytesMax, outputFlow != .closed { owner?.roomFreed() } }
         // While the backend does not read, grants and cancels wait in the conversation, where they take no more room.
@@ -370,6 +406,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
 
     /// Reads until nothing is left or `stepsMax` steps are used; returns the steps used.
     private func read(stepsMax: Int, toTheEnd: Bool = false) -> Int {
+        shared?.begin()
         var visits = Visits(stepsMax: stepsMax)
         // Whether the last read got less than it had room for. The loop reports later bytes, and the end, in the next
         // turn, so that a token that comes alone costs one read.
@@ -392,6 +429,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
             close()
             owner?.connectionEnded()
         }
+        leaveFraming()
         return visits.steps
     }
 

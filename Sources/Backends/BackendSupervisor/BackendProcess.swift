@@ -27,6 +27,8 @@ package final class BackendProcess {
     private(set) var keeper: KeeperConversation
     /// Called each time when all of it has come to be frozen.
     var frozen: (@IOLoop () -> Void)?
+    /// Called when its keeper was asked something or has answered.
+    var keeperSpoke: (@IOLoop () -> Void)?
     /// The failure of a keeper that broke its protocol.
     private var breach: LaunchFailure?
 
@@ -198,7 +200,10 @@ extension BackendProcess {
                 case .received(let datagram):
                     switch try keeper.hear(datagram) {
                     case .supervised(let call): denied(call)
-                    case .frozen where keeper.isFrozen: frozen?()
+                    case .frozen where keeper.isFrozen:
+                        frozen?()
+                        keeperSpoke?()
+                    case .frozen, .thawed: keeperSpoke?()
                     default: break
                     }
                     if keeper.isOver { return unwatchKeeper() }
@@ -211,6 +216,8 @@ extension BackendProcess {
 
     private func ask(_ command: KeeperCommand) {
         guard keeperWatch != nil, let datagram = keeper.ask(command) else { return }
+        // Whoever goes on after a crash must not be surprised by an answer.
+        keeperSpoke?()
         if !handles.tell(datagram) { breakOff("it does not hear what it is asked") }
     }
 

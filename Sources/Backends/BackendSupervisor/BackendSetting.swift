@@ -17,6 +17,11 @@ final class BackendSetting {
     /// Ends the inspections that run.
     var inspections: [ObjectIdentifier: @IOLoop () -> Void] = [:]
     let residualRisks: [ResidualRisk]
+    /// A process can be passed on from now on, as it is described, with a key of its own; called again when the description
+    /// is another one. And its end, with the key.
+    var passable: (@IOLoop (UInt64, PassedBackend) -> Void)?
+    var gone: (@IOLoop (UInt64) -> Void)?
+    var lastPassingKey: UInt64 = 0
     /// A state, its detail or its process changed; called at most once a turn for each backend.
     var changed: (@IOLoop (ManagedBackend) -> Void)?
     /// A backend of this model has room for a sequence again, or another state; at most once a turn for each backend.

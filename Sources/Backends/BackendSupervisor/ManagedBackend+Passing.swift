@@ -8,7 +8,8 @@ internal import SwiftProtobuf
 extension PassedBackend {
     /// With duplicates of the descriptors.
     convenience init(
-        _ message: Hearth_Handover_V1_Backend, _ handles: SandboxedProcess, _ weights: ModelWeights?
+        _ message: Hearth_Handover_V1_Backend, _ handles: SandboxedProcess, _ weights: ModelWeights?,
+        _ framing: SharedFraming? = nil
     ) throws {
         var owned: [CInt] = []
         do throws(LinuxError) {
@@ -18,6 +19,7 @@ extension PassedBackend {
             owned.append(try handles.keeper.duplicate().release())
             owned.append(try handles.log.duplicate().release())
             for file in weights?.files ?? [] { owned.append(try file.descriptor.duplicate().release()) }
+            if let framing { owned.append(try framing.memory.duplicate().release()) }
         } catch {
             for descriptor in owned { close(descriptor) }
             throw error

@@ -91,6 +91,8 @@ package final class ManagedBackend {
     private var held: [@IOLoop () -> Void] = []
     private var heldLaunch: Result<StartedBackend, StartFailure>?
     private var isPassed = false
+    /// The number by which the process is known that could be passed on at any moment; 0: it cannot, or nobody wants it.
+    private var passingKey: UInt64 = 0
     private var endWaiters: [@IOLoop () -> Void] = []
     private var stillWaiters: [@IOLoop () -> Void] = []
 
@@ -491,6 +493,7 @@ extension ManagedBackend {
             denied: { [weak self] in self?.denied.note($0) },
             exited: { [weak self] in self?.exited($0, $1) })
         process.frozen = { [weak self] in self?.apply { life, _ in life.froze() } }
+        process.keeperSpoke = { [weak self] in self?.tellPassable() }
         return process
     }
 
@@ -549,6 +552,8 @@ extension ManagedBackend {
     private func forgetProcess() {
         connection?.close()
         process = nil
+        if passingKey != 0 { setting.gone?(passingKey) }
+        passingKey = 0
         weights?.forget()
         weights = nil
         keepAlive = KeepAlive()
@@ -581,6 +586,35 @@ extension ManagedBackend {
         guard case .ready(let watchdog) = lifecycle.phase, let process, process.isRunning,
             let conversation = connection?.passed
         else { return nil }
+        let message = message(of: process, conversation, readySince: watchdog.readySince)
+        let passed = try PassedBackend(message, process.handles, weights?.weights)
+        isPassed = true
+        return passed
+    }
+
+    /// Tells what another agent would need after a crash of this one.
+    /// - Parameter isReading: whether a message of its process is being heard.
+    private func tellPassable(isReading: Bool = false) {
+        guard let passable = setting.passable, case .ready(let watchdog) = lifecycle.phase, let process, let connection,
+            let conversation = connection.passable
+        else { return }
+        do {
+            let framing = try connection.share(isReading: isReading)
+            let message = message(of: process, conversation, readySince: watchdog.readySince)
+            let passed = try PassedBackend(message, process.handles, weights?.weights, framing)
+            if passingKey == 0 {
+                setting.lastPassingKey += 1
+                passingKey = setting.lastPassingKey
+            }
+            passable(passingKey, passed)
+        } catch {
+            logger.warning("would not survive a crash of the agent", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func message(
+        of process: BackendProcess, _ conversation: PassedConversation, readySince: Monotonic
+    ) -> Hearth_Handover_V1_Backend {
         // The newer facts of what runs, which the next look of another agent finds.
         let definition = launched.isSame(as: definition) ? definition : launched
         var message = Hearth_Handover_V1_Backend()
@@ -601,7 +635,7 @@ extension ManagedBackend {
         message.isDraining = lifecycle.drain != nil
         message.restarts = restarts
         message.lossesInARow = UInt32(clamping: lifecycle.lossesInARow)
-        message.readySinceNanoseconds = watchdog.readySince.nanoseconds
+        message.readySinceNanoseconds = readySince.nanoseconds
         message.lastUsedNanoseconds = lastUsed.nanoseconds
         if isOnDemand, isIdle { message.keepMilliseconds = millisecondsToUnload ?? .max }
         message.log = log.lines(after: 0, of: log.identity).map { line in
@@ -611,9 +645,7 @@ extension ManagedBackend {
             message.text = line.text
             return message
         }
-        let passed = try PassedBackend(message, process.handles, weights?.weights)
-        isPassed = true
-        return passed
+        return message
     }
 
     /// The other agent did not come up.
@@ -693,6 +725,7 @@ extension ManagedBackend {
         }
         let standing = passed.standing
         apply { $0.goesOn(with: standing, at: $1) }
+        tellPassable()
         logger.info("gone on with", metadata: ["pid": "\(pid)", "version": "\(version)"])
     }
 
@@ -771,6 +804,7 @@ extension ManagedBackend: BackendConnectionOwner {
         }
         wasReady = true
         apply { $0.loaded(at: $1) }
+        tellPassable(isReading: true)
         logger.info("ready", metadata: ["version": "\(version)", "sequences": "\(maxSequences)"])
     }
 

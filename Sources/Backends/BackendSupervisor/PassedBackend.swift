@@ -6,7 +6,8 @@ internal import Synchronization
 /// Owns the descriptors, which are duplicates, until they are taken: they are closed with it. The process does not end
 /// with it.
 package final class PassedBackend: Sendable {
-    /// The places of the descriptors. Those of the weights' files follow, in the order in which the backend has them.
+    /// The places of the descriptors. Those of the weights' files follow, in the order in which the backend has them, and, of a
+    /// process that may be passed on at any moment, that of a memory file with the framing of its socket.
     package enum Place: Int, CaseIterable, Sendable {
         /// Of the launcher (pidfd_open(2)).
         case process = 0
@@ -20,11 +21,14 @@ package final class PassedBackend: Sendable {
 
     /// A serialized `hearth.handover.v1.Backend`.
     package let bytes: [UInt8]
+    /// Whether its agent has crashed, and somebody has asked its keeper to freeze it since, once.
+    package let isHeld: Bool
     private let owned: Mutex<[CInt]>
 
     /// - Parameter descriptors: in the order of `Place`; owned from here on.
-    package init(bytes: [UInt8], owning descriptors: [CInt]) {
+    package init(bytes: [UInt8], owning descriptors: [CInt], isHeld: Bool = false) {
         self.bytes = bytes
+        self.isHeld = isHeld
         owned = Mutex(descriptors)
     }
 

@@ -15,6 +15,14 @@ struct PassedProcess {
     let handles: SandboxedProcess
     private let message: Hearth_Handover_V1_Backend
     private let weights: [ModelFile]
+    private let isHeld: Bool
+    /// What its agent has left of the framing; nil: the message tells it.
+    private let framing: Framing?
+
+    private enum Framing {
+        case known(unread: [UInt8], embeds: Set<UInt32>)
+        case unknown
+    }
 
     /// Takes the descriptors. Nil where there are too few of them.
     init?(_ passed: PassedBackend) {
@@ -37,11 +45,24 @@ struct PassedProcess {
                 ModelFile(owning: next(), facts: file.facts, digest: file.digest, place: file.place))
         }
         self.weights = weights
+        isHeld = passed.isHeld
+        framing = descriptors.isEmpty ? nil : SharedFraming.left(in: next()).map(Framing.known) ?? .unknown
         _ = PassedBackend(bytes: [], owning: Array(descriptors))
     }
 
     var definition: PassedDefinition { PassedDefinition(message.definition) }
-    func conversation() throws -> PassedConversation { try PassedConversation(message.conversation) }
+
+    func conversation() throws -> PassedConversation {
+        var conversation = try PassedConversation(message.conversation)
+        switch framing {
+        case nil: break
+        case .known(let unread, let embeds):
+            conversation.unread = unread
+            conversation.embeds = embeds
+        case .unknown: throw SupervisorError("its agent ended in the middle of a message")
+        }
+        return conversation
+    }
 
     /// Its open weights; nil: it has none.
     func weights(of model: BackendManifest.Model) -> ModelWeights? {
@@ -59,9 +80,10 @@ struct PassedProcess {
     }
 
     var keeper: KeeperConversation {
-        KeeperConversation(
+        let unanswered = message.keeper.unanswered.compactMap { KeeperCommand(rawValue: UInt8(clamping: $0)) }
+        return KeeperConversation(
             hasStarted: message.keeper.isRunning, isFrozen: message.keeper.isFrozen,
-            unanswered: message.keeper.unanswered.compactMap { KeeperCommand(rawValue: UInt8(clamping: $0)) })
+            unanswered: unanswered + (isHeld ? [.freeze] : []))
     }
 
     var standing: BackendLifecycle.Inherited {

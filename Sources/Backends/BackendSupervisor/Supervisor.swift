@@ -26,6 +26,19 @@ package final class Supervisor {
     /// Called with the seconds for which the machine has slept, within a second of its waking.
     package var onSleep: (@IOLoop (UInt64) -> Void)?
 
+    /// Called with what another agent would need after a crash of this one, for each process as soon as it has loaded its
+    /// model, and again when that has changed; with a number that is the process's own. Set it before `start`.
+    package var onPassable: (@IOLoop (UInt64, PassedBackend) -> Void)? {
+        get { setting.passable }
+        set { setting.passable = newValue }
+    }
+
+    /// Called when such a process has ended, or another agent has it.
+    package var onGone: (@IOLoop (UInt64) -> Void)? {
+        get { setting.gone }
+        set { setting.gone = newValue }
+    }
+
     /// What the owner has asked of the whole agent.
     package var hold: OwnerHold { setting.hold }
 

@@ -85,7 +85,9 @@ private func leavingNothing(_ body: @IOLoop () async throws -> Void) async throw
             IOLoop.schedule(afterMilliseconds: 5) { continuation.resume() }
         }
     }
-    Issue.record("left: \(Set(descendants(of: getpid())).subtracting(processes)), \(openDescriptors() - descriptors) descriptors")
+    Issue.record(
+        "left: \(Set(descendants(of: getpid())).subtracting(processes)), \(openDescriptors() - descriptors) descriptors"
+    )
 }
 
 @Suite("Processes that pass from one agent to another", .timeLimit(.minutes(2)))
@@ -413,6 +415,110 @@ struct PassingTests {
                 while isAlive(pid) { await Task.yield() }
                 #expect(old.pid == 0)
             }
+        }
+    }
+}
+
+@Suite("Processes that outlive a crash of their agent", .timeLimit(.minutes(2)))
+@IOLoop
+struct CrashPassingTests {
+    /// What an agent has told of its processes, for the next one.
+    @IOLoop
+    private final class Holder {
+        var kept: [UInt64: PassedBackend] = [:]
+
+        init(of supervisor: Supervisor) {
+            supervisor.onPassable = { [weak self] in self?.kept[$0] = $1 }
+            supervisor.onGone = { [weak self] in self?.kept[$0] = nil }
+        }
+
+        func take() -> [PassedBackend] {
+            defer { kept = [:] }
+            return kept.sorted { $0.key < $1.key }.map(\.value)
+        }
+    }
+
+    @Test("what was told when it became ready is enough to go on with it from any moment on, and its end is told")
+    func anyMoment() async throws {
+        try await leavingNothing {
+            var bench = try Workbench()
+            var all = [bench]
+            var holder = Holder(of: bench.supervisor)
+            try bench.addEcho()
+            var backend = try await bench.start()
+            let pid = backend.pid
+            #expect(holder.kept.count == 1)
+            for round in 0..<6 {
+                let request = try request(maxTokens: 1_000_000)
+                let collectors = (0..<16).map { _ in
+                    let collector = bench.collect()
+                    #expect(backend.begin(request: request, credit: .max, handler: collector) != nil)
+                    return collector
+                }
+                // An EmbedRequest with the text "x".
+                _ = backend.embed(.embed, request: [0x12, 3, 0x22, 1, 0x78], keepAliveSeconds: nil) { _ in }
+                await bench.until { collectors.allSatisfy { $0.tokens.count >= 10 * (round + 1) } }
+                // The turn of the loop is over that it is in now: nothing is being read.
+                await withCheckedContinuation { continuation in
+                    IOLoop.schedule(afterMilliseconds: 1) { continuation.resume() }
+                }
+                // The old one does nothing more, and nobody asks it for anything.
+                _ = try bench.supervisor.standStill()
+                let passed = holder.take()
+                let new = try Workbench(over: all[0])
+                new.supervisor.onAvailable = { [weak new] _ in new?.check() }
+                holder = Holder(of: new.supervisor)
+                try new.supervisor.start(goingOnWith: passed)
+                bench.supervisor.letGo()
+                (bench, backend) = (new, new.supervisor.backends[0])
+                all.append(new)
+                #expect(holder.kept.count == 1)
+                await bench.until { backend.freeSequences > 0 && backend.freeEmbeddings == 8 }
+                let whole = bench.collect()
+                let short = try BackendSupervisorIntegrationTests.request(maxTokens: 100)
+                #expect(backend.begin(request: short, credit: 100, handler: whole) != nil)
+                await bench.until { whole.ends == 1 }
+                #expect(whole.tokens.count == 100)
+                #expect(backend.pid == pid && backend.restarts == 0, "\(backend.detail)")
+            }
+            kill(pid, SIGKILL)
+            await bench.until { backend.state == .ready && backend.pid != pid }
+            #expect(holder.kept.count == 1)
+            await bench.supervisor.stop(graceMilliseconds: 0)
+            #expect(holder.kept.isEmpty)
+            for bench in all.reversed() { await bench.close() }
+        }
+    }
+
+    @Test("where the crash came in the middle of a message, the process is started anew")
+    func middle() async throws {
+        try await leavingNothing {
+            let bench = try Workbench()
+            let holder = Holder(of: bench.supervisor)
+            try bench.addEcho()
+            let backend = try await bench.start()
+            let pid = backend.pid
+            let collector = bench.collect()
+            var passed: [PassedBackend] = []
+            collector.onTokens = { _ in
+                guard passed.isEmpty, (try? bench.supervisor.standStill()) != nil else { return }
+                passed = holder.take()
+                // As it is now, while its tokens are being looked at.
+                let memory = passed[0].descriptors[PassedBackend.Place.allCases.count]
+                #expect(SharedFraming.left(in: Descriptor(owning: dup(memory))) == nil)
+            }
+            _ = backend.begin(request: try request(maxTokens: 100_000), credit: .max, handler: collector)
+            await bench.until { !passed.isEmpty }
+            // The rest of its life was not lived.
+            let mark: [UInt32] = [1, 1]
+            #expect(pwrite(passed[0].descriptors[PassedBackend.Place.allCases.count], mark, 8, 0) == 8)
+            let new = try Workbench(over: bench)
+            try new.supervisor.start(goingOnWith: passed)
+            bench.supervisor.letGo()
+            let next = new.supervisor.backends[0]
+            await new.until { next.state == .ready && next.pid != pid }
+            await new.close()
+            await bench.close()
         }
     }
 }
