@@ -299,7 +299,10 @@ var targets: [Target] = [
     tests("SandboxAuditTests", of: "Sandbox", ["LaunchPlan", "SandboxAudit", "SandboxPolicy"]),
     tests(
         "SandboxIntegrationTests", of: "Sandbox",
-        ["LaunchPlan", "LinuxSystem", "Polling", "SandboxAudit", "SandboxLaunch", "SandboxPolicy"]),
+        [
+            "HandOver", "LaunchPlan", "LinuxSystem", "Polling", "SandboxAudit", "SandboxLaunch", "SandboxPolicy",
+            logging,
+        ]),
     tests(
         "BackendIPCTests", of: "Backends",
         ["BackendIPC", "ByteBuffer", "InferenceMessages", "LinuxSystem", "SeededRandom", "WireFormat", protobuf]),
@@ -379,7 +382,7 @@ var targets: [Target] = [
     testProgram(
         "sandbox-driver",
         [
-            "BaseEncodings", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy",
+            "BaseEncodings", "HandOver", "LaunchPlan", "LinuxSystem", "SandboxAudit", "SandboxLaunch", "SandboxPolicy",
             "SeccompFilter",
         ]),
     // A backend that breaks its contract in every way, and a kernel that refuses system calls.

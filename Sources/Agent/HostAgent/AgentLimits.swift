@@ -25,7 +25,7 @@ struct AgentLimits: LimitGroup {
 
     init(descriptors: DescriptorBudget, times: ConnectionTimes) {
         self.descriptors = descriptors
-        holder = HeldLimits(descriptorLimit: UInt64(descriptors.descriptorsMax))
+        holder = HeldLimits(descriptorLimit: UInt64(descriptors.descriptorsReserved))
         consumers = descriptors.consumers(times.limits)
     }
 

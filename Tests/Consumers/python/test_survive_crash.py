@@ -3,6 +3,8 @@
 import os
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -32,10 +34,10 @@ def test_the_owner_sees_what_keeps_backends_and_turns():
         assert agent.status()["crashHolder"]["seconds"] == 60
         shown = agent.command_line("status", "--state", agent.state)
         assert "if it dies" in shown and f"kept for 60 s, by pid {pid}" in shown
-        socket = agent.state / "held.sock"
-        assert socket.stat().st_mode & 0o777 == 0o600
+        path = agent.state / "held.sock"
+        assert path.stat().st_mode & 0o777 == 0o600
     assert not is_alive(pid)
-    assert not socket.exists()
+    assert not path.exists()
 
 
 def test_one_that_ends_is_started_again():
@@ -89,6 +91,40 @@ def test_stop_says_that_no_agent_runs_where_nothing_is_left():
         )
         assert answer.returncode == 69, answer.stderr
         assert not (agent.state / "held.sock").exists()
+
+
+def parcel(kind, key=0, message=b""):
+    """As in Sources/Agent/HandOver/ParcelSocket.swift, without descriptors."""
+    return struct.pack("=IIIIQQI", 0x43525048, 1, kind, 0, key, len(message), 0) + message
+
+
+def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
+    tmp_path.chmod(0o700)
+    ours, holders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(tmp_path / "held.sock"))
+    listener.listen()
+    # Lifted, so that placing one does not overwrite another.
+    places = [os.open("/dev/null", os.O_RDWR), holders.fileno(), listener.fileno()]
+    lifted = [os.dup2(place, 100 + number) for number, place in enumerate(places)]
+    actions = [(os.POSIX_SPAWN_DUP2, lifted[max(0, target - 2)], target) for target in range(5)]
+    program = str(PREFIX / "libexec/hearth/hearth-holder")
+    holder = os.posix_spawn(program, ["hearth-holder"], {}, file_actions=actions)
+    for descriptor in lifted + places[:1]:
+        os.close(descriptor)
+    holders.close()
+    listener.close()
+    ours.send(parcel(1, message=struct.pack("=II", 1, 600)))
+    for key in (7, 8):
+        ours.send(parcel(4, key, b"a turn"))
+    # The agent's death.
+    ours.close()
+    stop = [str(PREFIX / "bin/hearth"), "stop", "--state", str(tmp_path)]
+    answer = subprocess.run(stop, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "No agent runs. 2 backends and turns that one had left when it died have ended.\n"
+    assert os.waitpid(holder, 0)[1] == 0
+    assert subprocess.run(stop, capture_output=True, timeout=60).returncode == 69
 
 
 @pytest.mark.parametrize("seconds", ["601", "-1", "soon"])

@@ -1,5 +1,6 @@
 internal import BaseEncodings
 internal import Glibc
+internal import HandOver
 internal import LaunchPlan
 internal import LinuxSystem
 internal import SandboxAudit
@@ -260,9 +261,32 @@ struct Driver {
             var bytes = [UInt8](repeating: 0, count: 256)
             let count = try checked("read the socket") { read(launched.socket.raw, &bytes, bytes.count) }
             say("echoed " + String(decoding: bytes[..<count], as: UTF8.self))
+        case "survive":
+            guard words.count == 4, let seconds = UInt32(words[1]) else { throw Usage(description: "'\(line)'") }
+            try giveToHolder(launched, seconds: seconds, program: words[2], folder: words[3])
+            say("kept")
         case "kill": launched.process.kill()
         default: throw Usage(description: "'\(line)' is nothing to do")
         }
+    }
+
+    /// Gives a holder what the agent has of a backend, as `Holder` does, and keeps the socket to it open by number.
+    private func giveToHolder(
+        _ launched: SandboxedProcess, seconds: UInt32, program: String, folder: String
+    ) throws {
+        let (here, there) = try ParcelSocket.pair()
+        let listener = try ParcelListener(atPath: "\(folder)/\(Holder.socketName)")
+        let nothing = try Descriptor.open("/dev/null", O_RDWR)
+        _ = try ProcessSpawn.spawn(
+            program, arguments: ["hearth-holder"], environment: [],
+            descriptors: [nothing.raw, nothing.raw, nothing.raw, there.raw, listener.raw])
+        var ends: [CInt] = []
+        for raw in [launched.process.raw, launched.socket.raw, launched.keeper.raw, launched.log.raw] {
+            ends.append(try checked("duplicate a descriptor") { fcntl(raw, F_DUPFD_CLOEXEC, 3) })
+        }
+        try here.send(Parcel(.hello, HolderHello(seconds: seconds).bytes), withinMilliseconds: 10_000)
+        try here.send(Parcel(.backend, key: 1, owning: ends), withinMilliseconds: 10_000)
+        _ = try checked("keep a socket") { fcntl(here.raw, F_DUPFD_CLOEXEC, 3) }
     }
 
     private func words(of report: KeeperReport) -> String {

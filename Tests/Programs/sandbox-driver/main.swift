@@ -15,7 +15,8 @@ internal import SandboxPolicy
 //       launches so many, says "held" when all have written something, and waits to be killed
 //   sandbox-driver keep OPTION... FOLDER/NAME ARGUMENT...
 //       prints a line for each of the keeper's reports. Lines of its input: freeze, thaw, send HEX (to the keeper, as it
-//       is), echo WORD (through the backend's socket, and the answer is printed), kill
+//       is), echo WORD (through the backend's socket, and the answer is printed), kill, survive SECONDS PROGRAM FOLDER
+//       (gives all to a holder, this program, whose socket is in the folder)
 //   sandbox-driver echo OPTION... FOLDER/NAME                 sends a line through the socket and prints the answer
 //
 // Options: --launcher PATH --policies FOLDER --policy NAME --tier NAME --bind PATH --executable-bind PATH
