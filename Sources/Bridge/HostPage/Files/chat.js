@@ -408,7 +408,8 @@ export class Chat {
     }
     byId("complaint")?.remove();
     const conversation = this.#conversation;
-    conversation.model = byId("model").value;
+    // Before the list of models has come, that of the conversation is meant.
+    conversation.model = byId("model").value || conversation.model;
     const body = this.#body();
     const message = begun ?? { role: "assistant", model: conversation.model, content: "" };
     for (const name of ["end", "error", "usage", "seconds", "firstSeconds"]) delete message[name];
