@@ -33,7 +33,10 @@ extension HostAgent {
                 "what is to survive a crash cannot be kept: \(error); leave --survive-crash out, or repair that")
         }
         self.holder = holder
-//HERE
+        supervisor.onPassable = { [weak holder] key, backend in
+            holder?.keep(Parcel(.backend, key: key, backend.bytes, owning: backend.take()))
+        }
+        supervisor.onGone = { [weak holder] in holder?.forget($0) }
         inference.keeper = HeldTurns(holder, recordBytesMax: limits.inference.resumableBytesOfCallerMax)
     }
 

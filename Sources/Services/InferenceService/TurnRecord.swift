@@ -122,6 +122,7 @@ extension TurnState {
     /// Another agent goes on with it: nothing comes of it here any more. Returns the tokens that were granted and did not come.
     mutating func leave() -> UInt32 {
         phase = .over
+        ring.release(through: ring.lastSeq)
         return choices.reduce(0) { $0 + self[$1].end() }
     }
 }
