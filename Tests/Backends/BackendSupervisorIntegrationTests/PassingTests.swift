@@ -238,7 +238,7 @@ struct PassingTests {
     @Test("where the other agent does not come up, streams go on without losing a token, and what began meanwhile runs")
     func goOnAlone() async throws {
         try await withEcho {
-            $0.pingIntervalMilliseconds = 50
+            $0.pingIntervalMilliseconds = 500
         } _: { agents in
             let (bench, old) = (agents.last, agents.backend)
             let reference = try await agents.run(try request(maxTokens: 20_000))
