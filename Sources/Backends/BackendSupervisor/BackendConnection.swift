@@ -419,7 +419,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                     break
                 }
                 // The loop reports the rest of the socket's bytes in the next turn.
-                guard !visits.areUsed, !isEmptied, try readOnce(&visits) else { break }
+                guard !visits.areUsed, !isEmptied, watch != nil, try readOnce(&visits) else { break }
                 isEmptied = !toTheEnd && !input.isFull
             }
         } catch let violation as ContractViolation {
@@ -537,7 +537,7 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
                 handlers[Int(run.sequence)]?.received(run)
             }
         }
-        if watch != nil { unfinished = batch }
+        if watch != nil || standsStill { unfinished = batch }
         return false
     }
 

@@ -202,7 +202,7 @@ package final class Supervisor {
 extension Supervisor {
     /// Reads and writes nothing of any backend from now on, starts, ends and restarts none, and fires no watchdog, until
     /// `goOnAlone` or `letGo`. Returns what another agent needs for each process that has loaded its model. Requests that
-    /// begin meanwhile wait.
+    /// begin meanwhile wait. Not to be called out of a callback of a backend, which is in the middle of a message.
     package func standStill() throws -> [PassedBackend] {
         guard !isStopping, !standsStill else {
             throw SupervisorError(

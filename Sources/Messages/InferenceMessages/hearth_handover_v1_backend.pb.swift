@@ -27,7 +27,9 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
 
 /// The process of a backend that has loaded its model. It travels with descriptors, in this order: the pidfd of its launcher,
 /// the agent's ends of the backend's socket and of the socket to its keeper, the pipe of its output, and the files of its
-/// weights in the order in which the backend has them.
+/// weights in the order in which the backend has them. Where the agent tells of it before it makes way, for the case that it
+/// crashes, a memory file follows in which it keeps the framing of the socket; it then leaves the fields 5 to 8 of
+/// `Conversation` empty, and `Pong.sequences` tells when what ran on it has ended.
 package nonisolated struct Hearth_Handover_V1_Backend: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

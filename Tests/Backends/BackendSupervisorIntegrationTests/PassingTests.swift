@@ -1,6 +1,7 @@
 import BackendIPC
 import EventLoop
 import Foundation
+import LaunchPlan
 import LinuxSystem
 import TestPlaces
 import Testing
@@ -237,7 +238,7 @@ struct PassingTests {
     @Test("where the other agent does not come up, streams go on without losing a token, and what began meanwhile runs")
     func goOnAlone() async throws {
         try await withEcho {
-            $0.pingIntervalMilliseconds = 50
+            $0.pingIntervalMilliseconds = 500
         } _: { agents in
             let (bench, old) = (agents.last, agents.backend)
             let reference = try await agents.run(try request(maxTokens: 20_000))
@@ -583,6 +584,46 @@ struct PassingHeldTests {
             #expect(try await agents.run(try request(maxTokens: 50)).tokens.count == 50)
             #expect(agents.backend.pid == pid && agents.backend.restarts == 0)
             _ = backend
+        }
+    }
+
+    @Test("one that was frozen for want of an agent goes on under the next one")
+    func held() async throws {
+        try await leavingNothing {
+            let bench = try Workbench(sandboxed: true)
+            var told: [PassedBackend] = []
+            bench.supervisor.onPassable = { told.append($1) }
+            try bench.addEcho()
+            let backend = try await bench.start()
+            let pid = backend.pid
+            let collector = bench.collect()
+            _ = backend.begin(request: try request(maxTokens: 1_000_000), credit: .max, handler: collector)
+            await bench.until { collector.tokens.count >= 10 }
+            await withCheckedContinuation { continuation in
+                IOLoop.schedule(afterMilliseconds: 1) { continuation.resume() }
+            }
+            _ = try bench.supervisor.standStill()
+            try #require(!told.isEmpty)
+            let last = told.removeLast()
+            let descriptors = last.take()
+            #expect(
+                try Socket.sendDatagram(
+                    descriptors[PassedBackend.Place.keeper.rawValue], KeeperCommand.freeze.encoded(), waits: true))
+            let new = try Workbench(over: bench, sandboxed: true)
+            new.supervisor.onAvailable = { [weak new] _ in new?.check() }
+            told = []
+            try new.supervisor.start(goingOnWith: [
+                PassedBackend(bytes: last.bytes, owning: descriptors, isHeld: true)
+            ])
+            bench.supervisor.letGo()
+            let next = new.supervisor.backends[0]
+            await new.until { next.freeSequences > 0 || next.pid != pid }
+            let whole = new.collect()
+            _ = next.begin(request: try request(maxTokens: 50), credit: 50, handler: whole)
+            await new.until { whole.ends == 1 }
+            #expect(whole.tokens.count == 50 && next.pid == pid && next.restarts == 0, "\(next.detail)")
+            await new.close()
+            await bench.close()
         }
     }
 
