@@ -44,7 +44,7 @@ extension HostAgent {
     func takeHeldBackends() -> [PassedBackend] {
         held.filter { $0.kind == .backend }.map { parcel in
             let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
-            return PassedBackend(bytes: parcel.bytes, owning: descriptors)
+            return PassedBackend(bytes: parcel.bytes, owning: descriptors, isHeld: true)
         }
     }
 
