@@ -613,7 +613,9 @@ extension Turn {
             resumption?.leave()
             return record
         }
-        consumer?.giveBack(state.leave())
+        // Whether or not anybody counts them.
+        let givenBack = state.leave()
+        consumer?.giveBack(givenBack)
         consumer?.end(choices: 1 + otherSequences.count)
         queueTimer?.cancel()
         budgetTimer?.cancel()

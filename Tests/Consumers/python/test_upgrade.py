@@ -31,11 +31,18 @@ def agent():
         yield started
 
 
+def of_tests(place):
+    """The folders above it that pytest has made for this run."""
+    above = [folder for folder in place.parents if folder.name.startswith(("pytest-", "popen-"))]
+    assert above
+    return above
+
+
 @pytest.fixture
 def program(tmp_path_factory):
     """Makes a program of a script, which the agent trusts: others can neither write it nor replace it."""
     folder = tmp_path_factory.mktemp("programs")
-    for place in (folder, *folder.parents[:2]):
+    for place in (folder, *of_tests(folder)):
         place.chmod(place.stat().st_mode | 0o055)
 
     def make(script, mode=0o755):
@@ -316,7 +323,7 @@ def undisturbed(agent):
 
 def test_settings_that_are_broken_leave_the_agent_as_it_was(tmp_path):
     settings = tmp_path / "settings.json"
-    for place in (tmp_path, *tmp_path.parents[:2]):
+    for place in (tmp_path, *of_tests(tmp_path)):
         place.chmod(place.stat().st_mode | 0o055)
     settings.write_text("{}")
     settings.chmod(0o644)
@@ -394,7 +401,7 @@ def test_an_agent_that_ends_ends_the_one_that_comes_up(agent, program):
 def test_an_upgrade_runs_what_is_installed_now_and_goes_back(tmp_path_factory):
     """The first agent's program is replaced while it runs, as a package does."""
     place = tmp_path_factory.mktemp("prefix")
-    for folder in (place, *place.parents[:2]):
+    for folder in (place, *of_tests(place)):
         folder.chmod(folder.stat().st_mode | 0o055)
     prefix = place / "installed"
     shutil.copytree(PREFIX, prefix, ignore=shutil.ignore_patterns("llama*", "*.gguf"))
