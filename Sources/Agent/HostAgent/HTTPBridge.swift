@@ -117,8 +117,12 @@ final class HTTPBridge {
         }
     }
 
-    /// Lets the process finish what it has; it ends by itself once its server takes no more calls and its answers have left.
-    func retire() { lifecycle.retire() }
+    /// Lets the process finish what it has: it accepts no more, and ends by itself once its answers have left.
+    func retire() {
+        lifecycle.retire()
+        setup.settings.retires = true
+        tellSettings()
+    }
 
     /// Returns once it has ended by itself, or ends it after the grace.
     func end(graceMilliseconds: UInt64) async {

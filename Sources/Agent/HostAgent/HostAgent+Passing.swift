@@ -98,6 +98,7 @@ extension HostAgent {
     private func letGo(to client: Client) {
         consumers.leaveListeners()
         owner.leaveListeners()
+        bridge?.retire()
         passing = inference.passOn(to: client, from: [consumers, bridged, passed], bridged: bridged)
         supervisor.letGo()
     }

@@ -472,9 +472,7 @@ package final class HostAgent {
         await holder?.farewell()
         certificates?.stop()
         let graceEnd = Monotonic.now().advanced(milliseconds: graceMilliseconds)
-        async let bridgeEnd: Void = endBridge(graceMilliseconds) {
-            await $0.handOver(graceMilliseconds: graceMilliseconds)
-        }
+        async let bridgeEnd: Void = leaveBridge(graceMilliseconds)
         await consumers.handOver(graceMilliseconds: graceMilliseconds)
         await bridgeEnd
         await passed.handOver(graceMilliseconds: graceEnd.since(.now()) / 1_000_000)
@@ -491,6 +489,14 @@ package final class HostAgent {
         let end = Monotonic.now().advanced(milliseconds: graceMilliseconds)
         await drain(bridged)
         await bridge.end(graceMilliseconds: end.since(.now()) / 1_000_000)
+    }
+
+    /// Lets those who come by the bridge have their answers, as the bridge of another agent accepts the next ones.
+    private func leaveBridge(_ graceMilliseconds: UInt64) async {
+        for bridge in retiredBridges { bridge.stop() }
+        let end = Monotonic.now().advanced(milliseconds: graceMilliseconds)
+        await bridge?.end(graceMilliseconds: graceMilliseconds)
+        await bridged.handOver(graceMilliseconds: end.since(.now()) / 1_000_000)
     }
 
     private func end(graceMilliseconds: UInt64, _ graceEnd: Monotonic) async {

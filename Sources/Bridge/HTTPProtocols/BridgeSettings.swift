@@ -49,6 +49,9 @@ package struct BridgeSettings: Equatable, Sendable {
     package var origins: [String] = []
     /// Nil: HTTP is served without TLS.
     package var tls: TLS?
+    /// Whether another bridge accepts the connections from now on: this one ends those that it has with their next answers, and
+    /// then itself.
+    package var retires = false
 
     package init(requiresKey: Bool = false, names: [String] = [], origins: [String] = [], tls: TLS? = nil) {
         self.requiresKey = requiresKey
@@ -61,11 +64,12 @@ package struct BridgeSettings: Equatable, Sendable {
     package init(json: [UInt8]) throws {
         let node = try JSONNode.parse(json, file: "the settings")
         let reader = try JSONObjectReader(
-            node, "the settings", keys: ["requiresKey", "names", "origins", "tls"], file: "the settings")
+            node, "the settings", keys: ["requiresKey", "names", "origins", "tls", "retires"], file: "the settings")
         requiresKey = try reader.bool("requiresKey") ?? false
         names = try reader.strings("names", max: 1_024)?.map(\.text) ?? []
         origins = try reader.strings("origins", max: 1_024)?.map(\.text) ?? []
         tls = try reader.node("tls").map(TLS.init)
+        retires = try reader.bool("retires") ?? false
     }
 
     /// Their text.
@@ -75,6 +79,7 @@ package struct BridgeSettings: Equatable, Sendable {
             ("origins", .list(origins.map { .string($0) })),
         ]
         if let tls { members.append(("tls", tls.object)) }
+        if retires { members.append(("retires", .bool(true))) }
         return Array(JSONOutput.object(members).text.utf8)
     }
 }

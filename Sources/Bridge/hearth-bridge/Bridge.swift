@@ -38,7 +38,7 @@ struct Bridge: Sendable {
             isLast = error.statusCode == 413 || error.statusCode == 503
         }
         // An agent that makes way for another takes no more requests here: the client finds the other's bridge.
-        if await !agent.isOpen { isLast = true }
+        if security.retires { isLast = true } else if await !agent.isOpen { isLast = true }
         if let allowed { response.allow(allowed) }
         if isLast { response.headers[.connection] = "close" }
         // Of it only the fields are sent (RFC 9110, section 9.3.2).
@@ -60,7 +60,8 @@ extension Bridge {
         var idleMilliseconds = 0
         while idleMilliseconds < limits.idleMillisecondsAtEnd {
             try await Task.sleep(for: .milliseconds(100))
-            let isIdle = await !agent.isOpen && answers.isEmpty
+            let takesNoMore = if security.retires { true } else { await !agent.isOpen }
+            let isIdle = takesNoMore && answers.isEmpty
             idleMilliseconds = isIdle ? idleMilliseconds + 100 : 0
         }
     }

@@ -10,7 +10,7 @@ struct HTTPServer: Sendable {
     let listener: NIOBSDSocket.Handle
     let bridge: Bridge
 
-    /// Serves until the process ends; throws when the socket cannot be used.
+    /// Serves until the process ends, and accepts until it retires; throws when the socket cannot be used.
     func run() async throws {
         let limits = bridge.limits
         let open = OpenConnections(max: limits.connectionsMax)
@@ -35,6 +35,7 @@ struct HTTPServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }.flatMap { http.setup(channel: channel, logger: logger) }
             }
+        bridge.security.whenRetired { [channel = server.channel] in channel.close(promise: nil) }
         try await server.executeThenClose { connections in
             for try await connection in connections {
                 await open.take(connection.channel)
@@ -47,5 +48,7 @@ struct HTTPServer: Sendable {
                 }
             }
         }
+        // The answers that are open go on.
+        while bridge.security.retires { try await Task.sleep(for: .seconds(1)) }
     }
 }

@@ -17,21 +17,33 @@ final class ServedSecurity: Sendable {
         let tls: TLS?
         let origin: RequestOrigin
         let requiresKey: Bool
+        var retires = false
     }
 
     private let state: Mutex<State>
+    private let retirement = Mutex<(@Sendable () -> Void)?>(nil)
 
     var tls: TLS? { state.withLock { $0.tls } }
     var origin: RequestOrigin { state.withLock { $0.origin } }
     var requiresKey: Bool { state.withLock { $0.requiresKey } }
+    /// Whether another bridge accepts the connections.
+    var retires: Bool { state.withLock { $0.retires } }
 
     /// Throws for a certificate that cannot be served.
     init(_ settings: BridgeSettings) throws(TLSError) { state = Mutex(try Self.read(settings)) }
 
     /// Takes over the certificate, and with it the names of this host, and all else.
     func take(_ settings: BridgeSettings) throws(TLSError) {
-        let read = try Self.read(settings)
+        var read = try Self.read(settings)
+        read.retires = settings.retires
         state.withLock { $0 = read }
+        if settings.retires { retirement.withLock { $0?() } }
+    }
+
+    /// Calls back once another bridge accepts the connections.
+    func whenRetired(_ body: @escaping @Sendable () -> Void) {
+        retirement.withLock { $0 = body }
+        if retires { body() }
     }
 
     private static func read(_ settings: BridgeSettings) throws(TLSError) -> State {
