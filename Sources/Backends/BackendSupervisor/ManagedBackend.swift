@@ -230,7 +230,7 @@ extension ManagedBackend {
     package var identity: Identity {
         Identity(
             definition: launched, version: version, modelDigest: modelDigest,
-            canContinue: connection?.canContinue ?? false)
+            canContinue: connection?.canContinue ?? false, setting: setting)
     }
 
     /// A request that ran alone on its process has ended it, and would end every other one: what follows is no backend's

@@ -213,7 +213,7 @@ package nonisolated struct Hearth_Handover_V1_Turn: @unchecked Sendable {
     set {_uniqueStorage()._generated = newValue}
   }
 
-  /// Which backend and model computed it, as a digest.
+  /// A `Computer`: which backend and model have computed it.
   package var backend: Data {
     get {_storage._backend}
     set {_uniqueStorage()._backend = newValue}

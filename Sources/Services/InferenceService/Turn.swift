@@ -35,7 +35,7 @@ final class Turn: SequenceHandler, QueuedRequest {
     private var encoded: [UInt8]
     /// What computes it, and how far the tool calls of the choices that another process goes on with had come.
     private var identity: ManagedBackend.Identity?
-    /// What computed it under the agent that has passed it on, as a digest; nil: nothing, or this agent knows more.
+    /// What computed it under the agent that has passed it on; nil: nothing, or this agent knows more.
     private var passedIdentity: [UInt8]?
     private var toolCalls: [Int: ToolCallProgress] = [:]
     private weak var process: ManagedBackend?
@@ -314,7 +314,7 @@ extension Turn {
 
     /// Whether this is what has computed the turn so far.
     private func isSame(as identity: ManagedBackend.Identity) -> Bool {
-        if let passedIdentity { return passedIdentity == identity.digest }
+        if let passedIdentity { return identity.isSame(as: passedIdentity) }
         return self.identity?.isSame(as: identity) == true
     }
 
@@ -627,12 +627,15 @@ extension Turn {
         return record
     }
 
+    /// What has computed it, for another agent; nil: nothing has.
+    private var computer: [UInt8]? { passedIdentity ?? identity.map(service.passed) }
+
     /// The turn as it stands.
     private var record: TurnRecord {
         var record = state.record
         record.model = model
         if !isOver { record.request = Data(encoded) }
-        if let digest = passedIdentity ?? identity?.digest { record.backend = Data(digest) }
+        if let computer { record.backend = Data(computer) }
         if let resumption {
             record.resumption.tokenSha256 = Data(resumption.key.digest)
             record.resumption.milliseconds = resumption.milliseconds
@@ -644,7 +647,7 @@ extension Turn {
 
     /// What has changed is written down, before its consumer is told.
     private func writeDown(_ ending: TurnState.Ending? = nil) {
-        resumption?.writing?.write(state, backend: passedIdentity ?? identity?.digest, ending: ending) {
+        resumption?.writing?.write(state, backend: computer, ending: ending) {
             var record = record
             // What the consumer has of it is not known afterwards.
             record.resumption.clearSentSeq()

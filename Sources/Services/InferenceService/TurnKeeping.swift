@@ -26,6 +26,7 @@ package protocol KeptTurn: AnyObject {
 final class TurnWriting {
     private let kept: any KeptTurn
     private var mark = TurnState.Mark()
+    private var backend: [UInt8]?
 
     init(_ kept: any KeptTurn) { self.kept = kept }
 
@@ -34,7 +35,10 @@ final class TurnWriting {
         let isFirst = mark == TurnState.Mark()
         guard var piece = state.piece(after: &mark, isEnding: ending != nil) else { return }
         if isFirst { piece = whole() }
-        if let backend { piece.backend = Data(backend) }
+        if let backend, backend != self.backend {
+            piece.backend = Data(backend)
+            self.backend = backend
+        }
         if let ending { piece.ending = .init(ending) }
         guard let bytes: [UInt8] = try? piece.serializedBytes() else { return }
         kept.append(bytes) {
