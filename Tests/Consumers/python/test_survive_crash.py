@@ -1,5 +1,6 @@
 """The process that keeps backends and turns over the agent's death: that it is there, and that it goes."""
 
+import asyncio
 import os
 import pathlib
 import signal
@@ -7,9 +8,12 @@ import socket
 import struct
 import subprocess
 
+import echo
+import grpc
 import pytest
-
 from agent import PREFIX, Agent, is_alive, wait_until
+from consumer import connect, read_turn, rpc, run
+from test_resume import Resumed, resumable, resume
 
 
 def holder(agent):
@@ -135,3 +139,87 @@ def test_a_time_that_cannot_be_is_refused(seconds):
         assert answer.returncode == 78 and "survive-crash" in answer.stderr, answer.stderr
     finally:
         agent.clean_up()
+
+
+class Crashing(Agent):
+    """An agent that is killed, and started again at the same address."""
+
+    def __init__(self, seconds=60):
+        super().__init__(listen=["unix:STATE/consumers.sock"], options=["--survive-crash", str(seconds)])
+        self.starts = 1
+
+    def die(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def start_again(self):
+        self.starts += 1
+        self.log_name = f"log-{self.starts}"
+        super().__enter__()
+
+    def kept(self):
+        return self.status()["crashHolder"].get("kept", 0)
+
+
+def test_turns_that_can_be_resumed_go_on_over_the_agents_death_with_the_same_process():
+    async def begin(agent, channel, request):
+        call = rpc.InferenceStub(channel).Generate(request)
+        return call, await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 40)
+
+    async def scenario(agent):
+        backend = agent.number("echo", "pid")
+        requests = [
+            resumable(f"kept {index}", max_tokens=600, tokens_per_second=300, **options)
+            for index, options in enumerate([{}, {"seed": 5}, {"choices": 2}])]
+        async with connect(agent) as channel:
+            begun = [await begin(agent, channel, request) for request in requests]
+            # The fourth is over before the agent dies, and its end has not come.
+            over = resumable("over", max_tokens=20)
+            call = rpc.InferenceStub(channel).Generate(over)
+            ended = await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 2)
+            lost = rpc.InferenceStub(channel).Generate(echo.request("lost", max_tokens=5_000, tokens_per_second=100))
+            await lost.read()
+            for number in (1, 2):
+                await asyncio.to_thread(agent.die)
+                if number == 1:
+                    with pytest.raises(grpc.aio.AioRpcError) as failure:
+                        while await lost.read() is not grpc.aio.EOF:
+                            pass
+                    assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
+                await asyncio.to_thread(agent.start_again)
+                assert agent.number("echo", "pid") == backend, "the process that the dead agent has started"
+        async with connect(agent) as channel:
+            stub = rpc.InferenceStub(channel)
+            for request, (_, turn) in zip(requests, begun):
+                echo.check(await read_turn(resume(stub, turn), turn), request)
+            echo.check(await read_turn(resume(stub, ended), ended), over)
+            again = echo.request("afterwards", max_tokens=10, ids=True)
+            echo.check(await read_turn(stub.Generate(again)), again)
+
+    with Crashing() as agent:
+        run(scenario(agent), seconds=120)
+        # What is over is kept no longer than anybody may come back for it.
+        assert agent.number("echo", "restarts") == 0
+
+
+def test_nothing_is_left_once_the_time_is_over():
+    async def begin(agent):
+        async with connect(agent) as channel:
+            call = rpc.InferenceStub(channel).Generate(resumable("kept", max_tokens=5_000, tokens_per_second=100))
+            return await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 10)
+
+    async def come_back(agent, turn):
+        async with connect(agent) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await read_turn(resume(rpc.InferenceStub(channel), turn), turn)
+            assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+    with Crashing(seconds=1) as agent:
+        turn = run(begin(agent))
+        pid, backend = holder(agent), agent.number("echo", "pid")
+        assert agent.kept() == 2
+        agent.die()
+        wait_until(lambda: not is_alive(pid) and not is_alive(backend), "the end of the holder and of the backend")
+        agent.start_again()
+        run(come_back(agent, turn))
