@@ -65,10 +65,13 @@ extension HostAgent {
         guard let client = try? await Client.connect(over: socket, limits: InferenceService.limitsOfPassing) else {
             throw HostError("the turns that were kept cannot be gone on with: this agent does not answer itself")
         }
-        let (passing, count) = inference.goOn(withKept: records, by: client)
+        let passing = inference.goOn(withKept: records, by: client)
         await passing.end()
         client.close()
-        logger.notice("\(count) turns that were kept go on, and wait for their consumers")
+        logger.notice("\(records.count - passing.refused) turns that were kept go on, and wait for their consumers")
+        if passing.refused > 0 {
+            logger.warning("\(passing.refused) turns that were kept do not go on", metadata: ["why": "\(passing.refusal)"])
+        }
     }
 
     /// As `Status.crash_holder` shows it.

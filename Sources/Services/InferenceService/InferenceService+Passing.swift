@@ -86,18 +86,19 @@ extension InferenceService {
     }
 
     /// Goes on with turns that were written down by an agent that has died, each as the bytes of its record: passes them to this
-    /// agent itself by the client, as another one would. Returns how many of them can be understood.
-    package func goOn(withKept records: [[UInt8]], by client: Client) -> (passing: PassingOfAbsent, count: Int) {
+    /// agent itself by the client, as another one would.
+    package func goOn(withKept records: [[UInt8]], by client: Client) -> PassingOfAbsent {
         let passing = PassingOfAbsent()
-        let turns = records.compactMap { try? TurnRecord(serializedBytes: $0) }
-        for turn in turns {
+        for record in records {
+            // What cannot be read is no turn, and is refused as such.
+            let turn = (try? TurnRecord(serializedBytes: record)) ?? TurnRecord()
             var call = Hearth_Handover_V1_Call()
             call.revision = Self.passingRevision
             call.isAbsent = true
             call.turn = turn
             passing.pass(call, PassedCaller.metadata(of: turn.resumption.caller), to: client)
         }
-        return (passing, turns.count)
+        return passing
     }
 
     /// Relays this call to the agent that has taken this one's place; nil: none has. `record`: how it stands.
@@ -145,6 +146,9 @@ extension InferenceService {
 @IOLoop
 package final class PassingOfAbsent: ClientCallHandler {
     private var open = 0
+    /// How many of them the other agent does not go on with, and why the last one was refused.
+    package private(set) var refused = 0
+    package private(set) var refusal = Status.ok
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
     fileprivate func pass(_ record: Hearth_Handover_V1_Call, _ metadata: Metadata, to client: Client) {
@@ -166,6 +170,7 @@ package final class PassingOfAbsent: ClientCallHandler {
 
     package func finished(_ status: Status, trailers: Metadata) {
         open -= 1
+        if !status.isOK { (refused, refusal) = (refused + 1, status) }
         guard open == 0 else { return }
         for waiter in waiters { waiter.resume() }
         waiters = []

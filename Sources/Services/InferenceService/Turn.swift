@@ -543,7 +543,7 @@ extension Turn {
     }
 
     /// Whether the consumer was sent an event.
-    private var isHeardOf: Bool { givenSeq > 0 || state.reader?.sentSeq ?? 0 > 0 }
+    private var isHeardOf: Bool { givenSeq > 0 || state.reader?.furthestSeq ?? 0 > 0 }
 }
 
 // MARK: - A consumer that may come back
