@@ -44,6 +44,8 @@ extension HostAgent {
                 letGo(to: client)
                 done()
                 try? await line.send(Parcel(.given), withinMilliseconds: Self.answerMilliseconds)
+                await passing?.end()
+                try? await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
             } catch {
                 logger.warning("the agent with pid \(pid) does not take over, and this one goes on: \(error)")
                 let refusal = Hearth_Handover_V1_Refusal.with { $0.message = "\(error)" }

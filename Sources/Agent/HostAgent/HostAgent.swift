@@ -86,7 +86,7 @@ package final class HostAgent {
     /// Serves calls that the agent before this one passes on.
     let passed: Server
     /// What is passed on to the agent that takes this one's place, while that is under way.
-    var passing: PassingOfAbsent?
+    var passing: Passage?
     /// Serves the HTTP bridge, and those who come by it.
     let bridged: Server
     private let sandboxHost: SandboxHost
@@ -209,6 +209,8 @@ package final class HostAgent {
         }
         try startBackends(goingOnWith: backends + takeHeldBackends())
         inference.goOnWithPassedCalls()
+        // Who comes back finds his turn.
+        await predecessor?.passesCalls()
         try await goOnWithHeldTurns()
         try startListening()
         watchCertificates()

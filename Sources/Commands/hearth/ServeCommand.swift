@@ -34,10 +34,10 @@ struct ServeCommand: AsyncParsableCommand, HandlesSignals {
             on, new ones get the new certificate, and a certificate and key that do not match are logged and not used.
 
             'hearth upgrade' has a running agent replaced by the version that is installed now. --take-over does the same \
-            from here, also with other flags, without losing a stream or refusing a connection: the new agent starts its backends, serves the same addresses once they are \
-            ready, and tells the old agent to make way. The old agent lets its open streams end, for an hour at most, \
-            and ends; SIGTERM ends it sooner. Until then both hold their models in memory. If a model does not become \
-            ready, the new agent gives up and the old one continues.
+            by hand, also with other settings. No stream is lost and no connection refused: the addresses, the backends \
+            with their models in memory, and the open calls pass to the new agent. The old one relays what its consumers \
+            are connected for, for an hour at most, and ends; SIGTERM ends it sooner. If the new agent does not come up, \
+            or would not serve a model that the old one serves, it gives up, and the old one continues.
 
             Every setting can also be given as an environment variable (HEARTH_LISTEN, HEARTH_STATE, HEARTH_TLS_KEY, \
             ...) or in a file, a JSON object with the same names, such as

@@ -14,7 +14,8 @@
 /// for each listener. The new one has bound what else it needs, and sends one end of a socket, on which it serves the calls
 /// that it is to go on with. The old agent has its backends stand still, sends a parcel for each, and says that these are
 /// all. Until the new one says that it has taken them, the old one goes on as if nothing had happened when the socket is closed.
-/// Then the old one says that it has let go, and nothing is undone any more.
+/// Then the old one says that it has let go, and nothing is undone any more. It passes its calls on, and says when all of
+/// them are; only then the new one listens.
 
 package import SwiftProtobuf
 

@@ -66,13 +66,13 @@ extension InferenceService {
 
     /// Passes every call of these servers on, and every turn that its consumer may come back for; from now on every new call,
     /// too. Nothing of the turns comes of the backends here any more. `bridged`: the server of the HTTP bridge.
-    package func passOn(to successor: Client, from servers: [Server], bridged: Server) -> PassingOfAbsent {
-        self.successor = (successor, bridged)
+    package func passOn(to successor: Client, from servers: [Server], bridged: Server) -> Passage {
+        let passing = Passage()
+        self.successor = (successor, bridged, passing)
         queuesAreLeft()
         for server in servers {
             for case let handler as RequestHandler in server.handlers { handler.leave() }
         }
-        let passing = PassingOfAbsent()
         for turn in resumables.all {
             let metadata = PassedCaller.metadata(of: turn.call, over: bridged)
             guard let record = turn.leave() else { continue }
@@ -87,8 +87,8 @@ extension InferenceService {
 
     /// Goes on with turns that were written down by an agent that has died, each as the bytes of its record: passes them to this
     /// agent itself by the client, as another one would.
-    package func goOn(withKept records: [[UInt8]], by client: Client) -> PassingOfAbsent {
-        let passing = PassingOfAbsent()
+    package func goOn(withKept records: [[UInt8]], by client: Client) -> Passage {
+        let passing = Passage()
         for record in records {
             // What cannot be read is no turn, and is refused as such.
             let turn = (try? TurnRecord(serializedBytes: record)) ?? TurnRecord()
@@ -106,7 +106,8 @@ extension InferenceService {
         guard let successor else { return nil }
         var record = record
         record.revision = Self.passingRevision
-        return RelayedCall(call, record, by: successor.client, over: successor.bridged)
+        return RelayedCall(
+            call, record, by: successor.client, over: successor.bridged, passing: successor.passing)
     }
 
     /// Goes on with a turn that was passed on. Throws why it cannot.
@@ -142,9 +143,10 @@ extension InferenceService {
     }
 }
 
-/// The turns that nobody reads at present, on their way to another agent. It may not end before that has them.
+/// The calls, and the turns that nobody reads at present, on their way to another agent. This one may not end before that has
+/// them.
 @IOLoop
-package final class PassingOfAbsent: ClientCallHandler {
+package final class Passage: ClientCallHandler {
     private var open = 0
     /// How many of them the other agent does not go on with, and why the last one was refused.
     package private(set) var refused = 0
@@ -152,11 +154,21 @@ package final class PassingOfAbsent: ClientCallHandler {
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
     fileprivate func pass(_ record: Hearth_Handover_V1_Call, _ metadata: Metadata, to client: Client) {
-        open += 1
+        begin()
         let call = client.start(
             "/hearth.v1.Inference/Resume", options: CallOptions(metadata: metadata), handler: self)
         call.send(record)
         call.endSending()
+    }
+
+    func begin() { open += 1 }
+
+    /// The other agent has one more of them.
+    func done() {
+        open -= 1
+        guard open == 0 else { return }
+        for waiter in waiters { waiter.resume() }
+        waiters = []
     }
 
     /// Returns once the other agent has all of them.
@@ -169,10 +181,7 @@ package final class PassingOfAbsent: ClientCallHandler {
     package func sendBufferDrained() {}
 
     package func finished(_ status: Status, trailers: Metadata) {
-        open -= 1
         if !status.isOK { (refused, refusal) = (refused + 1, status) }
-        guard open == 0 else { return }
-        for waiter in waiters { waiter.resume() }
-        waiters = []
+        done()
     }
 }

@@ -53,7 +53,7 @@ package final class InferenceService: Service {
     /// Keeps turns that can be resumed over the death of this process; nil: nothing does.
     package var keeper: (any TurnKeeping)?
     /// What answers in the place of this agent, and the server of the HTTP bridge; nil: nothing does.
-    var successor: (client: Client, bridged: Server)?
+    var successor: (client: Client, bridged: Server, passing: Passage)?
     /// Where the agent before this one passes its calls on, and those that wait until they can go on.
     var passedServer: Server?
     var holdsPassedCalls = true

@@ -10,10 +10,19 @@ internal import InferenceMessages
 final class RelayedCall: ClientCallHandler {
     private let call: ServerCall
     private var client: ClientCall?
+    /// Told once the other agent has the call; nil: it has.
+    private var passing: Passage?
+    /// Its consumer has gone, before that.
+    private var isLeft = false
 
     /// `record`: the call as it stands.
-    init(_ call: ServerCall, _ record: Hearth_Handover_V1_Call, by client: Client, over bridged: Server) {
+    init(
+        _ call: ServerCall, _ record: Hearth_Handover_V1_Call, by client: Client, over bridged: Server,
+        passing: Passage
+    ) {
         self.call = call
+        self.passing = passing
+        passing.begin()
         let options = CallOptions(metadata: PassedCaller.metadata(of: call, over: bridged))
         let begun = client.start(call.path, options: options, handler: self)
         self.client = begun
@@ -34,18 +43,31 @@ final class RelayedCall: ClientCallHandler {
     /// The consumer has read enough of what was waiting for it.
     func drained() { client?.resumeReceiving() }
 
+    /// The consumer is gone. The other agent has to have the call before it hears of that: its consumer may come back.
     func cancel() {
+        guard passing == nil else {
+            isLeft = true
+            return
+        }
         let client = client
         self.client = nil
         client?.cancel()
     }
 
+    private func isTaken() {
+        passing?.done()
+        passing = nil
+    }
+
     // The other agent's side.
 
-    func received(initialMetadata: Metadata) {}
+    func received(initialMetadata: Metadata) {
+        isTaken()
+        if isLeft { cancel() }
+    }
 
     func received(_ message: UnsafeRawBufferPointer) {
-        guard let client else { return }
+        guard let client, !isLeft else { return }
         call.send(byteCount: message.count) { $0.copyMemory(from: message) }
         if call.isCongested { client.pauseReceiving() }
     }
@@ -53,6 +75,7 @@ final class RelayedCall: ClientCallHandler {
     func sendBufferDrained() { call.resumeReceiving() }
 
     func finished(_ status: Status, trailers: Metadata) {
+        isTaken()
         guard client != nil else { return }
         client = nil
         call.finish(status, trailers: trailers)

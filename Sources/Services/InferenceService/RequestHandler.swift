@@ -266,6 +266,8 @@ extension RequestHandler {
         if !record.lastTurn.isEmpty { lastTurn = service.resumables.turn(.init(digest: [UInt8](record.lastTurn))) }
         if !record.message.isEmpty { [UInt8](record.message).withUnsafeBytes { received($0) } }
         if hasEnded { perform(order.endCame()) }
+        // The other agent hears that this one has it.
+        call.sendInitialMetadata()
         call.resumeReceiving()
     }
 }
