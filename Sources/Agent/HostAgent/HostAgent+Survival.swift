@@ -70,7 +70,8 @@ extension HostAgent {
         client.close()
         logger.notice("\(records.count - passing.refused) turns that were kept go on, and wait for their consumers")
         if passing.refused > 0 {
-            logger.warning("\(passing.refused) turns that were kept do not go on", metadata: ["why": "\(passing.refusal)"])
+            logger.warning(
+                "\(passing.refused) turns that were kept do not go on", metadata: ["why": "\(passing.refusal)"])
         }
     }
 

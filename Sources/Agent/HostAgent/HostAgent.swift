@@ -197,7 +197,8 @@ package final class HostAgent {
             throw error
         }
         if let predecessor {
-            logger.notice("took over from the agent with pid \(predecessor.pid), with \(backends.count) processes of backends")
+            logger.notice(
+                "took over from the agent with pid \(predecessor.pid), with \(backends.count) processes of backends")
         }
         if predecessor != nil {
             do throws(HostError) {

@@ -70,7 +70,8 @@ final class Predecessor {
         let missing = readyModels.subtracting(models).sorted().map { "'\($0)'" }
         guard missing.isEmpty else {
             throw refusal(
-                "\(missing.joined(separator: ", ")) would not be served here: see to the backends, or end that agent first")
+                "\(missing.joined(separator: ", ")) would not be served here: see to the backends, or end that agent first"
+            )
         }
     }
 

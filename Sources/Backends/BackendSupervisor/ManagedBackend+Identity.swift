@@ -38,7 +38,9 @@ extension ManagedBackend {
             guard let computer = try? Hearth_Handover_V1_Computer(serializedBytes: passed) else { return false }
             var other = PassedDefinition(computer.definition)
             // They are the model's, whose digest tells more.
-            other.weights = definition.weights.places.map { .init(place: $0, facts: other.executable.facts, digest: []) }
+            other.weights = definition.weights.places.map {
+                .init(place: $0, facts: other.executable.facts, digest: [])
+            }
             return other.difference(from: definition, setting: setting) == nil && computer.version == version
                 && [UInt8](computer.modelDigest) == modelDigest
         }

@@ -27,7 +27,10 @@ final class RequestHandler: CallHandler {
     private var passing = Passing.none
 
     /// Whether another agent has passed the call on, and says with the first message how it stands.
-    private enum Passing { case none, awaitsRecord, awaitsBackends(hasEnded: Bool) }
+    private enum Passing {
+        case none, awaitsRecord
+        case awaitsBackends(hasEnded: Bool)
+    }
 
     init(_ method: RequestOrder.Method, _ call: ServerCall, _ service: InferenceService) {
         self.call = call

@@ -108,7 +108,6 @@ extension TurnState {
         guard reader != nil else { return nil }
     }
 
-
     /// Of a turn that an agent has left as it died: ends what its consumer had cancelled.
     mutating func settleCancelled(at now: Monotonic) -> Actions {
         var actions = Actions()
