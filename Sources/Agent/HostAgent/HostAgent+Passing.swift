@@ -34,9 +34,11 @@ extension HostAgent {
         Task {
             do {
                 let client = try await describe(on: line)
+                hand.isPassing = true
                 do {
                     try await passBackends(on: line)
                 } catch {
+                    hand.isPassing = false
                     supervisor.goOnAlone()
                     client.close()
                     throw error
@@ -87,11 +89,16 @@ extension HostAgent {
     /// Has the backends stand still, and sends them. Throws where the other agent has not taken them.
     private func passBackends(on line: ParcelStream) async throws {
         guard isServing else { throw Status(.unavailable, "this agent ends") }
+        let hold = Hearth_Handover_V1_Hold.with {
+            $0.pause = supervisor.hold.pause?.rawValue ?? ""
+            $0.isDraining = supervisor.hold.isDraining
+        }
         for backend in try supervisor.standStill() {
             let parcel = Parcel(.backend, backend.bytes, owning: backend.take())
             try await line.send(parcel, withinMilliseconds: Self.answerMilliseconds)
         }
-        try await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
+        let end = Parcel(.end, try hold.serializedBytes())
+        try await line.send(end, withinMilliseconds: Self.answerMilliseconds)
         let answer = try await line.receive(withinMilliseconds: Self.takenMilliseconds)
         guard let answer, answer.kind == .taken else { throw Status(.unavailable, "it has broken off") }
     }

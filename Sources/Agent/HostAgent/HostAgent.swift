@@ -78,7 +78,7 @@ package final class HostAgent {
     let logger: Logger
     var limits: AgentLimits
     let supervisor: Supervisor
-    private let hand: OwnersHand
+    let hand: OwnersHand
     let inference: InferenceService
     private let health = HealthService()
     let consumers: Server
@@ -181,7 +181,9 @@ package final class HostAgent {
             try bind(ownerAt: ownerAddress, succeeding: predecessor)
             guard !isStopping else { throw HostError("stopped before it had started") }
             if let predecessor {
-                backends = try await predecessor.take(callsAt: servePassedCalls())
+                let passed = try await predecessor.take(callsAt: servePassedCalls())
+                backends = passed.backends
+                hand.goOn(with: passed.hold)
             } else {
                 try startHolder()
             }

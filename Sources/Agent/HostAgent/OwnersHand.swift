@@ -26,8 +26,21 @@ final class OwnersHand {
         if !hold.isEmpty { logger.notice("as before its last end, this agent is \(hold.words)") }
     }
 
-    /// Returns once it is in force and kept. Throws INTERNAL when it is in force and could not be kept.
+    /// Puts into force what was in force in the agent before, whose file may have been read before that was.
+    func goOn(with hold: OwnerHold) {
+        guard hold != supervisor.hold else { return }
+        supervisor.take(.resume)
+        restore(hold)
+    }
+
+    /// Another agent takes the place of this one, and hears nothing of what is asked here.
+    var isPassing = false
+
+    /// Returns once it is in force and kept. Throws UNAVAILABLE while another agent takes over, and INTERNAL when it is in force and could not be kept.
     func take(_ request: OwnerHold.Request) async throws(Status) {
+        guard !isPassing else {
+            throw Status(.unavailable, "another agent is just taking the place of this one: ask again")
+        }
         let before = supervisor.hold
         supervisor.take(request)
         let hold = supervisor.hold

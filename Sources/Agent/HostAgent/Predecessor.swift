@@ -122,14 +122,20 @@ final class Predecessor {
     }
 
     /// Tells it where its calls go on, and takes its backends, which stand still from then on, and everything else. Once this
-    /// returns, it has let go of all of it, or is dead. Throws where it goes on.
-    func take(callsAt socket: consuming Descriptor) async throws(HostError) -> [PassedBackend] {
+    /// returns, it has let go of all of it, or is dead. Throws where it goes on. Also returns what its owner has asked of it.
+    func take(
+        callsAt socket: consuming Descriptor
+    ) async throws(HostError) -> (backends: [PassedBackend], hold: OwnerHold) {
         let relay = Parcel(.relay, owning: [socket.release()])
         var backends: [PassedBackend] = []
+        var hold = Hearth_Handover_V1_Hold()
         try await send(relay)
         while true {
             let parcel = try await receive()
-            guard parcel.kind == .backend else { break }
+            guard parcel.kind == .backend else {
+                hold = (try? Hearth_Handover_V1_Hold(serializedBytes: parcel.bytes)) ?? hold
+                break
+            }
             let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
             backends.append(PassedBackend(bytes: parcel.bytes, owning: descriptors))
         }
@@ -137,7 +143,7 @@ final class Predecessor {
         // Where it dies now, it has let go, too.
         if let answer = try await next(), answer.kind != .given { throw refusal(of: answer) }
         client.close()
-        return backends
+        return (backends, OwnerHold(pause: OwnerHold.Pause(rawValue: hold.pause), isDraining: hold.isDraining))
     }
 
     /// Returns once it has passed on every call and every turn that somebody may come back for, or is dead.

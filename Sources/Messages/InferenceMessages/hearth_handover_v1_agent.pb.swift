@@ -105,6 +105,22 @@ package nonisolated struct Hearth_Handover_V1_Listener: Sendable {
   package init() {}
 }
 
+/// What the owner has asked of the old agent, in the parcel that says that these are all backends.
+package nonisolated struct Hearth_Handover_V1_Hold: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "frozen" or "unloaded"; empty: it is not paused.
+  package var pause: String = String()
+
+  package var isDraining: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Why the old agent goes on, or the new one gives up.
 package nonisolated struct Hearth_Handover_V1_Refusal: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -194,6 +210,41 @@ nonisolated extension Hearth_Handover_V1_Listener: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Handover_V1_Listener.Role: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_CONSUMERS\0\u{1}ROLE_OWNER\0\u{1}ROLE_HTTP\0")
+}
+
+nonisolated extension Hearth_Handover_V1_Hold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Hold"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pause\0\u{3}is_draining\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.pause) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isDraining) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.pause.isEmpty {
+      try visitor.visitSingularStringField(value: self.pause, fieldNumber: 1)
+    }
+    if self.isDraining != false {
+      try visitor.visitSingularBoolField(value: self.isDraining, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Handover_V1_Hold, rhs: Hearth_Handover_V1_Hold) -> Bool {
+    if lhs.pause != rhs.pause {return false}
+    if lhs.isDraining != rhs.isDraining {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Hearth_Handover_V1_Refusal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -83,6 +83,12 @@ struct AdmissionQueue<Turn: QueuedRequest> {
         }
     }
 
+    /// The turn runs since before it came to this queue, from another agent.
+    mutating func goesOn(_ turn: Turn, at now: Monotonic) {
+        waiting.began(turn, at: now)
+        running[ObjectIdentifier(turn)] = turn
+    }
+
     /// The turn has ended, for whatever reason. Returns true if it was waiting, so that those behind it have moved up.
     mutating func forget(_ turn: Turn, at now: Monotonic) -> Bool {
         running[ObjectIdentifier(turn)] = nil

@@ -61,8 +61,8 @@ final class ModelQueue {
     /// Takes a turn that another agent has passed on: it waits here as it did there, or goes on before all that wait.
     func goesOn(_ turn: Turn) {
         if turn.hasBegun {
-            queue.began(turn, isOver: false, at: .awake())
-            interrupted(turn)
+            queue.goesOn(turn, at: .awake())
+            returning.interrupted(turn, failures: turn.isSuspect ? turn.failures : nil)
         } else {
             do throws(AdmissionRefusal) {
                 let displaced = try queue.wait(turn)

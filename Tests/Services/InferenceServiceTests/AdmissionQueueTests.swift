@@ -49,6 +49,19 @@ struct AdmissionQueueTests {
         for turn in turns { queue.began(turn, isOver: false, at: at(0)) }
     }
 
+    @Test func `a turn that comes running from another agent takes no place from one that wants more`() throws {
+        var queue = queue()
+        let waiting = turns(2)
+        let (first, passed) = (Turn(), Turn())
+        try wait(waiting, in: &queue)
+        queue.began(first, isOver: false, wantsMore: true, at: at(0))
+        queue.goesOn(passed, at: at(0))
+        #expect(queue.next === first && queue.running.count == 2)
+        #expect(same(queue.waiting.inOrder, waiting))
+        expect(!queue.forget(passed, at: at(1)))
+        #expect(queue.next === first && queue.running.count == 1)
+    }
+
     @Test func `whoever came first is first, until the queue is full`() throws {
         var queue = queue(2)
         let waiting = turns(3)
