@@ -44,7 +44,7 @@ struct MessageSchemaTests {
                 == #"{"lines":[],"last_number":0,"unfinished":"","log":\#(text)}"#)
         #expect(
             try schema.json(of: Hearth_Admin_V1_HandOverRequest.with { $0.successorPid = -7 }).text
-                == #"{"successor_pid":-7}"#)
+                == #"{"successor_pid":-7,"socket":""}"#)
     }
 
     /// SwiftProtobuf's reader is another's: it takes the names of the proto, and numbers as texts.
