@@ -2,7 +2,6 @@
 reader wants it. Answers are echo's, whose tokens are known beforehand."""
 
 import json
-import socket
 import threading
 
 import httpx
@@ -107,15 +106,6 @@ def test_a_reader_that_lost_its_stream_comes_back_behind_the_last_event_that_it_
     assert [event["type"] for event in again] == [event["type"] for event in events]
     assert text_of(again) == whole.output_text
     assert list(client.responses.retrieve(id, stream=True, starting_after=len(events) - 1)) == []
-
-
-def test_nothing_is_computed_for_one_who_has_gone_before_the_id_came(agent):
-    body = json.dumps({"model": "paced", "input": PROMPT, "max_output_tokens": 100_000, "background": True, "stream": True}).encode()
-    head = f"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    for _ in range(20):
-        with socket.create_connection((agent.host, agent.port)) as gone:
-            gone.sendall(head + body)
-    agent.wait_idle("paced")
 
 
 def test_two_readers_of_one_response_get_the_same(agent):
