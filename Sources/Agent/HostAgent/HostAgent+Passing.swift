@@ -60,25 +60,28 @@ extension HostAgent {
 
     /// Sends the listeners, and connects to where the calls go on.
     private func describe(on line: ParcelStream) async throws -> Client {
-        func send(_ kind: Parcel.Kind, _ message: some SwiftProtobuf.Message, _ descriptors: [CInt] = []) async throws {
-            let parcel = Parcel(kind, try message.serializedBytes(), owning: descriptors)
-            try await line.send(parcel, withinMilliseconds: Self.answerMilliseconds)
-        }
-        try await send(.hello, Hearth_Handover_V1_Hello.with { $0.revision = Self.passingRevision })
-        var listeners: [(Hearth_Handover_V1_Listener, CInt)] = []
-        func share(_ role: Hearth_Handover_V1_Listener.Role, _ asked: SocketAddress, _ socket: consuming BoundSocket) {
+        let hello = Hearth_Handover_V1_Hello.with { $0.revision = Self.passingRevision }
+        try await line.send(
+            Parcel(.hello, try hello.serializedBytes()), withinMilliseconds: Self.answerMilliseconds)
+        // Each owns its descriptor, also where the other agent breaks off.
+        var listeners: [Parcel] = []
+        func share(
+            _ role: Hearth_Handover_V1_Listener.Role, _ asked: SocketAddress, _ socket: consuming BoundSocket
+        ) throws {
             let address = socket.address
             let listener = Hearth_Handover_V1_Listener.with {
                 $0.role = role
                 $0.asked = asked.description
                 $0.address = address.description
             }
-            listeners.append((listener, socket.take { descriptor, _ in descriptor.release() }))
+            let bytes: [UInt8] = try listener.serializedBytes()
+            let descriptor = socket.take { descriptor, _ in descriptor.release() }
+            listeners.append(Parcel(.listener, bytes, owning: [descriptor]))
         }
-        try consumers.shareListeners { share(.consumers, $0, $1) }
-        try owner.shareListeners { share(.owner, $0, $1) }
-        if let bridge { share(.http, bridge.asked, try bridge.share()) }
-        for (listener, descriptor) in listeners { try await send(.listener, listener, [descriptor]) }
+        try consumers.shareListeners { try share(.consumers, $0, $1) }
+        try owner.shareListeners { try share(.owner, $0, $1) }
+        if let bridge { try share(.http, bridge.asked, bridge.share()) }
+        for listener in listeners { try await line.send(listener, withinMilliseconds: Self.answerMilliseconds) }
         try await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
         guard let relay = try await line.receive(withinMilliseconds: Self.answerMilliseconds), relay.kind == .relay,
             let socket = relay.take(0)
