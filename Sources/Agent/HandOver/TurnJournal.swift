@@ -29,8 +29,6 @@ package final class TurnJournal {
     /// The most bytes that the record may have once it is written anew. A place has twice as many, so that what is
     /// written at least doubles before it is written anew.
     package let recordBytesMax: Int
-    /// The memory file, whose size nobody can change.
-    package let file: Descriptor
 
     private let base: UnsafeMutableRawPointer
     private let placeBytes: Int
@@ -41,16 +39,13 @@ package final class TurnJournal {
     /// False once a record was too long: a reader finds none, and nothing is written any more.
     package private(set) var isSound = true
 
-    /// An empty record.
-    package init(recordBytesMax: Int) throws(LinuxError) {
-        precondition(recordBytesMax > 0 && recordBytesMax <= Self.recordBytesMax)
+    /// An empty record in a file that `makeFile` has made for records of so many bytes. It needs the descriptor no longer.
+    package init(in file: borrowing Descriptor, recordBytesMax: Int) throws(LinuxError) {
         self.recordBytesMax = recordBytesMax
-        // Whole pages, which can be given back.
-        placeBytes = (max(recordBytesMax * 2, Self.leastBytes) + 4095) & ~4095
+        placeBytes = Self.placeBytes(recordBytesMax)
         let fileBytes = Self.headBytes + 2 * placeBytes
-        let raw = try Self.makeFile(bytes: fileBytes)
-        file = Descriptor(owning: raw)
-        guard let base = mmap(nil, fileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw, 0), base != MAP_FAILED else {
+        guard let base = mmap(nil, fileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.raw, 0), base != MAP_FAILED
+        else {
             throw LinuxError.last("map a journal")
         }
         self.base = base
@@ -61,13 +56,19 @@ package final class TurnJournal {
 
     deinit { munmap(base, Self.headBytes + 2 * placeBytes) }
 
-    /// Nobody can make it shorter, which would end this process by SIGBUS when it writes.
-    private static func makeFile(bytes: Int) throws(LinuxError) -> CInt {
+    /// A memory file for one journal. Nobody can make it shorter, which would end this process by SIGBUS when it writes.
+    package static func makeFile(recordBytesMax: Int) throws(LinuxError) -> Descriptor {
+        precondition(recordBytesMax > 0 && recordBytesMax <= Self.recordBytesMax)
         let file = try Descriptor.memoryFile("turn")
-        try checked("size a journal") { ftruncate(file.raw, bytes) }
+        try checked("size a journal") { ftruncate(file.raw, headBytes + 2 * placeBytes(recordBytesMax)) }
         // F_ADD_SEALS with F_SEAL_SEAL, F_SEAL_SHRINK and F_SEAL_GROW (linux/fcntl.h).
         try checked("seal a journal's size") { fcntl(file.raw, 1033, 0x1 | 0x2 | 0x4) }
-        return file.release()
+        return file
+    }
+
+    /// Whole pages, which can be given back.
+    private static func placeBytes(_ recordBytesMax: Int) -> Int {
+        (max(recordBytesMax * 2, leastBytes) + 4095) & ~4095
     }
 
     private func start(ofSecond isSecond: Bool) -> Int { Self.headBytes + (isSecond ? placeBytes : 0) }

@@ -9,7 +9,7 @@ struct DescriptorBudget: LimitGroup {
     /// The descriptors for backends, their launches and their output, files, and the owner: a quarter, within these
     /// bounds.
     static let reserveMin = 96
-    static let reserveMax = 1_024
+    static let reserveMax = 4_096
 
     @Limit("Files and sockets of the agent; its share of RLIMIT_NOFILE.")
     private(set) var descriptorsMax = 0

@@ -95,8 +95,9 @@ private final class HeldTurns: TurnKeeping {
     func keep(_ turn: UInt64) -> (any KeptTurn)? {
         // Those of backends are small.
         let key = turn | 1 << 63
-        guard let journal = try? TurnJournal(recordBytesMax: recordBytesMax),
-            let file = try? journal.file.duplicate(), holder.keep(Parcel(.turn, key: key, owning: [file.release()]))
+        guard let file = try? TurnJournal.makeFile(recordBytesMax: recordBytesMax),
+            let journal = try? TurnJournal(in: file, recordBytesMax: recordBytesMax),
+            holder.keep(Parcel(.turn, key: key, owning: [file.release()]))
         else { return nil }
         return HeldTurn(journal, key: key, holder)
     }

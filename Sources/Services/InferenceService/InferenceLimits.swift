@@ -34,9 +34,9 @@ package struct InferenceLimits: LimitGroup {
     @Limit(
         "Turns that can be resumed; above it those that were sent whole are forgotten, else the next one ends RESOURCE_EXHAUSTED.",
         counted: true)
-    package var resumableTurnsMax = 1_024
+    package var resumableTurnsMax = 8_192
     @Limit("Turns of one caller that can be resumed, bounded as resumableTurnsMax bounds them all.", counted: true)
-    package var resumableTurnsOfCallerMax = 256
+    package var resumableTurnsOfCallerMax = 2_048
     /// What they compute ahead is bounded by their credit.
     @Limit(
         "Bytes kept of turns that can be resumed; above it the next one ends RESOURCE_EXHAUSTED, and absent consumers' stand still.",

@@ -15,6 +15,16 @@ extension InferenceService {
         }
     }
 
+    /// Where a turn is written down; settled ones give up their room for it. Nil: there is none.
+    func writing(of turn: Turn) -> TurnWriting? {
+        guard let keeper else { return nil }
+        if let kept = keeper.keep(turn.number) { return TurnWriting(kept) }
+        while let other = resumables.nextToGiveUp() {
+            if other.giveUpWriting() { return keeper.keep(turn.number).map(TurnWriting.init) }
+        }
+        return nil
+    }
+
     /// Has this call read a turn on; throws the status that refuses it. `ended` is called at the turn's end, perhaps before
     /// this returns, or when another call reads on in its place.
     func resume(

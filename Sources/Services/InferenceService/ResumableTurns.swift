@@ -35,6 +35,39 @@ struct ResumableTurns<Turn: AnyObject> {
     private struct Use {
         var turns = 0
         var byteCount = 0
+        var settled = SettledOrder()
+    }
+
+    /// The settled turns in the order in which they were settled. One that is so no more, or anew, is passed over when its
+    /// number comes up.
+    private struct SettledOrder {
+        private var numbers: [(settled: UInt64, key: Key)] = []
+        private var start = 0
+
+        /// `count`: how many turns can be in the order.
+        mutating func append(_ settled: UInt64, _ key: Key, of count: Int, _ entries: [Key: Entry]) {
+            // What is passed over takes no more than what counts.
+            if numbers.count >= 2 * count + 16 {
+                numbers = numbers[start...].filter { entries[$0.key]?.settled == $0.settled }
+                start = 0
+            }
+            numbers.append((settled, key))
+        }
+
+        /// The first one, which stays.
+        mutating func first(_ entries: [Key: Entry]) -> Key? {
+            while start < numbers.count {
+                if entries[numbers[start].key]?.settled == numbers[start].settled { return numbers[start].key }
+                start += 1
+            }
+            return nil
+        }
+
+        mutating func popFirst(_ entries: [Key: Entry]) -> Key? {
+            guard let key = first(entries) else { return nil }
+            start += 1
+            return key
+        }
     }
 
     private static var tokenBytes: Int { 24 }
@@ -44,6 +77,8 @@ struct ResumableTurns<Turn: AnyObject> {
     private var uses: [CallerID: Use] = [:]
     private var total = Use()
     private var settledCount: UInt64 = 0
+    /// Those of `total.settled` that `nextToGiveUp` has not named.
+    private var givers = SettledOrder()
 
     init(_ limits: InferenceLimits) { self.limits = limits }
 
@@ -59,9 +94,8 @@ struct ResumableTurns<Turn: AnyObject> {
     mutating func makeRoom(for caller: CallerID, byteCount: Int) throws(Refusal) -> [Turn] {
         var forgotten: [Turn] = []
         while let (refusal, isOfCaller) = refusal(for: caller, byteCount) {
-            guard let key = oldestSettled(of: isOfCaller ? caller : nil), let entry = entries[key] else {
-                throw refusal
-            }
+            let oldest = isOfCaller ? uses[caller]?.settled.first(entries) : total.settled.first(entries)
+            guard let key = oldest, let entry = entries[key] else { throw refusal }
             forgotten.append(entry.turn)
             remove(key)
         }
@@ -83,11 +117,8 @@ struct ResumableTurns<Turn: AnyObject> {
         return met.first { $0.isMet }.map { (.full(limit: $0.name, value: $0.value), $0.isOfCaller) }
     }
 
-    /// Nil for `caller`: of all.
-    private func oldestSettled(of caller: CallerID?) -> Key? {
-        entries.filter { $0.value.settled != nil && (caller == nil || $0.value.caller == caller) }
-            .min { $0.value.settled ?? 0 < $1.value.settled ?? 0 }?.key
-    }
+    /// The settled turn whose room in memory that outlives this process another one gets first, each once.
+    mutating func nextToGiveUp() -> Turn? { givers.popFirst(entries).flatMap { entries[$0]?.turn } }
 
     /// Adds a turn, for which there is a place.
     mutating func insert(_ turn: Turn, _ key: Key, of caller: CallerID, byteCount: Int) {
@@ -117,10 +148,15 @@ struct ResumableTurns<Turn: AnyObject> {
         change(entry.caller, turns: 0, byteCount: byteCount - entry.byteCount)
     }
 
-    /// Whether the turn is over and its consumer was sent all of it.
+    /// Whether the turn is over and its consumer was sent all of it; each time that it was counts anew.
     mutating func settle(_ key: Key, _ isSettled: Bool) {
+        guard let caller = entries[key]?.caller else { return }
         settledCount += 1
         entries[key]?.settled = isSettled ? settledCount : nil
+        guard isSettled, let turns = uses[caller]?.turns else { return }
+        uses[caller]?.settled.append(settledCount, key, of: turns, entries)
+        total.settled.append(settledCount, key, of: entries.count, entries)
+        givers.append(settledCount, key, of: entries.count, entries)
     }
 
     mutating func remove(_ key: Key) {

@@ -55,7 +55,7 @@ final class Resumption {
     func begin(_ turn: Turn, byteCount: Int) {
         self.turn = turn
         notedBytes = byteCount
-        writing = service.keeper?.keep(turn.number).map(TurnWriting.init)
+        writing = service.writing(of: turn)
         consumer?.begin(resumable: self) { [weak turn] in turn?.abandon() }
         service.resumables.insert(turn, key, of: caller, byteCount: byteCount)
     }
@@ -87,6 +87,7 @@ final class Resumption {
         let before = self.reader
         self.reader = reader
         countedBytes = 0
+        service.resumables.settle(key, false)
         if ending == nil {
             window?.cancel()
             window = nil
@@ -134,6 +135,13 @@ final class Resumption {
         service.resumables.remove(key)
     }
 
+    /// The turn would not outlive this process any more. Returns false where it would not have.
+    func giveUpWriting() -> Bool {
+        defer { writing = nil }
+        writing?.forget()
+        return writing != nil
+    }
+
     /// Another agent has the turn from now on.
     func leave() {
         consumer?.end(resumable: self, withoutCall: outlivesCall)
@@ -141,11 +149,12 @@ final class Resumption {
         forget()
     }
 
-    /// The turn, which another agent has passed on, has ended there like this.
-    func goesOn(endedBy ending: TurnState.Ending) {
+    /// The turn, which another agent has passed on, has ended there like this. `isSettled`: its consumer was sent all of it.
+    func goesOn(endedBy ending: TurnState.Ending, isSettled: Bool) {
         guard let turn else { return }
         self.ending = ending
         consumer?.end(resumable: self, withoutCall: outlivesCall)
+        service.resumables.settle(key, isSettled)
         startWindow(turn)
     }
 

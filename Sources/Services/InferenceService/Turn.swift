@@ -146,7 +146,8 @@ final class Turn: SequenceHandler, QueuedRequest {
         }
         if state.phase == .over {
             consumer?.end(choices: request.choiceCount)
-            resumption?.goesOn(endedBy: record.ending.ending)
+            resumption?.goesOn(
+                endedBy: record.ending.ending, isSettled: state.reader?.furthestSeq == state.ring.lastSeq)
         }
         if isAbsent { _ = resumption?.isLeft() }
     }
@@ -561,6 +562,9 @@ extension Turn {
         guard let resumption, isHeardOf, resumption.isLeft() else { return abandon() }
         goOnWithAll(at: .awake())
     }
+
+    /// Another turn needs its room in memory that outlives this process. Returns false where it has none.
+    func giveUpWriting() -> Bool { resumption?.giveUpWriting() == true }
 
     /// Nobody comes back, or nobody may.
     func isGivenUp() {

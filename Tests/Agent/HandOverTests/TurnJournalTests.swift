@@ -7,18 +7,20 @@ import Testing
     private static let max = 64 << 20
 
     private static func record(of journal: TurnJournal) throws -> [UInt8] {
-        try TurnJournal.read(try journal.file.duplicate(), max: max)
+        try TurnJournal.read(try file.duplicate(), max: max)
     }
 
     @Test func aRecordIsThePiecesInTheirOrder() throws {
-        let journal = try TurnJournal(recordBytesMax: 1 << 20)
+        let file = try TurnJournal.makeFile(recordBytesMax: 1 << 20)
+        let journal = try TurnJournal(in: file, recordBytesMax: 1 << 20)
         #expect(try Self.record(of: journal) == [])
         for piece in [[1, 2], [], [3]] as [[UInt8]] { #expect(journal.append(piece) { fatalError("there is room") }) }
         #expect(try Self.record(of: journal) == [1, 2, 3])
     }
 
     @Test func aFullRecordIsWrittenAnew() throws {
-        let journal = try TurnJournal(recordBytesMax: 1 << 20)
+        let file = try TurnJournal.makeFile(recordBytesMax: 1 << 20)
+        let journal = try TurnJournal(in: file, recordBytesMax: 1 << 20)
         let piece = [UInt8](repeating: 7, count: 1000)
         var (rewritten, expected): (Int, [UInt8]) = (0, [])
         for number in 0..<2000 {
@@ -37,7 +39,8 @@ import Testing
     }
 
     @Test func memoryIsGivenBack() throws {
-        let journal = try TurnJournal(recordBytesMax: 8 << 20)
+        let file = try TurnJournal.makeFile(recordBytesMax: 8 << 20)
+        let journal = try TurnJournal(in: file, recordBytesMax: 8 << 20)
         #expect(journal.rewrite([UInt8](repeating: 1, count: 8 << 20)))
         #expect(try Self.memoryBytes(of: journal) >= 8 << 20)
         #expect(journal.rewrite([1]))
@@ -47,12 +50,13 @@ import Testing
 
     private static func memoryBytes(of journal: TurnJournal) throws -> Int {
         var facts = stat()
-        try #require(fstat(journal.file.raw, &facts) == 0)
+        try #require(fstat(file.raw, &facts) == 0)
         return Int(facts.st_blocks) * 512
     }
 
     @Test func aRecordThatIsTooLongIsGivenUp() throws {
-        let journal = try TurnJournal(recordBytesMax: 1000)
+        let file = try TurnJournal.makeFile(recordBytesMax: 1000)
+        let journal = try TurnJournal(in: file, recordBytesMax: 1000)
         #expect(journal.append([UInt8](repeating: 1, count: 60_000)) { [] })
         #expect(!journal.append([UInt8](repeating: 1, count: 60_000)) { [UInt8](repeating: 1, count: 1001) })
         #expect(!journal.isSound)
@@ -63,8 +67,9 @@ import Testing
     }
 
     @Test func nobodyCanMakeTheFileShorter() throws {
-        let journal = try TurnJournal(recordBytesMax: 1000)
-        #expect(ftruncate(journal.file.raw, 0) != 0)
+        let file = try TurnJournal.makeFile(recordBytesMax: 1000)
+        let journal = try TurnJournal(in: file, recordBytesMax: 1000)
+        #expect(ftruncate(file.raw, 0) != 0)
         #expect(errno == EPERM)
     }
 
@@ -76,10 +81,11 @@ import Testing
             (64, UInt64(131_073) << 1),
         ] as [(Int, UInt64)])
     func wrongNumbers(place: Int, number: UInt64) throws {
-        let journal = try TurnJournal(recordBytesMax: 64 << 10)
+        let file = try TurnJournal.makeFile(recordBytesMax: 64 << 10)
+        let journal = try TurnJournal(in: file, recordBytesMax: 64 << 10)
         #expect(journal.append([1, 2, 3]) { [] })
         var number = number
-        #expect(pwrite(journal.file.raw, &number, 8, off_t(place)) == 8)
+        #expect(pwrite(file.raw, &number, 8, off_t(place)) == 8)
         #expect(throws: JournalError.self) { try Self.record(of: journal) }
     }
 
@@ -89,18 +95,20 @@ import Testing
         let empty = try Descriptor.memoryFile("test")
         #expect(throws: JournalError.self) { try TurnJournal.read(try empty.duplicate(), max: Self.max) }
         // A journal's page, and nothing behind it.
-        let journal = try TurnJournal(recordBytesMax: 64 << 10)
+        let file = try TurnJournal.makeFile(recordBytesMax: 64 << 10)
+        let journal = try TurnJournal(in: file, recordBytesMax: 64 << 10)
         #expect(journal.append([1]) { [] })
         var page = [UInt8](repeating: 0, count: 4096)
-        #expect(pread(journal.file.raw, &page, 4096, 0) == 4096)
+        #expect(pread(file.raw, &page, 4096, 0) == 4096)
         try empty.writeAll(page)
         #expect(throws: JournalError.self) { try TurnJournal.read(try empty.duplicate(), max: Self.max) }
     }
 
     @Test func aReaderBoundsWhatItReads() throws {
-        let journal = try TurnJournal(recordBytesMax: 64 << 10)
+        let file = try TurnJournal.makeFile(recordBytesMax: 64 << 10)
+        let journal = try TurnJournal(in: file, recordBytesMax: 64 << 10)
         #expect(journal.append([1, 2, 3]) { [] })
-        #expect(try TurnJournal.read(try journal.file.duplicate(), max: 3) == [1, 2, 3])
-        #expect(throws: JournalError.self) { try TurnJournal.read(try journal.file.duplicate(), max: 2) }
+        #expect(try TurnJournal.read(try file.duplicate(), max: 3) == [1, 2, 3])
+        #expect(throws: JournalError.self) { try TurnJournal.read(try file.duplicate(), max: 2) }
     }
 }

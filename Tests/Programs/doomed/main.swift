@@ -21,9 +21,10 @@ func piece(_ number: UInt32, count: UInt32) -> [UInt8] {
 }
 
 func writeJournal(_ test: ParcelSocket) throws {
-    let journal = try TurnJournal(recordBytesMax: 200_000)
+    let file = try TurnJournal.makeFile(recordBytesMax: 200_000)
+    let journal = try TurnJournal(in: file, recordBytesMax: 200_000)
     let counter = try Descriptor.memoryFile("counter")
-    let files = [try journal.file.duplicate().release(), try counter.duplicate().release()]
+    let files = [try file.duplicate().release(), try counter.duplicate().release()]
     try test.send(Parcel(.turn, owning: files), withinMilliseconds: 30_000)
     var number: UInt32 = 1
     while true {

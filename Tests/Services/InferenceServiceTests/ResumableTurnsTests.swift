@@ -134,4 +134,35 @@ struct ResumableTurnsTests {
         #expect(full(&turns, for: somebody) == "resumableTurnsMax")
         #expect(turns.count == 4)
     }
+
+    @Test func `a turn that is read again counts as settled when it is so again, however often`() throws {
+        var turns = turns { $0.resumableTurnsOfCallerMax = 2 }
+        let added = try (0..<2).map { _ in try add(to: &turns, of: holder) }
+        for turn in added { turns.settle(turn.key, true) }
+        for _ in 0..<1_000 {
+            turns.settle(added[0].key, false)
+            turns.settle(added[0].key, true)
+        }
+        #expect(
+            try add(to: &turns, of: holder).forgotten.map(ObjectIdentifier.init) == [ObjectIdentifier(added[1].turn)])
+        #expect(try turns.turn(added[0].token, for: holder) === added[0].turn)
+        turns.settle(added[0].key, false)
+        #expect(full(&turns, for: holder) == "resumableTurnsOfCallerMax")
+    }
+
+    @Test func `settled turns give up their memory in their order, each once, and those that are read again do not`()
+        throws
+    {
+        var turns = turns()
+        let added = try (0..<4).map { _ in try add(to: &turns, of: holder) }
+        #expect(turns.nextToGiveUp() == nil)
+        for index in [2, 0, 1] { turns.settle(added[index].key, true) }
+        #expect(turns.nextToGiveUp() === added[2].turn)
+        turns.settle(added[0].key, false)
+        turns.remove(added[3].key)
+        #expect(turns.nextToGiveUp() === added[1].turn)
+        #expect(turns.nextToGiveUp() == nil)
+        turns.settle(added[0].key, true)
+        #expect(turns.nextToGiveUp() === added[0].turn)
+    }
 }
