@@ -465,8 +465,8 @@ if hasBridge {
         command(
             "hearth-bridge", in: "Bridge",
             [
-                "BaseEncodings", "Cryptography", "EventLoop", "GRPC", "HTTPProtocols", "HostPage", "InferenceMessages",
-                "LinuxSystem", "TLSSession",
+                "BaseEncodings", "Cryptography", "EventLoop", "GRPC", "HTTP2Connection", "HTTPProtocols", "HostPage",
+                "InferenceMessages", "LinuxSystem", "TLSSession",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -45,8 +45,10 @@ final class HTTPBridge {
     private var setup: Setup
     /// What the process was told last, and the way to tell it more.
     private var told: BridgeSettings?
-    private var line: SettingsLine?
+    private var line: BridgeLine?
     private let socket: BoundSocket
+    /// The socket to the bridge whose place this one takes, until the process has it.
+    private var elder: Descriptor?
     private let server: Server
     /// Who may call through it.
     let gate: ListenerGate
@@ -64,10 +66,11 @@ final class HTTPBridge {
     /// The connections of its clients, and a few of its own.
     nonisolated private static let descriptorsMax: UInt64 = 1_100
 
-    /// Binds the address, unless its socket is `inherited`; nobody can connect before `start`. Consumers of `server` that pass the gate come by the bridge.
+    /// Binds the address, unless its socket is `inherited`; nobody can connect before `start`. `elder`: where the bridge whose
+    /// place this one takes has its responses. Consumers of `server` that pass the gate come by the bridge.
     init(
-        _ setup: Setup, on address: SocketAddress, inherited: consuming BoundSocket?, server: Server,
-        gate: ListenerGate, logger: Logger
+        _ setup: Setup, on address: SocketAddress, inherited: consuming BoundSocket?, elder: consuming Descriptor?,
+        server: Server, gate: ListenerGate, logger: Logger
     ) throws(LinuxError) {
         self.setup = setup
         self.server = server
@@ -77,6 +80,7 @@ final class HTTPBridge {
         log = BackendLog(
             bytesMax: limits.logBytesMax, linesMax: limits.logLinesMax, lineBytesMax: limits.logLineBytesMax)
         asked = address
+        self.elder = elder
         if let inherited { socket = inherited } else { socket = try Socket.bind(to: address) }
         self.address = socket.address
     }
@@ -85,6 +89,9 @@ final class HTTPBridge {
     func share() throws(LinuxError) -> BoundSocket {
         BoundSocket(descriptor: try socket.descriptor.duplicate(), address: address)
     }
+
+    /// Where the process has the responses in the background for the next bridge; nil while it does not run.
+    func shareResponses() -> Descriptor? { line?.shareResponses() }
 
     /// Listens, and starts the process.
     func start() throws(LinuxError) {
@@ -117,11 +124,13 @@ final class HTTPBridge {
         }
     }
 
-    /// Lets the process finish what it has: it accepts no more, and ends by itself once its answers have left.
+    /// Lets the process finish what it has: it accepts no more, and ends by itself once its answers have left. Its responses in
+    /// the background are for who has the socket that `shareResponses` has returned.
     func retire() {
         lifecycle.retire()
         setup.settings.retires = true
         tellSettings()
+        line?.leaveResponses()
     }
 
     /// Returns once it has ended by itself, or ends it after the grace.
@@ -150,33 +159,31 @@ final class HTTPBridge {
 
     /// Reads the executable and starts the process, on a thread of its own.
     private func launch() {
-        let setup = setup
-        let raw: CInt
-        let rawLine: CInt
+        var setup = setup
+        var given: [CInt]
         do throws(LinuxError) {
             let listener = try socket.descriptor.duplicate()
-            let (own, given) = try SettingsLine.make()
-            (line, told) = (own, setup.settings)
-            (raw, rawLine) = (listener.release(), given)
+            (line, given) = try BridgeLine.make()
+            told = setup.settings
+            given.insert(listener.release(), at: 0)
         } catch {
             return failed("\(error)")
         }
-        Task {
+        if let elder = elder.take() {
+            setup.settings.hasElder = true
+            given.append(elder.release())
+        }
+        Task { [setup, given] in
             let result = await withCheckedContinuation { continuation in
                 do throws(LinuxError) {
                     try DetachedThread.run {
-                        continuation.resume(
-                            returning: Result {
-                                try Self.launch(
-                                    setup, listener: Descriptor(owning: raw), line: Descriptor(owning: rawLine))
-                            })
+                        continuation.resume(returning: Result { try Self.launch(setup, given) })
                     }
                 } catch {
-                    _ = Descriptor(owning: raw)
-                    _ = Descriptor(owning: rawLine)
                     continuation.resume(returning: Result<SandboxedProcess, any Error>.failure(error))
                 }
             }
+            for raw in given { close(raw) }
             switch result {
             case .success(let handles): begin(handles)
             case .failure(let error): failed("\(error)")
@@ -184,9 +191,8 @@ final class HTTPBridge {
         }
     }
 
-    nonisolated private static func launch(
-        _ setup: Setup, listener: consuming Descriptor, line: consuming Descriptor
-    ) throws -> SandboxedProcess {
+    /// `given`: what the process is handed besides its settings; the caller's to close.
+    nonisolated private static func launch(_ setup: Setup, _ given: [CInt]) throws -> SandboxedProcess {
         let path = URL(fileURLWithPath: setup.program)
         let executable = try BackendExecutable.open(
             folder: path.deletingLastPathComponent().path, name: path.lastPathComponent)
@@ -204,7 +210,7 @@ final class HTTPBridge {
         // It is read from the descriptor's position, which is its end now.
         lseek(settings.raw, 0, SEEK_SET)
         return try setup.sandbox.launch(
-            executable: executable, plan: plan, handOver: [listener.raw, settings.raw, line.raw],
+            executable: executable, plan: plan, handOver: [given[0], settings.raw] + given[1...],
             groupLimits: LaunchPlanner.controlGroupLimits(
                 manifest, owner, weightBytes: 0, executableBytes: executable.byteCount))
     }
@@ -265,24 +271,41 @@ final class HTTPBridge {
     }
 }
 
-/// The agent's end of the socket on which a bridge is told of later settings.
-private final class SettingsLine {
-    private let socket: Descriptor
+/// The agent's ends of the sockets on which a bridge is told of later settings, and passes its responses on.
+private final class BridgeLine {
+    private let settings: Descriptor
+    private var responses: Descriptor?
 
-    private init(_ socket: consuming Descriptor) { self.socket = socket }
+    private init(_ settings: consuming Descriptor, _ responses: consuming Descriptor) {
+        self.settings = settings
+        self.responses = consume responses
+    }
 
-    /// With the bridge's end, whose owner the caller is.
-    static func make() throws(LinuxError) -> (SettingsLine, given: CInt) {
-        let pair = try Descriptor.socketPair()
-        try pair.first.setNonblocking(true)
-        return pair.take { own, given in (SettingsLine(own), given.release()) }
+    /// With the bridge's ends, whose owner the caller is, in the order of `BridgeSettings.Descriptors`.
+    static func make() throws(LinuxError) -> (BridgeLine, given: [CInt]) {
+        let settings = try Descriptor.socketPair()
+        let responses = try Descriptor.socketPair()
+        try settings.first.setNonblocking(true)
+        let (ownSettings, givenSettings) = settings.take { ($0.release(), $1.release()) }
+        let (ownResponses, givenResponses) = responses.take { ($0.release(), $1.release()) }
+        let line = BridgeLine(Descriptor(owning: ownSettings), Descriptor(owning: ownResponses))
+        return (line, [givenSettings, givenResponses])
     }
 
     /// Whether the socket's buffer took all of it: a bridge that reads leaves it empty.
     func send(_ settings: BridgeSettings) -> Bool {
         let json = settings.json
         let bytes = withUnsafeBytes(of: UInt32(json.count).bigEndian) { Array($0) } + json
-        let sent = bytes.withUnsafeBytes { bytes in try? Socket.send(socket.raw, bytes) }
+        let sent = bytes.withUnsafeBytes { bytes in try? Socket.send(self.settings.raw, bytes) }
         return sent == .moved(bytes.count)
     }
+
+    func shareResponses() -> Descriptor? {
+        guard let own = responses.take() else { return nil }
+        let shared = try? own.duplicate()
+        responses = consume own
+        return shared
+    }
+
+    func leaveResponses() { responses = nil }
 }

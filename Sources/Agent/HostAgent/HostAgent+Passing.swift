@@ -80,7 +80,12 @@ extension HostAgent {
         }
         try consumers.shareListeners { try share(.consumers, $0, $1) }
         try owner.shareListeners { try share(.owner, $0, $1) }
-        if let bridge { try share(.http, bridge.asked, bridge.share()) }
+        if let bridge {
+            try share(.http, bridge.asked, bridge.share())
+            if let responses = bridge.shareResponses() {
+                try share(.responses, bridge.asked, BoundSocket(descriptor: responses, address: bridge.address))
+            }
+        }
         for listener in listeners { try await line.send(listener, withinMilliseconds: Self.answerMilliseconds) }
         try await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
         guard let relay = try await line.receive(withinMilliseconds: Self.answerMilliseconds), relay.kind == .relay,

@@ -97,7 +97,7 @@ extension HostAgent {
         guard isServing else { throw HostError("the agent ends") }
         // One that is just ending may still have the address.
         let inherited = try? retiredBridges.first { $0.asked == address }?.share()
-        let fresh = try makeBridge(new, settings, inherited: inherited)
+        let fresh = try makeBridge(new, settings, inherited: inherited, elder: bridge?.shareResponses())
         do throws(LinuxError) {
             try fresh?.start()
         } catch {

@@ -343,7 +343,10 @@ package final class HostAgent {
     private func bindBridge(succeeding: Predecessor?) throws(HostError) {
         bridge = try makeBridge(
             configuration, try Self.bridgeSettings(configuration, security),
-            inherited: inherited(.http, of: try configuration.httpAddress(), from: succeeding))
+            inherited: inherited(.http, of: try configuration.httpAddress(), from: succeeding),
+            elder: inherited(.responses, of: try configuration.httpAddress(), from: succeeding)?.take { socket, _ in
+                socket
+            })
         listHTTP()
     }
 
@@ -374,7 +377,8 @@ package final class HostAgent {
 
     /// Binds its address, unless its socket is `inherited`; nil where no HTTP is served.
     func makeBridge(
-        _ configuration: HostConfiguration, _ settings: BridgeSettings, inherited: consuming BoundSocket?
+        _ configuration: HostConfiguration, _ settings: BridgeSettings, inherited: consuming BoundSocket?,
+        elder: consuming Descriptor?
     ) throws(HostError) -> HTTPBridge? {
         guard let address = try configuration.httpAddress() else { return nil }
         let setup = HTTPBridge.Setup(
@@ -385,7 +389,7 @@ package final class HostAgent {
             settings: settings)
         do throws(LinuxError) {
             return try HTTPBridge(
-                setup, on: address, inherited: inherited, server: bridged,
+                setup, on: address, inherited: inherited, elder: elder, server: bridged,
                 gate: access.gate(requiresKey: settings.requiresKey, ownersService: AdminService.serviceName),
                 logger: logger)
         } catch {

@@ -12,6 +12,11 @@ package struct BridgeSettings: Equatable, Sendable {
         /// A socket on which later settings come while the bridge runs, each after its length: four bytes, most
         /// significant first.
         package static let laterSettings: Int32 = 10
+        /// A socket on which the bridge that takes this one's place takes the responses in the background, once this one
+        /// retires.
+        package static let heir: Int32 = 11
+        /// That of the bridge whose place this one takes; only where `hasElder` says so.
+        package static let elder: Int32 = 12
     }
 
     /// TLS, in PEM texts, because the bridge sees no file.
@@ -52,6 +57,8 @@ package struct BridgeSettings: Equatable, Sendable {
     /// Whether another bridge accepts the connections from now on: this one ends those that it has with their next answers, and
     /// then itself.
     package var retires = false
+    /// Whether another bridge has responses for this one.
+    package var hasElder = false
 
     package init(requiresKey: Bool = false, names: [String] = [], origins: [String] = [], tls: TLS? = nil) {
         self.requiresKey = requiresKey
@@ -64,12 +71,14 @@ package struct BridgeSettings: Equatable, Sendable {
     package init(json: [UInt8]) throws {
         let node = try JSONNode.parse(json, file: "the settings")
         let reader = try JSONObjectReader(
-            node, "the settings", keys: ["requiresKey", "names", "origins", "tls", "retires"], file: "the settings")
+            node, "the settings", keys: ["requiresKey", "names", "origins", "tls", "retires", "hasElder"],
+            file: "the settings")
         requiresKey = try reader.bool("requiresKey") ?? false
         names = try reader.strings("names", max: 1_024)?.map(\.text) ?? []
         origins = try reader.strings("origins", max: 1_024)?.map(\.text) ?? []
         tls = try reader.node("tls").map(TLS.init)
         retires = try reader.bool("retires") ?? false
+        hasElder = try reader.bool("hasElder") ?? false
     }
 
     /// Their text.
@@ -80,6 +89,7 @@ package struct BridgeSettings: Equatable, Sendable {
         ]
         if let tls { members.append(("tls", tls.object)) }
         if retires { members.append(("retires", .bool(true))) }
+        if hasElder { members.append(("hasElder", .bool(true))) }
         return Array(JSONOutput.object(members).text.utf8)
     }
 }

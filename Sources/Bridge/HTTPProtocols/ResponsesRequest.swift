@@ -1,5 +1,6 @@
 package import InferenceMessages
 internal import StrictJSON
+internal import SwiftProtobuf
 
 /// A request of OpenAI's `/v1/responses`, in the terms of hearth.v1. The request has the whole conversation: only what was
 /// asked for in the background is kept, for a time (`StoredResponses`).
@@ -27,6 +28,13 @@ package struct ResponsesRequest: TurnRequest {
         let metadata: JSONOutput
         /// Whether the response is computed whether or not anybody reads it, and can be asked for later.
         let isBackground: Bool
+    }
+
+    /// What of a request in the background an answer repeats; of the rest of it nothing is known.
+    init(model: String, asked: Asked) {
+        generate = .with { $0.model = model }
+        streams = false
+        self.asked = asked
     }
 
     /// Fields that change nothing in the answer, and are accepted with any value.

@@ -18,16 +18,18 @@ package struct StoredResponse: Sendable {
     package private(set) var failure: HTTPFailure?
     /// About what it takes of memory.
     package private(set) var byteCount: Int
-    private let request: ResponsesRequest
-    private let stamp: AnswerStamp
+    let request: ResponsesRequest
+    let stamp: AnswerStamp
+    /// How long the body of the request was.
+    let bodyBytes: Int
     private var answer: ResponsesAnswer
 
     /// Of the request only what answers repeat is kept. `bodyBytes`: how long it was.
     package init(_ request: ResponsesRequest, _ stamp: AnswerStamp, bodyBytes: Int) {
-        var request = request
-        request.generate = .with { $0.model = request.generate.model }
+        let request = ResponsesRequest(model: request.generate.model, asked: request.asked)
         self.request = request
         self.stamp = stamp
+        self.bodyBytes = bodyBytes
         id = Self.idPrefix + stamp.id
         byteCount = bodyBytes
         answer = ResponsesAnswer(to: request, stamp, streams: false)
@@ -37,12 +39,16 @@ package struct StoredResponse: Sendable {
 
     /// The events behind the first `count`, but no more than so many.
     package func events(behind count: Int, most: Int) -> [Hearth_V1_ChatEvent] {
-        guard count < ends.count else { return [] }
-        return (count..<ends.count).prefix(most).map { index in
-            let bytes = Array(events[(index == 0 ? 0 : ends[index - 1])..<ends[index]])
-            // They were serialized here.
-            return (try? Hearth_V1_ChatEvent(serializedBytes: bytes)) ?? Hearth_V1_ChatEvent()
+        // They were serialized here.
+        encodedEvents(behind: count, most: most).map {
+            (try? Hearth_V1_ChatEvent(serializedBytes: $0)) ?? Hearth_V1_ChatEvent()
         }
+    }
+
+    /// The same, each serialized.
+    package func encodedEvents(behind count: Int, most: Int) -> [[UInt8]] {
+        guard count < ends.count else { return [] }
+        return (count..<ends.count).prefix(most).map { Array(events[($0 == 0 ? 0 : ends[$0 - 1])..<ends[$0]]) }
     }
 
     /// No event comes any more.

@@ -36,6 +36,17 @@ package struct StoredResponses: Sendable {
 
     package var count: Int { entries.count }
 
+    /// The ids of all, in no order.
+    package var ids: [String] { Array(entries.keys) }
+
+    /// Whosever it is.
+    package subscript(id: String) -> StoredResponse? { entries[id]?.response }
+
+    /// A response as another bridge is told of it; nil: there is none.
+    package func record(_ id: String) -> StoredResponse.Record? {
+        entries[id].map { $0.response.record(of: $0.caller, ended: $0.ended) }
+    }
+
     /// Stores a response that is about to be computed. `caller`: a digest of the key, empty for none. Throws 429 where
     /// there is no place for it.
     package mutating func insert(
@@ -55,6 +66,18 @@ package struct StoredResponses: Sendable {
         byteCount += response.byteCount
     }
 
+    /// Stores a response that another bridge has begun. Returns false where it cannot be read, or has no place.
+    package mutating func insert(_ record: StoredResponse.Record, at now: Monotonic) -> Bool {
+        guard let response = StoredResponse(record) else { return false }
+        do throws(HTTPFailure) {
+            try insert(response, of: Array(record.caller), at: now)
+        } catch {
+            return false
+        }
+        if record.hasEnded { entries[response.id]?.ended = min(now, Monotonic(nanoseconds: record.ended)) }
+        return true
+    }
+
     /// The response that has been over for longest, of the callers that are asked for.
     private func oldestOver(_ isAskedFor: ([UInt8]) -> Bool) -> String? {
         entries.compactMap { id, entry in entry.ended.map { (id: id, ended: $0, caller: entry.caller) } }
@@ -72,7 +95,7 @@ package struct StoredResponses: Sendable {
             throw HTTPFailure(
                 404, type: "invalid_request_error", code: "response_not_found",
                 "there is no response '\(id.prefix(128))' here: only responses with \"background\" are stored, for "
-                    + "\(limits.keptMilliseconds / 60_000) minutes after their end, and none outlives this host's restart"
+                    + "\(limits.keptMilliseconds / 60_000) minutes after their end, and none outlives this host's end"
             )
         }
         return entry.response
@@ -107,7 +130,7 @@ package struct StoredResponses: Sendable {
     package mutating func fail(_ id: String, _ failure: HTTPFailure, at now: Monotonic) {
         guard let entry = entries[id], !entry.response.isOver else { return }
         entries[id]?.response.fail(failure)
-        entries[id]?.ended = now
+        if entries[id]?.ended == nil { entries[id]?.ended = now }
     }
 
     package mutating func remove(_ id: String) {

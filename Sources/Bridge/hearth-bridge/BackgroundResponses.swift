@@ -9,10 +9,13 @@ internal import LinuxSystem
 @IOLoop
 final class BackgroundResponses {
     private var stored: StoredResponses
-    private var computing: [String: Task<Void, Never>] = [:]
+    /// What stops the computing of each.
+    private var computing: [String: @IOLoop () -> Void] = [:]
     private var waiting: [String: [UInt64: Waiter]] = [:]
     private var lastWaiter: UInt64 = 0
     private var cleaning: Timer?
+    /// Is told whenever something has changed, while responses are passed on.
+    private var changes: AsyncStream<Void>.Continuation?
 
     private struct Waiter {
         let continuation: CheckedContinuation<Bool, Never>
@@ -20,7 +23,9 @@ final class BackgroundResponses {
     }
 
     /// Events that a reader gets at once.
-    private static let eventsAtOnce = 256
+    static let eventsAtOnce = 256
+    /// How long the bridge before may take to name its responses.
+    static let namingMilliseconds: UInt64 = 10_000
     /// How often responses whose time is over are let go.
     private static let cleaningMilliseconds: UInt64 = 10_000
 
@@ -46,23 +51,33 @@ final class BackgroundResponses {
             call.cancel()
             throw .of(error, ResponsesRequest.param)
         }
-        computing[id] = Task { [weak self] in
+        let reading = Task { [weak self] in
             defer { call.cancel() }
             do {
                 for try await event in call.responses {
-                    guard let self, stored.receive(event, of: id, at: .now()) else { break }
-                    wake(id)
+                    guard self?.receive(event, of: id) == true else { break }
                 }
                 self?.end(id, .broken("an early end"))
             } catch {
                 self?.end(id, .of(error, ResponsesRequest.param))
             }
         }
+        computing[id] = { reading.cancel() }
+        wake(id)
         clean()
     }
 
+    /// Returns false where nothing more of the response is wanted.
+    @discardableResult
+    func receive(_ event: Hearth_V1_ChatEvent, of id: String) -> Bool {
+        defer { wake(id) }
+        if stored.receive(event, of: id, at: .now()) { return true }
+        computing[id] = nil
+        return false
+    }
+
     /// The turn is over; has no effect on a response that is whole, or was cancelled.
-    private func end(_ id: String, _ failure: HTTPFailure) {
+    func end(_ id: String, _ failure: HTTPFailure) {
         computing[id] = nil
         stored.fail(id, failure, at: .now())
         wake(id)
@@ -77,7 +92,7 @@ final class BackgroundResponses {
     func cancel(_ id: String, of caller: [UInt8]) throws(HTTPFailure) -> StoredResponse {
         _ = try stored.response(id, of: caller)
         stored.fail(id, .responseCancelled, at: .now())
-        computing.removeValue(forKey: id)?.cancel()
+        stop(id)
         wake(id)
         return try stored.response(id, of: caller)
     }
@@ -85,9 +100,21 @@ final class BackgroundResponses {
     /// Forgets the response, and stops the computing. Throws 404.
     func remove(_ id: String, of caller: [UInt8]) throws(HTTPFailure) {
         _ = try stored.response(id, of: caller)
-        computing.removeValue(forKey: id)?.cancel()
+        forget(id)
+    }
+
+    func forget(_ id: String) {
+        stop(id)
         stored.remove(id)
         wake(id)
+    }
+
+    /// Returns false where it is not computed.
+    @discardableResult
+    func stop(_ id: String) -> Bool {
+        guard let stop = computing.removeValue(forKey: id) else { return false }
+        stop()
+        return true
     }
 
     /// What a reader that has had so many events gets next.
@@ -131,6 +158,7 @@ final class BackgroundResponses {
 
     private func wake(_ id: String) {
         for number in (waiting[id] ?? [:]).keys { wake(id, number, true) }
+        changes?.yield()
     }
 
     private func wake(_ id: String, _ number: UInt64, _ hasMore: Bool) {
@@ -148,5 +176,40 @@ final class BackgroundResponses {
             stored.removeOld(at: .now())
             clean()
         }
+    }
+}
+
+// What passes from one bridge to another.
+extension BackgroundResponses {
+    var isComputing: Bool { !computing.isEmpty }
+    var ids: [String] { stored.ids }
+    subscript(id: String) -> StoredResponse? { stored[id] }
+
+    func record(_ id: String) -> StoredResponse.Record? { stored.record(id) }
+
+    /// Stores a response that another bridge computes, unless it has ended, and that `stop` stops. Returns false where it
+    /// is not stored.
+    func begin(_ record: StoredResponse.Record, stop: @escaping @IOLoop () -> Void) -> Bool {
+        guard stored.insert(record, at: .now()) else { return false }
+        if !record.hasEnded { computing[record.id] = stop }
+        clean()
+        return true
+    }
+
+    /// Something comes whenever responses may have changed, and at once.
+    func beginPassing() -> AsyncStream<Void> {
+        let (stream, changes) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.changes = changes
+        changes.yield()
+        return stream
+    }
+
+    /// Whether another bridge is told what comes.
+    var isPassedOn: Bool { changes != nil }
+
+    /// What has come so far is told, and nothing more.
+    func endPassing() {
+        changes?.yield()
+        changes?.finish()
     }
 }

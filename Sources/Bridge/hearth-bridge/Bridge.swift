@@ -1,5 +1,6 @@
 internal import EventLoop
 internal import GRPC
+internal import Glibc
 internal import HTTPProtocols
 internal import HTTPTypes
 internal import HummingbirdCore
@@ -14,13 +15,16 @@ struct Bridge: Sendable {
     let reader = RequestReader()
     let bodies: BodyBudget
     let answers = OpenAnswers()
-    let background = BackgroundResponses()
+    let background: BackgroundResponses
+    let offer: ResponsesOffer
 
     init(agent: Client, settings: BridgeSettings, limits: BridgeLimits) throws {
         self.agent = agent
         self.limits = limits
         security = try ServedSecurity(settings)
         bodies = BodyBudget(max: limits.bodiesBytesMax)
+        background = BackgroundResponses()
+        offer = ResponsesOffer(background)
     }
 
     /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
@@ -54,16 +58,17 @@ struct Bridge: Sendable {
 }
 
 extension Bridge {
-    /// Returns once the agent takes no more requests here and the answers before have left: it makes way for another agent,
-    /// or starts another bridge.
+    /// Returns once the agent takes no more requests here, the answers before have left, and another bridge has what came of
+    /// the responses in the background: the agent makes way for another one, or starts another bridge.
     func untilDone() async throws {
         var idleMilliseconds = 0
         while idleMilliseconds < limits.idleMillisecondsAtEnd {
             try await Task.sleep(for: .milliseconds(100))
             let takesNoMore = if security.retires { true } else { await !agent.isOpen }
-            let isIdle = takesNoMore && answers.isEmpty
+            let isIdle = if takesNoMore && answers.isEmpty { await offer.isDone } else { false }
             idleMilliseconds = isIdle ? idleMilliseconds + 100 : 0
         }
+        await offer.end()
     }
 }
 
@@ -76,6 +81,12 @@ final class OpenAnswers: Sendable {
     func begin() { count.add(1, ordering: .relaxed) }
 
     func end(_ ended: Int = 1) { count.subtract(ended, ordering: .relaxed) }
+}
+
+/// Writes a line to the log now, and not when the process ends.
+func tell(_ line: String) {
+    var text = "hearth-bridge: \(line)\n"
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
 /// Ends a connection.

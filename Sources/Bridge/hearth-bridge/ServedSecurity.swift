@@ -21,7 +21,7 @@ final class ServedSecurity: Sendable {
     }
 
     private let state: Mutex<State>
-    private let retirement = Mutex<(@Sendable () -> Void)?>(nil)
+    private let retirement = Mutex<[@Sendable () -> Void]>([])
 
     var tls: TLS? { state.withLock { $0.tls } }
     var origin: RequestOrigin { state.withLock { $0.origin } }
@@ -37,13 +37,22 @@ final class ServedSecurity: Sendable {
         var read = try Self.read(settings)
         read.retires = settings.retires
         state.withLock { $0 = read }
-        if settings.retires { retirement.withLock { $0?() } }
+        guard settings.retires else { return }
+        let bodies = retirement.withLock { bodies in
+            defer { bodies = [] }
+            return bodies
+        }
+        for body in bodies { body() }
     }
 
     /// Calls back once another bridge accepts the connections.
     func whenRetired(_ body: @escaping @Sendable () -> Void) {
-        retirement.withLock { $0 = body }
-        if retires { body() }
+        let isLate = retirement.withLock { bodies in
+            guard !retires else { return true }
+            bodies.append(body)
+            return false
+        }
+        if isLate { body() }
     }
 
     private static func read(_ settings: BridgeSettings) throws(TLSError) -> State {
@@ -86,12 +95,6 @@ enum LaterSettings {
                 tell("the settings stay as they are: \(error)")
             }
         }
-    }
-
-    /// Writes a line to the log now, and not when the process ends.
-    private static func tell(_ line: String) {
-        var text = "hearth-bridge: \(line)\n"
-        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// Nil: the socket has ended.

@@ -14,6 +14,12 @@ func run() async throws {
     // starts a bridge anew.
     let agent = try await Client.connect(over: Descriptor(owning: 3))
     let bridge = try Bridge(agent: agent, settings: settings, limits: BridgeLimits())
+    if settings.hasElder {
+        await bridge.background.take(from: Descriptor(owning: BridgeSettings.Descriptors.elder))
+    }
+    bridge.security.whenRetired { [offer = bridge.offer] in
+        Task { await offer.begin(on: Descriptor(owning: BridgeSettings.Descriptors.heir)) }
+    }
     try LaterSettings.follow(Descriptor(owning: BridgeSettings.Descriptors.laterSettings)) { [bridge] in
         try bridge.security.take($0)
     }

@@ -66,6 +66,9 @@ package nonisolated struct Hearth_Handover_V1_Listener: Sendable {
 
     /// Of the HTTP bridge.
     case http // = 3
+
+    /// No listener, but the socket on which that bridge serves `Responses`, with the bridge's address.
+    case responses // = 4
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -78,6 +81,7 @@ package nonisolated struct Hearth_Handover_V1_Listener: Sendable {
       case 1: self = .consumers
       case 2: self = .owner
       case 3: self = .http
+      case 4: self = .responses
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -88,6 +92,7 @@ package nonisolated struct Hearth_Handover_V1_Listener: Sendable {
       case .consumers: return 1
       case .owner: return 2
       case .http: return 3
+      case .responses: return 4
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -98,6 +103,7 @@ package nonisolated struct Hearth_Handover_V1_Listener: Sendable {
       .consumers,
       .owner,
       .http,
+      .responses,
     ]
 
   }
@@ -209,7 +215,7 @@ nonisolated extension Hearth_Handover_V1_Listener: SwiftProtobuf.Message, SwiftP
 }
 
 nonisolated extension Hearth_Handover_V1_Listener.Role: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_CONSUMERS\0\u{1}ROLE_OWNER\0\u{1}ROLE_HTTP\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROLE_UNSPECIFIED\0\u{1}ROLE_CONSUMERS\0\u{1}ROLE_OWNER\0\u{1}ROLE_HTTP\0\u{1}ROLE_RESPONSES\0")
 }
 
 nonisolated extension Hearth_Handover_V1_Hold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

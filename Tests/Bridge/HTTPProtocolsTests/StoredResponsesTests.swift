@@ -63,6 +63,68 @@ struct StoredResponsesTests {
         }
     }
 
+    @Test func `another bridge has a response as it is, and whose it is, and how it ended`() throws {
+        let body = """
+            {"model": "m", "input": "Hi", "background": true, "instructions": "be \\"brief\\"", "temperature": 0.70,
+             "max_output_tokens": 9, "metadata": {"a": "b"}, "top_p": 0.9, "text": {"format": {"type": "text"}},
+             "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}], "tool_choice": "auto"}
+            """
+        let asked = try ResponsesRequest(Array(body.utf8))
+        for failure in [nil, failure, .responseCancelled] {
+            var (first, second) = (stored(), stored())
+            let response = StoredResponse(asked, AnswerStamp(id: "1", created: 5), bodyBytes: body.utf8.count)
+            try first.insert(response, of: own, at: at(0))
+            let begun = try #require(first.record("resp_1"))
+            #expect(second.insert(begun, at: at(1)) && !begun.hasEnded)
+            for event in [accepted, said("Hel"), said("lo")] { _ = first.receive(event, of: "resp_1", at: at(2)) }
+            if let failure {
+                first.fail("resp_1", failure, at: at(3))
+            } else {
+                for event in [finished, usage] { _ = first.receive(event, of: "resp_1", at: at(3)) }
+            }
+            #expect(try #require(first.record("resp_1")).ended == 3_000_000)
+            let before = try first.response("resp_1", of: own)
+            for bytes in before.encodedEvents(behind: 0, most: 9) {
+                _ = second.receive(try Hearth_V1_ChatEvent(serializedBytes: bytes), of: "resp_1", at: at(4))
+            }
+            if let failure = before.failure {
+                let told = Hearth_Handover_V1_ResponseFailure("resp_1", failure)
+                #expect(told.failure == failure)
+                second.fail("resp_1", told.failure, at: at(4))
+            }
+            let after = try second.response("resp_1", of: own)
+            #expect(after.object.text == before.object.text && after.byteCount == before.byteCount)
+            #expect(after.object.text.contains(#""instructions":"be \"brief\"""#))
+            #expect(throws: HTTPFailure.self) { try second.response("resp_1", of: [2]) }
+        }
+    }
+
+    @Test func `one that has ended is kept no longer for being passed on, and what no bridge has written is not taken`()
+        throws
+    {
+        var (first, second) = (stored(), stored { $0.countMax = 1 })
+        try first.insert(try response("1"), of: own, at: at(0))
+        first.fail("resp_1", failure, at: at(5_000))
+        let record = try #require(first.record("resp_1"))
+        for change: (inout StoredResponse.Record) -> Void in [
+            { $0.id = "1" }, { $0.asked = "" }, { $0.asked = "[]" }, { $0.asked = #"{"tools": []}"# },
+            { $0.bodyBytes = .max },
+        ] {
+            var changed = record
+            change(&changed)
+            #expect(!second.insert(changed, at: at(6_000)))
+        }
+        #expect(second.count == 0 && second.insert(record, at: at(6_000)))
+        second.fail("resp_1", failure, at: at(7_000))
+        second.removeOld(at: at(604_999))
+        #expect(second.ids == ["resp_1"])
+        second.removeOld(at: at(605_000))
+        #expect(second.ids.isEmpty)
+        // There is no place.
+        try second.insert(try response("2"), of: own, at: at(0))
+        #expect(!second.insert(record, at: at(8_000)))
+    }
+
     @Test func `a stream has its numbers, and behind each of them the rest`() throws {
         var response = try response("1")
         for event in [accepted, said("Hel"), said("lo"), finished, usage] { try response.receive(event) }

@@ -241,6 +241,51 @@ def test_an_answer_over_http_goes_on_over_upgrades(times):
         agent.wait_alone()
 
 
+def text(response):
+    return "".join(part["text"] for item in response["output"] for part in item["content"])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_response_in_the_background_is_found_behind_upgrades(times):
+    address = f"127.0.0.1:{free_port()}"
+    models = [{"id": "echo"}, {"id": "paced", "options": {"tokens_per_second": 250}}]
+    with Upgradable({"echo": {"models": models}}, options=("--http", address)) as agent, httpx.Client(
+        base_url=f"http://{address}/v1", timeout=60
+    ) as client:
+        ask = {"model": "paced", "input": "over HTTP", "max_output_tokens": 900, "seed": 1}
+        whole = client.post("/responses", json={**ask, "model": "echo"}).json()
+        # Two would take minutes.
+        over, cancelled, deleted = (
+            client.post("/responses", json={**ask, **other, "background": True}).json()["id"]
+            for other in ({"model": "echo"}, {"max_output_tokens": 30_000}, {"max_output_tokens": 30_000}))
+        wait_until(lambda: client.get(f"/responses/{over}").json()["status"] == "incomplete", "a response is over")
+        # One is read meanwhile, another one is not.
+        with client.stream("POST", "/responses", json={**ask, "background": True, "stream": True}) as answer:
+            lines = answer.iter_lines()
+            read = [next(lines) for _ in range(8)]
+            id = json.loads(read[2].removeprefix("data: "))["response"]["id"]
+            left = client.post("/responses", json={**ask, "background": True, "metadata": {"who": "left"}}).json()["id"]
+            for _ in range(times):
+                agent.upgrade()
+                assert text(client.get(f"/responses/{over}").json()) == text(whole)
+                assert client.get(f"/responses/{left}").json()["metadata"] == {"who": "left"}
+            assert client.post(f"/responses/{cancelled}/cancel").json()["status"] == "cancelled"
+            assert client.delete(f"/responses/{deleted}").json()["deleted"]
+            read += list(lines)
+        # From the start at the new bridge, while it is computed, and behind an event.
+        again = [line for line in client.get(f"/responses/{id}", params={"stream": "true"}).text.split("\n")]
+        assert [line for line in again if line] == [line for line in read if line]
+        behind = client.get(f"/responses/{id}", params={"stream": "true", "starting_after": 100}).text
+        assert behind.startswith("id: 101\n") and behind.endswith(again[-3] + "\n\n")
+        wait_until(lambda: client.get(f"/responses/{left}").json()["status"] == "incomplete", "a response is over")
+        assert text(client.get(f"/responses/{left}").json()) == text(whole)
+        assert client.get(f"/responses/{deleted}").status_code == 404
+        # What was cancelled or deleted is computed no more, and no process of the agents before stays for it.
+        agent.wait_idle("paced")
+        agent.wait_alone()
+        assert client.get(f"/responses/{cancelled}").json()["status"] == "cancelled"
+
+
 class Watched:
     """The processes that have run a backend since the watch began."""
 
