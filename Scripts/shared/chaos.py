@@ -203,7 +203,10 @@ class Killable(Upgradable):
         pids = self.pids
         number = len(pids)
         self.log_name = f"log-{number}"
+        # Whether the backends are ready is not waited for: they are killed all the time.
+        models, self.models = self.models, []
         super(Upgradable, self).__enter__()
+        self.models = models
         self.pids = [self.pid]
         assert self.pid not in pids
 

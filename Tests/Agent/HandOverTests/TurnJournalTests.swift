@@ -6,16 +6,16 @@ import Testing
 @Suite struct TurnJournalTests {
     private static let max = 64 << 20
 
-    private static func record(of journal: TurnJournal) throws -> [UInt8] {
+    private static func record(in file: borrowing Descriptor) throws -> [UInt8] {
         try TurnJournal.read(try file.duplicate(), max: max)
     }
 
     @Test func aRecordIsThePiecesInTheirOrder() throws {
         let file = try TurnJournal.makeFile(recordBytesMax: 1 << 20)
         let journal = try TurnJournal(in: file, recordBytesMax: 1 << 20)
-        #expect(try Self.record(of: journal) == [])
+        #expect(try Self.record(in: file) == [])
         for piece in [[1, 2], [], [3]] as [[UInt8]] { #expect(journal.append(piece) { fatalError("there is room") }) }
-        #expect(try Self.record(of: journal) == [1, 2, 3])
+        #expect(try Self.record(in: file) == [1, 2, 3])
     }
 
     @Test func aFullRecordIsWrittenAnew() throws {
@@ -31,9 +31,9 @@ import Testing
                 return expected
             }
             #expect(isKept)
-            if number % 50 == 0 { #expect(try Self.record(of: journal) == expected) }
+            if number % 50 == 0 { #expect(try Self.record(in: file) == expected) }
         }
-        #expect(try Self.record(of: journal) == expected)
+        #expect(try Self.record(in: file) == expected)
         // As the record grows, so does what may be written before it is written anew.
         #expect(rewritten > 3 && rewritten < 60)
     }
@@ -42,13 +42,13 @@ import Testing
         let file = try TurnJournal.makeFile(recordBytesMax: 8 << 20)
         let journal = try TurnJournal(in: file, recordBytesMax: 8 << 20)
         #expect(journal.rewrite([UInt8](repeating: 1, count: 8 << 20)))
-        #expect(try Self.memoryBytes(of: journal) >= 8 << 20)
+        #expect(try Self.memoryBytes(of: file) >= 8 << 20)
         #expect(journal.rewrite([1]))
-        #expect(try Self.memoryBytes(of: journal) <= 128 << 10)
-        #expect(try Self.record(of: journal) == [1])
+        #expect(try Self.memoryBytes(of: file) <= 128 << 10)
+        #expect(try Self.record(in: file) == [1])
     }
 
-    private static func memoryBytes(of journal: TurnJournal) throws -> Int {
+    private static func memoryBytes(of file: borrowing Descriptor) throws -> Int {
         var facts = stat()
         try #require(fstat(file.raw, &facts) == 0)
         return Int(facts.st_blocks) * 512
@@ -62,13 +62,12 @@ import Testing
         #expect(!journal.isSound)
         #expect(!journal.append([1]) { [] })
         #expect(!journal.rewrite([]))
-        #expect(throws: JournalError.self) { try Self.record(of: journal) }
-        #expect(try Self.memoryBytes(of: journal) <= 4096)
+        #expect(throws: JournalError.self) { try Self.record(in: file) }
+        #expect(try Self.memoryBytes(of: file) <= 4096)
     }
 
     @Test func nobodyCanMakeTheFileShorter() throws {
         let file = try TurnJournal.makeFile(recordBytesMax: 1000)
-        let journal = try TurnJournal(in: file, recordBytesMax: 1000)
         #expect(ftruncate(file.raw, 0) != 0)
         #expect(errno == EPERM)
     }
@@ -86,7 +85,7 @@ import Testing
         #expect(journal.append([1, 2, 3]) { [] })
         var number = number
         #expect(pwrite(file.raw, &number, 8, off_t(place)) == 8)
-        #expect(throws: JournalError.self) { try Self.record(of: journal) }
+        #expect(throws: JournalError.self) { try Self.record(in: file) }
     }
 
     @Test func whatIsNoJournalIsAnError() throws {

@@ -75,7 +75,7 @@ struct StoredResponsesTests {
             let response = StoredResponse(asked, AnswerStamp(id: "1", created: 5), bodyBytes: body.utf8.count)
             try first.insert(response, of: own, at: at(0))
             let begun = try #require(first.record("resp_1"))
-            #expect(second.insert(begun, at: at(1)) && !begun.hasEnded)
+            #expect(second.insert(begun, at: at(1)) == true)
             for event in [accepted, said("Hel"), said("lo")] { _ = first.receive(event, of: "resp_1", at: at(2)) }
             if let failure {
                 first.fail("resp_1", failure, at: at(3))
@@ -112,9 +112,9 @@ struct StoredResponsesTests {
         ] {
             var changed = record
             change(&changed)
-            #expect(!second.insert(changed, at: at(6_000)))
+            #expect(second.insert(changed, at: at(6_000)) == false)
         }
-        #expect(second.count == 0 && second.insert(record, at: at(6_000)))
+        #expect(second.insert(record, at: at(6_000)) == true)
         second.fail("resp_1", failure, at: at(7_000))
         second.removeOld(at: at(604_999))
         #expect(second.ids == ["resp_1"])
@@ -122,7 +122,7 @@ struct StoredResponsesTests {
         #expect(second.ids.isEmpty)
         // There is no place.
         try second.insert(try response("2"), of: own, at: at(0))
-        #expect(!second.insert(record, at: at(8_000)))
+        #expect(second.insert(record, at: at(8_000)) == false)
     }
 
     @Test func `a stream has its numbers, and behind each of them the rest`() throws {
