@@ -43,8 +43,7 @@ extension HostAgent {
     /// The processes of backends that the agent before this one has left.
     func takeHeldBackends() -> [PassedBackend] {
         held.filter { $0.kind == .backend }.map { parcel in
-            let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
-            return PassedBackend(bytes: parcel.bytes, owning: descriptors, isHeld: true)
+            PassedBackend(bytes: parcel.bytes, owning: parcel.takeAll(), isHeld: true)
         }
     }
 
