@@ -13,6 +13,7 @@ import grpc
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
 from consumer import connect, read_turn, rpc, run
+from parcels import HELLO, TURN, parcel
 from test_resume import Resumed, resumable, resume
 
 
@@ -97,11 +98,6 @@ def test_stop_says_that_no_agent_runs_where_nothing_is_left():
         assert not (agent.state / "held.sock").exists()
 
 
-def parcel(kind, key=0, message=b""):
-    """As in Sources/Agent/HandOver/ParcelSocket.swift, without descriptors."""
-    return struct.pack("=IIIIQQI", 0x43525048, 1, kind, 0, key, len(message), 0) + message
-
-
 def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
     tmp_path.chmod(0o700)
     ours, holders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -118,9 +114,9 @@ def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
         os.close(descriptor)
     holders.close()
     listener.close()
-    ours.send(parcel(1, message=struct.pack("=II", 1, 600)))
+    ours.send(parcel(HELLO, message=struct.pack("=II", 1, 600)))
     for key in (7, 8):
-        ours.send(parcel(4, key, b"a turn"))
+        ours.send(parcel(TURN, key, b"a turn"))
     # The agent's death.
     ours.close()
     stop = [str(PREFIX / "bin/hearth"), "stop", "--state", str(tmp_path)]
