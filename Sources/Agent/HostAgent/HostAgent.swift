@@ -96,10 +96,10 @@ package final class HostAgent {
     private let tracer: Tracer?
     /// Keeps backends and turns if this process dies; nil where its owner has not asked for that.
     var holder: Holder?
-    /// What an agent with the same state folder has left that died. What is still here when this one has started is let go.
-    var held: [Parcel] = []
+    /// What an agent with the same state folder has left that died, until this one has started.
+    var left: LeftParcels?
     /// How much of that there was.
-    var heldCount = 0
+    var leftCount = 0
 
     /// Finds the parts, then gives up root, if it has it, before anything is opened or started. Opens no address yet.
     ///
@@ -170,8 +170,8 @@ package final class HostAgent {
         try registerServices(onHandOver: onHandOver, onStop: onStop)
         let predecessor = takingOver ? try await Predecessor.find(at: ownerAddress, state: layout.state) : nil
         if takingOver, predecessor == nil { logger.notice("no agent runs that could be taken over from") }
-        if predecessor == nil { await takeBackHeld() }
-        defer { held = [] }
+        if predecessor == nil { await findLeft() }
+        defer { left = nil }
         var backends: [PassedBackend] = []
         do throws(HostError) {
             if let predecessor {
@@ -185,7 +185,8 @@ package final class HostAgent {
                 backends = passed.backends
                 hand.goOn(with: passed.hold)
             } else {
-                try startHolder()
+                try await startHolder()
+                guard !isStopping else { throw HostError("stopped before it had started") }
             }
         } catch {
             if predecessor != nil {
@@ -202,19 +203,25 @@ package final class HostAgent {
             logger.notice(
                 "took over from the agent with pid \(predecessor.pid), with \(backends.count) processes of backends")
         }
-        if predecessor != nil {
+        if let predecessor {
+            if predecessor.hasDied {
+                // What its holder keeps is as it was when it stood still, and was frozen since.
+                await findLeft()
+                if let left { backends.removeAll { left.has(backend: $0.bytes) } }
+            }
             do throws(HostError) {
-                try startHolder()
+                try await startHolder()
             } catch {
                 // The agent before is gone.
                 logger.error("\(error)")
+                await left?.letGo()
             }
         }
-        try startBackends(goingOnWith: backends + takeHeldBackends())
+        try startBackends(goingOnWith: backends + takeLeftBackends())
         inference.goOnWithPassedCalls()
         // Who comes back finds his turn.
         await predecessor?.passesCalls()
-        try await goOnWithHeldTurns()
+        try await goOnWithLeftTurns()
         try startListening()
         watchCertificates()
         hasStarted = true
@@ -271,7 +278,7 @@ package final class HostAgent {
                 settings: { [weak self] in (self?.source.file ?? "", self?.needsRestart ?? []) },
                 tracing: { [weak self] in self?.tracer?.report },
                 survival: { [weak self] in
-                    AdminService.Survival(holder: self?.shownHolder, takenBack: self?.heldCount ?? 0)
+                    AdminService.Survival(holder: self?.shownHolder, takenBack: self?.leftCount ?? 0)
                 }))
         admin.onHandOver = { [weak self] (pid, path, failed) throws(Status) in
             guard let self else { throw Status(.unavailable, "the agent has ended") }
@@ -454,6 +461,7 @@ package final class HostAgent {
         // It would have nobody to take over from, and would go on.
         async let upgradeEnd: Void = upgrades.stop()
         // What its owner ends is not kept, also if it does not come to its end.
+        await left?.letGo()
         await holder?.farewell()
         inference.endResumption()
         let graceMilliseconds = supervisor.hold.pause == nil ? graceMilliseconds : 0

@@ -242,6 +242,7 @@ extension Supervisor {
                 logger.error("a process was passed on without its descriptors")
                 continue
             }
+            setting.lastPassingKey = max(setting.lastPassingKey, process.key)
             if inherited[process.id] == nil {
                 inherited[process.id] = process
             } else {
@@ -268,6 +269,7 @@ extension Supervisor {
                 "backend": "\(process.id.backend.name)", "pid": "\(process.handles.processID)", "reason": "\(reason)",
             ])
         process.handles.end()
+        if process.key != 0 { onGone?(process.key) }
     }
 }
 

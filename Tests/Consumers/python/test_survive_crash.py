@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
@@ -196,6 +197,45 @@ def test_turns_that_can_be_resumed_go_on_over_the_agents_death_with_the_same_pro
     with Crashing() as agent:
         run(scenario(agent), seconds=120)
         # What is over is kept no longer than anybody may come back for it.
+        assert agent.number("echo", "restarts") == 0
+
+
+def test_what_was_left_outlives_agents_that_do_not_come_up_or_die_while_they_take_it():
+    async def begin(agent, request):
+        async with connect(agent) as channel:
+            call = rpc.InferenceStub(channel).Generate(request)
+            return await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 40)
+
+    async def come_back(agent, turn, request):
+        async with connect(agent) as channel:
+            echo.check(await read_turn(resume(rpc.InferenceStub(channel), turn), turn), request)
+
+    def start(command):
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+
+    with Crashing() as agent:
+        request = resumable("left twice", max_tokens=600, tokens_per_second=300)
+        turn, backend, first = run(begin(agent, request)), agent.number("echo", "pid"), holder(agent)
+        agent.die()
+        # One that cannot have its address has taken nothing.
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            answer = start([*agent.command, "--listen", address])
+            assert answer.returncode > 0 and address in answer.stderr, answer
+        # One that is killed as its own holder begins.
+        prefix = agent.folder / "prefix"
+        shutil.copytree(PREFIX, prefix, ignore=shutil.ignore_patterns("llama*", "*.gguf", "lib"))
+        deadly = prefix / "libexec/hearth/hearth-holder"
+        deadly.write_text("#!/bin/sh\nkill -9 $PPID\n")
+        for _ in range(2):
+            answer = start([prefix / "bin/hearth", *agent.command[1:]])
+            assert answer.returncode == -signal.SIGKILL, answer
+        assert is_alive(first) and is_alive(backend)
+        agent.start_again()
+        assert agent.number("echo", "pid") == backend, "the process that the first agent has started"
+        assert not is_alive(first) and holder(agent) != first
+        assert agent.kept() == 2
+        run(come_back(agent, turn, request))
         assert agent.number("echo", "restarts") == 0
 
 
