@@ -240,6 +240,7 @@ extension Supervisor {
         for backend in passed {
             guard let process = PassedProcess(backend) else {
                 logger.error("a process was passed on without its descriptors")
+                if let key = backend.heldAs { onGone?(key) }
                 continue
             }
             setting.lastPassingKey = max(setting.lastPassingKey, process.key)

@@ -18,7 +18,8 @@ struct LeftParcelsTests {
     @Test func `a backend keeps its key, and turns have others than those of this agent`() {
         #expect(LeftParcels.key(ofCopy: Parcel(.backend, key: 7), at: 3) == 7)
         let first = UInt64(3) << 62
-        for (index, key) in [UInt64(0), 1, 1 << 63, 1 << 63 | 5].enumerated() {
+        let keys: [UInt64] = [0, 1, 1 << 63, 1 << 63 | 5]
+        for (index, key) in keys.enumerated() {
             #expect(LeftParcels.key(ofCopy: Parcel(.turn, key: key), at: index) == first | UInt64(index))
         }
     }
