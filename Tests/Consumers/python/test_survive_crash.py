@@ -8,13 +8,14 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import echo
 import grpc
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
 from consumer import connect, read_turn, rpc, run
-from parcels import HELLO, TURN, parcel
+from parcels import HELLO, RELAY, TAKEN, TURN, ScriptedPredecessor, ScriptedSuccessor, parcel
 from test_resume import Resumed, resumable, resume
 
 
@@ -200,22 +201,24 @@ def test_turns_that_can_be_resumed_go_on_over_the_agents_death_with_the_same_pro
         assert agent.number("echo", "restarts") == 0
 
 
+async def begin_to_read(agent, request):
+    async with connect(agent) as channel:
+        call = rpc.InferenceStub(channel).Generate(request)
+        return await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 40)
+
+
+async def come_back(agent, turn, request):
+    async with connect(agent) as channel:
+        echo.check(await read_turn(resume(rpc.InferenceStub(channel), turn), turn), request)
+
+
 def test_what_was_left_outlives_agents_that_do_not_come_up_or_die_while_they_take_it():
-    async def begin(agent, request):
-        async with connect(agent) as channel:
-            call = rpc.InferenceStub(channel).Generate(request)
-            return await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 40)
-
-    async def come_back(agent, turn, request):
-        async with connect(agent) as channel:
-            echo.check(await read_turn(resume(rpc.InferenceStub(channel), turn), turn), request)
-
     def start(command):
         return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
 
     with Crashing() as agent:
         request = resumable("left twice", max_tokens=600, tokens_per_second=300)
-        turn, backend, first = run(begin(agent, request)), agent.number("echo", "pid"), holder(agent)
+        turn, backend, first = run(begin_to_read(agent, request)), agent.number("echo", "pid"), holder(agent)
         agent.die()
         # One that cannot have its address has taken nothing.
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -237,6 +240,51 @@ def test_what_was_left_outlives_agents_that_do_not_come_up_or_die_while_they_tak
         assert agent.kept() == 2
         run(come_back(agent, turn, request))
         assert agent.number("echo", "restarts") == 0
+
+
+def test_an_agent_that_dies_in_the_middle_of_a_hand_over_leaves_everything():
+    with Crashing() as agent:
+        request = resumable("between two", max_tokens=600, tokens_per_second=300)
+        turn, backend = run(begin_to_read(agent, request)), agent.number("echo", "pid")
+        peer = ScriptedSuccessor(agent)
+        peer.come_to("backends")
+        agent.die()
+        peer.close()
+        agent.start_again()
+        run(come_back(agent, turn, request))
+        assert agent.number("echo", "pid") == backend and agent.number("echo", "restarts") == 0
+
+
+def test_where_an_agent_dies_before_it_lets_go_the_new_one_goes_on_with_what_it_has_left():
+    with Crashing() as agent:
+        request = resumable("between two", max_tokens=600, tokens_per_second=300)
+        turn, backend, process = run(begin_to_read(agent, request)), agent.number("echo", "pid"), agent.process
+        first = holder(agent)
+        peer, played = ScriptedSuccessor(agent, keeps=True), ScriptedPredecessor(agent)
+        peer.come_to("listeners")
+        agent.command.append("--take-over")
+        new = threading.Thread(target=agent.start_again)
+        new.start()
+        assert played.is_asked.wait(60)
+        peer.pass_on(played.line)
+        played.hear(RELAY)
+        peer.come_to("backends")
+        peer.pass_on(played.line)
+        played.hear(TAKEN)
+        # It has everything, and has not heard yet that it may go on with it.
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        peer.close()
+        played.step_aside()
+        played.line.close()
+        new.join()
+        assert f"took over from the agent with pid {process.pid}, with 1 processes of backends" in agent.log()
+        assert "an agent before this one has died, and 2 backends and turns were kept" in agent.log()
+        assert not is_alive(first)
+        run(come_back(agent, turn, request))
+        assert agent.number("echo", "pid") == backend and agent.number("echo", "restarts") == 0
+        assert agent.status()["pid"] == agent.pid != process.pid
 
 
 def test_nothing_is_left_once_the_time_is_over():
