@@ -59,8 +59,8 @@ package final class LeftParcels {
         }
     }
 
-    /// Has its holder let go; returns once it has. One that is dead, or keeps it for nobody whom this agent's holder does not
-    /// precede, has nothing that anybody could take.
+    /// Has its holder let go; returns once it has. One that does not answer is dead, or has waited for too long: nobody finds it
+    /// any more where another holder has taken its name.
     package func letGo() async {
         guard let holder else { return }
         self.holder = nil
