@@ -5,6 +5,7 @@ import copy
 import fcntl
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 
@@ -14,7 +15,7 @@ import pytest
 from agent import Agent, is_alive, wait_until
 from closed_agent import ClosedAgent
 from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
-from parcels import FAREWELL, GIVEN, ScriptedSuccessor
+from parcels import FAREWELL, GIVEN, TAKEN, ScriptedSuccessor
 from wire import field
 
 STREAMS = 4
@@ -256,3 +257,34 @@ def test_a_hand_over_that_breaks_off_in_its_middle_disturbs_nobody(agent, place)
 @pytest.mark.parametrize("place", ["listeners", "backends"])
 def test_a_hand_over_that_stalls_in_its_middle_disturbs_nobody(agent, place):
     run(break_off(agent, place, [stall]), seconds=120)
+
+
+def refuses(address):
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_an_agent_that_is_told_to_stop_in_the_middle_keeps_what_it_has():
+    async def scenario(agent):
+        request = echo.request("to its end", max_tokens=TOKENS, ids=True)
+        async with connect(agent, **NARROW) as channel:
+            call = rpc.InferenceStub(channel).Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 5)
+            peer = await asyncio.to_thread(ScriptedSuccessor, agent)
+            await asyncio.to_thread(peer.come_to, "backends")
+            agent.process.send_signal(signal.SIGTERM)
+            await eventually(lambda: refuses(agent.address), "the agent ends")
+            peer.say(TAKEN)
+            assert await asyncio.to_thread(peer.receive) == FAREWELL
+            peer.close()
+            # What is open has its grace, and the backend that stood still goes on for it.
+            echo.check(await read_turn(call, turn), request)
+        assert await asyncio.to_thread(agent.process.wait, 30) == 0
+        assert f"{GOES_ON}: this agent ends" in agent.log()
+
+    with Agent() as agent:
+        run(scenario(agent))
