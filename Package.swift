@@ -362,8 +362,8 @@ var targets: [Target] = [
     tests(
         "HostAgentTests", of: "Agent",
         [
-            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HTTPProtocols", "HostAgent",
-            "LimitDeclaration", "LinuxSystem", "Settings",
+            "AdminService", "BackendSupervisor", "EventLoop", "GRPC", "GRPCServices", "HTTPProtocols", "HandOver",
+            "HostAgent", "InferenceMessages", "LimitDeclaration", "LinuxSystem", "Settings", protobuf,
         ]),
     tests("HandOverTests", of: "Agent", ["EventLoop", "HandOver", "LinuxSystem"]),
     tests(

@@ -23,6 +23,8 @@ package struct HeldParcels {
         case freeze(Parcel)
         /// Send these to the agent that has asked.
         case give([Parcel])
+        /// Tell the agent that all is kept which it has sent so far.
+        case confirm
         /// Close the connection to the agent that has asked.
         case turnAway
         /// Close everything, and exit.
@@ -100,9 +102,10 @@ extension HeldParcels {
         case .forget:
             forget(parcel.key)
             return []
+        case .end: return [.confirm]
         case .farewell: return end()
         // They are of a conversation between agents.
-        case .end, .taken, .given, .relay: return []
+        case .taken, .given, .relay: return []
         }
     }
 

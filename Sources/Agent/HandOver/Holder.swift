@@ -5,18 +5,25 @@ package import Logging
 
 /// The agent's end of its holder, a process that keeps parcels over the agent's death. One that ends by itself is started
 /// again, and gets everything anew.
+///
+/// It is in force only once it has what its agent has taken of the holder before it (`LeftParcels`). An agent that dies
+/// sooner leaves everything to that one, and nothing here: each backend is kept, and frozen, by one holder.
 @IOLoop
 package final class Holder {
     /// The name of the socket in the state folder on which a holder gives what it holds.
     package nonisolated static let socketName = "held.sock"
 
-    /// How long the other side may take for its next parcel.
+    /// The name of that of a holder which is not in force yet: what was held before it is still found by the other one.
+    private nonisolated static let nextSocketName = "held-next.sock"
+
+    /// How long the holder may take to say that it has what it was given.
     private nonisolated static let answerMilliseconds: UInt64 = 10_000
     /// The time before a holder that has ended is started again, which doubles with each that ends early.
     private static let restartMilliseconds: ClosedRange<UInt64> = 100...60_000
 
     private let program: String
     private let path: String
+    private let nextPath: String
     private let logger: Logger
     package let seconds: UInt32
     private var listener: ParcelListener?
@@ -29,6 +36,7 @@ package final class Holder {
     private var restart: Timer?
     private var restartMilliseconds = Holder.restartMilliseconds.lowerBound
     private var startedAt = Monotonic(nanoseconds: 0)
+    private var isInForce = false
     private var isOver = false
 
     /// - Parameter program: the path of `hearth-holder`.
@@ -40,18 +48,42 @@ package final class Holder {
     ) {
         self.program = program
         path = "\(state)/\(Self.socketName)"
+        nextPath = "\(state)/\(Self.nextSocketName)"
         self.seconds = seconds
         held = HeldParcels(bounds)
         self.logger = logger
     }
 
-    /// Starts the process. Throws where it cannot be started, or no socket can be made in the state folder.
+    /// Starts the process, which keeps nothing over this one's death until `comeIntoForce`. Throws where it cannot be started,
+    /// or no socket can be made in the state folder.
     package func start() throws(ParcelError) {
-        let listener = try ParcelListener(atPath: path)
+        let listener = try ParcelListener(atPath: nextPath)
         self.listener = listener
-        listenerFile = Self.file(at: path)
-        try run()
+        listenerFile = Self.file(at: nextPath)
+        do throws(ParcelError) {
+            try run()
+        } catch {
+            unlink(nextPath)
+            throw error
+        }
     }
+
+    /// Has it keep what it has over this process's death, in the place of a holder before it, to which its socket's name
+    /// leads no more. Returns once it has said that it has everything, or is to be started again.
+    package func comeIntoForce() async {
+        if held.count > 0, await running?.confirm(withinMilliseconds: Self.answerMilliseconds) != true {
+            logger.error("hearth-holder does not say that it has what was left to it")
+        }
+        guard !isOver else { return }
+        isInForce = true
+        // In this order: at any moment one holder that has everything is found by the name.
+        running?.send(hello)
+        if rename(nextPath, path) != 0 {
+            logger.error("what is kept cannot be found after a crash: \(LinuxError.last("rename \(nextPath)"))")
+        }
+    }
+
+    private var hello: Parcel { Parcel(.hello, HolderHello(seconds: isInForce ? seconds : 0).bytes) }
 
     /// The process id of the holder; nil while none runs.
     package var processID: Int32? { running?.processID }
@@ -85,7 +117,8 @@ package final class Holder {
         restart?.cancel()
         for parcel in held.all { held.forget(parcel.key) }
         // Its own, and no other agent's.
-        if let listenerFile, let now = Self.file(at: path), now == listenerFile { unlink(path) }
+        let ownPath = isInForce ? path : nextPath
+        if let listenerFile, let now = Self.file(at: ownPath), now == listenerFile { unlink(ownPath) }
         listener = nil
         await running?.farewell()
         running = nil
@@ -97,7 +130,7 @@ package final class Holder {
         running = try RunningHolder(program: program, listener: listener) { [weak self] status in
             self?.ended(status)
         }
-        running?.send(Parcel(.hello, HolderHello(seconds: seconds).bytes))
+        running?.send(hello)
         for parcel in held.all { running?.send(parcel) }
     }
 
@@ -129,166 +162,4 @@ package final class Holder {
         guard lstat(path, &facts) == 0 else { return nil }
         return (UInt64(facts.st_dev), UInt64(facts.st_ino))
     }
-}
-
-// What an agent before this one has left.
-extension Holder {
-    /// Takes everything that a holder keeps of an agent that died, whose state folder this was. Nil: nothing is held, be it
-    /// that no holder runs or that its agent lives. A holder that has not seen yet that its agent has died sees it first.
-    package static func takeBack(state: String, logger: Logger) async -> [Parcel]? {
-        let path = "\(state)/\(socketName)"
-        let socket: ParcelSocket
-        do throws(ParcelError) {
-            socket = try ParcelSocket.connect(toPath: path)
-        } catch {
-            if case .system(let reason) = error, reason.code == ENOENT { return nil }
-            if case .system(let reason) = error, reason.code == ECONNREFUSED {
-                // A holder that has ended has left it behind.
-                unlink(path)
-                return nil
-            }
-            logger.error("what an agent before this one may have left cannot be had: \(error)")
-            return nil
-        }
-        do throws(ParcelError) {
-            return try await takeAll(from: ParcelStream(socket))
-        } catch {
-            logger.error("what an agent before this one has left cannot be had: \(error)")
-            return nil
-        }
-    }
-
-    private static func takeAll(from holder: ParcelStream) async throws(ParcelError) -> [Parcel]? {
-        try await holder.send(Parcel(.hello, HolderHello(seconds: 0).bytes), withinMilliseconds: answerMilliseconds)
-        guard let hello = try await holder.receive(withinMilliseconds: answerMilliseconds) else { throw .ended }
-        guard hello.kind == .hello else { return nil }
-        guard HolderHello(hello.bytes)?.isUnderstood == true else { throw .malformed("a holder of another version") }
-        var parcels: [Parcel] = []
-        while true {
-            guard let parcel = try await holder.receive(withinMilliseconds: answerMilliseconds) else { throw .ended }
-            if parcel.kind == .end { break }
-            guard parcels.count < HeldLimits().survivorsMax else {
-                throw .tooLarge("more parcels than are held")
-            }
-            parcels.append(parcel)
-        }
-        try await holder.send(Parcel(.taken), withinMilliseconds: answerMilliseconds)
-        // Until it has let go, its ends of the backends' sockets are open. What was taken stays taken if it dies first.
-        _ = try? await holder.receive(withinMilliseconds: answerMilliseconds)
-        return parcels
-    }
-}
-
-/// One process of a holder, and what is on its way to it.
-@IOLoop
-private final class RunningHolder: ReadinessHandler {
-    private let process: ProcessHandle
-    private let socket: ParcelSocket
-    private var watch: Watch?
-    private var endWatch: Watch?
-    /// What the socket has no room for yet, in its order.
-    private var waiting: [Parcel] = []
-    private var onEnd: (@IOLoop (ExitStatus?) -> Void)?
-    private var farewellWaiter: CheckedContinuation<Void, Never>?
-    private let exitHandler = ExitHandler()
-
-    var processID: Int32 { process.processID }
-    var isTold: Bool { waiting.isEmpty }
-
-    init(
-        program: String, listener: ParcelListener, onEnd: @escaping @IOLoop (ExitStatus?) -> Void
-    ) throws(ParcelError) {
-        let (here, there) = try ParcelSocket.pair()
-        process = try Self.start(program, there.raw, listener.raw)
-        socket = here
-        self.onEnd = onEnd
-        exitHandler.owner = self
-        do throws(LinuxError) {
-            endWatch = try IOLoop.watch(process, handler: exitHandler)
-        } catch {
-            process.kill()
-            _ = process.waitForExit()
-            throw .system(error)
-        }
-    }
-
-    private static func start(_ program: String, _ socket: CInt, _ listener: CInt) throws(ParcelError) -> ProcessHandle
-    {
-        do throws(LinuxError) {
-            let nothing = try Descriptor.open("/dev/null", O_RDWR)
-            let descriptors = [nothing.raw, nothing.raw, nothing.raw, socket, listener]
-            let processID = try ProcessSpawn.spawn(
-                program, arguments: ["hearth-holder"], environment: [], descriptors: descriptors)
-            return try ProcessHandle(child: processID)
-        } catch {
-            throw .system(error)
-        }
-    }
-
-    func send(_ parcel: Parcel) {
-        waiting.append(parcel)
-        if waiting.count == 1 { sendWaiting() }
-    }
-
-    func forget(_ key: UInt64) {
-        // The one at the front may be asked of the kernel already; what lies behind it is not on its way yet.
-        waiting.removeAll { $0.key == key && $0.kind != .hello }
-        send(Parcel(.forget, key: key))
-    }
-
-    /// Says farewell, and returns once the process has ended.
-    func farewell() async {
-        waiting = []
-        send(Parcel(.farewell))
-        guard endWatch != nil else { return }
-        let timer = IOLoop.schedule(afterMilliseconds: 2_000) { [self] in process.kill() }
-        await withCheckedContinuation { farewellWaiter = $0 }
-        timer.cancel()
-    }
-
-    func ready(_ readiness: Readiness) { sendWaiting() }
-
-    private func sendWaiting() {
-        while let first = waiting.first {
-            do throws(ParcelError) {
-                guard try socket.trySend(first) else { return follow() }
-            } catch {
-                // A holder that has ended is started again by its exit. One that cannot be spoken to must end first.
-                waiting = []
-                process.kill()
-                break
-            }
-            waiting.removeFirst()
-        }
-        watch?.unwatch()
-        watch = nil
-    }
-
-    private func follow() {
-        guard watch == nil else { return }
-        watch = try? IOLoop.watch(
-            socket.descriptor, Readiness(readable: false, writable: true), handler: self)
-        if watch == nil { process.kill() }
-    }
-
-    fileprivate func exited() {
-        guard let status = process.reap() else { return }
-        endWatch?.unwatch()
-        endWatch = nil
-        watch?.unwatch()
-        watch = nil
-        waiting = []
-        farewellWaiter?.resume()
-        farewellWaiter = nil
-        onEnd?(status)
-        onEnd = nil
-    }
-}
-
-/// Told of the exit of the process; the owner is told of its socket.
-@IOLoop
-private final class ExitHandler: ReadinessHandler {
-    weak var owner: RunningHolder?
-
-    func ready(_ readiness: Readiness) { owner?.exited() }
 }

@@ -133,6 +133,9 @@ package struct HoldingProcess: ~Copyable {
                 } catch {
                     loseAsking()
                 }
+            case .confirm:
+                // One that does not hear it goes on as if this process were to be started again.
+                _ = try? agent?.trySend(Parcel(.taken))
             case .turnAway:
                 asking = nil
                 askingDeadline = nil

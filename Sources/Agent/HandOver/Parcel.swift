@@ -64,6 +64,14 @@ package final class Parcel: Sendable {
         return raw < 0 ? nil : Descriptor(owning: raw)
     }
 
+    /// The descriptors that nobody has taken, which belong to the caller from now on.
+    package func takeAll() -> [CInt] {
+        descriptors.withLock { descriptors in
+            defer { descriptors = descriptors.map { _ in -1 } }
+            return descriptors.filter { $0 >= 0 }
+        }
+    }
+
     /// Calls back with the descriptors, borrowed for the call; -1 for one that was taken.
     package func withDescriptors<Result, Failure: Error>(
         _ body: ([CInt]) throws(Failure) -> Result

@@ -12,9 +12,10 @@ package final class ParcelStream: ReadinessHandler {
 
     package init(_ socket: ParcelSocket) { self.socket = socket }
 
-    /// The next parcel; nil: the other end is closed. Called by one task at a time.
-    package func receive(withinMilliseconds milliseconds: UInt64) async throws(ParcelError) -> Parcel? {
-        let deadline = Monotonic.now().advanced(milliseconds: milliseconds)
+    /// The next parcel, however long it takes where no time is given; nil: the other end is closed. Called by one task at a
+    /// time.
+    package func receive(withinMilliseconds milliseconds: UInt64?) async throws(ParcelError) -> Parcel? {
+        let deadline = milliseconds.map { Monotonic.now().advanced(milliseconds: $0) }
         while true {
             switch try socket.receive() {
             case .parcel(let parcel): return parcel
@@ -39,15 +40,16 @@ package final class ParcelStream: ReadinessHandler {
 
     private typealias Waiter = ReferenceWritableKeyPath<ParcelStream, CheckedContinuation<Bool, Never>?>
 
-    private func wait(_ waiter: Waiter, until deadline: Monotonic) async throws(ParcelError) {
-        let left = deadline.since(.now())
-        guard left > 0 else { throw .timedOut }
+    private func wait(_ waiter: Waiter, until deadline: Monotonic?) async throws(ParcelError) {
         precondition(self[keyPath: waiter] == nil, "one task at a time")
+        let left = deadline?.since(.now())
+        if left == 0 { throw .timedOut }
         // Rounded up, as the loop's timers are.
-        let timer = IOLoop.schedule(afterMilliseconds: (left + 999_999) / 1_000_000) { [weak self] in
-            self?.wake(waiter, false)
+        let timer = left.map { left in
+            IOLoop.schedule(afterMilliseconds: (left + 999_999) / 1_000_000) { [weak self] in self?.wake(waiter, false)
+            }
         }
-        defer { timer.cancel() }
+        defer { timer?.cancel() }
         let isReady = await withCheckedContinuation { continuation in
             self[keyPath: waiter] = continuation
             if !follow() { wake(waiter, false) }

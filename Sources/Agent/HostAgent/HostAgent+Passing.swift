@@ -8,15 +8,8 @@ internal import LinuxSystem
 internal import Logging
 internal import SwiftProtobuf
 
-/// This agent passes everything on to another one, which takes its place (`Predecessor` is its end of the conversation).
+/// This agent passes everything on to another one, which takes its place (`Predecessor`).
 extension HostAgent {
-    /// What is said in hearth.handover.v1 is of this revision.
-    nonisolated static let passingRevision: UInt32 = 1
-    /// How long the other agent may take for one message, and to say that it has taken everything while the backends stand
-    /// still.
-    private nonisolated static let answerMilliseconds: UInt64 = 20_000
-    private nonisolated static let takenMilliseconds: UInt64 = 10_000
-
     /// Connects to the agent with this process id, which listens at `path`, and passes everything on. `done` is called once
     /// that has everything, `failed` where this agent goes on as it was. Throws where it cannot begin.
     func passOn(
@@ -32,37 +25,75 @@ extension HostAgent {
             throw Status(.failedPrecondition, "cannot speak to the agent with pid \(pid) at \(path): \(error)")
         }
         Task {
-            do {
-                let client = try await describe(on: line)
-                hand.isPassing = true
-                do {
-                    try await passBackends(on: line)
-                } catch {
-                    hand.isPassing = false
-                    supervisor.goOnAlone()
-                    client.close()
-                    throw error
-                }
-                letGo(to: client)
-                done()
-                try? await line.send(Parcel(.given), withinMilliseconds: Self.answerMilliseconds)
-                await passing?.end()
-                try? await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
-            } catch {
-                logger.warning("the agent with pid \(pid) does not take over, and this one goes on: \(error)")
-                let refusal = Hearth_Handover_V1_Refusal.with { $0.message = "\(error)" }
-                let bytes: [UInt8] = (try? refusal.serializedBytes()) ?? []
-                _ = try? line.socket.trySend(Parcel(.farewell, bytes))
-                failed()
-            }
+            await converse(on: line, with: pid, done: done, failed: failed)
         }
     }
 
-    /// Sends the listeners, and connects to where the calls go on.
-    private func describe(on line: ParcelStream) async throws -> Client {
-        let hello = Hearth_Handover_V1_Hello.with { $0.revision = Self.passingRevision }
-        try await line.send(
-            Parcel(.hello, try hello.serializedBytes()), withinMilliseconds: Self.answerMilliseconds)
+    /// Passes everything on, as `HandingOver` says.
+    private func converse(
+        on line: ParcelStream, with pid: Int32, done: @IOLoop () -> Void, failed: @IOLoop () -> Void
+    ) async {
+        var talk = HandingOver()
+        var client: Client?
+        var actions = talk.begin()
+        while true {
+            var event: HandingOver.Event?
+            do {
+                for action in actions {
+                    switch action {
+                    case .describe: try await describe(on: line)
+                    case .connect(let relay):
+                        guard let socket = relay.take(0) else { throw ParcelError.malformed("no socket") }
+                        client = try await Client.connect(over: socket, limits: InferenceService.limitsOfPassing)
+                        event = .connected
+                    case .giveBackends:
+                        hand.isPassing = true
+                        try await giveBackends(on: line)
+                    case .letGo:
+                        if let client { letGo(to: client) }
+                        done()
+                    case .say(let kind):
+                        try await line.send(Parcel(kind), withinMilliseconds: HandingOver.answerMilliseconds)
+                    case .passCalls:
+                        await passing?.end()
+                        event = .callsPassed
+                    case .goOnAlone:
+                        hand.isPassing = false
+                        supervisor.goOnAlone()
+                    case .refuse(let why):
+                        logger.warning("the agent with pid \(pid) does not take over, and this one goes on: \(why)")
+                        client?.close()
+                        _ = try? line.socket.trySend(Refusal.parcel(because: why))
+                        failed()
+                    }
+                }
+            } catch {
+                event = .failed("\(error)")
+            }
+            if event == nil, let patience = talk.patienceMilliseconds {
+                event = await heard(on: line, withinMilliseconds: patience)
+            }
+            guard var next = event else { return }
+            if !isServing, !talk.hasLetGo { next = .failed("this agent ends") }
+            actions = talk.take(next)
+        }
+    }
+
+    private func heard(
+        on line: ParcelStream, withinMilliseconds milliseconds: UInt64
+    ) async -> HandingOver.Event {
+        do throws(ParcelError) {
+            return try await line.receive(withinMilliseconds: milliseconds).map { .came($0) } ?? .closed
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    /// Says hello, and sends the listeners.
+    private func describe(on line: ParcelStream) async throws {
+        let patience = HandingOver.answerMilliseconds
+        let hello = Hearth_Handover_V1_Hello.with { $0.revision = HandingOver.revision }
+        try await line.send(Parcel(.hello, try hello.serializedBytes()), withinMilliseconds: patience)
         // Each owns its descriptor, also where the other agent breaks off.
         var listeners: [Parcel] = []
         func share(
@@ -86,29 +117,22 @@ extension HostAgent {
                 try share(.responses, bridge.asked, BoundSocket(descriptor: responses, address: bridge.address))
             }
         }
-        for listener in listeners { try await line.send(listener, withinMilliseconds: Self.answerMilliseconds) }
-        try await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
-        guard let relay = try await line.receive(withinMilliseconds: Self.answerMilliseconds), relay.kind == .relay,
-            let socket = relay.take(0)
-        else { throw Status(.unavailable, "it has broken off") }
-        return try await Client.connect(over: socket, limits: InferenceService.limitsOfPassing)
+        for listener in listeners { try await line.send(listener, withinMilliseconds: patience) }
+        try await line.send(Parcel(.end), withinMilliseconds: patience)
     }
 
-    /// Has the backends stand still, and sends them. Throws where the other agent has not taken them.
-    private func passBackends(on line: ParcelStream) async throws {
-        guard isServing else { throw Status(.unavailable, "this agent ends") }
+    /// Has the backends stand still, and sends them.
+    private func giveBackends(on line: ParcelStream) async throws {
+        let patience = HandingOver.answerMilliseconds
         let hold = Hearth_Handover_V1_Hold.with {
             $0.pause = supervisor.hold.pause?.rawValue ?? ""
             $0.isDraining = supervisor.hold.isDraining
         }
         for backend in try supervisor.standStill() {
             let parcel = Parcel(.backend, backend.bytes, owning: backend.take())
-            try await line.send(parcel, withinMilliseconds: Self.answerMilliseconds)
+            try await line.send(parcel, withinMilliseconds: patience)
         }
-        let end = Parcel(.end, try hold.serializedBytes())
-        try await line.send(end, withinMilliseconds: Self.answerMilliseconds)
-        let answer = try await line.receive(withinMilliseconds: Self.takenMilliseconds)
-        guard let answer, answer.kind == .taken else { throw Status(.unavailable, "it has broken off") }
+        try await line.send(Parcel(.end, try hold.serializedBytes()), withinMilliseconds: patience)
     }
 
     /// The other agent has everything.

@@ -10,29 +10,36 @@ internal import Settings
 
 // What outlives an agent that dies.
 extension HostAgent {
-    /// Takes what an agent with this state folder has left that died, if there is something.
-    func takeBackHeld() async {
-        held = await Holder.takeBack(state: layout.state, logger: logger) ?? []
-        heldCount = held.count
-        if !held.isEmpty {
-            logger.notice("an agent before this one has died, and \(held.count) backends and turns were kept")
+    /// Finds what an agent with this state folder has left that died, if there is something.
+    func findLeft() async {
+        left = await LeftParcels.find(state: layout.state, logger: logger)
+        leftCount = left?.parcels.count ?? 0
+        if leftCount > 0 {
+            logger.notice("an agent before this one has died, and \(leftCount) backends and turns were kept")
         }
     }
 
-    /// Starts the process that keeps backends and turns if this one dies, where its owner wants that.
-    func startHolder() throws(HostError) {
+    /// Starts the process that keeps backends and turns if this one dies, where its owner wants that, and takes what was left:
+    /// it is let go of only once that process has it.
+    func startHolder() async throws(HostError) {
         let seconds = configuration.surviveCrash ?? 0
-        guard seconds > 0 else { return }
+        guard seconds > 0 else {
+            await left?.letGo()
+            return
+        }
         let holder = Holder(
             program: try InstalledParts.program("hearth-holder", executable: executable), state: layout.state,
             seconds: seconds, bounds: limits.holder, logger: logger)
-        do throws(ParcelError) {
+        do {
             try holder.start()
+            self.holder = holder
+            for copy in try left?.copies() ?? [] { holder.keep(copy) }
         } catch {
             throw HostError(
                 "what is to survive a crash cannot be kept: \(error); leave --survive-crash out, or repair that")
         }
-        self.holder = holder
+        await holder.comeIntoForce()
+        await left?.letGo()
         supervisor.onPassable = { [weak holder] key, backend in
             holder?.keep(Parcel(.backend, key: key, backend.bytes, owning: backend.take()))
         }
@@ -41,16 +48,15 @@ extension HostAgent {
     }
 
     /// The processes of backends that the agent before this one has left.
-    func takeHeldBackends() -> [PassedBackend] {
-        held.filter { $0.kind == .backend }.map { parcel in
-            let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
-            return PassedBackend(bytes: parcel.bytes, owning: descriptors, isHeld: true)
+    func takeLeftBackends() -> [PassedBackend] {
+        (left?.parcels ?? []).filter { $0.kind == .backend }.map { parcel in
+            PassedBackend(bytes: parcel.bytes, owning: parcel.takeAll(), heldAs: parcel.key)
         }
     }
 
     /// Goes on with the turns that the agent before this one has left; returns once their consumers can come back.
-    func goOnWithHeldTurns() async throws(HostError) {
-        let turns = held.filter { $0.kind == .turn }
+    func goOnWithLeftTurns() async throws(HostError) {
+        let turns = (left?.parcels ?? []).filter { $0.kind == .turn }
         guard !turns.isEmpty else { return }
         var records: [[UInt8]] = []
         for parcel in turns {
@@ -61,6 +67,7 @@ extension HostAgent {
                 logger.warning("a turn that was kept cannot be read: \(error)")
             }
         }
+        records = LeftParcels.latest(of: records)
         let socket = try servePassedCalls()
         guard let client = try? await Client.connect(over: socket, limits: InferenceService.limitsOfPassing) else {
             throw HostError("the turns that were kept cannot be gone on with: this agent does not answer itself")
@@ -68,6 +75,8 @@ extension HostAgent {
         let passing = inference.goOn(withKept: records, by: client)
         await passing.end()
         client.close()
+        // Those that go on are written down anew.
+        for key in left?.keysOfTurns ?? [] { holder?.forget(key) }
         logger.notice("\(records.count - passing.refused) turns that were kept go on, and wait for their consumers")
         if passing.refused > 0 {
             logger.warning(

@@ -8,7 +8,8 @@ package enum LeftBehind {
     /// Ends it, and returns how many backends and turns there were; nil: there was nothing.
     package static func end(state: String?, environment: [String: String]) async throws(HostError) -> Int? {
         let folder = try StateFolder.asked(state, environment: environment)
-        // Taken back, and let go.
-        return await Holder.takeBack(state: folder, logger: Logger(label: "hearth"))?.count
+        let left = await LeftParcels.find(state: folder, logger: Logger(label: "hearth"))
+        await left?.letGo()
+        return left?.parcels.count
     }
 }

@@ -20,18 +20,9 @@ final class Predecessor {
     /// A file of the state folder, locked with flock(2).
     private let lock: Descriptor
     private var line: ParcelStream?
-    private var listeners: [Inherited] = []
-
-    /// A listening socket, until it is taken.
-    private struct Inherited {
-        let role: Hearth_Handover_V1_Listener.Role
-        let asked: String
-        let address: SocketAddress
-        let descriptor: CInt
-    }
-
-    /// How long that agent may take for one message.
-    private nonisolated static let answerMilliseconds: UInt64 = 20_000
+    private var talk = TakingOver()
+    private var listeners: [InheritedListener] = []
+    private var backends: [PassedBackend] = []
 
     private init(_ status: Hearth_Admin_V1_Status, client: Client, state: String, lock: consuming Descriptor) {
         pid = status.pid
@@ -40,8 +31,6 @@ final class Predecessor {
         self.state = state
         self.lock = lock
     }
-
-    deinit { for listener in listeners { close(listener.descriptor) } }
 
     /// The agent at this address; nil when none answers. Throws when another one is just taking its place.
     static func find(at address: SocketAddress, state: String) async throws(HostError) -> Predecessor? {
@@ -94,31 +83,13 @@ final class Predecessor {
         } catch {
             throw refusal("\(error is Status ? Status(describing: error).message : "\(error)")")
         }
-        let hello = try await receive()
-        let revision = (try? Hearth_Handover_V1_Hello(serializedBytes: hello.bytes))?.revision
-        guard hello.kind == .hello, revision == HostAgent.passingRevision else {
-            throw refusal("it passes on what this version does not understand: end it with 'hearth stop'")
-        }
-        while true {
-            let parcel = try await receive()
-            guard parcel.kind == .listener else { break }
-            guard let listener = try? Hearth_Handover_V1_Listener(serializedBytes: parcel.bytes),
-                let address = try? SocketAddress(listener.address), let descriptor = parcel.take(0)
-            else { throw refusal("it passes on a listener that this version does not understand") }
-            listeners.append(
-                Inherited(
-                    role: listener.role, asked: listener.asked, address: address, descriptor: descriptor.release()))
-        }
+        try await follow(until: [.binding])
     }
 
     /// The socket that it listens on for this address, if there is one.
     func takeListener(_ role: Hearth_Handover_V1_Listener.Role, of address: SocketAddress) -> BoundSocket? {
-        let found = listeners.firstIndex {
-            $0.role == role && ($0.asked == address.description || $0.address == address)
-        }
-        guard let found else { return nil }
-        let listener = listeners.remove(at: found)
-        return BoundSocket(descriptor: Descriptor(owning: listener.descriptor), address: listener.address)
+        let found = listeners.firstIndex { $0.role == role && $0.listens(for: address) }
+        return found.flatMap { listeners.remove(at: $0).take() }
     }
 
     /// Tells it where its calls go on, and takes its backends, which stand still from then on, and everything else. Once this
@@ -126,54 +97,56 @@ final class Predecessor {
     func take(
         callsAt socket: consuming Descriptor
     ) async throws(HostError) -> (backends: [PassedBackend], hold: OwnerHold) {
-        let relay = Parcel(.relay, owning: [socket.release()])
-        var backends: [PassedBackend] = []
-        var hold = Hearth_Handover_V1_Hold()
-        try await send(relay)
-        while true {
-            let parcel = try await receive()
-            guard parcel.kind == .backend else {
-                hold = (try? Hearth_Handover_V1_Hold(serializedBytes: parcel.bytes)) ?? hold
-                break
-            }
-            let descriptors = (0..<parcel.descriptorCount).compactMap { parcel.take($0)?.release() }
-            backends.append(PassedBackend(bytes: parcel.bytes, owning: descriptors))
-        }
-        try await send(Parcel(.taken))
-        // Where it dies now, it has let go, too.
-        if let answer = try await next(), answer.kind != .given { throw refusal(of: answer) }
+        try await follow(.bound(Parcel(.relay, owning: [socket.release()])), until: [.calls, .over])
         client.close()
-        return (backends, OwnerHold(pause: OwnerHold.Pause(rawValue: hold.pause), isDraining: hold.isDraining))
+        defer { backends = [] }
+        return (
+            backends, OwnerHold(pause: OwnerHold.Pause(rawValue: talk.hold.pause), isDraining: talk.hold.isDraining)
+        )
     }
+
+    /// Whether it has died before it could let go of what this agent has taken.
+    var hasDied: Bool { talk.hasDied }
 
     /// Returns once it has passed on every call and every turn that somebody may come back for, or is dead.
-    func passesCalls() async { _ = try? await next() }
+    func passesCalls() async { try? await follow(until: [.over]) }
 
-    private func send(_ parcel: Parcel) async throws(HostError) {
-        do throws(ParcelError) {
-            try await line?.send(parcel, withinMilliseconds: Self.answerMilliseconds)
-        } catch {
-            throw refusal("\(error)")
+    /// Does what the conversation asks for, until it is in one of these phases. Throws where this agent gives up.
+    private func follow(_ first: TakingOver.Event? = nil, until goals: [TakingOver.Phase]) async throws(HostError) {
+        var event = first
+        while !goals.contains(talk.phase) {
+            let actions = talk.take(await heard(event))
+            event = nil
+            for action in actions {
+                switch action {
+                case .keep(let listener): listeners.append(listener)
+                case .keepBackend(let parcel):
+                    backends.append(PassedBackend(bytes: parcel.bytes, owning: parcel.takeAll()))
+                case .send(let parcel): event = await failure(of: parcel)
+                case .giveUp(let why): throw refusal(why)
+                }
+            }
         }
     }
 
-    private func receive() async throws(HostError) -> Parcel {
-        guard let parcel = try await next() else { throw refusal("it has broken off") }
-        if parcel.kind == .farewell { throw refusal(of: parcel) }
-        return parcel
-    }
-
-    /// Nil: it has closed the socket.
-    private func next() async throws(HostError) -> Parcel? {
+    /// The next event, where none has happened meanwhile.
+    private func heard(_ event: TakingOver.Event?) async -> TakingOver.Event {
+        if let event { return event }
         do throws(ParcelError) {
-            return try await line?.receive(withinMilliseconds: Self.answerMilliseconds)
+            return try await line?.receive(withinMilliseconds: talk.patienceMilliseconds).map { .came($0) } ?? .closed
         } catch {
-            throw refusal("\(error)")
+            return .failed("\(error)")
         }
     }
 
-    private func refusal(of parcel: Parcel) -> HostError {
-        refusal((try? Hearth_Handover_V1_Refusal(serializedBytes: parcel.bytes))?.message ?? "it gives no reason")
+    /// Sends a parcel; nil: it is on its way.
+    private func failure(of parcel: Parcel) async -> TakingOver.Event? {
+        do throws(ParcelError) {
+            try await line?.send(parcel, withinMilliseconds: HandingOver.answerMilliseconds)
+            return nil
+        } catch {
+            return .failed("\(error)")
+        }
     }
 
     private func refusal(_ why: String) -> HostError {

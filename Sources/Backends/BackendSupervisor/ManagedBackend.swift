@@ -698,6 +698,7 @@ extension ManagedBackend {
         let obstacle =
             passed.obstacle ?? passed.definition.difference(from: definition, setting: setting)
             ?? files?.distrust.map { "its owner has to trust it: \($0)" }
+        passingKey = passed.key
         do {
             process = try watched(passed.handles, keeper: passed.keeper)
             launched = definition
@@ -709,7 +710,10 @@ extension ManagedBackend {
             logger.notice("not gone on with", metadata: ["pid": "\(passed.handles.processID)", "reason": "\(reason)"])
             connection?.close()
             connection = nil
-            if process == nil { return passed.handles.end() }
+            if process == nil {
+                forgetProcess()
+                return passed.handles.end()
+            }
             return apply { $0.ends(because: "was ended, to start anew: \(reason)", at: $1) }
         }
         filesAtLaunch = files

@@ -21,14 +21,15 @@ package final class PassedBackend: Sendable {
 
     /// A serialized `hearth.handover.v1.Backend`.
     package let bytes: [UInt8]
-    /// Whether its agent has crashed, and somebody has asked its keeper to freeze it since, once.
-    package let isHeld: Bool
+    /// Its agent has crashed, and a holder that knows it by this key has asked its keeper to freeze it since, once; nil: it has
+    /// not.
+    package let heldAs: UInt64?
     private let owned: Mutex<[CInt]>
 
     /// - Parameter descriptors: in the order of `Place`; owned from here on.
-    package init(bytes: [UInt8], owning descriptors: [CInt], isHeld: Bool = false) {
+    package init(bytes: [UInt8], owning descriptors: [CInt], heldAs: UInt64? = nil) {
         self.bytes = bytes
-        self.isHeld = isHeld
+        self.heldAs = heldAs
         owned = Mutex(descriptors)
     }
 

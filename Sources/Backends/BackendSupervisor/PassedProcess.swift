@@ -15,7 +15,8 @@ struct PassedProcess {
     let handles: SandboxedProcess
     private let message: Hearth_Handover_V1_Backend
     private let weights: [ModelFile]
-    private let isHeld: Bool
+    /// The key by which a holder keeps it; 0: none does.
+    let key: UInt64
     /// What its agent has left of the framing; nil: the message tells it.
     private let framing: Framing?
 
@@ -45,8 +46,15 @@ struct PassedProcess {
                 ModelFile(owning: next(), facts: file.facts, digest: file.digest, place: file.place))
         }
         self.weights = weights
-        isHeld = passed.isHeld
-        framing = descriptors.isEmpty ? nil : SharedFraming.left(in: next()).map(Framing.known) ?? .unknown
+        key = passed.heldAs ?? 0
+        if descriptors.isEmpty {
+            framing = nil
+        } else {
+            let memory = next()
+            framing = SharedFraming.left(in: memory).map(Framing.known) ?? .unknown
+            // This agent may die before it has told its own holder more of the process.
+            SharedFraming.outdate(memory)
+        }
         _ = PassedBackend(bytes: [], owning: Array(descriptors))
     }
 
@@ -83,7 +91,7 @@ struct PassedProcess {
         let unanswered = message.keeper.unanswered.compactMap { KeeperCommand(rawValue: UInt8(clamping: $0)) }
         return KeeperConversation(
             hasStarted: message.keeper.isRunning, isFrozen: message.keeper.isFrozen,
-            unanswered: unanswered + (isHeld ? [.freeze] : []))
+            unanswered: unanswered + (key == 0 ? [] : [.freeze]))
     }
 
     var standing: BackendLifecycle.Inherited {

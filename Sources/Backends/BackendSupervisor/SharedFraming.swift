@@ -66,4 +66,10 @@ final class SharedFraming {
         guard pread(memory.raw, &unread, unread.count, off_t(headBytes)) == unread.count else { return nil }
         return (unread, Set(head[4..<4 + Int(head[3])]))
     }
+
+    /// Whoever finds this memory from now on finds it as during a read: another agent goes on with the backend.
+    static func outdate(_ memory: borrowing Descriptor) {
+        var mark: UInt32 = 1
+        _ = pwrite(memory.raw, &mark, 4, 4)
+    }
 }

@@ -240,8 +240,10 @@ extension Supervisor {
         for backend in passed {
             guard let process = PassedProcess(backend) else {
                 logger.error("a process was passed on without its descriptors")
+                if let key = backend.heldAs { onGone?(key) }
                 continue
             }
+            setting.lastPassingKey = max(setting.lastPassingKey, process.key)
             if inherited[process.id] == nil {
                 inherited[process.id] = process
             } else {
@@ -268,6 +270,7 @@ extension Supervisor {
                 "backend": "\(process.id.backend.name)", "pid": "\(process.handles.processID)", "reason": "\(reason)",
             ])
         process.handles.end()
+        if process.key != 0 { onGone?(process.key) }
     }
 }
 

@@ -10,11 +10,12 @@ import Testing
 
 /// A process that is an agent with a holder, until it is killed.
 private final class DoomedAgent {
-    let folder = TemporaryFolder()
+    let folder: TemporaryFolder
     let process: ProcessHandle
     private let socket: ParcelSocket
 
-    init(seconds: UInt32) throws {
+    init(seconds: UInt32, in folder: TemporaryFolder = TemporaryFolder()) throws {
+        self.folder = folder
         let (here, there) = try ParcelSocket.pair()
         let nothing = try Descriptor.open("/dev/null", O_RDWR)
         let processID = try ProcessSpawn.spawn(
@@ -40,9 +41,16 @@ private final class DoomedAgent {
         _ = process.waitForExit()
     }
 
-    /// What its holder gives to the next agent.
+    /// What its holder gives to the next agent, and keeps until it is told to let go.
+    func left() async -> LeftParcels? {
+        await LeftParcels.find(state: folder.path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// What its holder gives to the next agent, and has let go of.
     func takeBack() async -> [Parcel]? {
-        await Holder.takeBack(state: folder.path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let left = await left()
+        await left?.letGo()
+        return left?.parcels
     }
 
     var path: String { folder.file(Holder.socketName) }
@@ -159,6 +167,54 @@ private func isRunning(_ processID: CInt) -> Bool { kill(processID, 0) == 0 }
             for _ in 0..<count { #expect(try next.receive(withinMilliseconds: 60_000) != nil) }
         }
         #expect(await agent.takeBack()?.map(\.key) == Array(1...40))
+    }
+
+    @Test func untilItSaysThatItHasItTheHolderKeepsItForTheNext() async throws {
+        let agent = try DoomedAgent(seconds: 600)
+        let holder = try agent.ask(Parcel(.turn, key: 1))
+        agent.die()
+        for _ in 0..<3 {
+            let left = try #require(await agent.left())
+            #expect(left.parcels.map(\.key) == [1])
+            #expect(isRunning(holder))
+        }
+        #expect(await agent.takeBack()?.map(\.key) == [1])
+        #expect(try await eventually { !isRunning(holder) })
+    }
+
+    /// How far an agent comes that dies, too, while it takes what the one before it has left.
+    enum Progress: CaseIterable { case gaveItToItsHolder, itsHolderIsInForce, theOtherLetGo }
+
+    @Test(arguments: Progress.allCases)
+    func anAgentThatDiesWhileItTakesWhatWasLeftLosesNothing(progress: Progress) async throws {
+        let first = try DoomedAgent(seconds: 600)
+        let ends = try BackendEnds(key: 1)
+        let turns = (2..<40).map { Parcel(.turn, key: $0, [UInt8](repeating: 7, count: Int($0) * 400)) }
+        let firstHolder = try first.ask(ends.parcel)
+        for turn in turns { try first.ask(turn) }
+        first.die()
+
+        let second = try DoomedAgent(seconds: 600, in: first.folder)
+        // It has nothing more than the turn of its own.
+        let secondHolder = try second.ask(Parcel(.turn, key: 99))
+        if progress != .gaveItToItsHolder { try second.ask(Parcel(.end)) }
+        if progress == .theOtherLetGo { try second.ask(Parcel(.given)) }
+        second.die()
+
+        let parcels = try #require(await second.takeBack())
+        let isInForce = progress != .gaveItToItsHolder
+        #expect(parcels.map(\.key) == [1] + turns.map(\.key) + (isInForce ? [99] : []))
+        #expect(parcels[1..<39].map(\.bytes) == turns.map(\.bytes))
+        #expect(await second.takeBack() == nil, "it was taken")
+        #expect(try await eventually { !isRunning(secondHolder) })
+        // Of two that keep a backend only the one that is found has it; the other one ends with its time, or at once.
+        #expect(progress == .itsHolderIsInForce || !isRunning(firstHolder))
+        if isRunning(firstHolder) { kill(firstHolder, SIGKILL) }
+
+        // Each holder that was in force when its agent died has frozen it, once.
+        let keeper = try ends.keeper.duplicate()
+        for _ in 0..<(isInForce ? 2 : 1) { #expect(try heard(by: keeper) == Self.freeze) }
+        #expect(try Socket.receiveDatagram(keeper.raw, max: 16) == .nothing)
     }
 
     @Test func aHolderThatEndsIsStartedAgainAndToldEverything() async throws {

@@ -42,6 +42,7 @@ import Testing
             switch action {
             case .freeze(let parcel): "freeze \(parcel.key)"
             case .give(let parcels): "give " + parcels.map { "\($0.kind) \($0.key)" }.joined(separator: ", ")
+            case .confirm: "confirm"
             case .turnAway: "turn away"
             case .exit: "exit"
             }
@@ -135,6 +136,20 @@ import Testing
         #expect(held.heard(Self.hello(1)).isEmpty)
         #expect(Self.words(held.agentDied(at: Self.start)) == ["freeze 2"])
         #expect(held.deadline == Self.start.advanced(milliseconds: 1000))
+    }
+
+    @Test func theAgentIsToldWhatIsKeptSoFar() {
+        var held = HeldParcels(HeldLimits())
+        // It is not in force yet.
+        #expect(held.heard(Self.hello(0)).isEmpty)
+        #expect(held.heard(Self.backend(1)).isEmpty)
+        #expect(Self.words(held.heard(Parcel(.end))) == ["confirm"])
+        #expect(held.count == 1)
+        var dying = held
+        #expect(Self.words(dying.agentDied(at: Self.start)) == ["exit"], "another holder keeps it, and has frozen it")
+        #expect(held.heard(Self.hello()).isEmpty)
+        #expect(Self.words(held.agentDied(at: Self.start)) == ["freeze 1"])
+        #expect(held.heard(Parcel(.end)).isEmpty)
     }
 
     @Test func anotherVersionEndsIt() {

@@ -612,9 +612,14 @@ struct PassingHeldTests {
             let new = try Workbench(over: bench, sandboxed: true)
             new.supervisor.onAvailable = { [weak new] _ in new?.check() }
             told = []
+            var (keys, gone): (Set<UInt64>, [UInt64]) = ([], [])
+            new.supervisor.onPassable = { key, _ in keys.insert(key) }
+            new.supervisor.onGone = { gone.append($0) }
             try new.supervisor.start(goingOnWith: [
-                PassedBackend(bytes: last.bytes, owning: descriptors, isHeld: true)
+                PassedBackend(bytes: last.bytes, owning: descriptors, heldAs: 7)
             ])
+            // In the place of what its holder was given of it.
+            #expect(keys == [7])
             bench.supervisor.letGo()
             let next = new.supervisor.backends[0]
             await new.until { next.freeSequences > 0 || next.pid != pid }
@@ -622,7 +627,9 @@ struct PassingHeldTests {
             _ = next.begin(request: try request(maxTokens: 50), credit: 50, handler: whole)
             await new.until { whole.ends == 1 }
             #expect(whole.tokens.count == 50 && next.pid == pid && next.restarts == 0, "\(next.detail)")
+            #expect(keys == [7] && gone.isEmpty)
             await new.close()
+            #expect(gone == [7])
             await bench.close()
         }
     }

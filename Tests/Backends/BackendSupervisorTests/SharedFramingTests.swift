@@ -33,6 +33,8 @@ struct SharedFramingTests {
         end(framing, [1, 2])
         #expect(left(in: framing)?.unread == [1, 2])
         #expect(left(in: framing)?.embeds == [])
+        SharedFraming.outdate(framing.memory)
+        #expect(left(in: framing) == nil, "another agent goes on with the backend")
     }
 
     @Test("whatever the memory holds, however long it is, nothing is made of numbers that cannot be")

@@ -4,6 +4,8 @@ import asyncio
 import copy
 import fcntl
 import os
+import pathlib
+import signal
 import socket
 import subprocess
 
@@ -13,6 +15,8 @@ import pytest
 from agent import Agent, is_alive, wait_until
 from closed_agent import ClosedAgent
 from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
+from parcels import FAREWELL, GIVEN, TAKEN, ScriptedSuccessor
+from wire import field
 
 STREAMS = 4
 # Several times what a narrow connection's window takes while nobody reads: a stream of so many tokens stays open for as
@@ -180,3 +184,107 @@ def test_taking_over_from_nobody_is_a_start():
     with Agent(options=["--take-over"]) as agent:
         wait_until(lambda: agent.status()["pid"] == agent.pid, "the agent answers its owner")
         assert "no agent runs" in agent.log()
+
+
+def descriptors(pid):
+    return len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+
+
+GOES_ON = "does not take over, and this one goes on"
+
+
+def close(peer):
+    peer.close()
+
+
+def end_calls(peer):
+    """Where its calls would go on is closed, and nothing else."""
+    peer.calls.close()
+
+
+def say_rubbish(peer):
+    peer.line.send(b"this is no parcel at all, however long one looks at it")
+
+
+def say_what_is_not_its_turn(peer):
+    peer.say(GIVEN)
+
+
+def refuse(peer):
+    peer.say(FAREWELL, field(1, "I would not serve one of the models"))
+
+
+def stall(_):
+    """Until the time is over."""
+
+
+WAYS = [close, say_rubbish, say_what_is_not_its_turn, refuse]
+
+
+async def break_off(agent, place, ways):
+    """New agents that break off at this place, each in one of these ways, while a turn goes on and others begin."""
+    backend = await asyncio.to_thread(agent.number, "echo", "pid")
+    request = echo.request(f"across {place}", max_tokens=TOKENS, ids=True)
+    async with connect(agent, **NARROW) as channel:
+        call = rpc.InferenceStub(channel).Generate(request)
+        turn = await read_turn(call, until=lambda turn: turn.tokens > 5)
+        await one_turn(channel)
+        before = descriptors(agent.pid)
+        for number, way in enumerate(ways, 1):
+            peer = await asyncio.to_thread(ScriptedSuccessor, agent)
+            await asyncio.to_thread(peer.come_to, place)
+            way(peer)
+            await eventually(lambda: agent.log().count(GOES_ON) == number, f"the agent goes on after '{way.__name__}'")
+            peer.close()
+            await one_turn(channel)
+            seen = turn.tokens
+            await read_turn(call, turn, until=lambda turn: turn.tokens > seen + 1_000)
+            await eventually(lambda: descriptors(agent.pid) == before, f"no descriptor is left of '{way.__name__}'")
+        echo.check(await read_turn(call, turn), request)
+    assert await asyncio.to_thread(agent.number, "echo", "pid") == backend
+    assert await asyncio.to_thread(agent.number, "echo", "restarts") == 0
+    if refuse in ways:
+        assert f"{GOES_ON}: I would not serve one of the models" in agent.log()
+
+
+# The fixture has a real one take over then.
+@pytest.mark.parametrize("place", ScriptedSuccessor.PLACES)
+def test_a_hand_over_that_breaks_off_in_its_middle_disturbs_nobody(agent, place):
+    run(break_off(agent, place, [end_calls] if place == "calls" else WAYS), seconds=120)
+
+
+@pytest.mark.waits
+@pytest.mark.parametrize("place", ["listeners", "backends"])
+def test_a_hand_over_that_stalls_in_its_middle_disturbs_nobody(agent, place):
+    run(break_off(agent, place, [stall]), seconds=120)
+
+
+def refuses(address):
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_an_agent_that_is_told_to_stop_in_the_middle_keeps_what_it_has():
+    async def scenario(agent):
+        request = echo.request("to its end", max_tokens=TOKENS, ids=True)
+        async with connect(agent, **NARROW) as channel:
+            call = rpc.InferenceStub(channel).Generate(request)
+            turn = await read_turn(call, until=lambda turn: turn.tokens > 5)
+            peer = await asyncio.to_thread(ScriptedSuccessor, agent)
+            await asyncio.to_thread(peer.come_to, "backends")
+            agent.process.send_signal(signal.SIGTERM)
+            await eventually(lambda: refuses(agent.address), "the agent ends")
+            peer.say(TAKEN)
+            assert await asyncio.to_thread(peer.receive) == FAREWELL
+            peer.close()
+            # What is open has its grace, and the backend that stood still goes on for it.
+            echo.check(await read_turn(call, turn), request)
+        assert await asyncio.to_thread(agent.process.wait, 30) == 0
+        assert f"{GOES_ON}: this agent ends" in agent.log()
+
+    with Agent() as agent:
+        run(scenario(agent))

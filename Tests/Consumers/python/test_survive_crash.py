@@ -3,16 +3,19 @@
 import asyncio
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import echo
 import grpc
 import pytest
 from agent import PREFIX, Agent, is_alive, wait_until
 from consumer import connect, read_turn, rpc, run
+from parcels import HELLO, RELAY, TAKEN, TURN, ScriptedPredecessor, ScriptedSuccessor, parcel
 from test_resume import Resumed, resumable, resume
 
 
@@ -97,11 +100,6 @@ def test_stop_says_that_no_agent_runs_where_nothing_is_left():
         assert not (agent.state / "held.sock").exists()
 
 
-def parcel(kind, key=0, message=b""):
-    """As in Sources/Agent/HandOver/ParcelSocket.swift, without descriptors."""
-    return struct.pack("=IIIIQQI", 0x43525048, 1, kind, 0, key, len(message), 0) + message
-
-
 def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
     tmp_path.chmod(0o700)
     ours, holders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -118,9 +116,9 @@ def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
         os.close(descriptor)
     holders.close()
     listener.close()
-    ours.send(parcel(1, message=struct.pack("=II", 1, 600)))
+    ours.send(parcel(HELLO, message=struct.pack("=II", 1, 600)))
     for key in (7, 8):
-        ours.send(parcel(4, key, b"a turn"))
+        ours.send(parcel(TURN, key, b"a turn"))
     # The agent's death.
     ours.close()
     stop = [str(PREFIX / "bin/hearth"), "stop", "--state", str(tmp_path)]
@@ -201,6 +199,93 @@ def test_turns_that_can_be_resumed_go_on_over_the_agents_death_with_the_same_pro
         run(scenario(agent), seconds=120)
         # What is over is kept no longer than anybody may come back for it.
         assert agent.number("echo", "restarts") == 0
+
+
+async def begin_to_read(agent, request):
+    async with connect(agent) as channel:
+        call = rpc.InferenceStub(channel).Generate(request)
+        return await read_turn(call, Resumed(), until=lambda turn: turn.tokens > 20)
+
+
+async def come_back(agent, turn, request):
+    async with connect(agent) as channel:
+        echo.check(await read_turn(resume(rpc.InferenceStub(channel), turn), turn), request)
+
+
+def test_what_was_left_outlives_agents_that_do_not_come_up_or_die_while_they_take_it():
+    def start(command):
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+
+    with Crashing() as agent:
+        request = resumable("left twice", max_tokens=120, tokens_per_second=20)
+        turn, backend, first = run(begin_to_read(agent, request)), agent.number("echo", "pid"), holder(agent)
+        agent.die()
+        # One that cannot have its address has taken nothing.
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            answer = start([*agent.command, "--listen", address])
+            assert answer.returncode > 0 and address in answer.stderr, answer
+        # One that is killed as its own holder begins.
+        prefix = agent.folder / "prefix"
+        shutil.copytree(PREFIX, prefix, ignore=shutil.ignore_patterns("llama*", "*.gguf", "lib"))
+        deadly = prefix / "libexec/hearth/hearth-holder"
+        deadly.write_text("#!/bin/sh\nkill -9 $PPID\n")
+        for _ in range(2):
+            answer = start([prefix / "bin/hearth", *agent.command[1:]])
+            assert answer.returncode == -signal.SIGKILL, answer
+        assert is_alive(first) and is_alive(backend)
+        agent.start_again()
+        # Where an agent is killed within a message, nobody knows where the next one begins.
+        if "in the middle of a message" not in agent.log():
+            assert (agent.number("echo", "pid"), agent.number("echo", "restarts")) == (backend, 0)
+        assert not is_alive(first) and holder(agent) != first
+        assert agent.kept() == 2
+        run(come_back(agent, turn, request))
+
+
+def test_an_agent_that_dies_in_the_middle_of_a_hand_over_leaves_everything():
+    with Crashing() as agent:
+        request = resumable("between two", max_tokens=600, tokens_per_second=300)
+        turn, backend = run(begin_to_read(agent, request)), agent.number("echo", "pid")
+        peer = ScriptedSuccessor(agent)
+        peer.come_to("backends")
+        agent.die()
+        peer.close()
+        agent.start_again()
+        run(come_back(agent, turn, request))
+        assert agent.number("echo", "pid") == backend and agent.number("echo", "restarts") == 0
+
+
+def test_where_an_agent_dies_before_it_lets_go_the_new_one_goes_on_with_what_it_has_left():
+    with Crashing() as agent:
+        request = resumable("between two", max_tokens=600, tokens_per_second=300)
+        turn, backend, process = run(begin_to_read(agent, request)), agent.number("echo", "pid"), agent.process
+        first = holder(agent)
+        peer, played = ScriptedSuccessor(agent, keeps=True), ScriptedPredecessor(agent)
+        peer.come_to("listeners")
+        agent.command.append("--take-over")
+        new = threading.Thread(target=agent.start_again)
+        new.start()
+        assert played.is_asked.wait(60)
+        peer.pass_on(played.line)
+        played.hear(RELAY)
+        peer.come_to("backends")
+        peer.pass_on(played.line)
+        played.hear(TAKEN)
+        # It has everything, and has not heard yet that it may go on with it.
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        peer.close()
+        played.step_aside()
+        played.line.close()
+        new.join()
+        assert f"took over from the agent with pid {process.pid}, with 1 processes of backends" in agent.log()
+        assert "an agent before this one has died, and 2 backends and turns were kept" in agent.log()
+        assert not is_alive(first)
+        run(come_back(agent, turn, request))
+        assert agent.number("echo", "pid") == backend and agent.number("echo", "restarts") == 0
+        assert agent.status()["pid"] == agent.pid != process.pid
 
 
 def test_nothing_is_left_once_the_time_is_over():

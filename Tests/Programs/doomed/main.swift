@@ -11,7 +11,9 @@ internal import Logging
 //       the number of the last piece that was appended into the other file
 //   doomed agent FOLDER SECONDS PROGRAM
 //       is an agent with a holder: keeps the parcels that it gets, forgets those that it is told to, ends its holder at a
-//       relay and says farewell at a farewell. It answers each with the holder's process id as the key.
+//       relay and says farewell at a farewell. It answers each with the holder's process id as the key. Where an agent before
+//       it has died, it gives its holder what that one has left, has it come into force at an end, and lets go of what was
+//       left at a given.
 
 /// Piece `number`: the number, a length, and as many bytes; a record begins with piece 1, or with a summary, whose number
 /// has its highest bit set.
@@ -39,15 +41,19 @@ func writeJournal(_ test: ParcelSocket) throws {
 }
 
 @IOLoop func beAgent(_ test: ParcelSocket, folder: String, seconds: UInt32, program: String) async throws {
-    let holder = Holder(
-        program: program, state: folder, seconds: seconds,
-        logger: Logger(label: "doomed") { _ in SwiftLogNoOpLogHandler() })
+    let logger = Logger(label: "doomed") { _ in SwiftLogNoOpLogHandler() }
+    let left = await LeftParcels.find(state: folder, logger: logger)
+    let holder = Holder(program: program, state: folder, seconds: seconds, logger: logger)
     try holder.start()
+    for parcel in left?.parcels ?? [] { holder.keep(try parcel.duplicate()) }
+    if left == nil { await holder.comeIntoForce() }
     let stream = ParcelStream(test)
     while let parcel = try await stream.receive(withinMilliseconds: 600_000) {
         switch parcel.kind {
         case .forget: holder.forget(parcel.key)
         case .farewell: await holder.farewell()
+        case .end: await holder.comeIntoForce()
+        case .given: await left?.letGo()
         case .relay:
             let earlier = holder.processID
             if let earlier { kill(earlier, SIGKILL) }

@@ -59,7 +59,9 @@ import Testing
         #expect(processes.count == (tier == "full" ? 3 : 2))
         agent.kill()
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        var parcels = try #require(await Holder.takeBack(state: folder, logger: quiet))
+        let left = try #require(await LeftParcels.find(state: folder, logger: quiet))
+        await left.letGo()
+        var parcels = left.parcels
         #expect(parcels.count == 1)
         #expect(stage.processes(token: token) == processes)
         try goOn(with: parcels[0])
