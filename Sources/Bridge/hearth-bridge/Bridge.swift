@@ -24,7 +24,9 @@ struct Bridge: Sendable {
     }
 
     /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
-    func respond(to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter) async throws {
+    func respond(
+        to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter, on loop: any EventLoop
+    ) async throws {
         let dialect = HTTPDialect(path: request.uri.path)
         var allowed: String?
         var response: Response
@@ -48,7 +50,8 @@ struct Bridge: Sendable {
             response.headers[.contentLength] = length
         }
         try await writer.write(
-            response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
+            response: HTTPResponse(status: response.status, headerFields: response.headers),
+            body: response.body.paced(by: loop))
         if isLast { throw ConnectionEnd() }
     }
 }

@@ -19,7 +19,7 @@ struct HTTPServer: Sendable {
         let logger = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
         let http = HTTP1Channel(
             responder: { [bridge] request, writer, channel in
-                try await bridge.respond(to: request, writer)
+                try await bridge.respond(to: request, writer, on: channel.eventLoop)
             },
             configuration: HTTP1Channel.Configuration(
                 additionalChannelHandlers: [RequestClock(limits, bridge.answers, open.silent)],

@@ -3,6 +3,7 @@ door. Answers are echo's, whose tokens are known beforehand."""
 
 import asyncio
 import concurrent.futures
+import contextlib
 import copy
 import gzip
 import json
@@ -21,7 +22,7 @@ import httpx
 import ollama
 import openai
 import pytest
-from agent import PREFIX, Agent, wait_until
+from agent import PREFIX, SANITIZED, Agent, resident_kibibytes, wait_until
 from closed_agent import ClosedAgent
 from consumer import Turn, connect, eventually, pb, read_turn, rpc, run
 
@@ -474,6 +475,27 @@ def test_a_client_that_does_not_read_holds_the_computing(agent):
         wait_until(has_come_to_rest, "no further token", interval=0.1)
         assert agent.number("echo", "running") == 1
     agent.wait_idle("echo", 5)
+
+
+def test_clients_that_do_not_read_cost_the_bridge_little(agent):
+    ask = json.dumps({"model": "echo", "messages": user(), "stream": True, "max_tokens": 1_000_000})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {agent.host}\r\nContent-Length: {len(ask)}\r\n\r\n"
+    before = resident_kibibytes(agent.bridge())
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(4):
+            connection = open_ones.enter_context(socket.create_connection((agent.host, agent.port)))
+            connection.sendall((head + ask).encode())
+        counts = []
+
+        def has_come_to_rest():
+            counts.append(agent.number("echo", "tokens"))
+            return len(counts) > 3 and counts[-1] == counts[-4] > 0
+
+        wait_until(has_come_to_rest, "no further token", 60, interval=0.1)
+        # What was sent fills the buffers of the kernel: megabytes of pieces of some hundred bytes.
+        assert SANITIZED or resident_kibibytes(agent.bridge()) < before + 24_000
+        assert httpx.get(f"{agent.base}/v1/models").status_code == 200
+    agent.wait_idle("echo", 10)
 
 
 def test_a_stream_that_failed_never_looks_finished():
