@@ -10,8 +10,8 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
 
     /// Fields that change nothing in the answer, and are accepted with any value.
     package static let withoutEffect: Set<String> = [
-        "metadata", "prediction", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier",
-        "user",
+        "metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+        "safety_identifier", "service_tier", "user",
     ]
 
     private static let refused: [String: String] = [

@@ -7,7 +7,7 @@ enum ChatMessages {
         "content", "name", "reasoning", "reasoning_content", "role", "tool_call_id", "tool_calls",
     ]
     /// What clients send back of an answer, and what says nothing to a model.
-    private static let withoutEffect: Set<String> = ["annotations"]
+    private static let withoutEffect: Set<String> = ["annotations", "cache_control"]
     private static let refused: [String: String] = [
         "function_call": "use 'tool_calls'", "audio": "messages are text", "refusal": "put it into 'content'",
     ]
@@ -55,6 +55,7 @@ enum ChatMessages {
                 let path = "\(reader.place("content"))[\(index)]"
                 let part = try RequestObject(
                     node, at: path, known: ["text", "type"],
+                    withoutEffect: ["cache_control", "prompt_cache_breakpoint"],
                     refused: [
                         "image_url": "messages are text", "input_audio": "messages are text",
                         "file": "messages are text", "refusal": "send it as text",

@@ -112,7 +112,8 @@ extension Hearth_V1_GenerateRequest {
     }
 
     private static func tool(_ node: JSONNode, at path: String) throws(HTTPFailure) -> Hearth_V1_Tool {
-        let entry = try RequestObject(node, at: path, known: ["function", "type"])
+        let entry = try RequestObject(
+            node, at: path, known: ["function", "type"], withoutEffect: ["cache_control"])
         guard try entry.required("type") == "function" else { throw entry.failure("type", "must be \"function\"") }
         // Arguments are held to their schema as far as the model's format allows, whether or not it says `strict`.
         guard

@@ -15,6 +15,8 @@ package struct HTTPFailure: Error, Equatable, CustomStringConvertible {
     package var message: String
     /// When the same request can succeed: the value of the field Retry-After, in whole seconds.
     package var retryAfterSeconds: UInt64?
+    /// The methods that the path takes, where the request has another.
+    package var allowed: [String] = []
     /// The status that ended a call; nil where none did.
     package var grpc: Status.Code?
 
@@ -33,6 +35,15 @@ package struct HTTPFailure: Error, Equatable, CustomStringConvertible {
     /// A field that cannot be taken as it is: 400 with its path.
     package static func invalid(_ param: String?, _ message: String, code: String? = nil) -> HTTPFailure {
         HTTPFailure(400, type: "invalid_request_error", code: code, param: param, message)
+    }
+
+    /// Another method than the path takes: 405.
+    package static func method(_ method: String, at path: String, allowed: [String]) -> HTTPFailure {
+        var failure = HTTPFailure(
+            405, type: "invalid_request_error", code: "method_not_allowed",
+            "\(path.prefix(256)) takes \(allowed.joined(separator: " and ")), not \(method.prefix(32))")
+        failure.allowed = allowed
+        return failure
     }
 
     package var description: String { param.map { "\($0): \(message)" } ?? message }

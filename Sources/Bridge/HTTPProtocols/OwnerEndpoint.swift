@@ -106,10 +106,7 @@ extension OwnerEndpoint {
         // The fields of an answer to HEAD are those of GET (RFC 9110, section 9.3.2).
         let asked = verb == "HEAD" ? Verb.get.rawValue : verb
         guard let found = there.first(where: { $0.0.verb.rawValue == asked }) else {
-            throw HTTPFailure(
-                405, type: "invalid_request_error", code: "method_not_allowed",
-                "\(path.prefix(256)) takes \(there.map(\.0.verb.rawValue).joined(separator: " and ")), not "
-                    + "\(verb.prefix(32))")
+            throw .method(verb, at: path, allowed: there.map(\.0.verb.rawValue))
         }
         return found
     }

@@ -14,6 +14,7 @@ struct RequestObject {
     init(
         body: [UInt8], known: Set<String>, withoutEffect: Set<String> = [], refused: [String: String] = [:]
     ) throws(HTTPFailure) {
+        guard !body.isEmpty else { throw .invalid(nil, "the body is empty: send the request as a JSON object") }
         let root: JSONNode
         do throws(JSONError) {
             root = try JSONNode.parse(body, file: "", nestingMax: Self.nestingMax)

@@ -18,7 +18,8 @@ package struct RequestOrigin: Equatable, Sendable {
     /// origin that the answer has to allow by name (Fetch, section 3.2); nil where none has to be.
     package func check(host: String?, origin: String?) throws(HTTPFailure) -> String? {
         guard let host, let name = Self.name(of: host) else {
-            throw HTTPFailure(400, type: "invalid_request_error", "the field Host is missing, or is no host")
+            throw HTTPFailure(
+                400, type: "invalid_request_error", "the field Host is missing, comes twice, or is no host")
         }
         guard isOwn(name) else {
             throw HTTPFailure(
@@ -36,6 +37,14 @@ package struct RequestOrigin: Equatable, Sendable {
                 "pages of '\(origin.prefix(128))' may not call: have this host's owner allow them with --http-origin")
         }
         return origin
+    }
+
+    /// The host that a request is for: that of its target where the target is a whole URI (RFC 9112, section 3.2.2), and
+    /// otherwise that of its field Host. Nil where there is none, or more than one.
+    package static func host(of target: String, fields: [String]) -> String? {
+        guard fields.count < 2 else { return nil }
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return fields.first }
+        return String(target[scheme.upperBound...].prefix { !"/?#".contains($0) })
     }
 
     private func isOwn(_ name: String) -> Bool {

@@ -13,7 +13,8 @@ extension Bridge {
         if let response = try await answerOwner(request, allowing: origin) { return response }
         guard let route = Route(path: path) else {
             throw HTTPFailure(
-                404, type: "invalid_request_error", code: "not_found", "there is no '\(path.prefix(256))' here")
+                404, type: "invalid_request_error", code: "not_found",
+                "there is no '\(path.prefix(256))' here\(Route.hint(for: path))")
         }
         if request.method == .options, origin != nil {
             if case .grpcWeb = route, let asked = request.headers[.accessControlRequestHeaders] {
@@ -22,10 +23,7 @@ extension Bridge {
             return .preflight(route.methods.map(\.rawValue))
         }
         guard route.methods.contains(request.method == .head ? .get : request.method) else {
-            throw HTTPFailure(
-                405, type: "invalid_request_error", code: "method_not_allowed",
-                "\(path.prefix(256)) takes \(route.methods.map(\.rawValue).joined(separator: " and ")), not "
-                    + "\(request.method.rawValue.prefix(32))")
+            throw .method(request.method.rawValue, at: path, allowed: route.methods.map(\.rawValue))
         }
         return try await answer(route, Exchange(self, request, isOwners: route == .ollama(.pull)))
     }
@@ -151,6 +149,14 @@ enum Route: Equatable {
         guard path.hasPrefix(models), let id = path.dropFirst(models.count).removingPercentEncoding, !id.isEmpty
         else { return nil }
         self = .model(id)
+    }
+
+    /// What a client whose base address is not quite right may have meant, for the end of a sentence.
+    static func hint(for path: String) -> String {
+        let plain = "/" + path.split(separator: "/").joined(separator: "/")
+        let meant =
+            [plain, "/v1" + plain] + ["/v1", "/api"].filter(plain.hasPrefix).map { String(plain.dropFirst($0.count)) }
+        return meant.first { $0 != path && fixed[$0] != nil }.map { $0 == "/" ? "" : "; did you mean '\($0)'?" } ?? ""
     }
 
     var methods: [HTTPRequest.Method] {

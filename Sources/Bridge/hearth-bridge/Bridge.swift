@@ -28,7 +28,9 @@ struct Bridge: Sendable {
     }
 
     /// Answers one request. Throws when the connection has to end: its client is gone, or was told of a failure.
-    func respond(to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter) async throws {
+    func respond(
+        to request: Request, _ writer: consuming HummingbirdCore.ResponseWriter, on loop: any EventLoop
+    ) async throws {
         let dialect = HTTPDialect(path: request.uri.path)
         var allowed: String?
         var response: Response
@@ -38,8 +40,8 @@ struct Bridge: Sendable {
             response = try await answer(request, allowing: allowed)
         } catch {
             response = .failure(error, dialect)
-            // The rest of its body may be of any length.
-            isLast = error.statusCode == 413 || error.statusCode == 503
+            // The rest of its body may be of any length, or where it ends is not known.
+            isLast = [413, 415, 503].contains(error.statusCode)
         }
         // An agent that makes way for another takes no more requests here: the client finds the other's bridge.
         if security.retires { isLast = true } else if await !agent.isOpen { isLast = true }
@@ -52,7 +54,8 @@ struct Bridge: Sendable {
             response.headers[.contentLength] = length
         }
         try await writer.write(
-            response: HTTPResponse(status: response.status, headerFields: response.headers), body: response.body)
+            response: HTTPResponse(status: response.status, headerFields: response.headers),
+            body: response.body.paced(by: loop))
         if isLast { throw ConnectionEnd() }
     }
 }
@@ -110,6 +113,7 @@ extension Response {
     static func failure(_ failure: HTTPFailure, _ dialect: HTTPDialect) -> Response {
         var response = json(dialect.body(failure), status: failure.statusCode)
         if let seconds = failure.retryAfterSeconds { response.headers[.retryAfter] = String(seconds) }
+        if !failure.allowed.isEmpty { response.headers[.allow] = failure.allowed.joined(separator: ", ") }
         if failure.statusCode == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }

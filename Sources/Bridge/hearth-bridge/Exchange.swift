@@ -49,6 +49,14 @@ struct Exchange: Sendable {
     private func body(counting taken: inout Int) async throws(HTTPFailure) -> [UInt8] {
         let most = bridge.limits.bodyBytesMax
         var bytes: [UInt8] = []
+        let codings = [request.headers[.contentEncoding], request.headers[.transferEncoding]].compactMap {
+            $0?.lowercased()
+        }
+        if let coding = codings.first(where: { !["identity", "chunked"].contains($0) }) {
+            throw HTTPFailure(
+                415, type: "invalid_request_error", code: "unsupported_encoding",
+                "the body has the coding '\(coding.prefix(64))': send it as it is, without one")
+        }
         do {
             // A client that waits for "100 Continue" need not send it.
             if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > most {

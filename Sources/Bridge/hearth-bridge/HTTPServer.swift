@@ -2,6 +2,7 @@ internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 internal import NIOHTTPTypes
+internal import NIOHTTPTypesHTTP1
 internal import NIOPosix
 
 /// Serves HTTP/1.1 on a listening socket that was bound elsewhere, each connection by a task of its own.
@@ -18,7 +19,7 @@ struct HTTPServer: Sendable {
         let logger = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
         let http = HTTP1Channel(
             responder: { [bridge] request, writer, channel in
-                try await bridge.respond(to: request, writer)
+                try await bridge.respond(to: request, writer, on: channel.eventLoop)
             },
             configuration: HTTP1Channel.Configuration(
                 additionalChannelHandlers: [RequestClock(limits, bridge.answers, open.silent)],
@@ -33,7 +34,14 @@ struct HTTPServer: Sendable {
                     guard let tls = security.tls else { return }
                     let handler = try TLSHandler(tls.context, clientSubjects: tls.clientSubjects, limits)
                     try channel.pipeline.syncOperations.addHandler(handler)
-                }.flatMap { http.setup(channel: channel, logger: logger) }
+                }.flatMap {
+                    http.setup(channel: channel, logger: logger)
+                }.flatMapThrowing { connection in
+                    let pipeline = channel.pipeline.syncOperations
+                    let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
+                    try pipeline.addHandler(RequestHeads(), position: .before(codec))
+                    return connection
+                }
             }
         bridge.security.whenRetired { [channel = server.channel] in channel.close(promise: nil) }
         try await server.executeThenClose { connections in

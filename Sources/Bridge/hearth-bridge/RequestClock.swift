@@ -1,9 +1,11 @@
+internal import HTTPProtocols
 internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTPTypes
 
-/// Closes a connection whose client takes too long to send a request, counts the answers that have not left, and tells a client
-/// that waits with its body that it may send it. It does not matter how long an answer takes.
+/// Closes a connection whose client takes too long to send a request, counts the answers that have not left, tells a
+/// client that waits with its body that it may send it, and says what is wrong with a request that could not be read.
+/// It does not matter how long an answer takes.
 final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
@@ -54,13 +56,31 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         // What is answered without a request, because it could not be read, was not counted.
-        guard case .end = unwrapOutboundIn(data), unanswered > 0 else { return context.write(data, promise: promise) }
+        guard unanswered > 0 else { return write(unreadable: unwrapOutboundIn(data), context, promise) }
+        guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
         unanswered -= 1
         if unanswered == 0 { wait(limits.nextHeadSeconds, context) }
         // It is kept once the socket has taken all of the answer, or is closed.
         let left = promise ?? context.eventLoop.makePromise(of: Void.self)
         left.futureResult.whenComplete { [answers] _ in answers.end() }
         context.write(data, promise: left)
+    }
+
+    /// The server itself answers such a request without a body.
+    private func write(
+        unreadable part: HTTPResponsePart, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?
+    ) {
+        guard case .head(var head) = part else { return context.write(wrapOutboundOut(part), promise: promise) }
+        let failure = HTTPFailure(
+            400, type: "invalid_request_error",
+            "this is no request of HTTP/1.1, or its head has more than \(limits.headBytesMax) bytes or "
+                + "\(limits.fieldsMax) fields"
+        )
+        let text = ByteBuffer(string: HTTPDialect.openAI.body(failure).text)
+        head.headerFields[.contentType] = "application/json"
+        head.headerFields[.contentLength] = String(text.readableBytes)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.write(wrapOutboundOut(.body(text)), promise: promise)
     }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {

@@ -75,6 +75,19 @@ struct ChatCompletionRequestTests {
         #expect(!request.hasFormat && !request.hasChoices)
     }
 
+    @Test func `hints for a cache are accepted wherever clients put them`() throws {
+        let body = #"""
+            {"model": "m", "messages": [
+              {"role": "system", "content": "Be brief.", "cache_control": {"type": "ephemeral"}},
+              {"role": "user", "content": [
+                {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}, "prompt_cache_breakpoint": {}}]}],
+             "tools": [{"type": "function", "function": {"name": "look"}, "cache_control": {"type": "ephemeral"}}]}
+            """#
+        let request = try ChatCompletionRequest(Array(body.utf8)).generate
+        #expect(request.messages.messages.map(\.content) == ["Be brief.", "Hi"])
+        #expect(request.tools.tools.map(\.name) == ["look"])
+    }
+
     @Test func `fields without effect are accepted`() throws {
         let members = ChatCompletionRequest.withoutEffect.sorted().map { #""\#($0)": {"a": ["b"]}"# }
         #expect(try read(members.joined(separator: ", ")) == read(#""store": false"#))

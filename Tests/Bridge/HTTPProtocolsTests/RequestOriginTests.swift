@@ -34,6 +34,18 @@ struct RequestOriginTests {
         }
     }
 
+    @Test(
+        "the host of a target that is a whole URI counts, and two fields Host name none",
+        arguments: [
+            ("/a", ["own"], "own"), ("*", ["own"], "own"), ("/a?b=c://d", ["own"], "own"), ("/a", [], nil),
+            ("/a", ["own", "own"], nil), ("/a", ["own", "other"], nil),
+            ("http://evil.example/a", ["own"], "evil.example"), ("HTTP://evil.example:80?a/b", [], "evil.example:80"),
+            ("http://own", ["a", "b"], nil),
+        ] as [(String, [String], String?)])
+    func oneHost(target: String, fields: [String], host: String?) {
+        #expect(RequestOrigin.host(of: target, fields: fields) == host)
+    }
+
     @Test("a field Host that is none is no request's", arguments: [nil, "", ":80", "[::1", "[]"])
     func noName(host: String?) throws {
         let failure = try #require(throws: HTTPFailure.self) { _ = try origin.check(host: host, origin: nil) }

@@ -3,7 +3,9 @@ door. Answers are echo's, whose tokens are known beforehand."""
 
 import asyncio
 import concurrent.futures
+import contextlib
 import copy
+import gzip
 import json
 import os
 import pathlib
@@ -20,7 +22,7 @@ import httpx
 import ollama
 import openai
 import pytest
-from agent import PREFIX, Agent, wait_until
+from agent import PREFIX, SANITIZED, Agent, resident_kibibytes, wait_until
 from closed_agent import ClosedAgent
 from consumer import Turn, connect, eventually, pb, read_turn, rpc, run
 
@@ -355,6 +357,77 @@ def test_requests_share_a_connection(agent):
     assert answers.index(b'"version"') < answers.index(b"Hearth lends")
 
 
+def answer_to(agent, text):
+    """The first head and all that comes until the bridge closes the connection."""
+    with socket.create_connection((agent.host, agent.port), timeout=20) as connection:
+        connection.sendall(text.replace("HOST", f"Host: {agent.host}").replace("\n", "\r\n").encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    return int(answer.split()[1]), answer.count(b"HTTP/1.1 "), answer
+
+
+def test_a_request_is_read_in_one_way_or_not_at_all(agent):
+    body = json.dumps({"model": "echo", "messages": user(), "max_tokens": 1})
+    size, second = len(body), "GET /api/version HTTP/1.1\nHOST\n\n"
+    chat = "POST /v1/chat/completions HTTP/1.1\nHOST\n"
+    chunked = f"{size:x}\n{body}\n0\n\n"
+    for text in [
+        # Two lengths, and what would be a second request to who reads the other one.
+        f"{chat}Content-Length: 4\nTransfer-Encoding: chunked\n\n{chunked}{second}",
+        f"{chat}Transfer-Encoding: chunked\nContent-Length: 4\n\n{chunked}{second}",
+        f"{chat}Content-Length: {size}\nContent-Length: 5\n\n{body}{second}",
+        f"{chat}Content-Length: {size}, {size}\n\n{body}{second}",
+        f"{chat}Content-Length: +{size}\n\n{body}",
+        f"{chat}Content-Length : {size}\n\n{body}",
+        f"{chat}Transfer-Encoding:\n chunked\n\n{chunked}{second}",
+        f"{chat}Transfer-Encoding: chunked, identity\n\n{chunked}{second}",
+        "GET /api/version HTTP/1.1\nHOST\nX: a\0b\n\n",
+        "GET /api/version HTTP/1.1\nHOST\n" + "X: 1\n" * 200 + "\n",
+        "\x16\x03\x01\n\n",
+    ]:
+        status, answers, answer = answer_to(agent, text)
+        assert (status, answers) == (400, 1), text
+        assert "no request of HTTP/1.1" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]["message"]
+    for text in [
+        f"{chat}Transfer-Encoding: chunked\n\n1000000000000004b\n{body}\n0\n\n",
+        f"{chat}Transfer-Encoding: chunked\n\n-1\n{body}\n0\n\n",
+    ]:
+        assert answer_to(agent, text)[:2] == (400, 1), text
+    for coding in ("xchunked", "gzip, chunked"):
+        assert answer_to(agent, f"{chat}Transfer-Encoding: {coding}\n\n{chunked}{second}")[:2] == (415, 1)
+    # One host, wherever it stands.
+    last = "Connection: close\n\n"
+    assert answer_to(agent, f"GET /api/version HTTP/1.1\nHOST\nHost: evil.example\n{last}")[0] == 400
+    assert answer_to(agent, f"GET http://evil.example/api/version HTTP/1.1\nHOST\n{last}")[0] == 421
+    assert answer_to(agent, f"GET {agent.base}/api/version HTTP/1.1\nHost: evil.example\n{last}")[0] == 200
+    # A connection that is to end does, and what comes behind is no request.
+    for head in ["GET /api/version HTTP/1.0\nHOST", "GET /api/version HTTP/1.1\nHOST\nConnection: TE, Close\nTE: trailers"]:
+        assert answer_to(agent, f"{head}\n\n{second}")[:2] == (200, 1)
+    old = f"POST /v1/chat/completions HTTP/1.0\nHOST\nTransfer-Encoding: chunked\n\n{chunked}{second}"
+    assert answer_to(agent, old)[1] == 1
+
+
+def test_what_is_wrong_with_a_request_is_told(agent):
+    ask = json.dumps({"model": "echo", "messages": user(), "max_tokens": 1}).encode()
+
+    def told(method, path, status, **options):
+        answer = httpx.request(method, agent.base + path, **options)
+        assert answer.status_code == status, answer.text
+        return answer.headers, answer.json()["error"]["message"]
+
+    packed = {"content": gzip.compress(ask), "headers": {"content-encoding": "gzip"}}
+    assert "'gzip'" in told("POST", "/v1/chat/completions", 415, **packed)[1]
+    assert "empty" in told("POST", "/v1/chat/completions", 400)[1]
+    headers, message = told("GET", "/v1/chat/completions", 405)
+    assert headers["allow"] == "POST" and "takes POST, not GET" in message
+    assert told("PUT", "/hearth/v1/keys", 405)[0]["allow"] == "GET, POST"
+    for path, meant in [
+        ("/chat/completions", "/v1/chat/completions"), ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("//v1/models/", "/v1/models"), ("/v1/api/chat", "/api/chat"),
+    ]:
+        assert f"did you mean '{meant}'?" in told("POST", path, 404)[1]
+    assert "did you mean" not in told("GET", "/v1/nothing", 404)[1]
+
+
 def test_pages_of_other_sites_may_not_call(agent):
     def ask(method="GET", path="/v1/models", **headers):
         return httpx.request(method, agent.base + path, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -402,6 +475,27 @@ def test_a_client_that_does_not_read_holds_the_computing(agent):
         wait_until(has_come_to_rest, "no further token", interval=0.1)
         assert agent.number("echo", "running") == 1
     agent.wait_idle("echo", 5)
+
+
+def test_clients_that_do_not_read_cost_the_bridge_little(agent):
+    ask = json.dumps({"model": "echo", "messages": user(), "stream": True, "max_tokens": 1_000_000})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {agent.host}\r\nContent-Length: {len(ask)}\r\n\r\n"
+    before = resident_kibibytes(agent.bridge())
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(4):
+            connection = open_ones.enter_context(socket.create_connection((agent.host, agent.port)))
+            connection.sendall((head + ask).encode())
+        counts = []
+
+        def has_come_to_rest():
+            counts.append(agent.number("echo", "tokens"))
+            return len(counts) > 3 and counts[-1] == counts[-4] > 0
+
+        wait_until(has_come_to_rest, "no further token", 60, interval=0.1)
+        # What was sent fills the buffers of the kernel: megabytes of pieces of some hundred bytes.
+        assert SANITIZED or resident_kibibytes(agent.bridge()) < before + 24_000
+        assert httpx.get(f"{agent.base}/v1/models").status_code == 200
+    agent.wait_idle("echo", 10)
 
 
 def test_a_stream_that_failed_never_looks_finished():
