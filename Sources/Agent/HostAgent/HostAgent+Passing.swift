@@ -45,7 +45,9 @@ extension HostAgent {
                 }
                 letGo(to: client)
                 done()
-                try? await line.send(Parcel(.given), withinMilliseconds: Self.answerMilliseconds)
+                let given = Hearth_Handover_V1_Given.with { $0.usedTokens = access.usedTokens }
+                let bytes: [UInt8] = (try? given.serializedBytes()) ?? []
+                try? await line.send(Parcel(.given, bytes), withinMilliseconds: Self.answerMilliseconds)
                 await passing?.end()
                 try? await line.send(Parcel(.end), withinMilliseconds: Self.answerMilliseconds)
             } catch {

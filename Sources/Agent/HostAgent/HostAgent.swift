@@ -184,6 +184,7 @@ package final class HostAgent {
                 let passed = try await predecessor.take(callsAt: servePassedCalls())
                 backends = passed.backends
                 hand.goOn(with: passed.hold)
+                access.goOn(with: passed.given.usedTokens)
             } else {
                 try startHolder()
             }

@@ -122,10 +122,13 @@ final class Predecessor {
     }
 
     /// Tells it where its calls go on, and takes its backends, which stand still from then on, and everything else. Once this
-    /// returns, it has let go of all of it, or is dead. Throws where it goes on. Also returns what its owner has asked of it.
+    /// returns, it has let go of all of it, or is dead. Throws where it goes on. Also returns what its owner has asked of it, and
+    /// what it said last.
     func take(
         callsAt socket: consuming Descriptor
-    ) async throws(HostError) -> (backends: [PassedBackend], hold: OwnerHold) {
+    ) async throws(HostError) -> (
+        backends: [PassedBackend], hold: OwnerHold, given: Hearth_Handover_V1_Given
+    ) {
         let relay = Parcel(.relay, owning: [socket.release()])
         var backends: [PassedBackend] = []
         var hold = Hearth_Handover_V1_Hold()
@@ -141,9 +144,13 @@ final class Predecessor {
         }
         try await send(Parcel(.taken))
         // Where it dies now, it has let go, too.
-        if let answer = try await next(), answer.kind != .given { throw refusal(of: answer) }
+        let answer = try await next()
+        if let answer, answer.kind != .given { throw refusal(of: answer) }
         client.close()
-        return (backends, OwnerHold(pause: OwnerHold.Pause(rawValue: hold.pause), isDraining: hold.isDraining))
+        return (
+            backends, OwnerHold(pause: OwnerHold.Pause(rawValue: hold.pause), isDraining: hold.isDraining),
+            (try? Hearth_Handover_V1_Given(serializedBytes: answer?.bytes ?? [])) ?? Hearth_Handover_V1_Given()
+        )
     }
 
     /// Returns once it has passed on every call and every turn that somebody may come back for, or is dead.
