@@ -18,7 +18,7 @@ final class AccessControl {
     var book: KeyBook { register.book }
 
     private let file: KeyFile
-    private let register: ConsumerRegister
+    let register: ConsumerRegister
     private let logger: Logger
     private let watch: FileWatch
     private let reading: FileReading<Result<Change, AccessError>>

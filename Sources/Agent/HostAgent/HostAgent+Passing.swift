@@ -53,7 +53,8 @@ extension HostAgent {
                         if let client { letGo(to: client) }
                         done()
                     case .say(let kind):
-                        try await line.send(Parcel(kind), withinMilliseconds: HandingOver.answerMilliseconds)
+                        let parcel = try kind == .given ? given : Parcel(kind)
+                        try await line.send(parcel, withinMilliseconds: HandingOver.answerMilliseconds)
                     case .passCalls:
                         await passing?.end()
                         event = .callsPassed
@@ -76,6 +77,14 @@ extension HostAgent {
             guard var next = event else { return }
             if !isServing, !talk.hasLetGo { next = .failed("this agent ends") }
             actions = talk.take(next)
+        }
+    }
+
+    /// What is told once all of it is the other agent's.
+    private var given: Parcel {
+        get throws {
+            let given = Hearth_Handover_V1_Given.with { $0.usedTokens = access.usedTokens }
+            return Parcel(.given, try given.serializedBytes())
         }
     }
 

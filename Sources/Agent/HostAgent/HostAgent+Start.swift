@@ -77,6 +77,7 @@ extension HostAgent {
         try demandGoingOn()
         let passed = try await predecessor.take(callsAt: servePassedCalls())
         hand.goOn(with: passed.hold)
+        access.goOn(with: passed.usedTokens)
         return passed.backends
     }
 

@@ -93,15 +93,19 @@ final class Predecessor {
     }
 
     /// Tells it where its calls go on, and takes its backends, which stand still from then on, and everything else. Once this
-    /// returns, it has let go of all of it, or is dead. Throws where it goes on. Also returns what its owner has asked of it.
+    /// returns, it has let go of all of it, or is dead. Throws where it goes on. Also returns what its owner has asked of it, and
+    /// what keys have used of their minutes.
     func take(
         callsAt socket: consuming Descriptor
-    ) async throws(HostError) -> (backends: [PassedBackend], hold: OwnerHold) {
+    ) async throws(HostError) -> (
+        backends: [PassedBackend], hold: OwnerHold, usedTokens: [Hearth_Handover_V1_UsedTokens]
+    ) {
         try await follow(.bound(Parcel(.relay, owning: [socket.release()])), until: [.calls, .over])
         client.close()
         defer { backends = [] }
         return (
-            backends, OwnerHold(pause: OwnerHold.Pause(rawValue: talk.hold.pause), isDraining: talk.hold.isDraining)
+            backends, OwnerHold(pause: OwnerHold.Pause(rawValue: talk.hold.pause), isDraining: talk.hold.isDraining),
+            talk.given.usedTokens
         )
     }
 

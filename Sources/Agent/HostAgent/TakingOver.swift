@@ -51,6 +51,8 @@ struct TakingOver {
     private(set) var phase = Phase.greeting
     /// What its owner has asked of the other agent.
     private(set) var hold = Hearth_Handover_V1_Hold()
+    /// What the other agent has said as it let go.
+    private(set) var given = Hearth_Handover_V1_Given()
     /// The other agent has died before it could let go of what this one has taken.
     private(set) var hasDied = false
 
@@ -80,7 +82,9 @@ struct TakingOver {
             hold = (try? Hearth_Handover_V1_Hold(serializedBytes: parcel.bytes)) ?? hold
             phase = .taken
             return [.send(Parcel(.taken))]
-        case (.taken, .came(let parcel)) where parcel.kind == .given: phase = .calls
+        case (.taken, .came(let parcel)) where parcel.kind == .given:
+            given = (try? Hearth_Handover_V1_Given(serializedBytes: parcel.bytes)) ?? given
+            phase = .calls
         case (.taken, .closed): (phase, hasDied) = (.over, true)
         // A later version may say more.
         case (.calls, .came(let parcel)) where parcel.kind != .end: break

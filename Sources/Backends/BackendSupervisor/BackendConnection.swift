@@ -6,28 +6,6 @@ internal import LinuxSystem
 internal import SandboxLaunch
 internal import WireFormat
 
-/// Receives the messages of a connection's backend other than tokens. Called on the I/O loop, never after the
-/// connection was closed.
-@IOLoop
-protocol BackendConnectionOwner: AnyObject {
-    func heard(_ hello: Hello)
-    func heard(_ progress: LoadProgress)
-    func heard(_ loaded: Loaded)
-    func heard(_ inspected: Inspected)
-    func heard(_ pong: Pong)
-    func gaveUp(_ fault: Fault)
-    func broke(_ violation: ContractViolation)
-    func connectionEnded()
-    /// A sequence was freed, or the backend has read the bytes that kept a new one from beginning.
-    func roomFreed()
-    /// What another agent had begun on it has ended.
-    func settled()
-}
-
-extension BackendConnectionOwner {
-    func settled() {}
-}
-
 /// The agent's end of one backend process's socket: reads frames, hands tokens to their handlers, writes frames once a
 /// turn.
 ///
@@ -192,16 +170,13 @@ extension BackendConnection {
         goOnSoon()
     }
 
-    /// How far the conversation has come; nil where nothing can be gone on with.
+    /// What another agent needs while it stands still; nil where nothing can be gone on with.
     var passed: PassedConversation? {
-        guard standsStill, outputFlow != .closed, conversation.phase == .ready || conversation.phase == .settling,
-            !conversation.isShuttingDown, let welcome, let load = conversation.load
-        else { return nil }
-        let (sequences, embeds) = conversation.unfinished
-        return PassedConversation(
-            hello: helloFrame, welcome: welcome, load: load, loaded: loadedFrame,
-            unread: withUnread { Array($0) },
-            unwritten: Array(output.bytes), sequences: sequences, embeds: embeds, tokens: tokensReceived)
+        guard standsStill, !conversation.isShuttingDown, var passed = passable else { return nil }
+        passed.unread = withUnread { Array($0) }
+        passed.unwritten = Array(output.bytes)
+        (passed.sequences, passed.embeds) = conversation.unfinished
+        return passed
     }
 
     /// What another agent would need at any moment, beside what `share` keeps; nil: nothing can be gone on with.
@@ -549,32 +524,5 @@ extension BackendConnection: ReadinessHandler, UnfinishedWork {
         if run.tokenCount > 0 || run.text.count > 0 { handler?.received(run) }
         handler?.finished(finish)
         owner?.roomFreed()
-    }
-}
-
-/// The work of reading a backend, in frames, runs and bytes.
-private struct Visits {
-    /// Visits in one step of `LoopLimits`: a run costs a quarter of a microsecond.
-    static let perStep = 4
-    private static let bytesPerVisit = 128
-
-    private let max: Int
-    private var used = 0
-
-    init(stepsMax: Int) { max = stepsMax * Visits.perStep }
-
-    var areUsed: Bool { used >= max }
-    var steps: Int { used / Visits.perStep + 1 }
-
-    mutating func use() { used &+= 1 }
-    mutating func use(bytes: Int) { used &+= 1 &+ bytes / Visits.bytesPerVisit }
-}
-
-extension PromptAnswer {
-    fileprivate init(_ content: Tokenized.Content) {
-        switch content {
-        case .tokens(let bytes): self = .tokens(bytes)
-        case .text(let bytes): self = .text(bytes)
-        }
     }
 }

@@ -108,41 +108,4 @@ extension BackendLifecycle {
                 freezeUntil: freezeUntil.advanced(nanoseconds: nanoseconds), isFrozen: isFrozen)
         }
     }
-
-    /// The progress of a load.
-    struct Load: Equatable {
-        let since: Monotonic
-        let until: Monotonic
-        var percent = 0
-        /// The number of `LoadProgress` messages.
-        var messages: UInt64 = 0
-
-        func delayed(nanoseconds: UInt64) -> Load {
-            Load(
-                since: since.advanced(nanoseconds: nanoseconds), until: until.advanced(nanoseconds: nanoseconds),
-                percent: percent, messages: messages)
-        }
-    }
-
-    /// The progress that a ready backend has to show.
-    struct Watchdog: Equatable {
-        var readySince: Monotonic
-        var pingAt: Monotonic
-        var unanswered: UInt32 = 0
-        var progress: UInt64 = 0
-        /// When it last had nothing to do, or was seen to have done more than before.
-        var progressAt: Monotonic
-        var wasBusy = false
-        /// Until when what another agent had begun on it has to end; nil: it has ended.
-        var settlesBy: Monotonic?
-
-        func delayed(nanoseconds: UInt64) -> Watchdog {
-            var later = self
-            later.readySince = readySince.advanced(nanoseconds: nanoseconds)
-            later.pingAt = pingAt.advanced(nanoseconds: nanoseconds)
-            later.progressAt = progressAt.advanced(nanoseconds: nanoseconds)
-            later.settlesBy = settlesBy?.advanced(nanoseconds: nanoseconds)
-            return later
-        }
-    }
 }

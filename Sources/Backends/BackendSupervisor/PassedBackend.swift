@@ -1,4 +1,8 @@
 internal import Glibc
+internal import InferenceMessages
+internal import LinuxSystem
+internal import SandboxLaunch
+internal import SwiftProtobuf
 internal import Synchronization
 
 /// What another agent needs to go on with a backend's process: a serialized `hearth.handover.v1.Backend`, and descriptors.
@@ -44,5 +48,28 @@ package final class PassedBackend: Sendable {
             defer { owned = [] }
             return owned
         }
+    }
+}
+
+extension PassedBackend {
+    /// With duplicates of the descriptors.
+    convenience init(
+        _ message: Hearth_Handover_V1_Backend, _ handles: SandboxedProcess, _ weights: ModelWeights?,
+        _ framing: SharedFraming? = nil
+    ) throws {
+        var owned: [CInt] = []
+        do throws(LinuxError) {
+            // In the order of `Place`.
+            owned.append(try handles.process.duplicateDescriptor().release())
+            owned.append(try handles.socket.duplicate().release())
+            owned.append(try handles.keeper.duplicate().release())
+            owned.append(try handles.log.duplicate().release())
+            for file in weights?.files ?? [] { owned.append(try file.descriptor.duplicate().release()) }
+            if let framing { owned.append(try framing.memory.duplicate().release()) }
+        } catch {
+            for descriptor in owned { close(descriptor) }
+            throw error
+        }
+        self.init(bytes: try message.serializedBytes(), owning: owned)
     }
 }

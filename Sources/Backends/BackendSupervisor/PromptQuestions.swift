@@ -88,3 +88,12 @@ final class PromptQuestions {
         completion(.failure(.refused(Fault(.overloaded, sentence))))
     }
 }
+
+extension PromptAnswer {
+    init(_ content: Tokenized.Content) {
+        switch content {
+        case .tokens(let bytes): self = .tokens(bytes)
+        case .text(let bytes): self = .text(bytes)
+        }
+    }
+}

@@ -17,6 +17,11 @@
 /// Then the old one says that it has let go, and nothing is undone any more. It passes its calls on, and says when all of
 /// them are; only then the new one listens.
 
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
 package import SwiftProtobuf
 
 // If the compiler emits an error on this type, it is because this file
@@ -121,6 +126,39 @@ package nonisolated struct Hearth_Handover_V1_Hold: Sendable {
   package var pause: String = String()
 
   package var isDraining: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// In the parcel that says that the old agent has let go.
+package nonisolated struct Hearth_Handover_V1_Given: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var usedTokens: [Hearth_Handover_V1_UsedTokens] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What an access key has used of its tokens a minute.
+package nonisolated struct Hearth_Handover_V1_UsedTokens: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The SHA-256 of its secret.
+  package var keySha256: Data = Data()
+
+  /// The second on CLOCK_BOOTTIME (clock_gettime(2)) of the first count.
+  package var second: UInt64 = 0
+
+  /// The tokens of that second, and of each one before it that counts.
+  package var counts: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -248,6 +286,76 @@ nonisolated extension Hearth_Handover_V1_Hold: SwiftProtobuf.Message, SwiftProto
   package static func ==(lhs: Hearth_Handover_V1_Hold, rhs: Hearth_Handover_V1_Hold) -> Bool {
     if lhs.pause != rhs.pause {return false}
     if lhs.isDraining != rhs.isDraining {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Handover_V1_Given: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Given"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{1e}used_tokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 30: try { try decoder.decodeRepeatedMessageField(value: &self.usedTokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.usedTokens.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.usedTokens, fieldNumber: 30)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Handover_V1_Given, rhs: Hearth_Handover_V1_Given) -> Bool {
+    if lhs.usedTokens != rhs.usedTokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Handover_V1_UsedTokens: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UsedTokens"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_sha256\0\u{1}second\0\u{1}counts\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.keySha256) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.second) }()
+      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.counts) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.keySha256.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keySha256, fieldNumber: 1)
+    }
+    if self.second != 0 {
+      try visitor.visitSingularUInt64Field(value: self.second, fieldNumber: 2)
+    }
+    if !self.counts.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.counts, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Handover_V1_UsedTokens, rhs: Hearth_Handover_V1_UsedTokens) -> Bool {
+    if lhs.keySha256 != rhs.keySha256 {return false}
+    if lhs.second != rhs.second {return false}
+    if lhs.counts != rhs.counts {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

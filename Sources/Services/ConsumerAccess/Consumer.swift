@@ -164,6 +164,18 @@ extension Consumer {
     /// Counts tokens that were computed without being taken first: those of a prompt.
     package func charge(_ count: UInt32) { budget?.charge(UInt64(count), at: Self.second) }
 
+    /// What it has used of its minute; nil: nothing that counts.
+    var usedTokens: UsedTokens? {
+        let second = Self.second
+        guard let counts = budget?.used(at: second), !counts.isEmpty else { return nil }
+        return UsedTokens(keySHA256: sha256, second: second, counts: counts)
+    }
+
+    /// Counts what it has used with the agent before this one.
+    func goOn(with used: UsedTokens) {
+        budget?.add(used: used.counts, upTo: used.second, at: Self.second)
+    }
+
     /// The time until at least one token may be computed again.
     package var millisecondsUntilTokens: UInt64 {
         (budget?.secondsUntilAvailable(at: Self.second) ?? 0) * 1000

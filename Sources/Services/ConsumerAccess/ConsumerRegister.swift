@@ -39,6 +39,18 @@ package final class ConsumerRegister {
         return consumer(key)
     }
 
+    /// What keys have used of their minute, for the agent that takes this one's place.
+    package var usedTokens: [UsedTokens] { consumers.values.compactMap(\.usedTokens) }
+
+    /// Counts what keys have used with the agent before this one.
+    package func goOn(with used: [UsedTokens]) {
+        for used in used {
+            guard let consumer = try? consumer(admittedWith: used.keySHA256) else { continue }
+            consumer.goOn(with: used)
+            if consumer.isIdle { rests(consumer) }
+        }
+    }
+
     private func consumer(_ key: AccessKey) -> Consumer {
         if let known = consumers[key.sha256] {
             // The consumer may not have been told of a change yet.

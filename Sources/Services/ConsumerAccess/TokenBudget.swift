@@ -33,11 +33,35 @@ package struct TokenBudget: Sendable, Equatable {
     /// Counts tokens that were computed, even beyond the limit; later ones then wait.
     package mutating func charge(_ count: UInt64, at second: UInt64) {
         advance(to: second)
-        let slot = Int(newest % UInt64(Self.slotCount))
+        add(count, of: newest)
+    }
+
+    private mutating func add(_ count: UInt64, of second: UInt64) {
         // Clamped far above every limit, where a larger count makes no difference.
         let counted = min(count, UInt64(UInt32.max))
-        taken[slot] += counted
+        taken[Self.slot(of: second)] += counted
         total += counted
+    }
+
+    private static func slot(of second: UInt64) -> Int { Int(second % UInt64(slotCount)) }
+
+    /// The tokens that count, of this second and of each one before it.
+    package mutating func used(at second: UInt64) -> [UInt64] {
+        advance(to: second)
+        let counts = (0...min(newest, UInt64(Self.slotCount - 1))).map { taken[Self.slot(of: newest - $0)] }
+        return Array(counts[..<(counts.lastIndex { $0 > 0 }.map { $0 + 1 } ?? 0)])
+    }
+
+    /// Counts tokens that another budget for the same minute says were `used` up to the second `last`, which is not after
+    /// `second`.
+    package mutating func add(used counts: [UInt64], upTo last: UInt64, at second: UInt64) {
+        advance(to: second)
+        guard last <= newest else { return }
+        for (age, count) in counts.enumerated() {
+            let age = newest - last + UInt64(age)
+            guard age < UInt64(Self.slotCount), age <= newest else { return }
+            add(count, of: newest - age)
+        }
     }
 
     /// Gives back tokens that were taken and not used, the latest first.
@@ -45,7 +69,7 @@ package struct TokenBudget: Sendable, Equatable {
         advance(to: second)
         var left = min(UInt64(count), total)
         for age in 0..<UInt64(Self.slotCount) where left > 0 && age <= newest {
-            let slot = Int((newest - age) % UInt64(Self.slotCount))
+            let slot = Self.slot(of: newest - age)
             let returned = min(left, taken[slot])
             taken[slot] -= returned
             total -= returned
@@ -58,7 +82,7 @@ package struct TokenBudget: Sendable, Equatable {
         guard available(at: second) == 0 else { return 0 }
         var remaining = total
         for age in (0..<UInt64(Self.slotCount)).reversed() where age <= newest {
-            remaining -= taken[Int((newest - age) % UInt64(Self.slotCount))]
+            remaining -= taken[Self.slot(of: newest - age)]
             if remaining < UInt64(perMinute) { return UInt64(Self.slotCount) - age }
         }
         return UInt64(Self.slotCount)
@@ -67,7 +91,7 @@ package struct TokenBudget: Sendable, Equatable {
     private mutating func advance(to second: UInt64) {
         guard second > newest else { return }
         for step in 1...min(second - newest, UInt64(Self.slotCount)) {
-            let slot = Int((newest + step) % UInt64(Self.slotCount))
+            let slot = Self.slot(of: newest + step)
             total -= taken[slot]
             taken[slot] = 0
         }

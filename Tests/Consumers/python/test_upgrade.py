@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import grpc
 import httpx
 import pytest
 from agent import PREFIX, descendants, is_alive, wait_until
-from consumer import NARROW, OWN_CONNECTION, connect, eventually, pb, read_turn, rpc, run
+from consumer import NARROW, OWN_CONNECTION, connect, eventually, first_failure, pb, read_turn, rpc, run
 from test_resume import Resumed, lose, resumable, resume
 from upgradable import Manager, Upgradable, free_port, processes_of
 
@@ -340,6 +341,39 @@ def test_a_turn_is_not_even_paused_by_an_upgrade(agent):
             assert not turn.paused
             # What ran there runs here.
             assert int((await asyncio.to_thread(agent.status))["turnsFinished"]) == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_a_key_has_used_of_its_minute_counts_on_over_upgrades(agent, times):
+    key = agent.command_line("key", "create", "--state", agent.state, "minute", "--tokens-per-minute", "100").strip()
+    metadata = (("authorization", f"Bearer {key}"),)
+
+    async def known():
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            async with connect(agent) as channel:
+                return await rpc.InferenceStub(channel).ListModels(pb.ListModelsRequest(), metadata=metadata, timeout=20)
+
+    async def scenario():
+        await eventually(known, "the key is in force")
+        async with connect(agent) as before:
+            asked = echo.request("much", max_tokens=120, ids=True)
+            call = rpc.InferenceStub(before).Generate(asked, metadata=metadata)
+            turn = await read_turn(call, until=lambda turn: turn.tokens >= 90)
+            for _ in range(times):
+                await upgrade(agent)
+            async with connect(agent) as after:
+                for channel in (before, after):
+                    again = rpc.InferenceStub(channel).Generate(echo.request("next", max_tokens=1), metadata=metadata)
+                    error, events = await first_failure(again)
+                    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and not events
+                    assert 1 <= int(re.search(r"try again in (\d+) s", error.details()).group(1)) <= 61
+                # Who has no key is not held by it.
+                free = echo.request("free", max_tokens=500, ids=True)
+                echo.check(await read_turn(rpc.InferenceStub(after).Generate(free)), free)
+            assert turn.tokens <= 100
+            call.cancel()
 
     run(scenario())
 
