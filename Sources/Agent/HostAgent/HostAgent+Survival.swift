@@ -35,6 +35,8 @@ extension HostAgent {
             self.holder = holder
             for copy in try left?.copies() ?? [] { holder.keep(copy) }
         } catch {
+            self.holder = nil
+            await holder.farewell()
             throw HostError(
                 "what is to survive a crash cannot be kept: \(error); leave --survive-crash out, or repair that")
         }

@@ -40,14 +40,15 @@ extension LeftParcels {
     }
 
     /// Of records of turns, in the order in which they were begun, those that stand for their turns: the last of each, which an
-    /// agent wrote down that had gone on with an earlier one.
+    /// agent wrote down that had gone on with an earlier one. Of what was begun, and not written down, nobody was told anything.
     nonisolated static func latest(of records: [[UInt8]]) -> [[UInt8]] {
         let tokens = records.map { record -> [UInt8] in
             guard let turn = try? Hearth_Handover_V1_Turn(serializedBytes: record) else { return [] }
             return Array(turn.resumption.tokenSha256)
         }
-        return records.indices.filter { tokens[$0].isEmpty || !tokens[($0 + 1)...].contains(tokens[$0]) }
-            .map { records[$0] }
+        return records.indices.filter { index in
+            !records[index].isEmpty && (tokens[index].isEmpty || !tokens[(index + 1)...].contains(tokens[index]))
+        }.map { records[$0] }
     }
 
     /// Whether a backend's process is among what was left, by the message that describes it.

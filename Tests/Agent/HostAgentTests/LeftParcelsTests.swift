@@ -46,8 +46,7 @@ struct LeftParcelsTests {
         #expect(LeftParcels.latest(of: first) == first)
         let later = [try record([2], 2), try record([1], 2), try record([4], 1)]
         #expect(LeftParcels.latest(of: first + later) == [first[2]] + later)
-        // One that was begun, and of which nothing was written down, stands for none; nor does one that is not understood.
-        let unwritten: [[UInt8]] = [[], [0xff], []]
-        #expect(LeftParcels.latest(of: first + unwritten) == first + unwritten)
+        // One of which nothing was written down is none, and one that is not understood stands for no other.
+        #expect(LeftParcels.latest(of: first + [[], [0xff], []]) == first + [[0xff]])
     }
 }
