@@ -22,7 +22,7 @@ struct HTTPServer: Sendable {
                 try await bridge.respond(to: request, writer, on: channel.eventLoop)
             },
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [RequestClock(limits, bridge.answers, open.silent)],
+                additionalChannelHandlers: [RequestClock(limits, bridge.answers, open.idle)],
                 httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
                     maxHeaderFieldSize: limits.headBytesMax, maxHeaderListSize: limits.headBytesMax,
                     maxHeaderFieldCount: limits.fieldsMax)))
@@ -51,7 +51,7 @@ struct HTTPServer: Sendable {
                 // Whatever the task waits for: the agent's next event comes too late for a client that is gone.
                 connection.channel.closeFuture.whenComplete { _ in
                     task.cancel()
-                    open.silent.ended(connection.channel)
+                    open.idle.ended(connection.channel)
                     Task { await open.giveBack() }
                 }
             }

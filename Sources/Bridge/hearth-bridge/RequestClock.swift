@@ -13,16 +13,17 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let limits: BridgeLimits
     private let answers: OpenAnswers
-    private let silent: SilentConnections
-    private var hasSpoken = false
+    private let idle: IdleConnections
     private var deadline: Scheduled<Void>?
     /// Requests whose head has come, and whose answer has not ended: a client may send several at once.
     private var unanswered = 0
+    /// Those of them that have come whole.
+    private var whole = 0
 
-    init(_ limits: BridgeLimits, _ answers: OpenAnswers, _ silent: SilentConnections) {
+    init(_ limits: BridgeLimits, _ answers: OpenAnswers, _ idle: IdleConnections) {
         self.limits = limits
         self.answers = answers
-        self.silent = silent
+        self.idle = idle
     }
 
     func handlerAdded(context: ChannelHandlerContext) { wait(limits.firstHeadSeconds, context) }
@@ -35,15 +36,17 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
             unanswered += 1
             answers.begin()
             wait(limits.bodySeconds, context)
-            if !hasSpoken {
-                hasSpoken = true
-                silent.spoke(context.channel)
-            }
             if unanswered == 1, mayContinue(head) {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
         case .body: break
-        case .end: deadline?.cancel()
+        case .end:
+            deadline?.cancel()
+            // One that was refused is answered already.
+            if unanswered > whole {
+                whole += 1
+                if whole == 1 { idle.isBusy(context.channel) }
+            }
         }
         context.fireChannelRead(data)
     }
@@ -60,6 +63,10 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
         guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
         unanswered -= 1
         if unanswered == 0 { wait(limits.nextHeadSeconds, context) }
+        if whole > 0 {
+            whole -= 1
+            if whole == 0, context.channel.isActive { idle.isIdle(context.channel) }
+        }
         // It is kept once the socket has taken all of the answer, or is closed.
         let left = promise ?? context.eventLoop.makePromise(of: Void.self)
         left.futureResult.whenComplete { [answers] _ in answers.end() }
