@@ -86,9 +86,10 @@ final class BackendConnection {
         for message in conversation.takeOver(sequences: passed.sequences, embeds: passed.embeds) {
             message.appendFrame(to: &output)
         }
-        isSettling = true
+        isSettling = conversation.phase == .settling
         watch = try IOLoop.watch(handles.socket, .readable, .first, handler: self)
-        ping()
+        // One that loads is not pinged.
+        if isSettling { ping() } else { askForFlush() }
         goOnSoon()
     }
 
@@ -181,7 +182,7 @@ extension BackendConnection {
 
     /// What another agent would need at any moment, beside what `share` keeps; nil: nothing can be gone on with.
     var passable: PassedConversation? {
-        guard outputFlow != .closed, conversation.phase == .ready || conversation.phase == .settling, let welcome,
+        guard outputFlow != .closed, [.loading, .ready, .settling].contains(conversation.phase), let welcome,
             let load = conversation.load
         else { return nil }
         return PassedConversation(

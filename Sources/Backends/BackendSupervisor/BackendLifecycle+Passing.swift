@@ -2,13 +2,29 @@ internal import LinuxSystem
 
 // Processes that pass from one agent to another.
 extension BackendLifecycle {
-    /// How a process stands that another agent has started, and that has loaded its model.
+    /// How a process stands that another agent has started, and that has loaded its model or is loading it.
     struct Inherited: Equatable {
-        var readySince: Monotonic
+        /// Of one that has loaded it.
+        var readySince = Monotonic(nanoseconds: 0)
         var restarts: UInt32 = 0
         var lossesInARow = 0
         /// Whether all of it is frozen.
         var isFrozen = false
+        /// The load; nil: it is over.
+        var load: Load?
+    }
+
+    /// How its process stands, for another agent; nil: it has none that another one could go on with.
+    func inherited(at now: Monotonic) -> Inherited? {
+        var process = Inherited(restarts: restarts, lossesInARow: lossesInARow)
+        switch phase {
+        case .loading(let load):
+            // In a pause it stands still.
+            process.load = load.delayed(nanoseconds: pause.map { now.since($0.since) } ?? 0)
+        case .ready(let watchdog): process.readySince = watchdog.readySince
+        default: return nil
+        }
+        return process
     }
 
     /// Goes on with such a process. It takes requests once what the other agent had begun on it has ended.
@@ -16,11 +32,13 @@ extension BackendLifecycle {
         guard case .idle = phase else { return [] }
         restarts = process.restarts
         lossesInARow = process.lossesInARow
-        phase = .ready(
-            Watchdog(
-                readySince: process.readySince,
-                pingAt: now.advanced(milliseconds: limits.pingIntervalMilliseconds), progressAt: now,
-                settlesBy: now.advanced(milliseconds: limits.settleMilliseconds)))
+        phase =
+            process.load.map(Phase.loading)
+            ?? .ready(
+                Watchdog(
+                    readySince: process.readySince,
+                    pingAt: now.advanced(milliseconds: limits.pingIntervalMilliseconds), progressAt: now,
+                    settlesBy: now.advanced(milliseconds: limits.settleMilliseconds)))
         guard pause != nil else { return [.thaw] }
         pause?.isFrozen = process.isFrozen
         return process.isFrozen ? [] : [.freeze]

@@ -10,8 +10,8 @@ extension ManagedBackend {
     /// Whether no process runs, and the next request starts one.
     var isResting: Bool { lifecycle.standing == .resting && !lifecycle.isAlive }
 
-    /// Whether its process has loaded its model, and is to go on.
-    var isReadyOrSettling: Bool { if case .ready = lifecycle.phase { true } else { false } }
+    /// Whether its process has loaded its model, or is loading it, and is to go on.
+    var isReadyOrLoading: Bool { lifecycle.inherited(at: .awake()) != nil }
 
     /// Whether its model lies in a folder of models, where no manifest names it.
     var isOfModelFolder: Bool { definition.model.file == nil && definition.weights != .none }

@@ -21,12 +21,13 @@ extension ManagedBackend {
     }
 
     /// What another agent needs to go on with its process, while it stands still; nil: it has none that has loaded its
-    /// model.
+    /// model or is loading it.
     func passed() throws -> PassedBackend? {
-        guard case .ready(let watchdog) = lifecycle.phase, let process, process.isRunning,
+        let now = Monotonic.awake()
+        guard let standing = lifecycle.inherited(at: now), let process, process.isRunning,
             let conversation = connection?.passed
         else { return nil }
-        let message = message(of: process, conversation, readySince: watchdog.readySince)
+        let message = message(of: process, conversation, standing, at: now)
         let passed = try PassedBackend(message, process.handles, weights?.weights)
         standstill?.isPassed = true
         return passed
@@ -35,12 +36,13 @@ extension ManagedBackend {
     /// Tells what another agent would need after a crash of this one.
     /// - Parameter isReading: whether a message of its process is being heard.
     func tellPassable(isReading: Bool = false) {
-        guard let passable = setting.passable, case .ready(let watchdog) = lifecycle.phase, let process, let connection,
-            let conversation = connection.passable
+        let now = Monotonic.awake()
+        guard let passable = setting.passable, let standing = lifecycle.inherited(at: now), standing.load == nil,
+            let process, let connection, let conversation = connection.passable
         else { return }
         do {
             let framing = try connection.share(isReading: isReading)
-            let message = message(of: process, conversation, readySince: watchdog.readySince)
+            let message = message(of: process, conversation, standing, at: now)
             let passed = try PassedBackend(message, process.handles, weights?.weights, framing)
             if passingKey == 0 {
                 setting.lastPassingKey += 1
@@ -53,7 +55,8 @@ extension ManagedBackend {
     }
 
     private func message(
-        of process: BackendProcess, _ conversation: PassedConversation, readySince: Monotonic
+        of process: BackendProcess, _ conversation: PassedConversation, _ standing: BackendLifecycle.Inherited,
+        at now: Monotonic
     ) -> Hearth_Handover_V1_Backend {
         // The newer facts of what runs, which the next look of another agent finds.
         let definition = launched.isSame(as: definition) ? definition : launched
@@ -73,11 +76,17 @@ extension ManagedBackend {
         message.keeper.isFrozen = process.keeper.isFrozen
         message.keeper.unanswered = process.keeper.unanswered.map { UInt32($0.rawValue) }
         message.isDraining = lifecycle.drain != nil
-        message.restarts = restarts
-        message.lossesInARow = UInt32(clamping: lifecycle.lossesInARow)
-        message.readySinceNanoseconds = readySince.nanoseconds
+        message.restarts = standing.restarts
+        message.lossesInARow = UInt32(clamping: standing.lossesInARow)
+        message.readySinceNanoseconds = standing.readySince.nanoseconds
+        if let load = standing.load {
+            message.loading.nanoseconds = now.since(load.since)
+            message.loading.nanosecondsLeft = load.until.since(now)
+            message.loading.percent = UInt32(clamping: load.percent)
+            message.loading.messages = load.messages
+        }
         message.lastUsedNanoseconds = lastUsed.nanoseconds
-        if isOnDemand, isIdle { message.keepMilliseconds = millisecondsToUnload ?? .max }
+        if isOnDemand, isIdle, standing.load == nil { message.keepMilliseconds = millisecondsToUnload ?? .max }
         message.log = log.lines(after: 0, of: log.identity).map { line in
             var message = Hearth_Handover_V1_Line()
             message.processID = line.pid
@@ -152,14 +161,13 @@ extension ManagedBackend {
         modelDigest = weights?.weights.digest ?? []
         addedRisks =
             definition.policy.map { ResidualRisk.added(by: $0.policy, devices: definition.manifest.devices) } ?? []
-        wasReady = true
+        wasReady = !passed.isLoading
         lastUsed = passed.lastUsed
         if let milliseconds = passed.keepMilliseconds {
             let seconds = milliseconds == .max ? nil : UInt32(clamping: milliseconds / 1_000 + 1)
             keepAlive.used(askedSeconds: seconds)
         }
-        let standing = passed.standing
-        apply { $0.goesOn(with: standing, at: $1) }
+        apply { $0.goesOn(with: passed.standing(at: $1), at: $1) }
         tellPassable()
         logger.info("gone on with", metadata: ["pid": "\(pid)", "version": "\(version)"])
     }

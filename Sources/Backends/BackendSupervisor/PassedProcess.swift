@@ -60,8 +60,14 @@ struct PassedProcess {
 
     var definition: PassedDefinition { PassedDefinition(message.definition) }
 
+    /// Whether its model is yet to be loaded.
+    var isLoading: Bool { message.hasLoading }
+
     func conversation() throws -> PassedConversation {
         var conversation = try PassedConversation(message.conversation)
+        guard conversation.loaded.isEmpty == isLoading else {
+            throw SupervisorError("it is not told whether it has loaded its model")
+        }
         switch framing {
         case nil: break
         case .known(let unread, let embeds):
@@ -94,10 +100,17 @@ struct PassedProcess {
             unanswered: unanswered + (key == 0 ? [] : [.freeze]))
     }
 
-    var standing: BackendLifecycle.Inherited {
-        BackendLifecycle.Inherited(
+    func standing(at now: Monotonic) -> BackendLifecycle.Inherited {
+        var standing = BackendLifecycle.Inherited(
             readySince: Monotonic(nanoseconds: message.readySinceNanoseconds), restarts: message.restarts,
             lossesInARow: Int(message.lossesInARow), isFrozen: keeper.isFrozen)
+        if isLoading {
+            standing.load = BackendLifecycle.Load(
+                since: now.earlier(nanoseconds: message.loading.nanoseconds),
+                until: now.advanced(nanoseconds: message.loading.nanosecondsLeft),
+                percent: Int(min(message.loading.percent, 100)), messages: message.loading.messages)
+        }
+        return standing
     }
 
     var lastUsed: Monotonic { Monotonic(nanoseconds: message.lastUsedNanoseconds) }

@@ -59,7 +59,7 @@ extension Supervisor {
     func inherit(_ backend: ManagedBackend) {
         guard let process = inherited.removeValue(forKey: backend.id) else { return }
         backend.goOn(with: process, files: catalog.files[backend.key])
-        guard !backend.isReadyOrSettling else { return }
+        guard !backend.isReadyOrLoading else { return }
         backend.whenEnded { [weak self, weak backend] in
             guard let self, let backend, backends.contains(where: { $0 === backend }) else { return }
             tell(backend, backend.definition)

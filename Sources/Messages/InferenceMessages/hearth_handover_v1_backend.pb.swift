@@ -25,7 +25,7 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-/// The process of a backend that has loaded its model. It travels with descriptors, in this order: the pidfd of its launcher,
+/// The process of a backend that has loaded its model, or is loading it. It travels with descriptors, in this order: the pidfd of its launcher,
 /// the agent's ends of the backend's socket and of the socket to its keeper, the pipe of its output, and the files of its
 /// weights in the order in which the backend has them. Where the agent tells of it before it makes way, for the case that it
 /// crashes, a memory file follows in which it keeps the framing of the socket; it then leaves the fields 5 to 8 of
@@ -140,11 +140,42 @@ package nonisolated struct Hearth_Handover_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._log = newValue}
   }
 
+  /// Set while it loads its model: it has sent no `Loaded`, and was not ready yet.
+  package var loading: Hearth_Handover_V1_Loading {
+    get {_storage._loading ?? Hearth_Handover_V1_Loading()}
+    set {_uniqueStorage()._loading = newValue}
+  }
+  /// Returns true if `loading` has been explicitly set.
+  package var hasLoading: Bool {_storage._loading != nil}
+  /// Clears the value of `loading`. Subsequent reads from it will return its default value.
+  package mutating func clearLoading() {_uniqueStorage()._loading = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How far a load has come. In a pause its times stand still.
+package nonisolated struct Hearth_Handover_V1_Loading: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How long it has taken, and how long it still may.
+  package var nanoseconds: UInt64 = 0
+
+  package var nanosecondsLeft: UInt64 = 0
+
+  /// The fraction that it has told, and how often it has told one.
+  package var percent: UInt32 = 0
+
+  package var messages: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// What is run. An agent that would run something else does not go on with the process.
@@ -380,7 +411,7 @@ fileprivate nonisolated let _protobuf_package = "hearth.handover.v1"
 
 nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}name\0\u{1}model\0\u{1}number\0\u{3}process_id\0\u{3}control_group\0\u{1}definition\0\u{1}conversation\0\u{1}keeper\0\u{3}is_draining\0\u{1}restarts\0\u{3}losses_in_a_row\0\u{3}ready_since_nanoseconds\0\u{3}last_used_nanoseconds\0\u{3}keep_milliseconds\0\u{1}log\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}name\0\u{1}model\0\u{1}number\0\u{3}process_id\0\u{3}control_group\0\u{1}definition\0\u{1}conversation\0\u{1}keeper\0\u{3}is_draining\0\u{1}restarts\0\u{3}losses_in_a_row\0\u{3}ready_since_nanoseconds\0\u{3}last_used_nanoseconds\0\u{3}keep_milliseconds\0\u{1}log\0\u{2}\u{e}loading\0")
 
   fileprivate class _StorageClass {
     var _version: UInt32 = 0
@@ -399,6 +430,7 @@ nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftPr
     var _lastUsedNanoseconds: UInt64 = 0
     var _keepMilliseconds: UInt64? = nil
     var _log: [Hearth_Handover_V1_Line] = []
+    var _loading: Hearth_Handover_V1_Loading? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -425,6 +457,7 @@ nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftPr
       _lastUsedNanoseconds = source._lastUsedNanoseconds
       _keepMilliseconds = source._keepMilliseconds
       _log = source._log
+      _loading = source._loading
     }
   }
 
@@ -459,6 +492,7 @@ nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftPr
         case 14: try { try decoder.decodeSingularUInt64Field(value: &_storage._lastUsedNanoseconds) }()
         case 15: try { try decoder.decodeSingularUInt64Field(value: &_storage._keepMilliseconds) }()
         case 16: try { try decoder.decodeRepeatedMessageField(value: &_storage._log) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._loading) }()
         default: break
         }
       }
@@ -519,6 +553,9 @@ nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftPr
       if !_storage._log.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._log, fieldNumber: 16)
       }
+      try { if let v = _storage._loading {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -544,10 +581,56 @@ nonisolated extension Hearth_Handover_V1_Backend: SwiftProtobuf.Message, SwiftPr
         if _storage._lastUsedNanoseconds != rhs_storage._lastUsedNanoseconds {return false}
         if _storage._keepMilliseconds != rhs_storage._keepMilliseconds {return false}
         if _storage._log != rhs_storage._log {return false}
+        if _storage._loading != rhs_storage._loading {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Handover_V1_Loading: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Loading"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nanoseconds\0\u{3}nanoseconds_left\0\u{1}percent\0\u{1}messages\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.nanoseconds) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.nanosecondsLeft) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.percent) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.messages) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.nanoseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nanoseconds, fieldNumber: 1)
+    }
+    if self.nanosecondsLeft != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nanosecondsLeft, fieldNumber: 2)
+    }
+    if self.percent != 0 {
+      try visitor.visitSingularUInt32Field(value: self.percent, fieldNumber: 3)
+    }
+    if self.messages != 0 {
+      try visitor.visitSingularUInt64Field(value: self.messages, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Handover_V1_Loading, rhs: Hearth_Handover_V1_Loading) -> Bool {
+    if lhs.nanoseconds != rhs.nanoseconds {return false}
+    if lhs.nanosecondsLeft != rhs.nanosecondsLeft {return false}
+    if lhs.percent != rhs.percent {return false}
+    if lhs.messages != rhs.messages {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

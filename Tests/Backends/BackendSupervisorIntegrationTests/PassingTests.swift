@@ -289,6 +289,50 @@ struct PassingTests {
         }
     }
 
+    @Test("one that is loading its model goes on loading it, over any number of agents")
+    func loading() async throws {
+        try await leavingNothing {
+            let agents = try Agents()
+            try agents.last.addEcho(
+                manifest: #"{"loadSeconds": 60, "models": [{"id": "m", "options": {"load_delay_ms": 1500}}]}"#)
+            try await agents.use { agents in
+                let backend = try await agents.last.start(until: .loading)
+                await agents.last.until { backend.loadFraction ?? 0 > 0 }
+                let (pid, fraction) = (backend.pid, backend.loadFraction ?? 0)
+                #expect(try agents.last.supervisor.standStill().count == 1)
+                agents.last.supervisor.goOnAlone()
+                for _ in 0..<3 {
+                    try agents.pass()
+                    #expect(agents.backend.pid == pid && agents.backend.state == .loading)
+                    #expect(agents.backend.loadFraction ?? 0 >= fraction)
+                    #expect(agents.backend.maxSequences == 0)
+                }
+                await agents.untilReady()
+                #expect(try await agents.run(try request(maxTokens: 50)).tokens.count == 50)
+                #expect(agents.backend.pid == pid && agents.backend.restarts == 0)
+                // Once it has loaded its model it passes as any other one.
+                try agents.pass()
+                await agents.untilReady()
+                #expect(agents.backend.pid == pid && agents.backend.maxSequences > 0)
+            }
+        }
+    }
+
+    @Test("one that is loading its model when another agent would run it otherwise is ended")
+    func loadsOtherwise() async throws {
+        try await leavingNothing {
+            let agents = try Agents()
+            try agents.last.addEcho(manifest: #"{"models": [{"id": "m", "options": {"load_delay_ms": 3600000}}]}"#)
+            try await agents.use { agents in
+                let pid = try await agents.last.start(until: .loading).pid
+                try agents.pass(meanwhile: { try agents.last.write("echo.json", #"{"models": [{"id": "m"}]}"#) })
+                let (bench, next) = (agents.last, agents.backend)
+                await bench.until { next.state == .ready && next.pid != pid && next.freeSequences > 0 }
+                #expect(!isAlive(pid))
+            }
+        }
+    }
+
     @Test("one that dies on its way is started anew")
     func diesOnTheWay() async throws {
         try await withEcho { agents in
@@ -399,22 +443,21 @@ struct PassingTests {
         }
     }
 
-    @Test("one that is being loaded is ended by the old agent, and started by the new one")
-    func loading() async throws {
+    @Test("one that is being launched is ended by the old agent, and started by the new one")
+    func launching() async throws {
         try await leavingNothing {
             let agents = try Agents()
-            try agents.last.addEcho(manifest: #"{"models": [{"id": "m", "options": {"load_delay_ms": 300}}]}"#)
+            try agents.last.addEcho()
             try await agents.use { agents in
-                let old = try await agents.last.start(until: .loading)
-                let pid = old.pid
+                try agents.last.supervisor.start()
+                let (bench, old) = (agents.last, agents.backend)
                 #expect(try agents.last.supervisor.standStill().isEmpty)
                 agents.last.supervisor.goOnAlone()
                 try agents.pass()
                 #expect(old.state != .failed && old.state != .stopped)
                 await agents.untilReady()
-                #expect(agents.backend.pid != pid)
-                while isAlive(pid) { await Task.yield() }
-                #expect(old.pid == 0)
+                await bench.until { old.pid == 0 }
+                #expect(agents.backend.restarts == 0)
             }
         }
     }

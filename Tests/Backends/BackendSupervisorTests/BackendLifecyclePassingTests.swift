@@ -124,6 +124,69 @@ struct BackendLifecyclePassingTests {
         }
     }
 
+    @Test("only one that is ready or loads can be gone on with, as it stands")
+    func inheritedStages() throws {
+        for stage in Stage.allCases {
+            let standing = life(in: stage).inherited(at: moment(5))
+            #expect((standing != nil) == (stage == .ready || stage == .loading), "\(stage)")
+        }
+        let ready = try #require(goingOn().inherited(at: moment(5)))
+        #expect(ready == inherited)
+        var loading = life(in: .loading)
+        _ = loading.loadProgressed(0.25, at: begin)
+        let load = BackendLifecycle.Load(since: begin, until: moment(60_000), percent: 25, messages: 1)
+        #expect(loading.inherited(at: moment(5)) == .init(load: load))
+        _ = loading.pause(endingFor: nil, at: moment(10))
+        #expect(loading.inherited(at: moment(10)) == .init(load: load))
+        #expect(loading.inherited(at: moment(1_010)) == .init(load: load.delayed(nanoseconds: 1_000_000_000)))
+    }
+
+    /// One that goes on since `begin` with a load that had begun a minute before, and may take another one.
+    private func loading(_ adjust: (inout BackendLifecycle) -> Void = { _ in }) -> BackendLifecycle {
+        var life = fresh()
+        adjust(&life)
+        let load = BackendLifecycle.Load(
+            since: begin.earlier(nanoseconds: 60_000_000_000), until: moment(60_000), percent: 40, messages: 7)
+        _ = life.goesOn(with: .init(restarts: 3, lossesInARow: 2, load: load), at: begin)
+        return life
+    }
+
+    @Test("one that loads goes on loading, and takes requests once its model is loaded")
+    func loads() {
+        var life = loading()
+        #expect(life.state == .loading && life.stateDetail == "40 % loaded" && life.isAlive && !life.isSettling)
+        #expect(life.restarts == 3 && life.lossesInARow == 2 && !life.takesRequests)
+        var actions = life.loadProgressed(0.5, at: moment(1))
+        #expect(actions.isEmpty && life.stateDetail == "50 % loaded" && life.nextDeadline == moment(60_000))
+        actions = life.loaded(at: moment(2))
+        #expect(actions.isEmpty && life.takesRequests && life.state == .ready)
+    }
+
+    @Test("one that loads has as much time as it had, and tells as often as it might")
+    func loadsTooLong() {
+        var life = loading()
+        let early = life.tick(at: moment(59_999))
+        let late = life.tick(at: moment(60_000))
+        #expect(early.isEmpty && late.first == .kill)
+        life = loading()
+        let most = limits.progressMessagesMax + 60 * limits.progressMessagesPerSecond
+        for _ in 7..<most {
+            let none = life.loadProgressed(0.5, at: begin)
+            #expect(none.isEmpty)
+        }
+        let last = life.loadProgressed(0.5, at: begin)
+        #expect(last.first == .kill)
+    }
+
+    @Test("one that loads is frozen in a pause, whose time does not count")
+    func loadsInPause() {
+        var life = loading { _ = $0.pause(endingFor: nil, at: begin) }
+        _ = life.froze()
+        #expect(life.isStill && life.nextDeadline == nil)
+        let actions = life.goOn(at: moment(1_000_000))
+        #expect(actions == [.thaw] && life.nextDeadline == moment(1_060_000))
+    }
+
     @Test("standing still, its times are put off in every phase")
     func stoodStill() {
         for stage in Stage.allCases {

@@ -378,6 +378,40 @@ def test_what_a_key_has_used_of_its_minute_counts_on_over_upgrades(agent, times)
     run(scenario())
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_model_that_is_loading_goes_on_loading_and_whoever_waits_for_it_is_served(paused):
+    slow = {"loadSeconds": 120, "models": [{"id": "slow", "options": {"load_delay_ms": 6_000}}]}
+    agent = Upgradable({"echo": slow})
+    # Nobody waits until it is ready.
+    agent.models = []
+    with agent:
+
+        def stands(*states):
+            backend = agent.backends()["slow"]
+            return backend["state"] in states and int(backend.get("pid", 0))
+
+        wait_until(lambda: stands("loading"), "it loads")
+        pid = stands("loading", "ready")
+
+        async def scenario():
+            async with connect(agent) as channel:
+                request = echo.request("waits", model="slow", max_tokens=30, ids=True)
+                call = rpc.InferenceStub(channel).Generate(request)
+                if paused:
+                    await asyncio.to_thread(agent.command_line, "pause", "--state", agent.state)
+                for _ in range(2):
+                    await upgrade(agent)
+                    state = ("paused",) if paused else ("loading", "ready")
+                    assert await asyncio.to_thread(stands, *state) == pid
+                if paused:
+                    await asyncio.to_thread(agent.command_line, "resume", "--state", agent.state)
+                echo.check(await read_turn(call), request)
+                assert await asyncio.to_thread(stands, "ready") == pid
+
+        run(scenario())
+        assert agent.number("slow", "restarts") == 0
+
+
 @contextlib.contextmanager
 def undisturbed(agent):
     """An agent whose consumers and whose processes are the same before and after, and which can still be upgraded."""
