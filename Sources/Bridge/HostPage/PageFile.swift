@@ -32,6 +32,7 @@ package struct PageFile: Equatable, Sendable {
         "/page/chat.js": script(PackageResources.chat_js),
         "/page/answer.js": script(PackageResources.answer_js),
         "/page/host.js": script(PackageResources.host_js),
+        "/page/keys.js": script(PackageResources.keys_js),
         "/page/owner.js": script(PackageResources.owner_js),
         "/page/plot.js": script(PackageResources.plot_js),
         "/page/rows.js": script(PackageResources.rows_js),

@@ -1,24 +1,14 @@
 // This host, for its owner: what runs, what it takes, who may ask, and the way to have the machine back.
-import { byId, bytes, copy, count, element, plural, rate, say, setText, span } from "/page/elements.js";
-import { get, ownerKey, post, pull, remove } from "/page/owner.js";
+import { byId, bytes, count, element, plural, rate, say, setText, span } from "/page/elements.js";
+import { AccessKeys } from "/page/keys.js";
+import { get, ownerKey, post, pull } from "/page/owner.js";
 import { Plot } from "/page/plot.js";
-import { Rows } from "/page/rows.js";
+import { joined, row, Rows } from "/page/rows.js";
 import { TurnTable } from "/page/turns.js";
 
 const pollMilliseconds = 1000;
 // What changes seldom is asked for each so many polls.
 const seldom = 10;
-
-/** A row: a name, facts below it, and what can be done with it. */
-function row(name, ...actions) {
-  const facts = element("p", { class: "facts" });
-  const more = element("div", { class: "more" });
-  const node = element(
-    "li", { class: "row" }, element("div", {}, element("h3", {}, name), facts, more), element("p", { class: "actions" }, actions));
-  return { node, facts, more };
-}
-
-const joined = (...parts) => parts.filter(Boolean).join(" · ");
 
 export class Host {
   #timer = 0;
@@ -148,9 +138,8 @@ export class Host {
     parts.pulls = new Rows(element("ul", { class: "rows" }), "", () => this.#pullRow());
     parts.pulls.empty.hidden = true;
     parts.backends = new Rows(element("ul", { class: "rows" }), "There are no backends.", () => this.#backendRow());
-    parts.keys = new Rows(element("ul", { class: "rows" }), "There are no keys.", () => this.#keyRow());
+    parts.keys = new AccessKeys((...work) => this.#act(...work));
     parts.limits = new Rows(element("ul", { class: "rows small" }), "", () => this.#limitRow());
-    parts.made = element("div", { class: "made", hidden: true });
     parts.sandbox = element("p", { class: "hint" });
     parts.about = element("p", { class: "hint" });
     const section = (title, ...children) => element("section", { class: "panel" }, element("h2", {}, title), children);
@@ -164,7 +153,7 @@ export class Host {
       element("div", { class: "panels" },
         section("Models", parts.models.node, parts.pulls.node, this.#pullForm()),
         section("Backends in their sandboxes", parts.sandbox, parts.backends.node),
-        section("Access keys", parts.made, parts.keys.node, this.#keyForm()),
+        section("Access keys", parts.keys.nodes),
         section("Limits", element("details", {}, element("summary", {}, "All limits in force"), parts.limits.node))),
       element("footer", { class: "about" }, parts.about, element("button", { type: "button", class: "quiet", onclick: () => this.#leave() }, "Forget the owner’s key")));
   }
@@ -229,7 +218,7 @@ export class Host {
     parts.pulls.update(models.pulls, (each) => each.source);
     setText(parts.sandbox, status.sandbox_tier ? `The weakest sandbox that runs is of the tier “${status.sandbox_tier}”.` : "No backend runs.");
     parts.backends.update(backends, (each) => `${each.name}\n${each.model}\n${each.replica}`);
-    if (keys) parts.keys.update(keys, (key) => key.name);
+    if (keys) parts.keys.update(keys);
     if (limits) {
       const met = limits.limits.toSorted((one, other) => (other.times_met ?? 0) - (one.times_met ?? 0));
       parts.limits.update(met, (limit) => limit.name);
@@ -423,86 +412,6 @@ export class Host {
     } catch {
       // The next change asks again.
     }
-  }
-
-  #keyRow() {
-    let made;
-    return {
-      get node() {
-        return made.node;
-      },
-      update: (key) => {
-        if (!made) {
-          const revoke = element("button", { type: "button", class: "quiet", "aria-label": `Revoke ${key.name}` }, "Revoke");
-          revoke.addEventListener("click", () => {
-            const isSure = element("button", { type: "button", "aria-label": `Really revoke ${key.name}: its calls end at once` }, "Really revoke");
-            isSure.addEventListener("click", () => this.#act(isSure, () => remove(`keys/${encodeURIComponent(key.name)}`), `${key.name} is revoked.`));
-            isSure.addEventListener("blur", () => isSure.isConnected && isSure.replaceWith(revoke));
-            revoke.replaceWith(isSure);
-            isSure.focus();
-          });
-          made = row(key.name, revoke);
-        }
-        setText(made.facts, joined(
-          key.is_owner ? "an owner’s key, without inference" : null,
-          key.expires_milliseconds === undefined ? "for ever" : `${key.is_expired ? "ended" : "until"} ${new Date(Number(key.expires_milliseconds)).toLocaleDateString()}`,
-          key.streams === undefined ? null : `${plural(key.streams, "call")} at once`,
-          key.tokens_per_minute === undefined ? null : `${count(Number(key.tokens_per_minute))} tokens a minute`,
-          key.share > 1 ? `a share of ${count(key.share)}` : null,
-          key.priority && key.priority !== "normal" ? `at most ${key.priority} priority` : null,
-          key.is_owner ? null : key.models.length ? key.models.join(", ") : "all models"));
-      },
-    };
-  }
-
-  #keyForm() {
-    const field = (properties) => element("input", { autocomplete: "off", spellcheck: "false", ...properties });
-    const name = field({ required: true, pattern: "[A-Za-z0-9._\\-]{1,64}", title: "letters, digits, '.', '_' and '-'" });
-    const days = field({ type: "number", min: "1", step: "1", placeholder: "for ever" });
-    const streams = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
-    const tokens = field({ type: "number", min: "1", step: "1", placeholder: "no limit" });
-    const share = field({ type: "number", min: "1", max: "1000", step: "1", placeholder: "1", id: "key-share" });
-    const priority = element("select", { id: "key-priority" },
-      ["low", "normal", "high"].map((each) => element("option", { selected: each === "normal" }, each)));
-    const models = field({ placeholder: "all" });
-    const button = element("button", {}, "Make a key");
-    return element("details", {}, element("summary", {}, "Make a key for a consumer"), element(
-      "form", {
-        class: "fields",
-        onsubmit: async (event) => {
-          event.preventDefault();
-          const body = { name: name.value };
-          if (days.value) body.expires_in_seconds = days.valueAsNumber * 86_400;
-          if (streams.value) body.streams = streams.valueAsNumber;
-          if (tokens.value) body.tokens_per_minute = tokens.valueAsNumber;
-          if (share.value) body.share = share.valueAsNumber;
-          if (priority.value !== "normal") body.priority = priority.value;
-          const ids = models.value.split(",").map((id) => id.trim()).filter(Boolean);
-          if (ids.length) body.models = ids;
-          const made = await this.#act(button, () => post("keys", body), "The key is made.");
-          if (!made) return;
-          event.target.reset();
-          this.#showSecret(body.name, made.secret);
-        },
-      },
-      element("label", {}, "Name", name), element("label", {}, "Days", days), element("label", {}, "Calls at once", streams),
-      element("label", {}, "Tokens a minute", tokens), element("label", {}, "Share while others wait", share),
-      element("label", {}, "Highest priority", priority), element("label", {}, "Models, with commas between", models), button));
-  }
-
-  #showSecret(name, secret) {
-    const { made } = this.#parts;
-    const hide = () => {
-      made.hidden = true;
-      made.replaceChildren();
-    };
-    const button = element("button", { type: "button", class: "main-button" }, "Copy");
-    button.addEventListener("click", () => copy(secret, button));
-    made.replaceChildren(
-      element("p", {}, `The key “${name}”, shown this once:`), element("code", { class: "secret" }, secret),
-      element("p", { class: "actions" }, button, element("button", { type: "button", class: "quiet", onclick: hide }, "I have it")));
-    made.hidden = false;
-    button.focus();
   }
 
   #limitRow() {

@@ -1,4 +1,4 @@
-// Lists that change while they are shown.
+// Lists that change while they are shown, and their rows.
 import { element } from "/page/elements.js";
 
 /** Keeps one element for each entry of a list, so that nothing that is in use is drawn anew. */
@@ -30,3 +30,14 @@ export class Rows {
     else this.node.append(this.empty);
   }
 }
+
+/** A row: a name, facts below it, and what can be done with it. */
+export function row(name, ...actions) {
+  const facts = element("p", { class: "facts" });
+  const more = element("div", { class: "more" });
+  const node = element(
+    "li", { class: "row" }, element("div", {}, element("h3", {}, name), facts, more), element("p", { class: "actions" }, actions));
+  return { node, facts, more };
+}
+
+export const joined = (...parts) => parts.filter(Boolean).join(" · ");
