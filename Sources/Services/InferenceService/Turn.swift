@@ -22,45 +22,45 @@ final class Turn: SequenceHandler, QueuedRequest {
     nonisolated let claim: QueueClaim
     /// Tells it from all others of this agent.
     let number: UInt64
-    private var state: TurnState
-    private let service: InferenceService
+    var state: TurnState
+    let service: InferenceService
     /// The call that reads the turn's events, the last event that it was given, and the bytes that it was told to count
     /// of the rest.
     let call: ServerCall
-    private var givenSeq: UInt64 = 0
+    var givenSeq: UInt64 = 0
     /// Of a turn that can be resumed: who reads it. `call` is the one that began it, then.
-    private let resumption: Resumption?
-    private var countedBytes = 0
+    let resumption: Resumption?
+    var countedBytes = 0
     /// The request as the backend gets it; empty once no process will need it any more.
-    private var encoded: [UInt8]
+    var encoded: [UInt8]
     /// What computes it, and how far the tool calls of the choices that another process goes on with had come.
-    private var identity: ManagedBackend.Identity?
+    var identity: ManagedBackend.Identity?
     /// What computed it under the agent that has passed it on; nil: nothing, or this agent knows more.
-    private var passedIdentity: [UInt8]?
-    private var toolCalls: [Int: ToolCallProgress] = [:]
-    private weak var process: ManagedBackend?
+    var passedIdentity: [UInt8]?
+    var toolCalls: [Int: ToolCallProgress] = [:]
+    weak var process: ManagedBackend?
     /// The bounds that the request sets for its completion.
     private let bounds: SequenceBounds
     /// What the request needs of its backend.
-    private let needs: [CapabilityTable.Row]
+    let needs: [CapabilityTable.Row]
     /// The longest time to wait for a sequence; nil: no limit.
     private let queueTime: TurnRequest.Duration?
     /// How long its model is kept after the turn; nil: as its owner says.
     private let keepAliveSeconds: UInt32?
-    private let ended: @IOLoop (TurnState.Ending) -> Void
+    let ended: @IOLoop (TurnState.Ending) -> Void
     /// The sequences of its choices; nil of one that has not begun, was cancelled, or has ended. The first one is apart
     /// because most turns have no other.
-    private var sequence: RunningSequence?
-    private var otherSequences: [RunningSequence?]
+    var sequence: RunningSequence?
+    var otherSequences: [RunningSequence?]
     /// The seed of the first choice; nil: a random one for each.
     private let seed: UInt64?
     /// The consumer whose tokens of the minute the turn uses up; nil: they are not counted.
-    private let consumer: Consumer?
+    let consumer: Consumer?
     /// Set while the consumer's tokens of this minute are used up.
-    private var budgetTimer: Timer?
-    private var queueTimer: Timer?
+    var budgetTimer: Timer?
+    var queueTimer: Timer?
     /// What its spans are made of at its end; nil: it is not traced.
-    private var trace: TurnTrace?
+    var trace: TurnTrace?
 
     /// `encoded` is the request as its backend gets it. `ended` is called at the turn's end, unless it was abandoned.
     init(
@@ -186,11 +186,11 @@ final class Turn: SequenceHandler, QueuedRequest {
     func askWhatWasRead() { reader?.askForWindow() }
 
     /// The call that reads the turn; nil while its consumer is absent.
-    private var reader: ServerCall? { resumption == nil ? call : resumption?.call }
+    var reader: ServerCall? { resumption == nil ? call : resumption?.call }
 
     /// For an absent consumer the turn goes on as far as there is room to keep it, and then stands still as that of a
     /// consumer that does not read.
-    private var isCongested: Bool {
+    var isCongested: Bool {
         reader?.isCongested ?? (state.ring.isHalfFull || resumption?.hasRoom == false)
     }
 
@@ -326,7 +326,7 @@ extension Turn {
     }
 
     /// The request as the backend gets it for this choice: the seed counts up, so that each is another answer.
-    private func request(of choice: Int) -> [UInt8] {
+    func request(of choice: Int) -> [UInt8] {
         guard choice > 0, let seed else { return encoded }
         let chosen = seed &+ UInt64(choice)
         // A field that comes again is merged (protobuf.dev, "Encoding"): `sampling = 6 { seed = 8 }`.
@@ -341,349 +341,7 @@ extension Turn {
             }
     }
 
-    private func set(_ sequence: RunningSequence?, of choice: Int) {
+    func set(_ sequence: RunningSequence?, of choice: Int) {
         if choice == 0 { self.sequence = sequence } else { otherSequences[choice - 1] = sequence }
-    }
-}
-
-// MARK: - The backend's side
-
-extension Turn {
-    func received(_ run: TokenRunView) {
-        let now = Monotonic.awake()
-        let actions = state.came(run, choice: 0, at: now)
-        passOnToCall()
-        perform(actions)
-        goOnForCall(choice: 0, at: now)
-    }
-
-    func finished(_ finish: Finish) { finished(finish, choice: 0) }
-
-    func lost(_ loss: SequenceLoss) { lost(loss, choice: 0) }
-
-    private func received(_ run: TokenRunView, choice: Int) {
-        let now = Monotonic.awake()
-        let actions = state.came(run, choice: choice, at: now)
-        passOn()
-        perform(actions)
-        goOn(choice: choice, at: now)
-    }
-
-    private func finished(_ finish: Finish, choice: Int) {
-        set(nil, of: choice)
-        let actions = state.finished(finish, choice: choice, at: .awake())
-        // Of the last choice the events go with the end.
-        if actions.ending == nil { passOn() }
-        perform(actions)
-    }
-
-    private func lost(_ loss: SequenceLoss, choice: Int) {
-        set(nil, of: choice)
-        trace?.note(.backendLost, at: .awake())
-        let wasSuspect = isSuspect
-        let actions = state.lost(
-            choice: choice,
-            .init(status: service.lost(model: model), isFailure: loss.isFailure, wasAlone: loss.wasAlone), at: .awake())
-        if isInterrupted {
-            toolCalls[choice] = loss.toolCalls
-            service.interrupted(self)
-        } else if wasSuspect, case .failed(let status) = actions.ending, status.code == .internalError {
-            process?.blame(theRequest: loss.reason, trace: logMetadata)
-        }
-        if actions.ending == nil { passOn() }
-        perform(actions)
-    }
-
-    /// Passes on what the backend sends of another choice than the first, or of a turn that can be resumed: apart from most
-    /// turns, whose tokens need not know of either.
-    @IOLoop
-    private final class OtherChoice: SequenceHandler {
-        private let choice: Int
-        private let turn: Turn
-
-        init(_ choice: Int, of turn: Turn) {
-            self.choice = choice
-            self.turn = turn
-        }
-
-        func received(_ run: TokenRunView) { turn.received(run, choice: choice) }
-
-        func finished(_ finish: Finish) { turn.finished(finish, choice: choice) }
-
-        func lost(_ loss: SequenceLoss) { turn.lost(loss, choice: choice) }
-    }
-}
-
-// MARK: - The consumer's side
-
-extension Turn {
-    /// The consumer's `Cancel`: `Finished` and `Usage` follow.
-    func cancel() {
-        let actions = state.cancel(at: .awake())
-        if actions.ending == nil { passOn() }
-        perform(actions)
-    }
-
-    /// The call is gone: stops the computation and sends nothing more.
-    func abandon() { perform(state.abandon()) }
-
-    /// Ends the turn with this status.
-    func fail(_ status: Status) { perform(state.fail(status)) }
-
-    /// The consumer has read enough of what was waiting for it.
-    func sendBufferDrained() {
-        passOn()
-        goOnWithAll(at: .awake())
-    }
-
-    /// Gives the call as many of the events as it takes now, or all.
-    private func passOn(all: Bool = false) {
-        guard let resumption else { return passOnToCall(all: all) }
-        if resumption.writing != nil { writeDown() }
-        if let call = resumption.call {
-            let room = all ? Int.max : call.roomBytes
-            state.take(byteCount: room, keepsSent: resumption.hasRoom) { call.send(prefixed: $0) }
-        }
-        resumption.keeps(state.ring.byteCount + encoded.count, unsent: state.unsentBytes)
-    }
-
-    @inline(__always)
-    private func passOnToCall(all: Bool = false) {
-        let room = all ? Int.max : call.roomBytes
-        let call = call
-        if room > 0 { givenSeq = state.take(after: givenSeq, byteCount: room) { call.send(prefixed: $0) } }
-        let kept = state.ring.byteCount
-        guard kept != countedBytes else { return }
-        countedBytes = kept
-        call.keepForClient(kept)
-    }
-
-    private func goOnWithAll(at now: Monotonic) {
-        goOn(choice: 0, at: now)
-        for index in otherSequences.indices { goOn(choice: index + 1, at: now) }
-    }
-
-    /// Lets the backend compute as far ahead as the limit says, unless the consumer lags or its minute is used up.
-    private func goOn(choice: Int, at now: Monotonic) {
-        guard let resumption else { return goOnForCall(choice: choice, at: now) }
-        let wanted = state.wanted(
-            choice: choice, isCongested: isCongested, takenBytes: reader?.takenBytes ?? 0, at: now)
-        if resumption.call != nil || resumption.hasRoom { grant(wanted, choice: choice) }
-    }
-
-    @inline(__always)
-    private func goOnForCall(choice: Int, at now: Monotonic) {
-        grant(
-            state.wanted(choice: choice, isCongested: call.isCongested, takenBytes: call.takenBytes, at: now),
-            choice: choice)
-    }
-
-    @inline(__always)
-    private func grant(_ wanted: UInt32, choice: Int) {
-        guard wanted > 0, let sequence = choice == 0 ? sequence : otherSequences[choice - 1] else { return }
-        let tokens = consumer?.take(upTo: wanted) ?? wanted
-        state.granted(tokens, choice: choice)
-        if tokens > 0 { sequence.grant(tokens: tokens) }
-        if state.hasNoCredit(choice: choice) { waitForBudget() }
-    }
-
-    private func waitForBudget() {
-        guard budgetTimer == nil, let consumer else { return }
-        budgetTimer = IOLoop.schedule(afterMilliseconds: max(consumer.millisecondsUntilTokens, 100)) { [weak self] in
-            guard let self else { return }
-            budgetTimer = nil
-            goOnWithAll(at: .awake())
-        }
-    }
-}
-
-// MARK: - Actions
-
-extension Turn {
-    @inline(__always)
-    private func perform(_ actions: TurnState.Actions) {
-        if !actions.isEmpty { performAll(actions) }
-    }
-
-    @inline(never)
-    private func performAll(_ actions: TurnState.Actions) {
-        for choice in actions.cancels {
-            (choice == 0 ? sequence : otherSequences[choice - 1])?.cancel()
-            set(nil, of: choice)
-        }
-        if actions.givenBack > 0 { consumer?.giveBack(actions.givenBack) }
-        if actions.charged > 0 { consumer?.charge(actions.charged) }
-        if let ending = actions.ending { end(ending) }
-    }
-
-    private func end(_ ending: TurnState.Ending) {
-        queueTimer?.cancel()
-        queueTimer = nil
-        budgetTimer?.cancel()
-        budgetTimer = nil
-        encoded = []
-        toolCalls = [:]
-        reader?.keep(0)
-        if resumption?.writing != nil { writeDown(ending) }
-        // The events that are left have a bound, and the stream has room for them: they go before the status or the
-        // next turn. Of a turn that failed before its consumer heard anything, the status says all.
-        if ending != .abandoned, !(ending.isFailure && !isHeardOf && tokensSent == 0) { passOn(all: true) }
-        sequence = nil
-        // Their handlers may still be told of tokens and ends.
-        for index in otherSequences.indices { otherSequences[index] = nil }
-        consumer?.end(choices: 1 + otherSequences.count)
-        if let trace, let tracer = service.tracer {
-            tracer.take(trace.spans(state.times, state.figures, ending, server: tracer.server, clock: .now()))
-        }
-        service.ended(self, ending)
-        if let resumption {
-            resumption.ended(ending, isHeardOf: isHeardOf)
-        } else if ending != .abandoned {
-            ended(ending)
-        }
-    }
-
-    /// Whether the consumer was sent an event.
-    private var isHeardOf: Bool { givenSeq > 0 || state.reader?.furthestSeq ?? 0 > 0 }
-}
-
-// MARK: - A consumer that may come back
-
-extension Turn {
-    /// The SHA-256 of its token; nil: it cannot be resumed.
-    var resumptionDigest: [UInt8]? { resumption?.key.digest }
-
-    /// Whether no call reads the turn, which goes on.
-    var isAbsent: Bool { !isOver && reader == nil }
-
-    /// The call that read the turn is gone, and its consumer may come back, if it asked for that: the turn goes on
-    /// meanwhile. Otherwise as `abandon`.
-    func isLeft() {
-        guard let resumption, isHeardOf, resumption.isLeft() else { return abandon() }
-        goOnWithAll(at: .awake())
-    }
-
-    /// Another turn needs its room in memory that outlives this process. Returns false where it has none.
-    func giveUpWriting() -> Bool { resumption?.giveUpWriting() == true }
-
-    /// Nobody comes back, or nobody may.
-    func isGivenUp() {
-        if isOver { resumption?.forget() } else { abandon() }
-    }
-
-    /// Another call reads on behind the event `after`. Throws why it cannot.
-    func resume(
-        after seq: UInt64, isCancel: Bool, by reader: Resumption.Reader
-    ) throws(InferenceService.Resumables.Refusal) {
-        guard let resumption else { throw .unknown }
-        do throws(TurnReader.Refusal) {
-            try state.resume(after: seq)
-        } catch {
-            throw .reader(error)
-        }
-        resumption.read(by: reader)
-        reader.call.keep(encoded.count)
-        passOn(all: isOver)
-        if isOver {
-            if state.isAcknowledged { resumption.forget() }
-            resumption.finishReading()
-        } else if isCancel {
-            cancel()
-        }
-        goOnWithAll(at: .awake())
-    }
-
-    /// The consumer has all events up to this one; nil: all that it was sent. Throws why that cannot be.
-    func acknowledge(_ seq: UInt64? = nil) throws(TurnReader.Refusal) {
-        guard let resumption, let sent = state.reader?.sentSeq else { return }
-        try state.acknowledge(seq ?? sent)
-        resumption.keeps(state.ring.byteCount + encoded.count, unsent: state.unsentBytes)
-        if state.isAcknowledged { resumption.forget() }
-    }
-}
-
-// MARK: - Another agent goes on
-
-extension Turn {
-    /// The turn as it stands, for another agent: nothing comes of it here any more. Nil where it has ended instead, because
-    /// nothing could go on with it.
-    func leave() -> TurnRecord? {
-        if !isOver {
-            perform(state.settle(model: model, at: .awake()))
-            if isOver { return nil }
-        }
-        let record = record
-        guard !isOver else {
-            resumption?.leave()
-            return record
-        }
-        // Whether or not anybody counts them.
-        let givenBack = state.leave()
-        consumer?.giveBack(givenBack)
-        consumer?.end(choices: 1 + otherSequences.count)
-        queueTimer?.cancel()
-        budgetTimer?.cancel()
-        sequence = nil
-        for index in otherSequences.indices { otherSequences[index] = nil }
-        reader?.keep(0)
-        reader?.keepForClient(0)
-        resumption?.leave()
-        return record
-    }
-
-    /// What has computed it, for another agent; nil: nothing has.
-    private var computer: [UInt8]? { passedIdentity ?? identity.map(service.passed) }
-
-    /// The turn as it stands.
-    private var record: TurnRecord {
-        var record = state.record
-        record.model = model
-        if !isOver { record.request = Data(encoded) }
-        if let computer { record.backend = Data(computer) }
-        if let resumption {
-            record.resumption.tokenSha256 = Data(resumption.key.digest)
-            record.resumption.milliseconds = resumption.milliseconds
-            if let ending = resumption.ending { record.ending = .init(ending) }
-        }
-        if let trace { record.trace = .init(trace.place) }
-        return record
-    }
-
-    /// What has changed is written down, before its consumer is told.
-    private func writeDown(_ ending: TurnState.Ending? = nil) {
-        resumption?.writing?.write(state, backend: computer, ending: ending) {
-            var record = record
-            // What the consumer has of it is not known afterwards.
-            record.resumption.clearSentSeq()
-            record.resumption.clearFurthestSeq()
-            record.resumption.caller = PassedCaller.caller(of: call, over: nil)
-            return record
-        }
-    }
-
-    /// Its model's queue has it again, under this agent.
-    func goesOn() {
-        reader?.keep(encoded.count)
-        perform(state.settleCancelled(at: .awake()))
-        passOn(all: isOver)
-        if isOver { resumption?.finishReading() }
-    }
-}
-
-extension SpanPlace {
-    fileprivate init(_ record: Hearth_Handover_V1_Trace) {
-        self.init(
-            traceID: [UInt8](record.traceID), id: [UInt8](record.spanID), parentID: [UInt8](record.parentID),
-            state: record.state)
-    }
-}
-
-extension Hearth_Handover_V1_Trace {
-    fileprivate init(_ place: SpanPlace) {
-        self.init()
-        traceID = Data(place.traceID)
-        spanID = Data(place.id)
-        parentID = Data(place.parentID)
-        state = place.state
     }
 }
