@@ -36,7 +36,7 @@ struct Hearth: AsyncParsableCommand {
             RerankCommand.self, PullCommand.self, ModelsCommand.self, PsCommand.self, TurnsCommand.self,
             BackendsCommand.self, LogsCommand.self, StatusCommand.self, PauseCommand.self, ResumeCommand.self,
             DrainCommand.self, RestartCommand.self, UpgradeCommand.self, SuccessorParentCommand.self, StopCommand.self,
-            LimitsCommand.self,
+            VacateGroupCommand.self, LimitsCommand.self,
             MetricsCommand.self, KeyCommand.self,
             HTTPCommand.self, ReloadCommand.self, TokenCommand.self, SandboxCommand.self, PolicyCommand.self,
             DoctorCommand.self,

@@ -10,8 +10,13 @@ package struct ControlGroups: Sendable {
     package static let demanded = ["memory", "cpu", "pids"]
 
     /// The folder that holds the groups.
-    private let folder: String
+    let folder: String
     private let controllers: [String]
+
+    init(folder: String, controllers: [String]) {
+        self.folder = folder
+        self.controllers = controllers
+    }
 
     /// Why the agent has no control groups, in words for its owner.
     package struct Absent: Error, Equatable, CustomStringConvertible {
@@ -37,11 +42,7 @@ package struct ControlGroups: Sendable {
 
     /// Finds this process's group and changes nothing. Throws if it was not delegated.
     package static func find(controllers: [String] = demanded) throws(Absent) -> ControlGroups {
-        guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
-            let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
-            let place = ownFolder(
-                cgroup: String(decoding: own, as: UTF8.self), mountinfo: String(decoding: mounts, as: UTF8.self))
-        else { throw Absent(description: "there is no cgroup v2 tree that this process is in") }
+        let place = try ownPlace()
         // The agent may have been started again in its own leaf, or systemd may have put it there (DelegateSubgroup=).
         let folder =
             place.hasSuffix("/" + ownGroup) ? String(place.dropLast(ownGroup.utf8.count + 1)) : place
@@ -52,6 +53,16 @@ package struct ControlGroups: Sendable {
             throw groups.absent(error)
         }
         return groups
+    }
+
+    /// The folder of this process's group.
+    static func ownPlace() throws(Absent) -> String {
+        guard let own = try? FileBytes.readPseudo("/proc/self/cgroup", max: textBytesMax),
+            let mounts = try? FileBytes.readPseudo("/proc/self/mountinfo", max: textBytesMax),
+            let place = ownFolder(
+                cgroup: String(decoding: own, as: UTF8.self), mountinfo: String(decoding: mounts, as: UTF8.self))
+        else { throw Absent(description: "there is no cgroup v2 tree that this process is in") }
+        return place
     }
 
     private func absent(_ error: LinuxError) -> Absent {
@@ -98,6 +109,7 @@ package struct ControlGroups: Sendable {
             throw error
         }
         sweep()
+        restoreLimits()
     }
 
     /// Makes a group with these limits. Its folder is removed with it.
@@ -132,13 +144,13 @@ package struct ControlGroups: Sendable {
         if mkdir(path, 0o755) != 0, errno != EEXIST { throw LinuxError.last("make \(path)") }
     }
 
-    private func read(_ file: String) throws(LinuxError) -> String {
+    func read(_ file: String) throws(LinuxError) -> String {
         String(
             decoding: try FileBytes.readPseudo("\(folder)/\(file)", max: ControlGroups.textBytesMax), as: UTF8.self
         ).filter { $0 != "\n" }
     }
 
-    private func write(_ text: String, _ file: String) throws(LinuxError) {
+    func write(_ text: String, _ file: String) throws(LinuxError) {
         let path = "\(folder)/\(file)"
         let opened = try Descriptor.open(path, O_WRONLY)
         let bytes = Array(text.utf8)

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 // Numbers that the oldest headers we build with may lack; the same on every architecture (asm-generic/unistd.h).
@@ -266,3 +267,13 @@ int hearth_open_resolved(int folder, const char *path, int flags, int beneath) {
     }
     return opened;
 }
+
+ssize_t hearth_get_attribute(const char *path, const char *name, void *bytes, size_t count) {
+    return getxattr(path, name, bytes, count);
+}
+
+int hearth_set_attribute(const char *path, const char *name, const void *bytes, size_t count) {
+    return setxattr(path, name, bytes, count, 0);
+}
+
+int hearth_remove_attribute(const char *path, const char *name) { return removexattr(path, name); }

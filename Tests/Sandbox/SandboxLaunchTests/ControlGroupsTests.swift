@@ -56,4 +56,19 @@ struct ControlGroupsTests {
         #expect(!ControlGroup.hasMemoryKill(""))
         #expect(!ControlGroup.hasMemoryKill("oom_kill\n"))
     }
+
+    @Test("a group's limits are noted without what it has taken, and read from the note again")
+    func notedLimits() {
+        let texts = ["memory.max": "1000", "pids.max": "20", "cpu.max": "100000 100000", "cgroup.procs": "7"]
+        let noted = NotedLimits(texts: texts, statistics: "anon 300\nfile 500\nshmem 50\ninactive_anon 300\n")
+        #expect(noted.note == "memory.max 650\npids.max 20\ncpu.max 100000 100000\n")
+        #expect(NotedLimits(note: noted.note) == noted)
+        #expect(NotedLimits(texts: ["memory.max": "max"], statistics: "anon 300\n").note == "memory.max max\n")
+        #expect(NotedLimits(texts: ["memory.max": "10"], statistics: "anon 300\n").note == "memory.max 0\n")
+    }
+
+    @Test("a note names no other file")
+    func strangeNote() {
+        #expect(NotedLimits(note: "cgroup.kill 1\n../pids.max 2\npids.max\n\npids.max 3\n").note == "pids.max 3\n")
+    }
 }

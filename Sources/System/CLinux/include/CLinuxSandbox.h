@@ -61,3 +61,8 @@ int hearth_is_sealed(int descriptor);
 // openat2(2), close-on-exec: `beneath` 1 refuses, with EXDEV, a path that leads out of the folder, by ".." or by a link;
 // 0 refuses, with ELOOP, a path with any link.
 int hearth_open_resolved(int folder, const char *path, int flags, int beneath);
+
+// getxattr(2), setxattr(2), removexattr(2).
+ssize_t hearth_get_attribute(const char *path, const char *name, void *bytes, size_t count);
+int hearth_set_attribute(const char *path, const char *name, const void *bytes, size_t count);
+int hearth_remove_attribute(const char *path, const char *name);
