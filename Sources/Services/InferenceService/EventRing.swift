@@ -26,6 +26,7 @@ struct EventRing {
     /// The number of the last event that was appended, and of the last that was released; 0: none.
     private(set) var lastSeq: UInt64 = 0
     private(set) var releasedSeq: UInt64 = 0
+    private var releasedBytes: UInt64 = 0
 
     init(bytesMax: Int, eventsMax: Int) {
         self.bytesMax = bytesMax
@@ -62,6 +63,8 @@ struct EventRing {
     var byteCount: Int { tail &- head }
     var eventCount: Int { Int(truncatingIfNeeded: lastSeq &- releasedSeq) }
     var isEmpty: Bool { head == tail }
+    /// The bytes of all events that were ever appended.
+    var appendedBytes: UInt64 { releasedBytes &+ UInt64(truncatingIfNeeded: byteCount) }
 
     /// Whether the ring is so full that no more tokens should be asked for.
     var isHalfFull: Bool { byteCount > bytesMax / 2 || eventCount > eventsMax / 2 }
@@ -107,12 +110,15 @@ struct EventRing {
     @inline(__always)
     mutating func release(through seq: UInt64) {
         if seq == lastSeq {
+            releasedBytes &+= UInt64(truncatingIfNeeded: byteCount)
             head = 0
             tail = 0
             releasedSeq = seq
             if memory.count > Self.idleBytesMax { memory = [] }
         } else if seq > releasedSeq, seq < lastSeq {
+            let before = head
             head = memory.withUnsafeBytes { offset(behind: seq, in: $0) }
+            releasedBytes &+= UInt64(truncatingIfNeeded: head &- before)
             releasedSeq = seq
         }
     }
@@ -121,6 +127,11 @@ struct EventRing {
     func byteCount(through seq: UInt64) -> Int {
         guard seq > releasedSeq, seq <= lastSeq else { return 0 }
         return memory.withUnsafeBytes { offset(behind: seq, in: $0) } &- head
+    }
+
+    /// The same for a reader that was there when `appendedBytes` was this: it takes no time to find its place.
+    func read(after seq: UInt64, appendedBytes bytes: UInt64, _ body: (UnsafeRawBufferPointer) -> Void) {
+        _ = read(after: seq, keptBytes: Int(truncatingIfNeeded: bytes &- releasedBytes), byteCount: .max, body)
     }
 
     /// As the other `read`, for a reader that knows how many bytes the kept events up to `seq` have: it takes no time to
@@ -149,6 +160,7 @@ struct EventRing {
         }
         guard released > releasedSeq else { return }
         guard released < lastSeq else { return release(through: released) }
+        releasedBytes &+= UInt64(truncatingIfNeeded: offset &- head)
         head = offset
         releasedSeq = released
     }

@@ -56,6 +56,7 @@ extension TurnState {
     struct Mark: Equatable {
         fileprivate var phase: Phase?
         fileprivate var seq: UInt64 = 0
+        fileprivate var appendedBytes: UInt64 = 0
         fileprivate var idBytes: [Int] = []
 
         fileprivate func bytes(_ choice: Int) -> Int { idBytes.indices.contains(choice) ? idBytes[choice] : 0 }
@@ -68,9 +69,13 @@ extension TurnState {
         let before = mark
         mark.phase = phase
         mark.seq = ring.lastSeq
+        mark.appendedBytes = ring.appendedBytes
         mark.idBytes = idBytes
         var piece = record(isPiece: true)
-        _ = ring.read(after: before.seq, byteCount: .max) { if !$0.isEmpty { piece.events = [Data($0)] } }
+        // Those that were released meanwhile were acknowledged.
+        let seq = max(before.seq, ring.releasedSeq)
+        let bytes = max(before.appendedBytes, ring.appendedBytes &- UInt64(ring.byteCount))
+        ring.read(after: seq, appendedBytes: bytes) { piece.events = [Data($0)] }
         piece.generated = choices.filter { idBytes[$0] > before.bytes($0) }.map { choice in
             .with {
                 $0.index = UInt32(choice)

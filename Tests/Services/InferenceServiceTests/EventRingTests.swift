@@ -57,6 +57,30 @@ struct EventRingTests {
         expect(read(ring, after: 3) == ([], 3))
     }
 
+    @Test func `a reader finds its place by the bytes that there were, whatever was released meanwhile`() {
+        for releases in 0..<6 {
+            var ring = ring()
+            fill(&ring, ["a", "bb", "ccc", "dddd"])
+            let (seq, bytes) = (ring.lastSeq, ring.appendedBytes)
+            switch releases {
+            case 1: ring.release(through: 2)
+            case 2: ring.release(through: 4)
+            case 3: ring.releaseOldest(through: 3, toBytes: 0, events: 0)
+            case 4: ring.releaseOldest(through: 4, toBytes: 0, events: 0)
+            case 5: ring.releaseOldest(through: 4, toBytes: .max, events: 2)
+            default: break
+            }
+            #expect(ring.appendedBytes == bytes)
+            fill(&ring, ["eeeee", "f"])
+            var found: [String] = []
+            ring.read(after: seq, appendedBytes: bytes) { found = events($0) }
+            #expect(found == ["eeeee", "f"], "\(releases)")
+            found = []
+            ring.read(after: ring.lastSeq, appendedBytes: ring.appendedBytes) { found = events($0) }
+            #expect(found.isEmpty)
+        }
+    }
+
     @Test func `a reader takes the fewest events that have so many bytes`() {
         var ring = ring()
         fill(&ring, ["a", "b", "c"])
