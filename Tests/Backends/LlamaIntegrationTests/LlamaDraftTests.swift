@@ -216,6 +216,7 @@ struct LlamaDraftTests {
             dataMebibytes: inspected.memoryBytes >> 20 + 64, draft: cousin.path)
         try backend.load(model: "demo")
         #expect(backend.conversation.loaded?.maxSequences == inspected.maxSequences)
-        #expect(try backend.complete(requests[0]).finish?.draftedTokens ?? 0 > 0)
+        // How much is drafted goes by what it has saved.
+        #expect(try requests.contains { try backend.complete($0).finish?.draftedTokens ?? 0 > 0 })
     }
 }
