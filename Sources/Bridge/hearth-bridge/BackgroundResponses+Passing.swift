@@ -93,14 +93,14 @@ extension BackgroundResponses {
                 told[id] = Told()
                 try await tell(.with { $0.response = record })
             }
-            if !isNamed { try await tell(.with { $0.named = .init() }) }
-            isNamed = true
             for id in Array(told.keys) {
                 while let pieces = self.pieces(of: id, behind: &told[id, default: Told()]) {
                     for piece in pieces { try await tell(piece) }
                 }
                 if self[id] == nil { told[id] = nil }
             }
+            if !isNamed { try await tell(.with { $0.named = .init() }) }
+            isNamed = true
         }
     }
 

@@ -57,7 +57,7 @@ package nonisolated struct Hearth_Handover_V1_ResponsesPiece: Sendable {
     set {piece = .response(newValue)}
   }
 
-  /// Every response that was stored has been named; their events follow.
+  /// Every response that was stored has been told as it stood.
   package var named: Hearth_Handover_V1_ResponsesNamed {
     get {
       if case .named(let v)? = piece {return v}
@@ -95,7 +95,7 @@ package nonisolated struct Hearth_Handover_V1_ResponsesPiece: Sendable {
 
   package nonisolated enum OneOf_Piece: Equatable, Sendable {
     case response(Hearth_Handover_V1_StoredResponse)
-    /// Every response that was stored has been named; their events follow.
+    /// Every response that was stored has been told as it stood.
     case named(Hearth_Handover_V1_ResponsesNamed)
     case event(Hearth_Handover_V1_ResponseEvent)
     case failure(Hearth_Handover_V1_ResponseFailure)
