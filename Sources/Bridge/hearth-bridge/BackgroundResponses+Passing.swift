@@ -94,8 +94,11 @@ extension BackgroundResponses {
                 try await tell(.with { $0.response = record })
             }
             for id in Array(told.keys) {
+                let there = self[id]?.eventCount ?? 0
                 while let pieces = self.pieces(of: id, behind: &told[id, default: Told()]) {
                     for piece in pieces { try await tell(piece) }
+                    // What has come meanwhile is told in the next turn: one that is computed fast holds up no other.
+                    if told[id, default: Told()].events > there { break }
                 }
                 if self[id] == nil { told[id] = nil }
             }
