@@ -29,8 +29,8 @@ package struct Doctor: Sendable {
     }
 
     /// Throws when it cannot examine anything: a part of Hearth is missing, or there is no user to run probes as.
-    /// Everything that it makes and starts is gone when it returns, also when one of the `TerminationSignals` that the
-    /// process holds interrupts it.
+    /// Everything that it makes and starts is gone when it returns, and every other child of this process, also when one of
+    /// the `TerminationSignals` that the process holds interrupts it.
     package func examine(executable hearth: String) throws(HostError) -> DoctorReport {
         // A container's root is an ordinary user outside, and may have no other user to become.
         if user != nil || Namespaces.isMachineRoot() {
@@ -40,6 +40,9 @@ package struct Doctor: Sendable {
         return try Doctor.withTemporaryFolder(prefix: "hearth-doctor-") { (folder) throws(HostError) in
             do {
                 let signals = try TerminationSignals()
+                // Probes outside start processes, and are killed before these end.
+                try Descendants.adopt()
+                defer { Descendants.end() }
                 return try examine(hearth, probePath, folder, until: signals)
             } catch {
                 throw HostError("\(error)")

@@ -16,14 +16,14 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
 
     private static let refused: [String: String] = [
         "functions": "use 'tools'", "function_call": "use 'tool_choice'", "audio": "answers are text",
-        "reasoning_effort": "the model decides how long it reasons", "verbosity": "say it in the prompt",
-        "web_search_options": "leave it out", "moderation": "leave it out",
+        "verbosity": "say it in the prompt", "web_search_options": "leave it out", "moderation": "leave it out",
     ]
 
     private static let known: Set<String> = [
         "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "messages", "min_p",
-        "min_tokens", "modalities", "model", "n", "parallel_tool_calls", "presence_penalty", "repetition_penalty",
-        "response_format", "seed", "stop", "store", "stream", "stream_options", "temperature", "tool_choice", "tools",
+        "min_tokens", "modalities", "model", "n", "parallel_tool_calls", "presence_penalty", "reasoning_effort",
+        "repetition_penalty", "response_format", "seed", "stop", "store", "stream", "stream_options", "temperature",
+        "tool_choice", "tools",
         "top_k", "top_logprobs", "top_p",
     ]
 
@@ -37,6 +37,8 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
         {
             throw request.failure("modalities", "may only be [\"text\"]: answers are text")
         }
+        // The model decides whether and how long it reasons; all that it reasons is sent.
+        _ = try request.string("reasoning_effort")
         (streams, includesUsage) = try request.streaming()
 
         generate = Hearth_V1_GenerateRequest()

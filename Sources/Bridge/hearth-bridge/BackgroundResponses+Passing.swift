@@ -6,8 +6,6 @@ internal import InferenceMessages
 internal import LinuxSystem
 internal import SwiftProtobuf
 
-internal import struct Foundation.Data
-
 // Responses pass from the bridge of an agent to that of the agent that takes its place: the one that has begun a response
 // computes it to its end, and tells the other, to which its client comes back.
 
@@ -71,7 +69,7 @@ final class ResponsesOffer {
     /// Whether nobody needs this process any more: nobody takes its responses, or all of them have been computed.
     var isDone: Bool {
         guard let server, server.openConnections > 0 else { return true }
-        return background.isPassedOn ? !background.isComputing : background.ids.isEmpty
+        return background.isPassedOn ? !background.isComputing : background.isEmpty
     }
 
     /// Returns once the other bridge has what has come.
@@ -84,55 +82,13 @@ final class ResponsesOffer {
 extension BackgroundResponses {
     /// Tells of every response, then of what comes of them, until `endPassing`.
     func passOn(_ tell: (Hearth_Handover_V1_ResponsesPiece) async throws -> Void) async throws {
-        var told: [String: Told] = [:]
-        var isNamed = false
+        var telling = ResponsesTelling()
         let changes = beginPassing()
         for await _ in changes {
-            for id in ids where told[id] == nil {
-                guard let record = record(id) else { continue }
-                told[id] = Told()
-                try await tell(.with { $0.response = record })
-            }
-            for id in Array(told.keys) {
-                let there = self[id]?.eventCount ?? 0
-                while let pieces = self.pieces(of: id, behind: &told[id, default: Told()]) {
-                    for piece in pieces { try await tell(piece) }
-                    // What has come meanwhile is told in the next turn: one that is computed fast holds up no other.
-                    if told[id, default: Told()].events > there { break }
-                }
-                if self[id] == nil { told[id] = nil }
-            }
-            if !isNamed { try await tell(.with { $0.named = .init() }) }
-            isNamed = true
-        }
-    }
-
-    /// How much of a response was told.
-    private struct Told {
-        var events = 0
-        var failure = false
-    }
-
-    /// Nil: all of it was told.
-    private func pieces(of id: String, behind told: inout Told) -> [Hearth_Handover_V1_ResponsesPiece]? {
-        guard let response = self[id] else {
-            if told.failure { return nil }
-            told.failure = true
-            return [.with { $0.removed = id }]
-        }
-        let events = response.encodedEvents(behind: told.events, most: Self.eventsAtOnce)
-        told.events += events.count
-        if !events.isEmpty {
-            return events.map { event in
-                .with {
-                    $0.event.id = id
-                    $0.event.event = Data(event)
-                }
+            while case let pieces = next(of: &telling), !pieces.isEmpty {
+                for piece in pieces { try await tell(piece) }
             }
         }
-        guard let failure = response.failure, !told.failure else { return nil }
-        told.failure = true
-        return [.with { $0.failure = .init(id, failure) }]
     }
 
     /// Takes what the bridge at the other end of this socket has stored, and goes on with it. Returns once every response is

@@ -182,10 +182,9 @@ final class BackgroundResponses {
 // What passes from one bridge to another.
 extension BackgroundResponses {
     var isComputing: Bool { !computing.isEmpty }
-    var ids: [String] { stored.ids }
-    subscript(id: String) -> StoredResponse? { stored[id] }
+    var isEmpty: Bool { stored.count == 0 }
 
-    func record(_ id: String) -> StoredResponse.Record? { stored.record(id) }
+    func next(of telling: inout ResponsesTelling) -> [ResponsesTelling.Piece] { telling.next(of: stored) }
 
     /// Stores a response that another bridge computes, unless it has ended, and that `stop` stops. Returns false where it
     /// is not stored.

@@ -48,15 +48,7 @@ extension SandboxAudit {
 
     /// The last process in the chain of single children that starts with this process; nil when /proc does not show it.
     private static func innermost(of process: CInt) -> CInt? {
-        let names = (try? FolderNames.names(inFolder: "/proc", limit: 1 << 16)) ?? []
-        var children: [CInt: CInt] = [:]
-        for child in names.compactMap({ CInt($0) }) {
-            // The name, in parentheses, may contain anything; the parent's process id is the second word after it.
-            guard let words = text("/proc/\(child)/stat")?.split(separator: ")").last?.split(separator: " "),
-                words.count > 1, let parent = CInt(words[1])
-            else { continue }
-            children[parent] = child
-        }
+        let children = Dictionary(Descendants.parents().map { ($1, $0) }, uniquingKeysWith: { $1 })
         var last = process
         var steps = 0
         while let next = children[last], steps < 4 {

@@ -216,7 +216,7 @@ struct LlamaDraftTests {
             dataMebibytes: inspected.memoryBytes >> 20 + 64, draft: cousin.path)
         try backend.load(model: "demo")
         #expect(backend.conversation.loaded?.maxSequences == inspected.maxSequences)
-        // How much is drafted goes by what it has saved.
-        #expect(try requests.contains { try backend.complete($0).finish?.draftedTokens ?? 0 > 0 })
+        // With so short a prompt the draft model catches up in one batch, so that its first draft goes by no measurement.
+        #expect(try backend.complete(.text("one two").endless(90)).finish?.draftedTokens ?? 0 > 0)
     }
 }

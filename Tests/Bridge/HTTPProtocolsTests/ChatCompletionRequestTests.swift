@@ -90,7 +90,7 @@ struct ChatCompletionRequestTests {
 
     @Test func `fields without effect are accepted`() throws {
         let members = ChatCompletionRequest.withoutEffect.sorted().map { #""\#($0)": {"a": ["b"]}"# }
-        #expect(try read(members.joined(separator: ", ")) == read(#""store": false"#))
+        #expect(try read(members.joined(separator: ", ")) == read(#""store": false, "reasoning_effort": "low""#))
     }
 
     @Test func `forms become those of hearth.v1`() throws {
@@ -132,7 +132,8 @@ struct ChatCompletionRequestTests {
         "what cannot be taken is refused by its path",
         arguments: [
             (#""temprature": 1"#, "temprature", "did you mean 'temperature'?"),
-            (#""reasoning_effort": "low""#, "reasoning_effort", "not supported"),
+            (#""verbosity": "low""#, "verbosity", "not supported"),
+            (#""reasoning_effort": 3"#, "reasoning_effort", "a string"),
             (#""functions": []"#, "functions", "use 'tools'"), (#""store": true"#, "store", "nothing is stored"),
             (#""n": 0"#, "n", "from 1 to 16"), (#""n": 17"#, "n", "from 1 to 16"),
             (#""n": 1.5"#, "n", "a whole number"), (#""temperature": "hot""#, "temperature", "a number"),

@@ -1,5 +1,4 @@
 import Foundation
-import Polling
 import Testing
 
 /// `hearth doctor`, run as a person runs it.
@@ -133,8 +132,8 @@ import Testing
         #expect(doctor.waitForExit() == 128 + signal)
         #expect(output == "")
         #expect(try folders() == [])
-        // What was killed takes the kernel a moment.
-        #expect(eventuallyBlocking { probes().isEmpty && stage.processes(token: stage.folder).isEmpty })
+        #expect(probes() == [])
+        #expect(stage.processes(token: stage.folder) == [])
     }
 
     @Test("a signal that the process was told to ignore does not end it")

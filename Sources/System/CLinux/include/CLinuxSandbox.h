@@ -14,6 +14,7 @@ int hearth_unshare(int namespaces);
 int hearth_set_no_new_privileges(void);
 int hearth_set_parent_death_signal(int signal_number);
 int hearth_set_dumpable(int dumpable);
+int hearth_adopt_descendants(void);
 
 // capabilities(7): empties the bounding and ambient sets, locks securebits, empties the thread's own sets.
 int hearth_drop_bounding_set(void);
