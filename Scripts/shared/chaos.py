@@ -21,6 +21,8 @@ from upgradable import Upgradable, processes_of
 # Each is one backend with one model. No other agent on this machine has backends of these names.
 MODELS = [f"echo-{letter}-{os.getpid()}" for letter in "abcd"]
 TICK_SECONDS = 0.1
+# Of all turns, those that end their process.
+FAULTY = 0.05
 # The agent is away for a moment between its death and its next start.
 LOST = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -47,6 +49,12 @@ class Chaos:
         options = {"model": self.chance.choice(MODELS), "max_tokens": self.chance.randint(1, 1_500)}
         if self.chance.random() < 0.7:
             options["tokens_per_second"] = self.chance.choice((100, 300, 1_000))
+        if self.chance.random() < FAULTY:
+            # In the place of this token its process crashes, hangs, or breaks the contract; the next one goes on behind it.
+            fault = self.chance.choice(("crash_at", "hang_at", "malformed_at"))
+            options[fault] = self.chance.randint(1, options["max_tokens"])
+            options["malformed"] = self.chance.choice(("envelope", "length", "zero", "hello"))
+            self.counts[f"turns with {fault}"] += 1
         if kind == "resumable":
             return resumable(prompt, seconds=600, **options)
         return echo.request(prompt, ids=True, **options)
@@ -120,25 +128,36 @@ class Chaos:
         return sorted(processes_of(MODELS))
 
     def sabotage_one(self):
+        """Returns a process that is to be slowed, and for how many ticks."""
         running = self.backends()
         self.counts["most backends at once"] = max(self.counts["most backends at once"], len(running))
-        if not running:
+        way = self.chance.choice(("killed", "stopped", "slowed", "left alone"))
+        if not running or way == "left alone":
             return None
-        pid, way = self.chance.choice(running), self.chance.choice((signal.SIGKILL, signal.SIGSTOP, None))
-        if way is None:
-            return None
+        pid = self.chance.choice(running)
+        self.counts[f"backends {way}"] += 1
+        if way != "killed":
+            return pid, 1 if way == "stopped" else 10
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, way)
-            self.counts["backends killed" if way == signal.SIGKILL else "backends stopped"] += 1
-        return pid if way == signal.SIGSTOP else None
+            os.kill(pid, signal.SIGKILL)
+        return None
 
     async def sabotage(self):
-        while not self.is_over:
-            stopped = await asyncio.to_thread(self.sabotage_one)
-            await asyncio.sleep(TICK_SECONDS)
-            if stopped:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(stopped, signal.SIGCONT)
+        async with asyncio.TaskGroup() as slowing:
+            while not self.is_over:
+                if slowed := await asyncio.to_thread(self.sabotage_one):
+                    slowing.create_task(self.slow(*slowed))
+                await asyncio.sleep(TICK_SECONDS)
+
+    @staticmethod
+    async def slow(pid, ticks):
+        """The process runs a tenth of this time."""
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(ticks):
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(TICK_SECONDS * 0.9)
+                os.kill(pid, signal.SIGCONT)
+                await asyncio.sleep(TICK_SECONDS * 0.1)
 
     async def owner(self, *words):
         """What the owner's command says; asked again where it came while another agent took over."""
