@@ -96,12 +96,14 @@ package struct Doctor: Sendable {
     private func report(
         _ facts: HostFacts, _ host: SandboxHost, _ reached: Reached?, _ results: [ProbeResult], obstacle: String?
     ) -> DoctorReport {
-        let risks = reached.map { host.residualRisks(of: $0.tier) + policyRisks($0.sandbox) } ?? []
+        // An agent would claim the groups that are delegated.
+        let claimable: SandboxLayers = facts.controlGroupAbsence.isEmpty ? .controlGroup : []
+        let risks = reached.map { host.residualRisks(of: $0.tier, beside: claimable) + policyRisks($0.sandbox) } ?? []
         // The plan was launched, so its filter can be read.
         let declared = reached.flatMap { try? DeclaredEscape.probes(risks: risks, filter: $0.plan.filter) } ?? []
         let failing = reached?.observation.contradicted ?? []
         var held = (reached?.plan.layers ?? []).subtracting(failing)
-        if reached != nil, facts.controlGroupAbsence.isEmpty { held.insert(.controlGroup) }
+        if reached != nil { held.formUnion(claimable) }
         let escapes = results.contains { $0.verdict == .escaped && !declared.contains($0.probe.name) }
         let isBroken = escapes || !failing.isEmpty
         // After an escape the list of layers says too little about the exposure.

@@ -20,6 +20,8 @@ struct StopCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var owner: OwnerOptions
+    @Flag(help: "Say nothing, and succeed, where no agent runs and none has left anything.")
+    var ifRunning = false
 
     mutating func run() async throws {
         let agent: OwnerConnection
@@ -50,7 +52,10 @@ struct StopCommand: AsyncParsableCommand {
     /// No agent runs; one that died may have left what it kept.
     private func endLeftBehind(orThrow error: Unreachable) async throws {
         let environment = ProcessInfo.processInfo.environment
-        guard let count = try await LeftBehind.end(state: owner.state, environment: environment) else { throw error }
+        guard let count = try await LeftBehind.end(state: owner.state, environment: environment) else {
+            if ifRunning { return }
+            throw error
+        }
         if owner.json { return Output.json(try Hearth_Admin_V1_StopResponse().jsonString()) }
         Output.print("No agent runs. \(count) backends and turns that one had left when it died have ended.")
     }

@@ -43,8 +43,8 @@ package struct SandboxHost: Sendable {
         return layers
     }
 
-    /// What remains open in a tier on this machine.
-    package func residualRisks(of tier: SandboxTier) -> [ResidualRisk] {
-        ResidualRisk.remaining(tier: tier, layers: layers(of: tier), landlockVersion: landlockVersion)
+    /// What remains open in a tier on this machine; `layers` hold besides those that are known here.
+    package func residualRisks(of tier: SandboxTier, beside layers: SandboxLayers = []) -> [ResidualRisk] {
+        ResidualRisk.remaining(tier: tier, layers: self.layers(of: tier).union(layers), landlockVersion: landlockVersion)
     }
 }

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import pwd
 import re
 import stat
 import subprocess
@@ -32,9 +33,9 @@ def executables(tmp_path):
     return folder
 
 
-def install(root, *arguments):
-    environment = dict(os.environ, DESTDIR=str(root), HOME="/home/person")
-    environment.pop("XDG_CONFIG_HOME", None)
+def install(root, *arguments, home="/home/person"):
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CONFIG_HOME")}
+    environment |= {"DESTDIR": str(root)} | ({"HOME": home} if home else {})
     return subprocess.run(
         [REPOSITORY / "Scripts/install", *arguments], env=environment, check=True, capture_output=True, text=True
     ).stdout
@@ -107,11 +108,17 @@ def test_the_units_name_the_prefix_and_allow_the_sandbox_its_namespaces(tmp_path
     # 'systemctl reload' puts a new agent in the place of the one that runs, which says so.
     assert "\nExecReload=/opt/hearth/bin/hearth upgrade --state /var/lib/hearth/state\n" in unit
     # What survives the agent is not killed with it; what is left of a service that was stopped is.
-    assert "exec /opt/hearth/bin/hearth stop --state /var/lib/hearth/state;;" in unit
+    assert "exec /opt/hearth/bin/hearth stop --if-running --state /var/lib/hearth/state;;" in unit
     for setting in ("Type=notify", "NotifyAccess=main", "TimeoutStartSec=180", "User=hearth", "StateDirectory=hearth", "Delegate=yes", "NoNewPrivileges=yes", "KillMode=process"):
         assert f"\n{setting}\n" in unit
     for setting in ("RestrictNamespaces=", "SystemCallFilter=", "PrivateUsers="):
         assert f"\n{setting}" not in unit
+
+
+def test_where_no_home_is_set_it_is_that_of_the_account(tmp_path, executables):
+    install(tmp_path, "--user", "--from", executables, home=None)
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    assert os.access(f"{tmp_path}{home}/.local/bin/hearth", os.X_OK)
 
 
 @pytest.mark.parametrize("scope", ["--user", "--system"])

@@ -127,6 +127,9 @@ def test_stop_ends_what_an_agent_has_left_that_died(tmp_path):
     assert answer.stdout == "No agent runs. 2 backends and turns that one had left when it died have ended.\n"
     assert os.waitpid(holder, 0)[1] == 0
     assert subprocess.run(stop, capture_output=True, timeout=60).returncode == 69
+    # As after every ordinary end of a service.
+    quiet = subprocess.run([*stop, "--if-running"], capture_output=True, text=True, timeout=60)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("seconds", ["601", "-1", "soon"])

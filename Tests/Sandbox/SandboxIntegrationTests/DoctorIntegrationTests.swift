@@ -86,6 +86,8 @@ import Testing
         #expect(report.probes.count >= 120 && report.probes.count { $0.outside == "done" } >= 100)
         #expect(report.probes.filter { $0.verdict == "escaped" }.isEmpty)
         #expect(report.exposure < 1 && report.exposureWord == "held")
+        let isLimitedByGroup = report.layers.contains { $0.name == "cgroup-limits" && $0.state == "holds" }
+        #expect(report.residualRisks.contains { $0.name == "limits-without-cgroup" } == !isLimitedByGroup)
         for finding in report.findings where finding.state != "good" { #expect(finding.remedy != nil) }
     }
 
