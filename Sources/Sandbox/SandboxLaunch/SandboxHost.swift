@@ -45,6 +45,7 @@ package struct SandboxHost: Sendable {
 
     /// What remains open in a tier on this machine; `layers` hold besides those that are known here.
     package func residualRisks(of tier: SandboxTier, beside layers: SandboxLayers = []) -> [ResidualRisk] {
-        ResidualRisk.remaining(tier: tier, layers: self.layers(of: tier).union(layers), landlockVersion: landlockVersion)
+        let layers = self.layers(of: tier).union(layers)
+        return ResidualRisk.remaining(tier: tier, layers: layers, landlockVersion: landlockVersion)
     }
 }
