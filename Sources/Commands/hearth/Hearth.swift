@@ -56,6 +56,8 @@ enum Main {
     static func main() {
         // Threads that read files and start backends are not waited for at the end: a disk may hang.
         OpenSSLLifetime.endsWithProcess()
+        // libdispatch tells the system's log of each thread whose priority it could not raise: no ordinary user may.
+        setenv("LIBDISPATCH_LOG", "NO", 0)
         StandardStreams.fillClosed()
         do {
             CommandLineSecrets.hide()

@@ -102,11 +102,11 @@ class Proxy:
             pair = self.folder / "hearth.pem"
             pair.write_bytes(self.certificate.read_bytes() + self.key.read_bytes())
             if not self.has_tls:
-                text = replaced(chosen(text, "bind :50050"), ":50050", f"127.0.0.1:{self.port}")
+                text = replaced(chosen(text, "bind :50050"), "bind :50050", f"bind 127.0.0.1:{self.port}")
             if self.agent_has_tls:
                 text = chosen(text, "server agent 127.0.0.1:50051 ssl")
             text = replaced(text, "/etc/haproxy/", f"{self.folder}/")
-        text = text.replace(":443", f"127.0.0.1:{self.port}")
+        text = text.replace("bind :443", f"bind 127.0.0.1:{self.port}")
         path = self.folder / "haproxy.cfg"
         path.write_text(replaced(text, "127.0.0.1:50051", self.agent.address))
         return [program("haproxy"), "-db", "-f", path]
@@ -114,7 +114,7 @@ class Proxy:
     def nginx(self):
         text = (CONFIGURATIONS / "nginx.conf").read_text()
         if not self.has_tls:
-            text = replaced(chosen(text, "listen 50050"), "50050", f"127.0.0.1:{self.port}")
+            text = replaced(chosen(text, "listen 50050"), "listen 50050", f"listen 127.0.0.1:{self.port}")
         if self.agent_has_tls:
             text = uncommented(chosen(text, "grpc_pass grpcs:"), "grpc_ssl_")
         text = text.replace("listen 443", f"listen 127.0.0.1:{self.port}")
