@@ -88,11 +88,13 @@ struct BackendExit: Equatable {
         } else if !known.wasReady, lack == nil, let signal, endsWithoutMemory.contains(signal) {
             hints.append("programs end so when they get no memory: it may have \(known.memory)")
         }
-        if failed, !known.deniedCalls.isEmpty, !known.wasReady || signal == SIGSYS {
-            let calls = known.deniedCalls.prefix(deniedCallsMax).joined(separator: ", ")
-            hints.append("before, its filter denied \(calls)")
-        }
+        if failed, !known.wasReady || signal == SIGSYS, let denial = denial(known.deniedCalls) { hints.append(denial) }
         return hints
+    }
+
+    /// What its filter denied before, in words; nil: nothing. `calls`: their names, the last one first.
+    static func denial(_ calls: [String]) -> String? {
+        calls.isEmpty ? nil : "before, its filter denied \(calls.prefix(deniedCallsMax).joined(separator: ", "))"
     }
 
     private static func quoted(_ line: String) -> String {

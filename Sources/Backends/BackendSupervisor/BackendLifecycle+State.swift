@@ -40,12 +40,21 @@ extension BackendLifecycle {
         case .ready:
             drain.map {
                 "\($0.why); what runs on it goes on, for \(limits.drainMilliseconds / 1_000) s at most"
-            } ?? detail
+            } ?? ""
         case .loading(let load): "\(load.percent) % loaded"
         case .ending(let reason, _): reason ?? detail
         case .killed(let reason, _): reason
         case .stopping where restsAfterwards: "its memory is being given back"
         default: detail
+        }
+    }
+
+    /// Why its process ends that has not ended yet, where its agent knows it: it was killed for it, or gave up.
+    var whyItEnds: String? {
+        switch phase {
+        case .ending(let reason, _): reason
+        case .killed(let reason, _): reason
+        default: nil
         }
     }
 

@@ -22,6 +22,8 @@ struct BackendLifecycle {
     var pause: Pause?
     /// The number of starts after a loss.
     var restarts: UInt32 = 0
+    /// How a process of it failed last, whether or not one works again; nil: none has.
+    var lastFailure: (reason: String, at: Monotonic)?
 
     /// What follows the end of the process that still lives, as a stop or a replacement asked.
     var afterwards: Afterwards?
@@ -206,6 +208,7 @@ extension BackendLifecycle {
             wentOver()
             return []
         case nil:
+            lastFailure = (reason, now)
             if forOwner, ofHost {
                 let milliseconds = limits.hostRetryMilliseconds
                 return giveUp(

@@ -65,7 +65,9 @@ extension ManagedBackend: BackendConnectionOwner {
     }
 
     func gaveUp(_ fault: Fault) {
-        let reason = "gave up: \(printable(fault.message))"
+        // A model that is not loaded may lack what the filter denies.
+        let denied = wasReady ? nil : BackendExit.denial(namesOfDenied)
+        let reason = (["gave up: \(printable(fault.message))", denied].compactMap { $0 }).joined(separator: "; ")
         logger.warning("gave up", metadata: ["reason": "\(printable(fault.message))"])
         apply { $0.gaveUp(reason, forOwner: fault.code == .badModel, at: $1) }
     }

@@ -26,6 +26,11 @@ extension ManagedBackend {
         .joined(separator: "; ")
     }
 
+    /// How a process of it failed last, and how long ago, without the time that the machine slept; nil: none has.
+    package var lastFailure: (reason: String, millisecondsAgo: UInt64)? {
+        lifecycle.lastFailure.map { ($0.reason, Monotonic.awake().since($0.at) / 1_000_000) }
+    }
+
     /// Whether nothing of it runs, and nothing is started before its owner trusts it.
     private var isUntrusted: Bool { files?.distrust != nil && !lifecycle.isAlive }
 

@@ -231,7 +231,7 @@ extension ManagedBackend {
         lastExit = status
         lastLaunchFailure = process.launchFailure
         let exit = BackendExit(status, circumstances(of: process))
-        log.note("(the process \(exit.words))", at: Self.clock)
+        log.note("(the process \(lifecycle.whyItEnds ?? exit.words))", at: Self.clock)
         if let use = process.use {
             logger.info(
                 "ended",
@@ -258,9 +258,12 @@ extension ManagedBackend {
             launchFailure: process.launchFailure, wasReady: wasReady,
             ranOutOfMemory: process.handles.group?.ranOutOfMemory ?? false,
             memory: "\(mebibytes) MiB beside its weights (memoryMebibytes in \(name).json)",
-            deniedCalls: denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" },
+            deniedCalls: namesOfDenied,
             lines: log.linesOfProcess, weights: weights?.path)
     }
+
+    /// The system calls that the filter has denied its process, the last one first.
+    var namesOfDenied: [String] { denied.ofProcess.map { SyscallNames.name(of: $0) ?? "system call \($0)" } }
 
     /// Goes on without the process: its end, whenever it comes, means nothing any more.
     private func letGo() {

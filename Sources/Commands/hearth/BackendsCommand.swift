@@ -45,9 +45,14 @@ struct ListBackendsCommand: AsyncParsableCommand {
         }
         if let line = HoldText.line(list.hold) { Output.print("\nThe agent is \(line).") }
         for file in list.ignored { Output.print("\n" + printable("\(file.name) is not run: it is \(file.reason)")) }
-        for backend in list.backends where !backend.detail.isEmpty {
-            let name = backend.replica == 0 ? backend.name : "\(backend.name)/\(backend.processName)"
-            Output.print("\n" + printable("\(name): \(backend.detail)"))
+        for backend in list.backends {
+            let isAlone = list.backends.count { $0.name == backend.name } == 1
+            let name = isAlone ? backend.name : "\(backend.name)/\(backend.processName)"
+            if !backend.detail.isEmpty { Output.print("\n" + printable("\(name): \(backend.detail)")) }
+            let failure = backend.lastFailure
+            guard backend.hasLastFailure, !backend.detail.hasPrefix(failure.reason) else { continue }
+            let seconds = TimeSpan.text(milliseconds: failure.millisecondsAgo)
+            Output.print("\n" + printable("\(name): its process failed last \(seconds) ago: it \(failure.reason)"))
         }
         if list.backends.contains(where: { $0.trust == "unpinned" }) { Output.print("\n\(TrustCommand.unpinned)") }
         for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {

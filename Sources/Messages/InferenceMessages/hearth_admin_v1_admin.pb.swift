@@ -1804,11 +1804,38 @@ package nonisolated struct Hearth_Admin_V1_Backend: @unchecked Sendable {
     set {_uniqueStorage()._changes = newValue}
   }
 
+  /// How a process of it failed last, whether or not one works again; absent: none has.
+  package var lastFailure: Hearth_Admin_V1_BackendFailure {
+    get {_storage._lastFailure ?? Hearth_Admin_V1_BackendFailure()}
+    set {_uniqueStorage()._lastFailure = newValue}
+  }
+  /// Returns true if `lastFailure` has been explicitly set.
+  package var hasLastFailure: Bool {_storage._lastFailure != nil}
+  /// Clears the value of `lastFailure`. Subsequent reads from it will return its default value.
+  package mutating func clearLastFailure() {_uniqueStorage()._lastFailure = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How a process of a backend failed.
+package nonisolated struct Hearth_Admin_V1_BackendFailure: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The end of a sentence about the backend, as `Backend.detail` had it then.
+  package var reason: String = String()
+
+  /// How long ago that was, without the time that the machine slept.
+  package var millisecondsAgo: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// A risk that a sandbox leaves open.
@@ -4584,7 +4611,7 @@ nonisolated extension Hearth_Admin_V1_IgnoredFile: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Backend"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0\u{1}replica\0\u{1}trust\0\u{1}changes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}model\0\u{1}state\0\u{1}detail\0\u{1}pid\0\u{3}sandbox_tier\0\u{3}sandbox_layers\0\u{1}policy\0\u{1}restarts\0\u{1}running\0\u{3}max_sequences\0\u{1}waiting\0\u{1}steps\0\u{1}tokens\0\u{1}version\0\u{3}residual_risks\0\u{3}denied_calls\0\u{3}memory_bytes\0\u{3}memory_max_bytes\0\u{3}unload_in_milliseconds\0\u{3}model_file\0\u{3}is_lent\0\u{1}replica\0\u{1}trust\0\u{1}changes\0\u{3}last_failure\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -4612,6 +4639,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
     var _replica: UInt32 = 0
     var _trust: String = String()
     var _changes: [Hearth_Admin_V1_FileChange] = []
+    var _lastFailure: Hearth_Admin_V1_BackendFailure? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4647,6 +4675,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       _replica = source._replica
       _trust = source._trust
       _changes = source._changes
+      _lastFailure = source._lastFailure
     }
   }
 
@@ -4690,6 +4719,7 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._replica) }()
         case 24: try { try decoder.decodeSingularStringField(value: &_storage._trust) }()
         case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._changes) }()
+        case 26: try { try decoder.decodeSingularMessageField(value: &_storage._lastFailure) }()
         default: break
         }
       }
@@ -4777,6 +4807,9 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
       if !_storage._changes.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._changes, fieldNumber: 25)
       }
+      try { if let v = _storage._lastFailure {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4811,10 +4844,46 @@ nonisolated extension Hearth_Admin_V1_Backend: SwiftProtobuf.Message, SwiftProto
         if _storage._replica != rhs_storage._replica {return false}
         if _storage._trust != rhs_storage._trust {return false}
         if _storage._changes != rhs_storage._changes {return false}
+        if _storage._lastFailure != rhs_storage._lastFailure {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hearth_Admin_V1_BackendFailure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackendFailure"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{3}milliseconds_ago\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.millisecondsAgo) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 1)
+    }
+    if self.millisecondsAgo != 0 {
+      try visitor.visitSingularUInt64Field(value: self.millisecondsAgo, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hearth_Admin_V1_BackendFailure, rhs: Hearth_Admin_V1_BackendFailure) -> Bool {
+    if lhs.reason != rhs.reason {return false}
+    if lhs.millisecondsAgo != rhs.millisecondsAgo {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -328,6 +328,10 @@ package final class AdminService: Service {
                 $0.memoryBytes = backend.anonymousBytes
                 $0.memoryMaxBytes = backend.memoryMaxBytes
                 if let left = backend.millisecondsToUnload { $0.unloadInMilliseconds = left }
+                if let (reason, millisecondsAgo) = backend.lastFailure {
+                    $0.lastFailure.reason = reason
+                    $0.lastFailure.millisecondsAgo = millisecondsAgo
+                }
                 switch supervisor.origin(of: backend) {
                 case .folder(let path): $0.modelFile = path
                 case .lent: $0.isLent = true

@@ -145,12 +145,13 @@ struct BackendLifecycleTests {
     }
 
     @Test("a healthy minute makes the next loss a first one again, and clears what was told")
-    func healthResetsBackoff() {
+    func healthResetsBackoff() throws {
         var life = ready()
         _ = life.exited("died", forOwner: false, at: begin)
         _ = life.tick(at: moment(250))
         bringUp(&life, at: moment(250))
         #expect(life.detail == "died; restart after 250 ms (1 in a row)")
+        #expect(life.stateDetail == "", "it works again")
         var now = moment(250)
         while now < moment(60_250) {
             now = life.nextDeadline ?? now
@@ -158,8 +159,11 @@ struct BackendLifecycleTests {
             _ = life.answered(progress: 0, isBusy: false, at: now)
         }
         #expect(life.detail == "")
+        let failure = try #require(life.lastFailure, "what has failed is still known")
+        #expect(failure.reason == "died" && failure.at == begin)
         _ = life.exited("died", forOwner: false, at: now)
         #expect(life.phase == .backingOff(until: now.advanced(milliseconds: 250)))
+        #expect(life.lastFailure?.at == now)
     }
 
     @Test(

@@ -62,6 +62,7 @@ struct MessageSchemaTests {
             $0.maxSequences = .max
             $0.unloadInMilliseconds = 0
             $0.isLent = true
+            $0.lastFailure.millisecondsAgo = .max
             $0.residualRisks = [.with { $0.name = "r" }, .init()]
         }
         try expectSame(backend)

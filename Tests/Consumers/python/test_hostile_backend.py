@@ -149,8 +149,9 @@ class Watch:
 
     def look(self):
         for model, entry in self.agent.backends().items():
-            if model.startswith("unruly-") and entry.get("detail"):
-                self.reasons.setdefault(model.removeprefix("unruly-"), []).append(entry["detail"])
+            if model.startswith("unruly-"):
+                told = [entry.get("detail", ""), entry.get("lastFailure", {}).get("reason", "")]
+                self.reasons.setdefault(model.removeprefix("unruly-"), []).extend(told)
 
     def missing(self):
         """The ways whose reason was not shown so far."""
