@@ -65,8 +65,8 @@ package struct BackendConversation: Sendable {
     /// Sequences begun and not finished.
     package var runningSequences: Int { sequences.running }
     package func isRunning(_ sequence: UInt32) -> Bool { sequences[sequence]?.isRunning ?? false }
-    /// Whether some unfinished sequence has credit, or an `Embed` is open.
-    package var isBusy: Bool { sequences.hasCredit || !embeds.isEmpty }
+    /// Whether some unfinished sequence has credit or was cancelled, or an `Embed` is open.
+    package var isBusy: Bool { sequences.hasWork || !embeds.isEmpty }
     /// The `Embed` that the backend has yet to answer, those of the agent before this one included.
     package var openEmbeds: Int { embeds.count + inherited.embeds.count }
     package func isOpen(embed query: UInt32) -> Bool { embeds[query] != nil }

@@ -124,7 +124,8 @@ package enum ContractClause: String, CaseIterable, Sendable {
         case .pongOrder: "A Pong answers the oldest Ping that has no answer."
         case .pongCounts: "Pong.steps and Pong.tokens never decrease, and Pong.sequences is at most what was offered."
         case .pongInTime: "No Ping stays without an answer for three intervals."
-        case .progress: "While a sequence has credit, or an Embed is open, Pong.steps rises within the stall time."
+        case .progress:
+            "While a sequence has credit or was cancelled, or an Embed is open, Pong.steps rises within the stall time."
         case .shutdownInTime: "After Shutdown the process ends within the grace."
         case .endOfStream: "The process ends once either end has closed the socket."
         }

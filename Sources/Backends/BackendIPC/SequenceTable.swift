@@ -52,8 +52,8 @@ struct SequenceTable: Sendable {
         running < entries.count ? entries.firstIndex { !$0.isRunning }.map { UInt32($0) } : nil
     }
 
-    /// Whether some sequence has credit.
-    var hasCredit: Bool { entries.contains { $0.credit > 0 } }
+    /// Whether some sequence has credit, or was cancelled and has not finished.
+    var hasWork: Bool { entries.contains { $0.credit > 0 || $0.cancelSent } }
 
     /// The functions below need a sequence number that the table has.
     mutating func start(

@@ -59,8 +59,8 @@ extension BackendLifecycle {
             wasBusy = isBusy
             self.progress = progress
             guard now.since(progressAt) >= limits.stallMilliseconds &* 1_000_000 else { return nil }
-            return "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit: \(Self.tooSlow)"
-                + ContractClause.progress.mark
+            return "computed nothing for \(limits.stallMilliseconds) ms while sequences had credit or were cancelled: "
+                + Self.tooSlow + ContractClause.progress.mark
         }
 
         /// A `Ping` is due. Returns why the process is killed instead; nil: it is pinged.

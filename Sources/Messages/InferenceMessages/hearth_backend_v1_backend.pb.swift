@@ -377,8 +377,8 @@ package nonisolated struct Hearth_Backend_V1_Welcome: Sendable {
   package var maxFrameBytes: UInt32 = 0
 
   /// How often the agent sends `Ping`, in milliseconds. A backend that answers none for three intervals, or whose
-  /// `Pong.steps` stands still while sequences with credit are unfinished, or an `Embed` is open, for the stall time, is
-  /// restarted.
+  /// `Pong.steps` stands still while sequences with credit, or cancelled ones, are unfinished, or an `Embed` is open, for
+  /// the stall time, is restarted.
   package var pingIntervalMilliseconds: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -780,6 +780,21 @@ struct ConversationTests {
         #expect(agent.freeSequence == number)
     }
 
+    @Test("a cancelled sequence is work to do until it has finished, whether or not it has credit")
+    func cancelledIsWork() throws {
+        var conversation = try ready()
+        try conversation.agentSays(.start(Start(sequence: 0, credit: 1, request: [])))
+        try run(&conversation, 0, tokens: 1)
+        #expect(!conversation.isBusy, "without credit it waits")
+        let id = try #require(conversation.id(of: 0))
+        let isNews = conversation.cancel(id)
+        #expect(isNews)
+        #expect(say(&conversation) == [.cancel(Cancel(sequence: 0))])
+        #expect(conversation.isBusy)
+        try run(&conversation, 0, finish: Finish(.reason(.cancelled)))
+        #expect(!conversation.isBusy)
+    }
+
     @Test("after the end of the conversation nothing is said, and what was lost does not come back")
     func lostSequences() throws {
         var conversation = try ready()

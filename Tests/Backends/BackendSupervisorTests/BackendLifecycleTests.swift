@@ -402,8 +402,8 @@ struct BackendLifecycleTests {
         expect(life.answered(progress: 8, isBusy: true, at: moment(350_000)), [])
         expect(life.answered(progress: 8, isBusy: true, at: moment(409_999)), [])
         let reason =
-            "computed nothing for 60000 ms while sequences had credit: it hangs, or one part of a step takes longer than "
-            + "that on this machine (clause 7.4)"
+            "computed nothing for 60000 ms while sequences had credit or were cancelled: it hangs, or one part of a step "
+            + "takes longer than that on this machine (clause 7.4)"
         expect(
             life.answered(progress: 8, isBusy: true, at: moment(410_000)),
             [.kill, .lose(reason: reason, isFailure: true)])
