@@ -279,8 +279,8 @@ def main():
         except AssertionError as error:
             chaos.fail(f"{error}; the agents before: {[pid for pid in agent.pids if is_alive(pid)]}")
         after = figures(agent.pid)
-        # Turns that are over are kept for as long as their consumers may come back, each with two descriptors.
-        kept = 2 * agent.status().get("crashHolder", {}).get("kept", 0)
+        # Turns that are over are kept for as long as their consumers may come back, each with one descriptor.
+        kept = agent.status().get("crashHolder", {}).get("kept", 0)
         if len(chaos.backends()) != len(MODELS):
             chaos.fail(f"{len(chaos.backends())} processes of backends are left, and not {len(MODELS)}")
     # Connections that have just ended may not have been closed yet.
