@@ -84,7 +84,8 @@ typedef struct {
     float temperature, top_p, min_p, frequency_penalty, presence_penalty, repetition_penalty;
     uint32_t top_k;
     uint64_t seed;
-    /* `Stopping`; the kit sees to the longest length and the stop strings. */
+    /* `Stopping`; the kit sees to the longest length and the stop strings. The engine compares what it draws with the stop
+       tokens, and calls `hearth_finish_at` in place of `hearth_emit`. */
     uint32_t max_tokens; /* UINT32_MAX: none was named. */
     bool ignore_end_of_turn;
     const uint32_t *stop_tokens;

@@ -13,6 +13,7 @@ typedef struct {
     struct {
         uint8_t last;
         uint64_t random;
+        bool stops[256];
     } sequences[SEQUENCES];
 } letters;
 
@@ -49,6 +50,9 @@ static int start(void *self, uint32_t sequence, const hearth_request *request, h
     prompt->total = (uint32_t)request->text.count;
     model.sequences[sequence].last = (uint8_t)request->text.bytes[request->text.count - 1];
     model.sequences[sequence].random = request->seed + request->generated_token_count * STRIDE;
+    memset(model.sequences[sequence].stops, 0, sizeof model.sequences[sequence].stops);
+    for (size_t place = 0; place < request->stop_token_count; place++)
+        if (request->stop_tokens[place] <= UINT8_MAX) model.sequences[sequence].stops[request->stop_tokens[place]] = true;
     for (size_t place = 0; place < request->generated_token_count; place++) {
         uint32_t token = request->generated_tokens[place];
         uint8_t last = model.sequences[sequence].last;
@@ -84,6 +88,10 @@ static int step(void *self, hearth_step *step, hearth_fault *fault) {
         uint64_t left = draw(&model.sequences[sequence].random) % model.sums[last];
         while (left >= model.followers[last][next]) left -= model.followers[last][next++];
         model.sequences[sequence].last = next;
+        if (model.sequences[sequence].stops[next]) {
+            hearth_finish_at(step, sequence, next);
+            continue;
+        }
         hearth_emit(step, sequence, next, (const char *)&next, 1);
     }
     return 0;

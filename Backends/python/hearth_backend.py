@@ -28,6 +28,8 @@ STEP_TOKENS_MAX = 128  # Of a sequence.
 FAULT_BYTES_MAX = 1024
 UNSENT_BYTES_MAX = 1 << 20  # With more than this waiting no step is computed.
 READ_BYTES_MAX = 128 << 10
+# Capabilities whose messages or fields this kit has no functions for.
+UNSERVED = {"embed", "inspect", "logprobs", "reasoning", "rerank", "stop_strings", "tokenize", "tools"}
 
 INVALID_ARGUMENT = messages.Fault.CODE_INVALID_ARGUMENT
 CONTEXT_OVERFLOW = messages.Fault.CODE_CONTEXT_OVERFLOW
@@ -468,7 +470,11 @@ class _Kit:
 
 
 def run(engine):
-    """Serves the engine until the agent ends the process. Does not return."""
+    """Serves the engine until the agent ends the process. Does not return. Ends at once where the engine names a capability
+    that this kit cannot serve."""
+    unserved = sorted(UNSERVED.intersection(engine.capabilities))
+    if unserved:
+        sys.exit(f"{engine.name}: this kit cannot serve the capability '{unserved[0]}'; take it out of `capabilities`")
     sys.stdout.reconfigure(line_buffering=True)
     kit = _Kit(engine)
     status = 0

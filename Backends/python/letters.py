@@ -50,7 +50,7 @@ class Letters(hearth_backend.Engine):
                 raise hearth_backend.Fault(hearth_backend.INVALID_ARGUMENT, f"letters writes no {letter} behind {last}")
             chance.randrange(self.counts[last])
             last = letter
-        self.sequences[sequence] = [last, chance]
+        self.sequences[sequence] = [last, chance, frozenset(request.stopping.stop_token_ids)]
         return count
 
     def end(self, sequence):
@@ -59,19 +59,21 @@ class Letters(hearth_backend.Engine):
     def step(self, step):
         # What has a follower, and the number of the one that is drawn.
         running = [(number, self.sequences[number]) for number in step.sequences]
-        sums = [self.counts[last] for _, (last, _) in running]
-        drawn = [chance.randrange(most) if most else 0 for (_, (_, chance)), most in zip(running, sums)]
+        sums = [self.counts[last] for _, (last, _, _) in running]
+        drawn = [chance.randrange(most) if most else 0 for (_, (_, chance, _)), most in zip(running, sums)]
         if numpy:
-            rows = self.sums[[last for _, (last, _) in running]]
+            rows = self.sums[[last for _, (last, _, _) in running]]
             letters = (rows <= numpy.array(drawn)[:, None]).sum(axis=1).tolist()
         else:
-            letters = [self.letter(last, left) for (_, (last, _)), left in zip(running, drawn)]
+            letters = [self.letter(last, left) for (_, (last, _, _)), left in zip(running, drawn)]
         for (number, state), most, letter in zip(running, sums, letters):
-            if most:
+            if not most:
+                step.finish(number)
+            elif letter in state[2]:
+                step.finish(number, stop_token=letter)
+            else:
                 state[0] = letter
                 step.emit(number, letter, bytes([letter]))
-            else:
-                step.finish(number)
 
     def letter(self, last, left):
         for letter, times in enumerate(self.followers[last]):

@@ -23,8 +23,7 @@ package struct ChatCompletionRequest: Equatable, TurnRequest {
         "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "messages", "min_p",
         "min_tokens", "modalities", "model", "n", "parallel_tool_calls", "presence_penalty", "reasoning_effort",
         "repetition_penalty", "response_format", "seed", "stop", "store", "stream", "stream_options", "temperature",
-        "tool_choice", "tools",
-        "top_k", "top_logprobs", "top_p",
+        "tool_choice", "tools", "top_k", "top_logprobs", "top_p",
     ]
 
     package init(_ body: [UInt8]) throws(HTTPFailure) {

@@ -51,8 +51,8 @@ struct ListBackendsCommand: AsyncParsableCommand {
             if !backend.detail.isEmpty { Output.print("\n" + printable("\(name): \(backend.detail)")) }
             let failure = backend.lastFailure
             guard backend.hasLastFailure, !backend.detail.hasPrefix(failure.reason) else { continue }
-            let seconds = TimeSpan.text(milliseconds: failure.millisecondsAgo)
-            Output.print("\n" + printable("\(name): its process failed last \(seconds) ago: it \(failure.reason)"))
+            let ago = TimeSpan.text(milliseconds: failure.millisecondsAgo)
+            Output.print("\n" + printable("\(name): its process failed last \(ago) ago: it \(failure.reason)"))
         }
         if list.backends.contains(where: { $0.trust == "unpinned" }) { Output.print("\n\(TrustCommand.unpinned)") }
         for (tier, layers) in Dictionary(grouping: list.backends, by: \.sandboxTier).sorted(by: { $0.key < $1.key }) {

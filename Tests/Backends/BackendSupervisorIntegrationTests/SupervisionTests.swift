@@ -90,6 +90,7 @@ struct SupervisionTests {
             ["malformed_at": "5", "malformed": kind],
             then: { _, backend, _ in
                 #expect(backend.lastFailure?.reason.hasPrefix("broke the contract: ") == true)
+                #expect(backend.recentLog.contains { $0.contains("(the process broke the contract: ") })
             })
         #expect(reason.contains("the backend echo broke the contract: "))
     }

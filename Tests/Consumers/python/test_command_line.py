@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -382,6 +383,18 @@ def test_signals_end_every_command_at_once(tmp_path, number):
             with silent.accept()[0]:
                 process.send_signal(number)
                 assert process.wait(timeout=8) in (-number, 128 + number), words
+
+
+def test_how_a_process_failed_is_told_when_another_one_works_again():
+    with Agent() as agent:
+        assert "failed" not in agent.command_line("backends", "--state", agent.state)
+        pid = agent.number("echo", "pid")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: agent.number("echo", "restarts") == 1, "it was started again")
+        agent.wait_ready("echo")
+        told = agent.command_line("backends", "--state", agent.state)
+        assert re.search(r"^echo: its process failed last \d+ s ago: it was killed by signal 9 \(SIGKILL\)", told, re.M), told
+        assert "restart after" not in told
 
 
 def test_a_log_is_followed_until_control_c():

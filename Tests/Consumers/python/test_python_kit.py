@@ -106,6 +106,12 @@ def test_a_completion_ends_at_a_stop_at_the_end_of_the_turn_and_with_a_cancel(ag
     told = turn(agent, asked)
     whole = text("the ", 9, 300)
     assert "fire" in whole and told.text == whole[: whole.index("fire")] and told.finished.reason == STOP
+    # A token that is drawn ends it, and is not sent.
+    asked = request(seed=9)
+    asked.stopping.stop_token_ids.append(ord("f"))
+    told = turn(agent, asked)
+    assert told.text == whole[: whole.index("f")] and told.finished.reason == STOP
+    assert told.finished.stop_token_id == ord("f")
     assert turn(agent, request("!")).text == "", "nothing follows it"
 
     async def cancel():
@@ -146,7 +152,35 @@ def test_it_keeps_every_clause_of_the_contract_that_can_be_tried(agent):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     clauses = json.loads(answer.stdout)[0]["clauses"]
     untried = {clause["number"] for clause in clauses if clause["result"] != "kept"}
-    assert untried == {"3.2", "3.5", "5.4", "6.3"}
+    assert untried == {"3.2", "3.5", "6.3"}
+
+
+def test_one_that_gives_up_while_it_loads_is_told_with_what_its_filter_denied(agent):
+    script = agent.backend_folder / "torn"
+    script.write_text(
+        "#!python3\nimport os, sys\nsys.path[:0] = sys.argv[1:]\nimport hearth_backend as kit\n"
+        "class Torn(kit.Engine):\n    name = 'torn'\n    def load(self, load, progress):\n        os.mkdir('/there')\n"
+        "kit.run(Torn())\n")
+    script.chmod(0o755)
+    manifest = json.loads((agent.backend_folder / "letters.json").read_text())
+    (agent.backend_folder / "torn.json").write_text(json.dumps(manifest | {"models": [{"id": "torn"}]}))
+
+    def told():
+        return agent.backends().get("torn", {}).get("lastFailure", {}).get("reason", "")
+
+    wait_until(lambda: told().startswith("gave up: torn failed: PermissionError"), "it gave up")
+    assert "; before, its filter denied mkdir" in told()
+    script.unlink()
+    (agent.backend_folder / "torn.json").unlink()
+
+
+def test_an_engine_with_a_capability_that_the_kit_cannot_serve_is_told_so_at_once(agent):
+    script = (
+        "import hearth_backend as kit\nclass Wide(kit.Engine):\n    name, capabilities = 'wide', ['continue', 'embed']\n"
+        "kit.run(Wide())")
+    answer = subprocess.run(
+        [INTERPRETER, "-B", "-c", script], env={"PYTHONPATH": str(agent.folder / "kit")}, capture_output=True, text=True)
+    assert answer.returncode == 1 and "wide: this kit cannot serve the capability 'embed'" in answer.stderr
 
 
 def test_a_script_that_changes_is_another_backend_and_one_without_an_interpreter_is_none(agent):
